@@ -1,0 +1,41 @@
+"""byhand: a neural network written out by hand, in NumPy, that reads handwriting.
+
+`import byhand` loads NumPy and nothing else heavy: each name below is fetched from its room when it is first used.
+Start reading at `byhand.nn.network`; the same formulas as a page to hold beside it are in `byhand.reference`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from byhand.data import Dataset as Dataset
+    from byhand.data import load as load
+    from byhand.errors import ByhandError as ByhandError
+    from byhand.model import Model as Model
+    from byhand.nn.gradcheck import gradcheck as gradcheck
+    from byhand.nn.network import Network as Network
+    from byhand.training import fit as fit
+
+_ROOM_OF = {
+    "ByhandError": "byhand.errors",
+    "Dataset": "byhand.data",
+    "Model": "byhand.model",
+    "Network": "byhand.nn.network",
+    "fit": "byhand.training",
+    "gradcheck": "byhand.nn.gradcheck",
+    "load": "byhand.data",
+}
+
+__all__ = ["__version__", *sorted(_ROOM_OF)]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'byhand' has no attribute {name!r}")
+    return getattr(importlib.import_module(_ROOM_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_ROOM_OF]

@@ -1,0 +1,68 @@
+"""The front door: one module a command, each thin (parse, call, show).
+
+A command's module is imported only when that command runs, so `byhand --help` stays quick; `COMMANDS` holds the line
+that `--help` shows for each. Errors that byhand raises on purpose become one line on stderr and an exit code.
+"""
+
+import importlib
+import sys
+import traceback
+
+import click
+
+import byhand
+from byhand.errors import ByhandError
+
+COMMANDS = {
+    "data": "List, get, verify and import data sets.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `byhand.cli.<name>` and are imported when first asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"byhand.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the table from `COMMANDS`: no command's module is imported to print the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(byhand.__version__, prog_name="byhand")
+@click.option("--debug", is_flag=True, help="Show the whole traceback when something goes wrong.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """A neural network written out by hand, in NumPy, that reads handwriting.
+
+    Start with `byhand train`: it needs no network and no arguments.
+    """
+    ctx.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that the outcome stands for."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except ByhandError as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"byhand: {error}", err=True)
+        sys.exit(error.exit_code)

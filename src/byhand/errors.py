@@ -1,0 +1,49 @@
+"""Errors: what went wrong, said once, in words a user can act on.
+
+Every message names the thing, the rule and the value: ``hidden must be positive integers, got [128, 0]``.
+The command line prints the message as one line and leaves with the class's ``exit_code``;
+in Python the usual families (`ValueError`, `FileNotFoundError`) catch them too.
+"""
+
+
+class ByhandError(Exception):
+    """The base of every error that byhand raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(ByhandError, ValueError):
+    """An argument that breaks a rule: wrong size, unknown name, impossible rate."""
+
+    exit_code = 2
+
+
+class MissingExtraError(ByhandError, ImportError):
+    """Something optional was asked for and the package behind it is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs {package}: pip install 'byhand[{extra}]'")
+
+
+class DataError(ByhandError, ValueError):
+    """Data that is damaged or is not what it claims to be."""
+
+    exit_code = 3
+
+
+class DataMissingError(DataError, FileNotFoundError):
+    """Data that was asked for and is not there."""
+
+
+class DivergedError(ByhandError, ArithmeticError):
+    """Training left the numbers: the loss or a weight is no longer finite."""
+
+    exit_code = 4
+
+
+class ModelFileError(ByhandError, ValueError):
+    """A model file that can't be used: damaged, of an unknown version, or not a model at all."""
+
+    exit_code = 5

@@ -1,0 +1,55 @@
+"""Files: nothing is ever half-written.
+
+`replacing` gives a file beside the target; when the block ends well it is flushed to the disk and renamed into
+place, and when it doesn't, it is removed and the target stays as it was. Every file byhand writes goes through here.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a binary file that becomes `target` when the block ends without an error.
+
+    The folder is made if it is missing. The new file has the permissions that a plain `open` would have given.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(part, flags, 0o666), "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _flush_folder(target.parent)
+
+
+def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
+    """Put `content` at `target`, whole or not at all."""
+    with replacing(target) as file:
+        file.write(content)
+
+
+def write_text(target: str | os.PathLike[str], content: str) -> None:
+    """Put `content` at `target` as UTF-8, whole or not at all."""
+    write_bytes(target, content.encode())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets a folder be flushed."""
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
