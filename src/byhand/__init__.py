@@ -28,7 +28,7 @@ _ROOM_OF = {
     "load": "byhand.data",
 }
 
-__all__ = ["__version__", *sorted(_ROOM_OF)]
+__all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "fit", "gradcheck", "load"]  # noqa: F822
 
 
 def __getattr__(name: str) -> object:
