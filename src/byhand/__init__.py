@@ -28,7 +28,7 @@ _ROOM_OF = {
     "load": "byhand.data",
 }
 
-__all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "fit", "gradcheck", "load"]  # noqa: F822
+__all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "fit", "gradcheck", "load"]
 
 
 def __getattr__(name: str) -> object:
