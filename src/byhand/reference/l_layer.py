@@ -1,0 +1,332 @@
+"""The L-layer network, a page to hold beside the formulas.
+
+`data_wrapper` brings pictures in, one a column; `L_layer_forward` turns them into probabilities, `compute_loss` into
+one number, `L_layer_backward` into a derivative for every weight, and `update_parameters` takes one step downhill.
+`L_layer_model` goes round that circle. The whole data is one batch, and everything is float64.
+
+    m samples · layer l has n_l units, and n_0 inputs
+
+    H0 = X (n_0, m)    Wl (n_l, n_{l-1})    bl (n_l, 1)    Zl, Hl (n_l, m)    HL, Y (K, m)
+
+dZ and dH hold, in each column, the derivative of that sample's own loss; dW and db are derivatives of the mean loss,
+which is where 1/m comes in. Step numbers are those of the two algorithms, forward (1 to 3) and backward (1 to 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from byhand.errors import DataMissingError
+from byhand.reference.rules import (
+    require_choice,
+    require_dimensions,
+    require_labels,
+    require_matrix,
+    require_pixels,
+    require_shape,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    LinearMemory = tuple[Array, Array, Array]
+    Memory = tuple[LinearMemory, Array]
+    Pair = tuple[Array, Array]
+    Random = np.random.RandomState | np.random.Generator
+
+__all__ = [
+    "L_layer_backward",
+    "L_layer_forward",
+    "L_layer_model",
+    "compute_loss",
+    "data_wrapper",
+    "initialize_parameters",
+    "layer_backward",
+    "layer_forward",
+    "load_data",
+    "one_hot",
+    "predict",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "update_parameters",
+]
+
+HIDDEN = ("relu", "sigmoid")
+
+_WITHOUT_MNIST = (
+    "put mnist.pkl.gz into the working folder, or run `byhand data get mnist` once where there is a network; "
+    "to go on without it, load_data(sample=True) and data_wrapper(sample=True) give 5,000 pictures that came along"
+)
+
+
+# ---- data preparation ------------------------------------------------------------------------------------------
+
+
+def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
+    """(images, labels) for training, validation and test         images: (m, 784) float32, byte/256   labels: (m,)
+
+    `mnist.pkl.gz` in the working folder comes first; else MNIST from wherever `byhand.load` finds it, cut into 50,000,
+    10,000 and 10,000 as that file is. `sample=True` takes the bundled pictures, cut into 3,500, 500 and 1,000.
+    """
+    from byhand import data
+
+    if Path("mnist.pkl.gz").exists() and not sample:
+        return data.pickled.read_pairs(Path("mnist.pkl.gz"))
+    try:
+        digits = data.load("mnist-5k" if sample else "mnist")
+    except DataMissingError as error:
+        raise DataMissingError(f"{error}; {_WITHOUT_MNIST}") from error
+    cut = 3_500 if sample else 50_000
+    images, labels = [_fractions(part.images) for part in digits], [part.labels for part in digits]
+    return (images[0][:cut], labels[0][:cut]), (images[0][cut:], labels[0][cut:]), (images[1], labels[1])
+
+
+def one_hot(j: Array, *, classes: int = 10) -> Array:
+    """Y[k, i] = 1 where sample i is of class k, 0 elsewhere               j: (m,)   Y: (classes, m)
+
+    The number of classes is given, not read off the labels: a batch without a nine still has ten classes.
+    """
+    require_labels("j", j, classes)
+    Y = np.zeros((classes, len(j)))
+    Y[np.asarray(j, dtype=int), np.arange(len(j))] = 1
+    return Y
+
+
+def data_wrapper(*, sample: bool = False) -> tuple[Array, Array, Array, Array]:
+    """train_set_x (784, 50000), train_set_y (10, 50000), test_set_x (784, 10000), test_set_y (10, 10000)
+
+    One picture a column: the transpose of what `load_data` returns, without a copy.
+    """
+    (X, y), _, (X_test, y_test) = load_data(sample=sample)
+    return X.T, one_hot(y), X_test.T, one_hot(y_test)
+
+
+# ---- feedforward -----------------------------------------------------------------------------------------------
+
+
+def sigmoid(Z: Array) -> Pair:
+    """H = 1 / (1 + e^−Z)                                    step 2.2      Z, H: (n, m)   memory: Z"""
+    E = np.exp(-np.abs(Z))  # of a number that is never positive, so that nothing overflows
+    H = np.where(np.asarray(Z) >= 0, 1, E) / (1 + E)
+    return H, Z
+
+
+def relu(Z: Array) -> Pair:
+    """H = max(0, Z)                                         step 2.2      Z, H: (n, m)   memory: Z"""
+    return np.maximum(0, Z), Z
+
+
+def softmax(Z: Array) -> Pair:
+    """H = e^Z / Σ e^Z, the sum down each column             step 3        Z, H: (K, m)   memory: Z
+
+    Taking each column's maximum away first changes nothing in the fraction and keeps e^Z from overflowing.
+    """
+    E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
+    return E / np.sum(E, axis=0, keepdims=True), Z
+
+
+def initialize_parameters(dimensions: Sequence[int], *, rng: Random | None = None) -> dict[str, Array]:
+    """Wl = 0.1 · randn(n_l, n_{l-1}), bl = 0, for l = 1 … L               dimensions: [n_0, …, n_L]
+
+    Without `rng` the numbers are those that follow `seed(2)`, from a stream of our own: NumPy's global one stays put.
+    """
+    require_dimensions(dimensions)
+    rng = np.random.RandomState(2) if rng is None else rng
+    parameters = {}
+    for l in range(1, len(dimensions)):
+        parameters[f"W{l}"] = rng.standard_normal((dimensions[l], dimensions[l - 1])) * 0.1
+        parameters[f"b{l}"] = np.zeros((dimensions[l], 1))
+    return parameters
+
+
+def layer_forward(H_prev: Array, W: Array, b: Array, activation: str = "relu") -> tuple[Array, Memory]:
+    """Z = W · H_prev + b, H = activation(Z)                 step 2
+
+    H_prev: (n_prev, m)   W: (n, n_prev)   b: (n, 1)   H: (n, m)   memory: ((H_prev, W, b), Z)
+    """
+    activations = {"relu": relu, "sigmoid": sigmoid, "softmax": softmax}
+    require_choice("activation", activation, list(activations))
+    require_matrix("W", W)
+    require_matrix("H_prev", H_prev)
+    require_shape("H_prev", H_prev, (W.shape[1], H_prev.shape[1]), "a row for each column of W")
+    require_shape("b", b, (W.shape[0], 1), "a row for each row of W")
+    linear_memory = (H_prev, W, b)
+    Z = np.dot(W, H_prev) + b  # 2.1
+    H, activation_memory = activations[activation](Z)  # 2.2
+    return H, (linear_memory, activation_memory)
+
+
+def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "relu") -> tuple[Array, list[Memory]]:
+    """H0 = X, Hl = hidden(Wl · Hl−1 + bl), HL = softmax(WL · HL−1 + bL)   steps 1 to 3
+
+    X: (n_0, m)   HL: (K, m)   memories: one memory a layer, first layer first
+    """
+    require_choice("hidden", hidden, HIDDEN)
+    L = len(parameters) // 2
+    memories = []
+    H = X  # 1
+    for l in range(1, L):
+        H, memory = layer_forward(H, parameters[f"W{l}"], parameters[f"b{l}"], hidden)  # 2
+        memories.append(memory)
+    HL, memory = layer_forward(H, parameters[f"W{L}"], parameters[f"b{L}"], "softmax")  # 3
+    memories.append(memory)
+    return HL, memories
+
+
+# ---- loss ------------------------------------------------------------------------------------------------------
+
+
+def compute_loss(HL: Array, Y: Array, *, ZL: Array | None = None) -> float:
+    """loss = −1/m Σ Y ⊗ log HL                                            HL, Y, ZL: (K, m)
+
+    Where Y is 0 the term is 0, even if HL has underflowed to 0. Where Y is 1 and HL is 0 the loss is infinite,
+    unless `ZL`, what the softmax was given, is there to say by how much:  log HL = ZL − max − log Σ e^(ZL − max).
+    """
+    require_matrix("HL", HL)
+    require_shape("Y", Y, HL.shape, "as HL: one_hot(labels) makes it")
+    if ZL is None:
+        log_HL = np.log(HL, out=np.full(HL.shape, -np.inf), where=np.asarray(HL) > 0)
+    else:
+        shifted = ZL - np.max(ZL, axis=0, keepdims=True)
+        log_HL = shifted - np.log(np.sum(np.exp(shifted), axis=0, keepdims=True))
+    return float(-np.sum(np.multiply(Y, log_HL, out=np.zeros(HL.shape), where=np.asarray(Y) != 0)) / HL.shape[1])
+
+
+# ---- backpropagation -------------------------------------------------------------------------------------------
+
+
+def sigmoid_backward(dH: Array, sigmoid_memory: Array) -> Array:
+    """dZ = dH ⊗ H ⊗ (1 − H), H = sigmoid(Z)                 step 5.1      dH, Z, dZ: (n, m)"""
+    require_shape("dH", dH, np.shape(sigmoid_memory), "as the Z in the memory")
+    H, _ = sigmoid(sigmoid_memory)
+    return dH * H * (1 - H)
+
+
+def relu_backward(dH: Array, relu_memory: Array) -> Array:
+    """dZ = dH where Z > 0, 0 elsewhere                      step 5.1      dH, Z, dZ: (n, m)"""
+    require_shape("dH", dH, np.shape(relu_memory), "as the Z in the memory")
+    return np.where(np.asarray(relu_memory) > 0, dH, 0)
+
+
+def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple[Array, Array, Array]:
+    """dZ = dH ⊗ activation′(Z), dW = 1/m dZ · H_prevᵀ, db = 1/m Σ dZ, dH_prev = Wᵀ · dZ      steps 5.1 to 5.4
+
+    dH: (n, m)   dH_prev: (n_prev, m)   dW: (n, n_prev)   db: (n, 1), its sum over the samples only
+    """
+    require_choice("activation", activation, HIDDEN)
+    (H_prev, W, _), Z = memory
+    m = H_prev.shape[1]
+    dZ = relu_backward(dH, Z) if activation == "relu" else sigmoid_backward(dH, Z)  # 5.1
+    dW = np.dot(dZ, H_prev.T) / m  # 5.2
+    db = np.sum(dZ, axis=1, keepdims=True) / m  # 5.3
+    dH_prev = np.dot(W.T, dZ)  # 5.4
+    return dH_prev, dW, db
+
+
+def L_layer_backward(HL: Array, Y: Array, memories: list[Memory], *, hidden: str = "relu") -> dict[str, Array]:
+    """dZL = HL − Y, then dW, db and dH of the layer before, from the last layer to the first      steps 1 to 5
+
+    HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each of its own thing's shape
+    """
+    require_shape("Y", Y, np.shape(HL), "as HL: one_hot(labels) makes it")
+    L, m = len(memories), HL.shape[1]
+    gradients = {}
+    (H_prev, W, _), _ = memories[-1]
+    dZ = HL - Y  # 1
+    gradients[f"dW{L}"] = np.dot(dZ, H_prev.T) / m  # 2
+    gradients[f"db{L}"] = np.sum(dZ, axis=1, keepdims=True) / m  # 3
+    gradients[f"dH{L - 1}"] = np.dot(W.T, dZ)  # 4
+    for l in reversed(range(1, L)):  # 5
+        dH_prev, dW, db = layer_backward(gradients[f"dH{l}"], memories[l - 1], hidden)
+        gradients[f"dH{l - 1}"], gradients[f"dW{l}"], gradients[f"db{l}"] = dH_prev, dW, db
+    return gradients
+
+
+# ---- parameter updates, training, predictions ------------------------------------------------------------------
+
+
+def update_parameters(
+    parameters: dict[str, Array], gradients: dict[str, Array], learning_rate: float
+) -> dict[str, Array]:
+    """Wl := Wl − learning_rate · dWl, bl := bl − learning_rate · dbl      the dictionary is updated in place"""
+    for name, value in parameters.items():
+        require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
+        parameters[name] = value - learning_rate * gradients[f"d{name}"]
+    return parameters
+
+
+def L_layer_model(
+    X: Array,
+    Y: Array,
+    dimensions: Sequence[int],
+    learning_rate: float = 0.0075,
+    num_iterations: int = 3000,
+    print_loss: bool = False,
+    *,
+    hidden: str = "relu",
+    rng: Random | None = None,
+    picture: str | Path | None = None,
+) -> dict[str, Array]:
+    """Start somewhere, then num_iterations times: forward, loss, backward, update.
+
+    X: (n_0, m), pixels from 0 to 1   Y: (K, m), one-hot   dimensions: [n_0, …, K]
+    The loss of every hundredth iteration is printed if `print_loss`, and drawn: on the screen, or into `picture`.
+    """
+    require_pixels("X", X)
+    require_shape("X", X, (dimensions[0], X.shape[1]), "the first of dimensions by one column a sample")
+    require_shape("Y", Y, (dimensions[-1], X.shape[1]), "the last of dimensions by one column a sample")
+    X = np.asarray(X, dtype=float)
+    losses = []
+    parameters = initialize_parameters(dimensions, rng=rng)
+    for i in range(num_iterations):
+        HL, memories = L_layer_forward(X, parameters, hidden=hidden)
+        if i % 100 == 0:
+            losses.append(compute_loss(HL, Y, ZL=memories[-1][1]))
+            if print_loss:
+                print(f"Loss after iteration {i}: {losses[-1]:f}")
+        gradients = L_layer_backward(HL, Y, memories, hidden=hidden)
+        parameters = update_parameters(parameters, gradients, learning_rate)
+    _draw_loss(losses, learning_rate, picture)
+    return parameters
+
+
+def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "relu") -> Array:
+    """The class with the largest probability in each column; prints the share that is right.
+
+    X: (n_0, m), pixels from 0 to 1   y: (K, m), one-hot   predictions: (m,)
+    """
+    require_pixels("X", X)
+    HL, _ = L_layer_forward(X, parameters, hidden=hidden)
+    require_shape("y", y, HL.shape, "a row a class by a column a sample")
+    predictions = np.argmax(HL, axis=0)
+    print(f"Accuracy: {np.mean(predictions == np.argmax(y, axis=0))}")
+    return predictions
+
+
+def _fractions(images: Array) -> Array:
+    """Bytes as the numbers of mnist.pkl.gz, which divided by 256        images: (m, 28, 28) → (m, 784) float32"""
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(256)
+
+
+def _draw_loss(losses: list[float], learning_rate: float, picture: str | Path | None) -> None:
+    """The loss against the iteration, or nothing where Matplotlib is not installed."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return
+    figure, axes = plt.subplots()
+    axes.plot(range(0, 100 * len(losses), 100), losses)
+    axes.set(xlabel="iteration", ylabel="loss", title=f"Learning rate = {learning_rate}")
+    if picture is not None:
+        figure.savefig(picture)
+        plt.close(figure)
+    elif plt.get_backend().lower() != "agg":  # the one that only writes files, and warns when asked to show
+        plt.show()

@@ -1,0 +1,211 @@
+"""The 784-10-10 network, a page to hold beside the formulas: one hidden layer of ReLU, then softmax.
+
+`init_params` starts somewhere; `gradient_descent` repeats forward, backward, update; `make_predictions` reads pictures.
+The whole data is one batch, one picture a column, its pixels from 0 to 1. A0 is X, and g is the activation.
+
+    m samples        X (784, m)    Y (m,)    W1 (10, 784)    W2 (10, 10)    b1, b2 (10, 1)    Z1, A1, Z2, A2 (10, m)
+
+dZ holds, in each column, the derivative of that sample's own loss; dW and db are derivatives of the mean loss, which
+is where 1/m comes in. Any other number of inputs, hidden units and classes follows from the shapes of W1 and W2.
+The program was first presented by Samson Zhang.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from byhand.errors import UsageError
+from byhand.reference.rules import require_labels, require_matrix, require_pixels, require_shape
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Parameters = tuple[Array, Array, Array, Array]
+    Random = np.random.RandomState | np.random.Generator
+
+__all__ = [
+    "ReLU",
+    "ReLU_deriv",
+    "backward_prop",
+    "forward_prop",
+    "get_accuracy",
+    "get_predictions",
+    "gradient_descent",
+    "init_params",
+    "make_predictions",
+    "one_hot",
+    "softmax",
+    "test_prediction",
+    "update_params",
+]
+
+
+def init_params(*, inputs: int = 784, hidden: int = 10, classes: int = 10, rng: Random | None = None) -> Parameters:
+    """W1, b1, W2, b2 = rand − 0.5, in this order            W1: (hidden, inputs)   W2: (classes, hidden)
+
+    The numbers come from NumPy's global stream, so that `numpy.random.seed` governs them, or from `rng`.
+    """
+    shapes = (hidden, inputs), (hidden, 1), (classes, hidden), (classes, 1)
+    random = np.random.random if rng is None else rng.random
+    W1, b1, W2, b2 = (random(shape) - 0.5 for shape in shapes)
+    return W1, b1, W2, b2
+
+
+def ReLU(Z: Array) -> Array:
+    """A = max(0, Z)                                         Z, A: (n, m)"""
+    return np.maximum(0, Z)
+
+
+def softmax(Z: Array) -> Array:
+    """A = e^Z / Σ e^Z, the sum down each column             Z, A: (K, m)
+
+    Taking each column's maximum away first changes nothing in the fraction and keeps e^Z from overflowing.
+    """
+    E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
+    return E / np.sum(E, axis=0, keepdims=True)
+
+
+def forward_prop(W1: Array, b1: Array, W2: Array, b2: Array, X: Array) -> Parameters:
+    """Z1 = W1·X + b1, A1 = ReLU(Z1), Z2 = W2·A1 + b2, A2 = softmax(Z2)      X: (784, m)   the others: (10, m)"""
+    require_matrix("X", X)
+    require_shape("X", X, (W1.shape[1], X.shape[1]), "a row for each column of W1")
+    require_shape("b1", b1, (W1.shape[0], 1), "a row for each row of W1")
+    require_shape("W2", W2, (W2.shape[0], W1.shape[0]), "a column for each row of W1")
+    require_shape("b2", b2, (W2.shape[0], 1), "a row for each row of W2")
+    Z1 = W1.dot(X) + b1
+    A1 = ReLU(Z1)
+    Z2 = W2.dot(A1) + b2
+    A2 = softmax(Z2)
+    return Z1, A1, Z2, A2
+
+
+def ReLU_deriv(Z: Array) -> Array:
+    """g′(Z) = 1 where Z > 0, 0 elsewhere                    Z: (n, m)"""
+    return np.asarray(Z) > 0
+
+
+def one_hot(Y: Array, *, classes: int = 10) -> Array:
+    """1 in row Y[i] of column i, 0 elsewhere                Y: (m,)   one-hot: (classes, m)
+
+    The number of classes is given, not read off the labels: a batch without a nine still has ten classes.
+    """
+    require_labels("Y", Y, classes)
+    return (np.arange(classes)[:, np.newaxis] == np.asarray(Y)).astype(float)
+
+
+def backward_prop(Z1: Array, A1: Array, Z2: Array, A2: Array, W1: Array, W2: Array, X: Array, Y: Array) -> Parameters:
+    """dZ2 = A2 − Y, dW2 = 1/m dZ2·A1ᵀ, db2 = 1/m Σ dZ2, dZ1 = W2ᵀ·dZ2 ⊗ g′(Z1), dW1 = 1/m dZ1·Xᵀ, db1 = 1/m Σ dZ1
+
+    dW1, db1, dW2, db2 have the shapes of W1, b1, W2, b2: the sums of db go over the samples only.
+    """
+    K, m = A2.shape
+    require_shape("Y", Y, (m,), "one label a column of A2")
+    dZ2 = A2 - one_hot(Y, classes=K)
+    dW2 = dZ2.dot(A1.T) / m
+    db2 = np.sum(dZ2, axis=1, keepdims=True) / m
+    dZ1 = W2.T.dot(dZ2) * ReLU_deriv(Z1)
+    dW1 = dZ1.dot(X.T) / m
+    db1 = np.sum(dZ1, axis=1, keepdims=True) / m
+    return dW1, db1, dW2, db2
+
+
+def update_params(
+    W1: Array,
+    b1: Array,
+    W2: Array,
+    b2: Array,
+    dW1: Array,
+    db1: Array,
+    dW2: Array,
+    db2: Array,
+    alpha: float,
+) -> Parameters:
+    """W1 := W1 − α dW1, b1 := b1 − α db1, W2 := W2 − α dW2, b2 := b2 − α db2      the new four are returned"""
+    require_shape("dW1", dW1, W1.shape, "as W1")
+    require_shape("db1", db1, b1.shape, "as b1")
+    require_shape("dW2", dW2, W2.shape, "as W2")
+    require_shape("db2", db2, b2.shape, "as b2")
+    return W1 - alpha * dW1, b1 - alpha * db1, W2 - alpha * dW2, b2 - alpha * db2
+
+
+def get_predictions(A2: Array) -> Array:
+    """The row with the largest probability in each column                 A2: (K, m)   predictions: (m,)"""
+    return np.argmax(A2, axis=0)
+
+
+def get_accuracy(predictions: Array, Y: Array) -> float:
+    """The share of predictions that are right                             predictions, Y: (m,)"""
+    require_shape("predictions", predictions, np.shape(Y), "as Y")
+    return float(np.mean(np.asarray(predictions) == np.asarray(Y)))
+
+
+def gradient_descent(
+    X: Array,
+    Y: Array,
+    alpha: float,
+    iterations: int,
+    *,
+    hidden: int = 10,
+    classes: int = 10,
+    rng: Random | None = None,
+) -> Parameters:
+    """Start somewhere, then `iterations` times: forward, backward, update    X: (784, m), pixels 0–1   Y: (m,)
+
+    Every tenth iteration the accuracy on X is printed.
+    """
+    require_pixels("X", X)
+    require_shape("Y", Y, (X.shape[1],), "one label a column of X")
+    W1, b1, W2, b2 = init_params(inputs=X.shape[0], hidden=hidden, classes=classes, rng=rng)
+    for i in range(iterations):
+        Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)
+        dW1, db1, dW2, db2 = backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y)
+        W1, b1, W2, b2 = update_params(W1, b1, W2, b2, dW1, db1, dW2, db2, alpha)
+        if i % 10 == 0:
+            print(f"Iteration: {i}  accuracy: {get_accuracy(get_predictions(A2), Y):.4f}")
+    return W1, b1, W2, b2
+
+
+def make_predictions(X: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> Array:
+    """The class that the network gives each picture         X: (784, m), pixels from 0 to 1   predictions: (m,)"""
+    require_pixels("X", X)
+    _, _, _, A2 = forward_prop(W1, b1, W2, b2, X)
+    return get_predictions(A2)
+
+
+def test_prediction(
+    index: int,
+    W1: Array,
+    b1: Array,
+    W2: Array,
+    b2: Array,
+    *,
+    X: Array | None = None,
+    Y: Array | None = None,
+) -> None:
+    """Print what the network says of picture `index` of `X`, and its label; draw it where Matplotlib is installed."""
+    if X is None or Y is None:
+        raise UsageError("test_prediction needs the pictures and their labels, got none: add X=…, Y=…")
+    current_image = X[:, index, np.newaxis]
+    prediction = make_predictions(current_image, W1, b1, W2, b2)
+    print(f"Prediction: {prediction[0]}\nLabel: {Y[index]}")
+    _draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}")
+
+
+test_prediction.__test__ = False  # type: ignore[attr-defined]  # its name is the text's: pytest is not to collect it
+
+
+def _draw_picture(X: Array, title: str) -> None:
+    """One column as a square picture, or nothing where Matplotlib is not installed."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return
+    side = round(X.size**0.5)
+    _, axes = plt.subplots()
+    axes.imshow(X.reshape(side, side), cmap="gray", interpolation="nearest")
+    axes.set_title(title)
+    if plt.get_backend().lower() != "agg":  # the one that only writes files, and warns when asked to show
+        plt.show()
