@@ -1,0 +1,318 @@
+"""The data set: pictures as bytes, a label for each, and the names of the classes.
+
+A reader (`idx`, `csv`, …) makes a `Dataset` from a file; training, evaluation and the pages take it from here.
+Pixels stay bytes all the way (60,000 digits are 47 MB, as floats 376 MB) and may be a window onto a file in the
+cache; what turns them into floats is the model's preparation, which divides by `scale`.
+"""
+
+import base64
+import functools
+import hashlib
+import html
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Self, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from byhand.errors import DataError, UsageError
+
+Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
+
+DIGITS = tuple("0123456789")
+SCALE = 255
+
+
+class Sample(NamedTuple):
+    """One picture, uint8 (H, W), and the number of its class."""
+
+    image: Bytes
+    label: int
+
+
+class Dataset:
+    """N labelled pictures: `images` uint8 (N, H, W), `labels` int64 (N,), `classes`, `name` and `scale`.
+
+    `scale` is the number that a byte is divided by to become a float: 255, or 256 as in the old pickle of MNIST.
+    The arrays are read-only. An index gives a `Sample`; a slice or an array of indices or booleans, a `Dataset`.
+    """
+
+    images: Bytes
+    labels: Integers
+    classes: tuple[str, ...]
+    name: str
+    scale: int
+
+    def __init__(
+        self,
+        images: Bytes,
+        labels: npt.NDArray[Any],
+        *,
+        classes: Sequence[str] = DIGITS,
+        name: str = "arrays",
+        scale: int = SCALE,
+    ) -> None:
+        if images.dtype != np.uint8 or images.ndim != 3:
+            raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}")
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise DataError(f"{name}: labels must be integers (N,), got {labels.dtype} {labels.shape}")
+        if len(images) != len(labels):
+            raise DataError(f"{name}: each image needs one label, got {len(images):,} images, {len(labels):,} labels")
+        if images.size == 0:
+            raise DataError(f"{name}: there must be at least one image with pixels, got {images.shape}")
+        if labels.min() < 0 or labels.max() >= len(classes):
+            wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
+            raise DataError(
+                f"{name}: labels must be 0 to {len(classes) - 1}, one of {len(classes)} classes; "
+                f"label {wrong} is {labels[wrong]}"
+            )
+        self._hold(images, labels.astype(np.int64), tuple(classes), name, scale)
+
+    def _hold(self, images: Bytes, labels: Integers, classes: tuple[str, ...], name: str, scale: int) -> None:
+        self.images, self.labels = np.asarray(images).view(), labels.view()
+        self.images.flags.writeable = self.labels.flags.writeable = False
+        self.classes, self.name, self.scale = classes, name, scale
+
+    def _like(self, images: Bytes, labels: Integers) -> "Dataset":
+        """Some of these pictures as a data set of its own; they were checked when this one was made."""
+        part = object.__new__(Dataset)
+        part._hold(images, labels, self.classes, self.name, self.scale)
+        return part
+
+    # ---- from what people have in memory
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        classes: Sequence[str] | None = None,
+        name: str = "arrays",
+    ) -> Self:
+        """Images (N, H, W) or (N, H·W of a square), bytes or floats made from bytes; labels (N,).
+
+        Floats from 0 to 1 must be whole bytes divided by 255 or by 256: they become those bytes again, and `scale`
+        remembers which it was. Without `classes` the labels are digits.
+        """
+        pictures, scale = _as_bytes(np.asarray(images), name)
+        pictures = _as_pictures(pictures, name)
+        return cls(pictures, _as_labels(np.asarray(labels), name), classes=classes or DIGITS, name=name, scale=scale)
+
+    @classmethod
+    def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
+        """A pandas data frame as the CSV programs hold it: the label first, then one column a pixel.
+
+        A frame that took the first row of a header-less file for its column names has lost a picture: it is refused.
+        """
+        columns = list(frame.columns)
+        if len(columns) > 1 and all(isinstance(c, str) and _is_number(c) for c in columns):
+            raise DataError(
+                f"{name}: the column names are numbers ({', '.join(columns[:3])}, …), so the first picture was read "
+                "as a header; read the file with header=None"
+            )
+        where = columns.index("label") if "label" in columns else 0
+        table = frame.to_numpy()
+        return cls.from_arrays(np.delete(table, where, axis=1), table[:, where], name=name)
+
+    # ---- looking at it
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice | npt.NDArray[Any] | Sequence[int]) -> "Dataset": ...
+    def __getitem__(
+        self, index: int | np.integer[Any] | slice | npt.NDArray[Any] | Sequence[int]
+    ) -> "Sample | Dataset":
+        if isinstance(index, int | np.integer):
+            return Sample(self.images[index], int(self.labels[index]))
+        if not isinstance(index, slice):
+            index = np.asarray(index)
+            if index.size == 0:
+                index = index.astype(np.intp)
+        return self._like(self.images[index], self.labels[index])
+
+    def __iter__(self) -> Iterator[Sample]:
+        for image, label in zip(self.images, self.labels, strict=True):
+            yield Sample(image, int(label))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a picture."""
+        return self.images.shape[1], self.images.shape[2]
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """SHA-256 over the shape, the images and the labels: the same pictures in the same order, the same checksum."""
+        digest = hashlib.sha256(str(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        return f"<Dataset {self.name}: {len(self):,} images of {height}×{width}, {len(self.classes)} classes>"
+
+    def _repr_html_(self) -> str:
+        """A contact sheet for notebooks: the first few pictures of each class, one class a row."""
+        from PIL import Image
+
+        png = io.BytesIO()
+        Image.fromarray(self._contact_sheet()).save(png, format="png", optimize=True)
+        source = base64.b64encode(png.getvalue()).decode()
+        classes = html.escape(" ".join(self.classes[:SHEET_ROWS]))
+        return (
+            f"<figure><figcaption>{html.escape(repr(self)[1:-1])}</figcaption>"
+            f'<img src="data:image/png;base64,{source}" style="image-rendering: pixelated" '
+            f'alt="The first pictures of each class, one class a row: {classes}"></figure>'
+        )
+
+    def _contact_sheet(self, columns: int = 16) -> Bytes:
+        """One row a class (the first ten), its first pictures from left to right, a grey line between."""
+        height, width = self.shape
+        rows = min(len(self.classes), SHEET_ROWS)
+        sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), 40, np.uint8)
+        for row in range(rows):
+            for column, i in enumerate(np.flatnonzero(self.labels == row)[:columns]):
+                top, left = row * (height + 1), column * (width + 1)
+                sheet[top : top + height, left : left + width] = self.images[i]
+        return sheet
+
+    # ---- taking it apart
+
+    def split(self, held_out: float, *, rng: np.random.Generator) -> "tuple[Dataset, Dataset]":
+        """(rest, held): `held_out` pictures (a number, or a share below 1) drawn so that each class keeps its share.
+
+        Both keep the order that the pictures had.
+        """
+        number = round(held_out * len(self)) if isinstance(held_out, float) and held_out < 1 else held_out
+        if number != int(number) or not 0 < number < len(self):
+            raise UsageError(f"held_out must be a share above 0 and below 1, or 1 to {len(self) - 1}, got {held_out}")
+        held = np.zeros(len(self), bool)
+        for label, count in enumerate(self._share_out(int(number))):
+            held[rng.permutation(np.flatnonzero(self.labels == label))[:count]] = True
+        return self[~held], self[held]
+
+    def _share_out(self, number: int) -> Integers:
+        """How many of `number` fall to each class: its exact share rounded down, what is left to the largest rests."""
+        exact = number * np.bincount(self.labels, minlength=len(self.classes)) / len(self)
+        counts = np.floor(exact).astype(np.int64)
+        largest_rests = np.argsort(counts - exact, kind="stable")[: number - counts.sum()]
+        counts[largest_rests] += 1
+        return counts
+
+    def batches(self, size: int, *, rng: np.random.Generator | None) -> "Iterator[Dataset]":
+        """Every picture once, `size` at a time, in an order fresh from `rng` (None: as they stand).
+
+        The last batch may be shorter, and is used.
+        """
+        if size < 1:
+            raise UsageError(f"size of a batch must be at least 1, got {size}")
+        order = None if rng is None else rng.permutation(len(self))
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield self[part] if order is None else self[order[part]]
+
+
+SHEET_ROWS = 10
+
+
+class Digits:
+    """Two data sets that belong together, `train` and `test`, and a line on where they came from.
+
+    Unpacks: `train, test = byhand.load("mnist")`.
+    """
+
+    def __init__(self, train: Dataset, test: Dataset, source: str) -> None:
+        if train.classes != test.classes:
+            raise DataError(f"{source}: both sets need the same classes, got {train.classes} and {test.classes}")
+        if train.shape != test.shape:
+            raise DataError(f"{source}: both sets need pictures of one size, got {train.shape} and {test.shape}")
+        self.train, self.test, self.source = train, test, source
+
+    @property
+    def name(self) -> str:
+        return self.train.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.train.classes
+
+    def __iter__(self) -> Iterator[Dataset]:
+        yield self.train
+        yield self.test
+
+    def __repr__(self) -> str:
+        return f"<Digits {self.name}: {len(self.train):,} to train on, {len(self.test):,} to test; {self.source}>"
+
+    def _repr_html_(self) -> str:
+        return self.train._repr_html_() + self.test._repr_html_()
+
+
+# ---- bringing arrays into form
+
+
+def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
+    """The bytes behind `values`, and the number that they were divided by (255 where they were not)."""
+    if values.dtype == np.uint8:
+        return values, SCALE
+    if values.dtype == object or values.dtype.kind not in "iufb":
+        raise DataError(f"{name}: pixels must be numbers, got {values.dtype}")
+    if values.size == 0:
+        return values.astype(np.uint8), SCALE
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 255):  # so that NaN is refused too
+        raise DataError(f"{name}: pixels must be 0 to 255, or floats from 0 to 1, got {low:g} to {high:g}")
+    if values.dtype.kind == "f" and high <= 1:
+        for scale in (255, 256):
+            pixels = _whole(values * values.dtype.type(scale))
+            if pixels is not None:
+                return pixels, scale
+        raise DataError(f"{name}: floats from 0 to 1 must be whole bytes divided by 255 or 256, some are neither")
+    pixels = _whole(values)
+    if pixels is None:
+        raise DataError(f"{name}: pixels from 0 to {high:g} must be whole numbers, some have a fraction")
+    return pixels, SCALE
+
+
+def _whole(values: npt.NDArray[Any]) -> Bytes | None:
+    """`values` as bytes, if they are whole numbers from 0 to 255 (but for float32's rounding)."""
+    rounded = np.rint(values) if values.dtype.kind == "f" else values
+    if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
+        return None
+    pixels: Bytes = rounded.astype(np.uint8)
+    return pixels
+
+
+def _as_pictures(pixels: Bytes, name: str) -> Bytes:
+    """(N, H, W) from itself or from (N, side²)."""
+    if pixels.ndim == 2:
+        side = round(pixels.shape[1] ** 0.5)
+        if side * side != pixels.shape[1]:
+            raise DataError(f"{name}: a row must hold the pixels of a square, got {pixels.shape[1]} columns")
+        return pixels.reshape(len(pixels), side, side)
+    return pixels
+
+
+def _as_labels(labels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """Whole numbers in one row, also where they came as floats or as a column."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind == "f" and (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
+        return labels.astype(np.int64)
+    if labels.dtype.kind == "b":
+        return labels.astype(np.int64)
+    return labels
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""Packed files: reading what may be gzipped without believing what it claims.
+
+Every reader opens its file here. The bytes come out the same whether the file is packed or not, damage becomes one
+`DataError` that names the file, and a small file that would unpack to something huge is stopped at `CEILING`.
+"""
+
+import contextlib
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from byhand.errors import DataError, DataMissingError
+
+CEILING = 1 << 30  # the largest data set that is read, unpacked: twice MNIST in float64
+DEFLATE_LIMIT = 1032  # no byte of a deflate stream unpacks to more than this
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """`path` for reading, unpacked on the way if it is gzipped; damage found while reading is a `DataError`."""
+    try:
+        with path.open("rb") as file:
+            if file.peek(2)[:2] == b"\x1f\x8b":
+                yield cast(BinaryIO, gzip.GzipFile(fileobj=file))
+            else:
+                yield file
+    except EOFError:
+        raise DataError(f"{path}: gzip data must be whole, it is cut short") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: gzip data must be undamaged: {error}") from None
+    except FileNotFoundError:
+        raise DataMissingError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror or error}") from None
+
+
+def is_gzipped(path: Path) -> bool:
+    """Whether the file begins as gzip does, whatever its name says."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def most_bytes(path: Path) -> int:
+    """No more than this can come out of the file: its size, or what deflate could make of it, up to `CEILING`."""
+    size = path.stat().st_size
+    return min(size * DEFLATE_LIMIT, CEILING) if is_gzipped(path) else size
+
+
+def read_all(path: Path) -> bytes:
+    """The whole file, unpacked; a `DataError` if that is more than `CEILING`."""
+    with opened(path) as file:
+        whole = io.BytesIO()
+        while piece := file.read(1 << 20):
+            whole.write(piece)
+            if whole.tell() > CEILING:
+                raise DataError(f"{path}: must hold at most {CEILING:,} bytes unpacked, it holds more")
+        return whole.getvalue()
+
+
+def head(path: Path, count: int = 512) -> bytes:
+    """The first bytes, unpacked: enough to tell what kind of file this is."""
+    with opened(path) as file:
+        return file.read(count)
