@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from byhand.errors import DataMissingError
+from byhand.errors import DataMissingError, DivergedError
 from byhand.reference.rules import (
     require_choice,
     require_dimensions,
     require_labels,
     require_matrix,
+    require_names,
     require_pixels,
     require_shape,
+    require_steps,
 )
 
 if TYPE_CHECKING:
@@ -170,7 +172,8 @@ def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "re
     X: (n_0, m)   HL: (K, m)   memories: one memory a layer, first layer first
     """
     require_choice("hidden", hidden, HIDDEN)
-    L = len(parameters) // 2
+    L = max(1, len(parameters) // 2)
+    require_names("parameters", parameters, [f"{kind}{l}" for l in range(1, L + 1) for kind in "Wb"])
     memories = []
     H = X  # 1
     for l in range(1, L):
@@ -257,6 +260,7 @@ def update_parameters(
     parameters: dict[str, Array], gradients: dict[str, Array], learning_rate: float
 ) -> dict[str, Array]:
     """Wl := Wl − learning_rate · dWl, bl := bl − learning_rate · dbl      the dictionary is updated in place"""
+    require_names("gradients", gradients, [f"d{name}" for name in parameters])
     for name, value in parameters.items():
         require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
         parameters[name] = value - learning_rate * gradients[f"d{name}"]
@@ -283,8 +287,9 @@ def L_layer_model(
     require_pixels("X", X)
     require_shape("X", X, (dimensions[0], X.shape[1]), "the first of dimensions by one column a sample")
     require_shape("Y", Y, (dimensions[-1], X.shape[1]), "the last of dimensions by one column a sample")
+    require_steps("learning_rate", learning_rate, "num_iterations", num_iterations)
     X = np.asarray(X, dtype=float)
-    losses = []
+    losses: list[float] = []
     parameters = initialize_parameters(dimensions, rng=rng)
     for i in range(num_iterations):
         HL, memories = L_layer_forward(X, parameters, hidden=hidden)
@@ -292,6 +297,10 @@ def L_layer_model(
             losses.append(compute_loss(HL, Y, ZL=memories[-1][1]))
             if print_loss:
                 print(f"Loss after iteration {i}: {losses[-1]:f}")
+            if not np.isfinite(losses[-1]):
+                raise DivergedError(
+                    f"loss became {losses[-1]} at iteration {i}: learning_rate {learning_rate} is too large"
+                )
         gradients = L_layer_backward(HL, Y, memories, hidden=hidden)
         parameters = update_parameters(parameters, gradients, learning_rate)
     _draw_loss(losses, learning_rate, picture)

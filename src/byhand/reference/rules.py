@@ -4,7 +4,7 @@ The pages call these before they compute, because NumPy would broadcast most of 
 without a word. Each function returns nothing, or raises `UsageError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ def require_pixels(name: str, X: Any) -> None:
     if np.size(X) == 0:
         raise UsageError(f"{name} must hold at least one sample, got shape {np.shape(X)}")
     low, high = np.min(X), np.max(X)
+    if not np.isfinite([low, high]).all():
+        raise UsageError(f"{name} must hold finite numbers, got {low + high}")
     if np.asarray(X).dtype == np.uint8 or (low >= 0 and high > 1):
         raise UsageError(f"{name} must hold pixels from 0 to 1, got bytes from {low} to {high}: divide them by 255")
 
@@ -59,3 +61,18 @@ def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """`value` must be one of `choices`."""
     if value not in choices:
         raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def require_names(name: str, given: Mapping[str, Any], needed: Iterable[str]) -> None:
+    """The dictionary `given` must hold every key that is `needed`."""
+    for key in needed:
+        if key not in given:
+            raise UsageError(f"{name} must hold {key}, got {', '.join(given) or 'nothing'}")
+
+
+def require_steps(rate_name: str, rate: float, count_name: str, count: int) -> None:
+    """Training takes `count` steps of size `rate`: a positive number, and a whole one that is not negative."""
+    if not (np.isfinite(rate) and rate > 0):
+        raise UsageError(f"{rate_name} must be a positive number, got {rate}")
+    if not isinstance(count, int | np.integer) or count < 0:
+        raise UsageError(f"{count_name} must be a whole number, 0 or more, got {count}")

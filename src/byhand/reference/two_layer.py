@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.reference.rules import require_labels, require_matrix, require_pixels, require_shape
+from byhand.reference.rules import require_labels, require_matrix, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,6 +158,7 @@ def gradient_descent(
     """
     require_pixels("X", X)
     require_shape("Y", Y, (X.shape[1],), "one label a column of X")
+    require_steps("alpha", alpha, "iterations", iterations)
     W1, b1, W2, b2 = init_params(inputs=X.shape[0], hidden=hidden, classes=classes, rng=rng)
     for i in range(iterations):
         Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)

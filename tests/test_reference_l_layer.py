@@ -1,0 +1,385 @@
+"""The L-layer page: the published values digit for digit, each equation, each refusal, and the whole worked run."""
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from byhand.errors import DivergedError, UsageError
+from byhand.reference import l_layer
+from byhand.reference.l_layer import (
+    L_layer_backward,
+    L_layer_forward,
+    L_layer_model,
+    compute_loss,
+    initialize_parameters,
+    layer_backward,
+    layer_forward,
+    one_hot,
+    predict,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    update_parameters,
+)
+
+# The layer that the assignment works out: two units before, three after, five samples.
+H_PREV = np.array([[1, 0, 5, 10, 2], [2, 5, 3, 10, 2]])
+W = np.array([[10, 5], [2, 0], [1, 0]])
+B = np.array([10, 5, 0]).reshape((3, 1))
+
+# Confirmed by tools/long/l_layer_by_autograd.py, which shares no code with the page.
+WORKED_RUN = [
+    *(2.422624, 2.129232, 1.876095, 1.604213, 1.350205, 1.144823, 0.990554, 0.876603, 0.791154, 0.725441),
+    *(0.673485, 0.631386, 0.596598, 0.567342, 0.542346, 0.520746, 0.501865, 0.485205, 0.470368, 0.457054),
+]
+
+
+def shown(array, digits=8):
+    """The array as NumPy prints it, which is how the values were published."""
+    return np.array2string(np.asarray(array), precision=digits, floatmode="maxprec")
+
+
+# ---- the published values
+
+
+def test_published_softmax():
+    H, memory = softmax(np.array([[11, 19, 10], [12, 21, 23]]))
+    published = [[0.268941421, 0.119202922, 2.26032430e-06], [0.731058579, 0.880797078, 0.99999774]]
+    np.testing.assert_allclose(H, published, rtol=2e-9)
+    np.testing.assert_array_equal(memory, [[11, 19, 10], [12, 21, 23]])
+
+
+def test_published_layer_forward():
+    H, _ = layer_forward(H_PREV, W, B, activation="sigmoid")
+    assert shown(H[1]) == "[0.99908895 0.99330715 0.99999969 1.         0.99987661]"
+    assert shown(H[2]) == "[0.73105858 0.5        0.99330715 0.9999546  0.88079708]"
+
+
+def test_published_layer_backward():
+    _, memory = layer_forward(H_PREV, W, B, activation="relu")
+    dH = np.random.RandomState(2).rand(3, 5)
+    dH_prev, dW, db = layer_backward(dH, memory, activation="relu")
+    assert shown(dW) == "[[1.67565336 1.56891359]\n [1.39137819 1.4143854 ]\n [1.3597389  1.43013369]]"
+    assert shown(db) == "[[0.37345476]\n [0.34414727]\n [0.29074635]]"
+    assert dH_prev.shape == (2, 5)
+
+
+def test_published_loss():
+    HL = np.random.RandomState(2).rand(10, 5)
+    assert compute_loss(HL, one_hot(np.array([3, 5, 3, 6, 1]))) == pytest.approx(0.89646002613340, abs=1e-12)
+
+
+# ---- each equation, worked by hand
+
+
+def test_sigmoid_is_one_over_one_plus_e_to_the_minus_Z():
+    H, memory = sigmoid(np.array([[0.0, np.log(3)], [-np.log(3), 0.0]]))  # 1/(1+1/3) = 3/4, 1/(1+3) = 1/4
+    np.testing.assert_allclose(H, [[0.5, 0.75], [0.25, 0.5]], rtol=1e-15)
+    np.testing.assert_array_equal(memory, [[0.0, np.log(3)], [-np.log(3), 0.0]])
+
+
+def test_relu_is_the_larger_of_0_and_Z():
+    Z = np.array([[1, 3], [-1, -4], [0, 7]])
+    H, memory = relu(Z)
+    np.testing.assert_array_equal(H, [[1, 3], [0, 0], [0, 7]])
+    assert memory is Z
+
+
+def test_softmax_is_each_power_over_the_sum_of_its_column():
+    H, _ = softmax(np.log([[1.0, 2.0], [1.0, 6.0], [2.0, 2.0]]))
+    np.testing.assert_allclose(H, [[0.25, 0.2], [0.25, 0.6], [0.5, 0.2]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("activation", [sigmoid, softmax])
+@pytest.mark.parametrize("height", [1e4, 710.0, -1e4])
+def test_activations_stay_finite_however_far_Z_goes(activation, height):
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        H, _ = activation(np.array([[height, 0.0], [-height, 1.0], [0.0, height]]))
+    assert np.isfinite(H).all()
+
+
+def test_initialize_parameters_draws_a_tenth_of_randn_in_order():
+    parameters = initialize_parameters([3, 2, 4])
+    stream = np.random.RandomState(2)
+    np.testing.assert_array_equal(parameters["W1"], stream.randn(2, 3) * 0.1)
+    np.testing.assert_array_equal(parameters["W2"], stream.randn(4, 2) * 0.1)
+    np.testing.assert_array_equal(parameters["b1"], np.zeros((2, 1)))
+    np.testing.assert_array_equal(parameters["b2"], np.zeros((4, 1)))
+
+
+def test_initialize_parameters_leaves_the_global_stream_alone():
+    before = np.random.get_state()[1].tobytes()
+    initialize_parameters([3, 2, 4])
+    assert np.random.get_state()[1].tobytes() == before
+
+
+def test_initialize_parameters_takes_a_generator():
+    first = initialize_parameters([3, 2], rng=np.random.default_rng(0))
+    again = initialize_parameters([3, 2], rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(first["W1"], again["W1"])
+    assert (first["W1"] != initialize_parameters([3, 2])["W1"]).all()
+
+
+def test_layer_forward_remembers_what_went_in_and_the_sum():
+    H_prev, b = np.array([[1.0, 2.0]]), np.array([[1.0], [-3.0]])
+    weights = np.array([[2.0], [1.0]])
+    H, ((first, second, third), Z) = layer_forward(H_prev, weights, b)
+    np.testing.assert_array_equal(Z, [[3, 5], [-2, -1]])  # 2·1+1, 2·2+1; 1·1−3, 1·2−3
+    np.testing.assert_array_equal(H, [[3, 5], [0, 0]])
+    assert first is H_prev and second is weights and third is b  # noqa: PT018
+
+
+def test_compute_loss_of_ten_equal_chances_is_ln_10():
+    assert compute_loss(np.full((10, 4), 0.1), one_hot(np.array([0, 3, 9, 9]))) == pytest.approx(2.302585, abs=5e-7)
+
+
+def test_compute_loss_is_the_same_from_the_logits():
+    ZL = np.random.default_rng(0).normal(size=(4, 6)) * 3
+    Y = one_hot(np.array([0, 1, 2, 3, 0, 1]), classes=4)
+    assert compute_loss(softmax(ZL)[0], Y, ZL=ZL) == pytest.approx(compute_loss(softmax(ZL)[0], Y), rel=1e-13)
+
+
+def test_compute_loss_from_the_logits_says_how_wrong_it_is_where_softmax_has_underflowed():
+    ZL = np.array([[1e4], [-1e4]])
+    HL, Y = softmax(ZL)[0], np.array([[0.0], [1.0]])
+    assert compute_loss(HL, Y) == np.inf
+    assert compute_loss(HL, Y, ZL=ZL) == 2e4
+
+
+def test_sigmoid_backward_is_dH_times_H_times_one_minus_H():
+    dZ = sigmoid_backward(np.array([[4.0, 16.0]]), np.array([[0.0, np.log(3)]]))
+    np.testing.assert_allclose(dZ, [[1.0, 3.0]], rtol=1e-15)  # 4·½·½, 16·¾·¼
+
+
+def test_relu_backward_is_dH_where_Z_is_positive():
+    dH = np.array([[1.0, 2.0, 3.0]])
+    np.testing.assert_array_equal(relu_backward(dH, np.array([[-1.0, 0.0, 0.5]])), [[0, 0, 3]])
+    np.testing.assert_array_equal(dH, [[1, 2, 3]])
+
+
+def test_layer_backward_by_hand():
+    # One unit, two inputs, two samples; Z = 1·1 + 2·2 + 0 = 5 and 1·3 + 2·4 = 11, both on.
+    memory = layer_forward(np.array([[1.0, 3.0], [2.0, 4.0]]), np.array([[1.0, 2.0]]), np.array([[0.0]]))[1]
+    dH_prev, dW, db = layer_backward(np.array([[10.0, 20.0]]), memory)
+    np.testing.assert_array_equal(dW, [[(10 * 1 + 20 * 3) / 2, (10 * 2 + 20 * 4) / 2]])
+    np.testing.assert_array_equal(db, [[(10 + 20) / 2]])
+    np.testing.assert_array_equal(dH_prev, [[10, 20], [20, 40]])
+
+
+@pytest.mark.parametrize("hidden", ["relu", "sigmoid"])
+@pytest.mark.parametrize("dimensions", [[4, 3], [5, 4, 3], [6, 5, 4, 2], [3, 4, 5, 4, 11]])
+def test_L_layer_backward_agrees_with_differences(hidden, dimensions):
+    rng = np.random.default_rng(len(dimensions))
+    X = rng.random((dimensions[0], 7))
+    Y = one_hot(rng.integers(dimensions[-1], size=7), classes=dimensions[-1])
+    parameters = {
+        name: value + rng.normal(size=value.shape) for name, value in initialize_parameters(dimensions).items()
+    }
+    HL, memories = L_layer_forward(X, parameters, hidden=hidden)
+    gradients = L_layer_backward(HL, Y, memories, hidden=hidden)
+    for name, value in parameters.items():
+        assert gradients[f"d{name}"].shape == value.shape
+        np.testing.assert_allclose(
+            gradients[f"d{name}"], differences(X, Y, parameters, name, hidden), rtol=1e-6, atol=1e-8
+        )
+    assert sorted(gradients) == sorted(
+        [f"d{name}" for name in parameters] + [f"dH{layer}" for layer in range(len(dimensions) - 1)]
+    )
+
+
+def differences(X, Y, parameters, name, hidden):
+    """(loss(p + h) − loss(p − h)) / 2h for each number p of one parameter."""
+    h = 1e-6
+    slopes = np.zeros(parameters[name].shape)
+    for where in np.ndindex(*slopes.shape):
+        sides = []
+        for step in (h, -h):
+            moved = {key: value.copy() for key, value in parameters.items()}
+            moved[name][where] += step
+            sides.append(compute_loss(L_layer_forward(X, moved, hidden=hidden)[0], Y))
+        slopes[where] = (sides[0] - sides[1]) / (2 * h)
+    return slopes
+
+
+def test_update_parameters_steps_down_the_gradient_in_the_same_dictionary():
+    parameters = {"W1": np.array([[1.0, 2.0]]), "b1": np.array([[0.5]])}
+    before = parameters["W1"]
+    gradients = {"dW1": np.array([[10.0, -10.0]]), "db1": np.array([[1.0]]), "dH0": np.zeros((2, 1))}
+    assert update_parameters(parameters, gradients, 0.1) is parameters
+    np.testing.assert_array_equal(parameters["W1"], [[0.0, 3.0]])
+    np.testing.assert_array_equal(parameters["b1"], [[0.4]])
+    np.testing.assert_array_equal(before, [[1.0, 2.0]])  # the array that a memory may still hold is not written into
+
+
+def test_one_hot_puts_a_one_in_the_row_of_the_label():
+    np.testing.assert_array_equal(one_hot(np.array([1, 0, 1]), classes=3), [[0, 1, 0], [1, 0, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(one_hot(np.arange(10)), np.eye(10))
+
+
+def test_predict_prints_the_share_that_is_right(capsys):
+    parameters = {"W1": np.eye(2), "b1": np.zeros((2, 1))}
+    X = np.array([[0.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.8]])
+    predictions = predict(X, one_hot(np.array([0, 1, 1, 1]), classes=2), parameters)
+    np.testing.assert_array_equal(predictions, [0, 1, 0, 1])
+    assert capsys.readouterr().out == "Accuracy: 0.75\n"
+
+
+def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
+    names = {}
+    exec("from byhand.reference.l_layer import *", names)
+    assert set(names) - {"__builtins__"} == set(l_layer.__all__)
+    assert len(l_layer.__all__) == 17
+
+
+# ---- what it refuses, and in which words
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: initialize_parameters([784]), r"dimensions must be two or more positive whole numbers, got \[784\]"),
+        (lambda: initialize_parameters([784, 0, 10]), r"positive whole numbers, got \[784, 0, 10\]"),
+        (lambda: initialize_parameters([784, 4.5, 10]), r"positive whole numbers, got \[784, 4\.5, 10\]"),
+        (
+            lambda: layer_forward(H_PREV.T, W, B),
+            r"H_prev must have shape \(2, 2\), a row for each column of W, got \(5, 2\)",
+        ),
+        (lambda: layer_forward(H_PREV, W, B[:, 0]), r"b must have shape \(3, 1\), a row for each row of W, got \(3,\)"),
+        (lambda: layer_forward(H_PREV, W, B, "tanh"), "activation must be one of relu, sigmoid, softmax, got 'tanh'"),
+        (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample a column, got shape \(5,\)"),
+        (lambda: L_layer_forward(H_PREV, {}, hidden="tanh"), "hidden must be one of relu, sigmoid, got 'tanh'"),
+        (lambda: L_layer_forward(H_PREV, {}), "parameters must hold W1, got nothing"),
+        (lambda: compute_loss(np.ones((3, 2)), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: one_hot"),
+        (
+            lambda: sigmoid_backward(np.ones((3, 2)), np.ones((3, 1))),
+            r"dH must have shape \(3, 1\), as the Z in the memory",
+        ),
+        (
+            lambda: relu_backward(np.ones((3, 2)), np.ones((2, 3))),
+            r"dH must have shape \(2, 3\), as the Z in the memory",
+        ),
+        (
+            lambda: layer_backward(np.ones((3, 5)), layer_forward(H_PREV, W, B)[1], "softmax"),
+            "must be one of relu, sigmoid",
+        ),
+        (
+            lambda: L_layer_backward(np.ones((3, 2)), np.array([0, 1]), []),
+            r"Y must have shape \(3, 2\), as HL: one_hot",
+        ),
+        (lambda: update_parameters({"W1": W}, {"dW1": W.T}, 0.1), r"dW1 must have shape \(3, 2\), as W1, got \(2, 3\)"),
+        (lambda: update_parameters({"W1": W}, {}, 0.1), "gradients must hold dW1, got nothing"),
+        (lambda: one_hot(np.array([3, 11])), "j must be whole numbers from 0 to 9, got 11"),
+        (lambda: one_hot(np.array([0.5])), r"j must be whole numbers from 0 to 9, got 0\.5"),
+        (lambda: one_hot(np.eye(10)), r"j must be one row of labels, shape \(m,\), got shape \(10, 10\)"),
+        (
+            lambda: L_layer_model(np.ones((3, 2)), np.ones((2, 2)), [4, 2]),
+            r"X must have shape \(4, 2\), the first of dimensions",
+        ),
+        (
+            lambda: L_layer_model(np.ones((4, 2)), np.ones((3, 2)), [4, 2]),
+            r"Y must have shape \(2, 2\), the last of dimensions",
+        ),
+        (
+            lambda: L_layer_model(np.ones((4, 0)), np.ones((2, 0)), [4, 2]),
+            r"X must hold at least one sample, got shape \(4, 0\)",
+        ),
+        (
+            lambda: L_layer_model(np.full((4, 2), np.nan), np.ones((2, 2)), [4, 2]),
+            "X must hold finite numbers, got nan",
+        ),
+        (
+            lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], -1),
+            "learning_rate must be a positive number, got -1",
+        ),
+        (
+            lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], 1, -1),
+            "num_iterations must be a whole number, 0 or more, got -1",
+        ),
+    ],
+)
+def test_it_refuses_by_name_rule_and_value(call, words):
+    with pytest.raises(UsageError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("X", [np.full((4, 3), 255.0), np.eye(4, 3, dtype=np.uint8), np.full((4, 3), 200)])
+def test_bytes_are_refused_where_fractions_are_expected(X):
+    Y = np.eye(3)
+    with pytest.raises(UsageError, match=r"X must hold pixels from 0 to 1, got bytes from \d+(\.0)? to \d+.*divide"):
+        L_layer_model(X, Y, [4, 3], num_iterations=1)
+    with pytest.raises(UsageError, match="X must hold pixels from 0 to 1"):
+        predict(X, Y, initialize_parameters([4, 3]))
+
+
+def test_standardised_inputs_are_welcome():
+    L_layer_model(np.random.default_rng(0).normal(size=(4, 3)) * 5, np.eye(3), [4, 3], num_iterations=1)
+
+
+# ---- training
+
+
+def blobs(classes=3, samples=60):
+    """Points around `classes` centres in the unit square, one a column."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(classes, size=samples)
+    centres = rng.random((6, classes))
+    return np.clip(centres[:, labels] + 0.05 * rng.normal(size=(6, samples)), 0, 1), one_hot(labels, classes=classes)
+
+
+@pytest.mark.parametrize("hidden", ["relu", "sigmoid"])
+def test_L_layer_model_learns_and_prints_each_hundredth_loss(capsys, hidden, tmp_path):
+    X, Y = blobs()
+    parameters = L_layer_model(
+        X, Y, [6, 8, 3], 0.5, 301, True, hidden=hidden, rng=np.random.default_rng(0), picture=tmp_path / "loss.png"
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(": ")[0] for line in lines] == [f"Loss after iteration {i}" for i in (0, 100, 200, 300)]
+    losses = [float(line.rsplit(": ")[1]) for line in lines]
+    assert losses == sorted(losses, reverse=True)
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (predict(X, Y, parameters, hidden=hidden) == np.argmax(Y, axis=0)).mean() > 0.9
+
+
+def test_L_layer_model_returns_without_matplotlib(monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
+    parameters = L_layer_model(*blobs(), [6, 3], num_iterations=1)
+    assert sorted(parameters) == ["W1", "b1"]
+    assert capsys.readouterr().out == ""
+
+
+def test_L_layer_model_says_where_it_diverged():
+    said = r"loss became nan at iteration 100: learning_rate 1e\+200 is too large"
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=said):
+        L_layer_model(*blobs(), [6, 8, 3], 1e200, 300)
+
+
+# ---- the worked run
+
+
+def mnist_file(name):
+    folder = os.environ.get("BYHAND_DATA")
+    path = Path(folder or ".") / name
+    if not folder or not path.exists():
+        pytest.skip("needs the full MNIST, found through BYHAND_DATA")
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
+
+
+@pytest.mark.full_mnist
+def test_the_worked_run(capsys):
+    def pictures(kind, n):
+        images = mnist_file(f"{kind}-images-idx3-ubyte.gz")[16:].reshape(-1, 784)[:n]
+        labels = mnist_file(f"{kind}-labels-idx1-ubyte.gz")[8:][:n]
+        return (images.astype(np.float32) / 256).T, one_hot(labels)
+
+    X, Y = pictures("train", 5000)
+    parameters = L_layer_model(X, Y, [784, 45, 10], num_iterations=2000, print_loss=True)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"Loss after iteration {100 * i}: {loss:f}" for i, loss in enumerate(WORKED_RUN)]
+    predict(X, Y, parameters)
+    predict(*pictures("t10k", 10000), parameters)
+    assert capsys.readouterr().out == "Accuracy: 0.8774\nAccuracy: 0.8674\n"
