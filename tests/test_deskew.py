@@ -1,0 +1,159 @@
+"""Deskewing: exact to the bit, kind to strange pictures, and worth its place."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from byhand.data.deskew import BLOCK, LIMIT, deskew, slants
+from byhand.errors import UsageError
+
+pictures = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)))
+
+
+def by_definition(picture):
+    """The module's docstring, pixel by pixel, in Python's integers: picture (H, W) → (H, W)."""
+    height, width = picture.shape
+    ink = [(y - height // 2, x - width // 2, int(picture[y, x])) for y in range(height) for x in range(width)]
+    m = sum(p for _, _, p in ink)
+    mx, my = sum(p * x for _, x, p in ink), sum(p * y for y, _, p in ink)
+    mxy, myy = sum(p * x * y for y, x, p in ink), sum(p * y * y for y, _, p in ink)
+    spread = m * myy - my * my
+    slope = min(max((m * mxy - mx * my) / spread, -LIMIT), LIMIT) if spread else 0.0
+    out = np.zeros_like(picture)
+    for row in range(height):
+        t = math.floor(256 * slope * (row - height // 2 - (my / m if m else 0)) + 0.5)
+        i, f = t >> 8, t & 255
+        for x in range(width):
+            left = int(picture[row, x + i]) if 0 <= x + i < width else 0
+            right = int(picture[row, x + i + 1]) if 0 <= x + i + 1 < width else 0
+            out[row, x] = ((256 - f) * left + f * right + 128) >> 8
+    return out
+
+
+def strokes(count, size=28, seed=0):
+    """Slanted bars of soft ink: uint8 (count, size, size)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] - size / 2
+    slope = rng.uniform(-0.9, 0.9, (count, 1, 1))
+    x0, y0 = rng.uniform(-2, 2, (2, count, 1, 1))
+    distance = np.abs(x - x0 - slope * (y - y0))
+    return np.where(np.abs(y - y0) < 9, 255 * np.clip(2.5 - distance, 0, 1), 0).astype(np.uint8)
+
+
+@given(pictures)
+def test_deskew_is_its_definition_to_the_bit(images):
+    np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
+
+
+def test_deskew_is_its_definition_to_the_bit_on_strokes_and_noise():
+    images = np.concatenate([strokes(30), np.random.default_rng(1).integers(0, 256, (10, 28, 28), dtype=np.uint8)])
+    np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
+
+
+def test_deskew_is_exact_where_float32_sums_would_not_be():
+    images = np.random.default_rng(2).integers(0, 256, (3, 61, 47), dtype=np.uint8)
+    np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
+
+
+def test_deskew_sets_a_slanted_stroke_upright():
+    slope_before, _ = slants(strokes(200))
+    slope_after, _ = slants(deskew(strokes(200)))
+    assert np.abs(slope_before).mean() > 0.3
+    assert np.abs(slope_after).max() < 0.02
+
+
+def test_deskew_keeps_the_ink_and_its_centre():
+    before, after = strokes(50).astype(float), deskew(strokes(50)).astype(float)
+    x = np.arange(28)
+    np.testing.assert_allclose(after.sum(axis=(1, 2)), before.sum(axis=(1, 2)), rtol=2e-3)
+    mean_before = (before.sum(axis=1) @ x) / before.sum(axis=(1, 2))
+    mean_after = (after.sum(axis=1) @ x) / after.sum(axis=(1, 2))
+    np.testing.assert_allclose(mean_after, mean_before, atol=0.05)
+
+
+def test_deskew_of_a_mirrored_picture_is_the_mirrored_deskew_within_a_level():
+    images = strokes(50, size=27)
+    mirrored = deskew(images[:, :, ::-1])[:, :, ::-1]
+    assert np.abs(mirrored.astype(int) - deskew(images)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((3, 28, 28), np.uint8),
+        np.full((3, 28, 28), 255, np.uint8),
+        np.eye(28, dtype=np.uint8)[None, :, :1] * 9,
+        np.pad(np.full((1, 1, 20), 200, np.uint8), ((0, 0), (13, 14), (4, 4))),
+    ],
+    ids=["blank", "full", "one column", "a level line"],
+)
+def test_deskew_leaves_what_does_not_lean_unchanged(images):
+    np.testing.assert_array_equal(deskew(images), images)
+
+
+def test_deskew_limits_the_shear_of_a_dash_that_almost_lies():
+    dash = np.zeros((1, 28, 28), np.uint8)
+    dash[0, 13, :14] = dash[0, 14, 14:] = 255
+    assert slants(dash)[0] == [LIMIT]
+    assert deskew(dash).sum() > 0.95 * dash.sum()
+
+
+def test_deskew_does_not_depend_on_the_company_a_picture_is_in():
+    images = strokes(2 * BLOCK + 3)
+    whole = deskew(images)
+    np.testing.assert_array_equal(whole[BLOCK - 1 : BLOCK + 2], deskew(images[BLOCK - 1 : BLOCK + 2]))
+    np.testing.assert_array_equal(whole[-1:], deskew(images[-1:]))
+
+
+def test_deskew_writes_only_where_it_is_told():
+    images = strokes(5)
+    images.flags.writeable = False
+    out = np.empty_like(images)
+    assert deskew(images, out=out) is out
+    np.testing.assert_array_equal(out, deskew(images))
+    in_place = images.copy()
+    np.testing.assert_array_equal(deskew(in_place, out=in_place), out)
+
+
+def test_deskew_takes_strided_and_empty_stacks():
+    images = strokes(20)
+    np.testing.assert_array_equal(deskew(images[::-2]), deskew(images)[::-2])
+    assert deskew(images[:0]).shape == (0, 28, 28)
+    assert deskew(np.zeros((2, 0, 5), np.uint8)).shape == (2, 0, 5)
+    assert slants(images[:0])[0].shape == (0,)
+
+
+def test_deskew_works_in_blocks():
+    images = strokes(4000)
+    deskew(images[:1])
+    tracemalloc.start()
+    deskew(images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < images.nbytes + 6e6  # the result, and the scratch of one block
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (np.zeros((2, 28, 28)), r"images must be uint8 \(N, H, W\), got float64 \(2, 28, 28\)"),
+        (np.zeros((28, 28), np.uint8), r"images must be uint8 \(N, H, W\), got uint8 \(28, 28\)"),
+        (np.zeros((2, 784), np.uint8), r"images must be uint8 \(N, H, W\), got uint8 \(2, 784\)"),
+    ],
+)
+def test_deskew_refuses_what_is_not_a_stack_of_bytes(images, said):
+    with pytest.raises(UsageError, match=said):
+        deskew(images)
+    with pytest.raises(UsageError, match=said):
+        slants(images)
+
+
+@pytest.mark.parametrize("out", [np.empty((2, 28, 27), np.uint8), np.empty((2, 28, 28), np.float32)])
+def test_deskew_refuses_an_out_that_does_not_fit(out):
+    with pytest.raises(UsageError, match=r"out must be uint8 \(2, 28, 28\), got"):
+        deskew(np.zeros((2, 28, 28), np.uint8), out=out)
