@@ -12,6 +12,7 @@ The program was first presented by Samson Zhang.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,28 +186,32 @@ def test_prediction(
     *,
     X: Array | None = None,
     Y: Array | None = None,
+    picture: str | Path | None = None,
 ) -> None:
-    """Print what the network says of picture `index` of `X`, and its label; draw it where Matplotlib is installed."""
+    """Print what the network says of column `index` of `X`, and its label; draw it on the screen, or into `picture`."""
     if X is None or Y is None:
         raise UsageError("test_prediction needs the pictures and their labels, got none: add X=…, Y=…")
     current_image = X[:, index, np.newaxis]
     prediction = make_predictions(current_image, W1, b1, W2, b2)
     print(f"Prediction: {prediction[0]}\nLabel: {Y[index]}")
-    _draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}")
+    _draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}", picture)
 
 
 test_prediction.__test__ = False  # type: ignore[attr-defined]  # its name is the text's: pytest is not to collect it
 
 
-def _draw_picture(X: Array, title: str) -> None:
+def _draw_picture(X: Array, title: str, picture: str | Path | None) -> None:
     """One column as a square picture, or nothing where Matplotlib is not installed."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         return
     side = round(X.size**0.5)
-    _, axes = plt.subplots()
+    figure, axes = plt.subplots()
     axes.imshow(X.reshape(side, side), cmap="gray", interpolation="nearest")
     axes.set_title(title)
-    if plt.get_backend().lower() != "agg":  # the one that only writes files, and warns when asked to show
+    if picture is not None:
+        figure.savefig(picture)
+        plt.close(figure)
+    elif plt.get_backend().lower() != "agg":  # the one that only writes files, and warns when asked to show
         plt.show()
