@@ -15,8 +15,8 @@ from byhand.errors import UsageError
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)))
 
 
-def by_definition(picture):
-    """The module's docstring, pixel by pixel, in Python's integers: picture (H, W) → (H, W)."""
+def slant_by_definition(picture):
+    """slope and ȳ of one picture (H, W), in Python's integers."""
     height, width = picture.shape
     ink = [(y - height // 2, x - width // 2, int(picture[y, x])) for y in range(height) for x in range(width)]
     m = sum(p for _, _, p in ink)
@@ -24,9 +24,16 @@ def by_definition(picture):
     mxy, myy = sum(p * x * y for y, x, p in ink), sum(p * y * y for y, _, p in ink)
     spread = m * myy - my * my
     slope = min(max((m * mxy - mx * my) / spread, -LIMIT), LIMIT) if spread else 0.0
+    return slope, my / m if m else 0.0
+
+
+def by_definition(picture):
+    """The module's docstring, pixel by pixel: picture (H, W) → (H, W)."""
+    height, width = picture.shape
+    slope, y_mean = slant_by_definition(picture)
     out = np.zeros_like(picture)
     for row in range(height):
-        t = math.floor(256 * slope * (row - height // 2 - (my / m if m else 0)) + 0.5)
+        t = math.floor(256 * slope * (row - height // 2 - y_mean) + 0.5)
         i, f = t >> 8, t & 255
         for x in range(width):
             left = int(picture[row, x + i]) if 0 <= x + i < width else 0
@@ -55,9 +62,19 @@ def test_deskew_is_its_definition_to_the_bit_on_strokes_and_noise():
     np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
 
 
-def test_deskew_is_exact_where_float32_sums_would_not_be():
-    images = np.random.default_rng(2).integers(0, 256, (3, 61, 47), dtype=np.uint8)
-    np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
+@pytest.mark.parametrize("shape", [(28, 28), (61, 47), (90, 3)])
+def test_slants_are_quotients_of_exact_integers(shape):
+    images = np.random.default_rng(2).integers(0, 256, (20, *shape), dtype=np.uint8)
+    np.testing.assert_array_equal(np.transpose(slants(images)), [slant_by_definition(picture) for picture in images])
+
+
+def test_deskew_empties_a_row_that_is_shifted_out_of_the_picture():
+    narrow = np.zeros((1, 17, 2), np.uint8)
+    narrow[0, 8, 0] = narrow[0, 9, 1] = 255  # sets the slope
+    narrow[0, [0, -1]] = 1  # far away, and hardly counted
+    for images in (narrow, narrow[:, :, ::-1]):
+        np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
+        assert not deskew(images)[:, [0, -1]].any()
 
 
 def test_deskew_sets_a_slanted_stroke_upright():

@@ -46,7 +46,7 @@ def deskew(images: Bytes, *, out: Bytes | None = None) -> Bytes:
     if images.size == 0:
         return out
 
-    gap = width + 2  # a row that is shifted out entirely reads nothing but this
+    gap = width + 1  # a row shifted by its whole width reads nothing but this
     stride = gap + width
     block = min(BLOCK, count)
     spaced = np.zeros(block * height * stride + gap, np.uint8)
@@ -60,7 +60,7 @@ def deskew(images: Bytes, *, out: Bytes | None = None) -> Bytes:
         n = len(stack)
         slope, y_mean = _slants(stack)
         shift = np.floor(256 * slope[:, None] * (y - y_mean[:, None]) + 0.5).astype(np.int64)
-        np.clip(shift, -256 * (width + 1), 256 * width, out=shift)  # beyond that a row is empty anyway
+        np.clip(shift, -256 * width, 256 * width, out=shift)  # beyond that a row is empty anyway
         rows[:n] = stack
         taken = windows[row_starts[:n] + (shift >> 8)].astype(np.uint16)
         left, right = taken[..., :-1], taken[..., 1:]
