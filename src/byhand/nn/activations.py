@@ -1,0 +1,164 @@
+"""Activations: what a unit does with its sum, and how a change in its answer becomes a change in its sum.
+
+Each function stands above its derivative. `byhand.nn.layers.Activation` calls them through the table at the end;
+nothing here holds state. A derivative is written in terms of the answer H where that is enough, and of the sum Z where
+it is not. Results go to `out` when it is given; no argument is ever written into otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from byhand.errors import UsageError
+from byhand.nn.scratch import Array
+
+
+def relu(Z: Array, out: Array | None = None) -> Array:
+    """H = max(0, Z)                                                Z, H: (N, n)"""
+    return np.maximum(Z, 0, out=out)
+
+
+def relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
+    """dZ = dH where the unit was on, 0 where it was off            dH, H, dZ: (N, n)"""
+    was_on = np.greater(H, 0, out=np.empty_like(dH) if out is None else out)
+    return np.multiply(dH, was_on, out=was_on)
+
+
+LEAK = 0.01
+
+
+def leaky_relu(Z: Array, out: Array | None = None) -> Array:
+    """H = Z where Z > 0, Z / 100 elsewhere                         Z, H: (N, n)"""
+    H = np.multiply(Z, LEAK, out=out)
+    return np.maximum(Z, H, out=H)
+
+
+def leaky_relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
+    """dZ = dH where the unit was on, dH / 100 elsewhere            dH, H, dZ: (N, n)"""
+    slope = np.greater(H, 0, out=np.empty_like(dH) if out is None else out)
+    slope *= 1 - LEAK
+    slope += LEAK
+    return np.multiply(dH, slope, out=slope)
+
+
+def sigmoid(Z: Array, out: Array | None = None) -> Array:
+    """H = 1 / (1 + exp(−Z)) = (1 + tanh(Z / 2)) / 2                Z, H: (N, n)
+
+    The second form is the same function and cannot overflow, whatever Z is.
+    """
+    H = np.multiply(Z, 0.5, out=out)
+    np.tanh(H, out=H)
+    H += 1
+    H *= 0.5
+    return H
+
+
+def sigmoid_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
+    """dZ = dH · H (1 − H)                                          dH, H, dZ: (N, n)"""
+    dZ = np.subtract(1, H, out=out)
+    dZ *= H
+    dZ *= dH
+    return dZ
+
+
+def tanh(Z: Array, out: Array | None = None) -> Array:
+    """H = tanh(Z)                                                  Z, H: (N, n)"""
+    return np.tanh(Z, out=out)
+
+
+def tanh_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
+    """dZ = dH (1 − H²)                                             dH, H, dZ: (N, n)"""
+    dZ = np.multiply(H, H, out=out)
+    np.subtract(1, dZ, out=dZ)
+    dZ *= dH
+    return dZ
+
+
+GELU_SCALE = float(np.sqrt(2 / np.pi))
+GELU_CUBIC = 0.044715
+#: Beyond this tanh is 1 to the last bit, in float64 too; stopping Z² here keeps it from overflowing.
+GELU_FLAT = 10.0
+
+
+def gelu(Z: Array, out: Array | None = None) -> Array:
+    """H = Z (1 + t) / 2,  t = tanh(c Z (1 + 0.044715 Z²)),  c = √(2/π)          Z, H: (N, n)"""
+    H = np.clip(Z, -GELU_FLAT, GELU_FLAT, out=out)
+    H *= H
+    H *= GELU_SCALE * GELU_CUBIC
+    H += GELU_SCALE
+    H *= Z
+    np.tanh(H, out=H)
+    H += 1
+    H *= Z
+    H *= 0.5
+    return H
+
+
+def gelu_backward(dH: Array, Z: Array, out: Array | None = None, scratch: Array | None = None) -> Array:
+    """dZ = dH [ 1 + t + Z (1 − t²) c (1 + 3 · 0.044715 Z²) ] / 2                dH, Z, dZ: (N, n)
+
+    (1 − t²) is taken as (1 − t)(1 + t), so that two arrays are enough.
+    """
+    square = np.clip(Z, -GELU_FLAT, GELU_FLAT, out=out)
+    square *= square
+    t = np.multiply(square, GELU_SCALE * GELU_CUBIC, out=scratch)
+    t += GELU_SCALE
+    t *= Z
+    np.tanh(t, out=t)
+    dZ = square
+    dZ *= 3 * GELU_SCALE * GELU_CUBIC
+    dZ += GELU_SCALE
+    dZ *= Z
+    t += 1
+    dZ *= t
+    t -= 2
+    dZ *= t
+    t += 2
+    np.subtract(t, dZ, out=dZ)
+    dZ *= 0.5
+    dZ *= dH
+    return dZ
+
+
+def identity(Z: Array, out: Array | None = None) -> Array:
+    """H = Z                                                        Z, H: (N, n)"""
+    return np.positive(Z, out=out)
+
+
+def identity_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
+    """dZ = dH                                                      dH, H, dZ: (N, n)"""
+    return np.positive(dH, out=out)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A function, its derivative, and which of its two arrays the derivative needs."""
+
+    name: str
+    forward: Callable[..., Array]
+    backward: Callable[..., Array]
+    remembers: Literal["H", "Z"] = "H"
+    has_kink: bool = False
+    needs_scratch: bool = False
+
+
+ACTIVATIONS = {
+    pair.name: pair
+    for pair in (
+        Pair("relu", relu, relu_backward, has_kink=True),
+        Pair("leaky_relu", leaky_relu, leaky_relu_backward, has_kink=True),
+        Pair("sigmoid", sigmoid, sigmoid_backward),
+        Pair("tanh", tanh, tanh_backward),
+        Pair("gelu", gelu, gelu_backward, remembers="Z", needs_scratch=True),
+        Pair("identity", identity, identity_backward),
+    )
+}
+
+
+def activation_named(name: str) -> Pair:
+    """The pair of that name, or an error that lists the names there are."""
+    if name not in ACTIVATIONS:
+        raise UsageError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]

@@ -1,0 +1,203 @@
+"""Optimisers: from a gradient to new parameters.
+
+Each is a rule over whole vectors: `update(parameters, gradient, state, rate)` changes the parameters in place. What a
+rule remembers between steps is `state`, a dictionary of plain vectors made by `start`, so that a checkpoint can hold it.
+The forms are the usual ones (those of PyTorch, to which the tests compare every one).
+
+A large vector is worked through in chunks, so that the several passes of one rule find their chunk still in the cache.
+`decayed` is the slice of the vector that weight decay pulls on: the weights, not the biases.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from byhand.errors import UsageError
+from byhand.nn.scratch import FRESH, Array, Fresh
+
+State = dict[str, Array]
+
+#: Numbers in a chunk: parameters, gradient, two moments and scratch of this size lie in a second-level cache together.
+CHUNK = 32_768
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What the rules share. `weight_decay` adds that multiple of the weights to their gradient (AdamW: see there)."""
+
+    weight_decay: float = 0.0
+
+    kind: ClassVar[str]
+    #: The names of the vectors that the rule remembers.
+    memory: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, bool):
+                continue
+            if name in ("momentum", "beta1", "beta2", "alpha") and not 0 <= value < 1:
+                raise UsageError(f"{name} must be at least 0 and under 1, got {value}")
+            if name == "epsilon" and not value > 0:
+                raise UsageError(f"epsilon must be positive, got {value}")
+            if name == "weight_decay" and not (0 <= value < np.inf):
+                raise UsageError(f"weight_decay must be finite and at least 0, got {value}")
+
+    def start(self, parameters: Array) -> State:
+        """A new memory: zeros for each vector, and the number of steps taken."""
+        return {"steps": np.zeros(1, np.int64), **{name: np.zeros_like(parameters) for name in self.memory}}
+
+    def update(
+        self, parameters: Array, gradient: Array, state: State, rate: float, *, decayed: slice, work: Fresh = FRESH
+    ) -> None:
+        """One step: `parameters` and `state` change in place     parameters, gradient: (P,)"""
+        state["steps"] += 1
+        step = int(state["steps"][0])
+        for part in chunks(len(parameters), decayed.stop if self.weight_decay else 0):
+            p, g = parameters[part], gradient[part]
+            scratch = work.empty(("optimizer", "scratch"), p.shape, p.dtype)
+            if self.weight_decay and part.stop <= decayed.stop:
+                g = self.decay(p, g, rate, work)
+            self.rule(p, g, {name: state[name][part] for name in self.memory}, rate, step, scratch)
+
+    def decay(self, p: Array, g: Array, rate: float, work: Fresh) -> Array:
+        """g + λ p: the gradient of the loss with λ/2 Σ p² added"""
+        decayed = np.multiply(p, self.weight_decay, out=work.empty(("optimizer", "decayed"), p.shape, p.dtype))
+        decayed += g
+        return decayed
+
+    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+        """The rule itself, on one chunk."""
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """What makes this optimiser again, as plain values."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class GradientDescent(Optimizer):
+    """p ← p − η g"""
+
+    kind: ClassVar[str] = "sgd"
+
+    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+        p -= np.multiply(g, rate, out=scratch)
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """v ← μ v + g;  p ← p − η v, or with Nesterov's look ahead  p ← p − η (g + μ v)"""
+
+    momentum: float = 0.9
+    nesterov: bool = False
+
+    kind: ClassVar[str] = "momentum"
+    memory: ClassVar[tuple[str, ...]] = ("velocity",)
+
+    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+        v = memory["velocity"]
+        v *= self.momentum
+        v += g
+        if self.nesterov:
+            np.multiply(v, self.momentum, out=scratch)
+            scratch += g
+            scratch *= rate
+        else:
+            np.multiply(v, rate, out=scratch)
+        p -= scratch
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """s ← α s + (1 − α) g²;  p ← p − η g / (√s + ε)"""
+
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+
+    kind: ClassVar[str] = "rmsprop"
+    memory: ClassVar[tuple[str, ...]] = ("square",)
+
+    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+        s = memory["square"]
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - self.alpha
+        s *= self.alpha
+        s += scratch
+        np.sqrt(s, out=scratch)
+        scratch += self.epsilon
+        np.divide(g, scratch, out=scratch)
+        scratch *= rate
+        p -= scratch
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  p ← p − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)
+
+    The vectors kept are m′ = m/(1 − β₁) and v′ = v/(1 − β₂): then the moments need no multiplication of g, and every
+    constant goes into the step and ε. With a = √((1 − β₂)/(1 − β₂ᵗ)):  p ← p − [η (1 − β₁) / ((1 − β₁ᵗ) a)] m′ / (√v′ + ε/a).
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    kind: ClassVar[str] = "adam"
+    memory: ClassVar[tuple[str, ...]] = ("first", "second")
+
+    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+        m, v = memory["first"], memory["second"]
+        m *= self.beta1
+        m += g
+        v *= self.beta2
+        v += np.multiply(g, g, out=scratch)
+        a = np.sqrt((1 - self.beta2) / (1 - self.beta2**step))
+        np.sqrt(v, out=scratch)
+        scratch += float(self.epsilon / a)
+        np.divide(m, scratch, out=scratch)
+        scratch *= float(rate * (1 - self.beta1) / ((1 - self.beta1**step) * a))
+        p -= scratch
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """p ← p − η λ p first, then Adam's step with the plain gradient: the decay is not divided by √v̂"""
+
+    weight_decay: float = 0.01
+
+    kind: ClassVar[str] = "adamw"
+
+    def decay(self, p: Array, g: Array, rate: float, work: Fresh) -> Array:
+        p *= 1 - rate * self.weight_decay
+        return g
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (GradientDescent, Momentum, RMSprop, Adam, AdamW)}
+
+
+def optimizer_named(kind: str, **settings: Any) -> Optimizer:
+    """The optimiser of that name with these settings, or an error that lists what there is."""
+    if kind not in OPTIMIZERS:
+        raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {kind!r}")
+    try:
+        return OPTIMIZERS[kind](**settings)
+    except TypeError:
+        known = ", ".join(OPTIMIZERS[kind].__dataclass_fields__)
+        raise UsageError(f"{kind} takes {known}, got {', '.join(settings)}") from None
+
+
+def clip_norm(gradient: Array, limit: float | None) -> float:
+    """The gradient's length; where it is over `limit`, the gradient is shortened to it in place     gradient: (P,)"""
+    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    if limit is not None and norm > limit:
+        gradient *= limit / norm
+    return norm
+
+
+def chunks(size: int, boundary: int) -> Iterator[slice]:
+    """Slices of at most CHUNK that cover 0 … size and never cross `boundary`."""
+    for start, stop in ((0, boundary), (boundary, size)):
+        for left in range(start, stop, CHUNK):
+            yield slice(left, min(left + CHUNK, stop))

@@ -1,0 +1,122 @@
+"""Schedules: the learning rate as a function of how far training has come.
+
+`schedule(step, total)` is the factor by which the learning rate is multiplied at that step, counted from 0.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from byhand.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Constant:
+    """1, always"""
+
+    kind: ClassVar[str] = "constant"
+
+    def __call__(self, step: int, total: int) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """factor^⌊parts · step / total⌋: the run is cut into equal parts, and each has `factor` times the rate before it"""
+
+    factor: float = 0.1
+    parts: int = 3
+    kind: ClassVar[str] = "step"
+
+    def __post_init__(self) -> None:
+        _check("factor", self.factor)
+        if self.parts < 1:
+            raise UsageError(f"parts must be at least 1, got {self.parts}")
+
+    def __call__(self, step: int, total: int) -> float:
+        return float(self.factor ** (self.parts * min(step, total - 1) // total))
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """end^(step / total): the same share is lost at each step, down to `end` times the rate"""
+
+    end: float = 0.01
+    kind: ClassVar[str] = "exponential"
+
+    def __post_init__(self) -> None:
+        _check("end", self.end)
+
+    def __call__(self, step: int, total: int) -> float:
+        return float(self.end ** (min(step, total) / total))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """end + (1 − end)(1 + cos(π step / total)) / 2, after a straight rise over the first `warmup` share of the run"""
+
+    end: float = 0.0
+    warmup: float = 0.0
+    kind: ClassVar[str] = "cosine"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.end <= 1:
+            raise UsageError(f"end must be 0 to 1, got {self.end}")
+        if not 0 <= self.warmup < 1:
+            raise UsageError(f"warmup must be at least 0 and under 1, got {self.warmup}")
+
+    def __call__(self, step: int, total: int) -> float:
+        rise = self.warmup * total
+        if step < rise:
+            return (step + 1) / (rise + 1)
+        through = min(1.0, (step - rise) / max(1.0, total - rise))
+        return self.end + (1 - self.end) * (1 + math.cos(math.pi * through)) / 2
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """A straight rise from `start` to 1 over the first `warmup` share of the run, then a straight fall to `end`"""
+
+    start: float = 0.1
+    warmup: float = 0.3
+    end: float = 0.0
+    kind: ClassVar[str] = "one_cycle"
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be 0 to 1, got {getattr(self, name)}")
+        if not 0 < self.warmup < 1:
+            raise UsageError(f"warmup must be over 0 and under 1, got {self.warmup}")
+
+    def __call__(self, step: int, total: int) -> float:
+        peak = self.warmup * total
+        if step < peak:
+            return self.start + (1 - self.start) * step / peak
+        through = min(1.0, (step - peak) / max(1.0, total - peak))
+        return 1 + (self.end - 1) * through
+
+
+Schedule = Constant | Step | Exponential | Cosine | OneCycle
+SCHEDULES: dict[str, type[Schedule]] = {s.kind: s for s in (Constant, Step, Exponential, Cosine, OneCycle)}
+
+
+def schedule_named(kind: str, **settings: Any) -> Schedule:
+    """The schedule of that name with these settings, or an error that lists what there is."""
+    if kind not in SCHEDULES:
+        raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}, got {kind!r}")
+    try:
+        return SCHEDULES[kind](**settings)
+    except TypeError:
+        known = ", ".join(SCHEDULES[kind].__dataclass_fields__) or "no settings"
+        raise UsageError(f"{kind} takes {known}, got {', '.join(settings)}") from None
+
+
+def schedule_config(schedule: Schedule) -> dict[str, Any]:
+    """What makes this schedule again, as plain values."""
+    return {"kind": schedule.kind, **asdict(schedule)}
+
+
+def _check(name: str, value: float) -> None:
+    if not 0 < value <= 1:
+        raise UsageError(f"{name} must be over 0 and at most 1, got {value}")
