@@ -143,14 +143,7 @@ class Network:
     @classmethod
     def from_config(cls, config: list[dict[str, Any]], *, dtype: DTypeLike = np.float32) -> "Network":
         """A network of that shape, with parameters that wait to be filled."""
-        layers = []
-        for entry in config:
-            entry = dict(entry)  # noqa: PLW2901
-            kind = entry.pop("kind", None)
-            if kind not in LAYERS:
-                raise UsageError(f"a layer's kind must be one of {', '.join(LAYERS)}, got {kind!r}")
-            layers.append(LAYERS[kind](**entry))
-        return cls(layers, rng=np.random.default_rng(0), dtype=dtype)
+        return cls(layers_from_config(config), rng=np.random.default_rng(0), dtype=dtype)
 
     def summary(self) -> str:
         """A table: each layer, what comes out of it, how many parameters it has."""
@@ -177,6 +170,23 @@ def dense_layers(sizes: Sequence[int], activation: str, dropout: float, batch_no
         if dropout:
             yield Dropout(dropout)
     yield Dense(sizes[-2], sizes[-1], init=init)
+
+
+def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
+    """The layers that `Network.config` described; no memory is taken for their parameters yet."""
+    layers = []
+    for entry in config:
+        settings = dict(entry)
+        kind = settings.pop("kind", None)
+        if kind not in LAYERS:
+            raise UsageError(f"a layer's kind must be one of {', '.join(LAYERS)}, got {kind!r}")
+        layers.append(LAYERS[kind](**settings))
+    return layers
+
+
+def all_shapes(layers: Sequence[Layer]) -> Shapes:
+    """Name → shape of everything that is saved with these layers."""
+    return {f"{i}.{name}": s for i, layer in enumerate(layers) for name, s in (layer.shapes | layer.statistics).items()}
 
 
 def by_layer(vector: Array, places: Shapes, layers: Sequence[Layer]) -> list[Views]:

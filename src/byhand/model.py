@@ -1,0 +1,157 @@
+"""The model: a network together with what it needs to read a picture: the preparation before it, the names after it.
+
+    model = Model([784, 128, 10], seed=0)
+    model.predict(images)            # class numbers; `model.classes` has their names
+    model.save("digits.safetensors")
+
+This is what training changes, what a file holds (`byhand.modelfile` says how) and what everything above works with.
+"""
+
+import html
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from byhand import modelfile
+from byhand.data import Dataset
+from byhand.errors import UsageError
+from byhand.nn.layers import Layer
+from byhand.nn.losses import softmax
+from byhand.nn.network import Network, all_shapes, layers_from_config
+from byhand.nn.scratch import Array
+from byhand.preparation import Preparation
+
+DIGITS = tuple("0123456789")
+
+#: Pictures prepared and read at once: their floats stay in the second-level cache.
+BLOCK = 250
+
+
+class Model:
+    """Preparation, network and class names. `card` holds what is known of its making: data, settings, figures."""
+
+    def __init__(
+        self,
+        network: Network | Sequence[int] | Sequence[Layer],
+        *,
+        seed: int = 0,
+        preparation: Preparation | None = None,
+        classes: Sequence[str] | None = None,
+        card: dict[str, Any] | None = None,
+        dtype: DTypeLike = np.float32,
+        **network_settings: Any,
+    ) -> None:
+        if not isinstance(network, Network):
+            network = Network(network, rng=np.random.default_rng(check_seed(seed)), dtype=dtype, **network_settings)
+        elif network_settings:
+            raise UsageError(f"a network that is made already takes no settings, got {', '.join(network_settings)}")
+        self.network = network
+        self.preparation = preparation or Preparation()
+        self.classes = tuple(classes) if classes is not None else default_classes(network.out_size)
+        self.card = dict(card or {})
+        if len(self.classes) != network.out_size:
+            raise UsageError(f"classes must name the network's {network.out_size} outputs, got {len(self.classes)}")
+
+    def logits(self, images: Array) -> Array:
+        """What the network answers, before softmax               images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        images = self.check_images(images)
+        logits = np.empty((len(images), self.network.out_size), self.network.dtype)
+        for rows in blocks(len(images), BLOCK):
+            logits[rows], _ = self.network.forward(self.preparation(images[rows], self.network.dtype))
+        return logits
+
+    def probabilities(self, images: Array) -> Array:
+        """How likely each class is                               images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        return softmax(self.logits(images))
+
+    def predict(self, images: Array) -> Array:
+        """The most likely class, as a number                     images: uint8 (N, H, W) or (N, D) → (N,)"""
+        classes: Array = self.logits(images).argmax(axis=1)
+        return classes
+
+    def accuracy(self, data: Dataset) -> float:
+        """The share of a data set that the model reads right."""
+        if len(data) == 0:
+            raise UsageError("accuracy needs at least one picture, got an empty data set")
+        return float(np.mean(self.predict(data.images) == data.labels))
+
+    def check_images(self, images: Array) -> Array:
+        """Bytes of the right size, or an error that says what was given instead."""
+        images = np.asarray(images)
+        if images.dtype != np.uint8:
+            raise UsageError(f"images must be bytes 0–255 (uint8), which the model scales itself; got {images.dtype}")
+        size = int(np.prod(images.shape[1:]))
+        if images.ndim not in (2, 3) or size != self.network.in_size:
+            raise UsageError(f"images must be (N, H, W) with {self.network.in_size} pixels each, got {images.shape}")
+        if images.ndim == 2:
+            side = int(np.sqrt(size))
+            if self.preparation.deskew and side * side != size:
+                raise UsageError(f"pictures to deskew must come as (N, H, W), got {images.shape}")
+            images = images.reshape(len(images), side, side) if side * side == size else images[:, None, :]
+        return images
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as one safetensors file, whole or not at all."""
+        modelfile.write(
+            path,
+            tensors=dict([*self.network.named(), *self.network.named_statistics()]),
+            architecture=self.network.config(),
+            preparation=self.preparation.config(),
+            classes=self.classes,
+            card=self.card,
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Model":
+        """Read a model's file. No code in it is ever run; what is not understood is refused."""
+        content = modelfile.read(path)
+        with modelfile.refusing(path):
+            layers = layers_from_config(content.architecture)
+            if all_shapes(layers) != content.shapes:  # before any memory is taken for what the architecture claims
+                raise UsageError("its tensors must be those of its architecture")
+            network = Network(layers, rng=np.random.default_rng(0), dtype=content.dtype)
+            for name, view in [*network.named(), *network.named_statistics()]:
+                view[...] = content.tensors[name]
+            return cls(
+                network,
+                preparation=Preparation(**content.preparation),
+                classes=content.classes,
+                card=content.card,
+            )
+
+    def summary(self) -> str:
+        """The network's layers as a table, and what happens to a picture before and after."""
+        before = f"pixels / {self.preparation.divisor}"
+        if not self.preparation.is_plain:
+            before += f", less {self.preparation.mean:.4g}, by {self.preparation.deviation:.4g}"
+        if self.preparation.deskew:
+            before = f"deskewed, {before}"
+        return f"in:   {before}\n{self.network.summary()}\nout:  {' '.join(self.classes)}"
+
+    def __repr__(self) -> str:
+        sizes = [self.network.in_size, *(layer.units for layer in self.network.dense)]
+        return f"<Model {'-'.join(map(str, sizes))}, {self.network.size:,} parameters, {self.network.dtype}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Slices of `size` rows that cover 0 … count."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def default_classes(count: int) -> tuple[str, ...]:
+    """0, 1, 2, …: the digits where there are ten."""
+    return DIGITS if count == len(DIGITS) else tuple(map(str, range(count)))
+
+
+def check_seed(seed: int) -> int:
+    """A whole number from 0, or an error."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"seed must be an integer of at least 0, got {seed!r}")
+    return int(seed)

@@ -1,0 +1,178 @@
+"""A model's file: one safetensors file, which holds arrays and text and nothing that could run.
+
+The arrays are the parameters under their names (`0.W`, `0.b`, …). The text is safetensors' metadata, JSON in each
+string: `format`, `version`, `architecture`, `preparation`, `classes`, `card`, and `checksum`, which covers all the
+rest. A file is read only after its header has been held against its size; anything that is not understood is refused by
+name with exit code 5. Version 1 is read for ever: `tests/golden` keeps one.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from byhand.errors import ByhandError, ModelFileError
+from byhand.files import replacing
+from byhand.nn.scratch import Array
+
+Kind = TypeVar("Kind")
+
+FORMAT = "byhand model"
+VERSION = 1
+TEXTS = ("format", "version", "architecture", "preparation", "classes", "card", "checksum")
+
+#: No model here needs more; a header beyond it is a mistake or an attack.
+MAX_HEADER_BYTES = 4_000_000
+MAX_JSON_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds, taken apart but not yet made into a model."""
+
+    tensors: dict[str, Array]
+    architecture: list[dict[str, Any]]
+    preparation: dict[str, Any]
+    classes: tuple[str, ...]
+    card: dict[str, Any]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return next(iter(self.tensors.values())).dtype
+
+
+def write(
+    path: str | os.PathLike[str],
+    *,
+    tensors: Mapping[str, Array],
+    architecture: list[dict[str, Any]],
+    preparation: dict[str, Any],
+    classes: tuple[str, ...],
+    card: dict[str, Any],
+) -> None:
+    """Write a model's file, whole or not at all."""
+    from safetensors.numpy import save
+
+    texts = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": architecture,
+        "preparation": preparation,
+        "classes": list(classes),
+        "card": card,
+    }
+    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
+    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    metadata["checksum"] = checksum(arrays, metadata)
+    with replacing(path) as file:
+        file.write(save(arrays, metadata))
+
+
+def read(path: str | os.PathLike[str]) -> Content:
+    """Take a model's file apart, or say what is wrong with it."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no model file there")
+    check_header(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ModelFileError(f"{path}: not a safetensors file, or a damaged one ({first_line(error)})") from None
+    if metadata.get("format") != json.dumps(FORMAT):
+        raise ModelFileError(f"{path}: a safetensors file, but not a byhand model")
+    version = parsed(path, metadata, "version", int)
+    if version > VERSION:
+        raise ModelFileError(f"{path}: format version must be at most {VERSION} for this byhand, got {version}")
+    if missing := [name for name in TEXTS if name not in metadata]:
+        raise ModelFileError(f"{path}: lacks {', '.join(missing)}")
+    if metadata.pop("checksum") != checksum(tensors, metadata):
+        raise ModelFileError(f"{path}: damaged: its content doesn't match its checksum")
+    types = {tensor.dtype for tensor in tensors.values()}
+    if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
+        raise ModelFileError(f"{path}: tensors must be all float32 or all float64, got {sorted(map(str, types))}")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelFileError(f"{path}: every parameter must be finite")
+    return Content(
+        tensors,
+        parsed(path, metadata, "architecture", list),
+        parsed(path, metadata, "preparation", dict),
+        tuple(map(str, parsed(path, metadata, "classes", list))),
+        parsed(path, metadata, "card", dict),
+    )
+
+
+@contextlib.contextmanager
+def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever a file's settings can trip over into one line about that file."""
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except (ByhandError, TypeError, ValueError, KeyError, AttributeError, OverflowError, MemoryError) as error:
+        raise ModelFileError(f"{path}: {first_line(error)}") from None
+
+
+def check_header(path: Path) -> None:
+    """The header's length must fit the file, and sense, before anything is made of it."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+            raise ModelFileError(
+                f"{path}: not a safetensors file: its header must fit its {size:,} bytes, says {length:,}"
+            )
+        check_depth(path, file.read(length).decode("utf-8", "replace"))
+
+
+def parsed(path: Path, metadata: Mapping[str, str], name: str, kind: type[Kind]) -> Kind:
+    """The JSON of one text of the metadata, of the kind it must be."""
+    text = metadata.get(name, "null")
+    check_depth(path, text)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise ModelFileError(f"{path}: {name} must be JSON, got {text[:40]!r}") from None
+    if not isinstance(value, kind):
+        raise ModelFileError(f"{path}: {name} must be a {kind.__name__}, got {text[:40]}")
+    return value
+
+
+def check_depth(path: Path, text: str) -> None:
+    """Refuse JSON nested so deep that reading it could exhaust the stack."""
+    depth = 0
+    for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
+        depth += (character in "[{") - (character in "]}")
+        if depth > MAX_JSON_DEPTH:
+            raise ModelFileError(f"{path}: JSON must be nested at most {MAX_JSON_DEPTH} deep")
+
+
+def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over every text and every array, with its name and shape, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(metadata):
+        digest.update(f"{name}={metadata[name]}\0".encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}:{tensor.dtype.str}:{tensor.shape}\0".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, kept to a readable length."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

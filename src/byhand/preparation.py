@@ -1,0 +1,74 @@
+"""Preparation: from the pictures of a data set to the floats that a network takes.
+
+It belongs to the model and is saved in its file, so that training, evaluation and a drawing on a pad all go the same
+way. It has two halves: picture → picture (deskewing: bytes to bytes, worth keeping once done), then bytes → floats
+(one multiplication and one subtraction a pixel, done block by block, just before the first product).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from byhand.errors import UsageError
+from byhand.nn.scratch import Array
+
+#: The mean and the deviation of MNIST's training pixels, as shares of a full pixel.
+MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """x = (byte / divisor − mean) / deviation, after deskewing if asked."""
+
+    divisor: int = 255
+    mean: float = 0.0
+    deviation: float = 1.0
+    deskew: bool = False
+
+    def __post_init__(self) -> None:
+        if self.divisor < 1:
+            raise UsageError(f"divisor must be positive, got {self.divisor}")
+        if not (np.isfinite(self.mean) and 0 < self.deviation < np.inf):
+            raise UsageError(
+                f"mean and deviation must be finite, deviation positive; got {self.mean}, {self.deviation}"
+            )
+
+    @classmethod
+    def standard(cls, *, deskew: bool = False) -> Self:
+        """Pixels with mean 0 and deviation 1 over MNIST."""
+        return cls(mean=MNIST_MEAN, deviation=MNIST_DEVIATION, deskew=deskew)
+
+    def pictures(self, images: Array) -> Array:
+        """The first half, picture → picture                     images, result: uint8 (N, H, W)"""
+        if not self.deskew or len(images) == 0:
+            return images
+        from byhand.data.deskew import deskew
+
+        return deskew(images)
+
+    def floats(self, pixels: Array, out: Array) -> Array:
+        """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
+        np.copyto(out, pixels)
+        if self.is_plain:
+            out /= out.dtype.type(self.divisor)
+        else:
+            out *= out.dtype.type(1 / (self.divisor * self.deviation))
+            out -= out.dtype.type(self.mean / self.deviation)
+        return out
+
+    def __call__(self, images: Array, dtype: DTypeLike = np.float32) -> Array:
+        """Both halves, into a new array                         images: uint8 (N, H, W) → (N, D)"""
+        pictures = self.pictures(images)
+        pixels = pictures.reshape(len(pictures), -1)
+        return self.floats(pixels, np.empty(pixels.shape, dtype))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether floats are just bytes divided: then a pixel of 0 is an input of 0."""
+        return self.mean == 0 and self.deviation == 1
+
+    def config(self) -> dict[str, Any]:
+        """What makes this preparation again, as plain values."""
+        return asdict(self)
