@@ -4,28 +4,27 @@
 `importlib.resources`, so they may also lie inside a zip.
 """
 
-import contextlib
 from importlib import resources
 
-from byhand.data import idx
-from byhand.data.dataset import Dataset, Digits
+from byhand.data import catalog, idx, packed
+from byhand.data.dataset import Digits
 
 NAME = "mnist-5k"
 
 
+def files() -> dict[str, packed.File]:
+    """The four files, in memory."""
+    folder = resources.files("byhand.data") / "sample"
+    return {
+        part: packed.Held(f"{NAME}/{name}.gz", (folder / f"{name}.gz").read_bytes())
+        for part, name in catalog.FILES.items()
+    }
+
+
 def load() -> Digits:
     """4,000 digits to train on and 1,000 to test, 400 and 100 of each class."""
-    with contextlib.ExitStack() as stack:
-        folder = resources.files("byhand.data") / "sample"
-        here = {
-            f"{part}-{kind}": stack.enter_context(
-                resources.as_file(folder / f"{prefix}-{kind}-idx{dimensions}-ubyte.gz")
-            )
-            for part, prefix in (("train", "train"), ("test", "t10k"))
-            for kind, dimensions in (("images", 3), ("labels", 1))
-        }
-        train, test = (
-            Dataset(idx.read(here[f"{part}-images"], 3), idx.read(here[f"{part}-labels"], 1), name=NAME)
-            for part in ("train", "test")
-        )
+    held = files()
+    train, test = (
+        idx.read_pair(held[f"{part}-images"], held[f"{part}-labels"]).renamed(NAME) for part in ("train", "test")
+    )
     return Digits(train, test, "the bundled sample")

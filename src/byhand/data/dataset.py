@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from byhand.data import arrays
 from byhand.errors import DataError, UsageError
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
 DIGITS = tuple("0123456789")
-SCALE = 255
 
 
 class Sample(NamedTuple):
@@ -52,7 +52,7 @@ class Dataset:
         *,
         classes: Sequence[str] = DIGITS,
         name: str = "arrays",
-        scale: int = SCALE,
+        scale: int = arrays.SCALE,
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 3:
             raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}")
@@ -62,12 +62,7 @@ class Dataset:
             raise DataError(f"{name}: each image needs one label, got {len(images):,} images, {len(labels):,} labels")
         if images.size == 0:
             raise DataError(f"{name}: there must be at least one image with pixels, got {images.shape}")
-        if labels.min() < 0 or labels.max() >= len(classes):
-            wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
-            raise DataError(
-                f"{name}: labels must be 0 to {len(classes) - 1}, one of {len(classes)} classes; "
-                f"label {wrong} is {labels[wrong]}"
-            )
+        check_labels(labels, classes, name)
         self._hold(images, labels.astype(np.int64), tuple(classes), name, scale)
 
     def _hold(self, images: Bytes, labels: Integers, classes: tuple[str, ...], name: str, scale: int) -> None:
@@ -79,6 +74,14 @@ class Dataset:
         """Some of these pictures as a data set of its own; they were checked when this one was made."""
         part = object.__new__(Dataset)
         part._hold(images, labels, self.classes, self.name, self.scale)
+        return part
+
+    def renamed(self, name: str, classes: Sequence[str] | None = None) -> "Dataset":
+        """The same pictures under another name, the classes too if they are given (as many as before)."""
+        part = object.__new__(Dataset)
+        part._hold(self.images, self.labels, tuple(classes or self.classes), name, self.scale)
+        if "checksum" in vars(self):
+            part.checksum = self.checksum
         return part
 
     # ---- from what people have in memory
@@ -97,9 +100,11 @@ class Dataset:
         Floats from 0 to 1 must be whole bytes divided by 255 or by 256: they become those bytes again, and `scale`
         remembers which it was. Without `classes` the labels are digits.
         """
-        pictures, scale = _as_bytes(np.asarray(images), name)
-        pictures = _as_pictures(pictures, name)
-        return cls(pictures, _as_labels(np.asarray(labels), name), classes=classes or DIGITS, name=name, scale=scale)
+        pictures, scale = arrays.as_bytes(np.asarray(images), name)
+        pictures = arrays.as_pictures(pictures, name)
+        return cls(
+            pictures, arrays.as_labels(np.asarray(labels), name), classes=classes or DIGITS, name=name, scale=scale
+        )
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
@@ -108,7 +113,7 @@ class Dataset:
         A frame that took the first row of a header-less file for its column names has lost a picture: it is refused.
         """
         columns = list(frame.columns)
-        if len(columns) > 1 and all(isinstance(c, str) and _is_number(c) for c in columns):
+        if len(columns) > 1 and all(isinstance(c, str) and arrays.is_number(c) for c in columns):
             raise DataError(
                 f"{name}: the column names are numbers ({', '.join(columns[:3])}, …), so the first picture was read "
                 "as a header; read the file with header=None"
@@ -254,65 +259,8 @@ class Digits:
         return self.train._repr_html_() + self.test._repr_html_()
 
 
-# ---- bringing arrays into form
-
-
-def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
-    """The bytes behind `values`, and the number that they were divided by (255 where they were not)."""
-    if values.dtype == np.uint8:
-        return values, SCALE
-    if values.dtype == object or values.dtype.kind not in "iufb":
-        raise DataError(f"{name}: pixels must be numbers, got {values.dtype}")
-    if values.size == 0:
-        return values.astype(np.uint8), SCALE
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 255):  # so that NaN is refused too
-        raise DataError(f"{name}: pixels must be 0 to 255, or floats from 0 to 1, got {low:g} to {high:g}")
-    if values.dtype.kind == "f" and high <= 1:
-        for scale in (255, 256):
-            pixels = _whole(values * values.dtype.type(scale))
-            if pixels is not None:
-                return pixels, scale
-        raise DataError(f"{name}: floats from 0 to 1 must be whole bytes divided by 255 or 256, some are neither")
-    pixels = _whole(values)
-    if pixels is None:
-        raise DataError(f"{name}: pixels from 0 to {high:g} must be whole numbers, some have a fraction")
-    return pixels, SCALE
-
-
-def _whole(values: npt.NDArray[Any]) -> Bytes | None:
-    """`values` as bytes, if they are whole numbers from 0 to 255 (but for float32's rounding)."""
-    rounded = np.rint(values) if values.dtype.kind == "f" else values
-    if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
-        return None
-    pixels: Bytes = rounded.astype(np.uint8)
-    return pixels
-
-
-def _as_pictures(pixels: Bytes, name: str) -> Bytes:
-    """(N, H, W) from itself or from (N, side²)."""
-    if pixels.ndim == 2:
-        side = round(pixels.shape[1] ** 0.5)
-        if side * side != pixels.shape[1]:
-            raise DataError(f"{name}: a row must hold the pixels of a square, got {pixels.shape[1]} columns")
-        return pixels.reshape(len(pixels), side, side)
-    return pixels
-
-
-def _as_labels(labels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """Whole numbers in one row, also where they came as floats or as a column."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.dtype.kind == "f" and (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
-        return labels.astype(np.int64)
-    if labels.dtype.kind == "b":
-        return labels.astype(np.int64)
-    return labels
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -> None:
+    """Every label must be the number of a class; the first that isn't is named."""
+    if labels.size and (labels.min() < 0 or labels.max() >= len(classes)):
+        wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
+        raise DataError(f"{where}: labels must be 0 to {len(classes) - 1}, label {wrong} (from 0) is {labels[wrong]}")

@@ -10,6 +10,7 @@
 import math
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data import packed
-from byhand.data.dataset import Bytes, Dataset
+from byhand.data.dataset import DIGITS, Bytes, Dataset, check_labels
 from byhand.errors import DataError
 
 NAME = re.compile(r"(train|t10k|test)[-._](images|labels)[-._]idx([13])[-._]ubyte(\.gz)?", re.IGNORECASE)
 WHAT = {1: "labels", 3: "images"}
 
 
-def read(path: Path, dimensions: int) -> Bytes:
+def read(path: packed.File, dimensions: int) -> Bytes:
     """The array of one file: images (N, H, W) for 3 dimensions, labels (N,) for 1."""
-    most = packed.most_bytes(path) if path.is_file() else 0
+    most = packed.most_bytes(path)
     with packed.opened(path) as file:
         magic = file.read(4)
         if magic != bytes([0, 0, 8, dimensions]):
@@ -56,10 +57,14 @@ def _fill(file: Any, values: Bytes) -> int:
     return there
 
 
+def header(values: npt.NDArray[np.integer[Any]]) -> bytes:
+    """What stands before `values`, images (N, H, W) or labels (N,), in their file."""
+    return struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+
+
 def dump(values: npt.NDArray[np.integer[Any]]) -> bytes:
     """The file that holds `values`, images (N, H, W) or labels (N,)."""
-    header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-    return header + values.astype(np.uint8).tobytes()
+    return header(values) + values.astype(np.uint8).tobytes()
 
 
 def find(folder: Path) -> dict[str, Path]:
@@ -68,7 +73,7 @@ def find(folder: Path) -> dict[str, Path]:
     (It has a checksum of its own, and Fashion-MNIST and KMNIST are known by it.)
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: (path.suffix.lower() == ".gz", path.name)):
         if (match := NAME.fullmatch(path.name)) and path.is_file():
             part = "train" if match[1].lower() == "train" else "test"
             found[f"{part}-{match[2].lower()}"] = path
@@ -78,20 +83,33 @@ def find(folder: Path) -> dict[str, Path]:
 def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
     """The training set and the test set (None if the folder has but one set)."""
     found = find(folder)
-    parts = [part for part in ("train", "test") if f"{part}-images" in found or f"{part}-labels" in found]
-    if not parts:
-        raise DataError(f"{folder}: must hold IDX files (train-images-idx3-ubyte.gz, …), none is there")
-    sets = [read_pair(folder, found, part) for part in parts]
+    missing = missing_files(found)
+    if missing:
+        raise DataError(f"{folder}: {missing}")
+    sets = [
+        read_pair(found[f"{part}-images"], found[f"{part}-labels"])
+        for part in ("train", "test")
+        if f"{part}-images" in found
+    ]
     return sets[0], sets[1] if len(sets) == 2 else None
 
 
-def read_pair(folder: Path, found: dict[str, Path], part: str) -> Dataset:
-    """Images and labels of one part, "train" or "test", held against each other."""
-    for kind in ("images", "labels"):
-        if f"{part}-{kind}" not in found:
-            raise DataError(f"{folder}: images and labels must both be there, the {part} {kind} are missing")
-    image_file, label_file = found[f"{part}-images"], found[f"{part}-labels"]
+def missing_files(found: Mapping[str, packed.File]) -> str | None:
+    """What is wrong if images lack their labels, or labels their images."""
+    if not found:
+        return "must hold IDX files (train-images-idx3-ubyte.gz, …), none is there"
+    for part in ("train", "test"):
+        here = [kind for kind in ("images", "labels") if f"{part}-{kind}" in found]
+        if len(here) == 1:
+            gone = "labels" if here == ["images"] else "images"
+            return f"images and labels must both be there, the {part} {gone} are missing"
+    return None
+
+
+def read_pair(image_file: packed.File, label_file: packed.File) -> Dataset:
+    """The images of one file with the labels of another, held against each other."""
     images, labels = read(image_file, 3), read(label_file, 1)
     if len(images) != len(labels):
         raise DataError(f"{label_file}: must hold a label for each of {len(images):,} images, got {len(labels):,}")
-    return Dataset(images, labels, name=str(label_file if labels.max(initial=0) > 9 else image_file))
+    check_labels(labels, DIGITS, str(label_file))
+    return Dataset(images, labels, name=str(image_file))

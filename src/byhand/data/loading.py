@@ -1,24 +1,219 @@
-"""Finding data: from a name or a path to a pair of data sets."""
+"""Loading: from a name or a path to a pair of data sets.
 
-from collections.abc import Callable
+What is looked through, in this order: the path that was given, the folder in BYHAND_DATA, the cache, the mirrors,
+and, unless a data set was named, the bundled sample. A path that was given and is missing is an error, never a reason
+to look further. What was read from large files is kept in the cache, and mapped from there the next time.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
 from pathlib import Path
+from typing import Any
 
-from byhand.data import bundled, idx
-from byhand.data.dataset import Digits
-from byhand.errors import DataError
+import numpy as np
+
+from byhand.data import bundled, catalog, mirrors, places, store
+from byhand.data.dataset import Dataset, Digits
+from byhand.data.mirrors import Progress, Say
+from byhand.errors import DataError, DataMissingError, UsageError
+
+ENVIRONMENT = "BYHAND_DATA"
+HELD_OUT = 7  # where there is no test set one picture in seven becomes one, as of MNIST's 70,000
+SET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def load(
-    name_or_path: str | Path | None = None,
+    name_or_path: Any = None,
     *,
     offline: bool = False,
-    cache: Path | None = None,
-    say: Callable[[str], None] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Digits:
-    """The data set of that name, or at that path."""
-    if name_or_path in (None, bundled.NAME):
+    """The data set with that name or at that path, as a pair with `.train` and `.test`; without one, what is there.
+
+    Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and those imported; a folder called as one of them
+    is "./mnist". Paths: a folder of IDX files or of pictures, CSV, mnist.pkl.gz, mnist.npz. Also (images, labels), a
+    pair of such pairs, a pair of paths of CSV files, or a pandas data frame with the label first.
+
+    `offline` never touches the network; `cache` is a folder to use in place of the user's; `say` is called with each
+    line worth telling, `progress` with (file, bytes so far, bytes in all) while something is fetched.
+    """
+    search = Search(offline, cache, say or _say_nothing, progress)
+    if name_or_path is None:
+        return search.whatever_is_there()
+    if not isinstance(name_or_path, str | os.PathLike):
+        return _from_memory(name_or_path, search)
+    name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
+    if name:
+        return search.named(catalog.CATALOG[name])
+    path = Path(name_or_path).expanduser()
+    if isinstance(name_or_path, str) and not path.exists():
+        return search.imported(name_or_path)
+    return search.at(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """One search for data: where it may look, and whom it tells."""
+
+    offline: bool
+    cache: str | os.PathLike[str] | None
+    say: Say
+    progress: Progress | None
+
+    def whatever_is_there(self) -> Digits:
+        """BYHAND_DATA, the cache, the mirrors, or else the bundled sample."""
+        entry = catalog.CATALOG["mnist"]
+        if base := _environment():
+            inside = base / entry.name
+            return self.at(inside if inside.is_dir() and places.recognise(inside) else base)
+        digits = self.in_cache(entry)
+        if digits:
+            return digits
+        why = "offline"
+        if not self.offline:
+            try:
+                return self.fetched(entry)
+            except DataMissingError:
+                why = "no mirror answered"
+        self.say(f"full MNIST is not here ({why}): using the bundled sample of 5,000 digits")
         return bundled.load()
-    train, test = idx.read_folder(Path(str(name_or_path)))
+
+    def named(self, entry: catalog.Entry) -> Digits:
+        """BYHAND_DATA if it holds that data set, the cache, the mirrors."""
+        if entry.name == bundled.NAME:
+            return bundled.load()
+        digits = self.in_environment(entry) or self.in_cache(entry)
+        if digits:
+            return digits
+        if self.offline:
+            raise DataMissingError(
+                f"{entry.name}: must be in {ENVIRONMENT} or the cache when offline, it is in neither; "
+                f"`byhand data get {entry.name}` fetches it"
+            )
+        return self.fetched(entry)
+
+    def in_environment(self, entry: catalog.Entry) -> Digits | None:
+        """What BYHAND_DATA holds, if its checksums say that it is `entry`."""
+        base = _environment()
+        for path in (base / entry.name, base) if base else ():
+            place = places.recognise(path) if path.exists() else None
+            if place:
+                digits = self.read(place)
+                if digits.name == entry.name:
+                    return digits
+                self.say(f"{ENVIRONMENT}: {path} is not {entry.name} by its checksums")
+        return None
+
+    def in_cache(self, entry: catalog.Entry) -> Digits | None:
+        """What was fetched or imported under that name; if it is damaged, it is fetched again."""
+        try:
+            return store.kept(store.place_of_set(entry.name, self.cache))
+        except DataError as error:
+            self.say(str(error))
+            return None
+
+    def fetched(self, entry: catalog.Entry) -> Digits:
+        """From the mirrors, into the cache."""
+        train, test = mirrors.fetch(entry, say=self.say, progress=self.progress)
+        place = store.place_of_set(entry.name, self.cache)
+        return self.keep(place, Digits(train, test, f"fetched into {place}"))
+
+    def imported(self, name: str) -> Digits:
+        """What `byhand data import` put into the cache under `name`."""
+        digits = store.kept(store.place_of_set(name, self.cache)) if SET_NAME.fullmatch(name) else None
+        if digits is None:
+            known = [*catalog.CATALOG, *store.names(self.cache)]
+            like = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {like[0]}?" if like else f" (names: {', '.join(known)})"
+            raise DataMissingError(f"{name}: must be a data set's name or a path, there is neither{hint}")
+        return digits
+
+    def at(self, path: Path) -> Digits:
+        """What lies at that path."""
+        return self.read(places.must_recognise(path))
+
+    def read(self, place: places.Place) -> Digits:
+        """What lies there, from the cache if it was read before."""
+        sources = list(place.files.values())
+        shelf = store.place_of_path(place.kind, place.path, self.cache)
+        if sources:
+            try:
+                digits = store.kept(shelf, sources)
+            except DataError as error:
+                self.say(f"{error}; reading {place.path} again")
+                digits = None
+            if digits:
+                return digits
+        stamps = [store.Stamp.of(file) for file in sources]
+        digits = read(place)
+        if sources and digits.train.images.nbytes >= store.WORTH_KEEPING:
+            return self.keep(shelf, digits, stamps)
+        return digits
+
+    def keep(self, shelf: Path, digits: Digits, stamps: list[store.Stamp] | None = None) -> Digits:
+        """Put into the cache if that can be written, and say so if it can't."""
+        try:
+            return store.keep(shelf, digits, stamps or [])
+        except OSError as error:
+            self.say(f"{shelf}: the cache can't be written ({error.strerror or error}); going on without")
+            return digits
+
+
+def read(place: places.Place) -> Digits:
+    """Read what lies there: named after its checksums if they are known, else after its file."""
+    train, test = place.read()
+    entry = catalog.identify(train, test, place.files if place.kind == "idx" else {})
+    name, classes = (entry.name, entry.classes) if entry else (place.path.name.split(".")[0] or "data", None)
+    return _pair(train.renamed(name, classes), test.renamed(name, classes) if test else None, str(place.path))
+
+
+def _pair(train: Dataset, test: Dataset | None, source: str) -> Digits:
+    """Both sets; where there is no test set, a part of the training set is held out, and the source says so."""
     if test is None:
-        raise DataError(f"{name_or_path}: must hold a test set")
-    return Digits(train, test, str(name_or_path))
+        if len(train) < HELD_OUT:
+            raise DataError(
+                f"{source}: must have at least {HELD_OUT} pictures to hold out a test set, has {len(train)}"
+            )
+        train, test = train.split(1 / HELD_OUT, rng=np.random.default_rng(0))
+        source = f"{source} (it has no test set: {len(test):,} pictures are held out as one)"
+    return Digits(train, test, source)
+
+
+def _from_memory(data: Any, search: Search) -> Digits:
+    """A data frame, (images, labels), two of those, or two paths of CSV files."""
+    if isinstance(data, Digits):
+        return data
+    if hasattr(data, "columns"):
+        return _pair(Dataset.from_frame(data), None, "a data frame")
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise UsageError(
+            "data must be a name, a path, a data frame, (images, labels) or a pair of those, "
+            f"got {type(data).__name__}{f' of {len(data)}' if isinstance(data, tuple | list) else ''}"
+        )
+    first, second = data
+    if isinstance(first, str | os.PathLike) and isinstance(second, str | os.PathLike):
+        files = {"train": Path(first).expanduser(), "test": Path(second).expanduser()}
+        return search.read(places.Place("csv", files["train"], files))
+    if hasattr(first, "columns") and hasattr(second, "columns"):
+        return _pair(Dataset.from_frame(first), Dataset.from_frame(second), "two data frames")
+    if all(isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[0]) > 1 for part in data):
+        return _pair(Dataset.from_arrays(*first), Dataset.from_arrays(*second), "arrays")
+    return _pair(Dataset.from_arrays(first, second), None, "arrays")
+
+
+def _environment() -> Path | None:
+    """The path in BYHAND_DATA; if it is set, something must be there."""
+    if not (given := os.environ.get(ENVIRONMENT)):
+        return None
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise DataMissingError(f"{ENVIRONMENT}: must be a folder or file that exists, {path} does not")
+    return path
+
+
+def _say_nothing(_: str) -> None:
+    """For those who didn't ask to be told."""

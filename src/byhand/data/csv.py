@@ -1,0 +1,138 @@
+"""CSV: a line a picture, the label first, then the pixels; a first line of names or none; gzipped or not.
+
+A block of whole lines is read at once, as arithmetic on its bytes: where the separators stand says how many digits
+each number has. A block that isn't plain (a quote, a space, a point, a wrong count) is read again line by line, which
+either understands it or names the line and the column.
+"""
+
+from collections.abc import Iterator
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+
+from byhand.data import packed
+from byhand.data.dataset import Bytes, Dataset
+from byhand.errors import DataError
+
+BLOCK = 1 << 18
+LONGEST_LINE = 1 << 22
+COMMA, NEWLINE, ZERO, NINE = b",\n09"
+MOST_LABEL, MOST_PIXEL = 9, 255
+
+
+def read(path: Path) -> Dataset:
+    """The pictures of one file, (N, side, side)."""
+    tables: list[Bytes] = []
+    columns = line = 0
+    for block in _blocks(path):
+        if line == 0:
+            first, _, rest = block.partition(b"\n")
+            columns, is_header = _first_line(path, first)
+            block, line = (rest, 2) if is_header else (block, 1)  # noqa: PLW2901
+        table = _at_once(block, columns)
+        if table is None:
+            table = _line_by_line(path, block, columns, line)
+        tables.append(table)
+        line += len(table)
+    if not sum(map(len, tables)):
+        raise DataError(f"{path}: must hold at least one line of numbers, there is none")
+    side = isqrt(columns - 1)
+    images = np.concatenate([table[:, 1:] for table in tables]).reshape(-1, side, side)
+    labels = np.concatenate([table[:, 0] for table in tables])
+    return Dataset(images, labels, name=str(path))
+
+
+def has_labels(path: Path) -> bool:
+    """False for a file of pixels alone, as Kaggle's test.csv is: its columns are a square, not a square and one."""
+    columns = next(_blocks(path), b"").partition(b"\n")[0].count(b",") + 1
+    return isqrt(columns) ** 2 != columns or isqrt(columns - 1) ** 2 == columns - 1
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The file as pieces of whole lines, each ending in one newline; no blank lines at the end."""
+    rest, total = b"", 0
+    with packed.opened(path) as file:
+        while piece := file.read(BLOCK):
+            if total == 0:
+                piece = piece.removeprefix(b"\xef\xbb\xbf")
+            total += len(piece)
+            if total > packed.CEILING:
+                raise DataError(f"{path}: must hold at most {packed.CEILING:,} bytes unpacked, it holds more")
+            # What ends the piece waits for the next one: it may be half a line, or blank lines that end the file.
+            whole = (rest + piece).rstrip()
+            cut = whole.rfind(b"\n") + 1
+            rest = (rest + piece)[cut:]
+            if len(rest) > LONGEST_LINE:
+                raise DataError(f"{path}: a line must be shorter than {LONGEST_LINE:,} bytes, one is longer")
+            if cut:
+                yield whole[:cut].replace(b"\r\n", b"\n")
+    if rest := rest.rstrip():
+        yield rest + b"\n"
+
+
+def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
+    """(number of columns, whether the line is a header).
+
+    A header is a line of names, or of the column numbers 0, 1, 2, … that pandas writes for a frame without names
+    (where they go beyond what a pixel can be, so that no picture is ever taken for a header).
+    """
+    fields = [_number(field) for field in line.split(b",")]
+    columns = len(fields)
+    if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
+        pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
+        seen = f"{columns} columns: pixels without a label" if pixels_only else f"{columns} columns"
+        raise DataError(f"{path}, line 1: must hold a label and the pixels of a square, got {seen}")
+    names = sum(field is None for field in fields)
+    return columns, 2 * names > columns or (columns > MOST_PIXEL + 1 and fields == list(range(columns)))
+
+
+def _at_once(block: bytes, columns: int) -> Bytes | None:
+    """The numbers (rows, columns) of a block of plain lines; None if it isn't plain."""
+    text = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(text < ZERO)
+    if len(ends) % columns or (len(text) and text.max() > NINE):
+        return None
+    separators = text[ends].reshape(-1, columns)
+    if (separators[:, :-1] != COMMA).any() or (separators[:, -1] != NEWLINE).any():
+        return None
+    digits = np.diff(ends, prepend=-1) - 1
+    if digits.min(initial=1) < 1 or digits.max(initial=1) > 3:
+        return None
+    values = (text[ends - 1] - ZERO).astype(np.uint16)
+    for place, weight in ((2, np.uint16(10)), (3, np.uint16(100))):
+        longer = np.flatnonzero(digits >= place)
+        values[longer] += weight * (text[ends[longer] - place] - ZERO)
+    table = values.reshape(-1, columns)
+    if values.max(initial=0) > MOST_PIXEL or table[:, 0].max(initial=0) > MOST_LABEL:
+        return None
+    return table.astype(np.uint8)
+
+
+def _line_by_line(path: Path, block: bytes, columns: int, first: int) -> Bytes:
+    """The same for a block that isn't plain; `first` is the number of its first line in the file."""
+    lines = block.split(b"\n")[:-1]
+    table = np.empty((len(lines), columns), np.uint8)
+    for row, line in enumerate(lines):
+        fields = line.split(b",")
+        if len(fields) != columns:
+            raise DataError(f"{path}, line {first + row}: must have {columns} columns, got {len(fields)}")
+        for column, field in enumerate(fields):
+            what, most = ("label", MOST_LABEL) if column == 0 else ("pixel", MOST_PIXEL)
+            value = _number(field)
+            if value is None or not 0 <= value <= most or value != int(value):
+                got = field[:20].decode("latin1")
+                raise DataError(
+                    f"{path}, line {first + row}, column {column + 1}: a {what} must be a whole number "
+                    f"from 0 to {most}, got {got!r}"
+                )
+            table[row, column] = int(value)
+    return table
+
+
+def _number(field: bytes) -> float | None:
+    """What stands in a field, in quotes or not; None if it is no number."""
+    try:
+        return None if b"_" in field else float(field.strip().strip(b'"'))
+    except ValueError:
+        return None
