@@ -81,8 +81,8 @@ def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
     columns = len(fields)
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
         pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
-        seen = f"{columns} columns: pixels without a label" if pixels_only else f"{columns} columns"
-        raise DataError(f"{path}, line 1: must hold a label and the pixels of a square, got {seen}")
+        seen = f"{columns} column{'s' * (columns > 1)}{', pixels without a label' * pixels_only}"
+        raise DataError(f"{path}, line 1: must have a column for the label and those of a square picture, got {seen}")
     names = sum(field is None for field in fields)
     return columns, 2 * names > columns or (columns > MOST_PIXEL + 1 and fields == list(range(columns)))
 

@@ -50,7 +50,7 @@ def load(
     if name:
         return search.named(catalog.CATALOG[name])
     path = Path(name_or_path).expanduser()
-    if isinstance(name_or_path, str) and not path.exists():
+    if isinstance(name_or_path, str) and not os.path.exists(path):  # False, too, for what can be no path
         return search.imported(name_or_path)
     return search.at(path)
 
@@ -67,7 +67,7 @@ class Search:
     def whatever_is_there(self) -> Digits:
         """BYHAND_DATA, the cache, the mirrors, or else the bundled sample."""
         entry = catalog.CATALOG["mnist"]
-        if base := _environment():
+        if base := environment():
             inside = base / entry.name
             return self.at(inside if inside.is_dir() and places.recognise(inside) else base)
         digits = self.in_cache(entry)
@@ -98,7 +98,7 @@ class Search:
 
     def in_environment(self, entry: catalog.Entry) -> Digits | None:
         """What BYHAND_DATA holds, if its checksums say that it is `entry`."""
-        base = _environment()
+        base = environment()
         for path in (base / entry.name, base) if base else ():
             place = places.recognise(path) if path.exists() else None
             if place:
@@ -171,6 +171,27 @@ def read(place: places.Place) -> Digits:
     return _pair(train.renamed(name, classes), test.renamed(name, classes) if test else None, str(place.path))
 
 
+def bring_in(
+    path: str | os.PathLike[str], name: str | None = None, *, cache: str | os.PathLike[str] | None = None
+) -> Digits:
+    """Read the data set at `path` into the cache, to be loaded as `name` (else as what it is) from then on."""
+    digits = read(places.must_recognise(Path(path).expanduser()))
+    name = name or re.sub(r"[^a-z0-9._-]+", "-", digits.name.lower()).strip("-._")
+    if not SET_NAME.fullmatch(name):
+        raise UsageError(f"the name must be small letters, digits and . _ -, at most 64, got {name!r}")
+    known = catalog.known_name(name)
+    if known == bundled.NAME:
+        raise UsageError(f"the name must be free, {known} is the bundled sample")
+    if known and digits.name != known:
+        raise DataError(f"{path}: must be {known} by its checksums to be imported as {known}, it is not")
+    shelf = store.place_of_set(known or name, cache)
+    train, test = (part.renamed(known or name) for part in digits)
+    try:
+        return store.keep(shelf, Digits(train, test, f"imported from {digits.source}"))
+    except OSError as error:
+        raise DataError(f"{shelf}: can't be written: {error.strerror or error}") from None
+
+
 def _pair(train: Dataset, test: Dataset | None, source: str) -> Digits:
     """Both sets; where there is no test set, a part of the training set is held out, and the source says so."""
     if test is None:
@@ -205,7 +226,7 @@ def _from_memory(data: Any, search: Search) -> Digits:
     return _pair(Dataset.from_arrays(first, second), None, "arrays")
 
 
-def _environment() -> Path | None:
+def environment() -> Path | None:
     """The path in BYHAND_DATA; if it is set, something must be there."""
     if not (given := os.environ.get(ENVIRONMENT)):
         return None

@@ -22,17 +22,24 @@ MOST_STEPS = 10_000  # the real file takes about 150
 
 
 def read(path: Path) -> tuple[Dataset, Dataset | None]:
-    """(training set, test set): of three pairs the first two, training and validation, are put together again."""
-    pairs = _pairs(path, _Steps(path).read(packed.read_all(path)))
-    sets = [Dataset.from_arrays(images, labels, name=str(path)) for images, labels in pairs]
-    if len({(part.shape, part.scale) for part in sets}) > 1:
-        raise DataError(f"{path}: all images must be of one size and scale, got {[part.shape for part in sets]}")
+    """(training set, test set): of three sets the first two, training and validation, are put together again."""
+    sets = read_sets(path)
     if len(sets) == 3:
         training, validation, test = sets
         images = np.concatenate([training.images, validation.images])
         labels = np.concatenate([training.labels, validation.labels])
         return Dataset(images, labels, name=str(path), scale=training.scale), test
     return sets[0], sets[1] if len(sets) == 2 else None
+
+
+def read_sets(path: Path) -> list[Dataset]:
+    """The one to three sets of the file, each as it stands there."""
+    pairs = _pairs(path, _Steps(path).read(packed.read_all(path)))
+    sets = [Dataset.from_arrays(images, labels, name=str(path)) for images, labels in pairs]
+    if len({(part.shape, part.scale) for part in sets}) > 1:
+        seen = ", ".join(f"{part.shape[0]}×{part.shape[1]}, 1/{part.scale}" for part in sets)
+        raise DataError(f"{path}: all images must be of one size and scale, got {seen}")
+    return sets
 
 
 def _pairs(path: Path, result: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
