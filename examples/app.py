@@ -7,11 +7,13 @@ bundled sample included, and says which. The rows are shuffled, and the first 1,
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 
 import byhand
+from byhand.errors import ByhandError
 from byhand.reference.two_layer import (
     get_accuracy,
     gradient_descent,
@@ -71,4 +73,7 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ByhandError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from byhand.errors import ByhandError
+from byhand.errors import ByhandError, DataMissingError
 from byhand.reference.l_layer import L_layer_model, data_wrapper, predict
 
 
@@ -51,5 +51,7 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         main()
+    except DataMissingError as error:
+        sys.exit(f"{Path(__file__).name}: {error}; here that is --sample")
     except ByhandError as error:
         sys.exit(f"{Path(__file__).name}: {error}")

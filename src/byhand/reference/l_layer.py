@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import DataMissingError, DivergedError
+from byhand.reference.drawing import draw_loss
 from byhand.reference.rules import (
     require_choice,
     require_dimensions,
@@ -76,19 +77,18 @@ def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
     """(images, labels) for training, validation and test         images: (m, 784) float32, byte/256   labels: (m,)
 
     `mnist.pkl.gz` in the working folder comes first; else MNIST from wherever `byhand.load` finds it, cut into 50,000,
-    10,000 and 10,000 as that file is. `sample=True` takes the bundled pictures, cut into 3,500, 500 and 1,000.
+    10,000 and 10,000 as that file is. `sample=True` takes the bundled pictures, cut in the same way.
     """
-    from byhand import data
+    from byhand.data import load
 
-    if Path("mnist.pkl.gz").exists() and not sample:
-        return data.pickled.read_pairs(Path("mnist.pkl.gz"))
+    file = Path("mnist.pkl.gz")
     try:
-        digits = data.load("mnist-5k" if sample else "mnist")
+        digits = load("mnist-5k" if sample else file if file.exists() else "mnist")
     except DataMissingError as error:
         raise DataMissingError(f"{error}; {_WITHOUT_MNIST}") from error
-    cut = 3_500 if sample else 50_000
-    images, labels = [_fractions(part.images) for part in digits], [part.labels for part in digits]
-    return (images[0][:cut], labels[0][:cut]), (images[0][cut:], labels[0][cut:]), (images[1], labels[1])
+    (images, labels), test = (_as_in_the_pickle(part.images, part.labels) for part in digits)
+    cut = len(labels) * 5 // 6
+    return (images[:cut], labels[:cut]), (images[cut:], labels[cut:]), test
 
 
 def one_hot(j: Array, *, classes: int = 10) -> Array:
@@ -303,7 +303,7 @@ def L_layer_model(
                 )
         gradients = L_layer_backward(HL, Y, memories, hidden=hidden)
         parameters = update_parameters(parameters, gradients, learning_rate)
-    _draw_loss(losses, learning_rate, picture)
+    draw_loss(losses, learning_rate, picture)
     return parameters
 
 
@@ -320,22 +320,6 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
     return predictions
 
 
-def _fractions(images: Array) -> Array:
-    """Bytes as the numbers of mnist.pkl.gz, which divided by 256        images: (m, 28, 28) → (m, 784) float32"""
-    return images.reshape(len(images), -1).astype(np.float32) / np.float32(256)
-
-
-def _draw_loss(losses: list[float], learning_rate: float, picture: str | Path | None) -> None:
-    """The loss against the iteration, or nothing where Matplotlib is not installed."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        return
-    figure, axes = plt.subplots()
-    axes.plot(range(0, 100 * len(losses), 100), losses)
-    axes.set(xlabel="iteration", ylabel="loss", title=f"Learning rate = {learning_rate}")
-    if picture is not None:
-        figure.savefig(picture)
-        plt.close(figure)
-    elif plt.get_backend().lower() != "agg":  # the one that only writes files, and warns when asked to show
-        plt.show()
+def _as_in_the_pickle(images: Array, labels: Array) -> Pair:
+    """Bytes as the floats of mnist.pkl.gz, which divided by 256: (m, 28, 28) → (m, 784) float32; and the labels."""
+    return images.reshape(len(images), -1) / np.float32(256), np.array(labels)

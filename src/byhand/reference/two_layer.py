@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import UsageError
+from byhand.reference.drawing import draw_picture
 from byhand.reference.rules import require_labels, require_matrix, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
@@ -194,24 +195,7 @@ def test_prediction(
     current_image = X[:, index, np.newaxis]
     prediction = make_predictions(current_image, W1, b1, W2, b2)
     print(f"Prediction: {prediction[0]}\nLabel: {Y[index]}")
-    _draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}", picture)
+    draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}", picture)
 
 
 test_prediction.__test__ = False  # type: ignore[attr-defined]  # its name is the text's: pytest is not to collect it
-
-
-def _draw_picture(X: Array, title: str, picture: str | Path | None) -> None:
-    """One column as a square picture, or nothing where Matplotlib is not installed."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        return
-    side = round(X.size**0.5)
-    figure, axes = plt.subplots()
-    axes.imshow(X.reshape(side, side), cmap="gray", interpolation="nearest")
-    axes.set_title(title)
-    if picture is not None:
-        figure.savefig(picture)
-        plt.close(figure)
-    elif plt.get_backend().lower() != "agg":  # the one that only writes files, and warns when asked to show
-        plt.show()

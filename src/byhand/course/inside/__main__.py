@@ -1,0 +1,225 @@
+"""The student's process: load the file, then answer calls until there are no more.
+
+It reads requests from its standard input and answers on what was its standard output; whatever the student's code
+prints goes elsewhere. The first request holds the cells, each later one a call. Where a call is to be tried with the
+right earlier functions, those names are bound to stand-ins that ask the other side for the answer: the answers are
+never here.
+"""
+
+import ast
+import contextlib
+import inspect
+import io
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from byhand.course.inside import lockdown, slicing, wire
+
+PATIENCE = 2.0  # seconds that one top-level statement may take
+ECHO = 4000  # characters of what a call prints that are sent back
+
+
+class TooMuchOutputError(BaseException):
+    """More was printed than one call may print."""
+
+
+class TooSlowError(BaseException):
+    """A top-level statement took longer than `PATIENCE`."""
+
+
+class Paper(io.TextIOBase):
+    """A place to print to: keeps the first characters, counts the rest, and has an end."""
+
+    def __init__(self, limit: int) -> None:
+        self.kept, self.size, self.limit = "", 0, limit
+
+    def write(self, text: str) -> int:
+        self.size += len(text)
+        self.kept += text[: max(0, ECHO - len(self.kept))]
+        if self.size > self.limit:
+            raise TooMuchOutputError
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+class Room:
+    """The student's names, and the two streams to the other side."""
+
+    def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
+        self.requests, self.answers = requests, answers
+        self.names: dict[str, Any] = {"__name__": "student"}
+        self.cells: list[str] = []
+        self.output = 0
+
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run what is worth running of the cells, statement by statement, and tell what came of it."""
+        self.cells, self.output = request["cells"], request["output"]
+        pieces, broken = slicing.cut(self.cells)
+        failed = []
+        for piece in slicing.worth_running(pieces, request["wanted"]):
+            error = self._run(piece)
+            if error is not None:
+                failed.append({**error, "names": sorted(piece.binds)})
+        return {
+            "functions": {name: self._describe(name) for name in request["wanted"] if callable(self.names.get(name))},
+            "defined": sorted(name for name, value in self.names.items() if inspect.isfunction(value)),
+            "broken": [
+                {"cell": one.cell, "line": one.line, "message": one.message, "names": list(one.names), "stub": one.stub}
+                for one in broken
+            ],
+            "failed": failed,
+        }
+
+    def _run(self, piece: slicing.Piece) -> dict[str, Any] | None:
+        code = compile(ast.Module([piece.node], []), f"<cell {piece.cell}>", "exec")
+        try:
+            with self._quiet(), _patience():
+                exec(code, self.names)
+        except BaseException as error:
+            return self._told(error)
+        return None
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        """The parameters of a function of the student's, those without a default first counted."""
+        function = self.names[name]
+        code = getattr(function, "__code__", None)
+        cell = int(code.co_filename[6:-1]) if code and code.co_filename.startswith("<cell ") else None
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (ValueError, TypeError):
+            return {"parameters": None, "required": 0, "cell": cell, "line": None}
+        return {
+            "parameters": [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)],
+            "required": sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters),
+            "cell": cell,
+            "line": code.co_firstlineno if code else None,
+        }
+
+    def call(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One call of one function, its answer or its error, and what it changed and printed on the way."""
+        arguments, keywords = request["arguments"], request["keywords"]
+        given = (*arguments, *keywords.values())
+        before = [wire.packed(one) for one in given]
+        np.random.seed(request["seed"])
+        with self._stand_ins(request["ask"]), self._quiet() as paper:
+            try:
+                value = self.names[request["function"]](*arguments, **keywords)
+            except BaseException as error:
+                return {"error": self._told(error), "printed": paper.kept}
+        changed = {str(place): one for place, one in enumerate(given) if wire.packed(one) != before[place]}
+        return {"value": value, "changed": changed, "printed": paper.kept}
+
+    @contextlib.contextmanager
+    def _stand_ins(self, names: list[str]) -> Iterator[None]:
+        """For the time of one call, the functions of these names are answered from the other side."""
+        own = {name: self.names[name] for name in names if name in self.names}
+        self.names.update({name: self._stand_in(name, own.get(name)) for name in names})
+        try:
+            yield
+        finally:
+            for name in names:
+                self.names.pop(name, None)
+            self.names.update(own)
+
+    def _stand_in(self, name: str, own: Callable[..., Any] | None) -> Callable[..., Any]:
+        def ask(*arguments: Any, **keywords: Any) -> Any:
+            if own is not None:
+                with contextlib.suppress(TypeError, ValueError):
+                    bound = inspect.signature(own).bind(*arguments, **keywords)
+                    bound.apply_defaults()
+                    if not bound.args[len(bound.arguments) :] and not bound.kwargs:
+                        arguments, keywords = (), dict(bound.arguments)
+            wire.send(self.answers, {"ask": name, "arguments": list(arguments), "keywords": keywords})
+            reply = wire.receive(self.requests)
+            if "error" in reply:
+                raise ValueError(f"{name}: {reply['error']}")
+            for old, new in zip((*arguments, *keywords.values()), reply["after"], strict=True):
+                if isinstance(old, dict) and isinstance(new, dict):
+                    old.update(new)
+            return reply["value"]
+
+        return ask
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[Paper]:
+        """Prints go to paper, warnings nowhere."""
+        paper = Paper(self.output)
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(paper),
+            contextlib.redirect_stderr(paper),
+        ):
+            warnings.simplefilter("ignore")
+            yield paper
+
+    def _told(self, error: BaseException) -> dict[str, Any]:
+        """What was raised, and where in the student's own lines."""
+        place = None
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename.startswith("<cell "):
+                place = int(frame.filename[6:-1]), frame.lineno or 1
+        lines = self.cells[place[0]].splitlines() if place else []
+        try:
+            message = str(error)[:500]
+        except Exception:
+            message = ""
+        return {
+            "type": type(error).__name__,
+            "message": message,
+            "cell": place[0] if place else None,
+            "line": place[1] if place else None,
+            "text": lines[place[1] - 1].strip()[:200] if place and place[1] <= len(lines) else "",
+        }
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Raise `TooSlowError` after `PATIENCE` seconds, where the system has such an alarm."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TooSlowError
+
+    old = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def main() -> None:
+    """Keep the two streams for ourselves, close the door, and serve."""
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    room = Room(requests, answers)
+    first = wire.receive(requests)
+    lockdown.close(first["memory"], first["seconds"])
+    wire.send(answers, {"loaded": room.load(first)})
+    while True:
+        try:
+            request = wire.receive(requests)
+        except EOFError:
+            return
+        began = time.monotonic()
+        answer = room.call(request)
+        wire.send(answers, {**answer, "seconds": time.monotonic() - began})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Which statements of a student's file to run: its definitions, and what those definitions lean on.
+
+A notebook loads data, prints, draws and trains for half an hour; to check its functions only the functions are needed,
+with the imports and constants that they refer to. So each cell is cut into its top-level statements, every definition
+is kept, and then every statement that binds a name which something kept refers to as a global.
+A piece that is not valid Python is set aside, and costs only itself.
+"""
+
+import ast
+import re
+import symtable
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+IMPORTS = ast.Import | ast.ImportFrom
+FARTHEST = 40  # blocks that one statement is tried over, when a cell can't be read as a whole
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One top-level statement: where it stands, and the names it binds and refers to."""
+
+    cell: int
+    node: ast.stmt
+    binds: frozenset[str]
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A stretch of lines that is not Python, and the names that it would have defined."""
+
+    cell: int
+    line: int
+    message: str
+    names: tuple[str, ...]
+    stub: bool  # a blank of the assignment, still waiting for its code
+
+
+def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
+    """Every top-level statement of every cell, and what could not be read."""
+    pieces: list[Piece] = []
+    broken: list[Broken] = []
+    for cell, source in enumerate(cells):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a stray backslash in a docstring is no concern of ours
+            for start, block in _readable_blocks(source.splitlines(keepends=True)):
+                parsed = _parse(block)
+                if isinstance(parsed, ast.Module):
+                    ast.increment_lineno(parsed, start)
+                    pieces += [_piece(cell, node, block, start) for node in parsed.body]
+                else:
+                    broken.append(_broken(cell, start, block, parsed))
+    return pieces, broken
+
+
+def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
+    """The definitions, and the statements that bind what they, or `wanted`, refer to; in the file's order."""
+    needed = set(wanted)
+    modules = {name for piece in pieces if isinstance(piece.node, IMPORTS) for name in piece.binds}
+    kept: set[int] = set()
+    grown = True
+    while grown:
+        fresh = {place for place, piece in enumerate(pieces) if place not in kept and _wanted(piece, needed, modules)}
+        for place in fresh:
+            needed |= pieces[place].needs
+        kept |= fresh
+        grown = bool(fresh)
+    return [pieces[place] for place in sorted(kept)]
+
+
+def _wanted(piece: Piece, needed: set[str], modules: set[str]) -> bool:
+    """A definition, `from … import *`, or something that binds a needed name; `plt.show()` doesn't bind `plt`."""
+    if any(isinstance(inner, DEFINITIONS) for inner in ast.walk(piece.node)) or "*" in piece.binds:
+        return True
+    bound = piece.binds if isinstance(piece.node, IMPORTS) else piece.binds - modules
+    return bool(bound & needed)
+
+
+def _parse(source: str) -> ast.Module | Exception:
+    try:
+        tree = ast.parse(source)
+        compile(source, "student", "exec")  # some errors, such as `return` outside a function, show only here
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return error
+    return tree
+
+
+def _readable_blocks(lines: list[str]) -> list[tuple[int, str]]:
+    """(number of lines before it, text): the whole cell if it can be read, else its smallest readable blocks."""
+    whole = "".join(lines)
+    if isinstance(_parse(whole), ast.Module):
+        return [(0, whole)]
+    starts = [n for n, line in enumerate(lines) if re.match(r"[^\s#)\]}]", line)]
+    starts = [n for k, n in enumerate(starts) if k == 0 or not lines[starts[k - 1]].startswith("@")]
+    starts = [n for n in starts if not re.match(r"(else|elif|except|finally)\b", lines[n])]
+    edges = [*starts, len(lines)]
+    blocks, k = [], 0
+    while k < len(edges) - 1:
+        reach = next(
+            (far for far in range(k + 1, min(k + FARTHEST, len(edges))) if _reads(lines[edges[k] : edges[far]])),
+            k + 1,  # nothing makes it readable: this block alone is broken
+        )
+        blocks.append((edges[k], "".join(lines[edges[k] : edges[reach]])))
+        k = reach
+    return blocks
+
+
+def _reads(lines: list[str]) -> bool:
+    return isinstance(_parse("".join(lines)), ast.Module)
+
+
+def _broken(cell: int, start: int, block: str, error: Exception) -> Broken:
+    names = tuple(re.findall(r"^(?:async\s+)?(?:def|class)\s+(\w+)", block, re.MULTILINE))
+    line = start + (getattr(error, "lineno", None) or 1)
+    stub = re.search(r"(=|return|\()\s*#.*write your code", block, re.IGNORECASE) is not None
+    return Broken(cell, line, getattr(error, "msg", None) or type(error).__name__, names, stub)
+
+
+def _piece(cell: int, node: ast.stmt, block: str, start: int) -> Piece:
+    first, last = node.lineno - start, (node.end_lineno or node.lineno) - start
+    if isinstance(node, DEFINITIONS) and node.decorator_list:
+        first = min(decorator.lineno for decorator in node.decorator_list) - start
+    text = "\n" * (first - 1) + "\n".join(block.splitlines()[first - 1 : last])
+    return Piece(cell, node, frozenset(_bound(node)), frozenset(_referred(node, text)))
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """Names that the statement gives a value, or changes: `a = …`, `a[0] = …`, `a.append(…)`, `import a`."""
+    names: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, DEFINITIONS):
+            names.add(inner.name)
+        elif isinstance(inner, ast.alias):
+            names.add((inner.asname or inner.name).split(".")[0])
+        elif isinstance(inner, ast.Name | ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store):
+            names |= _base(inner)
+        elif isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
+            if isinstance(inner.value.func, ast.Attribute):
+                names |= _base(inner.value.func)
+    return names
+
+
+def _base(node: ast.expr) -> set[str]:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return {node.id} if isinstance(node, ast.Name) else set()
+
+
+def _referred(node: ast.stmt, text: str) -> set[str]:
+    """Names that the statement looks up outside itself, in its own scope and in the scopes of its functions."""
+    try:
+        table = symtable.symtable(text, "student", "exec")
+    except SyntaxError:  # a statement cut from a line that it shares with another
+        return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    scopes = list(table.get_children())
+    while scopes:
+        scope = scopes.pop()
+        names |= {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
+        scopes += scope.get_children()
+    return names

@@ -1,0 +1,63 @@
+"""A student's file as a list of cells: a Python file is one cell, a notebook is the source of each of its code cells.
+
+A notebook is read as the JSON that it is; nothing is run. Lines that only IPython understands are blanked, so that
+every other line keeps its number.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from byhand.errors import DataError, DataMissingError, UsageError
+
+LARGEST = 64 * 2**20
+PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
+
+
+def read_cells(path: Path) -> list[str]:
+    """The Python of each cell, in order; an error that names the file where there is none."""
+    if path.suffix not in (".py", ".ipynb"):
+        raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
+    if not path.is_file():
+        raise DataMissingError(f"{path}: no such file")
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path}: must be at most {LARGEST / 2**20:.0f} MB, got {path.stat().st_size / 2**20:.0f} MB")
+    content = path.read_bytes()
+    if path.suffix == ".ipynb":
+        return [_plain(source) for source in _sources(path, content)]
+    try:
+        return [content.decode("utf-8-sig").replace("\r\n", "\n")]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: must be UTF-8 text, got byte {content[error.start]:#04x} at {error.start}") from error
+
+
+def _sources(path: Path, content: bytes) -> list[str]:
+    try:
+        notebook = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: must be a notebook, got no valid JSON ({error})") from error
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if cells is None and isinstance(notebook, dict):  # notebooks before version 4 kept their cells in worksheets
+        worksheets = notebook.get("worksheets")
+        if isinstance(worksheets, list):
+            sheets = [sheet.get("cells") for sheet in worksheets if isinstance(sheet, dict)]
+            cells = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
+    if not isinstance(cells, list):
+        raise DataError(f"{path}: must be a notebook, got JSON without cells")
+    return [_source(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+
+
+def _source(cell: dict[str, Any]) -> str:
+    source = cell.get("source", cell.get("input", ""))
+    lines = source if isinstance(source, list) else [source]
+    return "".join(line for line in lines if isinstance(line, str)).replace("\r\n", "\n")
+
+
+def _plain(source: str) -> str:
+    """The cell without IPython's own lines: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`."""
+    first = source.lstrip().split("\n")[0].split(" ")[0].strip()
+    if first.startswith("%%") and first not in PYTHON_MAGICS:
+        return "\n" * source.count("\n")
+    shell = re.compile(r"^(\s*)([%!?].*|\w+(\.\w+)*\?{1,2}\s*|[\w, ]+=\s*[!%](?!=).*)$")
+    return "\n".join(shell.sub(r"\1pass", line) for line in source.split("\n"))

@@ -1,0 +1,136 @@
+"""The pictures that the assignment starts from, and the two programs in examples/ as a user starts them."""
+
+import gzip
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import byhand.data
+from byhand.errors import DataMissingError
+from byhand.reference.l_layer import data_wrapper, load_data, one_hot
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _an_empty_home(tmp_path, monkeypatch):
+    """The working folder is empty, the cache too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def run(program, *arguments):
+    """The bundled sample plays MNIST, so that nothing is fetched."""
+    sample = Path(byhand.data.__file__).parent / "sample"
+    environment = {**os.environ, "MPLBACKEND": "agg", "BYHAND_DATA": str(sample)}
+    command = [sys.executable, str(EXAMPLES / program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+
+
+# ---- load_data and data_wrapper
+
+
+def test_load_data_takes_the_pickle_in_the_working_folder():
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(256, size=(n, 784)).astype(np.float32) / np.float32(256) for n in (50, 10, 12)]
+    pairs = tuple((images, rng.integers(10, size=len(images))) for images in pictures)
+    Path("mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(pairs, protocol=2)))
+    for (images, labels), (right_images, right_labels) in zip(load_data(), pairs, strict=True):
+        assert images.dtype == np.float32
+        np.testing.assert_array_equal(images, right_images)
+        np.testing.assert_array_equal(labels, right_labels)
+
+
+def test_data_wrapper_turns_the_sample_on_its_side():
+    X, Y, X_test, Y_test = data_wrapper(sample=True)
+    (images, labels), (validation, _), (test, _) = load_data(sample=True)
+    assert (X.shape, Y.shape, X_test.shape, Y_test.shape) == ((784, 3333), (10, 3333), (784, 1000), (10, 1000))
+    np.testing.assert_array_equal(X, images.T)
+    np.testing.assert_array_equal(Y, one_hot(labels))
+    assert len(validation) == 667
+    assert X.max() == np.float32(255 / 256)
+    assert type(images) is type(labels) is type(test) is np.ndarray
+
+
+def test_without_mnist_it_says_how_to_go_on(monkeypatch):
+    def nothing(name):
+        raise DataMissingError(f"{name}: no mirror answered")
+
+    monkeypatch.setattr(byhand.data, "load", nothing)
+    with pytest.raises(
+        DataMissingError, match=r"mnist: no mirror answered; put mnist\.pkl\.gz .*load_data\(sample=True"
+    ):
+        load_data()
+
+
+@pytest.mark.full_mnist
+@pytest.mark.skipif("BYHAND_DATA" not in os.environ, reason="needs the full MNIST, found through BYHAND_DATA")
+def test_load_data_cuts_mnist_as_the_pickle_is_cut():
+    digits = byhand.data.load("mnist", offline=True)
+    training, validation, test = load_data()
+    assert [len(labels) for _, labels in (training, validation, test)] == [50_000, 10_000, 10_000]
+    np.testing.assert_array_equal(training[0][49_999] * 256, digits.train.images[49_999].ravel())
+    np.testing.assert_array_equal(validation[1], digits.train.labels[50_000:])
+    assert training[0].max() == 0.99609375
+    assert [X.shape for X in data_wrapper()] == [(784, 50_000), (10, 50_000), (784, 10_000), (10, 10_000)]
+    np.testing.assert_array_equal(training[1][10:15], [3, 5, 3, 6, 1])
+
+
+# ---- examples/l_layer.py
+
+
+def test_the_worked_run_of_the_assignment_as_a_program():
+    ran = run("l_layer.py", "--sample", "--images", "500", "--iterations", "101", "--picture", "curve.png")
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "500 pictures, layers [784, 45, 10]"
+    losses = [
+        float(line.removeprefix(f"Loss after iteration {i}: ")) for i, line in zip((0, 100), lines[1:3], strict=True)
+    ]
+    assert losses[0] > losses[1]
+    assert lines[3].startswith("learned from, 500 pictures: Accuracy: 0.")
+    assert lines[4].startswith("test, 1,000 pictures: Accuracy: 0.")
+    assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_worked_run_says_in_one_line_what_is_wrong():
+    ran = run("l_layer.py", "--sample", "--dimensions", "784", "0", "10")
+    assert ran.returncode == 1
+    assert ran.stderr == "l_layer.py: dimensions must be two or more positive whole numbers, got [784, 0, 10]\n"
+
+
+# ---- examples/app.py
+
+
+def test_app_reads_the_two_csv_files_and_draws_single_predictions():
+    digits = byhand.data.load("mnist-5k")
+    for name, part, n in (("train", digits.train, 1500), ("test", digits.test, 200)):
+        rows = np.column_stack([part.labels[:n], part.images[:n].reshape(n, -1)])
+        np.savetxt(f"mnist_{name}.csv", rows, fmt="%d", delimiter=",")
+    ran = run("app.py", "--iterations", "41", "--seed", "0", "--pictures", "drawn")
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "1,500 pictures to learn from, 200 to test: mnist_train.csv"
+    assert [line.split("  ")[0] for line in lines[1:6]] == [f"Iteration: {i}" for i in (0, 10, 20, 30, 40)]
+    assert lines[6].startswith("dev accuracy: ")
+    assert lines[6].endswith(" points (95 %, 1,000 pictures)")
+    assert lines[7].endswith(" points (95 %, 200 pictures)")
+    assert [line for line in lines[8:] if line.startswith("Label")] == [f"Label: {y}" for y in digits.test.labels[:4]]
+    assert sorted(path.name for path in Path("drawn").iterdir()) == [f"prediction-{i}.png" for i in range(4)]
+
+
+def test_app_runs_on_whatever_is_there():
+    ran = run("app.py", "--iterations", "1", "--seed", "0")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("4,000 pictures to learn from, 1,000 to test: ")
+
+
+def test_app_says_in_one_line_what_is_wrong():
+    ran = run("app.py", "--alpha", "-1")
+    assert ran.returncode == 1
+    assert ran.stderr == "app.py: alpha must be a positive number, got -1.0\n"
