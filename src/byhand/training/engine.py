@@ -1,0 +1,137 @@
+"""The engine: the loss and the gradient of one batch, computed as the plan says.
+
+Each worker takes its share of the batch, block by block: pixels become floats, forward, loss, backward. It adds up the
+gradients of its blocks in order; then the workers' sums are added in order. So the same plan gives the same bits.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from byhand.nn.losses import Loss
+from byhand.nn.network import Network
+from byhand.nn.noise import Moment
+from byhand.nn.scratch import Workspace
+from byhand.training.feed import Batch, Floats
+from byhand.training.plan import Plan
+
+
+class Outcome(NamedTuple):
+    """What a batch came to: its mean loss, and how many of its samples were read right."""
+
+    loss: float
+    correct: int
+
+
+class Engine:
+    """Computes gradients into `gradient`, one vector. Close it, or use it as a context, to end its threads."""
+
+    def __init__(self, network: Network, loss: Loss, floats: Floats, plan: Plan) -> None:
+        self.network = network
+        self.loss = loss
+        self.floats = floats
+        self.plan = plan
+        self.workers = [Worker(self) for _ in range(plan.workers)]
+        self.gradient = self.workers[0].sum
+        self.pool = ThreadPoolExecutor(plan.workers - 1, "byhand") if plan.workers > 1 else None
+
+    def __call__(self, batch: Batch, at: Moment) -> Outcome:
+        """The mean loss and the number read right; the gradient is in `gradient`, until the next call."""
+        total = float(len(batch.labels)) if batch.weights is None else float(batch.weights.sum(dtype=np.float64))
+        shares = self.shares(len(batch.labels))
+        futures = [
+            self.pool.submit(worker, batch, share, total, at)  # type: ignore[union-attr]
+            for worker, share in zip(self.workers[1:], shares[1:], strict=True)
+        ]
+        outcomes = [self.workers[0](batch, shares[0], total, at)]
+        for worker, future in zip(self.workers[1:], futures, strict=True):
+            outcomes.append(future.result())
+            self.gradient += worker.sum
+        return Outcome(sum(o.loss for o in outcomes), sum(o.correct for o in outcomes))
+
+    def shares(self, count: int) -> list[list[slice]]:
+        """For each worker, the blocks of rows it works: as even as can be, none longer than the plan's."""
+        blocks = max(self.plan.workers, -(-count // self.plan.block))
+        edges = [count * i // blocks for i in range(blocks + 1)]
+        rows = [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+        per_worker = -(-blocks // self.plan.workers)
+        return [rows[i * per_worker : (i + 1) * per_worker] for i in range(self.plan.workers)]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Worker:
+    """One thread's workspace and gradient: nothing in it is shared."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.work = Workspace(engine.plan.padding)
+        self.sum, self.sum_views = engine.network.gradient_like()
+        self.part, self.part_views = self.sum, self.sum_views
+
+    def __call__(self, batch: Batch, rows: list[slice], total: float, at: Moment) -> Outcome:
+        """Work these rows of the batch; `sum` is then their part of the batch's gradient."""
+        loss, correct = 0.0, 0
+        if not rows:
+            self.sum[:] = 0
+        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is reported by its loss
+            for number, block in enumerate(rows):
+                outcome = self.block(batch, block, total, Moment(at.seed, at.step, at.row + block.start), number > 0)
+                loss += outcome.loss
+                correct += outcome.correct
+        return Outcome(loss, correct)
+
+    def block(self, batch: Batch, rows: slice, total: float, at: Moment, adds: bool) -> Outcome:
+        """Forward, loss, backward on one block; the gradient is put into `sum`, or added to it."""
+        network, work = self.engine.network, self.work
+        X = self.engine.floats(batch, rows, work)
+        y = batch.labels[rows]
+        weights = None if batch.weights is None else batch.weights[rows]
+        out, caches = network.forward(X, work, at=at)
+        correct = int(np.count_nonzero(out.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))))
+        loss, dout = self.engine.loss(out, y, weights=weights, total=total, work=work)
+        if adds and self.part is self.sum:
+            self.part, self.part_views = network.gradient_like()
+        network.backward(dout, caches, self.part_views if adds else self.sum_views, work)
+        if adds:
+            self.sum += self.part
+        if network.needs_whole_batch:
+            network.commit(caches, len(y))
+        return Outcome(loss, correct)
+
+
+def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: int = 250) -> tuple[float, float]:
+    """The mean loss and the accuracy of a batch, outside training."""
+    work = Workspace()
+    total = float(len(batch.labels)) if batch.weights is None else float(batch.weights.sum(dtype=np.float64))
+    losses, correct = 0.0, 0.0
+    for start in range(0, len(batch.labels), block):
+        rows = slice(start, min(start + block, len(batch.labels)))
+        y = batch.labels[rows]
+        weights = None if batch.weights is None else batch.weights[rows]
+        out, _ = network.forward(floats(batch, rows, work), work)
+        losses += loss(out, y, weights=weights, total=total, work=work)[0]
+        right = out.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
+        correct += float(right.sum() if weights is None else weights[right].sum())
+    return losses, correct / total
+
+
+def dead_shares(network: Network, floats: Floats, batch: Batch) -> tuple[float, ...]:
+    """For each activation that can switch off, the share of its units that no sample of the batch switches on."""
+    X = floats(batch, slice(0, len(batch.labels)), Workspace())
+    _, caches = network.forward(X)
+    return tuple(
+        float(np.mean(~(H > 0).any(axis=0)))
+        for layer, H in zip(network.layers, caches, strict=True)
+        if getattr(getattr(layer, "pair", None), "name", "") == "relu"
+    )

@@ -1,0 +1,135 @@
+"""The feed: which samples make up each batch, in which order, and as what.
+
+Pixels stay bytes until the moment of the first product. A batch names rows of an array of pixels; `Floats` turns the
+rows of one block into floats, in the cache. The order of an epoch is a function of (seed, epoch), so a run can be taken
+up again at any step; with augmentation the pictures are distorted ahead of time by another thread, and the result is
+the same as without it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from byhand.data.ahead import ahead
+from byhand.data.augment import Augmentation, augment
+from byhand.errors import UsageError
+from byhand.nn.scratch import Array, Fresh
+from byhand.preparation import Preparation
+
+#: Samples distorted at once by the thread that works ahead.
+AHEAD = 4_096
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples to train on: rows of `pixels` named by `index`, with their labels and weights.
+
+    pixels: uint8 or float (M, D);  index: slice or (N,);  labels: (N,) or (N, K);  weights: (N,) or None
+    """
+
+    pixels: Array
+    index: slice | Array
+    labels: Array
+    weights: Array | None = None
+
+
+class Floats:
+    """Turns rows of a batch into the network's inputs, in the workspace's memory."""
+
+    def __init__(self, preparation: Preparation, dtype: np.dtype[np.floating]) -> None:
+        self.preparation = preparation
+        self.dtype = dtype
+
+    def __call__(self, batch: Batch, rows: slice, work: Fresh) -> Array:
+        """X: (rows, D)"""
+        pixels = self.gathered(batch, rows, work)
+        if pixels.dtype == self.dtype:
+            return pixels
+        return self.preparation.floats(pixels, out=work.empty(("feed", "X"), pixels.shape, self.dtype))
+
+    @staticmethod
+    def gathered(batch: Batch, rows: slice, work: Fresh) -> Array:
+        """The rows as they are kept: a view where they lie together, gathered where they don't."""
+        if isinstance(batch.index, slice):
+            return batch.pixels[batch.index][rows]
+        index = batch.index[rows]
+        out = work.empty(("feed", "pixels"), (len(index), batch.pixels.shape[1]), batch.pixels.dtype)
+        return np.take(batch.pixels, index, axis=0, out=out, mode="clip")
+
+
+class Feed:
+    """The batches of each epoch over the samples `index` of a data set."""
+
+    def __init__(
+        self,
+        pictures: Array,
+        labels: Array,
+        *,
+        index: Array,
+        weights: Array | None,
+        batch_size: int | None,
+        seed: int,
+        augmentation: Augmentation,
+        preparation: Preparation,
+    ) -> None:
+        self.pictures = pictures
+        self.pixels = pictures.reshape(len(pictures), -1)
+        self.labels, self.weights, self.index = labels, weights, index
+        self.batch_size = min(batch_size or len(index), len(index))
+        self.seed = seed
+        self.augmentation = augmentation
+        self.preparation = preparation
+        if augmentation and pictures.dtype != np.uint8:
+            raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return -(-len(self.index) // self.batch_size)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether an epoch is one batch: then nothing needs shuffling."""
+        return self.batches_per_epoch == 1
+
+    def order(self, epoch: int) -> Array:
+        """The samples in the order of this epoch: every one once."""
+        if self.is_whole:
+            return self.index
+        return self.index[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.index))]
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, from batch `start` on."""
+        order = self.order(epoch)
+        if self.augmentation:
+            yield from self.distorted(order, epoch, start)
+            return
+        for left in range(start * self.batch_size, len(order), self.batch_size):
+            index = order[left : left + self.batch_size]
+            yield self.batch(self.pixels, self.together(index), index)
+
+    def distorted(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
+        """The same with augmentation, worked ahead in groups of batches."""
+        group = max(1, AHEAD // self.batch_size) * self.batch_size
+
+        def distort(left: int) -> tuple[int, Array]:
+            index = order[left : left + group]
+            pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=self.augmentation)
+            return left, self.preparation.pictures(pictures).reshape(len(index), -1)
+
+        jobs = range(start * self.batch_size, len(order), group)
+        for left, pixels in ahead(distort, jobs):
+            for inner in range(0, len(pixels), self.batch_size):
+                rows = slice(inner, min(inner + self.batch_size, len(pixels)))
+                yield self.batch(pixels, rows, order[left + rows.start : left + rows.stop])
+
+    def batch(self, pixels: Array, place: slice | Array, index: Array) -> Batch:
+        weights = None if self.weights is None else self.weights[index]
+        return Batch(pixels, place, self.labels[index], weights)
+
+    def together(self, index: Array) -> slice | Array:
+        """A slice where the samples lie one after another (the whole data as one batch), else the index itself."""
+        first, last = int(index[0]), int(index[-1])
+        if self.is_whole and last - first == len(index) - 1:
+            return slice(first, last + 1)
+        return index

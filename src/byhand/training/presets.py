@@ -1,0 +1,101 @@
+"""Presets: whole recipes under a name, network and preparation included.
+
+`l-layer` and `two-layer` repeat the runs of the reference pages; `digits` is what `byhand train` does when nobody says
+anything.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from byhand.errors import UsageError
+from byhand.model import Model
+from byhand.nn.network import Network
+from byhand.nn.optimizers import GradientDescent
+from byhand.nn.schedules import Constant
+from byhand.preparation import Preparation
+from byhand.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe, with the network it was made for. `samples` is how many of the data it takes, from the first."""
+
+    name: str
+    about: str
+    recipe: Recipe
+    hidden: tuple[int, ...]
+    preparation: Preparation = Preparation()
+    network: dict[str, Any] = field(default_factory=dict)
+    samples: int | None = None
+    dtype: str = "float32"
+    #: The old generator's seed, where a published run has to be repeated number for number.
+    published_seed: int | None = None
+
+    def model(
+        self, in_size: int, classes: tuple[str, ...], *, seed: int, dtype: DTypeLike | None = None, **changes: Any
+    ) -> Model:
+        """A new model of this preset's shape. `changes` go to the network."""
+        sizes = [in_size, *changes.pop("hidden", self.hidden), len(classes)]
+        rng: np.random.Generator | np.random.RandomState = np.random.default_rng(seed)
+        if self.published_seed is not None:
+            rng = np.random.RandomState(self.published_seed + seed)
+        preparation = changes.pop("preparation", self.preparation)
+        network = Network(sizes, rng=rng, dtype=dtype or self.dtype, **{**self.network, **changes})
+        return Model(network, preparation=preparation, classes=classes)
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "digits",
+            "the default: deskewed, augmented, robust; seconds on the bundled sample and on full MNIST",
+            Recipe(epochs=10),
+            hidden=(256,),
+            preparation=Preparation.standard(deskew=True),
+            network={"output_scale": 0.1},
+        ),
+        Preset(
+            "l-layer",
+            "the assignment's worked run: 5,000 images, 784-45-10, 2,000 iterations of the whole data",
+            Recipe(
+                epochs=2000,
+                batch_size=None,
+                learning_rate=0.0075,
+                optimizer=GradientDescent(),
+                schedule=Constant(),
+                record_every=100,
+            ),
+            hidden=(45,),
+            preparation=Preparation(divisor=256),
+            network={"init": "l_layer"},
+            samples=5000,
+            published_seed=2,
+        ),
+        Preset(
+            "two-layer",
+            "the 784-10-10 program: 500 iterations of the whole data",
+            Recipe(
+                epochs=500,
+                batch_size=None,
+                learning_rate=0.1,
+                optimizer=GradientDescent(),
+                schedule=Constant(),
+                record_every=10,
+                validation=1000,
+            ),
+            hidden=(10,),
+            network={"init": "two_layer"},
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name, or an error that lists the names there are."""
+    if name not in PRESETS:
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
+    return PRESETS[name]

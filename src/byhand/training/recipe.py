@@ -1,0 +1,94 @@
+"""The recipe: everything about a training run that is a choice. With the data and the seed it decides every bit.
+
+A recipe is plain values all the way down, so it can be written beside the model and read back.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+
+from byhand.errors import UsageError
+from byhand.nn.losses import LOSSES, Loss, SoftmaxCrossEntropy
+from byhand.nn.optimizers import Momentum, Optimizer, optimizer_named
+from byhand.nn.schedules import OneCycle, Schedule, schedule_config, schedule_named
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. `batch_size=None` takes the whole data as one batch, as the assignment does."""
+
+    epochs: int = 10
+    batch_size: int | None = 128
+    learning_rate: float = 0.1
+    optimizer: Optimizer = Momentum(momentum=0.9, nesterov=True)
+    schedule: Schedule = OneCycle()
+    loss: Loss = SoftmaxCrossEntropy()
+    augment: str = "none"
+    #: Shorten a gradient longer than this.
+    clip: float | None = None
+    #: Shorten a unit's incoming weights where they are longer than this.
+    max_norm: float | None = None
+    #: Keep a moving average of the weights with this decay, and use it in the end.
+    average: float | None = None
+    #: Held out of the training data: a share under 1, or a number of samples.
+    validation: float = 0.0
+    #: Stop when the validation loss has not improved for so many records, and give back the best weights.
+    patience: int | None = None
+    #: A record every so many epochs; with the whole data as one batch an epoch is one step.
+    record_every: int = 1
+    #: Threads to use; None takes what the machine has.
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "record_every", "threads"):
+            value = getattr(self, name)
+            optional = name not in ("epochs", "record_every")
+            if not (value is None and optional) and (isinstance(value, bool) or not is_whole(value) or value < 1):
+                raise UsageError(f"{name} must be a positive integer{' or None' if optional else ''}, got {value!r}")
+        for name in ("learning_rate", "clip", "max_norm"):
+            value = getattr(self, name)
+            optional = name != "learning_rate"
+            if not (value is None and optional) and not 0 < value < np.inf:
+                raise UsageError(f"{name} must be a positive number, got {value!r}")
+        if self.average is not None and not 0 < self.average < 1:
+            raise UsageError(f"average must be over 0 and under 1, got {self.average!r}")
+        if not 0 <= self.validation < np.inf:
+            raise UsageError(f"validation must be a share under 1 or a number of samples, got {self.validation!r}")
+        if self.patience is not None and not self.validation:
+            raise UsageError("patience needs a validation split to watch, got validation 0")
+
+    def but(self, **changes: Any) -> Self:
+        """The same recipe with some choices changed; an unknown name is an error that lists the names there are."""
+        known = [field.name for field in fields(self)]
+        if unknown := [name for name in changes if name not in known]:
+            raise UsageError(f"a recipe has {', '.join(known)}; got {', '.join(unknown)}")
+        return replace(self, **changes)
+
+    def config(self) -> dict[str, Any]:
+        """The recipe as plain values."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["optimizer"] = self.optimizer.config()
+        plain["schedule"] = schedule_config(self.schedule)
+        plain["loss"] = {"kind": kind_of(self.loss), **vars(self.loss)}
+        return plain
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The recipe that these plain values describe."""
+        config = dict(config)
+        config["optimizer"] = optimizer_named(**config["optimizer"])
+        config["schedule"] = schedule_named(**config["schedule"])
+        loss = dict(config["loss"])
+        config["loss"] = LOSSES[loss.pop("kind")](**loss)
+        return cls(**config)
+
+
+def kind_of(loss: Loss) -> str:
+    """The name of a loss in the table of losses."""
+    return next(name for name, kind in LOSSES.items() if type(loss) is kind)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether this is an integer of any kind."""
+    return isinstance(value, int | np.integer)

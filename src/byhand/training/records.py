@@ -1,0 +1,104 @@
+"""Records: what training says of itself. The loop yields them; whoever holds the loop shows them.
+
+A step's record is light, for it is made thousands of times; an epoch's says all that a curve or a watchdog needs.
+"""
+
+import html
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+
+class StepRecord(NamedTuple):
+    """One step: the loss and accuracy of its batch before the update, the rate used, the gradient's length."""
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    rate: float
+    gradient_norm: float
+    samples: int
+    images_per_second: float
+    ends_epoch: bool
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: means over its steps, then what the validation split says after it.
+
+    `epoch` counts from 1, `step` is the number of its last step, from 0. `dead` is, for each activation that can switch
+    off, the share of units that stayed off for every sample looked at. `warnings` is the watchdog speaking.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    rate: float
+    gradient_norm: float
+    dead: tuple[float, ...]
+    images_per_second: float
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a line of `metrics.jsonl`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
+        """The record that these plain values describe."""
+        return cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
+
+
+@dataclass
+class History:
+    """The records of a run, first to last, and how it ended: `done`, `stopped early` or `interrupted`."""
+
+    records: list[EpochRecord] = field(default_factory=list)
+    ending: str = "done"
+    best_epoch: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[EpochRecord]:
+        return iter(self.records)
+
+    def __getitem__(self, index: int) -> EpochRecord:
+        return self.records[index]
+
+    def column(self, name: str) -> list[Any]:
+        """One value from each record: `history.column("loss")`."""
+        return [getattr(record, name) for record in self.records]
+
+    def __repr__(self) -> str:
+        if not self.records:
+            return f"<History: no epochs, {self.ending}>"
+        last = self.records[-1]
+        validation = "" if last.validation_accuracy is None else f", validation {last.validation_accuracy:.2%}"
+        figures = f"loss {last.loss:.4f}, accuracy {last.accuracy:.2%}{validation}"
+        return f"<History: {last.epoch} epochs, {self.ending}; {figures}>"
+
+    def _repr_html_(self) -> str:
+        cells = [
+            (
+                r.epoch,
+                f"{r.loss:.4f}",
+                f"{r.accuracy:.2%}",
+                percent(r.validation_accuracy),
+                f"{r.images_per_second:,.0f}",
+            )
+            for r in self.records
+        ]
+        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+        head = "".join(f"<th>{name}</th>" for name in ("epoch", "loss", "accuracy", "validation", "images/s"))
+        return f"<table><caption>{html.escape(self.ending)}</caption><tr>{head}</tr>{rows}</table>"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage, or nothing."""
+    return "" if share is None else f"{share:.2%}"

@@ -1,0 +1,372 @@
+"""The session: one training run, a step at a time, with all of its state in the open.
+
+A step is: the next batch, its gradient, the optimiser's update. Everything random in it follows from the seed and the
+number of the step, so the state is only arrays and counters: `state()` gives them, `restore()` takes them back, and the
+steps that follow are the same to the bit.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from byhand.data import Dataset
+from byhand.data.augment import Augmentation
+from byhand.errors import UsageError
+from byhand.model import Model, check_seed
+from byhand.nn.losses import SoftmaxCrossEntropy
+from byhand.nn.network import max_norm
+from byhand.nn.noise import Moment
+from byhand.nn.optimizers import clip_norm
+from byhand.nn.scratch import Array, Workspace
+from byhand.training.engine import Engine, dead_shares, evaluate
+from byhand.training.feed import Batch, Feed, Floats
+from byhand.training.plan import plan_for
+from byhand.training.recipe import Recipe
+from byhand.training.records import EpochRecord, StepRecord
+from byhand.training.threads import available, blas_threads
+from byhand.training.watchdog import Watchdog
+
+#: What training takes: pictures with labels, or the network's own inputs with labels.
+Data = Dataset | tuple[Array, Array]
+
+#: Training samples looked at, after each epoch, for units that never switch on.
+LOOKED_AT = 1_000
+
+
+@dataclass
+class Progress:
+    """Where a run stands: steps taken, and the sums that the epoch's record will be made of."""
+
+    step: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    samples: int = 0
+    norm: float = 0.0
+    seconds: float = 0.0
+    total_seconds: float = 0.0
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    waited: int = 0
+    finished: bool = False
+    records: list[EpochRecord] = field(default_factory=list)
+
+
+class Session:
+    """Training of one model on one data set by one recipe. Use it as a context, or close it, to end its threads."""
+
+    def __init__(
+        self,
+        model: Model,
+        data: Data,
+        recipe: Recipe,
+        *,
+        seed: int,
+        sample_weights: Array | None = None,
+        validation_data: Data | None = None,
+    ) -> None:
+        self.model, self.recipe, self.seed = model, recipe, check_seed(seed)
+        network = model.network
+        augmentation = Augmentation.parse(recipe.augment)
+        pictures, labels = pictures_of(model, data, prepared=not augmentation)
+        weights = check_weights(sample_weights, len(labels))
+        kept, held = held_out(labels, recipe.validation, len(model.classes), self.seed)
+        self.feed = Feed(
+            pictures,
+            labels,
+            index=kept,
+            weights=weights,
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+            augmentation=augmentation,
+            preparation=model.preparation,
+        )
+        self.floats = Floats(model.preparation, network.dtype)
+        self.validation = self._validation(pictures, labels, held, validation_data, bool(augmentation))
+        look = kept[:: max(1, len(kept) // LOOKED_AT)][:LOOKED_AT]
+        self.looked_at = Batch(
+            self._prepared_rows(pictures, look, bool(augmentation)), slice(0, len(look)), labels[look]
+        )
+
+        self.total_steps = recipe.epochs * self.feed.batches_per_epoch
+        self.plan = plan_for(network, self.feed.batch_size, recipe.threads)
+        self.engine = Engine(network, recipe.loss, self.floats, self.plan)
+        self.optimizer_state = recipe.optimizer.start(network.parameters)
+        self.average = network.parameters.copy() if recipe.average else None
+        self.best: Array | None = None
+        self.best_statistics: Array | None = None
+        self.progress = Progress()
+        self.work = Workspace()
+        self.watchdog = Watchdog(network, labels[kept], recipe.learning_rate)
+        self._batches: Iterator[Batch] = iter(())
+        self._batches_of = -1
+
+    # ---- one step
+
+    def step(self) -> StepRecord:
+        """Take one step: a batch, its gradient, the update."""
+        began = time.perf_counter()
+        recipe, network, number = self.recipe, self.model.network, self.progress.step
+        epoch, batch = self._next_batch()
+        with blas_threads(self.plan.blas):
+            loss, correct = self.engine(batch, Moment(self.seed, number))
+            with np.errstate(over="ignore", invalid="ignore"):
+                norm = clip_norm(self.engine.gradient, recipe.clip)
+                self.watchdog.check_step(number, loss, norm)
+                rate = recipe.learning_rate * recipe.schedule(number, self.total_steps)
+                recipe.optimizer.update(
+                    network.parameters,
+                    self.engine.gradient,
+                    self.optimizer_state,
+                    rate,
+                    decayed=network.decayed,
+                    work=self.work,
+                )
+                if recipe.max_norm is not None:
+                    max_norm(network, recipe.max_norm)
+                if self.average is not None:
+                    self._fold_average(number)
+        seconds = time.perf_counter() - began
+        count = len(batch.labels)
+        ends = (number + 1) % self.feed.batches_per_epoch == 0
+        self._count(loss, correct, count, norm, seconds)
+        return StepRecord(number, epoch, loss, correct / count, rate, norm, count, count / max(seconds, 1e-9), ends)
+
+    def _next_batch(self) -> tuple[int, Batch]:
+        """The epoch that the next step belongs to, from 1, and its batch."""
+        epoch, place = divmod(self.progress.step, self.feed.batches_per_epoch)
+        if self._batches_of != epoch:
+            self._close_batches()
+            self._batches, self._batches_of = self.feed.epoch(epoch, place), epoch
+        return epoch + 1, next(self._batches)
+
+    def _count(self, loss: float, correct: int, count: int, norm: float, seconds: float) -> None:
+        progress = self.progress
+        progress.step += 1
+        progress.loss += loss * count
+        progress.correct += correct
+        progress.samples += count
+        progress.norm += norm * count
+        progress.seconds += seconds
+
+    def _fold_average(self, number: int) -> None:
+        """a ← a + (1 − d)(p − a), with d rising to the recipe's decay so that the start is soon forgotten"""
+        assert self.average is not None
+        assert self.recipe.average is not None
+        decay = min(self.recipe.average, (1 + number) / (10 + number))
+        change = self.work.empty(("average", "change"), self.average.shape, self.average.dtype)
+        np.subtract(self.model.network.parameters, self.average, out=change)
+        change *= 1 - decay
+        self.average += change
+
+    # ---- one epoch
+
+    def epoch_record(self) -> EpochRecord:
+        """Close the epoch: its record, made of its steps and of the validation split."""
+        progress = self.progress
+        validation_loss, validation_accuracy = self._validate()
+        progress.total_seconds += progress.seconds
+        record = EpochRecord(
+            epoch=progress.step // self.feed.batches_per_epoch,
+            step=progress.step - 1,
+            loss=progress.loss / progress.samples,
+            accuracy=progress.correct / progress.samples,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            rate=self.recipe.learning_rate * self.recipe.schedule(progress.step - 1, self.total_steps),
+            gradient_norm=progress.norm / progress.samples,
+            dead=dead_shares(self.model.network, self.floats, self.looked_at),
+            images_per_second=progress.samples / max(progress.seconds, 1e-9),
+            seconds=progress.total_seconds,
+        )
+        record = self.watchdog.with_warnings(record)
+        progress.records.append(record)
+        if self.recipe.patience is not None:
+            self._remember_best(record)
+        return record
+
+    def forget_epoch(self) -> None:
+        """Start the sums of the next epoch."""
+        progress = self.progress
+        progress.loss, progress.correct, progress.samples, progress.norm, progress.seconds = 0.0, 0, 0, 0.0, 0.0
+
+    def _validate(self) -> tuple[float | None, float | None]:
+        if self.validation is None:
+            return None, None
+        with self.averaged(), blas_threads(self.recipe.threads or available()):
+            return evaluate(self.model.network, self.recipe.loss, self.floats, self.validation)
+
+    def _remember_best(self, record: EpochRecord) -> None:
+        assert record.validation_loss is not None
+        progress = self.progress
+        if record.validation_loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch, progress.waited = record.validation_loss, record.epoch, 0
+            with self.averaged():
+                self.best = self.model.network.parameters.copy()
+            self.best_statistics = self.model.network.statistics.copy()
+        else:
+            progress.waited += 1
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the validation loss has kept still for as long as the recipe waits."""
+        return self.recipe.patience is not None and self.progress.waited >= self.recipe.patience
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left to take."""
+        return self.progress.finished or self.progress.step >= self.total_steps or self.should_stop
+
+    # ---- the weights that count
+
+    def averaged(self) -> "Swapped":
+        """A context in which the network holds the averaged weights, where the recipe keeps any."""
+        return Swapped(self.model.network.parameters, self.average)
+
+    def finish(self) -> None:
+        """Leave in the model the weights that the recipe asks for: the best, the averaged, or the last."""
+        self.progress.finished = True
+        network = self.model.network
+        if self.best is not None and self.best_statistics is not None:
+            network.parameters[...] = self.best
+            network.statistics[...] = self.best_statistics
+        elif self.average is not None:
+            network.parameters[...] = self.average
+
+    # ---- state
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """All that the run is, as arrays and as plain values; `restore` takes both."""
+        network = self.model.network
+        arrays = {"parameters": network.parameters, "statistics": network.statistics}
+        arrays |= {f"optimizer.{name}": vector for name, vector in self.optimizer_state.items()}
+        optional = {"average": self.average, "best": self.best, "best_statistics": self.best_statistics}
+        arrays |= {name: vector for name, vector in optional.items() if vector is not None}
+        plain = asdict(self.progress) | {"records": [record.to_json() for record in self.progress.records]}
+        plain["start_lengths"] = self.watchdog.start_lengths
+        return arrays, plain
+
+    def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
+        """Become the run that `state` described."""
+        network = self.model.network
+        network.parameters[...] = arrays["parameters"]
+        network.statistics[...] = arrays["statistics"]
+        for name, vector in self.optimizer_state.items():
+            vector[...] = arrays[f"optimizer.{name}"]
+        if self.average is not None:
+            self.average[...] = arrays["average"]
+        if "best" in arrays:
+            self.best, self.best_statistics = arrays["best"].copy(), arrays["best_statistics"].copy()
+        values = dict(plain)
+        self.watchdog.start_lengths = [float(length) for length in values.pop("start_lengths")]
+        values["records"] = [EpochRecord.from_json(record) for record in values["records"]]
+        self.progress = Progress(**values)
+        self._close_batches()
+
+    # ---- ends
+
+    def _close_batches(self) -> None:
+        close = getattr(self._batches, "close", None)
+        if close is not None:
+            close()
+        self._batches, self._batches_of = iter(()), -1
+
+    def close(self) -> None:
+        """End the run's threads."""
+        self._close_batches()
+        self.engine.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _prepared_rows(self, pictures: Array, index: Array, raw: bool) -> Array:
+        rows = pictures[index]
+        return (self.model.preparation.pictures(rows) if raw else rows).reshape(len(index), -1)
+
+    def _validation(self, pictures: Array, labels: Array, held: Array, given: Data | None, raw: bool) -> Batch | None:
+        if given is not None:
+            rows, labels = pictures_of(self.model, given, prepared=True)
+            return Batch(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
+        if len(held) == 0:
+            return None
+        return Batch(self._prepared_rows(pictures, held, raw), slice(0, len(held)), labels[held])
+
+
+class Swapped:
+    """A context in which `parameters` holds the values of `other`; nothing happens where there is no other."""
+
+    def __init__(self, parameters: Array, other: Array | None) -> None:
+        self.parameters, self.other = parameters, other
+
+    def __enter__(self) -> None:
+        if self.other is not None:
+            self.kept = self.parameters.copy()
+            self.parameters[...] = self.other
+
+    def __exit__(self, *_: object) -> None:
+        if self.other is not None:
+            self.parameters[...] = self.kept
+
+
+def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
+    """The samples and labels to train on: bytes (N, H, W), deskewed where asked, or floats (N, D) as they came."""
+    if isinstance(data, Dataset):
+        if len(data) == 0:
+            raise UsageError("training needs at least one picture, got an empty data set")
+        if len(data.classes) != len(model.classes):
+            raise UsageError(f"the model knows {len(model.classes)} classes, the data has {len(data.classes)}")
+        images = model.check_images(data.images)
+        return (model.preparation.pictures(images) if prepared else images), data.labels
+    X, y = np.asarray(data[0]), np.asarray(data[1])
+    if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
+        raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
+    if len(y) != len(X):
+        raise UsageError(f"X and y must have as many rows, got {len(X)} and {len(y)}")
+    X = np.ascontiguousarray(X, dtype=model.network.dtype)
+    if not np.isfinite(X).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+        raise UsageError(f"X must be finite, got {X[row, column]} in row {row}, column {column}")
+    if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
+        raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {y.min()} to {y.max()}")
+    return X, y
+
+
+def check_weights(weights: Array | None, count: int) -> Array | None:
+    """A finite weight of at least 0 for each sample, or none."""
+    if weights is None:
+        return None
+    weights = np.asarray(weights)
+    if weights.shape != (count,):
+        raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise UsageError("sample_weights must be finite, at least 0 and not all 0")
+    return weights
+
+
+def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
+    """(kept, held): indices of the samples, the held-out ones drawn so that each class keeps its share."""
+    everything = np.arange(len(labels))
+    if not validation:
+        return everything, everything[:0]
+    count = round(validation * len(labels)) if validation < 1 else int(validation)
+    if not 0 < count < len(labels):
+        raise UsageError(f"validation must leave samples on both sides of {len(labels)}, got {validation}")
+    rng = np.random.default_rng([seed, 0])
+    if labels.ndim == 1:
+        stand_in = Dataset(np.zeros((len(labels), 1, 1), np.uint8), labels, classes=tuple(map(str, range(classes))))
+        held_counts = stand_in._share_out(count)
+        held = [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in enumerate(held_counts)]
+        chosen = np.concatenate(held)
+    else:
+        chosen = rng.permutation(len(labels))[:count]
+    mask = np.zeros(len(labels), bool)
+    mask[chosen] = True
+    return everything[~mask], everything[mask]
+
+
+__all__ = ["Data", "Progress", "Session", "SoftmaxCrossEntropy", "Swapped"]

@@ -1,0 +1,41 @@
+"""Threads: how many there are, and how many of them the BLAS may use at this moment.
+
+The one place where threadpoolctl is called. NumPy's products go to a BLAS that has threads of its own; where training
+runs its own threads over blocks of rows, each must have the BLAS to itself, on one thread.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+
+def available() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """Let the BLAS use `count` threads inside this block, and what it used before after it."""
+    libraries = _libraries()
+    before = [library.num_threads for library in libraries]
+    changed = [(library, was) for library, was in zip(libraries, before, strict=True) if was != count]
+    try:
+        for library, _ in changed:
+            library.set_num_threads(count)
+        yield
+    finally:
+        for library, was in changed:
+            library.set_num_threads(was)
+
+
+@functools.cache
+def _libraries() -> list[Any]:
+    """The BLAS libraries that are loaded: looked up once, for looking takes longer than a step."""
+    from threadpoolctl import ThreadpoolController
+
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)

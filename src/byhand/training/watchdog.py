@@ -1,0 +1,78 @@
+"""The watchdog: says in plain words when training goes wrong, and stops it when it can't go on.
+
+It looks at every step for numbers that are no longer numbers, and at every epoch for a loss that grows, for units that
+never switch on, and for an accuracy that is only the share of one class.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from byhand.errors import DivergedError
+from byhand.nn.network import Network
+from byhand.nn.scratch import Array
+from byhand.training.records import EpochRecord
+
+MOSTLY_DEAD = 0.5
+GROWN = 1.5
+#: How near the accuracy must lie to the largest class's share to be taken for it.
+NEAR = 0.005
+
+
+class Watchdog:
+    """Watches one run. `start_lengths` are the lengths of the layers' weights at its start."""
+
+    def __init__(self, network: Network, labels: Array, learning_rate: float) -> None:
+        self.network = network
+        self.learning_rate = learning_rate
+        counts = np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0)
+        self.largest_share = float(counts.max() / counts.sum()) if len(labels) else 1.0
+        self.start_lengths = self.lengths()
+        self.lowest_loss = float("inf")
+        self.at_one_class = 0
+
+    def lengths(self) -> list[float]:
+        """√Σ W² of each dense layer."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.dense]
+
+    def check_step(self, step: int, loss: float, gradient_norm: float) -> None:
+        """Raise where the run has left the numbers, with the likely cause and what to try."""
+        if np.isfinite(loss) and np.isfinite(gradient_norm):
+            return
+        what = "loss" if not np.isfinite(loss) else "the gradient"
+        value = loss if not np.isfinite(loss) else gradient_norm
+        became = "NaN" if np.isnan(value) else "infinite"
+        raise DivergedError(f"{what} became {became} at step {step}: {self.cause()}. Try {self.gentler()}.")
+
+    def cause(self) -> str:
+        """Which layer grew most since the start, and by how much."""
+        growth = [now / max(start, 1e-30) for now, start in zip(self.lengths(), self.start_lengths, strict=True)]
+        worst = max(range(len(growth)), key=lambda i: np.inf if np.isnan(growth[i]) else growth[i])
+        if not np.isfinite(growth[worst]):
+            return f"the learning rate {self.learning_rate:g} made layer {worst + 1} infinitely large"
+        if growth[worst] > 2:
+            return f"the learning rate {self.learning_rate:g} made layer {worst + 1} {growth[worst]:,.0f} times larger"
+        return f"the learning rate is {self.learning_rate:g} and no layer has grown: look for very large inputs"
+
+    def gentler(self) -> str:
+        """A learning rate to try instead."""
+        return f"--learning-rate {float(f'{self.learning_rate / 10:.1g}'):g}"
+
+    def with_warnings(self, record: EpochRecord) -> EpochRecord:
+        """The same record, with what the watchdog has to say of it."""
+        says = [
+            f"{share:.0%} of layer {layer} is dead: no sample switches those units on. Try {self.gentler()}."
+            for layer, share in enumerate(record.dead, start=1)
+            if share >= MOSTLY_DEAD
+        ]
+        if record.loss > GROWN * self.lowest_loss:
+            says.append(f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. Try {self.gentler()}.")
+        self.lowest_loss = min(self.lowest_loss, record.loss)
+        self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < NEAR else 0
+        if self.at_one_class > 1 and self.largest_share < 1:
+            says.append(
+                f"accuracy is {record.accuracy:.1%}, the share of one class: the network gives everything one answer. "
+                f"Try {self.gentler()}."
+            )
+        return replace(record, warnings=tuple(says))
