@@ -1,0 +1,284 @@
+"""Augmentation: every epoch shows each digit as another hand might have written it.
+
+Takes pictures as bytes and the numbers of those wanted, and gives as many distorted pictures as bytes: moved, turned,
+stretched, slanted, and bent by a smooth random field. What happens to a picture is a function of (seed, epoch, the
+picture's own number) and of nothing else: not of the batch it is in, nor of blocks or threads. So two ranks, two
+threads or a resumed run see the same pictures. To stay that way the arithmetic is in whole numbers throughout, or in
+float32 sums that are exact. `training` calls it, on a second thread, through `byhand.data.ahead`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from byhand.errors import UsageError
+
+Bytes = NDArray[np.uint8]
+
+LARGEST = 256  # pixels a side: the splines take 256 bytes a pixel, and coordinates are 16.16 fixed-point in 32 bits
+GRID = 8  # the elastic field is a cubic B-spline over GRID × GRID random numbers
+BLOCK_PIXELS = 64 * 28 * 28  # handled at once, so that the ten arrays of a block stay in the second-level cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How far a picture may be distorted; every amount is drawn evenly between minus and plus its limit.
+
+    `str` and `parse` turn it into the word of the command line and back; `to_json` and `from_json` into a dictionary.
+    """
+
+    shift: float = 0.0
+    """pixels, across and down"""
+    rotate: float = 0.0
+    """degrees"""
+    scale: float = 0.0
+    """a share: 0.1 divides width and height, each by its own number, by 0.9 to 1.1"""
+    shear: float = 0.0
+    """pixels sideways for each pixel down"""
+    elastic: float = 0.0
+    """pixels: the root mean square of a smooth random displacement, across and down apart"""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value <= _LIMITS[name]:
+                raise UsageError(f"{name} must be a number from 0 to {_LIMITS[name]:g}, got {value!r}")
+            object.__setattr__(self, name, float(value))
+
+    def __bool__(self) -> bool:
+        """Whether anything is distorted at all."""
+        return self != NONE
+
+    def __str__(self) -> str:
+        """`none`, `default`, or what is not zero: `shift=2,rotate=10`."""
+        for word, meaning in _WORDS.items():
+            if self == meaning:
+                return word
+        return ",".join(f"{name}={value!r}".removesuffix(".0") for name, value in asdict(self).items() if value)
+
+    @classmethod
+    def parse(cls, text: str) -> "Augmentation":
+        """Read `default`, `none`, `shift=2,rotate=10`, or a word with changes, `default,elastic=0`."""
+        first, *rest = parts = [part.strip() for part in text.split(",")]
+        values = asdict(_WORDS.get(first, NONE))
+        seen = set()
+        for part in rest if first in _WORDS else parts:
+            name, equals, number = (piece.strip() for piece in part.partition("="))
+            if name not in values or not equals or name in seen:
+                known = ", ".join(f"{name}=…" for name in values)
+                raise UsageError(f"augment must be none, default, or any of {known}, each once, got {text!r}")
+            try:
+                values[name] = float(number)
+            except ValueError:
+                raise UsageError(f"augment: {name} must be a number, got {number!r}") from None
+            seen.add(name)
+        return cls(**values)
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, float]) -> "Augmentation":
+        known = {field.name for field in fields(cls)}
+        if not isinstance(values, Mapping) or not known.issuperset(values):
+            raise UsageError(f"augmentation must have no keys but {', '.join(sorted(known))}, got {values!r}")
+        return cls(**values)
+
+
+_LIMITS = {"shift": 100.0, "rotate": 180.0, "scale": 0.9, "shear": 2.0, "elastic": 20.0}
+NONE = Augmentation()
+# On a validation split, [784, 256, 10], deskewed, 15 epochs: none 98.6 %; this 99.1 %; elastic 1.2 down again, 98.7 %.
+# A larger network trained for longer can bear more.
+DEFAULT = Augmentation(shift=1.0, rotate=10.0, scale=0.1, shear=0.1, elastic=0.6)
+_WORDS = {"none": NONE, "default": DEFAULT}
+
+
+def augment(
+    images: Bytes, indices: ArrayLike, *, seed: int, epoch: int, spec: Augmentation, out: Bytes | None = None
+) -> Bytes:
+    """Distort the pictures `images[indices]` as (seed, epoch, index) says.
+
+    images: uint8 (N, H, W); indices: integers (n,), each the number of a picture; out: uint8 (n, H, W).
+    Each pixel is read from between four pixels of the source (bilinear); outside the source it is dark.
+    """
+    images, indices, out = _checked(images, indices, out)
+    _, height, width = images.shape
+    if not spec or out.size == 0:
+        return np.take(images, indices, axis=0, out=out, mode="clip")
+    size = max(1, BLOCK_PIXELS // (height * width))
+    for start in range(0, len(indices), size):
+        chosen = indices[start : start + size]
+        random = random_words(seed, epoch, chosen, count=AFFINE_WORDS + (FIELD_WORDS if spec.elastic else 0))
+        x, y = _affine_sources(random[:, :AFFINE_WORDS], spec, height, width)
+        if spec.elastic:
+            across, down = _elastic_fields(random[:, AFFINE_WORDS:], spec, height, width)
+            x += across
+            y += down
+        out[start : start + size] = _bilinear(images[chosen], x, y)
+    return out
+
+
+# --- Where each pixel comes from ---------------------------------------------------------------------------------
+
+
+AFFINE_WORDS = 6  # angle, two scales, shear, two shifts
+FIELD_WORDS = 2 * GRID * GRID // 8  # a byte for each number of two grids
+
+
+def _affine_sources(
+    random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The source of each pixel under one linear map a picture about the middle, then a shift.
+
+    [x'; y'] = R(angle) · [[sx, shear], [0, sy]] · [x; y] + shift, each as a whole number of 1/65536 pixels: (n, H, W).
+    """
+    unit = (random >> np.uint64(11)) * 2.0**-52 - 1.0  # even on [−1, 1)                                     (n, 6)
+    angle, scale_x, scale_y, shear, shift_x, shift_y = unit.T
+    cos, sin = (turn(angle * math.radians(spec.rotate)) for turn in (np.cos, np.sin))
+    scale_x, scale_y = 1 + scale_x * spec.scale, 1 + scale_y * spec.scale
+    shear = shear * spec.shear
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+
+    def source(
+        per_x: NDArray[np.float64], per_y: NDArray[np.float64], constant: NDArray[np.float64]
+    ) -> NDArray[np.int32]:
+        along_row = per_x[:, None] * (np.arange(width) - middle_x) + constant[:, None]
+        along_column = per_y[:, None] * (np.arange(height) - middle_y)
+        return _fixed(along_row)[:, None, :] + _fixed(along_column)[:, :, None]
+
+    x = source(cos * scale_x, cos * shear - sin * scale_y, middle_x + shift_x * spec.shift)
+    y = source(sin * scale_x, sin * shear + cos * scale_y, middle_y + shift_y * spec.shift)
+    return x, y
+
+
+def _fixed(pixels: NDArray[np.floating]) -> NDArray[np.int32]:
+    whole: NDArray[np.int32] = np.rint(pixels * 65536).astype(np.int32)
+    return whole
+
+
+def _elastic_fields(
+    random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Two smooth fields a picture in 1/65536 pixels: (n, H, W) each, root mean square `spec.elastic`.
+
+    d(y, x) = Σ g_k · w_k(y, x), a product of the grids with the splines: whole numbers below 2²⁴, exact in float32.
+    """
+    splines, deviation = _splines(height, width)
+    grids = 2.0 * random.astype("<u8", copy=False).view(np.uint8) - 255.0  # odd numbers, −255 … 255     (n, 2·GRID²)
+    sums = grids.astype(np.float32).reshape(-1, GRID * GRID) @ splines
+    sums *= np.float32(65536 * spec.elastic / deviation)
+    across_down = sums.astype(np.int32).reshape(-1, 2, height, width)
+    return across_down[:, 0], across_down[:, 1]
+
+
+@lru_cache(maxsize=8)
+def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
+    """The weight of each grid number at each pixel, in whole numbers: (GRID², H·W), and the field's deviation."""
+    weights = np.einsum("yi,xj->ijyx", _cubic(height), _cubic(width)).reshape(GRID * GRID, height * width)
+    variance_of_a_number = (256**2 - 1) / 3
+    deviation = math.sqrt(variance_of_a_number * np.square(weights).sum(axis=0).mean())
+    return weights.astype(np.float32), deviation
+
+
+def _cubic(length: int) -> NDArray[np.float64]:
+    """Cubic B-splines on GRID − 3 equal stretches, in 252nds: (length, GRID). A row sums to about 252."""
+    position = (np.arange(length) + 0.5) / length * (GRID - 3)
+    stretch = np.minimum(position.astype(int), GRID - 4)
+    t = position - stretch
+    pieces = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
+    weights = np.zeros((length, GRID))
+    for step, piece in enumerate(pieces):
+        weights[np.arange(length), stretch + step] = piece / 6
+    return np.rint(252 * weights)
+
+
+# --- What is there -----------------------------------------------------------------------------------------------
+
+
+def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.uint32]:
+    """Read each picture at its own (y, x), given in 1/65536 pixels.         stack, x, y, result: (n, H, W)
+
+    out = (1−v)·((1−u)·p00 + u·p01) + v·((1−u)·p10 + u·p11), with u and v the fractions in 256ths. A pixel and its
+    three neighbours lie in one 32-bit word, p00 p01 p10 p11 from the lowest byte, so that one `take` fetches all
+    four, and one multiplication mixes two of them: each sum stays within its own 16 bits.
+    """
+    n, height, width = stack.shape
+    bordered = np.zeros((n, height + 3, width + 3), np.uint32)  # one dark pixel before, two behind
+    bordered[:, 1:-2, 1:-2] = stack
+    pairs = bordered[:, :, :-1] | bordered[:, :, 1:] << 8
+    words = pairs[:, :-1] | pairs[:, 1:] << 16  #                                              (n, H + 2, W + 2)
+
+    x += 65536 + 128  # from the border's corner, rounded to 256ths
+    y += 65536 + 128
+    np.clip(x, 0, (width + 1) << 16, out=x)
+    np.clip(y, 0, (height + 1) << 16, out=y)
+    where = (y >> 16) * (width + 2)
+    where += x >> 16
+    where += np.arange(n, dtype=np.int32)[:, None, None] * ((height + 2) * (width + 2))
+    four = words.ravel().take(where, mode="clip")
+
+    u, v = ((x >> 8) & 255).view(np.uint32), ((y >> 8) & 255).view(np.uint32)
+    left = four & 0x00FF00FF
+    right = (four >> 8) & 0x00FF00FF
+    mixed = left << 8
+    mixed += u * (right - left)
+    upper, lower = mixed & 0xFFFF, mixed >> 16
+    value: NDArray[np.uint32] = upper << 8
+    value += v * (lower - upper)
+    value += 1 << 15
+    value >>= 16
+    return value
+
+
+# --- Chance ------------------------------------------------------------------------------------------------------
+
+
+def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> NDArray[np.uint64]:
+    """`count` random 64-bit words for each sample, a function of (seed, epoch, sample) alone.       (n, count)
+
+    Each level opens a SplitMix64 stream (Steele, Lea and Flood, 2014) at a word of the level above:
+    word(k) = mix(key + (k+1)·γ), first for the epoch, then for the sample, then for the numbers themselves.
+    """
+    for name, value in (("seed", seed), ("epoch", epoch)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**64:
+            raise UsageError(f"{name} must be a whole number from 0 to 2⁶⁴ − 1, got {value!r}")
+    key = _mix(np.array([seed], np.uint64))
+    key = _stream(key, np.array([epoch], np.uint64))
+    keys = _stream(key, samples.astype(np.uint64))
+    return _stream(keys[:, None], np.arange(count, dtype=np.uint64))
+
+
+def _stream(key: NDArray[np.uint64], k: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The k-th words of SplitMix64 from a key: mix(key + (k+1)·γ), γ = 2⁶⁴ over the golden ratio, made odd."""
+    return _mix(key + (k + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Stir 64 bits so that each bit of the answer hangs on each bit of the question (one to one)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _checked(images: Bytes, indices: ArrayLike, out: Bytes | None) -> tuple[Bytes, NDArray[np.int64], Bytes]:
+    images, numbers = np.asarray(images), np.asarray(indices)
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise UsageError(f"images must be uint8 (N, H, W), got {images.dtype} {images.shape}")
+    if max(images.shape[1:]) > LARGEST:
+        raise UsageError(f"images must be at most {LARGEST} pixels a side to be augmented, got {images.shape[1:]}")
+    if numbers.ndim != 1 or (numbers.size and not np.issubdtype(numbers.dtype, np.integer)):
+        raise UsageError(f"indices must be integers (n,), got {numbers.dtype} {numbers.shape}")
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(images):
+        raise UsageError(f"indices must be from 0 to {len(images) - 1}, got {numbers.min()} to {numbers.max()}")
+    shape = (len(numbers), *images.shape[1:])
+    if out is None:
+        out = np.empty(shape, np.uint8)
+    elif out.shape != shape or out.dtype != np.uint8:
+        raise UsageError(f"out must be uint8 {shape}, got {out.dtype} {out.shape}")
+    elif np.may_share_memory(images, out):
+        raise UsageError("out must not share memory with images, which are read in any order, got a part of them")
+    return images, numbers.astype(np.int64), out
