@@ -4,6 +4,7 @@ Each worker takes its share of the batch, block by block: pixels become floats, 
 gradients of its blocks in order; then the workers' sums are added in order. So the same plan gives the same bits.
 """
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Self
 
@@ -54,7 +55,7 @@ class Engine:
         """For each worker, the blocks of rows it works: as even as can be, none longer than the plan's."""
         blocks = max(self.plan.workers, -(-count // self.plan.block))
         edges = [count * i // blocks for i in range(blocks + 1)]
-        rows = [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+        rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
         per_worker = -(-blocks // self.plan.workers)
         return [rows[i * per_worker : (i + 1) * per_worker] for i in range(self.plan.workers)]
 

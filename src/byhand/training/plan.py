@@ -1,10 +1,10 @@
-"""The plan: how a step is executed on this machine. The one place that decides, per shape; the mathematics doesn't know.
+"""The plan: how a step is executed on this machine. The one place that decides; the mathematics doesn't know.
 
-A batch can be worked whole, with the BLAS on all threads, or cut into blocks of rows that threads of our own share out,
-each with the BLAS to itself. Blocks are small enough that a block's activations stay in the second-level cache between
-forward and backward, so the pixels are read from memory once a step and no activation of the whole batch is ever stored.
-Widths that waste the BLAS's tiles are padded inside the product. The results agree to rounding whatever the plan, and
-to the bit for one plan.
+A batch can be worked whole, with the BLAS on all threads, or cut into blocks of rows that threads of our own share
+out, each with the BLAS to itself. Blocks are small enough that a block's activations stay in the second-level cache
+between forward and backward, so the pixels are read from memory once a step and no activation of the whole batch is
+ever stored. Widths that waste the BLAS's tiles are padded inside the product. The results agree to rounding whatever
+the plan, and to the bit for one plan.
 """
 
 from dataclasses import dataclass

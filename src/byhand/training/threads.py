@@ -11,17 +11,21 @@ from collections.abc import Iterator
 from typing import Any
 
 
+#: Who limits the BLAS in the usual way limits us too.
+LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
 def available() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many threads to use: the processors this process may run on, or what the environment says if that is less."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdigit()]
+    return max(1, min([count, *asked]))
 
 
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[None]:
     """Let the BLAS use `count` threads inside this block, and what it used before after it."""
-    libraries = _libraries()
+    libraries = blas_libraries()
     before = [library.num_threads for library in libraries]
     changed = [(library, was) for library, was in zip(libraries, before, strict=True) if was != count]
     try:
@@ -34,7 +38,7 @@ def blas_threads(count: int) -> Iterator[None]:
 
 
 @functools.cache
-def _libraries() -> list[Any]:
+def blas_libraries() -> list[Any]:
     """The BLAS libraries that are loaded: looked up once, for looking takes longer than a step."""
     from threadpoolctl import ThreadpoolController
 

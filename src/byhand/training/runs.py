@@ -1,0 +1,134 @@
+"""A run is a folder: what was asked (`config.json`), what happened (`metrics.jsonl`), and what came of it
+(`model.safetensors`).
+
+Every file is replaced whole, so a run that is stopped at any moment leaves the last good version of each.
+"""
+
+import json
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import byhand
+from byhand.errors import ModelFileError, UsageError
+from byhand.files import write_text
+from byhand.model import Model
+from byhand.modelfile import check_depth
+from byhand.training.records import EpochRecord
+
+CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
+HOME = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder."""
+
+    folder: Path
+
+    @classmethod
+    def new(cls, folder: str | os.PathLike[str] | None = None) -> "Run":
+        """A folder for a new run: the one named, which must be empty or absent, or the next number under `runs/`."""
+        if folder is None:
+            folder = HOME / next_number(HOME)
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"the run's folder must be new or empty, got {folder}: name another with --run")
+        return cls(folder)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Run":
+        """The run at a folder, or the one that a model's file lies in."""
+        path = Path(path)
+        folder = path.parent if path.is_file() else path
+        if not path.exists():
+            raise ModelFileError(f"{path}: no run there: `byhand train` makes one")
+        return cls(folder)
+
+    @property
+    def model_path(self) -> Path:
+        return self.folder / MODEL
+
+    def model(self) -> Model:
+        """The trained model."""
+        if not self.model_path.is_file():
+            raise ModelFileError(f"{self.folder}: no {MODEL} in that folder: it is not a run, or one that never saved")
+        return Model.load(self.model_path)
+
+    def config(self) -> dict[str, Any]:
+        """What was asked; empty where there is only a model."""
+        path = self.folder / CONFIG
+        if not path.is_file():
+            return {}
+        text = path.read_text("utf-8")
+        check_depth(path, text)
+        try:
+            config = json.loads(text)
+        except ValueError:
+            config = None
+        if not isinstance(config, dict):
+            raise ModelFileError(f"{path}: must be a JSON object, got {text[:40]!r}")
+        return config
+
+    def records(self) -> list[EpochRecord]:
+        """What happened, an epoch a line; empty where nothing was recorded."""
+        path = self.folder / METRICS
+        if not path.is_file():
+            return []
+        try:
+            return [EpochRecord.from_json(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        except (ValueError, TypeError, KeyError):
+            raise ModelFileError(
+                f"{path}: each line must be the record of an epoch, as `byhand train` wrote it"
+            ) from None
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        write_text(
+            self.folder / CONFIG, json.dumps(config | {"made_with": versions()}, indent=2, ensure_ascii=False) + "\n"
+        )
+
+    def write_records(self, records: list[EpochRecord]) -> None:
+        lines = [json.dumps(record.to_json()) for record in records]
+        write_text(self.folder / METRICS, "".join(f"{line}\n" for line in lines))
+
+    def write_model(self, model: Model) -> None:
+        model.save(self.model_path)
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """The model of a run's folder, or of a model's file by itself."""
+    path = Path(path)
+    return Model.load(path) if path.is_file() else Run.open(path).model()
+
+
+def next_number(home: Path) -> str:
+    """001, 002, …: one more than the highest there is."""
+    names = [entry.name for entry in home.iterdir()] if home.is_dir() else []
+    return f"{max([int(name) for name in names if re.fullmatch(r'[0-9]{1,9}', name)], default=0) + 1:03}"
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with: on these the same seed gives the same bits."""
+    return {
+        "byhand": byhand.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "blas": blas_kernel(),
+    }
+
+
+def blas_kernel() -> str:
+    """The BLAS and the kernel it chose for this processor."""
+    from byhand.training.threads import blas_libraries
+
+    names = [
+        f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"
+        for library in blas_libraries()
+    ]
+    return ", ".join(name.strip() for name in names) or "unknown"
