@@ -1,0 +1,242 @@
+"""Evaluation: what a model makes of a data set, as numbers that a terminal, a page or a notebook can show.
+
+`evaluate` reads every picture once; everything else here is derived from the labels and the probabilities it gave.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from byhand.data import Dataset
+from byhand.errors import DivergedError, UsageError
+from byhand.model import Model
+from byhand.nn.losses import SoftmaxCrossEntropy, softmax
+from byhand.nn.scratch import Array
+
+#: 1.96 standard deviations hold 95 % of a normal distribution.
+Z_95 = 1.959963984540054
+
+#: MNIST's test set, by the checksum of its `Dataset`, and its pictures whose given label fewer than three of five
+#: people agreed with. They count as they are labelled; they are marked where mistakes are shown.
+MNIST_TEST = "f5147f7baa1787ec4b3cd00068f8ec8a61d969373b74639b6aef5c981fc5a5b2"
+MNIST_LABEL_ERRORS = frozenset(
+    (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
+)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was read wrong: which one, what its label says, what the model said, and how sure it was."""
+
+    index: int
+    label: int
+    predicted: int
+    confidence: float
+    label_probability: float
+    #: The label itself is known to be doubtful.
+    doubtful: bool
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class: how many pictures have it, how many were given it, and how many of each were right."""
+
+    name: str
+    count: int
+    predicted: int
+    right: int
+
+    @property
+    def precision(self) -> float:
+        """Of the pictures that were given this class, the share that has it; NaN where none was."""
+        return self.right / self.predicted if self.predicted else math.nan
+
+    @property
+    def recall(self) -> float:
+        """Of the pictures that have this class, the share that was found; NaN where none has it."""
+        return self.right / self.count if self.count else math.nan
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall; NaN where the class never appears."""
+        total = self.count + self.predicted
+        return 2 * self.right / total if total else math.nan
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The pictures on which the model was sure to a degree from `low` to `high`, and how often it was right there."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model made of a data set. Labels and predictions are class numbers; `classes` has their names.
+
+    labels, predictions: (N,);  probabilities: float32 (N, K);  loss: the mean cross-entropy
+    """
+
+    data: Dataset
+    classes: tuple[str, ...]
+    labels: Array
+    predictions: Array
+    probabilities: Array
+    loss: float
+    label_errors: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def correct(self) -> int:
+        """How many pictures were read right."""
+        return int(np.count_nonzero(self.predictions == self.labels))
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the pictures that was read right."""
+        return self.correct / len(self)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the accuracy on all such pictures lies, with 95 % confidence (Wilson)."""
+        return wilson(self.correct, len(self))
+
+    @functools.cached_property
+    def confusion(self) -> Array:
+        """How many pictures of each class (row) were given each class (column)          integers (K, K)"""
+        K = len(self.classes)
+        counts: Array = np.bincount(self.labels * K + self.predictions, minlength=K * K).reshape(K, K)
+        return counts
+
+    @functools.cached_property
+    def per_class(self) -> tuple[ClassFigures, ...]:
+        """Precision and recall of each class."""
+        found, given, right = self.confusion.sum(axis=1), self.confusion.sum(axis=0), self.confusion.diagonal()
+        return tuple(
+            ClassFigures(name, int(found[k]), int(given[k]), int(right[k])) for k, name in enumerate(self.classes)
+        )
+
+    @functools.cached_property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Every picture that was read wrong, the worst first: where the label was thought least likely."""
+        wrong = np.flatnonzero(self.predictions != self.labels)
+        of_label = self.probabilities[wrong, self.labels[wrong]]
+        of_answer = self.probabilities[wrong, self.predictions[wrong]]
+        order = np.lexsort((wrong, -of_answer, of_label))
+        return tuple(
+            Mistake(
+                index=int(wrong[i]),
+                label=int(self.labels[wrong[i]]),
+                predicted=int(self.predictions[wrong[i]]),
+                confidence=float(of_answer[i]),
+                label_probability=float(of_label[i]),
+                doubtful=int(wrong[i]) in self.label_errors,
+            )
+            for i in order
+        )
+
+    @functools.cached_property
+    def calibration(self) -> tuple[Bin, ...]:
+        """Ten bins of confidence: is a model that is 90 % sure right nine times in ten? Empty ones are left out."""
+        confidence = self.probabilities.max(axis=1).astype(np.float64)
+        right = self.predictions == self.labels
+        place = np.minimum((confidence * 10).astype(int), 9)
+        return tuple(
+            Bin(k / 10, (k + 1) / 10, int(here.sum()), float(confidence[here].mean()), float(right[here].mean()))
+            for k in range(10)
+            if (here := place == k).any()
+        )
+
+    @property
+    def calibration_error(self) -> float:
+        """Σ over the bins of |confidence − accuracy|, each by its share of the pictures."""
+        return sum(b.count * abs(b.confidence - b.accuracy) for b in self.calibration) / len(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain values, without the pictures."""
+        low, high = self.interval
+        return {
+            "data": self.data.name,
+            "count": len(self),
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "interval_95": [low, high],
+            "loss": self.loss,
+            "calibration_error": self.calibration_error,
+            "classes": [
+                {"name": c.name, "count": c.count, "precision": finite(c.precision), "recall": finite(c.recall)}
+                for c in self.per_class
+            ],
+            "confusion": self.confusion.tolist(),
+            "mistakes": [
+                {
+                    "index": m.index,
+                    "label": self.classes[m.label],
+                    "predicted": self.classes[m.predicted],
+                    "confidence": m.confidence,
+                    "label_probability": m.label_probability,
+                    "doubtful_label": m.doubtful,
+                }
+                for m in self.mistakes
+            ],
+        }
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"<Evaluation on {self.data.name}: {self.correct:,} of {len(self):,} right, "
+            f"{self.accuracy:.2%} (95 %: {low:.2%} to {high:.2%})>"
+        )
+
+
+def evaluate(model: Model, data: Dataset) -> Evaluation:
+    """Read every picture of `data`, and keep what the model thought of each."""
+    if len(data) == 0:
+        raise UsageError("an evaluation needs at least one picture, got an empty data set")
+    if len(data.classes) != len(model.classes):
+        raise UsageError(f"the model knows {len(model.classes)} classes, the data has {len(data.classes)}")
+    logits = model.logits(data.images)
+    if not np.isfinite(logits).all():
+        where = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+        raise DivergedError(f"the network's answers must be finite numbers, those for picture {where} are not")
+    loss, _ = SoftmaxCrossEntropy()(logits, data.labels)
+    return Evaluation(
+        data=data,
+        classes=model.classes,
+        labels=np.asarray(data.labels),
+        predictions=logits.argmax(axis=1),
+        probabilities=softmax(logits).astype(np.float32, copy=False),
+        loss=loss,
+        label_errors=known_label_errors(data),
+    )
+
+
+def known_label_errors(data: Dataset) -> frozenset[int]:
+    """The pictures of this data set whose labels are known to be doubtful: those of MNIST's test set."""
+    return MNIST_LABEL_ERRORS if len(data) == 10_000 and data.checksum == MNIST_TEST else frozenset()
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count`, of which `right` were seen (Wilson's score interval).
+
+    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n): it stays inside 0 … 1 and is honest near both ends.
+    """
+    p, z2 = right / count, Z_95**2
+    middle = p + z2 / (2 * count)
+    reach = Z_95 * math.sqrt(p * (1 - p) / count + z2 / (4 * count * count))
+    low, high = (middle - reach) / (1 + z2 / count), (middle + reach) / (1 + z2 / count)
+    return max(0.0, low), min(1.0, high)
+
+
+def finite(value: float) -> float | None:
+    """The number, or None for NaN, which JSON doesn't have."""
+    return None if math.isnan(value) else value
