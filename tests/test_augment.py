@@ -435,6 +435,14 @@ def test_ahead_ends_its_thread_when_it_is_closed_early():
     assert threading.active_count() == before
 
 
+def test_ahead_drops_what_it_has_not_begun_when_it_is_closed():
+    begun = []
+    results = ahead(lambda k: (begun.append(k), time.sleep(0.005)), range(1000), depth=200)
+    next(results)
+    results.close()
+    assert len(begun) < 50
+
+
 @pytest.mark.parametrize("depth", [0, -1, 1.5, True])
 def test_ahead_refuses_a_depth_that_is_none(depth):
     with pytest.raises(UsageError, match=f"depth must be a whole number from 1, got {depth}"):
