@@ -37,6 +37,10 @@ class DataMissingError(DataError, FileNotFoundError):
     """Data that was asked for and is not there."""
 
 
+class NothingDrawnError(DataError):
+    """A picture with no digit in it: blank, all of one colour, or noise."""
+
+
 class DivergedError(ByhandError, ArithmeticError):
     """Training left the numbers: the loss or a weight is no longer finite."""
 
@@ -47,3 +51,9 @@ class ModelFileError(ByhandError, ValueError):
     """A model file that can't be used: damaged, of an unknown version, or not a model at all."""
 
     exit_code = 5
+
+
+class StorageError(ByhandError, OSError):
+    """A file that can't be written where it was asked for: a full disk, a read-only folder, one in use."""
+
+    exit_code = 2

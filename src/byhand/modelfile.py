@@ -28,6 +28,9 @@ FORMAT = "byhand model"
 VERSION = 1
 TEXTS = ("format", "version", "architecture", "preparation", "classes", "card", "checksum")
 
+#: What parameters may be kept as. float16 is for keeping only: it halves a file, and is read as float32.
+STORED = {np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)}
+
 #: No model here needs more; a header beyond it is a mistake or an attack.
 MAX_HEADER_BYTES = 4_000_000
 MAX_JSON_DEPTH = 20
@@ -62,8 +65,6 @@ def write(
     card: dict[str, Any],
 ) -> None:
     """Write a model's file, whole or not at all."""
-    from safetensors.numpy import save
-
     texts = {
         "format": FORMAT,
         "version": VERSION,
@@ -72,41 +73,23 @@ def write(
         "classes": list(classes),
         "card": card,
     }
-    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
-    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    metadata["checksum"] = checksum(arrays, metadata)
-    with replacing(path) as file:
-        file.write(save(arrays, metadata))
+    write_arrays(path, tensors, texts)
 
 
 def read(path: str | os.PathLike[str]) -> Content:
     """Take a model's file apart, or say what is wrong with it."""
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no model file there")
-    check_header(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path}: not a safetensors file, or a damaged one ({first_line(error)})") from None
-    if metadata.get("format") != json.dumps(FORMAT):
-        raise ModelFileError(f"{path}: a safetensors file, but not a byhand model")
-    version = parsed(path, metadata, "version", int)
-    if version > VERSION:
-        raise ModelFileError(f"{path}: format version must be at most {VERSION} for this byhand, got {version}")
+    tensors, metadata = read_arrays(path, FORMAT, VERSION)
     if missing := [name for name in TEXTS if name not in metadata]:
         raise ModelFileError(f"{path}: lacks {', '.join(missing)}")
-    if metadata.pop("checksum") != checksum(tensors, metadata):
-        raise ModelFileError(f"{path}: damaged: its content doesn't match its checksum")
     types = {tensor.dtype for tensor in tensors.values()}
-    if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
-        raise ModelFileError(f"{path}: tensors must be all float32 or all float64, got {sorted(map(str, types))}")
+    if len(types) != 1 or not types <= STORED:
+        names = ", ".join(map(str, types))
+        raise ModelFileError(f"{path}: tensors must be all float32, all float64 or all float16, got {names}")
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelFileError(f"{path}: every parameter must be finite")
+    if types == {np.dtype(np.float16)}:
+        tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
     return Content(
         tensors,
         parsed(path, metadata, "architecture", list),
@@ -114,6 +97,43 @@ def read(path: str | os.PathLike[str]) -> Content:
         tuple(map(str, parsed(path, metadata, "classes", list))),
         parsed(path, metadata, "card", dict),
     )
+
+
+def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], texts: Mapping[str, Any]) -> str:
+    """Write arrays and texts, whole or not at all; the checksum that covers both is added, and returned."""
+    from safetensors.numpy import save
+
+    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
+    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    metadata["checksum"] = checksum(arrays, metadata)
+    with replacing(path) as file:
+        file.write(save(arrays, metadata))
+    return metadata["checksum"]
+
+
+def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays and texts of a file of that format, up to that version, once its checksum has been found right."""
+    from safetensors import SafetensorError, safe_open
+
+    what = form.removeprefix("byhand ")
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no {what} file there")
+    check_header(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ModelFileError(f"{path}: not a safetensors file, or a damaged one ({first_line(error)})") from None
+    if metadata.get("format") != json.dumps(form):
+        raise ModelFileError(f"{path}: a safetensors file, but not a {form}")
+    found = parsed(path, metadata, "version", int)
+    if found > version:
+        raise ModelFileError(f"{path}: format version must be at most {version} for this byhand, got {found}")
+    texts = {name: text for name, text in metadata.items() if name != "checksum"}
+    if metadata.get("checksum") != checksum(tensors, texts):
+        raise ModelFileError(f"{path}: damaged: its content doesn't match its checksum")
+    return tensors, metadata
 
 
 @contextlib.contextmanager

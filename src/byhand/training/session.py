@@ -26,6 +26,7 @@ from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
+from byhand.training.state import check_arrays, check_plain
 from byhand.training.threads import available, blas_threads
 from byhand.training.watchdog import Watchdog
 
@@ -249,7 +250,11 @@ class Session:
         return arrays, plain
 
     def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
-        """Become the run that `state` described."""
+        """Become the run that `state` described; a state that is not of such a run is refused, and nothing changes."""
+        own_arrays, own_plain = self.state()
+        check_arrays(arrays, own_arrays)
+        check_plain(plain, own_plain)
+        records = [EpochRecord.from_json(record) for record in plain["records"]]
         network = self.model.network
         network.parameters[...] = arrays["parameters"]
         network.statistics[...] = arrays["statistics"]
@@ -257,12 +262,12 @@ class Session:
             vector[...] = arrays[f"optimizer.{name}"]
         if self.average is not None:
             self.average[...] = arrays["average"]
-        if "best" in arrays:
-            self.best, self.best_statistics = arrays["best"].copy(), arrays["best_statistics"].copy()
+        self.best = arrays["best"].copy() if "best" in arrays else None
+        self.best_statistics = arrays["best_statistics"].copy() if "best" in arrays else None
         values = dict(plain)
         self.watchdog.start_lengths = [float(length) for length in values.pop("start_lengths")]
-        values["records"] = [EpochRecord.from_json(record) for record in values["records"]]
-        self.progress = Progress(**values)
+        self.watchdog.recall(records)
+        self.progress = Progress(**{**values, "records": records})
         self._close_batches()
 
     # ---- ends

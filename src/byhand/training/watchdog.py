@@ -4,6 +4,7 @@ It looks at every step for numbers that are no longer numbers, and at every epoc
 never switch on, and for an accuracy that is only the share of one class.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,16 @@ class Watchdog:
         """A learning rate to try instead."""
         return f"--learning-rate {float(f'{self.learning_rate / 10:.1g}'):g}"
 
+    def recall(self, records: Sequence[EpochRecord]) -> None:
+        """Know what has happened so far, as if the watchdog had been there."""
+        self.lowest_loss, self.at_one_class = float("inf"), 0
+        for record in records:
+            self._remember(record)
+
+    def _remember(self, record: EpochRecord) -> None:
+        self.lowest_loss = min(self.lowest_loss, record.loss)
+        self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < NEAR else 0
+
     def with_warnings(self, record: EpochRecord) -> EpochRecord:
         """The same record, with what the watchdog has to say of it."""
         says = [
@@ -68,8 +79,7 @@ class Watchdog:
         ]
         if record.loss > GROWN * self.lowest_loss:
             says.append(f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. Try {self.gentler()}.")
-        self.lowest_loss = min(self.lowest_loss, record.loss)
-        self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < NEAR else 0
+        self._remember(record)
         if self.at_one_class > 1 and self.largest_share < 1:
             says.append(
                 f"accuracy is {record.accuracy:.1%}, the share of one class: the network gives everything one answer. "

@@ -1,0 +1,264 @@
+"""Checkpoints: all that a run is, saved while it trains, so that a run that is stopped at any moment loses little.
+
+    with Checkpoints(run) as checkpoints:
+        for record in steps(session):
+            checkpoints.save(session)                                   # writes when it is time
+    session.restore(*Checkpoints(run).load())                           # and the steps that follow are the same ones
+
+A checkpoint is one safetensors file with a checksum, as a model's is. There are two, `state/a.safetensors` and
+`state/b.safetensors`, and each save replaces the older: the newer stays until its successor has been written, flushed,
+renamed into place and read back. The loop only copies its arrays; a second thread does the rest.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from byhand import modelfile
+from byhand.errors import ModelFileError, StorageError
+from byhand.nn.scratch import Array
+from byhand.training.runs import Run, versions
+from byhand.training.session import Session
+
+FOLDER, SLOTS = "state", ("a.safetensors", "b.safetensors")
+FORMAT, VERSION = "byhand checkpoint", 1
+
+#: A save that took so long is not repeated before this many times as long has passed: saving costs 1 % at most.
+REST = 100
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One saved state. `number` counts the saves of a run; `made` says on what: versions, plan, seed, recipe."""
+
+    arrays: dict[str, Array]
+    plain: dict[str, Any]
+    made: dict[str, Any]
+    number: int
+
+
+class Checkpoints:
+    """The checkpoints of one run. Use it as a context, or close it, so that the last write is waited for."""
+
+    def __init__(self, run: Run, *, every: float = 30.0) -> None:
+        self.run = run
+        self.folder = run.folder / FOLDER
+        self.every = every
+        #: What `load` gave, with what it was made on.
+        self.loaded: Checkpoint | None = None
+        self._made: dict[str, Any] = {}
+        self._proven: tuple[str, int] | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._writing: Future[float] | None = None
+        self._cost = 0.0
+        self._saved_at = time.monotonic()
+        self._lock: int | None = None
+
+    # ---- saving
+
+    def save(self, session: Session, force: bool = False) -> None:
+        """Save the session's state if it is time: every so many seconds, and at an epoch's end. To be called after
+        each step; `force` saves now and waits until the file is proven.
+
+        An error of the second thread is raised by the next call.
+        """
+        if self._writing is not None and (force or self._writing.done()):
+            self._settle()
+        if self._writing is not None or not (force or self._is_due(session)):
+            return
+        began = time.perf_counter()
+        arrays, plain = session.state()
+        copies = {name: array.copy() for name, array in arrays.items()}
+        self._made = self._made or circumstances(session)
+        self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
+        self._writing = self._pool.submit(self._write, copies, plain, self._made)
+        self._saved_at, self._cost = time.monotonic(), time.perf_counter() - began
+        if force:
+            self._settle()
+
+    def _is_due(self, session: Session) -> bool:
+        since = time.monotonic() - self._saved_at
+        at_an_end = session.progress.samples == 0
+        return since >= self._cost * REST and (at_an_end or since >= self.every)
+
+    def _settle(self) -> None:
+        """Wait for the second thread, and raise what went wrong there."""
+        assert self._writing is not None
+        writing, self._writing = self._writing, None
+        self._cost += writing.result()
+
+    def _write(self, arrays: dict[str, Array], plain: dict[str, Any], made: dict[str, Any]) -> float:
+        """Replace the older file, read it back, and give the processor's time that this took."""
+        began = time.thread_time()
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            return 0.0  # the next step will say that the run diverged; the last good state is worth more than this one
+        try:
+            self._hold()
+            if self._proven is None:
+                self._proven = self._newest()
+            slot, number = self._proven or (SLOTS[1], 0)
+            other = SLOTS[1 - SLOTS.index(slot)]
+            write(self.folder / other, Checkpoint(arrays, plain, made, number + 1))
+            self._proven = other, number + 1
+        except OSError as error:
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(
+                f"{self.folder}: the checkpoint can't be saved: {error.strerror or error}; {self._left()}"
+            ) from error
+        except ModelFileError as error:
+            raise StorageError(f"the checkpoint can't be read back: {error}; {self._left()}") from None
+        return time.thread_time() - began
+
+    def _newest(self) -> tuple[str, int] | None:
+        """The file and number of the newest good checkpoint, of earlier sessions of this run."""
+        found = [(slot, checkpoint.number) for slot, checkpoint, _ in self._found() if checkpoint is not None]
+        return max(found, key=lambda entry: entry[1], default=None)
+
+    def _left(self) -> str:
+        """What there is to go on from when a save failed."""
+        return f"the one before it is intact: {self.folder / self._proven[0]}" if self._proven else "there is none yet"
+
+    def _hold(self) -> None:
+        """Take the run for this process, where the system has locks, and sweep up after one that was killed."""
+        if self._lock is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(ImportError):  # not on Windows
+            import fcntl
+
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                raise StorageError(f"{self.run.folder}: another process is training this run") from None
+            except OSError:
+                pass  # a file system without locks: two processes would still write whole files only
+            self._lock = lock
+        for part in self.folder.glob(".*.safetensors.*.part"):
+            part.unlink(missing_ok=True)
+
+    # ---- loading
+
+    def load(self, say: Callable[[str], object] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The newest good state, for `Session.restore`; `say` is told of a damaged one that was passed over."""
+        found = list(self._found())
+        good = [(checkpoint, slot) for slot, checkpoint, _ in found if checkpoint is not None]
+        problems = [problem for _, _, problem in found if problem is not None]
+        if not found:
+            raise ModelFileError(f"{self.run.folder}: no checkpoint there: the run ended before it could save one")
+        if not good:
+            raise ModelFileError(f"no checkpoint can be used: {'; '.join(problems)}")
+        newest, slot = max(good, key=lambda entry: entry[0].number)
+        for problem in problems if say is not None else ():
+            say(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")  # type: ignore[misc]
+        self._proven, self.loaded = (slot, newest.number), newest
+        return newest.arrays, newest.plain
+
+    def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
+        """For each file that is there: its name, and what it holds or what is wrong with it."""
+        for slot in SLOTS:
+            path = self.folder / slot
+            if path.exists():
+                try:
+                    yield slot, read(path), None
+                except ModelFileError as error:
+                    yield slot, None, str(error)
+
+    # ---- ends
+
+    def close(self) -> None:
+        """Wait for the last write, raise what went wrong in it, and let the run go."""
+        try:
+            if self._writing is not None:
+                self._settle()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
+                self._pool = None
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(StorageError) if kind is not None else contextlib.nullcontext():
+            self.close()
+
+
+# ---- one file
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all, and prove that it can be read."""
+    plain = np.frombuffer(json.dumps(checkpoint.plain).encode(), np.uint8)
+    texts = {"format": FORMAT, "version": VERSION, "number": checkpoint.number, "made": checkpoint.made}
+    written = modelfile.write_arrays(path, checkpoint.arrays | {"plain": plain}, texts)
+    _, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
+    if metadata["checksum"] != written:
+        raise ModelFileError(f"{path}: other than it was written")
+
+
+def read(path: Path) -> Checkpoint:
+    """Take a checkpoint's file apart, or say what is wrong with it."""
+    arrays, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
+    number = modelfile.parsed(path, metadata, "number", int)
+    made = modelfile.parsed(path, metadata, "made", dict)
+    encoded = arrays.pop("plain", np.zeros(0, np.uint8))
+    text = encoded.tobytes().decode("utf-8", "replace")
+    plain = modelfile.parsed(path, {"plain": text}, "plain", dict)
+    step = plain.get("step")
+    if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+        raise ModelFileError(f"{path}: step must be a whole number from 0, got {str(step)[:40]!r}")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ModelFileError(f"{path}: every number of the state must be finite")
+    return Checkpoint(arrays, plain, made, number)
+
+
+# ---- on what a run goes on
+
+
+def circumstances(session: Session) -> dict[str, Any]:
+    """What the bits of a run depend on besides its data: the same here, the same bits."""
+    plan = session.plan
+    return {
+        "seed": session.seed,
+        "recipe": session.recipe.config(),
+        "network": session.model.network.config(),
+        "preparation": session.model.preparation.config(),
+        "samples": len(session.feed.index),
+        "plan": {"workers": plan.workers, "blas": plan.blas, "block": plan.block},
+        "versions": versions(),
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two settings, a line each: `recipe.learning_rate was 0.1, is 0.2`."""
+    before, now = flat(old), flat(new)
+    return [
+        f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}"
+        for name in [*before, *(name for name in now if name not in before)]
+        if before.get(name) != now.get(name)
+    ]
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Every setting under its whole name, as JSON: the same whether it comes from a file or from memory."""
+    lines: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            lines |= flat(value, f"{prefix}{name}.")
+        else:
+            lines[f"{prefix}{name}"] = json.dumps(value, ensure_ascii=False, default=str)
+    return lines

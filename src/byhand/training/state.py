@@ -1,0 +1,67 @@
+"""The state of a run as arrays and plain values: held against the run that is to take it up.
+
+A checkpoint's file can be sound and still belong to another run: another network, optimiser or data. What `restore`
+takes must have the names, shapes and kinds of what `state` of the same session gives; then nothing can be broadcast,
+cut short or left out in silence.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from byhand.errors import ModelFileError
+from byhand.nn.scratch import Array
+
+#: What a run has only from some moment on: the best weights so far.
+SOMETIMES = {"best": "parameters", "best_statistics": "statistics"}
+
+
+def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
+    """The arrays of a state must be those that this run has, by name, shape and dtype."""
+    wanted = dict(own)
+    if set(SOMETIMES) <= set(arrays):
+        wanted |= {name: own[like] for name, like in SOMETIMES.items()}
+    else:
+        wanted = {name: array for name, array in wanted.items() if name not in SOMETIMES}
+    if set(arrays) != set(wanted):
+        odd = sorted(set(arrays) ^ set(wanted))
+        raise ModelFileError(f"the state must be of this run: it has {listed(arrays)}, not {listed(wanted)} ({odd[0]})")
+    for name, array in arrays.items():
+        if array.shape != wanted[name].shape or array.dtype != wanted[name].dtype:
+            raise ModelFileError(
+                f"the state must be of this run: its {name} is {array.dtype} {array.shape}, "
+                f"here it is {wanted[name].dtype} {wanted[name].shape}"
+            )
+
+
+def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """The plain values must have the names and the kinds that this run's have, and no number may be NaN."""
+    if set(plain) != set(own):
+        raise ModelFileError(f"the state must hold {listed(own)}, got {listed(plain)}")
+    for name, like in own.items():
+        if not is_alike(plain[name], like):
+            raise ModelFileError(f"{name} of the state must be {kind(like)}, got {str(plain[name])[:40]!r}")
+    lengths = plain["start_lengths"]
+    if len(lengths) != len(own["start_lengths"]) or not all(is_alike(length, 0.0) for length in lengths):
+        raise ModelFileError(f"start_lengths of the state must be {len(own['start_lengths'])} numbers, got {lengths}")
+
+
+def is_alike(value: Any, like: Any) -> bool:
+    """Whether a value is of the same kind: a whole number from 0, a number that is one, true or false, a list."""
+    if isinstance(like, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    if isinstance(like, int) and not isinstance(like, bool):
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return type(value) is type(like)
+
+
+def kind(like: Any) -> str:
+    """The rule of `is_alike` in words."""
+    if isinstance(like, bool):
+        return "true or false"
+    return "a number" if isinstance(like, float) else "a whole number from 0" if isinstance(like, int) else "a list"
+
+
+def listed(names: Mapping[str, Any]) -> str:
+    """The names, in order."""
+    return ", ".join(sorted(names))[:200]
