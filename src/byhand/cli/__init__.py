@@ -14,6 +14,10 @@ import byhand
 from byhand.errors import ByhandError
 
 COMMANDS = {
+    "train": "Train a network and save it.",
+    "eval": "How well a model reads, and where it fails.",
+    "predict": "Read pictures of digits.",
+    "check": "Check a student's file: which gradient is wrong, and likely why.",
     "data": "List, get, verify and import data sets.",
 }
 

@@ -284,6 +284,7 @@ def L_layer_model(
     X: (n_0, m), pixels from 0 to 1   Y: (K, m), one-hot   dimensions: [n_0, …, K]
     The loss of every hundredth iteration is printed if `print_loss`, and drawn: on the screen, or into `picture`.
     """
+    require_dimensions(dimensions)
     require_pixels("X", X)
     require_shape("X", X, (dimensions[0], X.shape[1]), "the first of dimensions by one column a sample")
     require_shape("Y", Y, (dimensions[-1], X.shape[1]), "the last of dimensions by one column a sample")

@@ -12,7 +12,6 @@ import inspect
 import io
 import os
 import signal
-import sys
 import time
 import traceback
 import warnings
@@ -65,13 +64,17 @@ class Room:
         """Run what is worth running of the cells, statement by statement, and tell what came of it."""
         self.cells, self.output = request["cells"], request["output"]
         pieces, broken = slicing.cut(self.cells)
-        failed = []
+        failed, stubs = [], slicing.stubs(pieces)
         for piece in slicing.worth_running(pieces, request["wanted"]):
             error = self._run(piece)
             if error is not None:
                 failed.append({**error, "names": sorted(piece.binds)})
         return {
-            "functions": {name: self._describe(name) for name in request["wanted"] if callable(self.names.get(name))},
+            "functions": {
+                name: {**self._describe(name), "stub": name in stubs}
+                for name in request["wanted"]
+                if callable(self.names.get(name))
+            },
             "defined": sorted(name for name, value in self.names.items() if inspect.isfunction(value)),
             "broken": [
                 {"cell": one.cell, "line": one.line, "message": one.message, "names": list(one.names), "stub": one.stub}

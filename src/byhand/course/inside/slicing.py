@@ -71,6 +71,23 @@ def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
     return [pieces[place] for place in sorted(kept)]
 
 
+def stubs(pieces: list[Piece]) -> set[str]:
+    """Functions whose body does nothing yet: only a docstring, `pass`, `...`, `return None`, `raise`."""
+    return {
+        piece.node.name
+        for piece in pieces
+        if isinstance(piece.node, ast.FunctionDef) and all(_does_nothing(line) for line in piece.node.body)
+    }
+
+
+def _does_nothing(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Return):
+        return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
+    return isinstance(node, ast.Pass | ast.Raise) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+
+
 def _wanted(piece: Piece, needed: set[str], modules: set[str]) -> bool:
     """A definition, `from … import *`, or something that binds a needed name; `plt.show()` doesn't bind `plt`."""
     if any(isinstance(inner, DEFINITIONS) for inner in ast.walk(piece.node)) or "*" in piece.binds:
@@ -138,8 +155,8 @@ def _bound(node: ast.stmt) -> set[str]:
         elif isinstance(inner, ast.Name | ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store):
             names |= _base(inner)
         elif isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
-            if isinstance(inner.value.func, ast.Attribute):
-                names |= _base(inner.value.func)
+            method = inner.value.func
+            names |= _base(method) if isinstance(method, ast.Attribute) else set()
     return names
 
 

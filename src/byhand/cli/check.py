@@ -1,0 +1,55 @@
+"""`byhand check`: is every function, every gradient, what it should be?
+
+What is checked depends on what the path is: a student's file goes to `byhand.course.check_file`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from byhand.course.verdicts import Report, Verdict
+from byhand.errors import UsageError
+
+MARKS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "not run": ("?", "yellow"), "missing": ("·", "bright_black")}
+
+
+@click.command("check")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for the file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(path: Path, timeout: float, as_json: bool) -> None:
+    """Check a student's FILE (.py or .ipynb) function by function, and say what is wrong and likely why.
+
+    The functions are those of either reference page: byhand.reference.l_layer or byhand.reference.two_layer. They run
+    in a process of their own with limits, and are held against the right values and against slopes measured by
+    differences. Leaves with 1 if something is wrong.
+    """
+    if path.suffix not in (".py", ".ipynb"):
+        raise UsageError(f"FILE must be a student's .py or .ipynb file, got {path}")
+    from byhand.course import check_file
+
+    report = check_file(path, timeout=timeout)
+    click.echo(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) if as_json else "\n".join(lines(report)))
+    if not report.ok:
+        sys.exit(1)
+
+
+def lines(report: Report) -> list[str]:
+    """The report for a terminal: a line a function, with what is wrong below it."""
+    width = max(len(verdict.function) for verdict in report.verdicts)
+    shown = [f"{report.file}, the functions of byhand.reference.{report.page}", ""]
+    for verdict in report.verdicts:
+        shown += _lines_of(verdict, width)
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts().items() if count)
+    return [*shown, "", *(f"note: {note}" for note in report.notes), counts]
+
+
+def _lines_of(verdict: Verdict, width: int) -> list[str]:
+    mark, colour = MARKS[verdict.status]
+    status = verdict.status if verdict.status != "right" or not verdict.remarks else "right, but"
+    head = f"{click.style(f'{mark} {verdict.function:{width}}', fg=colour)}  {status}"
+    below = [*filter(None, (verdict.reason, verdict.evidence and str(verdict.evidence))), *verdict.remarks]
+    place = f"  ({verdict.place})" if verdict.place else ""
+    return [head + place, *(f"{'':{width + 4}}{line}" for line in below)]

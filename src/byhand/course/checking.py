@@ -1,0 +1,286 @@
+"""Checking a student's file: every function of the page it follows, one after another, each by itself.
+
+A function is tried as it stands, with the student's own earlier functions; where that is not right, or where one of
+those is already known to be wrong, it is tried again with the right earlier ones, so that one mistake counts once.
+The student's code runs in `runner`'s process; the right answers stay here.
+"""
+
+import csv
+import difflib
+import gzip
+import hashlib
+import inspect
+import io
+import os
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byhand.course.diagnosis import diagnose, differing
+from byhand.course.inside.wire import Unsendable
+from byhand.course.mistakes import MISTAKES
+from byhand.course.pages import PAGES
+from byhand.course.probing import Function, MisshapenError, Outputs, Page, Probe
+from byhand.course.reading import read_cells
+from byhand.course.runner import Answer, Limits, Outcome, Place, Student
+from byhand.course.verdicts import Report, Verdict
+from byhand.errors import UsageError
+
+WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
+
+
+def check_file(
+    path: str | os.PathLike[str],
+    *,
+    timeout: float = 60.0,
+    page: str | None = None,
+    seed: int | None = None,
+    limits: Limits | None = None,
+) -> Report:
+    """What is right and what is wrong in a student's .py or .ipynb file, function by function.
+
+    `page` is "l_layer" or "two_layer", else the one whose names the file uses. The numbers of the probes are new for
+    each `seed`; without one they follow from the file's content, so that the same file gets the same report and no
+    answer can be known beforehand. `timeout` is in seconds, for the whole file.
+    """
+    path = Path(path)
+    cells = read_cells(path)
+    if page is not None and page not in PAGES:
+        raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
+    digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
+    limits = replace(limits or Limits(), total=timeout)
+    with Student(cells, WANTED, limits, _data_files(cells)) as student:
+        return _Check(str(path), student, PAGES[page or _page_of(cells)], rng, len(cells) > 1).report()
+
+
+def _page_of(cells: Sequence[str]) -> str:
+    """The page more of whose names are defined; the L-layer page for a file that defines none."""
+    text = "\n".join(cells)
+    found = {
+        name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
+        for name, page in PAGES.items()
+    }
+    return max(found, key=lambda name: found[name])
+
+
+class _Check:
+    """One check of one file."""
+
+    def __init__(self, file: str, student: Student, page: Page, rng: np.random.Generator, in_cells: bool) -> None:
+        self.file, self.student, self.page, self.rng, self.in_cells = file, student, page, rng, in_cells
+        self.verdicts: dict[str, Verdict] = {}
+        self.changed: set[str] = set()  # arguments that the function at hand wrote into
+
+    def report(self) -> Report:
+        loading = self.student.load()
+        if loading.died:
+            verdicts = [Verdict(f.name, "not run", f"reading the file {loading.died}") for f in self.page.functions]
+            return Report(self.file, self.page.name, tuple(verdicts), (f"reading the file {loading.died}",))
+        for function in self.page.functions:
+            verdict = self._verdict(function)
+            if verdict.status != "missing" or function.name not in self.page.given:
+                self.verdicts[function.name] = verdict
+        return Report(self.file, self.page.name, tuple(self.verdicts.values()), tuple(self._notes()))
+
+    def _notes(self) -> list[str]:
+        loaded = self.student.loaded
+        notes = [
+            f"{self._at(one['cell'], one['line'])} is not Python: {one['message']}"
+            for one in loaded["broken"]
+            if not one["stub"] and not set(one["names"]) & {f.name for f in self.page.functions}
+        ]
+        for one in loaded["failed"]:
+            if one["line"]:
+                what = (
+                    "took too long and was left out"
+                    if one["type"] == "TooSlowError"
+                    else f"{one['type']}: {one['message']}"
+                )
+                notes.append(f"{self._at(one['cell'], one['line'])}: {what}")
+        return notes
+
+    def _at(self, cell: int, line: int) -> str:
+        return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
+
+    # ---- one function
+
+    def _verdict(self, function: Function) -> Verdict:
+        absent = self._absent(function)
+        if absent:
+            return absent
+        probes = list(function.probes(self.rng))
+        answers = {name: self._right_answer(name) for name in function.uses}
+        own = all(self.verdicts.get(name, Verdict(name, "right")).status == "right" for name in function.uses)
+        verdict = self._judged(function, probes, {}) if own else None
+        if verdict is None or (verdict.status == "wrong" and answers):
+            with_right_ones = self._judged(function, probes, answers)
+            if verdict is None or with_right_ones.status == "right":
+                verdict = with_right_ones
+        if verdict.status == "right" and function.remark:
+            verdict = self._with_remark(verdict, function, *function.remark)
+        described = self.student.loaded["functions"][function.name]
+        if verdict.status == "wrong" and not verdict.place and described["line"]:
+            verdict = replace(verdict, place=self._at(described["cell"], described["line"]))
+        return verdict
+
+    def _absent(self, function: Function) -> Verdict | None:
+        """The verdict on a function that is not there, or is still a stub."""
+        loaded, name = self.student.loaded, function.name
+        for broken in loaded["broken"]:
+            if name in broken["names"]:
+                place = self._at(broken["cell"], broken["line"])
+                if broken["stub"]:
+                    return Verdict(name, "missing", "not written yet", place=place)
+                return Verdict(name, "wrong", f"this is not Python: {broken['message']}", place=place)
+        if name in loaded["functions"]:
+            described = loaded["functions"][name]
+            if described["stub"]:
+                return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
+            return None
+        near = difflib.get_close_matches(name.lower(), [d.lower() for d in loaded["defined"]], 1, cutoff=0.75)
+        like = next((d for d in loaded["defined"] if near and d.lower() == near[0]), None)
+        meant = f"there is no function of this name; is {like} meant?" if like and like not in WANTED else ""
+        return Verdict(name, "missing", meant or "there is no function of this name")
+
+    def _judged(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
+        """All probes of one function, put to the student's; the first that kills the process is the last."""
+        found: list[tuple[Probe, Outputs]] = []
+        raised: list[Outcome] = []
+        misshapen: list[MisshapenError] = []
+        self.changed = set()
+        for probe in probes:
+            outcome = self._call(function.name, probe, answers)
+            if outcome.died:
+                return Verdict(function.name, "wrong", outcome.died)
+            if outcome.error:
+                raised.append(outcome)
+                continue
+            try:
+                outputs = function.outputs(outcome.value, outcome.printed)
+            except MisshapenError as error:
+                misshapen.append(error)
+                continue
+            found.append((probe, outputs))
+        return self._summed_up(function, found, raised, misshapen)
+
+    def _summed_up(
+        self,
+        function: Function,
+        found: list[tuple[Probe, Outputs]],
+        raised: list[Outcome],
+        misshapen: list[MisshapenError],
+    ) -> Verdict:
+        name = function.name
+        if raised and raised[0].error == "NotImplementedError":
+            return Verdict(name, "missing", "not written yet", place=self._place(raised[0].place))
+        wrong = [(probe, outputs) for probe, outputs in found if differing(probe, outputs)]
+        if wrong:
+            reason, mistakes, evidence = diagnose(wrong, function.otherwise)
+            return Verdict(name, "wrong", reason, mistakes, evidence)
+        if misshapen:
+            mistakes = (misshapen[0].mistake,) if misshapen[0].mistake else ()
+            return Verdict(name, "wrong", str(misshapen[0]), mistakes)
+        if raised:
+            return self._of_error(name, raised[0])
+        remarks: tuple[str, ...] = ()
+        written_into = self.changed - {"parameters"}
+        if written_into:
+            remarks = (
+                f"writes into its argument {', '.join(sorted(written_into))}: whoever still holds it is surprised",
+            )
+        return Verdict(name, "right", remarks=remarks)
+
+    def _of_error(self, name: str, outcome: Outcome) -> Verdict:
+        """An exception, in words; one that comes from a missing package is not the student's mistake."""
+        place = self._place(outcome.place)
+        where = f" in `{outcome.place.text}`" if outcome.place and outcome.place.text else ""
+        unknown = re.match(r"(?:name|cannot access local variable) '(\w+)'", outcome.message)
+        if outcome.error in ("NameError", "UnboundLocalError") and unknown:
+            lost = [one for one in self.student.loaded["failed"] if unknown[1] in one["names"]]
+            if lost and lost[0]["type"] == "ModuleNotFoundError":
+                return Verdict(name, "not run", f"needs a package: {lost[0]['message']}", place=place)
+            mistake = "name from outside" if outcome.error == "NameError" else ""
+            words = f"{unknown[1]}: {MISTAKES[mistake]}" if mistake else f"{unknown[1]} is used before it has a value"
+            return Verdict(name, "wrong", words + where, (mistake,) if mistake else (), place=place)
+        return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", place=place)
+
+    def _with_remark(self, verdict: Verdict, function: Function, probe: Probe, words: str) -> Verdict:
+        outcome = self._call(function.name, probe, {})
+        if (
+            not outcome.died
+            and not outcome.error
+            and differing(probe, function.outputs(outcome.value, outcome.printed))
+        ):
+            return replace(verdict, remarks=(*verdict.remarks, words))
+        return verdict
+
+    def _place(self, place: Place | None) -> str:
+        return self._at(place.cell, place.line) if place else ""
+
+    # ---- calling, by the student's own names for the arguments
+
+    def _call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
+        """By name where the student kept the names, in whatever order; else in the order of the assignment."""
+        arguments, described = probe.arguments, self.student.loaded["functions"][name]
+        mine = {parameter.lower(): parameter for parameter in described["parameters"] or ()}
+        required = {parameter.lower() for parameter in (described["parameters"] or ())[: described["required"]]}
+        given = [key for key in arguments if key.lower() in mine]
+        if required <= {key.lower() for key in arguments} and (len(given) == len(arguments) or len(given) == len(mine)):
+            keywords = {mine[key.lower()]: arguments[key] for key in given}
+            outcome = self.student.call(name, (), keywords, answers=answers, seed=probe.seed)
+        else:
+            given = list(arguments)
+            outcome = self.student.call(name, list(arguments.values()), answers=answers, seed=probe.seed)
+        if isinstance(outcome.value, Unsendable):
+            return Outcome(error="TypeError", message=f"returns something that is no number: {outcome.value.what}")
+        self.changed |= {given[k] for k in outcome.changed if k < len(given)}
+        return outcome
+
+    def _right_answer(self, name: str) -> Answer:
+        """The reference's function, called as the student calls theirs."""
+        function = getattr(self.page.module, name)
+        names = {parameter.lower(): parameter for parameter in inspect.signature(function).parameters}
+
+        def answer(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+            if name == "init_params":
+                return function(rng=np.random.RandomState(2))
+            if all(key.lower() in names for key in keywords):
+                given = {names[key.lower()]: value for key, value in keywords.items()}
+                bound = inspect.signature(function).bind_partial(*arguments, **given)
+                filled = {p: None for p in inspect.signature(function).parameters if p in ("W1",)} | bound.arguments
+                return function(**filled)
+            return function(*arguments, *keywords.values())
+
+        return answer
+
+
+# ---- data that a file may want to read while it is loaded
+
+
+def _data_files(cells: Sequence[str]) -> dict[str, bytes]:
+    """A little data of no meaning under the names that the programs of both texts read, if the file names one.
+
+    Functions that lean on the size of the whole data (`m, n = data.shape`) then run, and are seen to lean on it.
+    """
+    text = "\n".join(cells)
+    rng = np.random.default_rng(0)
+    files = {}
+    if "mnist.pkl" in text:
+        pairs = tuple((rng.random((n, 784), np.float32), rng.integers(10, size=n)) for n in (60, 20, 20))
+        files["mnist.pkl.gz"] = gzip.compress(pickle.dumps(pairs), 1)
+    for name in set(re.findall(r"[\w.-]+\.csv", text)):
+        rows = np.zeros((1200, 785), int)
+        rows[:, 0], rows[:, 300:400] = rng.integers(10, size=1200), rng.integers(256, size=(1200, 100))
+        page = io.StringIO()
+        writer = csv.writer(page)
+        if not name.startswith("mnist"):
+            writer.writerow(["label", *(f"pixel{k}" for k in range(784))])
+        writer.writerows(rows.tolist())
+        files[name] = page.getvalue().encode()
+    return files

@@ -1,0 +1,155 @@
+"""Diagnosis: which mistake would have given these numbers?
+
+Nothing is guessed from the text of the program. Each output that differs from the right one is held against what every
+known mistake would have produced with the same inputs; a mistake is named only where all the numbers fit.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from byhand.course.inside.wire import Unsendable
+from byhand.course.mistakes import MISTAKES
+from byhand.course.probing import Array, Probe, kind_of
+from byhand.course.verdicts import Evidence
+
+RELATIVE, OF_LARGEST = 1e-4, 1e-5  # float32 and another order of summation pass; no mistake is as small
+
+
+def close(a: Any, b: Any) -> bool:
+    """Equal as far as any correct way of computing it is equal; NaN equals NaN."""
+    a, b = as_numbers(a), as_numbers(b)
+    if a is None or b is None or a.shape != b.shape:
+        return False
+    finite = b[np.isfinite(b)]
+    slack = OF_LARGEST * np.max(np.abs(finite), initial=0.0) + 1e-12
+    return bool(np.allclose(a, b, rtol=RELATIVE, atol=slack, equal_nan=True))
+
+
+def as_numbers(value: Any) -> Array | None:
+    """An array of floats, or None for anything else."""
+    if value is None or isinstance(value, str | Unsendable | dict):
+        return None
+    try:
+        return np.asarray(value, dtype=float)
+    except (ValueError, TypeError):
+        return None
+
+
+def differing(probe: Probe, got: Mapping[str, Any]) -> list[str]:
+    """The outputs that are not right, missing ones included."""
+    return [name for name, right in probe.right.items() if name not in got or not close(got[name], right)]
+
+
+def diagnose(
+    found: Iterable[tuple[Probe, Mapping[str, Any]]], otherwise: str
+) -> tuple[str, tuple[str, ...], Evidence | None]:
+    """(reason, names of the mistakes, one telling number) for all answers to the probes of one function.
+
+    `otherwise` is what to say of an output that no known mistake explains.
+    """
+    found = list(found)
+    by_mistake: dict[tuple[str, str], list[str]] = {}
+    for name in dict.fromkeys(name for probe, got in found for name in differing(probe, got)):
+        failing = [(probe, got) for probe, got in found if name in differing(probe, got)]
+        for mistake in _fitting(name, failing, otherwise):
+            by_mistake.setdefault(mistake, []).append(name)
+    sentences = [f"{_listed(names)}: {words}" for (_, words), names in by_mistake.items()]
+    mistakes = tuple(dict.fromkeys(mistake for mistake, _ in by_mistake if mistake))
+    return "; ".join(sentences), mistakes, _evidence(found)
+
+
+def _fitting(name: str, failing: list[tuple[Probe, Mapping[str, Any]]], otherwise: str) -> list[tuple[str, str]]:
+    """(mistake, words) such that together they explain every failing answer; one without a name if none does."""
+    explained: list[tuple[str, str]] = []
+    while failing:
+        fits = [_all_that_fit(name, probe, got) for probe, got in failing]
+        votes = [mistake for one in fits for mistake in one]
+        best = max(votes, key=votes.count, default=None)  # the first of those that explain most
+        if best is None:
+            return [*explained, ("", _plainly(name, *failing[0]) or otherwise)]
+        explained.append(best)
+        failing = [pair for pair, one in zip(failing, fits, strict=True) if best not in one]
+    return explained
+
+
+def _all_that_fit(name: str, probe: Probe, got: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every mistake that gives exactly this output, the particular ones before the general."""
+    if name not in got:
+        return [("output missing", MISTAKES["output missing"])]
+    value, right = got[name], np.asarray(probe.right[name], dtype=float)
+    fits = [
+        (mistake.strip(), MISTAKES[mistake.strip()])  # several ways to make one mistake differ in spaces at the end
+        for mistake, outputs in probe.wrong.items()
+        if name in outputs and close(value, outputs[name]) and not close(right, outputs[name])
+    ]
+    return (
+        fits
+        + [(mistake, MISTAKES[mistake]) for mistake in _general(value, right, probe)]
+        + _swapped(name, value, probe)
+    )
+
+
+def _general(value: Any, right: Array, probe: Probe) -> list[str]:
+    """Mistakes that any output may show: its scale, its sign, its shape."""
+    got = as_numbers(value)
+    if got is None:
+        return ["nothing returned"] if value is None else []
+    if got.shape != right.shape:
+        if got.shape == right.shape[::-1] and close(got.T, right):
+            return ["transposed"]
+        return ["axis lost"] if got.size == right.size and close(got.reshape(right.shape), right) else []
+    tests = [
+        ("1/m missing", probe.m > 1 and close(got, right * probe.m)),
+        ("1/m twice", probe.m > 1 and close(got, right / probe.m)),
+        ("wrong sign", close(got, -right)),
+        ("zero", not got.any()),
+        ("not a number", not np.isfinite(got).all()),
+    ]
+    return [mistake for mistake, fits in tests if fits]
+
+
+def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
+    """Another array of the same probe, standing where this one belongs."""
+    wanted = name.split(" ", maxsplit=1)[0]
+    return [
+        ("Z and H mixed up" if {other, wanted} == {"Z", "H"} else "the wrong array", f"it holds {other}, not {wanted}")
+        for other, array in probe.known.items()
+        if other != wanted and close(value, array)
+    ]
+
+
+def _plainly(name: str, probe: Probe, got: Mapping[str, Any]) -> str:
+    """What can be said of the kind, the shape or the size when no known mistake fits."""
+    value, right = got[name], np.asarray(probe.right[name], dtype=float)
+    numbers = as_numbers(value)
+    if numbers is None:
+        what = value.what if isinstance(value, Unsendable) else kind_of(value)
+        return f"must be {kind_of(right)}, got {what}"
+    if numbers.shape != right.shape:
+        return f"must have shape {right.shape}, got {numbers.shape}"
+    share = numbers.ravel() / np.where(right == 0, np.nan, right).ravel()
+    if np.nanmax(share, initial=-np.inf) - np.nanmin(share, initial=np.inf) < 1e-6 * abs(share[0]):
+        return f"{share[0]:.6g} times the right value"
+    return ""
+
+
+def _evidence(found: list[tuple[Probe, Mapping[str, Any]]]) -> Evidence | None:
+    """The number that is furthest off, where shapes allow to point at one."""
+    for probe, got in found:
+        for name in differing(probe, got):
+            yours, right = as_numbers(got.get(name)), np.asarray(probe.right[name], dtype=float)
+            if yours is None or yours.shape != right.shape:
+                continue
+            off = np.abs(np.where(np.isfinite(yours), yours, np.inf) - right)
+            where = np.unravel_index(int(np.argmax(off)), off.shape)
+            place = f"{name}[{', '.join(map(str, where))}]" if where else name
+            measured = float(probe.slopes[name][where]) if name in probe.slopes else None
+            return Evidence(place, float(yours[where]), float(right[where]), measured)
+    return None
+
+
+def _listed(names: list[str]) -> str:
+    """dW1, db1 and dW2"""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
