@@ -195,8 +195,8 @@ class Dataset:
 
         Both keep the order that the pictures had.
         """
-        number = round(held_out * len(self)) if isinstance(held_out, float) and held_out < 1 else held_out
-        if number != int(number) or not 0 < number < len(self):
+        number = round(held_out * len(self)) if isinstance(held_out, float) and held_out <= 1 else held_out
+        if not 0 < number < len(self) or number != int(number):
             raise UsageError(f"held_out must be a share above 0 and below 1, or 1 to {len(self) - 1}, got {held_out}")
         held = np.zeros(len(self), bool)
         for label, count in enumerate(self._share_out(int(number))):

@@ -38,8 +38,9 @@ def read(path: packed.File, dimensions: int) -> Bytes:
             raise DataError(f"{path}: the header must have {4 + 4 * dimensions} bytes, got {4 + len(sizes)}")
         shape = struct.unpack(f">{dimensions}I", sizes)
         claimed, claim = math.prod(shape), " × ".join(f"{n:,}" for n in shape)
-        if 4 + 4 * dimensions + claimed > most:
-            raise DataError(f"{path}: the header claims {claim} bytes, the file can hold {most:,} at most")
+        room = max(most - 4 - 4 * dimensions, 0)
+        if claimed > room:
+            raise DataError(f"{path}: the header claims {claim} bytes, the file can hold {room:,} at most")
         values = np.empty(claimed, np.uint8)
         there = _fill(file, values)
         if there < claimed:

@@ -118,4 +118,4 @@ def _reason(error: Exception) -> str:
         return "no connection"
     if isinstance(error, DataError):
         return str(error).removeprefix(str(getattr(error, "url", "")))
-    return str(error).splitlines()[0][:120] or type(error).__name__
+    return packed.shown(error) or type(error).__name__

@@ -38,7 +38,8 @@ def read(path: Path) -> tuple[Dataset, Dataset | None]:
 
 def _members(path: Path) -> list[npt.NDArray[Any]]:
     try:
-        with packed.opened(path) as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(io.BytesIO(packed.read_all(path))) as archive:
+            # (A zip is read from memory: of a file, the module would allocate what the zip's directory claims.)
             missing = [name for name in MEMBERS if f"{name}.npy" not in archive.namelist()]
             if missing:
                 raise DataError(f"{path}: must hold {', '.join(MEMBERS)}, {', '.join(missing)} is missing")
@@ -49,7 +50,7 @@ def _members(path: Path) -> list[npt.NDArray[Any]]:
     except DataError:
         raise
     except _DAMAGE as error:
-        raise DataError(f"{path}: the zip must be undamaged: {error}") from None
+        raise DataError(f"{path}: the zip must be undamaged: {packed.shown(error)}") from None
 
 
 def _array(where: str, archive: zipfile.ZipFile, member: str) -> npt.NDArray[Any]:
@@ -91,7 +92,9 @@ def _header(where: str, header: bytes) -> tuple[str, bool, tuple[int, ...]]:
         if not right or not all(type(n) is int and n >= 0 for n in shape):
             raise ValueError
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
-        raise DataError(f"{where}: the header must tell dtype, order and shape, got {header[:60]!r}") from None
+        raise DataError(
+            f"{where}: the header must tell dtype, order and shape, got {packed.shown(header[:60].decode('latin1'))}"
+        ) from None
     if not NUMBERS.fullmatch(code):
-        raise DataError(f"{where}: must hold plain numbers, holds {code!r}")
+        raise DataError(f"{where}: must hold plain numbers, holds {packed.shown(code)}")
     return code, fortran, shape

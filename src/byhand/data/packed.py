@@ -46,11 +46,11 @@ def opened(path: File) -> Iterator[BinaryIO]:
     except EOFError:
         raise DataError(f"{path}: gzip data must be whole, it is cut short") from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: gzip data must be undamaged: {error}") from None
+        raise DataError(f"{path}: gzip data must be undamaged: {shown(error)}") from None
     except FileNotFoundError:
         raise DataMissingError(f"{path}: there is no such file") from None
     except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror or error}") from None
+        raise DataError(f"{path}: can't be read: {error.strerror or shown(error)}") from None
 
 
 def _plain(path: File) -> io.BufferedReader:
@@ -89,6 +89,12 @@ def head(path: File, count: int = 512) -> bytes:
     """The first bytes, unpacked: enough to tell what kind of file this is."""
     with opened(path) as file:
         return file.read(count)
+
+
+def shown(text: object, most: int = 120) -> str:
+    """Words from a file or another library as they may stand in a message: in one line, printable, not too long."""
+    line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

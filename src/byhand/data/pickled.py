@@ -6,6 +6,7 @@ step, understands the steps that describe NumPy arrays in tuples (as Python 2 or
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -86,17 +87,23 @@ class _Steps:
     def read(self, content: bytes) -> Any:
         """What the pickle describes."""
         try:
+            return self._result(content)
+        except DataError:
+            raise
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
+            reason = packed.shown(error) or "it ends early"
+            raise DataError(f"{self.path}: the pickle must be whole and in order: {reason}") from None
+
+    def _result(self, content: bytes) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd escapes in a name: no more than a wrong name here
             for step, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(content))):
                 if step == MOST_STEPS:
                     raise DataError(f"{self.path}: the pickle must take at most {MOST_STEPS:,} steps, it takes more")
                 if opcode.name == "STOP":
                     return self.stack.pop()
                 self._take(opcode.name, argument)
-        except DataError:
-            raise
-        except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
-            raise DataError(f"{self.path}: the pickle must be whole and in order: {error or 'it ends early'}") from None
-        raise DataError(f"{self.path}: the pickle must end with a result, it has none")
+        raise ValueError("it has no end")
 
     def _take(self, name: str, argument: Any) -> None:
         """One step."""
@@ -147,7 +154,8 @@ class _Steps:
     def _name(self, parts: list[Any]) -> None:
         name = ".".join(map(str, parts)).replace("numpy._core.", "numpy.core.")
         if name not in _ALLOWED:
-            raise DataError(f"{self.path}: the pickle must hold arrays only, it asks for {name[:80]}; nothing was run")
+            asked = packed.shown(name)
+            raise DataError(f"{self.path}: the pickle must hold arrays only, it asks for {asked}; nothing was run")
         self.stack.append(_Name(name))
 
     def _described(self, called: Any, arguments: Any) -> Any:

@@ -4,6 +4,7 @@ The names of the sub-folders are the names of the classes (numbers in the order 
 size; colours become grey. Ink stays as it is: pictures of this kind are usually white on black, as MNIST is.
 """
 
+import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"))
 GREYABLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
 LARGEST_SIDE = 1024
+LARGEST_FILE = 16 << 20
 TRAIN, TEST = ("train", "training"), ("test", "testing")
 
 
@@ -88,10 +90,14 @@ def read_each(files: list[Path]) -> Iterator[Bytes]:
 
 def read_one(file: Path, size: tuple[int, int] | None = None) -> Bytes:
     """One picture as grey bytes (H, W); `size` (width, height) is what it must have."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
+    if file.stat().st_size > LARGEST_FILE:
+        raise DataError(f"{file}: must have at most {LARGEST_FILE:,} bytes, has {file.stat().st_size:,}")
     try:
-        with warnings.catch_warnings(), Image.open(file, formats=FORMATS) as picture:
+        # Read from memory: of a file, Pillow would allocate what a damaged picture claims.
+        content = io.BytesIO(file.read_bytes())
+        with warnings.catch_warnings(), Image.open(content, formats=FORMATS) as picture:
             warnings.simplefilter("ignore")
             wide, high = picture.size
             if size and picture.size != size:
@@ -105,6 +111,8 @@ def read_one(file: Path, size: tuple[int, int] | None = None) -> Bytes:
             return np.array(picture.convert("L"))
     except DataError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(f"{file}: must be a picture ({', '.join(FORMATS)}), it begins as none of them does") from None
     except Exception as error:  # Pillow's decoders end on a damaged picture in many ways
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = packed.shown(error) or type(error).__name__
         raise DataError(f"{file}: must be an undamaged picture: {reason}") from None

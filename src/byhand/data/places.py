@@ -100,11 +100,11 @@ def _by_first_bytes(path: Path) -> Place:
 
 def _csv(path: Path) -> Place:
     """A CSV file and, if it is half of a pair such as mnist_train.csv and mnist_test.csv, the other half."""
-    for mine, other in (("train", "test"), ("test", "train")):
-        if mine in path.name.lower():
-            partner = _beside(path, mine, other)
-            if partner:
-                return Place("csv", path, {mine: path, other: partner})
+    name = path.name.lower()
+    if "train" in name and (partner := _beside(path, "train", "test")):
+        return Place("csv", path, {"train": path, "test": partner})
+    if "test" in name and (partner := _beside(path, "test", "train")):
+        return Place("csv", partner, {"train": partner, "test": path})
     return Place("csv", path, {"train": path})
 
 

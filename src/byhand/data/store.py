@@ -130,6 +130,8 @@ def kept(place: Path, sources: Sequence[Path] = (), *, trust: bool = True) -> Di
 
     Without `trust` every part is hashed, whatever its size and time say.
     """
+    if not os.path.exists(place / MANIFEST):
+        return None
     try:
         manifest = json.loads((place / MANIFEST).read_text("utf-8"))
         if manifest["version"] != VERSION or not _sources_are_the_same(place, manifest, sources):
@@ -137,8 +139,6 @@ def kept(place: Path, sources: Sequence[Path] = (), *, trust: bool = True) -> Di
         _check_parts(place, manifest, trust)
         return _open(place, manifest)
     except FileNotFoundError as error:
-        if not (place / MANIFEST).exists():
-            return None
         raise DataError(f"{place}: a kept data set must be whole, {Path(error.filename).name} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise DataError(f"{place}: a kept data set must be undamaged: {error}") from None

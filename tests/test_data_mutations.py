@@ -1,0 +1,49 @@
+"""Whatever is done to a file, it is a valid data set or one `DataError`: 500 mutations a format.
+
+`python tools/long/mutate_data.py` does 100,000.
+"""
+
+import tracemalloc
+from collections import Counter
+
+import pytest
+
+import data_mutations
+from byhand.data import load
+
+TIMES = 500
+
+
+@pytest.mark.parametrize("name", data_mutations.FORMATS)
+def test_a_mutated_file_is_a_valid_data_set_or_one_error(name, tmp_path):
+    tracemalloc.start()
+    try:
+        outcomes = Counter()
+        for number, path in data_mutations.mutations(data_mutations.FORMATS[name], tmp_path, range(TIMES)):
+            try:
+                outcomes[data_mutations.outcome(path, tmp_path / "cache")] += 1
+            except BaseException as error:
+                error.add_note(f"mutation {number} of {name}")
+                raise
+    finally:
+        tracemalloc.stop()
+    assert sum(outcomes.values()) == TIMES
+    assert outcomes["refused"] > TIMES / 5
+
+
+@pytest.mark.parametrize("name", data_mutations.FORMATS)
+def test_every_format_gives_the_same_pictures(name, tmp_path):
+    digits = load(data_mutations.FORMATS[name](tmp_path))
+    X, y, X_test, y_test = data_mutations.arrays()
+    data_mutations.check_valid(digits)
+    if "held out" in digits.source:
+        if "pictures" in name:
+            X, y = X_test, y_test
+        assert len(digits.test) == round(len(X) / 7)
+        given = {(image.tobytes(), int(label)) for image, label in zip(X, y, strict=True)}
+        assert {(s.image.tobytes(), s.label) for part in digits for s in part} == given
+    else:
+        for part, images, labels in ((digits.train, X, y), (digits.test, X_test, y_test)):
+            assert (part.images == images).all()
+            assert (part.labels == labels).all()
+    assert digits.train.scale == (256 if name.startswith("pickle") else 255)
