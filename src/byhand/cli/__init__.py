@@ -18,6 +18,8 @@ COMMANDS = {
     "eval": "How well a model reads, and where it fails.",
     "predict": "Read pictures of digits.",
     "check": "Check a student's file: which gradient is wrong, and likely why.",
+    "export": "A trained model as one HTML page, ONNX, or plain arrays.",
+    "play": "The playground: watch it learn, draw a digit.",
     "data": "List, get, verify and import data sets.",
 }
 

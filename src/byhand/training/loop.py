@@ -6,7 +6,7 @@ history = fit(model, data, …)          run it to its end
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from byhand.model import Model
@@ -28,9 +28,19 @@ def steps(session: Session, stop: threading.Event | None = None) -> Iterator[Ste
         yield record
 
 
-def train(session: Session, stop: threading.Event | None = None) -> Iterator[EpochRecord]:
-    """Take the session's steps, and yield a record for each epoch (each `record_every` epochs)."""
+def train(
+    session: Session,
+    stop: threading.Event | None = None,
+    *,
+    after_step: Callable[[Session], object] | None = None,
+) -> Iterator[EpochRecord]:
+    """Take the session's steps, and yield a record for each epoch (each `record_every` epochs).
+
+    `after_step` is called after each step, when the session's state is whole: the place to save it.
+    """
     for _, epoch in _walk(session, stop):
+        if after_step is not None:
+            after_step(session)
         if epoch is not None:
             yield epoch
 

@@ -85,7 +85,7 @@ class Session:
             preparation=model.preparation,
         )
         self.floats = Floats(model.preparation, network.dtype)
-        self.validation = self._validation(pictures, labels, held, validation_data, bool(augmentation))
+        self.validation = self._validation(pictures, labels, weights, held, validation_data, bool(augmentation))
         look = kept[:: max(1, len(kept) // LOOKED_AT)][:LOOKED_AT]
         self.looked_at = Batch(
             self._prepared_rows(pictures, look, bool(augmentation)), slice(0, len(look)), labels[look]
@@ -151,6 +151,7 @@ class Session:
         progress.samples += count
         progress.norm += norm * count
         progress.seconds += seconds
+        progress.total_seconds += seconds
 
     def _fold_average(self, number: int) -> None:
         """a ← a + (1 − d)(p − a), with d rising to the recipe's decay so that the start is soon forgotten"""
@@ -168,7 +169,6 @@ class Session:
         """Close the epoch: its record, made of its steps and of the validation split."""
         progress = self.progress
         validation_loss, validation_accuracy = self._validate()
-        progress.total_seconds += progress.seconds
         record = EpochRecord(
             epoch=progress.step // self.feed.batches_per_epoch,
             step=progress.step - 1,
@@ -293,13 +293,16 @@ class Session:
         rows = pictures[index]
         return (self.model.preparation.pictures(rows) if raw else rows).reshape(len(index), -1)
 
-    def _validation(self, pictures: Array, labels: Array, held: Array, given: Data | None, raw: bool) -> Batch | None:
+    def _validation(
+        self, pictures: Array, labels: Array, weights: Array | None, held: Array, given: Data | None, raw: bool
+    ) -> Batch | None:
         if given is not None:
             rows, labels = pictures_of(self.model, given, prepared=True)
             return Batch(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
         if len(held) == 0:
             return None
-        return Batch(self._prepared_rows(pictures, held, raw), slice(0, len(held)), labels[held])
+        rows, weights = self._prepared_rows(pictures, held, raw), None if weights is None else weights[held]
+        return Batch(rows, slice(0, len(held)), labels[held], weights)
 
 
 class Swapped:

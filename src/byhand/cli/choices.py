@@ -1,0 +1,209 @@
+"""The choices of `byhand train`: options that change a preset, and the task they add up to.
+
+An option that nobody gave leaves the preset's choice as it is. The task is all that a run needs; its `config` is what
+is written into the run's folder, and what `--resume` reads back.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+
+from byhand.cli.common import Command, whole_numbers
+from byhand.data import Dataset, Digits
+from byhand.errors import ModelFileError, UsageError
+from byhand.model import Model
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.initializers import INITIALIZERS
+from byhand.nn.losses import LOSSES, SoftmaxCrossEntropy
+from byhand.nn.network import Network
+from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
+from byhand.nn.schedules import SCHEDULES, schedule_named
+from byhand.preparation import Preparation
+from byhand.training import History, Recipe, preset
+from byhand.training.runs import Run
+
+OPTIONS = (
+    click.option(
+        "--hidden",
+        metavar="N,N,…",
+        callback=whole_numbers,
+        help="Units in each hidden layer; `none` for no hidden layer.",
+    ),
+    click.option("--activation", type=click.Choice(list(ACTIVATIONS)), help="What the hidden units do with their sum."),
+    click.option("--dropout", type=float, help="Share of hidden units silenced at each training step."),
+    click.option("--batch-norm/--no-batch-norm", default=None, help="Normalise each hidden layer over the batch."),
+    click.option("--init", type=click.Choice(list(INITIALIZERS)), help="Where the weights start."),
+    click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision of everything."),
+    click.option("--deskew/--no-deskew", default=None, help="Set slanted digits upright first; saved with the model."),
+    click.option(
+        "--scale",
+        type=click.Choice(["255", "256", "standard"]),
+        help="What a pixel is divided by; `standard`: mean 0, deviation 1.",
+    ),
+    click.option("--epochs", type=int, help="Passes over the training images."),
+    click.option("--batch-size", metavar="N|all", help="Images a step; `all` takes the whole data as one batch."),
+    click.option("--learning-rate", type=float, help="How far a step goes."),
+    click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), help="The rule that makes a step of a gradient."),
+    click.option("--momentum", type=float, help="Share of the last step that the next one keeps (optimizer momentum)."),
+    click.option("--nesterov/--no-nesterov", default=None, help="Look ahead along the momentum."),
+    click.option("--weight-decay", type=float, help="Pull of the weights towards zero."),
+    click.option("--schedule", type=click.Choice(list(SCHEDULES)), help="How the learning rate changes on the way."),
+    click.option("--loss", type=click.Choice(list(LOSSES)), help="What is made small."),
+    click.option(
+        "--label-smoothing", type=float, help="How much certainty to take off the labels (loss cross_entropy)."
+    ),
+    click.option("--clip", type=float, help="Shorten gradients longer than this."),
+    click.option("--max-norm", type=float, help="Shorten a unit's incoming weights longer than this."),
+    click.option("--average", type=float, metavar="DECAY", help="Use a moving average of the weights, such as 0.999."),
+    click.option(
+        "--augment",
+        metavar="none|default|SPEC",
+        help="Distort the training images, e.g. `shift=2,rotate=10,scale=0.1`.",
+    ),
+    click.option(
+        "--validation", type=float, help="Held out of training to watch: a share under 1, or a number of images."
+    ),
+    click.option("--patience", type=int, help="Stop when the validation loss has not fallen for so many epochs."),
+    click.option("--record-every", type=int, help="Epochs (with --batch-size all: iterations) between two records."),
+    click.option("--samples", type=int, help="Train on the first so many images only."),
+    click.option("--threads", type=int, help="Threads to use. Without it, all there are."),
+)
+
+
+def options(command: Command) -> Command:
+    """Give a command all the options above, in that order."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a run needs."""
+
+    run: Run
+    model: Model
+    train: Dataset
+    test: Dataset
+    recipe: Recipe
+    seed: int
+    config: dict[str, Any]
+    resumes: bool = False
+
+    def card(self, history: History, accuracy: float) -> dict[str, Any]:
+        """What the model's file says of its making."""
+        return {
+            "data": {"name": self.train.name, "checksum": self.train.checksum, "images": len(self.train)},
+            "preset": self.config["preset"],
+            "recipe": self.recipe.config(),
+            "seed": self.seed,
+            "epochs": history[-1].epoch if len(history) else 0,
+            "ending": history.ending,
+            "test": {"name": self.test.name, "images": len(self.test), "accuracy": accuracy},
+        }
+
+
+def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: dict[str, Any], run: Run) -> Task:
+    """The task of a new run: the preset, changed by the options that were given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = preset(preset_name)
+    samples = given.pop("samples", chosen.samples)
+    if samples is not None and samples < 1:
+        raise UsageError(f"samples must be positive, got {samples}")
+    images = digits.train if samples is None else digits.train[:samples]
+    height, width = images.shape
+    recipe = changed_recipe(chosen.recipe, given)
+    network = {name: given[name] for name in ("hidden", "activation", "dropout", "batch_norm", "init") if name in given}
+    preparation = changed_preparation(chosen.preparation, given)
+    model = chosen.model(
+        height * width, images.classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network
+    )
+    config = {
+        "command": shlex.join(["byhand", *sys.argv[1:]]),
+        "preset": preset_name,
+        "data": data,
+        "data_name": images.name,
+        "data_checksum": images.checksum,
+        "samples": samples,
+        "seed": seed,
+        "dtype": str(model.network.dtype),
+        "network": model.network.config(),
+        "preparation": preparation.config(),
+        "recipe": recipe.config(),
+    }
+    return Task(run, model, images, digits.test, recipe, seed, config)
+
+
+def resumed(
+    folder: str, seed: int, options: dict[str, Any], load: Callable[..., Digits], talk: Any, offline: bool
+) -> Task:
+    """The task of a run that was stopped, as its folder describes it. Options that say otherwise are refused."""
+    run = Run.open(folder)
+    config = run.config()
+    try:
+        recipe = Recipe.from_config(config["recipe"])
+        network = Network.from_config(config["network"], dtype=config["dtype"])
+        preparation = Preparation(**config["preparation"])
+        data, samples, seed_then, checksum = (config[name] for name in ("data", "samples", "seed", "data_checksum"))
+    except (KeyError, TypeError, UsageError):
+        raise ModelFileError(f"{run.folder}: config.json must describe a run of `byhand train`") from None
+    given = {name: value for name, value in options.items() if value is not None}
+    allowed = {"epochs", "threads"}
+    if others := sorted(set(given) - allowed) + (["seed"] if seed not in (0, seed_then) else []):
+        raise UsageError(f"--resume goes on with the run's own settings; it can't change {', '.join(others)}")
+    digits = load(data, offline, talk)
+    images = digits.train if samples is None else digits.train[:samples]
+    if images.checksum != checksum:
+        raise UsageError(
+            f"the run was made on {config['data_name']} {checksum[:12]}, the data now is {images.checksum[:12]}"
+        )
+    changed = recipe.but(**given)
+    if changed.epochs != recipe.epochs:
+        talk.say(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: the schedule changes with it")
+    model = Model(network, preparation=preparation, classes=images.classes)
+    return Task(
+        run, model, images, digits.test, changed, seed_then, config | {"recipe": changed.config()}, resumes=True
+    )
+
+
+def changed_recipe(recipe: Recipe, given: dict[str, Any]) -> Recipe:
+    """The preset's recipe with the options that were given."""
+    plain = {
+        name: given[name] for name in vars(recipe) if name in given and name not in ("optimizer", "schedule", "loss")
+    }
+    if "batch_size" in plain:
+        plain["batch_size"] = batch_size(plain["batch_size"])
+    settings = {name: given[name] for name in ("momentum", "nesterov", "weight_decay") if name in given}
+    if "optimizer" in given:
+        plain["optimizer"] = optimizer_named(given["optimizer"], **settings)
+    elif settings:
+        plain["optimizer"] = optimizer_named(**(recipe.optimizer.config() | settings))
+    if "schedule" in given:
+        plain["schedule"] = schedule_named(given["schedule"])
+    loss = LOSSES[given["loss"]]() if "loss" in given else recipe.loss
+    if "label_smoothing" in given:
+        if not isinstance(loss, SoftmaxCrossEntropy):
+            raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
+        loss = SoftmaxCrossEntropy(given["label_smoothing"])
+    return recipe.but(**plain, loss=loss)
+
+
+def changed_preparation(preparation: Preparation, given: dict[str, Any]) -> Preparation:
+    """The preset's preparation with the options that were given."""
+    if "scale" in given:
+        scale = given["scale"]
+        preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
+    return replace(preparation, deskew=given.get("deskew", preparation.deskew))
+
+
+def batch_size(text: str) -> int | None:
+    """`all` → None, `128` → 128"""
+    if text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"batch_size must be a positive integer or `all`, got {text!r}")
+    return int(text)

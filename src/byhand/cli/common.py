@@ -1,0 +1,72 @@
+"""What the commands share: how they talk, the options that mean the same everywhere, and how lists are written."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from byhand.data import Digits, load
+
+Command = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="The result as JSON, on stdout.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="No talk and no progress on stderr.")
+offline = click.option("--offline", is_flag=True, help="Never touch the network.")
+seed = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All that is random follows from it."
+)
+data = click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="The data set, by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Without it, what is there: full "
+    "MNIST if it is found or can be downloaded, else the bundled sample.",
+)
+
+
+class Talk:
+    """Says things on stderr, unless nobody wants to hear: `--quiet`, or a marker that counts any word as an error."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.is_silent = quiet or bool(os.environ.get("NBGRADER_EXECUTION"))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a line may be drawn over: someone is looking at a terminal."""
+        return not self.is_silent and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def say(self, line: str) -> None:
+        if not self.is_silent:
+            click.echo(line, err=True)
+
+
+def load_data(name: str | None, offline: bool, talk: Talk) -> Digits:
+    """The data set asked for, with a line that says what it is and where it came from."""
+    digits = load(name, offline=offline, say=talk.say)
+    talk.say(f"data: {digits!r}"[:400])
+    return digits
+
+
+def show_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def whole_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """`128,64` → (128, 64)"""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = ()
+    if any(number < 1 for number in numbers) or (not numbers and text.strip() not in ("", "none")):
+        raise click.BadParameter(f"must be positive integers between commas, or `none`, got {text!r}", ctx, parameter)
+    return numbers
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """0.9871 → `98.71 %`"""
+    return "–" if share is None or share != share else f"{100 * share:.{digits}f} %"  # noqa: PLR0124 - NaN

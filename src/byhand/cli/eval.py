@@ -1,0 +1,132 @@
+"""`byhand eval`: how well a trained model reads a data set. The figures are made in `byhand.report`."""
+
+import math
+import sys
+from typing import Any
+
+import click
+
+from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, show_json
+from byhand.files import write_text
+from byhand.report import Evaluation, evaluate
+from byhand.training.runs import Run, load_model
+
+#: Mistakes that the terminal shows; the report shows more.
+SHOWN = 10
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", metavar="RUN|MODEL")
+@data
+@click.option(
+    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
+)
+@click.option(
+    "--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write the whole report as one HTML page."
+)
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 1 where the accuracy is lower."
+)
+@offline
+@quiet
+@as_json
+def command(
+    run: str,
+    data: str | None,
+    split: str,
+    page: str | None,
+    threshold: float | None,
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Say how well the model of RUN reads, and where it fails.
+
+    Without --data it looks at the data set that the model was trained on, and always at pictures it has not seen.
+    """
+    talk = Talk(quiet)
+    model = load_model(run)
+    config = Run.open(run).config()
+    digits = load_data(data if data is not None else config.get("data") or known_data(model.card), offline, talk)
+    images = digits.test if split == "test" else digits.train
+    evaluation = evaluate(model, images)
+    if page is not None:
+        from byhand.report import html_report
+
+        write_text(page, html_report(evaluation, model, Run.open(run).records(), config))
+        talk.say(f"wrote {page}")
+    if as_json:
+        show_json(as_plain(evaluation))
+    else:
+        show(evaluation)
+    if threshold is not None and evaluation.accuracy < threshold:
+        talk.say(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
+        sys.exit(1)
+
+
+def known_data(card: dict[str, Any]) -> str | None:
+    """The name of the data set that the model's own card gives, where it is one that `load` knows."""
+    from byhand.data.catalog import CATALOG
+
+    name = card.get("data", {}).get("name")
+    return name if name in CATALOG else None
+
+
+def show(evaluation: Evaluation) -> None:
+    """The figures on stdout: accuracy, confusion, the classes, the worst mistakes."""
+    low, high = evaluation.interval
+    click.echo(
+        f"accuracy {percent(evaluation.accuracy)} ({evaluation.correct:,} of {len(evaluation):,}; "
+        f"95 % interval {percent(low)} to {percent(high)}), loss {evaluation.loss:.4f}"
+    )
+    click.echo()
+    names = evaluation.classes
+    width = max(6, *(len(name) for name in names))
+    click.echo("true \\ read as".ljust(width + 9) + "".join(name.rjust(width) for name in names) + "  recall".rjust(10))
+    for row, figures in enumerate(evaluation.per_class):
+        counts = "".join((str(count) if count else "·").rjust(width) for count in evaluation.confusion[row])
+        click.echo(names[row].ljust(width + 9) + counts + percent(figures.recall, 1).rjust(10))
+    precisions = "".join(
+        percent(figures.precision, 0).replace(" ", "").rjust(width) for figures in evaluation.per_class
+    )
+    click.echo("precision".ljust(width + 9) + precisions)
+    if evaluation.mistakes:
+        click.echo(f"\nthe worst of {len(evaluation.mistakes):,} mistakes:")
+    for mistake in evaluation.mistakes[:SHOWN]:
+        doubt = "  (its label is doubtful)" if mistake.doubtful else ""
+        click.echo(
+            f"  image {mistake.index:>5}: a {names[mistake.label]}, read as {names[mistake.predicted]} "
+            f"with {percent(mistake.confidence, 1)}{doubt}"
+        )
+
+
+def as_plain(evaluation: Evaluation) -> dict[str, Any]:
+    """The same figures for a machine."""
+    return {
+        "data": evaluation.data.name,
+        "images": len(evaluation),
+        "accuracy": evaluation.accuracy,
+        "interval": evaluation.interval,
+        "loss": evaluation.loss,
+        "classes": evaluation.classes,
+        "confusion": evaluation.confusion.tolist(),
+        "per_class": [
+            {"class": f.name, "images": f.count, "precision": finite(f.precision), "recall": finite(f.recall)}
+            for f in evaluation.per_class
+        ],
+        "mistakes": [
+            {
+                "image": m.index,
+                "label": evaluation.classes[m.label],
+                "predicted": evaluation.classes[m.predicted],
+                "confidence": m.confidence,
+                "doubtful": m.doubtful,
+            }
+            for m in evaluation.mistakes
+        ],
+    }
+
+
+def finite(number: float) -> float | None:
+    """NaN has no place in JSON."""
+    return None if math.isnan(number) else number

@@ -1,0 +1,143 @@
+"""`byhand train`: from pictures to a saved model, with its progress on stderr and its result on stdout.
+
+The choices of the command line become a `Recipe` (see `byhand.cli.choices`), the session does the work, and what it
+yields is shown here.
+"""
+
+import sys
+import time
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from byhand.cli import choices
+from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, seed, show_json
+from byhand.cli.progress import Progress
+from byhand.errors import DivergedError
+from byhand.model import Model
+from byhand.report import wilson
+from byhand.training import PRESETS, Session, history_of, train
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.interrupt import interruptible
+from byhand.training.runs import Run
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="digits",
+    show_default=True,
+    help="Where all choices start: " + "; ".join(f"{p.name}: {p.about}" for p in PRESETS.values()) + ".",
+)
+@data
+@choices.options
+@seed
+@click.option("--run", "folder", metavar="DIR", help="The run's folder, new or empty. Without it, the next `runs/NNN`.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, to the bits it would have given.")
+@click.option("--checkpoint-every", type=float, default=30.0, show_default=True, help="Seconds between saved states.")
+@offline
+@quiet
+@as_json
+def command(
+    preset: str,
+    data: str | None,
+    seed: int,
+    folder: str | None,
+    resume: str | None,
+    checkpoint_every: float,
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a network and save it.
+
+    With no arguments it takes the data that is there, trains the default network, and says how well it reads pictures
+    it has never seen. Ctrl-C ends the run after the current step, saves it, and says how to go on.
+    """
+    talk = Talk(quiet)
+    if resume is not None:
+        task = choices.resumed(resume, seed, options, load_data, talk, offline)
+    else:
+        digits = load_data(data, offline, talk)
+        task = choices.new(preset, digits, data, seed, options, Run.new(folder))
+    result = carry_out(task, talk, checkpoint_every)
+    if as_json:
+        show_json(result)
+    else:
+        show(result, talk)
+    if result["ending"] == "interrupted":
+        sys.exit(130)
+
+
+def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float) -> dict[str, Any]:
+    """Run the session to its end, or to Ctrl-C; save as it goes; give what came of it."""
+    run, model, recipe = task.run, task.model, task.recipe
+    began = time.perf_counter()
+    checkpoints = Checkpoints(run, every=checkpoint_every)
+    run.write_config(task.config)
+    with Session(model, task.train, recipe, seed=task.seed) as session:
+        if task.resumes:
+            session.restore(*checkpoints.load(talk.say))
+            talk.say(f"going on with {run.folder} at step {session.progress.step:,} of {session.total_steps:,}")
+        with interruptible() as stop, Progress(session, talk) as progress, checkpoints:
+            try:
+                for record in train(session, stop, after_step=checkpoints.save):
+                    progress.show(record)
+                    run.write_records(session.progress.records)
+            except DivergedError:
+                run.write_records(session.progress.records)
+                raise
+            checkpoints.save(session, force=True)
+        history = history_of(session, interrupted=stop.is_set())
+        with session.averaged() if history.ending == "interrupted" else nullcontext():
+            accuracy = model.accuracy(task.test)
+            model.card = task.card(history, accuracy)
+            run.write_model(model)
+    return {
+        "run": str(run.folder),
+        "model": str(run.model_path),
+        "network": summary(model),
+        "data": task.train.name,
+        "trained_on": len(session.feed.index),
+        "tested_on": len(task.test),
+        "epochs": session.progress.step // session.feed.batches_per_epoch,
+        "steps": session.progress.step,
+        "ending": history.ending,
+        "training_seconds": round(session.progress.total_seconds, 3),
+        "seconds": round(time.perf_counter() - began, 3),
+        "test_accuracy": accuracy,
+        "interval": wilson(round(accuracy * len(task.test)), len(task.test)),
+        "train_accuracy": history[-1].accuracy if len(history) else None,
+        "validation_accuracy": history[-1].validation_accuracy if len(history) else None,
+    }
+
+
+def show(result: dict[str, Any], talk: Talk) -> None:
+    """The result on stdout, and on stderr what one might do next."""
+    low, high = result["interval"]
+    unit = "iterations" if result["steps"] == result["epochs"] else "epochs"
+    click.echo(
+        f"{result['network']} on {result['data']}: {result['epochs']:,} {unit} over {result['trained_on']:,} images, "
+        f"{result['training_seconds']:.1f} s of training"
+    )
+    click.echo(
+        f"test accuracy {percent(result['test_accuracy'])} on {result['tested_on']:,} images never seen "
+        f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
+    )
+    run = result["run"]
+    click.echo(f"saved {result['model']}")
+    if result["ending"] == "interrupted":
+        talk.say(f"interrupted; go on with:  byhand train --resume {run}")
+        return
+    if result["ending"] == "stopped early":
+        talk.say("stopped early: the validation loss had stopped falling; the best weights were kept")
+    talk.say(f"next:  byhand predict --run {run} digit.png     read a picture of your own")
+    talk.say(f"       byhand eval {run}                        the worst mistakes, and an HTML report")
+
+
+def summary(model: Model) -> str:
+    """784-128-10"""
+    return "-".join(map(str, [model.network.in_size, *(layer.units for layer in model.network.dense)]))
