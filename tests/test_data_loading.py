@@ -172,6 +172,18 @@ def test_a_folder_is_what_its_checksums_say_not_what_its_names_say(folder, monke
     assert load("fashion-mnist", offline=True).name == load().name == "fashion-mnist"
 
 
+def test_no_name_makes_a_data_set_known(folder, monkeypatch):
+    inner = folder / "mnist"
+    inner.mkdir()
+    write_idx(inner)
+    monkeypatch.setenv("BYHAND_DATA", str(folder))
+    assert load().name == load(inner).name == "mnist-by-name"
+    with pytest.raises(DataMissingError):
+        load("mnist", offline=True)
+    with pytest.raises(DataError, match="must be mnist by its checksums to be imported as mnist, it is not"):
+        loading.bring_in(inner, "mnist")
+
+
 def test_siblings_are_known_by_the_md5_of_their_gz_and_have_their_classes(folder, monkeypatch):
     write_idx(folder, pack=True)
     train, test = idx.read_folder(folder)

@@ -3,22 +3,17 @@
 Results go to stdout, talk and progress to stderr. The work is done in `byhand.data`; a notebook has the same functions.
 """
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from byhand.cli.common import Talk, as_json, offline, quiet, show_json
+from byhand.cli.downloads import Downloads
 from byhand.data import bundled, catalog, loading, store
 from byhand.data import verify as verifying
 from byhand.data.dataset import Digits
 from byhand.errors import DataError, UsageError
-
-Command = Callable[..., Any]
-as_json = click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
-quiet = click.option("--quiet", "-q", is_flag=True, help="No talk on stderr.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,7 +31,7 @@ def list_(as_json: bool) -> None:
     """List the data sets by name, and where each of them is."""
     rows = [{"name": name, "about": _about(name), **_found(name)} for name in _names()]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        show_json(rows)
         return
     width = max(map(len, _names()))
     for row in rows:
@@ -46,7 +41,7 @@ def list_(as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline
 @quiet
 @as_json
 def get(name: str, offline: bool, quiet: bool, as_json: bool) -> None:
@@ -55,8 +50,9 @@ def get(name: str, offline: bool, quiet: bool, as_json: bool) -> None:
     if known is None:
         raise UsageError(f"NAME must be one of {', '.join(catalog.CATALOG)}, got {name!r}")
     entry = catalog.CATALOG[known]
-    with Talk(quiet) as talk:
-        search = loading.Search(offline, None, talk.say, talk.progress)
+    talk = Talk(quiet)
+    with Downloads(talk) as downloads:
+        search = loading.Search(offline, None, talk.say, downloads.show)
         if known == bundled.NAME:
             digits = bundled.load()
         elif offline:
@@ -78,7 +74,7 @@ def verify(place: str, as_json: bool) -> None:
     if as_json:
         what = _facts(report.digits) if report.digits else {}
         result = {**what, "where": report.where, "ok": not report.problems, "problems": report.problems}
-        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        show_json(result)
     for problem in [] if as_json else report.problems:
         click.echo(problem)
     if report.problems:
@@ -98,40 +94,9 @@ def import_(path: Path, name: str | None, quiet: bool, as_json: bool) -> None:
 
     Without NAME it is called what its checksums say, or else what its file is called.
     """
-    with Talk(quiet) as talk:
-        digits = loading.bring_in(path, name)
-        talk.say(f"kept in the cache: {digits.name} is its name from now on")
+    digits = loading.bring_in(path, name)
+    Talk(quiet).say(f"kept in the cache: {digits.name} is its name from now on")
     _show(digits, as_json)
-
-
-class Talk:
-    """Tells on stderr what goes on: lines, and on a terminal a bar for each download."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-        self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self.bars = Progress(*columns, console=self.console, disable=quiet or not sys.stderr.isatty())
-        self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> "Talk":
-        self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
-
-    def say(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True)
-
-    def progress(self, file: str, done: int, total: int) -> None:
-        if file not in self.tasks:
-            self.tasks[file] = self.bars.add_task(file, total=total or None)
-        self.bars.update(self.tasks[file], completed=done, total=total or None)
-        if self.bars.disable and done == total:
-            self.say(f"{file}: {done:,} bytes")
 
 
 def _names() -> list[str]:
@@ -179,5 +144,7 @@ def _line(digits: Digits) -> str:
 
 
 def _show(digits: Digits, as_json: bool) -> None:
-    line = f"{_line(digits)}: {digits.source}"
-    click.echo(json.dumps(_facts(digits), ensure_ascii=False, indent=2) if as_json else line)
+    if as_json:
+        show_json(_facts(digits))
+    else:
+        click.echo(f"{_line(digits)}: {digits.source}")

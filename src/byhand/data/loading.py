@@ -167,8 +167,14 @@ def read(place: places.Place) -> Digits:
     """Read what lies there: named after its checksums if they are known, else after its file."""
     train, test = place.read()
     entry = catalog.identify(train, test, place.files if place.kind == "idx" else {})
-    name, classes = (entry.name, entry.classes) if entry else (place.path.name.split(".")[0] or "data", None)
+    name, classes = (entry.name, entry.classes) if entry else (_name_of(place.path), None)
     return _pair(train.renamed(name, classes), test.renamed(name, classes) if test else None, str(place.path))
+
+
+def _name_of(path: Path) -> str:
+    """What a data set of no known checksum is called: as its file, but never as one that is known."""
+    name = path.resolve().name.split(".")[0] or "data"
+    return f"{name}-by-name" if catalog.known_name(name) else name
 
 
 def bring_in(

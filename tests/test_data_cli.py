@@ -1,0 +1,252 @@
+"""`byhand data`: what each command prints, where, and the exit code that it leaves with."""
+
+import gzip
+import json
+import os
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+import byhand.cli
+from byhand.data import catalog, idx, mirrors
+from byhand.errors import DataMissingError
+from data_mutations import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
+
+X, y, X_TEST, Y_TEST = arrays()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+    monkeypatch.setattr(mirrors, "_download", lambda *_: pytest.fail("the network was touched"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "mine"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """`byhand data …` → (exit code, lines on stdout, lines on stderr)"""
+
+    def run_it(*arguments):
+        monkeypatch.setattr(sys, "argv", ["byhand", "data", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            byhand.cli.main()
+        out, err = capsys.readouterr()
+        return left.value.code, out.splitlines(), err.splitlines()
+
+    return run_it
+
+
+@pytest.mark.parametrize("write", [write_idx, write_csv, write_npz, write_pictures])
+def test_verify_says_what_a_sound_data_set_is(run, folder, cache, write):
+    path = write(folder)
+    before = sorted(folder.rglob("*"))
+    code, out, err = run("verify", path)
+    assert (code, err) == (0, [])
+    assert len(out) == 1
+    assert out[0].startswith(f"{path}: m")
+    assert out[0].endswith("images of 5×5, 10 classes; sound; its checksums are of no known data set")
+    assert sorted(folder.rglob("*")) == before
+    assert not cache.exists()
+
+
+def test_verify_knows_the_bundled_sample(run):
+    assert run("verify", "mnist-5k") == (
+        0,
+        ["mnist-5k: mnist-5k, 4,000 + 1,000 images of 28×28, 10 classes; every checksum is right"],
+        [],
+    )
+
+
+def damaged_idx(folder):
+    write_idx(folder)
+    header = struct.pack(">BBBBIII", 0, 0, 8, 3, 2**31, 28, 28)
+    (folder / "train-images-idx3-ubyte").write_bytes(header + bytes(84))
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx.dump(np.r_[y[:-1], 12]))
+    (folder / "t10k-images-idx3-ubyte").write_bytes(gzip.compress(idx.dump(X_TEST))[:-9])
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(b"\0\0\x09\x01" + bytes(20))
+    return folder, [
+        "t10k-images-idx3-ubyte: gzip data must be whole, it is cut short",
+        "t10k-labels-idx1-ubyte: labels must begin with 00 00 08 01, got 00 00 09 01",
+        "train-images-idx3-ubyte: the header claims 2,147,483,648 × 28 × 28 bytes, the file can hold 84 at most",
+        "train-labels-idx1-ubyte: labels must be 0 to 9, label 20 (from 0) is 12",
+    ]
+
+
+def counts_that_disagree(folder):
+    write_idx(folder)
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx.dump(Y_TEST[:-1]))
+    return folder, ["t10k-labels-idx1-ubyte: must hold a label for each of 10 images, got 9"]
+
+
+def damaged_csv(folder):
+    path = write_csv(folder)
+    ragged = csv_text(X, y).splitlines()
+    ragged[4] += b",0"
+    path.write_bytes(b"\n".join(ragged))
+    (folder / "mnist_test.csv").write_bytes(csv_text(X_TEST, Y_TEST).replace(b"\n1,", b"\none,", 1))
+    return path, [
+        "mnist_test.csv, line 2, column 1: a label must be a whole number from 0 to 9, got 'one'",
+        "mnist_train.csv, line 5: must have 26 columns, got 27",
+    ]
+
+
+def pickle_with_code(folder):
+    path = folder / "mnist.pkl.gz"
+    path.write_bytes(gzip.compress(b"cos\nsystem\n(S'touch it-ran'\ntR."))
+    return path, ["mnist.pkl.gz: the pickle must hold arrays only, it asks for os.system; nothing was run"]
+
+
+def cut_pickle(folder):
+    path = folder / "mnist.pkl.gz"
+    path.write_bytes(gzip.compress(old_pickle())[:-20])
+    return path, ["mnist.pkl.gz: gzip data must be whole, it is cut short"]
+
+
+def cut_npz(folder):
+    path = write_npz(folder)
+    path.write_bytes(path.read_bytes()[:-40])
+    return path, ["mnist.npz: the zip must be undamaged: File is not a zip file"]
+
+
+def damaged_pictures(folder):
+    write_pictures(folder)
+    for name in ("2/2.png", "7/7.png"):
+        (folder / name).write_bytes(b"not a picture")
+    words = "must be a picture (PNG, JPEG, BMP, GIF, PPM, TIFF, WEBP), it begins as none of them does"
+    return folder, [f"2/2.png: {words}", f"7/7.png: {words}"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [damaged_idx, counts_that_disagree, damaged_csv, pickle_with_code, cut_pickle, cut_npz, damaged_pictures],
+)
+def test_verify_gives_a_line_for_each_problem_and_leaves_with_3(run, folder, cache, monkeypatch, make):
+    monkeypatch.chdir(folder)
+    path, problems = make(folder)
+    before = sorted(folder.rglob("*"))
+    code, out, err = run("verify", path)
+    assert (code, err) == (3, [])
+    assert sorted(out) == [f"{folder}/{line}" for line in problems]
+    code, out, _ = run("verify", path, "--json")
+    report = json.loads("\n".join(out))
+    assert code == 3
+    assert not report["ok"]
+    assert sorted(report["problems"]) == [f"{folder}/{line}" for line in problems]
+    assert sorted(folder.rglob("*")) == before
+    assert not cache.exists()
+
+
+def test_verify_of_what_is_not_there(run, folder):
+    for place in ("nowhere", "mnist", folder / "x"):
+        code, out, err = run("verify", place)
+        assert (code, out) == (3, [])
+        assert err == [f"byhand: {place}: must be a path or a data set that is here, there is neither"]
+    code, out, err = run("verify", folder)
+    assert code == 3
+    assert out[0].startswith(f"{folder}: must hold a data set")
+
+
+def test_verify_of_byhand_data_by_name(run, folder, monkeypatch):
+    write_idx(folder)
+    monkeypatch.setenv("BYHAND_DATA", str(folder))
+    assert run("verify", "mnist") == (3, [f"{folder}: must be mnist by its checksums, it is not"], [])
+
+
+def test_import_list_and_verify_the_import(run, folder, cache):
+    path = write_csv(folder)
+    code, out, err = run("import", path, "mine")
+    line = f"mine, 21 + 10 images of 5×5, 10 classes: imported from {path}"
+    assert (code, out) == (0, [line])
+    assert err == ["kept in the cache: mine is its name from now on"]
+    assert run("import", path, "mine", "--quiet") == (0, [line], [])
+    code, out, _ = run("list")
+    assert code == 0
+    assert [row.split()[0] for row in out] == [*catalog.CATALOG, "mine"]
+    assert out[0] == (
+        "mnist          handwritten digits, 60,000 + 10,000: not here; `byhand data get mnist` fetches it"
+    )
+    assert out[-1] == f"mine           imported: imported from {path}"
+    code, out, _ = run("list", "--json")
+    assert json.loads("\n".join(out))[-1] == {"name": "mine", "about": "imported", "where": f"imported from {path}"}
+    assert run("verify", "mine")[0] == 0
+
+    part = cache / "sets" / "mine" / "test-images.npy"
+    stat, content = part.stat(), bytearray(part.read_bytes())
+    content[-1] ^= 1
+    part.write_bytes(bytes(content))
+    os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the stamp lies; verify hashes all the same
+    assert run("verify", "mine") == (
+        3,
+        [f"{part.parent}: a kept data set must be undamaged: test-images.npy has a wrong checksum"],
+        [],
+    )
+
+
+def test_import_names_what_it_reads_after_its_file(run, folder):
+    (folder / "My Digits (1).csv").write_bytes(csv_text(X, y))
+    code, out, _ = run("import", folder / "My Digits (1).csv")
+    assert code == 0
+    assert out[0].startswith("my-digits-1, 18 + 3 images")
+
+
+def test_get(run, monkeypatch):
+    code, out, _ = run("get", "mnist-5k", "--json")
+    assert code == 0
+    assert json.loads("\n".join(out))["train"] == 4000
+    code, out, err = run("get", "kmnist", "--offline")
+    assert (code, out) == (3, [])
+    assert err[0].startswith("byhand: kmnist: must be in BYHAND_DATA or the cache when offline, it is in neither")
+    assert run("get", "imagenet") == (
+        2,
+        [],
+        ["byhand: NAME must be one of mnist, fashion-mnist, kmnist, mnist-5k, got 'imagenet'"],
+    )
+
+
+def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monkeypatch):
+    write_idx(folder, pack=True)
+    train, test = idx.read_folder(folder)
+
+    def fetch(entry, *, say, progress):
+        say("getting kmnist from example")
+        for done in (5, 10):
+            progress("file.gz", done, 10)
+        return train, test
+
+    monkeypatch.setattr(mirrors, "fetch", fetch)
+    code, out, err = run("get", "kmnist")
+    assert code == 0
+    assert err == ["getting kmnist from example", "file.gz: 10 bytes"]
+    assert out[0].endswith(f"fetched into {cache / 'sets' / 'kmnist'}")
+    assert run("get", "kmnist", "-q")[2] == []
+
+    def fail(*_, **__):
+        raise DataMissingError("kmnist: one of the mirrors must have it; example: no connection")
+
+    monkeypatch.setattr(mirrors, "fetch", fail)
+    assert run("get", "kmnist")[0] == 0  # it is in the cache
+    assert run("get", "fashion-mnist") == (
+        3,
+        [],
+        ["byhand: kmnist: one of the mirrors must have it; example: no connection"],
+    )
+
+
+def test_a_damaged_byhand_data_does_not_keep_the_list_from_being_shown(run, folder, monkeypatch):
+    write_idx(folder)
+    (folder / "train-images-idx3-ubyte").write_bytes(b"")
+    monkeypatch.setenv("BYHAND_DATA", str(folder))
+    code, out, _ = run("list")
+    assert code == 0
+    assert "images must begin with 00 00 08 03, got nothing" in out[0]
+    assert out[3].endswith(": bundled")
