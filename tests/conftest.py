@@ -1,0 +1,64 @@
+"""What all tests share: a cache of their own, and honesty about what was not run.
+
+`BYHAND_DATA` names a folder with the full MNIST; without it the tests marked `full_mnist` are skipped, with the reason.
+Where `BYHAND_REQUIRE_FULL_MNIST` is set they must run, and without the data they fail.
+"""
+
+import importlib
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test reads or fills the user's cache."""
+    before = os.environ.get("BYHAND_CACHE")
+    os.environ["BYHAND_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["BYHAND_CACHE"]
+    else:
+        os.environ["BYHAND_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def full_mnist():
+    """The full MNIST, or a skip that says why."""
+    import byhand
+
+    if not has_full_mnist():
+        pytest.skip("needs the full MNIST: set BYHAND_DATA to its folder")
+    return byhand.load("mnist", offline=True)
+
+
+def has_full_mnist() -> bool:
+    folder = os.environ.get("BYHAND_DATA")
+    return bool(folder) and Path(folder).is_dir()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--require-peers", action="store_true", help="fail where a library to compare with is missing")
+
+
+@pytest.fixture(scope="session")
+def torch(request):
+    """PyTorch, to compare with. It is no dependency: without it the comparison is skipped, or fails where required."""
+    if request.config.getoption("--require-peers"):
+        return importlib.import_module("torch")
+    return pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency: pip install torch")
+
+
+def pytest_collection_modifyitems(items):
+    required = bool(os.environ.get("BYHAND_REQUIRE_FULL_MNIST"))
+    for item in items:
+        if item.get_closest_marker("full_mnist") and not has_full_mnist() and not required:
+            item.add_marker(pytest.mark.skip(reason="needs the full MNIST: set BYHAND_DATA to its folder"))
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("full_mnist") and not has_full_mnist():
+        pytest.fail("BYHAND_REQUIRE_FULL_MNIST is set, and BYHAND_DATA does not name a folder with the full MNIST")
