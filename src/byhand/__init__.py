@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from byhand.data import Dataset as Dataset
     from byhand.data import load as load
     from byhand.errors import ByhandError as ByhandError
+    from byhand.explain import explain_step as explain_step
     from byhand.model import Model as Model
     from byhand.nn.gradcheck import gradcheck as gradcheck
     from byhand.nn.network import Network as Network
@@ -23,12 +24,13 @@ _ROOM_OF = {
     "Dataset": "byhand.data",
     "Model": "byhand.model",
     "Network": "byhand.nn.network",
+    "explain_step": "byhand.explain",
     "fit": "byhand.training",
     "gradcheck": "byhand.nn.gradcheck",
     "load": "byhand.data",
 }
 
-__all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "fit", "gradcheck", "load"]
+__all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "explain_step", "fit", "gradcheck", "load"]
 
 
 def __getattr__(name: str) -> object:

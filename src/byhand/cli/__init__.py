@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train a network and save it.",
     "eval": "How well a model reads, and where it fails.",
     "predict": "Read pictures of digits.",
+    "explain": "One step of learning: every formula beside its real numbers.",
     "check": "Check a student's file: which gradient is wrong, and likely why.",
     "export": "A trained model as one HTML page, ONNX, or plain arrays.",
     "play": "The playground: watch it learn, draw a digit.",

@@ -1,0 +1,111 @@
+"""`byhand explain`: one step of learning with its real numbers. The work is done in `byhand.explain`."""
+
+import re
+import sys
+
+import click
+
+from byhand.cli.common import Talk, as_json, load_data, offline, quiet, seed, show_json
+from byhand.cli.common import data as data_option
+from byhand.errors import UsageError
+from byhand.explain import explain_step
+from byhand.files import write_text
+from byhand.nn.losses import LOSSES
+from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
+from byhand.training.runs import Run, load_model
+
+
+def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[int, int]]:
+    """`1:17` → (1, 17)"""
+    for text in values:
+        if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", text):
+            raise click.BadParameter(f"must be LAYER:UNIT, as 1:17, got {text!r}", ctx, parameter)
+    return [(int(layer), int(unit)) for layer, unit in (text.split(":") for text in values)]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", metavar="RUN|MODEL")
+@click.option("--sample", type=click.IntRange(min=0), default=0, show_default=True, help="Which picture, from 0.")
+@click.option("--batch", type=click.IntRange(min=1), help="Learn from so many at once: the sample and those after it.")
+@data_option
+@click.option(
+    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
+)
+@click.option(
+    "--unit",
+    "chosen",
+    metavar="L:J",
+    multiple=True,
+    callback=units,
+    help="Only unit J (from 0) of dense layer L (from 1), worked out to the last term. May be given again.",
+)
+@click.option("--learning-rate", type=float, default=0.01, show_default=True, help="How far the step goes.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(list(OPTIMIZERS)),
+    default="sgd",
+    show_default=True,
+    help="The rule that makes a step of a gradient; it begins with an empty memory.",
+)
+@click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write it as one HTML page.")
+@seed
+@offline
+@quiet
+@as_json
+def command(
+    run: str,
+    sample: int,
+    batch: int | None,
+    data: str | None,
+    split: str,
+    chosen: list[tuple[int, int]],
+    learning_rate: float,
+    optimizer: str,
+    page: str | None,
+    seed: int,
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Show one step of learning: every formula beside its real numbers and the code that computed them.
+
+    The model of RUN looks at one picture (forward), is told how wrong it was (loss), finds out which weights are to
+    blame (backward), and changes them (update). Nothing is saved: the model stays as it is.
+    """
+    talk = Talk(quiet)
+    model, config = load_model(run), Run.open(run).config()
+    recipe = config.get("recipe") or model.card.get("recipe") or {}
+    settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
+    loss = LOSSES[settings.pop("kind")](**settings)
+    digits = load_data(data if data is not None else config.get("data"), offline, talk)
+    images = digits.test if split == "test" else digits.train
+    count = batch or (8 if model.network.needs_whole_batch else 1)
+    if sample + count > len(images):
+        raise UsageError(f"sample must be 0 to {len(images) - count} of the {split} half, got {sample}")
+    if batch is None and count > 1:
+        talk.say(f"batch norm learns from several pictures at once: showing samples {sample} to {sample + count - 1}")
+    explanation = explain_step(
+        model,
+        images[sample] if count == 1 else images[sample : sample + count],
+        learning_rate=learning_rate,
+        optimizer=optimizer_named(optimizer),
+        loss=loss,
+        units=chosen,
+        seed=seed,
+    )
+    if page is not None:
+        write_text(page, explanation.html())
+        talk.say(f"wrote {page}")
+    if as_json:
+        show_json(explanation.to_json())
+    elif page is None:
+        from rich.console import Console
+
+        console = Console(file=sys.stdout)
+        text = explanation.text(min(console.width, 120), color=has_colours(console), units_only=bool(chosen))
+        click.echo(text, nl=False)
+
+
+def has_colours(console: object) -> bool:
+    """Whether pictures may be drawn in colour: a terminal that has enough of them, and nobody who said no."""
+    return getattr(console, "color_system", None) in ("256", "truecolor") and not getattr(console, "no_color", False)

@@ -1,0 +1,369 @@
+"""One step of learning with its real numbers: forward, loss, backward, update.
+
+`explain_step` walks a copy of the network through one step with the layers' own `forward` and `backward`, the loss and
+the optimiser, exactly as training does, and keeps every array. What each of them means is written in
+`byhand.explain.layers`; single units are worked out in `byhand.explain.units`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from byhand.data import Dataset, Sample
+from byhand.errors import DivergedError, UsageError
+from byhand.explain import units as working
+from byhand.explain.layers import Named, backward_step, forward_step, named
+from byhand.explain.source import formula, formulas, quote
+from byhand.explain.steps import Explanation, Figure, Step, numeral
+from byhand.model import Model
+from byhand.nn.layers import BatchNorm, Views
+from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, softmax
+from byhand.nn.network import Network
+from byhand.nn.noise import Moment
+from byhand.nn.optimizers import GradientDescent, Optimizer
+from byhand.nn.scratch import FRESH, Array
+from byhand.preparation import Preparation
+
+
+def explain_step(
+    model: Model,
+    image: Any,
+    label: Any = None,
+    *,
+    learning_rate: float = 0.01,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    units: Sequence[tuple[int, int]] = (),
+    seed: int = 0,
+) -> Explanation:
+    """What happens when the model learns from one picture once; the model itself is not changed.
+
+    image: uint8 (H, W), a `Sample`, or several at once: uint8 (N, H, W) or a `Dataset`. label: a class by number or
+    name, or one for each picture; without one there is nothing to learn, and only the way forward is explained.
+    units: (layer, unit) to work out, layers from 1 and units from 0; without any, the most telling one of each layer.
+    `seed` decides what dropout silences. The optimiser starts with an empty memory.
+    """
+    images, labels, title = sample_of(model, image, label)
+    step = OneStep(model, images, labels, learning_rate, optimizer or GradientDescent(), loss, seed)
+    for layer, unit in units:
+        working.check_unit(step.network, layer, unit)
+    return step.explanation(title, units)
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """Everything that came up: inputs and outputs of every layer, forward and, where there was a label, back.
+
+    outs[i] and caches[i] are what layer i gave; ins[i] is what it got. douts[i] and dins[i] are the derivatives by the
+    same two, None where nobody needed them.
+    """
+
+    ins: list[Array]
+    outs: list[Array]
+    caches: list[Any]
+    douts: list[Array | None]
+    dins: list[Array | None]
+
+
+class OneStep:
+    """One step, taken on a copy of the model's network, with all of its arrays kept."""
+
+    def __init__(
+        self,
+        model: Model,
+        images: Array,
+        labels: Array | None,
+        learning_rate: float,
+        optimizer: Optimizer,
+        loss: Loss | None,
+        seed: int,
+    ) -> None:
+        self.model, self.images, self.labels = model, images, labels
+        self.rate, self.optimizer = learning_rate, optimizer
+        self.loss: Loss = loss or SoftmaxCrossEntropy()
+        if not 0 < learning_rate < np.inf:
+            raise UsageError(f"learning_rate must be a positive number, got {learning_rate}")
+        self.network = model.network.copy()
+        if labels is not None and self.network.needs_whole_batch and len(images) < 2:
+            raise UsageError("a network with batch norm learns from at least 2 pictures at once, got 1")
+        #: Nobody trains where there is no label: dropout does nothing, batch norm uses its running averages.
+        self.at = None if labels is None else Moment(seed, 0)
+        height, width = images.shape[1:]
+        self.layers = named(self.network.layers, (height, width) if height > 1 else None)
+        self.pictures = model.preparation.pictures(images)
+        self.X = model.preparation(images, self.network.dtype)
+        self.before = self.network.copy()
+        self.take()
+
+    def take(self) -> None:
+        """Forward, loss, backward, update, and forward once more to see what it did."""
+        self.way = forward(self.network, self.X, self.at)
+        logits = self.way.outs[-1]
+        if not np.isfinite(logits).all():
+            raise DivergedError("the network's answers must be finite numbers, for this picture they are not")
+        self.probabilities = softmax(logits)
+        self.gradient, self.views = self.network.gradient_like()
+        if self.labels is None:
+            return
+        self.loss_before, self.dlogits = self.loss(logits, self.labels)
+        backward(self.network, self.way, self.dlogits, self.views)
+        state = self.optimizer.start(self.network.parameters)
+        self.optimizer.update(
+            self.network.parameters, self.gradient, state, self.rate, decayed=self.network.decayed, work=FRESH
+        )
+        if self.network.needs_whole_batch:
+            self.network.commit(self.way.caches, len(self.X))
+        self.again = forward(self.network, self.X, self.at)
+        self.loss_after, _ = self.loss(self.again.outs[-1], self.labels)
+
+    def explanation(self, title: str, units: Sequence[tuple[int, int]]) -> Explanation:
+        """All of it, in words."""
+        steps = [self.picture_step(), self.forward_steps(), self.answer_step()]
+        if self.labels is not None:
+            steps += [self.loss_step(), self.backward_steps(), self.update_step()]
+        chosen = units or working.telling_units(self)
+        learned = self.labels is not None
+        return Explanation(
+            title=title,
+            images=self.images,
+            labels=self.labels,
+            classes=self.model.classes,
+            settings=self.settings(),
+            steps=tuple(steps),
+            units=tuple(working.unit(self, layer, number) for layer, number in chosen),
+            probabilities=self.probabilities,
+            loss=self.loss_before if learned else None,
+            loss_after=self.loss_after if learned else None,
+            afterwards=softmax(self.again.outs[-1]) if learned else None,
+        )
+
+    def settings(self) -> dict[str, str]:
+        """What was stepped, and by which rule."""
+        settings = {"model": repr(self.model)[1:-1].removeprefix("Model "), "layers": repr(self.network)[8:-1]}
+        if self.labels is not None:
+            settings |= {
+                "loss": repr(self.loss),
+                "update rule": f"{self.optimizer!r}, learning rate {self.rate:g}",
+                "samples in the batch": str(len(self.X)),
+            }
+        return settings
+
+    def picture_step(self) -> Step:
+        """From bytes to floats."""
+        preparation = self.model.preparation
+        shape = (self.images.shape[1], self.images.shape[2])
+        rows = len(self.images)
+        figures = [Figure("picture", self.images.reshape(rows, -1), "rows", shape)]
+        if preparation.deskew:
+            figures.append(Figure("upright", self.pictures.reshape(rows, -1), "rows", shape))
+        figures.append(Figure("X", self.X, "rows", shape))
+        mention = "out.dtype.type(self.divisor)" if preparation.is_plain else "self.deviation"
+        values = f"divisor {preparation.divisor}"
+        if not preparation.is_plain:
+            values += f", mean {preparation.mean:g}, deviation {preparation.deviation:g}"
+        upright = " It is set upright first, as the training pictures were." if preparation.deskew else ""
+        return Step(
+            key="picture",
+            title="The picture becomes numbers",
+            text=f"{self.X.shape[1]} pixels, each a byte from 0 to 255, become as many small numbers, row after row "
+            f"({values}).{upright}",
+            formula=formula(Preparation),
+            shapes=f"picture {self.images.shape} → X {self.X.shape}",
+            figures=tuple(figures),
+            code=(("X", quote(Preparation.floats, mention)),),
+        )
+
+    def forward_steps(self) -> Step:
+        """Layer by layer from the inputs to the outputs. The sums are shown as they were before the update."""
+        way = self.way
+        parts = [
+            forward_step(self.old(at), way.ins[at.index], way.outs[at.index], way.caches[at.index])
+            for at in self.layers
+        ]
+        return Step(
+            key="forward",
+            title="Forward",
+            text="From layer to layer, each one's answer is the next one's input.",
+            code=(("every layer in turn", quote(Network.forward, "layer.forward(out, work, at)")),),
+            parts=tuple(parts),
+        )
+
+    def old(self, at: Named) -> Named:
+        """The same layer with the parameters that it had before the update."""
+        return Named(self.before.layers[at.index], at.index, at.number, at.source, at.result, at.pictures)
+
+    def answer_step(self) -> Step:
+        """Softmax: from the outputs to probabilities."""
+        Z = self.layers[-1].result
+        P = self.probabilities
+        best = int(P[0].argmax())
+        named_P = ", ".join(
+            f"{self.model.classes[k]}: {numeral(P[0, k])}" for k in np.argsort(-P[0], kind="stable")[:3]
+        )
+        return Step(
+            key="answer",
+            title=f"The answer: {self.model.classes[best]}",
+            text="Softmax turns the outputs into shares of one: the largest is the answer.",
+            formula=formula(softmax).replace("Z", Z),
+            shapes=f"{Z} {P.shape} → P {P.shape}",
+            figures=(Figure(Z, self.way.outs[-1]), Figure("P", P)),
+            code=(("P", quote(softmax)),),
+            lines=(named_P,),
+        )
+
+    def loss_step(self) -> Step:
+        """One number for how wrong it was, and its derivative by every output."""
+        assert self.labels is not None
+        Z = self.layers[-1].result
+        return Step(
+            key="loss",
+            title=f"How wrong: {numeral(self.loss_before)}",
+            text="The loss is small where the right class was thought likely. Its derivative by an output says how the "
+            "loss would change if that output were a little larger; the samples share it, a part 1/N each.",
+            formula=formulas(type(self.loss)).replace("Z", Z),
+            shapes=f"{Z} {self.dlogits.shape}, y {self.labels.shape} → loss (), d{Z} {self.dlogits.shape}",
+            figures=(Figure(f"d{Z}", self.dlogits),),
+            code=loss_code(self.loss, Z),
+            lines=self.loss_lines(),
+        )
+
+    def loss_lines(self) -> tuple[str, ...]:
+        """The plain cross-entropy, worked out: each sample's part and their mean."""
+        assert self.labels is not None
+        likely = self.probabilities[np.arange(len(self.X)), self.labels].astype(np.float64)
+        if not isinstance(self.loss, SoftmaxCrossEntropy) or self.loss.smoothing or not likely.all():
+            return ()
+        shown = [f"P[{self.model.classes[k]}] = {numeral(p)}" for k, p in zip(self.labels[:4], likely[:4], strict=True)]
+        parts = [f"−log {numeral(p)}" for p in likely[:4]]
+        if len(likely) > 4:
+            parts.append(f"… ({len(likely) - 4} more: {numeral(-np.log(likely[4:]).sum())})")
+        total = parts[0] if len(parts) == 1 else f"({' + '.join(parts)}) / {len(likely)}"
+        return ", ".join(shown), f"loss = {total} = {numeral(self.loss_before)}"
+
+    def backward_steps(self) -> Step:
+        """Layer by layer from the loss to the first weights."""
+        parts = []
+        for at in reversed(self.layers):
+            dout = self.way.douts[at.index]
+            if dout is not None:
+                parts.append(backward_step(self.old(at), dout, self.way.dins[at.index], self.views[at.index]))
+        return Step(
+            key="backward",
+            title="Backward",
+            text="The same row of layers from its end: each turns the derivative by its answer into the derivatives by "
+            "its weights and by its input.",
+            code=(("every layer in turn", quote(Network.backward, "self.layers[i]")),),
+            parts=tuple(parts),
+        )
+
+    def update_step(self) -> Step:
+        """Every parameter moves against its derivative; then the same picture is looked at again."""
+        assert self.labels is not None
+        rule = type(self.optimizer)
+        figures = []
+        for (name, old), (_, new) in zip(self.before.named(), self.network.named(), strict=True):
+            index, own = name.split(".")
+            at = self.layers[int(index)]
+            symbol = at.own({"gamma": "γ", "beta": "β"}.get(own, own))
+            change = new - old
+            figures.append(at.weights(f"Δ{symbol}", change) if own == "W" else Figure(f"Δ{symbol}", change))
+        label = int(self.labels[0])
+        P, after = self.probabilities[0], softmax(self.again.outs[-1])[0]
+        lines = [
+            f"loss: {numeral(self.loss_before)} → {numeral(self.loss_after)}",
+            f"P[{self.model.classes[label]}]: {numeral(P[label])} → {numeral(after[label])}",
+        ]
+        code = [("parameters", quote(rule.rule))]
+        if any(isinstance(layer, BatchNorm) for layer in self.network.layers):
+            code.append(("running averages", quote(BatchNorm.commit)))
+        return Step(
+            key="update",
+            title="The update",
+            text=f"Every parameter p moves against its derivative g, with η = {self.rate:g}"
+            f"{'' if not rule.memory else '; the rule remembers earlier steps, and here begins with an empty memory'}. "
+            "Then the same picture again: what did that step do?",
+            formula=formula(rule),
+            shapes=f"p, g ({self.network.size},)",
+            figures=tuple(figures),
+            code=tuple(code),
+            lines=tuple(lines),
+        )
+
+
+def forward(network: Network, X: Array, at: Moment | None) -> Way:
+    """`Network.forward`, with every layer's output kept                     X: (N, D)"""
+    ins, outs, caches = [], [], []
+    out = X
+    for layer in network.layers:
+        ins.append(out)
+        out, cache = layer.forward(out, FRESH, at)
+        outs.append(out)
+        caches.append(cache)
+    nothing: list[Array | None] = [None] * len(network.layers)
+    return Way(ins, outs, caches, list(nothing), list(nothing))
+
+
+def backward(network: Network, way: Way, dout: Array, gradient: list[Views]) -> None:
+    """`Network.backward`, with every derivative kept in `way`               dout: (N, K)"""
+    first = next(i for i, layer in enumerate(network.layers) if layer.shapes)
+    for i in range(len(network.layers) - 1, first - 1, -1):
+        way.douts[i] = dout
+        handed_on = network.layers[i].backward(dout, way.caches[i], gradient[i], FRESH, i > first)
+        if i > first:
+            assert handed_on is not None
+            way.dins[i] = dout = handed_on
+        elif not network.layers[i].shapes.get("W"):
+            way.dins[i] = handed_on
+
+
+def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
+    """The lines that compute the loss and its derivative."""
+    call = type(loss).__call__
+    if isinstance(loss, MeanSquaredError):
+        return (
+            (f"{Z} − Y", quote(call, "dZ[np.arange(N), target]")),
+            ("loss", quote(call, "np.vdot(dZ, weighted)")),
+            (f"d{Z}", quote(call, "2 / (total * K)")),
+        )
+    return (
+        ("P", quote(call, "np.exp(Zt, out=P)")),
+        ("P", quote(call, "np.add.reduce(P, axis=0, out=row)")),
+        ("P − Y", quote(call, "P[target, samples]")),
+        ("loss", quote(call, "hit.sum(dtype=np.float64)")),
+        (f"d{Z}", quote(call, "np.multiply(P.T, 1 / total, out=dZ)")),
+    )
+
+
+def sample_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:
+    """Pictures uint8 (N, H, W), labels (N,) or None, and what to call them."""
+    if isinstance(image, Sample):
+        image, label = image.image, image.label if label is None else label
+    elif isinstance(image, Dataset):
+        image, label = image.images, image.labels if label is None else label
+    images = np.asarray(image)
+    if images.ndim in (1, 2):
+        images = images[None]
+        label = None if label is None else [label]
+    images = model.check_images(images)
+    if len(images) == 0:
+        raise UsageError("an explanation needs at least one picture, got none")
+    if label is None:
+        return images, None, "a picture" if len(images) == 1 else f"{len(images)} pictures"
+    if not isinstance(label, list | tuple | np.ndarray):
+        raise UsageError(f"label must be one for each of the {len(images)} pictures, got {label!r}")
+    labels = np.array([class_number(model, one) for one in label])
+    if len(labels) != len(images):
+        raise UsageError(f"label must be one for each of the {len(images)} pictures, got {len(labels)}")
+    name = model.classes[labels[0]]
+    return images, labels, f"a {name}" if len(images) == 1 else f"{len(images)} pictures, the first a {name}"
+
+
+def class_number(model: Model, label: Any) -> int:
+    """A class by its number or its name."""
+    if isinstance(label, str) and label in model.classes:
+        return model.classes.index(label)
+    if isinstance(label, int | np.integer) and not isinstance(label, bool) and 0 <= label < len(model.classes):
+        return int(label)
+    raise UsageError(f"label must be a class, 0 to {len(model.classes) - 1} or its name, got {label!r}")

@@ -1,0 +1,305 @@
+"""Steps: one step of learning as data, before anybody draws it.
+
+An `Explanation` is a tree of `Step`s (formula, shapes, arrays, the code that computed them, a sentence) and the `Unit`s
+that are worked out by hand. `byhand.explain.step` makes it; `terminal` and `html` draw it.
+"""
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from byhand.explain.source import Quote
+from byhand.nn.scratch import Array
+
+
+def numeral(value: float) -> str:
+    """A number in four significant digits or more, with a real minus sign: −0.03125, 2.4e−05, 13,317."""
+    is_long = 1000 <= abs(value) < 1e9
+    return f"{value + 0.0:{',.0f' if is_long else '.4g'}}".replace("-", "−")
+
+
+def bracketed(value: float) -> str:
+    """A number as it is written after an operator: in brackets where it has a sign."""
+    text = numeral(value)
+    return f"({text})" if text.startswith("−") else text
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One array of the step under its name, as the network's code had it.
+
+    `pictures` says that its rows (an input: a row is a picture) or its columns (the weights of a unit, one for each
+    pixel) can be seen as pictures of `shape`.
+    """
+
+    symbol: str
+    array: Array
+    pictures: str = ""
+    shape: tuple[int, int] = (0, 0)
+
+    @property
+    def lowest(self) -> float:
+        return float(self.array.min())
+
+    @property
+    def highest(self) -> float:
+        return float(self.array.max())
+
+    @property
+    def total(self) -> float:
+        """The sum of all of its numbers, added in float64."""
+        return float(self.array.sum(dtype=np.float64))
+
+    @property
+    def zeros(self) -> int:
+        return int(self.array.size - np.count_nonzero(self.array))
+
+    def place_of(self, value: float) -> tuple[int, ...]:
+        """Where the value stands for the first time."""
+        flat = int(np.flatnonzero(self.array.ravel() == value)[0])
+        return tuple(int(i) for i in np.unravel_index(flat, self.array.shape))
+
+    @property
+    def caption(self) -> str:
+        """`Z1 (1, 128)  lowest −2.1 at [0, 3]  highest 3.4 at [0, 17]  sum 12.5  41 zeros`"""
+        if self.array.size == 1:
+            return f"{self.symbol} {self.array.shape}  {numeral(float(self.array.item()))}"
+        parts = [f"{self.symbol} {self.array.shape}"]
+        parts += [
+            f"{word} {numeral(value)} at {list(self.place_of(value))}"
+            for word, value in (("lowest", self.lowest), ("highest", self.highest))
+        ]
+        parts.append(f"sum {numeral(self.total)}")
+        if self.zeros:
+            parts.append(f"{self.zeros:,} of {self.array.size:,} are 0")
+        return "  ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step: what happens, as a formula, as shapes, as numbers, as code. `parts` are the steps inside it."""
+
+    key: str
+    title: str
+    text: str
+    formula: str = ""
+    shapes: str = ""
+    figures: tuple[Figure, ...] = ()
+    #: (what was computed, the lines that did it)
+    code: tuple[tuple[str, Quote], ...] = ()
+    parts: tuple["Step", ...] = ()
+    #: Lines of arithmetic, for what is one number.
+    lines: tuple[str, ...] = ()
+
+    def walk(self) -> Iterator["Step"]:
+        """This step and all of its parts, in order."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A sum of products, and what the network's code got for it: Σ left · right (+ bias) = total."""
+
+    symbol: str
+    left: Array
+    right: Array
+    total: float
+    bias: float | None = None
+
+    @property
+    def products(self) -> Array:
+        """Each term, in float64                                        (n,)"""
+        return self.left.astype(np.float64) * self.right.astype(np.float64)
+
+    @property
+    def order(self) -> list[int]:
+        """The terms that are not zero, the largest first."""
+        products = self.products
+        largest_first = np.argsort(-np.abs(products), kind="stable")
+        return [int(i) for i in largest_first if products[i] != 0]
+
+    def line(self, shown: int = 4) -> str:
+        """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`"""
+        order, products = self.order, self.products
+        terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in order[:shown]]
+        if rest := order[shown:]:
+            terms.append(f"… ({len(rest)} more: {numeral(products[rest].sum())})")
+        if not order:
+            terms = ["0"]
+        if self.bias is not None:
+            terms.append(bracketed(self.bias))
+        return f"{self.symbol} = {' + '.join(terms)} = {numeral(self.total)}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One number on its way through a unit: its name, how it came about, and what it is."""
+
+    symbol: str
+    how: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.symbol} = {self.how} = {numeral(self.value)}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One parameter before and after the update, and its derivative between them. `how` is the arithmetic, if plain."""
+
+    symbol: str
+    before: float
+    gradient: float
+    after: float
+    how: str
+
+    def __str__(self) -> str:
+        if self.how:
+            return f"{self.symbol} = {self.how} = {numeral(self.after)}"
+        return f"{self.symbol}: {numeral(self.before)} → {numeral(self.after)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One unit worked out: its sum, its answer, its part of the blame, and what it learned from it.
+
+    `layer` counts the dense layers from 1, `unit` counts from 0 and `row` is the sample of the batch.
+    """
+
+    layer: int
+    unit: int
+    row: int
+    sum: Sum
+    stages: tuple[Stage, ...]
+    blame: Sum | None = None
+    blame_stages: tuple[Stage, ...] = ()
+    weight_gradient: Sum | None = None
+    bias_gradient: Stage | None = None
+    changes: tuple[Change, ...] = ()
+    afterwards: float | None = None
+    weights: Figure | None = None
+    gradient: Figure | None = None
+
+    @property
+    def name(self) -> str:
+        """`unit 3 of layer 1`"""
+        return f"unit {self.unit} of layer {self.layer}"
+
+    def lines(self, shown: int = 4) -> Iterator[tuple[str, str]]:
+        """(what it is, the arithmetic) line by line, from the inputs to the update."""
+        yield "the sum", self.sum.line(shown)
+        for stage in self.stages:
+            yield "the answer", str(stage)
+        if self.blame is not None:
+            yield "the blame", self.blame.line(shown)
+        for stage in self.blame_stages:
+            yield "the blame", str(stage)
+        if self.weight_gradient is not None:
+            yield "its largest slope", self.weight_gradient.line(shown)
+        if self.bias_gradient is not None:
+            yield "its bias's slope", str(self.bias_gradient)
+        for change in self.changes:
+            yield "the update", str(change)
+        if self.afterwards is not None:
+            yield "afterwards", f"{self.sum.symbol}: {numeral(self.sum.total)} → {numeral(self.afterwards)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One step of learning, whole. Shows itself in a notebook; `text()` and `html()` give it as strings.
+
+    images: uint8 (N, H, W);  labels: (N,) or None;  probabilities, afterwards: (N, K)
+    """
+
+    title: str
+    images: Array
+    labels: Array | None
+    classes: tuple[str, ...]
+    settings: dict[str, str]
+    steps: tuple[Step, ...]
+    units: tuple[Unit, ...]
+    probabilities: Array
+    loss: float | None = None
+    loss_after: float | None = None
+    afterwards: Array | None = None
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, in order."""
+        for step in self.steps:
+            yield from step.walk()
+
+    def __getitem__(self, symbol: str) -> Array:
+        """The array of that name: `explanation["Z1"]`, `explanation["dW2"]`."""
+        for step in self.walk():
+            for figure in step.figures:
+                if figure.symbol == symbol:
+                    return figure.array
+        known = dict.fromkeys(figure.symbol for step in self.walk() for figure in step.figures)
+        raise KeyError(f"{symbol}: the arrays of this step are {', '.join(known)}")
+
+    def answer(self, row: int = 0) -> str:
+        """What the network answers for one sample, and how sure it is: `7 (98.1 %)`"""
+        best = int(self.probabilities[row].argmax())
+        return f"{self.classes[best]} ({100 * self.probabilities[row, best]:.1f} %)"
+
+    def text(self, width: int = 100, *, color: bool = False, units_only: bool = False) -> str:
+        """The explanation for a terminal; or only its units, with every term of their sums."""
+        from byhand.explain.terminal import as_text
+
+        return as_text(self, width, color=color, units_only=units_only)
+
+    def html(self) -> str:
+        """The explanation as one page that needs nothing else."""
+        from byhand.explain.page import as_page
+
+        return as_page(self)
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the page in a frame of its own, so that neither's style reaches the other."""
+        page = html.escape(self.html(), quote=True)
+        return (
+            f'<iframe srcdoc="{page}" title="{html.escape(self.title)}" sandbox="" '
+            'style="width: 100%; height: 640px; border: 1px solid #8884; border-radius: 6px"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        learned = "" if self.loss is None else f", loss {numeral(self.loss)} → {numeral(self.loss_after or 0.0)}"
+        return f"<Explanation of {self.title}: {self.answer()}{learned}; print(….text()) shows it>"
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number that is shown, as plain values."""
+        return {
+            "title": self.title,
+            "settings": self.settings,
+            "answer": self.answer(),
+            "loss": self.loss,
+            "loss_after": self.loss_after,
+            "steps": [
+                {
+                    "key": step.key,
+                    "title": step.title,
+                    "formula": step.formula,
+                    "shapes": step.shapes,
+                    "lines": list(step.lines),
+                    "code": [{"computes": what, "place": q.place, "text": q.text} for what, q in step.code],
+                    "arrays": [
+                        {
+                            "symbol": f.symbol,
+                            "shape": list(f.array.shape),
+                            "lowest": f.lowest,
+                            "highest": f.highest,
+                            "sum": f.total,
+                            "zeros": f.zeros,
+                        }
+                        for f in step.figures
+                    ],
+                }
+                for step in self.walk()
+            ],
+            "units": [{"unit": unit.name, "lines": list(unit.lines())} for unit in self.units],
+        }

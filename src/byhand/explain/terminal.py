@@ -1,0 +1,159 @@
+"""The explanation for a terminal: text, with arrays as small pictures made of half blocks or of shades."""
+
+import io
+import textwrap
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from byhand.explain.drawing import Grid, grid
+from byhand.explain.steps import Explanation, Figure, Step, Unit, numeral
+
+#: The colours of a number that is more than 0, and of one that is less.
+POSITIVE, NEGATIVE = (255, 159, 28), (64, 156, 255)
+SHADES, SHADES_BELOW = " ░▒▓█", " ·-=≡"
+#: Lines that a drawing may take, for a picture and for a matrix.
+PICTURE_LINES, MATRIX_LINES = 14, 6
+BAR = 30
+#: Terms of a worked sum that are shown where a unit is not the subject.
+TERMS = 4
+
+
+def as_text(explanation: Explanation, width: int, *, color: bool, units_only: bool) -> str:
+    """The explanation as lines at most `width` wide (code may be longer), with escape codes where colour is wanted."""
+    console = Console(
+        file=io.StringIO(),
+        width=max(40, width),
+        force_terminal=color,
+        color_system="truecolor" if color else None,
+        no_color=not color,
+        highlight=False,
+        legacy_windows=False,
+    )
+    Writer(console, color).write(explanation, units_only)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+class Writer:
+    """Writes to one console; remembers which arrays it has drawn, for nothing is shown twice."""
+
+    def __init__(self, console: Console, color: bool) -> None:
+        self.console, self.color = console, color
+        self.drawn: set[str] = set()
+
+    def write(self, explanation: Explanation, units_only: bool) -> None:
+        what = "One step of learning from" if explanation.labels is not None else "What the network makes of"
+        self.line(f"{what} {explanation.title}: the answer is {explanation.answer()}", "bold")
+        for name, value in explanation.settings.items():
+            self.line(f"  {name}: {value}", "dim")
+        for number, step in enumerate([] if units_only else explanation.steps, start=1):
+            self.step(step, str(number), explanation)
+        for unit in explanation.units:
+            self.unit(unit, shown=None if units_only else TERMS)
+
+    def step(self, step: Step, number: str, explanation: Explanation) -> None:
+        """One step and its parts."""
+        self.line("")
+        self.line(f"{number}  {step.title}", "bold")
+        self.line(step.text, indent=3)
+        for formula in step.formula.splitlines():
+            self.line(formula, "cyan", indent=6)
+        if step.shapes:
+            self.line(step.shapes, "dim", indent=6)
+        for figure in step.figures:
+            if figure.symbol not in self.drawn:
+                self.drawn.add(figure.symbol)
+                self.figure(figure, explanation)
+        for line in step.lines:
+            self.line(line, indent=3)
+        for what, quote in step.code:
+            self.line(f"{what}: {quote.place}, {quote.function}", "dim", indent=3)
+            for line in quote.text.splitlines():
+                self.console.print(Text(" " * 6 + line, style="green"), soft_wrap=True)
+        for index, part in enumerate(step.parts, start=1):
+            self.step(part, f"{number}.{index}", explanation)
+
+    def figure(self, figure: Figure, explanation: Explanation) -> None:
+        """An array's caption, and its drawing where a drawing says more than the caption."""
+        self.line(figure.caption, "bold" if self.color else "", indent=3, hang=6)
+        if figure.symbol == "P":
+            self.bars(figure, explanation)
+        elif figure.array.size > 1 and figure.symbol != "X":  # X looks as the picture does
+            lines = PICTURE_LINES if figure.pictures else MATRIX_LINES
+            laid = grid(figure, columns=min(self.console.width - 6, 64), rows=2 * lines)
+            if laid.note:
+                self.line(laid.note, "dim", indent=6)
+            self.cells(laid)
+
+    def bars(self, figure: Figure, explanation: Explanation) -> None:
+        """The first sample's probabilities, a line a class."""
+        width = max(len(name) for name in explanation.classes)
+        for name, share in zip(explanation.classes, figure.array[0], strict=True):
+            self.line(f"{name:>{width}}  {'█' * round(BAR * float(share)):{BAR}}  {numeral(float(share))}", indent=6)
+
+    def cells(self, laid: Grid) -> None:
+        """Two cells above one another in each character: half blocks in colour, or else one shade for both."""
+        cells = laid.cells
+        if len(cells) % 2:
+            cells = np.vstack([cells, np.full((1, cells.shape[1]), np.nan)])
+        for upper, lower in zip(cells[::2], cells[1::2], strict=True):
+            line = Text(" " * 6)
+            for above, below in zip(upper, lower, strict=True):
+                if self.color:
+                    line.append("▀", style=f"{rgb(above, laid)} on {rgb(below, laid)}")
+                else:
+                    line.append(shade(above, below, laid))
+            self.console.print(line, soft_wrap=True)
+
+    def unit(self, unit: Unit, shown: int | None) -> None:
+        """One unit worked out; `shown` terms of each sum, or all of them."""
+        self.line("")
+        self.line(f"Worked out: {unit.name} (units count from 0)", "bold")
+        if unit.weights is not None and unit.weights.pictures:
+            self.figure(unit.weights, _NOTHING)
+        before = ""
+        for what, line in unit.lines(shown or 10_000):
+            self.line(line, indent=21, label=f"   {'' if what == before else what}")
+            before = what
+
+    def line(self, text: str, style: str = "", indent: int = 0, hang: int | None = None, label: str = "") -> None:
+        """One paragraph, wrapped; the first line begins at `indent`, with a label before it, the others at `hang`."""
+        hang = indent if hang is None else hang
+        lines = textwrap.wrap(
+            text,
+            self.console.width,
+            initial_indent=f"{label:{indent}}",
+            subsequent_indent=" " * hang,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines or [""]:
+            self.console.print(Text(line, style=style), soft_wrap=True)
+
+
+_NOTHING: Any = None
+
+
+def rgb(value: float, laid: Grid) -> str:
+    """A cell's colour."""
+    if np.isnan(value):
+        return "default"
+    strength = abs(value) / laid.scale if laid.scale else 0.0
+    if laid.is_grey:
+        level = round(255 * strength)
+        return f"rgb({level},{level},{level})"
+    colour = POSITIVE if value > 0 else NEGATIVE
+    return f"rgb({','.join(str(round(20 + (c - 20) * strength)) for c in colour)})"
+
+
+def shade(above: float, below: float, laid: Grid) -> str:
+    """One character for two cells without colour: how dark is how large, and another set of marks is below 0."""
+    values = [value for value in (above, below) if not np.isnan(value)]
+    if not values or not laid.scale:
+        return " "
+    value = max(values, key=abs)
+    marks = SHADES if value > 0 else SHADES_BELOW
+    return marks[min(len(marks) - 1, int(np.ceil(abs(value) / laid.scale * (len(marks) - 1) - 0.25)))]
