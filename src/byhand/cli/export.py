@@ -1,0 +1,66 @@
+"""`byhand export`: a trained model as one HTML page, as ONNX, or as plain arrays.
+
+The work is done in `byhand.export`; a notebook has the same function.
+"""
+
+from pathlib import Path
+
+import click
+
+from byhand.data import Dataset, load
+from byhand.errors import DataError
+from byhand.export import KINDS, export
+from byhand.model import Model
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option("--to", type=click.Choice(KINDS), help="What to make. Without it, the end of --output's name decides.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Where to write it; without it, beside the model."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No talk on stderr.")
+def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -> None:
+    """Export the model of RUN (a run's folder or a model's file; without it, the shipped model).
+
+    \b
+    html  one page with pad, network and weights inside; it opens from a disk and needs no network
+    onnx  for other runtimes: takes pictures as floats 0 to 255, the whole preparation is inside
+    npz   plain arrays W1, b1, … as in the reference pages
+
+    Each is checked against the model before it is written. The file's path goes to stdout.
+    """
+    if to is None and output is None:
+        raise click.UsageError("name what to make: --to html, onnx or npz, or --output with such an end")
+    model, folder = chosen(run)
+    output = output or folder / f"digits.{to}"
+    about = export(model, output, to=to, pictures=pictures_of(run, model))
+    if not quiet:
+        click.echo(about, err=True)
+    click.echo(output)
+
+
+def chosen(run: str | None) -> tuple[Model, Path]:
+    """The model, and the folder that its exports go to."""
+    if run is None:
+        from byhand import shipped
+
+        return shipped.model(), Path()
+    from byhand.training.runs import load_model
+
+    path = Path(run)
+    return load_model(path), path if path.is_dir() else path.parent
+
+
+def pictures_of(run: str | None, model: Model) -> Dataset | None:
+    """The test pictures of the data that the model was trained on, where they are here and fit it."""
+    name = model.card.get("data", {}) if run is not None else None
+    name = name.get("name") if isinstance(name, dict) else None
+    if not isinstance(name, str):
+        return None
+    try:
+        pictures = load(name, offline=True).test
+    except DataError:
+        return None
+    fits = pictures.images[0].size == model.network.in_size and len(pictures.classes) == len(model.classes)
+    return pictures if fits else None

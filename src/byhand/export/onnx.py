@@ -1,0 +1,215 @@
+"""ONNX: the model for other runtimes, with its whole preparation inside.
+
+    pictures      float32 (batch, H, W), pixels as they are, 0 to 255
+    probabilities float32 (batch, K)
+
+Deskewing is written with the same whole numbers as `byhand.data.deskew`: moments in double, each row's shift in 256ths
+of a pixel, two gathers and one mix. So it is exact to the bit, which sampling at fractional coordinates (`GridSample`)
+would not be, and needs no more than opset 13. `ir_version` 8 is read by runtimes from 2022 on. The file is run with
+onnxruntime on real pictures before it is handed out, and must give the model's probabilities to 1e-5.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+
+import byhand
+from byhand.data import Dataset
+from byhand.data.deskew import LIMIT
+from byhand.errors import MissingExtraError, UsageError
+from byhand.model import Model
+from byhand.nn.activations import GELU_CUBIC, GELU_SCALE, LEAK
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
+from byhand.nn.scratch import Array
+from byhand.page.payload import picture_shape
+from byhand.preparation import Preparation
+
+OPSET = 13
+IR_VERSION = 8
+TOLERANCE = 1e-5
+#: Pictures that the file is checked on.
+CHECKED = 1_000
+
+
+def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
+    """The file's bytes, and how near it is to the model."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError("onnx and onnxruntime", "onnx") from None
+    content: bytes = graph_of(model).SerializeToString()
+    onnx.checker.check_model(content, full_check=True)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    images = pictures.images[:CHECKED]
+    (given,) = session.run(None, {"pictures": images.astype(np.float32)})
+    apart = float(np.abs(given - model.probabilities(images)).max())
+    if not apart <= TOLERANCE:
+        raise UsageError(f"onnxruntime must give the model's probabilities to {TOLERANCE:g}, got {apart:.1e}")
+    about = (
+        f"onnxruntime: on {len(images):,} pictures of {pictures.name} no probability differs by more than {apart:.1e}"
+    )
+    return content, about
+
+
+class Graph:
+    """Nodes and constants, put together in the order in which they compute."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, name: str, array: Array) -> str:
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def number(self, value: float, dtype: type = np.float64) -> str:
+        """A constant that is one number, made once."""
+        name = f"{np.dtype(dtype).name}_{value:g}"
+        if all(constant.name != name for constant in self.constants):
+            self.constant(name, np.array(value, dtype))
+        return name
+
+    def add(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Append a node, and give the name of its result."""
+        from onnx import helper
+
+        name = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def cast(self, value: str, dtype: type) -> str:
+        """The same numbers in another type."""
+        from onnx import helper
+
+        return self.add("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def graph_of(model: Model) -> Any:
+    """The whole model as an ONNX ModelProto."""
+    from onnx import TensorProto, helper
+
+    graph = Graph()
+    height, width = picture_shape(model)
+    x = "pictures"
+    if model.preparation.deskew:
+        x = deskewed(graph, x, height, width)
+    x = graph.add("Flatten", x, axis=1)
+    x = scaled(graph, x, model.preparation)
+    for layer in model.network.layers:
+        x = layer_node(graph, x, layer)
+    graph.add("Softmax", x, name="probabilities", axis=-1)
+    proto = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "byhand",
+            [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["batch", height, width])],
+            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(model.classes)])],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="byhand",
+        producer_version=byhand.__version__,
+        doc_string="pictures: pixels 0 to 255, light ink on black; probabilities: one a class",
+    )
+    texts = {
+        "classes": list(model.classes),
+        "preparation": model.preparation.config(),
+        "architecture": model.network.config(),
+        "card": model.card,
+    }
+    helper.set_model_props(proto, {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()})
+    return proto
+
+
+def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
+    """Each picture sheared upright: the formulas of `byhand.data.deskew`         (batch, H, W) → (batch, H, W)"""
+    add, number = graph.add, graph.number
+    y, x = np.mgrid[:height, :width] - np.array([height // 2, width // 2]).reshape(2, 1, 1)
+    masks = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=-1).reshape(height * width, 5).astype(np.float64)
+    pixels = graph.cast(add("Flatten", pictures, axis=1), np.float64)
+    moments = add("MatMul", pixels, graph.constant("moment_masks", masks))
+    m, mx, my, mxy, myy = (
+        add("Gather", moments, graph.constant(f"moment_{i}", np.array([i])), axis=1) for i in range(5)
+    )
+
+    def ratio(above: str, below: str) -> str:
+        """above / below, and 0 where below is 0 (then above is 0 too)"""
+        is_zero = graph.cast(add("Equal", below, number(0.0)), np.float64)
+        return add("Div", above, add("Add", below, is_zero))
+
+    covariance = add("Sub", add("Mul", m, mxy), add("Mul", mx, my))
+    spread = add("Sub", add("Mul", m, myy), add("Mul", my, my))
+    slope = add("Clip", ratio(covariance, spread), number(-LIMIT), number(LIMIT))
+    from_mean = add("Sub", graph.constant("rows", (np.arange(height) - height // 2).astype(np.float64)), ratio(my, m))
+    exact = add("Add", add("Mul", add("Mul", number(256.0), slope), from_mean), number(0.5))
+    shift = add("Clip", add("Floor", exact), number(-256.0 * width), number(256.0 * width))  # (batch, H)
+    whole = add("Floor", add("Div", shift, number(256.0)))
+    part = add("Sub", shift, add("Mul", whole, number(256.0)))
+
+    last = graph.constant("last_axis", np.array([2]))
+    gap = width + 1  # a row that is shifted by its whole width reads nothing but this
+    margins = graph.constant("margins", np.array([0, 0, gap, 0, 0, gap]))
+    spaced = add("Pad", pictures, margins, number(0.0, np.float32))
+    start = add("Unsqueeze", graph.cast(whole, np.int64), last)
+    place = add("Add", start, graph.constant("columns", np.arange(width) + gap))
+    left = add("GatherElements", spaced, place, axis=2)
+    right = add("GatherElements", spaced, add("Add", place, number(1, np.int64)), axis=2)
+    f = add("Unsqueeze", graph.cast(part, np.float32), last)
+    mixed = add(
+        "Add",
+        add("Mul", add("Sub", number(256.0, np.float32), f), left),
+        add("Mul", f, right),
+    )
+    rounded = add("Div", add("Add", mixed, number(128.0, np.float32)), number(256.0, np.float32))
+    return add("Floor", rounded)
+
+
+def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
+    """x = (pixel / divisor − mean) / deviation, with the roundings of `Preparation.floats`."""
+    if preparation.is_plain:
+        return graph.add("Div", pixels, graph.constant("divisor", np.array(preparation.divisor, np.float32)))
+    factor = graph.constant("factor", np.array(1 / (preparation.divisor * preparation.deviation), np.float32))
+    less = graph.constant("less", np.array(preparation.mean / preparation.deviation, np.float32))
+    return graph.add("Sub", graph.add("Mul", pixels, factor), less)
+
+
+def layer_node(graph: Graph, x: str, layer: Layer) -> str:
+    """One layer of the network, as it works outside training."""
+
+    def constant(name: str, array: Array) -> str:
+        return graph.constant(f"{layer.index}.{name}", array.astype(np.float32))
+
+    if isinstance(layer, Dense):
+        return graph.add("Gemm", x, constant("W", layer.W), constant("b", layer.b))
+    if isinstance(layer, BatchNorm):
+        names = ("gamma", "beta", "mean", "variance")
+        settings = [constant(name, getattr(layer, name)) for name in names]
+        return graph.add("BatchNormalization", x, *settings, epsilon=layer.epsilon)
+    if isinstance(layer, Dropout):
+        return x
+    if isinstance(layer, Activation):
+        return activation_node(graph, x, layer.pair.name)
+    raise UsageError(f"onnx can't express {layer!r}")
+
+
+def activation_node(graph: Graph, z: str, name: str) -> str:
+    """H = g(Z), by the name of g."""
+    plain = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+    if name in plain:
+        return graph.add(plain[name], z)
+    if name == "leaky_relu":
+        return graph.add("LeakyRelu", z, alpha=LEAK)
+    if name == "identity":
+        return z
+    if name == "gelu":  # Z (1 + tanh(c Z (1 + 0.044715 Z²))) / 2
+        number = graph.number
+        cubic = graph.add("Mul", graph.add("Mul", z, z), number(GELU_SCALE * GELU_CUBIC, np.float32))
+        inner = graph.add("Mul", z, graph.add("Add", cubic, number(GELU_SCALE, np.float32)))
+        louder = graph.add("Add", graph.add("Tanh", inner), number(1.0, np.float32))
+        return graph.add("Mul", graph.add("Mul", z, louder), number(0.5, np.float32))
+    raise UsageError(f"onnx can't express the activation {name!r}")

@@ -1,0 +1,98 @@
+"""One page: a model, the pad and the network's formulas in a single HTML file that opens from a disk.
+
+The page's modules are those of the playground (`byhand.page`), joined into one script. The weights are kept as float16,
+deflated, which brings [784, 128, 10] under 300 kB. A few pictures and what Python made of them are embedded, so that
+the page can prove itself: its probabilities must be Python's, with the same weights, to 1e-5. What the rounding to
+float16 does to the model is measured here, on all pictures given, and stated in the page.
+"""
+
+import base64
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+
+import byhand
+from byhand.data import Dataset
+from byhand.errors import UsageError
+from byhand.model import Model
+from byhand.nn.losses import softmax
+from byhand.nn.scratch import Array
+from byhand.page import bundled, payload, source
+
+#: Pictures embedded for the self-test and as samples, and how near the page must come to Python on them.
+EMBEDDED = 20
+TOLERANCE = 1e-5
+#: Pictures on which the rounding to float16 is measured.
+MEASURED = 1_000
+
+
+def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
+    """The page, and how far the rounding moves any probability."""
+    rounded = rounded_to_half(model)
+    images = pictures.images[:MEASURED]
+    apart = float(np.abs(model.probabilities(images) - rounded.probabilities(images)).max())
+    moves = f"no probability moves by more than {apart:.1e}" if apart else "no probability moves at all"
+    about = f"weights rounded to float16: on {len(images):,} pictures of {pictures.name} {moves}"
+    embedded = one_of_each(pictures)
+    content = {
+        "description": payload.description(model),
+        "weights": packed_halves(payload.weights(rounded)),
+        "test": {
+            "pictures": packed(embedded.tobytes()),
+            "probabilities": np.round(exact_probabilities(rounded, embedded), 8).tolist(),
+            "tolerance": TOLERANCE,
+        },
+        "about": f"{sentences(model)}Made by byhand {byhand.__version__}; {about}.",
+    }
+    page = source("export.html")
+    for mark, text in (
+        ("/*STYLE*/", source("byhand.css")),
+        ("/*MODEL*/", json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
+        ("/*SCRIPT*/", bundled("export.js")),
+    ):
+        page = page.replace(mark, text)
+    return page.encode(), about
+
+
+def rounded_to_half(model: Model) -> Model:
+    """A copy whose every parameter is a float16 number."""
+    network = model.network.copy()
+    for vector in (network.parameters, network.statistics):
+        if vector.size and np.abs(vector).max() > np.finfo(np.float16).max:
+            raise UsageError(f"weights must be at most 65,504 to fit a page, the largest is {np.abs(vector).max():.3g}")
+        vector[...] = vector.astype(np.float16)
+    return Model(network, preparation=model.preparation, classes=model.classes)
+
+
+def exact_probabilities(model: Model, images: Array) -> Array:
+    """What the network says in float64, from the same float32 inputs            images: uint8 (N, H, W) → (N, K)"""
+    out, _ = model.network.copy(np.float64).forward(model.preparation(images, np.float32).astype(np.float64))
+    return softmax(out)
+
+
+def one_of_each(pictures: Dataset) -> Array:
+    """The first pictures of each class in turn                                  uint8 (EMBEDDED, H, W)"""
+    places = [np.flatnonzero(pictures.labels == k) for k in range(len(pictures.classes))]
+    deepest = max(map(len, places))
+    in_turn = [int(place[i]) for i in range(deepest) for place in places if i < len(place)]
+    return pictures.images[in_turn[:EMBEDDED]]
+
+
+def packed(content: bytes) -> str:
+    """Deflated, as base64."""
+    return base64.b64encode(zlib.compress(content, 9)).decode()
+
+
+def packed_halves(numbers: Array) -> str:
+    """float16 numbers, all low bytes before all high bytes: the high ones are alike and deflate well    (P,)"""
+    pairs = numbers.astype("<f2").view(np.uint8).reshape(-1, 2)
+    return packed(pairs.T.tobytes())
+
+
+def sentences(model: Model) -> str:
+    """What the model's card knows of its making."""
+    card: dict[str, Any] = model.card
+    known = [str(card[name]).rstrip(".") for name in ("about", "data_license") if isinstance(card.get(name), str)]
+    return "".join(f"{sentence}. " for sentence in known)

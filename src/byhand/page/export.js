@@ -1,0 +1,83 @@
+/*
+ * The exported page: one model in one file that needs no server. It unpacks the model, proves with a few embedded
+ * pictures that it gives the same numbers as Python, and reads what is drawn.
+ */
+
+import { Bars, indexOfLargest } from "./bars.js";
+import { byId, numeral, percent } from "./dom.js";
+import { Pad } from "./pad.js";
+import { paintBytes } from "./paint.js";
+import { Reader } from "./reader.js";
+import { readsDrawings, recognise } from "./recognise.js";
+import { Units } from "./units.js";
+import { halves, inflated } from "./unpack.js";
+
+const content = JSON.parse(byId("model").textContent);
+
+async function start() {
+  const reader = new Reader(content.description, halves(await inflated(content.weights)));
+  const pictures = cut(await inflated(content.test.pictures), reader.shape[0] * reader.shape[1]);
+  byId("summary").textContent = reader.summary;
+  byId("about").textContent = content.about;
+  selfTest(reader, pictures);
+
+  const bars = new Bars(byId("bars"), reader.classes);
+  const units = new Units(byId("units"));
+  if (reader.firstLayer) units.show(reader.firstLayer, reader.shape);
+  const show = ({ message, seen, answers, probabilities }) => {
+    const [height, width] = reader.shape;
+    paintBytes(byId("seen"), seen ?? new Uint8Array(height * width), height, width);
+    bars.show(probabilities ?? null);
+    if (reader.firstLayer) units.light(answers ? reader.unitsOf(answers) : null);
+    byId("answer").textContent = probabilities ? reader.classes[indexOfLargest(probabilities)] : message;
+    byId("answer").classList.toggle("is-message", !probabilities);
+  };
+
+  const draws = readsDrawings(reader);
+  const pad = new Pad(byId("pad"), () => show(recognise(reader, pad.grey())));
+  let next = 0;
+  byId("clear").onclick = () => pad.clear();
+  byId("undo").onclick = () => pad.undo();
+  byId("sample").onclick = () => {
+    const picture = pictures[next++ % pictures.length];
+    if (draws) pad.show(picture, ...reader.shape);
+    else show(reader.read(picture));
+  };
+  if (draws) show({ message: "nothing drawn" });
+  else {
+    byId("pad").textContent = `This model reads pictures of ${reader.shape.join(" × ")}: load a sample.`;
+    for (const id of ["clear", "undo"]) byId(id).hidden = true;
+    byId("sample").click();
+  }
+  // What a test holds on to.
+  window.byhand = { reader, pad, recognise: () => recognise(reader, pad.grey()), pictures };
+}
+
+/** Read the embedded pictures, and compare with what Python made of them. */
+function selfTest(reader, pictures) {
+  const { probabilities: expected, tolerance } = content.test;
+  let largest = 0;
+  pictures.forEach((picture, i) => {
+    reader.read(picture).probabilities.forEach((p, k) => {
+      const difference = Math.abs(p - expected[i][k]);
+      if (!(difference <= largest)) largest = difference;
+    });
+  });
+  const isSame = largest <= tolerance;
+  const line = byId("self-test");
+  line.classList.toggle("is-good", isSame);
+  line.classList.toggle("is-bad", !isSame);
+  line.textContent = isSame
+    ? `✓ Same numbers as Python: ${pictures.length} pictures, no probability differs by more than ${numeral(largest)}.`
+    : `✗ NOT the same numbers as Python: a probability differs by ${percent(largest, 4)}. Don't trust this page.`;
+}
+
+function cut(bytes, size) {
+  return Array.from({ length: bytes.length / size }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+}
+
+start().catch((error) => {
+  const line = byId("self-test");
+  line.classList.add("is-bad");
+  line.textContent = `✗ This page can't run here: ${error.message}`;
+});

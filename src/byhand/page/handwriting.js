@@ -1,0 +1,127 @@
+/*
+ * Handwriting: a drawing becomes the 28 × 28 bytes that MNIST would have held. The same bytes as
+ * byhand.data.handwriting, which defines every step; golden vectors hold the two together.
+ */
+
+import { findInk, shrunk, withoutDirt } from "./ink.js";
+
+export const SIZE = 28;
+const BOX = 20;
+const MIDDLE = 14;
+const INK = 64;
+
+/** grey: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
+export function normalise(grey) {
+  const { ink: found, inverted } = findInk(grey);
+  const clean = withoutDirt(found);
+  const ink = thicker(clean, thinBy(clean, boxOf(clean)));
+  const box = boxOf(ink);
+  const scaled = toScale(ink, box);
+  return { image: centred(scaled).pixels, inverted, box, scaled: scaled.pixels };
+}
+
+/** What the network would see if nobody found and centred the ink: the whole pad, made small. Sides: a multiple of 28. */
+export function squashed(grey) {
+  return shrunk(grey, grey.width / SIZE).pixels;
+}
+
+/** The smallest box around all pixels ≥ INK; bottom and right are excluded. */
+export function boxOf({ pixels, height, width }) {
+  let [top, left, bottom, right] = [height, width, 0, 0];
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      if (pixels[at] < INK) continue;
+      if (y < top) top = y;
+      if (x < left) left = x;
+      if (x >= right) right = x + 1;
+      bottom = y + 1;
+    }
+  }
+  return { top, left, bottom, right };
+}
+
+/** Scale the ink so that its box's longest side becomes 20, at row and column 4 of 28 × 28, by area averaging. */
+function toScale({ pixels, height, width }, { top, left, bottom, right }) {
+  const longest = Math.max(bottom - top, right - left);
+  const down = overlaps(top, longest, height);
+  const across = overlaps(left, longest, width);
+  const area = longest * longest;
+  const scaled = new Uint8Array(SIZE * SIZE);
+  down.forEach((rows, r) => {
+    across.forEach((columns, c) => {
+      let sum = 0;
+      for (const [y, tall] of rows) {
+        let line = 0;
+        for (const [x, wide] of columns) line += wide * pixels[y * width + x];
+        sum += tall * line;
+      }
+      scaled[r * SIZE + c] = Math.floor((2 * sum + area) / (2 * area));
+    });
+  });
+  return { pixels: scaled, height: SIZE, width: SIZE };
+}
+
+/** For each of 28 target pixels, the source pixels that it covers and how much of each, in twentieths of a pixel. */
+function overlaps(start, longest, length) {
+  const margin = (SIZE - BOX) / 2;
+  return Array.from({ length: SIZE }, (_, target) => {
+    const begin = BOX * start + longest * (target - margin);
+    const end = begin + longest;
+    const covered = [];
+    for (let i = Math.max(0, Math.floor(begin / BOX)); i < length && BOX * i < end; i++) {
+      covered.push([i, Math.min(end, BOX * (i + 1)) - Math.max(begin, BOX * i)]);
+    }
+    return covered;
+  });
+}
+
+/** Move the ink by whole pixels so that its centre of mass is nearest to (14, 14), never out of the picture. */
+function centred(scaled) {
+  const { top, left, bottom, right } = boxOf(scaled);
+  let mass = 0;
+  let down = 0;
+  let across = 0;
+  scaled.pixels.forEach((p, at) => {
+    mass += p;
+    down += p * Math.floor(at / SIZE);
+    across += p * (at % SIZE);
+  });
+  const shift = (moment, first, last) => {
+    const wanted = Math.floor(((2 * MIDDLE + 1) * mass - 2 * moment) / (2 * mass));
+    return Math.min(Math.max(wanted, -first), SIZE - last);
+  };
+  const row = shift(down, top, bottom);
+  const column = shift(across, left, right);
+  const moved = new Uint8Array(SIZE * SIZE);
+  for (let y = Math.max(row, 0); y < SIZE + Math.min(row, 0); y++) {
+    for (let x = Math.max(column, 0); x < SIZE + Math.min(column, 0); x++) {
+      moved[y * SIZE + x] = scaled.pixels[(y - row) * SIZE + x - column];
+    }
+  }
+  return { ...scaled, pixels: moved };
+}
+
+/** By how many pixels a hair-thin stroke is to grow on each side. */
+function thinBy() {
+  return 0;
+}
+
+/** Grow the ink by a pixel on each side, `steps` times: the brightest of a cross, then of a square, and so on. */
+function thicker(ink, steps) {
+  if (steps === 0) return ink;
+  const height = ink.height + 2 * steps;
+  const width = ink.width + 2 * steps;
+  let pixels = new Uint8Array(height * width);
+  for (let y = 0; y < ink.height; y++) {
+    pixels.set(ink.pixels.subarray(y * ink.width, (y + 1) * ink.width), (y + steps) * width + steps);
+  }
+  for (let step = 0; step < steps; step++) {
+    const across = pixels.map((p, at) => {
+      const x = at % width;
+      return Math.max(p, x > 0 ? pixels[at - 1] : 0, x < width - 1 ? pixels[at + 1] : 0);
+    });
+    const source = step % 2 ? across : pixels;
+    pixels = across.map((p, at) => Math.max(p, source[at - width] ?? 0, source[at + width] ?? 0));
+  }
+  return { pixels, height, width };
+}

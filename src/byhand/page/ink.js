@@ -1,0 +1,220 @@
+/*
+ * Ink: what was written in a picture, and nothing of the paper. The same bytes as byhand.data.ink, which defines every
+ * step; golden vectors hold the two together. Pictures are {pixels: Uint8Array, height, width}, row by row.
+ */
+
+const LONGEST = 800;
+const TILES = 32;
+const WINDOW = 11;
+const FAINTEST = 16;
+const FULL = 192;
+const SPECK = 0.03;
+const MOST_PIECES = 24;
+
+/** There is no digit in the picture. */
+export class NothingDrawn extends Error {}
+
+/** Everything from the grey picture to its ink: shrink, invert, level, stretch. */
+export function findInk(grey) {
+  const small = shrunk(grey, Math.ceil(Math.max(grey.height, grey.width) / LONGEST));
+  const inverted = isDarkOnLight(small);
+  const bright = inverted ? { ...small, pixels: small.pixels.map((p) => 255 - p) } : small;
+  return { ink: stretched(bright, paper(bright)), inverted };
+}
+
+/** Each square of side × side pixels becomes its mean, ⌊Σ/n + ½⌋; a part of a square at the edge is left out. */
+export function shrunk(grey, side) {
+  if (side === 1) return grey;
+  const height = Math.max(1, Math.floor(grey.height / side));
+  const width = Math.max(1, Math.floor(grey.width / side));
+  const down = Math.min(side, grey.height);
+  const across = Math.min(side, grey.width);
+  const n = down * across;
+  const pixels = new Uint8Array(height * width);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      let sum = 0;
+      for (let y = row * side; y < row * side + down; y++) {
+        const start = y * grey.width + column * side;
+        for (let at = start; at < start + across; at++) sum += grey.pixels[at];
+      }
+      pixels[row * width + column] = Math.floor((2 * sum + n) / (2 * n));
+    }
+  }
+  return { pixels, height, width };
+}
+
+/** The paper is what the border shows; the ink is on whichever side of it the picture reaches further. */
+function isDarkOnLight({ pixels, height, width }) {
+  const border = histogram([]);
+  for (let x = 0; x < width; x++) {
+    border.add(pixels[x]);
+    border.add(pixels[(height - 1) * width + x]);
+  }
+  for (let y = 1; y < height - 1; y++) {
+    border.add(pixels[y * width]);
+    border.add(pixels[y * width + width - 1]);
+  }
+  const middle = border.inOrder(Math.floor(border.count / 2));
+  const all = histogram(pixels);
+  return middle - all.inOrder(0) > all.inOrder(all.count - 1) - middle;
+}
+
+/** The brightness of the paper at each pixel: medians of tiles, opened by a window, bilinear between the tiles. */
+function paper({ pixels, height, width }) {
+  const side = Math.ceil(Math.max(height, width) / TILES);
+  const tall = Math.ceil(height / side);
+  const wide = Math.ceil(width / side);
+  const medians = new Uint8Array(tall * wide);
+  const tile = new Uint8Array(side * side);
+  for (let r = 0; r < tall; r++) {
+    for (let c = 0; c < wide; c++) {
+      for (let y = 0, at = 0; y < side; y++) {
+        const start = Math.min(r * side + y, height - 1) * width;
+        for (let x = 0; x < side; x++) tile[at++] = pixels[start + Math.min(c * side + x, width - 1)];
+      }
+      medians[r * wide + c] = tile.sort()[(side * side - 1) >> 1];
+    }
+  }
+  const opened = overWindows(overWindows(medians, tall, wide, Math.min), tall, wide, Math.max);
+  if (opened.every((value) => value === opened[0])) return { pixels: pixels.map(() => opened[0]), height, width };
+
+  const ground = new Uint8Array(pixels.length);
+  const unit = 4 * side * side;
+  const rows = between(height, side, tall);
+  const columns = between(width, side, wide);
+  rows.forEach(([above, below, lower], y) => {
+    const upper = 2 * side - lower;
+    columns.forEach(([left, right, later], x) => {
+      const sooner = 2 * side - later;
+      const before = upper * opened[above * wide + left] + lower * opened[below * wide + left];
+      const after = upper * opened[above * wide + right] + lower * opened[below * wide + right];
+      ground[y * width + x] = Math.floor((2 * (sooner * before + later * after) + unit) / (2 * unit));
+    });
+  });
+  return { pixels: ground, height, width };
+}
+
+/** The smallest (or largest) value within WINDOW//2 tiles up, down and to both sides. */
+function overWindows(tiles, tall, wide, choose) {
+  const reach = WINDOW >> 1;
+  const along = (source, length, others, step, stride) => {
+    const result = new Uint8Array(source.length);
+    for (let other = 0; other < others; other++) {
+      for (let i = 0; i < length; i++) {
+        let best = source[other * stride + i * step];
+        for (let k = Math.max(0, i - reach); k <= Math.min(length - 1, i + reach); k++) {
+          best = choose(best, source[other * stride + k * step]);
+        }
+        result[other * stride + i * step] = best;
+      }
+    }
+    return result;
+  };
+  return along(along(tiles, tall, wide, wide, 1), wide, tall, 1, wide);
+}
+
+/** For each pixel of a line: the tiles before and after it, and how far it is towards the second, of 2·side. */
+function between(length, side, tiles) {
+  return Array.from({ length }, (_, i) => {
+    const place = Math.min(Math.max(2 * i + 1 - side, 0), 2 * side * (tiles - 1));
+    const before = Math.floor(place / (2 * side));
+    return [before, Math.min(before + 1, tiles - 1), place % (2 * side)];
+  });
+}
+
+/** The ink above its paper, from 0 at the noise to 255 at full ink. */
+function stretched(bright, ground) {
+  const { height, width } = bright;
+  const above = bright.pixels.map((p, i) => Math.max(p - ground.pixels[i], 0));
+  const steps = histogram([]);
+  for (let y = 0; y < height; y++) {
+    for (let at = y * width + 1; at < (y + 1) * width; at++) steps.add(Math.abs(above[at] - above[at - 1]));
+  }
+  const noise = steps.count ? Math.floor((11 * steps.inOrder(steps.count >> 2)) / 5) : 0;
+  const all = histogram(above);
+  const peak = all.inOrder(all.count - Math.max(1, Math.max(height, width) >> 3));
+  const strong = histogram(above.filter((d) => 2 * d > peak));
+  const level = strong.count ? strong.inOrder(strong.count >> 1) : 0;
+  if (level < FAINTEST) throw new NothingDrawn("nothing drawn");
+  if (level < 6 * noise) throw new NothingDrawn("no digit: this is noise, and nothing in it stands out");
+  const even = ground.pixels.every((p) => p === ground.pixels[0]);
+  const floor = even ? 4 * noise : Math.max(4 * noise, level >> 2);
+  const stretches = !even || level < FULL;
+  const span = level - floor;
+  const pixels = above.map((d) => {
+    if (d <= floor) return 0;
+    return stretches ? Math.min(Math.floor((510 * (d - floor) + span) / (2 * span)), 255) : d;
+  });
+  return { pixels, height, width };
+}
+
+/** Leave out specks, and what runs off the picture's edge where something else stands free. */
+export function withoutDirt(ink) {
+  const { pixels, height, width } = ink;
+  const { pieces, sizes } = findPieces(ink);
+  if (sizes.length === 0) return ink;
+  const atEdge = new Array(sizes.length).fill(false);
+  const edge = (at) => {
+    if (pieces[at] >= 0) atEdge[pieces[at]] = true;
+  };
+  for (let x = 0; x < width; x++) [x, (height - 1) * width + x].forEach(edge);
+  for (let y = 0; y < height; y++) [y * width, y * width + width - 1].forEach(edge);
+
+  const pixelsOf = (which) => sizes.reduce((sum, size, i) => sum + (atEdge[i] === which ? size : 0), 0);
+  const dropsEdge = 4 * pixelsOf(false) >= pixelsOf(true);
+  let keep = sizes.map((_, i) => !dropsEdge || !atEdge[i]);
+  const largest = Math.max(...sizes.filter((_, i) => keep[i]));
+  keep = keep.map((kept, i) => kept && sizes[i] >= SPECK * largest);
+  const count = keep.filter(Boolean).length;
+  if (count > MOST_PIECES) throw new NothingDrawn(`no digit: at most ${MOST_PIECES} pieces, got ${count}`);
+  return { pixels: pixels.map((p, i) => (pieces[i] >= 0 && keep[pieces[i]] ? p : 0)), height, width };
+}
+
+/** Number the connected pieces, corners included, in the order of their first pixels; −1 where there is no ink. */
+function findPieces({ pixels, height, width }) {
+  const pieces = new Int32Array(pixels.length).fill(-1);
+  const sizes = [];
+  const waiting = [];
+  for (let first = 0; first < pixels.length; first++) {
+    if (pixels[first] === 0 || pieces[first] >= 0) continue;
+    const piece = sizes.push(0) - 1;
+    pieces[first] = piece;
+    waiting.push(first);
+    while (waiting.length) {
+      const at = waiting.pop();
+      sizes[piece]++;
+      const y = Math.floor(at / width);
+      const x = at - y * width;
+      for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+        for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) {
+          const next = row * width + column;
+          if (pixels[next] !== 0 && pieces[next] < 0) {
+            pieces[next] = piece;
+            waiting.push(next);
+          }
+        }
+      }
+    }
+  }
+  return { pieces, sizes };
+}
+
+/** How often each byte occurs; `inOrder(i)` is the i-th of them, from 0, smallest first. */
+function histogram(bytes) {
+  const counts = new Uint32Array(256);
+  const self = {
+    count: 0,
+    add(byte) {
+      counts[byte]++;
+      self.count++;
+    },
+    inOrder(i) {
+      let value = 0;
+      for (let seen = counts[0]; seen <= i; seen += counts[value]) value++;
+      return value;
+    },
+  };
+  for (const byte of bytes) self.add(byte);
+  return self;
+}

@@ -1,0 +1,85 @@
+/*
+ * The network, forward: what byhand.nn.network does, one picture at a time.
+ *
+ * Layers come as plain values with views into one vector of float32 weights, in the order in which byhand.page.payload
+ * writes them. Sums are kept in float64 and rounded to float32 once, so the answers are Python's to about 1e-6.
+ */
+
+const LEAK = 0.01;
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
+/** H = g(Z), number by number: the table of byhand.nn.activations. */
+export const activations = {
+  relu: (z) => (z > 0 ? z : 0),
+  leaky_relu: (z) => (z > 0 ? z : LEAK * z),
+  sigmoid: (z) => (1 + Math.tanh(z / 2)) / 2,
+  tanh: Math.tanh,
+  gelu: (z) => (z / 2) * (1 + Math.tanh(GELU_SCALE * z * (1 + GELU_CUBIC * z * z))),
+  identity: (z) => z,
+};
+
+/** Z = x W + b          x: (inputs,), W: (inputs, units), b: (units,) → (units,) */
+function dense({ W, b, units }, x) {
+  const sums = Float64Array.from(b);
+  for (let i = 0, start = 0; i < x.length; i++, start += units) {
+    const value = x[i];
+    if (value !== 0) for (let j = 0; j < units; j++) sums[j] += value * W[start + j];
+  }
+  return Float32Array.from(sums);
+}
+
+/** out = γ (x − mean) / √(variance + ε) + β, with the running averages */
+function batchNorm({ gamma, beta, mean, variance, epsilon }, x) {
+  return x.map((value, i) => ((value - mean[i]) / Math.sqrt(variance[i] + epsilon)) * gamma[i] + beta[i]);
+}
+
+/** What each kind of layer keeps in the vector of weights, in this order, and how many numbers each is. */
+const kinds = {
+  dense: {
+    sizes: ({ inputs, units }) => ({ W: inputs * units, b: units }),
+    forward: dense,
+  },
+  activation: {
+    sizes: () => ({}),
+    forward: ({ name }, x) => x.map(activations[name]),
+  },
+  dropout: {
+    sizes: () => ({}),
+    forward: (_layer, x) => x,
+  },
+  batch_norm: {
+    sizes: ({ units }) => ({ gamma: units, beta: units, mean: units, variance: units }),
+    forward: batchNorm,
+  },
+};
+
+/** Cut the vector of weights into the views that each layer calls its own. */
+export function layersOf(architecture, weights) {
+  let start = 0;
+  const layers = architecture.map((config) => {
+    const layer = { ...config };
+    for (const [name, size] of Object.entries(kinds[config.kind].sizes(config))) {
+      layer[name] = weights.subarray(start, start + size);
+      start += size;
+    }
+    return layer;
+  });
+  if (start !== weights.length) throw new Error(`weights must be ${start} numbers, got ${weights.length}`);
+  return layers;
+}
+
+/** What each layer answers, the first one first; the last answer is the logits. */
+export function forward(layers, x) {
+  const answers = [];
+  for (const layer of layers) answers.push(kinds[layer.kind].forward(layer, answers.at(-1) ?? x));
+  return answers;
+}
+
+/** P = exp(Z − max Z) / Σ exp(Z − max Z) */
+export function softmax(logits) {
+  const largest = Math.max(...logits);
+  const powers = Array.from(logits, (z) => Math.exp(z - largest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}

@@ -1,0 +1,36 @@
+"""The payload: a model as the page takes it. What `network.js` cuts apart is put together here, in the same order."""
+
+from typing import Any
+
+import numpy as np
+
+from byhand.model import Model
+from byhand.nn.scratch import Array
+
+
+def description(model: Model) -> dict[str, Any]:
+    """What the page needs to know of a model besides its weights."""
+    return {
+        "architecture": model.network.config(),
+        "preparation": model.preparation.config(),
+        "classes": list(model.classes),
+        "shape": picture_shape(model),
+    }
+
+
+def picture_shape(model: Model) -> list[int]:
+    """Height and width of the pictures it reads: a square where that is possible."""
+    size = model.network.in_size
+    side = int(np.sqrt(size))
+    return [side, side] if side * side == size else [1, size]
+
+
+def weights(model: Model) -> Array:
+    """All parameters, and then the statistics, of each layer in turn               float32 (P,)"""
+    named = dict([*model.network.named(), *model.network.named_statistics()])
+    parts = [
+        named[f"{layer.index}.{name}"].ravel()
+        for layer in model.network.layers
+        for name in (*layer.shapes, *layer.statistics)
+    ]
+    return np.concatenate(parts).astype(np.float32)

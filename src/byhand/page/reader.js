@@ -1,0 +1,60 @@
+/*
+ * The reader: a model in the page. It takes a picture's bytes and gives what the network saw, what every layer
+ * answered, and how likely each class is; what happens to the bytes first is the model's own preparation.
+ */
+
+import { deskew } from "./deskew.js";
+import { forward, layersOf, softmax } from "./network.js";
+
+/** x = (byte / divisor − mean) / deviation, rounded to float32 where Python's preparation rounds. */
+export function floats(bytes, { divisor, mean, deviation }) {
+  const { fround } = Math;
+  if (mean === 0 && deviation === 1) return Float32Array.from(bytes, (byte) => byte / divisor);
+  const factor = fround(1 / (divisor * deviation));
+  const less = fround(mean / deviation);
+  return Float32Array.from(bytes, (byte) => fround(byte * factor) - less);
+}
+
+export class Reader {
+  /** description: {architecture, preparation, classes, shape: [height, width]}; weights: Float32Array */
+  constructor(description, weights) {
+    this.architecture = description.architecture;
+    this.preparation = description.preparation;
+    this.classes = description.classes;
+    this.shape = description.shape;
+    this.weights = weights;
+    this.layers = layersOf(this.architecture, weights);
+  }
+
+  /** The picture as the network gets it, before it becomes floats: set upright, if the model does that. */
+  prepare(bytes) {
+    const [height, width] = this.shape;
+    return this.preparation.deskew ? deskew(bytes, height, width) : bytes;
+  }
+
+  /** bytes: Uint8Array (height · width) → {seen, answers, probabilities} */
+  read(bytes) {
+    const seen = this.prepare(bytes);
+    const answers = forward(this.layers, floats(seen, this.preparation));
+    return { seen, answers, probabilities: softmax(answers.at(-1)) };
+  }
+
+  /** The first layer of weights, if the picture goes straight into it. */
+  get firstLayer() {
+    return this.layers[0].kind === "dense" ? this.layers[0] : null;
+  }
+
+  /** What the units of the first layer answer, after the activation that follows (or in its place the bare sums). */
+  unitsOf(answers) {
+    const after = this.layers.findIndex((layer, i) => i > 0 && layer.kind === "activation");
+    const next = this.layers.findIndex((layer, i) => i > 0 && layer.kind === "dense");
+    return answers[after > 0 && (next < 0 || after < next) ? after : 0];
+  }
+
+  /** 784-128-10, with its number of weights. */
+  get summary() {
+    const dense = this.layers.filter((layer) => layer.kind === "dense");
+    const sizes = [dense[0].inputs, ...dense.map((layer) => layer.units)];
+    return `${sizes.join("-")}, ${this.weights.length.toLocaleString("en")} weights`;
+  }
+}

@@ -1,0 +1,9 @@
+/* What the tests share: the golden vectors, and how arrays are written in them. */
+
+import { readFileSync } from "node:fs";
+
+export const golden = (name) => JSON.parse(readFileSync(new URL(`../golden/${name}`, import.meta.url), "utf8"));
+
+export const bytes = (base64) => new Uint8Array(Buffer.from(base64, "base64"));
+
+export const floats32 = (base64) => new Float32Array(bytes(base64).buffer);

@@ -1,0 +1,84 @@
+"""Make tests/golden/reader.json: what Python's preparation and network make of a few pictures, for the page to repeat.
+
+python tools/make_page_golden.py            write it
+python tools/make_page_golden.py --check    compare with what is there, change nothing
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byhand.data import load
+from byhand.data.deskew import deskew
+from byhand.files import write_text
+from byhand.model import Model
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.network import Network
+from byhand.page import payload
+from byhand.preparation import Preparation
+
+TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "reader.json"
+
+
+def encoded(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def deskewed() -> list[dict[str, Any]]:
+    """Digits, and what no digit is: nothing, one dot, one row, a lying dash, noise, other shapes."""
+    rng = np.random.default_rng(1)
+    pictures = list(load("mnist-5k").test.images[::90])
+    empty, dot, row, dash = (np.zeros((28, 28), np.uint8) for _ in range(4))
+    dot[3, 25], row[20, 4:9] = 255, 7
+    dash[14, :14] = dash[15, 14:] = 255
+    pictures += [empty, dot, row, dash]
+    pictures += [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((28, 28), (5, 9), (9, 4), (1, 1))]
+    return [
+        {"shape": picture.shape, "pixels": encoded(picture), "upright": encoded(deskew(picture[None])[0])}
+        for picture in pictures
+    ]
+
+
+def networks() -> list[dict[str, Any]]:
+    """Each activation, batch norm and dropout, deep and shallow, with each preparation."""
+    rng = np.random.default_rng(2)
+    made: list[tuple[Network, Preparation]] = []
+    for name in ACTIVATIONS:
+        made.append((Network([16, 9, 5], rng=rng, activation=name), Preparation.standard(deskew=name == "relu")))
+    made.append((Network([16, 8, 7, 6, 4], rng=rng, batch_norm=True, dropout=0.2), Preparation(divisor=256)))
+    made.append((Network([16, 3], rng=rng), Preparation()))
+    cases = []
+    for network, preparation in made:
+        network.parameters[...] = rng.normal(0, 0.6, network.size)
+        network.statistics[...] = rng.uniform(0.2, 2.0, len(network.statistics))
+        model = Model(network, preparation=preparation)
+        images = rng.integers(0, 256, (3, 4, 4), dtype=np.uint8)
+        out, _ = network.copy(np.float64).forward(preparation(images).astype(np.float64))
+        cases.append(
+            {
+                **payload.description(model),
+                "weights": encoded(payload.weights(model)),
+                "pictures": [encoded(image) for image in images],
+                "logits": np.round(out, 6).tolist(),
+                "probabilities": np.round(model.probabilities(images).astype(np.float64), 7).tolist(),
+            }
+        )
+    return cases
+
+
+def main(check: bool) -> int:
+    text = json.dumps({"deskew": deskewed(), "networks": networks()}, indent=1) + "\n"
+    if check:
+        same = TARGET.is_file() and TARGET.read_text("utf-8") == text
+        print("the same" if same else "NOT the same")
+        return 0 if same else 1
+    write_text(TARGET, text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
