@@ -44,7 +44,10 @@ class Talk:
 
 def load_data(name: str | None, offline: bool, talk: Talk) -> Digits:
     """The data set asked for, with a line that says what it is and where it came from."""
-    digits = load(name, offline=offline, say=talk.say)
+    from byhand.cli.downloads import Downloads
+
+    with Downloads(talk) as downloads:
+        digits = load(name, offline=offline, say=talk.say, progress=downloads.show)
     talk.say(f"data: {digits!r}"[:400])
     return digits
 

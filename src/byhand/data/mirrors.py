@@ -94,10 +94,11 @@ class _Bar:
         self.name, self.sink, self.progress, self.total = name, sink, progress, 0
 
     def update(self, _: int) -> None:
-        self.progress(self.name, self.sink.tell(), self.total)
+        if not self.total or self.sink.tell() < self.total:
+            self.progress(self.name, self.sink.tell(), self.total)
 
     def reset(self) -> None:
-        """pooch sets its bar back before it fills it up; here `update` always shows what has come."""
+        """pooch sets its bar back and fills it up at the end; here `close` tells the end, once."""
 
     def close(self) -> None:
         self.progress(self.name, self.sink.tell(), self.sink.tell())
