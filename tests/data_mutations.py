@@ -189,7 +189,7 @@ def mutations(write: Write, folder: Path, times: range) -> Iterator[tuple[int, P
 def outcome(path: Path, cache: Path) -> str:
     """ "loaded" a valid data set or "refused" in one line, in little time and memory, with nothing left behind."""
     before = sorted(path.parent.rglob("*"))
-    started = time.perf_counter()
+    started = time.process_time()
     tracemalloc.reset_peak()
     try:
         digits = load(path, offline=True, cache=cache)
@@ -202,7 +202,7 @@ def outcome(path: Path, cache: Path) -> str:
     else:
         check_valid(digits)
         result = "loaded"
-    assert time.perf_counter() - started < MOST_SECONDS
+    assert time.process_time() - started < MOST_SECONDS
     assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
     assert sorted(path.parent.rglob("*")) == before
     assert not cache.exists()

@@ -289,7 +289,7 @@ def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
     (tmp_path / "test.csv").write_bytes(b"\n".join(line.split(b",", 1)[1] for line in unlabelled))
     digits = load(tmp_path)
     assert len(digits.train) == 18
-    assert digits.source == f"{tmp_path / 'train.csv'} (it has no test set: 3 pictures are held out as one)"
+    assert digits.source == f"{tmp_path / 'train.csv'} (no test set: 3 of 21 pictures held out)"
     again = load(tmp_path / "train.csv")
     assert again.train.checksum == digits.train.checksum  # held out the same way each time
 

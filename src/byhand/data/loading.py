@@ -205,8 +205,9 @@ def _pair(train: Dataset, test: Dataset | None, source: str) -> Digits:
             raise DataError(
                 f"{source}: must have at least {HELD_OUT} pictures to hold out a test set, has {len(train)}"
             )
+        count = len(train)
         train, test = train.split(1 / HELD_OUT, rng=np.random.default_rng(0))
-        source = f"{source} (it has no test set: {len(test):,} pictures are held out as one)"
+        source = f"{source} (no test set: {len(test):,} of {count:,} pictures held out)"
     return Digits(train, test, source)
 
 

@@ -95,8 +95,7 @@ class _Steps:
             raise DataError(f"{self.path}: the pickle must be whole and in order: {reason}") from None
 
     def _result(self, content: bytes) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd escapes in a name: no more than a wrong name here
+        with warnings.catch_warnings(action="ignore"):  # of odd escapes in a name: no more than a wrong name here
             for step, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(content))):
                 if step == MOST_STEPS:
                     raise DataError(f"{self.path}: the pickle must take at most {MOST_STEPS:,} steps, it takes more")

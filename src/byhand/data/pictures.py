@@ -97,8 +97,7 @@ def read_one(file: Path, size: tuple[int, int] | None = None) -> Bytes:
     try:
         # Read from memory: of a file, Pillow would allocate what a damaged picture claims.
         content = io.BytesIO(file.read_bytes())
-        with warnings.catch_warnings(), Image.open(content, formats=FORMATS) as picture:
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), Image.open(content, formats=FORMATS) as picture:
             wide, high = picture.size
             if size and picture.size != size:
                 raise DataError(f"{file}: must be {size[0]}×{size[1]} as the first picture is, got {wide}×{high}")
