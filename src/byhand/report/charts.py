@@ -1,0 +1,124 @@
+"""Charts: lines and points as SVG, drawn with the page's own colours so that they follow dark and light.
+
+Every chart goes onto a page together with a table of the same numbers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from byhand.page.document import escape
+
+WIDTH, HEIGHT = 440, 250
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 40
+#: A polyline of more points than this looks the same with fewer.
+MOST_POINTS = 400
+#: A line of at most so many has a dot at each.
+FEW_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: its name, its points and its look, which is a class of the style sheet: `one`, `two`, … or `faint`."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    look: str = "one"
+    is_dotted: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From `low` to `high`; the numbers at the ticks are written by `form`."""
+
+    label: str
+    low: float
+    high: float
+    form: str = "g"
+    is_log: bool = False
+    #: Only whole numbers mean something here.
+    is_whole: bool = False
+
+    def place(self, value: float, start: float, stop: float) -> float:
+        """Where a value stands between two ends of the drawing."""
+        low, high = self.scaled(self.low), self.scaled(self.high)
+        share = (self.scaled(value) - low) / (high - low) if high > low else 0.5
+        return start + (stop - start) * share
+
+    def scaled(self, value: float) -> float:
+        return math.log10(value) if self.is_log else value
+
+    def ticks(self) -> list[float]:
+        """A few round numbers between the ends."""
+        if self.is_log:
+            first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+            return [10.0**power for power in range(first, last + 1)]
+        step = max(round_step((self.high - self.low) / 6), float(self.is_whole))
+        first = math.ceil(self.low / step - 1e-9)
+        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], marks: str = "") -> str:
+    """An SVG with axes, lines and a legend. `marks` is more SVG, in the drawing's coordinates (see `spot`)."""
+    floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = []
+    for value in y.ticks():
+        at = y.place(value, floor, TOP)
+        parts.append(f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(text("tick", LEFT - 6, at + 4, f"{value:{y.form}}", "end"))
+    for value in x.ticks():
+        parts.append(text("tick", x.place(value, LEFT, right), floor + 16, f"{value:{x.form}}"))
+    parts.append(text("name", (LEFT + right) / 2, HEIGHT - 6, x.label))
+    for one in series:
+        parts += line(one, x, y)
+    legend = "".join(f'<span class="key {look(s)}">{escape(s.name)}</span>' for s in series if s.name)
+    svg = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+    return (
+        f'<figure class="plot"><figcaption>{escape(title)}</figcaption>{svg}{"".join(parts)}{marks}</svg>'
+        f'<div class="legend">{legend}</div></figure>'
+    )
+
+
+def line(one: Series, x: Axis, y: Axis) -> list[str]:
+    """One line, with a dot at each point where there are few; what lies outside the axis is kept at its edge."""
+    points = [(a, b) for a, b in one.points if math.isfinite(b)]
+    if not points:
+        return []
+    thinned = points[:: max(1, len(points) // MOST_POINTS)]
+    if thinned[-1] != points[-1]:
+        thinned.append(points[-1])
+    places = [spot(x, y, a, min(max(b, y.low), y.high)) for a, b in thinned]
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+    dots = places if len(places) <= FEW_POINTS else []
+    return [f'<polyline class="line {look(one)}" points="{path}"/>'] + [
+        f'<circle class="dot {one.look}" cx="{a:.1f}" cy="{b:.1f}" r="2.6"/>' for a, b in dots
+    ]
+
+
+def look(one: Series) -> str:
+    """The classes that the style sheet knows a line by."""
+    return f"{one.look} dotted" if one.is_dotted else one.look
+
+
+def text(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
+    """Words in the drawing."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def spot(x: Axis, y: Axis, a: float, b: float) -> tuple[float, float]:
+    """Where the point (a, b) lies in the drawing."""
+    return x.place(a, LEFT, WIDTH - RIGHT), y.place(b, HEIGHT - BOTTOM, TOP)
+
+
+def around(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float]:
+    """Ends for an axis that holds these values with a little room, at least `least` apart."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    room = max((high - low) * 0.06, (least - (high - low)) / 2, abs(high) * 1e-6, 1e-12)
+    return low - room, high + room
+
+
+def round_step(rough: float) -> float:
+    """The next 1, 2 or 5 times a power of ten."""
+    power = 10 ** math.floor(math.log10(rough))
+    return float(next(k * power for k in (1, 2, 5, 10) if k * power >= rough * (1 - 1e-9)))

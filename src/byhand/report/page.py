@@ -1,0 +1,374 @@
+"""The report as one HTML page: what a model reads, where it fails, how it was trained and how to do it again.
+
+One file without network or library. Every picture has its numbers beneath it; the confusion matrix is a table whose
+cells show their pictures when pressed. The figures come from `byhand.report.evaluation`.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from byhand.model import Model
+from byhand.nn.layers import Dense
+from byhand.page import pictures
+from byhand.page.document import asset, document, escape, folded, table
+from byhand.report.charts import Axis, Series, around, chart, spot
+from byhand.report.evaluation import Evaluation, Mistake
+from byhand.report.sprites import COLUMNS, Sprites, sprites
+from byhand.training.records import EpochRecord
+
+#: Mistakes shown as cards, units shown as pictures, rows of a long table.
+WORST, UNITS, ROWS = 24, 40, 60
+#: Pixels of the screen that a picture's longer side takes.
+TILE = 56
+
+
+def html_report(
+    evaluation: Evaluation, model: Model, records: Sequence[EpochRecord] = (), config: Mapping[str, Any] | None = None
+) -> str:
+    """The page. `records` and `config` are the run's (`Run.records()`, `Run.config()`); without them it says less."""
+    return Report(evaluation, model, list(records), dict(config or {})).html()
+
+
+class Report:
+    """Writes one page, section by section."""
+
+    def __init__(
+        self, evaluation: Evaluation, model: Model, records: list[EpochRecord], config: dict[str, Any]
+    ) -> None:
+        self.evaluation, self.model, self.records, self.config = evaluation, model, records, config
+        self.worst = evaluation.mistakes[:WORST]
+        self.doubtful = sorted(evaluation.label_errors)
+        self.sprites: Sprites = sprites(evaluation, [*(m.index for m in self.worst), *self.doubtful])
+
+    def html(self) -> str:
+        sections = [
+            ("curves", "How it learned", self.curves()),
+            ("confusion", "What is taken for what", self.confusion()),
+            ("mistakes", "The worst mistakes", self.mistakes()),
+            ("doubtful", "Labels known to be doubtful", self.doubts()),
+            ("classes", "Class by class", self.classes()),
+            ("calibration", "Does it know when it doesn't know?", self.calibration()),
+            ("weights", "What the first layer looks for", self.weights()),
+            ("run", "How to do it again", self.run()),
+        ]
+        shown = [(key, title, body) for key, title, body in sections if body]
+        nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in shown)
+        cards = "".join(f'<section class="card" id="{k}"><h2>{escape(t)}</h2>{b}</section>' for k, t, b in shown)
+        data = json.dumps(self.data(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+        return document(
+            f"{percent(self.evaluation.accuracy)} on {self.evaluation.data.name}",
+            f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards}</main>'
+            f'<script type="application/json" id="data">{data}</script>',
+            style=asset("report.css", "byhand.report") + self.tile_style(),
+            script=asset("report.js", "byhand.report"),
+        )
+
+    # ---- the sections
+
+    def header(self) -> str:
+        e = self.evaluation
+        low, high = e.interval
+        facts = [
+            ("right", f"{e.correct:,} of {len(e):,}"),
+            ("mistakes", f"{len(e.mistakes):,}"),
+            ("mean loss", f"{e.loss:.4f}"),
+            ("network", f"{shape_of(self.model)}, {self.model.network.size:,} parameters"),
+        ]
+        if self.records:
+            facts.append(("training", f"{self.records[-1].seconds:.1f} s, {self.records[-1].epoch:,} epochs"))
+        cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+        return (
+            f'<header class="top"><p class="soft">byhand · {escape(e.data.name)}, {len(e):,} pictures</p>'
+            f'<h1><span class="accuracy">{percent(e.accuracy)}</span> read right</h1>'
+            f"<p>With 95 % confidence the accuracy on pictures like these lies between <b>{percent(low)}</b> and "
+            f'<b>{percent(high)}</b>.</p><dl class="tiles">{cells}</dl></header>'
+        )
+
+    def curves(self) -> str:
+        records = self.records
+        if not records:
+            return ""
+        validated = [r for r in records if r.validation_loss is not None and r.validation_accuracy is not None]
+        x = Axis("epoch", min(r.epoch for r in records) - 0.3, max(r.epoch for r in records) + 0.3, is_whole=True)
+        losses = [[(float(r.epoch), r.loss) for r in records]]
+        shares = [[(float(r.epoch), 100 * r.accuracy) for r in records]]
+        if validated:
+            losses.append([(float(r.epoch), float(r.validation_loss or 0)) for r in validated])
+            shares.append([(float(r.epoch), 100 * float(r.validation_accuracy or 0)) for r in validated])
+        names = ("training", "validation")
+        plots = []
+        for title, lines in (("Loss", losses), ("Accuracy, %", shares)):
+            low, high = around([value for line in lines for _, value in line], least=1e-3)
+            high = min(high, 100.0) if title.startswith("Acc") else high
+            series = [
+                Series(name, line, look, is_dotted=name == "validation")
+                for name, line, look in zip(names, lines, ("one", "two"), strict=False)
+            ]
+            plots.append(chart(title, x, Axis("", low, high), series))
+        head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "rate", "images a second")
+        every = max(1, -(-len(records) // ROWS))
+        rows = [
+            (
+                r.epoch,
+                f"{r.loss:.4f}",
+                percent(r.accuracy),
+                "" if r.validation_loss is None else f"{r.validation_loss:.4f}",
+                "" if r.validation_accuracy is None else percent(r.validation_accuracy),
+                f"{r.rate:.3g}",
+                f"{r.images_per_second:,.0f}",
+            )
+            for k, r in enumerate(records)
+            if k % every == 0 or k == len(records) - 1
+        ]
+        warnings = [f"epoch {r.epoch}: {warning}" for r in records for warning in r.warnings]
+        said = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+        note = f"<p>The watchdog said:</p><ul>{said}</ul>" if said else ""
+        note += "" if validated else "<p class=soft>No part of the training data was held out to watch.</p>"
+        return f'<div class="plots">{"".join(plots)}</div>{note}{folded("the curves as a table", table(head, rows))}'
+
+    def confusion(self) -> str:
+        e = self.evaluation
+        off = e.confusion.copy()
+        np.fill_diagonal(off, 0)
+        most, largest = max(1, int(off.max())), max(1, int(e.confusion.max()))
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in e.classes)
+        rows = []
+        for i, name in enumerate(e.classes):
+            cells = []
+            for j, count in enumerate(int(c) for c in e.confusion[i]):
+                if not count:
+                    cells.append("<td>·</td>")
+                    continue
+                share = math.sqrt(count / (largest if i == j else most))
+                kind = "right" if i == j else "wrong"
+                label = f"{count} pictures of {name} read as {e.classes[j]}"
+                cells.append(
+                    f'<td class="{kind}" style="--share:{share:.2f}"><button type="button" data-cell="{i},{j}" '
+                    f'aria-label="{escape(label)}">{count}</button></td>'
+                )
+            rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+        pairs = sorted(((int(off[i, j]), i, j) for i, j in zip(*np.nonzero(off), strict=True)), reverse=True)[:3]
+        said = ", ".join(f"{escape(e.classes[i])} for {escape(e.classes[j])} ({count})" for count, i, j in pairs)
+        most_often = f" Most often taken: {said}." if said else ""
+        return (
+            f"<p>A row is what a picture is, a column what it was read as.{most_often} Press a number to see its "
+            "pictures; arrow keys move from cell to cell.</p>"
+            '<div class="scroll"><table class="confusion"><thead><tr><th scope="col">is \\ read as</th>'
+            f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+            '<div id="cell" aria-live="polite"></div>'
+        )
+
+    def mistakes(self) -> str:
+        e = self.evaluation
+        if not e.mistakes:
+            return "<p>None: every picture was read right.</p>"
+        cards = "".join(self.card(mistake) for mistake in self.worst)
+        rows = [
+            (
+                m.index,
+                e.classes[m.label],
+                e.classes[m.predicted],
+                percent(m.confidence, 1),
+                f"{m.label_probability:.2g}",
+                "doubtful label" if m.doubtful else "",
+            )
+            for m in e.mistakes[: 4 * ROWS]
+        ]
+        head = ("picture", "is", "read as", "sure", "probability of the label", "")
+        count = f"{len(self.worst)} of {len(e.mistakes):,} mistakes" if len(self.worst) < len(e.mistakes) else "all"
+        return (
+            f"<p>First those where the right answer was thought least likely ({count}).</p>"
+            f'<ul class="cards">{cards}</ul>{folded("the mistakes as a table", table(head, rows))}'
+        )
+
+    def card(self, mistake: Mistake) -> str:
+        """One mistake: the picture, what it is, what it was read as, and what else was thought of."""
+        e = self.evaluation
+        P = e.probabilities[mistake.index]
+        thoughts = "".join(
+            f'<li class="{"is" if k == mistake.label else ""}"><i style="--w:{float(P[k]):.3f}"></i>'
+            f"<span>{escape(e.classes[k])}</span><b>{percent(float(P[k]), 1)}</b></li>"
+            for k in dict.fromkeys([*np.argsort(-P, kind="stable")[:3].tolist(), mistake.label])
+        )
+        doubt = '<span class="doubt">label doubtful</span>' if mistake.doubtful else ""
+        return (
+            f"<li>{self.tile(mistake.index)}<div><p>is <b>{escape(e.classes[mistake.label])}</b>, read as "
+            f'<b class="bad">{escape(e.classes[mistake.predicted])}</b> '
+            f'<span class="soft">#{mistake.index}</span>{doubt}</p>'
+            f'<ul class="thoughts">{thoughts}</ul></div></li>'
+        )
+
+    def doubts(self) -> str:
+        e = self.evaluation
+        if not self.doubtful:
+            return ""
+        wrong = sum(int(e.predictions[index] != e.labels[index]) for index in self.doubtful)
+        items = "".join(
+            f"<li>{self.tile(index)}<p>labelled <b>{escape(e.classes[e.labels[index]])}</b><br>read as "
+            f'<b>{escape(e.classes[e.predictions[index]])}</b><br><span class="soft">#{index}</span></p></li>'
+            for index in self.doubtful
+        )
+        return (
+            f"<p>Of five people who looked at each of these {len(self.doubtful)} pictures fewer than three agreed "
+            f"with the label. They count like all others: {wrong} are among the {len(e.mistakes):,} mistakes.</p>"
+            f'<ul class="few">{items}</ul>'
+        )
+
+    def classes(self) -> str:
+        names = ("class", "pictures", "precision", "recall", "F1")
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
+        rows = "".join(
+            f'<tr><th scope="row">{escape(c.name)}</th><td>{c.count:,}</td>'
+            f"{bar(c.precision)}{bar(c.recall)}{bar(c.f1)}</tr>"
+            for c in self.evaluation.per_class
+        )
+        return (
+            "<p>Precision: of all pictures read as this class, how many are. Recall: of all pictures that are, how "
+            "many were read so. F1 lies between the two, nearer to the worse.</p>"
+            f'<div class="scroll"><table class="classes"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table></div>"
+        )
+
+    def calibration(self) -> str:
+        e = self.evaluation
+        x, y = Axis("how sure it was, %", 0, 100), Axis("", 0, 100)
+        points = [(100 * b.confidence, 100 * b.accuracy) for b in e.calibration]
+        biggest = max(b.count for b in e.calibration)
+        marks = []
+        for (a, b), one in zip(points, e.calibration, strict=True):
+            cx, cy = spot(x, y, a, b)
+            radius = 3 + 9 * math.sqrt(one.count / biggest)
+            marks.append(f'<circle class="dot two" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>')
+        series = [
+            Series("if it knew", [(0, 0), (100, 100)], "faint", is_dotted=True),
+            Series("this model", points, "two"),
+        ]
+        rows = [
+            (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", percent(b.confidence, 1), percent(b.accuracy, 1))
+            for b in e.calibration
+        ]
+        over = sum(b.count * (b.confidence - b.accuracy) for b in e.calibration) / len(e)
+        word = "surer than it should be" if over > 0 else "less sure than it could be"
+        return (
+            f"<p>Of the pictures on which it was, say, 80 % sure, 80 % should be read right. It is off by "
+            f"{percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
+            f"{chart('Right how often, %', x, y, series, ''.join(marks))}"
+            f"{folded('calibration as a table', table(('sure', 'pictures', 'sure on average', 'right'), rows))}"
+        )
+
+    def weights(self) -> str:
+        first = self.model.network.layers[0]
+        height, width = self.evaluation.data.shape
+        if not isinstance(first, Dense) or first.inputs != height * width or height < 2:
+            return ""
+        strength = np.sqrt((first.W.astype(np.float64) ** 2).sum(axis=0))
+        chosen = np.sort(np.argsort(-strength, kind="stable")[:UNITS])
+        scale = float(np.abs(first.W).max())
+        across = 8
+        rows = -(-len(chosen) // across)
+        cells = np.full((rows * (height + 1) - 1, min(across, len(chosen)) * (width + 1) - 1), np.nan)
+        for place, unit in enumerate(chosen):
+            top, left = place // across * (height + 1), place % across * (width + 1)
+            cells[top : top + height, left : left + width] = first.W[:, unit].reshape(height, width)
+        image = pictures.data_uri(pictures.signed(cells, scale))
+        which = f"all of its {first.units} units"
+        if len(chosen) < first.units:
+            which = f"the {len(chosen)} of its {first.units} units with the longest weights"
+        figures = [
+            (int(u), *(f"{value:.3g}" for value in (strength[u], w.min(), w.max(), first.b[u])))
+            for u, w in zip(chosen, first.W.T[chosen], strict=True)
+        ]
+        return (
+            f"<p>Each square is one unit's weights, one for each pixel ({which}): ink on "
+            '<span class="up">orange</span> switches it on, ink on <span class="down">blue</span> switches it off.</p>'
+            f'<img class="weights" src="{image}" width="{cells.shape[1] * 3}" height="{cells.shape[0] * 3}" '
+            f'alt="The weights of {which}, a picture each; the table below has their figures">'
+            f"{folded('the units as a table', table(('unit', 'length', 'lowest', 'highest', 'bias'), figures))}"
+        )
+
+    def run(self) -> str:
+        command = self.config.get("command")
+        repeat = (
+            f'<p>The command that repeats this run:</p><pre class="command"><code>{escape(command)}</code></pre>'
+            if command
+            else "<p>The model came without its run, so the command that made it is not known.</p>"
+        )
+        rows = "".join(
+            f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+            for name, value in flat({key: value for key, value in self.config.items() if key != "command"})
+        )
+        summary = escape(self.model.summary())
+        settings = folded("every setting", f'<dl class="facts">{rows}</dl>') if rows else ""
+        return f'{repeat}<pre class="summary">{summary}</pre>{settings}'
+
+    # ---- pictures
+
+    def tile(self, index: int) -> str:
+        """A picture of the data set, out of the one image that holds them all."""
+        e = self.evaluation
+        column, row = self.sprites.place(index)
+        label = f"picture {index}: is {e.classes[e.labels[index]]}, read as {e.classes[e.predictions[index]]}"
+        return f'<span class="tile" role="img" aria-label="{escape(label)}" style="--x:{column};--y:{row}"></span>'
+
+    def tile_style(self) -> str:
+        """How the style sheet finds a picture in the image."""
+        s = self.sprites
+        scale = TILE / max(s.height, s.width)
+        h, w = s.height * scale, s.width * scale
+        return (
+            f".tile {{ width: {w:g}px; height: {h:g}px; background-size: {COLUMNS * w:g}px {max(1, s.rows) * h:g}px; "
+            f"background-position: calc(var(--x) * -{w:g}px) calc(var(--y) * -{h:g}px); "
+            f"background-image: url({pictures.data_uri(s.png)}); }}\n"
+        )
+
+    def data(self) -> dict[str, Any]:
+        """What the script needs: for each picture in the image its index, class, answer and confidence; the counts."""
+        e = self.evaluation
+        return {
+            "columns": COLUMNS,
+            "classes": e.classes,
+            "counts": e.confusion.tolist(),
+            "tiles": [
+                [
+                    index,
+                    int(e.labels[index]),
+                    int(e.predictions[index]),
+                    round(float(e.probabilities[index].max()), 3),
+                    int(index in e.label_errors),
+                ]
+                for index in self.sprites.order
+            ],
+        }
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """0.9871 → `98.71 %`; nothing for NaN"""
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}\u00a0%"
+
+
+def bar(share: float) -> str:
+    """A share as a table cell with a bar behind it."""
+    width = 0.0 if math.isnan(share) else share
+    return f'<td class="bar" style="--w:{width:.3f}">{percent(share, 1)}</td>'
+
+
+def shape_of(model: Model) -> str:
+    """784-128-10"""
+    return "-".join(map(str, [model.network.in_size, *(layer.units for layer in model.network.dense)]))
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (name, value) lines: `recipe.optimizer.kind`, `momentum`."""
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name}.")
+        elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value):
+                yield name + f"[{number}]", ", ".join(f"{k} {v}" for k, v in item.items())
+        else:
+            yield name, "–" if value is None else str(value)
