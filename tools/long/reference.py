@@ -1,9 +1,9 @@
-"""The long forms of the reference pages' runs: `python tools/long/reference.py`, about three minutes.
+"""The long forms of the reference pages' runs: `python tools/long/reference.py`, about ten minutes.
 
 The worked run of the L-layer assignment is repeated by PyTorch, which differentiates for itself and shares no code
 with the page: all twenty losses and both accuracies must agree. The 784-10-10 run takes its 500 iterations on 59,000
-pictures with three seeds and must end in its band. Needs the full MNIST and the `bench` extra. What was found is
-written to benchmarks/results/reference.json.
+pictures with thirteen seeds: it starts anywhere, and its ends spread, so it is their median that must lie in the band.
+Needs the full MNIST and the `bench` extra. What was found is written to benchmarks/results/reference.json.
 """
 
 import contextlib
@@ -21,7 +21,11 @@ from byhand.files import write_text
 from byhand.reference import l_layer, two_layer
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "reference.json"
-BAND = 0.832, 0.852  # seven independent runs of the program, on the training pictures at iteration 490 to 500
+BAND = (
+    0.832,
+    0.852,
+)  # where seven independent runs of the program ended, on the training pictures at iteration 490 to 500
+SEEDS = 13
 
 
 def printed_by(function, *args, **keywords):
@@ -77,7 +81,7 @@ def main() -> int:
 
     digits = byhand.load("mnist")
     pixels, ends = (digits.train.images.reshape(-1, 784) / 255).T, []
-    for seed in range(3):
+    for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
         train = rng.permutation(60_000)[1000:]
         _, lines = printed_by(
@@ -85,13 +89,14 @@ def main() -> int:
         )
         ends.append([float(line.rsplit(" ")[-1]) for line in lines])
         print(f"784-10-10, seed {seed}: " + ", ".join(f"{ends[-1][i]} at {10 * i}" for i in (0, 5, 10, 20, 30, 49)))
-    inside = all(BAND[0] <= run[49] <= BAND[1] for run in ends)
-    print(f"784-10-10: {'inside' if inside else 'OUTSIDE'} the band {BAND}")
+    last = sorted(run[49] for run in ends)
+    inside = BAND[0] <= last[SEEDS // 2] <= BAND[1]
+    print(f"784-10-10: median {last[SEEDS // 2]} of {last}, {'inside' if inside else 'OUTSIDE'} the band {BAND}")
 
     found = {
         "made_with": f"NumPy {version('numpy')}, PyTorch {version('torch')}",
         "worked_run": {"losses": losses, "accuracies": accuracies, "agrees_with_autograd": bool(agree)},
-        "two_layer": {"accuracy_every_10_iterations": ends, "band_at_490": BAND, "inside": inside},
+        "two_layer": {"accuracy_every_10_iterations": ends, "at_490": last, "band": BAND, "median_inside": inside},
     }
     write_text(RESULTS, json.dumps(found, indent=1) + "\n")
     return 0 if agree and inside else 1
