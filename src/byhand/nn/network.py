@@ -78,8 +78,8 @@ class Network:
         `at` is the moment of training; without it nobody is training: dropout does nothing and batch norm uses its
         running averages. With a `work` the result lives in its memory, until the next call.
         """
-        check_inputs(X, self.in_size, self.dtype)
         work = work or FRESH
+        check_inputs(X, self.in_size if work.columns is None else len(work.columns), self.dtype)
         caches: Caches = []
         out = X
         for layer in self.layers:
@@ -132,10 +132,11 @@ class Network:
 
     def copy(self, dtype: DTypeLike | None = None) -> "Network":
         """The same network over vectors of its own, in another precision if asked."""
-        twin = Network.from_config(self.config(), dtype=dtype or self.dtype)
-        twin.parameters[...] = self.parameters
-        twin.statistics[...] = self.statistics
-        return twin
+        return refilled(self.config(), np.dtype(dtype or self.dtype), self.parameters, self.statistics)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickled or deep copy is built anew, so that its layers' arrays are views into its own vector."""
+        return refilled, (self.config(), self.dtype, self.parameters, self.statistics)
 
     def config(self) -> list[dict[str, Any]]:
         """What makes this network again, as plain values."""
@@ -159,6 +160,14 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}])"
+
+
+def refilled(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Array, statistics: Array) -> Network:
+    """The network of that shape with these parameters and statistics: what a pickle calls when it is read."""
+    network = Network.from_config(config, dtype=dtype)
+    network.parameters[...] = parameters
+    network.statistics[...] = statistics
+    return network
 
 
 def dense_layers(

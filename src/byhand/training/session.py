@@ -14,7 +14,7 @@ import numpy as np
 
 from byhand.data import Dataset
 from byhand.data.augment import Augmentation
-from byhand.errors import UsageError
+from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model, check_seed
 from byhand.nn.losses import SoftmaxCrossEntropy
 from byhand.nn.network import max_norm
@@ -23,10 +23,10 @@ from byhand.nn.optimizers import clip_norm
 from byhand.nn.scratch import Array, Workspace
 from byhand.training.engine import Engine, dead_shares, evaluate
 from byhand.training.feed import Batch, Feed, Floats
-from byhand.training.plan import plan_for
+from byhand.training.plan import columns_in_use, fits_in_cache, plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
-from byhand.training.state import check_arrays, check_plain
+from byhand.training.state import check_arrays, check_plain, records_in
 from byhand.training.threads import available, blas_threads
 from byhand.training.watchdog import Watchdog
 
@@ -93,7 +93,13 @@ class Session:
 
         self.total_steps = recipe.epochs * self.feed.batches_per_epoch
         self.plan = plan_for(network, self.feed.batch_size, recipe.threads)
-        self.engine = Engine(network, recipe.loss, self.floats, self.plan)
+        columns = None
+        if self.feed.is_whole and pictures.dtype == np.uint8 and not augmentation:
+            columns = columns_in_use(self.feed.pixels[kept], recipe, model.preparation)
+            keeps = fits_in_cache(self.feed.pixels[kept], network.dtype)
+            if columns is not None or keeps:
+                self.feed.hold(columns, self.floats if keeps else None)
+        self.engine = Engine(network, recipe.loss, self.floats, self.plan, columns)
         self.optimizer_state = recipe.optimizer.start(network.parameters)
         self.average = network.parameters.copy() if recipe.average else None
         self.best: Array | None = None
@@ -254,7 +260,9 @@ class Session:
         own_arrays, own_plain = self.state()
         check_arrays(arrays, own_arrays)
         check_plain(plain, own_plain)
-        records = [EpochRecord.from_json(record) for record in plain["records"]]
+        records = records_in(plain)
+        if plain["step"] > self.total_steps:
+            raise ModelFileError(f"step of the state must be at most {self.total_steps}, got {plain['step']}")
         network = self.model.network
         network.parameters[...] = arrays["parameters"]
         network.statistics[...] = arrays["statistics"]

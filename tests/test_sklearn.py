@@ -1,0 +1,335 @@
+"""The classifier keeps scikit-learn's contract, in full, and keeps its own promises beyond it."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+import byhand
+from byhand.errors import UsageError
+from byhand.sklearn import NetworkClassifier
+from byhand.sklearn.meaning import Settling
+
+
+@parametrize_with_checks([NetworkClassifier(), NetworkClassifier((8,), "tanh", solver="sgd", max_iter=60)])
+def test_every_check_of_scikit_learn_passes(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(estimator)
+
+
+def test_the_array_api_check_passes_too():
+    """The one check that scikit-learn skips unless SciPy's array API was asked for before it was imported."""
+    code = (
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "from byhand.sklearn import NetworkClassifier\n"
+        "results = check_estimator(NetworkClassifier(), on_skip=None)\n"
+        "print({r['status'] for r in results if r['check_name'].startswith('check_array_api')})"
+    )
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "{'passed'}"
+
+
+def test_the_checks_can_fail():
+    class Forgetful(NetworkClassifier):
+        def fit(self, X, y, sample_weight=None):
+            return super().fit(X, y)
+
+    results = check_estimator(Forgetful(max_iter=20), on_skip=None, on_fail=None)
+    failed = {result["check_name"] for result in results if result["status"] == "failed"}
+    assert "check_sample_weight_equivalence_on_dense_data" in failed
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    return make_classification(400, 20, n_informative=8, n_classes=3, class_sep=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    train, test = byhand.load("mnist-5k")
+    return flat(train[:1000], test[:500])
+
+
+def flat(train, test):
+    """Pictures as rows of bytes: X, y, X_test, y_test"""
+    parts = [(part.images.reshape(len(part), -1), part.labels) for part in (train, test)]
+    return *parts[0], *parts[1]
+
+
+def quick(**settings):
+    return NetworkClassifier(**({"hidden_layer_sizes": 16, "random_state": 0, "tol": 0, "max_iter": 3} | settings))
+
+
+@pytest.fixture
+def unsettled():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+pytestmark = pytest.mark.usefixtures("unsettled")
+
+
+# ---- at home with scikit-learn's tools
+
+
+def test_pipeline_grid_clone_and_cross_validation_with_two_jobs(blobs):
+    pipeline = make_pipeline(StandardScaler(), quick(max_iter=20, learning_rate_init=0.01))
+    assert cross_val_score(clone(pipeline), *blobs, cv=2, n_jobs=2).mean() > 0.7
+    grid = GridSearchCV(pipeline, {"networkclassifier__hidden_layer_sizes": [(4,), (32, 16)]}, cv=2).fit(*blobs)
+    assert grid.best_params_ == {"networkclassifier__hidden_layer_sizes": (32, 16)}
+
+
+def test_cross_validation_gives_the_same_scores_whatever_the_number_of_jobs(blobs):
+    one, two = (cross_val_score(quick(), *blobs, cv=2, n_jobs=jobs) for jobs in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("through", ["joblib", "pickle", "deepcopy"])
+def test_a_copy_answers_the_same_and_goes_on_learning_the_same(blobs, tmp_path, through):
+    X, y = blobs
+    original = quick(batch_norm=True).fit(X, y)
+    if through == "joblib":
+        joblib.dump(original, tmp_path / "c.joblib")
+        twin = joblib.load(tmp_path / "c.joblib")
+    else:
+        twin = pickle.loads(pickle.dumps(original)) if through == "pickle" else copy.deepcopy(original)
+    np.testing.assert_array_equal(twin.predict_proba(X), original.predict_proba(X))
+    before = original.predict_proba(X)
+    np.testing.assert_array_equal(twin.partial_fit(X, y).predict_proba(X), original.partial_fit(X, y).predict_proba(X))
+    assert np.abs(original.predict_proba(X) - before).max() > 1e-4
+    assert np.shares_memory(twin.coefs_[0], twin.model_.network.parameters)
+
+
+def test_labels_may_be_words_and_x_a_data_frame(blobs):
+    X, y = blobs
+    words = np.array(["ant", "bee", "cat"])[y]
+    frame = pd.DataFrame(X).rename(columns=str)
+    model = quick().fit(frame, words)
+    assert list(model.classes_) == ["ant", "bee", "cat"] == list(model.model_.classes)
+    np.testing.assert_array_equal(model.predict(frame), model.classes_[quick().fit(X, y).predict(X)])
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame.rename(columns={"0": "other"}))
+
+
+# ---- pictures
+
+
+def test_bytes_are_pixels_and_the_same_as_floats_from_0_to_1(digits):
+    X, y, X_test, _ = digits
+    from_bytes = quick().fit(X, y)
+    floats = np.float32(1) * X / np.float32(255)
+    from_floats = quick().fit(floats, y)
+    assert from_bytes.model_.network.dtype == np.float32
+    np.testing.assert_array_equal(from_bytes.coefs_[0], from_floats.coefs_[0])
+    np.testing.assert_array_equal(
+        from_bytes.predict_proba(X_test), from_bytes.predict_proba(np.float32(1) * X_test / np.float32(255))
+    )
+    np.testing.assert_array_equal(from_bytes.model_.predict(X_test), from_bytes.predict(X_test))
+
+
+def test_precision_follows_x_unless_asked(blobs):
+    X, y = blobs
+    assert quick().fit(X, y).predict_proba(X).dtype == np.float64
+    assert quick().fit(X.astype(np.float32), y).predict_proba(X).dtype == np.float32
+    assert quick(dtype="float32").fit(X, y).predict_proba(X).dtype == np.float32
+
+
+def test_it_reads_digits_no_worse_than_mlp_classifier():
+    """Over three seeds on the bundled sample: within the half-point that six such runs scatter by."""
+    X, y, X_test, y_test = flat(*byhand.load("mnist-5k"))
+    X, X_test = X / np.float32(255), X_test / np.float32(255)
+    scores = {
+        kind: [kind(max_iter=12, random_state=seed).fit(X, y).score(X_test, y_test) for seed in range(3)]
+        for kind in (MLPClassifier, NetworkClassifier)
+    }
+    assert np.mean(scores[NetworkClassifier]) >= np.mean(scores[MLPClassifier]) - 0.005
+    assert np.mean(scores[NetworkClassifier]) > 0.9
+
+
+# ---- the same meaning under the same name
+
+
+def test_names_and_defaults_are_those_of_mlp_classifier():
+    theirs, ours = MLPClassifier().get_params(), NetworkClassifier().get_params()
+    assert set(theirs) - set(ours) == {"max_fun", "power_t", "shuffle"}
+    assert set(ours) - set(theirs) == {"dropout", "batch_norm", "dtype", "threads"}
+    assert {name: ours[name] for name in ours if name in theirs} == {
+        name: theirs[name] for name in theirs if name in ours
+    }
+
+
+@pytest.mark.parametrize(
+    "settings", [{"solver": "adam"}, {"solver": "sgd"}, {"solver": "sgd", "nesterovs_momentum": False}]
+)
+def test_one_step_is_mlp_classifiers_step(settings):
+    """From the same weights, with the penalty, on one whole batch: the same numbers (Adam's ε has another place)."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)), rng.integers(0, 3, 60)
+    settings = {"hidden_layer_sizes": 7, "alpha": 0.5, "max_iter": 1, "random_state": 0, "warm_start": True, **settings}
+    ours, theirs = NetworkClassifier(**settings).fit(X, y), MLPClassifier(**settings).fit(X, y)
+    for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        other[...] = mine
+    ours.fit(X, y)
+    theirs.fit(X, y)
+    for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4 if settings["solver"] == "adam" else 1e-9, atol=1e-12)
+
+
+# ---- learning
+
+
+def test_partial_fit_again_and_again_is_fit(blobs):
+    X, y = blobs
+    for extra in ({}, {"solver": "sgd", "dropout": 0.2, "batch_norm": True}):
+        whole = quick(max_iter=4, batch_size=150, **extra).fit(X, y)
+        parts = quick(batch_size=150, **extra)
+        for _ in range(4):
+            parts.partial_fit(X, y, classes=[0, 1, 2])
+        np.testing.assert_array_equal(parts.predict_proba(X), whole.predict_proba(X))
+        assert parts.loss_curve_ == whole.loss_curve_
+
+
+def test_warm_start_goes_on_and_a_plain_fit_begins_again(blobs):
+    X, y = blobs
+    warm = quick(warm_start=True).fit(X, y)
+    first = warm.loss_
+    assert warm.fit(X, y).loss_ < first
+    assert len(warm.loss_curve_) == 6
+    assert warm.n_iter_ == 3
+    cold = quick().fit(X, y)
+    assert cold.fit(X, y).loss_curve_ == warm.loss_curve_[:3]
+
+
+def test_a_weight_is_so_many_copies_and_none_is_absence(blobs):
+    X, y = blobs
+    weights = np.random.default_rng(0).integers(0, 4, len(y))
+    weighted = quick(batch_size=None, max_iter=30).fit(X, y, sample_weight=weights)
+    repeated = quick(batch_size=None, max_iter=30).fit(X.repeat(weights, axis=0), y.repeat(weights))
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6, atol=1e-9)
+    mostly_nothing = np.where(np.arange(len(y)) < 5, 1.0, 0.0)
+    assert np.isfinite(quick(batch_size=2).fit(X, y, sample_weight=mostly_nothing).loss_)
+
+
+def test_early_stopping_keeps_the_best_and_shows_both_curves(blobs):
+    X, y = blobs
+    model = quick(early_stopping=True, max_iter=200, n_iter_no_change=3, learning_rate_init=0.05).fit(X, y)
+    assert model.n_iter_ < 200
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.best_loss_ is None
+    given = quick(early_stopping=True, max_iter=60, n_iter_no_change=3, learning_rate_init=0.05)
+    given.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    assert given.score(X[300:], y[300:]) == given.best_validation_score_
+
+
+def test_a_validation_set_gives_curves_without_stopping(blobs):
+    X, y = blobs
+    model = quick().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    assert len(model.validation_scores_) == 3
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X[300:], y[300:]))
+    assert quick().fit(X, y).validation_scores_ is None
+
+
+def test_settling_counts_looks_without_enough_gain():
+    watch = Settling(tol=0.1, patience=1)
+    said = [(watch.improves(value), watch.is_over) for value in (1.0, 1.05, 1.06)]
+    assert said == [(True, False), (True, False), (True, True)]
+    assert not watch.improves(0.5)
+
+
+def test_a_run_that_has_not_converged_says_so_and_a_schedule_ends_by_itself(blobs):
+    X, y = blobs
+    with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs and had not converged"):
+        quick().fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert quick(learning_rate="one_cycle", tol=10.0, max_iter=20, n_iter_no_change=1).fit(X, y).n_iter_ == 20
+    assert quick(tol=10.0, max_iter=20, n_iter_no_change=1).fit(X, y).n_iter_ == 3
+
+
+def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
+    quick().fit(*blobs)
+    assert capsys.readouterr() == ("", "")
+    quick(verbose=True, early_stopping=True).fit(*blobs)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[0].startswith("epoch 1  loss ")
+    assert "validation 0." in err.splitlines()[2]
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"solver": "lbfgs"}, "solver must be one of adam, sgd, adamw, rmsprop, got 'lbfgs'"),
+        ({"learning_rate": "adaptive"}, "learning_rate must be one of constant, step, .* got 'adaptive'"),
+        ({"alpha": -1}, "alpha must be finite and at least 0, got -1"),
+        ({"learning_rate_init": 0}, "learning_rate_init must be a positive number, got 0"),
+        ({"max_iter": 0}, "max_iter must be a positive integer, got 0"),
+        ({"n_iter_no_change": 1.5}, "n_iter_no_change must be a positive integer, got 1.5"),
+        ({"batch_size": "all"}, "batch_size must be a positive integer, 'auto' or None, got 'all'"),
+        ({"batch_size": 0}, "batch_size must be a positive integer or None, got 0"),
+        (
+            {"early_stopping": True, "validation_fraction": 1.0},
+            "validation_fraction must be over 0 and under 1, got 1.0",
+        ),
+        ({"activation": "swish"}, "activation must be one of relu, .* got 'swish'"),
+        ({"hidden_layer_sizes": (8, 0)}, r"sizes must be positive integers, got \[20, 8, 0, 3\]"),
+        ({"momentum": 1.0, "solver": "sgd"}, "momentum must be at least 0 and under 1, got 1.0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and under 1, got 1.0"),
+    ],
+)
+def test_a_wrong_setting_is_named(blobs, settings, message):
+    with pytest.raises(UsageError, match=message):
+        quick(**settings).fit(*blobs)
+
+
+def test_wrong_calls_are_named(blobs):
+    X, y = blobs
+    with pytest.raises(UsageError, match="classes must be passed on the first call"):
+        quick().partial_fit(X, y)
+    with pytest.raises(UsageError, match="partial_fit does not support early_stopping"):
+        quick(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(UsageError, match="partial_fit needs learning_rate='constant', got 'cosine'"):
+        quick(learning_rate="cosine").partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(UsageError, match=r"labels among the classes \[.*\], got .*2"):
+        quick().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(UsageError, match="classes must be those of the first call"):
+        quick().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1, 2, 3])
+    with pytest.raises(UsageError, match="warm_start needs the classes it had"):
+        quick(warm_start=True).fit(X, y).fit(X[y < 2], y[y < 2])
+    with pytest.raises(UsageError, match="X_val and y_val must come together, got only X_val"):
+        quick().fit(X, y, X_val=X)
+    with pytest.raises(UsageError, match=r"sample_weight must have the shape \(400,\), got \(3,\)"):
+        quick().fit(X, y, sample_weight=[1, 2, 3])
+    with pytest.raises(NotFittedError):
+        quick().predict(X)
+
+
+def test_without_scikit_learn_the_message_names_the_extra():
+    code = "import sys; sys.modules['sklearn'] = None\nimport byhand.sklearn"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith(
+        "MissingExtraError: this needs scikit-learn 1.6 or later: pip install 'byhand[sklearn]'"
+    )
