@@ -9,6 +9,7 @@ This is what training changes, what a file holds (`byhand.modelfile` says how) a
 
 import html
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ DIGITS = tuple("0123456789")
 
 #: Pictures prepared and read at once: their floats stay in the second-level cache.
 BLOCK = 250
+
+#: Of a class: more is not a name.
+LONGEST_NAME = 200
 
 
 class Model:
@@ -54,6 +58,8 @@ class Model:
         self.card = dict(card or {})
         if len(self.classes) != network.out_size:
             raise UsageError(f"classes must name the network's {network.out_size} outputs, got {len(self.classes)}")
+        if odd := [name for name in self.classes if not is_name(name)]:
+            raise UsageError(f"classes must be names of at most {LONGEST_NAME} characters, got {odd[0]!r:.60}")
 
     def logits(self, images: Array) -> Array:
         """What the network answers, before softmax               images: uint8 (N, H, W) or (N, D) → (N, K)"""
@@ -148,6 +154,15 @@ def blocks(count: int, size: int) -> Iterator[slice]:
 def default_classes(count: int) -> tuple[str, ...]:
     """0, 1, 2, …: the digits where there are ten."""
     return DIGITS if count == len(DIGITS) else tuple(map(str, range(count)))
+
+
+def is_name(name: Any) -> bool:
+    """Whether this can stand in a line of a terminal: text without control characters or line breaks."""
+    return (
+        isinstance(name, str)
+        and len(name) <= LONGEST_NAME
+        and not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
+    )
 
 
 def check_seed(seed: int) -> int:

@@ -168,7 +168,7 @@ def parsed(path: Path, metadata: Mapping[str, str], name: str, kind: type[Kind])
     except ValueError:
         raise ModelFileError(f"{path}: {name} must be JSON, got {text[:40]!r}") from None
     if not isinstance(value, kind):
-        raise ModelFileError(f"{path}: {name} must be a {kind.__name__}, got {text[:40]}")
+        raise ModelFileError(f"{path}: {name} must be a {kind.__name__}, got {text[:40]!r}")
     return value
 
 
@@ -195,4 +195,5 @@ def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, kept to a readable length."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return "".join(character if character.isprintable() else "\ufffd" for character in line)

@@ -28,12 +28,15 @@ class Preparation:
     deskew: bool = False
 
     def __post_init__(self) -> None:
-        if self.divisor < 1:
-            raise UsageError(f"divisor must be positive, got {self.divisor}")
-        if not (np.isfinite(self.mean) and 0 < self.deviation < np.inf):
+        if not is_between(self.divisor, 1, 2**16):
+            raise UsageError(f"divisor must be a number from 1 to 65536, got {self.divisor!r:.40}")
+        if not (is_between(self.mean, -1e6, 1e6) and is_between(self.deviation, 1e-6, 1e6)):
             raise UsageError(
-                f"mean and deviation must be finite, deviation positive; got {self.mean}, {self.deviation}"
+                "mean must be a number of at most a million, deviation one from a millionth to a million; "
+                f"got {self.mean!r:.40}, {self.deviation!r:.40}"
             )
+        if not isinstance(self.deskew, bool):
+            raise UsageError(f"deskew must be true or false, got {self.deskew!r:.40}")
 
     @classmethod
     def standard(cls, *, deskew: bool = False) -> Self:
@@ -51,10 +54,8 @@ class Preparation:
     def floats(self, pixels: Array, out: Array) -> Array:
         """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
-        if self.is_plain:
-            out /= out.dtype.type(self.divisor)
-        else:
-            out *= out.dtype.type(1 / (self.divisor * self.deviation))
+        out *= out.dtype.type(1 / (self.divisor * self.deviation))
+        if self.mean:
             out -= out.dtype.type(self.mean / self.deviation)
         return out
 
@@ -72,3 +73,8 @@ class Preparation:
     def config(self) -> dict[str, Any]:
         """What makes this preparation again, as plain values."""
         return asdict(self)
+
+
+def is_between(value: Any, least: float, most: float) -> bool:
+    """Whether this is a number, and one that makes sense there."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most

@@ -23,16 +23,13 @@ from typing import Any, Self
 import numpy as np
 
 from byhand import modelfile
-from byhand.errors import ModelFileError, StorageError
+from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.nn.scratch import Array
 from byhand.training.runs import Run, versions
 from byhand.training.session import Session
 
 FOLDER, SLOTS = "state", ("a.safetensors", "b.safetensors")
 FORMAT, VERSION = "byhand checkpoint", 1
-
-#: A save that took so long is not repeated before this many times as long has passed: saving costs 1 % at most.
-REST = 100
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,18 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one run. Use it as a context, or close it, so that the last write is waited for."""
+    """The checkpoints of one run. Use it as a context, or close it, so that the last write is waited for.
 
-    def __init__(self, run: Run, *, every: float = 30.0) -> None:
+    `every` is in seconds; `share` is the part of the time that saving may take: a save that took long waits longer for
+    the next.
+    """
+
+    def __init__(self, run: Run, *, every: float = 30.0, share: float = 0.01) -> None:
+        if not every >= 0:
+            raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
         self.run = run
         self.folder = run.folder / FOLDER
-        self.every = every
+        self.every, self.share = every, share
         #: What `load` gave, with what it was made on.
         self.loaded: Checkpoint | None = None
         self._made: dict[str, Any] = {}
@@ -87,7 +90,7 @@ class Checkpoints:
     def _is_due(self, session: Session) -> bool:
         since = time.monotonic() - self._saved_at
         at_an_end = session.progress.samples == 0
-        return since >= self._cost * REST and (at_an_end or since >= self.every)
+        return since * self.share >= self._cost and (at_an_end or since >= self.every)
 
     def _settle(self) -> None:
         """Wait for the second thread, and raise what went wrong there."""

@@ -50,8 +50,18 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
-        """The record that these plain values describe."""
-        return cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
+        """The record that these plain values describe; a ValueError where they are of the wrong kinds."""
+        record = cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
+        numbers = [record.loss, record.accuracy, record.rate, record.gradient_norm, *record.dead]
+        numbers += [record.images_per_second, record.seconds]
+        numbers += [n for n in (record.validation_loss, record.validation_accuracy) if n is not None]
+        if not (
+            all(type(n) is int and 0 <= n < 2**63 for n in (record.epoch, record.step))
+            and all(type(n) is float or (type(n) is int and abs(n) < 2**63) for n in numbers)
+            and all(isinstance(line, str) for line in record.warnings)
+        ):
+            raise ValueError("a record must hold numbers, and lines of warnings")
+        return record
 
 
 @dataclass

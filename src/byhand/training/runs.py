@@ -24,6 +24,9 @@ from byhand.training.records import EpochRecord
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 HOME = Path("runs")
 
+#: A record is some 300 bytes: room for 200,000 of them.
+MOST_TEXT = 64_000_000
+
 
 @dataclass(frozen=True)
 class Run:
@@ -65,7 +68,7 @@ class Run:
         path = self.folder / CONFIG
         if not path.is_file():
             return {}
-        text = path.read_text("utf-8")
+        text = text_of(path)
         check_depth(path, text)
         try:
             config = json.loads(text)
@@ -80,8 +83,11 @@ class Run:
         path = self.folder / METRICS
         if not path.is_file():
             return []
+        lines = text_of(path).splitlines()
+        for line in lines:
+            check_depth(path, line)
         try:
-            return [EpochRecord.from_json(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+            return [EpochRecord.from_json(json.loads(line)) for line in lines]
         except (ValueError, TypeError, KeyError):
             raise ModelFileError(
                 f"{path}: each line must be the record of an epoch, as `byhand train` wrote it"
@@ -98,6 +104,16 @@ class Run:
 
     def write_model(self, model: Model) -> None:
         model.save(self.model_path)
+
+
+def text_of(path: Path) -> str:
+    """The text of a run's file, where it is one and of a size that a run writes."""
+    if (size := path.stat().st_size) > MOST_TEXT:
+        raise ModelFileError(f"{path}: must be of at most {MOST_TEXT:,} bytes, has {size:,}")
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"{path}: must be text in UTF-8, and byte {error.start:,} is not") from None
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

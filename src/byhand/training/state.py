@@ -11,6 +11,7 @@ from typing import Any
 
 from byhand.errors import ModelFileError
 from byhand.nn.scratch import Array
+from byhand.training.records import EpochRecord
 
 #: What a run has only from some moment on: the best weights so far.
 SOMETIMES = {"best": "parameters", "best_statistics": "statistics"}
@@ -26,7 +27,8 @@ def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
     if set(arrays) != set(wanted):
         odd = sorted(set(arrays) ^ set(wanted))
         raise ModelFileError(f"the state must be of this run: it has {listed(arrays)}, not {listed(wanted)} ({odd[0]})")
-    for name, array in arrays.items():
+    for name in wanted:
+        array = arrays[name]
         if array.shape != wanted[name].shape or array.dtype != wanted[name].dtype:
             raise ModelFileError(
                 f"the state must be of this run: its {name} is {array.dtype} {array.shape}, "
@@ -44,6 +46,14 @@ def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     lengths = plain["start_lengths"]
     if len(lengths) != len(own["start_lengths"]) or not all(is_alike(length, 0.0) for length in lengths):
         raise ModelFileError(f"start_lengths of the state must be {len(own['start_lengths'])} numbers, got {lengths}")
+
+
+def records_in(plain: Mapping[str, Any]) -> list[EpochRecord]:
+    """The records of the epochs, each as `EpochRecord.to_json` gave it."""
+    try:
+        return [EpochRecord.from_json(record) for record in plain["records"]]
+    except (TypeError, ValueError, KeyError):
+        raise ModelFileError("records of the state must each be the record of an epoch") from None
 
 
 def is_alike(value: Any, like: Any) -> bool:

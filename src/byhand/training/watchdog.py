@@ -53,7 +53,8 @@ class Watchdog:
         if not np.isfinite(growth[worst]):
             return f"the learning rate {self.learning_rate:g} made layer {worst + 1} infinitely large"
         if growth[worst] > 2:
-            return f"the learning rate {self.learning_rate:g} made layer {worst + 1} {growth[worst]:,.0f} times larger"
+            times = f"{growth[worst]:,.0f}" if growth[worst] < 1e9 else f"{growth[worst]:.0e}"
+            return f"the learning rate {self.learning_rate:g} made layer {worst + 1} {times} times larger"
         return f"the learning rate is {self.learning_rate:g} and no layer has grown: look for very large inputs"
 
     def gentler(self) -> str:

@@ -1,0 +1,444 @@
+"""Checkpoints: a run that is stopped anywhere and taken up again gives the bits that it would have given."""
+
+import json
+import threading
+import time
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+
+import torture
+from byhand.errors import ModelFileError, StorageError, UsageError
+from byhand.nn.optimizers import OPTIMIZERS, AdamW, optimizer_named
+from byhand.training import Session, steps, train
+from byhand.training import checkpoint as module
+from byhand.training.checkpoint import Checkpoints, circumstances, differences
+from byhand.training.runs import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "run")
+
+
+def stopped(run, at, **settings):
+    """A run that was left after so many steps, its state saved."""
+    with torture.session(**settings) as session, Checkpoints(run) as checkpoints:
+        for _ in islice(steps(session), at):
+            pass
+        checkpoints.save(session, force=True)
+
+
+def resumed(run, **settings):
+    """The fingerprint that the run ends with when it is taken up again."""
+    with torture.session(**settings) as session:
+        session.restore(*Checkpoints(run).load())
+        for _ in steps(session):
+            pass
+        return torture.fingerprint(session)
+
+
+# ---- to the bit
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """What the run with augmentation, dropout, batch norm, averages and early stopping ends with."""
+    return torture.uninterrupted()
+
+
+@pytest.mark.parametrize("at", [0, 1, 9, 10, 11, 25, 39, 79])
+def test_a_resumed_run_gives_the_bits_of_an_uninterrupted_one(run, at, everything):
+    stopped(run, at)
+    assert resumed(run) == everything
+
+
+def test_the_fingerprint_sees_a_state_that_is_not_quite_restored(run, everything):
+    stopped(run, 25)
+    for name in ("parameters", "statistics", "average", "optimizer.first", "optimizer.second"):
+        arrays, plain = Checkpoints(run).load()
+        arrays[name][0] += np.float32(0.01)
+        with torture.session() as session:
+            session.restore(arrays, plain)
+            for _ in steps(session):
+                pass
+            assert torture.fingerprint(session) != everything, name
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_optimizer_resumes_to_the_bit(run, kind, dtype):
+    optimizer = optimizer_named(kind, weight_decay=0.01)
+    settings = {"chosen": torture.recipe(optimizer, epochs=2, patience=None), "dtype": dtype}
+    stopped(run, 13, **settings)
+    assert resumed(run, **settings) == torture.uninterrupted(**settings)
+
+
+def test_a_run_that_stops_early_resumes_to_the_same_end_and_the_best_weights(run):
+    settings = {"chosen": torture.recipe(epochs=30, patience=1, learning_rate=0.3)}
+    with torture.session(**settings) as session:
+        taken = sum(1 for _ in steps(session))
+        assert session.should_stop
+        assert taken < session.total_steps
+    stopped(run, taken - 3, **settings)
+    assert resumed(run, **settings) == torture.uninterrupted(**settings)
+
+
+def test_a_run_over_blocks_and_threads_resumes_to_the_bit(run):
+    settings = {"chosen": torture.recipe(batch_size=None, threads=2, epochs=6, validation=0, patience=None)}
+    settings |= {"batch_norm": False}
+
+    def make():
+        session = torture.session(**settings)
+        session.plan = session.engine.plan  # the plan is what is tested here: two workers, small blocks
+        return session
+
+    from byhand.training import plan
+
+    kept = plan.WORTH_THREADS, plan.BLOCK
+    plan.WORTH_THREADS, plan.BLOCK = 50, 30
+    try:
+        with make() as session:
+            assert session.plan.workers == 2
+        stopped(run, 3, **settings)
+        assert resumed(run, **settings) == torture.uninterrupted(**settings)
+    finally:
+        plan.WORTH_THREADS, plan.BLOCK = kept
+
+
+def test_a_run_resumes_again_and_again(run, everything):
+    stopped(run, 0)
+    for _ in range(12):
+        with torture.session() as session, Checkpoints(run) as checkpoints:
+            session.restore(*checkpoints.load())
+            for _ in islice(steps(session), 7):
+                pass
+            checkpoints.save(session, force=True)
+    assert torture.fingerprint(session) == everything
+
+
+def test_a_finished_run_stays_as_it_is(run, everything):
+    stopped(run, 10_000)
+    assert resumed(run) == everything
+
+
+def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run):
+    settings = {"chosen": torture.recipe(epochs=5, patience=None, learning_rate=1e-9, validation=0)}
+    with torture.session(**settings) as whole:
+        records = list(train(whole))
+    stopped(run, 24, **settings)
+    with torture.session(**settings) as session:
+        session.restore(*Checkpoints(run).load())
+        list(train(session))
+        assert [r.warnings for r in session.progress.records] == [r.warnings for r in records]
+        assert [r.loss for r in session.progress.records] == [r.loss for r in records]
+
+
+# ---- kill −9
+
+
+def test_ten_kills_lose_nothing(tmp_path):
+    struck = 0
+    for seed, times, fingerprint in torture.kills(tmp_path, 10):
+        assert fingerprint == torture.uninterrupted(seed=seed)
+        struck += times
+    assert struck >= 10
+
+
+def test_a_killed_run_leaves_no_parts_behind_once_it_is_taken_up(run):
+    stopped(run, 3)
+    stale = run.folder / "state" / ".a.safetensors.0123456789ab.part"
+    stale.write_bytes(b"half a chec")
+    stopped(run, 4)
+    assert not stale.exists()
+    assert sorted(path.name for path in stale.parent.iterdir()) == ["a.safetensors", "b.safetensors", "lock"]
+
+
+# ---- when it saves
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+
+
+def test_it_saves_every_so_many_seconds_and_at_an_epochs_end(run, monkeypatch):
+    clock, saved = Clock(monkeypatch), []
+    with torture.session() as session, Checkpoints(run, every=30, share=1) as checkpoints:
+        checkpoints._write = lambda arrays, plain, made: saved.append(plain["step"]) or 0.0
+        for _ in islice(steps(session), 25):
+            clock.now += 4
+            checkpoints.save(session)
+            checkpoints._settle() if checkpoints._writing else None
+    assert saved == [8, 10, 18, 20]
+
+
+def test_a_save_that_takes_long_waits_longer_for_the_next(run, monkeypatch):
+    clock, saved = Clock(monkeypatch), []
+    with torture.session() as session, Checkpoints(run, every=1, share=0.01) as checkpoints:
+        checkpoints._write = lambda arrays, plain, made: saved.append(plain["step"]) or 0.2
+        for _ in islice(steps(session), 60):
+            clock.now += 1
+            checkpoints.save(session)
+            checkpoints._settle() if checkpoints._writing else None
+    assert saved[0] == 1
+    assert all(later - earlier >= 20 for earlier, later in pairwise(saved))
+
+
+def test_the_loop_does_not_wait_for_the_disk(run, monkeypatch):
+    gate = threading.Event()
+    write = module.write
+    monkeypatch.setattr(module, "write", lambda *args: (gate.wait(10), write(*args)))
+    with torture.session() as session, Checkpoints(run, every=0, share=1) as checkpoints:
+        began = time.perf_counter()
+        for _ in islice(steps(session), 12):
+            checkpoints.save(session)
+        assert time.perf_counter() - began < 5
+        gate.set()
+    assert Checkpoints(run).load()[1]["step"] == 1  # the copy that was taken then, not what the arrays became since
+
+
+def test_what_is_saved_is_a_copy_of_its_moment(run, monkeypatch):
+    gate = threading.Event()
+    write = module.write
+    monkeypatch.setattr(module, "write", lambda *args: (gate.wait(10), write(*args)))
+    with torture.session() as session, Checkpoints(run, every=0, share=1) as checkpoints:
+        walk = steps(session)
+        next(walk)
+        then = {name: array.copy() for name, array in session.state()[0].items()}
+        checkpoints.save(session)
+        for _ in islice(walk, 5):
+            pass
+        gate.set()
+    arrays, _ = Checkpoints(run).load()
+    assert set(arrays) == set(then)
+    assert all((arrays[name] == then[name]).all() for name in then)
+
+
+def test_numbers_that_are_no_longer_numbers_never_replace_a_good_state(run):
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        next(steps(session))
+        checkpoints.save(session, force=True)
+        session.model.network.parameters[3] = np.nan
+        session.progress.step = 2
+        checkpoints.save(session, force=True)
+        checkpoints.save(session, force=True)
+    assert Checkpoints(run).load()[1]["step"] == 1
+
+
+@pytest.mark.parametrize("every", [-1.0, float("nan")])
+def test_seconds_that_make_no_sense(run, every):
+    with pytest.raises(UsageError, match="the seconds between checkpoints must be at least 0, got"):
+        Checkpoints(run, every=every)
+
+
+# ---- two files in turn
+
+
+def test_the_newer_file_stays_while_the_older_is_replaced(run):
+    stopped(run, 3)
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        session.restore(*checkpoints.load())
+        for _ in steps(session):
+            checkpoints.save(session, force=True)
+            found = {slot: module.read(checkpoints.folder / slot).plain["step"] for slot in module.SLOTS}
+            assert sorted(found.values()) == [session.progress.step - 1, session.progress.step]
+            if session.progress.step == 6:
+                break
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "gone"])
+def test_a_damaged_newest_is_named_and_the_one_before_is_taken(run, damage, everything):
+    stopped(run, 3)
+    stopped(run, 6)
+    newest = run.folder / "state" / "b.safetensors"
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "flip":
+        content[-7] ^= 16
+    elif damage == "empty":
+        content.clear()
+    newest.write_bytes(content)
+    if damage == "gone":
+        newest.unlink()
+    told = []
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        session.restore(*checkpoints.load(told.append))
+        assert session.progress.step == 3
+        for _ in steps(session):
+            checkpoints.save(session)
+    assert torture.fingerprint(session) == everything
+    if damage != "gone":
+        assert len(told) == 1
+        assert told[0].startswith(f"{newest}: ")
+        assert told[0].endswith("; going on from a.safetensors, saved after step 3")
+
+
+def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
+    stopped(run, 3)
+    stopped(run, 6)
+    (run.folder / "state" / "b.safetensors").write_bytes(b"rubbish")
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        next(steps(session))
+        checkpoints.save(session, force=True)
+        assert module.read(checkpoints.folder / "a.safetensors").plain["step"] == 3
+        assert module.read(checkpoints.folder / "b.safetensors").plain["step"] == 1
+
+
+def test_two_damaged_files_are_both_named(run):
+    stopped(run, 3)
+    stopped(run, 6)
+    for slot in module.SLOTS:
+        (run.folder / "state" / slot).write_bytes(b"rubbish")
+    with pytest.raises(ModelFileError, match=r"no checkpoint can be used: .*a.safetensors: .*; .*b.safetensors: "):
+        Checkpoints(run).load()
+
+
+def test_no_checkpoint_at_all(run):
+    with pytest.raises(ModelFileError, match="no checkpoint there: the run ended before it could save one"):
+        Checkpoints(run).load()
+
+
+def test_a_file_that_does_not_read_back_as_written_is_an_error(run, monkeypatch):
+    stopped(run, 3)
+    from byhand import modelfile
+
+    honest = modelfile.write_arrays
+
+    def a_disk_that_lies(path, *args):
+        checksum = honest(path, *args)
+        content = bytearray(path.read_bytes())
+        content[-3] ^= 1
+        path.write_bytes(content)
+        return checksum
+
+    monkeypatch.setattr(modelfile, "write_arrays", a_disk_that_lies)
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        next(steps(session))
+        with pytest.raises(
+            StorageError, match=r"can't be read back: .*damaged.*the one before it is intact: .*a\.safe"
+        ):
+            checkpoints.save(session, force=True)
+    assert Checkpoints(run).load()[1]["step"] == 3
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(run):
+    with torture.session() as session, Checkpoints(run) as first, Checkpoints(run) as second:
+        next(steps(session))
+        first.save(session, force=True)
+        with pytest.raises(StorageError, match="another process is training this run"):
+            second.save(session, force=True)
+        first.close()
+        second.save(session, force=True)
+
+
+def test_an_error_of_the_second_thread_comes_out_of_the_loop(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write", full)
+
+    def trains():
+        with torture.session() as session, Checkpoints(run, every=0, share=1) as checkpoints:
+            for _ in steps(session):
+                checkpoints.save(session)
+                time.sleep(0.001)
+            pytest.fail("the run ended without a word")
+
+    with pytest.raises(StorageError, match=r"can't be saved: No space left on device; there is none yet"):
+        trains()
+
+
+def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write", full)
+
+    def diverges():
+        with torture.session() as session, Checkpoints(run, every=0, share=1) as checkpoints:
+            next(steps(session))
+            checkpoints.save(session)
+            raise ArithmeticError("loss became NaN")
+
+    with pytest.raises(ArithmeticError, match="loss became NaN"):
+        diverges()
+
+
+# ---- what doesn't fit
+
+
+def test_the_state_of_another_network_is_refused_and_nothing_changes(run):
+    stopped(run, 3)
+    with Session(torture.model(batch_norm=False), torture.digits(), torture.recipe(), seed=5) as other:
+        before = torture.fingerprint(other)
+        with pytest.raises(
+            ModelFileError, match=r"state must be of this run: its parameters is float32 \(856,\), here"
+        ):
+            other.restore(*Checkpoints(run).load())
+        assert torture.fingerprint(other) == before
+
+
+def test_the_state_of_another_optimizer_or_precision_is_refused(run):
+    stopped(run, 3)
+    for settings in ({"chosen": torture.recipe(optimizer_named("momentum"))}, {"dtype": "float64"}):
+        with (
+            torture.session(**settings) as other,
+            pytest.raises(ModelFileError, match=r"state must be of this run: it"),
+        ):
+            other.restore(*Checkpoints(run).load())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("step", -1), ("step", True), ("step", 1.5), ("loss", float("nan")), ("loss", "1"), ("finished", 1),
+        ("records", {}), ("start_lengths", [1.0]), ("start_lengths", ["a", "b"]), ("samples", 2**64), ("extra", 1),
+        ("records", [1]), ("records", [{"epoch": 1}]), ("waited", None),
+    ],
+)  # fmt: skip
+def test_plain_values_that_make_no_sense_are_refused(run, name, value):
+    stopped(run, 3)
+    arrays, plain = Checkpoints(run).load()
+    with torture.session() as session:
+        before = torture.fingerprint(session)
+        with pytest.raises(ModelFileError, match=r"state|record"):
+            session.restore(arrays, plain | {name: value})
+        assert torture.fingerprint(session) == before
+
+
+def test_a_step_beyond_the_end_of_the_run_is_refused(run):
+    stopped(run, 3)
+    arrays, plain = Checkpoints(run).load()
+    with torture.session() as session, pytest.raises(ModelFileError, match="step of the state must be at most 80"):
+        session.restore(arrays, plain | {"step": 81})
+
+
+def test_differences_name_what_changed():
+    old = {"seed": 1, "recipe": {"epochs": 3, "optimizer": {"kind": "adam"}, "sizes": (1, 2)}, "gone": None}
+    new = {"seed": 1, "recipe": {"epochs": 4, "optimizer": {"kind": "sgd"}, "sizes": [1, 2]}, "threads": 2}
+    assert differences(old, new) == [
+        "recipe.epochs was 3, is 4",
+        'recipe.optimizer.kind was "adam", is "sgd"',
+        "gone was null, is not set",
+        "threads was not set, is 2",
+    ]
+    assert differences(old, json.loads(json.dumps(old))) == []
+
+
+def test_a_checkpoint_knows_on_what_it_was_made(run):
+    stopped(run, 3)
+    checkpoints = Checkpoints(run)
+    checkpoints.load()
+    with torture.session() as session:
+        assert differences(checkpoints.loaded.made, circumstances(session)) == []
+    with torture.session(chosen=torture.recipe(AdamW(weight_decay=0.5), threads=1)) as session:
+        now = circumstances(session) | {"versions": {"numpy": "1.0"}}
+        lines = differences(checkpoints.loaded.made, now)
+    assert "recipe.optimizer.weight_decay was 0.01, is 0.5" in lines
+    assert any(line.startswith("versions.numpy was ") for line in lines)
