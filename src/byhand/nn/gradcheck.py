@@ -5,9 +5,9 @@ Every parameter is moved a little both ways, and the differences of the losses a
     n = [8 (L(p + h) − L(p − h)) − (L(p + 2h) − L(p − 2h))] / 12h       relative error = |a − n| / max(|a|, |n|, 1e-6)
 
 in float64. (The plain difference (L(p + h) − L(p − h)) / 2h errs by h²; the second pair of points takes that term away,
-so h can be a thousandth, where rounding doesn't matter yet.) A right derivative agrees to about 1e-8. Small networks are checked element by
-element, large ones along random directions. Where a relu's sum changes sign between the two sides there is no slope to
-compare with: such places are counted and skipped.
+so h can be a thousandth, where rounding doesn't matter yet.) A right derivative agrees to about 1e-8. Small networks
+are checked element by element, large ones along random directions. Where a relu's sum changes sign between the points
+there is no slope to compare with: such places are counted and skipped.
 """
 
 from dataclasses import dataclass

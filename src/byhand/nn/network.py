@@ -14,6 +14,7 @@ The weights come first and everything else after `decayed`, so that weight decay
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -59,6 +60,7 @@ class Network:
         }
         self.size = sum(math.prod(shape) for shape in self._places.values())
         self.decayed = slice(0, sum(math.prod(shape) for shape in self._places.values() if len(shape) == 2))
+        check_fits(self.size, self.dtype)
         self.parameters = aligned(self.size, self.dtype)
         self.statistics = aligned(sum(math.prod(shape) for shape in self._statistics_places.values()), self.dtype)
 
@@ -251,6 +253,27 @@ def check_chain(layers: Sequence[Layer]) -> tuple[int, int]:
     for layer in layers:
         size = layer.out_size(size)
     return in_size, size
+
+
+def check_fits(size: int, dtype: np.dtype[Any]) -> None:
+    """Refuse what could never fit this machine's memory, before a system that promises too much kills the process.
+
+    Counted are the parameters, and the numbers in float64, twice, from which the initialiser makes them.
+    """
+    needs, has = size * (dtype.itemsize + 16), memory()
+    if has is not None and needs > has:
+        raise UsageError(
+            f"a network must fit the memory of {has / 1e9:,.0f} GB, got {size:,} parameters, "
+            f"which need {needs / 1e9:,.0f} GB"
+        )
+
+
+def memory() -> int | None:
+    """The bytes of memory of this machine, where it tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return None
 
 
 def check_inputs(X: Array, in_size: int, dtype: np.dtype[Any]) -> None:

@@ -1,7 +1,7 @@
 """Optimisers: from a gradient to new parameters.
 
 Each is a rule over whole vectors: `update(parameters, gradient, state, rate)` changes the parameters in place. What a
-rule remembers between steps is `state`, a dictionary of plain vectors made by `start`, so that a checkpoint can hold it.
+rule remembers between steps is `state`, plain vectors in a dictionary made by `start`, so that a checkpoint holds it.
 The forms are the usual ones (those of PyTorch, to which the tests compare every one).
 
 A large vector is worked through in chunks, so that the several passes of one rule find their chunk still in the cache.
@@ -137,7 +137,9 @@ class Adam(Optimizer):
     """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  p ← p − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)
 
     The vectors kept are m′ = m/(1 − β₁) and v′ = v/(1 − β₂): then the moments need no multiplication of g, and every
-    constant goes into the step and ε. With a = √((1 − β₂)/(1 − β₂ᵗ)):  p ← p − [η (1 − β₁) / ((1 − β₁ᵗ) a)] m′ / (√v′ + ε/a).
+    constant goes into the step and ε. With a = √((1 − β₂)/(1 − β₂ᵗ)):
+
+        p ← p − [η (1 − β₁) / ((1 − β₁ᵗ) a)] m′ / (√v′ + ε/a)
     """
 
     beta1: float = 0.9

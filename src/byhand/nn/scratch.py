@@ -32,6 +32,9 @@ def aligned(size: int, dtype: DTypeLike) -> Array:
 class Fresh:
     """A workspace that keeps nothing: each array is new and belongs to whoever asked."""
 
+    #: The inputs that are in X, where the others are known to be zero and were left out; None where all are there.
+    columns: Array | None = None
+
     def empty(self, key: Key, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         return np.empty(shape, dtype)
 
@@ -53,10 +56,14 @@ class Workspace(Fresh):
 
     `padding` says how wide a product should be computed: a BLAS works in tiles, and 45 columns can cost more than 48.
     The zeros are packed here, inside the product, and sliced off its result; nothing outside ever sees them.
+
+    `columns` names the inputs that are ever anything but zero, where X holds only those: a product with X then uses
+    only their rows of W, and gives a gradient that is zero for the others, as it would be.
     """
 
-    def __init__(self, padding: Padding | None = None) -> None:
+    def __init__(self, padding: Padding | None = None, columns: Array | None = None) -> None:
         self.padding = padding
+        self.columns = columns
         self._buffers: dict[tuple[Key, DTypeLike], Array] = {}
         self._views: dict[tuple[Key, tuple[int, ...], DTypeLike], Array] = {}
 
@@ -78,34 +85,42 @@ class Workspace(Fresh):
         return view
 
     def matmul(self, A: Array, B: Array, key: Key) -> Array:
-        (rows, inner), columns = A.shape, B.shape[1]
+        rows, inner = A.shape
+        columns = B.shape[1]
         width = self._width(rows, inner, columns)
         out = self.empty(key, (rows, width), A.dtype)
-        np.matmul(A, self._packed(B, width, key), out=out)
+        np.matmul(A, self._packed(B, inner, width, key), out=out)
         return out if width == columns else out[:, :columns]
 
     def matmul_into(self, out: Array, A: Array, B: Array, key: Key) -> None:
-        (rows, inner), columns = A.shape, B.shape[1]
+        rows, inner = A.shape
+        columns = B.shape[1]
         width = self._width(rows, inner, columns)
-        if width == columns:
+        if width == columns and rows == len(out):
             np.matmul(A, B, out=out)
-        else:
-            wide = self.empty(key, (rows, width), A.dtype)
-            np.matmul(A, self._packed(B, width, key), out=wide)
+            return
+        wide = self.empty(key, (rows, width), A.dtype)
+        np.matmul(A, self._packed(B, inner, width, key), out=wide)
+        if rows == len(out):
             np.copyto(out, wide[:, :columns])
+        else:
+            out[self.columns] = wide[:, :columns]
 
     def _width(self, rows: int, inner: int, columns: int) -> int:
         return columns if self.padding is None else self.padding(rows, inner, columns)
 
-    def _packed(self, B: Array, width: int, key: Key) -> Array:
-        """B with columns of zeros up to `width`                  B: (D, n) → (D, width)"""
-        inner, columns = B.shape
-        if width == columns:
+    def _packed(self, B: Array, inner: int, width: int, key: Key) -> Array:
+        """The rows of B that the product needs, with columns of zeros up to `width`       B: (D, n) → (inner, width)"""
+        if len(B) != inner:
+            assert self.columns is not None
+            chosen = self.empty((key, "chosen"), (inner, B.shape[1]), B.dtype)
+            B = np.take(B, self.columns, axis=0, out=chosen, mode="clip")
+        if B.shape[1] == width:
             return B
         place = (key, "packed")
         is_new = (place, (inner, width), B.dtype) not in self._views
         packed = self.empty(place, (inner, width), B.dtype)
         if is_new:
-            packed[:, columns:] = 0
-        np.copyto(packed[:, :columns], B)
+            packed[:, B.shape[1] :] = 0
+        np.copyto(packed[:, : B.shape[1]], B)
         return packed

@@ -13,7 +13,7 @@ import numpy as np
 from byhand.nn.losses import Loss
 from byhand.nn.network import Network
 from byhand.nn.noise import Moment
-from byhand.nn.scratch import Workspace
+from byhand.nn.scratch import Array, Workspace
 from byhand.training.feed import Batch, Floats
 from byhand.training.plan import Plan
 
@@ -28,11 +28,12 @@ class Outcome(NamedTuple):
 class Engine:
     """Computes gradients into `gradient`, one vector. Close it, or use it as a context, to end its threads."""
 
-    def __init__(self, network: Network, loss: Loss, floats: Floats, plan: Plan) -> None:
+    def __init__(self, network: Network, loss: Loss, floats: Floats, plan: Plan, columns: Array | None = None) -> None:
         self.network = network
         self.loss = loss
         self.floats = floats
         self.plan = plan
+        self.columns = columns
         self.workers = [Worker(self) for _ in range(plan.workers)]
         self.gradient = self.workers[0].sum
         self.pool = ThreadPoolExecutor(plan.workers - 1, "byhand") if plan.workers > 1 else None
@@ -76,7 +77,7 @@ class Worker:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.work = Workspace(engine.plan.padding)
+        self.work = Workspace(engine.plan.padding, engine.columns)
         self.sum, self.sum_views = engine.network.gradient_like()
         self.part, self.part_views = self.sum, self.sum_views
 

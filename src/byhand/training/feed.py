@@ -83,6 +83,18 @@ class Feed:
         if augmentation and pictures.dtype != np.uint8:
             raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
 
+    def hold(self, columns: Array | None, floats: Floats | None) -> None:
+        """Keep the samples ready for a whole-data batch: only these columns, and as floats if `floats` is given."""
+        pixels = self.pixels[self.index]
+        if columns is not None:
+            pixels = pixels[:, columns]
+        if floats is not None:
+            pixels = floats.preparation.floats(pixels, np.empty(pixels.shape, floats.dtype))
+        self.pixels = pixels
+        self.labels = self.labels[self.index]
+        self.weights = None if self.weights is None else self.weights[self.index]
+        self.index = np.arange(len(pixels))
+
     @property
     def batches_per_epoch(self) -> int:
         return -(-len(self.index) // self.batch_size)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-
 #: Who limits the BLAS in the usual way limits us too.
 LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
