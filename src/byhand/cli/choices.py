@@ -7,7 +7,7 @@ is written into the run's folder, and what `--resume` reads back.
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -18,13 +18,14 @@ from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.initializers import INITIALIZERS
-from byhand.nn.losses import LOSSES, SoftmaxCrossEntropy
+from byhand.nn.losses import LOSSES
 from byhand.nn.network import Network
-from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
-from byhand.nn.schedules import SCHEDULES, schedule_named
+from byhand.nn.optimizers import OPTIMIZERS
+from byhand.nn.schedules import SCHEDULES
 from byhand.preparation import Preparation
 from byhand.training import History, Recipe, preset
 from byhand.training.runs import Run
+from byhand.training.settings import settled
 
 OPTIONS = (
     click.option(
@@ -116,12 +117,7 @@ def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: 
         raise UsageError(f"samples must be positive, got {samples}")
     images = digits.train if samples is None else digits.train[:samples]
     height, width = images.shape
-    recipe = changed_recipe(chosen.recipe, given)
-    network = {name: given[name] for name in ("hidden", "activation", "dropout", "batch_norm", "init") if name in given}
-    preparation = changed_preparation(chosen.preparation, given)
-    model = chosen.model(
-        height * width, images.classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network
-    )
+    model, recipe = settled(chosen, given, in_size=height * width, classes=images.classes, seed=seed)
     config = {
         "command": shlex.join(["byhand", *sys.argv[1:]]),
         "preset": preset_name,
@@ -132,7 +128,7 @@ def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: 
         "seed": seed,
         "dtype": str(model.network.dtype),
         "network": model.network.config(),
-        "preparation": preparation.config(),
+        "preparation": model.preparation.config(),
         "recipe": recipe.config(),
     }
     return Task(run, model, images, digits.test, recipe, seed, config)
@@ -168,42 +164,3 @@ def resumed(
     return Task(
         run, model, images, digits.test, changed, seed_then, config | {"recipe": changed.config()}, resumes=True
     )
-
-
-def changed_recipe(recipe: Recipe, given: dict[str, Any]) -> Recipe:
-    """The preset's recipe with the options that were given."""
-    plain = {
-        name: given[name] for name in vars(recipe) if name in given and name not in ("optimizer", "schedule", "loss")
-    }
-    if "batch_size" in plain:
-        plain["batch_size"] = batch_size(plain["batch_size"])
-    settings = {name: given[name] for name in ("momentum", "nesterov", "weight_decay") if name in given}
-    if "optimizer" in given:
-        plain["optimizer"] = optimizer_named(given["optimizer"], **settings)
-    elif settings:
-        plain["optimizer"] = optimizer_named(**(recipe.optimizer.config() | settings))
-    if "schedule" in given:
-        plain["schedule"] = schedule_named(given["schedule"])
-    loss = LOSSES[given["loss"]]() if "loss" in given else recipe.loss
-    if "label_smoothing" in given:
-        if not isinstance(loss, SoftmaxCrossEntropy):
-            raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
-        loss = SoftmaxCrossEntropy(given["label_smoothing"])
-    return recipe.but(**plain, loss=loss)
-
-
-def changed_preparation(preparation: Preparation, given: dict[str, Any]) -> Preparation:
-    """The preset's preparation with the options that were given."""
-    if "scale" in given:
-        scale = given["scale"]
-        preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
-    return replace(preparation, deskew=given.get("deskew", preparation.deskew))
-
-
-def batch_size(text: str) -> int | None:
-    """`all` → None, `128` → 128"""
-    if text == "all":
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"batch_size must be a positive integer or `all`, got {text!r}")
-    return int(text)

@@ -1,0 +1,72 @@
+"""Settings: a preset changed by name, as the options of `byhand train` and the parameters of a sweep change it.
+
+`settled(preset("digits"), {"hidden": (128,), "learning_rate": 0.05}, …)` is the model and the recipe of that run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from byhand.errors import UsageError
+from byhand.model import Model
+from byhand.nn.losses import LOSSES, SoftmaxCrossEntropy
+from byhand.nn.optimizers import optimizer_named
+from byhand.nn.schedules import schedule_named
+from byhand.preparation import Preparation
+from byhand.training.presets import Preset
+from byhand.training.recipe import Recipe
+
+NETWORK = ("hidden", "activation", "dropout", "batch_norm", "init")
+OPTIMIZER = ("momentum", "nesterov", "weight_decay")
+#: Every name that `settled` understands.
+NAMES = (*NETWORK, "dtype", "deskew", "scale", *(field.name for field in fields(Recipe)), *OPTIMIZER, "label_smoothing")
+
+
+def settled(
+    chosen: Preset, given: Mapping[str, Any], *, in_size: int, classes: tuple[str, ...], seed: int
+) -> tuple[Model, Recipe]:
+    """The untrained model and the recipe of a preset with some settings changed."""
+    recipe = changed_recipe(chosen.recipe, given)
+    network = {name: given[name] for name in NETWORK if name in given}
+    preparation = changed_preparation(chosen.preparation, given)
+    model = chosen.model(in_size, classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network)
+    return model, recipe
+
+
+def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """The preset's recipe with the options that were given."""
+    plain = {
+        name: given[name] for name in vars(recipe) if name in given and name not in ("optimizer", "schedule", "loss")
+    }
+    if "batch_size" in plain:
+        plain["batch_size"] = batch_size(str(plain["batch_size"]))
+    settings = {name: given[name] for name in OPTIMIZER if name in given}
+    if "optimizer" in given:
+        plain["optimizer"] = optimizer_named(given["optimizer"], **settings)
+    elif settings:
+        plain["optimizer"] = optimizer_named(**(recipe.optimizer.config() | settings))
+    if "schedule" in given:
+        plain["schedule"] = schedule_named(given["schedule"])
+    loss = LOSSES[given["loss"]]() if "loss" in given else recipe.loss
+    if "label_smoothing" in given:
+        if not isinstance(loss, SoftmaxCrossEntropy):
+            raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
+        loss = SoftmaxCrossEntropy(given["label_smoothing"])
+    return recipe.but(**plain, loss=loss)
+
+
+def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> Preparation:
+    """The preset's preparation with the options that were given."""
+    if "scale" in given:
+        scale = given["scale"]
+        preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
+    return replace(preparation, deskew=given.get("deskew", preparation.deskew))
+
+
+def batch_size(text: str) -> int | None:
+    """`all` → None, `128` → 128"""
+    if text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"batch_size must be a positive integer or `all`, got {text!r}")
+    return int(text)
