@@ -79,13 +79,14 @@ def configuration(rng: Rng) -> Configuration:
     dtype = one_of(["float32", "float64"])
     y = np.arange(N) % K
     X = rng.standard_normal((K, D))[y] + rng.standard_normal((N, D)) * 0.1
+    activation = one_of(ACTIVATIONS)
     hidden = [int(rng.integers(1, 24)) for _ in range(rng.integers(0, 4))]
     network = {
         "sizes": [D, *hidden, K],
-        "activation": one_of(ACTIVATIONS),
+        "activation": activation,
         "dropout": float(rng.choice([0, 0, 0.1, 0.5])),
         "batch_norm": maybe(0.3),
-        "init": one_of(["he", "glorot", "lecun"]),
+        "init": "lecun" if activation == "identity" else one_of(["he", "glorot", "lecun"]),
         "output_scale": float(rng.choice([1, 0.1])),
         "dtype": dtype,
     }

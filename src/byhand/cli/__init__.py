@@ -5,18 +5,25 @@ that `--help` shows for each. Errors that byhand raises on purpose become one li
 """
 
 import importlib
+import os
 import sys
 import traceback
+from typing import Any, NoReturn
 
 import click
 
 import byhand
-from byhand.errors import ByhandError
+from byhand.errors import ByhandError, StorageError, UsageError
+
+#: What a shell gives for a program that SIGPIPE ended.
+BROKEN_PIPE = 141
 
 COMMANDS = {
     "train": "Train a network and save it.",
     "eval": "How well a model reads, and where it fails.",
     "predict": "Read pictures of digits.",
+    "compare": "Runs side by side.",
+    "lr-find": "Which learning rate to take.",
     "explain": "One step of learning: every formula beside its real numbers.",
     "check": "Check a student's file: which gradient is wrong, and likely why.",
     "export": "A trained model as one HTML page, ONNX, or plain arrays.",
@@ -37,6 +44,16 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"byhand.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. A reader that has had enough (`byhand data list | head -1`) ends it without a word."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
+            sys.exit(BROKEN_PIPE)
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the table from `COMMANDS`: no command's module is imported to print the help."""
@@ -69,7 +86,17 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except ByhandError as error:
-        if debug:
-            traceback.print_exc()
-        click.echo(f"byhand: {error}", err=True)
-        sys.exit(error.exit_code)
+        leave(str(error), error.exit_code, debug)
+    except MemoryError as error:
+        leave(f"not enough memory: {error or 'ask for something smaller'}", UsageError.exit_code, debug)
+    except OSError as error:
+        what = error.strerror or str(error) or type(error).__name__
+        leave(f"{error.filename}: {what}" if error.filename else what, StorageError.exit_code, debug)
+
+
+def leave(line: str, code: int, debug: bool) -> NoReturn:
+    """Say what went wrong, in one line, and go."""
+    if debug:
+        traceback.print_exc()
+    click.echo(f"byhand: {line}", err=True)
+    sys.exit(code)
