@@ -4,14 +4,14 @@ Nothing is guessed from the text of the program. Each output that differs from t
 known mistake would have produced with the same inputs; a mistake is named only where all the numbers fit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from byhand.course.inside.wire import Unsendable
 from byhand.course.mistakes import MISTAKES
-from byhand.course.probing import Array, Probe, kind_of
+from byhand.course.probing import Array, Outputs, Probe, kind_of
 from byhand.course.verdicts import Evidence
 
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # float32 and another order of summation pass; no mistake is as small
@@ -37,44 +37,42 @@ def as_numbers(value: Any) -> Array | None:
         return None
 
 
-def differing(probe: Probe, got: Mapping[str, Any]) -> list[str]:
+def differing(probe: Probe, got: Outputs) -> list[str]:
     """The outputs that are not right, missing ones included."""
     return [name for name, right in probe.right.items() if name not in got or not close(got[name], right)]
 
 
-def diagnose(
-    found: Iterable[tuple[Probe, Mapping[str, Any]]], otherwise: str
-) -> tuple[str, tuple[str, ...], Evidence | None]:
+def diagnose(found: Iterable[tuple[Probe, Outputs]], otherwise: str) -> tuple[str, tuple[str, ...], Evidence | None]:
     """(reason, names of the mistakes, one telling number) for all answers to the probes of one function.
 
-    `otherwise` is what to say of an output that no known mistake explains.
+    The fewest mistakes are named that explain everything that is wrong; `otherwise` is said of what none explains.
     """
     found = list(found)
-    by_mistake: dict[tuple[str, str], list[str]] = {}
-    for name in dict.fromkeys(name for probe, got in found for name in differing(probe, got)):
-        failing = [(probe, got) for probe, got in found if name in differing(probe, got)]
-        for mistake in _fitting(name, failing, otherwise):
-            by_mistake.setdefault(mistake, []).append(name)
-    sentences = [f"{_listed(names)}: {words}" for (_, words), names in by_mistake.items()]
-    mistakes = tuple(dict.fromkeys(mistake for mistake, _ in by_mistake if mistake))
-    return "; ".join(sentences), mistakes, _evidence(found)
+    unexplained = {
+        (name, place): _all_that_fit(name, probe, got)
+        for place, (probe, got) in enumerate(found)
+        for name in differing(probe, got)
+    }
+    sentences: list[str] = []
+    mistakes: list[str] = []
+    while unexplained:
+        votes = [mistake for fits in unexplained.values() for mistake in fits]
+        if not votes:
+            (name, place), *_ = unexplained
+            names = list(dict.fromkeys(name for name, _ in unexplained))
+            sentences.append(f"{_listed(names)}: {_plainly(name, *found[place]) or otherwise}")
+            break
+        # the first of those that explain most; what is missing is said last, it may follow from a mistake with a name
+        mistake, words = best = max(votes, key=lambda vote: (vote[0] != "output missing", votes.count(vote)))
+        explained = [key for key, fits in unexplained.items() if best in fits]
+        unexplained = {key: fits for key, fits in unexplained.items() if best not in fits}
+        if mistake != "output missing" or not mistakes:
+            sentences.append(f"{_listed(list(dict.fromkeys(name for name, _ in explained)))}: {words}")
+            mistakes.append(mistake)
+    return "; ".join(sentences), tuple(dict.fromkeys(mistakes)), _evidence(found)
 
 
-def _fitting(name: str, failing: list[tuple[Probe, Mapping[str, Any]]], otherwise: str) -> list[tuple[str, str]]:
-    """(mistake, words) such that together they explain every failing answer; one without a name if none does."""
-    explained: list[tuple[str, str]] = []
-    while failing:
-        fits = [_all_that_fit(name, probe, got) for probe, got in failing]
-        votes = [mistake for one in fits for mistake in one]
-        best = max(votes, key=votes.count, default=None)  # the first of those that explain most
-        if best is None:
-            return [*explained, ("", _plainly(name, *failing[0]) or otherwise)]
-        explained.append(best)
-        failing = [pair for pair, one in zip(failing, fits, strict=True) if best not in one]
-    return explained
-
-
-def _all_that_fit(name: str, probe: Probe, got: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _all_that_fit(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]]:
     """Every mistake that gives exactly this output, the particular ones before the general."""
     if name not in got:
         return [("output missing", MISTAKES["output missing"])]
@@ -101,13 +99,24 @@ def _general(value: Any, right: Array, probe: Probe) -> list[str]:
             return ["transposed"]
         return ["axis lost"] if got.size == right.size and close(got.reshape(right.shape), right) else []
     tests = [
+        ("transposed", right.ndim == 2 and close(got.T, right)),
         ("1/m missing", probe.m > 1 and close(got, right * probe.m)),
         ("1/m twice", probe.m > 1 and close(got, right / probe.m)),
+        ("divided by all", _divided_by_more(got, right, probe.m)),
         ("wrong sign", close(got, -right)),
         ("zero", not got.any()),
         ("not a number", not np.isfinite(got).all()),
     ]
     return [mistake for mistake, fits in tests if fits]
+
+
+def _divided_by_more(got: Array, right: Array, m: int) -> bool:
+    """Whether a whole number larger than m was divided by, in place of m."""
+    largest = np.unravel_index(int(np.argmax(np.abs(right))), right.shape)
+    if m < 2 or not np.isfinite(got).all() or not got[largest]:
+        return False
+    other = m * right[largest] / got[largest]
+    return bool(other > m + 0.5 and abs(other - round(other)) < 1e-6 * other and close(got * round(other) / m, right))
 
 
 def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
@@ -120,7 +129,7 @@ def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
     ]
 
 
-def _plainly(name: str, probe: Probe, got: Mapping[str, Any]) -> str:
+def _plainly(name: str, probe: Probe, got: Outputs) -> str:
     """What can be said of the kind, the shape or the size when no known mistake fits."""
     value, right = got[name], np.asarray(probe.right[name], dtype=float)
     numbers = as_numbers(value)
@@ -135,7 +144,7 @@ def _plainly(name: str, probe: Probe, got: Mapping[str, Any]) -> str:
     return ""
 
 
-def _evidence(found: list[tuple[Probe, Mapping[str, Any]]]) -> Evidence | None:
+def _evidence(found: list[tuple[Probe, Outputs]]) -> Evidence | None:
     """The number that is furthest off, where shapes allow to point at one."""
     for probe, got in found:
         for name in differing(probe, got):

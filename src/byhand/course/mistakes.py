@@ -8,6 +8,7 @@ MISTAKES = {
     # what any output may show
     "1/m missing": "1/m is missing: a sum over the samples must be divided by their number, m",
     "1/m twice": "divided by m once too often",
+    "divided by all": "divided by a larger number than m: only the samples of this batch count, not all there are",
     "wrong sign": "the sign is wrong",
     "transposed": "transposed: rows and columns are the wrong way round",
     "axis lost": "the numbers are right and the shape is not: an axis was lost on the way (keepdims=True keeps it)",
@@ -27,7 +28,7 @@ MISTAKES = {
     "tanh for sigmoid": "this is tanh, not sigmoid",
     "derivative for function": "this is the derivative, not the function itself",
     "leaky relu": "negative Z leaks through: relu is 0 there",
-    "absolute value": "this is |Z|: relu is 0 where Z is negative",
+    "absolute value": "this is the absolute value: relu is 0 where Z is negative",
     "minimum for maximum": "this is the smaller of 0 and Z, relu is the larger",
     "mask for relu": "this is 1 where Z is positive, relu is Z there",
     "softmax along the wrong axis": "taken along the wrong axis: the samples are columns, so each column sums to 1",

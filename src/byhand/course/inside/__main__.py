@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from byhand.course.inside import lockdown, slicing, wire
+from byhand.course.inside import drawing, lockdown, slicing, wire
 
-PATIENCE = 2.0  # seconds that one top-level statement may take
+PATIENCE = 2.0  # seconds that one top-level statement may take, imports apart
 ECHO = 4000  # characters of what a call prints that are sent back
 
 
@@ -75,7 +75,7 @@ class Room:
                 for name in request["wanted"]
                 if callable(self.names.get(name))
             },
-            "defined": sorted(name for name, value in self.names.items() if inspect.isfunction(value)),
+            "defined": sorted({piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}),
             "broken": [
                 {"cell": one.cell, "line": one.line, "message": one.message, "names": list(one.names), "stub": one.stub}
                 for one in broken
@@ -86,7 +86,7 @@ class Room:
     def _run(self, piece: slicing.Piece) -> dict[str, Any] | None:
         code = compile(ast.Module([piece.node], []), f"<cell {piece.cell}>", "exec")
         try:
-            with self._quiet(), _patience():
+            with self._quiet(), _patience(None if isinstance(piece.node, slicing.IMPORTS) else PATIENCE):
                 exec(code, self.names)
         except BaseException as error:
             return self._told(error)
@@ -186,9 +186,9 @@ class Room:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Raise `TooSlowError` after `PATIENCE` seconds, where the system has such an alarm."""
-    if not hasattr(signal, "setitimer"):
+def _patience(seconds: float | None) -> Iterator[None]:
+    """Raise `TooSlowError` after so many seconds, where the system has such an alarm."""
+    if seconds is None or not hasattr(signal, "setitimer"):
         yield
         return
 
@@ -196,7 +196,7 @@ def _patience() -> Iterator[None]:
         raise TooSlowError
 
     old = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
@@ -212,6 +212,7 @@ def main() -> None:
     os.dup2(2, 1)
     room = Room(requests, answers)
     first = wire.receive(requests)
+    drawing.put_up()
     lockdown.close(first["memory"], first["seconds"])
     wire.send(answers, {"loaded": room.load(first)})
     while True:

@@ -1,9 +1,9 @@
-"""Which statements of a student's file to run: its definitions, and what those definitions lean on.
+"""Which statements of a student's file to run: the functions to check, and what those lean on.
 
 A notebook loads data, prints, draws and trains for half an hour; to check its functions only the functions are needed,
-with the imports and constants that they refer to. So each cell is cut into its top-level statements, every definition
-is kept, and then every statement that binds a name which something kept refers to as a global.
-A piece that is not valid Python is set aside, and costs only itself.
+with the helpers, imports and constants that they refer to. So each cell is cut into its top-level statements, and those
+are kept that bind a wanted name, or a name which something kept refers to as a global. A piece that is not valid Python
+is set aside, and costs only itself.
 """
 
 import ast
@@ -57,7 +57,7 @@ def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
 
 
 def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
-    """The definitions, and the statements that bind what they, or `wanted`, refer to; in the file's order."""
+    """The statements that bind what is `wanted`, or what those refer to, and so on; in the file's order."""
     needed = set(wanted)
     modules = {name for piece in pieces if isinstance(piece.node, IMPORTS) for name in piece.binds}
     kept: set[int] = set()
@@ -72,7 +72,7 @@ def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
 
 
 def stubs(pieces: list[Piece]) -> set[str]:
-    """Functions whose body does nothing yet: only a docstring, `pass`, `...`, `return None`, `raise`."""
+    """Functions whose body does nothing yet: a docstring, `pass`, `...`, `return None`, `raise NotImplementedError`."""
     return {
         piece.node.name
         for piece in pieces
@@ -83,17 +83,19 @@ def stubs(pieces: list[Piece]) -> set[str]:
 def _does_nothing(node: ast.stmt) -> bool:
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
-    return isinstance(node, ast.Pass | ast.Raise) or (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    )
+    if isinstance(node, ast.Raise):
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _wanted(piece: Piece, needed: set[str], modules: set[str]) -> bool:
-    """A definition, `from … import *`, or something that binds a needed name; `plt.show()` doesn't bind `plt`."""
-    if any(isinstance(inner, DEFINITIONS) for inner in ast.walk(piece.node)) or "*" in piece.binds:
-        return True
-    bound = piece.binds if isinstance(piece.node, IMPORTS) else piece.binds - modules
-    return bool(bound & needed)
+    """Something that binds a needed name, or `from … import *`; `plt.show()` doesn't bind `plt`."""
+    if isinstance(piece.node, IMPORTS):
+        return bool(piece.binds & (needed | {"*"}))
+    if isinstance(piece.node, DEFINITIONS):
+        return piece.node.name in needed
+    return bool((piece.binds - modules) & needed)
 
 
 def _parse(source: str) -> ast.Module | Exception:

@@ -158,26 +158,32 @@ def _L_layer_forward(rng: np.random.Generator) -> Iterator[Probe]:
         "sigmoid for relu": {"hidden": page.sigmoid},
         "activation left out": {"hidden": lambda Z: (Z, Z)},
     }
-    for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10], 8), ([6, 10], 5)):
+    for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
         parameters, X, _ = network(rng, dimensions, m)
         HL, memories = page.L_layer_forward(X, parameters)
         wrong: dict[str, dict[str, Any]] = {
             mistake: {"HL": _forward(X, parameters, **change)} for mistake, change in changes.items()
         }
         if len(set(dimensions)) == 1:
-            wrong["X into every layer"] = {"HL": _forward(X, parameters, again=True)}
+            wrong["X into every layer"] = {"HL": _forward(X, parameters, again=(2, 3))}
+            wrong["X into every layer "] = {"HL": _forward(X, parameters, again=(2,))}  # the last stands by itself
         right = _L_layer_forward_outputs((HL, memories), "")
         wrong["last memory left out"] = {"number of memories": len(memories) - 1}
         yield Probe({"X": X, "parameters": parameters}, right, wrong, m=m)
 
 
 def _forward(
-    X: Array, parameters: dict[str, Array], *, hidden: Any = page.relu, last: Any = page.softmax, again: bool = False
+    X: Array,
+    parameters: dict[str, Array],
+    *,
+    hidden: Any = page.relu,
+    last: Any = page.softmax,
+    again: tuple[int, ...] = (),
 ) -> Array:
-    """HL with other activations; with `again` each layer is given X."""
+    """HL with other activations; the layers `again` are given X."""
     L, H = len(parameters) // 2, X
     for layer in range(1, L + 1):
-        Z = parameters[f"W{layer}"] @ (X if again else H) + parameters[f"b{layer}"]
+        Z = parameters[f"W{layer}"] @ (X if layer in again else H) + parameters[f"b{layer}"]
         H = (last if layer == L else hidden)(Z)[0]
     return H
 

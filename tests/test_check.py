@@ -1,0 +1,411 @@
+"""`byhand check` on students' files: every planted mistake by its name, no false accusation, and nothing that hangs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from byhand.course import check_file
+from byhand.course.mistakes import MISTAKES
+from byhand.course.runner import Limits
+from byhand.errors import DataError, DataMissingError, UsageError
+from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
+
+ROOT = Path(__file__).parents[1]
+KEY = ROOT / "src" / "byhand" / "reference" / "l_layer.py"
+STUDENTS = ROOT / "tests" / "students"
+QUICK = Limits(call=0.5)
+PLANTED = [
+    pytest.param(base, mistakes, id=f"{base}-{number}")
+    for base, everything in (("as_the_assignment", IN_L_LAYER), ("two_layer_as_published", IN_TWO_LAYER))
+    for number, mistakes in enumerate(rounds(everything), 1)
+]
+
+
+def student(name="as_the_assignment"):
+    return (STUDENTS / f"{name}.py").read_text(encoding="utf-8")
+
+
+def check(source, tmp_path, **options):
+    path = tmp_path / "student.py"
+    path.write_text(source, encoding="utf-8")
+    return check_file(path, **options)
+
+
+def statuses(report):
+    return {verdict.function: verdict.status for verdict in report.verdicts}
+
+
+# ---- right and wrong
+
+
+@pytest.mark.parametrize("path", sorted(STUDENTS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_correct_solution_in_any_style_gets_no_false_accusation(path):
+    report = check_file(path)
+    assert [verdict for verdict in report.verdicts if verdict.status != "right"] == []
+    assert len(report.verdicts) >= 12
+    assert report.ok
+    assert report.notes == ()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_correct_solution_is_right_whatever_the_numbers(seed):
+    for name in ("in_float32", "two_layer_rearranged"):
+        assert check_file(STUDENTS / f"{name}.py", seed=seed).ok
+
+
+@pytest.mark.parametrize(("base", "mistakes"), PLANTED)
+def test_each_planted_mistake_is_called_by_its_name_and_no_other_function_is_blamed(base, mistakes, tmp_path):
+    report = check(planted(student(base), mistakes), tmp_path)
+    named = {function: mistake for function, mistake, *_ in mistakes}
+    for verdict in report.verdicts:
+        if verdict.function in named:
+            assert (verdict.status, verdict.mistakes) == ("wrong", (named[verdict.function],)), verdict
+            assert verdict.reason
+        else:
+            assert verdict.status == "right", verdict
+    assert not report.ok
+
+
+def test_enough_mistakes_are_planted_and_every_name_is_known():
+    names = {mistake for _, mistake, *_ in (*IN_L_LAYER, *IN_TWO_LAYER)}
+    assert len(names) >= 50
+    assert names <= set(MISTAKES)
+
+
+def test_docs_list_every_mistake():
+    listed = re.findall(r"^\| ([^|]+?) \| [^|]+ \|$", (ROOT / "docs" / "check.md").read_text("utf-8"), re.MULTILINE)
+    assert listed[1:] == list(MISTAKES)
+
+
+def test_a_mistake_in_one_function_is_not_held_against_the_later_ones(tmp_path):
+    wrong = [mistake for mistake in IN_L_LAYER if mistake[:2] == ("sigmoid", "sign of the exponent")]
+    report = check(planted(student(), wrong), tmp_path)
+    assert [verdict.function for verdict in report.verdicts if verdict.status == "wrong"] == ["sigmoid"]
+
+
+def test_two_mistakes_in_one_function_are_both_named(tmp_path):
+    changes = ("(1./m) * np.sum", "np.sum"), ("np.dot(dZ, H_prev.T)", "np.dot(H_prev, dZ.T)")
+    verdict = check(planted(student(), [("layer_backward", "", *changes)]), tmp_path)["layer_backward"]
+    assert verdict.mistakes == ("transposed", "1/m missing")
+    assert verdict.reason.startswith("dW: transposed")
+    assert "; db: 1/m is missing" in verdict.reason
+
+
+def test_the_evidence_is_a_number_with_its_measured_slope(tmp_path):
+    missing = [m for m in IN_L_LAYER if m[:2] == ("layer_backward", "1/m missing")]
+    verdict = check(planted(student(), missing), tmp_path)["layer_backward"]
+    assert verdict.reason == "dW and db: 1/m is missing: a sum over the samples must be divided by their number, m"
+    assert verdict.evidence.measured == pytest.approx(verdict.evidence.right, rel=1e-5)
+    assert verdict.evidence.yours / verdict.evidence.right == pytest.approx(5)
+    assert re.fullmatch(r"dW\[\d, \d\]", verdict.evidence.where)
+    assert verdict.place.startswith("line ")
+
+
+def test_the_same_file_gets_the_same_report_and_another_seed_other_numbers(tmp_path):
+    source = planted(student(), [m for m in IN_L_LAYER if m[:2] == ("compute_loss", "1/m missing")])
+    first = check(source, tmp_path)
+    assert check(source, tmp_path) == first
+    other = check(source, tmp_path, seed=1)
+    assert other["compute_loss"].evidence.right != first["compute_loss"].evidence.right
+    assert statuses(other) == statuses(first)
+
+
+def test_a_size_taken_from_the_whole_data_is_seen(tmp_path):
+    source = student("two_layer_as_published").replace("/kaggle/input/digit-recognizer/train.csv", "mnist_train.csv")
+    source = source.replace("    m = Y.size\n", "")
+    verdict = check(source, tmp_path)["backward_prop"]
+    assert verdict.mistakes == ("divided by all",)
+    assert "only the samples of this batch count" in verdict.reason
+
+
+# ---- what is not there, or not written yet
+
+
+def test_stubs_are_missing_and_not_wrong(tmp_path):
+    stubs = '''
+import numpy as np
+
+def sigmoid(Z):
+    H = # write your code here
+    return H, Z
+
+def relu(Z):
+    """Not yet."""
+    pass
+
+def softmax(Z):
+    raise NotImplementedError
+
+def compute_loss(HL, Y):
+    m = Y.shape[1]
+    return -np.sum(Y * np.log(HL)) / m
+'''
+    report = check(stubs, tmp_path)
+    assert statuses(report)["compute_loss"] == "right"
+    for name in ("sigmoid", "relu", "softmax"):
+        assert (report[name].status, report[name].reason) == ("missing", "not written yet")
+    assert report["predict"].reason == "there is no function of this name"
+    assert report.counts() == {"right": 1, "wrong": 0, "not run": 0, "missing": 13}
+    assert report.ok
+
+
+def test_a_syntax_error_costs_only_its_own_function(tmp_path):
+    report = check(student().replace("dZ[Z <= 0] = 0", "dZ[Z <= 0 = 0"), tmp_path)
+    assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["relu_backward"]
+    assert re.match("this is not Python: .*", report["relu_backward"].reason)
+    assert re.fullmatch(r"line \d+", report["relu_backward"].place)
+
+
+def test_a_name_that_is_nearly_right_is_pointed_out(tmp_path):
+    report = check(student().replace("update_parameters", "update_parameter"), tmp_path)
+    verdict = report["update_parameters"]
+    assert verdict.status == "missing"
+    assert verdict.reason == "there is no function of this name; is update_parameter meant?"
+
+
+def test_an_exception_is_told_with_its_line(tmp_path):
+    verdict = check(student().replace("np.dot(W, H_prev) + b", "np.dot(W, H_prev) + c"), tmp_path)["layer_forward"]
+    assert verdict.mistakes == ("name from outside",)
+    assert "c: it uses a name that it does not have" in verdict.reason
+    assert "in `Z = np.dot(W, H_prev) + c`" in verdict.reason
+
+
+def test_a_package_that_is_not_installed_is_not_the_students_mistake(tmp_path):
+    source = "import a_package_that_nobody_has as xp\n" + student().replace("np.exp(-Z)", "xp.exp(-Z)")
+    report = check(source, tmp_path)
+    assert report["sigmoid"].status == "not run"
+    assert report["sigmoid"].reason == "needs a package: No module named 'a_package_that_nobody_has'"
+
+
+def test_loss_at_a_probability_of_0_is_a_remark(tmp_path):
+    remarks = check(student(), tmp_path)["compute_loss"].remarks
+    assert remarks == ("NaN where a probability is exactly 0 and its label too: 0 · log 0",)
+
+
+# ---- what a file may try
+
+
+def with_sigmoid(body):
+    """The solution, its sigmoid replaced; one indented line after another."""
+    return re.sub(r"def sigmoid\(Z\):\n(    .*\n)+", lambda _: f"def sigmoid(Z):\n    {body}\n", student(), count=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("while True: pass", "did not end within 0.5 seconds"),
+        ("import os; os._exit(3)", "ended the process (exit code 3)"),
+        ("import ctypes; ctypes.string_at(0)", "crashed the process (SIGSEGV)"),
+        ("print('x' * 50_000_000); return Z, Z", "printed more than 1,048,576 characters"),
+        ("import os; os.write(1, b'x' * 50_000_000); return Z, Z", "wrote more than 1,048,576 bytes of output"),
+        ("return np.ones((10**6, 10**6)), Z", "asked for more than 4 GB of memory"),
+        ("raise SystemExit(0)", "SystemExit: 0 in `raise SystemExit(0)`"),
+        ("return sigmoid(Z)", "RecursionError: maximum recursion depth exceeded"),
+        (
+            "import sys; sys.stdin.read(); return Z, None",
+            "nothing returned|must be|Z in the memory: nothing is returned",
+        ),
+        ("import subprocess; subprocess.run(['true'])", "PermissionError: subprocess.Popen is not allowed"),
+        ("import os; os.fork()", "PermissionError: os.fork is not allowed"),
+        ("import socket; socket.create_connection(('127.0.0.1', 9))", "PermissionError: socket.getaddrinfo is not"),
+        ("return (x for x in Z)", "TypeError: returns something that is no number: generator"),
+        ("return object(), Z", "H: must be an array of shape (3, 5), got object"),
+        ("return 'H', 'Z'", "H and Z in the memory: must be an array of shape (3, 5), got a str"),
+        ("return Z.astype(object), Z", "H: must be an array of shape (3, 5), got an array of object"),
+        ("return [[1], [2, 3]], Z", "H: must be an array of shape (3, 5), got a list"),
+        ("return Z[0], Z", "H: must have shape (3, 5), got (5,)"),
+    ],
+)
+def test_whatever_a_function_does_ends_in_a_verdict(body, words, tmp_path):
+    began = time.monotonic()
+    report = check(with_sigmoid(body), tmp_path, limits=QUICK)
+    assert time.monotonic() - began < 10
+    verdict = report["sigmoid"]
+    assert verdict.status == "wrong"
+    assert any(part in verdict.reason for part in words.split("|")), verdict.reason
+    assert [v.function for v in report.verdicts if v.status != "right"] == ["sigmoid"]
+
+
+def test_an_endless_loop_ends_within_the_default_limits(tmp_path):
+    began = time.monotonic()
+    report = check(with_sigmoid("while True: pass"), tmp_path)
+    assert report["sigmoid"].reason == "did not end within 3 seconds"
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("K = __import__('os')._exit(0)", "ended the process (exit code 0)"),
+        ("K = __import__('ctypes').string_at(0)", "crashed the process (SIGSEGV)"),
+        ("while True:\n    try:\n        K = sleep(9)\n    except BaseException: pass", "did not end within 1 seconds"),
+    ],
+)
+def test_a_file_that_ends_the_process_while_it_is_read_is_not_run(line, words, tmp_path):
+    source = student().replace("import numpy as np", f"import numpy as np\nfrom time import sleep\n{line}")
+    source = source.replace("np.exp(-Z)", "np.exp(-Z + 0 * (K or 0))")
+    report = check(source, tmp_path, limits=Limits(load=1))
+    assert set(statuses(report).values()) == {"not run"}
+    assert words in report["sigmoid"].reason
+    assert not report.ok
+
+
+def test_top_level_work_is_not_done(tmp_path):
+    before = "import sys\nsys.exit(1)\nwhile True: pass\n"
+    after = "\nparameters = L_layer_model(None, None, [1])\nprint('x' * 10**9)"
+    assert check(before + student() + after, tmp_path).ok
+
+
+def test_a_slow_constant_is_left_out_and_noted(tmp_path):
+    source = student().replace("import numpy as np", "import numpy as np, time\nSCALE = time.sleep(60)")
+    report = check(source.replace("1/(1+np.exp(-Z))\n    sigmoid", "SCALE/(1+np.exp(-Z))\n    sigmoid"), tmp_path)
+    assert report["sigmoid"].mistakes == ("name from outside",)
+    assert report.notes == ("line 4: took too long and was left out",)
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        "from byhand.reference.l_layer import *",
+        "import byhand.reference.l_layer as key\nsigmoid, relu = key.sigmoid, key.relu",
+        "import importlib\nkey = importlib.import_module('byhand.reference.l_layer')\nsigmoid = key.sigmoid",
+        f"key = {{}}\nexec(open({str(KEY)!r}).read(), key)\nsigmoid = key['sigmoid']",
+        "import sys\nkey = sys.modules['byhand.reference.l_layer']\nsigmoid = key.sigmoid",
+        "import gc\nsigmoid = next(f for f in gc.get_objects() if getattr(f, '__name__', '') == 'sigmoid')",
+    ],
+)
+def test_the_answer_key_is_out_of_reach(cheat, tmp_path):
+    report = check(f"import numpy as np\n{cheat}\n\ndef relu(Z):\n    return np.maximum(0, Z), Z\n", tmp_path)
+    assert statuses(report)["relu"] == "right"
+    assert {status for name, status in statuses(report).items() if name != "relu"} == {"missing"}
+
+
+def test_hard_coded_answers_are_wrong(tmp_path):
+    published = "np.array([[.268941421, .119202922, 2.26032430e-06], [.731058579, .880797078, .99999774]])"
+    report = check(f"import numpy as np\ndef softmax(Z):\n    return {published}, Z\n", tmp_path)
+    assert report["softmax"].status == "wrong"
+
+
+# ---- notebooks
+
+
+def notebook(*cells):
+    return json.dumps(
+        {
+            "nbformat": 4,
+            "cells": [{"cell_type": "markdown", "source": ["# Title"]}]
+            + [{"cell_type": "code", "source": cell.splitlines(keepends=True), "outputs": []} for cell in cells],
+        }
+    )
+
+
+def test_a_notebook_is_checked_cell_by_cell(tmp_path):
+    functions = re.split(r"\n(?=def )", student())
+    cells = [
+        "%matplotlib inline\n!pip install h5py\nimport h5py\n" + functions[0],
+        "%%time\n" + functions[1].replace("np.exp(-Z)", "np.exp(Z)"),
+        "sigmoid?\nfiles = !ls\nZ = np.arange(8).reshape(4,2)\nprint(sigmoid(Z))",
+        "%%bash\nwhile true; do echo; done",
+        "this is no Python at all",
+        *functions[2:],
+        "parameters = L_layer_model(train_set_x, train_set_y, dimensions, num_iterations=2000)",
+    ]
+    path = tmp_path / "student.ipynb"
+    path.write_text(notebook(*cells), encoding="utf-8")
+    report = check_file(path)
+    assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["sigmoid"]
+    assert report["sigmoid"].mistakes == ("sign of the exponent",)
+    assert report["sigmoid"].place == "code cell 2, line 2"
+    assert report.notes == ("code cell 5, line 1 is not Python: invalid syntax",)
+
+
+def test_the_last_definition_of_a_name_counts(tmp_path):
+    path = tmp_path / "student.ipynb"
+    path.write_text(
+        notebook("import numpy as np", "def relu(Z): return Z, Z", "def relu(Z): return np.maximum(Z, 0), Z")
+    )
+    assert check_file(path)["relu"].status == "right"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "words"),
+    [
+        ("a.txt", b"", UsageError, r"FILE must be a \.py or \.ipynb file, got .*a\.txt"),
+        ("a.ipynb", b"not json", DataError, r"a\.ipynb: must be a notebook, got no valid JSON"),
+        ("a.ipynb", b"[1, 2]", DataError, r"a\.ipynb: must be a notebook, got JSON without cells"),
+        ("a.ipynb", b"[" * 100_000, DataError, r"a\.ipynb: must be a notebook, got no valid JSON"),
+        ("a.py", b"\xff\xfe", DataError, r"a\.py: must be UTF-8 text, got byte 0xff at 0"),
+        ("a.py", None, DataMissingError, r"a\.py: no such file"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_by_name(name, content, error, words, tmp_path):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=words):
+        check_file(path)
+
+
+def test_an_unknown_page_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="page must be one of l_layer, two_layer, got 'cnn'"):
+        check(student(), tmp_path, page="cnn")
+
+
+# ---- the command
+
+
+def byhand(*arguments):
+    command = [sys.executable, "-m", "byhand", "check", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "NO_COLOR": "1"}
+    )
+
+
+def test_the_command_says_it_in_words_and_leaves_with_1(tmp_path):
+    path = tmp_path / "student.py"
+    path.write_text(planted(student(), [m for m in IN_L_LAYER if m[:2] == ("compute_loss", "1/m missing")]))
+    ran = byhand(path)
+    assert ran.returncode == 1
+    assert ran.stderr == ""
+    line = 1 + student().splitlines().index("def compute_loss(HL, Y):")
+    assert f"✗ compute_loss           wrong  (line {line})" in ran.stdout
+    assert "loss: 1/m is missing: a sum over the samples must be divided by their number, m" in ran.stdout
+    assert ran.stdout.endswith("13 right, 1 wrong\n")
+
+
+def test_the_command_prints_json_and_leaves_with_0():
+    ran = byhand(STUDENTS / "in_loops.py", "--json")
+    assert ran.returncode == 0
+    report = json.loads(ran.stdout)
+    assert report["ok"]
+    assert report["page"] == "l_layer"
+    assert report["counts"] == {"right": 15, "wrong": 0, "not run": 0, "missing": 0}
+    assert {verdict["status"] for verdict in report["verdicts"]} == {"right"}
+
+
+def test_the_command_refuses_what_is_no_students_file(tmp_path):
+    ran = byhand(tmp_path / "picture.png")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "FILE must be a student's .py or .ipynb file" in ran.stderr
+
+
+# ---- the numbers behind it
+
+
+def test_close_lets_float32_pass_and_nothing_larger():
+    from byhand.course.diagnosis import close
+
+    right = np.array([1.0, 1000.0])
+    assert close(right.astype(np.float32) * (1 + 1e-6), right)
+    assert not close(right * 1.001, right)
+    assert not close([1.0, 999.0], right)
+    assert not close([[1.0, 1000.0]], right)
+    assert not close("1", right)
+    assert close([np.nan], np.array([np.nan]))

@@ -1,0 +1,225 @@
+"""The student's process, part by part: what goes over the wire, which statements run, what is closed."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from byhand.course.inside import slicing, wire
+from byhand.course.runner import Limits, Student
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+arrays = npst.arrays(
+    st.sampled_from(["f8", "f4", "i8", "i4", "u1", "?"]), npst.array_shapes(min_dims=0, min_side=0), elements={}
+)
+
+
+def sent(value):
+    return wire.receive(io.BytesIO(wire.packed(value)))
+
+
+@given(plain)
+def test_plain_values_arrive_as_they_left(value):
+    arrived = sent(value)
+    assert arrived == value
+    assert type(arrived) is type(value)
+
+
+@given(arrays)
+def test_arrays_arrive_as_they_left(array):
+    arrived = sent({"a": (array, array.T)})["a"]
+    for one, right in zip(arrived, (array, array.T), strict=True):
+        assert (one.dtype, one.shape) == (right.dtype, right.shape)
+        np.testing.assert_array_equal(one, right)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (object(), "object"),
+        (lambda: 0, "function"),
+        (np.array([object()]), "an array of object"),
+        (np.array(["a"]), "an array of <U1"),
+        (2**80, "a very large int"),
+        ({1: 2}, "dict"),
+        (1j, "complex"),
+    ],
+)
+def test_what_can_not_be_sent_arrives_as_its_name(value, what):
+    assert sent([value, 1]) == [wire.Unsendable(what), 1]
+
+
+def test_a_list_that_holds_itself_has_an_end():
+    endless = []
+    endless.append(endless)
+    assert "Unsendable" in str(sent(endless))
+
+
+def message(tree, blob=b""):
+    return io.BytesIO(struct.pack(">II", len(tree), len(blob)) + tree + blob)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        message(b'{"a": ["<f8", [1000000000000], 8]}', b"12345678"),
+        message(b'{"a": ["<f8", [-1, -1], 8]}', b"12345678"),
+        message(b'{"a": ["O", [1], 8]}', b"12345678"),
+        message(b'{"a": ["<f8", [1], 8]}', b"1234"),
+        message(b'{"a": ["<f8,<f8", [1], 16]}', b"1234567812345678"),
+        message(b'{"x": 1}'),
+        message(b'{"t": 1}'),
+        message(b"{}"),
+        message(b"not json"),
+        message(b"[" * 100_000),
+        message(b'{"d": [[]]}'),
+        io.BytesIO(struct.pack(">II", 2**31, 2**31)),
+    ],
+)
+def test_what_is_no_message_is_refused_before_anything_is_allocated(stream):
+    with pytest.raises(wire.BrokenMessageError):
+        wire.receive(stream)
+
+
+def test_a_message_cut_short_is_the_end():
+    whole = wire.packed([1, np.ones(4)])
+    for size in range(len(whole)):
+        with pytest.raises(EOFError):
+            wire.receive(io.BytesIO(whole[:size]))
+
+
+# ---- which statements run
+
+
+def kept(source, *wanted):
+    pieces, broken = slicing.cut([source])
+    assert not broken
+    return [piece.node.lineno for piece in slicing.worth_running(pieces, wanted)]
+
+
+def test_only_what_the_wanted_function_leans_on_is_kept():
+    source = """\
+import numpy as np
+import pandas as pd
+SCALE = 0.1
+data = pd.read_csv("x.csv")
+TABLE = {}
+TABLE["relu"] = SCALE
+TABLE.update(a=1)
+def helper(x): return x * SCALE
+def other(data): return pd.concat(data)
+def wanted(Z, data=None): return np.abs(helper(Z)) + TABLE["relu"]
+print(wanted(3))
+while True: pass
+np.random.seed(1)
+"""
+    assert kept(source, "wanted") == [1, 3, 5, 6, 7, 8, 10]
+
+
+def test_a_local_name_keeps_nothing_of_the_same_name():
+    source = "parameters = train()\ndef train(): pass\ndef wanted(X):\n    parameters = 1\n    return parameters\n"
+    assert kept(source, "wanted") == [3]
+
+
+def test_defaults_decorators_and_inner_functions_count():
+    source = "A = 1\nB = 2\nC = 3\n@C\ndef wanted(x=A):\n    def inner(): return B\n    return inner\n"
+    assert kept(source, "wanted") == [1, 2, 3, 5]
+
+
+def test_a_definition_behind_a_condition_is_found():
+    assert kept("import x\nif True:\n    def wanted(): return x\n", "wanted") == [1, 2]
+
+
+def test_a_broken_stretch_costs_only_itself():
+    source = '''\
+def first(): return """
+text at the margin
+"""
+def second(:
+    pass
+@decorated
+def third():
+    return 1
+try:
+    A = 1
+except ValueError:
+    A = 2
+H = # write your code here
+'''
+    pieces, broken = slicing.cut([source])
+    assert [piece.node.lineno for piece in pieces] == [1, 7, 9]
+    assert [(one.line, one.names, one.stub) for one in broken] == [(4, ("second",), False), (13, (), True)]
+
+
+@given(st.text(alphabet="def f():\n x=1+\"'#[]@\t", max_size=60))
+def test_any_text_is_cut_without_an_error(text):
+    slicing.cut([text])
+
+
+# ---- the process
+
+
+def test_stand_ins_answer_in_the_place_of_a_function_of_the_students():
+    source = "def inner(x, y=2): return x * y\ndef outer(x): return inner(x) + inner(y=5, x=x)\n"
+    asked = []
+
+    def answer(arguments, keywords):
+        asked.append((arguments, keywords))
+        return 100
+
+    with Student([source], ["inner", "outer"], Limits(), {}) as student:
+        assert student.call("outer", [3]).value == 21
+        assert student.call("outer", [3], answers={"inner": answer}).value == 200
+        assert student.call("outer", [3]).value == 21
+    assert asked == [([], {"x": 3, "y": 2}), ([], {"x": 3, "y": 5})]
+
+
+def test_arguments_that_are_written_into_come_back():
+    source = "def f(a, b): a[0] = 7; return b\ndef g(d): d['new'] = 1"
+    with Student([source], ["f", "g"], Limits(), {}) as student:
+        outcome = student.call("f", [np.zeros(2), np.ones(2)])
+        assert list(outcome.changed) == [0]
+        np.testing.assert_array_equal(outcome.changed[0], [7, 0])
+        assert student.call("g", [{"old": 0}]).changed == {0: {"old": 0, "new": 1}}
+
+
+def test_a_call_after_a_death_finds_a_fresh_process():
+    with Student(["import os\ndef f(x): os._exit(x)\ndef g(): return 1"], ["f", "g"], Limits(), {}) as student:
+        assert student.call("f", [4]).died == "ended the process (exit code 4)"
+        assert student.call("g").value == 1
+
+
+def test_the_folder_of_the_process_is_empty_and_gone_afterwards():
+    source = "import os\ndef f():\n    open('note', 'w').write('x')\n    return os.getcwd(), sorted(os.listdir('.'))"
+    with Student([source], ["f"], Limits(), {"given": b"1"}) as student:
+        folder, names = student.call("f").value
+    assert names == ["given", "note"]
+    assert not Path(folder).exists()
+
+
+def test_drawing_needs_no_matplotlib():
+    source = """\
+import matplotlib.pyplot as plt
+from matplotlib import cm
+def f():
+    line, = plt.plot([1, 2])
+    figure, axes = plt.subplots(2, 3, figsize=(4, 4))
+    axes[1, 2].imshow([[1]], cmap=cm.gray)
+    figure, (left, right) = plt.subplots(1, 2)
+    figure, ax = plt.subplots()
+    ax.set(title="a").legend()["x"] = 1
+    with plt.style.context("dark"):
+        plt.show()
+    return 1
+"""
+    with Student([source], ["f"], Limits(), {}) as student:
+        assert student.call("f").value == 1
