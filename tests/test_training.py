@@ -1,0 +1,481 @@
+"""Training: the same bits for the same seed, the published run through `nn`, records, stopping, and the watchdog."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.errors import DivergedError, UsageError
+from byhand.model import Model
+from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
+from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum
+from byhand.nn.schedules import Constant, OneCycle
+from byhand.preparation import Preparation
+from byhand.reference import l_layer, two_layer
+from byhand.training import Recipe, Session, fit, history_of, preset, steps, train
+from byhand.training import plan as plans
+from byhand.training.interrupt import interruptible
+from byhand.training.plan import Plan
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return byhand.load("mnist-5k")
+
+
+def trained(data, *, sizes=(784, 16, 10), seed=0, preparation=None, dtype=np.float32, network=None, **choices):
+    """A model after a short run, with its session's records."""
+    model = Model(list(sizes), seed=seed, preparation=preparation, dtype=dtype, **(network or {}))
+    history = fit(model, data, recipe=Recipe(**{"epochs": 2, **choices}), seed=seed)
+    return model, history
+
+
+# ---- the same seed gives the same bits
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"optimizer": Adam(), "learning_rate": 0.001},
+        {"augment": "default"},
+        {"batch_size": None},
+        {"average": 0.99, "validation": 0.1, "patience": 3},
+    ],
+)
+def test_two_runs_with_one_seed_give_the_same_bits(digits, choices):
+    first, _ = trained(digits.train[:600], network={"dropout": 0.2}, **choices)
+    second, _ = trained(digits.train[:600], network={"dropout": 0.2}, **choices)
+    assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
+
+
+def test_another_seed_gives_other_bits(digits):
+    first, _ = trained(digits.train[:600])
+    second, _ = trained(digits.train[:600], seed=1)
+    assert first.network.parameters.tobytes() != second.network.parameters.tobytes()
+
+
+def test_two_processes_with_one_seed_give_the_same_bits(tmp_path):
+    sums = []
+    for number in range(2):
+        command = [
+            "train",
+            "--data",
+            "mnist-5k",
+            "--epochs",
+            "1",
+            "--samples",
+            "512",
+            "--run",
+            str(tmp_path / str(number)),
+        ]
+        subprocess.run([sys.executable, "-m", "byhand", *command], check=True, capture_output=True, cwd=tmp_path)
+        sums.append((tmp_path / str(number) / "model.safetensors").read_bytes())
+    first, second = (Model.load(tmp_path / str(number) / "model.safetensors") for number in range(2))
+    assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
+
+
+def test_training_neither_reads_nor_sets_numpys_global_stream(digits):
+    np.random.seed(5)
+    before = np.random.get_state()[1].tobytes()
+    trained(digits.train[:256])
+    assert np.random.get_state()[1].tobytes() == before
+
+
+# ---- the reference runs, through nn
+
+
+@pytest.mark.parametrize("hidden", [(12,), (12, 8), (12, 8, 6)])
+def test_a_session_equals_the_reference_page_after_100_steps(digits, hidden):
+    sizes = [784, *hidden, 10]
+    data = digits.train[:300]
+    X = data.images.reshape(300, -1).T / 256
+    Y = l_layer.one_hot(data.labels)
+    parameters = l_layer.initialize_parameters(sizes)
+    model = Model(sizes, preparation=Preparation(divisor=256), dtype=np.float64)
+    for i, layer in enumerate(model.network.dense, start=1):
+        layer.W[...] = parameters[f"W{i}"].T
+        layer.b[...] = parameters[f"b{i}"].ravel()
+    for _ in range(100):
+        HL, memories = l_layer.L_layer_forward(X, parameters)
+        l_layer.update_parameters(parameters, l_layer.L_layer_backward(HL, Y, memories), 0.05)
+    recipe = Recipe(epochs=100, batch_size=None, learning_rate=0.05, optimizer=GradientDescent(), schedule=Constant())
+    fit(model, data, recipe=recipe)
+    for i, layer in enumerate(model.network.dense, start=1):
+        assert np.abs(layer.W - parameters[f"W{i}"].T).max() < 1e-12
+        assert np.abs(layer.b - parameters[f"b{i}"].ravel()).max() < 1e-12
+
+
+def test_the_two_layer_preset_starts_and_steps_as_its_page(digits):
+    data = digits.train[:400]
+    model = preset("two-layer").model(784, data.classes, seed=0, dtype="float64")
+    first, second = model.network.dense
+    W1, b1, W2, b2 = first.W.T.copy(), first.b[:, None].copy(), second.W.T.copy(), second.b[:, None].copy()
+    assert all(np.abs(array).max() <= 0.5 for array in (W1, b1, W2, b2))
+    X, Y = data.images.reshape(400, -1).T / 255, data.labels
+    for _ in range(20):
+        Z1, A1, Z2, A2 = two_layer.forward_prop(W1, b1, W2, b2, X)
+        slopes = two_layer.backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y)
+        W1, b1, W2, b2 = two_layer.update_params(W1, b1, W2, b2, *slopes, 0.1)
+    fit(model, data, recipe=preset("two-layer").recipe.but(epochs=20, validation=0))
+    for layer, W, b in ((first, W1, b1), (second, W2, b2)):
+        assert np.abs(layer.W - W.T).max() < 1e-12
+        assert np.abs(layer.b - b.ravel()).max() < 1e-12
+
+
+@pytest.mark.full_mnist
+def test_the_published_losses_of_the_worked_run_through_the_command_line(tmp_path):
+    command = [
+        "train",
+        "--preset",
+        "l-layer",
+        "--dtype",
+        "float64",
+        "--data",
+        "mnist",
+        "--offline",
+        "--quiet",
+        "--json",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "byhand", *command, "--run", str(tmp_path / "run")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = {record["step"]: f"{record['loss']:.6f}" for record in records}
+    assert losses[0] == "2.422624"
+    assert losses[100] == "2.129232"
+    assert losses[200] == "1.876095"
+    assert losses[1900] == "0.457054"
+    result = json.loads(done.stdout)
+    assert result["test_accuracy"] == 0.8674
+    model = Model.load(tmp_path / "run" / "model.safetensors")
+    assert model.accuracy(byhand.load("mnist", offline=True).train[:5000]) == 0.8774
+
+
+# ---- plans: how a step is executed changes nothing but rounding
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(1, 1, 1_000_000),
+        Plan(1, 1, 100, plans.pad_to_tile),
+        Plan(2, 1, 64, lambda rows, inner, columns: columns + 7),
+        Plan(3, 1, 50, plans.pad_to_tile),
+    ],
+)
+@pytest.mark.parametrize("preparation", [Preparation(), Preparation.standard()])
+def test_every_plan_gives_the_same_run_to_rounding(digits, monkeypatch, plan, preparation):
+    runs = []
+    for chosen in (None, plan):
+        if chosen is not None:
+            monkeypatch.setattr("byhand.training.session.plan_for", lambda *_: plan)
+        model = Model([784, 45, 10], preparation=preparation, dtype=np.float64, dropout=0.1)
+        recipe = Recipe(epochs=5, batch_size=None, learning_rate=0.1, optimizer=Momentum())
+        fit(model, digits.train[:500], recipe=recipe)
+        runs.append(model.network.parameters.copy())
+    assert np.abs(runs[0] - runs[1]).max() < 1e-12
+
+
+def test_pixels_left_out_change_nothing(digits, monkeypatch):
+    runs = []
+    for leaves_out in (True, False):
+        if not leaves_out:
+            monkeypatch.setattr("byhand.training.session.columns_in_use", lambda *_: None)
+        model = Model([784, 20, 10], dtype=np.float64)
+        start = model.network.dense[0].W.copy()
+        with Session(model, digits.train[:500], Recipe(epochs=8, batch_size=None, optimizer=Adam()), seed=0) as session:
+            assert (session.engine.columns is not None) == leaves_out
+            for _ in train(session):
+                pass
+        runs.append(model.network.parameters.copy())
+        dark = ~digits.train[:500].images.reshape(500, -1).any(axis=0)
+        assert np.array_equal(model.network.dense[0].W[dark], start[dark])
+    assert np.abs(runs[0] - runs[1]).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("preparation", "choices"),
+    [
+        (Preparation.standard(), {}),
+        (Preparation(), {"optimizer": AdamW()}),
+        (Preparation(), {"max_norm": 2.0}),
+        (Preparation(), {"augment": "shift=1"}),
+    ],
+)
+def test_pixels_are_not_left_out_where_their_weights_could_move(digits, preparation, choices):
+    model = Model([784, 20, 10], preparation=preparation)
+    with Session(model, digits.train[:200], Recipe(epochs=1, batch_size=None, **choices), seed=0) as session:
+        assert session.engine.columns is None
+
+
+def test_steps_allocate_nothing_large_from_the_third_on(digits):
+    """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to
+    convert booleans on the fly (two buffers of 32 KiB) is all that is left."""
+    model = Model([784, 800, 10], preparation=Preparation.standard(), dropout=0.1)
+    recipe = Recipe(epochs=2, batch_size=256, optimizer=Adam(), average=0.99, clip=5.0, max_norm=3.0)
+    with Session(model, digits.train, recipe, seed=0) as session:
+        for _ in range(3):
+            session.step()
+        tracemalloc.start()
+        for _ in range(5):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            session.step()
+            assert tracemalloc.get_traced_memory()[1] - before < 100_000
+        tracemalloc.stop()
+
+
+# ---- records and endings
+
+
+def test_records_say_what_happened(digits):
+    model = Model([784, 32, 10], preparation=Preparation.standard())
+    history = fit(model, digits.train, epochs=3, validation=0.1, seed=0)
+    assert [record.epoch for record in history] == [1, 2, 3]
+    last = history[-1]
+    assert history.ending == "done"
+    assert history.column("loss") == sorted(history.column("loss"), reverse=True)
+    assert 0.9 < last.accuracy <= 1
+    assert 0.85 < last.validation_accuracy <= 1
+    assert last.images_per_second > 0
+    assert last.gradient_norm > 0
+    assert len(last.dead) == 1
+    assert last.step == 3 * 29 - 1
+    assert "3 epochs" in repr(history)
+    assert "<table>" in history._repr_html_()
+
+
+def test_an_epoch_uses_every_sample_once_and_weighs_a_short_batch_by_its_size(digits):
+    data = digits.train[:130]
+    model = Model([784, 8, 10])
+    recipe = Recipe(epochs=1, batch_size=50, learning_rate=1e-12, optimizer=GradientDescent(), schedule=Constant())
+    with Session(model, data, recipe, seed=3) as session:
+        order = session.feed.order(0)
+        assert sorted(order) == list(range(130))
+        assert list(order) != list(session.feed.order(1))
+        records = list(steps(session))
+        assert [record.samples for record in records] == [50, 50, 30]
+        weighted = sum(record.loss * record.samples for record in records) / 130
+        assert session.progress.records[0].loss == pytest.approx(weighted, rel=1e-12)
+
+
+def test_sample_weights_count_a_sample_as_often_as_they_say(digits):
+    data = digits.train[:60]
+    twice = np.where(np.arange(60) < 20, 2.0, 1.0)
+    repeated = byhand.Dataset.from_arrays(
+        np.concatenate([data.images, data.images[:20]]), np.concatenate([data.labels, data.labels[:20]])
+    )
+    recipe = Recipe(epochs=10, batch_size=None, optimizer=GradientDescent(), learning_rate=0.1)
+    weighted, doubled = Model([784, 8, 10], dtype="float64"), Model([784, 8, 10], dtype="float64")
+    fit(weighted, data, recipe=recipe, sample_weights=twice)
+    fit(doubled, repeated, recipe=recipe)
+    assert np.abs(weighted.network.parameters - doubled.network.parameters).max() < 1e-12
+
+
+def test_early_stopping_gives_back_the_best_weights(digits):
+    model = Model([784, 64, 10], preparation=Preparation.standard())
+    recipe = Recipe(epochs=60, learning_rate=0.2, validation=0.2, patience=2, schedule=Constant())
+    with Session(model, digits.train[:600], recipe, seed=0) as session:
+        for _ in train(session):
+            pass
+        history = history_of(session)
+        losses = history.column("validation_loss")
+        assert history.ending == "stopped early"
+        assert len(history) < 60
+        assert history.best_epoch == int(np.argmin(losses)) + 1
+        assert len(history) == history.best_epoch + 2
+        assert session._validate()[0] == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_the_averaged_weights_are_the_exponential_average_of_the_steps(digits):
+    model = Model([784, 8, 10], dtype="float64")
+    recipe = Recipe(epochs=1, batch_size=50, average=0.9)
+    with Session(model, digits.train[:500], recipe, seed=0) as session:
+        average = model.network.parameters.copy()
+        for number in range(10):
+            session.step()
+            decay = min(0.9, (1 + number) / (10 + number))
+            average = decay * average + (1 - decay) * model.network.parameters
+        assert np.abs(session.average - average).max() < 1e-14
+        session.finish()
+        assert np.abs(model.network.parameters - average).max() < 1e-14
+
+
+def test_validation_is_stratified_and_never_trained_on(digits):
+    with Session(Model([784, 8, 10]), digits.train, Recipe(validation=0.25), seed=0) as session:
+        held = np.setdiff1d(np.arange(len(digits.train)), session.feed.index)
+        assert len(held) == 1000
+        assert np.bincount(digits.train.labels[held]).tolist() == [100] * 10
+
+
+def test_a_validation_set_may_be_given(digits):
+    with Session(
+        Model([784, 8, 10]), digits.train[:200], Recipe(epochs=1), seed=0, validation_data=digits.test
+    ) as session:
+        record = next(train(session))
+    assert record.validation_accuracy == pytest.approx(session.model.accuracy(digits.test))
+
+
+def test_ctrl_c_ends_the_run_after_the_step_and_keeps_what_is_there(digits):
+    model = Model([784, 32, 10])
+    with Session(model, digits.train, Recipe(epochs=1000), seed=0) as session, interruptible() as stop:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        for _ in train(session, stop):
+            pass
+        history = history_of(session, interrupted=stop.is_set())
+    assert history.ending == "interrupted"
+    assert 0 < session.progress.step < session.total_steps
+
+
+def test_a_loop_can_be_left_and_taken_up_again(digits):
+    whole, _ = trained(digits.train[:500], epochs=3)
+    model = Model([784, 16, 10])
+    with Session(model, digits.train[:500], Recipe(epochs=3), seed=0) as session:
+        for number, _ in enumerate(steps(session)):
+            if number == 4:
+                break
+        for _ in steps(session):
+            pass
+    assert model.network.parameters.tobytes() == whole.network.parameters.tobytes()
+
+
+def test_floats_can_be_trained_on_directly():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 5))
+    y = (X[:, 0] + X[:, 1] > 0).astype(int)
+    model = Model([5, 16, 2])
+    history = fit(model, (X, y), epochs=40, learning_rate=0.1)
+    assert history[-1].accuracy > 0.97
+
+
+@pytest.mark.parametrize(("loss", "rate"), [(SoftmaxCrossEntropy(0.1), 0.1), (MeanSquaredError(), 0.3)])
+def test_other_losses_learn_too(digits, loss, rate):
+    scaled = Preparation.standard()
+    sizes, choices = (784, 64, 10), {"loss": loss, "learning_rate": rate, "epochs": 8}
+    model, _ = trained(digits.train, sizes=sizes, preparation=scaled, network={"output_scale": 0.1}, **choices)
+    assert model.accuracy(digits.test) > 0.9
+
+
+# ---- the watchdog
+
+
+def test_a_rate_that_is_far_too_high_ends_in_one_clear_line(digits):
+    model = Model([784, 64, 64, 10], init="two_layer")
+    recipe = Recipe(learning_rate=1e6, optimizer=GradientDescent(), schedule=Constant())
+    with pytest.raises(
+        DivergedError, match=r"(loss|the gradient) became (NaN|infinite) at step \d+: .* Try --learning-rate 100000"
+    ):
+        fit(model, digits.train, recipe=recipe)
+
+
+def test_the_watchdog_names_the_layer_that_grew(digits):
+    model = Model([784, 16, 10])
+    with Session(model, digits.train[:200], Recipe(learning_rate=3.0), seed=0) as session:
+        model.network.dense[1].W *= 40
+        with pytest.raises(DivergedError) as caught:
+            session.watchdog.check_step(312, float("nan"), 1.0)
+    assert str(caught.value) == (
+        "loss became NaN at step 312: the learning rate 3 made layer 2 40 times larger. Try --learning-rate 0.3."
+    )
+
+
+def test_the_watchdog_speaks_of_dead_layers_and_of_one_class(digits):
+    model = Model([784, 16, 10])
+    model.network.dense[0].b -= 1000
+    data = digits.train[:1000]
+    history = fit(model, data, epochs=6, learning_rate=1e-6, optimizer=GradientDescent())
+    warnings = history[-1].warnings
+    assert any(warning.startswith("100% of layer 1 is dead") for warning in warnings)
+    assert any("the share of one class" in warning for warning in warnings)
+
+
+def test_the_watchdog_speaks_of_a_loss_that_grows(digits):
+    with Session(Model([784, 16, 10]), digits.train[:200], Recipe(), seed=0) as session:
+        for _ in range(2):
+            session.step()
+        record = session.epoch_record()
+        worse = session.watchdog.with_warnings(replace(record, loss=record.loss * 2))
+    assert worse.warnings[0].startswith("the loss grows: ")
+
+
+def test_a_healthy_run_is_left_in_peace(digits):
+    _, history = trained(digits.train, sizes=(784, 64, 10), preparation=Preparation.standard(), epochs=3)
+    assert all(record.warnings == () for record in history)
+
+
+# ---- bad arguments
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"epochs": 0}, "epochs must be a positive integer, got 0"),
+        ({"batch_size": -1}, "batch_size must be a positive integer or None, got -1"),
+        ({"learning_rate": 0}, "learning_rate must be a positive number, got 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a positive number, got nan"),
+        ({"average": 1.0}, "average must be over 0 and under 1, got 1.0"),
+        ({"patience": 2}, "patience needs a validation split to watch, got validation 0"),
+        ({"validation": -1}, "validation must be a share under 1 or a number of samples, got -1"),
+        ({"validation": 5000}, "validation must leave samples on both sides of 4000, got 5000"),
+        ({"augment": "wobble=3"}, "wobble"),
+        ({"eopchs": 3}, "a recipe has epochs, batch_size"),
+    ],
+)
+def test_a_bad_choice_is_named(digits, choices, words):
+    with pytest.raises(UsageError) as caught:
+        fit(Model([784, 8, 10]), digits.train, **choices)
+    assert words in str(caught.value)
+
+
+def test_bad_data_is_named(digits):
+    X = np.zeros((4, 3))
+    X[2, 1] = np.nan
+    with pytest.raises(UsageError, match=r"X must be finite, got nan in row 2, column 1"):
+        fit(Model([3, 2]), (X, np.zeros(4, int)))
+    with pytest.raises(UsageError, match=r"labels must be integers 0 to 1, got 0 to 5"):
+        fit(Model([3, 2]), (np.zeros((2, 3)), np.array([0, 5])))
+    with pytest.raises(UsageError, match=r"training needs at least one picture"):
+        fit(Model([784, 10]), digits.train[:0])
+    with pytest.raises(UsageError, match=r"the model knows 2 classes, the data has 10"):
+        fit(Model([784, 2]), digits.train)
+    with pytest.raises(UsageError, match=r"sample_weights must have the shape \(4000,\), got \(3,\)"):
+        fit(Model([784, 10]), digits.train, sample_weights=np.ones(3))
+    with pytest.raises(UsageError, match=r"sample_weights must be finite, at least 0 and not all 0"):
+        fit(Model([784, 10]), digits.train, sample_weights=np.full(4000, -1.0))
+
+
+def test_a_recipe_comes_back_from_its_plain_values():
+    recipe = Recipe(
+        optimizer=AdamW(weight_decay=0.1), schedule=OneCycle(warmup=0.2), loss=SoftmaxCrossEntropy(0.1), clip=1.0
+    )
+    assert Recipe.from_config(json.loads(json.dumps(recipe.config()))) == recipe
+
+
+# ---- how well it learns
+
+
+def test_the_default_reads_the_bundled_sample(digits):
+    chosen = preset("digits")
+    model = chosen.model(784, digits.classes, seed=0)
+    fit(model, digits.train, recipe=chosen.recipe)
+    assert model.accuracy(digits.test) >= 0.94
+
+
+@pytest.mark.full_mnist
+def test_the_default_reads_full_mnist(full_mnist):
+    chosen = preset("digits")
+    model = chosen.model(784, full_mnist.classes, seed=0)
+    fit(model, full_mnist.train, recipe=chosen.recipe)
+    assert model.accuracy(full_mnist.test) >= 0.98
