@@ -400,20 +400,31 @@ def test_pickle_rules(tmp_path, content, words):
     assert refusal(path).startswith(f"{path}: {words}")
 
 
-def test_a_pickle_that_claims_a_huge_array_allocates_nothing(tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            b"K\x0eK\x19\x86",  # (14, 25)
+            b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86",
+            "an array of (2147483647, 2147483647) float32 has 1,400 bytes, which doesn't fit",
+        ),
+        (
+            b"B" + struct.pack("<I", 14 * 25 * 4),
+            b"B" + struct.pack("<I", 2**31 - 1),
+            "the pickle must be whole and in order: expected 2147483647 bytes in a bytes4, but only",
+        ),
+    ],
+)
+def test_a_pickle_that_claims_a_huge_array_allocates_nothing(tmp_path, old, new, words):
+    content = old_pickle(3)
+    assert content.count(old) == 1
     path = tmp_path / "mnist.pkl"
-    for old, new in (
-        (b"M\x0a\x00", b"M\xff\xff"),
-        (struct.pack("<I", 14 * 25 * 4), struct.pack("<I", 2**31 - 1)),
-        (b"K\x0eK\x19\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
-    ):
-        content = old_pickle(3).replace(old, new, 1)
-        path.write_bytes(content)
-        tracemalloc.start()
-        if content != old_pickle(3):
-            refusal(path)
-        assert tracemalloc.get_traced_memory()[1] < 2_000_000
-        tracemalloc.stop()
+    path.write_bytes(content.replace(old, new))
+    tracemalloc.start()
+    said = refusal(path)
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+    assert said.startswith(f"{path}: {words}")
 
 
 # ---- npz
@@ -479,6 +490,15 @@ def test_an_npz_that_is_cut_short_is_named(tmp_path):
     path = write_npz(tmp_path)
     path.write_bytes(path.read_bytes()[:-30])
     assert refusal(path) == f"{path}: the zip must be undamaged: File is not a zip file"
+
+
+def test_an_npz_whose_directory_claims_more_than_is_there_is_named(tmp_path):
+    path = write_npz(tmp_path)
+    content = bytearray(path.read_bytes())
+    last = content.rindex(b"PK\x01\x02")
+    content[last + 20 : last + 28] = struct.pack("<II", 50_000, 50_000)  # of y_test: packed and unpacked
+    path.write_bytes(bytes(content))
+    assert refusal(path) == f"{path}: the zip must be undamaged: it ends early"
 
 
 # ---- pictures

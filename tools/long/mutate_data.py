@@ -43,12 +43,12 @@ def run(name: str, times: int) -> dict[str, object]:
 
 def main(arguments: list[str]) -> None:
     times = int(arguments.pop(0)) if arguments and arguments[0].isdigit() else 100_000
-    found = {}
     for name in arguments or data_mutations.FORMATS:
-        found[name] = run(name, times)
-        print(name, found[name], flush=True)
-    result = {"python": platform.python_version(), "numpy": np.__version__, "formats": found}
-    write_text(RESULTS, json.dumps(result, indent=2) + "\n")
+        found = {name: run(name, times)}
+        print(found, flush=True)
+        before = json.loads(RESULTS.read_text())["formats"] if RESULTS.exists() else {}
+        result = {"python": platform.python_version(), "numpy": np.__version__, "formats": before | found}
+        write_text(RESULTS, json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

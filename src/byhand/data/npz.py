@@ -24,7 +24,9 @@ from byhand.errors import DataError
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, RuntimeError, OverflowError, KeyError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OverflowError, LookupError
+)  # fmt: skip
 NUMBERS = re.compile(r"[<>|=]?[iuf][1248]|\|b1")
 
 
@@ -50,7 +52,8 @@ def _members(path: Path) -> list[npt.NDArray[Any]]:
     except DataError:
         raise
     except _DAMAGE as error:
-        raise DataError(f"{path}: the zip must be undamaged: {packed.shown(error)}") from None
+        reason = packed.shown(error) or "it ends early"
+        raise DataError(f"{path}: the zip must be undamaged: {reason}") from None
 
 
 def _array(where: str, archive: zipfile.ZipFile, member: str) -> npt.NDArray[Any]:
