@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 import byhand
+from byhand.cli import kernel
 from byhand.errors import ByhandError, StorageError, UsageError
 
 #: What a shell gives for a program that SIGPIPE ended.
@@ -24,6 +25,7 @@ COMMANDS = {
     "predict": "Read pictures of digits.",
     "compare": "Runs side by side.",
     "lr-find": "Which learning rate to take.",
+    "sweep": "Many trainings: try settings, keep the best.",
     "explain": "One step of learning: every formula beside its real numbers.",
     "check": "Check a student's file: which gradient is wrong, and likely why.",
     "export": "A trained model as one HTML page, ONNX, or plain arrays.",
@@ -76,6 +78,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main() -> None:
     """Run the command line and leave with the exit code that the outcome stands for."""
     debug = "--debug" in sys.argv[1:]
+    kernel.choose()
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

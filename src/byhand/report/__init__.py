@@ -1,9 +1,48 @@
 """The report: what a trained network can and cannot do, in figures and in pictures.
 
-`evaluate` makes the figures, `html_report` the page.
+`evaluate` makes the figures, `html_report` the page, `compare` puts runs side by side, and the `plot_…` functions draw
+on Matplotlib's axes in a notebook. What draws is fetched when it is first used.
 """
 
-from byhand.report.evaluation import Evaluation, evaluate, wilson
-from byhand.report.page import html_report
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["Evaluation", "evaluate", "html_report", "wilson"]
+from byhand.report.evaluation import Evaluation, evaluate, wilson
+
+if TYPE_CHECKING:
+    from byhand.report.comparison import compare as compare
+    from byhand.report.page import html_report as html_report
+    from byhand.report.plots import plot_confusion as plot_confusion
+    from byhand.report.plots import plot_history as plot_history
+    from byhand.report.plots import plot_mistakes as plot_mistakes
+    from byhand.report.plots import plot_prediction as plot_prediction
+    from byhand.report.plots import plot_weights as plot_weights
+
+_ROOM_OF = {
+    "compare": "byhand.report.comparison",
+    "html_report": "byhand.report.page",
+    "plot_confusion": "byhand.report.plots",
+    "plot_history": "byhand.report.plots",
+    "plot_mistakes": "byhand.report.plots",
+    "plot_prediction": "byhand.report.plots",
+    "plot_weights": "byhand.report.plots",
+}
+
+__all__ = [
+    "Evaluation",
+    "compare",
+    "evaluate",
+    "html_report",
+    "plot_confusion",
+    "plot_history",
+    "plot_mistakes",
+    "plot_prediction",
+    "plot_weights",
+    "wilson",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'byhand.report' has no attribute {name!r}")
+    return getattr(importlib.import_module(_ROOM_OF[name]), name)

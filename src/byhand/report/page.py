@@ -6,7 +6,7 @@ cells show their pictures when pressed. The figures come from `byhand.report.eva
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,11 @@ from byhand.page.document import asset, document, escape, folded, table
 from byhand.report.charts import Axis, Series, around, chart, spot
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.sprites import COLUMNS, Sprites, sprites
+from byhand.report.words import flat, percent, shape_of
 from byhand.training.records import EpochRecord
 
 #: Mistakes shown as cards, units shown as pictures, rows of a long table.
 WORST, UNITS, ROWS = 24, 40, 60
-#: Pixels of the screen that a picture's longer side takes.
-TILE = 56
 
 
 def html_report(
@@ -63,7 +62,7 @@ class Report:
             f"{percent(self.evaluation.accuracy)} on {self.evaluation.data.name}",
             f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards}</main>'
             f'<script type="application/json" id="data">{data}</script>',
-            style=asset("report.css", "byhand.report") + self.tile_style(),
+            style=asset("report.css", "byhand.report") + self.sprites.style(),
             script=asset("report.js", "byhand.report"),
         )
 
@@ -310,20 +309,8 @@ class Report:
     def tile(self, index: int) -> str:
         """A picture of the data set, out of the one image that holds them all."""
         e = self.evaluation
-        column, row = self.sprites.place(index)
         label = f"picture {index}: is {e.classes[e.labels[index]]}, read as {e.classes[e.predictions[index]]}"
-        return f'<span class="tile" role="img" aria-label="{escape(label)}" style="--x:{column};--y:{row}"></span>'
-
-    def tile_style(self) -> str:
-        """How the style sheet finds a picture in the image."""
-        s = self.sprites
-        scale = TILE / max(s.height, s.width)
-        h, w = s.height * scale, s.width * scale
-        return (
-            f".tile {{ width: {w:g}px; height: {h:g}px; background-size: {COLUMNS * w:g}px {max(1, s.rows) * h:g}px; "
-            f"background-position: calc(var(--x) * -{w:g}px) calc(var(--y) * -{h:g}px); "
-            f"background-image: url({pictures.data_uri(s.png)}); }}\n"
-        )
+        return self.sprites.tile(index, label)
 
     def data(self) -> dict[str, Any]:
         """What the script needs: for each picture in the image its index, class, answer and confidence; the counts."""
@@ -345,30 +332,7 @@ class Report:
         }
 
 
-def percent(share: float, digits: int = 2) -> str:
-    """0.9871 → `98.71 %`; nothing for NaN"""
-    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}\u00a0%"
-
-
 def bar(share: float) -> str:
     """A share as a table cell with a bar behind it."""
     width = 0.0 if math.isnan(share) else share
     return f'<td class="bar" style="--w:{width:.3f}">{percent(share, 1)}</td>'
-
-
-def shape_of(model: Model) -> str:
-    """784-128-10"""
-    return "-".join(map(str, [model.network.in_size, *(layer.units for layer in model.network.dense)]))
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as (name, value) lines: `recipe.optimizer.kind`, `momentum`."""
-    for key, value in values.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{name}.")
-        elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
-            for number, item in enumerate(value):
-                yield name + f"[{number}]", ", ".join(f"{k} {v}" for k, v in item.items())
-        else:
-            yield name, "–" if value is None else str(value)

@@ -10,11 +10,14 @@ import numpy as np
 
 from byhand.nn.scratch import Array
 from byhand.page import pictures
+from byhand.page.document import escape
 from byhand.report.evaluation import Evaluation
 
 #: What the image may weigh in bytes, before it is written into the page in base64 (a third more).
 BUDGET = 900_000
 PER_CELL, LARGEST_SIDE, COLUMNS = 24, 32, 40
+#: Pixels of the screen that a picture's longer side takes.
+TILE = 56
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,24 +36,39 @@ class Sprites:
     def rows(self) -> int:
         return -(-len(self.order) // COLUMNS)
 
-    def place(self, index: int) -> tuple[int, int]:
-        """Column and row of a picture in the image."""
+    def tile(self, index: int, label: str) -> str:
+        """One picture on the page, with the words for those who don't see it."""
         row, column = divmod(self.order.index(index), COLUMNS)
-        return column, row
+        return f'<span class="tile" role="img" aria-label="{escape(label)}" style="--x:{column};--y:{row}"></span>'
+
+    def style(self) -> str:
+        """How the style sheet finds a picture in the image."""
+        scale = TILE / max(self.height, self.width)
+        h, w = self.height * scale, self.width * scale
+        return (
+            f".tile {{ width: {w:g}px; height: {h:g}px; "
+            f"background-size: {COLUMNS * w:g}px {max(1, self.rows) * h:g}px; "
+            f"background-position: calc(var(--x) * -{w:g}px) calc(var(--y) * -{h:g}px); "
+            f"background-image: url({pictures.data_uri(self.png)}); }}\n"
+        )
 
 
 def sprites(evaluation: Evaluation, first: list[int]) -> Sprites:
     """The pictures `first`, and then as many of each cell as the budget allows."""
     by_cell = cells(evaluation)
-    images = evaluation.data.images
     per_cell = PER_CELL
     while True:
         chosen = list(dict.fromkeys([*first, *(index for cell in by_cell for index in cell[:per_cell])]))
-        stack = np.stack([small(images[index]) for index in chosen]) if chosen else np.zeros((1, 1, 1), np.uint8)
-        png = pictures.grey(pictures.sheet(stack, COLUMNS))
-        if len(png) <= BUDGET or per_cell == 0:
-            return Sprites(png, chosen, stack.shape[1], stack.shape[2])
-        per_cell = min(per_cell - 1, int(per_cell * BUDGET / len(png)))
+        made = packed(evaluation.data.images, chosen)
+        if len(made.png) <= BUDGET or per_cell == 0:
+            return made
+        per_cell = min(per_cell - 1, int(per_cell * BUDGET / len(made.png)))
+
+
+def packed(images: Array, chosen: list[int]) -> Sprites:
+    """These pictures as one image                                 images: uint8 (M, H, W)"""
+    stack = np.stack([small(images[index]) for index in chosen]) if chosen else np.zeros((1, 1, 1), np.uint8)
+    return Sprites(pictures.grey(pictures.sheet(stack, COLUMNS)), chosen, stack.shape[1], stack.shape[2])
 
 
 def cells(evaluation: Evaluation) -> list[list[int]]:

@@ -1,0 +1,62 @@
+"""`byhand lr-find`: which learning rate to take. The sweep is in `byhand.training.lr_find`, its picture in
+`byhand.report.sweep`; the choices are those of `byhand train`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from byhand.cli import choices
+from byhand.cli.common import Talk, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.files import write_text
+from byhand.report.sweep import sweep_report, sweep_text, verdict
+from byhand.training import PRESETS
+from byhand.training.lr_find import lr_find
+from byhand.training.runs import Run
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--lowest", type=float, default=1e-4, show_default=True, help="The rate of the first step.")
+@click.option("--highest", type=float, default=10.0, show_default=True, help="The rate of the last step.")
+@click.option("--steps", type=int, default=120, show_default=True, help="Steps from the one to the other.")
+@click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write the picture as a page.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="digits", show_default=True, help="As in `train`.")
+@data
+@choices.options
+@seed
+@offline
+@quiet
+@as_json
+def command(
+    lowest: float,
+    highest: float,
+    steps: int,
+    page: str | None,
+    preset: str,
+    data: str | None,
+    seed: int,
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find a learning rate: raise it at every step of a short run, and see where the loss falls and where it explodes.
+
+    Takes the options of `byhand train`, so that the rate is found for the network that will be trained. Nothing is
+    saved. Where the schedule is a cycle, the suggestion is its peak.
+    """
+    talk = Talk(quiet)
+    digits = load_data(data, offline, talk)
+    task = choices.new(preset, digits, data, seed, options, Run(Path("unsaved")))
+    sweep = lr_find(task.model, task.train, task.recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
+    if page is not None:
+        title = f"{task.model!r} on {task.train.name}"[1:].replace(">", "")
+        write_text(page, sweep_report(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))
+        talk.say(f"wrote {page}")
+    if as_json:
+        show_json(sweep.to_json())
+    else:
+        click.echo(sweep_text(sweep))
+        click.echo(verdict(sweep))

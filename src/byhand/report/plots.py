@@ -1,0 +1,134 @@
+"""Plots: the report's pictures on Matplotlib's axes, for notebooks. Needs the extra `plots`.
+
+Every function takes `ax=` (or makes its own figure) and returns the axes, so that they can be changed and combined. The
+two pictures of the reference programs are `plot_history` (the loss curve) and `plot_prediction` (one picture with what
+it was read as).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from byhand.data import Sample
+from byhand.errors import MissingExtraError, UsageError
+from byhand.model import Model
+from byhand.nn.scratch import Array
+from byhand.report.evaluation import Evaluation
+from byhand.training.records import EpochRecord, History
+
+COLORS = {"training": "#1b62c4", "validation": "#d9660b"}
+
+
+def plot_history(history: History | Sequence[EpochRecord], *, column: str = "loss", ax: Any = None) -> Any:
+    """The loss (or `column="accuracy"`) of training and validation, epoch by epoch."""
+    records = list(history)
+    if column not in ("loss", "accuracy"):
+        raise UsageError(f"column must be loss or accuracy, got {column!r}")
+    if not records:
+        raise UsageError("a history to plot needs at least one record, got none")
+    ax = ax if ax is not None else _new_axes()
+    epochs = [r.epoch for r in records]
+    mark = "o" if len(records) <= 40 else None
+    lines = [("training", [getattr(r, column) for r in records], "-")]
+    if records[0].validation_loss is not None:
+        lines.append(("validation", [getattr(r, f"validation_{column}") for r in records], "--"))
+    for name, values, style in lines:
+        ax.plot(epochs, values, style, color=COLORS[name], label=name, marker=mark, markersize=3)
+    ax.set(xlabel="epoch", ylabel=column, title=column.capitalize())
+    ax.legend()
+    return ax
+
+
+def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
+    """How many pictures of each class (row) were read as each class (column). The colours leave the right ones out."""
+    ax = ax if ax is not None else _new_axes(figsize=(6, 6))
+    counts = evaluation.confusion
+    wrong = counts.astype(float)
+    np.fill_diagonal(wrong, np.nan)
+    ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1.0, np.nanmax(wrong, initial=0.0)))
+    places = range(len(evaluation.classes))
+    for i, j in np.ndindex(counts.shape):
+        if counts[i, j]:
+            ax.text(
+                j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8, weight="bold" if i == j else "normal"
+            )
+    ax.set_xticks(places, evaluation.classes)
+    ax.set_yticks(places, evaluation.classes)
+    ax.set(xlabel="read as", ylabel="is", title=f"{evaluation.accuracy:.2%} of {len(evaluation):,} right")
+    return ax
+
+
+def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10, ax: Any = None) -> Any:
+    """The worst mistakes as one picture: beneath each what it is, and what it was read as."""
+    mistakes = evaluation.mistakes[: _positive("count", count)]
+    columns = min(_positive("columns", columns), max(1, len(mistakes)))
+    rows = max(1, -(-len(mistakes) // columns))
+    ax = ax if ax is not None else _new_axes(figsize=(columns * 0.9, rows * 1.25))
+    height, width = evaluation.data.shape
+    down, across = round(height * 1.45), width + 2
+    sheet = np.zeros((rows * down, columns * across))
+    for place, mistake in enumerate(mistakes):
+        top, left = place // columns * down, place % columns * across
+        sheet[top : top + height, left : left + width] = evaluation.data.images[mistake.index]
+        words = f"{evaluation.classes[mistake.label]} → {evaluation.classes[mistake.predicted]}"
+        star = "*" if mistake.doubtful else ""
+        ax.text(left + width / 2, top + height * 1.05, words + star, ha="center", va="top", fontsize=8, color="white")
+    ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_axis_off()
+    doubt = " (*: its label is doubtful)" if any(mistake.doubtful for mistake in mistakes) else ""
+    ax.set_title(f"The worst {len(mistakes)} of {len(evaluation.mistakes):,} mistakes{doubt}", fontsize=10)
+    return ax
+
+
+def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = None) -> Any:
+    """The weights of the first layer, a picture for each unit: the `count` units with the longest weights."""
+    first = model.network.dense[0]
+    side = round(first.inputs**0.5)
+    if side * side != first.inputs:
+        raise UsageError(f"weights are pictures where the inputs are a square of pixels, got {first.inputs} inputs")
+    lengths = np.sqrt((first.W.astype(np.float64) ** 2).sum(axis=0))
+    chosen = np.sort(np.argsort(-lengths, kind="stable")[: _positive("count", count)])
+    columns = min(_positive("columns", columns), len(chosen))
+    rows = -(-len(chosen) // columns)
+    sheet = np.full((rows * (side + 1) - 1, columns * (side + 1) - 1), np.nan)
+    for place, unit in enumerate(chosen):
+        top, left = place // columns * (side + 1), place % columns * (side + 1)
+        sheet[top : top + side, left : left + side] = first.W[:, unit].reshape(side, side)
+    ax = ax if ax is not None else _new_axes(figsize=(columns, rows))
+    limit = float(np.abs(first.W).max()) or 1.0
+    ax.imshow(sheet, cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    ax.set_axis_off()
+    ax.set_title(f"What {len(chosen)} of {first.units} units look for (orange: ink switches it on)", fontsize=10)
+    return ax
+
+
+def plot_prediction(model: Model, image: Sample | Array, label: int | None = None, *, ax: Any = None) -> Any:
+    """One picture, with what the model reads and, where it is known, what it is      image: uint8 (H, W) or a Sample"""
+    if isinstance(image, Sample) and label is None:
+        label = image.label
+    images = np.asarray(image.image if isinstance(image, Sample) else image)[None]
+    probabilities = model.probabilities(images)[0]
+    best = int(probabilities.argmax())
+    ax = ax if ax is not None else _new_axes(figsize=(3.2, 3.6))
+    ax.imshow(model.check_images(images)[0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_axis_off()
+    truth = "" if label is None else f", label: {model.classes[label]}"
+    color = "black" if label is None or label == best else "#b3261e"
+    ax.set_title(f"prediction: {model.classes[best]} ({probabilities[best]:.0%}){truth}", fontsize=10, color=color)
+    return ax
+
+
+def _new_axes(**settings: Any) -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plots") from None
+    _, ax = plt.subplots(layout="constrained", **settings)
+    return ax
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise UsageError(f"{name} must be at least 1, got {value}")
+    return value

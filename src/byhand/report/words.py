@@ -1,0 +1,35 @@
+"""Words: how the report writes shares, settings and the shape of a network."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from byhand.model import Model
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """0.9871 → `98.71 %`, a dash for NaN, and `<0.01 %` for what would round to nothing"""
+    if math.isnan(share):
+        return "–"
+    least = 10.0**-digits
+    if 0 < 100 * share < least / 2:
+        return f"<{least:g}\u00a0%"
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def shape_of(model: Model) -> str:
+    """784-128-10"""
+    return "-".join(map(str, [model.network.in_size, *(layer.units for layer in model.network.dense)]))
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (name, value) lines: `recipe.optimizer.kind`, `momentum`."""
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name}.")
+        elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value):
+                yield f"{name}[{number}]", ", ".join(f"{k} {v}" for k, v in item.items())
+        else:
+            yield name, "–" if value is None else str(value)
