@@ -125,6 +125,21 @@ def test_a_size_taken_from_the_whole_data_is_seen(tmp_path):
     assert "only the samples of this batch count" in verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("scale", "mistakes"),
+    [(" / 255.0", {}), ("", {"X_dev", "X_train"}), (" / 255.0 / 255.0", {"X_dev", "X_train"})],
+)
+def test_the_scale_of_the_pixels_is_seen(scale, mistakes, tmp_path):
+    pytest.importorskip("pandas")
+    source = student("two_layer_as_published").replace("/kaggle/input/digit-recognizer/train.csv", "train.csv")
+    report = check(source.replace(" / 255.0", scale), tmp_path)
+    wrong = [verdict for verdict in report.verdicts if verdict.status == "wrong"]
+    assert {verdict.function for verdict in wrong} == set(mistakes)
+    for verdict in wrong:
+        assert verdict.mistakes == (("pixels scaled twice",) if scale else ("pixels not scaled",))
+        assert verdict.evidence.where == f"{verdict.function}.max()"
+
+
 # ---- what is not there, or not written yet
 
 
@@ -205,7 +220,7 @@ def with_sigmoid(body):
         ("import ctypes; ctypes.string_at(0)", "crashed the process (SIGSEGV)"),
         ("print('x' * 50_000_000); return Z, Z", "printed more than 1,048,576 characters"),
         ("import os; os.write(1, b'x' * 50_000_000); return Z, Z", "wrote more than 1,048,576 bytes of output"),
-        ("return np.ones((10**6, 10**6)), Z", "asked for more than 4 GB of memory"),
+        ("return np.ones((10**6, 10**6)), Z", "asked for more than 2 GB of memory"),
         ("raise SystemExit(0)", "SystemExit: 0 in `raise SystemExit(0)`"),
         ("return sigmoid(Z)", "RecursionError: maximum recursion depth exceeded"),
         (
@@ -238,6 +253,16 @@ def test_an_endless_loop_ends_within_the_default_limits(tmp_path):
     report = check(with_sigmoid("while True: pass"), tmp_path)
     assert report["sigmoid"].reason == "did not end within 3 seconds"
     assert time.monotonic() - began < 10
+
+
+def test_when_the_time_for_the_file_is_used_up_the_rest_is_not_run(tmp_path):
+    endless = re.sub(r"(def \w+\(.*\):\n)", r"\1    while True: pass\n", student())
+    report = check(endless, tmp_path, timeout=1.5, limits=QUICK)
+    found = statuses(report)
+    assert found["sigmoid"] == "wrong"
+    assert found["predict"] == "not run"
+    assert report["predict"].reason == "the 1.5 seconds for the file are used up"
+    assert set(found.values()) == {"wrong", "not run"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ What is checked depends on what the path is: a student's file goes to `byhand.co
 """
 
 import json
+import os
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -31,7 +34,10 @@ def command(path: Path, timeout: float, as_json: bool) -> None:
     from byhand.course import check_file
 
     report = check_file(path, timeout=timeout)
-    click.echo(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) if as_json else "\n".join(lines(report)))
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(lines(report)), color=False if os.environ.get("NO_COLOR") else None)
     if not report.ok:
         sys.exit(1)
 
@@ -50,6 +56,8 @@ def _lines_of(verdict: Verdict, width: int) -> list[str]:
     mark, colour = MARKS[verdict.status]
     status = verdict.status if verdict.status != "right" or not verdict.remarks else "right, but"
     head = f"{click.style(f'{mark} {verdict.function:{width}}', fg=colour)}  {status}"
-    below = [*filter(None, (verdict.reason, verdict.evidence and str(verdict.evidence))), *verdict.remarks]
+    below = [line for line in (verdict.reason, str(verdict.evidence or ""), *verdict.remarks) if line]
     place = f"  ({verdict.place})" if verdict.place else ""
-    return [head + place, *(f"{'':{width + 4}}{line}" for line in below)]
+    margin, columns = " " * (width + 4), max(shutil.get_terminal_size((120, 24)).columns, width + 44)
+    folded = [textwrap.fill(line, columns, initial_indent=margin, subsequent_indent=margin) for line in below]
+    return [head + place, *folded]

@@ -5,14 +5,10 @@ those is already known to be wrong, it is tried again with the right earlier one
 The student's code runs in `runner`'s process; the right answers stay here.
 """
 
-import csv
 import difflib
-import gzip
 import hashlib
 import inspect
-import io
 import os
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from byhand.course import pixels
 from byhand.course.diagnosis import diagnose, differing
 from byhand.course.inside.wire import Unsendable
 from byhand.course.mistakes import MISTAKES
@@ -55,7 +52,7 @@ def check_file(
     digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
     limits = replace(limits or Limits(), total=timeout)
-    with Student(cells, WANTED, limits, _data_files(cells)) as student:
+    with Student(cells, WANTED, limits, pixels.data_files(cells)) as student:
         return _Check(str(path), student, PAGES[page or _page_of(cells)], rng, len(cells) > 1).report()
 
 
@@ -76,6 +73,7 @@ class _Check:
         self.file, self.student, self.page, self.rng, self.in_cells = file, student, page, rng, in_cells
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the function at hand wrote into
+        self.ended = False  # whether it took the process with it
 
     def report(self) -> Report:
         loading = self.student.load()
@@ -86,7 +84,8 @@ class _Check:
             verdict = self._verdict(function)
             if verdict.status != "missing" or function.name not in self.page.given:
                 self.verdicts[function.name] = verdict
-        return Report(self.file, self.page.name, tuple(self.verdicts.values()), tuple(self._notes()))
+        found = pixels.verdicts(self.student.peek(pixels.NAMES)) if self.student.files else []
+        return Report(self.file, self.page.name, (*self.verdicts.values(), *found), tuple(self._notes()))
 
     def _notes(self) -> list[str]:
         loaded = self.student.loaded
@@ -114,11 +113,15 @@ class _Check:
         absent = self._absent(function)
         if absent:
             return absent
+        if self.student.spent:
+            return Verdict(
+                function.name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up"
+            )
         probes = list(function.probes(self.rng))
         answers = {name: self._right_answer(name) for name in function.uses}
         own = all(self.verdicts.get(name, Verdict(name, "right")).status == "right" for name in function.uses)
         verdict = self._judged(function, probes, {}) if own else None
-        if verdict is None or (verdict.status == "wrong" and answers):
+        if verdict is None or (verdict.status == "wrong" and answers and not self.ended):
             with_right_ones = self._judged(function, probes, answers)
             if verdict is None or with_right_ones.status == "right":
                 verdict = with_right_ones
@@ -153,10 +156,11 @@ class _Check:
         found: list[tuple[Probe, Outputs]] = []
         raised: list[Outcome] = []
         misshapen: list[MisshapenError] = []
-        self.changed = set()
+        self.changed, self.ended = set(), False
         for probe in probes:
             outcome = self._call(function.name, probe, answers)
             if outcome.died:
+                self.ended = True
                 return Verdict(function.name, "wrong", outcome.died)
             if outcome.error:
                 raised.append(outcome)
@@ -258,29 +262,3 @@ class _Check:
             return function(*arguments, *keywords.values())
 
         return answer
-
-
-# ---- data that a file may want to read while it is loaded
-
-
-def _data_files(cells: Sequence[str]) -> dict[str, bytes]:
-    """A little data of no meaning under the names that the programs of both texts read, if the file names one.
-
-    Functions that lean on the size of the whole data (`m, n = data.shape`) then run, and are seen to lean on it.
-    """
-    text = "\n".join(cells)
-    rng = np.random.default_rng(0)
-    files = {}
-    if "mnist.pkl" in text:
-        pairs = tuple((rng.random((n, 784), np.float32), rng.integers(10, size=n)) for n in (60, 20, 20))
-        files["mnist.pkl.gz"] = gzip.compress(pickle.dumps(pairs), 1)
-    for name in set(re.findall(r"[\w.-]+\.csv", text)):
-        rows = np.zeros((1200, 785), int)
-        rows[:, 0], rows[:, 300:400] = rng.integers(10, size=1200), rng.integers(256, size=(1200, 100))
-        page = io.StringIO()
-        writer = csv.writer(page)
-        if not name.startswith("mnist"):
-            writer.writerow(["label", *(f"pixel{k}" for k in range(784))])
-        writer.writerows(rows.tolist())
-        files[name] = page.getvalue().encode()
-    return files

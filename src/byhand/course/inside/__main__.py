@@ -12,7 +12,6 @@ import inspect
 import io
 import os
 import signal
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -58,14 +57,17 @@ class Room:
         self.requests, self.answers = requests, answers
         self.names: dict[str, Any] = {"__name__": "student"}
         self.cells: list[str] = []
+        self.pieces: list[slicing.Piece] = []
+        self.run: list[slicing.Piece] = []
         self.output = 0
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run what is worth running of the cells, statement by statement, and tell what came of it."""
         self.cells, self.output = request["cells"], request["output"]
         pieces, broken = slicing.cut(self.cells)
+        self.pieces, self.run = pieces, slicing.worth_running(pieces, request["wanted"])
         failed, stubs = [], slicing.stubs(pieces)
-        for piece in slicing.worth_running(pieces, request["wanted"]):
+        for piece in self.run:
             error = self._run(piece)
             if error is not None:
                 failed.append({**error, "names": sorted(piece.binds)})
@@ -121,6 +123,15 @@ class Room:
                 return {"error": self._told(error), "printed": paper.kept}
         changed = {str(place): one for place, one in enumerate(given) if wire.packed(one) != before[place]}
         return {"value": value, "changed": changed, "printed": paper.kept}
+
+    def peek(self, names: list[str]) -> dict[str, Any]:
+        """The largest number in each array of these names, after running what they come from."""
+        for piece in slicing.worth_running(self.pieces, names):
+            if piece not in self.run:
+                self._run(piece)
+        arrays = {name: self.names[name] for name in names if isinstance(self.names.get(name), np.ndarray)}
+        largest = {name: array.max() for name, array in arrays.items() if array.size and array.dtype.kind in "biuf"}
+        return {"value": {name: float(number) for name, number in largest.items()}, "changed": {}, "printed": ""}
 
     @contextlib.contextmanager
     def _stand_ins(self, names: list[str]) -> Iterator[None]:
@@ -220,9 +231,7 @@ def main() -> None:
             request = wire.receive(requests)
         except EOFError:
             return
-        began = time.monotonic()
-        answer = room.call(request)
-        wire.send(answers, {**answer, "seconds": time.monotonic() - began})
+        wire.send(answers, room.peek(request["peek"]) if "peek" in request else room.call(request))
 
 
 if __name__ == "__main__":
