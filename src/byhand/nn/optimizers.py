@@ -9,7 +9,7 @@ A large vector is worked through in chunks, so that the several passes of one ru
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -186,7 +186,7 @@ def optimizer_named(kind: str, **settings: Any) -> Optimizer:
     try:
         return OPTIMIZERS[kind](**settings)
     except TypeError:
-        known = ", ".join(OPTIMIZERS[kind].__dataclass_fields__)
+        known = ", ".join(field.name for field in fields(OPTIMIZERS[kind]))
         raise UsageError(f"{kind} takes {known}, got {', '.join(settings)}") from None
 
 

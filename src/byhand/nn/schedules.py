@@ -4,7 +4,7 @@
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from byhand.errors import UsageError
@@ -108,7 +108,7 @@ def schedule_named(kind: str, **settings: Any) -> Schedule:
     try:
         return SCHEDULES[kind](**settings)
     except TypeError:
-        known = ", ".join(SCHEDULES[kind].__dataclass_fields__) or "no settings"
+        known = ", ".join(field.name for field in fields(SCHEDULES[kind])) or "no settings"
         raise UsageError(f"{kind} takes {known}, got {', '.join(settings)}") from None
 
 

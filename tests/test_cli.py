@@ -1,0 +1,416 @@
+"""The command line as a user types it, right and wrong: train, eval, predict; and the reference page of commands."""
+
+import importlib.util
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+
+import byhand
+from byhand.cli import COMMANDS, cli, kernel, main
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Type a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+
+    def type_in(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return type_in
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run's folder, made once."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    command = ["train", "--data", "mnist-5k", "--epochs", "3", "--validation", "0.1", "--run", str(folder)]
+    subprocess.run([sys.executable, "-m", "byhand", *command], check=True, capture_output=True)
+    return folder
+
+
+def digit_picture(path, index=0):
+    """One of the bundled test digits, drawn dark on light on a larger sheet."""
+    sample = byhand.load("mnist-5k").test[index]
+    sheet = np.full((200, 160), 255, np.uint8)
+    large = np.asarray(Image.fromarray(sample.image).resize((84, 84), Image.Resampling.BICUBIC))
+    sheet[30:114, 50:134] = 255 - large
+    Image.fromarray(sheet).save(path)
+    return sample.label
+
+
+# ---- train
+
+
+def test_train_on_the_bundled_sample_says_what_it_did_and_what_to_try_next(run):
+    code, out, err = run("train", "--offline", "--epochs", 2)
+    assert code == 0
+    assert "full MNIST is not here (offline): using the bundled sample of 5,000 digits" in err
+    assert re.search(r"epoch 1/2  loss \d\.\d{4}  accuracy \d+\.\d\d %  [\d,]+ images/s  0:0\d left", err)
+    assert re.search(r"784-\d+-10 on mnist-5k: 2 epochs over 4,000 images, \d\.\d s of training", out)
+    assert re.search(r"test accuracy \d\d\.\d\d % on 1,000 images never seen \(95 % interval", out)
+    assert "saved runs/001/model.safetensors" in out
+    assert "byhand predict --run runs/001 digit.png" in err
+    assert run("train", "--offline", "--epochs", 1, "-q")[1].count("runs/002") == 1
+
+
+def test_a_pipe_gets_a_line_an_epoch_and_quiet_gets_none(run):
+    _, _, err = run("train", "--data", "mnist-5k", "--epochs", 3)
+    assert len([line for line in err.splitlines() if line.startswith("epoch")]) == 3
+    _, out, err = run("train", "--data", "mnist-5k", "--epochs", 1, "--quiet")
+    assert err == ""
+    assert "test accuracy" in out
+
+
+def test_progress_is_silent_where_any_word_counts_as_an_error(run, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert run("train", "--data", "mnist-5k", "--epochs", 1)[2] == ""
+
+
+def test_train_as_json(run):
+    code, out, _ = run("train", "--data", "mnist-5k", "--epochs", 1, "--json", "--run", "here")
+    result = json.loads(out)
+    assert code == 0
+    assert result["run"] == "here"
+    assert result["epochs"] == 1
+    assert result["interval"][0] < result["test_accuracy"] < result["interval"][1]
+    assert {entry.name for entry in Path("here").iterdir()} >= {"config.json", "metrics.jsonl", "model.safetensors"}
+    config = json.loads(Path("here/config.json").read_text())
+    assert config["command"].startswith("byhand train --data mnist-5k")
+    assert config["made_with"]["numpy"] == np.__version__
+
+
+def test_every_choice_reaches_the_run(run):
+    words = """train --data mnist-5k --hidden 24,12 --activation gelu --dropout 0.1 --batch-norm --init glorot --dtype float64
+    --no-deskew --scale 255 --epochs 1 --batch-size 64 --learning-rate 0.002 --optimizer adamw --weight-decay 0.05
+    --schedule cosine --label-smoothing 0.1 --clip 5 --max-norm 4 --average 0.99 --augment shift=1 --validation 100
+    --patience 3 --record-every 1 --samples 500 --threads 1 --seed 7 --run r -q""".split()  # noqa: SIM905
+    assert run(*words)[0] == 0
+    config = json.loads(Path("r/config.json").read_text())
+    recipe = config["recipe"]
+    assert recipe["optimizer"] == {
+        "kind": "adamw",
+        "weight_decay": 0.05,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-08,
+    }
+    assert recipe["schedule"]["kind"] == "cosine"
+    assert recipe["loss"] == {"kind": "cross_entropy", "smoothing": 0.1}
+    plain = {"batch_size": 64, "learning_rate": 0.002, "clip": 5, "max_norm": 4, "average": 0.99, "validation": 100}
+    assert {name: recipe[name] for name in plain} == plain
+    assert config["samples"] == 500
+    assert config["seed"] == 7
+    assert config["preparation"] == {"divisor": 255, "mean": 0.0, "deviation": 1.0, "deskew": False}
+    kinds = [layer["kind"] for layer in config["network"]]
+    assert kinds == ["dense", "batch_norm", "activation", "dropout"] * 2 + ["dense"]
+    assert config["network"][0]["init"] == "glorot"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("train --epochs 0", 2, "byhand: epochs must be a positive integer, got 0"),
+        ("train --hidden 12,x", 2, "must be positive integers between commas, or `none`, got '12,x'"),
+        ("train --learning-rate -1", 2, "byhand: learning_rate must be a positive number, got -1.0"),
+        ("train --batch-size many", 2, "batch_size must be a positive integer or `all`, got 'many'"),
+        ("train --dropout 1", 2, "dropout must be at least 0 and under 1, got 1.0"),
+        ("train --data nowhere", 3, "nowhere"),
+        ("train --patience 2", 2, "patience needs a validation split to watch"),
+        ("train --optimizer sgd --momentum 0.9", 2, "sgd takes weight_decay, got momentum"),
+        ("train --loss mse --label-smoothing 0.1", 2, "label smoothing goes with the loss cross_entropy, got mse"),
+        ("train --samples 0", 2, "samples must be positive, got 0"),
+        ("train --resume nowhere", 5, "nowhere: no run there"),
+        ("train --preset nothing", 2, "'nothing' is not one of 'digits'"),
+        ("tarin", 2, "No such command 'tarin'"),
+        ("eval", 2, "Missing argument 'RUN|MODEL'"),
+        ("eval nowhere", 5, "byhand: nowhere: no run there: `byhand train` makes one"),
+        ("predict", 2, "Missing argument"),
+        ("predict nowhere.png", 3, "byhand: nowhere.png: no picture there"),
+    ],
+)
+def test_what_is_typed_wrong_is_answered_in_one_line(run, words, code, says):
+    left, out, err = run(
+        *words.split(), *(["--offline"] if words.startswith("train --") and "--data" not in words else [])
+    )
+    assert left == code
+    assert says in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_folder_with_something_in_it_is_not_trained_over(run):
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("precious")
+    code, _, err = run("train", "--data", "mnist-5k", "--epochs", 1, "--run", "mine")
+    assert (code, Path("mine/thesis.txt").read_text()) == (2, "precious")
+    assert "the run's folder must be new or empty, got mine" in err
+
+
+def test_divergence_ends_with_its_own_code_and_a_suggestion(run):
+    words = (
+        "train --data mnist-5k --init two_layer --learning-rate 1e9 --optimizer sgd --schedule constant --hidden 64,64"
+    )
+    code, out, err = run(*words.split())
+    assert (code, out) == (4, "")
+    assert re.search(
+        r"byhand: (loss|the gradient) became (NaN|infinite) at step \d+: .* Try --learning-rate 1e\+08\.", err
+    )
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "100000", "--run", "r"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "byhand train --resume r" in err
+    assert "saved r/model.safetensors" in out
+    again = ["train", "--resume", "r", "--epochs", "100001", "--quiet"]
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    config["recipe"]["epochs"] = 1
+    (tmp_path / "r" / "config.json").write_text(json.dumps(config))
+    done = subprocess.run(
+        [sys.executable, "-m", "byhand", *again[:3], "-q"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "test accuracy" in done.stdout
+
+
+def test_a_terminal_gets_a_bar(tmp_path):
+    """A real pseudo-terminal: the bar is drawn on stderr and put away, the epochs' lines stay."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    command = [sys.executable, "-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "3"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=follower, stdout=subprocess.PIPE, env=environment)
+    os.close(follower)
+    seen = b""
+    try:
+        while chunk := os.read(leader, 65_536):
+            seen += chunk
+    except OSError:
+        pass
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"epoch 3/3" in seen
+    assert b"images/s" in seen
+    assert b"\x1b[" in seen
+    assert b"test accuracy" in out
+    assert b"\x1b" not in out
+
+
+# ---- eval
+
+
+def test_eval_says_how_well_and_where_it_fails(run, trained):
+    code, out, _ = run("eval", trained)
+    assert code == 0
+    assert re.match(r"accuracy \d\d\.\d\d % \(\d+ of 1,000; 95 % interval", out)
+    assert "true \\ read as" in out
+    assert "the worst of" in out
+
+
+def test_eval_as_json_adds_up(run, trained):
+    _, out, _ = run("eval", trained, "--json")
+    result = json.loads(out)
+    confusion = np.array(result["confusion"])
+    assert confusion.sum() == result["images"] == 1000
+    assert confusion.trace() / 1000 == result["accuracy"]
+    assert len(result["mistakes"]) == 1000 - confusion.trace()
+
+
+def test_a_threshold_that_is_missed_is_exit_code_1(run, trained):
+    assert run("eval", trained, "--threshold", 0.5)[0] == 0
+    code, _, err = run("eval", trained, "--threshold", 0.9999)
+    assert code == 1
+    assert "accuracy must be at least 99.99 %, got" in err
+
+
+def test_eval_of_a_damaged_model_is_exit_code_5(run, trained, tmp_path):
+    damaged = bytearray((trained / "model.safetensors").read_bytes())
+    damaged[-1000] ^= 1
+    (tmp_path / "bad.safetensors").write_bytes(damaged)
+    code, _, err = run("eval", tmp_path / "bad.safetensors")
+    assert code == 5
+    assert "bad.safetensors: damaged: its content doesn't match its checksum" in err
+
+
+def test_eval_writes_a_report(run, trained):
+    assert run("eval", trained, "--html", "report.html")[0] == 0
+    assert "<html" in Path("report.html").read_text()
+
+
+# ---- predict
+
+
+def test_predict_reads_a_drawing_with_the_model_that_ships(run, tmp_path):
+    label = digit_picture(tmp_path / "digit.png", 3)
+    code, out, _ = run("predict", "digit.png")
+    assert code == 0
+    assert re.match(rf"digit\.png  {label}  \d+\.\d %   \(\d: ", out)
+
+
+def test_predict_with_a_run_of_ones_own(run, trained, tmp_path):
+    label = digit_picture(tmp_path / "digit.png", 5)
+    _, out, _ = run("predict", "--run", trained, "digit.png", "--json", "--top", 2)
+    (result,) = json.loads(out)
+    assert result["digit"] == str(label)
+    assert len(result["guesses"]) == 2
+
+
+def test_predict_reads_a_folder_in_the_order_of_its_names(run, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for index in (2, 0, 1):
+        digit_picture(folder / f"{index}.png", index)
+    (folder / "notes.txt").write_text("not a picture")
+    _, out, _ = run("predict", "mine", "--json")
+    assert [Path(result["picture"]).name for result in json.loads(out)] == ["0.png", "1.png", "2.png"]
+
+
+def test_predict_reads_numbers_from_a_pipe(run, monkeypatch):
+    test = byhand.load("mnist-5k").test
+    lines = [" ".join(map(str, test.images[i].ravel())) for i in range(3)]
+    monkeypatch.setattr(
+        sys, "stdin", io.StringIO("\n".join([lines[0], "", lines[1].replace(" ", ","), "1 2 3", lines[2]]))
+    )
+    code, out, err = run("predict", "-")
+    assert code == 3
+    assert "line 4 must hold 784 whole numbers from 0 to 255, got 3" in err
+    assert [line.split()[1] for line in out.splitlines()] == [str(label) for label in test.labels[:3]]
+
+
+def test_predict_shows_what_the_network_saw(run, tmp_path):
+    digit_picture(tmp_path / "digit.png")
+    _, out, _ = run("predict", "digit.png", "--show-input")
+    assert len(out.splitlines()) == 15
+    assert "@" in out or "%" in out
+
+
+def test_predict_cuts_a_line_of_digits(run, tmp_path):
+    test = byhand.load("mnist-5k").test
+    chosen = [0, 100, 200, 300]
+    row = np.concatenate([np.pad(test.images[i], ((10, 10), (8, 8))) for i in chosen], axis=1)
+    Image.fromarray(255 - np.kron(row, np.ones((4, 4), np.uint8))).save(tmp_path / "note.png")
+    code, out, _ = run("predict", "note.png", "--line")
+    assert code == 0
+    assert out.splitlines()[-1] == "".join(str(test.labels[i]) for i in chosen)
+
+
+def test_pictures_that_cant_be_read_are_named_and_the_others_read(run, tmp_path):
+    label = digit_picture(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture at all")
+    (tmp_path / "none.png").write_bytes(b"")
+    Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
+    code, out, err = run("predict", "bad.png", "none.png", "blank.png", "good.png")
+    assert code == 3
+    assert out.startswith(f"good.png  {label}")
+    assert [name in err for name in ("bad.png", "none.png", "blank.png")] == [True] * 3
+    assert "Traceback" not in err
+
+
+# ---- the front door
+
+
+def make_cli_docs():
+    spec = importlib.util.spec_from_file_location("make_cli_docs", ROOT / "tools" / "make_cli_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_commands_is_what_the_program_says():
+    assert (ROOT / "docs" / "cli.md").read_text("utf-8") == make_cli_docs().page(), "run python tools/make_cli_docs.py"
+
+
+def every_command(command, name, context):
+    inner = click.Context(command, info_name=name, parent=context)
+    yield inner.command_path, command
+    if isinstance(command, click.Group):
+        for inside in command.list_commands(inner):
+            yield from every_command(command.get_command(inner, inside), inside, inner)
+
+
+def test_every_command_and_every_option_is_documented():
+    for path, command in every_command(cli, "byhand", None):
+        assert command.help, path
+        for parameter in command.params:
+            assert isinstance(parameter, click.Argument) or parameter.help, f"{path} {parameter.name}"
+
+
+def test_each_command_is_in_the_help_with_its_line(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for name, line in COMMANDS.items():
+        assert name in out
+        assert line.split()[0] in out
+
+
+def test_the_help_loads_no_numpy():
+    code = "import sys; sys.argv = ['byhand', '--help']\nfrom byhand.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_version(run):
+    assert run("--version")[1].strip() == f"byhand, version {byhand.__version__}"
+
+
+def test_debug_shows_the_traceback(run):
+    assert "Traceback" in run("--debug", "eval", "nowhere")[2]
+
+
+# ---- the BLAS kernel
+
+ZEN_5 = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl\n\nprocessor\t: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "named"),
+    [
+        (ZEN_5, True),
+        (ZEN_5.replace("AuthenticAMD", "GenuineIntel"), False),
+        (ZEN_5.replace(" avx512vl", ""), False),
+        ("", False),
+        ("garbage", False),
+    ],
+)
+def test_the_kernel_is_named_only_where_openblas_would_overlook_it(cpuinfo, named):
+    assert kernel.overlooked(cpuinfo) is named
+
+
+def test_a_kernel_that_the_user_named_is_left_alone(monkeypatch):
+    monkeypatch.setenv(kernel.CHOICE, "HASWELL")
+    kernel.choose()
+    assert os.environ[kernel.CHOICE] == "HASWELL"
+
+
+def test_starting_up_is_quick_enough_to_be_used():
+    """Measured in the benchmark; here only that nothing absurd happens."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "byhand", "--version"], check=True, capture_output=True)
+    assert time.perf_counter() - began < 5
