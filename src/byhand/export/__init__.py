@@ -58,7 +58,7 @@ def sample_for(model: Model) -> Dataset:
     from byhand.page.payload import picture_shape
 
     digits = load("mnist-5k").test
-    shape = tuple(picture_shape(model))
+    shape = picture_shape(model)
     if shape == digits.shape:
         return digits
     noise = np.random.default_rng(0).integers(0, 256, (64, *shape), dtype=np.uint8)

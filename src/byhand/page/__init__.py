@@ -12,6 +12,16 @@ from importlib import resources
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "\./([\w/-]+\.js)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:const|class|function|async function) (\w+))", re.MULTILINE)
 
+#: What a browser may ask for.
+FILES = tuple(
+    sorted(
+        f"{folder}{entry.name}"
+        for folder in ("", "panels/")
+        for entry in (resources.files("byhand.page") / folder).iterdir()
+        if entry.name.endswith((".js", ".css"))
+    )
+)
+
 
 def source(name: str) -> str:
     """The text of one of the page's files."""

@@ -14,15 +14,15 @@ def description(model: Model) -> dict[str, Any]:
         "architecture": model.network.config(),
         "preparation": model.preparation.config(),
         "classes": list(model.classes),
-        "shape": picture_shape(model),
+        "shape": list(picture_shape(model)),
     }
 
 
-def picture_shape(model: Model) -> list[int]:
+def picture_shape(model: Model) -> tuple[int, int]:
     """Height and width of the pictures it reads: a square where that is possible."""
     size = model.network.in_size
     side = int(np.sqrt(size))
-    return [side, side] if side * side == size else [1, size]
+    return (side, side) if side * side == size else (1, size)
 
 
 def weights(model: Model) -> Array:

@@ -1,0 +1,86 @@
+"""`byhand play`: the playground in a browser. The work is done in `byhand.web`."""
+
+import contextlib
+from dataclasses import replace
+
+import click
+
+from byhand.cli.common import Talk, load_data, offline, quiet
+from byhand.model import Model
+from byhand.training.runs import Run, load_model
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="The data set to train on. Without it, what is there, without the network: full MNIST, or the bundled sample.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Where to listen, on loopback only. [default: 8765, or any]"
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
+@click.option("--run", "folder", metavar="FOLDER", help="Where to keep what is trained. [default: runs/NNN]")
+@offline
+@quiet
+def command(
+    run: str | None,
+    data: str | None,
+    port: int | None,
+    browser: bool,
+    folder: str | None,
+    offline: bool,
+    quiet: bool,
+) -> None:
+    """Watch a network learn, draw a digit, look inside, take it home.
+
+    It begins with the model of RUN (a run's folder or a model's file), or without one with the shipped model; a run
+    that was made here goes on where it stopped. Everything is on this machine: the page asks nobody else.
+    Ctrl-C saves and ends.
+    """
+    import webbrowser
+
+    from byhand.web.keeping import Keeper, resume, setup_of, start_of
+    from byhand.web.playground import Playground
+    from byhand.web.serving import serve
+    from byhand.web.setup import Setup, fitting
+
+    talk = Talk(quiet)
+    model, origin, home = begun_with(run)
+    before = setup_of(home) if home else None
+    digits = load_data(data or (before.data if before else None), offline or data is None, talk)
+    if before and home:
+        playground = Playground(start_of(home) or model, origin, digits, before, Keeper(home))
+        resume(playground, home)
+    else:
+        start = "loaded" if run is not None and fitting(model, digits.train) else "new"
+        setup = replace(Setup(), data=data or digits.name, start=start, layers=hidden_of(model) or Setup().layers)
+        playground = Playground(model, origin, digits, setup, Keeper(Run.new(folder) if folder else None))
+
+    def opened(address: str) -> None:
+        talk.say(f"the playground is open at {address}\nCtrl-C saves and ends it")
+        if browser and not webbrowser.open(address):
+            talk.say("no browser could be opened: open that address yourself")
+        if quiet:
+            click.echo(address)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(playground, port=port, opened=opened)
+    keeper = playground.keeper
+    if keeper and keeper.run and not keeper.is_new:
+        talk.say(f"saved: `byhand play {keeper.run.folder}` goes on from here")
+
+
+def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
+    """The model, where it is from, and the run's folder."""
+    if run is None:
+        from byhand import shipped
+
+        return shipped.model(), "the shipped model", None
+    return load_model(run), run, Run.open(run)
+
+
+def hidden_of(model: Model) -> tuple[int, ...]:
+    """The sizes of a model's hidden layers."""
+    return tuple(layer.units for layer in model.network.dense[:-1])

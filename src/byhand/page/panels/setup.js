@@ -1,0 +1,158 @@
+/* Setup: what to train on, which network, how. All of it stands in the page's address, behind the #. */
+
+import { element } from "../dom.js";
+import { order } from "../server.js";
+
+const WORDS = {
+  new: "new weights, from the seed",
+  loaded: "the loaded weights",
+  none: "no",
+  default: "yes",
+  sgd: "gradient descent",
+  leaky_relu: "leaky relu",
+};
+
+/** The setup as the part of an address behind the #: data=mnist-5k&layers=128,64&… */
+export function toAddress(setup) {
+  return new URLSearchParams(Object.entries(setup).map(([name, value]) => [name, String(value)])).toString();
+}
+
+/** The other way: only what the usual setup has, each of the kind that it has there. */
+export function fromAddress(text, usual) {
+  const setup = { ...usual };
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (!(name in usual)) continue;
+    if (Array.isArray(usual[name])) setup[name] = sizes(value);
+    else if (typeof usual[name] === "number") setup[name] = Number(value);
+    else if (typeof usual[name] === "boolean") setup[name] = value === "true";
+    else setup[name] = value;
+  }
+  return setup;
+}
+
+/** "128, 64" → [128, 64] */
+export const sizes = (text) => text.split(/[\s,]+/).filter(Boolean).map(Number);
+
+export class SetupPanel {
+  constructor(host, playground) {
+    this.playground = playground;
+    const { choices, limits } = playground.state;
+    this.fields = {
+      data: choice("Data", choices.data),
+      start: choice("Start from", choices.start),
+      layers: line("Hidden layers", "such as 128 or 128, 64"),
+      activation: choice("Activation", choices.activation),
+      optimizer: choice("Optimiser", choices.optimizer),
+      learning_rate: number("Learning rate", limits.learning_rate, "any"),
+      batch_size: number("Batch size", limits.batch_size, 1),
+      seed: number("Seed", limits.seed, 1),
+      augment: choice("Distort the digits", choices.augment),
+      deskew: tick("Set slanted digits upright"),
+    };
+    this.note = element("p", { className: "note", role: "status" });
+    this.form = element(
+      "form",
+      { className: "fields", onsubmit: (event) => this.submitted(event), onchange: () => this.compare() },
+      ...Object.values(this.fields).map(({ label }) => label),
+      element(
+        "p",
+        { className: "buttons" },
+        element("button", { type: "submit" }, "Use this setup"),
+        element("button", { type: "button", onclick: () => this.newSeed() }, "New seed"),
+      ),
+      this.note,
+    );
+    host.append(this.form);
+    this.fill(playground.state.setup);
+  }
+
+  showState({ setup, loaded, choices }) {
+    const key = JSON.stringify(setup);
+    if (key !== this.shown) {
+      this.shown = key;
+      this.fill(setup);
+      history.replaceState(null, "", `#${toAddress(setup)}`);
+    }
+    const start = this.fields.start.input;
+    start.options[choices.start.indexOf("loaded")].disabled = !loaded.fits;
+    this.compare();
+  }
+
+  /** A setup in the address is used at once where nothing has been trained yet, and offered where something has. */
+  async useAddress() {
+    const { setup, status, step } = this.playground.state;
+    const wanted = fromAddress(this.address ?? "", setup);
+    if (!this.address || JSON.stringify(wanted) === JSON.stringify(setup)) return;
+    this.fill(wanted);
+    if (status === "ready" && step === 0) await this.use();
+    else this.compare();
+  }
+
+  fill(setup) {
+    this.address ??= location.hash.slice(1);
+    for (const [name, { input }] of Object.entries(this.fields)) {
+      if (input.type === "checkbox") input.checked = setup[name];
+      else input.value = Array.isArray(setup[name]) ? setup[name].join(", ") : setup[name];
+    }
+  }
+
+  get setup() {
+    return fromAddress(
+      new URLSearchParams(
+        Object.entries(this.fields).map(([name, { input }]) => [name, input.type === "checkbox" ? input.checked : input.value]),
+      ).toString(),
+      this.playground.state.setup,
+    );
+  }
+
+  get isChanged() {
+    return JSON.stringify(this.setup) !== JSON.stringify(this.playground.state.setup);
+  }
+
+  compare() {
+    const { layers } = this.setup;
+    const hasSteps = this.playground.state.step > 0;
+    if (layers.some((size) => !Number.isInteger(size) || size < 1)) this.note.textContent = "Hidden layers are whole numbers between commas.";
+    else if (this.isChanged) this.note.textContent = hasSteps ? "Not in use yet: using it starts a new training." : "Not in use yet.";
+    else this.note.textContent = "";
+  }
+
+  submitted(event) {
+    event.preventDefault();
+    this.use();
+  }
+
+  use() {
+    return this.playground.attempt(async () => {
+      Object.assign(this.playground.state, await order("setup", this.setup));
+      await this.playground.reload();
+    });
+  }
+
+  newSeed() {
+    this.fields.seed.input.value = crypto.getRandomValues(new Uint32Array(1))[0] % 100000;
+    return this.use();
+  }
+}
+
+function field(title, input) {
+  return { input, label: element("label", {}, element("span", {}, title), input) };
+}
+
+function choice(title, values) {
+  const options = values.map((value) => element("option", { value }, WORDS[value] ?? value));
+  return field(title, element("select", {}, ...options));
+}
+
+function number(title, [min, max], step) {
+  return field(title, element("input", { type: "number", min, max, step, required: true }));
+}
+
+function line(title, placeholder) {
+  return field(title, element("input", { type: "text", inputMode: "numeric", placeholder, autocomplete: "off" }));
+}
+
+function tick(title) {
+  const input = element("input", { type: "checkbox" });
+  return { input, label: element("label", { className: "tick" }, input, element("span", {}, title)) };
+}

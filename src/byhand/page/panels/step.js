@@ -1,0 +1,130 @@
+/* Step: one step of learning from one digit, with its formulas, its real numbers, and the code that computed them. */
+
+import { element, numeral, percent } from "../dom.js";
+import { paintBytes } from "../paint.js";
+import { decode, encode, order } from "../server.js";
+
+export class StepPanel {
+  constructor(host, playground) {
+    this.playground = playground;
+    this.unit = null;
+    this.index = element("input", { type: "number", min: 0, step: 1, value: 7, required: true });
+    const button = (label, onclick) => element("button", { type: "button", onclick }, label);
+    this.shown = element("div", { className: "explanation", "aria-live": "polite" });
+    host.append(
+      element("p", { className: "note" }, "What the network would learn from one digit alone. The network itself stays as it is."),
+      element(
+        "form",
+        { className: "buttons", onsubmit: (event) => this.submitted(event) },
+        element("label", { className: "inline" }, "Test digit ", this.index),
+        element("button", { type: "submit" }, "Take the step apart"),
+        button("Any other", () => this.another()),
+        button("My drawing", () => this.drawing()),
+      ),
+      this.shown,
+    );
+  }
+
+  showState({ digits, model }) {
+    this.index.max = digits.test - 1;
+    const key = JSON.stringify(model.architecture);
+    if (key !== this.architecture) {
+      this.architecture = key;
+      this.unit = null;
+      this.shown.replaceChildren();
+    }
+  }
+
+  submitted(event) {
+    event.preventDefault();
+    this.explain({ index: Number(this.index.value) });
+  }
+
+  another() {
+    this.index.value = Math.floor(Math.random() * this.playground.state.digits.test);
+    return this.explain({ index: Number(this.index.value) });
+  }
+
+  /** The digit on the pad, learned as what the network takes it for. */
+  drawing() {
+    const { picture, probabilities } = this.playground.draw.result ?? {};
+    if (!picture) return this.playground.problem("Draw a digit first.");
+    const label = probabilities.indexOf(Math.max(...probabilities));
+    return this.explain({ pixels: encode(picture), label });
+  }
+
+  workOut(layer, unit) {
+    this.unit = { layer, unit };
+    return this.explain(this.asked ?? { index: Number(this.index.value) }, true);
+  }
+
+  explain(asked, scrolls = false) {
+    this.asked = asked;
+    return this.playground.attempt(async () => {
+      const explanation = await order("step", { ...asked, ...this.unit });
+      this.shown.replaceChildren(this.head(explanation), ...explanation.steps.map((step) => this.part(step)), this.units(explanation));
+      if (scrolls) this.shown.querySelector(".worked-out")?.scrollIntoView({ block: "center" });
+    });
+  }
+
+  head({ pixels, label, answer, loss, loss_after: after, probabilities, afterwards }) {
+    const { shape, classes } = this.playground.state.digits;
+    const canvas = element("canvas", { className: "seen", role: "img", "aria-label": `a ${classes[label]}` });
+    paintBytes(canvas, decode(pixels), ...shape);
+    const better = `${classes[label]}: ${percent(probabilities[label])} before, ${percent(afterwards[label])} after the step`;
+    return element(
+      "div",
+      { className: "reading" },
+      canvas,
+      element(
+        "div",
+        {},
+        element("p", {}, `It is a ${classes[label]}; the network says ${answer}.`),
+        element("p", {}, `Loss ${numeral(loss)} → ${numeral(after)}. ${better}.`),
+      ),
+    );
+  }
+
+  /** One step of the step, folded; its parts inside it. */
+  part({ title, text, formula, shapes, lines, figures, code, parts }) {
+    const inside = [];
+    if (text) inside.push(element("p", { className: "note" }, text));
+    if (formula) inside.push(element("pre", { className: "formula" }, formula));
+    if (lines.length) inside.push(element("pre", { className: "numbers" }, lines.join("\n")));
+    if (figures.length) inside.push(this.figures(figures));
+    if (shapes) inside.push(element("p", { className: "note" }, shapes));
+    for (const quote of code) {
+      inside.push(element("p", { className: "place" }, `${quote.computes}: `, element("code", {}, quote.place)), element("pre", { className: "code" }, quote.text));
+    }
+    inside.push(...parts.map((inner) => this.part(inner)));
+    return element("details", { open: parts.length > 0 }, element("summary", {}, title), ...inside);
+  }
+
+  figures(figures) {
+    const rows = figures.map(({ symbol, caption, values }) => {
+      const numbers = values ? values.map(numeral).join("  ") : caption.replace(`${symbol} `, "");
+      return element("tr", {}, element("th", { scope: "row" }, symbol), element("td", {}, numbers));
+    });
+    return element("div", { className: "scrolls" }, element("table", { className: "arrays" }, element("tbody", {}, ...rows)));
+  }
+
+  units({ units }) {
+    const boxes = units.map(({ name, lines }) =>
+      element(
+        "div",
+        {},
+        element("h3", {}, name[0].toUpperCase() + name.slice(1)),
+        element(
+          "div",
+          { className: "scrolls" },
+          element(
+            "table",
+            { className: "arrays" },
+            element("tbody", {}, ...lines.map(([what, line]) => element("tr", {}, element("th", { scope: "row" }, what), element("td", {}, line)))),
+          ),
+        ),
+      ),
+    );
+    return element("details", { open: true, className: "worked-out" }, element("summary", {}, "Single units, worked out"), ...boxes);
+  }
+}

@@ -1,0 +1,60 @@
+"""Serving: the door on loopback, and the browser that goes through it."""
+
+import secrets
+import socket
+from collections.abc import Callable
+
+from byhand.errors import UsageError
+from byhand.training.threads import blas_threads
+from byhand.web.app import Server
+from byhand.web.guard import Guard
+from byhand.web.playground import Playground
+from byhand.web.setup import threads
+from byhand.web.trainer import Trainer
+
+PORT = 8765
+
+
+def listening(port: int | None) -> socket.socket:
+    """A socket on loopback: the port asked for, or else the usual one, or else any that is free."""
+    wanted = [port] if port is not None else [PORT, 0]
+    for number in wanted:
+        door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind(("127.0.0.1", number))
+        except (OSError, OverflowError):
+            door.close()
+            continue
+        door.listen(512)
+        return door
+    raise UsageError(f"the port must be free, {port} is taken: leave --port away to have one chosen")
+
+
+def serve(playground: Playground, *, port: int | None, opened: Callable[[str], None]) -> None:
+    """Serve the playground until Ctrl-C; `opened` is called with its address once it can be asked.
+
+    The BLAS gets the threads that training leaves over from the start, for the whole process: it can't be told
+    otherwise by one thread while another one is in a product.
+    """
+    import uvicorn
+
+    door = listening(port)
+    number = door.getsockname()[1]
+    token = secrets.token_urlsafe(18)
+    trainer = Trainer(playground)
+    app = Guard(Server(trainer).app(), port=number, token=token)
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                opened(f"http://127.0.0.1:{number}/?token={token}")
+
+    config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
+    try:
+        with blas_threads(threads()):
+            Announcing(config).run(sockets=[door])
+    finally:
+        trainer.close()
+        door.close()
