@@ -1,0 +1,141 @@
+"""`byhand sweep`: many trainings with different settings, the best of them found by Optuna.
+
+The work is in `byhand.distributed.sweep`; here the options are read and each trial is a line on stderr.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from byhand.cli.common import Talk, as_json, data, offline, percent, quiet, seed, show_json
+from byhand.distributed.engines import Dask, Engine
+from byhand.distributed.space import Space
+from byhand.distributed.sweep import Result, resume, sweep
+from byhand.distributed.trials import DONE, Folder, Trial
+from byhand.errors import UsageError
+from byhand.training.interrupt import interruptible
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--space", metavar="FILE", help="A TOML file: [fixed] settings, and under [search] the ranges to try.")
+@click.option("--trials", type=click.IntRange(min=1), help="How many settings to try.  [default: 50]")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many at a time. Without it, one a processor.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine (joblib), or a Dask cluster.",
+)
+@click.option("--address", metavar="tcp://HOST:PORT", help="The scheduler of the Dask cluster.")
+@click.option("--folder", metavar="DIR", help="The sweep's folder, new or empty. Without it, the next `sweeps/NNN`.")
+@click.option("--resume", "again", metavar="DIR", help="Go on with a sweep that was stopped or killed.")
+@data
+@seed
+@offline
+@quiet
+@as_json
+def command(
+    space: str | None,
+    trials: int | None,
+    jobs: int | None,
+    engine: str,
+    address: str | None,
+    folder: str | None,
+    again: str | None,
+    data: str | None,
+    seed: int,
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Try many settings and find the best.
+
+    Trials are judged by images held out of training, hopeless ones are stopped early, and everything is kept in one
+    folder: trials.csv, sweep.html, and what `--resume DIR` needs to go on after Ctrl-C or worse.
+
+    \b
+    A space.toml:
+        [fixed]
+        epochs = 8
+        [search]
+        learning_rate = { low = 0.01, high = 0.5, log = true }
+        hidden = { choices = ["128", "256", "256,128"] }
+    """
+    talk = Talk(quiet)
+    place = chosen_folder(space, folder, again, data, seed)
+    asked = None if again is not None else Space.read(str(space))
+    pool = chosen_engine(engine, address, jobs)
+    talk.say(f"sweep: {place.path}")
+    common: dict[str, Any] = {"folder": place, "jobs": jobs, "engine": pool, "offline": offline}
+    with interruptible() as stop:
+        common |= {"stop": stop, "say": lambda trial: talk.say(line(trial))}
+        if asked is None:
+            result = resume(trials=trials, **common)
+        else:
+            result = sweep(asked, trials=trials or 50, data=data, seed=seed, **common)
+    show(result, talk, as_json)
+    if result.interrupted:
+        sys.exit(130)
+
+
+def chosen_folder(space: str | None, folder: str | None, again: str | None, data: str | None, seed: int) -> Folder:
+    """The folder to work in, or what is wrong with how it was asked for."""
+    if (space is None) == (again is None):
+        raise UsageError("give --space FILE for a new sweep, or --resume DIR to go on with one")
+    if again is None:
+        return Folder.new(folder)
+    named = {"--folder": folder, "--data": data, "--seed": seed or None}
+    if others := [name for name, value in named.items() if value is not None]:
+        raise UsageError(f"--resume goes on with the sweep's own settings; it can't change {', '.join(others)}")
+    return Folder(Path(again))
+
+
+def chosen_engine(engine: str, address: str | None, jobs: int | None) -> Engine | None:
+    """A Dask cluster where one was asked for; None is the pool of this machine."""
+    if engine == "dask":
+        if address is None:
+            raise UsageError("--engine dask needs --address tcp://HOST:PORT, the cluster's scheduler")
+        return Dask(address, jobs)
+    if address is not None:
+        raise UsageError("--address goes with --engine dask")
+    return None
+
+
+def line(trial: Trial) -> str:
+    """One trial that is over."""
+    settings = "  ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.values.items()
+    )
+    epochs = trial.records[-1].epoch if trial.records else 0
+    told = f"trial {trial.number:3}  {trial.status:8}  {percent(trial.accuracy):>8}  {epochs:3} epochs  {settings}"
+    return f"{told}  ({trial.message})" if trial.message else told
+
+
+def show(result: Result, talk: Talk, as_json: bool) -> None:
+    """The best trial on stdout, and on stderr where everything is."""
+    config = result.folder.config()
+    best = result.best
+    again = best and Space.from_config(config["space"]).command(best.values, data=config["data"], seed=config["seed"])
+    if as_json:
+        show_json(
+            {
+                "folder": str(result.folder.path),
+                "trials": len(result.trials),
+                "done": sum(trial.status == DONE for trial in result.trials),
+                "interrupted": result.interrupted,
+                "best": best and {"trial": best.number, "validation_accuracy": best.accuracy, "values": best.values},
+                "command": again,
+                "importances": result.importances,
+            }
+        )
+    elif best:
+        click.echo(f"best: trial {best.number}, {percent(best.accuracy)} of the held-out images")
+        click.echo(again)
+    if not as_json and not best:
+        click.echo("no trial came to its end")
+    talk.say(f"every trial: {result.folder.path / 'sweep.html'}, {result.folder.path / 'trials.csv'}")
+    if result.interrupted:
+        talk.say(f"interrupted; go on with:  byhand sweep --resume {result.folder.path}")

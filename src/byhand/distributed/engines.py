@@ -1,0 +1,122 @@
+"""Engines: where the work of a sweep is run. Each is a pool of workers that other people wrote and look after.
+
+`Local` is joblib's pool of processes on this machine, each with one BLAS thread; `Dask` is a cluster that is already
+there. Both take a function and give a future, and both start what a dead worker had in hand again.
+"""
+
+import contextlib
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from byhand.errors import ByhandError, MissingExtraError, UsageError
+
+#: What limits the BLAS of a worker before NumPy is loaded there.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+#: How many workers may die over one piece of work before it is taken to be the work's fault.
+ATTEMPTS = 3
+
+
+class WorkerDiedError(ByhandError):
+    """Work that no worker lived to finish."""
+
+
+class Engine(Protocol):
+    """A pool of `jobs` workers."""
+
+    jobs: int
+
+    def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
+        """Start function(*arguments) under this key."""
+
+    def next(self, timeout: float) -> tuple[int, Any] | None:
+        """The key of whatever is finished next and its result, or the error it ended with; None when the time is up."""
+
+    def close(self) -> None:
+        """Drop what is unfinished."""
+
+
+class Local:
+    """joblib's pool of processes. A process that dies is replaced, and its work begun again."""
+
+    def __init__(self, jobs: int) -> None:
+        try:
+            from joblib.externals.loky import get_reusable_executor
+            from joblib.externals.loky.process_executor import BrokenProcessPool
+        except ImportError as error:
+            raise MissingExtraError("joblib", "sweep") from error
+        self.jobs = jobs
+        self._executor = get_reusable_executor
+        self._broken = BrokenProcessPool
+        self._work: dict[int, tuple[Any, ...]] = {}
+        self._attempts: dict[int, int] = {}
+        self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+
+    def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
+        self._attempts[key] = 0
+        self._start(key, (function, *arguments))
+
+    def _start(self, key: int, call: tuple[Any, ...]) -> None:
+        self._work[key] = call
+        self._attempts[key] += 1
+        try:
+            future = self._executor(max_workers=self.jobs, env=ONE_THREAD, timeout=300).submit(*call)
+        except self._broken:  # another piece of work broke the pool at this moment: a new one is made on demand
+            future = self._executor(max_workers=self.jobs, env=ONE_THREAD, timeout=300, kill_workers=True).submit(*call)
+        future.add_done_callback(lambda future: self._finished.put((key, future)))
+
+    def next(self, timeout: float) -> tuple[int, Any] | None:
+        with contextlib.suppress(Empty):
+            key, future = self._finished.get(timeout=timeout)
+            call = self._work.pop(key)
+            error = future.exception()
+            if not isinstance(error, self._broken):
+                return key, error or future.result()
+            if self._attempts[key] >= ATTEMPTS:
+                return key, WorkerDiedError(f"{ATTEMPTS} workers died over it, one after another")
+            self._start(key, call)
+        return None
+
+    def close(self) -> None:
+        if self._work:
+            self._executor(max_workers=self.jobs, env=ONE_THREAD, timeout=300).shutdown(wait=True, kill_workers=True)
+
+
+class Dask:
+    """A Dask cluster. Its scheduler gives the work of a worker that died to another."""
+
+    def __init__(self, address: str, jobs: int | None = None) -> None:
+        try:
+            from distributed import Client, KilledWorker
+        except ImportError as error:
+            raise MissingExtraError("dask and distributed", "cluster") from error
+        untyped: Any = Client
+        self._killed = KilledWorker
+        try:
+            self.client = untyped(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"--address must be a Dask scheduler's, such as tcp://host:8786; got {address}: {error}"
+            ) from None
+        self.jobs = jobs or max(1, sum(self.client.nthreads().values()))
+        self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self._held: dict[int, Any] = {}
+
+    def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
+        future = self.client.submit(function, *arguments, pure=False, key=None)
+        self._held[key] = future
+        future.add_done_callback(lambda future: self._finished.put((key, future)))
+
+    def next(self, timeout: float) -> tuple[int, Any] | None:
+        with contextlib.suppress(Empty):
+            key, future = self._finished.get(timeout=timeout)
+            del self._held[key]
+            error = future.exception()
+            if isinstance(error, self._killed):
+                return key, WorkerDiedError("worker after worker died over it")
+            return key, error or future.result()
+        return None
+
+    def close(self) -> None:
+        self.client.cancel(list(self._held.values()))
+        self.client.close()
