@@ -94,7 +94,7 @@ def read(path: str | os.PathLike[str]) -> Content:
         tensors,
         parsed(path, metadata, "architecture", list),
         parsed(path, metadata, "preparation", dict),
-        tuple(map(str, parsed(path, metadata, "classes", list))),
+        tuple(parsed(path, metadata, "classes", list)),
         parsed(path, metadata, "card", dict),
     )
 
@@ -107,8 +107,20 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata["checksum"] = checksum(arrays, metadata)
     with replacing(path) as file:
-        file.write(save(arrays, metadata))
+        file.write(in_order(save(arrays, metadata)))
     return metadata["checksum"]
+
+
+def in_order(content: bytes) -> bytes:
+    """The same file with its texts in the order of their names: safetensors leaves that to chance, and the same model
+    should be the same bytes.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the arrays begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], dict[str, str]]:

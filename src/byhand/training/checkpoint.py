@@ -25,10 +25,10 @@ import numpy as np
 from byhand import modelfile
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.nn.scratch import Array
-from byhand.training.runs import Run, versions
+from byhand.training.runs import STATE, Run, versions
 from byhand.training.session import Session
 
-FOLDER, SLOTS = "state", ("a.safetensors", "b.safetensors")
+SLOTS = ("a.safetensors", "b.safetensors")
 FORMAT, VERSION = "byhand checkpoint", 1
 
 
@@ -53,7 +53,7 @@ class Checkpoints:
         if not every >= 0:
             raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
         self.run = run
-        self.folder = run.folder / FOLDER
+        self.folder = run.folder / STATE
         self.every, self.share = every, share
         #: What `load` gave, with what it was made on.
         self.loaded: Checkpoint | None = None

@@ -1,5 +1,5 @@
 """A run is a folder: what was asked (`config.json`), what happened (`metrics.jsonl`), and what came of it
-(`model.safetensors`).
+(`model.safetensors`). While it trains, its whole state lies in `state/` (see `checkpoint`).
 
 Every file is replaced whole, so a run that is stopped at any moment leaves the last good version of each.
 """
@@ -21,7 +21,7 @@ from byhand.model import Model
 from byhand.modelfile import check_depth
 from byhand.training.records import EpochRecord
 
-CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
+CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"
 HOME = Path("runs")
 
 #: A record is some 300 bytes: room for 200,000 of them.
@@ -61,7 +61,14 @@ class Run:
         """The trained model."""
         if not self.model_path.is_file():
             raise ModelFileError(f"{self.folder}: no {MODEL} in that folder: it is not a run, or one that never saved")
-        return Model.load(self.model_path)
+        try:
+            return Model.load(self.model_path)
+        except ModelFileError as error:
+            if not any((self.folder / STATE).glob("*.safetensors")):
+                raise
+            raise ModelFileError(
+                f"{error}; its training can be taken up from the last checkpoint: byhand train --resume {self.folder}"
+            ) from None
 
     def config(self) -> dict[str, Any]:
         """What was asked; empty where there is only a model."""

@@ -1,0 +1,64 @@
+"""Random configurations, a short form: whatever is chosen, the invariants hold. `tools/long/rack.py` does thousands."""
+
+import numpy as np
+import pytest
+
+import configurations
+import torture
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.layers import Activation
+from byhand.nn.optimizers import OPTIMIZERS
+from byhand.nn.schedules import SCHEDULES
+from byhand.training import Session, train
+
+TIMES = 90
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_whatever_is_chosen_the_invariants_hold(part):
+    found = [configurations.tried(number) for number in range(part, TIMES, 3)]
+    assert found.count("finished") > TIMES / 6
+
+
+def test_the_configurations_differ_in_everything():
+    chosen = [configurations.configuration(np.random.default_rng([9, number])) for number in range(TIMES)]
+    assert {c.recipe.optimizer.kind for c in chosen} == set(OPTIMIZERS)
+    assert {c.recipe.schedule.kind for c in chosen} == set(SCHEDULES)
+    assert {c.network["activation"] for c in chosen} == set(ACTIVATIONS)
+    assert {c.network["dtype"] for c in chosen} == {"float32", "float64"}
+    assert {c.recipe.threads for c in chosen} == {1, 2}
+    assert any(c.wild for c in chosen)
+    assert any(c.recipe.patience for c in chosen)
+
+
+def try_thirty():
+    for number in range(30):
+        configurations.tried(number)
+
+
+def test_an_optimizer_that_forgets_is_found(monkeypatch):
+    """Planted: a state that is not restored. The invariants must see it."""
+    restore = Session.restore
+
+    def forgets(self, arrays, plain):
+        restore(self, arrays, plain)
+        for name, vector in self.optimizer_state.items():
+            if name != "steps":
+                vector[...] = 0
+
+    monkeypatch.setattr(Session, "restore", forgets)
+    with pytest.raises(AssertionError, match="resumed, it gave other bits"):
+        try_thirty()
+
+
+def test_a_wrong_derivative_is_found(monkeypatch):
+    backward = Activation.backward
+    monkeypatch.setattr(Activation, "backward", lambda self, *a, **k: backward(self, *a, **k) * 1.001)
+    with pytest.raises(AssertionError, match="worst relative error"):
+        try_thirty()
+
+
+def test_the_toy_can_be_told_apart():
+    with torture.session(chosen=torture.recipe(average=None, patience=None, epochs=15, augment="none")) as session:
+        accuracies = [record.validation_accuracy for record in train(session)]
+    assert max(accuracies) > 0.9

@@ -1,0 +1,404 @@
+"""Faults: the disk is full, the folder read-only, a write fails. One clear line, and the last good state intact."""
+
+import errno
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from itertools import islice
+
+import numpy as np
+import pytest
+
+import torture
+from byhand import files, load
+from byhand.errors import ByhandError, StorageError, UsageError
+from byhand.model import Model
+from byhand.nn.network import Network
+from byhand.training import checkpoint as module
+from byhand.training import steps
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.runs import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "run")
+
+
+@contextmanager
+def small_disk(folder, size):
+    """A real file system of that many kilobytes, where this user may make one."""
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("mounting a small file system needs root, and a system that lets root do it")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def largest_file(size):
+    """The system lets no file of this process grow beyond `size` bytes: a write is short, then fails, for real."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def leftovers(folder):
+    return list(folder.rglob("*.part"))
+
+
+def attempt(function, *arguments, **keywords):
+    """The OSError that it raises, or None."""
+    try:
+        function(*arguments, **keywords)
+    except OSError as error:
+        return error
+    return None
+
+
+# ---- every write, each call in turn
+
+
+@pytest.mark.parametrize("code", torture.CODES, ids=errno.errorcode.get)
+@pytest.mark.parametrize("short", [False, True])
+def test_whichever_call_fails_the_file_is_the_old_one_or_the_new_one(tmp_path, code, short):
+    path = tmp_path / "file"
+    struck = set()
+    for at in range(50):
+        path.write_bytes(b"old")
+        with torture.Fault(at, code, short=short) as fault:
+            error = attempt(files.write_bytes, path, b"new and longer")
+        assert path.read_bytes() == (b"old" if error else b"new and longer")
+        assert error is None or (error.errno, error.filename) == (code, str(path))
+        assert leftovers(tmp_path) == []
+        if not fault.struck:
+            break
+        struck.add(fault.struck)
+    assert struck >= {"open", "fdopen", "write", "flush", "fsync", "replace"}
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_whichever_call_of_a_checkpoint_fails_the_last_good_state_is_intact(run, short):
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        walk = steps(session)
+        next(walk)
+        checkpoints.save(session, force=True)
+        last, at, failures = 1, 0, []
+        while True:
+            next(walk)
+            with torture.Fault(at, errno.ENOSPC, short=short) as fault:
+                error = attempt(checkpoints.save, session, force=True)
+            last = last if error else session.progress.step
+            assert Checkpoints(run).load()[1]["step"] == last
+            if not fault.struck:
+                break
+            failures += [str(error)] if error else []  # that a rename is flushed too is a wish, not a need
+            at += 1
+    assert len(failures) >= 6
+    assert all(
+        "can't be saved: No space left on device; the one before it is intact: " in line and "\n" not in line
+        for line in failures
+    )
+    assert leftovers(run.folder) == []
+
+
+def test_a_fault_is_planted_where_it_says(tmp_path):
+    with torture.Fault(0, errno.EIO) as fault, pytest.raises(OSError, match="Input/output error"):
+        files.write_bytes(tmp_path / "file", b"x")
+    assert fault.struck == "open"
+
+
+# ---- real faults of the system
+
+
+def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        walk = steps(session)
+        next(walk)
+        checkpoints.save(session, force=True)
+        size = (checkpoints.folder / "a.safetensors").stat().st_size
+        for limit in [0, 1, *range(1000, size, size // 12), size - 1]:
+            next(walk)
+            with (
+                largest_file(limit),
+                pytest.raises(StorageError, match="can't be saved: File too large; the one before"),
+            ):
+                checkpoints.save(session, force=True)
+            assert Checkpoints(run).load()[1]["step"] == 1
+        assert leftovers(run.folder) == []
+
+
+def test_a_full_disk(tmp_path):
+    with small_disk(tmp_path / "disk", 96), torture.session() as session:
+        run = Run(tmp_path / "disk" / "run")
+        with Checkpoints(run) as checkpoints:
+            walk = steps(session)
+            next(walk)
+            checkpoints.save(session, force=True)
+            filler = tmp_path / "disk" / "filler"
+            with pytest.raises(OSError, match="No space"):
+                filler.write_bytes(bytes(200_000))
+            next(walk)
+            with pytest.raises(StorageError, match=r"No space left on device; the one before it is intact: .*a\.safe"):
+                checkpoints.save(session, force=True)
+            assert Checkpoints(run).load()[1]["step"] == 1
+            filler.unlink()
+            checkpoints.save(session, force=True)
+        assert Checkpoints(run).load()[1]["step"] == 2
+        assert leftovers(run.folder) == []
+
+
+def test_a_full_disk_keeps_the_old_model(tmp_path):
+    with small_disk(tmp_path / "disk", 64):
+        path = tmp_path / "disk" / "model.safetensors"
+        model = torture.model()
+        model.save(path)
+        before = path.read_bytes()
+        large = Model([784, 64, 10])
+        with pytest.raises(OSError, match="No space left on device"):
+            large.save(path)
+        assert path.read_bytes() == before
+        assert leftovers(tmp_path) == []
+
+
+# ---- files that move under a run
+
+
+def test_a_run_goes_on_saving_when_its_state_was_deleted(run):
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        walk = steps(session)
+        next(walk)
+        checkpoints.save(session, force=True)
+        shutil.rmtree(run.folder)
+        next(walk)
+        checkpoints.save(session, force=True)
+    assert Checkpoints(run).load()[1]["step"] == 2
+
+
+def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monkeypatch):
+    from byhand import modelfile
+
+    write = modelfile.write_arrays
+
+    def deleted(path, *rest):
+        checksum = write(path, *rest)
+        path.unlink()
+        return checksum
+
+    monkeypatch.setattr(modelfile, "write_arrays", deleted)
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        next(steps(session))
+        with pytest.raises(StorageError, match=r"can't be read back: .*no checkpoint file there; there is none yet"):
+            checkpoints.save(session, force=True)
+
+
+def test_a_folder_where_the_state_should_be_a_file(run):
+    (run.folder / "state" / "a.safetensors").mkdir(parents=True)
+    (run.folder / "state" / "b.safetensors").mkdir(parents=True)
+    with torture.session() as session, Checkpoints(run) as checkpoints:
+        next(steps(session))
+        with pytest.raises(StorageError, match="can't be saved: Is a directory"):
+            checkpoints.save(session, force=True)
+
+
+def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
+    jumps = iter(np.random.default_rng(0).uniform(-1e9, 1e9, 100_000))
+    monkeypatch.setattr("time.time", lambda: next(jumps))
+    monkeypatch.setattr("time.time_ns", lambda: int(next(jumps)))
+    with torture.session() as session, Checkpoints(run, every=0, share=1) as checkpoints:
+        for _ in islice(steps(session), 25):
+            checkpoints.save(session)
+        checkpoints.save(session, force=True)
+    with torture.session() as session:
+        session.restore(*Checkpoints(run).load())
+        assert session.progress.step == 25
+        for _ in steps(session):
+            pass
+        assert torture.fingerprint(session) == torture.uninterrupted()
+
+
+# ---- memory
+
+
+@pytest.mark.parametrize("sizes", [[784, 2_000_000_000, 10], [10**12, 1], [784, 100_000, 1_000_000, 10]])
+def test_a_network_too_large_for_the_machine_is_refused_before_memory_is_taken(sizes):
+    with pytest.raises(UsageError, match=r"a network must fit the memory of [\d,]+ GB, got [\d,]+ parameters, which"):
+        Network(sizes, rng=np.random.default_rng(0))
+
+
+# ---- the command line: one line, the right exit code, no traceback
+
+
+def byhand(*arguments, cwd, before=()):
+    """Run the program as a user would, `before` put before it."""
+    return subprocess.run(
+        [*before, sys.executable, "-m", "byhand", *map(str, arguments)],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "BYHAND_CACHE": str(cwd / "cache"), "HOME": str(cwd)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def one_line(done, code):
+    """What it said: a single line, with that exit code and no traceback."""
+    said = done.stderr.strip().splitlines()
+    assert done.returncode == code, (done.returncode, done.stderr)
+    assert len(said) == 1, done.stderr
+    assert said[0].startswith("byhand: ")
+    return said[0]
+
+
+TRAIN = ("train", "--offline", "--data", "mnist-5k", "--quiet", "--hidden", "8", "--epochs", "1", "--samples", "200")
+
+
+def test_the_program_on_a_full_disk(tmp_path):
+    with small_disk(tmp_path / "disk", 8):
+        line = one_line(byhand(*TRAIN, "--run", tmp_path / "disk" / "run", cwd=tmp_path), StorageError.exit_code)
+    assert "No space left on device" in line
+    assert str(tmp_path / "disk" / "run") in line
+
+
+def test_the_program_where_a_file_stands_in_the_way(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    line = one_line(byhand(*TRAIN, "--run", tmp_path / "run" / "x", cwd=tmp_path), 2)
+    assert "run/x" in line
+
+
+def test_the_program_asked_for_too_much(tmp_path):
+    line = one_line(byhand(*TRAIN[:-6], "--hidden", "2000000000", cwd=tmp_path), 2)
+    assert line.startswith("byhand: a network must fit the memory of ")
+
+
+def test_the_program_out_of_memory(tmp_path):
+    """Whatever runs out, and wherever: one line."""
+    code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.cli.data as d\n"
+    code += "def full(): raise MemoryError('Unable to allocate 9 GiB')\n"
+    code += "d._names = full; c.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert one_line(done, 2) == "byhand: not enough memory: Unable to allocate 9 GiB"
+
+
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
+    end, start = os.pipe()
+    os.close(end)
+    try:
+        command = [sys.executable, "-m", "byhand", "data", "list"]
+        done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, check=False)
+    finally:
+        os.close(start)
+    assert done.stderr == b""
+    assert done.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
+def test_a_result_that_can_not_be_written_is_an_error(tmp_path):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "byhand", "data", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, check=False)
+    assert done.stderr == b"byhand: No space left on device\n"
+    assert done.returncode == 2
+
+
+def as_anybody():
+    """What to put before a command so that it may write only where permissions let it: nothing, unless one is root."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may write anywhere, and there is no setpriv to take that right away")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+def test_a_folder_that_may_not_be_written(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    line = one_line(byhand(*TRAIN, "--run", locked / "run", cwd=tmp_path, before=as_anybody()), 2)
+    assert line == f"byhand: {locked / 'run'}: Permission denied"
+
+
+def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
+    run = Run(tmp_path / "run")
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); import torture\n"
+        "from pathlib import Path; from byhand.training import steps; from byhand.training.checkpoint import *\n"
+        "with torture.session() as session, Checkpoints(Run(Path(sys.argv[2]))) as checkpoints:\n"
+        "    walk = steps(session); next(walk); checkpoints.save(session, force=True)\n"
+        "    os.chmod(checkpoints.folder, 0o555); next(walk)\n"
+        "    try: checkpoints.save(session, force=True)\n"
+        "    except StorageError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [*as_anybody(), sys.executable, "-c", code, os.path.dirname(torture.__file__), str(run.folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    state = run.folder / "state"
+    assert done.stdout == (
+        f"{state}: the checkpoint can't be saved: Permission denied; the one before it is intact: "
+        f"{state / 'a.safetensors'}\n"
+    ), done.stderr
+    assert Checkpoints(run).load()[1]["step"] == 1
+
+
+def test_without_a_home_folder(tmp_path):
+    """No HOME, and nobody in the system's list of users: the bundled sample needs neither."""
+    code = (
+        "import pwd, sys\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = nobody\n"
+        "sys.argv[0] = 'byhand'\n"
+        "from byhand.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *TRAIN, "--run", str(tmp_path / "run")],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
+    run = Run(tmp_path / "run")
+    assert byhand(*TRAIN, "--run", run.folder, cwd=tmp_path).returncode == 0
+    content = bytearray(run.model_path.read_bytes())
+    content[-5] ^= 4
+    run.model_path.write_bytes(content)
+    with pytest.raises(ByhandError) as caught:
+        run.model()
+    assert str(caught.value) == (
+        f"{run.model_path}: damaged: its content doesn't match its checksum; "
+        f"its training can be taken up from the last checkpoint: byhand train --resume {run.folder}"
+    )
+    assert caught.value.exit_code == 5
+    done = byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run.model().accuracy(load("mnist-5k", offline=True).test[:100]) > 0
+
+
+def test_both_checkpoints_damaged_end_with_one_line_and_exit_5(tmp_path):
+    run = Run(tmp_path / "run")
+    assert byhand(*TRAIN, "--run", run.folder, cwd=tmp_path).returncode == 0
+    for slot in module.SLOTS:
+        (run.folder / "state" / slot).write_bytes(b"rubbish")
+    line = one_line(byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path), 5)
+    assert line.startswith("byhand: no checkpoint can be used: ")

@@ -1,0 +1,277 @@
+"""Model files: what is saved comes back to the bit, version 1 is read for ever, and nothing in a file is trusted."""
+
+import json
+import struct
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mutations
+import torture
+from byhand import modelfile
+from byhand.errors import ModelFileError, UsageError
+from byhand.model import Model
+from byhand.nn.network import Network
+from byhand.preparation import Preparation
+from mutations import packed, sealed, unpacked
+
+GOLDEN = Path(__file__).parent / "golden" / "model-version-1.safetensors"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "model.safetensors"
+    torture.model().save(path)
+    return path
+
+
+def refused(path, message):
+    with pytest.raises(ModelFileError, match=message) as caught:
+        Model.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert caught.value.exit_code == 5
+
+
+def with_header(path, change, *, seal=True):
+    """Write the file anew with a changed header."""
+    header, body = unpacked(path.read_bytes())
+    header = change(header) or header
+    path.write_bytes(sealed(header, body) if seal else packed(header, body))
+
+
+def with_text(path, name, value, *, raw=False):
+    with_header(path, lambda header: header["__metadata__"].update({name: value if raw else json.dumps(value)}))
+
+
+# ---- comes back
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_model_comes_back_to_the_bit(tmp_path, dtype):
+    model = torture.model(dtype=dtype)
+    model.card["note"] = "größer"
+    model.save(tmp_path / "m")
+    loaded = Model.load(tmp_path / "m")
+    assert loaded.network.config() == model.network.config()
+    assert loaded.network.dtype == np.dtype(dtype)
+    assert loaded.network.parameters.tobytes() == model.network.parameters.tobytes()
+    assert loaded.network.statistics.tobytes() == model.network.statistics.tobytes()
+    assert (loaded.classes, loaded.card, loaded.preparation) == (model.classes, model.card, model.preparation)
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
+
+
+def test_version_1_is_read_for_ever():
+    """The file was written by the first version; it is never made again."""
+    model = Model.load(GOLDEN)
+    wanted = json.loads(GOLDEN.with_suffix(".json").read_text("utf-8"))
+    images = (np.arange(256) * (np.arange(256) % 29 + 7) % 251).astype(np.uint8).reshape(4, 8, 8)
+    np.testing.assert_allclose(model.logits(images), wanted["logits"], atol=2e-5)
+    assert model.classes == ("null", "eins", "größer")
+    assert model.preparation == Preparation(divisor=256, mean=0.25, deviation=0.5, deskew=True)
+    assert model.card["note"] == "format version 1"
+    assert [layer.kind for layer in model.network.layers].count("dense") == 7
+
+
+def test_any_safetensors_reader_can_read_it(path):
+    from safetensors.numpy import load_file
+
+    tensors = load_file(path)
+    assert tensors["0.W"].shape == (64, 12)
+    assert set(tensors) == {"0.W", "0.b", "1.gamma", "1.beta", "1.mean", "1.variance", "4.W", "4.b"}
+
+
+# ---- damaged
+
+
+@pytest.mark.parametrize("place", [0, 3, 9, 60, 400, -1, -700])
+def test_one_flipped_bit_is_recognised(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 2
+    path.write_bytes(content)
+    refused(path, "damaged|not a safetensors file|not a byhand model|lacks")
+
+
+def test_a_file_cut_anywhere_is_refused(path):
+    content = path.read_bytes()
+    for length in [*range(12), *range(12, len(content), 97), len(content) - 1]:
+        path.write_bytes(content[:length])
+        refused(path, "not a safetensors file")
+
+
+def test_a_file_with_something_after_it_is_refused(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+    refused(path, "not a safetensors file, or a damaged one")
+
+
+def test_damage_to_an_array_is_told_by_the_checksum(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    refused(path, "damaged: its content doesn't match its checksum")
+
+
+# ---- not what it claims
+
+
+def test_other_files_are_called_by_what_they_are_not(tmp_path):
+    from safetensors.numpy import save
+
+    path = tmp_path / "x"
+    for content, message in [
+        (b"", "not a safetensors file: its header must fit its 0 bytes"),
+        (b"PK\x03\x04 a zip", "its header must fit its 10 bytes"),
+        (save({"a": np.zeros(3, np.float32)}), "a safetensors file, but not a byhand model"),
+    ]:
+        path.write_bytes(content)
+        refused(path, message)
+    with pytest.raises(ModelFileError, match="no model file there"):
+        Model.load(tmp_path)
+
+
+def test_a_checkpoint_is_no_model(tmp_path):
+    refused(mutations.write_checkpoint(tmp_path), "a safetensors file, but not a byhand model")
+
+
+def test_a_later_version_is_named(path):
+    with_text(path, "version", 2)
+    refused(path, "format version must be at most 1 for this byhand, got 2")
+
+
+@pytest.mark.parametrize("name", ["architecture", "preparation", "classes", "card"])
+def test_a_missing_text_is_named(path, name):
+    with_header(path, lambda header: header["__metadata__"].pop(name) and None)
+    refused(path, f"lacks {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("architecture", {}, "architecture must be a list, got '{}'"),
+        ("architecture", [{"kind": "attention"}], "a layer's kind must be one of .*, got 'attention'"),
+        ("architecture", [], "at least one Dense|must be those of its architecture"),
+        ("architecture", [{"kind": "dense", "inputs": 10**9, "units": 10**9}], "must be those of its architecture"),
+        ("architecture", [{"kind": "dropout", "rate": "0.5"}], "not supported between|dropout"),
+        ("architecture", "x", "architecture must be a list"),
+        ("classes", ["a", "b", "c"], "classes must name the network's 4 outputs, got 3"),
+        ("classes", ["a", "b", "c", "\x1b[2J\x1b[H"], r"classes must be names of at most 200 characters, got '\\x1b"),
+        ("classes", ["a", "b", "c", "two\nlines"], r"classes must be names of at most 200 characters, got 'two\\n"),
+        ("classes", ["a", "b", "c", "x" * 201], "classes must be names of at most 200 characters"),
+        ("classes", ["a", "b", "c", 4], "classes must be names of at most 200 characters, got 4"),
+        ("preparation", {"divisor": 0}, "divisor must be a number from 1 to 65536, got 0"),
+        ("preparation", {"divisor": 10**400}, "divisor must be a number from 1 to 65536, got 1000"),
+        ("preparation", {"deviation": 1e-300}, "deviation one from a millionth to a million"),
+        ("preparation", {"mean": float("nan")}, "mean must be a number of at most a million"),
+        ("preparation", {"deskew": "yes"}, "deskew must be true or false, got 'yes'"),
+        ("preparation", {"code": "import os"}, "unexpected keyword"),
+        ("version", "1", "version must be a int, got"),
+    ],
+)
+def test_texts_that_make_no_sense(path, name, value, message):
+    with_text(path, name, value)
+    refused(path, message)
+
+
+def test_texts_that_are_no_json(path):
+    with_text(path, "card", "{'a': 1}", raw=True)
+    refused(path, "card must be JSON, got \"{'a': 1}\"")
+
+
+@pytest.mark.parametrize("name", ["architecture", "preparation", "classes", "card"])
+def test_json_has_a_depth(path, name):
+    with_text(path, name, "[" * 100_000 + "]" * 100_000, raw=True)
+    refused(path, "JSON must be nested at most 20 deep")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_refused(path, number):
+    header, body = unpacked(path.read_bytes())
+    path.write_bytes(sealed(header, np.float32(number).tobytes() + body[4:]))
+    refused(path, "every parameter must be finite")
+
+
+def test_names_lead_nowhere(path, tmp_path):
+    """A tensor's name is never a path: a name that climbs out of its folder is a name that isn't in the network."""
+    before = sorted(tmp_path.parent.rglob("*"))
+    with_header(path, lambda header: header.update({"../../0.W": header.pop("0.W")}))
+    refused(path, "its tensors must be those of its architecture")
+    assert sorted(tmp_path.parent.rglob("*")) == before
+
+
+# ---- sizes are checked before memory is taken
+
+
+def test_a_header_longer_than_the_file_or_than_sense(path):
+    content = path.read_bytes()
+    for length in (len(content), 2**40, 2**63, 2**64 - 1):
+        path.write_bytes(struct.pack("<Q", length) + content[8:])
+        refused(path, f"its header must fit its {len(content):,} bytes, says {length:,}")
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", 1 << 30))
+        file.truncate(1 << 31)
+    refused(path, "its header must fit its 2,147,483,648 bytes, says 1,073,741,824")
+
+
+def test_huge_claims_take_no_memory(path):
+    original = path.read_bytes()
+    huge = [{"kind": "dense", "inputs": 64, "units": 10**7}, {"kind": "dense", "inputs": 10**7, "units": 4}]
+    tracemalloc.start()
+    try:
+        with_text(path, "architecture", huge)
+        refused(path, "its tensors must be those of its architecture")
+        for shape in ([2**62, 2**62], [2**40], [64, 12, 2**30]):
+            path.write_bytes(original)
+            with_header(path, lambda header, shape=shape: header["0.W"].update(shape=shape), seal=False)
+            refused(path, "not a safetensors file, or a damaged one")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_config_that_claims_too_much_takes_no_memory():
+    config = [{"kind": "dense", "inputs": 10**6, "units": 10**6}]
+    with pytest.raises(UsageError, match="a network must fit the memory of"):
+        Network.from_config(config)
+
+
+def test_reading_runs_no_code(path):
+    """While a model is read, nothing is unpickled, compiled or run: the interpreter itself would tell."""
+    Model.load(path)  # what is imported on the way is not the file's doing
+    seen = []
+    watching = True
+
+    def hook(event, arguments):
+        if watching and event in ("exec", "compile", "pickle.find_class", "os.system", "subprocess.Popen", "import"):
+            seen.append((event, arguments))
+
+    sys.addaudithook(hook)  # it can't be taken away again, only told to sleep
+    try:
+        Model.load(path)
+    finally:
+        watching = False
+    assert seen == []
+
+
+# ---- whatever is done to a file
+
+
+@pytest.mark.parametrize("name", ["model", "checkpoint"])
+def test_mutated_files_are_read_or_refused(name, tmp_path):
+    found = mutations.outcomes(name, tmp_path, range(600))
+    assert found["read"] > 20
+    assert found["refused"] > 300
+
+
+def test_the_checksum_covers_every_text_and_every_array(path):
+    content = modelfile.read(path)
+    assert content.shapes["0.W"] == (64, 12)
+    header, body = unpacked(path.read_bytes())
+    for name in header["__metadata__"]:
+        if name not in ("checksum", "format", "version"):
+            changed = json.loads(json.dumps(header))
+            changed["__metadata__"][name] += " "
+            path.write_bytes(packed(changed, body))
+            refused(path, "damaged: its content doesn't match its checksum")

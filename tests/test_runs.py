@@ -1,0 +1,139 @@
+"""A run's folder: what is written comes back, and what a stranger put there is read or refused in one line."""
+
+import json
+
+import pytest
+
+import mutations
+import torture
+from byhand.errors import ModelFileError, UsageError
+from byhand.training import steps
+from byhand.training.runs import CONFIG, METRICS, MODEL, Run, load_model, next_number, versions
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    return run
+
+
+def records():
+    with torture.session(chosen=torture.recipe(epochs=2)) as session:
+        for _ in steps(session):
+            pass
+        return session.progress.records
+
+
+# ---- what is written comes back
+
+
+def test_records_come_back_as_they_were(run):
+    written = records()
+    run.write_records(written)
+    assert run.records() == written
+    assert len((run.folder / METRICS).read_text().splitlines()) == 2
+
+
+def test_the_config_comes_back_with_what_it_was_made_with(run):
+    run.write_config({"seed": 3, "text": "größer"})
+    assert run.config() == {"seed": 3, "text": "größer", "made_with": versions()}
+
+
+def test_a_model_comes_back_from_the_folder_and_from_its_file(run):
+    model = torture.model()
+    run.write_model(model)
+    images = torture.digits().images
+    for loaded in (run.model(), load_model(run.folder), load_model(run.folder / MODEL)):
+        assert (loaded.logits(images) == model.logits(images)).all()
+
+
+def test_a_folder_with_only_a_model_has_no_config_and_no_records(run):
+    assert run.config() == {}
+    assert run.records() == []
+
+
+# ---- folders
+
+
+def test_new_runs_are_numbered_from_the_highest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(Run.new().folder) == "runs/001"
+    for name in ("007", "notes", "12x", "99999999999999", "-3", "../13"):
+        (tmp_path / "runs" / name).mkdir(parents=True, exist_ok=True)
+    assert next_number(tmp_path / "runs") == "008"
+
+
+def test_a_folder_that_has_something_in_it_is_not_taken(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match=r"the run's folder must be new or empty, got .*mine: name another with --run"):
+        Run.new(tmp_path / "mine")
+    with pytest.raises(UsageError, match="must be new or empty"):
+        Run.new(tmp_path / "mine" / "thesis.txt")
+
+
+def test_no_run_and_no_model_are_said(tmp_path, run):
+    with pytest.raises(ModelFileError, match="no run there: `byhand train` makes one"):
+        Run.open(tmp_path / "nowhere")
+    with pytest.raises(ModelFileError, match=r"no model.safetensors in that folder"):
+        run.model()
+
+
+# ---- what a stranger put there
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "must be a JSON object, got ''"),
+        (b"[1]", r"must be a JSON object, got '\[1\]'"),
+        (b'{"a": \xff}', "must be text in UTF-8, and byte 6 is not"),
+        (b"[" * 100_000, "JSON must be nested at most 20 deep"),
+        (b'{"a":' * 30 + b"1" + b"}" * 30, "JSON must be nested at most 20 deep"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "must be a JSON object, got '"),
+    ],
+)
+def test_a_config_that_is_none(run, content, message):
+    (run.folder / CONFIG).write_bytes(content)
+    with pytest.raises(ModelFileError, match=message):
+        run.config()
+
+
+def line(**changes):
+    return json.dumps(records()[0].to_json() | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epoch": "1"}, {"epoch": True}, {"epoch": -1}, {"epoch": 2**63}, {"loss": None}, {"loss": "0.1"},
+        {"loss": 10**400}, {"accuracy": []}, {"dead": 3}, {"dead": ["x"]}, {"warnings": [1]}, {"warnings": None},
+        {"validation_loss": "x"}, {"extra": 1}, {"step": 1.5}, {"images_per_second": {}},
+    ],
+)  # fmt: skip
+def test_a_record_of_the_wrong_kind_is_refused(run, changes):
+    (run.folder / METRICS).write_text(f"{line()}\n{line(**changes)}\n")
+    with pytest.raises(ModelFileError, match=r"metrics\.jsonl: each line must be the record of an epoch"):
+        run.records()
+
+
+def test_a_record_nested_too_deep_is_refused(run):
+    (run.folder / METRICS).write_text(f"{line()}\n{'[' * 50_000}\n")
+    with pytest.raises(ModelFileError, match="JSON must be nested at most 20 deep"):
+        run.records()
+
+
+def test_a_text_larger_than_any_run_writes_is_not_read(run):
+    for name, read in ((CONFIG, run.config), (METRICS, run.records)):
+        with (run.folder / name).open("wb") as file:
+            file.truncate(1 << 40)  # a terabyte of nothing, in no blocks
+        with pytest.raises(ModelFileError, match="must be of at most 64,000,000 bytes, has 1,099,511,627,776"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["config", "records"])
+def test_mutated_files_are_read_or_refused(name, tmp_path):
+    found = mutations.outcomes(name, tmp_path, range(600))
+    assert found["read"] > 50
+    assert found["refused"] > 50
