@@ -6,6 +6,7 @@ Files are read as `load` reads them, each on its own; nothing is written, and no
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def verify(name_or_path: str | os.PathLike[str], *, cache: str | os.PathLike[str
     name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
     path = Path(name_or_path).expanduser()
     if name == bundled.NAME:
-        return _attempt(name, bundled_is_right)
+        return _attempt(name, _bundled)
     if name is None and os.path.exists(path):
         return _at(path)
     shelf = store.place_of_set(name or str(name_or_path), cache)
@@ -46,7 +47,7 @@ def verify(name_or_path: str | os.PathLike[str], *, cache: str | os.PathLike[str
     raise DataMissingError(f"{name_or_path}: must be a path or a data set that is here, there is neither")
 
 
-def bundled_is_right() -> Digits:
+def _bundled() -> Digits:
     """The bundled sample, if its checksums are right."""
     digits = bundled.load()
     entry = catalog.identify(digits.train, digits.test, {})
@@ -72,20 +73,22 @@ def _at(path: Path) -> Report:
     except DataError as error:
         return Report(str(path), [str(error)], None)
     if problems:
-        return Report(str(path), problems[:MOST_PROBLEMS], None)
+        more = len(problems) - MOST_PROBLEMS
+        rest = [f"{path}: and {more:,} more problems of this kind"] if more > 0 else []
+        return Report(str(path), problems[:MOST_PROBLEMS] + rest, None)
     return _attempt(str(path), lambda: loading.read(place))
 
 
 def _checks(place: places.Place) -> list[Callable[[], Any]]:
     """What can be looked at file by file."""
     if place.kind == "idx":
-        return [lambda part=part, file=file: _idx_file(part, file) for part, file in place.files.items()]  # type: ignore[misc]
+        return [partial(_idx_file, part, file) for part, file in place.files.items()]
     if place.kind == "csv":
         files = [file for part, file in place.files.items() if part == "train" or csv.has_labels(file)]
-        return [lambda file=file: csv.read(file) for file in files]  # type: ignore[misc]
+        return [partial(csv.read, file) for file in files]
     found = pictures.find(place.path) if place.kind == "pictures" else {}
     files = [file for classes in found.values() for inside in classes.values() for file in inside]
-    return [lambda file=file: pictures.read_one(file) for file in files]  # type: ignore[misc]
+    return [partial(pictures.read_one, file) for file in files]
 
 
 def _idx_file(part: str, file: Path) -> None:
