@@ -180,7 +180,7 @@ def test_every_plan_gives_the_same_run_to_rounding(digits, monkeypatch, plan, pr
     runs = []
     for chosen in (None, plan):
         if chosen is not None:
-            monkeypatch.setattr("byhand.training.session.plan_for", lambda *_: plan)
+            monkeypatch.setattr("byhand.training.session.plan_for", lambda *_, **__: plan)
         model = Model([784, 45, 10], preparation=preparation, dtype=np.float64, dropout=0.1)
         recipe = Recipe(epochs=5, batch_size=None, learning_rate=0.1, optimizer=Momentum())
         fit(model, digits.train[:500], recipe=recipe)

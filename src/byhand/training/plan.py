@@ -39,12 +39,10 @@ class Plan:
     padding: Padding | None = None
 
 
-def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None) -> Plan:
-    """The plan for batches of this size."""
-    count = wanted_threads or threads.available()
-    if network.needs_whole_batch:
-        return Plan(workers=1, blas=count, block=batch_size, padding=pad_to_tile)
-    if batch_size < WORTH_THREADS:
+def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None, *, busy: int = 0) -> Plan:
+    """The plan for batches of this size; `busy` threads are at work already (augmentation) and are left alone."""
+    count = max(1, (wanted_threads or threads.available()) - busy)
+    if network.needs_whole_batch or batch_size < WORTH_THREADS:
         return Plan(workers=1, blas=count, block=batch_size, padding=pad_to_tile)
     workers = min(count, -(-batch_size // BLOCK))
     return Plan(workers=workers, blas=1, block=BLOCK, padding=pad_to_tile)

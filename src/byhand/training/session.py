@@ -92,7 +92,7 @@ class Session:
         )
 
         self.total_steps = recipe.epochs * self.feed.batches_per_epoch
-        self.plan = plan_for(network, self.feed.batch_size, recipe.threads)
+        self.plan = plan_for(network, self.feed.batch_size, recipe.threads, busy=1 if augmentation else 0)
         columns = None
         if self.feed.is_whole and pictures.dtype == np.uint8 and not augmentation:
             columns = columns_in_use(self.feed.pixels[kept], recipe, model.preparation)
