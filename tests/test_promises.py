@@ -1,0 +1,76 @@
+"""docs/promises.md: every promise names its tests, every named test exists, and the figures are the rack's own."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "promises.md").read_text("utf-8")
+RESULTS = ROOT / "benchmarks" / "results" / "rack.json"
+NAMED = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+
+
+def promises(page):
+    """Each item of the lists before "What is not promised", on one line."""
+    body = page.split("## What is not promised")[0]
+    return [" ".join(item.split()) for item in re.split(r"\n- ", body)[1:]]
+
+
+def functions_in(path):
+    return {node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)}
+
+
+def missing(page):
+    """The named tests that aren't there."""
+    files = {path.name: path for path in (ROOT / "tests").rglob("test_*.py")}
+    return [
+        f"{file}::{name}"
+        for file, name in NAMED.findall(page)
+        if file not in files or name not in functions_in(files[file])
+    ]
+
+
+def test_every_promise_names_the_tests_that_hold_it():
+    assert len(promises(PAGE)) > 30
+    assert [promise for promise in promises(PAGE) if not NAMED.search(promise)] == []
+
+
+def test_every_named_test_exists():
+    assert missing(PAGE) == []
+
+
+def test_a_test_that_is_gone_would_be_seen():
+    assert missing("`test_promises.py::test_that_was_renamed` `test_gone.py::test_x`") == [
+        "test_promises.py::test_that_was_renamed",
+        "test_gone.py::test_x",
+    ]
+
+
+def test_the_figures_are_the_racks_own():
+    if not RESULTS.exists():
+        pytest.skip("the results of the rack are not beside the tests")
+    found = json.loads(RESULTS.read_text("utf-8"))
+    for figure in (
+        f"| kills | {found['kills']['kills']:,} in {found['kills']['runs']:,} runs |",
+        f"| faults | {found['faults']['faults']:,} |",
+        f"| full disks | {found['full_disks']['disks']:,} |",
+        f"| mutations | {found['mutated']['mutations']:,} |",
+        f"| configurations | {found['configured']['configurations']:,} |",
+    ):
+        assert figure in PAGE
+    assert all(found[part]["lost"] == 0 for part in ("kills", "faults", "full_disks"))
+
+
+def test_importing_byhand_loads_numpy_and_nothing_else():
+    code = (
+        "import sys; import numpy; before = {name.split('.')[0] for name in sys.modules}; import byhand\n"
+        "new = {name.split('.')[0] for name in sys.modules} - before - set(sys.stdlib_module_names)\n"
+        "assert new == {'byhand'}, new"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
