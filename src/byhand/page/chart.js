@@ -6,7 +6,7 @@
 import { element, numeral } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 190;
+const HEIGHT = 160;
 const MARGIN = { left: 46, right: 8, top: 10, bottom: 26 };
 const ROWS = 30;
 

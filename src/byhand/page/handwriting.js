@@ -8,13 +8,12 @@ import { findInk, shrunk, withoutDirt } from "./ink.js";
 export const SIZE = 28;
 const BOX = 20;
 const MIDDLE = 14;
-const INK = 64;
 
 /** grey: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
 export function normalise(grey) {
   const { ink: found, inverted } = findInk(grey);
   const clean = withoutDirt(found);
-  const ink = thicker(clean, thinBy(clean, boxOf(clean)));
+  const ink = withPen(clean, penSteps(clean, boxOf(clean)));
   const box = boxOf(ink);
   const scaled = toScale(ink, box);
   return { image: centred(scaled).pixels, inverted, box, scaled: scaled.pixels };
@@ -25,12 +24,13 @@ export function squashed(grey) {
   return shrunk(grey, grey.width / SIZE).pixels;
 }
 
-/** The smallest box around all pixels ≥ INK; bottom and right are excluded. */
+/** The smallest box around all pixels with a quarter of the brightest one's level; bottom and right are excluded. */
 export function boxOf({ pixels, height, width }) {
+  const faintest = Math.max(largest(pixels), 1) / 4;
   let [top, left, bottom, right] = [height, width, 0, 0];
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
-      if (pixels[at] < INK) continue;
+      if (pixels[at] < faintest) continue;
       if (y < top) top = y;
       if (x < left) left = x;
       if (x >= right) right = x + 1;
@@ -38,6 +38,12 @@ export function boxOf({ pixels, height, width }) {
     }
   }
   return { top, left, bottom, right };
+}
+
+function largest(bytes) {
+  let most = 0;
+  for (const byte of bytes) if (byte > most) most = byte;
+  return most;
 }
 
 /** Scale the ink so that its box's longest side becomes 20, at row and column 4 of 28 × 28, by area averaging. */
@@ -101,13 +107,47 @@ function centred(scaled) {
   return { ...scaled, pixels: moved };
 }
 
-/** By how many pixels a hair-thin stroke is to grow on each side. */
-function thinBy() {
-  return 0;
+/** By how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has. */
+function penSteps({ pixels, height, width }, box) {
+  const longest = Math.max(box.bottom - box.top, box.right - box.left);
+  const faintest = largest(pixels) / 4;
+  const before = new Uint8Array(width); // whether there was ink in the row above
+  let mass = 0;
+  let sides = 0;
+  for (let y = 0, at = 0; y < height; y++) {
+    let left = 0;
+    for (let x = 0; x < width; x++, at++) {
+      const here = pixels[at] >= faintest ? 1 : 0;
+      mass += pixels[at];
+      sides += (here ^ before[x]) + (here ^ left);
+      before[x] = left = here;
+    }
+    sides += left;
+  }
+  for (const here of before) sides += here;
+  const unit = 561 * sides;
+  let target;
+  if (1120 * mass < 13 * unit * longest) target = 22;
+  else if (1120 * mass > 45 * unit * longest) target = 32;
+  else return 0;
+  return Math.floor((unit * (target * longest + 200) - 1120 * mass) / (400 * unit));
 }
 
-/** Grow the ink by a pixel on each side, `steps` times: the brightest of a cross, then of a square, and so on. */
-function thicker(ink, steps) {
+/** Grow the ink by `steps` pixels on each side, or shrink it where steps are negative and something would be left. */
+function withPen(ink, steps) {
+  if (steps >= 0) return grown(ink, steps);
+  const inverted = { ...ink, pixels: ink.pixels.map((p) => 255 - p) };
+  const wide = grown(inverted, -steps);
+  const left = ink.pixels.map((_, at) => {
+    const y = Math.floor(at / ink.width) - steps;
+    const x = (at % ink.width) - steps;
+    return 255 - wide.pixels[y * wide.width + x];
+  });
+  return 2 * largest(left) >= largest(ink.pixels) ? { ...ink, pixels: left } : ink;
+}
+
+/** The brightest of a cross, then of a square, and so on, with room for what has grown. */
+function grown(ink, steps) {
   if (steps === 0) return ink;
   const height = ink.height + 2 * steps;
   const width = ink.width + 2 * steps;

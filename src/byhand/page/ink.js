@@ -44,20 +44,24 @@ export function shrunk(grey, side) {
   return { pixels, height, width };
 }
 
-/** The paper is what the border shows; the ink is on whichever side of it the picture reaches further. */
+/** Whether the ink is darker than the paper: each pixel is held against the ends of its row and its column. */
 function isDarkOnLight({ pixels, height, width }) {
-  const border = histogram([]);
-  for (let x = 0; x < width; x++) {
-    border.add(pixels[x]);
-    border.add(pixels[(height - 1) * width + x]);
+  const bottom = (height - 1) * width;
+  let darker = 0;
+  let brighter = 0;
+  for (let y = 0, at = 0; y < height; y++) {
+    const first = pixels[y * width];
+    const last = pixels[y * width + width - 1];
+    const low = Math.min(first, last);
+    const high = Math.max(first, last);
+    for (let x = 0; x < width; x++, at++) {
+      const below = Math.min(low, pixels[x], pixels[bottom + x]) - pixels[at];
+      const above = pixels[at] - Math.max(high, pixels[x], pixels[bottom + x]);
+      if (below > 0) darker += below ** 3;
+      else if (above > 0) brighter += above ** 3;
+    }
   }
-  for (let y = 1; y < height - 1; y++) {
-    border.add(pixels[y * width]);
-    border.add(pixels[y * width + width - 1]);
-  }
-  const middle = border.inOrder(Math.floor(border.count / 2));
-  const all = histogram(pixels);
-  return middle - all.inOrder(0) > all.inOrder(all.count - 1) - middle;
+  return darker > brighter;
 }
 
 /** The brightness of the paper at each pixel: medians of tiles, opened by a window, bilinear between the tiles. */
@@ -73,7 +77,7 @@ function paper({ pixels, height, width }) {
         const start = Math.min(r * side + y, height - 1) * width;
         for (let x = 0; x < side; x++) tile[at++] = pixels[start + Math.min(c * side + x, width - 1)];
       }
-      medians[r * wide + c] = tile.sort()[(side * side - 1) >> 1];
+      medians[r * wide + c] = median(tile);
     }
   }
   const opened = overWindows(overWindows(medians, tall, wide, Math.min), tall, wide, Math.max);
@@ -93,6 +97,12 @@ function paper({ pixels, height, width }) {
     });
   });
   return { pixels: ground, height, width };
+}
+
+/** The lower median. Most tiles are all paper, and need no sorting. */
+function median(tile) {
+  const first = tile[0];
+  return tile.every((value) => value === first) ? first : tile.sort()[(tile.length - 1) >> 1];
 }
 
 /** The smallest (or largest) value within WINDOW//2 tiles up, down and to both sides. */
@@ -126,27 +136,41 @@ function between(length, side, tiles) {
 /** The ink above its paper, from 0 at the noise to 255 at full ink. */
 function stretched(bright, ground) {
   const { height, width } = bright;
-  const above = bright.pixels.map((p, i) => Math.max(p - ground.pixels[i], 0));
-  const steps = histogram([]);
-  for (let y = 0; y < height; y++) {
-    for (let at = y * width + 1; at < (y + 1) * width; at++) steps.add(Math.abs(above[at] - above[at - 1]));
+  const above = new Uint8Array(height * width);
+  const all = new Uint32Array(256);
+  const steps = new Uint32Array(256);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      above[at] = Math.max(bright.pixels[at] - ground.pixels[at], 0);
+      all[above[at]]++;
+      if (x > 0) steps[Math.abs(above[at] - above[at - 1])]++;
+    }
   }
-  const noise = steps.count ? Math.floor((11 * steps.inOrder(steps.count >> 2)) / 5) : 0;
-  const all = histogram(above);
-  const peak = all.inOrder(all.count - Math.max(1, Math.max(height, width) >> 3));
-  const strong = histogram(above.filter((d) => 2 * d > peak));
-  const level = strong.count ? strong.inOrder(strong.count >> 1) : 0;
+  const number = height * (width - 1);
+  const noise = number ? Math.floor((11 * inOrder(steps, number >> 2)) / 5) : 0;
+  const peak = inOrder(all, above.length - Math.max(1, Math.max(height, width) >> 3));
+  const strong = all.map((count, d) => (2 * d > peak ? count : 0));
+  const strongest = strong.reduce((sum, count) => sum + count, 0);
+  const level = strongest ? inOrder(strong, strongest >> 1) : 0;
   if (level < FAINTEST) throw new NothingDrawn("nothing drawn");
   if (level < 6 * noise) throw new NothingDrawn("no digit: this is noise, and nothing in it stands out");
+
   const even = ground.pixels.every((p) => p === ground.pixels[0]);
   const floor = even ? 4 * noise : Math.max(4 * noise, level >> 2);
   const stretches = !even || level < FULL;
   const span = level - floor;
-  const pixels = above.map((d) => {
+  const becomes = Uint8Array.from({ length: 256 }, (_, d) => {
     if (d <= floor) return 0;
     return stretches ? Math.min(Math.floor((510 * (d - floor) + span) / (2 * span)), 255) : d;
   });
-  return { pixels, height, width };
+  return { pixels: above.map((d) => becomes[d]), height, width };
+}
+
+/** The i-th of the bytes that were counted, from 0, smallest first. */
+function inOrder(counts, i) {
+  let value = 0;
+  for (let seen = counts[0]; seen <= i; seen += counts[value]) value++;
+  return value;
 }
 
 /** Leave out specks, and what runs off the picture's edge where something else stands free. */
@@ -198,23 +222,4 @@ function findPieces({ pixels, height, width }) {
     }
   }
   return { pieces, sizes };
-}
-
-/** How often each byte occurs; `inOrder(i)` is the i-th of them, from 0, smallest first. */
-function histogram(bytes) {
-  const counts = new Uint32Array(256);
-  const self = {
-    count: 0,
-    add(byte) {
-      counts[byte]++;
-      self.count++;
-    },
-    inOrder(i) {
-      let value = 0;
-      for (let seen = counts[0]; seen <= i; seen += counts[value]) value++;
-      return value;
-    },
-  };
-  for (const byte of bytes) self.add(byte);
-  return self;
 }

@@ -12,11 +12,17 @@ export class ErrorsPanel {
     this.grid = element("div", { className: "scrolls", tabIndex: 0, role: "region", "aria-label": "Confusion grid" });
     this.grid.hidden = true;
     this.pictures = element("div", { "aria-live": "polite" });
-    host.append(element("p", { className: "buttons" }, this.button), this.summary, this.grid, this.pictures);
+    this.stale = element("p", { className: "stale", hidden: true }, "The weights have changed since.");
+    host.append(element("p", { className: "buttons" }, this.button), this.stale, this.summary, this.grid, this.pictures);
   }
 
-  showState({ version, digits }) {
-    if (this.version !== undefined && this.version !== version) this.summary.classList.add("is-old");
+  /** At the start and whenever training pauses the test set is read anew; while it trains, when somebody asks. */
+  showState({ status, version, digits, loaded, origin }) {
+    const hasPaused = status !== "training" && this.status === "training";
+    const canRead = origin === "training" || loaded.fits;
+    if (status !== "failed" && canRead && (hasPaused || this.status === undefined)) this.read();
+    this.status = status;
+    this.stale.hidden = this.version === undefined || this.version === version;
     this.button.textContent = `Read the ${digits.test.toLocaleString("en")} test digits${this.version === undefined ? "" : " again"}`;
   }
 
@@ -25,7 +31,7 @@ export class ErrorsPanel {
       this.version = this.playground.state.version;
       const figures = await ask("errors");
       const { accuracy, interval, count, correct, doubtful, loss } = figures;
-      this.summary.classList.remove("is-old");
+      this.stale.hidden = this.version === this.playground.state.version;
       this.summary.textContent =
         `${percent(accuracy, 2)} right: ${correct.toLocaleString("en")} of ${count.toLocaleString("en")} ` +
         `(95 % sure of ${percent(interval[0], 2)} to ${percent(interval[1], 2)}), loss ${numeral(loss)}.` +

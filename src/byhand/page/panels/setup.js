@@ -4,8 +4,8 @@ import { element } from "../dom.js";
 import { order } from "../server.js";
 
 const WORDS = {
-  new: "new weights, from the seed",
-  loaded: "the loaded weights",
+  new: "new weights",
+  loaded: "the loaded model",
   none: "no",
   default: "yes",
   sgd: "gradient descent",

@@ -10,7 +10,8 @@ export class StepPanel {
     this.unit = null;
     this.index = element("input", { type: "number", min: 0, step: 1, value: 7, required: true });
     const button = (label, onclick) => element("button", { type: "button", onclick }, label);
-    this.shown = element("div", { className: "explanation", "aria-live": "polite" });
+    this.stale = element("p", { className: "stale", hidden: true }, "The weights have changed since.");
+    this.shown = element("div", { className: "explanation" });
     host.append(
       element("p", { className: "note" }, "What the network would learn from one digit alone. The network itself stays as it is."),
       element(
@@ -21,17 +22,19 @@ export class StepPanel {
         button("Any other", () => this.another()),
         button("My drawing", () => this.drawing()),
       ),
+      this.stale,
       this.shown,
     );
   }
 
-  showState({ digits, model }) {
+  showState({ digits, model, version, loaded, origin }) {
     this.index.max = digits.test - 1;
+    this.stale.hidden = this.version === undefined || this.version === version;
     const key = JSON.stringify(model.architecture);
     if (key !== this.architecture) {
       this.architecture = key;
       this.unit = null;
-      this.shown.replaceChildren();
+      if (origin === "training" || loaded.fits) this.explain({ index: Number(this.index.value) });
     }
   }
 
@@ -61,6 +64,8 @@ export class StepPanel {
   explain(asked, scrolls = false) {
     this.asked = asked;
     return this.playground.attempt(async () => {
+      this.version = this.playground.state.version;
+      this.stale.hidden = true;
       const explanation = await order("step", { ...asked, ...this.unit });
       this.shown.replaceChildren(this.head(explanation), ...explanation.steps.map((step) => this.part(step)), this.units(explanation));
       if (scrolls) this.shown.querySelector(".worked-out")?.scrollIntoView({ block: "center" });
@@ -97,7 +102,9 @@ export class StepPanel {
       inside.push(element("p", { className: "place" }, `${quote.computes}: `, element("code", {}, quote.place)), element("pre", { className: "code" }, quote.text));
     }
     inside.push(...parts.map((inner) => this.part(inner)));
-    return element("details", { open: parts.length > 0 }, element("summary", {}, title), ...inside);
+    const [first, ...more] = formula.split("\n");
+    const glance = element("code", { className: "glance" }, first + (more.length ? " …" : ""));
+    return element("details", { open: parts.length > 0 || lines.length > 0 }, element("summary", {}, title, " ", glance), ...inside);
   }
 
   figures(figures) {
