@@ -248,6 +248,13 @@ def test_whatever_a_function_does_ends_in_a_verdict(body, words, tmp_path):
     assert [v.function for v in report.verdicts if v.status != "right"] == ["sigmoid"]
 
 
+@pytest.mark.parametrize("body", ["while True: pass", "import os; os._exit(1)", "print('x' * 50_000_000)"])
+def test_a_function_in_the_middle_that_never_returns_is_the_only_one_blamed(body, tmp_path):
+    source = re.sub(r"(def layer_backward\(.*\):\n)", rf"\1    {body}\n", student())
+    report = check(source, tmp_path, limits=QUICK)
+    assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["layer_backward"]
+
+
 def test_an_endless_loop_ends_within_the_default_limits(tmp_path):
     began = time.monotonic()
     report = check(with_sigmoid("while True: pass"), tmp_path)

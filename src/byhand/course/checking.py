@@ -8,6 +8,7 @@ The student's code runs in `runner`'s process; the right answers stay here.
 import difflib
 import hashlib
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -118,8 +119,11 @@ class _Check:
                 function.name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up"
             )
         probes = list(function.probes(self.rng))
-        answers = {name: self._right_answer(name) for name in function.uses}
-        own = all(self.verdicts.get(name, Verdict(name, "right")).status == "right" for name in function.uses)
+        earlier = itertools.takewhile(lambda one: one.name != function.name, self.page.functions)
+        answers = {one.name: self._right_answer(one.name) for one in earlier}
+        own = all(
+            self.verdicts.get(name, Verdict(name, "right")).status == "right" for name in self.page.leans_on(function)
+        )
         verdict = self._judged(function, probes, {}) if own else None
         if verdict is None or (verdict.status == "wrong" and answers and not self.ended):
             with_right_ones = self._judged(function, probes, answers)

@@ -69,6 +69,10 @@ class Page:
     def __getitem__(self, name: str) -> Function:
         return next(function for function in self.functions if function.name == name)
 
+    def leans_on(self, function: Function) -> set[str]:
+        """The functions that it calls, those that they call, and so on."""
+        return set(function.uses).union(*(self.leans_on(self[name]) for name in function.uses))
+
 
 # ---- the helpers that probes are made with
 
