@@ -107,20 +107,21 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata["checksum"] = checksum(arrays, metadata)
     with replacing(path) as file:
-        file.write(in_order(save(arrays, metadata)))
+        for piece in in_order(save(arrays, metadata)):
+            file.write(piece)
     return metadata["checksum"]
 
 
-def in_order(content: bytes) -> bytes:
-    """The same file with its texts in the order of their names: safetensors leaves that to chance, and the same model
-    should be the same bytes.
+def in_order(content: bytes) -> tuple[bytes, memoryview]:
+    """The same file, head and body, with its texts in the order of their names: safetensors leaves that to chance, and
+    the same model should be the same bytes.
     """
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the arrays begin at a multiple of eight
-    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+    return len(text).to_bytes(8, "little") + text, memoryview(content)[8 + length :]
 
 
 def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], dict[str, str]]:
@@ -201,7 +202,7 @@ def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name}:{tensor.dtype.str}:{tensor.shape}\0".encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
+        digest.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

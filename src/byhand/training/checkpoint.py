@@ -31,6 +31,9 @@ from byhand.training.session import Session
 SLOTS = ("a.safetensors", "b.safetensors")
 FORMAT, VERSION = "byhand checkpoint", 1
 
+#: Bytes a second that saving is taken to manage before it was seen to: copied, hashed, written, read, hashed again.
+GUESSED_PACE = 1e8
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -61,7 +64,9 @@ class Checkpoints:
         self._proven: tuple[str, int] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._writing: Future[float] | None = None
-        self._cost = 0.0
+        self._cost: float | None = None
+        #: Seconds that saving has cost: of the loop's time, and of the processor's in the second thread.
+        self.spent = 0.0
         self._saved_at = time.monotonic()
         self._lock: int | None = None
 
@@ -84,11 +89,14 @@ class Checkpoints:
         self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
         self._writing = self._pool.submit(self._write, copies, plain, self._made)
         self._saved_at, self._cost = time.monotonic(), time.perf_counter() - began
+        self.spent += self._cost
         if force:
             self._settle()
 
     def _is_due(self, session: Session) -> bool:
         since = time.monotonic() - self._saved_at
+        if self._cost is None:  # before the first: a guess
+            self._cost = sum(array.nbytes for array in session.state()[0].values()) / GUESSED_PACE
         at_an_end = session.progress.samples == 0
         return since * self.share >= self._cost and (at_an_end or since >= self.every)
 
@@ -96,7 +104,9 @@ class Checkpoints:
         """Wait for the second thread, and raise what went wrong there."""
         assert self._writing is not None
         writing, self._writing = self._writing, None
-        self._cost += writing.result()
+        took = writing.result()
+        self._cost = (self._cost or 0.0) + took
+        self.spent += took
 
     def _write(self, arrays: dict[str, Array], plain: dict[str, Any], made: dict[str, Any]) -> float:
         """Replace the older file, read it back, and give the processor's time that this took."""
