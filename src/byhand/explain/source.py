@@ -1,7 +1,8 @@
 """Source: the lines of byhand's own code that computed a number, and the formulas that stand in their docstrings.
 
-Both are read from the code itself when an explanation is made, so neither can go stale: a line that is no longer there
-is an error, not an old quotation.
+Both are read from the code itself when an explanation is made, so neither can go stale. Where someone has rewritten a
+function so that the expression looked for is gone, the whole function is shown instead; a test sees to it that in
+byhand itself this never happens.
 """
 
 import ast
@@ -15,19 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from byhand.errors import UsageError
-
 Documented = Callable[..., Any] | type
 
 
 @dataclass(frozen=True)
 class Quote:
-    """Some lines of code: which function they are of, the file, the number of the first line, and the lines."""
+    """Some lines of code: which function they are of, the file, the number of the first line, and the lines.
+
+    `is_exact` is false where they are the whole function because what was looked for was not found in it.
+    """
 
     function: str
     file: str
     line: int
     text: str
+    is_exact: bool = True
 
     @property
     def place(self) -> str:
@@ -52,17 +55,13 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
         return Quote(function.__qualname__, file, 0, "")
     body = _body(tree, function.__qualname__)
     wanted = None if mention is None else ast.dump(ast.parse(mention, mode="eval").body)
-    chosen = [statement for statement in _simple(body) if wanted is None or _mentions(statement, wanted)]
-    chosen = [statement for statement in chosen if not isinstance(statement, ast.Return)] or chosen
-    if not chosen:
-        raise UsageError(f"{function.__qualname__} must mention `{mention}` to be quoted for it, and does not")
-    if wanted is None:
-        first, last = body[0].lineno, body[-1].end_lineno or body[-1].lineno
-        texts = ["\n".join(lines[first - 1 : last])]
-    else:
-        texts = ["\n".join(lines[s.lineno - 1 : s.end_lineno]) for s in chosen]
-    text = re.sub(r"  # type: ignore.*", "", "\n".join(textwrap.dedent(text) for text in texts))
-    return Quote(function.__qualname__, file, chosen[0].lineno, text)
+    found = [statement for statement in _simple(body) if wanted is not None and _mentions(statement, wanted)]
+    if made := [statement for statement in found if not isinstance(statement, ast.Return)]:
+        found = made
+    parts = [(s.lineno, s.end_lineno) for s in found] or [(body[0].lineno, body[-1].end_lineno)]
+    text = "\n".join(textwrap.dedent("\n".join(lines[first - 1 : last])) for first, last in parts)
+    text = re.sub(r"  # type: ignore.*", "", text)
+    return Quote(function.__qualname__, file, parts[0][0], text, is_exact=bool(found) or wanted is None)
 
 
 def formula(thing: Documented) -> str:

@@ -159,7 +159,6 @@ class OneStep:
         if preparation.deskew:
             figures.append(Figure("upright", self.pictures.reshape(rows, -1), "rows", shape))
         figures.append(Figure("X", self.X, "rows", shape))
-        mention = "out.dtype.type(self.divisor)" if preparation.is_plain else "self.deviation"
         values = f"divisor {preparation.divisor}"
         if not preparation.is_plain:
             values += f", mean {preparation.mean:g}, deviation {preparation.deviation:g}"
@@ -172,7 +171,7 @@ class OneStep:
             formula=formula(Preparation),
             shapes=f"picture {self.images.shape} → X {self.X.shape}",
             figures=tuple(figures),
-            code=(("X", quote(Preparation.floats, mention)),),
+            code=(("X", quote(Preparation.floats, "self.deviation")),),
         )
 
     def forward_steps(self) -> Step:

@@ -36,6 +36,7 @@ def plot_history(history: History | Sequence[EpochRecord], *, column: str = "los
     for name, values, style in lines:
         ax.plot(epochs, values, style, color=COLORS[name], label=name, marker=mark, markersize=3)
     ax.set(xlabel="epoch", ylabel=column, title=column.capitalize())
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend()
     return ax
 
@@ -46,7 +47,8 @@ def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
     counts = evaluation.confusion
     wrong = counts.astype(float)
     np.fill_diagonal(wrong, np.nan)
-    ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1.0, np.nanmax(wrong, initial=0.0)))
+    most = max(1.0, np.nanmax(wrong, initial=0.0))
+    ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=most)
     places = range(len(evaluation.classes))
     for i, j in np.ndindex(counts.shape):
         if counts[i, j]:

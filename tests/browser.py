@@ -1,0 +1,77 @@
+"""A real browser for the tests of pages: Chromium, found by its path and driven by Playwright.
+
+    def test_page(open_page, tmp_path):
+        page = open_page(tmp_path / "report.html", width=400, dark=True)
+
+`open_page` fails the test for any error on the console, any exception in the page and any request beyond the file
+itself. Without Chromium or Playwright these tests are skipped with the reason; where CI is set they fail.
+Import `browser` and `open_page` in a test file to use them.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
+
+
+def chromium() -> str | None:
+    """The browser's path: BYHAND_CHROMIUM, or the first of the usual names that is there."""
+    return os.environ.get("BYHAND_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def missing(what: str) -> None:
+    """Skip with the reason; in CI a missing browser is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"the pages must be tested in CI, and {what}")
+    pytest.skip(f"looks at pages in Chromium, and {what}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for the whole session."""
+    path = chromium()
+    if path is None:
+        missing("it is not installed")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("Playwright is not: pip install playwright")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a file as a page of its own; when the test ends nothing must have gone wrong on any of them."""
+    troubles, contexts = [], []
+
+    def open_file(path: Path, *, width: int = 1100, height: int = 900, dark: bool = False, javascript: bool = True):
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=javascript,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("request", lambda request: note(request.url))
+        own = Path(path).resolve().as_uri()
+
+        def note(url: str) -> None:
+            if url.split("#", maxsplit=1)[0] != own and not url.startswith("data:"):
+                troubles.append(f"request: {url}")
+
+        page.goto(own)
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert not troubles, troubles

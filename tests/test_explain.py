@@ -1,0 +1,424 @@
+"""One step of learning: every number that is shown is recomputed by other code (`recomputed`), in float64."""
+
+import html
+import re
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.data import Dataset, Sample
+from byhand.errors import DivergedError, UsageError
+from byhand.explain import explain_step
+from byhand.explain.steps import numeral
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
+from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
+from byhand.nn.network import Network
+from byhand.nn.optimizers import OPTIMIZERS, GradientDescent
+from byhand.nn.schedules import Constant
+from byhand.preparation import Preparation
+from byhand.training import Recipe, Session
+from recomputed import recompute
+
+SIZES = {1: [12, 3], 2: [12, 6, 3], 3: [12, 6, 5, 3], 4: [12, 6, 5, 4, 3]}
+RATE = 0.05
+
+
+def pictures(count, seed=0, shape=(3, 4)):
+    rng = np.random.default_rng(seed)
+    return Dataset(
+        rng.integers(0, 256, (count, *shape)).astype(np.uint8), rng.integers(0, 3, count), classes=("a", "b", "c")
+    )
+
+
+def model_of(layers, dtype=np.float64, seed=1, **settings):
+    preparation = settings.pop("preparation", Preparation.standard())
+    model = byhand.Model(layers, seed=seed, preparation=preparation, classes=("a", "b", "c"), dtype=dtype, **settings)
+    for name, view in model.network.named():
+        if name.endswith(("b", "beta")):  # biases of 0 would hide a bias that is left out
+            view[...] = np.random.default_rng(seed).normal(0, 0.3, view.shape)
+    return model
+
+
+def independent(model, data, explanation, **settings):
+    """The step computed again, from the parameters and the bytes."""
+    parameters = {name: view.astype(np.float64) for name, view in model.network.named()}
+    p = model.preparation
+    X = (data.images.reshape(len(data), -1) / p.divisor - p.mean) / p.deviation
+    masks = [explanation[f"M{k}"] for k in range(9) if f"M{k}" in names(explanation)]
+    return recompute(model.network.config(), parameters, X, data.labels, rate=RATE, masks=masks, **settings)
+
+
+def names(explanation):
+    return {figure.symbol for step in explanation.walk() for figure in step.figures}
+
+
+def number(text):
+    return float(text.replace("−", "-").replace(",", "").strip("()"))
+
+
+def agrees(shown, true, slack=0.0):
+    """Whether a number as it is written is the true one, to the digits written."""
+    digits = shown.replace("−", "").replace(",", "").strip("()")
+    mantissa, _, power = digits.partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    half = 0.5 * 10.0 ** (int(power or 0) - decimals)
+    return abs(number(shown) - true) <= half * 1.001 + slack
+
+
+CAPTION = re.compile(
+    r"^\s*(?P<symbol>\S+(?: \d+\])?) \((?P<shape>[\d, ]+)\)  lowest (?P<low>\S+) at \[[\d, ]+\]  "
+    r"highest (?P<high>\S+) at \[[\d, ]+\]  sum (?P<sum>\S+)(?:  (?P<zeros>[\d,]+) of [\d,]+ are 0)?$"
+)
+
+
+def check_captions(text, true, eps):
+    """Every caption of the text against the arrays computed again; how many there were."""
+    count = 0
+    for line in text.splitlines():
+        found = CAPTION.match(line)
+        if not found or found["symbol"] in ("picture", "upright") or "[" in found["symbol"]:
+            continue
+        array = true[found["symbol"]]
+        slack = eps * max(1.0, float(np.abs(array).max()))
+        assert tuple(int(n) for n in found["shape"].split(",") if n.strip()) == array.shape, line
+        assert agrees(found["low"], array.min(), slack), line
+        assert agrees(found["high"], array.max(), slack), line
+        assert agrees(found["sum"], array.sum(), slack * array.size), line
+        zeros = int((found["zeros"] or "0").replace(",", ""))
+        assert np.count_nonzero(array == 0) <= zeros <= np.count_nonzero(np.abs(array) < max(1e-12, eps / 100)), line
+        count += 1
+    return count
+
+
+def check_units(explanation, true, eps):
+    """Every line of every worked unit against the arrays computed again; how many numbers there were."""
+    count = 0
+    last = max(int(name[1:]) for name in true if re.fullmatch(r"W\d", name))
+    for unit in explanation.units:
+        for _, line in unit.lines(shown=3):
+            left, _, rest = line.partition(" = " if " = " in line else ": ")
+            symbol, index = re.fullmatch(r"(\S+?)\[(.+)\]", left).groups()
+            place = tuple(int(i) for i in index.split(", "))
+            if symbol.startswith(("W", "b", "dW", "db")):
+                before = true[symbol][place]
+            else:
+                before = true[symbol][(unit.row, *place)]
+            slack = eps * max(1.0, abs(before)) * 10
+            if "→" in rest:  # before → after
+                shown, after = rest.split(" → ")
+                assert agrees(shown, before, slack), line
+                if symbol[0] in "Wb":
+                    assert agrees(after, true["new"][new_name(true, symbol)][place], slack), line
+                count += 2
+                continue
+            *parts, total = rest.split(" = ")
+            if symbol[0] in "Wb":  # W − η · dW = new
+                value = true["new"][new_name(true, symbol)][place]
+                assert agrees(parts[0].split(" − ")[0], before, slack), line
+                assert agrees(parts[0].split(" · ")[1], true[f"d{symbol}"][place], slack), line
+            else:
+                value = before
+            assert agrees(total, value, slack), line
+            arithmetic = parts[0]
+            if re.match(r"d?[A-Z]+\d", symbol) and "·" in arithmetic and "more" in arithmetic + "more":
+                written = value_of(arithmetic)
+                if written is not None:
+                    rounding = 6e-4 * sum(abs(number(n)) for n in re.findall(r"−?[\d.]+(?:e[−\d]+)?", arithmetic))
+                    assert abs(written - value) <= rounding * 3 + slack, line
+            count += 1 + arithmetic.count("·") * 2
+        terms_are_the_largest(unit, true, last)
+    return count
+
+
+def new_name(true, symbol):
+    """W2 → "2.W": the parameter's own name, which counts layers of every kind."""
+    own, which = symbol[0], int(symbol[1:])
+    of_kind = sorted(
+        (name for name in true["new"] if name.endswith(f".{own}")), key=lambda name: int(name.split(".")[0])
+    )
+    return of_kind[which - 1]
+
+
+def value_of(arithmetic):
+    """What the written arithmetic comes to: `1·(−2) + … (3 more: 0.5) + 1` → −0.5; None for a function's name."""
+    plain = re.sub(r"… \(\d+ more: (\S+)\)", r"(\1)", arithmetic).replace("−", "-").replace("·", "*")
+    return None if re.search(r"[a-df-z_]", plain) else eval(plain, {"__builtins__": {}})
+
+
+def terms_are_the_largest(unit, true, last):
+    """The terms of the sum are x·w of the arrays computed again, all that are not zero, the largest first."""
+    x = true[unit_source(unit, true)][unit.row]
+    w = true[f"W{unit.layer}"][:, unit.unit]
+    order = unit.sum.order
+    assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1
+    np.testing.assert_allclose(unit.sum.products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
+    assert np.all(np.diff(np.abs(unit.sum.products[order])) <= 0)
+    assert unit.layer <= last
+
+
+def unit_source(unit, true):
+    """What goes into a dense layer: the last array before its Z."""
+    before = [name for name in true if re.fullmatch(r"[XHBDZ]\d?", name)]
+    return before[before.index(f"Z{unit.layer}") - 1]
+
+
+# ---- the numbers
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_every_number_shown_agrees_with_another_computation(depth, activation, dtype):
+    model = model_of(SIZES[depth], dtype, activation=activation)
+    data = pictures(1)
+    explanation = explain_step(model, data[0], learning_rate=RATE)
+    true = independent(model, data, explanation)
+    eps = 1e-12 if dtype == np.float64 else 2e-5
+    text = explanation.text(400)
+    assert check_captions(text, true, eps) >= 4 * depth
+    assert check_units(explanation, true, eps) >= 12 * depth
+    for symbol in names(explanation) - {"picture", "upright"}:
+        np.testing.assert_allclose(explanation[symbol], true[symbol], rtol=1e-4, atol=eps * 10, err_msg=symbol)
+    assert agrees(re.search(r"loss = −log \S+ = (\S+)", text)[1], true["loss"], eps)
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        [Dense(12, 6), BatchNorm(6), Activation("tanh"), Dropout(0.5), Dense(6, 3)],
+        [Dense(12, 6), Activation("relu"), Dropout(0.3), Dense(6, 5), BatchNorm(5), Activation("sigmoid"), Dense(5, 3)],
+        [BatchNorm(12), Dense(12, 6), Activation("gelu"), Dense(6, 3)],
+        [Dropout(0.2), Dense(12, 3)],
+        [Dense(12, 3), Activation("tanh")],
+    ],
+    ids=lambda layers: " ".join(layer.kind for layer in layers),
+)
+def test_every_kind_of_layer_in_a_batch(middle):
+    model = model_of(Network(middle, rng=np.random.default_rng(3), dtype=np.float64), preparation=Preparation())
+    data = pictures(7)
+    explanation = explain_step(model, data, learning_rate=RATE, seed=4)
+    true = independent(model, data, explanation)
+    assert check_captions(explanation.text(400), true, 1e-11) >= 5
+    assert check_units(explanation, true, 1e-11) >= 10
+    for symbol in names(explanation) - {"picture"}:
+        np.testing.assert_allclose(explanation[symbol], true[symbol], rtol=1e-9, atol=1e-12, err_msg=symbol)
+
+
+@pytest.mark.parametrize(
+    ("loss", "settings"),
+    [
+        (MeanSquaredError(), {"loss": "mse"}),
+        (SoftmaxCrossEntropy(0.2), {"smoothing": 0.2}),
+        (SoftmaxCrossEntropy(), {}),
+    ],
+)
+def test_every_loss(loss, settings):
+    model, data = model_of(SIZES[2]), pictures(5)
+    explanation = explain_step(model, data, learning_rate=RATE, loss=loss)
+    true = independent(model, data, explanation, **settings)
+    assert check_captions(explanation.text(400), true, 1e-11) > 8
+    assert check_units(explanation, true, 1e-11) > 8
+    assert explanation.loss == pytest.approx(true["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", list(OPTIMIZERS))
+def test_the_update_is_the_one_that_training_makes(kind):
+    model, data = model_of(SIZES[3], np.float64), pictures(6)
+    rule = OPTIMIZERS[kind](weight_decay=0.01)
+    explanation = explain_step(model, data, learning_rate=RATE, optimizer=rule)
+    trained = byhand.Model(model.network.copy(), preparation=model.preparation, classes=model.classes)
+    recipe = Recipe(epochs=1, batch_size=None, learning_rate=RATE, optimizer=rule, schedule=Constant())
+    before = dict(model.network.named())
+    with Session(trained, data, recipe, seed=0) as session:
+        session.step()
+    for name, after in trained.network.named():
+        index, own = name.split(".")
+        symbol = f"Δ{own}{int(index) // 2 + 1}"
+        np.testing.assert_allclose(explanation[symbol], after - before[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_the_page_shows_the_same_numbers_as_the_terminal():
+    model, data = model_of(SIZES[3]), pictures(1)
+    explanation = explain_step(model, data[0], learning_rate=RATE)
+    page = explanation.html()
+    true = independent(model, data, explanation)
+    found = re.findall(
+        r"<b>(\S+)</b> \([\d, ]+\) · <span class=\"down\">lowest (\S+)</span> at \[[\d, ]+\] · "
+        r"<span class=\"up\">highest (\S+)</span> at \[[\d, ]+\] · sum ([^\s<]+)",
+        page,
+    )
+    found = [caption for caption in found if caption[0] in true]
+    assert len(found) >= 15
+    for symbol, low, high, total in found:
+        assert agrees(low, true[symbol].min(), 1e-12), symbol
+        assert agrees(high, true[symbol].max(), 1e-12), symbol
+        assert agrees(total, true[symbol].sum(), 1e-12), symbol
+    for unit in explanation.units:
+        for _, line in unit.lines(5):
+            assert html.escape(line) in page
+
+
+def test_a_wrong_number_would_be_seen():
+    model, data = model_of(SIZES[2]), pictures(1)
+    explanation = explain_step(model, data[0], learning_rate=RATE)
+    true = independent(model, data, explanation)
+    true["dW1"] = true["dW1"] * 1.001
+    with pytest.raises(AssertionError, match="dW1"):
+        check_captions(explanation.text(400), true, 1e-12)
+    with pytest.raises(AssertionError, match="dW1"):
+        check_units(explanation, true, 1e-12)
+
+
+def test_a_unit_is_worked_out_to_the_last_term():
+    model, data = model_of(SIZES[2]), pictures(1)
+    unit = explain_step(model, data[0], units=[(1, 4)]).units[0]
+    line = dict(unit.lines(shown=100))["the sum"]
+    assert line.count("·") == 12
+    assert "more" not in line
+    assert value_of(line.split(" = ")[1]) == pytest.approx(unit.sum.total, rel=3e-3)
+
+
+# ---- what it is asked
+
+
+def test_the_model_is_not_changed():
+    model = model_of(SIZES[3], dropout=0.2)
+    before = model.network.parameters.copy()
+    explain_step(model, pictures(1)[0], learning_rate=1.0)
+    np.testing.assert_array_equal(model.network.parameters, before)
+
+
+def test_without_a_label_only_the_way_forward_is_explained():
+    model = model_of(SIZES[2], dropout=0.5)
+    explanation = explain_step(model, pictures(1).images[0])
+    assert [step.key for step in explanation.steps] == ["picture", "forward", "answer"]
+    assert explanation.loss is None
+    assert "Dropout does nothing" in explanation.text()
+    assert "What the network makes of it" in explanation.html()
+    np.testing.assert_allclose(explanation.probabilities, model.probabilities(pictures(1).images), rtol=1e-12)
+
+
+def test_a_sample_a_picture_with_its_label_and_a_name_are_the_same():
+    model, data = model_of(SIZES[2]), pictures(1)
+    label = int(data.labels[0])
+    texts = {
+        explain_step(model, image, given).text()
+        for image, given in (
+            (data[0], None),
+            (data.images[0], label),
+            (data.images[0], "abc"[label]),
+            (data.images[:1], [label]),
+            (Sample(data.images[0], label), None),
+        )
+    }
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda m, d: explain_step(m, d.images[0], 3), r"label must be a class, 0 to 2 or its name, got 3"),
+        (lambda m, d: explain_step(m, d.images[0], "seven"), r"label must be a class, 0 to 2 or its name, got 'seven'"),
+        (lambda m, d: explain_step(m, d.images, 1), r"label must be one for each of the 4 pictures, got 1"),
+        (lambda m, d: explain_step(m, d.images, [1]), r"label must be one for each of the 4 pictures, got 1"),
+        (lambda m, d: explain_step(m, d[0], units=[(3, 0)]), r"layer of a unit must be 1 to 2, got 3"),
+        (lambda m, d: explain_step(m, d[0], units=[(1, 6)]), r"units of layer 1 are 0 to 5, got 6"),
+        (lambda m, d: explain_step(m, d[0], learning_rate=0), r"learning_rate must be a positive number, got 0"),
+        (lambda m, d: explain_step(m, d.images[0] / 255.0, 1), r"images must be bytes"),
+        (lambda m, d: explain_step(m, d.images[:0], []), r"needs at least one picture"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(ask, message):
+    with pytest.raises(UsageError, match=message):
+        ask(model_of(SIZES[2]), pictures(4))
+
+
+def test_batch_norm_needs_a_batch():
+    with pytest.raises(UsageError, match="at least 2 pictures at once, got 1"):
+        explain_step(model_of(SIZES[2], batch_norm=True), pictures(1)[0])
+
+
+def test_a_network_that_left_the_numbers_is_refused():
+    model = model_of(SIZES[2])
+    model.network.parameters[...] = np.nan
+    with pytest.raises(DivergedError, match="must be finite"):
+        explain_step(model, pictures(1)[0])
+
+
+def test_an_array_is_found_by_its_name():
+    explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
+    assert explanation["dW2"].shape == (6, 3)
+    with pytest.raises(KeyError, match="dW9: the arrays of this step are picture, X, W1"):
+        explanation["dW9"]
+
+
+# ---- how it is shown
+
+
+def test_numerals():
+    shown = [numeral(value) for value in (1.27, -0.03125, 2.4e-5, 0.0, -0.0, 13317.0, 1 / 3, 1e12)]
+    assert shown == ["1.27", "−0.03125", "2.4e−05", "0", "0", "13,317", "0.3333", "1e+12"]
+
+
+def test_the_text_keeps_to_its_width_but_for_code():
+    explanation = explain_step(model_of(SIZES[3]), pictures(1)[0])
+    code = {line for step in explanation.walk() for _, q in step.code for line in q.text.splitlines()}
+    for line in explanation.text(60).splitlines():
+        assert len(line) <= 60 or line.strip() in {c.strip() for c in code}, line
+
+
+def test_colour_is_only_in_coloured_text():
+    explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
+    assert "\x1b[" not in explanation.text()
+    coloured = explanation.text(color=True)
+    assert "38;2;" in coloured
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    captions = [line for line in explanation.text().splitlines() if "lowest" in line]
+    assert captions == [line for line in plain.splitlines() if "lowest" in line]
+
+
+def test_a_notebook_gets_the_page_in_a_frame_of_its_own():
+    shown = explain_step(model_of(SIZES[2]), pictures(1)[0])._repr_html_()
+    assert shown.startswith("<iframe srcdoc=")
+    assert "<script" not in shown
+    assert "One step of learning" in html.unescape(shown)
+
+
+def test_the_page_needs_nothing_else():
+    page = explain_step(model_of(SIZES[2]), pictures(1)[0]).html()
+    assert "<script" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
+    assert "url(" not in page
+    assert len(page) < 200_000
+
+
+def test_class_names_cannot_break_the_page():
+    names = ("<b>", '"quoted"', "a & b")
+    network = Network([12, 5, 3], rng=np.random.default_rng(0))
+    model = byhand.Model(network, classes=names)
+    page = explain_step(model, pictures(1).images[0], 0).html()
+    assert "&lt;b&gt;" in page
+    assert "<b><b>" not in page
+
+
+def test_a_wide_network_makes_a_small_page():
+    model = byhand.Model([784, 1000, 800, 10], seed=0)
+    digits = byhand.load("mnist-5k")
+    page = explain_step(model, digits.test[0]).html()
+    assert len(page) < 1_500_000
+    assert "of the 1,000 units those with the largest numbers" in page
+
+
+def test_json_has_the_same_figures():
+    explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
+    plain = explanation.to_json()
+    dW1 = next(a for step in plain["steps"] for a in step["arrays"] if a["symbol"] == "dW1")
+    assert dW1["sum"] == pytest.approx(explanation["dW1"].sum())
+    assert plain["steps"][0]["code"][0]["place"].startswith("byhand/preparation.py:")
+
+
+def test_gradient_descent_is_the_plain_rule_by_default():
+    explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
+    assert explanation.settings["update rule"] == f"{GradientDescent()!r}, learning rate 0.01"

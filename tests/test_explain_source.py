@@ -1,0 +1,99 @@
+"""The code that an explanation quotes: it is there, on that line, or the quotation is an error."""
+
+from pathlib import Path
+
+import numpy as np
+
+import byhand
+from byhand.explain import explain_step, source
+from byhand.explain.source import formula, formulas, quote, shapes
+from byhand.nn import activations
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.layers import Dense
+from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
+from byhand.nn.optimizers import OPTIMIZERS
+
+ROOT = Path(byhand.__file__).parent.parent
+
+
+def every_quote():
+    """All the code that any explanation quotes: each activation, layer, loss and optimiser."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 4)).astype(np.uint8)
+    for activation in ACTIVATIONS:
+        for batch_norm, loss in ((True, MeanSquaredError()), (False, SoftmaxCrossEntropy())):
+            for rule in OPTIMIZERS.values():
+                model = byhand.Model([12, 5, 3], activation=activation, batch_norm=batch_norm, dropout=0.2)
+                explanation = explain_step(model, images, [0, 1, 2, 0], loss=loss, optimizer=rule())
+                for step in explanation.walk():
+                    yield from (found for _, found in step.code)
+
+
+def test_every_quoted_line_stands_in_the_file_where_it_is_said_to():
+    seen = {found.place: found for found in every_quote()}
+    assert len(seen) > 30
+    for found in seen.values():
+        assert found.is_exact, f"{found.function} no longer has the line that explanations quote"
+        lines = (ROOT / found.file).read_text("utf-8").splitlines()
+        first = found.text.splitlines()[0]
+        assert first, found
+        assert first in lines[found.line - 1], found
+        in_file = "\n".join(line.strip() for line in lines)
+        for line in found.text.splitlines():
+            assert line.strip() in in_file, found
+
+
+def test_a_line_that_is_gone_is_never_quoted_from_memory(tmp_path, monkeypatch):
+    module = tmp_path / "quoted_once.py"
+    module.write_text('def f(x):\n    """y = 2 x"""\n    y = 2 * x\n    return y\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    import quoted_once
+
+    found = quote(quoted_once.f, "2 * x")
+    assert (found.text, found.line, found.is_exact) == ("y = 2 * x", 3, True)
+    module.write_text('def f(x):\n    """y = 2 x"""\n    y = x\n    return y + x\n')
+    source._lines.cache_clear()
+    source._tree.cache_clear()
+    found = quote(quoted_once.f, "2 * x")
+    assert (found.text, found.line, found.is_exact) == ("y = x\nreturn y + x", 3, False)
+
+
+def test_expressions_are_compared_as_code():
+    assert quote(Dense.backward, "gradient['W']").text == 'work.matmul_into(gradient["W"], X.T, dZ, (self, "dW"))'
+
+
+def test_a_whole_body_is_quoted_without_its_docstring():
+    assert quote(activations.tanh).text == "return np.tanh(Z, out=out)"
+
+
+def test_without_the_sources_the_place_is_still_named(monkeypatch):
+    def gone(_):
+        raise OSError
+
+    monkeypatch.setattr(source, "_lines", gone)
+    found = quote(Dense.forward)
+    assert (found.text, found.place) == ("", "byhand/nn/layers.py")
+
+
+def test_formulas_come_from_the_docstrings():
+    assert formula(Dense.forward) == "Z = X W + b"
+    assert shapes(Dense.forward) == "X: (N, inputs) → Z: (N, units)"
+    assert formulas(SoftmaxCrossEntropy).splitlines()[-1] == "dZ = (P − Y) / N"
+    assert formulas(MeanSquaredError).splitlines() == ["loss = (1/NK) Σ (Z − Y)²", "dZ = 2 (Z − Y) / NK"]
+    for pair in ACTIVATIONS.values():
+        assert formula(pair.forward).startswith("H = ")
+        assert formula(pair.backward).startswith("dZ = ")
+    for rule in OPTIMIZERS.values():
+        assert "←" in formula(rule)
+
+
+def test_formulas_are_written_in_the_names_of_the_step():
+    images = np.zeros((2, 3, 4), np.uint8)
+    explanation = explain_step(byhand.Model([12, 5, 3], activation="gelu", batch_norm=True), images, [0, 1])
+    written = {step.key: step.formula for step in explanation.walk()}
+    assert written["forward.0"] == "Z1 = X W1 + b1"
+    assert written["forward.1"] == "X̂ = (X − μ) / √(σ² + ε),  out = γ X̂ + β".replace("(X", "(Z1").replace(
+        "μ", "μ1"
+    ).replace("σ²", "σ²1").replace("γ", "γ1").replace("β", "β1").replace("out", "B1")
+    assert written["forward.2"].startswith("H1 = B1 (1 + t) / 2")
+    assert written["backward.3"] == "dW2 = H1ᵀ dZ2\ndb2 = Σ dZ2 over the samples\ndH1 = dZ2 W2ᵀ"
+    assert written["backward.0"] == "dW1 = Xᵀ dZ1\ndb1 = Σ dZ1 over the samples"
