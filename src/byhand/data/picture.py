@@ -1,0 +1,100 @@
+"""Pictures from outside: a file or its bytes become grey bytes, or a clear refusal.
+
+Files come from anywhere, so the size is read from the header and judged before anything is decoded, only a few plain
+formats are tried, and whatever a decoder trips over is a `DataError`. `handwriting` takes the result.
+"""
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from byhand.errors import DataError, DataMissingError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Bytes = NDArray[np.uint8]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+LONGEST_SIDE = 20_000  # pixels: a panorama, not a trap
+MOST_PIXELS = 80_000_000  # the largest photographs of today's telephones have 50 to 64 million
+ENOUGH = 1600  # pixels a side: a JPEG larger than twice this is decoded at half, a quarter or an eighth
+
+
+def read_picture(source: str | os.PathLike[str] | bytes) -> Bytes:
+    """The picture as it looks, in grey: uint8 (H, W), 0 black, 255 white.
+
+    `source` is a path, or the file's own bytes. The camera's orientation is obeyed. What is transparent shows paper:
+    white, or black where the ink is light. 16-bit grey keeps its upper byte. Moving pictures, several pages, and
+    grey of 32 bits are refused.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    name, opened = _named(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(opened, formats=FORMATS) as picture:
+                _refuse_from_header(picture, name)
+                picture.draft("L", (ENOUGH, ENOUGH))
+                return _grey(picture, name)
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{name} must have at most {MOST_PIXELS:,} pixels, got more than twice as many") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{name} must be a picture ({', '.join(FORMATS)}), and it is none of these") from None
+    except (
+        Exception
+    ) as error:  # decoders fail in many ways on damaged files: OSError, ValueError, SyntaxError, struct.error …
+        raise DataError(f"{name} is a damaged picture: {error}") from error
+
+
+def _named(source: str | os.PathLike[str] | bytes) -> tuple[str, Path | io.BytesIO]:
+    """What to call the picture in an error, and what to open."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        if not len(source):
+            raise DataError("the picture must have content, got 0 bytes")
+        return "the picture", io.BytesIO(source)
+    path = Path(source)
+    if not path.exists():
+        raise DataMissingError(f"no picture at {path}")
+    if not path.is_file():
+        raise DataError(f"{path} must be a picture file, and it is not a file")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} must have content, got 0 bytes")
+    return str(path), path
+
+
+def _refuse_from_header(picture: "Image", name: str) -> None:
+    width, height = picture.size
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        rule = f"at most {LONGEST_SIDE:,} pixels a side and {MOST_PIXELS:,} in all"
+        raise DataError(f"{name} must have {rule}, got {width:,} × {height:,}")
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        raise DataError(f"{name} must be one still picture, got {frames} frames or pages")
+    if picture.mode in ("I", "F"):
+        raise DataError(f"{name} must have 8 or 16 bits a channel, got 32 (mode {picture.mode})")
+
+
+def _grey(picture: "Image", name: str) -> Bytes:
+    from PIL import ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):
+        return (np.asarray(picture, np.uint16) >> 8).astype(np.uint8)
+    if picture.has_transparency_data:
+        layers = np.asarray(picture.convert("RGBA").convert("LA"))
+        grey, opaque = layers[:, :, 0].astype(np.int64), layers[:, :, 1].astype(np.int64)
+        ink_is_light = int((grey * opaque).sum()) * 2 > 255 * int(opaque.sum())
+        paper = 0 if ink_is_light else 255
+        return ((grey * opaque + paper * (255 - opaque) + 127) // 255).astype(np.uint8)
+    if picture.mode == "P":
+        picture = picture.convert("RGB")
+    return np.array(picture.convert("L"), np.uint8)
