@@ -5,7 +5,11 @@ there. Both take a function and give a future, and both start what a dead worker
 """
 
 import contextlib
-from collections.abc import Callable
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -60,10 +64,14 @@ class Local:
         self._work[key] = call
         self._attempts[key] += 1
         try:
-            future = self._executor(max_workers=self.jobs, env=ONE_THREAD, timeout=300).submit(*call)
-        except self._broken:  # another piece of work broke the pool at this moment: a new one is made on demand
-            future = self._executor(max_workers=self.jobs, env=ONE_THREAD, timeout=300, kill_workers=True).submit(*call)
+            future = self._pool().submit(*call)
+        except self._broken:  # another piece of work broke the pool at this moment: the next call makes a new one
+            future = self._pool().submit(*call)
         future.add_done_callback(lambda future: self._finished.put((key, future)))
+
+    def _pool(self) -> Any:
+        """The pool: the one there is, or a new one where that is broken."""
+        return self._executor(max_workers=self.jobs, env=ONE_THREAD, initializer=end_with, initargs=(os.getpid(),))
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
         with contextlib.suppress(Empty):
@@ -79,7 +87,18 @@ class Local:
 
     def close(self) -> None:
         if self._work:
-            self._executor(max_workers=self.jobs, env=ONE_THREAD, timeout=300).shutdown(wait=True, kill_workers=True)
+            self._pool().shutdown(wait=True, kill_workers=True)
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent has ended, however that ended: nobody is left to take its results."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Dask:
@@ -120,3 +139,29 @@ class Dask:
     def close(self) -> None:
         self.client.cancel(list(self._held.values()))
         self.client.close()
+
+
+@contextlib.contextmanager
+def joblib_on(client: Any) -> Iterator[None]:
+    """joblib, and so every search of scikit-learn, on this Dask client's cluster, where a worker may die.
+
+    joblib's own Dask backend puts each large argument on one worker, and if that one dies the search is lost. Here such
+    an argument is a piece of work too, whose result is the argument: what is lost with a worker is made again.
+    """
+    import joblib
+
+    async def kept(value: Any, **_: Any) -> Any:
+        return client.submit(itself, value, pure=False)
+
+    client.scatter = kept
+    try:
+        with warnings.catch_warnings(), client.as_current(), joblib.parallel_config(backend="dask"):
+            warnings.filterwarnings("ignore", "Sending large graph")
+            yield
+    finally:
+        del client.scatter
+
+
+def itself(value: Any) -> Any:
+    """The value, on a worker."""
+    return value

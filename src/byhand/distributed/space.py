@@ -107,7 +107,7 @@ class Space:
         Settings that the drawn optimiser doesn't know are left out: a space may search momentum beside Adam.
         """
         settings = {"validation": preset(self.preset).recipe.validation or VALIDATION, **self.fixed, **values}
-        if "optimizer" in self.search:
+        if "optimizer" in self.search and values["optimizer"] in OPTIMIZERS:
             takes = OPTIMIZERS[str(values["optimizer"])].__dataclass_fields__
             settings = {name: value for name, value in settings.items() if name not in OPTIMIZER or name in takes}
         return settings

@@ -140,13 +140,12 @@ class Sweep:
 
         states = {DONE: optuna.trial.TrialState.COMPLETE, RUNNING: optuna.trial.TrialState.RUNNING}
         states |= dict.fromkeys((PRUNED, DIVERGED), optuna.trial.TrialState.PRUNED)
-        drawn = self.space.draw(Recorder())
         self.study.add_trial(
             optuna.trial.create_trial(
                 state=states.get(trial.status, optuna.trial.TrialState.FAIL),
                 value=(trial.accuracy or 0.0) if trial.status in (DONE, PRUNED, DIVERGED) else None,
                 params=trial.values,
-                distributions={name: drawn[name] for name in trial.values},  # type: ignore[misc]
+                distributions=self.space.draw(Recorder()),  # type: ignore[arg-type]
                 intermediate_values={r.epoch: r.validation_accuracy or 0.0 for r in trial.records},
             )
         )
@@ -253,11 +252,17 @@ class Sweep:
         """How much of the difference between good and other trials each setting explains, the largest first."""
         import optuna
 
-        done = [trial for trial in self.trials if trial.status == DONE]
-        if len(done) < FIRST_TRIALS or len({trial.accuracy for trial in done}) < 2:
+        over = [trial for trial in self.trials if trial.status in (DONE, PRUNED, DIVERGED)]
+        if len(over) < 2 * FIRST_TRIALS or len({trial.accuracy for trial in over}) < 2:
             return {}
+        ranges = self.space.draw(Recorder())
+        study = optuna.create_study(direction="maximize")  # where those that were stopped early count, as poor ones
+        for trial in over:
+            study.add_trial(
+                optuna.trial.create_trial(value=trial.accuracy or 0.0, params=trial.values, distributions=ranges)  # type: ignore[arg-type]
+            )
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
+        return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
 
 
 class Recorder:

@@ -79,21 +79,20 @@ def curves(result: "Result") -> str:
     width = max(len(row) for row in rows)
     padded = [(*row, *[""] * (width - len(row))) for row in rows]
     numbers = table(("trial", "", *["…"] * (width - 2)), padded, "The last epochs of each trial")
-    return chart("Dotted: stopped early", x, y, lines) + folded("The numbers", numbers)
+    return chart("% of held-out images read right; dotted: stopped early", x, y, lines) + folded("The numbers", numbers)
 
 
 def mattered(result: "Result", space: Space) -> str:
     """How much each setting explains, and each setting against what came of it."""
-    words = (
-        table(
-            ("setting", "share"), [(name, percent(share)) for name, share in result.importances.items()],
-            "How much of what sets the good trials apart each setting explains (PED-ANOVA)",
+    words = "<p>Too few trials are over to say which settings mattered.</p>"
+    if result.importances:
+        rows = [(name, percent(share)) for name, share in result.importances.items()]
+        words = (
+            "<p>How much of what sets the good trials apart from the others each setting explains (PED-ANOVA); trials "
+            f"stopped early count among the others.</p>{table(('setting', 'share'), rows)}"
         )
-        if result.importances
-        else "<p>Too few trials have come to their end to say which settings mattered.</p>"
-    )  # fmt: skip
     names = list(result.importances) or list(space.search)
-    return words + "".join(charts(result, space, names))
+    return f'{words}<div class="plots">{"".join(charts(result, space, names))}</div>'
 
 
 def charts(result: "Result", space: Space, names: list[str]) -> Iterator[str]:
@@ -115,7 +114,7 @@ def charts(result: "Result", space: Space, names: list[str]) -> Iterator[str]:
         else:
             x = Axis(name, values["low"], values["high"], is_log=values.get("log", False))
         dots = [Series("", [point]) for point in points]
-        yield chart(name, x, y, dots)
+        yield chart(f"% right, by {name}", x, y, dots)
 
 
 def trial_table(trials: list[Trial]) -> str:

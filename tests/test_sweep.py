@@ -1,0 +1,475 @@
+"""Sweeps: what is drawn, what is stopped early, and that nothing a process loses is lost. With real processes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import psutil
+import pytest
+from click.testing import CliRunner
+
+import byhand
+from byhand.cli import cli
+from byhand.distributed import sweep as sweeps
+from byhand.distributed.engines import Dask, Local, WorkerDiedError, joblib_on
+from byhand.distributed.space import Space
+from byhand.distributed.sweep import resume, sweep
+from byhand.distributed.trials import DONE, FAILED, PRUNED, RUNNING, Folder, Trial
+from byhand.distributed.work import Job, advance
+from byhand.errors import DataError, ModelFileError, StorageError, UsageError
+
+SPACE = {
+    "fixed": {"epochs": 5, "samples": 300, "deskew": False},
+    "search": {
+        "learning_rate": {"low": 0.003, "high": 1.0, "log": True},
+        "hidden": {"choices": ["16", "32", "32,16"]},
+        "dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
+    },
+}
+TOML = """
+[fixed]
+epochs = 5
+samples = 300
+deskew = false
+[search]
+learning_rate = { low = 0.003, high = 1.0, log = true }
+hidden = { choices = ["16", "32", "32,16"] }
+dropout = { low = 0.0, high = 0.5, step = 0.1 }
+"""
+
+
+class Here:
+    """An engine with no processes: the work is done when its result is asked for."""
+
+    jobs = 1
+
+    def __init__(self):
+        self.work, self.done, self.most = [], [], 10**9
+
+    def submit(self, key, function, *arguments):
+        self.work.append((key, function, arguments))
+
+    def next(self, timeout):
+        key, function, arguments = self.work.pop(0)
+        self.done.append(key)
+        if len(self.done) > self.most:
+            raise KeyboardInterrupt
+        try:
+            return key, function(*arguments)
+        except Exception as error:
+            return key, error
+
+    def close(self):
+        pass
+
+
+def told(result):
+    """What a sweep came to, without its seconds."""
+    return [
+        (t.number, t.status, t.values, [(r.epoch, r.loss, r.validation_accuracy) for r in t.records])
+        for t in result.trials
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted sweep, one trial at a time."""
+    folder = Folder.new(tmp_path_factory.mktemp("sweeps") / "whole")
+    return sweep(Space.from_config(SPACE), trials=12, data="mnist-5k", folder=folder, engine=Here(), offline=True)
+
+
+# ---- what comes out
+
+
+def test_a_sweep_finds_a_good_trial_and_stops_poor_ones_early(whole):
+    assert len(whole.trials) == 12
+    assert {trial.status for trial in whole.trials} == {DONE, PRUNED}
+    assert whole.best.accuracy == max(t.accuracy for t in whole.trials if t.status == DONE)
+    pruned = [trial for trial in whole.trials if trial.status == PRUNED]
+    assert all(len(trial.records) < 5 for trial in pruned)
+    assert all(len(trial.records) == 5 for trial in whole.trials if trial.status == DONE)
+    assert set(whole.importances) == set(SPACE["search"])
+
+
+def test_the_folder_holds_a_table_a_page_and_no_state(whole):
+    rows = list(csv.DictReader((whole.folder.path / "trials.csv").read_text().splitlines()))
+    assert [int(row["trial"]) for row in rows] == list(range(12))
+    assert float(rows[whole.best.number]["validation_accuracy"]) == whole.best.accuracy
+    assert {row["hidden"] for row in rows} <= {"16", "32", "32,16"}
+    page = (whole.folder.path / "sweep.html").read_text()
+    assert page.count("<polyline") >= 12
+    assert "byhand train --preset digits --data mnist-5k --seed 0" in page
+    assert "<script" not in page
+    assert not list(whole.folder.path.rglob("*.safetensors"))
+
+
+def test_the_best_trials_command_trains_the_same_network(whole, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = Space.from_config(SPACE).command(whole.best.values, data="mnist-5k", seed=0).split()[1:]
+    done = CliRunner().invoke(cli, [*words, "--threads", "1", "--offline", "--quiet", "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)["validation_accuracy"] == whole.best.accuracy
+
+
+def test_advances_add_up_to_the_uninterrupted_run(whole):
+    digits = byhand.load("mnist-5k").train[:300]
+    job = Job(0, SPACE, whole.best.values, "mnist-5k", digits.checksum, True, 0)
+    at_once = advance(job, None, 5)
+    first = advance(job, None, 2)
+    rest = advance(job, first.state, 5)
+    assert not first.is_over
+    assert rest.is_over
+    assert at_once.is_over
+    np.testing.assert_array_equal(rest.state[0]["parameters"], at_once.state[0]["parameters"])
+
+
+def test_other_data_on_a_worker_is_refused():
+    with pytest.raises(DataError, match=r"every worker must have the same data, got .* and abc"):
+        advance(Job(0, SPACE, Space.from_config(SPACE).first(), "mnist-5k", "abc", True, 0), None, 1)
+
+
+# ---- nothing is lost
+
+
+@pytest.mark.parametrize("advances", [1, 7, 23])
+def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(whole, tmp_path, advances):
+    """Stopped in the middle of a trial, with the work in hand thrown away."""
+    engine = Here()
+    engine.most = advances
+    folder = Folder.new(tmp_path / "cut")
+    with pytest.raises(KeyboardInterrupt):
+        sweep(Space.from_config(SPACE), trials=12, data="mnist-5k", folder=folder, engine=engine, offline=True)
+    over = {t.number for t in folder.trials() if t.status != RUNNING}
+    again = Here()
+    assert told(resume(folder, engine=again, offline=True)) == told(whole)
+    assert not over & set(again.done)
+    assert len(engine.done) - 1 + len(again.done) == sum(len(t.records) for t in whole.trials)
+
+
+def test_a_sweep_killed_with_9_and_resumed_runs_no_finished_trial_again(whole, tmp_path):
+    (tmp_path / "space.toml").write_text(TOML)
+    command = [sys.executable, "-m", "byhand", "sweep", "--offline"]
+    new = ["--space", "space.toml", "--trials", "12", "--jobs", "1", "--data", "mnist-5k", "--folder", "killed"]
+    process = subprocess.Popen([*command, *new], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+    trials = tmp_path / "killed" / "trials"
+    until(lambda: (trials / "0004.json").exists() and (trials / "0004.safetensors").exists())
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {
+        path.name: path.read_bytes()
+        for path in trials.glob("*.json")
+        if b'"status": "running"' not in path.read_bytes()
+    }
+    assert 3 <= len(kept) < 12
+    _, left = psutil.wait_procs(workers, timeout=20)
+    assert not left, "the workers of a sweep that is killed must end too"
+    done = subprocess.run(
+        [*command, "--resume", "killed", "--jobs", "1", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {name: (trials / name).read_bytes() for name in kept} == kept
+    result = sweeps.Result(Folder(tmp_path / "killed"), Folder(tmp_path / "killed").trials())
+    assert told(result) == told(whole)
+    assert json.loads(done.stdout)["best"]["trial"] == whole.best.number
+    assert len([line for line in done.stderr.splitlines() if line.startswith("trial ")]) == 12 - len(kept)
+
+
+def test_more_trials_may_be_asked_of_a_sweep_that_is_over(whole, tmp_path):
+    folder = Folder.new(tmp_path / "more")
+    space = Space.from_config(SPACE)
+    sweep(space, trials=4, data="mnist-5k", folder=folder, engine=Here(), offline=True)
+    engine = Here()
+    result = resume(folder, trials=6, engine=engine, offline=True)
+    assert set(engine.done) == {4, 5}
+    assert told(result) == told(whole)[:6]
+
+
+def test_one_process_at_a_time(tmp_path):
+    one, two = Folder(tmp_path), Folder(tmp_path)
+    one.hold()
+    with pytest.raises(StorageError, match="another process is running this sweep"):
+        two.hold()
+    one.release()
+    two.hold()
+    two.release()
+
+
+# ---- workers that die
+
+
+def victims():
+    """The processes of joblib's pool."""
+    return [
+        p
+        for p in psutil.Process().children(recursive=True)
+        if "loky" in " ".join(p.cmdline()) and "popen" in " ".join(p.cmdline())
+    ]
+
+
+def test_a_worker_that_dies_costs_an_attempt_and_not_the_sweep(whole, tmp_path):
+    killed = []
+
+    def kill_one(trial):
+        if not killed:
+            killed.append(victims()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    folder = Folder.new(tmp_path / "local")
+    space = Space.from_config(SPACE)
+    result = sweep(space, trials=6, jobs=2, data="mnist-5k", folder=folder, offline=True, say=kill_one)
+    assert killed
+    assert [t.status in (DONE, PRUNED) for t in result.trials] == [True] * 6
+    assert result.best.accuracy > 0.5
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def threads_of_a_worker():
+    import threadpoolctl
+
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info()]
+
+
+def test_work_that_kills_every_worker_is_given_up_by_name():
+    engine = Local(1)
+    engine.submit(7, die)
+    finished = until(lambda: engine.next(timeout=1))
+    assert finished[0] == 7
+    assert isinstance(finished[1], WorkerDiedError)
+    engine.submit(8, threads_of_a_worker)
+    assert set(until(lambda: engine.next(timeout=1))[1]) <= {1}
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Dask cluster of two real processes."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+    ):
+        yield cluster
+
+
+def test_a_dask_worker_that_dies_costs_an_attempt_and_not_the_sweep(cluster, tmp_path):
+    engine = Dask(cluster.scheduler_address)
+    assert engine.jobs == 2
+    killed = []
+
+    def kill_one(trial):
+        if not killed:
+            killed.append(next(iter(engine.client.run(os.getpid).values())))
+            os.kill(killed[0], signal.SIGKILL)
+
+    folder = Folder.new(tmp_path / "dask")
+    space = Space.from_config(SPACE)
+    result = sweep(space, trials=6, data="mnist-5k", folder=folder, engine=engine, offline=True, say=kill_one)
+    assert killed
+    assert [t.status in (DONE, PRUNED) for t in result.trials] == [True] * 6
+    best = result.best
+    job = Job(0, SPACE, best.values, "mnist-5k", folder.config()["checksum"], True, 0)
+    assert advance(job, None, 5).state[1]["records"][-1]["validation_accuracy"] == best.accuracy
+
+
+def test_a_grid_of_scikit_learn_on_dask_outlives_a_worker(cluster):
+    from distributed import Client
+    from sklearn.model_selection import GridSearchCV
+
+    from byhand.sklearn import NetworkClassifier
+
+    train = byhand.load("mnist-5k").train[:600]
+    X, y = train.images.reshape(len(train), -1), train.labels
+    grid = GridSearchCV(
+        NetworkClassifier(max_iter=25, tol=0, learning_rate="one_cycle", learning_rate_init=0.01, random_state=0),
+        {"hidden_layer_sizes": [16, 64], "dropout": [0.0, 0.2]},
+        cv=3,
+    )
+    with Client(cluster.scheduler_address) as client:
+        pids = list(client.run(os.getpid).values())
+        assert len(pids) == 2
+        mid, over = [], threading.Event()
+
+        def kill_one():
+            mid.append(not over.is_set())
+            os.kill(pids[0], signal.SIGKILL)
+
+        timer = threading.Timer(0.7, kill_one)
+        timer.start()
+        with joblib_on(client):
+            on_dask = grid.fit(X, y).cv_results_["mean_test_score"]
+        over.set()
+        timer.join()
+        assert mid == [True]
+        assert not psutil.pid_exists(pids[0]) or psutil.Process(pids[0]).status() == "zombie"
+    here = grid.set_params(n_jobs=1).fit(X, y).cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(on_dask, here)
+
+
+def test_no_scheduler_at_the_address_is_one_line():
+    with pytest.raises(UsageError, match=r"--address must be a Dask scheduler's.*got nowhere"):
+        Dask("nowhere")
+
+
+# ---- trials that go wrong
+
+
+def test_a_trial_that_diverges_is_told_apart_and_the_sweep_goes_on(tmp_path):
+    space = Space.from_config(
+        {
+            **SPACE,
+            "search": {"learning_rate": {"choices": [0.1, 1e30]}},
+            "fixed": {**SPACE["fixed"], "optimizer": "sgd"},
+        }
+    )
+    folder = Folder.new(tmp_path / "wild")
+    result = sweep(space, trials=6, data="mnist-5k", folder=folder, engine=Here(), offline=True)
+    assert {(t.values["learning_rate"], t.status) for t in result.trials} == {(0.1, DONE), (1e30, "diverged")}
+    assert "became" in next(t.message for t in folder.trials() if t.status == "diverged")
+
+
+class Failing(Here):
+    """An engine whose work ends with an error."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def next(self, timeout):
+        return self.work.pop(0)[0], self.error
+
+
+def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_path):
+    space = Space.from_config(SPACE)
+    with pytest.raises(byhand.ByhandError, match="no trial came to its end; trial 0: too odd"):
+        sweep(
+            space, trials=2, data="mnist-5k", folder=Folder.new(tmp_path / "a"), engine=Failing(UsageError("too odd"))
+        )
+    assert [t.status for t in Folder(tmp_path / "a").trials()] == [FAILED, FAILED]
+    with pytest.raises(ZeroDivisionError):
+        sweep(space, trials=2, data="mnist-5k", folder=Folder.new(tmp_path / "b"), engine=Failing(ZeroDivisionError()))
+
+
+# ---- spaces
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"search": {}}, "a space must search at least one setting"),
+        ({"search": {"learning_rat": {"low": 1, "high": 2}}}, "a space knows hidden, .*; got 'learning_rat'"),
+        ({"search": {"learning_rate": 0.1}}, r"learning_rate must be like { low = 1, high = 9 } .* got 0.1"),
+        (
+            {"search": {"learning_rate": {"low": 1}}},
+            "learning_rate must have two numbers, low and high, got 1 and None",
+        ),
+        ({"search": {"learning_rate": {"low": 2, "high": 1}}}, "learning_rate: low must be under high, got 2 and 1"),
+        ({"search": {"dropout": {"low": 0.0, "high": 0.5, "log": True}}}, "dropout: low must be positive with log"),
+        ({"search": {"dropout": {"low": 0.0, "high": 1.5}}}, "dropout must be at least 0 and under 1, got 1.5"),
+        ({"search": {"dropout": {"low": 0.0, "hihg": 1.5}}}, "dropout has low, high, .*; got hihg"),
+        ({"search": {"dropout": {"choices": []}}}, "dropout: choices must be a list of words or numbers"),
+        (
+            {"search": {"dropout": {"choices": [0.1], "low": 0.0}}},
+            "dropout must have choices, or low and high, not both",
+        ),
+        ({"search": {"dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}}, "dropout must have log or step"),
+        ({"search": {"optimizer": {"choices": ["adamm"]}}}, "optimizer must be one of .* got 'adamm'"),
+        ({"search": {"hidden": {"choices": ["1,x"]}}}, "hidden must be whole numbers between commas"),
+        ({"search": {"samples": {"choices": [100]}}}, "samples must be fixed"),
+        ({"search": {"epochs": {"choices": [5]}}}, "epochs must be fixed or searched, not both"),
+        ({"fixed": {"validation": 0}}, "validation must be more than 0"),
+        ({"preset": "digit"}, "preset must be one of digits.* got 'digit'"),
+        ({"sarch": {}}, "a space has preset, .*; got sarch"),
+    ],
+)
+def test_a_wrong_space_is_named(change, message):
+    with pytest.raises(UsageError, match=message):
+        Space.from_config({**SPACE, **change})
+
+
+def test_a_space_draws_within_its_bounds_and_drops_what_an_optimiser_does_not_take():
+    space = Space.from_config(
+        {
+            "search": {"optimizer": {"choices": ["adam", "momentum"]}, "momentum": {"low": 0.5, "high": 0.9}},
+            "fixed": {"epochs": 2},
+        }
+    )
+    assert "momentum" not in space.settings({"optimizer": "adam", "momentum": 0.7})
+    assert space.settings({"optimizer": "momentum", "momentum": 0.7})["momentum"] == 0.7
+    assert "--momentum" not in space.command({"optimizer": "adam", "momentum": 0.7}, data=None, seed=0)
+    model, recipe = space.build({"optimizer": "momentum", "momentum": 0.7}, in_size=4, classes=("0", "1"), seed=0)
+    assert (recipe.optimizer.momentum, recipe.threads, recipe.validation, model.network.in_size) == (0.7, 1, 0.1, 4)
+
+
+# ---- the command
+
+
+def run(*words):
+    out = subprocess.run([sys.executable, "-m", "byhand", "sweep", *words], capture_output=True, text=True, check=False)
+    return out.returncode, out.stderr.strip().splitlines()[-1]
+
+
+def test_wrong_commands_are_one_line_and_exit_2(tmp_path):
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[search\n")
+    for words, message in [
+        ((), "give --space FILE for a new sweep, or --resume DIR"),
+        (("--space", "nosuch.toml"), "nosuch.toml: no such file"),
+        (("--space", str(bad)), "must be TOML"),
+        (("--resume", str(tmp_path)), "no sweep there"),
+        (("--resume", str(tmp_path), "--seed", "3"), "it can't change --seed"),
+        (("--space", "x", "--engine", "dask"), "x: no such file"),
+        (("--resume", str(tmp_path), "--engine", "dask"), "--engine dask needs --address"),
+        (("--resume", str(tmp_path), "--address", "tcp://h:1"), "--address goes with --engine dask"),
+    ]:
+        code, line = run(*words)
+        assert (code, message in line) == (2, True), line
+
+
+def test_without_optuna_the_message_names_the_extra(tmp_path):
+    (tmp_path / "space.toml").write_text(TOML)
+    code = (
+        "import sys; sys.modules['optuna'] = None\nfrom byhand.cli import main\n"
+        "sys.argv = ['byhand', 'sweep', '--space', 'space.toml']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "this needs optuna: pip install 'byhand[sweep]'" in done.stderr
+    assert not (tmp_path / "sweeps").exists()
+
+
+def test_a_damaged_folder_is_refused_by_name(tmp_path):
+    folder = Folder(tmp_path)
+    (tmp_path / "trials").mkdir()
+    folder.write(Trial(0, {}))
+    folder.write(Trial(2, {}))
+    with pytest.raises(ModelFileError, match="trial 1 is missing"):
+        folder.trials()
+    (tmp_path / "trials" / "0000.json").write_text("{}")
+    with pytest.raises(ModelFileError, match="must be a trial as `byhand sweep` wrote it"):
+        folder.trials()
+    (tmp_path / "sweep.json").write_text("[1]")
+    with pytest.raises(ModelFileError, match="must be a JSON object"):
+        folder.config()
+
+
+def until(condition, seconds=30.0):
+    """Wait for something to become true, and give it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.005)
+    raise AssertionError(f"waited {seconds} s in vain")
