@@ -9,10 +9,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +62,10 @@ def recipe(optimizer: Optimizer | None = None, **choices: object) -> Recipe:
     return Recipe(optimizer=optimizer or AdamW(), **settings)
 
 
+#: The same, long enough to be killed many times.
+LONG = recipe(epochs=60, patience=50)
+
+
 def session(*, seed: int = 5, chosen: Recipe | None = None, **settings: object) -> Session:
     return Session(model(**settings), digits(), chosen or recipe(), seed=seed)
 
@@ -105,7 +109,7 @@ def train_on(seed: int, folder: str) -> None:
     """Begin the run, or go on with it; save as often as can be; when it is over, leave its fingerprint."""
     run = Run(Path(folder))
     checkpoints = Checkpoints(run, every=0, share=1)
-    with session(seed=seed) as going, checkpoints:
+    with session(seed=seed, chosen=LONG) as going, checkpoints:
         if any((run.folder / "state").glob("[ab].safetensors")):
             going.restore(*checkpoints.load())
         for _ in steps(going):
@@ -138,7 +142,7 @@ def kills(folder: Path, wanted: int, *, longest: float = 0.15) -> Iterator[tuple
                 print(seed, run, file=mother.stdin, flush=True)
                 child = int(mother.stdout.readline())
                 if struck + times < wanted:
-                    time.sleep(rng.uniform(0.01, longest))
+                    select.select([mother.stdout], [], [], rng.uniform(0.01, longest))  # or until it ends by itself
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(child, signal.SIGKILL)
                 status = int(mother.stdout.readline())

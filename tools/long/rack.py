@@ -64,8 +64,9 @@ SAVES = 3
 def kills(share: float, folder: Path) -> dict[str, Any]:
     """Runs killed until so many kills have struck; each must end as if nothing had happened."""
     runs, struck = 0, 0
-    for seed, times, fingerprint in torture.kills(folder, max(10, round(KILLS * share)), longest=0.4):
-        assert fingerprint == torture.uninterrupted(seed=seed), f"run {seed}, killed {times} times, ended otherwise"
+    for seed, times, fingerprint in torture.kills(folder, max(10, round(KILLS * share)), longest=0.2):
+        whole = torture.uninterrupted(seed=seed, chosen=torture.LONG)
+        assert fingerprint == whole, f"run {seed}, killed {times} times, ended otherwise"
         shutil.rmtree(folder / str(seed))
         runs, struck = runs + 1, struck + times
     return {"kills": struck, "runs": runs, "lost": 0}
