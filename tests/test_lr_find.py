@@ -1,0 +1,109 @@
+"""The rising-rate sweep: what it suggests is a rate that works, and the model is left alone."""
+
+import math
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.errors import UsageError
+from byhand.nn.optimizers import Adam
+from byhand.report.sweep import sweep_report, sweep_text, verdict
+from byhand.training import preset
+from byhand.training.lr_find import Sweep, lr_find
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return byhand.load("mnist-5k")
+
+
+@pytest.fixture(scope="module")
+def swept(digits):
+    model = preset("digits").model(784, digits.classes, seed=0, hidden=(32,))
+    before = model.network.parameters.copy()
+    sweep = lr_find(model, digits.train, preset("digits").recipe, seed=0)
+    np.testing.assert_array_equal(model.network.parameters, before)
+    return sweep
+
+
+def made(smoothed, diverged_at=None, rates=None):
+    rates = rates or tuple(10.0 ** (k / 10 - 4) for k in range(len(smoothed)))
+    return Sweep(rates, tuple(smoothed), tuple(smoothed), diverged_at)
+
+
+def test_the_suggestion_trains_well(digits, swept):
+    model = preset("digits").model(784, digits.classes, seed=0, hidden=(32,))
+    byhand.fit(model, digits.train, recipe=preset("digits").recipe.but(learning_rate=swept.suggestion, epochs=3))
+    assert model.accuracy(digits.test) > 0.9
+
+
+def test_it_goes_on_until_the_loss_explodes(swept):
+    assert swept.diverged_at == len(swept.rates) - 1
+    assert swept.suggestion < swept.rates[swept.diverged_at] / 3
+    assert swept.rates[0] == pytest.approx(1e-4)
+    assert len(swept.losses) == len(swept.smoothed) == len(swept.rates)
+    assert swept.smoothed[-1] > 4 * min(swept.smoothed)
+
+
+def test_the_suggestion_lies_between_the_steepest_and_the_lowest():
+    """A loss of 2 that falls in a straight line from step 10 to 30, and rises after: steepest 10 … 29, lowest 30."""
+    smoothed = [2.0] * 11 + [2 - 0.09 * k for k in range(1, 21)] + [0.5, 3.0]
+    sweep = made(smoothed, diverged_at=32)
+    assert sweep.lowest == 30
+    assert 10 <= sweep.steepest <= 29
+    between = math.sqrt(sweep.rates[sweep.steepest] * sweep.rates[30])
+    assert sweep.suggestion == pytest.approx(between, rel=0.05)
+
+
+def test_a_loss_that_never_falls_gives_no_suggestion():
+    sweep = made([1.0 + 0.1 * k for k in range(30)])
+    assert sweep.suggestion is None
+    assert "there is no rate to suggest" in verdict(sweep)
+
+
+def test_it_is_the_same_each_time(digits):
+    model = preset("digits").model(784, digits.classes, seed=0, hidden=(8,))
+    recipe = preset("digits").recipe.but(optimizer=Adam(), batch_size=64)
+    one, two = (lr_find(model, digits.train, recipe, steps=30, seed=3) for _ in range(2))
+    assert one == two
+
+
+def test_numbers_that_are_left_end_the_sweep(digits):
+    model = preset("digits").model(784, digits.classes, seed=0, hidden=(8,))
+    sweep = lr_find(model, digits.train, preset("digits").recipe, lowest=1e20, highest=1e38, steps=20)
+    assert sweep.diverged_at == len(sweep.rates) - 1
+    assert sweep.to_json()["losses"][-1] is None or sweep.smoothed[-1] > 4 * min(sweep.smoothed)
+    assert "diverged at step" in verdict(sweep)
+    assert sweep_text(sweep)
+    assert "Which learning rate?" in sweep_report(sweep, "t")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lowest": 0}, "lowest must be positive and below highest, got 0"),
+        ({"lowest": 1, "highest": 0.1}, "lowest must be positive and below highest, got 1 and 0.1"),
+        ({"steps": 3}, "steps must be at least 20, got 3"),
+    ],
+)
+def test_sweeps_that_make_no_sense_are_refused(digits, settings, message):
+    with pytest.raises(UsageError, match=message):
+        lr_find(byhand.Model([784, 10]), digits.train, **settings)
+
+
+def test_the_terminals_picture_has_its_axis_and_marks(swept):
+    lines = sweep_text(swept, 60).splitlines()
+    assert len(lines) == 14
+    assert "▲" in lines[-2]
+    assert lines[-2].endswith("✗")
+    assert lines[-1].split() == ["0.0001", "0.001", "0.01", "0.1"]
+    assert {len(line) for line in lines[:-1]} == {68}
+
+
+def test_the_page_marks_both_rates_and_has_its_table(swept):
+    page = sweep_report(swept, "a <network>", "byhand lr-find")
+    assert f"suggested {swept.suggestion:.2g}" in page
+    assert f"diverged {swept.rates[-1]:.2g}" in page
+    assert page.count("<tr>") == len(swept.rates) + 1
+    assert "a &lt;network&gt;" in page

@@ -1,0 +1,150 @@
+"""The pages in a real browser: no error, no request, readable in dark and light and on a telephone."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import byhand
+from browser import browser, open_page
+from byhand.explain import explain_step
+from byhand.report import compare, evaluate, html_report
+from byhand.report.comparison import Contestant
+from byhand.report.comparison_page import comparison_report
+from byhand.report.sweep import sweep_report
+from byhand.training import Recipe
+from byhand.training.lr_find import lr_find
+
+__all__ = ["browser", "open_page"]
+
+#: Both themes, on a desk and on a telephone.
+VIEWS = [(1100, False), (1100, True), (400, False), (400, True)]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Every kind of page, as a file."""
+    folder = tmp_path_factory.mktemp("pages")
+    digits = byhand.load("mnist-5k")
+    contestants = []
+    for name, seed in (("one", 0), ("two", 1)):
+        model = byhand.Model([784, 16, 10], seed=seed)
+        history = byhand.fit(model, digits.train, epochs=2, validation=0.1, seed=seed)
+        config = {"command": f"byhand train --seed {seed}", "seed": seed, "recipe": Recipe().config()}
+        contestants.append(Contestant(name, model, evaluate(model, digits.test), list(history), config))
+    one = contestants[0]
+    content = {
+        "explain": explain_step(one.model, digits.test[7]).html(),
+        "report": html_report(one.evaluation, one.model, one.records, one.config),
+        "compare": comparison_report(compare(contestants)),
+        "lr-find": sweep_report(lr_find(one.model, digits.train, steps=60), "a network"),
+    }
+    for name, page in content.items():
+        (folder / f"{name}.html").write_text(page, "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["explain", "report", "compare", "lr-find"])
+def test_a_page_opens_without_trouble_in_every_view(open_page, pages, name):
+    for width, dark in VIEWS:
+        page = open_page(pages / f"{name}.html", width=width, dark=dark)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page must not scroll sideways"
+        assert faint_texts(page) == [], f"text that can hardly be read ({'dark' if dark else 'light'})"
+        assert page.locator("img:not([alt]), [role=img]:not([aria-label])").count() == 0
+        assert page.locator("h1").count() == 1
+
+
+def faint_texts(page):
+    """Texts whose contrast with the page's or the card's ground is under 4.5 : 1."""
+    return page.evaluate("""() => {
+      const light = (colour) => {
+        const [r, g, b] = colour.match(/[0-9.]+/g).map(Number).slice(0, 3).map((c) => {
+          c /= 255;
+          return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const ground = (element) => {
+        for (let e = element; e; e = e.parentElement) {
+          const colour = getComputedStyle(e).backgroundColor;
+          if (/^rgb\\(/.test(colour)) return colour;
+        }
+        return "rgb(255, 255, 255)";
+      };
+      const found = [];
+      const words = "h1, h2, h3, p, li, td, th, dt, dd, a, summary, figcaption, code, b, span";
+      for (const element of document.querySelectorAll(words)) {
+        if (!element.textContent.trim() || !element.checkVisibility()) continue;
+        const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
+        if ((a + 0.05) / (b + 0.05) < 4.5) found.push(element.outerHTML.slice(0, 80));
+      }
+      return found;
+    }""")
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_pictures(open_page, pages):
+    page = open_page(pages / "report.html")
+    button = page.locator("[data-cell='4,9']")
+    count = int(button.inner_text())
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    title = page.locator("#cell h3").inner_text()
+    assert title.startswith("4 read as 9: ")
+    tiles = page.locator("#cell .tile")
+    assert tiles.count() == min(count, 24)
+    label = tiles.first.get_attribute("aria-label")
+    assert re.fullmatch(r"picture \d+: is 4, read as 9", label)
+    size = tiles.first.bounding_box()
+    assert (size["width"], size["height"]) == (56, 56)
+
+
+def test_the_confusion_matrix_works_from_the_keyboard(open_page, pages):
+    page = open_page(pages / "report.html")
+    assert page.locator("[data-cell][tabindex='0']").count() == 1
+    page.locator("[data-cell='0,0']").focus()
+    for key in ("ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    where = page.evaluate("document.activeElement.dataset.cell")
+    row, column = map(int, where.split(","))
+    assert column == 0
+    assert row >= 2
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    row_now, column_now = map(int, page.evaluate("document.activeElement.dataset.cell").split(","))
+    assert row_now == row
+    assert column_now > 0
+    assert page.locator("#cell h3").inner_text().startswith(f"{row_now} read as {column_now}: ")
+    assert page.locator("[data-cell][tabindex='0']").count() == 1
+
+
+def test_the_report_says_the_same_without_scripts(open_page, pages):
+    page = open_page(pages / "report.html", javascript=False)
+    assert page.locator(".confusion button").count() > 10
+    assert page.locator(".cards > li").count() == 24
+
+
+def test_a_picture_shows_what_it_should(open_page, pages):
+    """The first card's tile, as the browser paints it, is the picture of that number."""
+    page = open_page(pages / "report.html")
+    tile = page.locator(".cards .tile").first
+    index = int(re.match(r"picture (\d+)", tile.get_attribute("aria-label"))[1])
+    tile.evaluate("""tile => {
+      document.body.replaceChildren(tile);
+      document.body.style = "margin: 0; padding: 0; max-width: none; line-height: 0";
+    }""")
+    shot = page.screenshot(clip={"x": 0, "y": 0, "width": 56, "height": 56})
+    painted = np.asarray(Image.open(io.BytesIO(shot)).convert("L")).astype(float)
+    smaller = painted.reshape(28, 2, 28, 2).mean(axis=(1, 3))
+    image = byhand.load("mnist-5k").test.images[index]
+    inside = (slice(3, -3), slice(3, -3))  # the corners are round
+    assert np.abs(smaller - image)[inside].max() < 12
+
+
+def test_the_explanation_unfolds_its_numbers(open_page, pages):
+    page = open_page(pages / "explain.html", width=400)
+    details = page.locator("#units .terms details").first
+    details.locator("summary").click()
+    assert details.locator("tbody tr").count() > 20
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400

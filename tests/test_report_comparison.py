@@ -1,0 +1,87 @@
+"""Runs side by side: the figures, and whether a difference is luck."""
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.data import Dataset
+from byhand.errors import UsageError
+from byhand.report.comparison import Contestant, coin_toss, compare
+from byhand.report.comparison_page import comparison_report
+from byhand.report.evaluation import Evaluation
+from byhand.training.records import EpochRecord
+
+LABELS = np.array([0, 1] * 10)
+DATA = Dataset(np.zeros((20, 2, 2), np.uint8), LABELS, classes=("a", "b"), name="made up")
+
+
+def contestant(name, wrong, **config):
+    predictions = LABELS.copy()
+    predictions[wrong] = 1 - predictions[wrong]
+    P = np.full((20, 2), 0.2, np.float32)
+    P[np.arange(20), predictions] = 0.8
+    evaluation = Evaluation(DATA, DATA.classes, LABELS, predictions, P, 0.3)
+    records = [EpochRecord(k, k, 1 / k, 0.5, 2 / k, 0.6, 0.1, 1.0, (), 10.0, 0.5) for k in (1, 2, 3)]
+    return Contestant(name, byhand.Model([4, 2]), evaluation, records, config)
+
+
+@pytest.mark.parametrize(
+    ("heads", "tails", "p"), [(5, 0, 2 / 32), (0, 5, 2 / 32), (3, 1, 10 / 16), (2, 2, 1.0), (0, 0, 1.0)]
+)
+def test_the_coin(heads, tails, p):
+    """5 : 0 — all the same side: 2 of 2⁵ ways.   3 : 1 — 2·(1 + 4) of 2⁴."""
+    assert coin_toss(heads, tails) == pytest.approx(p)
+
+
+def test_the_coin_agrees_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    for heads, tails in ((22, 9), (54, 12), (300, 250), (7, 8)):
+        assert coin_toss(heads, tails) == pytest.approx(stats.binomtest(heads, heads + tails).pvalue, rel=1e-9)
+
+
+def test_a_duel_counts_what_only_one_reads_right():
+    good, bad = contestant("good", [0, 1]), contestant("bad", [1, 2, 3, 4, 5, 6, 7, 8])
+    comparison = compare([bad, good])
+    assert comparison.best is good
+    (duel,) = comparison.duels
+    assert duel.only_best == [2, 3, 4, 5, 6, 7, 8]
+    assert duel.only_other == [0]
+    assert duel.sentence == "good alone reads 7 right, bad alone 1: it may be luck (p = 0.07)."
+    worse = contestant("worse", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    assert "more than luck (p = 0.021)" in compare([good, worse]).duels[0].sentence
+
+
+def test_the_same_answers_are_called_the_same():
+    sentence = compare([contestant("x", [3]), contestant("y", [3])]).duels[0].sentence
+    assert sentence == "x and y are right about the same pictures."
+
+
+def test_settings_are_shown_where_they_differ():
+    one = contestant("one", [0], seed=1, recipe={"learning_rate": 0.1, "batch_size": 128}, command="a")
+    two = contestant("two", [1], seed=1, recipe={"learning_rate": 0.2, "batch_size": 128}, command="b")
+    assert compare([one, two]).settings() == [("learning_rate", ["0.1", "0.2"])]
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(UsageError, match="at least 2 runs, got 1"):
+        compare([contestant("one", [])])
+    other = contestant("other", [])
+    moved = Dataset(np.ones((20, 2, 2), np.uint8), LABELS, classes=("a", "b"))
+    evaluation = Evaluation(moved, moved.classes, LABELS, LABELS, other.evaluation.probabilities, 0.1)
+    with pytest.raises(UsageError, match="on the same pictures, got 2 different sets"):
+        compare([other, Contestant("moved", other.model, evaluation)])
+
+
+def test_the_page_has_every_run_and_the_verdict():
+    comparison = compare([contestant("<good>", [0]), contestant("bad", [1, 2]), contestant("none", [])])
+    page = comparison_report(comparison)
+    assert "&lt;good&gt;" in page
+    assert "<good>" not in page
+    assert page.count('role="img" aria-label="picture') == 3  # "none" against the two others: one picture and two
+    assert "p = 1" in page
+
+
+def test_as_json():
+    plain = compare([contestant("a", [0]), contestant("b", [1, 2])]).to_json()
+    assert plain["best"] == "a"
+    assert plain["against_best"] == [{"run": "b", "only_best_right": 2, "only_other_right": 1, "p": 1.0}]
