@@ -32,13 +32,15 @@ from byhand.web.trainer import OverloadedError, Trainer
 Result = TypeVar("Result")
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 DOWNLOADS = {"html": "text/html", "onnx": "application/octet-stream", "npz": "application/octet-stream"}
+#: Seconds that a client waits for the answer that there is too much to do: whoever asks again at once is slowed down.
+PATIENCE = 0.25
 
 
 class Gate:
-    """Lets so many in at once, and turns the others away."""
+    """Lets so many in at once, and turns the others away. A place stays empty for `rest` seconds after it was used."""
 
-    def __init__(self, places: int) -> None:
-        self.free = places
+    def __init__(self, places: int, rest: float = 0.0) -> None:
+        self.free, self.rest = places, rest
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
@@ -48,7 +50,10 @@ class Gate:
         try:
             yield
         finally:
-            self.free += 1
+            asyncio.get_running_loop().call_later(self.rest, self.leave)
+
+    def leave(self) -> None:
+        self.free += 1
 
 
 class Server:
@@ -57,7 +62,9 @@ class Server:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self.journal = Journal()
-        self.predictions, self.work = Gate(8), Gate(4)
+        #: The page reads drawings itself; these are for others, at most a hundred a second.
+        self.predictions = Gate(2, rest=0.02)
+        self.work = Gate(4)
         self._evaluation: tuple[int, Evaluation] | None = None
         self._evaluating = threading.Lock()
 
@@ -101,9 +108,10 @@ class Server:
     # ---- answers when something is wrong
 
     async def refused(self, _request: Request, error: Exception) -> Response:
-        status = 503 if isinstance(error, OverloadedError) else 413 if isinstance(error, TooLargeError) else 400
-        headers = {"retry-after": "1"} if status == 503 else None
-        return JSONResponse({"error": str(error)}, status_code=status, headers=headers)
+        if isinstance(error, OverloadedError):
+            await asyncio.sleep(PATIENCE)
+            return JSONResponse({"error": str(error)}, status_code=503, headers={"retry-after": "1"})
+        return JSONResponse({"error": str(error)}, status_code=413 if isinstance(error, TooLargeError) else 400)
 
     async def http_error(self, _request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -183,10 +191,14 @@ class Server:
 
     # ---- Draw
 
+    def recent_copy(self, playground: Playground) -> tuple[int, Model]:
+        """While it trains the weights change a thousand times a second: four copies a second are enough."""
+        return playground.copy(older=0.25 if self.trainer.status == "training" else 0.0)
+
     async def predict(self, request: Request) -> Response:
         with self.predictions():
             fields = await fields_of(request, pixels=str)
-            version, model = await self.job(lambda playground: playground.copy())
+            version, model = await self.job(self.recent_copy)
             picture = picture_of(needed(fields, "pixels"), payload.picture_shape(model))
             probabilities = await asyncio.to_thread(model.probabilities, picture[None])
             finite = bool(np.isfinite(probabilities).all())

@@ -28,8 +28,9 @@ async def fields_of(request: Request, **kinds: type | Kinds) -> dict[str, Any]:
     """The JSON object of a request: only the fields named, each of its kind. What is missing is not in the result."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise UsageError("the content type must be application/json")
+    content = await limited(request)
     try:
-        body = json.loads(await limited(request), parse_constant=no_constant)
+        body = json.loads(content, parse_constant=no_constant)
     except (ValueError, RecursionError):
         raise UsageError("the body must be JSON") from None
     if not isinstance(body, dict):

@@ -4,6 +4,8 @@ It knows nothing of threads or of the web: `trainer` calls it from one thread, a
 in use is the one in training, or, before any training, the one that was loaded.
 """
 
+import functools
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,6 +45,7 @@ class Playground:
         #: Counts the sets of weights there have been, so that the page knows when its own are old.
         self.version = 0
         self._copy: tuple[int, Model] | None = None
+        self._copied_at = 0.0
         self._split()
 
     # ---- the model in use
@@ -59,10 +62,14 @@ class Playground:
     def batches_per_epoch(self) -> int:
         return self.session.feed.batches_per_epoch if self.session else 1
 
-    def copy(self) -> tuple[int, Model]:
-        """The model as it is now, for others to read while this one goes on: (version, copy)."""
-        if self._copy is None or self._copy[0] != self.version:
-            self._copy = self.version, fresh_copy(self.model)
+    def copy(self, older: float = 0.0) -> tuple[int, Model]:
+        """The model as it is now, for others to read while this one goes on: (version, copy).
+
+        `older`: a copy made so many seconds ago is good enough, whatever has been learned since.
+        """
+        now = time.monotonic()
+        if self._copy is None or (self._copy[0] != self.version and now - self._copied_at >= older):
+            self._copy, self._copied_at = (self.version, fresh_copy(self.model)), now
         return self._copy
 
     # ---- training
@@ -197,8 +204,9 @@ class Playground:
             self.session.close()
 
 
-def data_here() -> list[str]:
-    """The names of the data sets that can be loaded without the network."""
+@functools.cache
+def data_here() -> tuple[str, ...]:
+    """The names of the data sets that can be loaded without the network, as this program found them when it began."""
     names = [bundled.NAME]
     search = loading.Search(True, None, lambda _: None, None)
     for name in [*CATALOG, *store.names()]:
@@ -208,7 +216,7 @@ def data_here() -> list[str]:
                 names.append(name)
         except DataError:
             continue
-    return names
+    return tuple(names)
 
 
 def fresh_copy(model: Model) -> Model:

@@ -1,0 +1,165 @@
+"""A playground that is really served, for the tests: its own thread, its own port, and a plain client.
+
+The client is the standard library's: what a test sends is exactly what it says, headers included.
+"""
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import byhand.shipped
+from byhand.data import load
+from byhand.training.runs import Run
+from byhand.web.app import Server
+from byhand.web.guard import Guard
+from byhand.web.keeping import Keeper
+from byhand.web.playground import Playground
+from byhand.web.serving import listening
+from byhand.web.setup import Setup
+from byhand.web.trainer import Trainer
+
+TOKEN = "a-token-for-tests"
+
+
+def a_playground(folder=None, **setup: Any) -> Playground:
+    """The shipped model, the bundled sample, and a network that trains in a moment."""
+    chosen = Setup(**{"layers": (16,), **setup})
+    keeper = Keeper(Run(folder)) if folder is not None else None
+    return Playground(byhand.shipped.model(), "the shipped model", load("mnist-5k"), chosen, keeper)
+
+
+class Served:
+    """A running server, and questions to it."""
+
+    def __init__(self, playground: Playground) -> None:
+        import uvicorn
+
+        self.playground = playground
+        self.trainer = Trainer(playground)
+        self.door = listening(0)
+        self.port = self.door.getsockname()[1]
+        self.server = Server(self.trainer)
+        app = Guard(self.server.app(), port=self.port, token=TOKEN)
+        config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+        self.uvicorn = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.door]}, daemon=True)
+        self.thread.start()
+        while not self.uvicorn.started:
+            time.sleep(0.01)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/?token={TOKEN}"
+
+    def close(self) -> None:
+        self.uvicorn.should_exit = True
+        self.thread.join(10)
+        self.trainer.close()
+        self.door.close()
+
+    # ---- questions
+
+    def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, Any]:
+        """status, body (as JSON where it is), headers. Any header can be given, as None to leave it away."""
+        sent = {"Host": f"127.0.0.1:{self.port}", "X-Byhand-Token": TOKEN}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in sent.items():
+                if value is not None:
+                    connection.putheader(name, value)
+            if body is not None and "Transfer-Encoding" not in sent:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        kind = answer.headers.get("content-type", "")
+        return answer.status, json.loads(content) if "json" in kind else content, answer.headers
+
+    def get(self, path: str) -> Any:
+        status, body, _ = self.call("GET", path)
+        assert status == 200, body
+        return body
+
+    def post(self, path: str, **fields: Any) -> Any:
+        status, body, _ = self.call("POST", path, json.dumps(fields).encode())
+        assert status == 200, body
+        return body
+
+    def refused(self, path: str, *, status: int = 400, **fields: Any) -> str:
+        got, body, _ = self.call("POST", path, json.dumps(fields).encode())
+        assert got == status, body
+        assert set(body) == {"error"}
+        return body["error"]
+
+    def wait(self, status: str, seconds: float = 20) -> dict[str, Any]:
+        """The state, once it has that status."""
+        until = time.monotonic() + seconds
+        while (state := self.get("/api/state"))["status"] != status:
+            assert time.monotonic() < until, state
+            time.sleep(0.02)
+        return state
+
+    @contextlib.contextmanager
+    def events(self, after: str | None = None, header: str | None = None) -> Iterator["Events"]:
+        events = Events(self.port, after, header)
+        try:
+            yield events
+        finally:
+            events.close()
+
+
+class Events:
+    """One reader of the event stream."""
+
+    def __init__(self, port: int, after: str | None, header: str | None) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        query = f"?after={after}" if after else ""
+        extra = f"Last-Event-ID: {header}\r\n" if header else ""
+        self.socket.sendall(
+            f"GET /api/events{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"X-Byhand-Token: {TOKEN}\r\n{extra}\r\n".encode()
+        )
+        self.file = self.socket.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        self.headers = {}
+        while line := self.file.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            self.headers[name.lower()] = value
+
+    def next(self) -> tuple[str | None, dict[str, Any] | str]:
+        """(id, data) of the next event; (None, text) of a comment."""
+        event_id, data = None, None
+        while True:
+            line = self.line()
+            if line.startswith("id: "):
+                event_id = line[4:]
+            elif line.startswith("data: "):
+                data = json.loads(line[6:])
+            elif line.startswith(":"):
+                return None, line
+            elif line == "" and data is not None:
+                return event_id, data
+
+    def line(self) -> str:
+        """A line of the stream, from out of HTTP's chunks."""
+        if not getattr(self, "lines", None):
+            size = int(self.file.readline(), 16)
+            assert size > 0, "the stream ended"
+            self.lines = self.file.read(size).decode().split("\n")[:-1]
+            self.file.readline()
+        return self.lines.pop(0)
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()

@@ -1,0 +1,255 @@
+"""The playground without the web: sessions, rewinding, pictures added by hand, and a run that can be taken up again."""
+
+import json
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.errors import ModelFileError, UsageError
+from byhand.training.runs import Run
+from byhand.web.curve import MOST, Curve, Point
+from byhand.web.keeping import Keeper, resume, setup_of
+from byhand.web.panels import as_python, exciting, one_step, unit_answers
+from byhand.web.playground import ADDED_TIMES
+from byhand.web.setup import Setup
+from playground_server import a_playground
+
+
+def weights(playground):
+    return playground.model.network.parameters.copy()
+
+
+def take(playground, steps):
+    for _ in range(steps):
+        playground.step()
+
+
+def test_before_any_step_the_model_is_the_loaded_one():
+    playground = a_playground()
+    assert playground.model is playground.loaded
+    assert playground.step_number == 0
+    playground.step()
+    assert playground.model is not playground.loaded
+    assert [layer.units for layer in playground.model.network.dense] == [16, 10]
+
+
+def test_rewind_gives_the_same_numbers_to_the_bit():
+    playground = a_playground()
+    take(playground, 40)
+    first, losses = weights(playground), [r.loss for r in playground.recent]
+    playground.rewind()
+    assert playground.step_number == 0
+    take(playground, 40)
+    np.testing.assert_array_equal(weights(playground), first)
+    assert [r.loss for r in playground.recent] == losses
+    playground.begin(Setup(layers=(16,), seed=1))
+    take(playground, 40)
+    assert (weights(playground) != first).any()
+
+
+def test_it_trains_as_byhand_fit_does():
+    playground = a_playground()
+    take(playground, 2 * 29)
+    made = {}
+    exec(
+        as_python(playground.setup, playground.step_number, playground.batches_per_epoch).split("print(history)")[0],
+        made,
+    )
+    np.testing.assert_array_equal(made["model"].network.parameters, weights(playground))
+
+
+def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():
+    playground = a_playground(start="loaded")
+    before = playground.loaded.network.parameters.copy()
+    take(playground, 3)
+    assert [layer.units for layer in playground.model.network.dense] == [128, 10]
+    np.testing.assert_array_equal(playground.loaded.network.parameters, before)
+    assert 0 < np.abs(weights(playground) - before).max() < 0.5
+    playground.rewind()
+    np.testing.assert_array_equal(weights(playground), before)
+
+
+def test_an_added_picture_is_learned_from_the_next_epoch_on():
+    playground = a_playground()
+    take(playground, 30)
+    epochs = playground.session.progress.step / playground.batches_per_epoch
+    image = np.full((28, 28), 255, np.uint8)
+    assert playground.add(image, 7) == 1
+    assert playground.waiting == 1
+    assert len(playground.session.feed.index) == 3600
+    take(playground, 2 * 29 - 30)
+    assert playground.waiting == 0
+    assert len(playground.session.feed.index) == 3600 + ADDED_TIMES
+    assert playground.session.progress.step / playground.batches_per_epoch == 2 > epochs
+    assert playground.session.validation.labels.shape == (400,)  # not one of them has moved across
+    before = playground.model.probabilities(image[None])[0, 7]
+    take(playground, 10 * playground.batches_per_epoch)
+    assert playground.model.probabilities(image[None])[0, 7] > max(before, 0.9)
+
+
+def test_added_pictures_have_the_data_sets_shape_and_classes():
+    playground = a_playground()
+    with pytest.raises(UsageError, match=r"a picture must be \(28, 28\), got \(3, 3\)"):
+        playground.add(np.zeros((3, 3), np.uint8), 0)
+    with pytest.raises(UsageError, match="label must be 0 to 9, got 10"):
+        playground.add(np.zeros((28, 28), np.uint8), 10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"layers": [0]}, r"layers must be at most 8 positive whole numbers, got \(0,\)"),
+        ({"layers": [1.5]}, "layers must be"),
+        ({"layers": [True]}, "layers must be"),
+        ({"layers": [1] * 9}, "layers must be"),
+        ({"layers": "16"}, "layers must be"),
+        ({"activation": "sine"}, "activation must be one of relu, .*, got 'sine'"),
+        ({"optimizer": None}, "optimizer must be one of sgd, momentum"),
+        ({"start": "old"}, "start must be one of new, loaded"),
+        ({"augment": "elastic=20"}, "augment must be one of none, default"),
+        ({"learning_rate": 0}, "learning_rate must be a number from 1e-06 to 100, got 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1 to 10000, got 0"),
+        ({"batch_size": 1.0}, "batch_size must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"seed": True}, "seed must be"),
+        ({"deskew": 1}, "deskew must be true or false, got 1"),
+        ({"data": 7}, "data must be the name of a data set, got 7"),
+        ({"colour": "red"}, "a setup has data, layers, .*; got colour"),
+    ],
+)
+def test_a_setup_that_breaks_a_rule_is_refused_by_name(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        Setup.from_json(wrong)
+
+
+def test_a_setup_survives_json():
+    setup = Setup(layers=(30, 20), activation="gelu", learning_rate=0.3, seed=9, deskew=False)
+    assert Setup.from_json(json.loads(json.dumps(setup.to_json()))) == setup
+
+
+def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
+    playground = a_playground()
+    with pytest.raises(
+        UsageError, match=r"layers must fit into .* GB of memory, \[60000, 60000\] would need 1\d\d\.\d GB"
+    ):
+        playground.begin(Setup(layers=(60_000, 60_000)))
+    assert playground.session is None
+    Setup(layers=(2000, 1500, 1000)).check_memory(playground.digits.train, machine=4 * 2**30)
+
+
+def test_only_data_that_is_here_can_be_chosen():
+    with pytest.raises(UsageError, match=r"data must be one of mnist-5k.*, got '/etc'"):
+        a_playground().begin(Setup(data="/etc"))
+
+
+def test_the_curve_stays_short_and_keeps_the_means():
+    curve = Curve()
+    for i in range(5000):
+        curve.add(Point(i + 1, loss=float(i), accuracy=i / 5000, steps=1))
+    assert MOST / 2 <= len(curve.points) <= MOST
+    assert sum(p.steps for p in curve.points) == 5000
+    assert sum(p.loss * p.steps for p in curve.points) == pytest.approx(sum(range(5000)))
+    assert curve.points[-1].epoch == 5000
+    assert all(a.epoch < b.epoch for a, b in zip(curve.points, curve.points[1:], strict=False))
+
+
+def test_a_run_is_taken_up_where_it_stopped(tmp_path):
+    folder = tmp_path / "run"
+    playground = a_playground(folder)
+    take(playground, 35)
+    playground.add(np.full((28, 28), 200, np.uint8), 3)
+    take(playground, 30)
+    playground.close()
+    through = a_playground()
+    take(through, 35)
+    through.add(np.full((28, 28), 200, np.uint8), 3)
+    take(through, 30 + 40)
+
+    run = Run.open(folder)
+    assert setup_of(run) == playground.setup
+    again = a_playground(**{**playground.setup.to_json(), "layers": playground.setup.layers})
+    again.keeper = Keeper(run)
+    resume(again, run)
+    assert again.step_number == 65
+    np.testing.assert_array_equal(weights(again), weights(playground))
+    take(again, 40)
+    np.testing.assert_array_equal(weights(again), weights(through))
+    assert [r.epoch for r in again.curve.epochs] == [1, 2, 3]
+    again.close()
+    model = byhand.Model.load(folder / "model.safetensors")
+    np.testing.assert_array_equal(model.network.parameters, weights(again))
+    assert model.card["data"]["name"] == "mnist-5k"
+
+
+def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):
+    playground = a_playground(tmp_path, start="loaded")
+    take(playground, 3)
+    playground.close()
+    from byhand.web.keeping import start_of
+
+    start = start_of(Run.open(tmp_path))
+    np.testing.assert_array_equal(start.network.parameters, playground.loaded.network.parameters)
+
+
+def test_damaged_added_pictures_are_one_line(tmp_path):
+    playground = a_playground(tmp_path)
+    take(playground, 2)
+    playground.close()
+    (tmp_path / "added.npz").write_bytes(b"PK not a zip")
+    again = a_playground()
+    with pytest.raises(ModelFileError, match=r"added\.npz: must hold images and labels"):
+        resume(again, Run.open(tmp_path))
+
+
+def test_nothing_is_written_before_the_first_step(tmp_path):
+    playground = a_playground(tmp_path / "run")
+    playground.begin(playground.setup)
+    playground.close()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_exciting_pictures_are_those_of_the_largest_answers():
+    playground = a_playground()
+    data, model = playground.kept, playground.loaded
+    found = exciting(model, data, 0, 5)
+    X = model.preparation(data.images)
+    layer = model.network.dense[0]
+    answers = np.maximum(X @ layer.W[:, 5] + layer.b[5], 0)
+    best = np.argsort(-answers, kind="stable")[:12]
+    assert [picture["index"] for picture in found["pictures"]] == best.tolist()
+    np.testing.assert_allclose([picture["answer"] for picture in found["pictures"]], answers[best], rtol=1e-5)
+    assert found["silent"] == pytest.approx((answers <= 0).mean())
+    np.testing.assert_allclose(
+        unit_answers(model, data.images[:9], 1), model.logits(data.images[:9]), rtol=1e-5, atol=1e-5
+    )
+    with pytest.raises(UsageError, match="layer and unit must be one of the network's, got layer 0, unit 128"):
+        exciting(model, data, 0, 128)
+
+
+def test_the_step_panels_numbers_are_those_of_forward_and_backward():
+    playground = a_playground()
+    model, (image, label) = playground.loaded, playground.digits.test[11]
+    told = one_step(model, image, label, playground.setup, (1, 5))
+    from byhand.nn.losses import SoftmaxCrossEntropy
+
+    network = model.network.copy()
+    out, caches = network.forward(model.preparation(image[None]))
+    loss, dout = SoftmaxCrossEntropy()(out, np.array([label]))
+    _, views = network.gradient_like()
+    network.backward(dout, caches, views)
+    assert told["loss"] == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(told["probabilities"], model.probabilities(image[None])[0], atol=1e-6)
+    figures = {}
+
+    def walk(steps):
+        for step in steps:
+            figures.update({f["symbol"]: f["values"] for f in step["figures"] if f["values"]})
+            walk(step["parts"])
+
+    walk(told["steps"])
+    np.testing.assert_allclose(figures["db2"], views[2]["b"], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(figures["Z2"], out[0], rtol=1e-5)
+    assert [unit["name"] for unit in told["units"]] == ["unit 5 of layer 1"]
+    json.dumps(told, allow_nan=False)

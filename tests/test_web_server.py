@@ -1,0 +1,451 @@
+"""The playground's server as it is met: over sockets, by friends and by strangers, alone and in a crowd."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from byhand.web.journal import PACE, Journal
+from playground_server import TOKEN, Events, Served, a_playground
+
+PICTURE = base64.b64encode(bytes(784)).decode()
+
+
+@pytest.fixture
+def served(tmp_path):
+    running = Served(a_playground(tmp_path / "run"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def untouched():
+    """A server for questions that change nothing."""
+    running = Served(a_playground())
+    yield running
+    running.close()
+
+
+# ---- who may come in
+
+
+@pytest.mark.parametrize("host", ["byhand.example", "127.0.0.1", "127.0.0.1:1", "localhost.example:80", ""])
+def test_another_host_is_refused(untouched, host):
+    status, body, _ = untouched.call("GET", "/api/state", Host=host)
+    assert (status, body) == (403, {"error": "Host must be this playground's own address"})
+
+
+def test_the_usual_names_of_loopback_are_let_in(untouched):
+    for name in ("127.0.0.1", "localhost", "[::1]"):
+        assert untouched.call("GET", "/api/state", Host=f"{name}:{untouched.port}")[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["http://byhand.example", "null", "http://127.0.0.1:1", "https://127.0.0.1"])
+def test_another_origin_is_refused(untouched, origin):
+    status, body, _ = untouched.call("POST", "/api/control", b"{}", Origin=origin)
+    assert (status, body) == (403, {"error": "Origin must be this playground's own address"})
+    assert untouched.call("POST", "/api/control", b"{}", Origin=f"http://localhost:{untouched.port}")[0] == 200
+
+
+def test_a_request_from_another_site_is_refused(untouched):
+    assert untouched.call("GET", "/api/state", Sec_Fetch_Site="cross-site")[0] == 403
+    assert untouched.call("GET", "/api/state", Sec_Fetch_Site="same-origin")[0] == 200
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x", "ü"])
+@pytest.mark.parametrize("path", ["/", "/api/state", "/api/events", "/page/main.js", "/nowhere"])
+def test_without_the_token_nothing_is_answered(untouched, token, path):
+    token = token.encode() if token else token
+    status, body, _ = untouched.call("GET", path, X_Byhand_Token=token)
+    assert status == 403
+    assert body == {"error": "the token must be this launch's: open the address that `byhand play` printed"}
+
+
+def test_the_address_brings_the_token_and_the_cookie_keeps_it(untouched):
+    status, page, headers = untouched.call("GET", f"/?token={TOKEN}", X_Byhand_Token=None, Sec_Fetch_Site="cross-site")
+    assert status == 200
+    assert b"<!doctype html>" in page
+    cookie = headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    pair = cookie.split(";")[0]
+    assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=pair)[0] == 200
+    assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=pair[:-1])[0] == 403
+    assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie="=;;=\x7f")[0] == 403
+    assert untouched.call("GET", f"/api/state?token={TOKEN}", X_Byhand_Token=None)[0] == 403  # only where it is opened
+
+
+def test_every_answer_is_protected(untouched):
+    for path in ("/", "/page/main.js", "/api/state", "/nowhere"):
+        _, _, headers = untouched.call("GET", path)
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["cache-control"] == "no-store"
+        assert "content-encoding" not in headers
+
+
+def test_it_listens_on_loopback_only(untouched):
+    assert untouched.door.getsockname()[0] == "127.0.0.1"
+
+
+# ---- what it is given
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body must be JSON"),
+        (b"{", "the body must be JSON"),
+        (b"[" * 60_000, "the body must be JSON"),
+        (b'{"action": NaN}', "the body must be JSON"),
+        (b"\xff\xfe", "the body must be JSON"),
+        (b"[]", "the body must be a JSON object"),
+        (b"7", "the body must be a JSON object"),
+        (b'{"action": 7}', "action must be a text, got 7"),
+        (b'{"action": "explode"}', "action must be play, pause, batch, epoch or rewind, got 'explode'"),
+        (b'{"action": "play", "speed": 9}', "the body may have action, stop_at; got speed"),
+        (b'{"stop_at": true}', "stop_at must be a whole number or null, got True"),
+        (b'{"stop_at": 0}', "stop_at must be an epoch from 1 to 100000, got 0"),
+    ],
+)
+def test_a_malformed_order_is_refused_in_one_line(untouched, body, message):
+    status, answer, _ = untouched.call("POST", "/api/control", body)
+    assert (status, answer) == (400, {"error": message})
+
+
+def test_a_body_that_is_no_json_by_its_type_is_refused(untouched):
+    status, answer, _ = untouched.call("POST", "/api/control", b"{}", Content_Type="text/plain")
+    assert (status, answer) == (400, {"error": "the content type must be application/json"})
+
+
+def test_a_body_over_the_limit_is_refused_even_if_it_does_not_say_its_length(untouched):
+    large = b'{"pixels": "' + b"A" * 70_000 + b'"}'
+    status, answer, _ = untouched.call("POST", "/api/predict", large)
+    assert (status, answer) == (413, {"error": "the body must be at most 65,536 bytes"})
+    with socket.create_connection(("127.0.0.1", untouched.port)) as sender:
+        sender.sendall(
+            f"POST /api/predict HTTP/1.1\r\nHost: 127.0.0.1:{untouched.port}\r\nX-Byhand-Token: {TOKEN}\r\n"
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        chunk = b"10000\r\n" + b"A" * 0x10000 + b"\r\n"
+        try:
+            for _ in range(4):
+                sender.sendall(chunk)
+            assert b" 413 " in sender.recv(200)
+        except ConnectionError:
+            pass  # it hung up, which is an answer too
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "message"),
+    [
+        ("/api/predict", {}, "the body must have pixels"),
+        ("/api/predict", {"pixels": "AAAA"}, "pixels must be 28 × 28 bytes, got 3"),
+        ("/api/predict", {"pixels": "¡hola!"}, "pixels must be base64"),
+        ("/api/added", {"pixels": PICTURE}, "the body must have label"),
+        ("/api/added", {"pixels": PICTURE, "label": 10}, "label must be 0 to 9, got 10"),
+        ("/api/step", {"index": -1}, "index must be 0 to 999, got -1"),
+        ("/api/step", {"pixels": PICTURE}, "the body must have label"),
+        ("/api/step", {"index": 1, "unit": 3}, "the body must have layer"),
+        ("/api/step", {"index": 1, "layer": 1, "unit": 999}, "unit"),
+        ("/api/setup", {"colour": "red"}, "the body may have data, layers"),
+        ("/api/setup", {"layers": [100_000, 100_000]}, "layers must fit into"),
+        ("/api/setup", {"layers": [10**30]}, "layers must fit into"),
+        ("/api/setup", {"seed": 10**30}, "seed must be a whole number from 0"),
+    ],
+)
+def test_nonsense_is_refused_by_name(untouched, path, fields, message):
+    assert message in untouched.refused(path, **fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/unit?layer=0&unit=128", 400),
+        ("/api/unit?layer=0", 400),
+        ("/api/unit?layer=-1&unit=0", 400),
+        ("/api/sample?index=1000", 400),
+        ("/api/sample?index=%C2%B2", 400),
+        ("/api/errors/pictures?label=10", 400),
+        ("/api/export/exe", 404),
+        ("/page/../web/app.py", 404),
+        ("/page/%2e%2e/__init__.py", 404),
+        ("/page/__init__.py", 404),
+        ("/api/nothing", 404),
+        ("/api/control", 405),
+    ],
+)
+def test_what_is_not_there_is_said_in_json(untouched, path, status):
+    got, body, _ = untouched.call("GET", path)
+    assert got == status
+    assert set(body) == {"error"}
+
+
+def test_training_goes_on_while_nonsense_is_refused(served):
+    served.post("/api/control", action="play")
+    before = served.get("/api/state")["step"]
+    for _ in range(20):
+        served.call("POST", "/api/setup", b'{"layers": [99999999]}')
+        served.call("POST", "/api/control", b"{{{{")
+        served.call("GET", "/api/state", Host="elsewhere")
+    state = served.get("/api/state")
+    assert state["status"] == "training"
+    assert state["step"] > before
+
+
+# ---- the orders
+
+
+def test_one_batch_one_epoch_play_pause_rewind(served):
+    assert served.get("/api/state")["origin"] == "the shipped model"
+    served.post("/api/control", action="batch")
+    state = served.wait("paused")
+    assert (state["step"], state["origin"]) == (1, "training")
+    served.post("/api/control", action="epoch")
+    assert served.wait("paused")["step"] == 29
+    served.post("/api/control", action="epoch")
+    assert served.wait("paused")["step"] == 58
+    first = served.call("GET", "/api/weights")[1]
+    served.post("/api/control", action="play")
+    time.sleep(0.2)
+    served.post("/api/control", action="pause")
+    assert served.wait("paused")["step"] > 58
+    assert served.post("/api/control", action="rewind")["step"] == 0
+    served.post("/api/control", action="play", stop_at=2)
+    state = served.wait("paused")
+    assert (state["step"], state["stop_at"]) == (58, None)
+    assert served.call("GET", "/api/weights")[1] == first
+    assert [record["epoch"] for record in state["history"]] == [1, 2]
+
+
+def test_a_new_setup_begins_anew(served):
+    served.post("/api/control", action="batch")
+    served.wait("paused")
+    served.post("/api/setup", layers=[20, 30], activation="tanh", learning_rate=1, seed=4)
+    state = served.get("/api/state")
+    assert (state["status"], state["step"], state["setup"]["layers"]) == ("ready", 0, [20, 30])
+    assert [layer["kind"] for layer in state["model"]["architecture"]] == ["dense", "activation"] * 2 + ["dense"]
+    served.post("/api/control", action="epoch")
+    assert served.wait("paused")["step"] == 29
+
+
+def test_a_training_that_diverges_says_why_and_can_be_rewound(served):
+    served.post("/api/setup", layers=[16], learning_rate=100, activation="identity")
+    served.post("/api/control", action="play")
+    state = served.wait("failed")
+    assert "the learning rate 100 made layer" in state["message"]
+    assert "rewind" in served.refused("/api/control", action="play")
+    served.post("/api/setup", layers=[16])
+    served.post("/api/control", action="epoch")
+    assert served.wait("paused")["message"] == ""
+
+
+def test_predictions_are_the_models(served):
+    image = served.playground.digits.test.images[3]
+    pixels = base64.b64encode(image.tobytes()).decode()
+    told = served.post("/api/predict", pixels=pixels)["probabilities"]
+    np.testing.assert_allclose(told, served.playground.loaded.probabilities(image[None])[0], atol=1e-7)
+    sample = served.get("/api/sample?index=3")
+    assert (sample["pixels"], sample["label"]) == (pixels, int(served.playground.digits.test.labels[3]))
+
+
+def test_errors_are_those_of_the_test_set(served):
+    told = served.get("/api/errors")
+    model, test = served.playground.loaded, served.playground.digits.test
+    assert told["accuracy"] == model.accuracy(test)
+    assert np.sum(told["confusion"]) == 1000
+    predictions = model.predict(test.images)
+    wrong = np.flatnonzero(predictions != test.labels)
+    everything = served.get("/api/errors/pictures")
+    assert sorted(p["index"] for p in everything["pictures"]) == wrong.tolist()
+    label, predicted = int(test.labels[wrong[0]]), int(predictions[wrong[0]])
+    one = served.get(f"/api/errors/pictures?label={label}&predicted={predicted}")
+    assert one["count"] == told["confusion"][label][predicted]
+
+
+def test_what_is_exported_is_the_model_in_use(served):
+    served.post("/api/control", action="batch")
+    served.wait("paused")
+    status, content, headers = served.call("GET", "/api/export/npz")
+    assert (status, headers["content-disposition"]) == (200, 'attachment; filename="digits.npz"')
+    import io
+
+    with np.load(io.BytesIO(content)) as file:
+        assert file["W1"].shape == (16, 784)
+    assert b"What the network sees" in served.call("GET", "/api/export/html")[1]
+    assert "layers" not in served.get("/api/python")["python"]
+
+
+def test_stopping_the_server_loses_nothing(tmp_path):
+    running = Served(a_playground(tmp_path / "run"))
+    running.post("/api/control", action="play")
+    running.post("/api/added", pixels=PICTURE, label=4)
+    time.sleep(0.3)
+    running.close()
+    from byhand.training.checkpoint import Checkpoints
+    from byhand.training.runs import Run
+
+    run = Run.open(tmp_path / "run")
+    arrays, plain = Checkpoints(run).load()
+    assert plain["step"] == running.playground.step_number > 0
+    np.testing.assert_array_equal(arrays["parameters"], run.model().network.parameters)
+    with np.load(tmp_path / "run" / "added.npz") as file:
+        assert file["labels"].tolist() == [4]
+
+
+# ---- the events
+
+
+def test_events_tell_of_training_at_most_ten_times_a_second(served):
+    with served.events() as events:
+        assert events.status == 200
+        assert events.headers["content-type"].startswith("text/event-stream")
+        assert "content-encoding" not in events.headers
+        served.post("/api/control", action="play")
+        began, told = time.monotonic(), []
+        while time.monotonic() - began < 1.5:
+            told.append(events.next())
+        served.post("/api/control", action="pause")
+    assert 5 <= len(told) <= 1.5 / PACE + 1
+    numbers = [int(event_id.rpartition("-")[2]) for event_id, _ in told]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    epochs = [record["epoch"] for _, event in told for record in event["epochs"]]
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert all(event["point"][3] > 0 for _, event in told[1:-1])
+
+
+def test_a_page_that_was_away_misses_nothing(served):
+    with served.events() as events:
+        served.post("/api/control", action="play")
+        seen = [events.next() for _ in range(3)]
+    time.sleep(0.5)
+    served.post("/api/control", action="pause")
+    served.wait("paused")
+    time.sleep(2 * PACE)
+    last = served.get("/api/state")["last"]
+    with served.events(header=seen[-1][0]) as events:
+        while seen[-1][0] != last:
+            seen.append(events.next())
+    numbers = [int(event_id.rpartition("-")[2]) for event_id, _ in seen]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    epochs = [record["epoch"] for _, event in seen for record in event["epochs"]]
+    assert epochs == list(range(1, len(served.get("/api/state")["history"]) + 1))
+
+
+@pytest.mark.parametrize("after", ["another-5", "5", "nonsense", "-", "-1", "x" * 500])
+def test_an_id_that_is_not_known_means_asking_anew(untouched, after):
+    with untouched.events(header=after) as events:
+        event_id, event = events.next()
+    assert event == {"reset": True}
+    assert event_id == untouched.get("/api/state")["last"]
+
+
+def test_an_id_that_is_no_longer_kept_means_asking_anew(untouched):
+    journal = untouched.server.journal
+    assert journal.number_of(f"{journal.launch}-{journal.count}") == journal.count
+    assert journal.number_of(f"{journal.launch}-{journal.count + 1}") is None
+    first = journal.count - len(journal.events)
+    assert journal.number_of(f"{journal.launch}-{first - 1}") is None
+
+
+def test_a_quiet_stream_gives_signs_of_life():
+    import asyncio
+
+    async def first_three():
+        journal = Journal()
+        stream = journal.read(None, ping=0.05)
+        lines = [await anext(stream) for _ in range(3)]
+        assert journal.readers == 1
+        await stream.aclose()
+        assert journal.readers == 0
+        return lines
+
+    assert asyncio.run(first_three()) == ["retry: 1000\n\n", ": ping\n\n", ": ping\n\n"]
+
+
+# ---- a crowd
+
+#: Sixteen clients that ask for predictions as fast as they are answered, in a process of their own.
+FLOOD = """
+import collections, http.client, json, signal, sys, threading
+port, token, picture = sys.argv[1:]
+stop, statuses = threading.Event(), collections.Counter()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+headers = {"Host": f"127.0.0.1:{port}", "X-Byhand-Token": token, "Content-Type": "application/json"}
+def ask():
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    while not stop.is_set():
+        connection.request("POST", "/api/predict", json.dumps({"pixels": picture}), headers)
+        answer = connection.getresponse()
+        answer.read()
+        statuses[answer.status] += 1
+threads = [threading.Thread(target=ask) for _ in range(16)]
+for thread in threads: thread.start()
+print("flooding", flush=True)
+while not stop.wait(0.05): pass
+for thread in threads: thread.join()
+print(json.dumps(statuses))
+"""
+
+
+def test_a_crowd_neither_stops_training_nor_loses_an_event(served):
+    """200 readers, and a flood of predictions on top: training keeps at least half its rate."""
+    served.post("/api/setup", layers=[128])
+    served.post("/api/control", action="play")
+    time.sleep(0.3)
+    quiet = rate(served, 2.0)
+    readers = [Events(served.port, None, None) for _ in range(200)]
+    flood = subprocess.Popen([sys.executable, "-c", FLOOD, str(served.port), TOKEN, PICTURE], stdout=subprocess.PIPE)
+    assert flood.stdout.readline() == b"flooding\n"
+    crowded = rate(served, 2.0)
+    flood.terminate()
+    statuses = json.loads(flood.communicate()[0])
+    served.post("/api/control", action="pause")
+    served.wait("paused")
+    last = served.get("/api/state")["last"]
+    for reader in readers:
+        seen = []
+        while not seen or seen[-1] != last:
+            seen.append(reader.next()[0])
+        numbers = [int(event_id.rpartition("-")[2]) for event_id in seen]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        reader.close()
+    print(f"steps a second: {quiet:.0f} alone, {crowded:.0f} in the crowd, which was answered {statuses}")
+    assert set(statuses) <= {"200", "503"}
+    assert statuses["200"] > 10
+    assert crowded >= quiet / 2
+
+
+def test_too_many_readers_are_answered_503(untouched):
+    from byhand.web.journal import MOST_READERS
+
+    journal = untouched.server.journal
+    journal.readers += MOST_READERS
+    try:
+        status, body, headers = untouched.call("GET", "/api/events")
+    finally:
+        journal.readers -= MOST_READERS
+    assert (status, body, headers["retry-after"]) == (503, {"error": "300 pages are reading already"}, "1")
+
+
+def test_too_much_work_at_once_is_answered_503(untouched):
+    gate = untouched.server.work
+    free, gate.free = gate.free, 0
+    try:
+        assert untouched.refused("/api/step", status=503, index=3) == "too much at once: ask again in a moment"
+    finally:
+        gate.free = free
+    untouched.post("/api/step", index=3)
+
+
+def rate(served: Served, seconds: float) -> float:
+    """Steps a second, as the trainer counts them."""
+    before, began = served.playground.step_number, time.perf_counter()
+    time.sleep(seconds)
+    return (served.playground.step_number - before) / (time.perf_counter() - began)
