@@ -11,6 +11,7 @@ import pytest
 import torture
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.nn.optimizers import OPTIMIZERS, AdamW, optimizer_named
+from byhand.nn.schedules import schedule_named
 from byhand.training import Session, steps, train
 from byhand.training import checkpoint as module
 from byhand.training.checkpoint import Checkpoints, circumstances, differences
@@ -110,6 +111,18 @@ def test_a_run_resumes_again_and_again(run, everything):
 def test_a_finished_run_stays_as_it_is(run, everything):
     stopped(run, 10_000)
     assert resumed(run) == everything
+
+
+def test_a_finished_run_can_be_made_longer(run):
+    """The state of the last step is kept as it was before the averaged weights were put in their place."""
+    short = {"chosen": torture.recipe(epochs=3, patience=None, schedule=schedule_named("constant"))}
+    longer = {"chosen": torture.recipe(epochs=5, patience=None, schedule=schedule_named("constant"))}
+    with torture.session(**short) as session, Checkpoints(run) as checkpoints:
+        for _ in steps(session):
+            checkpoints.save(session)
+        checkpoints.save(session, force=True)
+    assert resumed(run, **short) == torture.uninterrupted(**short)
+    assert resumed(run, **longer) == torture.uninterrupted(**longer)
 
 
 def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run):
@@ -425,7 +438,7 @@ def test_a_checkpoint_knows_on_what_it_was_made(run):
     checkpoints = Checkpoints(run)
     checkpoints.load()
     with torture.session() as session:
-        assert differences(checkpoints.loaded.made, circumstances(session)) == []
+        assert checkpoints.differences(session) == []
     with torture.session(chosen=torture.recipe(AdamW(weight_decay=0.5), threads=1)) as session:
         now = circumstances(session) | {"versions": {"numpy": "1.0"}}
         lines = differences(checkpoints.loaded.made, now)

@@ -4,8 +4,10 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from itertools import islice
 
@@ -393,6 +395,26 @@ def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
     done = byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert run.model().accuracy(load("mnist-5k", offline=True).test[:100]) > 0
+
+
+def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
+    long = (*TRAIN[:-3], "40", "--samples", "1000", "--augment", "default", "--dropout", "0.1", "--average", "0.9")
+    assert byhand(*long, "--run", tmp_path / "whole", cwd=tmp_path).returncode == 0
+    run = Run(tmp_path / "killed")
+    words = [sys.executable, "-m", "byhand", *long, "--run", str(run.folder), "--checkpoint-every", "0"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as training:
+        deadline = time.monotonic() + 30
+        while not (run.folder / "state" / "a.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        training.kill()
+    assert training.returncode == -signal.SIGKILL
+    assert not run.model_path.exists()
+    done = byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole, resumed = Run(tmp_path / "whole").model().network, run.model().network
+    assert resumed.parameters.tobytes() == whole.parameters.tobytes()
+    assert [r.loss for r in run.records()] == [r.loss for r in Run(tmp_path / "whole").records()]
 
 
 def test_both_checkpoints_damaged_end_with_one_line_and_exit_5(tmp_path):

@@ -202,6 +202,18 @@ def test_names_lead_nowhere(path, tmp_path):
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
+def test_settings_of_the_start_do_no_harm_once_it_is_over(path):
+    """How a layer was started is remembered in the file and plays no part when its weights are there."""
+    with_header(path, lambda header: set_scale(header, 1e300))
+    assert np.isfinite(Model.load(path).network.parameters).all()
+
+
+def set_scale(header, scale):
+    layers = json.loads(header["__metadata__"]["architecture"])
+    layers[0]["scale"] = scale
+    header["__metadata__"]["architecture"] = json.dumps(layers)
+
+
 # ---- sizes are checked before memory is taken
 
 

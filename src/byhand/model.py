@@ -118,7 +118,8 @@ class Model:
             layers = layers_from_config(content.architecture)
             if all_shapes(layers) != content.shapes:  # before any memory is taken for what the architecture claims
                 raise UsageError("its tensors must be those of its architecture")
-            network = Network(layers, rng=np.random.default_rng(0), dtype=content.dtype)
+            with np.errstate(all="ignore"):  # the weights it starts with, whatever they are, are written over
+                network = Network(layers, rng=np.random.default_rng(0), dtype=content.dtype)
             for name, view in [*network.named(), *network.named_statistics()]:
                 view[...] = content.tensors[name]
             return cls(

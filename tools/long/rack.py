@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,7 @@ def configured(share: float, folder: Path) -> dict[str, Any]:
 
 
 def main(share: float) -> None:
+    warnings.simplefilter("error")
     found: dict[str, Any] = {
         "machine": platform.machine(),
         "python": platform.python_version(),

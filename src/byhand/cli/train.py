@@ -82,7 +82,10 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float) -> dict[s
         if task.resumes:
             session.restore(*checkpoints.load(talk.say))
             talk.say(f"going on with {run.folder} at step {session.progress.step:,} of {session.total_steps:,}")
+            for difference in checkpoints.differences(session):
+                talk.say(f"not as before, so the bits may differ: {difference}")
         with interruptible() as stop, Progress(session, talk) as progress, checkpoints:
+            checkpoints.save(session, force=True)  # from here on there is something to go on from
             try:
                 for record in train(session, stop, after_step=checkpoints.save):
                     progress.show(record)

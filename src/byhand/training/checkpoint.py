@@ -68,18 +68,23 @@ class Checkpoints:
         #: Seconds that saving has cost: of the loop's time, and of the processor's in the second thread.
         self.spent = 0.0
         self._saved_at = time.monotonic()
+        self._step = -1
         self._lock: int | None = None
 
     # ---- saving
 
     def save(self, session: Session, force: bool = False) -> None:
         """Save the session's state if it is time: every so many seconds, and at an epoch's end. To be called after
-        each step; `force` saves now and waits until the file is proven.
+        each step; `force` saves now and waits until the file is proven, and so does the run's last step: the state
+        is then that of before `finish`, from which a longer run could still go on.
 
         An error of the second thread is raised by the next call.
         """
+        force = force or session.is_over
         if self._writing is not None and (force or self._writing.done()):
             self._settle()
+        if session.progress.finished and self._step == session.progress.step:
+            return
         if self._writing is not None or not (force or self._is_due(session)):
             return
         began = time.perf_counter()
@@ -88,6 +93,7 @@ class Checkpoints:
         self._made = self._made or circumstances(session)
         self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
         self._writing = self._pool.submit(self._write, copies, plain, self._made)
+        self._step = session.progress.step
         self._saved_at, self._cost = time.monotonic(), time.perf_counter() - began
         self.spent += self._cost
         if force:
@@ -176,6 +182,10 @@ class Checkpoints:
             say(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")  # type: ignore[misc]
         self._proven, self.loaded = (slot, newest.number), newest
         return newest.arrays, newest.plain
+
+    def differences(self, session: Session) -> list[str]:
+        """What is other than when the state that was loaded was saved, a line each: then the bits may be others too."""
+        return [] if self.loaded is None else differences(self.loaded.made, circumstances(session))
 
     def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
         """For each file that is there: its name, and what it holds or what is wrong with it."""
