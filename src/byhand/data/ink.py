@@ -18,7 +18,7 @@ Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 LONGEST = 800  # pixels a side to work on: more only costs time
-TILES = 32  # the paper's brightness is known on a grid of at most this many tiles a side …
+TILES = 32  # the paper's brightness is known on a grid of at most this many tiles in the picture's extent …
 WINDOW = 11  # … and what is narrower than this many of them is not paper
 FAINTEST = 16  # grey levels between ink and paper, below which nothing was drawn
 FULL = 192  # ink of this level or more is left as it is; fainter ink is stretched to 255
@@ -37,8 +37,11 @@ class Ink:
     """the picture was averaged in squares of this side first"""
 
 
-def find_ink(grey: Bytes) -> Ink:
-    """Everything from the grey picture, uint8 (H, W), to its ink: shrink, invert, level, stretch."""
+def find_ink(grey: Bytes, *, extent: int | None = None) -> Ink:
+    """Everything from the grey picture, uint8 (H, W), to its ink: shrink, invert, level, stretch.
+
+    A stroke must be narrower than a third of `extent`, the picture's longest side unless said otherwise.
+    """
     grey = np.asarray(grey)
     if grey.dtype != np.uint8 or grey.ndim != 2 or grey.size == 0:
         raise UsageError(f"a picture must be uint8 (H, W) with H and W at least 1, got {grey.dtype} {grey.shape}")
@@ -46,7 +49,8 @@ def find_ink(grey: Bytes) -> Ink:
     small = shrunk(grey, shrink)
     inverted = is_dark_on_light(small)
     bright = 255 - small if inverted else small
-    return Ink(stretched(bright, paper(bright)), inverted, shrink)
+    extent = max(grey.shape) if extent is None else extent
+    return Ink(stretched(bright, paper(bright, max(1, extent // shrink))), inverted, shrink)
 
 
 def shrunk(grey: Bytes, side: int) -> Bytes:
@@ -77,14 +81,14 @@ def is_dark_on_light(grey: Bytes) -> bool:
     return bool((darker**3).sum() > (brighter**3).sum())  # whole numbers below 2⁵³
 
 
-def paper(bright: Bytes) -> Bytes:
+def paper(bright: Bytes, extent: int) -> Bytes:
     """The brightness of the paper at each pixel, ink or no ink upon it.           bright, result: (H, W)
 
-    The (lower) median of each square tile; of those, the smallest in each window of WINDOW × WINDOW tiles, then the
-    largest of these, which takes away all that is narrower than the window (the ink) and leaves wider shadows where
-    they are; then, between the tiles' middles, bilinear.
+    The (lower) median of each square tile, whose side is ⌈extent/TILES⌉; of those, the smallest in each window of
+    WINDOW × WINDOW tiles, then the largest of these, which takes away all that is narrower than the window (the ink)
+    and leaves wider shadows where they are; then, between the tiles' middles, bilinear.
     """
-    side = -(-max(bright.shape) // TILES)
+    side = -(-extent // TILES)
     height, width = (-(-length // side) for length in bright.shape)
     filled = np.pad(bright, [(0, height * side - bright.shape[0]), (0, width * side - bright.shape[1])], mode="edge")
     tiles = filled.reshape(height, side, width, side).swapaxes(1, 2).reshape(height, width, side * side)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data.ink import find_ink, find_pieces, without_specks
-from byhand.errors import DataError
+from byhand.errors import NothingDrawnError
 
 Bytes = NDArray[np.uint8]
 
-MOST_DIGITS = 100
-TOO_WIDE = 1.3  # times its height: 97 of 100 of MNIST's digits are narrower than that
+MOST_PIECES = 200  # of ink in a line: more is noise, or a page
+TOO_LOW = 0.4  # of the line's height: a comma, a dot, dirt
+TOO_WIDE = 1.3  # times the line's height: 97 of 100 of MNIST's digits are narrower than that, in their own
 USUAL_WIDTH = 0.8  # of a digit's height, where several touch
 
 
@@ -32,17 +33,20 @@ class _Group:
 def segment_line(grey: Bytes) -> list[Bytes]:
     """Cut the picture of a line into pictures of one digit each, left to right.
 
-    grey: uint8 (H, W); returns uint8 pictures of their own sizes, bright ink on black with room around it.
+    grey: uint8 (H, W); returns uint8 pictures of their own sizes, bright ink on black with room around it. The line's
+    height is the (upper) median of the marks'; what is much lower is left out.
     """
-    ink, _ = without_specks(find_ink(grey).ink)
+    ink, count = without_specks(find_ink(grey, extent=min(np.shape(grey), default=0)).ink)
+    if count > MOST_PIECES:
+        raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
     pieces, _ = find_pieces(ink > 0)
-    digits: list[Bytes] = []
+    marks = []
     for group in _grouped(pieces):
         alone = np.where(np.isin(pieces, group.pieces), ink, 0).astype(np.uint8)
-        digits += [_with_room(part) for part in _apart(alone[:, group.left : group.right])]
-    if len(digits) > MOST_DIGITS:
-        raise DataError(f"a line must have at most {MOST_DIGITS} digits, got {len(digits)} marks")
-    return digits
+        marks.append(_tight(alone[:, group.left : group.right]))
+    height = sorted(len(mark) for mark in marks)[len(marks) // 2]
+    digits = [part for mark in marks if len(mark) >= TOO_LOW * height for part in _apart(mark, height)]
+    return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
 
 
 def _grouped(pieces: NDArray[np.int64]) -> list[_Group]:
@@ -64,25 +68,22 @@ def _grouped(pieces: NDArray[np.int64]) -> list[_Group]:
     return sorted(groups, key=lambda group: (group.left + group.right, group.left))
 
 
-def _apart(ink: Bytes) -> list[Bytes]:
+def _apart(mark: Bytes, height: int) -> list[Bytes]:
     """Cut what is too wide for one digit, at the columns with the least ink near an even division."""
-    rows = np.flatnonzero(ink.any(axis=1))
-    height, width = int(rows[-1] - rows[0] + 1), ink.shape[1]
+    width, height = mark.shape[1], max(height, len(mark))
     if width <= TOO_WIDE * height:
-        return [ink]
+        return [mark]
     count = max(2, round(width / (USUAL_WIDTH * height)))
-    amount = ink.sum(axis=0, dtype=np.int64)
+    amount = mark.sum(axis=0, dtype=np.int64)
     cuts = [0]
     for k in range(1, count):
         even, reach = round(k * width / count), max(1, width // (4 * count))
-        near = np.arange(max(cuts[-1] + 1, even - reach), min(width - 1, even + reach) + 1)
-        cuts.append(int(min(near, key=lambda column: (amount[column], abs(column - even)))))
-    parts = [ink[:, left:right] for left, right in zip(cuts, [*cuts[1:], width], strict=True)]
-    return [part for part in parts if part.any()]
+        near = range(max(cuts[-1] + 1, even - reach), min(width - 1, even + reach) + 1)
+        cuts.append(min(near, key=lambda column: (amount[column], abs(column - even))))
+    parts = [mark[:, left:right] for left, right in zip(cuts, [*cuts[1:], width], strict=True)]
+    return [_tight(part) for part in parts if part.any()]
 
 
-def _with_room(ink: Bytes) -> Bytes:
-    """The ink in its own box, with a third of its longest side of black around it."""
+def _tight(ink: Bytes) -> Bytes:
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    tight = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.pad(tight, 1 + max(tight.shape) // 3)
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
