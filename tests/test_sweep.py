@@ -298,6 +298,7 @@ def test_a_grid_of_scikit_learn_on_dask_outlives_a_worker(cluster):
         cv=3,
     )
     with Client(cluster.scheduler_address) as client:
+        client.wait_for_workers(2, timeout=20)
         pids = list(client.run(os.getpid).values())
         assert len(pids) == 2
         mid, over = [], threading.Event()
