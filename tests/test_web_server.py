@@ -1,16 +1,20 @@
 """The playground's server as it is met: over sockets, by friends and by strangers, alone and in a crowd."""
 
+import asyncio
 import base64
 import json
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from byhand.web.journal import PACE, Journal
+from byhand.web.app import Gate
+from byhand.web.journal import MOST_READERS, PACE, Journal
+from byhand.web.trainer import OverloadedError
 from playground_server import TOKEN, Events, Served, a_playground
 
 PICTURE = base64.b64encode(bytes(784)).decode()
@@ -355,8 +359,6 @@ def test_an_id_that_is_no_longer_kept_means_asking_anew(untouched):
 
 
 def test_a_quiet_stream_gives_signs_of_life():
-    import asyncio
-
     async def first_three():
         journal = Journal()
         stream = journal.read(None, ping=0.05)
@@ -423,7 +425,6 @@ def test_a_crowd_neither_stops_training_nor_loses_an_event(served):
 
 
 def test_too_many_readers_are_answered_503(untouched):
-    from byhand.web.journal import MOST_READERS
 
     journal = untouched.server.journal
     journal.readers += MOST_READERS
@@ -434,14 +435,41 @@ def test_too_many_readers_are_answered_503(untouched):
     assert (status, body, headers["retry-after"]) == (503, {"error": "300 pages are reading already"}, "1")
 
 
-def test_too_much_work_at_once_is_answered_503(untouched):
-    gate = untouched.server.work
-    free, gate.free = gate.free, 0
+def test_a_gate_has_some_wait_and_turns_the_others_away():
+    async def crowd():
+        gate, inside, most = Gate(2, waiting=3), 0, 0
+
+        async def visit():
+            nonlocal inside, most
+            try:
+                async with gate():
+                    inside += 1
+                    most = max(most, inside)
+                    await asyncio.sleep(0.01)
+                    inside -= 1
+                return "served"
+            except OverloadedError as error:
+                return str(error)
+
+        first = await asyncio.gather(*[visit() for _ in range(9)])
+        return first, most, await asyncio.gather(*[visit() for _ in range(5)])
+
+    first, most, second = asyncio.run(crowd())
+    assert first == ["served"] * 5 + ["too much at once: ask again in a moment"] * 4
+    assert most == 2
+    assert second == ["served"] * 5
+
+
+def test_more_than_can_be_done_is_answered_503(untouched):
+    untouched.server.work.may_wait, before = 0, untouched.server.work.may_wait
     try:
-        assert untouched.refused("/api/step", status=503, index=3) == "too much at once: ask again in a moment"
+        with ThreadPoolExecutor(12) as pool:
+            body = json.dumps({"index": 3}).encode()
+            answers = list(pool.map(lambda _: untouched.call("POST", "/api/step", body), range(12)))
     finally:
-        gate.free = free
-    untouched.post("/api/step", index=3)
+        untouched.server.work.may_wait = before
+    assert {status for status, _, _ in answers} == {200, 503}
+    assert all(headers["retry-after"] == "1" for status, _, headers in answers if status == 503)
 
 
 def rate(served: Served, seconds: float) -> float:

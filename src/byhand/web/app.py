@@ -7,7 +7,7 @@ thread of its own, behind a gate, so that a flood of requests is answered 503 an
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,23 +37,31 @@ PATIENCE = 0.25
 
 
 class Gate:
-    """Lets so many in at once, and turns the others away. A place stays empty for `rest` seconds after it was used."""
+    """Lets so many in at once, has as many more wait as may, and turns the others away.
 
-    def __init__(self, places: int, rest: float = 0.0) -> None:
-        self.free, self.rest = places, rest
+    A place stays empty for `rest` seconds after it was used, which is training's share.
+    """
 
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        if self.free == 0:
-            raise OverloadedError("too much at once: ask again in a moment")
-        self.free -= 1
+    def __init__(self, places: int, *, waiting: int = 8, rest: float = 0.0) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.may_wait, self.rest = waiting, rest
+
+    @contextlib.asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        if self.places.locked():
+            if self.may_wait <= 0:
+                raise OverloadedError("too much at once: ask again in a moment")
+            self.may_wait -= 1
+            try:
+                await self.places.acquire()
+            finally:
+                self.may_wait += 1
+        else:
+            await self.places.acquire()
         try:
             yield
         finally:
-            asyncio.get_running_loop().call_later(self.rest, self.leave)
-
-    def leave(self) -> None:
-        self.free += 1
+            asyncio.get_running_loop().call_later(self.rest, self.places.release)
 
 
 class Server:
@@ -128,7 +136,7 @@ class Server:
 
     async def on_copy(self, work: Callable[[Model], Result]) -> Result:
         """Work on a copy of the model, in another thread, if there is room."""
-        with self.work():
+        async with self.work():
             _, model = await self.job(lambda playground: playground.copy())
             return await asyncio.to_thread(work, model)
 
@@ -196,7 +204,7 @@ class Server:
         return playground.copy(older=0.25 if self.trainer.status == "training" else 0.0)
 
     async def predict(self, request: Request) -> Response:
-        with self.predictions():
+        async with self.predictions():
             fields = await fields_of(request, pixels=str)
             version, model = await self.job(self.recent_copy)
             picture = picture_of(needed(fields, "pixels"), payload.picture_shape(model))
@@ -260,7 +268,7 @@ class Server:
                     self._evaluation = version, evaluate(model, test)
                 return self._evaluation[1]
 
-        with self.work():
+        async with self.work():
             return await asyncio.to_thread(evaluation)
 
     async def errors(self, _request: Request) -> Response:
