@@ -40,7 +40,7 @@ def test_the_suggestion_trains_well(digits, swept):
 
 def test_it_goes_on_until_the_loss_explodes(swept):
     assert swept.diverged_at == len(swept.rates) - 1
-    assert swept.suggestion < swept.rates[swept.diverged_at] / 3
+    assert swept.suggestion <= swept.rates[swept.diverged_at] / 4
     assert swept.rates[0] == pytest.approx(1e-4)
     assert len(swept.losses) == len(swept.smoothed) == len(swept.rates)
     assert swept.smoothed[-1] > 4 * min(swept.smoothed)
@@ -49,11 +49,18 @@ def test_it_goes_on_until_the_loss_explodes(swept):
 def test_the_suggestion_lies_between_the_steepest_and_the_lowest():
     """A loss of 2 that falls in a straight line from step 10 to 30, and rises after: steepest 10 … 29, lowest 30."""
     smoothed = [2.0] * 11 + [2 - 0.09 * k for k in range(1, 21)] + [0.5, 3.0]
-    sweep = made(smoothed, diverged_at=32)
+    sweep = made(smoothed)
     assert sweep.lowest == 30
     assert 10 <= sweep.steepest <= 29
     between = math.sqrt(sweep.rates[sweep.steepest] * sweep.rates[30])
     assert sweep.suggestion == pytest.approx(between, rel=0.05)
+
+
+def test_the_suggestion_keeps_its_distance_from_the_explosion():
+    """The loss falls to the very step before it explodes at rate 0.1: at most a quarter of that."""
+    sweep = made([2 - 0.03 * k**1.1 for k in range(30)] + [9.0], diverged_at=30)
+    assert sweep.rates[30] == pytest.approx(0.1)
+    assert sweep.suggestion == 0.025
 
 
 def test_a_loss_that_never_falls_gives_no_suggestion():

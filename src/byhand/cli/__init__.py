@@ -27,7 +27,7 @@ COMMANDS = {
     "lr-find": "Which learning rate to take.",
     "sweep": "Many trainings: try settings, keep the best.",
     "explain": "One step of learning: every formula beside its real numbers.",
-    "check": "Check a student's file: which gradient is wrong, and likely why.",
+    "check": "Check a student's file or a run: which gradient is wrong, and likely why.",
     "export": "A trained model as one HTML page, ONNX, or plain arrays.",
     "play": "The playground: watch it learn, draw a digit.",
     "data": "List, get, verify and import data sets.",

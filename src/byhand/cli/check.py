@@ -1,6 +1,7 @@
 """`byhand check`: is every function, every gradient, what it should be?
 
-What is checked depends on what the path is: a student's file goes to `byhand.course.check_file`.
+What is checked depends on what the path is: a student's file goes to `byhand.course.check_file`, a run's folder or a
+model's file to the gradient check of its network (`byhand.cli.check_run`).
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from byhand.cli.check_run import check_run, is_run
 from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
 
@@ -19,18 +21,23 @@ MARKS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "not run": ("?", "y
 
 
 @click.command("check")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE|RUN", type=click.Path(path_type=Path))
 @click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(path: Path, timeout: float, as_json: bool) -> None:
     """Check a student's FILE (.py or .ipynb) function by function, and say what is wrong and likely why.
 
+    Of a RUN, or a model's file, the gradients of the trained network are checked against finite differences.
+
     The functions are those of either reference page: byhand.reference.l_layer or byhand.reference.two_layer. They run
     in a process of their own with limits, and are held against the right values and against slopes measured by
     differences. Leaves with 1 if something is wrong.
     """
+    if is_run(path):
+        check_run(path, as_json=as_json)
+        return
     if path.suffix not in (".py", ".ipynb"):
-        raise UsageError(f"FILE must be a student's .py or .ipynb file, got {path}")
+        raise UsageError(f"FILE must be a student's .py or .ipynb file or a run's folder, got {path}")
     from byhand.course import check_file
 
     report = check_file(path, timeout=timeout)

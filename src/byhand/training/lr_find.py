@@ -20,6 +20,8 @@ from byhand.training.session import Data, Session
 MEMORY = 0.9
 #: The sweep is over when the smoothed loss is so many times its lowest: from there it only gets worse.
 EXPLODED = 4.0
+#: The share of the rate at which it diverged that a suggestion may reach.
+SAFE = 0.25
 #: Steps at either end that say nothing: the smoothing has only begun, or the explosion has.
 MARGIN = 5
 
@@ -53,10 +55,15 @@ class Sweep:
 
     @property
     def suggestion(self) -> float | None:
-        """√(the rate of the steepest step · the rate of the lowest loss), in two digits; None where it never fell."""
+        """√(the rate of the steepest step · the rate of the lowest loss), in two digits; None where it never fell.
+
+        And at most a quarter of the rate at which it diverged: the smoothed loss lags behind the explosion.
+        """
         if self.steepest is None:
             return None
-        return float(f"{np.sqrt(self.rates[self.steepest] * self.rates[self.lowest]):.1e}")
+        between = float(np.sqrt(self.rates[self.steepest] * self.rates[self.lowest]))
+        limit = SAFE * self.rates[self.diverged_at] if self.diverged_at is not None else np.inf
+        return float(f"{min(between, limit):.1e}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -1,0 +1,170 @@
+"""The commands that look inside, as a user types them: explain, compare, lr-find, and check of a run."""
+
+import json
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import byhand
+from byhand.cli import cli, main
+from byhand.nn.layers import Dense
+from byhand.training.records import EpochRecord
+from byhand.training.runs import Run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs, one of them with batch norm, dropout and another loss."""
+    home = tmp_path_factory.mktemp("runs")
+    digits = byhand.load("mnist-5k")
+    shapes = {"plain": {}, "rich": {"batch_norm": True, "dropout": 0.2, "activation": "gelu"}}
+    for name, settings in shapes.items():
+        model = byhand.Model([784, 12, 10], seed=0, **settings)
+        history = byhand.fit(model, digits.train[:500], epochs=1, seed=0)
+        run = Run.new(home / name)
+        loss = {"kind": "mse"} if name == "rich" else {"kind": "cross_entropy", "smoothing": 0.1}
+        run.write_config({"command": "byhand train", "data": "mnist-5k", "recipe": {"loss": loss}})
+        run.write_records(list(history))
+        run.write_model(model)
+    return home
+
+
+def call(*words):
+    """What the command prints, its talk left away."""
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+def leave(monkeypatch, capsys, *words):
+    """The exit code and the one line on stderr that a wrong call ends with."""
+    monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return left.value.code, capsys.readouterr().err
+
+
+def test_explain_prints_the_step(runs):
+    shown = call("explain", runs / "plain", "--sample", 7).stdout
+    assert shown.startswith("One step of learning from a ")
+    assert "SoftmaxCrossEntropy(smoothing=0.1)" in shown
+    assert "dW1 = Xᵀ dZ1" in shown
+    assert "byhand/nn/layers.py:" in shown
+    assert "\x1b" not in shown
+
+
+def test_explain_a_single_unit_to_the_last_term(runs):
+    shown = call("explain", runs / "plain", "--unit", "1:3", "--unit", "2:9").stdout
+    assert "Worked out: unit 3 of layer 1" in shown
+    assert "Worked out: unit 9 of layer 2" in shown
+    assert "more:" not in shown
+    assert "Layer 1 weighs and adds" not in shown
+
+
+def test_explain_writes_a_page_and_json(runs, tmp_path):
+    page = tmp_path / "step.html"
+    shown = call("explain", runs / "plain", "--html", page, "--json", "--quiet")
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    assert json.loads(shown.stdout)["steps"][0]["title"] == "The picture becomes numbers"
+
+
+def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
+    result = call("explain", runs / "rich")
+    assert "batch norm learns from several pictures at once: showing samples 0 to 7" in result.stderr
+    assert "samples in the batch: 8" in result.stdout
+    assert "MeanSquaredError" in result.stdout
+    assert "samples in the batch: 3" in call("explain", runs / "rich", "--batch", 3, "--optimizer", "adam").stdout
+
+
+def test_explain_refuses_what_is_not_there(runs, monkeypatch, capsys):
+    ask = ("explain", runs / "plain", "--quiet")
+    for words, message in (
+        (("--sample", 1000), "sample must be 0 to 999 of the test half, got 1000"),
+        (("--unit", "9:0"), "the layer of a unit must be 1 to 2, got 9"),
+        (("--unit", "1-0"), "must be LAYER:UNIT, as 1:17, got '1-0'"),
+        (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),
+    ):
+        code, said = leave(monkeypatch, capsys, *ask, *words)
+        assert code == 2
+        assert message in said
+    code, said = leave(monkeypatch, capsys, "explain", runs / "nowhere")
+    assert code == 5
+    assert "no run there" in said
+
+
+def test_compare_prints_a_table_and_verdicts(runs, tmp_path):
+    page = tmp_path / "compare.html"
+    shown = call("compare", runs / "plain", runs / "rich", "--html", page).stdout
+    lines = shown.splitlines()
+    assert lines[0].split() == ["plain", "rich"]
+    assert lines[1].startswith("accuracy")
+    assert any(line.startswith("loss.kind") for line in lines)
+    assert "alone reads" in lines[-1]
+    assert "runs side by side" in page.read_text("utf-8")
+
+
+def test_compare_knows_runs_of_one_name_apart(runs, tmp_path):
+    twin = tmp_path / "plain"
+    Run.new(twin).write_model(Run.open(runs / "plain").model())
+    shown = call("compare", runs / "plain", twin, "--data", "mnist-5k").stdout
+    assert str(twin) in shown
+    assert "are right about the same pictures" in shown
+
+
+def test_compare_needs_two(runs, monkeypatch, capsys):
+    code, said = leave(monkeypatch, capsys, "compare", runs / "plain", "--quiet")
+    assert (code, said) == (2, "byhand: a comparison needs at least 2 runs, got 1\n")
+
+
+def test_compare_as_json(runs):
+    plain = json.loads(call("compare", runs / "plain", runs / "rich", "--json", "--quiet").stdout)
+    assert {run["run"] for run in plain["runs"]} == {"plain", "rich"}
+
+
+def test_lr_find_draws_and_suggests(tmp_path):
+    page = tmp_path / "rates.html"
+    result = call("lr-find", "--data", "mnist-5k", "--hidden", "16", "--steps", 60, "--html", page)
+    assert "Try a learning rate of " in result.stdout
+    assert "▲" in result.stdout
+    assert "784-16-10" in page.read_text("utf-8")
+    assert not (tmp_path / "unsaved").exists()
+
+
+def test_lr_find_as_json():
+    shown = call("lr-find", "--data", "mnist-5k", "--hidden", "8", "--steps", 40, "--json", "--quiet").stdout
+    plain = json.loads(shown)
+    assert 1e-4 < plain["suggestion"] <= plain["diverged_rate"] / 4
+    assert plain["steepest_rate"] <= plain["lowest_loss_rate"]
+    assert len(plain["rates"]) == len(plain["losses"]) == plain["diverged_at"] + 1
+
+
+def test_check_of_a_run_passes_where_the_gradients_are_right(runs):
+    for name in ("plain", "rich"):
+        result = call("check", runs / name)
+        assert result.exit_code == 0
+        assert result.stdout.splitlines()[-1].startswith("gradient check passed")
+        assert result.stdout.startswith("0.W: worst relative error")
+
+
+def test_check_of_a_run_fails_where_one_is_wrong(runs, monkeypatch):
+    right = Dense.backward
+
+    def forgets_the_bias(self, dout, cache, gradient, work, needs_dX):
+        dX = right(self, dout, cache, gradient, work, needs_dX)
+        gradient["b"] *= 1.01
+        return dX
+
+    monkeypatch.setattr(Dense, "backward", forgets_the_bias)
+    result = call("check", runs / "plain", "--json")
+    assert result.exit_code == 1
+    plain = json.loads(result.stdout)
+    assert plain["ok"] is False
+    wrong = {tensor["name"] for tensor in plain["tensors"] if tensor["error"] > plain["tolerance"]}
+    assert wrong == {"0.b", "2.b"}
+
+
+def test_eval_writes_the_report(runs, tmp_path):
+    page = tmp_path / "report.html"
+    call("eval", runs / "plain", "--html", page)
+    text = page.read_text("utf-8")
+    assert "<h2>The worst mistakes</h2>" in text
+    assert EpochRecord.__name__ not in text
