@@ -1,0 +1,319 @@
+"""Exports: what leaves the house says what the model says."""
+
+import base64
+import io
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import byhand
+import byhand.shipped
+from byhand.cli.export import command
+from byhand.data import Dataset
+from byhand.data.deskew import deskew
+from byhand.errors import UsageError
+from byhand.export import export, sample_for
+from byhand.export.npz import as_npz, reference_arrays
+from byhand.export.single_page import as_html, exact_probabilities, rounded_to_half
+from byhand.model import Model
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
+from byhand.preparation import Preparation
+from byhand.reference import l_layer
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return byhand.shipped.model()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return byhand.load("mnist-5k").test
+
+
+def wild(model: Model, seed: int = 0) -> Model:
+    """The same shape with weights and statistics that are nowhere near their start."""
+    rng = np.random.default_rng(seed)
+    network = model.network
+    network.parameters[...] = rng.normal(0, 0.1, network.size)
+    network.statistics[...] = rng.uniform(0.5, 2, len(network.statistics))
+    return model
+
+
+def embedded(page: bytes) -> dict:
+    """What the page's JSON holds."""
+    found = re.search(rb'<script type="application/json" id="model">(.*?)</script>', page, re.DOTALL)
+    return json.loads(found[1])
+
+
+# ---- the shipped model
+
+
+def test_the_shipped_model_reads_what_it_has_not_seen(shipped, digits):
+    assert [layer.units for layer in shipped.network.dense] == [128, 10]
+    assert shipped.preparation == Preparation.standard(deskew=True)
+    assert shipped.accuracy(digits) >= 0.985
+    assert shipped.card["accuracy"]["mnist_test"] >= 0.985
+    assert byhand.shipped.model() is not byhand.shipped.model()
+
+
+@pytest.mark.full_mnist
+def test_the_shipped_models_card_tells_the_truth(shipped, full_mnist):
+    assert round(shipped.accuracy(full_mnist.test), 4) == shipped.card["accuracy"]["mnist_test"]
+
+
+def test_the_shipped_file_is_small_and_kept_as_float16(shipped):
+    from importlib import resources
+
+    content = (resources.files("byhand.shipped") / byhand.shipped.FILE).read_bytes()
+    assert len(content) < 250_000
+    parameters = shipped.network.parameters
+    np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
+
+
+# ---- html
+
+
+def test_the_page_is_one_small_file_that_asks_nobody(shipped, digits):
+    page, about = as_html(shipped, digits)
+    assert len(page) < 300_000
+    assert about == "weights rounded to float16: on 1,000 pictures of mnist-5k no probability moves at all"
+    outside = re.findall(rb"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}", page)
+    assert outside == [b"http://www.w3.org"] * len(outside)  # a name of SVG, no address
+    assert b"default-src 'none'" in page
+    assert not re.search(rb"^(?:import|export) ", page, re.MULTILINE)
+
+
+def test_a_page_of_weights_nobody_rounded_is_small_too_and_says_what_it_costs(digits):
+    model = Model([784, 128, 10], seed=1)
+    page, about = as_html(model, digits)
+    assert len(page) < 300_000
+    moved = float(re.search(r"no probability moves by more than ([\d.e-]+)", about)[1])
+    rounded = rounded_to_half(model)
+    apart = np.abs(model.probabilities(digits.images) - rounded.probabilities(digits.images)).max()
+    assert moved == pytest.approx(apart, rel=0.06)
+    assert 0 < moved < 1e-3
+
+
+def test_the_page_holds_the_weights_and_what_python_makes_of_its_pictures(shipped, digits):
+    content = embedded(as_html(shipped, digits)[0])
+    packed = np.frombuffer(zlib.decompress(base64.b64decode(content["weights"])), np.uint8)
+    weights = packed.reshape(2, -1).T.copy().view("<f2").astype(np.float32).ravel()
+    named = dict(shipped.network.named())
+    expected = np.concatenate([named[name].ravel() for name in ("0.W", "0.b", "2.W", "2.b")])
+    np.testing.assert_array_equal(weights, expected)
+    pictures = np.frombuffer(zlib.decompress(base64.b64decode(content["test"]["pictures"])), np.uint8)
+    pictures = pictures.reshape(-1, 28, 28)
+    np.testing.assert_allclose(content["test"]["probabilities"], shipped.probabilities(pictures), atol=1e-5)
+    assert sorted(set(shipped.predict(pictures))) == list(range(10))
+
+
+def test_no_name_can_break_out_of_the_page(digits):
+    evil = "</script><script>alert(1)</script><!--"
+    model = Model([784, 10], classes=[evil, *"123456789"], card={"about": evil})
+    page, _ = as_html(model, digits)
+    assert page.count(b"</script>") == 2
+    assert b"<script>" not in page
+    assert embedded(page)["description"]["classes"][0] == evil
+
+
+def test_weights_beyond_float16_are_refused(digits):
+    model = Model([784, 10])
+    model.network.parameters[0] = 70_000
+    with pytest.raises(UsageError, match="weights must be at most 65,504 to fit a page, the largest is 7e\\+04"):
+        as_html(model, digits)
+
+
+def test_a_page_of_another_size_brings_noise_to_test_itself():
+    model = wild(Model([12, 5, 3]))
+    content = embedded(as_html(model, sample_for(model))[0])
+    assert content["description"]["shape"] == [1, 12]
+    assert len(content["test"]["probabilities"]) == 20
+
+
+def test_exact_probabilities_are_those_of_the_model(shipped, digits):
+    exact = exact_probabilities(shipped, digits.images[:50])
+    np.testing.assert_allclose(exact, shipped.probabilities(digits.images[:50]), atol=1e-5)
+
+
+# ---- onnx
+
+
+def run_onnx(model: Model, images: np.ndarray) -> np.ndarray:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="runs the exported model: pip install onnxruntime")
+    from byhand.export.onnx import graph_of
+
+    session = onnxruntime.InferenceSession(graph_of(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"pictures": images.astype(np.float32)})[0]
+
+
+ARCHITECTURES = {
+    **{name: {"network": [784, 20, 10], "activation": name} for name in ACTIVATIONS},
+    "batch norm and dropout": {"network": [784, 20, 15, 10], "batch_norm": True, "dropout": 0.3},
+    "no hidden layer": {"network": [784, 10]},
+    "odd": {
+        "network": [BatchNorm(784), Dense(784, 9), Activation("tanh"), Activation("relu"), Dropout(), Dense(9, 10)]
+    },
+}
+PREPARATIONS = [
+    Preparation(),
+    Preparation(divisor=256, deskew=True),
+    Preparation.standard(),
+    Preparation.standard(deskew=True),
+]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_onnx_gives_the_models_probabilities(architecture, digits):
+    settings = dict(ARCHITECTURES[architecture])
+    for seed, preparation in enumerate(PREPARATIONS):
+        model = wild(
+            Model(
+                settings["network"], preparation=preparation, **{k: v for k, v in settings.items() if k != "network"}
+            ),
+            seed,
+        )
+        np.testing.assert_allclose(
+            run_onnx(model, digits.images[:60]), model.probabilities(digits.images[:60]), atol=1e-5
+        )
+
+
+def test_onnx_deskews_to_the_bit(digits):
+    """Through a network that hands its pixels on: 6 × 6 pictures, 36 answers, their logs are the pixels themselves."""
+    model = Model([36, 36], preparation=Preparation(deskew=True))
+    model.network.dense[0].W[...], model.network.dense[0].b[...] = np.eye(36, dtype=np.float32) * 20, 0
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (300, 6, 6), dtype=np.uint8)
+    images[0] = 0
+    images[1], images[1, 2, 5] = 0, 255
+    images[2], images[2, 3] = 0, 90
+    images[3], images[3, 2, :3], images[3, 3, 3:] = 0, 255, 255
+    given = run_onnx(model, images)
+    upright = deskew(images).reshape(-1, 36).astype(np.float64) / 255 * 20
+    expected = np.exp(upright) / np.exp(upright).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(given, expected, rtol=2e-5)
+    assert (deskew(images) != images).any()
+
+
+def test_the_onnx_file_says_what_it_is(shipped, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="reads the exported file: pip install onnx")
+    about = export(shipped, tmp_path / "digits.onnx")
+    assert re.fullmatch(
+        r"onnxruntime: on 1,000 pictures of mnist-5k no probability differs by more than \d\.\de-0\d", about
+    )
+    model = onnx.load(tmp_path / "digits.onnx")
+    assert model.ir_version == 8
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 13)]
+    (given,), (answer,) = model.graph.input, model.graph.output
+    dims = [d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim]
+    assert (given.name, dims, answer.name) == ("pictures", ["batch", 28, 28], "probabilities")
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds[-5:] == ["Sub", "Gemm", "Relu", "Gemm", "Softmax"]
+    texts = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert texts["classes"] == list("0123456789")
+    assert texts["preparation"]["deskew"] is True
+
+
+def test_an_onnx_file_that_lies_is_not_written(shipped, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="runs the exported model: pip install onnxruntime")
+    from byhand.export import onnx as exporter
+
+    monkeypatch.setattr(exporter, "LIMIT", 0.1)  # less upright than the model's own preparation
+    with pytest.raises(UsageError, match="onnxruntime must give the model's probabilities to 1e-05, got"):
+        export(shipped, tmp_path / "digits.onnx")
+    assert not (tmp_path / "digits.onnx").exists()
+
+
+# ---- npz
+
+
+def test_npz_has_the_names_and_shapes_of_the_reference_pages(shipped, digits):
+    content, about = as_npz(shipped, digits)
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = dict(file)
+    shapes = {name: arrays[name].shape for name in ("W1", "b1", "W2", "b2")}
+    assert shapes == {"W1": (128, 784), "b1": (128, 1), "W2": (10, 128), "b2": (10, 1)}
+    assert arrays["activations"].tolist() == ["relu"]
+    assert arrays["deskew"]
+    assert "no probability differs by more than" in about
+
+
+def test_npz_runs_on_the_reference_page_itself(shipped, digits):
+    arrays = reference_arrays(shipped)
+    parameters = {name: arrays[name] for name in ("W1", "b1", "W2", "b2")}
+    X = deskew(digits.images[:100]).reshape(100, -1).T / arrays["divisor"]
+    HL, _ = l_layer.L_layer_forward(X, parameters)
+    np.testing.assert_allclose(HL.T, shipped.probabilities(digits.images[:100]), atol=1e-5)
+
+
+def test_npz_folds_batch_norm_and_the_preparation_into_the_weights(digits):
+    model = wild(Model([784, 20, 15, 10], batch_norm=True, dropout=0.3, preparation=Preparation.standard()))
+    content, _ = as_npz(model, digits)
+    with np.load(io.BytesIO(content)) as file:
+        assert set(file) == {"W1", "b1", "W2", "b2", "W3", "b3", "activations", "classes", "divisor", "deskew"}
+
+
+@pytest.mark.parametrize("layers", [[Dense(784, 9), Dense(9, 10)], [Dense(784, 10)]])
+def test_npz_knows_layers_without_an_activation(layers, digits):
+    assert reference_arrays(wild(Model(layers)))["activations"].tolist() == ["identity"] * (len(layers) - 1)
+    as_npz(Model([Dense(layer.inputs, layer.units) for layer in layers]), digits)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            [Dense(784, 9), Activation("relu"), Activation("tanh"), Dense(9, 10)],
+            r"Activation\('tanh'\) doesn't fit: use onnx",
+        ),
+        ([Dense(784, 9), Activation("relu"), BatchNorm(9), Dense(9, 10)], r"BatchNorm\(9\) doesn't fit: use onnx"),
+        ([BatchNorm(784), Dense(784, 10)], r"BatchNorm\(784\) doesn't fit: use onnx"),
+        ([Dense(784, 10), Activation("relu")], "npz can hold no activation after the last layer, got relu: use onnx"),
+    ],
+)
+def test_what_npz_cannot_hold_is_refused_by_name(layers, message, digits):
+    with pytest.raises(UsageError, match=message):
+        as_npz(Model(layers), digits)
+
+
+# ---- from Python and from the command line
+
+
+def test_the_end_of_the_name_decides(shipped, tmp_path):
+    export(shipped, tmp_path / "a.npz")
+    assert (tmp_path / "a.npz").read_bytes()[:2] == b"PK"
+    export(shipped, tmp_path / "b.dat", to="npz")
+    assert (tmp_path / "b.dat").read_bytes()[:2] == b"PK"
+    with pytest.raises(UsageError, match="to must be one of html, onnx, npz, got 'dat'"):
+        export(shipped, tmp_path / "b.dat")
+
+
+def test_the_command_exports_the_shipped_model(tmp_path):
+    done = CliRunner().invoke(command, ["--output", str(tmp_path / "digits.html")], catch_exceptions=False)
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'digits.html'}\n")
+    assert "no probability moves at all" in done.stderr
+    quiet = CliRunner().invoke(command, ["-q", "--to", "npz", "-o", str(tmp_path / "x.npz")], catch_exceptions=False)
+    assert quiet.stderr == ""
+
+
+def test_the_command_exports_a_runs_model_beside_it(tmp_path, digits):
+    Model([784, 10], card={"data": {"name": "mnist-5k"}}).save(tmp_path / "run" / "model.safetensors")
+    done = CliRunner().invoke(command, [str(tmp_path / "run"), "--to", "npz"], catch_exceptions=False)
+    assert done.stdout == f"{tmp_path / 'run' / 'digits.npz'}\n"
+
+
+def test_the_command_wants_to_know_what_to_make():
+    done = CliRunner().invoke(command, [])
+    assert done.exit_code == 2
+    assert "--to html, onnx or npz" in done.stderr
+
+
+def test_a_data_set_of_other_classes_is_not_taken_for_samples(tmp_path):
+    letters = Dataset(np.zeros((2, 28, 28), np.uint8), np.array([0, 1]), classes=["a", "b"])
+    model = Model([784, 2], classes=["a", "b"])
+    assert "arrays" in export(model, tmp_path / "a.html", pictures=letters)
