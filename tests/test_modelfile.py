@@ -244,6 +244,16 @@ def test_huge_claims_take_no_memory(path):
         tracemalloc.stop()
 
 
+def test_a_file_larger_than_any_model_is_not_read(path):
+    """A file can claim a terabyte and have it, in no blocks of the disk at all: it must not become memory."""
+    header = {"__metadata__": {"format": '"byhand model"'}}
+    header["0.W"] = {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}
+    with path.open("wb") as file:
+        file.write(packed(header, b""))
+        file.truncate(file.tell() + 2**40)
+    refused(path, "must be of at most 8,589,934,592 bytes, has 1,099,511,")
+
+
 def test_a_config_that_claims_too_much_takes_no_memory():
     config = [{"kind": "dense", "inputs": 10**6, "units": 10**6}]
     with pytest.raises(UsageError, match="a network must fit the memory of"):

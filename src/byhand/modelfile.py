@@ -33,6 +33,7 @@ STORED = {np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)}
 
 #: No model here needs more; a header beyond it is a mistake or an attack.
 MAX_HEADER_BYTES = 4_000_000
+MAX_FILE_BYTES = 1 << 33
 MAX_JSON_DEPTH = 20
 
 
@@ -163,6 +164,8 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
 def check_header(path: Path) -> None:
     """The header's length must fit the file, and sense, before anything is made of it."""
     size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise ModelFileError(f"{path}: must be of at most {MAX_FILE_BYTES:,} bytes, has {size:,}")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):

@@ -5,6 +5,7 @@ faults          one call of the system fails, each in turn, in a real process (s
                 place); and a real file system fills up, at every size in turn
 mutations       model files, checkpoints and the texts of runs, changed blindly and knowingly
 configurations  network × optimiser × schedule × data × precision, by chance, against what must always hold
+saving          what checkpoints cost, as a share of the time of training
 
 The full load (1) takes about an hour on one thread; `rack.py 0.1` some minutes. A failure ends the rack with its
 number, and the same number gives the same failure. What was found is written to benchmarks/results/rack.json, from
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+import byhand
 from byhand.files import write_text
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +42,9 @@ import configurations  # noqa: E402
 import mutations  # noqa: E402
 import torture  # noqa: E402
 from byhand.errors import ByhandError  # noqa: E402
-from byhand.training import steps  # noqa: E402
+from byhand.model import Model  # noqa: E402
+from byhand.nn.optimizers import AdamW  # noqa: E402
+from byhand.training import Recipe, Session, steps  # noqa: E402
 from byhand.training.checkpoint import Checkpoints  # noqa: E402
 from byhand.training.runs import Run  # noqa: E402
 
@@ -186,6 +190,26 @@ def configured(share: float, folder: Path) -> dict[str, Any]:
     return {"configurations": times, **found}
 
 
+def saving(share: float, folder: Path) -> dict[str, Any]:
+    """What saving costs with the settings of `byhand train`, in a small network and a large one."""
+    digits = byhand.load("mnist-5k", offline=True)
+    found = {}
+    for hidden, epochs in (((128,), 1_500), ((800, 800), 150)):
+        model = Model([784, *hidden, 10], seed=0)
+        recipe = Recipe(epochs=max(2, round(epochs * min(1.0, 5 * share))), optimizer=AdamW(), average=0.99)
+        run = Run(folder / f"{hidden}")
+        with Session(model, digits.train, recipe, seed=0) as session, Checkpoints(run) as checkpoints:
+            began = time.perf_counter()
+            for _ in steps(session):
+                checkpoints.save(session)
+            took = time.perf_counter() - began
+            saves = Checkpoints(run).newest().number
+            cost = checkpoints.spent / took
+        name = "-".join(map(str, (784, *hidden, 10)))
+        found[name] = {"seconds": round(took, 1), "saves": saves, "share_of_time": round(cost, 5)}
+    return found
+
+
 def main(share: float) -> None:
     warnings.simplefilter("error")
     found: dict[str, Any] = {
@@ -194,7 +218,7 @@ def main(share: float) -> None:
         "numpy": np.__version__,
         "share_of_the_full_load": share,
     }
-    for part in (kills, faults, full_disks, mutated, configured):
+    for part in (kills, faults, full_disks, mutated, configured, saving):
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             found[part.__name__] = part(share, Path(folder))

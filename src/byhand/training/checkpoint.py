@@ -170,6 +170,11 @@ class Checkpoints:
 
     def load(self, say: Callable[[str], object] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
         """The newest good state, for `Session.restore`; `say` is told of a damaged one that was passed over."""
+        newest = self.newest(say)
+        return newest.arrays, newest.plain
+
+    def newest(self, say: Callable[[str], object] | None = None) -> Checkpoint:
+        """The newest good checkpoint, with what it was made on."""
         found = list(self._found())
         good = [(checkpoint, slot) for slot, checkpoint, _ in found if checkpoint is not None]
         problems = [problem for _, _, problem in found if problem is not None]
@@ -181,7 +186,7 @@ class Checkpoints:
         for problem in problems if say is not None else ():
             say(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")  # type: ignore[misc]
         self._proven, self.loaded = (slot, newest.number), newest
-        return newest.arrays, newest.plain
+        return newest
 
     def differences(self, session: Session) -> list[str]:
         """What is other than when the state that was loaded was saved, a line each: then the bits may be others too."""
