@@ -10,7 +10,7 @@ from byhand.errors import UsageError
 from byhand.nn.optimizers import Adam
 from byhand.report.sweep import sweep_report, sweep_text, verdict
 from byhand.training import preset
-from byhand.training.lr_find import Sweep, lr_find
+from byhand.training.lr_find import Sweep, has_diverged, lr_find
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,14 @@ def test_it_goes_on_until_the_loss_explodes(swept):
     assert swept.suggestion <= swept.rates[swept.diverged_at] / 4
     assert swept.rates[0] == pytest.approx(1e-4)
     assert len(swept.losses) == len(swept.smoothed) == len(swept.rates)
-    assert swept.smoothed[-1] > 4 * min(swept.smoothed)
+    assert swept.smoothed[-1] > 4 * min(swept.smoothed) or swept.smoothed[-1] > swept.smoothed[0]
+
+
+def test_exploding_and_losing_all_again_are_both_divergence():
+    assert has_diverged([2.0, 1.0, 0.5, 2.1])  # over four times the lowest
+    assert has_diverged([2.0, 1.7, 2.01])  # had learned, and is back
+    assert not has_diverged([2.0, 1.0, 0.5, 1.9])
+    assert not has_diverged([2.0, 1.9, 2.01])  # had not learned yet
 
 
 def test_the_suggestion_lies_between_the_steepest_and_the_lowest():

@@ -18,8 +18,9 @@ from byhand.training.session import Data, Session
 
 #: How much of the smoothed loss is the past.
 MEMORY = 0.9
-#: The sweep is over when the smoothed loss is so many times its lowest: from there it only gets worse.
-EXPLODED = 4.0
+#: The sweep is over when the smoothed loss is so many times its lowest, or when all that was learned is lost again:
+#: it had fallen under this share of its first value, and is back above it.
+EXPLODED, LEARNED = 4.0, 0.9
 #: The share of the rate at which it diverged that a suggestion may reach.
 SAFE = 0.25
 #: Steps at either end that say nothing: the smoothing has only begun, or the explosion has.
@@ -30,7 +31,8 @@ MARGIN = 5
 class Sweep:
     """The rates, the loss of each step's batch and the smoothed loss; where it diverged and what to take.
 
-    rates, losses, smoothed: one number a step. `diverged_at` is the step at which the loss had exploded, or None.
+    rates, losses, smoothed: one number a step. `diverged_at` is the step at which it was clear that the loss had
+    exploded, or that all was lost again; None where neither happened.
     """
 
     rates: tuple[float, ...]
@@ -117,6 +119,12 @@ def lr_find(
             mean = MEMORY * mean + (1 - MEMORY) * record.loss
             losses.append(record.loss)
             smoothed.append(mean / (1 - MEMORY ** (step + 1)))
-            if step > MARGIN and smoothed[-1] > EXPLODED * min(smoothed):
+            if step > MARGIN and has_diverged(smoothed):
                 return Sweep(tuple(rates[: step + 1]), tuple(losses), tuple(smoothed), step)
     return Sweep(tuple(rates), tuple(losses), tuple(smoothed), None)
+
+
+def has_diverged(smoothed: list[float]) -> bool:
+    """Whether the last of these losses has exploded, or has lost all that was learned."""
+    now, lowest, first = smoothed[-1], min(smoothed), smoothed[0]
+    return now > EXPLODED * lowest or (lowest < LEARNED * first and now > first)
