@@ -21,6 +21,7 @@ LONGEST = 800  # pixels a side to work on: more only costs time
 TILES = 32  # the paper's brightness is known on a grid of at most this many tiles in the picture's extent …
 WINDOW = 11  # … and what is narrower than this many of them is not paper
 FAINTEST = 16  # grey levels between ink and paper, below which nothing was drawn
+DARKEST_PAPER = 128  # what is darker is dimly lit, and its noise is not blown up further
 FULL = 192  # ink of this level or more is left as it is; fainter ink is stretched to 255
 SPECK = 3  # percent: a piece with fewer of the largest piece's pixels is dirt
 
@@ -50,7 +51,7 @@ def find_ink(grey: Bytes, *, extent: int | None = None) -> Ink:
     inverted = is_dark_on_light(small)
     bright = 255 - small if inverted else small
     extent = max(grey.shape) if extent is None else extent
-    return Ink(stretched(bright, paper(bright, max(1, extent // shrink))), inverted, shrink)
+    return Ink(stretched(bright, paper(bright, max(1, extent // shrink)), inverted), inverted, shrink)
 
 
 def shrunk(grey: Bytes, side: int) -> Bytes:
@@ -122,22 +123,24 @@ def _between(tiles: Integers, length: int, side: int) -> Integers:
     return mixed
 
 
-def stretched(bright: Bytes, ground: Bytes) -> Bytes:
+def stretched(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
     """The ink above its paper, from 0 at the noise to 255 at full ink.             bright, ground, result: (H, W)
 
-    d      = max(bright − ground, 0)
-    noise  = 11/5 of the lower quartile of |d(y, x+1) − d(y, x)| (for Gaussian noise that is its deviation)
+    d      = max(bright − ground, 0), and for dark ink on paper of the brightness p = 255 − ground (at least 128)
+             the share of p that is missing, ⌊255·d/p⌋: ink in a shadow is as black as ink in the light
+    noise  = 11/5 of the lower quartile of |d − its neighbour's d|, across or down, whichever is less
+             (for Gaussian noise that is its deviation)
     level  = the median of all d over half the peak, where the peak is the (longest side / 8)-th largest d
-    floor  = 4·noise, and at least level/4 where the paper is uneven
+    floor  = 4·noise, and at least ⌊level/3⌋ where the paper is uneven
     ink    = 0 where d ≤ floor; elsewhere d itself on even paper with level ≥ FULL; else
              min(255, ⌊255·(d − floor)/(level − floor) + ½⌋)
 
     Too little between ink and paper is nothing drawn, and so is noise: level < 6·noise.
     """
-    above = bright.astype(np.int64) - ground
-    np.maximum(above, 0, out=above)
-    steps = np.sort(np.abs(np.diff(above, axis=1)), axis=None)
-    noise = 11 * int(steps[len(steps) // 4]) // 5 if steps.size else 0
+    above = np.maximum(bright.astype(np.int64) - ground, 0)
+    if inverted:
+        above = 255 * above // np.maximum(255 - ground.astype(np.int64), DARKEST_PAPER)
+    noise = min(11 * _quartile(np.abs(np.diff(above, axis=axis))) // 5 for axis in (0, 1))
     in_order = np.sort(above, axis=None)
     peak = int(in_order[-max(1, max(above.shape) // 8)])
     strong = in_order[2 * in_order > peak]
@@ -147,12 +150,18 @@ def stretched(bright: Bytes, ground: Bytes) -> Bytes:
     if level < 6 * noise:
         raise NothingDrawnError(f"no digit: this is noise, of deviation {noise}, and nothing in it stands out")
     even = ground.min() == ground.max()
-    floor = 4 * noise if even else max(4 * noise, level // 4)
+    floor = 4 * noise if even else max(4 * noise, level // 3)
     above[above <= floor] = 0
     if not even or level < FULL:
         span = level - floor
         above = np.where(above > 0, np.minimum((510 * (above - floor) + span) // (2 * span), 255), 0)
-    return above.astype(np.uint8)
+    ink: Bytes = above.astype(np.uint8)
+    return ink
+
+
+def _quartile(numbers: Integers) -> int:
+    """The lower quartile: of n numbers in order the ⌊n/4⌋-th, counted from 0; of none, 0."""
+    return int(np.sort(numbers, axis=None)[numbers.size // 4]) if numbers.size else 0
 
 
 def without_neighbours(ink: Bytes) -> Bytes:

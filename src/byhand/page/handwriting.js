@@ -3,17 +3,23 @@
  * byhand.data.handwriting, which defines every step; golden vectors hold the two together.
  */
 
-import { findInk, shrunk, withoutDirt } from "./ink.js";
+import { findInk, NothingDrawn, shrunk, withoutDirt } from "./ink.js";
 
 export const SIZE = 28;
 const BOX = 20;
 const MIDDLE = 14;
+const SMALLEST = 5;
+const LONGEST_OUTLINE = 14;
 
 /** grey: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
 export function normalise(grey) {
   const { ink: found, inverted } = findInk(grey);
   const clean = withoutDirt(found);
-  const ink = withPen(clean, penSteps(clean, boxOf(clean)));
+  const longest = longestSide(boxOf(clean));
+  const outline = outlineOf(clean);
+  if (longest < SMALLEST) throw new NothingDrawn(`no digit: at least ${SMALLEST} pixels, got ${longest}`);
+  if (outline > LONGEST_OUTLINE * longest) throw new NothingDrawn("no digit: this is noise or a pattern");
+  const ink = withPen(clean, penSteps(clean, longest, outline));
   const box = boxOf(ink);
   const scaled = toScale(ink, box);
   return { image: centred(scaled).pixels, inverted, box, scaled: scaled.pixels };
@@ -40,6 +46,10 @@ export function boxOf({ pixels, height, width }) {
   return { top, left, bottom, right };
 }
 
+function longestSide({ top, left, bottom, right }) {
+  return Math.max(bottom - top, right - left);
+}
+
 function largest(bytes) {
   let most = 0;
   for (const byte of bytes) if (byte > most) most = byte;
@@ -47,8 +57,9 @@ function largest(bytes) {
 }
 
 /** Scale the ink so that its box's longest side becomes 20, at row and column 4 of 28 × 28, by area averaging. */
-function toScale({ pixels, height, width }, { top, left, bottom, right }) {
-  const longest = Math.max(bottom - top, right - left);
+function toScale({ pixels, height, width }, box) {
+  const { top, left } = box;
+  const longest = longestSide(box);
   const down = overlaps(top, longest, height);
   const across = overlaps(left, longest, width);
   const area = longest * longest;
@@ -107,25 +118,28 @@ function centred(scaled) {
   return { ...scaled, pixels: moved };
 }
 
-/** By how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has. */
-function penSteps({ pixels, height, width }, box) {
-  const longest = Math.max(box.bottom - box.top, box.right - box.left);
+/** The number of sides of pixels between ink, which has a quarter of the brightest one's level, and none. */
+function outlineOf({ pixels, height, width }) {
   const faintest = largest(pixels) / 4;
   const before = new Uint8Array(width); // whether there was ink in the row above
-  let mass = 0;
   let sides = 0;
   for (let y = 0, at = 0; y < height; y++) {
     let left = 0;
     for (let x = 0; x < width; x++, at++) {
       const here = pixels[at] >= faintest ? 1 : 0;
-      mass += pixels[at];
       sides += (here ^ before[x]) + (here ^ left);
       before[x] = left = here;
     }
     sides += left;
   }
   for (const here of before) sides += here;
-  const unit = 561 * sides;
+  return sides;
+}
+
+/** By how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has. */
+function penSteps({ pixels }, longest, outline) {
+  const mass = pixels.reduce((sum, p) => sum + p, 0);
+  const unit = 561 * outline;
   let target;
   if (1120 * mass < 13 * unit * longest) target = 22;
   else if (1120 * mass > 45 * unit * longest) target = 32;

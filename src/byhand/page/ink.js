@@ -7,8 +7,9 @@ const LONGEST = 800;
 const TILES = 32;
 const WINDOW = 11;
 const FAINTEST = 16;
+const DARKEST_PAPER = 128;
 const FULL = 192;
-const SPECK = 0.03;
+const SPECK = 3;
 const MOST_PIECES = 24;
 
 /** There is no digit in the picture. */
@@ -19,7 +20,7 @@ export function findInk(grey) {
   const small = shrunk(grey, Math.ceil(Math.max(grey.height, grey.width) / LONGEST));
   const inverted = isDarkOnLight(small);
   const bright = inverted ? { ...small, pixels: small.pixels.map((p) => 255 - p) } : small;
-  return { ink: stretched(bright, paper(bright)), inverted };
+  return { ink: stretched(bright, paper(bright), inverted), inverted };
 }
 
 /** Each square of side × side pixels becomes its mean, ⌊Σ/n + ½⌋; a part of a square at the edge is left out. */
@@ -134,20 +135,23 @@ function between(length, side, tiles) {
 }
 
 /** The ink above its paper, from 0 at the noise to 255 at full ink. */
-function stretched(bright, ground) {
+function stretched(bright, ground, inverted) {
   const { height, width } = bright;
   const above = new Uint8Array(height * width);
   const all = new Uint32Array(256);
-  const steps = new Uint32Array(256);
+  const across = new Uint32Array(256);
+  const down = new Uint32Array(256);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
-      above[at] = Math.max(bright.pixels[at] - ground.pixels[at], 0);
+      const d = Math.max(bright.pixels[at] - ground.pixels[at], 0);
+      above[at] = inverted ? Math.floor((255 * d) / Math.max(255 - ground.pixels[at], DARKEST_PAPER)) : d;
       all[above[at]]++;
-      if (x > 0) steps[Math.abs(above[at] - above[at - 1])]++;
+      if (x > 0) across[Math.abs(above[at] - above[at - 1])]++;
+      if (y > 0) down[Math.abs(above[at] - above[at - width])]++;
     }
   }
-  const number = height * (width - 1);
-  const noise = number ? Math.floor((11 * inOrder(steps, number >> 2)) / 5) : 0;
+  const quartiles = [quartile(across, height * (width - 1)), quartile(down, (height - 1) * width)];
+  const noise = Math.floor((11 * Math.min(...quartiles)) / 5);
   const peak = inOrder(all, above.length - Math.max(1, Math.max(height, width) >> 3));
   const strong = all.map((count, d) => (2 * d > peak ? count : 0));
   const strongest = strong.reduce((sum, count) => sum + count, 0);
@@ -156,7 +160,7 @@ function stretched(bright, ground) {
   if (level < 6 * noise) throw new NothingDrawn("no digit: this is noise, and nothing in it stands out");
 
   const even = ground.pixels.every((p) => p === ground.pixels[0]);
-  const floor = even ? 4 * noise : Math.max(4 * noise, level >> 2);
+  const floor = even ? 4 * noise : Math.max(4 * noise, Math.floor(level / 3));
   const stretches = !even || level < FULL;
   const span = level - floor;
   const becomes = Uint8Array.from({ length: 256 }, (_, d) => {
@@ -164,6 +168,11 @@ function stretched(bright, ground) {
     return stretches ? Math.min(Math.floor((510 * (d - floor) + span) / (2 * span)), 255) : d;
   });
   return { pixels: above.map((d) => becomes[d]), height, width };
+}
+
+/** Of n bytes that were counted, the ⌊n/4⌋-th; of none, 0. */
+function quartile(counts, n) {
+  return n ? inOrder(counts, n >> 2) : 0;
 }
 
 /** The i-th of the bytes that were counted, from 0, smallest first. */
@@ -189,7 +198,7 @@ export function withoutDirt(ink) {
   const dropsEdge = 4 * pixelsOf(false) >= pixelsOf(true);
   let keep = sizes.map((_, i) => !dropsEdge || !atEdge[i]);
   const largest = Math.max(...sizes.filter((_, i) => keep[i]));
-  keep = keep.map((kept, i) => kept && sizes[i] >= SPECK * largest);
+  keep = keep.map((kept, i) => kept && 100 * sizes[i] >= SPECK * largest);
   const count = keep.filter(Boolean).length;
   if (count > MOST_PIECES) throw new NothingDrawn(`no digit: at most ${MOST_PIECES} pieces, got ${count}`);
   return { pixels: pixels.map((p, i) => (pieces[i] >= 0 && keep[pieces[i]] ? p : 0)), height, width };

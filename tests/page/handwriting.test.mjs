@@ -1,0 +1,35 @@
+/* The page's handwriting against Python's: tools/make_handwriting_golden.py wrote what Python makes of each picture. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inflateSync } from "node:zlib";
+
+import { deskew } from "../../src/byhand/page/deskew.js";
+import { normalise } from "../../src/byhand/page/handwriting.js";
+import { findInk, NothingDrawn, withoutDirt } from "../../src/byhand/page/ink.js";
+import { bytes, golden } from "./golden.mjs";
+
+const cases = golden("handwriting.json");
+const unpacked = ({ shape, zlib }) => {
+  const [height, width] = shape;
+  return { pixels: new Uint8Array(inflateSync(bytes(zlib))), height, width };
+};
+
+for (const { name, grey, ...expected } of cases) {
+  test(`${name}: Python's bytes at every step`, () => {
+    const picture = unpacked(grey);
+    if (expected.refused) {
+      assert.throws(() => normalise(picture), NothingDrawn);
+      return;
+    }
+    const { ink, inverted } = findInk(picture);
+    assert.equal(inverted, expected.inverted);
+    assert.deepEqual(ink, unpacked(expected.ink));
+    assert.deepEqual(withoutDirt(ink), unpacked(expected.cleaned));
+    const { image, box, scaled } = normalise(picture);
+    assert.deepEqual([box.top, box.left, box.bottom, box.right], expected.box);
+    assert.deepEqual(scaled, unpacked(expected.scaled).pixels);
+    assert.deepEqual(image, unpacked(expected.image).pixels);
+    assert.deepEqual(deskew(image, 28, 28), unpacked(expected.deskewed).pixels);
+  });
+}
