@@ -211,7 +211,7 @@ def _dropout_letters(at: Named) -> dict[str, str]:
 
 def _batch_norm_forward(at: Named, layer: BatchNorm, X: Array, out: Array, cache: tuple[Array, ...]) -> Step:
     source, result = Figure(at.source, X), Figure(at.result, out)
-    _, _, mean, variance = cache
+    _, _, mean, variance, *_ = cache
     own = (
         Figure(at.own("μ"), mean),
         Figure(at.own("σ²"), variance),

@@ -217,7 +217,7 @@ class BatchNorm(Layer):
         self.gamma[...], self.beta[...] = 1, 0
         self.mean[...], self.variance[...] = 0, 1
 
-    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, tuple[Array, ...]]:
+    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, tuple[Any, ...]]:
         """X̂ = (X − μ) / √(σ² + ε),  out = γ X̂ + β            X, out: (N, n);  μ, σ²: (n,)"""
         X_hat = work.empty((self, "X_hat"), X.shape, X.dtype)
         out = work.empty((self, "out"), X.shape, X.dtype)
@@ -225,37 +225,57 @@ class BatchNorm(Layer):
             mean, variance = self.mean, self.variance
             np.subtract(X, mean, out=X_hat)
         else:
-            mean = X.mean(axis=0)
+            mean = mean_of_batch(X, at)
             np.subtract(X, mean, out=X_hat)
-            variance = np.multiply(X_hat, X_hat, out=out).mean(axis=0)
+            variance = mean_of_batch(np.multiply(X_hat, X_hat, out=out), at)
         scale = 1 / np.sqrt(variance + self.epsilon)
         X_hat *= scale
         np.multiply(X_hat, self.gamma, out=out)
         out += self.beta
-        return out, (X_hat, scale, mean, variance)
+        return out, (X_hat, scale, mean, variance, at)
 
-    def backward(self, dout: Array, cache: tuple[Array, ...], gradient: Views, work: Fresh, needs_dX: bool) -> Array:
+    def backward(self, dout: Array, cache: tuple[Any, ...], gradient: Views, work: Fresh, needs_dX: bool) -> Array:
         """dγ = Σ dout X̂,  dβ = Σ dout,  dX = γ/√(σ² + ε) · (dout − dβ/N − X̂ dγ/N)      dout, dX: (N, n)"""
-        X_hat, scale, _, _ = cache
-        N = len(dout)
-        dX = np.multiply(dout, X_hat, out=work.empty((self, "dX"), dout.shape, dout.dtype))
+        X_hat, scale, _, _, at = cache
+        dX: Array = np.multiply(dout, X_hat, out=work.empty((self, "dX"), dout.shape, dout.dtype))
         np.add.reduce(dX, axis=0, out=gradient["gamma"])
         np.add.reduce(dout, axis=0, out=gradient["beta"])
-        np.multiply(X_hat, gradient["gamma"] * (-1 / N), out=dX)
+        dgamma, dbeta, N = sums_over_batch(gradient["gamma"], gradient["beta"], len(dout), at)
+        np.multiply(X_hat, dgamma * (-1 / N), out=dX)
         dX += dout
-        dX -= gradient["beta"] * (1 / N)
+        dX -= dbeta * (1 / N)
         dX *= self.gamma * scale
         return dX
 
-    def commit(self, cache: tuple[Array, ...], N: int) -> None:
+    def commit(self, cache: tuple[Any, ...], N: int) -> None:
         """mean ← (1 − m) mean + m μ;  variance likewise, with the batch's corrected by N/(N − 1)"""
-        _, _, mean, variance = cache
+        _, _, mean, variance, _ = cache
         corrected = variance * (N / (N - 1)) if N > 1 else variance
         self.mean += self.momentum * (mean - self.mean)
         self.variance += self.momentum * (corrected - self.variance)
 
     def config(self) -> dict[str, Any]:
         return {"kind": self.kind, "units": self.units, "epsilon": self.epsilon, "momentum": self.momentum}
+
+
+def mean_of_batch(X: Array, at: Moment) -> Array:
+    """The mean over the batch, of which these rows may be one process's share             X: (N, n) → (n,)"""
+    if at.sum is None:
+        mean: Array = X.mean(axis=0)
+    else:
+        totals = np.append(X.sum(axis=0), X.dtype.type(len(X)))
+        at.sum(totals)
+        mean = totals[:-1] / totals[-1]
+    return mean
+
+
+def sums_over_batch(dgamma: Array, dbeta: Array, N: int, at: Moment | None) -> tuple[Array, Array, int]:
+    """dγ, dβ and the number of samples, over the whole batch where these are one process's share of it      (n,)"""
+    if at is None or at.sum is None:
+        return dgamma, dbeta, N
+    totals = np.concatenate([dgamma, dbeta, [dgamma.dtype.type(N)]])
+    at.sum(totals)
+    return totals[: len(dgamma)], totals[len(dgamma) : -1], int(totals[-1])
 
 
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Activation, Dropout, BatchNorm)}

@@ -7,6 +7,7 @@ The generator is a counter put through an integer hash (two rounds of xor-shift 
 Chris Wellons found by search: bias under 0.2 % in every output bit); it needs no state and works on whole arrays.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +22,15 @@ _MASK_64 = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of training: which run (seed), which step, and where in the batch the rows at hand begin."""
+    """A moment of training: which run (seed), which step, and where in the batch the rows at hand begin.
+
+    Where several processes share the batch, `sum` adds an array up over all of them, in place.
+    """
 
     seed: int
     step: int
     row: int = 0
+    sum: Callable[[Array], None] | None = None
 
 
 def keep_mask(keep: float, shape: tuple[int, int], at: Moment, layer: int, work: Fresh) -> Array:

@@ -6,6 +6,7 @@ gradients of its blocks in order; then the workers' sums are added in order. So 
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy as np
 from byhand.nn.losses import Loss
 from byhand.nn.network import Network
 from byhand.nn.noise import Moment
-from byhand.nn.scratch import Array, Workspace
+from byhand.nn.scratch import Array, Workspace, aligned
 from byhand.training.feed import Batch, Floats
 from byhand.training.plan import Plan
+from byhand.training.shard import Shard
 
 
 class Outcome(NamedTuple):
@@ -28,29 +30,53 @@ class Outcome(NamedTuple):
 class Engine:
     """Computes gradients into `gradient`, one vector. Close it, or use it as a context, to end its threads."""
 
-    def __init__(self, network: Network, loss: Loss, floats: Floats, plan: Plan, columns: Array | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        floats: Floats,
+        plan: Plan,
+        columns: Array | None = None,
+        shard: Shard | None = None,
+    ) -> None:
+        self.shard = shard
+        #: The gradient, and behind it what else the processes of a shared run tell each other: one message a step.
+        self.message = aligned(network.size + 3, network.dtype)
         self.network = network
         self.loss = loss
         self.floats = floats
         self.plan = plan
         self.columns = columns
-        self.workers = [Worker(self) for _ in range(plan.workers)]
-        self.gradient = self.workers[0].sum
+        self.gradient = self.message[: network.size]
+        self.workers = [Worker(self, self.gradient)] + [
+            Worker(self, aligned(network.size, network.dtype)) for _ in range(plan.workers - 1)
+        ]
         self.pool = ThreadPoolExecutor(plan.workers - 1, "byhand") if plan.workers > 1 else None
 
     def __call__(self, batch: Batch, at: Moment) -> Outcome:
         """The mean loss and the number read right; the gradient is in `gradient`, until the next call."""
-        total = float(len(batch.labels)) if batch.weights is None else float(batch.weights.sum(dtype=np.float64))
+        if self.shard is not None:
+            at = Moment(at.seed, at.step, batch.first, self.shard.sum)
         shares = self.shares(len(batch.labels))
         futures = [
-            self.pool.submit(worker, batch, share, total, at)  # type: ignore[union-attr]
+            self.pool.submit(worker, batch, share, at)  # type: ignore[union-attr]
             for worker, share in zip(self.workers[1:], shares[1:], strict=True)
         ]
-        outcomes = [self.workers[0](batch, shares[0], total, at)]
+        outcomes = [self.workers[0](batch, shares[0], at)]
         for worker, future in zip(self.workers[1:], futures, strict=True):
             outcomes.append(future.result())
             self.gradient += worker.sum
-        return Outcome(sum(o.loss for o in outcomes), sum(o.correct for o in outcomes))
+        outcome = Outcome(sum(o.loss for o in outcomes), sum(o.correct for o in outcomes))
+        return outcome if self.shard is None else self.summed(outcome, self.shard)
+
+    def summed(self, own: Outcome, shard: Shard) -> Outcome:
+        """The outcome of the whole batch, and in `gradient` its gradient, from the shares of all processes."""
+        self.message[-3:] = own.loss, own.correct, shard.stop.is_set()
+        shard.sum(self.message)
+        loss, correct, asked = self.message[-3:]
+        if asked:
+            shard.stopped.set()
+        return Outcome(float(loss), round(correct))
 
     def shares(self, count: int) -> list[list[slice]]:
         """For each worker, the blocks of rows it works: as even as can be, none longer than the plan's."""
@@ -75,25 +101,25 @@ class Engine:
 class Worker:
     """One thread's workspace and gradient: nothing in it is shared."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, vector: Array) -> None:
         self.engine = engine
         self.work = Workspace(engine.plan.padding, engine.columns)
-        self.sum, self.sum_views = engine.network.gradient_like()
+        self.sum, self.sum_views = vector, engine.network.by_layer(vector)
         self.part, self.part_views = self.sum, self.sum_views
 
-    def __call__(self, batch: Batch, rows: list[slice], total: float, at: Moment) -> Outcome:
+    def __call__(self, batch: Batch, rows: list[slice], at: Moment) -> Outcome:
         """Work these rows of the batch; `sum` is then their part of the batch's gradient."""
         loss, correct = 0.0, 0
         if not rows:
             self.sum[:] = 0
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is reported by its loss
             for number, block in enumerate(rows):
-                outcome = self.block(batch, block, total, Moment(at.seed, at.step, at.row + block.start), number > 0)
+                outcome = self.block(batch, block, replace(at, row=at.row + block.start), number > 0)
                 loss += outcome.loss
                 correct += outcome.correct
         return Outcome(loss, correct)
 
-    def block(self, batch: Batch, rows: slice, total: float, at: Moment, adds: bool) -> Outcome:
+    def block(self, batch: Batch, rows: slice, at: Moment, adds: bool) -> Outcome:
         """Forward, loss, backward on one block; the gradient is put into `sum`, or added to it."""
         network, work = self.engine.network, self.work
         X = self.engine.floats(batch, rows, work)
@@ -101,21 +127,23 @@ class Worker:
         weights = None if batch.weights is None else batch.weights[rows]
         out, caches = network.forward(X, work, at=at)
         correct = int(np.count_nonzero(out.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))))
-        loss, dout = self.engine.loss(out, y, weights=weights, total=total, work=work)
+        loss, dout = 0.0, out  # where a short batch has fewer samples than there are processes
+        if len(y):
+            loss, dout = self.engine.loss(out, y, weights=weights, total=batch.total, work=work)
         if adds and self.part is self.sum:
             self.part, self.part_views = network.gradient_like()
         network.backward(dout, caches, self.part_views if adds else self.sum_views, work)
         if adds:
             self.sum += self.part
         if network.needs_whole_batch:
-            network.commit(caches, len(y))
+            network.commit(caches, batch.count)
         return Outcome(loss, correct)
 
 
 def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: int = 250) -> tuple[float, float]:
-    """The mean loss and the accuracy of a batch, outside training."""
+    """The mean loss and the accuracy of a batch, outside training: of a share of one, its part of both."""
     work = Workspace()
-    total = float(len(batch.labels)) if batch.weights is None else float(batch.weights.sum(dtype=np.float64))
+    total = batch.total
     losses, correct = 0.0, 0.0
     for start in range(0, len(batch.labels), block):
         rows = slice(start, min(start + block, len(batch.labels)))

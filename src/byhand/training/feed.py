@@ -7,7 +7,7 @@ the same as without it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from byhand.data.augment import Augmentation, augment
 from byhand.errors import UsageError
 from byhand.nn.scratch import Array, Fresh
 from byhand.preparation import Preparation
+from byhand.training.shard import Shard, share
 
 #: Samples distorted at once by the thread that works ahead.
 AHEAD = 4_096
@@ -26,12 +27,37 @@ class Batch:
     """Samples to train on: rows of `pixels` named by `index`, with their labels and weights.
 
     pixels: uint8 or float (M, D);  index: slice or (N,);  labels: (N,) or (N, K);  weights: (N,) or None
+
+    Where several processes share a batch, these are the rows of one: they begin at `first` of the `count` there are,
+    and `total` is what all together weigh.
     """
 
     pixels: Array
     index: slice | Array
     labels: Array
     weights: Array | None = None
+    first: int = 0
+    count: int = -1
+    total: float = -1.0
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            weight = len(self.labels) if self.weights is None else self.weights.sum(dtype=np.float64)
+            object.__setattr__(self, "count", len(self.labels))
+            object.__setattr__(self, "total", float(weight))
+
+    def part(self, shard: Shard | None) -> "Batch":
+        """The share of one process."""
+        if shard is None:
+            return self
+        rows = share(self.count, shard)
+        if isinstance(self.index, slice):
+            start = self.index.start
+            index: slice | Array = slice(start + rows.start, start + rows.stop)
+        else:
+            index = self.index[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.pixels, index, self.labels[rows], weights, rows.start, self.count, self.total)
 
 
 class Floats:
@@ -72,7 +98,9 @@ class Feed:
         seed: int,
         augmentation: Augmentation,
         preparation: Preparation,
+        shard: Shard | None = None,
     ) -> None:
+        self.shard = shard
         self.pictures = pictures
         self.pixels = pictures.reshape(len(pictures), -1)
         self.labels, self.weights, self.index = labels, weights, index
@@ -118,22 +146,28 @@ class Feed:
             return
         for left in range(start * self.batch_size, len(order), self.batch_size):
             index = order[left : left + self.batch_size]
-            yield self.batch(self.pixels, self.together(index), index)
+            yield self.batch(self.pixels, self.together(index), index).part(self.shard)
 
     def distorted(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
         """The same with augmentation, worked ahead in groups of batches."""
         group = max(1, AHEAD // self.batch_size) * self.batch_size
 
-        def distort(left: int) -> tuple[int, Array]:
-            index = order[left : left + group]
+        def distort(left: int) -> tuple[list[Batch], Array]:
+            stop = min(left + group, len(order))
+            batches = [
+                self.batch(self.pixels, index, index).part(self.shard)
+                for index in (order[i : min(i + self.batch_size, stop)] for i in range(left, stop, self.batch_size))
+            ]
+            index = np.concatenate([batch.index for batch in batches])
             pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=self.augmentation)
-            return left, self.preparation.pictures(pictures).reshape(len(index), -1)
+            return batches, self.preparation.pictures(pictures).reshape(len(index), -1)
 
-        jobs = range(start * self.batch_size, len(order), group)
-        for left, pixels in ahead(distort, jobs):
-            for inner in range(0, len(pixels), self.batch_size):
-                rows = slice(inner, min(inner + self.batch_size, len(pixels)))
-                yield self.batch(pixels, rows, order[left + rows.start : left + rows.stop])
+        for batches, pixels in ahead(distort, range(start * self.batch_size, len(order), group)):
+            taken = 0
+            for batch in batches:
+                rows = slice(taken, taken + len(batch.labels))
+                yield replace(batch, pixels=pixels, index=rows)
+                taken = rows.stop
 
     def batch(self, pixels: Array, place: slice | Array, index: Array) -> Batch:
         weights = None if self.weights is None else self.weights[index]

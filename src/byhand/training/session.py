@@ -6,6 +6,7 @@ steps that follow are the same to the bit.
 """
 
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import columns_in_use, fits_in_cache, plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
+from byhand.training.shard import Shard
 from byhand.training.state import check_arrays, check_plain, records_in
 from byhand.training.threads import available, blas_threads
 from byhand.training.watchdog import Watchdog
@@ -67,7 +69,9 @@ class Session:
         seed: int,
         sample_weights: Array | None = None,
         validation_data: Data | None = None,
+        shard: Shard | None = None,
     ) -> None:
+        self.shard = shard
         self.model, self.recipe, self.seed = model, recipe, check_seed(seed)
         network = model.network
         augmentation = Augmentation.parse(recipe.augment)
@@ -83,6 +87,7 @@ class Session:
             seed=self.seed,
             augmentation=augmentation,
             preparation=model.preparation,
+            shard=shard,
         )
         self.floats = Floats(model.preparation, network.dtype)
         self.validation = self._validation(pictures, labels, weights, held, validation_data, bool(augmentation))
@@ -92,14 +97,18 @@ class Session:
         )
 
         self.total_steps = recipe.epochs * self.feed.batches_per_epoch
-        self.plan = plan_for(network, self.feed.batch_size, recipe.threads, busy=1 if augmentation else 0)
+        if shard is not None:
+            check_agreement(shard, model, recipe, self.seed, labels)
+        self.threads = recipe.threads or max(1, available() // (shard.neighbours if shard else 1))
+        rows = -(-self.feed.batch_size // (shard.size if shard else 1))
+        self.plan = plan_for(network, rows, self.threads, busy=1 if augmentation else 0)
         columns = None
         if self.feed.is_whole and pictures.dtype == np.uint8 and not augmentation:
             columns = columns_in_use(self.feed.pixels[kept], recipe, model.preparation)
             keeps = fits_in_cache(self.feed.pixels[kept], network.dtype)
             if columns is not None or keeps:
                 self.feed.hold(columns, self.floats if keeps else None)
-        self.engine = Engine(network, recipe.loss, self.floats, self.plan, columns)
+        self.engine = Engine(network, recipe.loss, self.floats, self.plan, columns, shard)
         self.optimizer_state = recipe.optimizer.start(network.parameters)
         self.average = network.parameters.copy() if recipe.average else None
         self.best: Array | None = None
@@ -136,7 +145,7 @@ class Session:
                 if self.average is not None:
                     self._fold_average(number)
         seconds = time.perf_counter() - began
-        count = len(batch.labels)
+        count = batch.count
         ends = (number + 1) % self.feed.batches_per_epoch == 0
         self._count(loss, correct, count, norm, seconds)
         return StepRecord(number, epoch, loss, correct / count, rate, norm, count, count / max(seconds, 1e-9), ends)
@@ -202,8 +211,13 @@ class Session:
     def _validate(self) -> tuple[float | None, float | None]:
         if self.validation is None:
             return None, None
-        with self.averaged(), blas_threads(self.recipe.threads or available()):
-            return evaluate(self.model.network, self.recipe.loss, self.floats, self.validation)
+        with self.averaged(), blas_threads(self.threads):
+            told = np.array(
+                evaluate(self.model.network, self.recipe.loss, self.floats, self.validation.part(self.shard))
+            )
+        if self.shard is not None:
+            self.shard.sum(told)
+        return float(told[0]), float(told[1])
 
     def _remember_best(self, record: EpochRecord) -> None:
         assert record.validation_loss is not None
@@ -350,6 +364,16 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
     if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
         raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {y.min()} to {y.max()}")
     return X, y
+
+
+def check_agreement(shard: Shard, model: Model, recipe: Recipe, seed: int, labels: Array) -> None:
+    """Refuse processes that would not train the same network on the same samples in the same way."""
+    told = repr((model.network.config(), recipe.but(threads=None).config(), seed)).encode()
+    mine = zlib.crc32(labels.tobytes(), zlib.crc32(model.network.parameters.tobytes(), zlib.crc32(told)))
+    sums = np.array([mine], np.float64)
+    shard.sum(sums)
+    if sums[0] != shard.size * float(mine):
+        raise UsageError("every rank must have the same network, recipe, seed and data; these differ")
 
 
 def check_weights(weights: Array | None, count: int) -> Array | None:

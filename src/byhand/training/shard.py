@@ -1,0 +1,32 @@
+"""The shard: the part of a run that one process works, where several work on one run together.
+
+Every process has the recipe, the seed and the order of the samples. Of each batch it works its own rows; `sum` then
+makes one of what they all found, and since everybody gets the same bits, everybody takes the same step. Who adds up,
+and over what wire, is not known here: `byhand.distributed.mpi` has one.
+"""
+
+import threading
+from typing import Protocol
+
+from byhand.nn.scratch import Array
+
+
+class Shard(Protocol):
+    """One of `size` processes, `neighbours` of which run on this machine (this one counted)."""
+
+    rank: int
+    size: int
+    neighbours: int
+    #: Set in this process to ask all of them to stop; and set in all of them, after the same step, when one has asked.
+    stop: threading.Event
+    stopped: threading.Event
+
+    def sum(self, vector: Array) -> None:
+        """Add the vector up over all processes, in place. Everybody must call it, and everybody gets the same bits."""
+
+
+def share(count: int, shard: Shard | None) -> slice:
+    """The rows of a batch that this process works: all together they are the batch, and as even as can be."""
+    if shard is None:
+        return slice(0, count)
+    return slice(count * shard.rank // shard.size, count * (shard.rank + 1) // shard.size)
