@@ -6,7 +6,6 @@ steps that follow are the same to the bit.
 """
 
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -27,7 +26,7 @@ from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import columns_in_use, fits_in_cache, plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
-from byhand.training.shard import Shard
+from byhand.training.shard import Shard, check_same
 from byhand.training.state import check_arrays, check_plain, records_in
 from byhand.training.threads import available, blas_threads
 from byhand.training.watchdog import Watchdog
@@ -98,7 +97,9 @@ class Session:
 
         self.total_steps = recipe.epochs * self.feed.batches_per_epoch
         if shard is not None:
-            check_agreement(shard, model, recipe, self.seed, labels)
+            settings = repr((network.config(), recipe.but(threads=None).config(), self.seed))
+            check_same(shard, "network, recipe and seed", settings.encode(), network.parameters.tobytes())
+            check_same(shard, "data", labels.tobytes())
         self.threads = recipe.threads or max(1, available() // (shard.neighbours if shard else 1))
         rows = -(-self.feed.batch_size // (shard.size if shard else 1))
         self.plan = plan_for(network, rows, self.threads, busy=1 if augmentation else 0)
@@ -183,6 +184,8 @@ class Session:
     def epoch_record(self) -> EpochRecord:
         """Close the epoch: its record, made of its steps and of the validation split."""
         progress = self.progress
+        if self.shard is not None:
+            check_same(self.shard, "numbers after an epoch", self.model.network.parameters.tobytes())
         validation_loss, validation_accuracy = self._validate()
         record = EpochRecord(
             epoch=progress.step // self.feed.batches_per_epoch,
@@ -364,16 +367,6 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
     if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
         raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {y.min()} to {y.max()}")
     return X, y
-
-
-def check_agreement(shard: Shard, model: Model, recipe: Recipe, seed: int, labels: Array) -> None:
-    """Refuse processes that would not train the same network on the same samples in the same way."""
-    told = repr((model.network.config(), recipe.but(threads=None).config(), seed)).encode()
-    mine = zlib.crc32(labels.tobytes(), zlib.crc32(model.network.parameters.tobytes(), zlib.crc32(told)))
-    sums = np.array([mine], np.float64)
-    shard.sum(sums)
-    if sums[0] != shard.size * float(mine):
-        raise UsageError("every rank must have the same network, recipe, seed and data; these differ")
 
 
 def check_weights(weights: Array | None, count: int) -> Array | None:

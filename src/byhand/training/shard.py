@@ -6,8 +6,12 @@ and over what wire, is not known here: `byhand.distributed.mpi` has one.
 """
 
 import threading
+import zlib
 from typing import Protocol
 
+import numpy as np
+
+from byhand.errors import ByhandError
 from byhand.nn.scratch import Array
 
 
@@ -30,3 +34,14 @@ def share(count: int, shard: Shard | None) -> slice:
     if shard is None:
         return slice(0, count)
     return slice(count * shard.rank // shard.size, count * (shard.rank + 1) // shard.size)
+
+
+def check_same(shard: Shard, what: str, *parts: bytes) -> None:
+    """Refuse to go on where the processes don't hold the same bytes."""
+    mine = 0
+    for part in parts:
+        mine = zlib.crc32(part, mine)
+    sums = np.array([mine, mine % 65_521], np.float64)  # whole numbers under 2⁵³: exact
+    shard.sum(sums)
+    if sums[0] != shard.size * float(mine) or sums[1] != shard.size * float(mine % 65_521):
+        raise ByhandError(f"every rank must have the same {what}; these differ")

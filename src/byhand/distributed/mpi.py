@@ -1,0 +1,107 @@
+"""One training on several processes, over MPI: `mpiexec -n 4 byhand train …`.
+
+Every rank has the whole recipe and works its own rows of each batch; their gradients become one in one all-reduce, and
+everybody takes the same step. What is random is a function of seed, step and sample, so four ranks draw what one would
+have drawn, and the result is that of one process to rounding. Rank 0 alone writes and shows.
+
+The messages are MPI's own (mpi4py); nothing is pickled on the way of a step.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from byhand.errors import ByhandError, MissingExtraError
+from byhand.nn.scratch import Array
+
+#: What the launchers of MPI (MPICH and its kin, Open MPI, PMIx) leave in the environment of each process.
+LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
+#: Seconds that the other ranks leave to rank 0 to say what is wrong, where all of them know.
+PATIENCE = 2.0
+#: A process of its own, that speaks where rank 0 was ended without a word: see `Comm.witness`.
+WITNESS = "import sys\nif not sys.stdin.read(): print(sys.argv[1], file=sys.stderr, flush=True)"
+
+
+def communicator() -> "Comm | None":
+    """This process's place among the others; None unless it was started as one of several by mpiexec."""
+    if not any(name in os.environ for name in LAUNCHED):
+        return None
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise MissingExtraError("mpi4py", "mpi") from error
+    return Comm(MPI) if MPI.COMM_WORLD.Get_size() > 1 else None
+
+
+class Comm:
+    """One rank of several: a `byhand.training.shard.Shard` over MPI."""
+
+    def __init__(self, MPI: Any) -> None:
+        self.world = MPI.COMM_WORLD
+        self.rank: int = self.world.Get_rank()
+        self.size: int = self.world.Get_size()
+        self.neighbours: int = self.world.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
+        self.stop, self.stopped = threading.Event(), threading.Event()
+        #: Seconds spent in sums so far, waiting for the slowest included.
+        self.seconds = 0.0
+        self._in_place = MPI.IN_PLACE
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0, which writes and shows."""
+        return self.rank == 0
+
+    def sum(self, vector: Array) -> None:
+        """Add the vector up over all ranks, in place."""
+        began = time.perf_counter()
+        self.world.Allreduce(self._in_place, vector)
+        self.seconds += time.perf_counter() - began
+
+    def from_first(self, value: Any) -> Any:
+        """What rank 0 gives, on every rank."""
+        return self.world.bcast(value, root=0)
+
+    @contextlib.contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Rank 0 first, then the others: what rank 0 fetches, the others find."""
+        if not self.leads:
+            self.world.Barrier()
+        yield
+        if self.leads:
+            self.world.Barrier()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """End all ranks where one ends with an error, so that none waits for it for ever."""
+        try:
+            yield
+        except Exception as error:
+            code = error.exit_code if isinstance(error, ByhandError) else 1
+            if not self.leads:
+                time.sleep(PATIENCE)
+            where = "" if self.leads else f"rank {self.rank}: "
+            if not isinstance(error, ByhandError):
+                import traceback
+
+                traceback.print_exc()
+            print(f"byhand: {where}{error}", file=sys.stderr, flush=True)
+            self.world.Abort(code)
+
+    @contextlib.contextmanager
+    def witness(self, line: str) -> Iterator[None]:
+        """Have `line` said on stderr if this process is ended from outside while the block runs.
+
+        When a rank dies, the launcher ends all the others at once, and none of them can say anything any more. A small
+        process in a session of its own outlives them: it reads until its input ends, and speaks if it was told nothing.
+        """
+        arguments = [sys.executable, "-I", "-S", "-c", WITNESS, line]
+        with subprocess.Popen(arguments, stdin=subprocess.PIPE, start_new_session=True, env={}) as process:
+            try:
+                yield
+            finally:
+                process.communicate(b"all is well")
