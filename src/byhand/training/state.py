@@ -57,9 +57,9 @@ def records_in(plain: Mapping[str, Any]) -> list[EpochRecord]:
 
 
 def is_alike(value: Any, like: Any) -> bool:
-    """Whether a value is of the same kind: a whole number from 0, a number that is one, true or false, a list."""
+    """Whether a value is of the same kind: a whole number from 0, a float that is one, true or false, a list."""
     if isinstance(like, float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+        return type(value) is float and not math.isnan(value)  # what a session writes with a point has one
     if isinstance(like, int) and not isinstance(like, bool):
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
     return type(value) is type(like)
