@@ -400,8 +400,8 @@ def test_the_state_of_another_optimizer_or_precision_is_refused(run):
     ("name", "value"),
     [
         ("step", -1), ("step", True), ("step", 1.5), ("loss", float("nan")), ("loss", "1"), ("loss", 1),
-        ("finished", 1), ("records", {}), ("start_lengths", [1.0]), ("start_lengths", ["a", "b"]), ("samples", 2**64), ("extra", 1),
-        ("records", [1]), ("records", [{"epoch": 1}]), ("waited", None),
+        ("finished", 1), ("records", {}), ("start_lengths", [1.0]), ("start_lengths", ["a", "b"]), ("samples", 2**64),
+        ("extra", 1), ("records", [1]), ("records", [{"epoch": 1}]), ("waited", None),
     ],
 )  # fmt: skip
 def test_plain_values_that_make_no_sense_are_refused(run, name, value):
