@@ -7,6 +7,7 @@ yields is shown here.
 import sys
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ import click
 from byhand.cli import choices
 from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, seed, show_json
 from byhand.cli.progress import Progress
+from byhand.distributed import mpi
 from byhand.errors import DivergedError
 from byhand.model import Model
 from byhand.report import wilson
@@ -57,13 +59,20 @@ def command(
     With no arguments it takes the data that is there, trains the default network, and says how well it reads pictures
     it has never seen. Ctrl-C ends the run after the current step, saves it, and says how to go on.
     """
-    talk = Talk(quiet)
-    if resume is not None:
-        task = choices.resumed(resume, seed, options, load_data, talk, offline)
-    else:
-        digits = load_data(data, offline, talk)
-        task = choices.new(preset, digits, data, seed, options, Run.new(folder))
-    result = carry_out(task, talk, checkpoint_every)
+    ranks = mpi.ranks()
+    talk = Talk(quiet or not ranks.leads)
+    with ranks.together():
+        with ranks.one_by_one():
+            digits = None if resume is not None else load_data(data, offline, talk)
+            if digits is None:
+                task = choices.resumed(str(resume), seed, options, load_data, talk, offline)
+        if digits is not None:
+            run = Run.new(folder) if ranks.leads else Run(Path("of rank 0"))
+            task = choices.new(preset, digits, data, seed, options, run)
+        if not ranks.leads:
+            follow(task, ranks)
+            return
+        result = carry_out(task, talk, checkpoint_every, ranks)
     if as_json:
         show_json(result)
     else:
@@ -72,19 +81,25 @@ def command(
         sys.exit(130)
 
 
-def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float) -> dict[str, Any]:
+def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mpi.Comm | mpi.Alone) -> dict[str, Any]:
     """Run the session to its end, or to Ctrl-C; save as it goes; give what came of it."""
     run, model, recipe = task.run, task.model, task.recipe
     began = time.perf_counter()
     checkpoints = Checkpoints(run, every=checkpoint_every)
     run.write_config(task.config)
-    with Session(model, task.train, recipe, seed=task.seed) as session:
+    witness = ranks.witness(
+        f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}"
+    )
+    with Session(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as session, witness:
+        if ranks.size > 1:
+            talk.say(f"{ranks.size} ranks, {session.plan.blas * session.plan.workers} threads each")
         if task.resumes:
-            session.restore(*checkpoints.load(talk.say))
+            session.restore(*ranks.from_first(checkpoints.load(talk.say)))
             talk.say(f"going on with {run.folder} at step {session.progress.step:,} of {session.total_steps:,}")
             for difference in checkpoints.differences(session):
                 talk.say(f"not as before, so the bits may differ: {difference}")
-        with interruptible() as stop, Progress(session, talk) as progress, checkpoints:
+        with interruptible() as asked, Progress(session, talk) as progress, checkpoints:
+            stop = ranks.listen(asked)
             checkpoints.save(session, force=True)  # from here on there is something to go on from
             try:
                 for record in train(session, stop, after_step=checkpoints.save):
@@ -116,6 +131,16 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float) -> dict[s
         "train_accuracy": history[-1].accuracy if len(history) else None,
         "validation_accuracy": history[-1].validation_accuracy if len(history) else None,
     }
+
+
+def follow(task: choices.Task, ranks: mpi.Comm | mpi.Alone) -> None:
+    """Take the same steps as rank 0, which writes and shows them."""
+    with Session(task.model, task.train, task.recipe, seed=task.seed, shard=ranks.shard) as session:
+        if task.resumes:
+            session.restore(*ranks.from_first(None))
+        with interruptible() as asked:
+            for _ in train(session, ranks.listen(asked)):
+                pass
 
 
 def show(result: dict[str, Any], talk: Talk) -> None:

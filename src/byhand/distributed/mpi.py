@@ -27,6 +27,11 @@ PATIENCE = 2.0
 WITNESS = "import sys\nif not sys.stdin.read(): print(sys.argv[1], file=sys.stderr, flush=True)"
 
 
+def ranks() -> "Comm | Alone":
+    """This process among the others, or alone."""
+    return communicator() or Alone()
+
+
 def communicator() -> "Comm | None":
     """This process's place among the others; None unless it was started as one of several by mpiexec."""
     if not any(name in os.environ for name in LAUNCHED):
@@ -36,6 +41,28 @@ def communicator() -> "Comm | None":
     except ImportError as error:
         raise MissingExtraError("mpi4py", "mpi") from error
     return Comm(MPI) if MPI.COMM_WORLD.Get_size() > 1 else None
+
+
+class Alone:
+    """A process that has no others: what a rank can do, where there is nothing to do."""
+
+    shard = None
+    leads = True
+    size = 1
+
+    def from_first(self, value: Any) -> Any:
+        """What rank 0 gives."""
+        return value
+
+    def listen(self, stop: threading.Event) -> threading.Event:
+        """The event that ends the run when `stop` has asked for it."""
+        return stop
+
+    def witness(self, line: str) -> contextlib.AbstractContextManager[None]:
+        """Alone, one is killed without a witness."""
+        return contextlib.nullcontext()
+
+    together = one_by_one = contextlib.nullcontext
 
 
 class Comm:
@@ -55,6 +82,16 @@ class Comm:
     def leads(self) -> bool:
         """Whether this is rank 0, which writes and shows."""
         return self.rank == 0
+
+    @property
+    def shard(self) -> "Comm":
+        """What a session is given."""
+        return self
+
+    def listen(self, stop: threading.Event) -> threading.Event:
+        """The event that ends the run on every rank after the same step, when `stop` has asked for it on one."""
+        self.stop = stop
+        return self.stopped
 
     def sum(self, vector: Array) -> None:
         """Add the vector up over all ranks, in place."""
@@ -91,6 +128,7 @@ class Comm:
                 traceback.print_exc()
             print(f"byhand: {where}{error}", file=sys.stderr, flush=True)
             self.world.Abort(code)
+            os._exit(code)  # the launcher ends us, but not always at once
 
     @contextlib.contextmanager
     def witness(self, line: str) -> Iterator[None]:
