@@ -58,6 +58,9 @@ def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing
             a[f"μ{number}"], a[f"σ²{number}"], a[f"γ{number}"], a[f"β{number}"] = mean, variance, gamma, beta
             deviation = np.sqrt(variance + layer["epsilon"])
             hat = (x - mean) / deviation
+            unbiased = x.var(axis=0, ddof=1)
+            a[f"Δmean{number}"] = layer["momentum"] * (mean - parameters[f"{i}.mean"])
+            a[f"Δvariance{number}"] = layer["momentum"] * (unbiased - parameters[f"{i}.variance"])
             out = gamma * hat + beta
             backward.append((kind, number, source, result, (hat, deviation, gamma, f"{i}")))
         a[result], source = out, result

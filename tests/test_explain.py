@@ -10,7 +10,8 @@ import byhand
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
 from byhand.explain import explain_step
-from byhand.explain.steps import numeral
+from byhand.explain.drawing import grid
+from byhand.explain.steps import Figure, numeral
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -43,11 +44,15 @@ def model_of(layers, dtype=np.float64, seed=1, **settings):
 
 def independent(model, data, explanation, **settings):
     """The step computed again, from the parameters and the bytes."""
-    parameters = {name: view.astype(np.float64) for name, view in model.network.named()}
+    views = [*model.network.named(), *model.network.named_statistics()]
+    parameters = {name: view.astype(np.float64) for name, view in views}
     p = model.preparation
     X = (data.images.reshape(len(data), -1) / p.divisor - p.mean) / p.deviation
     masks = [explanation[f"M{k}"] for k in range(9) if f"M{k}" in names(explanation)]
-    return recompute(model.network.config(), parameters, X, data.labels, rate=RATE, masks=masks, **settings)
+    config, settings = model.network.config(), {"rate": RATE, "masks": masks, **settings}
+    true = recompute(config, parameters, X, data.labels, **settings)
+    true["again"] = recompute(config, true["new"], X, data.labels, **settings)
+    return true
 
 
 def names(explanation):
@@ -92,7 +97,7 @@ def check_captions(text, true, eps):
     return count
 
 
-def check_units(explanation, true, eps):
+def check_units(explanation, true, eps):  # noqa: PLR0912
     """Every line of every worked unit against the arrays computed again; how many numbers there were."""
     count = 0
     last = max(int(name[1:]) for name in true if re.fullmatch(r"W\d", name))
@@ -109,7 +114,9 @@ def check_units(explanation, true, eps):
             if "→" in rest:  # before → after
                 shown, after = rest.split(" → ")
                 assert agrees(shown, before, slack), line
-                if symbol[0] in "Wb":
+                if symbol[0] == "Z":
+                    assert agrees(after, true["again"][symbol][(unit.row, *place)], slack * 10), line
+                else:
                     assert agrees(after, true["new"][new_name(true, symbol)][place], slack), line
                 count += 2
                 continue
@@ -122,6 +129,8 @@ def check_units(explanation, true, eps):
                 value = before
             assert agrees(total, value, slack), line
             arithmetic = parts[0]
+            if by_loss := re.fullmatch(r"\((\S+) − (\S+)\) / (\d+)", arithmetic):
+                check_loss_slope(by_loss, true["P"][(unit.row, *place)], value)
             if re.match(r"d?[A-Z]+\d", symbol) and "·" in arithmetic and "more" in arithmetic + "more":
                 written = value_of(arithmetic)
                 if written is not None:
@@ -129,7 +138,50 @@ def check_units(explanation, true, eps):
                     assert abs(written - value) <= rounding * 3 + slack, line
             count += 1 + arithmetic.count("·") * 2
         terms_are_the_largest(unit, true, last)
+        blame_comes_from_above(unit, true)
+        if unit.weight_gradient is not None:
+            heaviest = int(np.abs(true[f"dW{unit.layer}"][:, unit.unit]).argmax())
+            assert unit.weight_gradient.symbol == f"dW{unit.layer}[{heaviest}, {unit.unit}]"
     return count
+
+
+def check_loss_slope(found, likely, value):
+    """`(0.196 − 1) / 4`: the probability is the right one, and the arithmetic comes to the slope."""
+    p, target, N = found.groups()
+    assert agrees(p, likely, 1e-5)
+    assert abs((number(p) - number(target)) / int(N) - value) <= 6e-4 * (number(p) + number(target)) / int(N), found[0]
+
+
+def blame_comes_from_above(unit, true):
+    """Each term of the blame is a unit of the next layer: its own blame times the weight that leads to it."""
+    if unit.blame is not None:
+        products = true[f"dZ{unit.layer + 1}"][unit.row] * true[f"W{unit.layer + 1}"][unit.unit]
+        np.testing.assert_allclose(unit.blame.products, products, rtol=1e-3, atol=1e-6)
+        assert unit.blame.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
+
+
+def check_outcome(explanation, true, eps):
+    """The lines of the loss and of the update: what was thought, what it cost, and what the step did about it."""
+    text = explanation.text(400)
+    N, label = len(explanation.labels), int(explanation.labels[0])
+    name = explanation.classes[label]
+    parts = re.search(r"loss = (.+) = (\S+)\n", text)
+    costs = -np.log(true["P"][np.arange(N), explanation.labels])
+    shown = [number(p) for p in re.findall(r"−log (\S+?)(?:\)| |$)", parts[1])]
+    np.testing.assert_allclose(-np.log(shown), costs[: len(shown)], rtol=2e-3)
+    if N > 4:
+        more, rest = re.search(r"… \((\d+) more: (\S+)\)", parts[1]).groups()
+        assert int(more) == N - 4
+        assert agrees(rest, costs[4:].sum(), eps * N)
+        assert parts[1].endswith(f"/ {N}")
+    assert agrees(parts[2], costs.mean(), eps)
+    before, after = re.search(r"loss: (\S+) → (\S+)", text).groups()
+    assert agrees(before, true["loss"], eps)
+    assert agrees(after, true["again"]["loss"], eps * 10)
+    before, after = re.search(rf"P\[{name}\]: (\S+) → (\S+)", text).groups()
+    assert agrees(before, true["P"][0, label], eps)
+    assert agrees(after, true["again"]["P"][0, label], eps * 10)
+    np.testing.assert_allclose(explanation.afterwards, true["again"]["P"], rtol=1e-3, atol=eps)
 
 
 def new_name(true, symbol):
@@ -181,7 +233,7 @@ def test_every_number_shown_agrees_with_another_computation(depth, activation, d
     assert check_units(explanation, true, eps) >= 12 * depth
     for symbol in names(explanation) - {"picture", "upright"}:
         np.testing.assert_allclose(explanation[symbol], true[symbol], rtol=1e-4, atol=eps * 10, err_msg=symbol)
-    assert agrees(re.search(r"loss = −log \S+ = (\S+)", text)[1], true["loss"], eps)
+    check_outcome(explanation, true, eps)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +254,7 @@ def test_every_kind_of_layer_in_a_batch(middle):
     true = independent(model, data, explanation)
     assert check_captions(explanation.text(400), true, 1e-11) >= 5
     assert check_units(explanation, true, 1e-11) >= 10
+    check_outcome(explanation, true, 1e-11)
     for symbol in names(explanation) - {"picture"}:
         np.testing.assert_allclose(explanation[symbol], true[symbol], rtol=1e-9, atol=1e-12, err_msg=symbol)
 
@@ -258,6 +311,43 @@ def test_the_page_shows_the_same_numbers_as_the_terminal():
     for unit in explanation.units:
         for _, line in unit.lines(5):
             assert html.escape(line) in page
+
+
+def test_the_pages_tables_hold_every_term_and_what_it_comes_to():
+    model, data = model_of(SIZES[2]), pictures(1)
+    explanation = explain_step(model, data[0], learning_rate=RATE, units=[(1, 2)])
+    true = independent(model, data, explanation)
+    table = re.search(r"every term of the sum.*?<tbody>(.*?)</tbody>", explanation.html())[1]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("</tr>") if row]
+    running = 0.0
+    for place, x, w, product, so_far in rows[:-1]:
+        running += true["X"][0, int(place)] * true["W1"][int(place), 2]
+        assert agrees(x, true["X"][0, int(place)])
+        assert agrees(w, true["W1"][int(place), 2])
+        assert agrees(product, true["X"][0, int(place)] * true["W1"][int(place), 2])
+        assert agrees(so_far, running, 1e-12)
+    assert [int(row[0]) for row in rows[:-1]] == list(np.argsort(-np.abs(true["X"][0] * true["W1"][:, 2])))
+    assert rows[-1][0] == "bias"
+    assert agrees(rows[-1][4], true["Z1"][0, 2], 1e-12)
+
+
+def test_where_not_all_units_fit_those_with_the_largest_numbers_are_drawn():
+    weights = np.arange(24.0).reshape(4, 6)  # six units of 2 × 2 pixels; unit 5 has the largest numbers
+    weights[:, 1] = 100
+    laid = grid(Figure("W1", weights, "columns", (2, 2)), columns=5, rows=2)
+    np.testing.assert_array_equal(laid.cells, [[100, 100, np.nan, 5, 11], [100, 100, np.nan, 17, 23]])
+    assert laid.note == "of the 6 units those with the largest numbers: 1, 5"
+    assert laid.scale == 100
+
+
+def test_what_does_not_fit_is_left_out_and_said():
+    matrix = np.arange(60.0).reshape(20, 3)
+    laid = grid(Figure("W2", matrix), columns=8, rows=2)
+    np.testing.assert_array_equal(laid.cells, matrix.T[:2, :8])
+    assert laid.note == "turned: a row is a unit, the first 2 of 3 units, the first 8 of 20 inputs"
+    row = grid(Figure("Z1", np.arange(70.0)[None]), columns=64, rows=2)
+    assert row.cells.shape == (2, 32)
+    assert row.note == "wrapped after 32, the first 64 of 70 numbers"
 
 
 def test_a_wrong_number_would_be_seen():

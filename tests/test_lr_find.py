@@ -76,6 +76,13 @@ def test_a_loss_that_never_falls_gives_no_suggestion():
     assert "there is no rate to suggest" in verdict(sweep)
 
 
+def test_the_smoothed_loss_begins_at_the_first_loss(swept):
+    """The mean of the past is corrected for having begun at 0: m/(1 − 0.9ᵗ)."""
+    assert swept.smoothed[0] == pytest.approx(swept.losses[0])
+    second = (0.09 * swept.losses[0] + 0.1 * swept.losses[1]) / 0.19
+    assert swept.smoothed[1] == pytest.approx(second)
+
+
 def test_it_is_the_same_each_time(digits):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(8,))
     recipe = preset("digits").recipe.but(optimizer=Adam(), batch_size=64)

@@ -268,6 +268,9 @@ class OneStep:
             symbol = at.own({"gamma": "γ", "beta": "β"}.get(own, own))
             change = new - old
             figures.append(at.weights(f"Δ{symbol}", change) if own == "W" else Figure(f"Δ{symbol}", change))
+        for (name, old), (_, new) in zip(self.before.named_statistics(), self.network.named_statistics(), strict=True):
+            index, own = name.split(".")
+            figures.append(Figure(f"Δ{own}{self.layers[int(index)].number}", new - old))
         label = int(self.labels[0])
         P, after = self.probabilities[0], softmax(self.again.outs[-1])[0]
         lines = [

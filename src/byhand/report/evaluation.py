@@ -6,7 +6,6 @@
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -161,35 +160,6 @@ class Evaluation:
         """Σ over the bins of |confidence − accuracy|, each by its share of the pictures."""
         return sum(b.count * abs(b.confidence - b.accuracy) for b in self.calibration) / len(self)
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures as plain values, without the pictures."""
-        low, high = self.interval
-        return {
-            "data": self.data.name,
-            "count": len(self),
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "interval_95": [low, high],
-            "loss": self.loss,
-            "calibration_error": self.calibration_error,
-            "classes": [
-                {"name": c.name, "count": c.count, "precision": finite(c.precision), "recall": finite(c.recall)}
-                for c in self.per_class
-            ],
-            "confusion": self.confusion.tolist(),
-            "mistakes": [
-                {
-                    "index": m.index,
-                    "label": self.classes[m.label],
-                    "predicted": self.classes[m.predicted],
-                    "confidence": m.confidence,
-                    "label_probability": m.label_probability,
-                    "doubtful_label": m.doubtful,
-                }
-                for m in self.mistakes
-            ],
-        }
-
     def __repr__(self) -> str:
         low, high = self.interval
         return (
@@ -235,8 +205,3 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     reach = Z_95 * math.sqrt(p * (1 - p) / count + z2 / (4 * count * count))
     low, high = (middle - reach) / (1 + z2 / count), (middle + reach) / (1 + z2 / count)
     return max(0.0, low), min(1.0, high)
-
-
-def finite(value: float) -> float | None:
-    """The number, or None for NaN, which JSON doesn't have."""
-    return None if math.isnan(value) else value

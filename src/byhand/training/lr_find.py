@@ -52,8 +52,7 @@ class Sweep:
         if stop - MARGIN < 3:
             return None
         slope = np.gradient(np.array(self.smoothed[:stop]), np.log(self.rates[:stop]))[MARGIN:]
-        where = int(slope.argmin())
-        return where + MARGIN if slope[where] < 0 else None
+        return int(slope.argmin()) + MARGIN
 
     @property
     def suggestion(self) -> float | None:
