@@ -1,0 +1,588 @@
+"""Handwriting: every step by its definition, MNIST's own pictures almost untouched, no digit where there is none."""
+
+import base64
+import contextlib
+import io
+import json
+import math
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from byhand.data import handwriting, ink, load
+from byhand.data.deskew import deskew
+from byhand.data.handwriting import normalise, read_picture, segment_line
+from byhand.data.ink import find_ink, find_pieces, without_neighbours, without_specks
+from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "handwriting.json").read_text("utf-8"))
+SAMPLE = load("mnist-5k").test.images[::10]
+
+grey = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
+
+
+def unpacked(entry):
+    return np.frombuffer(zlib.decompress(base64.b64decode(entry["zlib"])), np.uint8).reshape(entry["shape"])
+
+
+def enlarged(digit, factor=6):
+    return np.kron(digit, np.ones((factor, factor), np.uint8))
+
+
+def on_canvas(digit, height=200, width=260, top=90, left=150):
+    canvas = np.zeros((height, width), np.uint8)
+    canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    return canvas
+
+
+def difference(one, other):
+    return np.abs(one.astype(int) - other.astype(int)).mean()
+
+
+def difference_but_a_pixel(one, other):
+    """The difference where the centre of mass has been rounded to the next pixel, too."""
+    steps = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
+    return min(difference(np.roll(one, step, (0, 1)), other) for step in steps)
+
+
+def ring(size=120, radius=40, pen=3.0):
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    return np.rint(255 * np.clip(pen / 2 + 0.5 - np.abs(np.hypot(x, y) - radius), 0, 1)).astype(np.uint8)
+
+
+# --- The whole ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=[case["name"] for case in GOLDEN])
+def test_every_step_gives_the_golden_bytes(case):
+    picture = unpacked(case["grey"])
+    if "refused" in case:
+        with pytest.raises(NothingDrawnError) as caught:
+            normalise(picture)
+        assert str(caught.value) == case["refused"]
+        return
+    found, digit = find_ink(picture), normalise(picture)
+    assert (found.shrink, found.inverted, digit.inverted) == (case["shrink"], case["inverted"], case["inverted"])
+    assert (digit.grown, list(digit.box)) == (case["grown"], case["box"])
+    cleaned, _ = without_specks(without_neighbours(found.ink))
+    for name, step in [
+        ("ink", found.ink),
+        ("cleaned", cleaned),
+        ("scaled", digit.scaled),
+        ("image", digit.image),
+        ("deskewed", deskew(digit.image[None])[0]),
+    ]:
+        np.testing.assert_array_equal(step, unpacked(case[name]), err_msg=name)
+
+
+def test_golden_pictures_take_every_turn():
+    taken = [case for case in GOLDEN if "refused" not in case]
+    assert {case["inverted"] for case in taken} == {False, True}
+    assert {np.sign(case["grown"]) for case in taken} == {-1, 0, 1}
+    assert max(case["shrink"] for case in taken) > 1
+    assert any(case["ink"] != case["cleaned"] for case in taken)
+    assert len({case["refused"][:12] for case in GOLDEN if "refused" in case}) >= 2
+
+
+def test_mnist_goes_through_almost_unchanged():
+    digits = [normalise(image) for image in SAMPLE]
+    same = [np.array_equal(digit.image, image) for digit, image in zip(digits, SAMPLE, strict=True)]
+    assert np.mean(same) > 0.9
+    assert difference(np.array([digit.image for digit in digits]), SAMPLE) < 1.5
+
+
+def test_an_inverted_picture_gives_the_same_digit():
+    for image in SAMPLE:
+        straight, inverted = normalise(image), normalise(255 - image)
+        assert (straight.inverted, inverted.inverted) == (False, True)
+        np.testing.assert_array_equal(inverted.image, straight.image)
+
+
+def test_place_and_size_do_not_matter():
+    for image in SAMPLE[:30]:
+        plain = normalise(image).image
+        for moved in (on_canvas(image), on_canvas(image, top=0, left=232), np.pad(image, ((6, 1), (0, 9)))):
+            np.testing.assert_array_equal(normalise(moved).image, plain)
+        if normalise(image).grown == 0:
+            assert difference(normalise(enlarged(image)).image, plain) < 6
+
+
+def test_normalise_twice_is_normalise_once_nearly():
+    for image in SAMPLE[:30]:
+        once = normalise(on_canvas(enlarged(image, 3))).image
+        assert difference(normalise(once).image, once) < 4
+
+
+@pytest.mark.parametrize("pen", [1.0, 2.0, 4.0, 8.0, 16.0, 26.0])
+def test_a_pen_of_any_width_becomes_one_of_mnists(pen):
+    digit = normalise(ring(pen=pen))
+    mass_of_mnist = np.quantile(SAMPLE.sum(axis=(1, 2), dtype=np.int64), [0.005, 0.995])
+    assert mass_of_mnist[0] < digit.image.sum(dtype=np.int64) < mass_of_mnist[1]
+    assert digit.image[13:15, 13:15].max() < 60, "the ring stays open"
+
+
+def test_uneven_light_and_noise_do_not_matter():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:168, :168]
+    light = 120 + 90 * x / 168 + 40 * y / 168
+    for image in SAMPLE[:20]:
+        black = enlarged(image)
+        photo = light * (1 - 0.6 * black / 255) + rng.normal(0, 3, black.shape)
+        digit = normalise(np.clip(photo, 0, 255).astype(np.uint8))
+        assert digit.inverted
+        assert difference_but_a_pixel(digit.image, normalise(black).image) < 12
+
+
+def test_a_shadow_across_the_page_does_not_matter():
+    y, x = np.mgrid[:168, :168]
+    shadow = np.where(x + y // 2 < 60, 0.65, 1.0)
+    for image in SAMPLE[:20]:
+        black = enlarged(image)
+        photo = (200 * shadow * (1 - 0.7 * black / 255)).astype(np.uint8)
+        assert normalise(photo).inverted
+
+
+@settings(max_examples=300)
+@given(grey)
+def test_any_picture_is_a_digit_or_a_clear_refusal(picture):
+    try:
+        digit = normalise(picture)
+    except NothingDrawnError:
+        return
+    assert digit.image.shape == digit.scaled.shape == (28, 28)
+    assert digit.image.dtype == digit.scaled.dtype == np.uint8
+    assert digit.image.max() > 0
+
+
+def test_normalise_leaves_its_argument_alone():
+    for picture in (SAMPLE[0].copy(), 255 - SAMPLE[0], enlarged(SAMPLE[0], 40)):
+        before = picture.copy()
+        picture.flags.writeable = False
+        normalise(picture)
+        np.testing.assert_array_equal(picture, before)
+
+
+# --- Nothing drawn -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (1, 300), (900, 700)])
+def test_a_picture_of_one_colour_says_nothing_drawn(value, shape):
+    with pytest.raises(NothingDrawnError, match="nothing drawn: ink and paper must differ by 16 grey levels, got 0"):
+        normalise(np.full(shape, value, np.uint8))
+
+
+@pytest.mark.parametrize("size", [28, 100, 300, 1000])
+def test_noise_is_no_digit(size):
+    rng = np.random.default_rng(size)
+    shape = (size, size)
+    for picture in [
+        rng.integers(0, 256, shape),
+        rng.integers(0, 2, shape) * 255,
+        np.clip(rng.normal(128, 20, shape), 0, 255),
+        np.clip(rng.normal(225, 4, shape), 0, 255),
+        (rng.random(shape) < 0.05) * 255,
+        (rng.random(shape) > 0.05) * 255,
+    ]:
+        with pytest.raises(NothingDrawnError):
+            normalise(picture.astype(np.uint8))
+
+
+def test_an_almost_black_picture_is_no_digit():
+    picture = np.full((60, 60), 4, np.uint8)
+    picture[20:40, 28:32] = 0
+    with pytest.raises(NothingDrawnError, match="must differ by 16 grey levels, got 7"):
+        normalise(picture)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((2, 3)), np.zeros((2, 3, 3), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(784, np.uint8)],
+)
+def test_what_is_no_grey_picture_is_refused(picture):
+    for function in (normalise, segment_line):
+        with pytest.raises(UsageError, match=r"a picture must be uint8 \(H, W\) with H and W at least 1, got "):
+            function(picture)
+
+
+# --- Each step by its definition ---------------------------------------------------------------------------------
+
+
+@given(grey, st.integers(1, 5))
+def test_shrunk_is_the_mean_of_squares(picture, side):
+    small = ink.shrunk(picture, side)
+    for row, column in np.ndindex(small.shape):
+        square = picture[row * side : (row + 1) * side, column * side : (column + 1) * side].astype(int)
+        assert small[row, column] == math.floor(square.mean() + 0.5)
+
+
+@given(grey)
+def test_inverting_a_picture_inverts_its_polarity(picture):
+    straight, inverted = ink.is_dark_on_light(picture), ink.is_dark_on_light(255 - picture)
+    assert not (straight and inverted)
+
+
+@given(grey, st.integers(0, 255))
+def test_paper_moves_with_the_light_and_is_never_brighter_than_the_picture(picture, light):
+    picture = picture // 2
+    ground = ink.paper(picture, 40)
+    assert ground.shape == picture.shape
+    assert ground.max() <= picture.max()
+    np.testing.assert_array_equal(ink.paper(picture + light // 2, 40), ground + light // 2)
+
+
+def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
+    y, x = np.mgrid[:120, :120]
+    bare = (60 + x // 4 + (y > 59) * 50).astype(np.uint8)
+    written = bare.copy()
+    written[30:90, 50:70] = 255
+    inside = (slice(24, 96), slice(24, 96))
+    assert np.abs(ink.paper(written, 120)[inside].astype(int) - ink.paper(bare, 120)[inside]).max() <= 12
+    assert np.abs(ink.paper(bare, 120)[:, :80].astype(int) - bare[:, :80])[np.abs(np.arange(120) - 60) > 5].max() <= 2
+
+
+def test_ink_in_a_shadow_is_as_black_as_in_the_light():
+    picture = np.full((96, 96), 240, np.uint8)
+    picture[48:] = 160
+    picture[20:76, 46:50] //= 4
+    found = find_ink(picture)
+    assert found.ink[25:40, 46:50].min() == found.ink[60:72, 46:50].min() == 255
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+def test_pieces_are_what_a_flood_finds(mask):
+    expected, sizes = np.full(mask.shape, -1), []
+    for start in zip(*np.nonzero(mask), strict=True):
+        if expected[start] >= 0:
+            continue
+        expected[start], waiting, size = len(sizes), [start], 0
+        while waiting:
+            y, x = waiting.pop()
+            size += 1
+            for near in np.ndindex(3, 3):
+                at = (y + near[0] - 1, x + near[1] - 1)
+                if 0 <= at[0] < mask.shape[0] and 0 <= at[1] < mask.shape[1] and mask[at] and expected[at] < 0:
+                    expected[at] = len(sizes)
+                    waiting.append(at)
+        sizes.append(size)
+    pieces, counts = find_pieces(mask)
+    np.testing.assert_array_equal(pieces, expected)
+    assert counts.tolist() == sizes
+
+
+def test_pieces_of_a_spiral_are_one():
+    spiral = np.zeros((101, 101), bool)
+    for k in range(0, 50, 2):
+        spiral[k, k : 101 - k] = spiral[100 - k, k : 101 - k] = spiral[k : 101 - k, 100 - k] = True
+        spiral[k + 2 : 101 - k, k] = True
+        spiral[k + 2, k : k + 3] = True
+    assert len(find_pieces(spiral)[1]) == 1
+
+
+def test_specks_and_what_runs_off_the_edge_are_left_out():
+    digit = on_canvas(enlarged(SAMPLE[0], 4), top=40, left=60)
+    dirty = digit.copy()
+    dirty[5:8, 5:8] = 255
+    dirty[:, 255:] = 255
+    np.testing.assert_array_equal(normalise(dirty).image, normalise(digit).image)
+
+
+def test_a_digit_that_touches_the_edge_is_kept():
+    box = normalise(SAMPLE[0]).box
+    tight = SAMPLE[0][box[0] : box[2], box[1] : box[3]]
+    assert difference(normalise(tight).image, normalise(SAMPLE[0]).image) < 3
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32))
+def test_to_scale_is_the_mean_over_areas(height, width, top, left, seed):
+    picture = np.random.default_rng(seed).integers(0, 256, (height + top, width + left), dtype=np.uint8)
+    box = (top, left, top + height, left + width)
+    scaled = handwriting.to_scale(picture, box)
+    longest = max(height, width)
+    # each target is longest × longest of the 20 × 20 small pixels that each pixel is made of
+    room = 5 + 2 * longest
+    wide = np.pad(picture, room).astype(np.int64)
+    r, c = np.random.default_rng(seed).integers(0, 28, 2)
+    rows = (20 * (top + room) + longest * (r - 4) + np.arange(longest)) // 20
+    columns = (20 * (left + room) + longest * (c - 4) + np.arange(longest)) // 20
+    assert scaled[r, c] == math.floor(wide[np.ix_(rows, columns)].sum() / longest**2 + 0.5)
+
+
+def test_to_scale_of_a_box_of_20_is_a_copy():
+    picture = np.random.default_rng(0).integers(0, 256, (60, 70), dtype=np.uint8)
+    np.testing.assert_array_equal(handwriting.to_scale(picture, (25, 30, 45, 50)), picture[21:49, 26:54])
+
+
+@given(st.integers(0, 2**32), st.integers(1, 784))
+def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(seed, count):
+    rng = np.random.default_rng(seed)
+    scaled = np.zeros((28, 28), np.uint8)
+    scaled.ravel()[rng.integers(0, 784, count)] = rng.integers(1, 256)
+    top, left, bottom, right = handwriting.box_of(scaled)
+    y, x = (scaled.sum(axis=axis) @ np.arange(28) / scaled.sum() for axis in (1, 0))
+    down = min(max(math.floor(14.5 - y), -top), 28 - bottom)
+    across = min(max(math.floor(14.5 - x), -left), 28 - right)
+    expected = np.pad(scaled, 28)[28 - down : 56 - down, 28 - across : 56 - across]
+    np.testing.assert_array_equal(handwriting.centred(scaled), expected)
+
+
+def test_mnist_is_centred_where_centred_puts_it():
+    for image in SAMPLE:
+        np.testing.assert_array_equal(handwriting.centred(image), image)
+
+
+def test_with_pen_grows_by_octagons_and_shrinks_back():
+    dot = np.zeros((5, 5), np.uint8)
+    dot[2, 2] = 9
+    once, twice = handwriting.with_pen(dot, 1), handwriting.with_pen(dot, 2)
+    assert (once.shape, twice.shape) == ((7, 7), (9, 9))
+    assert (int((once > 0).sum()), int((twice > 0).sum())) == (5, 21)
+    np.testing.assert_array_equal(handwriting.with_pen(dot, 0), dot)
+    np.testing.assert_array_equal(handwriting.with_pen(dot, -1), dot)  # nothing would be left
+    square = np.pad(np.full((9, 9), 255, np.uint8), 8)
+    np.testing.assert_array_equal(handwriting.with_pen(square, -2)[10:15, 10:15], 255)
+    assert handwriting.with_pen(square, -2).sum() == 255 * 25
+
+
+def test_pen_steps_of_a_bar_are_what_its_width_asks():
+    def steps(width, longest=200):
+        bar = np.zeros((300, 100), np.uint8)
+        bar[20 : 20 + longest, 20 : 20 + width] = 255
+        return handwriting.pen_steps(bar)
+
+    # a bar of 200 × 10: area 2000, outline 420, w = 28·2000/(11·420) = 12.12, on MNIST's scale 1.21: thin
+    # steps = ⌊(2.2·10 − 12.12)/2 + ½⌋ = ⌊5.44⌋
+    assert steps(10) == 5
+    assert [steps(width) for width in (11, 20, 40)] == [0, 0, 0]
+    # 200 × 50: area 10000, outline 500, w = 50.9, on MNIST's scale 5.09: thick; ⌊(32 − 50.9)/2 + ½⌋ = ⌊−8.95⌋
+    assert steps(50) == -9
+
+
+# --- A line ------------------------------------------------------------------------------------------------------
+
+
+def line_of(digits, gap=10, factor=3):
+    tight = []
+    for digit in digits:
+        columns = np.flatnonzero(digit.any(axis=0))
+        tight += [enlarged(digit[:, columns[0] : columns[-1] + 1], factor), np.zeros((28 * factor, gap), np.uint8)]
+    return np.pad(np.concatenate(tight, axis=1), 12)
+
+
+def whole(digits):
+    """Digits whose ink is one piece, and of a usual width."""
+    return [
+        digit for digit in digits if len(find_pieces(digit > 0)[1]) == 1 and np.ptp(digit.any(axis=0).nonzero()) > 5
+    ]
+
+
+def test_a_line_is_cut_into_its_digits_in_order():
+    digits = whole(SAMPLE)[:40]
+    for start in range(0, 40, 8):
+        chosen = digits[start : start + 8]
+        for picture in (line_of(chosen), 255 - line_of(chosen)):
+            parts = segment_line(picture)
+            assert len(parts) == 8
+            for part, digit in zip(parts, chosen, strict=True):
+                assert difference(normalise(part).image, normalise(enlarged(digit, 3)).image) < 2
+
+
+def test_digits_that_lean_into_each_other_are_told_apart():
+    picture = np.zeros((80, 120), np.uint8)
+    for left in (20, 45):
+        for row in range(60):
+            picture[10 + row, left + 30 - row // 2 : left + 36 - row // 2] = 255
+    assert len(segment_line(picture)) == 2
+
+
+def test_a_broken_digit_stays_one_and_a_comma_is_left_out():
+    picture = np.zeros((80, 140), np.uint8)
+    picture[10:70, 20:26] = 255
+    picture[10:16, 60:90] = picture[24:70, 62:68] = 255  # a bar that stands free above its digit
+    picture[62:72, 110:114] = 255
+    assert len(segment_line(picture)) == 2
+
+
+def test_digits_that_touch_are_cut_where_the_ink_is_thin():
+    picture = np.pad(np.concatenate([ring(60, 26, 6)[:, 1:-1]] * 3, axis=1), 15)
+    parts = segment_line(picture)
+    assert len(parts) == 3
+    widths = [np.flatnonzero(part.any(axis=0)).size for part in parts]
+    assert max(widths) - min(widths) <= 6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_line_of_noise_or_nothing_is_refused(seed):
+    rng = np.random.default_rng(seed)
+    with pytest.raises(NothingDrawnError, match="nothing drawn"):
+        segment_line(np.full((60, 400), 255, np.uint8))
+    with pytest.raises(NothingDrawnError, match="it must have at most 200 pieces of ink, got"):
+        segment_line(255 * (rng.random((200, 600)) < 0.05).astype(np.uint8))
+
+
+@given(grey)
+def test_any_line_is_digits_or_a_clear_refusal(picture):
+    try:
+        parts = segment_line(picture)
+    except NothingDrawnError:
+        return
+    assert parts
+    for part in parts:
+        assert part.any()
+        assert not np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]]).any()
+
+
+# --- Pictures from outside ---------------------------------------------------------------------------------------
+
+PICTURE = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
+
+
+def file_of(image, kind="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def header_of(width, height):
+    """A PNG that says how large it is, and holds nothing."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM"])
+def test_a_grey_file_is_read_as_it_is(kind, tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(file_of(Image.fromarray(PICTURE), kind))
+    for source in (path, str(path), path.read_bytes()):
+        read = read_picture(source)
+        assert (read.dtype, read.flags.writeable) == (np.uint8, True)
+        np.testing.assert_array_equal(read, PICTURE)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_photograph_is_read_nearly(kind):
+    smooth = np.kron(PICTURE[:4, :5], np.ones((16, 16), np.uint8))
+    assert difference(read_picture(file_of(Image.fromarray(smooth), kind, quality=95)), smooth) < 4
+
+
+def test_colours_become_grey_by_their_brightness():
+    picture = np.zeros((1, 3, 3), np.uint8)
+    picture[0, [0, 1, 2], [0, 1, 2]] = 255
+    assert read_picture(file_of(Image.fromarray(picture))).tolist() == [[76, 150, 29]]
+    for mode in ("CMYK", "YCbCr"):
+        image = Image.fromarray(PICTURE).convert("RGB").convert(mode)
+        read = read_picture(file_of(image, "TIFF" if mode == "CMYK" else "JPEG"))
+        assert read.shape == PICTURE.shape
+
+
+def test_palettes_and_single_bits_are_read_by_their_colours():
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 255, 255, 10, 10, 10])
+    palette.putpixel((1, 0), 1)
+    assert read_picture(file_of(palette)).tolist() == [[255, 10]]
+    bits = Image.fromarray(PICTURE > 100)
+    assert np.array_equal(read_picture(file_of(bits)), 255 * (PICTURE > 100))
+
+
+def test_sixteen_bits_keep_their_upper_byte():
+    deep = PICTURE.astype(np.uint16) * 256 + 77
+    np.testing.assert_array_equal(read_picture(file_of(Image.fromarray(deep))), PICTURE)
+    np.testing.assert_array_equal(read_picture(file_of(Image.fromarray(deep), "TIFF")), PICTURE)
+
+
+@pytest.mark.parametrize(("ink_is", "paper"), [(0, 255), (255, 0)])
+def test_what_is_transparent_shows_paper_that_the_ink_stands_out_from(ink_is, paper):
+    layers = np.zeros((20, 20, 4), np.uint8)
+    layers[5:15, 8:12] = (ink_is, ink_is, ink_is, 255)
+    layers[5, 8, 3] = 128
+    read = read_picture(file_of(Image.fromarray(layers)))
+    assert (read[0, 0], read[10, 10]) == (paper, ink_is)
+    assert abs(int(read[5, 8]) - 128) <= 1
+    palette = Image.fromarray(layers).convert("RGB").convert("P")
+    index = palette.getpixel((0, 0))
+    assert read_picture(file_of(palette, transparency=index)).shape == (20, 20)
+
+
+def test_the_cameras_orientation_is_obeyed():
+    image = Image.fromarray(PICTURE)
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by 90° clockwise to be seen right
+    np.testing.assert_array_equal(read_picture(file_of(image, exif=exif)), np.rot90(PICTURE, -1))
+
+
+def test_a_large_photograph_is_decoded_small():
+    large = Image.fromarray(np.kron(SAMPLE[0], np.full((128, 128), 1, np.uint8)))
+    read = read_picture(file_of(large, "JPEG", quality=90))
+    assert read.shape == (1792, 1792)
+    assert difference(normalise(read).image, normalise(enlarged(SAMPLE[0])).image) < 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the picture must have content, got 0 bytes"),
+        (b"seven", r"the picture must be a picture \(PNG, JPEG, .*\), and it is none of these"),
+        (b"%PDF-1.4 " + bytes(100), "and it is none of these"),
+        (header_of(30_000, 30_000), "the picture must have at most 80,000,000 pixels"),
+        (header_of(12_000, 10_000), "the picture must have at most .*80,000,000"),
+        (header_of(9_100, 9_000), "at most 20,000 pixels a side and 80,000,000 in all, got 9,100 × 9,000"),
+        (header_of(20_001, 1), "at most 20,000 pixels a side and 80,000,000 in all, got 20,001 × 1"),
+        (header_of(30, 30), "the picture is a damaged picture: "),
+        (header_of(0, 10), "the picture is a damaged picture: |none of these"),
+        (file_of(Image.fromarray(PICTURE))[:-30], "the picture is a damaged picture: "),
+        (file_of(Image.fromarray(PICTURE), "JPEG")[:-60], "the picture is a damaged picture: "),
+        (file_of(Image.fromarray(PICTURE.astype(np.float32)), "TIFF"), r"8 or 16 bits a channel, got 32 \(mode F\)"),
+        (file_of(Image.fromarray(PICTURE.astype(np.int32)), "TIFF"), r"8 or 16 bits a channel, got 32 \(mode I\)"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+def test_what_is_no_picture_is_refused_by_name(content, said, tmp_path):
+    with pytest.raises(DataError, match=said):
+        read_picture(content)
+    path = tmp_path / "digit.png"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=said.replace("the picture", r"digit\.png")):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_moving_pictures_and_several_pages_are_refused(kind):
+    frames = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1].copy())]
+    moving = file_of(frames[0].convert("RGB"), kind, save_all=True, append_images=[frames[1].convert("RGB")])
+    with pytest.raises(DataError, match="the picture must be one still picture, got 2 frames or pages"):
+        read_picture(moving)
+
+
+def test_what_is_not_there_or_no_file_is_refused(tmp_path):
+    with pytest.raises(DataMissingError, match=r"no picture at .*seven\.png"):
+        read_picture(tmp_path / "seven.png")
+    with pytest.raises(DataError, match="must be a picture file, and it is not a file"):
+        read_picture(tmp_path)
+
+
+def test_damage_anywhere_is_a_data_error_or_a_picture():
+    rng = np.random.default_rng(0)
+    originals = [
+        file_of(Image.fromarray(SAMPLE[0]), kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+    ]
+    for _ in range(40):
+        for original in originals:
+            damaged = bytearray(original)
+            for at in rng.integers(0, len(damaged), 3):
+                damaged[at] = rng.integers(0, 256)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the decoders' own, about metadata
+                with contextlib.suppress(DataError):
+                    assert read_picture(bytes(damaged)).ndim == 2
