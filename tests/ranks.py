@@ -1,0 +1,39 @@
+"""What each rank runs in `test_mpi`: 100 steps of training, and after every step the ranks' bits compared.
+
+mpiexec -n 2 python ranks.py OUT.npz '{"optimizer": {"kind": "sgd"}, …}'
+"""
+
+import json
+import sys
+import zlib
+
+import numpy as np
+
+import byhand
+from byhand.distributed import mpi
+from byhand.model import Model
+from byhand.nn.optimizers import optimizer_named
+from byhand.training import Recipe, Session, steps
+
+out, settings = sys.argv[1], json.loads(sys.argv[2])
+ranks = mpi.ranks()
+images = byhand.load("mnist-5k", offline=True).train[: settings.get("samples", 1001)]
+model = Model([784, 32, 16, 10], seed=0, **{"dtype": "float64", **settings.get("network", {})})
+recipe = Recipe(
+    epochs=25, optimizer=optimizer_named(**settings.pop("optimizer")), validation=0.1, threads=1, **settings["recipe"]
+)
+weights = np.random.default_rng(0).uniform(0.1, 2, len(images)) if settings.get("weights") else None
+shard = ranks.shard
+with ranks.together(), Session(model, images, recipe, seed=0, sample_weights=weights, shard=shard) as session:
+    for taken, record in enumerate(steps(session), start=1):
+        if shard is not None:
+            sums = shard.world.allgather(zlib.crc32(model.network.parameters.tobytes()))
+            assert len(set(sums)) == 1, f"step {record.step}: the ranks hold other bits"
+        if taken == 100:
+            break
+    if ranks.leads:
+        arrays, _ = session.state()
+        records = session.progress.records
+        curves = [[r.loss, r.accuracy, r.validation_loss, r.validation_accuracy, r.gradient_norm] for r in records]
+        places = [] if shard is None else [shard.neighbours, shard.size]
+        np.savez(out, curves=curves, places=places, **arrays)

@@ -1,0 +1,380 @@
+"""One training on several ranks is the training of one process: to rounding between them, to the bit among themselves.
+
+With real processes, started by mpiexec: the one beside this Python, or the one on the path.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from byhand.distributed import mpi
+from byhand.errors import ByhandError
+from byhand.nn.layers import BatchNorm, Dense
+from byhand.nn.network import Network
+from byhand.nn.noise import Moment
+from byhand.training.shard import check_same, share
+
+HERE = Path(__file__).parent
+MPIEXEC = next(
+    (p for p in (Path(sys.executable).with_name("mpiexec"), shutil.which("mpiexec")) if p and Path(p).exists()), None
+)
+RANKS = ("PMI_RANK=1", "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1")
+
+needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="needs mpiexec: pip install mpi4py mpich")
+
+
+def mpiexec(ranks, *words, cwd, **settings):
+    """Run a Python program on so many ranks, and give what it said."""
+    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install 'byhand[mpi]'")
+    command = [str(MPIEXEC), "-n", str(ranks), sys.executable, *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **settings)
+
+
+CASES = {
+    "sgd": {"optimizer": {"kind": "sgd", "weight_decay": 1e-3}, "recipe": {"learning_rate": 0.1, "clip": 0.5}},
+    "adam, dropout, augmentation, averaging": {
+        "optimizer": {"kind": "adam"},
+        "recipe": {"learning_rate": 0.002, "augment": "default", "average": 0.9},
+        "network": {"dropout": 0.3},
+    },
+    "batch norm, a last batch of 2, sample weights": {
+        "optimizer": {"kind": "momentum"},
+        "recipe": {"learning_rate": 0.05, "batch_size": 128},
+        "network": {"batch_norm": True},
+        "samples": 998,
+        "weights": True,
+    },
+    "the whole data as one batch, in float32": {
+        "optimizer": {"kind": "sgd"},
+        "recipe": {"learning_rate": 0.3, "batch_size": None},
+        "network": {"dtype": "float32"},
+    },
+}
+
+
+@needs_mpi
+@pytest.mark.parametrize("name", CASES)
+def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path):
+    """After 100 steps. The script compares the ranks' bits after every step."""
+    case, tolerance = json.dumps(CASES[name]), 1e-3 if "float32" in name else 1e-7
+    subprocess.run([sys.executable, HERE / "ranks.py", "1.npz", case], cwd=tmp_path, check=True)
+    with np.load(tmp_path / "1.npz") as alone:
+        assert len(alone["curves"]) > 10 or name.startswith("the whole")
+        for ranks in (2, 4) if name != "sgd" else (2, 3):
+            done = mpiexec(ranks, HERE / "ranks.py", f"{ranks}.npz", case, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            with np.load(tmp_path / f"{ranks}.npz") as several:
+                assert set(several) == set(alone)
+                for array in set(alone) - {"places"}:
+                    np.testing.assert_allclose(
+                        several[array], alone[array], rtol=tolerance, atol=tolerance / 100, err_msg=array
+                    )
+
+
+@needs_mpi
+def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
+    """The same script, with a rank that adds something of its own."""
+    text = (HERE / "ranks.py").read_text()
+    bad = text.replace(
+        "with ranks", "real = shard.sum\nshard.sum = lambda v: (real(v), v.__iadd__(shard.rank * 1e-3))\nwith ranks"
+    )
+    (tmp_path / "bad.py").write_text(bad)
+    done = mpiexec(2, "bad.py", "x.npz", json.dumps(CASES["sgd"]), cwd=tmp_path)
+    assert done.returncode != 0
+    assert "these differ" in done.stderr or "other bits" in done.stderr
+
+
+# ---- the front door
+
+TRAIN = [
+    "-m",
+    "byhand",
+    "train",
+    "--data",
+    "mnist-5k",
+    "--offline",
+    "--samples",
+    "1500",
+    "--hidden",
+    "64",
+    "--validation",
+    "0.1",
+    "--dtype",
+    "float64",
+]
+
+
+@needs_mpi
+def test_rank_0_alone_writes_and_shows(tmp_path):
+    done = mpiexec(3, *TRAIN, "--epochs", "2", "--run", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["784-64-10", "test", "saved"]
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line.startswith("3 ranks, ")]
+    assert len([line for line in lines if line.startswith("epoch ")]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"r"}
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--learning-rate", "1e30"), 4, "byhand: loss became NaN at step"),
+        (("--run", "taken"), 2, "byhand: the run's folder must be new or empty, got taken"),
+    ],
+)
+def test_an_error_of_all_is_said_once_and_leaves_with_its_code(tmp_path, words, code, message):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "something").touch()
+    done = mpiexec(2, *TRAIN, "--epochs", "2", *words, cwd=tmp_path)
+    assert done.returncode == code
+    assert [message in line for line in done.stderr.splitlines() if line.startswith("byhand")] == [True]
+
+
+@needs_mpi
+def test_an_error_of_one_rank_ends_them_all_and_names_it(tmp_path):
+    (tmp_path / "one.py").write_text(
+        "import time\nfrom byhand.distributed.mpi import communicator\nfrom byhand.errors import UsageError\n"
+        "comm = communicator()\n"
+        "with comm.together():\n"
+        "    if comm.rank == 1:\n        raise UsageError('no room here')\n"
+        "    comm.world.Barrier()\n"
+    )
+    began = time.monotonic()
+    done = mpiexec(2, "one.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "byhand: rank 1: no room here" in done.stderr
+    assert time.monotonic() - began < 20
+
+
+@needs_mpi
+def test_ranks_with_other_seeds_are_refused(tmp_path):
+    (tmp_path / "seeds.py").write_text(
+        "import sys\nfrom byhand.distributed.mpi import communicator\nfrom byhand.cli import main\n"
+        "sys.argv = ['byhand', *sys.argv[1:], '--seed', str(communicator().rank)]\nmain()\n"
+    )
+    done = mpiexec(2, "seeds.py", *TRAIN[2:], "--epochs", "1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "every rank must have the same network, recipe and seed; these differ" in done.stderr
+
+
+@needs_mpi
+def test_a_rank_killed_mid_epoch_leaves_a_line_and_a_checkpoint_for_any_number_of_ranks(tmp_path):
+    words = (*TRAIN, "--epochs", "12", "--batch-size", "16", "--threads", "1", "--learning-rate", "0.01")
+    subprocess.run([sys.executable, *words, "--run", "whole", "--quiet"], cwd=tmp_path, check=True, capture_output=True)
+    command = [str(MPIEXEC), "-n", "2", sys.executable, *words, "--run", "cut", "--checkpoint-every", "0"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    metrics = tmp_path / "cut" / "metrics.jsonl"
+    until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) >= 2)
+    victim = until(lambda: rank_1(process.pid))
+    os.kill(victim, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "byhand: a rank died, and the run with it; go on with:  byhand train --resume cut" in said
+    assert len(metrics.read_text().splitlines()) < 12
+    for ranks in (1, 3):
+        shutil.copytree(tmp_path / "cut", tmp_path / f"on {ranks}")
+        done = mpiexec(
+            ranks, "-m", "byhand", "train", "--resume", f"on {ranks}", "--threads", "1", "--offline", cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert "going on with" in done.stderr
+        assert_same_run(tmp_path / f"on {ranks}", tmp_path / "whole")
+
+
+@needs_mpi
+def test_ctrl_c_stops_every_rank_after_the_same_step_and_saves(tmp_path):
+    command = [str(MPIEXEC), "-n", "2", sys.executable, *TRAIN, "--epochs", "500", "--run", "r"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    metrics = tmp_path / "r" / "metrics.jsonl"
+    until(lambda: metrics.exists() and metrics.read_text())
+    os.kill(until(lambda: rank_1(process.pid)), signal.SIGINT)  # one rank alone is asked
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; go on with:  byhand train --resume r" in said
+    assert "a rank died" not in said
+
+
+def rank_1(parent):
+    """The process of rank 1 under this mpiexec."""
+    for process in psutil.Process(parent).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if set(RANKS) & {f"{k}={v}" for k, v in process.environ().items()} and "byhand" in process.cmdline():
+                return process.pid
+    return None
+
+
+def assert_same_run(one, other):
+    """Two runs have the same curves, to rounding."""
+    curves = [
+        np.array(
+            [
+                [r["loss"], r["validation_loss"]]
+                for r in map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+            ]
+        )
+        for run in (one, other)
+    ]
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-6, atol=1e-9)
+
+
+# ---- two machines, as near as one machine comes to them
+
+
+@pytest.fixture
+def two_hosts():
+    """Two network namespaces joined by a wire: 10.77.0.1 and 10.77.0.2. Needs the right to make them."""
+    names, ip = ("byhand-a", "byhand-b"), shutil.which("ip")
+    if ip is None or os.geteuid() != 0:
+        pytest.skip("needs root and the command ip, to make two network namespaces")
+
+    def run(*words):
+        return subprocess.run([ip, *words], capture_output=True, text=True, check=False)
+
+    try:
+        made = [run("netns", "add", name) for name in names]
+        made.append(
+            run("link", "add", "wire-a", "netns", names[0], "type", "veth", "peer", "name", "wire-b", "netns", names[1])
+        )
+        for name, end, address in zip(names, ("wire-a", "wire-b"), ("10.77.0.1", "10.77.0.2"), strict=True):
+            made.append(run("-n", name, "addr", "add", f"{address}/24", "dev", end))
+            made += [run("-n", name, "link", "set", device, "up") for device in (end, "lo")]
+        if problems := [done.stderr.strip() for done in made if done.returncode]:
+            pytest.skip(f"this machine makes no network namespaces: {problems[0]}")
+        yield names
+    finally:
+        for name in names:
+            run("netns", "del", name)
+
+
+@needs_mpi
+def test_two_ranks_at_two_addresses_take_the_same_steps(tmp_path, two_hosts):
+    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install 'byhand[mpi]'")
+    version = subprocess.run([str(MPIEXEC), "--version"], capture_output=True, text=True, check=False).stdout
+    if "HYDRA" not in version:
+        pytest.skip("written for MPICH's launcher, Hydra")
+    case = json.dumps(CASES["sgd"])
+    launcher = tmp_path / "launcher"  # what Hydra calls in the place of ssh: HOST COMMAND…
+    launcher.write_text(
+        '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nhost=$1; shift\n'
+        f'case $host in 10.77.0.1) n={two_hosts[0]};; *) n={two_hosts[1]};; esac\nexec ip netns exec $n sh -c "$*"\n'
+    )
+    launcher.chmod(0o755)
+    ranks = [
+        str(MPIEXEC),
+        "-launcher",
+        "ssh",
+        "-launcher-exec",
+        str(launcher),
+        "-hosts",
+        "10.77.0.1,10.77.0.2",
+        "-iface",
+        "wire-a",
+    ]
+    program = ["-n", "2", sys.executable, str(HERE / "ranks.py"), "two.npz", case]
+    environment = {**os.environ, "HYDRA_HOST_FILE": "", "MPIR_CVAR_CH4_OFI_ENABLE_SHM": "0"}
+    done = subprocess.run(
+        ["ip", "netns", "exec", two_hosts[0], *ranks, *program],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    subprocess.run([sys.executable, HERE / "ranks.py", "1.npz", case], cwd=tmp_path, check=True)
+    with np.load(tmp_path / "two.npz") as two, np.load(tmp_path / "1.npz") as one:
+        assert list(two["places"]) == [1, 2], "each rank must be alone at its address"
+        np.testing.assert_allclose(two["parameters"], one["parameters"], rtol=1e-7, atol=1e-9)
+
+
+# ---- the pieces
+
+
+class Two:
+    """A shard whose sums come from a list: what the other process would have added."""
+
+    def __init__(self, rank, size, others=()):
+        self.rank, self.size, self.others = rank, size, list(others)
+
+    def sum(self, vector):
+        vector += self.others.pop(0)
+
+
+@pytest.mark.parametrize(("count", "size"), [(128, 2), (5, 4), (2, 4), (7, 3), (1, 1)])
+def test_shares_are_the_batch_and_as_even_as_can_be(count, size):
+    shares = [range(count)[share(count, Two(rank, size))] for rank in range(size)]
+    assert [row for rows in shares for row in rows] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert share(count, None) == slice(0, count)
+
+
+def test_bytes_that_differ_are_refused_by_name():
+    check_same(Two(0, 1, [0]), "data", b"abc")
+    with pytest.raises(ByhandError, match="every rank must have the same data; these differ"):
+        check_same(Two(0, 2, [np.array([1.0, 1.0])]), "data", b"abc")
+
+
+def test_batch_norm_over_two_shares_is_batch_norm_over_the_batch():
+    """Forward, backward and running averages; the other share's sums are worked out here, by the formulas."""
+    rng = np.random.default_rng(0)
+    X, dout = rng.normal(size=(10, 3)), rng.normal(size=(10, 3))
+    network = Network([BatchNorm(3), Dense(3, 2)], rng=rng, dtype="float64")
+    whole = network.layers[0]
+    gradient = [network.gradient_like()[1][0] for _ in range(2)]
+    out, cache = whole.forward(X, scratch(), Moment(0, 0))
+    dX = whole.backward(dout, cache, gradient[0], scratch(), True)
+    mine, theirs = slice(0, 4), slice(4, 10)
+    mean = X.mean(axis=0)
+    sums = [
+        np.append(X[theirs].sum(axis=0), 6),
+        np.append(((X[theirs] - mean) ** 2).sum(axis=0), 6),
+        np.concatenate([(dout[theirs] * cache[0][theirs]).sum(axis=0), dout[theirs].sum(axis=0), [6]]),
+    ]
+    shard = Two(0, 2, sums)
+    part, part_cache = whole.forward(X[mine], scratch(), Moment(0, 0, 0, shard.sum))
+    part_dX = whole.backward(dout[mine], part_cache, gradient[1], scratch(), True)
+    np.testing.assert_allclose(part, out[mine], rtol=1e-12)
+    np.testing.assert_allclose(part_dX, dX[mine], rtol=1e-12)
+    np.testing.assert_allclose(part_cache[2], cache[2], rtol=1e-12)
+    np.testing.assert_allclose(part_cache[3], cache[3], rtol=1e-12)
+    np.testing.assert_allclose(gradient[1]["beta"], dout[mine].sum(axis=0), rtol=1e-12)
+
+
+def scratch():
+    from byhand.nn.scratch import Workspace
+
+    return Workspace()
+
+
+def test_one_process_is_no_communicator(monkeypatch):
+    for name in mpi.LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
+    assert mpi.communicator() is None
+    assert mpi.ranks().shard is None
+
+
+def test_without_mpi4py_the_message_names_the_extra():
+    code = (
+        "import sys; sys.modules['mpi4py'] = None\nfrom byhand.cli import main\nsys.argv = ['byhand', 'train']\nmain()"
+    )
+    environment = {**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "byhand: this needs mpi4py: pip install 'byhand[mpi]'"
+
+
+def until(condition, seconds=40.0):
+    """Wait for something to become true, and give it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.005)
+    raise AssertionError(f"waited {seconds} s in vain")
