@@ -10,8 +10,9 @@ import byhand
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
 from byhand.explain import explain_step
-from byhand.explain.drawing import grid
+from byhand.explain.drawing import Grid, grid
 from byhand.explain.steps import Figure, numeral
+from byhand.explain.terminal import two_cells
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -467,6 +468,15 @@ def test_colour_is_only_in_coloured_text():
     plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
     captions = [line for line in explanation.text().splitlines() if "lowest" in line]
     assert captions == [line for line in plain.splitlines() if "lowest" in line]
+
+
+def test_empty_cells_leave_the_terminals_own_ground():
+    laid = Grid(np.array([[1.0, np.nan, np.nan], [-1.0, 2.0, np.nan]]), "", 2.0)
+    one, empty = float("nan"), float("nan")
+    assert two_cells(1.0, -1.0, laid) == ("▀", "rgb(138,90,24) on rgb(42,88,138)")
+    assert two_cells(one, 2.0, laid) == ("▄", "rgb(255,159,28)")
+    assert two_cells(2.0, empty, laid) == ("▀", "rgb(255,159,28)")
+    assert two_cells(one, empty, laid) == (" ", "")
 
 
 def test_a_notebook_gets_the_page_in_a_frame_of_its_own():

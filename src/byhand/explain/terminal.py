@@ -102,10 +102,7 @@ class Writer:
         for upper, lower in zip(cells[::2], cells[1::2], strict=True):
             line = Text(" " * 6)
             for above, below in zip(upper, lower, strict=True):
-                if self.color:
-                    line.append("▀", style=f"{rgb(above, laid)} on {rgb(below, laid)}")
-                else:
-                    line.append(shade(above, below, laid))
+                line.append(*(two_cells(above, below, laid) if self.color else (shade(above, below, laid), "")))
             self.console.print(line, soft_wrap=True)
 
     def unit(self, unit: Unit, shown: int | None) -> None:
@@ -137,10 +134,19 @@ class Writer:
 _NOTHING: Any = None
 
 
+def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
+    """A half block and its colours; where a cell is empty the terminal's own ground is left."""
+    if np.isnan(above) and np.isnan(below):
+        return " ", ""
+    if np.isnan(above):
+        return "▄", rgb(below, laid)
+    if np.isnan(below):
+        return "▀", rgb(above, laid)
+    return "▀", f"{rgb(above, laid)} on {rgb(below, laid)}"
+
+
 def rgb(value: float, laid: Grid) -> str:
     """A cell's colour."""
-    if np.isnan(value):
-        return "default"
     strength = abs(value) / laid.scale if laid.scale else 0.0
     if laid.is_grey:
         level = round(255 * strength)
