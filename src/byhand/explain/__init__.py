@@ -3,7 +3,7 @@
     explanation = byhand.explain_step(model, digits.test[7])
     print(explanation.text())                the terminal's form; `.html()` is a page, a notebook shows that page
 
-From the top: `step` runs one step and keeps every array, `layers` and `units` say what they mean, `steps` is the result
+From the top: `step` runs one step and keeps every array (`way`), `layers` and `units` say what they mean, `steps` is it
 as data, `source` quotes the code, and `terminal` and `page` draw it.
 """
 

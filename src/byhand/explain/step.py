@@ -6,19 +6,19 @@ the optimiser, exactly as training does, and keeps every array. What each of the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
 from byhand.explain import units as working
 from byhand.explain.layers import Named, backward_step, forward_step, named
+from byhand.explain.sample import sample_of
 from byhand.explain.source import formula, formulas, quote
 from byhand.explain.steps import Explanation, Figure, Step, numeral
+from byhand.explain.way import backward, forward
 from byhand.model import Model
-from byhand.nn.layers import BatchNorm, Views
+from byhand.nn.layers import BatchNorm
 from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, softmax
 from byhand.nn.network import Network
 from byhand.nn.noise import Moment
@@ -50,21 +50,6 @@ def explain_step(
     for layer, unit in units:
         working.check_unit(step.network, layer, unit)
     return step.explanation(title, units)
-
-
-@dataclass(frozen=True, eq=False)
-class Way:
-    """Everything that came up: inputs and outputs of every layer, forward and, where there was a label, back.
-
-    outs[i] and caches[i] are what layer i gave; ins[i] is what it got. douts[i] and dins[i] are the derivatives by the
-    same two, None where nobody needed them.
-    """
-
-    ins: list[Array]
-    outs: list[Array]
-    caches: list[Any]
-    douts: list[Array | None]
-    dins: list[Array | None]
 
 
 class OneStep:
@@ -294,32 +279,6 @@ class OneStep:
         )
 
 
-def forward(network: Network, X: Array, at: Moment | None) -> Way:
-    """`Network.forward`, with every layer's output kept                     X: (N, D)"""
-    ins, outs, caches = [], [], []
-    out = X
-    for layer in network.layers:
-        ins.append(out)
-        out, cache = layer.forward(out, FRESH, at)
-        outs.append(out)
-        caches.append(cache)
-    nothing: list[Array | None] = [None] * len(network.layers)
-    return Way(ins, outs, caches, list(nothing), list(nothing))
-
-
-def backward(network: Network, way: Way, dout: Array, gradient: list[Views]) -> None:
-    """`Network.backward`, with every derivative kept in `way`               dout: (N, K)"""
-    first = next(i for i, layer in enumerate(network.layers) if layer.shapes)
-    for i in range(len(network.layers) - 1, first - 1, -1):
-        way.douts[i] = dout
-        handed_on = network.layers[i].backward(dout, way.caches[i], gradient[i], FRESH, i > first)
-        if i > first:
-            assert handed_on is not None
-            way.dins[i] = dout = handed_on
-        elif not network.layers[i].shapes.get("W"):
-            way.dins[i] = handed_on
-
-
 def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
     """The lines that compute the loss and its derivative."""
     call = type(loss).__call__
@@ -336,36 +295,3 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
         ("loss", quote(call, "hit.sum(dtype=np.float64)")),
         (f"d{Z}", quote(call, "np.multiply(P.T, 1 / total, out=dZ)")),
     )
-
-
-def sample_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:
-    """Pictures uint8 (N, H, W), labels (N,) or None, and what to call them."""
-    if isinstance(image, Sample):
-        image, label = image.image, image.label if label is None else label
-    elif isinstance(image, Dataset):
-        image, label = image.images, image.labels if label is None else label
-    images = np.asarray(image)
-    if images.ndim in (1, 2):
-        images = images[None]
-        label = None if label is None else [label]
-    images = model.check_images(images)
-    if len(images) == 0:
-        raise UsageError("an explanation needs at least one picture, got none")
-    if label is None:
-        return images, None, "a picture" if len(images) == 1 else f"{len(images)} pictures"
-    if not isinstance(label, list | tuple | np.ndarray):
-        raise UsageError(f"label must be one for each of the {len(images)} pictures, got {label!r}")
-    labels = np.array([class_number(model, one) for one in label])
-    if len(labels) != len(images):
-        raise UsageError(f"label must be one for each of the {len(images)} pictures, got {len(labels)}")
-    name = model.classes[labels[0]]
-    return images, labels, f"a {name}" if len(images) == 1 else f"{len(images)} pictures, the first a {name}"
-
-
-def class_number(model: Model, label: Any) -> int:
-    """A class by its number or its name."""
-    if isinstance(label, str) and label in model.classes:
-        return model.classes.index(label)
-    if isinstance(label, int | np.integer) and not isinstance(label, bool) and 0 <= label < len(model.classes):
-        return int(label)
-    raise UsageError(f"label must be a class, 0 to {len(model.classes) - 1} or its name, got {label!r}")

@@ -15,14 +15,14 @@ from byhand.model import Model
 from byhand.nn.layers import Dense
 from byhand.page import pictures
 from byhand.page.document import asset, document, escape, folded, table
-from byhand.report.charts import Axis, Series, around, chart, spot
+from byhand.report.curves import ROWS, calibration, curves
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.sprites import COLUMNS, Sprites, sprites
 from byhand.report.words import flat, percent, shape_of
 from byhand.training.records import EpochRecord
 
-#: Mistakes shown as cards, units shown as pictures, rows of a long table.
-WORST, UNITS, ROWS = 24, 40, 60
+#: Mistakes shown as cards, units shown as pictures.
+WORST, UNITS = 24, 40
 
 
 def html_report(
@@ -44,13 +44,14 @@ class Report:
         self.sprites: Sprites = sprites(evaluation, [*(m.index for m in self.worst), *self.doubtful])
 
     def html(self) -> str:
+        evaluation = self.evaluation
         sections = [
-            ("curves", "How it learned", self.curves()),
+            ("curves", "How it learned", curves(self.records)),
             ("confusion", "What is taken for what", self.confusion()),
             ("mistakes", "The worst mistakes", self.mistakes()),
             ("doubtful", "Labels known to be doubtful", self.doubts()),
             ("classes", "Class by class", self.classes()),
-            ("calibration", "Does it know when it doesn't know?", self.calibration()),
+            ("calibration", "Does it know when it doesn't know?", calibration(evaluation)),
             ("weights", "What the first layer looks for", self.weights()),
             ("run", "How to do it again", self.run()),
         ]
@@ -86,48 +87,6 @@ class Report:
             f"<p>With 95 % confidence the accuracy on pictures like these lies between <b>{percent(low)}</b> and "
             f'<b>{percent(high)}</b>.</p><dl class="tiles">{cells}</dl></header>'
         )
-
-    def curves(self) -> str:
-        records = self.records
-        if not records:
-            return ""
-        validated = [r for r in records if r.validation_loss is not None and r.validation_accuracy is not None]
-        x = Axis("epoch", min(r.epoch for r in records) - 0.3, max(r.epoch for r in records) + 0.3, is_whole=True)
-        losses = [[(float(r.epoch), r.loss) for r in records]]
-        shares = [[(float(r.epoch), 100 * r.accuracy) for r in records]]
-        if validated:
-            losses.append([(float(r.epoch), float(r.validation_loss or 0)) for r in validated])
-            shares.append([(float(r.epoch), 100 * float(r.validation_accuracy or 0)) for r in validated])
-        names = ("training", "validation")
-        plots = []
-        for title, lines in (("Loss", losses), ("Accuracy, %", shares)):
-            low, high = around([value for line in lines for _, value in line], least=1e-3)
-            high = min(high, 100.0) if title.startswith("Acc") else high
-            series = [
-                Series(name, line, look, is_dotted=name == "validation")
-                for name, line, look in zip(names, lines, ("one", "two"), strict=False)
-            ]
-            plots.append(chart(title, x, Axis("", low, high), series))
-        head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "rate", "images a second")
-        every = max(1, -(-len(records) // ROWS))
-        rows = [
-            (
-                r.epoch,
-                f"{r.loss:.4f}",
-                percent(r.accuracy),
-                "" if r.validation_loss is None else f"{r.validation_loss:.4f}",
-                "" if r.validation_accuracy is None else percent(r.validation_accuracy),
-                f"{r.rate:.3g}",
-                f"{r.images_per_second:,.0f}",
-            )
-            for k, r in enumerate(records)
-            if k % every == 0 or k == len(records) - 1
-        ]
-        warnings = [f"epoch {r.epoch}: {warning}" for r in records for warning in r.warnings]
-        said = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-        note = f"<p>The watchdog said:</p><ul>{said}</ul>" if said else ""
-        note += "" if validated else "<p class=soft>No part of the training data was held out to watch.</p>"
-        return f'<div class="plots">{"".join(plots)}</div>{note}{folded("the curves as a table", table(head, rows))}'
 
     def confusion(self) -> str:
         e = self.evaluation
@@ -230,33 +189,6 @@ class Report:
             "many were read so. F1 lies between the two, nearer to the worse.</p>"
             f'<div class="scroll"><table class="classes"><thead><tr>{head}</tr></thead>'
             f"<tbody>{rows}</tbody></table></div>"
-        )
-
-    def calibration(self) -> str:
-        e = self.evaluation
-        x, y = Axis("how sure it was, %", 0, 100), Axis("", 0, 100)
-        points = [(100 * b.confidence, 100 * b.accuracy) for b in e.calibration]
-        biggest = max(b.count for b in e.calibration)
-        marks = []
-        for (a, b), one in zip(points, e.calibration, strict=True):
-            cx, cy = spot(x, y, a, b)
-            radius = 3 + 9 * math.sqrt(one.count / biggest)
-            marks.append(f'<circle class="dot two" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>')
-        series = [
-            Series("if it knew", [(0, 0), (100, 100)], "faint", is_dotted=True),
-            Series("this model", points, "two"),
-        ]
-        rows = [
-            (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", percent(b.confidence, 1), percent(b.accuracy, 1))
-            for b in e.calibration
-        ]
-        over = sum(b.count * (b.confidence - b.accuracy) for b in e.calibration) / len(e)
-        word = "surer than it should be" if over > 0 else "less sure than it could be"
-        return (
-            f"<p>Of the pictures on which it was, say, 80 % sure, 80 % should be read right. It is off by "
-            f"{percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
-            f"{chart('Right how often, %', x, y, series, ''.join(marks))}"
-            f"{folded('calibration as a table', table(('sure', 'pictures', 'sure on average', 'right'), rows))}"
         )
 
     def weights(self) -> str:
