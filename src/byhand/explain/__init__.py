@@ -3,8 +3,8 @@
     explanation = byhand.explain_step(model, digits.test[7])
     print(explanation.text())                the terminal's form; `.html()` is a page, a notebook shows that page
 
-From the top: `step` runs one step and keeps every array (`way`), `layers` and `units` say what they mean, `steps` is it
-as data, `source` quotes the code, and `terminal` and `page` draw it.
+From the top: `step` runs one step and keeps every array (`way`); `layers` and `units` say what they mean; `steps` holds
+the result as data; `source` quotes the code; `terminal` and `page` draw it all. `gradients` checks a trained model.
 """
 
 from byhand.explain.step import explain_step
