@@ -20,6 +20,12 @@ def test_whatever_is_chosen_the_invariants_hold(part):
     assert found.count("finished") > TIMES / 6
 
 
+@pytest.mark.parametrize("number", [814])
+def test_what_the_rack_has_found_stays_found(number):
+    """814: a run that is about to diverge is looked at, at an epoch's end, and must not warn in NumPy's words."""
+    configurations.tried(number)
+
+
 def test_the_configurations_differ_in_everything():
     chosen = [configurations.configuration(np.random.default_rng([9, number])) for number in range(TIMES)]
     assert {c.recipe.optimizer.kind for c in chosen} == set(OPTIMIZERS)

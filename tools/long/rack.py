@@ -1,4 +1,4 @@
-"""The rack: what byhand is put through, for minutes or hours: `python tools/long/rack.py [share of the full load]`.
+"""The rack: what byhand is put through, for minutes or hours: `python tools/long/rack.py [share of the full load [part …]]`.
 
 kills           a run is killed with SIGKILL at random moments and taken up again, until it ends: always the same bits
 faults          one call of the system fails, each in turn, in a real process (strace puts the error in, in the kernel's
@@ -210,22 +210,27 @@ def saving(share: float, folder: Path) -> dict[str, Any]:
     return found
 
 
-def main(share: float) -> None:
+PARTS = {part.__name__: part for part in (kills, faults, full_disks, mutated, configured, saving)}
+
+
+def main(share: float, names: list[str]) -> None:
+    """Run the parts, all or those named, and put their results beside those that are there."""
     warnings.simplefilter("error")
-    found: dict[str, Any] = {
+    found: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if names and RESULTS.exists() else {}
+    found |= {
         "machine": platform.machine(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "share_of_the_full_load": share,
     }
-    for part in (kills, faults, full_disks, mutated, configured, saving):
+    for part in [PARTS[name] for name in names or PARTS]:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             found[part.__name__] = part(share, Path(folder))
         found[part.__name__]["seconds"] = round(time.perf_counter() - began, 1)
         print(part.__name__, json.dumps(found[part.__name__]), flush=True)
-    write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+        write_text(RESULTS, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, sys.argv[2:])

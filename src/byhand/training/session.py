@@ -181,6 +181,7 @@ class Session:
 
     # ---- one epoch
 
+    @np.errstate(over="ignore", invalid="ignore")  # a run that is about to diverge says so at its next step
     def epoch_record(self) -> EpochRecord:
         """Close the epoch: its record, made of its steps and of the validation split."""
         progress = self.progress
