@@ -14,9 +14,10 @@ const HELP =
   "Backspace takes the last stroke back; Delete clears the pad.";
 
 export class Pad {
-  /** `changed(isFinished)` is called after every change; isFinished when a stroke has ended or the pad was cleared. */
+  /** `changed()` is called at once when a stroke has ended or the pad was cleared, and once a frame while one is drawn. */
   constructor(host, changed) {
     this.changed = changed;
+    this.frame = null;
     this.strokes = [];
     this.picture = null;
     this.pointer = null;
@@ -66,16 +67,14 @@ export class Pad {
     this.strokes = [];
     this.picture = null;
     this.lift();
-    this.redraw();
-    this.changed(true);
+    this.finished();
   }
 
   undo() {
     if (this.strokes.length) this.strokes.pop();
     else this.picture = null;
     this.lift();
-    this.redraw();
-    this.changed(true);
+    this.finished();
   }
 
   /** Put a small picture on the pad, as large as the pad is. bytes: (height · width) */
@@ -87,8 +86,7 @@ export class Pad {
     this.strokes = [];
     this.picture = small;
     this.lift();
-    this.redraw();
-    this.changed(true);
+    this.finished();
   }
 
   redraw() {
@@ -102,6 +100,21 @@ export class Pad {
     }
     for (const stroke of this.strokes) this.ink(stroke);
     this.hint.hidden = !this.isEmpty;
+  }
+
+  progressed() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.changed();
+    });
+  }
+
+  /** All strokes are drawn again, each in one go: so the pad shows the same, however a stroke came about. */
+  finished() {
+    cancelAnimationFrame(this.frame);
+    this.frame = null;
+    this.redraw();
+    this.changed();
   }
 
   /** Draw a stroke, or what came to it since point `from`. */
@@ -142,20 +155,20 @@ export class Pad {
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.begin(this.place(event));
-    this.changed(false);
+    this.progressed();
   }
 
   move(event) {
     if (event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     this.extend((events.length ? events : [event]).map((each) => this.place(each)));
-    this.changed(false);
+    this.progressed();
   }
 
   up(event) {
     if (event.pointerId !== this.pointer) return;
     this.pointer = null;
-    this.changed(true);
+    this.finished();
   }
 
   // ---- the keyboard's pen
@@ -177,7 +190,7 @@ export class Pad {
     this.pen.place = [within(this.pen.place[0] + across * step), within(this.pen.place[1] + down * step)];
     if (this.pen.isDown) {
       this.extend([this.pen.place]);
-      this.changed(false);
+      this.progressed();
     }
     this.showPen();
   }
@@ -186,7 +199,8 @@ export class Pad {
     this.pen ??= { place: [SIDE / 2, SIDE / 2], isDown: false };
     this.pen.isDown = !this.pen.isDown;
     if (this.pen.isDown) this.begin(this.pen.place);
-    this.changed(!this.pen.isDown);
+    if (this.pen.isDown) this.progressed();
+    else this.finished();
     this.showPen();
   }
 
@@ -206,7 +220,7 @@ export class Pad {
   hidePen() {
     if (this.pen?.isDown) {
       this.pen.isDown = false;
-      this.changed(true);
+      this.finished();
     }
     this.cursor.hidden = true;
   }

@@ -1,5 +1,6 @@
 """The panels: the JSON that each of them shows. Every number is computed elsewhere, from a copy of the model."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ LOOKED_THROUGH = 5_000
 EXCITING = 12
 #: Wrong pictures shown for one cell of the confusion grid.
 SHOWN = 24
+#: One explanation at a time: it quotes code, and Python 3.11 can't parse in two threads at once (its issue 106905).
+READING_CODE = threading.Lock()
 #: Arrays of at most so many numbers are written out.
 WRITTEN_OUT = 16
 
@@ -99,14 +102,15 @@ def unit_answers(model: Model, images: Array, number: int) -> Array:
 
 def one_step(model: Model, image: Array, label: int, setup: Setup, unit: tuple[int, int] | None) -> dict[str, Any]:
     """One step of learning from one picture: formulas, numbers, code; the model itself is not changed."""
-    explanation = explain_step(
-        model,
-        image,
-        label,
-        learning_rate=setup.learning_rate,
-        optimizer=setup.rule(),
-        units=() if unit is None else [unit],
-    )
+    with READING_CODE:
+        explanation = explain_step(
+            model,
+            image,
+            label,
+            learning_rate=setup.learning_rate,
+            optimizer=setup.rule(),
+            units=() if unit is None else [unit],
+        )
     return {
         "title": explanation.title,
         "settings": explanation.settings,
