@@ -26,7 +26,8 @@ class Layer:
     """What all layers share: a place in the network, and by default no parameters."""
 
     kind: str
-    index = 0
+    #: The layer's place in its network; −1 while it has none.
+    index = -1
     #: A layer whose result for one sample depends on the others in the batch: it can't be worked in blocks.
     needs_whole_batch = False
 
@@ -98,7 +99,8 @@ class Dense(Layer):
     def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, Array]:
         """Z = X W + b                                          X: (N, inputs) → Z: (N, units)"""
         Z = work.matmul(X, self.W, (self, "XW"))
-        return np.add(Z, self.b, out=work.empty((self, "Z"), Z.shape, Z.dtype)), X
+        together = Z if Z.flags.c_contiguous else work.empty((self, "Z"), Z.shape, Z.dtype)  # a padded one has gaps
+        return np.add(Z, self.b, out=together), X
 
     def backward(self, dout: Array, cache: Array, gradient: Views, work: Fresh, needs_dX: bool) -> Array | None:
         """dW = Xᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ       dZ: (N, units) → dX: (N, inputs)"""
@@ -235,11 +237,17 @@ class BatchNorm(Layer):
         return out, (X_hat, scale, mean, variance, at)
 
     def backward(self, dout: Array, cache: tuple[Any, ...], gradient: Views, work: Fresh, needs_dX: bool) -> Array:
-        """dγ = Σ dout X̂,  dβ = Σ dout,  dX = γ/√(σ² + ε) · (dout − dβ/N − X̂ dγ/N)      dout, dX: (N, n)"""
+        """dγ = Σ dout X̂,  dβ = Σ dout,  dX = γ/√(σ² + ε) · (dout − dβ/N − X̂ dγ/N)      dout, dX: (N, n)
+
+        Outside training μ and σ² are constants, and dX = γ/√(σ² + ε) · dout.
+        """
         X_hat, scale, _, _, at = cache
         dX: Array = np.multiply(dout, X_hat, out=work.empty((self, "dX"), dout.shape, dout.dtype))
         np.add.reduce(dX, axis=0, out=gradient["gamma"])
         np.add.reduce(dout, axis=0, out=gradient["beta"])
+        if at is None:
+            np.multiply(dout, self.gamma * scale, out=dX)
+            return dX
         dgamma, dbeta, N = sums_over_batch(gradient["gamma"], gradient["beta"], len(dout), at)
         np.multiply(X_hat, dgamma * (-1 / N), out=dX)
         dX += dout

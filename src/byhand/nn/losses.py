@@ -45,7 +45,8 @@ class SoftmaxCrossEntropy:
         """
         check_target(Z, target, weights)
         N, K = Z.shape
-        total = (N if weights is None else float(weights.sum())) if total is None else total
+        s = float(self.smoothing)
+        total = weight_of_batch(N, weights) if total is None else float(total)
         Zt = work.empty(("loss", "Zt"), (K, N), Z.dtype)
         P = work.empty(("loss", "P"), (K, N), Z.dtype)
         row = work.empty(("loss", "row"), (N,), Z.dtype)
@@ -61,18 +62,20 @@ class SoftmaxCrossEntropy:
         if target.ndim == 1:
             samples = np.arange(N)
             hit = Zt[target, samples]
-            P[target, samples] -= 1 - self.smoothing
+            P[target, samples] -= 1 - s
         else:
-            Yt = target.T.astype(Z.dtype)
+            Yt = work.empty(("loss", "Yt"), (K, N), Z.dtype)
+            np.copyto(Yt, target.T, casting="same_kind")
+            check_probabilities(Yt)
             hit = np.einsum("kn,kn->n", Yt, Zt)
-            row *= Yt.sum(axis=0)
-            P -= (1 - self.smoothing) * Yt
+            Yt *= 1 - s
+            P -= Yt
         hit -= row
-        if self.smoothing:
-            log_sum = Zt.mean(axis=0) - row
-            hit *= 1 - self.smoothing
-            hit += self.smoothing * log_sum
-            P -= self.smoothing / K
+        if s:
+            mean_log_P = Zt.mean(axis=0) - row
+            hit *= 1 - s
+            hit += s * mean_log_P
+            P -= s / K
         if weights is not None:
             hit *= weights
             P *= weights
@@ -101,14 +104,16 @@ class MeanSquaredError:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
         check_target(Z, target, weights)
         N, K = Z.shape
-        total = (N if weights is None else float(weights.sum())) if total is None else total
+        total = weight_of_batch(N, weights) if total is None else float(total)
         dZ = work.empty(("loss", "dZ"), (N, K), Z.dtype)
         np.copyto(dZ, Z)
         if target.ndim == 1:
             dZ[np.arange(N), target] -= 1
         else:
             dZ -= target
-        weighted = dZ if weights is None else dZ * weights[:, None].astype(Z.dtype)
+        weighted = dZ
+        if weights is not None:
+            weighted = np.multiply(dZ, weights[:, None], out=work.empty(("loss", "weighted"), (N, K), Z.dtype))
         loss = float(np.vdot(dZ, weighted)) / (total * K)
         np.multiply(weighted, 2 / (total * K), out=dZ)
         return loss, dZ
@@ -137,3 +142,22 @@ def check_target(Z: Array, target: Array, weights: Array | None) -> None:
             raise UsageError(f"labels must be 0 to {K - 1}, got {target.min()} to {target.max()}")
     if weights is not None and weights.shape != (N,):
         raise UsageError(f"weights must have the shape ({N},), got {weights.shape}")
+
+
+def check_probabilities(Yt: Array) -> None:
+    """Refuse rows of a target that are no probabilities: P − Y would not be their derivative          Yt: (K, N)"""
+    sums = Yt.sum(axis=0)
+    wrong = ~(np.abs(sums - 1) < 1e-3)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UsageError(f"each row of target must add up to 1, got {sums[row]:g} in row {row}")
+
+
+def weight_of_batch(N: int, weights: Array | None) -> float:
+    """What the mean divides by: the number of samples, or the sum of their weights               weights: (N,)"""
+    if N == 0:
+        raise UsageError("a batch must have at least one sample, got 0")
+    total = float(N) if weights is None else float(weights.sum(dtype=np.float64))
+    if not total > 0:
+        raise UsageError(f"the weights of a batch must add up to more than 0, got {total}")
+    return total

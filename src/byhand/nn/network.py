@@ -64,13 +64,11 @@ class Network:
         self.parameters = aligned(self.size, self.dtype)
         self.statistics = aligned(sum(math.prod(shape) for shape in self._statistics_places.values()), self.dtype)
 
-        own, statistics = (
-            self.by_layer(self.parameters),
-            by_layer(self.statistics, self._statistics_places, self.layers),
-        )
+        parameters = self.by_layer(self.parameters)
+        statistics = by_layer(self.statistics, self._statistics_places, self.layers)
         for i, layer in enumerate(self.layers):
             layer.index = i
-            layer.bind(own[i], statistics[i])
+            layer.bind(parameters[i], statistics[i])
             layer.initialize(rng)
         self._first_learning = next((i for i, layer in enumerate(self.layers) if layer.shapes), len(self.layers))
 
@@ -228,7 +226,7 @@ def max_norm(network: Network, limit: float) -> None:
     """Shorten the incoming weights of each unit to at most `limit`, where they are longer     W: (inputs, units)"""
     for layer in network.dense:
         lengths = np.sqrt(np.einsum("iu,iu->u", layer.W, layer.W))
-        layer.W *= np.minimum(1, limit / np.maximum(lengths, np.finfo(lengths.dtype).tiny))
+        layer.W *= float(limit) / np.maximum(lengths, float(limit))
 
 
 def check_sizes(sizes: Sequence[Any]) -> list[int]:
@@ -244,6 +242,9 @@ def check_chain(layers: Sequence[Layer]) -> tuple[int, int]:
     """The number of inputs and outputs of layers that fit together, or an error that names the one that doesn't."""
     if len(set(map(id, layers))) != len(layers):
         raise UsageError("each layer must be its own object, got the same one twice")
+    for layer in layers:
+        if layer.index >= 0:
+            raise UsageError(f"a layer must belong to one network only, got {layer!r} of another")
     sized = [layer for layer in layers if isinstance(layer, Dense | BatchNorm)]
     if not sized or not any(isinstance(layer, Dense) for layer in layers):
         raise UsageError(f"a network must have at least one Dense layer, got {list(layers)}")

@@ -40,7 +40,7 @@ def keep_mask(keep: float, shape: tuple[int, int], at: Moment, layer: int, work:
     bits = work.empty((keep_mask, f"bits {layer}"), shape, np.uint32)
     shifted = work.empty((keep_mask, f"shifted {layer}"), shape, np.uint32)
     mask = work.empty((keep_mask, f"mask {layer}"), shape, np.bool_)
-    stream = _mix(_mix(_mix(at.seed) ^ at.step) ^ layer)
+    stream = _mix(_mix(_mix(int(at.seed)) ^ int(at.step)) ^ layer)
     np.copyto(rows, np.arange(at.row, at.row + N, dtype=np.uint32))
     rows *= np.uint32(0x9E3779B9)
     rows += np.uint32(stream >> 32)

@@ -43,6 +43,7 @@ class Optimizer:
                 raise UsageError(f"epsilon must be positive, got {value}")
             if name == "weight_decay" and not (0 <= value < np.inf):
                 raise UsageError(f"weight_decay must be finite and at least 0, got {value}")
+            object.__setattr__(self, name, float(value))  # a NumPy float64 would make a float32 step float64
 
     def start(self, parameters: Array) -> State:
         """A new memory: zeros for each vector, and the number of steps taken."""
@@ -53,7 +54,7 @@ class Optimizer:
     ) -> None:
         """One step: `parameters` and `state` change in place     parameters, gradient: (P,)"""
         state["steps"] += 1
-        step = int(state["steps"][0])
+        step, rate = int(state["steps"][0]), float(rate)
         for part in chunks(len(parameters), decayed.stop if self.weight_decay else 0):
             p, g = parameters[part], gradient[part]
             scratch = work.empty(("optimizer", "scratch"), p.shape, p.dtype)

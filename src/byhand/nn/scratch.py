@@ -117,7 +117,7 @@ class Workspace(Fresh):
             B = np.take(B, self.columns, axis=0, out=chosen, mode="clip")
         if B.shape[1] == width:
             return B
-        place = (key, "packed")
+        place = ((key, width), "packed")  # of its own for each width, so that the zeros stay where they are
         is_new = (place, (inner, width), B.dtype) not in self._views
         packed = self.empty(place, (inner, width), B.dtype)
         if is_new:

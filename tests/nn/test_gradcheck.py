@@ -1,0 +1,285 @@
+"""The gradient check: every layer × activation × loss passes it, and every planted mistake fails it."""
+
+import dataclasses
+import inspect
+import re
+import textwrap
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.nn import activations, layers, losses
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.gradcheck import gradcheck
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
+from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
+from byhand.nn.network import Network
+from byhand.nn.noise import Moment
+
+N, D, K = 6, 5, 4
+AT = Moment(seed=4, step=2, row=3)
+
+
+def stacks(activation):
+    """Each layer in a place where its parameters or its dX matter."""
+    return {
+        "dense": [Dense(D, 6), Activation(activation), Dense(6, K)],
+        "deep": [Dense(D, 6), Activation(activation), Dense(6, 5), Activation(activation), Dense(5, K)],
+        "dropout": [Dropout(0.2), Dense(D, 6), Activation(activation), Dropout(0.4), Dense(6, K)],
+        "batch norm": [Dense(D, 6), BatchNorm(6), Activation(activation), Dense(6, K)],
+        "batch norm first": [BatchNorm(D), Dense(D, 6), Activation(activation), BatchNorm(6), Dense(6, K)],
+        "at the end": [Dense(D, 6), Dropout(0.3), BatchNorm(6), Dense(6, K), Activation(activation)],
+    }
+
+
+STACKS = list(stacks("relu"))
+
+
+def targets():
+    rng = np.random.default_rng(1)
+    y, weights = rng.integers(0, K, N), rng.random(N) + 0.2
+    ce, mse = SoftmaxCrossEntropy(), MeanSquaredError()
+    return {
+        "labels": (ce, y, None),
+        "one-hot": (ce, np.eye(K)[y], None),
+        "probabilities, weights": (ce, rng.dirichlet(np.ones(K), N), weights),
+        "smoothing": (SoftmaxCrossEntropy(0.2), y, None),
+        "one-hot, smoothing, weights": (SoftmaxCrossEntropy(0.2), np.eye(K)[y], weights),
+        "weights": (ce, y, weights),
+        "mse, labels": (mse, y, None),
+        "mse, numbers": (mse, rng.standard_normal((N, K)), None),
+        "mse, weights": (mse, y, weights),
+    }
+
+
+def make(stack, activation="tanh", seed=0):
+    rng = np.random.default_rng(seed)
+    network = Network(stacks(activation)[stack], rng=rng, dtype=np.float64)
+    network.parameters += 0.3 * rng.standard_normal(network.size)
+    network.statistics += 0.5 * rng.random(network.statistics.size)
+    return network, rng.standard_normal((N, D))
+
+
+@pytest.mark.parametrize("loss", targets())
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_layer_activation_and_loss(stack, activation, loss):
+    network, X = make(stack, activation)
+    function, target, weights = targets()[loss]
+    for at in (AT, None):
+        check = gradcheck(network, X, target, loss=function, weights=weights, at=at)
+        assert check, str(check)
+        assert check.worst.error < 1e-6
+        for (name, values), tensor in zip(network.named(), check.tensors, strict=True):
+            assert tensor.name == name
+            assert tensor.checked + tensor.kinks == values.size
+            assert tensor.checked > values.size / 2
+
+
+def test_the_network_is_not_changed_and_may_be_float32():
+    network = Network([D, 3, K], rng=np.random.default_rng(0))
+    before = network.parameters.copy()
+    X = np.random.default_rng(1).standard_normal((N, D)).astype(np.float32)
+    assert byhand.gradcheck(network, X, np.zeros(N, int))
+    np.testing.assert_array_equal(network.parameters, before)
+    assert network.dtype == np.float32
+
+
+def test_large_tensors_are_checked_along_random_directions():
+    network = Network([30, 20, K], rng=np.random.default_rng(0), activation="tanh")
+    X = np.random.default_rng(1).standard_normal((N, 30))
+    check = gradcheck(network, X, np.zeros(N, int), elements=50)
+    assert check
+    assert [tensor.checked for tensor in check.tensors] == [50, 50, 20, K]  # 600 and 80 numbers are too many
+    for tensor in check.tensors[:2]:
+        assert tensor.place == ()
+        assert re.search(r"worst relative error \S+ at \d\.W \(", str(tensor))
+    other = gradcheck(network, X, np.zeros(N, int), elements=50, rng=np.random.default_rng(9))
+    assert other.tensors[0] != check.tensors[0]
+
+
+def test_a_place_on_a_kink_is_counted_and_skipped():
+    network = Network([Dense(1, 2), Activation("relu"), Dense(2, 2)], rng=np.random.default_rng(0))
+    first = network.dense[0]
+    first.W[...], first.b[...] = [[1, 1]], [0, 0.5]  # for x = 0 the first unit's sum is 0, just on the kink
+    check = gradcheck(network, np.zeros((1, 1)), np.array([0]))
+    by_name = {tensor.name: tensor for tensor in check.tensors}
+    assert (by_name["0.b"].checked, by_name["0.b"].kinks) == (1, 1)
+    assert (by_name["0.W"].checked, by_name["0.W"].kinks) == (2, 0)
+    assert "1 checked, 1 on a kink skipped" in str(check)
+    assert check
+
+
+def test_a_tensor_that_could_not_be_checked_has_not_passed():
+    network = Network([Dense(1, 2), Activation("relu"), Dense(2, 2)], rng=np.random.default_rng(0))
+    first = network.dense[0]
+    first.W[...], first.b[...] = [[1, 1]], [0, 0]  # both biases on the kink: nothing says that db is right
+    check = gradcheck(network, np.zeros((1, 1)), np.array([0]))
+    assert not check
+    assert "0.b: not checked, 2 on a kink skipped" in str(check)
+    assert "gradient check FAILED" in str(check)
+
+
+# ---- planted mistakes -------------------------------------------------------------------------------------------
+
+
+class SlightlyWrong(MeanSquaredError):  # noqa: N818
+    def __call__(self, *args, **kwargs):
+        loss, dZ = super().__call__(*args, **kwargs)
+        return loss, dZ * 1.0005
+
+
+def test_2_001_where_2_is_right_is_rejected():
+    # z = w x = 1 · 1 against 0: the loss is z², its slope along w is 2
+    network = Network([Dense(1, 1)], rng=np.random.default_rng(0), dtype=np.float64)
+    network.parameters[...] = [1, 0]
+    X, target = np.ones((1, 1)), np.zeros((1, 1))
+    assert gradcheck(network, X, target, loss=MeanSquaredError())
+    check = gradcheck(network, X, target, loss=SlightlyWrong())
+    assert not check
+    assert check.worst.analytic == pytest.approx(2.001)
+    assert check.worst.numeric == pytest.approx(2.0)
+    assert (
+        "0.W: worst relative error 5.0e-04 at 0.W[0, 0] (backward 2.001000e+00, slope 2.000000e+00; 1 checked)"
+        in str(check).splitlines()
+    )
+    assert str(check).endswith("gradient check FAILED (tolerance 1e-06)")
+
+
+def test_a_derivative_that_is_not_a_number_is_rejected(monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "tanh", dataclasses.replace(ACTIVATIONS["tanh"], backward=_nan))
+    network, X = make("dense")
+    check = gradcheck(network, X, np.zeros(N, int))
+    assert not check
+    assert check.worst.error == np.inf
+
+
+def _nan(dH, H, out=None):
+    return np.full_like(dH, np.nan)
+
+
+#: Function → what is written there → what a slip of the pen makes of it.
+SLIPS = {
+    activations.relu_backward: [("np.greater(H, 0", "np.less(H, 0"), ("np.multiply(dH, was_on", "np.add(dH, was_on")],
+    activations.leaky_relu_backward: [
+        ("np.greater(H", "np.less(H"),
+        ("1 - LEAK", "1"),
+        ("slope += LEAK", "slope += 0"),
+        ("slope += LEAK", "slope += 1.1 * LEAK"),
+    ],
+    activations.sigmoid_backward: [("dZ *= H", "dZ *= 1"), ("(1, H", "(1.001, H"), ("dZ *= dH", "dZ += dH")],
+    activations.tanh_backward: [("(H, H,", "(H, 1,"), ("(1, dZ", "(1.001, dZ"), ("dZ *= dH", "dZ += dH")],
+    activations.gelu_backward: [
+        ("-GELU_FLAT, GELU_FLAT", "-1, 1"),
+        ("square *= square", "square *= 1"),
+        ("(square, GELU_SCALE * GELU_CUBIC", "(square, GELU_CUBIC"),
+        ("t += GELU_SCALE", "t += 1"),
+        ("t *= Z", "t *= 1"),
+        ("3 * GELU_SCALE", "2 * GELU_SCALE"),
+        ("dZ += GELU_SCALE", "dZ += 1"),
+        ("dZ *= Z", "dZ *= 1"),
+        ("t -= 2", "t -= 1"),
+        ("t += 2", "t += 1"),
+        ("np.subtract(t, dZ", "np.add(t, dZ"),
+        ("dZ *= 0.5", "dZ *= 0.4999"),
+        ("dZ *= dH", "dZ *= 1"),
+    ],
+    activations.identity_backward: [("np.positive(dH", "np.negative(dH"), ("np.positive(dH", "np.positive(H")],
+    layers.Dense.backward: [
+        ("X.T, dZ,", "X.T, dZ * 1.001,"),
+        ("X.T, dZ,", "-X.T, dZ,"),
+        ("np.add.reduce(dZ", "np.add.reduce(dZ * 1.001"),
+        ("np.add.reduce(dZ", "np.maximum.reduce(dZ"),
+        ("work.matmul(dZ, self.W.T", "work.matmul(dZ, self.W.T + 0.01"),
+        ("self.W.T, (self", "-self.W.T, (self"),
+    ],
+    layers.Dropout.backward: [
+        ("np.multiply(dout, cache", "np.multiply(dout, 1"),
+        ("1 / (1 - self.rate)", "1"),
+        ("1 / (1 - self.rate)", "(1 - self.rate)"),
+        ("return dX", "return dout"),
+    ],
+    layers.BatchNorm.backward: [
+        ("(dout, X_hat, out", "(dout, 1, out"),
+        ("np.add.reduce(dX", "np.add.reduce(-dX"),
+        ("np.add.reduce(dout", "np.add.reduce(dX"),
+        ("-1 / N", "1 / N"),
+        ("-1 / N", "0 / N"),
+        ("dX += dout", "dX += 0.999 * dout"),
+        ("* (1 / N)", "* (0 / N)"),
+        ("* (1 / N)", "* (1 / (N - 1))"),
+        ("dX *= self.gamma * scale", "dX *= self.gamma"),
+        ("dX *= self.gamma * scale", "dX *= scale"),
+        ("dout, self.gamma * scale", "dout, self.gamma"),
+        ("dout, self.gamma * scale", "dX, scale"),
+        ("if at is None", "if at is not None"),
+    ],
+    losses.SoftmaxCrossEntropy.__call__: [
+        ("P /= row", "P /= 1"),
+        ("-= 1 - s", "-= 1"),
+        ("Yt *= 1 - s", "Yt *= 1"),
+        ("P -= s / K", "P -= 0"),
+        ("P *= weights", "P *= 1"),
+        ("hit *= weights", "hit *= 1"),
+        ("1 / total", "1"),
+        ("1 / total", "1 / K"),
+        ("hit -= row", "hit -= 0"),
+        ("hit *= 1 - s", "hit *= 1"),
+        ("-float(hit.sum", "float(hit.sum"),
+    ],
+    losses.MeanSquaredError.__call__: [
+        ("2 / (total * K)", "1 / (total * K)"),
+        ("2 / (total * K)", "2 / total"),
+        ("/ (total * K)\n", "/ total\n"),
+        ("np.vdot(dZ, weighted)", "np.abs(dZ).sum()"),
+        ("np.multiply(weighted, 2", "np.multiply(dZ, 2"),
+    ],
+}
+
+
+def planted(function, old, new):
+    """`function` with the slip in it, compiled in its own module."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert old in source, f"{old!r} is no longer written in {function.__qualname__}: plant another mistake"
+    namespace = {}
+    exec(compile(source.replace(old, new, 1), function.__qualname__, "exec"), function.__globals__, namespace)
+    return namespace[function.__name__]
+
+
+def checks():
+    """Enough checks that each line of each backward runs in one of them."""
+    for activation in ACTIVATIONS:
+        network, X = make("deep", activation)
+        yield network, X * 3, *targets()["weights"], AT
+    for loss in targets().values():
+        yield *make("dense"), *loss, AT
+    for stack in STACKS:
+        for at in (AT, None):
+            yield *make(stack), *targets()["labels"], at
+
+
+@pytest.mark.parametrize(
+    ("function", "old", "new"),
+    [(function, old, new) for function, slips in SLIPS.items() for old, new in slips],
+    ids=lambda value: value.__qualname__ if callable(value) else value.strip(),
+)
+def test_a_slip_is_rejected(function, old, new, monkeypatch):
+    wrong = planted(function, old, new)
+    if "." in function.__qualname__:
+        owner = getattr(inspect.getmodule(function), function.__qualname__.split(".")[0])
+        monkeypatch.setattr(owner, function.__name__, wrong)
+    else:
+        name = function.__name__.removesuffix("_backward")
+        monkeypatch.setitem(ACTIVATIONS, name, dataclasses.replace(ACTIVATIONS[name], backward=wrong))
+    assert any(
+        not gradcheck(network, X, target, loss=loss, weights=weights, at=at, elements=12)
+        for network, X, loss, target, weights, at in checks()
+    )
+
+
+def test_every_backward_has_slips_planted():
+    backwards = {pair.backward for pair in ACTIVATIONS.values()}
+    backwards |= {kind.backward for kind in layers.LAYERS.values() if kind is not Activation}
+    backwards |= {loss.__call__ for loss in losses.LOSSES.values()}
+    assert backwards == set(SLIPS)
