@@ -153,7 +153,8 @@ def check_gradient(chosen: Configuration, rng: Rng) -> None:
         step=1e-4,
         tolerance=1e-4,
     )
-    assert check or not any(tensor.checked for tensor in check.tensors), str(check)
+    wrong = [tensor for tensor in check.tensors if tensor.checked and not tensor.error < check.tolerance]
+    assert not wrong, str(check)  # a tensor whose every place lies on a kink has no slope to be held against
 
 
 def check_falls(chosen: Configuration) -> None:

@@ -1,4 +1,6 @@
-"""The rack: what byhand is put through, for minutes or hours: `python tools/long/rack.py [share of the full load [part …]]`.
+"""The rack: what byhand is put through, for minutes or hours.
+
+    python tools/long/rack.py [share of the full load [part …]]
 
 kills           a run is killed with SIGKILL at random moments and taken up again, until it ends: always the same bits
 faults          one call of the system fails, each in turn, in a real process (strace puts the error in, in the kernel's
