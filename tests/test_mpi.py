@@ -96,22 +96,8 @@ def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
 
 # ---- the front door
 
-TRAIN = [
-    "-m",
-    "byhand",
-    "train",
-    "--data",
-    "mnist-5k",
-    "--offline",
-    "--samples",
-    "1500",
-    "--hidden",
-    "64",
-    "--validation",
-    "0.1",
-    "--dtype",
-    "float64",
-]
+TRAIN = ["-m", "byhand", "train", "--data", "mnist-5k", "--offline", "--samples", "1500"]
+TRAIN += ["--hidden", "64", "--validation", "0.1", "--dtype", "float64"]
 
 
 @needs_mpi
@@ -351,6 +337,14 @@ def scratch():
     from byhand.nn.scratch import Workspace
 
     return Workspace()
+
+
+@pytest.mark.parametrize(("seconds", "says"), [(10.0, None), (2.0, "50% of the time went into adding up over 2 ranks")])
+def test_sharing_that_does_not_pay_is_said(seconds, says):
+    comm = mpi.Comm.__new__(mpi.Comm)
+    comm.seconds, comm.size = 1.0, 2
+    verdict = comm.verdict(seconds)
+    assert verdict is None if says is None else verdict.startswith(says)
 
 
 def test_one_process_is_no_communicator(monkeypatch):

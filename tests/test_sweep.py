@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import warnings
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -412,6 +414,12 @@ def test_a_space_draws_within_its_bounds_and_drops_what_an_optimiser_does_not_ta
     assert "--momentum" not in space.command({"optimizer": "adam", "momentum": 0.7}, data=None, seed=0)
     model, recipe = space.build({"optimizer": "momentum", "momentum": 0.7}, in_size=4, classes=("0", "1"), seed=0)
     assert (recipe.optimizer.momentum, recipe.threads, recipe.validation, model.network.in_size) == (0.7, 1, 0.1, 4)
+
+
+def test_the_space_in_the_documentation_is_one():
+    page = (Path(__file__).parents[1] / "docs" / "ecosystem.md").read_text("utf-8")
+    block = page.split("```toml\n")[1].split("```")[0]
+    assert len(Space.from_config(tomllib.loads(block)).search) == 6
 
 
 # ---- the command

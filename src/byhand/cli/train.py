@@ -109,6 +109,8 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
                 run.write_records(session.progress.records)
                 raise
             checkpoints.save(session, force=True)
+        if warning := ranks.verdict(session.progress.total_seconds):
+            talk.say(warning)
         history = history_of(session, interrupted=stop.is_set())
         with session.averaged() if history.ending == "interrupted" else nullcontext():
             accuracy = model.accuracy(task.test)

@@ -23,6 +23,8 @@ from byhand.nn.scratch import Array
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
 #: Seconds that the other ranks leave to rank 0 to say what is wrong, where all of them know.
 PATIENCE = 2.0
+#: The share of a training's time in sums from which sharing the work has not paid: two ranks then gain under 1.2 ×.
+TOO_MUCH = 0.4
 #: A process of its own, that speaks where rank 0 was ended without a word: see `Comm.witness`.
 WITNESS = "import sys\nif not sys.stdin.read(): print(sys.argv[1], file=sys.stderr, flush=True)"
 
@@ -62,6 +64,10 @@ class Alone:
         """Alone, one is killed without a witness."""
         return contextlib.nullcontext()
 
+    def verdict(self, seconds: float) -> str | None:
+        """Nothing was shared."""
+        return None
+
     together = one_by_one = contextlib.nullcontext
 
 
@@ -98,6 +104,16 @@ class Comm:
         began = time.perf_counter()
         self.world.Allreduce(self._in_place, vector)
         self.seconds += time.perf_counter() - began
+
+    def verdict(self, seconds: float) -> str | None:
+        """A warning where sharing the work did not pay, from how much of the training's seconds went into sums."""
+        share = self.seconds / max(seconds, 1e-9)
+        if share < TOO_MUCH:
+            return None
+        return (
+            f"{share:.0%} of the time went into adding up over {self.size} ranks and waiting for one another: "
+            "a larger --batch-size or fewer ranks would pay"
+        )
 
     def from_first(self, value: Any) -> Any:
         """What rank 0 gives, on every rank."""
