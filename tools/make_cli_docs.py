@@ -6,6 +6,15 @@ import click
 
 from byhand.cli import COMMANDS, cli
 
+EXIT_CODES = (
+    "0 done",
+    "1 a check or threshold failed",
+    "2 wrong usage, a missing extra, or a place that can't be written",
+    "3 data missing or damaged",
+    "4 training diverged",
+    "5 a model file that can't be used",
+    "130 interrupted, checkpoint saved",
+)
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 
 
@@ -14,9 +23,7 @@ def page() -> str:
     parts = [
         "# The commands",
         "Made by `python tools/make_cli_docs.py` from the program itself.",
-        "Exit codes: 0 done · 1 a check or threshold failed · 2 wrong usage, a missing extra, or a place that can't be written · "
-        "3 data missing or damaged · 4 training diverged · 5 a model file that can't be used · 130 interrupted, checkpoint "
-        "saved.",
+        f"Exit codes: {' · '.join(EXIT_CODES)}.",
     ]
     with click.Context(cli, info_name="byhand") as context:
         parts.append(block(cli, context))
