@@ -1,0 +1,60 @@
+"""The page's files without a browser: golden vectors are Python's, Node repeats them, one script holds it all."""
+
+import os
+import re
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from byhand.page import EXPORT, FILES, IMPORT, bundled, source
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_golden_vectors_are_what_python_gives_today():
+    assert runpy.run_path(str(ROOT / "tools" / "make_page_golden.py"))["main"](check=True) == 0
+
+
+def node() -> str:
+    """Node's path; in CI it must be there."""
+    path = shutil.which("node")
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("the page's own tests need Node, which is not installed")
+    return path
+
+
+def test_the_pages_own_tests_pass_under_node():
+    files = sorted(str(path) for path in (ROOT / "tests" / "page").glob("*.test.mjs"))
+    done = subprocess.run([node(), "--test", *files], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
+
+
+def test_the_bundled_script_has_no_imports_left_and_parses(tmp_path):
+    script = bundled("export.js")
+    assert not re.search(r"^\s*(?:import|export)\b", script, re.MULTILINE)
+    (tmp_path / "bundled.mjs").write_text(script, "utf-8")
+    done = subprocess.run([node(), "--check", tmp_path / "bundled.mjs"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".js") and "/" not in name])
+def test_modules_import_and_export_in_the_one_form_that_can_be_joined(name):
+    text = source(name)
+    imports = re.findall(r"^import\b.*", text, re.MULTILINE)
+    own = [line for line in imports if '"./panels/' not in line]
+    assert len(IMPORT.findall(text)) >= len(own)
+    assert len(EXPORT.findall(text)) == len(re.findall(r"^export\b", text, re.MULTILINE))
+
+
+def test_a_module_comes_after_all_that_it_imports():
+    script = bundled("export.js")
+    made = [match[1] for match in re.finditer(r"^const (\w+_js) = \(\(\) => \{$", script, re.MULTILINE)]
+    assert made[-1] == "export_js"
+    assert len(made) == len(set(made))
+    for use in re.finditer(r"^const \{ [\w, ]+ \} = (\w+_js);$", script, re.MULTILINE):
+        before = script[: use.start()]
+        assert f"const {use[1]} = (() => {{" in before
