@@ -4,7 +4,6 @@
 Where `BYHAND_REQUIRE_FULL_MNIST` is set they must run, and without the data they fail.
 """
 
-import importlib
 import os
 from pathlib import Path
 
@@ -38,18 +37,6 @@ def full_mnist():
 def has_full_mnist() -> bool:
     folder = os.environ.get("BYHAND_DATA")
     return bool(folder) and Path(folder).is_dir()
-
-
-def pytest_addoption(parser):
-    parser.addoption("--require-peers", action="store_true", help="fail where a library to compare with is missing")
-
-
-@pytest.fixture(scope="session")
-def torch(request):
-    """PyTorch, to compare with. It is no dependency: without it the comparison is skipped, or fails where required."""
-    if request.config.getoption("--require-peers"):
-        return importlib.import_module("torch")
-    return pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency: pip install torch")
 
 
 def pytest_collection_modifyitems(items):

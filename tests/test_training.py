@@ -242,7 +242,7 @@ def test_steps_allocate_nothing_large_from_the_third_on(digits):
 
 def test_records_say_what_happened(digits):
     model = Model([784, 32, 10], preparation=Preparation.standard())
-    history = fit(model, digits.train, epochs=3, validation=0.1, seed=0)
+    history = fit(model, digits.train, recipe=Recipe(epochs=3, validation=0.1), seed=0)
     assert [record.epoch for record in history] == [1, 2, 3]
     last = history[-1]
     assert history.ending == "done"

@@ -25,7 +25,7 @@ def page() -> str:
         "Made by `python tools/make_cli_docs.py` from the program itself.",
         f"Exit codes: {' · '.join(EXIT_CODES)}.",
     ]
-    with click.Context(cli, info_name="byhand") as context:
+    with click.Context(cli, info_name="byhand", **cli.context_settings) as context:
         parts.append(block(cli, context))
         for name in COMMANDS:
             command = cli.get_command(context, name)
@@ -36,7 +36,7 @@ def page() -> str:
 
 def section(command: click.Command, name: str, parent: click.Context, level: int) -> list[str]:
     """A command's heading and help, and those of the commands inside it."""
-    with click.Context(command, info_name=name, parent=parent) as context:
+    with click.Context(command, info_name=name, parent=parent, **command.context_settings) as context:
         parts = [f"{'#' * level} {context.command_path}", block(command, context)]
         if isinstance(command, click.Group):
             for inner in command.list_commands(context):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from byhand.data import Dataset
 from byhand.model import Model
 from byhand.nn.scratch import Array
 from byhand.training.interrupt import interruptible
@@ -74,9 +75,13 @@ def fit(
 
     data: a Dataset, or (X, y) with X (N, in_size) floats and y (N,) integers. `recipe` is a Recipe or a preset's name;
     `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Ctrl-C ends the run after the
-    current step and gives the history so far.
+    current step and gives the history so far. Without a recipe it is that of `digits`; floats are not augmented.
     """
-    chosen = (recipe if isinstance(recipe, Recipe) else preset(recipe or "digits").recipe).but(**choices)
+    if not isinstance(recipe, Recipe):
+        recipe = preset(recipe or "digits").recipe
+        if not isinstance(data, Dataset):
+            recipe = recipe.but(augment="none")
+    chosen = recipe.but(**choices)
     with (
         Session(
             model, data, chosen, seed=seed, sample_weights=sample_weights, validation_data=validation_data
