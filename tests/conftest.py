@@ -39,6 +39,12 @@ def has_full_mnist() -> bool:
     return bool(folder) and Path(folder).is_dir()
 
 
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch, to compare with. It is no dependency: without it the comparison is skipped."""
+    return pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency: pip install torch")
+
+
 def pytest_collection_modifyitems(items):
     required = bool(os.environ.get("BYHAND_REQUIRE_FULL_MNIST"))
     for item in items:
