@@ -195,7 +195,7 @@ def clip_norm(gradient: Array, limit: float | None) -> float:
     """The gradient's length; where it is over `limit`, the gradient is shortened to it in place     gradient: (P,)"""
     norm = float(np.sqrt(np.dot(gradient, gradient)))
     if limit is not None and norm > limit:
-        gradient *= limit / norm
+        gradient *= float(limit) / norm
     return norm
 
 

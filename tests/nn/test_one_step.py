@@ -1,0 +1,267 @@
+"""One step of training as production runs it: float32 throughout, clean arithmetic, no new memory, nothing copied."""
+
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from byhand import nn
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.layers import Dense, Dropout
+from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
+from byhand.nn.network import Network, max_norm
+from byhand.nn.noise import Moment
+from byhand.nn.optimizers import OPTIMIZERS, clip_norm
+from byhand.nn.scratch import Workspace
+
+ROOM = str(Path(nn.__file__).parent)
+D, K = 50, 10
+
+#: name → loss, whether the target is one-hot, whether samples have weights
+LOSSES = {
+    "labels": (SoftmaxCrossEntropy(), False, False),
+    "one-hot, smoothing, weights": (SoftmaxCrossEntropy(0.1), True, True),
+    "labels, smoothing, weights": (SoftmaxCrossEntropy(0.1), False, True),
+    "mse": (MeanSquaredError(), True, False),
+    "mse, weights": (MeanSquaredError(), False, True),
+}
+
+
+def pad(rows, inner, columns):
+    return -(-columns // 16) * 16
+
+
+class Training:
+    """A network and all that a step needs; calling it takes a step."""
+
+    def __init__(
+        self,
+        activation="relu",
+        loss="labels",
+        optimizer="adam",
+        *,
+        N=30,
+        hidden=40,
+        dtype=np.float32,
+        number=float,
+        padding=pad,
+        settings=None,
+        **layers,
+    ):
+        rng = np.random.default_rng(0)
+        self.network = Network([D, hidden, hidden, K], rng=rng, activation=activation, dtype=dtype, **layers)
+        self.loss, one_hot, weighted = LOSSES[loss]
+        if isinstance(self.loss, SoftmaxCrossEntropy):
+            self.loss = SoftmaxCrossEntropy(number(self.loss.smoothing))
+        self.X = rng.standard_normal((N, D)).astype(dtype)
+        y = rng.integers(0, K, N)
+        self.target = np.eye(K, dtype=dtype)[y] if one_hot else y
+        self.weights = (rng.random(N) + 0.1).astype(dtype) if weighted else None
+        self.total = number(N if self.weights is None else self.weights.sum(dtype=np.float64))
+        settings = {name: number(value) for name, value in (settings or {"weight_decay": 0.01}).items()}
+        self.rule = OPTIMIZERS[optimizer](**settings)
+        self.state = self.rule.start(self.network.parameters)
+        self.gradient, self.views = self.network.gradient_like()
+        self.work = Workspace(padding)
+        self.number = number
+        self.step = 0
+
+    def __call__(self):
+        network, at = self.network, Moment(1, self.step)
+        out, caches = network.forward(self.X, self.work, at=at)
+        value, dout = self.loss(out, self.target, weights=self.weights, total=self.total, work=self.work)
+        network.backward(dout, caches, self.views, self.work)
+        network.commit(caches, len(self.X))
+        clip_norm(self.gradient, self.number(0.5))
+        rate = self.number(0.01)
+        self.rule.update(network.parameters, self.gradient, self.state, rate, decayed=network.decayed, work=self.work)
+        max_norm(network, self.number(1.5))
+        self.step += 1
+        return value, out, caches, dout
+
+
+def arrays_seen(action):
+    """Every array that a variable of this room held while `action` ran, wherever it lies in a tuple, list or dict."""
+    seen = {}
+
+    def note(name, value):
+        if isinstance(value, np.ndarray):
+            seen.setdefault((name, value.dtype), value.shape)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                note(name, item)
+        elif isinstance(value, dict):
+            for item in value.values():
+                note(name, item)
+
+    def trace(frame, event, argument):
+        if not frame.f_code.co_filename.startswith(ROOM):
+            return None
+        for name, value in frame.f_locals.items():
+            note(f"{frame.f_code.co_qualname}: {name}", value)
+        if event == "return":
+            note(f"{frame.f_code.co_qualname} →", argument)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return seen
+
+
+def floats(seen, wrong):
+    return sorted(f"{name} {shape}" for (name, dtype), shape in seen.items() if dtype == wrong)
+
+
+@pytest.mark.parametrize("number", [float, np.float64, np.float32], ids=["float", "np.float64", "np.float32"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_array_of_a_float32_step_is_float64_whatever_the_optimizer(optimizer, number):
+    train = Training(optimizer=optimizer, number=number, dropout=0.2, batch_norm=True)
+    seen = arrays_seen(train)
+    assert floats(seen, np.float64) == []
+    assert len(floats(seen, np.float32)) > 60
+    assert all(vector.dtype in (np.float32, np.int64) for vector in train.state.values())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_no_array_of_a_float32_step_is_float64_whatever_the_formula(activation, loss):
+    seen = arrays_seen(Training(activation, loss, number=np.float64, dropout=0.2, batch_norm=True))
+    assert floats(seen, np.float64) == []
+
+
+def test_no_array_of_a_float64_step_is_float32():
+    assert floats(arrays_seen(Training(dtype=np.float64, dropout=0.2, batch_norm=True)), np.float32) == []
+
+
+def test_the_test_sees_a_float64_array(monkeypatch):
+    monkeypatch.setattr(Dropout, "backward", lambda self, dout, *rest, **named: dout * np.float64(1))
+    assert floats(arrays_seen(Training(dropout=0.2)), np.float64)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_numpy_float_as_a_setting_gives_the_same_bits(optimizer):
+    settings = {"weight_decay": 0.013}
+    if optimizer != "sgd":
+        settings |= {"momentum": 0.87} if optimizer == "momentum" else {"epsilon": 1.3e-7}
+    results = []
+    for number in (float, np.float64):
+        train = Training(loss="one-hot, smoothing, weights", optimizer=optimizer, number=number, settings=settings)
+        for _ in range(5):
+            train()
+        results.append(train.network.parameters)
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_step_runs_clean(activation, loss, dtype):
+    train = Training(activation, loss, dtype=dtype, batch_norm=True, dropout=0.2)
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        for _ in range(3):
+            value, *_ = train()
+    assert np.isfinite(value)
+    assert np.isfinite(train.network.parameters).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_step_runs_clean_with_logits_of_ten_thousand(activation, loss, dtype):
+    train = Training(activation, loss, dtype=dtype)
+    last = train.network.dense[-1]
+    last.b[...] = np.where(np.arange(K) % 2, 1e4, -1e4)
+    for layer in train.network.dense[:-1]:
+        layer.W *= 1e3
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        value, out, *_ = train()
+    assert np.isfinite(value)
+    assert np.abs(out).max() >= 9e3
+    assert np.isfinite(train.network.parameters).all()
+
+
+def test_unlearned_and_zero_weights_run_clean_through_max_norm_and_clipping():
+    network = Network([3, 2], rng=np.random.default_rng(0))
+    network.parameters[...] = 0
+    with np.errstate(all="raise"):
+        max_norm(network, 2.0)
+        assert clip_norm(np.zeros(4, np.float32), 1.0) == 0
+    np.testing.assert_array_equal(network.parameters, 0)
+
+
+KINDS = [(activation, loss) for activation in ACTIVATIONS for loss in ("labels",)]
+KINDS += [("relu", loss) for loss in LOSSES]
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+@pytest.mark.parametrize(("activation", "loss"), KINDS)
+def test_from_the_third_step_on_nothing_large_is_allocated(activation, loss, optimizer):
+    # N·K, N·n and the weights are each well over 64 KiB: whatever were allocated of that size would show
+    train = Training(activation, loss, optimizer, N=3000, hidden=400, batch_norm=True, dropout=0.2)
+    for _ in range(2):
+        train()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for _ in range(2):
+            train()
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    # NumPy converts booleans in two buffers of 32 KiB, and a few vectors have a number for each of 3,000 samples;
+    # an array of N·K, the smallest that is large, would come on top of those with 120 kB
+    assert peak < 125_000
+
+
+def test_the_test_sees_an_allocation(monkeypatch):
+    right = Dense.backward
+    monkeypatch.setattr(Dense, "backward", lambda self, dout, *rest, **named: right(self, dout.copy(), *rest, **named))
+    with pytest.raises(AssertionError):
+        test_from_the_third_step_on_nothing_large_is_allocated("relu", "labels", "momentum")
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_workspace_with_padding_changes_nothing_beyond_rounding(activation, loss):
+    results = []
+    for padding in (None, pad):
+        train = Training(activation, loss, "momentum", dtype=np.float64, padding=padding, batch_norm=True, dropout=0.1)
+        values = [train()[0] for _ in range(4)]
+        results.append((values, train.network.parameters.copy(), train.network.statistics.copy()))
+    for plain, padded in zip(*results, strict=True):
+        np.testing.assert_allclose(padded, plain, rtol=1e-10, atol=1e-12)
+
+
+def test_two_runs_give_the_same_bits():
+    first, second = Training(dropout=0.3, batch_norm=True), Training(dropout=0.3, batch_norm=True)
+    for _ in range(4):
+        assert first()[0] == second()[0]
+    np.testing.assert_array_equal(first.network.parameters, second.network.parameters)
+
+
+def test_what_is_handed_on_is_not_copied():
+    rng = np.random.default_rng(0)
+    network = Network([Dropout(0.5), Dense(D, 8), Dropout(0.0), Dense(8, K)], rng=rng)
+    X = rng.standard_normal((5, D)).astype(np.float32)
+    out, caches = network.forward(X)
+    assert caches[1] is X, "dropout outside training, and dense, keep the very array"
+    assert caches[2] is None, "dropout of rate 0 has nothing to remember"
+    rate_zero = network.layers[2]
+    kept, cache = rate_zero.forward(X, Workspace(), Moment(0, 0))
+    assert kept is X
+    assert rate_zero.backward(out, cache, {}, Workspace(), True) is out
+
+
+def test_without_padding_the_biases_are_added_in_place():
+    network = Network([D, 8, K], rng=np.random.default_rng(0))
+    work = Workspace()
+    X = np.zeros((5, D), np.float32)
+    Z, _ = network.layers[0].forward(X, work, None)
+    assert np.shares_memory(Z, work.empty((network.layers[0], "XW"), Z.shape, Z.dtype))
