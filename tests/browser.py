@@ -30,9 +30,9 @@ def missing(what: str) -> None:
     pytest.skip(f"looks at pages in Chromium, and {what}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One Chromium for the whole session."""
+    """One Chromium for a file of tests. Playwright holds the thread's event loop while it lives, so not for longer."""
     path = chromium()
     if path is None:
         missing("it is not installed")

@@ -16,8 +16,10 @@ export class Curve {
     if (this.points.length > MOST) this.points = pairs(this.points).map(joined);
   }
 
+  /** A state that was fetched may hold an epoch that the next event tells of once more: it counts once. */
   addEpochs(records) {
-    this.epochs.push(...records);
+    const last = this.epochs.at(-1)?.step ?? -1;
+    this.epochs.push(...records.filter((record) => record.step > last));
     while (this.epochs.length > MOST) this.epochs = this.epochs.filter((_, i) => i % 2);
   }
 }
