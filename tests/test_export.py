@@ -1,6 +1,7 @@
 """Exports: what leaves the house says what the model says."""
 
 import base64
+import copy
 import io
 import json
 import re
@@ -170,8 +171,8 @@ PREPARATIONS = [
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_onnx_gives_the_models_probabilities(architecture, digits):
-    settings = dict(ARCHITECTURES[architecture])
     for seed, preparation in enumerate(PREPARATIONS):
+        settings = copy.deepcopy(ARCHITECTURES[architecture])  # a layer belongs to one network only
         model = wild(
             Model(
                 settings["network"], preparation=preparation, **{k: v for k, v in settings.items() if k != "network"}
