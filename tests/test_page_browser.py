@@ -275,7 +275,7 @@ def test_two_epochs_move_the_curves_and_a_rewind_gives_the_same_numbers(play):
     assert min(play.page.evaluate(lines)) > 0
     table = play.page.locator("#run details").first
     table.locator("summary").click()
-    assert table.locator("tbody tr").count() == 2
+    play.until("document.querySelectorAll('#run details')[0].querySelectorAll('tbody tr').length === 2")
     play.until("byhand.reader.version === byhand.state.version")
     first = play.page.evaluate("byhand.reader.weights.join()")
 

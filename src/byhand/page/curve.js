@@ -18,8 +18,8 @@ export class Curve {
 
   /** A state that was fetched may hold an epoch that the next event tells of once more: it counts once. */
   addEpochs(records) {
-    const last = this.epochs.at(-1)?.step ?? -1;
-    this.epochs.push(...records.filter((record) => record.step > last));
+    const last = this.epochs.at(-1)?.epoch ?? 0;
+    this.epochs.push(...records.filter((record) => record.epoch > last));
     while (this.epochs.length > MOST) this.epochs = this.epochs.filter((_, i) => i % 2);
   }
 }
