@@ -1,4 +1,4 @@
-"""Valid files of each format, and what can be done to them: for the tests and for tools/long/mutate_data.py.
+"""Valid files of each format, and what can be done to them: for the tests and for tools/long/rack.py.
 
 `FORMATS` names a function for each format that puts a small data set into a folder and returns the path to load.
 `outcome` loads it and tells "loaded" or "refused"; anything else that happens is an AssertionError or the bug itself.
@@ -207,6 +207,22 @@ def outcome(path: Path, cache: Path) -> str:
     assert sorted(path.parent.rglob("*")) == before
     assert not cache.exists()
     return result
+
+
+def outcomes(name: str, folder: Path, numbers: range) -> dict[str, int]:
+    """Change a data set of that format once for each number, and count what loading says; the same each time."""
+    found = {"loaded": 0, "refused": 0}
+    tracemalloc.start()
+    try:
+        for number, path in mutations(FORMATS[name], folder, numbers):
+            try:
+                found[outcome(path, folder / "cache")] += 1
+            except BaseException as error:
+                error.add_note(f"mutation {number} of {name}")
+                raise
+    finally:
+        tracemalloc.stop()
+    return found
 
 
 def check_valid(digits: Digits) -> None:

@@ -59,7 +59,7 @@ def test_the_figures_are_the_racks_own():
         f"| kills | {found['kills']['kills']:,} in {found['kills']['runs']:,} runs |",
         f"| faults | {found['faults']['faults']:,} |",
         f"| full disks | {found['full_disks']['disks']:,} |",
-        f"| mutations | {found['mutated']['mutations']:,} |",
+        f"| mutations | {found['mutations']['tried']:,} |",
     ):
         assert figure in PAGE
     assert all(found[part]["lost"] == 0 for part in ("kills", "faults", "full_disks"))
