@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
@@ -31,21 +31,29 @@ COMMANDS = {
     "export": "A trained model as one HTML page, ONNX, or plain arrays.",
     "play": "The playground: watch it learn, draw a digit.",
     "data": "List, get, verify and import data sets.",
+    "course": "The course: the assignment from a blank notebook to a mark.",
 }
 
 
 class LazyGroup(click.Group):
     """A group whose commands live in `byhand.cli.<name>` and are imported when first asked for."""
 
+    package: ClassVar[str] = "byhand.cli"
+    table: ClassVar[dict[str, str]] = COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module = importlib.import_module(f"byhand.cli.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"{self.package}.{self.module_of(cmd_name)}")
         command: click.Command = module.command
         return command
+
+    def module_of(self, cmd_name: str) -> str:
+        """`lr-find` → `lr_find`"""
+        return cmd_name.replace("-", "_")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. A reader that has had enough (`byhand data list | head -1`) ends it without a word."""
@@ -58,9 +66,9 @@ class LazyGroup(click.Group):
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the table from `COMMANDS`: no command's module is imported to print the help."""
+        """Show the table: no command's module is imported to print the help."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self.table.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
