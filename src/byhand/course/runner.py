@@ -24,6 +24,7 @@ import numpy as np
 
 from byhand.course.inside import wire
 
+ROOM = str(Path(__file__).parents[2])  # where byhand lies; not our own sys.path, the caller's folder may be in that
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
@@ -137,10 +138,10 @@ class Student:
         self._answers, self._flooded = queue.Queue(), threading.Event()
         environment = {
             **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ},
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONPATH": os.pathsep.join(filter(None, (ROOM, os.environ.get("PYTHONPATH")))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONIOENCODING": "utf-8",
-            "HOME": self._folder.name,
+            **dict.fromkeys(("HOME", "TMPDIR"), self._folder.name),
             **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
         self._process = subprocess.Popen(
