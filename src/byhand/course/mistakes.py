@@ -100,5 +100,13 @@ MISTAKES = {
     "percent for a share": "this is in percent, a share from 0 to 1 is wanted",
     "pixels not scaled": "bytes from 0 to 255, the network expects pixels from 0 to 1: divide them by 255",
     "pixels scaled twice": "hardly more than 0 everywhere: the pixels were from 0 to 1 already, and are divided again",
+    # mini-batches and momentum
+    "order ignored": "the samples are taken as they stand: the order that is given says which come together",
+    "pictures and labels parted": "X and Y are cut in different orders: each picture must keep its own label",
+    "last batch left out": "the last batch is left out: what remains is a batch too, a shorter one",
+    "old velocity dropped": "the old velocity is dropped: this is plain gradient descent",
+    "old velocity kept whole": "the old velocity is not multiplied by the momentum",
+    "averaged velocity": "the gradient is multiplied by 1 − momentum: it must be added as it is",
+    "learning rate in the velocity": "the learning rate is in the velocity: it belongs to the step",
     "one_hot sized by the largest label": "as many classes as the largest label: a batch without a nine still has ten",
 }  # fmt: skip

@@ -64,7 +64,7 @@ class Page:
     name: str
     module: ModuleType
     functions: tuple[Function, ...]
-    given: tuple[str, ...] = ()  # functions that the assignment hands out: no complaint when they are missing
+    given: tuple[str, ...] = ()  # functions that are handed out, or not asked of all: no complaint when missing
 
     def __getitem__(self, name: str) -> Function:
         return next(function for function in self.functions if function.name == name)

@@ -1,8 +1,13 @@
-"""The L-layer page as the checker sees it: its functions in the order of the assignment."""
+"""The L-layer page as the checker sees it: its functions in the order of the assignment.
+
+What the course adds (`beyond`) is checked where it is written; a file of the plain assignment isn't asked for it.
+"""
 
 from byhand.course.pages.backward import BACKWARD
+from byhand.course.pages.beyond import BEYOND
 from byhand.course.pages.forward import FORWARD, ONE_HOT
 from byhand.course.probing import Page
-from byhand.reference import l_layer
+from byhand.reference import beyond
 
-L_LAYER = Page("l_layer", l_layer, (ONE_HOT, *FORWARD, *BACKWARD), given=("one_hot",))
+OPTIONAL = ("one_hot", *(function.name for function in BEYOND))
+L_LAYER = Page("l_layer", beyond, (ONE_HOT, *FORWARD, *BACKWARD, *BEYOND), given=OPTIONAL)
