@@ -1,12 +1,14 @@
 /*
- * The playground's page. It asks for the whole state once, then follows the events; each panel takes from both what it
- * shows. The model in use is kept here as a reader: its weights are fetched again when the server has newer ones.
+ * The playground's page. It asks for the whole state once, then follows the events from there on; each panel takes from
+ * both what it shows. The model in use is kept here as a reader: its weights are fetched again when the server has newer
+ * ones. Answers and events come by ways of their own, and one may overtake the other: `moment` says which is newer.
  */
 
 import { Curve } from "./curve.js";
 import { byId, percent } from "./dom.js";
+import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
-import { ask, follow, order, weights } from "./server.js";
+import { RETRY, ask, follow, order, weights } from "./server.js";
 import { DrawPanel } from "./panels/draw.js";
 import { ErrorsPanel } from "./panels/errors.js";
 import { NetworkPanel } from "./panels/network.js";
@@ -20,13 +22,14 @@ const REFRESH = 500;
 const SPOKEN = 5000;
 
 class Playground {
+  constructor() {
+    this.notice = new Notice();
+  }
+
   async start() {
     if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token, out of sight
-    this.state = await ask("state");
-    this.curve = new Curve(this.state.points, this.state.history);
-    this.reader = null;
-    this.fetchedAt = 0;
     this.spokenAt = -SPOKEN;
+    await this.load();
     this.setup = new SetupPanel(byId("setup"), this);
     this.draw = new DrawPanel(byId("draw"), this);
     this.run = new RunPanel(byId("run"), this);
@@ -35,64 +38,93 @@ class Playground {
     this.errors = new ErrorsPanel(byId("errors"), this);
     this.share = new SharePanel(byId("share"), this);
     this.panels = [this.setup, this.draw, this.run, this.network, this.step, this.errors, this.share];
-    this.showState();
-    await this.freshen();
-    follow(this.state.last, (event) => this.happened(event), (isLost) => this.lost(isLost));
     document.addEventListener("visibilitychange", () => this.freshen());
+    await this.begin();
     await this.setup.useAddress();
     document.documentElement.dataset.ready = "yes"; // for whoever waits for the page, as the tests do
+  }
+
+  /** Everything as it is now. */
+  async load() {
+    this.state = await ask("state");
+    this.curve = new Curve(this.state.points, this.state.history);
+    this.reader = null;
+    this.fetchedAt = 0;
+  }
+
+  /** Show what was loaded, and follow what happens from there on. */
+  async begin() {
+    this.showState();
+    this.leave = follow(this.state.last, (event) => this.happened(event), (isLost) => this.lost(isLost));
+    await this.freshen();
+  }
+
+  /** Another training has begun, or too much was missed: take everything anew. Meanwhile no event can come between. */
+  async reload() {
+    this.leave();
+    try {
+      await this.load();
+    } catch (error) {
+      this.notice.say("loading", error.message);
+      setTimeout(() => this.reload(), RETRY);
+      return;
+    }
+    this.notice.say("loading", "");
+    await this.begin();
   }
 
   // ---- what happens
 
   happened(event) {
     if (event.reset) {
-      this.attempt(() => this.reload());
+      this.reload();
       return;
     }
     const { point, epochs, ...state } = event;
-    const hadModel = this.state.origin === "training";
-    Object.assign(this.state, state);
+    this.take(state);
     if (point) this.curve.add(point);
     if (epochs) {
       this.curve.addEpochs(epochs);
       this.speak(epochs.at(-1));
     }
-    if (!hadModel && this.state.step > 0) this.attempt(() => this.reload());
     this.showState();
     this.freshen();
   }
 
-  /** Another training has begun, or too much was missed: take everything anew. */
-  async reload() {
-    const state = await ask("state");
-    Object.assign(this.state, state);
-    this.curve = new Curve(state.points, state.history);
-    this.fetchedAt = 0;
-    this.reader = null;
-    this.showState();
-    await this.freshen();
+  /** Where the training stands, unless something newer is known. */
+  take(state) {
+    if (state.moment > this.state.moment) Object.assign(this.state, state);
   }
 
-  /** Fetch the weights if there are newer ones: at most twice a second, and not while nobody looks. */
+  /** Whether there are newer weights to fetch: at most twice a second while they change, and not while nobody looks. */
+  get isBehind() {
+    if (document.hidden || this.reader?.version >= this.state.version) return false;
+    return this.state.status !== "training" || performance.now() >= this.fetchedAt + REFRESH;
+  }
+
+  /** Fetch the weights until they are as new as what is known of them. */
   async freshen() {
-    const isOld = this.reader?.version !== this.state.version;
-    if (!isOld || this.isFetching || document.hidden) return;
-    const wait = this.fetchedAt + REFRESH - performance.now();
-    if (this.state.status === "training" && wait > 0) return;
+    if (this.isFetching) return; // whoever fetches looks again when it has them
     this.isFetching = true;
     try {
-      const { version, weights: vector } = await weights();
-      const reader = new Reader(this.state.model, vector);
-      reader.version = version;
-      this.reader = reader;
-      this.fetchedAt = performance.now();
-      for (const panel of this.panels) panel.showReader?.(reader);
+      while (this.isBehind) {
+        const { training, version, weights: vector } = await weights();
+        this.fetchedAt = performance.now();
+        if (training > this.state.training) break; // another training has begun, and the event that says so is on its way
+        if (training === this.state.training) this.use(new Reader(this.state.model, vector), version);
+        this.notice.say("loading", "");
+      }
     } catch (error) {
-      this.problem(error.message);
+      this.notice.say("loading", error.message);
+      setTimeout(() => this.freshen(), RETRY);
     } finally {
       this.isFetching = false;
     }
+  }
+
+  use(reader, version) {
+    this.reader = Object.assign(reader, { version });
+    for (const panel of this.panels) panel.showReader?.(reader);
   }
 
   // ---- what is shown of it all
@@ -102,7 +134,7 @@ class Playground {
     byId("model-line").textContent = this.modelLine();
     byId("status").textContent = { ready: "ready", training: "training …", paused: "paused", failed: "stopped" }[state.status];
     byId("status").dataset.status = state.status;
-    this.problem(state.message);
+    this.notice.say("training", state.message);
     for (const panel of this.panels) panel.showState(state, this.curve);
   }
 
@@ -114,15 +146,8 @@ class Playground {
     return origin === "training" ? `${shape}, trained here on ${data}` : `${shape}, ${origin}. To train on: ${data}`;
   }
 
-  /** One line on what went wrong; nothing takes it away again. */
-  problem(message) {
-    byId("problem").textContent = message || "";
-    byId("problem").hidden = !message;
-  }
-
   lost(isLost) {
-    if (isLost) this.problem("The playground doesn't answer: was it stopped? This page goes on when it is back.");
-    else this.problem(this.state.message);
+    this.notice.say("away", isLost && "The playground doesn't answer: was it stopped? This page goes on when it is back.");
   }
 
   /** Once an epoch, for a screen reader; never faster than one can listen. */
@@ -137,18 +162,18 @@ class Playground {
 
   /** Do it, and say in the page what was refused. */
   async attempt(work) {
+    this.notice.say("refused", "");
     try {
-      this.problem(this.state.message);
       return await work();
     } catch (error) {
-      this.problem(error.message);
+      this.notice.say("refused", error.message);
       return null;
     }
   }
 
   control(body) {
     return this.attempt(async () => {
-      Object.assign(this.state, await order("control", body));
+      this.take(await order("control", body));
       this.showState();
       await this.freshen();
     });
@@ -157,4 +182,4 @@ class Playground {
 
 const playground = new Playground();
 window.byhand = playground; // for tests and for the curious
-playground.start().catch((error) => playground.problem(error.message));
+playground.start().catch((error) => playground.notice.say("loading", error.message));

@@ -1,5 +1,8 @@
 /* The server, as the page knows it: questions, orders, and the stream of what happens. */
 
+/** Milliseconds until what was not answered is asked again. */
+export const RETRY = 2000;
+
 /** What the server refused, in its own words; `status` is 0 when it didn't answer at all. */
 export class Refused extends Error {
   constructor(message, status) {
@@ -27,22 +30,26 @@ export const order = async (path, body) => {
   return (await call(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 };
 
-/** The weights of the model in use, and which version of them they are. */
+/** The weights of the model in use, and which version of which training they are. */
 export async function weights() {
   const answer = await call("weights");
-  return { version: Number(answer.headers.get("x-version")), weights: new Float32Array(await answer.arrayBuffer()) };
+  const [training, version] = ["x-training", "x-version"].map((name) => Number(answer.headers.get(name)));
+  return { training, version, weights: new Float32Array(await answer.arrayBuffer()) };
 }
 
 export const download = async (path) => (await call(path)).blob();
 
 /**
  * Follow the events after the one with that id. The browser reconnects by itself and says what it saw last; where it
- * gives up, a new stream takes over from there. `lost(true)` is called while nobody answers.
+ * gives up, a new stream takes over from there. `lost(true)` is called while nobody answers. What comes back is a
+ * function that ends it.
  */
 export function follow(last, happened, lost) {
   let seen = last;
+  let stream = null;
+  let retry = null;
   const connect = () => {
-    const stream = new EventSource(`/api/events?after=${encodeURIComponent(seen)}`);
+    stream = new EventSource(`/api/events?after=${encodeURIComponent(seen)}`);
     stream.onopen = () => lost(false);
     stream.onmessage = ({ data, lastEventId }) => {
       seen = lastEventId || seen;
@@ -51,10 +58,14 @@ export function follow(last, happened, lost) {
     stream.onerror = () => {
       lost(true);
       if (stream.readyState !== EventSource.CLOSED) return;
-      setTimeout(connect, 2000);
+      retry = setTimeout(connect, RETRY);
     };
   };
   connect();
+  return () => {
+    clearTimeout(retry);
+    stream.close();
+  };
 }
 
 /** base64 of bytes and back, as the server writes pictures. */

@@ -152,8 +152,9 @@ class Server:
         return Response(source(name), media_type=KINDS[name[name.rindex(".") :]])
 
     async def state(self, _request: Request) -> Response:
-        last = self.journal.last_id
-        return JSONResponse(await self.job(lambda playground: panels.whole_state(self.trainer, playground, last)))
+        state = await self.job(lambda playground: panels.whole_state(self.trainer, playground))
+        # Jobs are answered in their order: by now the journal has all news from before this state, and none from after.
+        return JSONResponse(state | {"last": self.journal.last_id})
 
     async def events(self, request: Request) -> Response:
         if self.journal.readers >= MOST_READERS:
@@ -163,10 +164,10 @@ class Server:
 
     async def weights(self, _request: Request) -> Response:
         def weights(playground: Playground) -> tuple[int, int, bytes]:
-            return playground.version, playground.step_number, payload.weights(playground.model).tobytes()
+            return playground.training, playground.version, payload.weights(playground.model).tobytes()
 
-        version, step, content = await self.job(weights)
-        headers = {"x-version": str(version), "x-step": str(step)}
+        training, version, content = await self.job(weights)
+        headers = {"x-training": str(training), "x-version": str(version)}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     # ---- control

@@ -31,12 +31,12 @@ READING_CODE = threading.Lock()
 WRITTEN_OUT = 16
 
 
-def whole_state(trainer: Trainer, playground: Playground, last_id: str) -> dict[str, Any]:
-    """Everything that a page needs to begin with; after it, the events from `last` on."""
+def whole_state(trainer: Trainer, playground: Playground) -> dict[str, Any]:
+    """Everything that a page needs to begin with, but for the last event that it holds."""
     model = playground.model
     return {
         **trainer.state(playground),
-        "last": last_id,
+        "training": playground.training,
         "setup": playground.setup.to_json(),
         "choices": {name: list(known) for name, known in CHOICES.items()} | {"data": playground.data_names},
         "limits": {name: list(limits) for name, limits in LIMITS.items()},

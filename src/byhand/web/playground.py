@@ -44,6 +44,8 @@ class Playground:
         self.waiting = 0
         #: Counts the sets of weights there have been, so that the page knows when its own are old.
         self.version = 0
+        #: Counts the trainings that were begun: weights of another one may be of another shape.
+        self.training = 0
         self._copy: tuple[int, Model] | None = None
         self._copied_at = 0.0
         self._split()
@@ -88,6 +90,7 @@ class Playground:
             self.added_images = np.zeros((0, *digits.train.shape), np.uint8)
             self.added_labels = np.zeros(0, np.int64)
         self.digits, self.setup = digits, setup
+        self.training += 1
         self._split()
         self._hold(self._session(model))
         self.curve, self.recent, self.waiting = Curve(), [], 0

@@ -4,6 +4,7 @@ Whoever wants something of the playground hands in a small job and waits for its
 steps. So nothing is shared, and nothing needs a lock.
 """
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable
@@ -38,6 +39,7 @@ class Trainer:
         self._epochs: list[EpochRecord] = []
         self._is_reset = False
         self._told: dict[str, Any] = {}
+        self._moments = itertools.count(1)
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="byhand-trainer", daemon=True)
         self._thread.start()
@@ -189,7 +191,10 @@ class Trainer:
     # ---- what is told
 
     def state(self, playground: Playground) -> dict[str, Any]:
-        """Where the training stands, in few words."""
+        """Where the training stands, in few words; `moment` tells a page which of two such states is the newer one."""
+        return {"moment": next(self._moments), **self._standing(playground)}
+
+    def _standing(self, playground: Playground) -> dict[str, Any]:
         keeper = playground.keeper
         return {
             "status": self.status,
@@ -205,12 +210,17 @@ class Trainer:
 
     def news(self, playground: Playground) -> dict[str, Any] | None:
         """What happened since the last call, if anything: the state, a point of the curve, the epochs that ended."""
-        state = self.state(playground)
-        if state == self._told and not self._is_reset:
+        standing = self._standing(playground)
+        if standing == self._told and not self._is_reset:
             return None
         point = playground.collect()
         epochs, self._epochs = self._epochs, []
         is_reset, self._is_reset = self._is_reset, False
-        self._told = state
-        told = {**state, "point": point and point.to_json(), "epochs": [epoch_json(record) for record in epochs]}
+        self._told = standing
+        told = {
+            "moment": next(self._moments),
+            **standing,
+            "point": point and point.to_json(),
+            "epochs": [epoch_json(record) for record in epochs],
+        }
         return told | {"reset": True} if is_reset else told

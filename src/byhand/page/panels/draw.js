@@ -106,7 +106,7 @@ export class DrawPanel {
   teach(label) {
     return this.playground.attempt(async () => {
       const { picture } = this.result;
-      Object.assign(this.playground.state, await order("added", { pixels: encode(picture), label }));
+      this.playground.take(await order("added", { pixels: encode(picture), label }));
       this.playground.showState();
     });
   }

@@ -123,10 +123,7 @@ export class SetupPanel {
   }
 
   use() {
-    return this.playground.attempt(async () => {
-      Object.assign(this.playground.state, await order("setup", this.setup));
-      await this.playground.reload();
-    });
+    return this.playground.attempt(() => order("setup", this.setup)); // the event that follows says: take all anew
   }
 
   newSeed() {

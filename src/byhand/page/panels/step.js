@@ -51,7 +51,7 @@ export class StepPanel {
   /** The digit on the pad, learned as what the network takes it for. */
   drawing() {
     const { picture, probabilities } = this.playground.draw.result ?? {};
-    if (!picture) return this.playground.problem("Draw a digit first.");
+    if (!picture) return this.playground.notice.say("refused", "Draw a digit first.");
     const label = probabilities.indexOf(Math.max(...probabilities));
     return this.explain({ pixels: encode(picture), label });
   }
