@@ -5,13 +5,14 @@ those is already known to be wrong, it is tried again with the right earlier one
 The student's code runs in `runner`'s process; the right answers stay here.
 """
 
+import contextlib
 import difflib
 import hashlib
 import inspect
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from byhand.course.inside.wire import Unsendable
 from byhand.course.mistakes import MISTAKES
 from byhand.course.pages import PAGES
 from byhand.course.probing import Function, MisshapenError, Outputs, Page, Probe
-from byhand.course.reading import read_cells
+from byhand.course.reading import names_in, read_cells, renamed
 from byhand.course.runner import Answer, Limits, Outcome, Place, Student
 from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
@@ -46,15 +47,35 @@ def check_file(
     each `seed`; without one they follow from the file's content, so that the same file gets the same report and no
     answer can be known beforehand. `timeout` is in seconds, for the whole file.
     """
+    with checking(path, timeout=timeout, page=page, seed=seed, limits=limits) as check:
+        return check.report()
+
+
+@contextlib.contextmanager
+def checking(
+    path: str | os.PathLike[str],
+    *,
+    timeout: float = 60.0,
+    page: str | None = None,
+    seed: int | None = None,
+    limits: Limits | None = None,
+    rounds: int = 1,
+    names: Mapping[str, str] | None = None,
+) -> Iterator["Check"]:
+    """The check of one file while its functions can still be called; what `check_file` and the marker are made of.
+
+    The probes are drawn `rounds` times. `names` are the file's own names for functions of the page, {page's: file's};
+    without them, those that `byhand course import` has written into the notebook.
+    """
     path = Path(path)
-    cells = read_cells(path)
+    cells = renamed(read_cells(path), names_in(path) if names is None else names)
     if page is not None and page not in PAGES:
         raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
     digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
     limits = replace(limits or Limits(), total=timeout)
     with Student(cells, WANTED, limits, pixels.data_files(cells)) as student:
-        return _Check(str(path), student, PAGES[page or _page_of(cells)], rng, len(cells) > 1).report()
+        yield Check(str(path), student, PAGES[page or _page_of(cells)], rng, rounds, len(cells) > 1)
 
 
 def _page_of(cells: Sequence[str]) -> str:
@@ -67,16 +88,20 @@ def _page_of(cells: Sequence[str]) -> str:
     return max(found, key=lambda name: found[name])
 
 
-class _Check:
-    """One check of one file."""
+class Check:
+    """One check of one file: `report` first, then any function of it by `call`."""
 
-    def __init__(self, file: str, student: Student, page: Page, rng: np.random.Generator, in_cells: bool) -> None:
-        self.file, self.student, self.page, self.rng, self.in_cells = file, student, page, rng, in_cells
+    def __init__(
+        self, file: str, student: Student, page: Page, rng: np.random.Generator, rounds: int, in_cells: bool
+    ) -> None:
+        self.file, self.student, self.page = file, student, page
+        self.rng, self.rounds, self.in_cells = rng, rounds, in_cells
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the function at hand wrote into
         self.ended = False  # whether it took the process with it
 
     def report(self) -> Report:
+        """Every function of the page, one after another."""
         loading = self.student.load()
         if loading.died:
             verdicts = [Verdict(f.name, "not run", f"reading the file {loading.died}") for f in self.page.functions]
@@ -103,6 +128,9 @@ class _Check:
                     else f"{one['type']}: {one['message']}"
                 )
                 notes.append(f"{self._at(one['cell'], one['line'])}: {what}")
+        for name, cells in loaded["copies"].items():
+            written = " and ".join(f"code cell {cell + 1}" for cell in cells)
+            notes.append(f"{name} is written {len(cells)} times, in {written}: the last one counts")
         return notes
 
     def _at(self, cell: int, line: int) -> str:
@@ -118,9 +146,9 @@ class _Check:
             return Verdict(
                 function.name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up"
             )
-        probes = list(function.probes(self.rng))
+        probes = [probe for _ in range(self.rounds) for probe in function.probes(self.rng)]
         earlier = itertools.takewhile(lambda one: one.name != function.name, self.page.functions)
-        answers = {one.name: self._right_answer(one.name) for one in earlier}
+        answers = {one.name: self.right_answer(one.name) for one in earlier}
         own = all(
             self.verdicts.get(name, Verdict(name, "right")).status == "right" for name in self.page.leans_on(function)
         )
@@ -139,17 +167,17 @@ class _Check:
     def _absent(self, function: Function) -> Verdict | None:
         """The verdict on a function that is not there, or is still a stub."""
         loaded, name = self.student.loaded, function.name
+        described = loaded["functions"].get(name)
+        if described and not described["stub"]:
+            return None  # a copy of it that is broken or still blank doesn't matter
         for broken in loaded["broken"]:
             if name in broken["names"]:
                 place = self._at(broken["cell"], broken["line"])
                 if broken["stub"]:
                     return Verdict(name, "missing", "not written yet", place=place)
                 return Verdict(name, "wrong", f"this is not Python: {broken['message']}", place=place)
-        if name in loaded["functions"]:
-            described = loaded["functions"][name]
-            if described["stub"]:
-                return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
-            return None
+        if described:
+            return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
         near = difflib.get_close_matches(name.lower(), [d.lower() for d in loaded["defined"]], 1, cutoff=0.75)
         like = next((d for d in loaded["defined"] if near and d.lower() == near[0]), None)
         meant = f"there is no function of this name; is {like} meant?" if like and like not in WANTED else ""
@@ -162,7 +190,7 @@ class _Check:
         misshapen: list[MisshapenError] = []
         self.changed, self.ended = set(), False
         for probe in probes:
-            outcome = self._call(function.name, probe, answers)
+            outcome = self.call(function.name, probe, answers)
             if outcome.died:
                 self.ended = True
                 return Verdict(function.name, "wrong", outcome.died)
@@ -219,7 +247,7 @@ class _Check:
         return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", place=place)
 
     def _with_remark(self, verdict: Verdict, function: Function, probe: Probe, words: str) -> Verdict:
-        outcome = self._call(function.name, probe, {})
+        outcome = self.call(function.name, probe, {})
         if (
             not outcome.died
             and not outcome.error
@@ -233,7 +261,7 @@ class _Check:
 
     # ---- calling, by the student's own names for the arguments
 
-    def _call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
+    def call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
         """By name where the student kept the names, in whatever order; else in the order of the assignment."""
         arguments, described = probe.arguments, self.student.loaded["functions"][name]
         mine = {parameter.lower(): parameter for parameter in described["parameters"] or ()}
@@ -250,7 +278,7 @@ class _Check:
         self.changed |= {given[k] for k in outcome.changed if k < len(given)}
         return outcome
 
-    def _right_answer(self, name: str) -> Answer:
+    def right_answer(self, name: str) -> Answer:
         """The reference's function, called as the student calls theirs."""
         function = getattr(self.page.module, name)
         names = {parameter.lower(): parameter for parameter in inspect.signature(function).parameters}

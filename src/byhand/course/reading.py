@@ -6,6 +6,7 @@ every other line keeps its number.
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,39 @@ def read_cells(path: Path) -> list[str]:
         raise DataError(f"{path}: must be UTF-8 text, got byte {content[error.start]:#04x} at {error.start}") from error
 
 
-def _sources(path: Path, content: bytes) -> list[str]:
+def names_in(path: Path) -> dict[str, str]:
+    """{page's name: the notebook's} for functions that an imported notebook calls otherwise, from its metadata."""
+    if path.suffix != ".ipynb":
+        return {}
+    notebook = _notebook(path, path.read_bytes())
+    metadata = notebook.get("metadata") if isinstance(notebook, dict) else None
+    ours = metadata.get("byhand") if isinstance(metadata, dict) else None
+    names = ours.get("names") if isinstance(ours, dict) else None
+    return {
+        str(name): one
+        for name, one in (names.items() if isinstance(names, dict) else ())
+        if isinstance(one, str) and one.isidentifier()
+    }
+
+
+def renamed(cells: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """The cells with their own names for functions replaced by the page's; `names` is {page's: theirs}."""
+    ours = {theirs: name for name, theirs in names.items()}
+    if not ours:
+        return list(cells)
+    words = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, ours))})(?!\w)")
+    return [words.sub(lambda found: ours[found[1]], cell) for cell in cells]
+
+
+def _notebook(path: Path, content: bytes) -> Any:
     try:
-        notebook = json.loads(content)
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: must be a notebook, got no valid JSON ({error})") from error
+
+
+def _sources(path: Path, content: bytes) -> list[str]:
+    notebook = _notebook(path, content)
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if cells is None and isinstance(notebook, dict):  # notebooks before version 4 kept their cells in worksheets
         worksheets = notebook.get("worksheets")

@@ -65,6 +65,7 @@ class Room:
         """Run what is worth running of the cells, statement by statement, and tell what came of it."""
         self.cells, self.output = request["cells"], request["output"]
         pieces, broken = slicing.cut(self.cells)
+        pieces, copies = slicing.without_blank_copies(pieces)
         self.pieces, self.run = pieces, slicing.worth_running(pieces, request["wanted"])
         failed, stubs = [], slicing.stubs(pieces)
         for piece in self.run:
@@ -77,6 +78,7 @@ class Room:
                 for name in request["wanted"]
                 if callable(self.names.get(name))
             },
+            "copies": {name: cells for name, cells in copies.items() if name in request["wanted"]},
             "defined": sorted({piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}),
             "broken": [
                 {"cell": one.cell, "line": one.line, "message": one.message, "names": list(one.names), "stub": one.stub}

@@ -71,6 +71,24 @@ def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
     return [pieces[place] for place in sorted(kept)]
 
 
+def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, list[int]]]:
+    """The pieces without the blanks of functions that are written elsewhere; and the functions written in many cells.
+
+    As in a notebook that runs from top to bottom the last copy counts, but a blank one doesn't hide a written one.
+    """
+    blank = {place for place, piece in enumerate(pieces) if stubs([piece])}
+    cells: dict[str, list[int]] = {}
+    for place, piece in enumerate(pieces):
+        if isinstance(piece.node, ast.FunctionDef) and place not in blank:
+            cells.setdefault(piece.node.name, []).append(piece.cell)
+    kept = [
+        piece
+        for place, piece in enumerate(pieces)
+        if place not in blank or not isinstance(piece.node, ast.FunctionDef) or piece.node.name not in cells
+    ]
+    return kept, {name: found for name, found in cells.items() if len(set(found)) > 1}
+
+
 def stubs(pieces: list[Piece]) -> set[str]:
     """Functions whose body does nothing yet: a docstring, `pass`, `...`, `return None`, `raise NotImplementedError`."""
     return {

@@ -1,0 +1,107 @@
+"""`byhand course grade`: marks for a folder of submissions, by `byhand.course.marking`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from byhand.cli.common import Talk, as_json, quiet, show_json
+
+BOUNDARY = (
+    "each submission runs in a process of its own with limits; that guards against accidents and easy shortcuts, it "
+    "is no security boundary: mark strangers' files where you would run them"
+)
+
+
+@click.command("grade")
+@click.argument("submissions", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The table, a .csv file.")
+@click.option(
+    "--checks",
+    "checks_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your file with points, seed and extra checks (.py or .toml). Without it, the functions and points of the "
+    "course.",
+)
+@click.option(
+    "--page",
+    type=click.Choice(["l_layer", "two_layer"]),
+    default="l_layer",
+    show_default=True,
+    help="Which functions are marked, without --checks.",
+)
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Submissions at a time.")
+@click.option("--again", is_flag=True, help="Mark all anew, also what has not changed since it was marked.")
+@as_json
+@quiet
+def command(
+    submissions: Path,
+    out: Path,
+    checks_file: Path | None,
+    page: str,
+    jobs: int,
+    again: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Mark every notebook in the folder SUBMISSIONS: points by function, and a page of feedback for each student.
+
+    A submission is a notebook or Python file in the folder, named after its student, or a folder named after its
+    student with one in it. Beside the table, a folder of its name gets the pages (feedback/) and the records
+    (records/) by which an interrupted run goes on: what is done is not marked again until it or the checks change.
+    """
+    from byhand.course.marking import Mark, Run, read_checks
+    from byhand.course.marking.submissions import Submission, find
+    from byhand.course.marking.table import number, overview, write_table
+    from byhand.errors import UsageError
+
+    if out.suffix.lower() != ".csv":
+        raise UsageError(f"--out must be a .csv file, got {out}")
+    talk = Talk(quiet)
+    checks = read_checks(checks_file, page)
+    folder = out.with_suffix("")
+    found = find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
+    talk.say(f"{len(found)} submissions, {number(checks.of)} points to earn; {BOUNDARY}")
+    ready: list[Mark] = []
+
+    def done(submission: Submission, mark: Mark, is_old: bool) -> None:
+        ready.append(mark)
+        step = 1 if talk.is_live else max(1, len(found) // 10)
+        if not is_old and len(ready) % step == 0:
+            talk.say(f"{len(ready)}/{len(found)}  {mark.student}: {number(mark.points)} of {number(mark.of)}")
+
+    with Run(checks, checks_file, folder, again=again) as run:
+        try:
+            marks = run.marks(found, jobs, done)
+        except KeyboardInterrupt:
+            talk.say(
+                f"interrupted: {len(ready)} of {len(found)} are marked and kept; the same command goes on from here"
+            )
+            raise
+    write_table(out, marks, checks)
+    if as_json:
+        show_json({"marks": [{**mark.as_dict(), "points": mark.points, "of": mark.of} for mark in marks]})
+    else:
+        click.echo("\n".join(_summary(marks, overview(marks), out, folder)))
+
+
+def _summary(marks: Sequence[Any], rows: Sequence[Any], out: Path, folder: Path) -> list[str]:
+    """What a teacher wants to see first: how many, how good, what was hard, and whom to look at."""
+    from byhand.course.marking.table import number
+
+    marked = [mark for mark in marks if mark.state == "marked"]
+    lines = []
+    if rows:
+        width = max(len(row.name) for row in rows)
+        lines += [f"{'':{width}}  points  right  wrong  missing  not run  most often"]
+        lines += [
+            f"{row.name:{width}}  {number(row.of):>6}  {row.right:>5}  {row.wrong:>5}  {row.missing:>7}  "
+            f"{row.not_run:>7}  {row.most_often}".rstrip()
+            for row in rows
+        ]
+        mean = sum(mark.points for mark in marked) / len(marked)
+        lines += ["", f"{len(marked)} marked, {mean:.1f} of {number(marked[0].of)} points on average"]
+    lines += [f"not marked: {mark.student}: {mark.why}" for mark in marks if mark.state != "marked"]
+    lines += [f"look at {mark.student}: {mark.look[0]}" for mark in marked if mark.look]
+    return [*lines, f"{out}: the table; {folder / 'feedback'}: a page for each student"]

@@ -1,0 +1,69 @@
+"""marks.csv: a row for each submission, safe to open in a spreadsheet; and what all of them have in common.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe before it. The file starts with a byte order mark,
+by which spreadsheets know that it is UTF-8.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from byhand import files
+from byhand.course.marking.checks import Checks
+from byhand.course.marking.mark import Mark
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+HEAD = ("student", "file", "points", "of", "state", "look")
+
+
+def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
+    """Put the table at `path`, whole or not at all."""
+    page = io.StringIO()
+    writer = csv.writer(page, lineterminator="\r\n")
+    writer.writerow([*HEAD, *checks.points, *(one.name for one in checks.extras)])
+    for mark in marks:
+        look = "; ".join(mark.look)
+        head = (safe(mark.student), safe(mark.file), number(mark.points), number(mark.of), mark.state, safe(look))
+        writer.writerow([*head, *(number(item.points) for item in mark.items)])
+    files.write_bytes(path, page.getvalue().encode("utf-8-sig"))
+
+
+def safe(text: str) -> str:
+    """The text, as a cell that no spreadsheet computes."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def number(points: float) -> str:
+    """5 or 2.5"""
+    return f"{round(points, 6):.15g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How everybody did with one function or extra check."""
+
+    name: str
+    of: float
+    right: int
+    wrong: int
+    missing: int
+    not_run: int
+    most_often: str  # the mistake that was made most often, and how often
+
+
+def overview(marks: Sequence[Mark]) -> list[Row]:
+    """A row for each function and extra check, over the submissions that were marked."""
+    marked = [mark.items for mark in marks if mark.state == "marked"]
+    rows = []
+    for column in zip(*marked, strict=True):
+        counts = Counter(item.status for item in column)
+        mistakes = Counter(mistake for item in column for mistake in item.mistakes)
+        often = ", ".join(f"{mistake} ({count})" for mistake, count in mistakes.most_common(1))
+        first = column[0]
+        rows.append(
+            Row(first.name, first.of, counts["right"], counts["wrong"], counts["missing"], counts["not run"], often)
+        )
+    return rows
