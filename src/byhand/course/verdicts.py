@@ -3,6 +3,7 @@
 `byhand.course.checking` makes them; the command line prints `Report.lines()`, machines take `Report.as_dict()`.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -64,5 +65,10 @@ class Report:
         return next(verdict for verdict in self.verdicts if verdict.function == function)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole report as JSON can hold it."""
-        return {**asdict(self), "ok": self.ok, "counts": self.counts()}
+        """The whole report as JSON can hold it; what is no number there, NaN or infinite, is a text."""
+        report = {**asdict(self), "ok": self.ok, "counts": self.counts()}
+        for evidence in filter(None, (verdict["evidence"] for verdict in report["verdicts"])):
+            evidence |= {
+                name: str(one) for name, one in evidence.items() if isinstance(one, float) and not math.isfinite(one)
+            }
+        return report

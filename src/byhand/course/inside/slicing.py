@@ -90,12 +90,25 @@ def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, li
 
 
 def stubs(pieces: list[Piece]) -> set[str]:
-    """Functions whose body does nothing yet: a docstring, `pass`, `...`, `return None`, `raise NotImplementedError`."""
+    """Functions whose body does nothing yet: a docstring, `pass`, `...`, `return None`, `raise NotImplementedError`.
+
+    What is set up before the `raise` doesn't matter, as long as nothing is returned.
+    """
     return {
         piece.node.name
         for piece in pieces
-        if isinstance(piece.node, ast.FunctionDef) and all(_does_nothing(line) for line in piece.node.body)
+        if isinstance(piece.node, ast.FunctionDef)
+        and (all(_does_nothing(line) for line in piece.node.body) or _ends_in_a_blank(piece.node))
     }
+
+
+def _ends_in_a_blank(node: ast.FunctionDef) -> bool:
+    last = node.body[-1]
+    return isinstance(last, ast.Raise) and _does_nothing(last) and not any(map(_returns, ast.walk(node)))
+
+
+def _returns(node: ast.AST) -> bool:
+    return isinstance(node, ast.Return | ast.Yield)
 
 
 def _does_nothing(node: ast.stmt) -> bool:
