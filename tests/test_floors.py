@@ -25,8 +25,8 @@ FLOORS = [
     ["errors", "files"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-#: Model is one room in three files.
-PART_OF = {"modelfile": "model", "preparation": "model"}
+#: Model is one room in four files.
+PART_OF = {"committee": "model", "modelfile": "model", "preparation": "model"}
 #: The page stands apart, and the front door knows every name without loading it.
 APART, FRONT_DOOR = "reference", {"__init__", "__main__"}
 

@@ -10,7 +10,7 @@ from byhand.data import Dataset
 from byhand.files import write_text
 from byhand.report import evaluate
 from byhand.report.comparison import Comparison, Contestant, compare
-from byhand.training.runs import Run, load_model
+from byhand.training.runs import Run, load_reader
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +44,7 @@ def command(
 
 def contestant(run: str, name: str, data: Dataset) -> Contestant:
     """One run, evaluated."""
-    model, opened = load_model(run), Run.open(run)
+    model, opened = load_reader(run), Run.open(run)
     is_file = os.path.isfile(run) and os.path.basename(run) != opened.model_path.name
     records, config = ([], {}) if is_file else (opened.records(), opened.config())
     return Contestant(name, model, evaluate(model, data), records, config)

@@ -9,7 +9,7 @@ import click
 from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, show_json
 from byhand.files import write_text
 from byhand.report import Evaluation, evaluate
-from byhand.training.runs import Run, load_model
+from byhand.training.runs import Run, load_model, load_reader
 
 #: Mistakes that the terminal shows; the report shows more.
 SHOWN = 10
@@ -45,7 +45,7 @@ def command(
     Without --data it looks at the data set that the model was trained on, and always at pictures it has not seen.
     """
     talk = Talk(quiet)
-    model = load_model(run)
+    model = load_reader(run)
     config = Run.open(run).config()
     digits = load_data(data if data is not None else config.get("data") or known_data(model.card), offline, talk)
     images = digits.test if split == "test" else digits.train
@@ -53,7 +53,7 @@ def command(
     if page is not None:
         from byhand.report import html_report
 
-        write_text(page, html_report(evaluation, model, Run.open(run).records(), config))
+        write_text(page, html_report(evaluation, load_model(run), Run.open(run).records(), config))
         talk.say(f"wrote {page}")
     if as_json:
         show_json(as_plain(evaluation))

@@ -9,11 +9,11 @@ import click
 import numpy as np
 
 from byhand.cli.common import Talk, as_json, percent, quiet, show_json
+from byhand.committee import Reader
 from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.errors import ByhandError, DataError, DataMissingError
-from byhand.model import Model
 from byhand.nn.scratch import Array
-from byhand.training.runs import load_model
+from byhand.training.runs import load_reader
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 
@@ -38,7 +38,7 @@ def command(
     to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
     """
     talk = Talk(quiet)
-    model = load_model(run) if run is not None else shipped()
+    model = load_reader(run) if run is not None else shipped()
     results = []
     for name, image, problem in images(pictures, line):
         if problem is not None:
@@ -59,7 +59,7 @@ def command(
         sys.exit(DataError.exit_code)
 
 
-def shipped() -> Model:
+def shipped() -> Reader:
     """The model that ships with byhand."""
     from byhand import shipped as room
 
@@ -131,7 +131,7 @@ def numbers(stream: TextIO) -> Iterator[tuple[str, Array, ByhandError | None]]:
         yield name, values.astype(np.uint8).reshape(28, 28), None
 
 
-def reading(model: Model, name: str, image: Array, top: int) -> dict[str, Any]:
+def reading(model: Reader, name: str, image: Array, top: int) -> dict[str, Any]:
     """What the model makes of one picture."""
     P = model.probabilities(image[None])[0]
     order = np.argsort(-P, kind="stable")[:top]

@@ -6,6 +6,7 @@ yields is shown here.
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ from typing import Any
 import click
 
 from byhand.cli import choices
+from byhand.cli import committee as committees
 from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, seed, show_json
 from byhand.cli.progress import Progress
 from byhand.distributed import mpi
-from byhand.errors import DivergedError
+from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
 from byhand.report import wilson
 from byhand.training import PRESETS, Session, history_of, train
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.interrupt import interruptible
-from byhand.training.runs import Run
+from byhand.training.runs import MOST_MEMBERS, Run
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,6 +40,13 @@ from byhand.training.runs import Run
 @seed
 @click.option("--run", "folder", metavar="DIR", help="The run's folder, new or empty. Without it, the next `runs/NNN`.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, to the bits it would have given.")
+@click.option(
+    "--committee",
+    type=click.IntRange(1, MOST_MEMBERS),
+    metavar="N",
+    help="Train N networks from the seeds --seed, --seed + 1, …, each in a process of its own, --threads at a time; "
+    "they read together, by the mean of their probabilities.",
+)
 @click.option("--checkpoint-every", type=float, default=30.0, show_default=True, help="Seconds between saved states.")
 @offline
 @quiet
@@ -48,6 +57,7 @@ def command(
     seed: int,
     folder: str | None,
     resume: str | None,
+    committee: int | None,
     checkpoint_every: float,
     offline: bool,
     quiet: bool,
@@ -61,6 +71,16 @@ def command(
     """
     ranks = mpi.ranks()
     talk = Talk(quiet or not ranks.leads)
+    if committee is not None or (resume is not None and Run.open(resume).members):
+        if ranks.size > 1:
+            raise UsageError(f"a committee's members have processes of their own: no mpiexec, got {ranks.size} ranks")
+        passed_on = ["--checkpoint-every", str(checkpoint_every), *(["--offline"] if offline else [])]
+        if resume is not None:
+            result = committees.again(resume, options | {"committee": committee}, seed, offline, talk, passed_on)
+        else:
+            result = committees.new(folder, int(committee or 1), preset, data, seed, options, offline, talk, passed_on)
+        leave(result, as_json, committees.show, talk)
+        return
     with ranks.together():
         with ranks.one_by_one():
             digits = None if resume is not None else load_data(data, offline, talk)
@@ -73,6 +93,11 @@ def command(
             follow(task, ranks)
             return
         result = carry_out(task, talk, checkpoint_every, ranks)
+    leave(result, as_json, show, talk)
+
+
+def leave(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any], Talk], None], talk: Talk) -> None:
+    """Show the result, and go with the exit code that it stands for."""
     if as_json:
         show_json(result)
     else:

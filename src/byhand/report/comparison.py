@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from byhand.committee import Reader
 from byhand.errors import UsageError
-from byhand.model import Model
 from byhand.nn.scratch import Array
 from byhand.report.evaluation import Evaluation
-from byhand.report.words import flat, percent, shape_of
+from byhand.report.words import flat, parameters_of, percent, shape_of
 from byhand.training.records import EpochRecord
 
 #: Settings that say nothing about how a run was meant to go.
-ASIDE = ("command", "made_with", "data_checksum")
+ASIDE = ("command", "made_with", "data_checksum", "card")
 #: A difference is called real where luck would do as much in fewer than one case in twenty.
 LUCK = 0.05
 
@@ -29,7 +29,7 @@ class Contestant:
     """One run: its name, its model, what was recorded, and what it made of the pictures."""
 
     name: str
-    model: Model
+    model: Reader
     evaluation: Evaluation
     records: Sequence[EpochRecord] = ()
     config: Mapping[str, Any] | None = None
@@ -99,7 +99,7 @@ class Comparison:
             ("loss", [f"{one.evaluation.loss:.4f}" for one in self.contestants]),
             ("calibration error", [percent(one.evaluation.calibration_error) for one in self.contestants]),
             ("network", [shape_of(one.model) for one in self.contestants]),
-            ("parameters", [f"{one.model.network.size:,}" for one in self.contestants]),
+            ("parameters", [f"{parameters_of(one.model):,}" for one in self.contestants]),
             ("epochs", [f"{one.records[-1].epoch:,}" if one.records else "–" for one in self.contestants]),
             ("training, s", [f"{one.records[-1].seconds:.1f}" if one.records else "–" for one in self.contestants]),
         ]
@@ -125,7 +125,7 @@ class Comparison:
                     "accuracy": one.evaluation.accuracy,
                     "interval": list(one.evaluation.interval),
                     "loss": one.evaluation.loss,
-                    "parameters": one.model.network.size,
+                    "parameters": parameters_of(one.model),
                     "training_seconds": one.records[-1].seconds if one.records else None,
                 }
                 for one in self.contestants

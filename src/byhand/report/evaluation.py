@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from byhand.committee import Reader
 from byhand.data import Dataset
 from byhand.errors import DivergedError, UsageError
-from byhand.model import Model
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
 from byhand.nn.scratch import Array
 
@@ -168,7 +168,7 @@ class Evaluation:
         )
 
 
-def evaluate(model: Model, data: Dataset) -> Evaluation:
+def evaluate(model: Reader, data: Dataset) -> Evaluation:
     """Read every picture of `data`, and keep what the model thought of each."""
     if len(data) == 0:
         raise UsageError("an evaluation needs at least one picture, got an empty data set")

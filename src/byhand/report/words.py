@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from byhand.model import Model
+from byhand.committee import Committee, Reader
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -17,9 +17,17 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f}\u00a0%"
 
 
-def shape_of(model: Model) -> str:
-    """784-128-10"""
-    return "-".join(map(str, [model.network.in_size, *(layer.units for layer in model.network.dense)]))
+def shape_of(reader: Reader) -> str:
+    """784-128-10, and of a committee 3 × 784-128-10"""
+    if isinstance(reader, Committee):
+        shapes = [shape_of(member) for member in reader.members]
+        return f"{len(shapes)} × {shapes[0]}" if len(set(shapes)) == 1 else " + ".join(shapes)
+    return "-".join(map(str, [reader.network.in_size, *(layer.units for layer in reader.network.dense)]))
+
+
+def parameters_of(reader: Reader) -> int:
+    """How many numbers were learned."""
+    return reader.size if isinstance(reader, Committee) else reader.network.size
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

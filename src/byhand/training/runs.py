@@ -1,5 +1,6 @@
 """A run is a folder: what was asked (`config.json`), what happened (`metrics.jsonl`), and what came of it
-(`model.safetensors`). While it trains, its whole state lies in `state/` (see `checkpoint`).
+(`model.safetensors`). While it trains, its whole state lies in `state/` (see `checkpoint`). A committee's run holds
+those of its members instead, each a run of its own in `member-1/`, `member-2/`, …
 
 Every file is replaced whole, so a run that is stopped at any moment leaves the last good version of each.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import byhand
+from byhand.committee import Committee, Reader
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
@@ -23,6 +25,9 @@ from byhand.training.records import EpochRecord
 
 CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"
 HOME = Path("runs")
+
+#: More networks than anybody trained for one committee.
+MOST_MEMBERS = 1_000
 
 #: A record is some 300 bytes: room for 200,000 of them.
 MOST_TEXT = 64_000_000
@@ -57,8 +62,37 @@ class Run:
     def model_path(self) -> Path:
         return self.folder / MODEL
 
+    @property
+    def members(self) -> list["Run"]:
+        """Where this is a committee: its members' runs, in order. Else none."""
+        count = self.config().get("committee")
+        if count is None:
+            return []
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_MEMBERS:
+            raise ModelFileError(
+                f"{self.folder / CONFIG}: committee must be a number of members from 1 to {MOST_MEMBERS}, "
+                f"got {str(count)[:40]}"
+            )
+        return [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
+
+    def reader(self) -> Reader:
+        """The trained model, or where this is a committee, all of it."""
+        members = self.members
+        if not members:
+            return self.model()
+        if missing := [member.folder for member in members if not member.model_path.is_file()]:
+            raise ModelFileError(
+                f"{missing[0]}: this member of the committee has no model yet: byhand train --resume {self.folder}"
+            )
+        return Committee([member.model() for member in members], card=self.config().get("card"))
+
     def model(self) -> Model:
         """The trained model."""
+        if members := self.members:
+            raise ModelFileError(
+                f"{self.folder}: a committee of {len(members)} networks, and this takes one: "
+                f"name a member, such as {members[0].folder}"
+            )
         if not self.model_path.is_file():
             raise ModelFileError(f"{self.folder}: no {MODEL} in that folder: it is not a run, or one that never saved")
         try:
@@ -127,6 +161,12 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """The model of a run's folder, or of a model's file by itself."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).model()
+
+
+def load_reader(path: str | os.PathLike[str]) -> Reader:
+    """The same, or the committee of a committee's folder."""
+    path = Path(path)
+    return Model.load(path) if path.is_file() else Run.open(path).reader()
 
 
 def next_number(home: Path) -> str:

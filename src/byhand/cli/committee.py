@@ -1,0 +1,109 @@
+"""`byhand train --committee N`: several networks from seeds of their own, which read together.
+
+The committee's folder holds its members' runs and a `config.json` that says so. It is written when every member has
+been begun, so a folder that has one can always be gone on with.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from byhand.cli import choices
+from byhand.cli.common import Talk, load_data, percent
+from byhand.data import Dataset
+from byhand.distributed import committee
+from byhand.errors import UsageError
+from byhand.report import wilson
+from byhand.report.words import shape_of
+from byhand.training.interrupt import interruptible
+from byhand.training.runs import Run, load_reader
+from byhand.training.threads import available
+
+
+def new(
+    folder: str | None,
+    count: int,
+    preset: str,
+    data: str | None,
+    seed: int,
+    options: dict[str, Any],
+    offline: bool,
+    talk: Talk,
+    passed_on: Sequence[str],
+) -> dict[str, Any]:
+    """Begin all members, in the seeds' order, and train them."""
+    digits, run = load_data(data, offline, talk), Run.new(folder)
+    config: dict[str, Any] = {}
+    for number in range(1, count + 1):
+        member = Run(run.folder / f"member-{number}")
+        task = choices.new(preset, digits, data, seed + number - 1, options | {"threads": 1}, member)
+        member.write_config(task.config)
+        committee.begin(member, task.model, task.train, task.recipe, seed=task.seed)
+        config = config or task.config
+    run.write_config(config | {"committee": count})
+    talk.say(f"a committee of {count}: {run.folder}")
+    return carried_out(run, digits.test, talk, jobs=options["threads"], options=passed_on)
+
+
+def carried_out(
+    run: Run, test: Dataset, talk: Talk, *, jobs: int | None, options: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Train the members that are not over yet, `jobs` at a time; give what came of it."""
+    began = time.perf_counter()
+    members, config = run.members, run.config()
+    with interruptible() as stop:
+        over = committee.train_members(members, jobs=jobs or available(), stop=stop, say=talk.say, options=options)
+    result: dict[str, Any] = {"run": str(run.folder), "committee": len(members), "data": config["data_name"]}
+    if not over:
+        return result | {"ending": "interrupted", "seconds": round(time.perf_counter() - began, 3)}
+    reader = load_reader(run.folder)
+    accuracy = reader.accuracy(test)
+    cards = [member.model().card for member in members]
+    alone = [card["test"]["accuracy"] for card in cards]
+    card = {name: cards[0][name] for name in ("data", "preset", "recipe")}
+    card["seeds"] = [card["seed"] for card in cards]
+    card["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy, "members": alone}
+    run.write_config(config | {"card": card})
+    return result | {
+        "ending": "done",
+        "network": f"{len(members)} × {shape_of(members[0].model())}",
+        "seeds": card["seeds"],
+        "tested_on": len(test),
+        "members_test_accuracy": alone,
+        "training_seconds": [round(member.records()[-1].seconds, 3) for member in members],
+        "seconds": round(time.perf_counter() - began, 3),
+        "test_accuracy": accuracy,
+        "interval": wilson(round(accuracy * len(test)), len(test)),
+    }
+
+
+def again(
+    folder: str, options: dict[str, Any], seed: int, offline: bool, talk: Talk, passed_on: Sequence[str]
+) -> dict[str, Any]:
+    """Go on with a committee that was stopped."""
+    run = Run(Path(folder))
+    given = {name: value for name, value in options.items() if value is not None and name != "threads"}
+    if others := sorted(given) + (["seed"] if seed not in (0, run.config().get("seed")) else []):
+        raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")
+    digits = load_data(run.config().get("data"), offline, talk)
+    return carried_out(run, digits.test, talk, jobs=options["threads"], options=passed_on)
+
+
+def show(result: dict[str, Any], talk: Talk) -> None:
+    """The result on stdout, and on stderr what one might do next."""
+    run = result["run"]
+    if result["ending"] == "interrupted":
+        talk.say(f"interrupted; go on with:  byhand train --resume {run}")
+        return
+    low, high = result["interval"]
+    click.echo(f"a committee, {result['network']} on {result['data']}, {result['seconds']:.1f} s")
+    click.echo(f"its members alone: {', '.join(percent(share) for share in result['members_test_accuracy'])}")
+    click.echo(
+        f"test accuracy {percent(result['test_accuracy'])} on {result['tested_on']:,} images never seen "
+        f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
+    )
+    click.echo(f"saved {run}")
+    talk.say(f"next:  byhand predict --run {run} digit.png     read a picture of your own")

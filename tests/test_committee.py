@@ -1,0 +1,266 @@
+"""The committee: networks that read together, trained by processes of their own, stopped, killed and gone on with."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.cli import main
+from byhand.committee import Committee
+from byhand.distributed.committee import MemberFailedError, is_over, train_members
+from byhand.errors import ModelFileError, UsageError
+from byhand.nn.losses import softmax
+from byhand.training import fit, preset
+from byhand.training.runs import Run, load_model, load_reader
+from byhand.training.settings import settled
+
+TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
+SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]
+
+
+def type_in(folder, *words, **more):
+    """A command as a process of its own."""
+    command = [sys.executable, "-m", "byhand", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **more)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a committee of two in `c`, and the same two networks trained one by one in `a` and `b`."""
+    folder = tmp_path_factory.mktemp("committee")
+    made = type_in(folder, "train", *SHORT, "--committee", 2, "--seed", 5, "--run", "c", "--json")
+    assert made.returncode == 0, made.stderr
+    (folder / "c.json").write_text(made.stdout)
+    for name, seed in (("a", 5), ("b", 6)):
+        assert type_in(folder, "train", *SHORT, "--seed", seed, "--threads", 1, "--run", name).returncode == 0
+    return folder
+
+
+def here(monkeypatch, capsys, folder):
+    """Type commands in this process: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(folder)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return run
+
+
+# ---- the mathematics
+
+
+def test_the_answer_is_the_mean_of_the_members_probabilities():
+    images = byhand.load("mnist-5k").test.images[:20]
+    members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2, 3)]
+    committee = Committee(members)
+    P = (
+        softmax(members[0].logits(images)) + softmax(members[1].logits(images)) + softmax(members[2].logits(images))
+    ) / 3
+    np.testing.assert_allclose(committee.probabilities(images), P, rtol=1e-12)
+    np.testing.assert_allclose(softmax(committee.logits(images)), P, rtol=1e-12)
+    np.testing.assert_array_equal(committee.predict(images), P.argmax(axis=1))
+    assert len(committee) == 3
+    assert committee.size == 3 * members[0].network.size
+    assert "Committee of 3" in repr(committee)
+
+
+def test_two_that_doubt_outvote_one_that_is_sure():
+    """Probabilities are averaged, not votes and not logits: (0.55 + 0.55 + 0)/3 < (0.45 + 0.45 + 1)/3."""
+    sure = byhand.Model([4, 2], seed=0, dtype=np.float64)
+    members = [sure, *(byhand.Model([4, 2], seed=0, dtype=np.float64) for _ in range(2))]
+    for member, probability in zip(members, (1e-9, 0.55, 0.55), strict=True):
+        member.network.parameters[...] = 0
+        member.network.dense[-1].b[...] = np.log([probability, 1 - probability])
+    image = np.zeros((1, 2, 2), np.uint8)
+    committee = Committee(members)
+    assert [int(member.predict(image)[0]) for member in members] == [1, 0, 0]
+    np.testing.assert_allclose(committee.probabilities(image), [[1.1 / 3, 1.9 / 3]], atol=1e-8)
+    assert committee.predict(image)[0] == 1
+
+
+def test_logits_are_finite_where_a_probability_is_nought():
+    member = byhand.Model([4, 2], seed=0)
+    member.network.parameters[...] = 0
+    member.network.dense[-1].b[...] = 1e4, -1e4
+    logits = Committee([member, member]).logits(np.zeros((3, 2, 2), np.uint8))
+    assert np.isfinite(logits).all()
+    np.testing.assert_allclose(softmax(logits), [[1, 0]] * 3, atol=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ([], "at least 1 member, got none"),
+        ([[784, 10], [784, 9]], "member 2 has 784 pixels and 9 classes, the first 784 and 10"),
+        ([[784, 10], [100, 10]], "member 2 has 100 pixels and 10 classes"),
+    ],
+)
+def test_members_that_do_not_go_together_are_refused(members, says):
+    with pytest.raises(UsageError, match=says):
+        Committee([byhand.Model(sizes, seed=0) for sizes in members])
+
+
+# ---- training by processes
+
+
+def test_members_are_the_runs_that_would_be_trained_alone(home):
+    for member, alone in (("c/member-1", "a"), ("c/member-2", "b")):
+        one, other = load_model(home / member), load_model(home / alone)
+        np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
+
+
+def test_what_train_says_of_a_committee_adds_up(home):
+    result = json.loads((home / "c.json").read_text())
+    test = byhand.load("mnist-5k").test
+    committee = load_reader(home / "c")
+    assert isinstance(committee, Committee)
+    assert result["test_accuracy"] == committee.accuracy(test) == committee.card["test"]["accuracy"]
+    assert result["members_test_accuracy"] == [load_model(home / name).accuracy(test) for name in "ab"]
+    assert (result["committee"], result["seeds"], result["ending"]) == (2, [5, 6], "done")
+    assert result["network"] == "2 × 784-8-10"
+
+
+def test_eval_predict_and_compare_take_a_committee(home, monkeypatch, capsys):
+    run = here(monkeypatch, capsys, home)
+    code, out, _ = run("eval", "c", "--json")
+    assert code == 0
+    assert json.loads(out)["accuracy"] == json.loads((home / "c.json").read_text())["test_accuracy"]
+
+    image = byhand.load("mnist-5k").test.images[3]
+    monkeypatch.setattr("sys.stdin", iter([" ".join(map(str, image.ravel()))]))
+    code, out, _ = run("predict", "-", "--run", "c", "--json", "--top", "10")
+    guesses = {guess["class"]: guess["probability"] for guess in json.loads(out)[0]["guesses"]}
+    P = (load_model(home / "a").probabilities(image[None]) + load_model(home / "b").probabilities(image[None]))[0] / 2
+    assert code == 0
+    np.testing.assert_allclose([guesses[str(k)] for k in range(10)], P, rtol=1e-5)
+
+    code, out, _ = run("compare", "c", "a")
+    assert code == 0
+    assert "2 × 784-8-10" in out
+    assert "12,740" in out
+    assert "card" not in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "c", "--to", "npz", "-o", "x.npz"),
+        ("explain", "c"),
+        ("play", "c"),
+        ("check", "c"),
+        ("eval", "c", "--html", "x.html"),
+    ],
+)
+def test_what_looks_inside_one_network_refuses_a_committee_by_name(home, monkeypatch, capsys, words):
+    code, _, err = here(monkeypatch, capsys, home)(*words)
+    assert code == ModelFileError.exit_code
+    assert "c: a committee of 2 networks, and this takes one: name a member, such as c/member-1" in err
+    assert not list(home.glob("x.*"))
+
+
+@pytest.mark.parametrize("count", ["two", -1, True, 10**9, None, 1.5])
+def test_a_config_that_makes_no_sense_is_refused(tmp_path, count):
+    (tmp_path / "config.json").write_text(json.dumps({"committee": count}))
+    with pytest.raises(ModelFileError, match=r"committee must be a number of members|no model\.safetensors"):
+        Run.open(tmp_path).reader()
+
+
+# ---- stopped and gone on with
+
+
+def begun(folder, *words):
+    """`byhand train --committee` as a process that has finished an epoch of a member."""
+    command = [sys.executable, "-m", "byhand", "train", *words]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any("epoch" in line for line in process.stderr), process.wait()
+    return process
+
+
+def unbroken(seed):
+    """The parameters of a LONG run that nobody disturbed, trained here."""
+    digits = byhand.load("mnist-5k")
+    settings = {"hidden": (8,), "batch_size": 64, "epochs": 100, "threads": 1}
+    model, recipe = settled(preset("fast"), settings, in_size=784, classes=digits.train.classes, seed=seed)
+    fit(model, digits.train[:800], recipe=recipe, seed=seed)
+    return model.network.parameters
+
+
+def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(tmp_path):
+    process = begun(tmp_path, *LONG, "--committee", "2", "--run", "broken", "--threads", "2")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "go on with:  byhand train --resume broken" in err
+    assert not all(is_over(member) for member in Run(tmp_path / "broken").members)
+
+    # Killed in the middle: the members end by themselves, for nobody reads what they say.
+    killed = [sys.executable, "-m", "byhand", "train", "--resume", "broken"]
+    process = subprocess.Popen(killed, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any("epoch" in line for line in process.stderr)
+    process.kill()
+    process.communicate()
+
+    for _ in range(600):
+        done = type_in(tmp_path, "train", "--resume", "broken", "--json")
+        if "another process is training this run" not in done.stderr:
+            break
+        time.sleep(0.1)
+    assert done.returncode == 0, done.stderr
+    for seed, member in enumerate(load_reader(tmp_path / "broken").members):
+        np.testing.assert_array_equal(member.network.parameters, unbroken(seed))
+
+
+def test_a_committee_that_is_over_is_not_trained_again(home, monkeypatch, capsys):
+    code, out, err = here(monkeypatch, capsys, home)("train", "--resume", "c")
+    assert code == 0
+    assert "member-" not in err
+    assert "a committee, 2 × 784-8-10 on mnist-5k" in out
+
+
+def test_resume_cant_change_a_committee(home, monkeypatch, capsys):
+    run = here(monkeypatch, capsys, home)
+    code, _, err = run("train", "--resume", "c", "--epochs", "5", "--committee", "3")
+    assert code == UsageError.exit_code
+    assert "it can't change committee, epochs" in err
+    code, _, err = run("train", "--resume", "c", "--seed", "9")
+    assert code == UsageError.exit_code
+    assert "it can't change seed" in err
+
+
+def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path):
+    shutil.copytree(home / "c", tmp_path / "c")
+    members = Run(tmp_path / "c").members
+    for member in members:
+        member.model_path.unlink()
+    with pytest.raises(ModelFileError, match="member-1: this member of the committee has no model yet"):
+        load_reader(tmp_path / "c")
+    for state in (members[0].folder / "state").glob("*.safetensors"):
+        state.write_bytes(b"damaged")
+    said = []
+    with pytest.raises(MemberFailedError, match=r"member-1: byhand: no checkpoint can be used") as failed:
+        train_members(members, jobs=1, stop=threading.Event(), say=said.append)
+    assert failed.value.exit_code == ModelFileError.exit_code
+    assert not is_over(members[0])
+    assert is_over(members[1])
+    assert any(line.startswith("member-2: ") for line in said)
+
+
+def test_nothing_is_begun_where_stopping_was_asked_for_already(home, tmp_path):
+    shutil.copytree(home / "c", tmp_path / "c")
+    members = Run(tmp_path / "c").members
+    members[1].model_path.unlink()
+    stop, said = threading.Event(), []
+    stop.set()
+    assert not train_members(members, jobs=1, stop=stop, say=said.append)
+    assert said == []
