@@ -75,10 +75,10 @@ def checking(
     rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
     limits = replace(limits or Limits(), total=timeout)
     with Student(cells, WANTED, limits, pixels.data_files(cells)) as student:
-        yield Check(str(path), student, PAGES[page or _page_of(cells)], rng, rounds, len(cells) > 1)
+        yield Check(str(path), student, PAGES[page or page_of(cells)], rng, rounds, len(cells) > 1)
 
 
-def _page_of(cells: Sequence[str]) -> str:
+def page_of(cells: Sequence[str]) -> str:
     """The page more of whose names are defined; the L-layer page for a file that defines none."""
     text = "\n".join(cells)
     found = {

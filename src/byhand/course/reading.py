@@ -26,7 +26,7 @@ def read_cells(path: Path) -> list[str]:
         raise DataError(f"{path}: must be at most {LARGEST / 2**20:.0f} MB, got {path.stat().st_size / 2**20:.0f} MB")
     content = path.read_bytes()
     if path.suffix == ".ipynb":
-        return [_plain(source) for source in _sources(path, content)]
+        return [plain(source) for source in _sources(path, content)]
     try:
         return [content.decode("utf-8-sig").replace("\r\n", "\n")]
     except UnicodeDecodeError as error:
@@ -37,7 +37,7 @@ def names_in(path: Path) -> dict[str, str]:
     """{page's name: the notebook's} for functions that an imported notebook calls otherwise, from its metadata."""
     if path.suffix != ".ipynb":
         return {}
-    notebook = _notebook(path, path.read_bytes())
+    notebook = read_notebook(path, path.read_bytes())
     metadata = notebook.get("metadata") if isinstance(notebook, dict) else None
     ours = metadata.get("byhand") if isinstance(metadata, dict) else None
     names = ours.get("names") if isinstance(ours, dict) else None
@@ -57,7 +57,8 @@ def renamed(cells: Sequence[str], names: Mapping[str, str]) -> list[str]:
     return [words.sub(lambda found: ours[found[1]], cell) for cell in cells]
 
 
-def _notebook(path: Path, content: bytes) -> Any:
+def read_notebook(path: Path, content: bytes) -> Any:
+    """The JSON of a notebook."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -65,7 +66,7 @@ def _notebook(path: Path, content: bytes) -> Any:
 
 
 def _sources(path: Path, content: bytes) -> list[str]:
-    notebook = _notebook(path, content)
+    notebook = read_notebook(path, content)
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if cells is None and isinstance(notebook, dict):  # notebooks before version 4 kept their cells in worksheets
         worksheets = notebook.get("worksheets")
@@ -74,16 +75,17 @@ def _sources(path: Path, content: bytes) -> list[str]:
             cells = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
     if not isinstance(cells, list):
         raise DataError(f"{path}: must be a notebook, got JSON without cells")
-    return [_source(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    return [source_of(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
 
 
-def _source(cell: dict[str, Any]) -> str:
+def source_of(cell: Mapping[str, Any]) -> str:
+    """The text of a cell, whether it is kept as one or line by line."""
     source = cell.get("source", cell.get("input", ""))
     lines = source if isinstance(source, list) else [source]
     return "".join(line for line in lines if isinstance(line, str)).replace("\r\n", "\n")
 
 
-def _plain(source: str) -> str:
+def plain(source: str) -> str:
     """The cell without IPython's own lines: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`."""
     first = source.lstrip().split("\n")[0].split(" ")[0].strip()
     if first.startswith("%%") and first not in PYTHON_MAGICS:
