@@ -1,0 +1,44 @@
+"""Those who do the work, byhand among them: each the way its documentation teaches, none with a needless handicap."""
+
+import importlib
+
+from byhand.bench.work import Work
+from byhand.errors import UsageError
+
+#: Name → (module, the distribution whose version is reported).
+CONTESTANTS = {
+    "byhand": ("ours", "byhand"),
+    "assignment": ("assignment", "numpy"),
+    "scikit-learn": ("sklearn_mlp", "scikit-learn"),
+    "PyTorch": ("torch_eager", "torch"),
+    "JAX": ("jax_jit", "jax"),
+}
+
+
+#: The epoch whose loss is compared: the first where there are batches, the eleventh where an epoch is one iteration.
+COMPARED_BATCHES, COMPARED_WHOLE = 0, 10
+
+
+class Contestant:
+    """Made from a work, ready to begin."""
+
+    def __init__(self, work: Work) -> None:
+        raise NotImplementedError
+
+    def epoch(self, number: int) -> float:
+        """Train for one epoch, the first (number 0) unshuffled; the mean of the batches' losses."""
+        raise NotImplementedError
+
+    def epochs(self, first: int, count: int) -> float:
+        """So many epochs, numbered from `first` on; the loss of the last."""
+        return [self.epoch(number) for number in range(first, first + count)][-1]
+
+
+def contestant(name: str, work: Work) -> Contestant:
+    """The contestant of that name, its data and its network ready."""
+    module, distribution = CONTESTANTS[name]
+    try:
+        made: Contestant = importlib.import_module(f"byhand.bench.contestants.{module}").Trainer(work)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{name} is not installed ({error.name} is missing): pip install {distribution}") from error
+    return made
