@@ -45,7 +45,12 @@ export class DrawPanel {
             this.answer,
           ),
           this.bars,
-          element("div", { className: "teach" }, element("span", { className: "note" }, "Wrong? It is a"), this.labels),
+        ),
+        element(
+          "div",
+          { className: "teach" },
+          element("span", { className: "note" }, "Wrong? It is a"),
+          this.labels,
           this.taught,
         ),
       ),

@@ -48,7 +48,8 @@ export class RunPanel {
     for (const button of [this.batch, this.epoch]) button.disabled ||= isTraining;
     this.rewind.disabled = state.step === 0 && state.status !== "failed";
     if (document.activeElement !== this.stopAt) this.stopAt.value = state.stop_at ?? "";
-    this.saved.textContent = state.saved_in ? `Kept in ${state.saved_in}: \`byhand play ${state.saved_in}\` goes on from there.` : "";
+    const kept = state.saved_in;
+    this.saved.replaceChildren(...(kept ? [`Kept in ${kept}: `, element("code", {}, `byhand play ${kept}`), " goes on from there."] : []));
     this.curve = curve;
     this.showFigures(state, curve);
     this.draw();

@@ -1,0 +1,113 @@
+"""The pictures of the playground in `docs/screenshots`: `python tools/make_screenshots.py`, about a minute.
+
+The playground is served as it is, trained a little, drawn on and clicked through in headless Chromium; then the whole
+page is photographed in both themes, each panel on a desk (light) and on a telephone (dark), and the exported page too.
+Needs Chromium and Playwright. The pictures are kept small by a palette. Look at them before you commit them.
+"""
+
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+import byhand.shipped
+from byhand.export import export
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from playground_server import Served, a_playground  # noqa: E402
+
+SCREENSHOTS = ROOT / "docs" / "screenshots"
+HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
+PANELS = ("draw", "run", "setup", "network", "errors", "step", "share")
+COLOURS = 128
+#: What each picture shows: its end of the name, the width of the page, the theme.
+VIEWS = (("", 1280, "light"), ("-phone", 400, "dark"))
+
+
+def keep(name: str, picture: bytes) -> None:
+    """Write the picture with few colours, which is all that the page has."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    path = SCREENSHOTS / f"{name}.png"
+    image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.relative_to(ROOT)}: {image.width} × {image.height}, {path.stat().st_size / 1000:.0f} kB")
+
+
+def opened(browser, address: str, width: int, theme: str, **settings):
+    """A page at that width in that theme."""
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", **settings
+    )
+    page.goto(address)
+    return page
+
+
+def draw(page, strokes) -> None:
+    """Write one digit on the pad with the mouse."""
+    page.locator("canvas.pad").scroll_into_view_if_needed()
+    box = page.locator("canvas.pad").bounding_box()
+    for stroke in strokes:
+        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point)
+        page.mouse.up()
+    page.mouse.move(0, 0)
+
+
+def playing(browser, served: Served, width: int, theme: str):
+    """The playground as one finds it after a minute: a digit drawn, a unit clicked, a mistake looked at."""
+    page = opened(browser, served.address, width, theme)
+    page.wait_for_selector("html[data-ready]")
+    draw(page, HANDS["slanted"]["4"])
+    page.locator("#network .units button").nth(3).click()
+    page.get_by_role("heading", name="Unit 3 of layer 1").wait_for()
+    page.locator("#errors .pictures figure").first.wait_for()
+    page.locator("#step .worked-out").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+    page.mouse.move(0, 0)
+    return page
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    chromium = os.environ.get("BYHAND_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--hide-scrollbars"])
+        os.chdir(folder)
+        served = Served(a_playground(Path("runs/001"), layers=(32,)))
+        try:
+            served.post("/api/control", stop_at=12, action="play")
+            served.wait("paused", seconds=120)
+            for end, width, theme in VIEWS:
+                page = playing(browser, served, width, theme)
+                for panel in PANELS:
+                    keep(f"panel-{panel}{end}", page.locator(f".panel.{panel}").screenshot())
+                page.close()
+            for theme in ("light", "dark"):
+                page = playing(browser, served, 1280, theme)
+                page.set_viewport_size({"width": 1280, "height": 1400})
+                keep(f"playground-{theme}", page.screenshot())
+                page.close()
+        finally:
+            served.close()
+        exported = Path("digits.html").resolve()
+        export(byhand.shipped.model(), exported)
+        for end, width, theme in VIEWS:
+            page = opened(browser, exported.as_uri(), width, theme)
+            draw(page, HANDS["upright"]["8"])
+            page.get_by_text("Same numbers as Python").wait_for()
+            keep(f"exported-page{end}", page.screenshot(full_page=not end))
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
