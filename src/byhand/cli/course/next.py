@@ -1,0 +1,36 @@
+"""`byhand course next`: the next function to write, its formula and its shapes."""
+
+from pathlib import Path
+
+import click
+
+from byhand.course.syllabus import LESSONS
+from byhand.errors import DataMissingError
+
+
+@click.command("next")
+@click.argument("notebook", required=False, type=click.Path(path_type=Path))
+def command(notebook: Path | None) -> None:
+    """Show the next function to write in NOTEBOOK: its formula, what goes in, what comes out.
+
+    Without NOTEBOOK, network.ipynb in this folder is meant. Nothing is run: whether what you have written is right,
+    `byhand course check` says.
+    """
+    from byhand.course.progress import progress
+
+    notebook = notebook or Path(f"{LESSONS[0].name}.ipynb")
+    if not notebook.exists():
+        raise DataMissingError(f"{notebook}: there is no such notebook; `byhand course start` puts one here")
+    lesson, left = progress(notebook)
+    done = len(lesson.tasks) - len(left)
+    if not left:
+        click.echo(f"all {done} functions of {lesson.name} are written")
+        click.echo(f"now: byhand course check {notebook}")
+        return
+    task = left[0]
+    step = f", step {task.step} of the algorithm" if task.step else ""
+    click.echo(f"{task.name}   ({task.chapter}{step}; {task.points} points)\n")
+    for head, words in (("formula", task.formula), ("goes in", task.takes), ("comes out", task.gives)):
+        click.echo(f"  {head:10} {words}")
+    after = f"; after it comes {left[1].name}" if len(left) > 1 else ""
+    click.echo(f"\n{done} of {len(lesson.tasks)} functions are written{after}")
