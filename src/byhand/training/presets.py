@@ -76,9 +76,9 @@ PRESETS = {
             Recipe(
                 epochs=200,
                 batch_size=256,
-                learning_rate=0.002,
+                learning_rate=0.001,
                 optimizer=AdamW(weight_decay=0.1),
-                schedule=OneCycle(warmup=0.2),
+                schedule=OneCycle(warmup=0.1),
                 augment=FAR,
             ),
             hidden=(800, 800),
@@ -91,9 +91,9 @@ PRESETS = {
             Recipe(
                 epochs=300,
                 batch_size=256,
-                learning_rate=0.002,
+                learning_rate=0.001,
                 optimizer=AdamW(weight_decay=0.1),
-                schedule=OneCycle(warmup=0.2),
+                schedule=OneCycle(warmup=0.1),
                 augment=FAR,
             ),
             hidden=(1500, 1000, 500),
