@@ -221,30 +221,30 @@ def until_there(epoch: Callable[[], float]) -> float:
 
 def raw(folder: Path) -> Data:
     """Pixels from 0 to 1 out of the usual .npz of bytes            (M, 784) float32, (M,) int64"""
-    with np.load(folder / "mnist.npz") as file:
-        return tuple(  # type: ignore[return-value]
-            part.reshape(len(part), -1).astype(np.float32) / 255 if part.ndim == 3 else part.astype(np.int64)
-            for part in (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-        )
+    return read(folder / "mnist.npz", lambda images: images.reshape(len(images), -1).astype(np.float32) / 255)
 
 
 def prepared(folder: Path) -> Data:
     """Straightened pictures, of mean 0 and deviation 1"""
-    with np.load(folder / "straight.npz") as file:
-        return tuple(  # type: ignore[return-value]
-            (part.reshape(len(part), -1).astype(np.float32) / 255 - 0.1307) / 0.3081
-            if part.ndim == 3
-            else part.astype(np.int64)
-            for part in (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-        )
+    return read(
+        folder / "straight.npz",
+        lambda images: (images.reshape(len(images), -1).astype(np.float32) / 255 - 0.1307) / 0.3081,
+    )
+
+
+def read(file: Path, scaled: Callable[[Array], Array]) -> Data:
+    """The four arrays of an .npz"""
+    with np.load(file) as arrays:
+        x_train, x_test = scaled(arrays["x_train"]), scaled(arrays["x_test"])
+        return x_train, arrays["y_train"].astype(np.int64), x_test, arrays["y_test"].astype(np.int64)
 
 
 def lay_out(folder: Path) -> None:
     """Write the two files that the peers read."""
     train, test = load("mnist", offline=True)
-    labels = {"y_train": train.labels, "y_test": test.labels}
-    np.savez(folder / "mnist.npz", x_train=train.images, x_test=test.images, **labels)
-    np.savez(folder / "straight.npz", x_train=deskew(train.images), x_test=deskew(test.images), **labels)
+    straight = deskew(train.images), deskew(test.images)
+    for name, (x_train, x_test) in {"mnist": (train.images, test.images), "straight": straight}.items():
+        np.savez(folder / f"{name}.npz", x_train=x_train, y_train=train.labels, x_test=x_test, y_test=test.labels)
 
 
 def race(folder: Path, rounds: int, say: Say, names: list[str] | None = None) -> dict[str, Any]:

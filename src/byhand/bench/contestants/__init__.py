@@ -3,7 +3,7 @@
 import importlib
 
 from byhand.bench.work import Work
-from byhand.errors import UsageError
+from byhand.errors import MissingExtraError
 
 #: Name → (module, the distribution whose version is reported).
 CONTESTANTS = {
@@ -40,5 +40,5 @@ def contestant(name: str, work: Work) -> Contestant:
     try:
         made: Contestant = importlib.import_module(f"byhand.bench.contestants.{module}").Trainer(work)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{name} is not installed ({error.name} is missing): pip install {distribution}") from error
+        raise MissingExtraError(error.name or distribution, "bench") from error
     return made

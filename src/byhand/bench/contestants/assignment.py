@@ -23,32 +23,32 @@ class Trainer(Contestant):
         self.Y = np.zeros((work.sizes[-1], len(y)))
         self.Y[y, np.arange(len(y))] = 1
         self.parameters = {}
-        for l, (W, b) in enumerate(work.start, 1):
-            self.parameters[f"W{l}"] = W.T.astype(float)
-            self.parameters[f"b{l}"] = b[:, None].astype(float)
+        for layer, (W, b) in enumerate(work.start, 1):
+            self.parameters[f"W{layer}"] = W.T.astype(float)
+            self.parameters[f"b{layer}"] = b[:, None].astype(float)
         self.L, self.rate = len(work.start), work.rate
 
     def epoch(self, number: int) -> float:
         P, L, m = self.parameters, self.L, self.X.shape[1]
         H, memories = self.X, []
-        for l in range(1, L + 1):
-            Z = np.dot(P[f"W{l}"], H) + P[f"b{l}"]
-            memories.append((H, P[f"W{l}"], Z))
-            H = np.maximum(0, Z) if l < L else softmax(Z)
+        for layer in range(1, L + 1):
+            Z = np.dot(P[f"W{layer}"], H) + P[f"b{layer}"]
+            memories.append((H, P[f"W{layer}"], Z))
+            H = np.maximum(0, Z) if layer < L else softmax(Z)
         loss = float("nan")
         if number % 100 == COMPARED_WHOLE:
             loss = float(-np.sum(self.Y * np.log(H)) / m)
 
         gradients = {}
         dZ = H - self.Y
-        for l in range(L, 0, -1):
-            H_prev, W, _ = memories[l - 1]
-            gradients[f"W{l}"] = np.dot(dZ, H_prev.T) / m
-            gradients[f"b{l}"] = np.sum(dZ, axis=1, keepdims=True) / m
-            dH = np.dot(W.T, dZ)  # at l = 1 this is dH0, which nobody needs
-            if l > 1:
+        for layer in range(L, 0, -1):
+            H_prev, W, _ = memories[layer - 1]
+            gradients[f"W{layer}"] = np.dot(dZ, H_prev.T) / m
+            gradients[f"b{layer}"] = np.sum(dZ, axis=1, keepdims=True) / m
+            dH = np.dot(W.T, dZ)  # at layer 1 this is dH0, which nobody needs
+            if layer > 1:
                 dZ = np.array(dH, copy=True)
-                dZ[memories[l - 2][2] <= 0] = 0
+                dZ[memories[layer - 2][2] <= 0] = 0
         for name, gradient in gradients.items():
             P[name] = P[name] - self.rate * gradient
         return loss

@@ -1,0 +1,159 @@
+"""Tables: the kept results as Markdown, put between marks in the README and the documentation.
+
+<!-- bench: full-batch -->
+… whatever stands here is replaced …
+<!-- /bench -->
+"""
+
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from byhand.bench import results
+from byhand.files import write_text
+
+MARK = re.compile(r"(<!-- bench: (?P<suite>[\w-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def fill(document: Path, folder: Path) -> list[str]:
+    """Replace what stands between the marks; the suites that have no results yet are left as they are and named."""
+    missing = []
+
+    def table(match: re.Match[str]) -> str:
+        result = results.read(folder, match["suite"])
+        if result is None or match["suite"] not in TABLES:
+            missing.append(match["suite"])
+            return match[0]
+        return f"{match[1]}{TABLES[match['suite']](result['figures'])}\n{made_on(result['machine'])}\n{match[3]}"
+
+    text = document.read_text("utf-8")
+    filled = MARK.sub(table, text)
+    if filled != text:
+        write_text(document, filled)
+    return missing
+
+
+def made_on(machine: dict[str, Any]) -> str:
+    """The line under a table."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name != "byhand")
+    return f"\n{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {versions}."
+
+
+def ratio(spread: dict[str, float]) -> str:
+    """1.87 × (1.80–1.95)"""
+    return f"{spread['median']:.2f} × ({spread['least']:.2f}–{spread['greatest']:.2f})"
+
+
+def rows(head: list[str], body: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def race(figures: list[dict[str, Any]]) -> str:
+    """One line a work: our time, ratios to each peer, the share of the machine's limit."""
+    peers = list(figures[0]["times_as_fast_as"])
+    each = "an epoch" if figures[0]["batch"] else "an iteration"
+    body = []
+    for row in figures:
+        seconds = row["seconds_an_epoch"]["byhand"]["median"]
+        time = f"{seconds:.3f} s" if row["batch"] else f"{1e3 * seconds:.2f} ms"
+        ratios = [ratio(row["times_as_fast_as"][peer]) for peer in peers]
+        body.append([row["name"], time, *ratios, f"{row['share_of_sgemm']['median']:.0%}"])
+    head = ["work", f"byhand, {each}", *(f"as fast as {peer}" for peer in peers), "of the products' limit"]
+    return rows(head, body)
+
+
+def target(figures: dict[str, Any]) -> str:
+    """One line a contestant: seconds, accuracy, ratio."""
+    body = []
+    for name, seconds in figures["seconds"].items():
+        against = figures["times_as_fast_as"].get(name)
+        accuracy = figures["accuracy"][name]
+        body.append(
+            [
+                name,
+                f"{seconds['median']:.2f} s",
+                f"{accuracy['median']:.2%}" + ("" if accuracy["median"] >= figures["target"] else " (never 98)"),
+                ratio(against) if against else "",
+            ]
+        )
+    return rows(["whole process", "time", "test accuracy", "byhand is as fast"], body)
+
+
+def reading(figures: dict[str, Any]) -> str:
+    body = []
+    for name, milliseconds in figures["milliseconds"].items():
+        against = figures["times_as_fast_as"].get(name)
+        body.append([name, f"{milliseconds['median']:.1f} ms", ratio(against) if against else ""])
+    return rows([f"{figures['images']:,} images", "time", "byhand is as fast"], body)
+
+
+def memory(figures: dict[str, Any]) -> str:
+    body = [[name, f"{row['peak'] / 1e6:,.0f} MB"] for name, row in figures["bytes"].items()]
+    return rows(["images as one batch", "most memory held"], body)
+
+
+def growth(figures: dict[str, Any]) -> str:
+    body = [
+        [images, f"{each['median']:.2f} µs", ratio(figures["against_60,000"][images])]
+        for images, each in figures["microseconds_an_image"].items()
+    ]
+    held = figures["anonymous_bytes_mapped"]["median"] / 1e6
+    table = rows(["images", "an image and epoch", "against 60,000"], body)
+    return f"{table}\nThe million, a mapped file of 784 MB, was trained on with {held:.0f} MB of anonymous memory.\n"
+
+
+def startup(figures: dict[str, Any]) -> str:
+    body = [
+        [f"`{name}`", f"{figures['milliseconds'][name]['median']:.0f} ms", f"{more['median']:.0f} ms"]
+        for name, more in figures["more_than_empty"].items()
+    ]
+    return rows(["process", "time", "more than an empty Python"], body)
+
+
+def accuracy(figures: dict[str, Any]) -> str:
+    """One line a preset: time, the score of each seed, their mean, and all of them asked together."""
+    body = []
+    for name, row in figures["presets"].items():
+        seconds = row["pace"]["whole_training_seconds"] if "pace" in row else statistics.median(row["training_seconds"])
+        traits = [row["network"], *(["deskewed"] if row["preparation"]["deskew"] else [])]
+        traits += ["augmented"] if row["recipe"]["augment"] != "none" else []
+        shares = ", ".join(f"{100 * share:.2f}" for share in row["accuracy"])
+        together = f"{100 * row['committee_of_all']:.2f} %" if row["committee_of_all"] is not None else ""
+        time = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        body.append([f"`{name}`", ", ".join(traits), time, f"{shares} %", f"**{100 * row['mean']:.2f} %**", together])
+    return rows(["preset", "network", "training", "test accuracy, a seed each", "mean", "as a committee"], body)
+
+
+def robustness(figures: dict[str, Any]) -> str:
+    """One line a variant, one column a preset: what is read right, and what that is less than as it is."""
+    presets = figures["presets"]
+    variants = list(next(iter(presets.values()))["accuracy"])
+    body = []
+    for variant in variants:
+        cells = []
+        for row in presets.values():
+            share, plain = row["accuracy"][variant], row["accuracy"][variants[0]]
+            cells.append(
+                f"{100 * share:.2f} %" + (f" ({100 * (share - plain):+.2f})" if variant != variants[0] else "")
+            )
+        body.append([variant, *cells])
+    for name in next(iter(presets.values()))["from_elsewhere"]:
+        body.append([name, *(f"{100 * row['from_elsewhere'][name]:.2f} %" for row in presets.values())])
+    return rows(["test images", *(f"`{name}`" for name in presets)], body)
+
+
+TABLES: dict[str, Callable[[Any], str]] = {
+    "accuracy": accuracy,
+    "robustness": robustness,
+    "full-batch": race,
+    "mini-batches": race,
+    "target": target,
+    "reading": reading,
+    "memory": memory,
+    "growth": growth,
+    "startup": startup,
+}

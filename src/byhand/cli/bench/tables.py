@@ -1,0 +1,25 @@
+"""`byhand bench tables`: the kept results into the README and the documentation."""
+
+from pathlib import Path
+
+import click
+
+from byhand.bench.tables import fill
+from byhand.cli.bench.speed import RESULTS
+
+DOCUMENTS = (Path("README.md"), Path("docs/performance.md"))
+
+
+@click.command("tables", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("documents", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--results", "folder", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True
+)
+def command(documents: tuple[Path, ...], folder: Path) -> None:
+    """Replace the tables between the marks `<!-- bench: NAME -->` and `<!-- /bench -->`.
+
+    Without DOCUMENTS: README.md and docs/performance.md of the working folder.
+    """
+    for document in documents or DOCUMENTS:
+        missing = fill(document, folder)
+        click.echo(f"{document}: " + (f"no results for {', '.join(missing)}" if missing else "filled"))

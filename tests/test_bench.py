@@ -1,0 +1,161 @@
+"""The bench: what it compares must be the same work, and its figures must be what it says they are.
+
+No test here asserts a time: a busy machine may be as slow as it likes. The peers that are too heavy for the suite
+(PyTorch, JAX, onnxruntime) take part where they are installed.
+"""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from byhand.bench import memory, reading, results, rounds, tables
+from byhand.bench.contestants import CONTESTANTS, contestant
+from byhand.bench.work import Work
+from byhand.cli import cli
+from byhand.errors import MissingExtraError, UsageError
+
+# whole batches only: scikit-learn's mean loss is over samples, the others' over batches
+SMALL = Work((784, 12, 10), 32, images=384, data="mnist-5k")
+SMALL_ADAM = Work((784, 12, 10), 32, "adam", images=384, rate=0.001, data="mnist-5k")
+WHOLE = Work((784, 12, 10), None, images=400, data="mnist-5k")
+NEEDS = {"PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}
+
+
+def made(name, work):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    return contestant(name, work)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", [name for name in CONTESTANTS if name not in ("byhand", "assignment")])
+@pytest.mark.parametrize("work", [SMALL, SMALL_ADAM, WHOLE], ids=["SGD", "Adam", "whole"])
+def test_every_contestant_comes_to_our_loss(name, work):
+    last = 10 if work.batch is None else 0
+    theirs = made(name, work).epochs(0, last + 1)
+    assert theirs == pytest.approx(contestant("byhand", work).epochs(0, last + 1), rel=2e-4)
+
+
+def test_the_assignment_comes_to_our_loss_in_float64():
+    theirs = contestant("assignment", WHOLE).epochs(0, 11)
+    assert theirs == pytest.approx(contestant("byhand", WHOLE).epochs(0, 11), rel=1e-5)
+    with pytest.raises(ValueError, match="whole data as one batch"):
+        contestant("assignment", SMALL)
+
+
+def test_the_first_epoch_alone_is_in_order():
+    orders = contestant("byhand", SMALL).session.feed.order
+    np.testing.assert_array_equal(orders(0), np.arange(384))
+    assert sorted(orders(1)) == list(range(384))
+    assert (orders(1) != np.arange(384)).any()
+
+
+def test_a_race_counts_and_compares():
+    pytest.importorskip("sklearn")
+    row = rounds.race(WHOLE, ["byhand", "assignment", "scikit-learn"], 2, lambda line: None)
+    seconds = {name: spread["median"] for name, spread in row["seconds_an_epoch"].items()}
+    assert set(seconds) == {"byhand", "assignment", "scikit-learn"}
+    assert all(0 < value < 60 for value in seconds.values())
+    for name, spread in row["times_as_fast_as"].items():
+        assert spread["least"] <= spread["median"] <= spread["greatest"], name
+    assert row["loss"]["byhand"] == pytest.approx(row["loss"]["assignment"], rel=1e-4)
+    assert row["sgemm"]["least"] > 1e9
+    assert json.loads(json.dumps(results.rounded(row)))["name"] == "400 × [784, 12, 10]"
+
+
+def test_ratios_are_made_within_a_round():
+    times = {"byhand": [1.0, 10.0], "other": [2.0, 20.0]}
+    row = rounds.outcome(WHOLE, times, [1e9, 1e8], {}, {})
+    assert row["times_as_fast_as"]["other"] == {"median": 2.0, "least": 2.0, "greatest": 2.0}
+    share = WHOLE.operations / 1e9
+    assert row["share_of_sgemm"]["greatest"] == pytest.approx(share)
+
+
+def test_whoever_does_less_is_found_out():
+    rounds.check_losses({"byhand": 0.5, "other": 0.5001})
+    with pytest.raises(UsageError, match=r"byhand and other must come to the same loss, got 0\.500000 and 0\.510000"):
+        rounds.check_losses({"byhand": 0.5, "other": 0.51})
+    with pytest.raises(UsageError, match="nan"):
+        rounds.check_losses({"byhand": 0.5, "other": float("nan")})
+
+
+def test_a_contestant_that_cannot_begin_says_why():
+    with (
+        pytest.raises(UsageError, match=r"byhand: mnist-5k has 4,000 pictures, the work needs 60,000"),
+        rounds.together(["byhand"], Work((784, 10), None, data="mnist-5k")),
+    ):
+        pass
+
+
+def test_a_peer_that_is_not_installed_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "byhand.bench.contestants.torch_eager", raising=False)
+    with pytest.raises(MissingExtraError, match=r"this needs torch: pip install 'byhand\[bench\]'"):
+        contestant("PyTorch", SMALL)
+
+
+def test_operations_are_counted_by_hand():
+    # 3 samples, 2 → 4 → 5: forward 2·2·4 + 2·4·5, dW as many, dX of the second layer 2·4·5
+    assert Work((2, 4, 5), None, images=3).operations == 3 * (2 * (16 + 40) + 40)
+
+
+def test_reading_is_the_same_for_all():
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    figures = reading.race(1, lambda line: None, data="mnist-5k")
+    assert set(figures["milliseconds"]) == {"byhand", "scikit-learn", "PyTorch", "onnxruntime"}
+    assert max(figures["largest_difference"].values()) < 1e-5
+
+
+def test_peaks_are_of_processes_of_their_own():
+    with pytest.raises(UsageError, match=r"could not be measured: .*nobody"):
+        memory.elsewhere("nobody", 10)
+    assert 1e7 < memory.anonymous() < memory.peak()
+
+
+FIGURES = {
+    "images": 7,
+    "milliseconds": {"byhand": {"median": 1.0}, "PyTorch": {"median": 2.0}},
+    "times_as_fast_as": {"PyTorch": {"median": 2.0, "least": 1.9, "greatest": 2.1}},
+}
+
+
+def test_tables_are_put_between_their_marks(tmp_path):
+    results.write(tmp_path, "reading", FIGURES, ["scikit-learn"])
+    document = tmp_path / "page.md"
+    text = (
+        "before\n<!-- bench: reading -->\nold\n<!-- /bench -->\nafter\n<!-- bench: growth -->\nkept\n<!-- /bench -->\n"
+    )
+    document.write_text(text)
+    assert tables.fill(document, tmp_path) == ["growth"]
+    filled = document.read_text()
+    assert "| PyTorch | 2.0 ms | 2.00 × (1.90–2.10) |" in filled
+    assert "old" not in filled
+    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images |")
+    assert filled.endswith("after\n<!-- bench: growth -->\nkept\n<!-- /bench -->\n")
+    assert tables.fill(document, tmp_path) == ["growth"]
+    assert document.read_text() == filled
+
+
+def test_a_result_that_is_not_json_is_named(tmp_path):
+    (tmp_path / "reading.json").write_text("{")
+    with pytest.raises(UsageError, match=r"reading\.json must hold a suite's results"):
+        results.read(tmp_path, "reading")
+
+
+def test_startup_from_the_command_line(tmp_path):
+    ended = CliRunner().invoke(cli, ["bench", "startup", "--rounds", "1", "--out", str(tmp_path)])
+    assert ended.exit_code == 0, ended.output
+    assert "| `byhand --help` |" in ended.output
+    machine = json.loads((tmp_path / "startup.json").read_text())["machine"]
+    assert machine["versions"]["numpy"] == np.__version__
+    assert machine["cores"] >= 1
+
+
+def test_help_lists_the_suites_and_loads_none():
+    ended = CliRunner().invoke(cli, ["bench", "--help"])
+    assert all(name in ended.output for name in ("full-batch", "mini-batches", "target", "accuracy", "tables"))
+    assert CliRunner().invoke(cli, ["bench", "nothing"]).exit_code == 2
