@@ -143,7 +143,7 @@ def endless():
 def hostile():
     yield Synthetic("prints without end.py", first("relu", "while True: print('x' * 10**5)").encode(), without("relu"))
     yield Synthetic(
-        "much memory.py", first("softmax", "x = [bytearray(2**30) for _ in range(99)]").encode(), without("softmax")
+        "much memory.py", first("softmax", "return np.ones((10**6, 10**6)), Z").encode(), without("softmax")
     )
     yield Synthetic("goes.py", first("predict", "import os; os._exit(0)").encode(), without("predict"))
     yield Synthetic("crashes.py", first("relu", "import ctypes; ctypes.string_at(0)").encode(), without("relu"))

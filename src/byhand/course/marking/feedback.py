@@ -39,16 +39,16 @@ def feedback(mark: Mark) -> str:
         cards += _card("Further checks", extras) if extras else ""
         notes = "".join(f"<li>{escape(note)}</li>" for note in mark.notes)
         cards += f'<section class="card"><h2>Notes</h2><ul>{notes}</ul></section>' if notes else ""
+        cards += f'<section class="card"><h2>How this was marked</h2><p>{HOW}</p></section>'
     else:
         cards = (
-            f'<section class="card wrong"><h2>This submission could not be marked</h2><p>{escape(mark.why)}</p>'
-            "<p>Nothing in it was run. Ask your teacher whether it may be handed in again.</p></section>"
+            f'<section class="card"><h2>This submission could not be marked</h2><p>{escape(mark.why)}</p>'
+            "<p>Ask your teacher whether it may be handed in again.</p></section>"
         )
     return document(
         f"{mark.student}: {number(mark.points)} of {number(mark.of)} points",
         f'<header class="top"><h1><bdi>{escape(mark.student)}</bdi></h1><p><bdi>{escape(mark.file)}</bdi></p>'
-        f'<p class="total">{number(mark.points)} of {number(mark.of)} points</p></header><main>{cards}'
-        f'<section class="card"><h2>How this was marked</h2><p>{HOW}</p></section></main>',
+        f'<p class="total">{number(mark.points)} of {number(mark.of)} points</p></header><main>{cards}</main>',
         style=STYLE,
     )
 
@@ -62,9 +62,10 @@ def _card(title: str, items: list[Item]) -> str:
 
 def _row(item: Item) -> str:
     words = "".join(f"<p>{escape(line)}</p>" for line in item.words if line != SAID[item.status])
+    place = f" ({escape(item.place)})" if item.place else ""
     return (
         f'<li class="{item.status.replace(" ", "-")}"><span class="sign" aria-hidden="true">{SIGNS[item.status]}</span>'
-        f"<span><code>{escape(item.name)}</code> {SAID[item.status]}</span>"
+        f"<span><code>{escape(item.name)}</code> {SAID[item.status]}{place}</span>"
         f'<span class="points">{number(item.points)} of {number(item.of)}</span>'
         f'<p class="about">{escape(item.about)}</p>{words}</li>'
     )

@@ -35,6 +35,7 @@ class Item:
     status: Status
     words: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
+    place: str = ""
     about: str = ""
     extra: bool = False
 
@@ -146,11 +147,11 @@ def _of_function(name: str, report: Report, checks: Checks) -> Item:
     found = {verdict.function: verdict for verdict in report.verdicts}
     verdict = found.get(name, Verdict(name, "missing", "there is no function of this name"))
     of = checks.points[name]
-    place = f"in {verdict.place}" if verdict.place and verdict.status != "right" else ""
-    words = (verdict.reason, str(verdict.evidence or ""), *verdict.remarks, place)
+    place = "" if verdict.status == "right" else _short(verdict.place)
+    words = tuple(map(_short, filter(None, (verdict.reason, str(verdict.evidence or ""), *verdict.remarks))))
     about = next((task.formula for task in lesson_of(checks.page).tasks if task.name == name), "")
     earned = of if verdict.status == "right" else 0
-    return Item(name, earned, of, verdict.status, tuple(map(_short, filter(None, words))), verdict.mistakes, about)
+    return Item(name, earned, of, verdict.status, words, verdict.mistakes, place, about)
 
 
 def _of_extra(one: Extra, check: Check, report: Report, seed: bytes) -> Item:

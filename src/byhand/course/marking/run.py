@@ -24,6 +24,7 @@ from byhand.course.marking.mark import Mark, digest_of, not_marked
 from byhand.course.marking.submissions import Submission
 
 GRACE = 60.0  # seconds beyond the submission's own time before its marker is ended, too
+PATIENCE = 5.0  # seconds that a marker has to end its student's process, when all is to end
 WORKER = "byhand.course.marking.worker"
 LONGEST_NAME = 120  # bytes: a name in a folder has an end, and ours get endings
 FORBIDDEN = '<>:"/\\|?*'
@@ -87,6 +88,11 @@ class Run:
             live = list(self._live)
         for process in live:
             process.terminate()
+        for process in live:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def feedback_of(self, submission: Submission) -> Path:
         """Where the page for this student lies."""

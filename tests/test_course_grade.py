@@ -1,0 +1,457 @@
+"""`byhand course grade`: the right mark for everybody, twice the same, and nobody lost, whatever is handed in."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import submissions as made
+from byhand.course.marking import Run, mark_file, read_checks, run
+from byhand.course.marking.submissions import Submission, find
+from byhand.course.marking.table import overview, safe, write_table
+from byhand.errors import DataError, DataMissingError, UsageError
+
+FEW = made.few()
+TOML = "seed = 5\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUNCTIONS)
+COMMAND = [sys.executable, "-m", "byhand", "course", "grade"]
+
+
+def grade(*arguments):
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=300)
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def right_in(mark):
+    return {item.name for item in mark.items if item.points}
+
+
+def marked(path, content, checks):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return mark_file(Submission(path.stem, path), checks)
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    """All of them, marked by the command, and marked again."""
+    folder = tmp_path_factory.mktemp("course")
+    made.hand_in(folder / "handed in", FEW)
+    (folder / "hidden.toml").write_text(TOML)
+    ran = [
+        grade(folder / "handed in", "--out", folder / name / "marks.csv", "--checks", folder / "hidden.toml")
+        for name in ("first", "second")
+    ]
+    return folder, ran
+
+
+# ---- everybody's mark
+
+
+@pytest.mark.parametrize("one", FEW, ids=lambda one: one.name[:40])
+def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
+    folder, _ = twice
+    row = rows_of(folder / "first" / "marks.csv")[safe(made.name_of(one))]
+    assert row["state"] == ("not marked" if one.right is None else "marked")
+    assert {name for name in made.FUNCTIONS if row[name] == "1"} == set(one.right or ()), row["look"]
+    assert (row["points"], row["of"]) == (str(len(one.right or ())), "14")
+
+
+def test_marked_twice_everything_is_the_same(twice):
+    folder, ran = twice
+    for one in ran:
+        assert one.returncode == 0, one.stderr
+    first, second = (sorted((folder / name).rglob("*.*")) for name in ("first", "second"))
+    assert [one.relative_to(folder / "first") for one in first] == [
+        one.relative_to(folder / "second") for one in second
+    ]
+    assert len(first) == 2 * len(FEW) + 1
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+    assert len(rows_of(folder / "first" / "marks.csv")) == len(FEW)
+
+
+def test_the_command_says_what_it_is_not_and_whom_to_look_at(twice):
+    _, (ran, _) = twice
+    assert "it is no security boundary" in ran.stderr
+    assert "not marked: an essay: must be a .ipynb or .py file, got an essay.pdf\n" in ran.stdout
+    assert "look at hangs: sigmoid: did not end within 3 seconds\n" in ran.stdout
+    unmarked = sum(one.right is None for one in FEW)
+    assert f"{len(FEW) - unmarked} marked, " in ran.stdout
+    assert "sigmoid                     1 " in ran.stdout
+
+
+def test_no_page_of_feedback_runs_what_a_submission_says(twice):
+    folder, _ = twice
+    pages = sorted((folder / "first" / "marks" / "feedback").iterdir())
+    assert len(pages) == len(FEW)
+    for page in pages:
+        text = page.read_text("utf-8")
+        assert "<script" not in text
+        assert "<img" not in text
+        assert "default-src 'none'" in text
+    markup = (folder / "first" / "marks" / "feedback" / "markup.html").read_text("utf-8")
+    assert "ValueError: &lt;script&gt;alert(1)&lt;/script&gt; =1+1" in markup
+    assert "13 of 14 points" in markup
+
+
+def test_copies_are_noted(twice):
+    folder, _ = twice
+    record = json.loads((folder / "first" / "marks" / "records" / "copied, wrong last.json").read_bytes())
+    assert record["notes"] == ["relu is written 2 times, in code cell 3 and code cell 16: the last one counts"]
+
+
+def test_a_cell_that_a_spreadsheet_would_compute_is_text():
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"):
+        assert safe(text) == f"'{text}"
+    assert safe("Åse = 1") == "Åse = 1"
+
+
+def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_path):
+    other, marks = tmp_path / "other.py", tmp_path / "marks.csv"
+    other.write_text(made.solution())
+    marks.write_text("student,points\n")
+    checks = read_checks()
+    tries = [
+        f"open({str(other)!r}).read()",
+        f"open({str(marks)!r}, 'a').write('me,100')",
+        f"import os; os.remove({str(marks)!r})",
+        f"import os; os.rename({str(marks)!r}, 'mine')",
+        f"import os; os.listdir({str(tmp_path)!r})",
+        f"import os; os.link({str(other)!r}, 'mine'); open('mine').read()",
+        f"import os; os.symlink({str(other)!r}, 'mine'); open('mine').read()",
+    ]
+    for line in tries:
+        mark = marked(tmp_path / "me.py", made.first("relu", line), checks)
+        (relu,) = (item for item in mark.items if item.name == "relu")
+        assert relu.status == "wrong"
+        assert relu.words[0].startswith("PermissionError: "), relu.words
+    assert marks.read_text() == "student,points\n"
+    allowed = "open('mine', 'w').write('x'); assert open('mine').read() == 'x'"
+    assert "relu" in right_in(marked(tmp_path / "me.py", made.first("relu", allowed), checks))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process a network of its own")
+def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
+    lines = "open('/proc/net/dev').read().count(':')"  # one line an interface: the loopback alone is left
+    apart = "import ctypes; ctypes.CDLL(None).unshare(0x50000000)"
+    if subprocess.run([sys.executable, "-c", f"{apart} and exit(1)"], check=False).returncode:
+        pytest.skip("this system gives no process a network of its own")
+    mark = marked(tmp_path / "me.py", made.first("relu", f"assert {lines} == 1"), read_checks())
+    assert "relu" in right_in(mark)
+    mark = marked(tmp_path / "me.py", made.first("relu", f"assert {lines} != 1"), read_checks())
+    assert "relu" not in right_in(mark)
+
+
+def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
+    (tmp_path / "hidden.py").write_text("page = 'l_layer'\nsecret = 1\n")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "me.py").write_text(made.first("relu", "import hidden"))
+    command = [*COMMAND, "in", "--out", "marks.csv", "--checks", "hidden.py"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert rows_of(tmp_path / "marks.csv")["me"]["relu"] == "0"
+    assert "No module named" in (tmp_path / "marks" / "feedback" / "me.html").read_text("utf-8")
+
+
+# ---- interrupted, and run again
+
+
+def descendants(pid):
+    """The processes below a process, by /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    below = {pid}
+    while grown := {child for child, parent in parents.items() if parent in below} - below:
+        below |= grown
+    return below - {pid}
+
+
+def has_ended(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def wait_for(what, seconds=120):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come to this"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes through /proc")
+def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
+    handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
+    endless = made.solution().replace("):\n", "):\n    while True: pass\n")
+    made.hand_in(
+        handed_in,
+        [made.Synthetic("a.py", made.solution().encode(), None), made.Synthetic("b.py", endless.encode(), None)],
+    )
+    record = tmp_path / "marks" / "records" / "a.json"
+    written = []
+    for number in (signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen(
+            [*COMMAND, str(handed_in), "--out", str(out), "--jobs", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        # b is being marked: its worker runs, and below that the student's process
+        wait_for(lambda process=process: record.exists() and len(descendants(process.pid)) >= 2)
+        below = descendants(process.pid)
+        os.kill(process.pid, number)
+        _, talk = process.communicate(timeout=60)
+        wait_for(lambda below=below: all(map(has_ended, below)))
+        written.append(record.stat().st_mtime_ns)
+        assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+        assert not out.exists()
+        assert [one.name for one in record.parent.iterdir()] == ["a.json"]
+    assert "interrupted: 1 of 2 are marked and kept; the same command goes on from here" in talk
+    (handed_in / "b.py").write_text(made.solution())
+    ran = grade(handed_in, "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    assert [row["points"] for row in rows_of(out).values()] == ["90", "90"]
+    assert {*written, record.stat().st_mtime_ns} == {written[0]}
+
+
+def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
+    handed_in = tmp_path / "in"
+    names = ("a", "b")
+    made.hand_in(handed_in, [made.Synthetic(f"{name}.py", made.STUB.format("relu").encode(), None) for name in names])
+    checks = read_checks()
+
+    def again(checks, **options):
+        news = []
+        with Run(checks, None, tmp_path / "marks", **options) as one:
+            one.marks(find(handed_in), 1, lambda submission, _mark, is_old: news.append((submission.name, is_old)))
+        return [name for name, is_old in news if not is_old]
+
+    assert again(checks) == ["a", "b"]
+    assert again(checks) == []
+    (handed_in / "b.py").write_text("x = 1\n")
+    (tmp_path / "marks" / "feedback" / "a.html").unlink()
+    assert again(checks) == ["b"]
+    assert (tmp_path / "marks" / "feedback" / "a.html").exists()
+    (tmp_path / "marks" / "records" / "a.json").write_text('{"items": [')
+    assert again(checks) == ["a"]
+    assert again(checks, again=True) == ["a", "b"]
+    other = dataclasses.replace(checks, digest="other")
+    asked = []
+    monkeypatch.setattr(Run, "_from_a_worker", lambda _, one: asked.append(one.name) or mark_file(one, other))
+    assert again(other) == asked == ["a", "b"]
+
+
+def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.py").write_text(made.solution())
+    checks = read_checks()
+
+    def mark(checks):
+        with Run(checks, None, tmp_path / "marks") as one:
+            return one.marks(find(tmp_path / "in"), 1, lambda *_: None)[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "WORKER", "byhand.course.no_such_module")
+        broken = mark(checks)
+    assert broken.state == "not marked"
+    assert "the marker ended without a mark: " in broken.why
+    assert "no_such_module" in broken.why
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "GRACE", 0.0)
+        assert mark(dataclasses.replace(checks, timeout=0.001)).why == "marking it did not come to an end"
+    assert not (tmp_path / "marks" / "records").exists()
+    assert mark(checks).points == 90
+
+
+# ---- who handed in what
+
+
+def test_submissions_are_files_and_folders_and_what_is_neither_is_told(tmp_path):
+    files = {"a.ipynb": b"{}", "A.py": b"", "b.py": b"", "c.txt": b"", ".d.py": b"", "marks.csv": b"", "x.tar.gz": b""}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder" / "deep" / ".ipynb_checkpoints").mkdir(parents=True)
+    (tmp_path / "folder" / "deep" / "s.ipynb").write_bytes(b"{}")
+    (tmp_path / "folder" / "deep" / ".ipynb_checkpoints" / "s-checkpoint.ipynb").write_bytes(b"{}")
+    (tmp_path / "folder" / "helper.py").write_bytes(b"")
+    (tmp_path / "linked.py").symlink_to(tmp_path / "b.py")
+    found = {one.name: one for one in find(tmp_path, leave_out=[tmp_path / "marks.csv"])}
+    assert set(found) == {"a", "A", "b", "c", "x.tar", "folder", "linked.py"}
+    assert found["folder"].path.name == "s.ipynb"
+    assert found["c"].problem == "must be a .ipynb or .py file, got c.txt"
+    assert found["x.tar"].problem == "is an archive: unpack it into a folder of this name"
+    assert found["linked.py"].problem == "is a link, and links are not followed"
+    (tmp_path / "a.py").write_bytes(b"")
+    assert {"a.ipynb", "a.py"} <= {one.name for one in find(tmp_path)}
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(DataMissingError, match=r"must hold submissions .*, it is empty"):
+        find(tmp_path)
+
+
+# ---- the teacher's file
+
+EXTRA = '''
+import numpy as np
+from byhand.course.marking import extra
+
+points = {"softmax": 4}
+
+@extra("softmax", points=2)
+def a_large_batch(student, rng):
+    """Columns sum to 1, with 500 samples too."""
+    H, _ = student.softmax(rng.normal(size=(10, 500)))
+    assert abs(H.sum(axis=0) - 1).max() < 1e-9, "some columns do not sum to 1"
+
+@extra("L_layer_model", points=0.5)
+def the_loss_falls(student, rng):
+    """Twenty steps lead downhill."""
+    X, Y = rng.random((6, 20)), np.eye(10)[:, rng.integers(10, size=20)]
+    first, last = (student.L_layer_forward(X, student.L_layer_model(X, Y, [6, 5, 10], 0.1, k))[0] for k in (1, 20))
+    assert student.compute_loss(last, Y) < student.compute_loss(HL=first, Y=Y), "the loss does not fall"
+'''
+
+
+@pytest.mark.parametrize(
+    ("source", "points", "words"),
+    [
+        (made.solution(), [4, 2, 0.5], ""),
+        (made.instead("softmax", "return np.exp(Z), Z"), [0, 0, 0.5], "some columns do not sum to 1"),
+        (made.instead("softmax", "return Z"), [0, 0, 0.5], "what came back can't be used (ValueError"),
+        (made.instead("softmax", "raise KeyError('x')"), [0, 0, 0.5], "softmax: KeyError: 'x'"),
+        (made.instead("compute_loss", "return 5"), [4, 2, 0.5], ""),
+        (made.solution().replace("range(0, num_iterations)", "range(0)"), [4, 2, 0], "the loss does not fall"),
+        ("import numpy as np\ndef relu(Z): return Z, Z", [0, 0, 0], "softmax: not written yet"),
+    ],
+)
+def test_extra_checks_give_their_points_and_one_mistake_counts_once(source, points, words, tmp_path):
+    (tmp_path / "checks.py").write_text(EXTRA)
+    checks = read_checks(tmp_path / "checks.py")
+    assert checks.of == 6.5
+    mark = marked(tmp_path / "me.py", source, checks)
+    assert [item.points for item in mark.items] == points
+    assert words in " ".join(word for item in mark.items if item.extra for word in item.words)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "words"),
+    [
+        ("c.txt", "", UsageError, r"the checks must be a \.py or \.toml file"),
+        ("c.py", "points = {'sigmod': 1}", UsageError, r"points\['sigmod'\] must be about .* \(sigmoid is one\), got"),
+        ("c.py", "points = {'relu': -1}", UsageError, r"points\['relu'\] must be worth 0 points or more, got -1"),
+        ("c.py", "points = {'relu': float('nan')}", UsageError, "must be worth 0 points or more, got nan"),
+        ("c.py", "points = [1]", UsageError, r"points must be a dictionary, points by function, got \[1\]"),
+        ("c.py", "points = {}", UsageError, "points must be given for something"),
+        ("c.py", "seed = 'x'", UsageError, "seed must be a whole number, 0 or more, got 'x'"),
+        ("c.py", "rounds = 0", UsageError, "rounds must be a whole number from 1 to 100, got 0"),
+        ("c.py", "timeout = 0", UsageError, "timeout must be from 1 to 3600 seconds, got 0"),
+        ("c.py", "page = 'cnn'", UsageError, "page must be one of l_layer, two_layer, got 'cnn'"),
+        ("c.py", "names = {'relu': 'a b'}", UsageError, r"names\['relu'\] must be a name, got 'a b'"),
+        ("c.py", "names = {'x': 'y'}", UsageError, "names must be of functions of l_layer, got 'x'"),
+        ("c.py", "1 / 0", DataError, "ZeroDivisionError"),
+        ("c.py", "def", DataError, "SyntaxError"),
+        ("c.toml", "a = ", DataError, "must be TOML"),
+        ("c.toml", "marks = 1", UsageError, "must have no entries but page, seed, rounds, .*, got marks"),
+        (
+            "c.py",
+            EXTRA.replace("< 1e-9", "> 1"),
+            UsageError,
+            "a_large_batch must pass with the right functions, it says",
+        ),
+        (
+            "c.py",
+            EXTRA.replace("    H, _ = student.softmax", "    return\n    H, _ = student.softmax"),
+            UsageError,
+            "a_large_batch must fail where functions return nothing, it passes",
+        ),
+        ("c.py", EXTRA.replace("student.softmax", "student.softmaks"), UsageError, "l_layer has no function softmaks"),
+        (
+            "c.py",
+            EXTRA.replace('@extra("softmax"', '@extra("x"'),
+            UsageError,
+            "the extra check a_large_batch must be about",
+        ),
+        ("c.py", EXTRA.replace("def a_large_batch", "def relu"), UsageError, "must not be called like a function"),
+    ],
+)
+def test_a_checks_file_that_breaks_a_rule_is_refused_by_name(name, text, error, words, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(error, match=words):
+        read_checks(tmp_path / name)
+
+
+def test_a_checks_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(DataMissingError, match=r"c\.py: no such file"):
+        read_checks(tmp_path / "c.py")
+
+
+def test_without_a_file_the_points_of_the_course_count():
+    assert read_checks().of == 100
+    assert read_checks(page="two_layer").of == 100
+    assert read_checks().digest != read_checks(page="two_layer").digest
+
+
+def test_names_of_the_notebook_count_in_every_place(tmp_path):
+    (tmp_path / "checks.toml").write_text('[names]\nsoftmax = "soft_max"\nlayer_forward = "forward"\n')
+    source = made.solution().replace("softmax(", "soft_max(").replace("layer_forward(", "forward(")
+    source = source.replace("L_forward(", "L_layer_forward(")
+    mark = marked(tmp_path / "me.py", source, read_checks(tmp_path / "checks.toml"))
+    assert right_in(mark) == made.ALL
+
+
+def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
+    source = made.instead("relu", "return np.abs(Z), Z")
+    words = []
+    for seed in (1, 2):
+        (tmp_path / "checks.toml").write_text(f"seed = {seed}\nrounds = 2\n[points]\nrelu = 1\n")
+        mark = marked(tmp_path / "me.py", source, read_checks(tmp_path / "checks.toml"))
+        words.append(mark.items[0].words)
+        assert mark.points == 0
+    assert words[0] != words[1]
+    assert words[0][0] == words[1][0] == "H: this is the absolute value: relu is 0 where Z is negative"
+
+
+def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
+    checks = read_checks()
+    sources = [made.instead("relu", "return np.abs(Z), Z"), made.instead("relu", "return Z > 0, Z"), made.solution()]
+    sources.append(made.instead("relu", "return abs(Z), Z"))
+    marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
+    (row,) = (row for row in overview(marks) if row.name == "relu")
+    assert (row.right, row.wrong, row.missing, row.most_often) == (1, 3, 0, "absolute value (2)")
+    write_table(tmp_path / "marks.csv", marks, checks)
+    assert [row["relu"] for row in rows_of(tmp_path / "marks.csv").values()] == ["0", "0", "3", "0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["{in}", "--out", "marks.txt"], 2, "--out must be a .csv file, got marks.txt"),
+        (["{in}"], 2, "Missing option '--out'"),
+        (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
+        (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),
+        (["{in}", "--out", "m.csv"], 3, "must hold submissions"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(arguments, code, words, tmp_path):
+    ran = grade(*(argument.replace("{in}", str(tmp_path)) for argument in arguments))
+    assert ran.returncode == code
+    assert words in ran.stderr
+    assert "Traceback" not in ran.stderr
