@@ -1,0 +1,180 @@
+"""The bench of accuracy: runs trained and collected, the variants of the pictures, and the tables made of them."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand import shipped
+from byhand.bench import accuracy, robustness, tables
+from byhand.bench.robustness import PLAIN, VARIANTS, Pictures
+from byhand.cli import main
+from byhand.errors import ByhandError, UsageError
+
+SAMPLE = byhand.load("mnist-5k").test
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("bench")
+
+
+def bench(monkeypatch, capsys, home, *words):
+    """`byhand bench accuracy` on the bundled sample: (exit code, stdout, stderr)."""
+    standard = ["--data", "mnist-5k", "--runs", str(home / "runs"), "--out", str(home / "results")]
+    monkeypatch.setattr(sys, "argv", ["byhand", "bench", "accuracy", *standard, *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, err
+
+
+def test_presets_are_trained_once_and_their_figures_collected(home, monkeypatch, capsys):
+    code, out, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3,4", "--pace", "1", "--json")
+    assert code == 0, err
+    row = json.loads(out)["accuracy"]["presets"]["fast"]
+    models = [byhand.Model.load(home / "runs" / f"fast-{seed}" / "model.safetensors") for seed in (3, 4)]
+    assert row["accuracy"] == [model.accuracy(SAMPLE) for model in models]
+    assert row["mean"] == pytest.approx(sum(row["accuracy"]) / 2)
+    assert row["spread"] == pytest.approx(abs(row["accuracy"][0] - row["accuracy"][1]))
+    P = (models[0].probabilities(SAMPLE.images) + models[1].probabilities(SAMPLE.images)) / 2
+    assert row["committee_of_all"] == np.mean(P.argmax(axis=1) == SAMPLE.labels)
+    assert (row["seeds"], row["tested_on"]) == ([3, 4], 1000)
+    assert all(seconds > 0 for seconds in [*row["process_seconds"], *row["training_seconds"]])
+    assert row["pace"]["whole_training_seconds"] > 0
+    kept = json.loads((home / "results" / "accuracy.json").read_text())
+    assert kept["machine"]["versions"]["numpy"] == np.__version__
+    assert kept["figures"]["data"] == SAMPLE.name
+
+    code, out, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3")
+    assert code == 0
+    assert "fast-3: is there" in err
+    assert "| `fast` | 784-192-10, deskewed |" in out
+
+
+def test_figures_of_other_presets_stay(home, monkeypatch, capsys):
+    path = home / "results" / "accuracy.json"
+    if not path.exists():
+        pytest.fail("the test before this one writes it")
+    kept = json.loads(path.read_text())
+    kept["figures"]["presets"]["best"] = kept["figures"]["presets"]["fast"]
+    path.write_text(json.dumps(kept))
+    code, out, _ = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3")
+    assert code == 0
+    assert "`best`" in out
+    kept["figures"]["data"] = "something else"
+    path.write_text(json.dumps(kept))
+    code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3")
+    assert code == UsageError.exit_code
+    assert "holds figures on something else, these are on mnist-5k" in err
+
+
+def test_a_run_of_other_settings_is_not_taken_for_the_preset(home, monkeypatch, capsys):
+    folder = home / "runs" / "fast-9"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"preset": "fast", "seed": 8}))
+    code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "9")
+    assert code == UsageError.exit_code
+    assert "fast-9: must be a run of the preset fast as it is now, with the seed 9" in err
+
+
+@pytest.mark.parametrize("seeds", ["", "a", "1,1", "-1", "1.5", "0,,2"])
+def test_seeds_typed_wrong(home, monkeypatch, capsys, seeds):
+    code, _, err = bench(monkeypatch, capsys, home, "--seeds", seeds)
+    assert code == UsageError.exit_code
+    assert "must be whole numbers between commas, each once" in err
+
+
+def test_a_training_that_fails_is_told_in_its_own_words(tmp_path):
+    with pytest.raises(ByhandError, match=r"byhand train --resume .*no run there"):
+        accuracy.train("--resume", str(tmp_path / "nowhere"))
+
+
+# ---- the variants
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_another_picture_that_is_still_read(name):
+    digits = SAMPLE[:40]
+    made = robustness.normalised(digits, {name: VARIANTS[name]})
+    assert made[name].lost == 0
+    assert made[name].images.shape == (40, 28, 28)
+    assert robustness.figures(shipped.model(), made)[name] >= 0.85
+    if name != PLAIN:
+        picture = VARIANTS[name](digits.images[3], np.random.default_rng(0))
+        assert picture.dtype == np.uint8
+        assert picture.shape != (28, 28) or (picture != digits.images[3]).any()
+
+
+def ink(name, seed=0, index=2):
+    """The ink of a variant, in pixels of the picture that it was made of."""
+    picture = VARIANTS[name](SAMPLE.images[index], np.random.default_rng(seed)).astype(float)
+    return picture.sum() / 255
+
+
+def test_variants_do_what_their_names_say():
+    image = SAMPLE.images[2]
+    plain = image.sum() / 255
+    np.testing.assert_array_equal(VARIANTS["inverted"](image, np.random.default_rng(0)), 255 - image)
+    assert ink("scaled by 0.7") == pytest.approx(0.49 * plain, rel=0.1)
+    assert ink("scaled by 1.3") == pytest.approx(1.69 * plain, rel=0.1)
+    assert ink("turned by up to 20°") == pytest.approx(plain, rel=0.05)
+    assert ink("three times as large, off-centre") == pytest.approx(9 * plain, rel=0.1)
+    wide = [ink(name) for name in ("strokes 1 pixel narrower", "strokes 1 pixel wider", "strokes 2 pixels wider")]
+    assert wide[0] < 0.8 * 16 * plain < 16 * plain < wide[1] < wide[2]
+    dot = np.zeros((28, 28), np.uint8)
+    dot[14, 14] = 255
+    places = [np.argwhere(robustness.moved(dot, np.random.default_rng(seed))) for seed in range(200)]
+    reach = np.concatenate(places) - 14
+    assert reach.min() == -4
+    assert reach.max() == 4
+    paper = VARIANTS["photographed, uneven light"](np.zeros((28, 28), np.uint8), np.random.default_rng(0))
+    in_order = np.sort(paper.ravel())
+    assert in_order[100] < 120
+    assert in_order[-100] > 210
+
+
+def test_a_stroke_grows_by_the_pixels_named():
+    bar = np.zeros((28, 28), np.uint8)
+    bar[:, 12:16] = 255
+    width = {
+        name: int((VARIANTS[name](bar, np.random.default_rng(0))[60] > 127).sum()) / 4
+        for name in VARIANTS
+        if "strokes" in name
+    }
+    assert width == {"strokes 1 pixel wider": 5.0, "strokes 2 pixels wider": 6.0, "strokes 1 pixel narrower": 3.0}
+
+
+def test_a_picture_with_nothing_in_it_counts_as_read_wrong():
+    blank = np.zeros((28, 28), np.uint8)
+    pictures = robustness.read([SAMPLE.images[0], blank], SAMPLE.labels[:2])
+    assert (len(pictures.images), pictures.lost) == (1, 1)
+
+    class Right:
+        def predict(self, images):
+            return SAMPLE.labels[: len(images)]
+
+    assert robustness.figures(Right(), {"v": pictures}) == {"v": 0.5}
+    assert robustness.figures(Right(), {"v": Pictures(pictures.images[:0], pictures.labels[:0], 3)}) == {"v": 0.0}
+
+
+def test_what_costs_too_much_is_named():
+    shares = {PLAIN: 0.99, "inverted": 0.98, "scaled by 0.7": 0.97, "turned by up to 20°": 0.965}
+    assert robustness.too_costly(shares) == {"scaled by 0.7": pytest.approx(2.0)}
+
+
+def test_digits_from_elsewhere():
+    pytest.importorskip("sklearn", reason="scikit-learn's digits are in its package")
+    digits = robustness.small_digits()
+    assert (len(digits), digits.images.shape, digits.images.max()) == (1797, (1797, 8, 8), 255)
+    first = robustness.normalised(digits[:30], robustness.ENLARGED)
+    assert next(iter(robustness.figures(shipped.model(), first).values())) > 0.8
+
+
+def test_the_table_of_robustness_shows_what_each_variant_costs():
+    row = {"accuracy": {PLAIN: 0.99, "inverted": 0.98}, "from_elsewhere": {"8 × 8": 0.9}}
+    table = tables.TABLES["robustness"]({"presets": {"digits": row}})
+    assert "| inverted | 98.00 % (-1.00) |" in table
+    assert "| 8 × 8 | 90.00 % |" in table
