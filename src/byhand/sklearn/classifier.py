@@ -29,7 +29,7 @@ from byhand.nn.scratch import Array
 from byhand.sklearn.meaning import ACTIVATION_NAMES, Settling, check_parameters, recipe_for, with_weights
 from byhand.training import EpochRecord, Session, train
 from byhand.training.interrupt import interruptible
-from byhand.training.session import Data
+from byhand.training.samples import Data
 
 #: Samples read at once in prediction.
 BLOCK = 250

@@ -16,7 +16,8 @@ from byhand.training.interrupt import interruptible
 from byhand.training.presets import preset
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, StepRecord
-from byhand.training.session import Data, Session
+from byhand.training.samples import Data
+from byhand.training.session import Session
 
 
 def steps(session: Session, stop: threading.Event | None = None) -> Iterator[StepRecord]:

@@ -14,7 +14,8 @@ from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
 from byhand.nn.schedules import Constant
 from byhand.training.recipe import Recipe
-from byhand.training.session import Data, Session
+from byhand.training.samples import Data
+from byhand.training.session import Session
 
 #: How much of the smoothed loss is the past.
 MEMORY = 0.9

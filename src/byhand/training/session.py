@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from byhand.data import Dataset
 from byhand.data.augment import Augmentation
-from byhand.errors import ModelFileError, UsageError
+from byhand.errors import ModelFileError
 from byhand.model import Model, check_seed
-from byhand.nn.losses import SoftmaxCrossEntropy
 from byhand.nn.network import max_norm
 from byhand.nn.noise import Moment
 from byhand.nn.optimizers import clip_norm
@@ -26,13 +24,11 @@ from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import columns_in_use, fits_in_cache, plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
+from byhand.training.samples import Data, check_weights, held_out, pictures_of
 from byhand.training.shard import Shard, check_same
 from byhand.training.state import check_arrays, check_plain, records_in
 from byhand.training.threads import available, blas_threads
 from byhand.training.watchdog import Watchdog
-
-#: What training takes: pictures with labels, or the network's own inputs with labels.
-Data = Dataset | tuple[Array, Array]
 
 #: Training samples looked at, after each epoch, for units that never switch on.
 LOOKED_AT = 1_000
@@ -345,62 +341,3 @@ class Swapped:
     def __exit__(self, *_: object) -> None:
         if self.other is not None:
             self.parameters[...] = self.kept
-
-
-def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
-    """The samples and labels to train on: bytes (N, H, W), deskewed where asked, or floats (N, D) as they came."""
-    if isinstance(data, Dataset):
-        if len(data) == 0:
-            raise UsageError("training needs at least one picture, got an empty data set")
-        if len(data.classes) != len(model.classes):
-            raise UsageError(f"the model knows {len(model.classes)} classes, the data has {len(data.classes)}")
-        images = model.check_images(data.images)
-        return (model.preparation.pictures(images) if prepared else images), data.labels
-    X, y = np.asarray(data[0]), np.asarray(data[1])
-    if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
-        raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
-    if len(y) != len(X):
-        raise UsageError(f"X and y must have as many rows, got {len(X)} and {len(y)}")
-    X = np.ascontiguousarray(X, dtype=model.network.dtype)
-    if not np.isfinite(X).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
-        raise UsageError(f"X must be finite, got {X[row, column]} in row {row}, column {column}")
-    if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
-        raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {y.min()} to {y.max()}")
-    return X, y
-
-
-def check_weights(weights: Array | None, count: int) -> Array | None:
-    """A finite weight of at least 0 for each sample, or none."""
-    if weights is None:
-        return None
-    weights = np.asarray(weights)
-    if weights.shape != (count,):
-        raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
-        raise UsageError("sample_weights must be finite, at least 0 and not all 0")
-    return weights
-
-
-def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
-    """(kept, held): indices of the samples, the held-out ones drawn so that each class keeps its share."""
-    everything = np.arange(len(labels))
-    if not validation:
-        return everything, everything[:0]
-    count = round(validation * len(labels)) if validation < 1 else int(validation)
-    if not 0 < count < len(labels):
-        raise UsageError(f"validation must leave samples on both sides of {len(labels)}, got {validation}")
-    rng = np.random.default_rng([seed, 0])
-    if labels.ndim == 1:
-        stand_in = Dataset(np.zeros((len(labels), 1, 1), np.uint8), labels, classes=tuple(map(str, range(classes))))
-        held_counts = stand_in._share_out(count)
-        held = [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in enumerate(held_counts)]
-        chosen = np.concatenate(held)
-    else:
-        chosen = rng.permutation(len(labels))[:count]
-    mask = np.zeros(len(labels), bool)
-    mask[chosen] = True
-    return everything[~mask], everything[mask]
-
-
-__all__ = ["Data", "Progress", "Session", "SoftmaxCrossEntropy", "Swapped"]

@@ -1,0 +1,67 @@
+"""Samples: what training is given, checked, and which of it is held out for validation."""
+
+import numpy as np
+
+from byhand.data import Dataset
+from byhand.errors import UsageError
+from byhand.model import Model
+from byhand.nn.scratch import Array
+
+#: What training takes: pictures with labels, or the network's own inputs with labels.
+Data = Dataset | tuple[Array, Array]
+
+
+def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
+    """The samples and labels to train on: bytes (N, H, W), deskewed where asked, or floats (N, D) as they came."""
+    if isinstance(data, Dataset):
+        if len(data) == 0:
+            raise UsageError("training needs at least one picture, got an empty data set")
+        if len(data.classes) != len(model.classes):
+            raise UsageError(f"the model knows {len(model.classes)} classes, the data has {len(data.classes)}")
+        images = model.check_images(data.images)
+        return (model.preparation.pictures(images) if prepared else images), data.labels
+    X, y = np.asarray(data[0]), np.asarray(data[1])
+    if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
+        raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
+    if len(y) != len(X):
+        raise UsageError(f"X and y must have as many rows, got {len(X)} and {len(y)}")
+    X = np.ascontiguousarray(X, dtype=model.network.dtype)
+    if not np.isfinite(X).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+        raise UsageError(f"X must be finite, got {X[row, column]} in row {row}, column {column}")
+    if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
+        raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {y.min()} to {y.max()}")
+    return X, y
+
+
+def check_weights(weights: Array | None, count: int) -> Array | None:
+    """A finite weight of at least 0 for each sample, or none."""
+    if weights is None:
+        return None
+    weights = np.asarray(weights)
+    if weights.shape != (count,):
+        raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise UsageError("sample_weights must be finite, at least 0 and not all 0")
+    return weights
+
+
+def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
+    """(kept, held): indices of the samples, the held-out ones drawn so that each class keeps its share."""
+    everything = np.arange(len(labels))
+    if not validation:
+        return everything, everything[:0]
+    count = round(validation * len(labels)) if validation < 1 else int(validation)
+    if not 0 < count < len(labels):
+        raise UsageError(f"validation must leave samples on both sides of {len(labels)}, got {validation}")
+    rng = np.random.default_rng([seed, 0])
+    if labels.ndim == 1:
+        stand_in = Dataset(np.zeros((len(labels), 1, 1), np.uint8), labels, classes=tuple(map(str, range(classes))))
+        held_counts = stand_in._share_out(count)
+        held = [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in enumerate(held_counts)]
+        chosen = np.concatenate(held)
+    else:
+        chosen = rng.permutation(len(labels))[:count]
+    mask = np.zeros(len(labels), bool)
+    mask[chosen] = True
+    return everything[~mask], everything[mask]
