@@ -99,7 +99,7 @@ def test_added_pictures_have_the_data_sets_shape_and_classes():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"layers": [0]}, r"layers must be at most 8 positive whole numbers, got \(0,\)"),
+        ({"layers": [0]}, r"layers must be at most 8 positive whole numbers, got \[0\]"),
         ({"layers": [1.5]}, "layers must be"),
         ({"layers": [True]}, "layers must be"),
         ({"layers": [1] * 9}, "layers must be"),

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from byhand.web.app import Gate
+from byhand.web.gate import Gate
 from byhand.web.journal import MOST_READERS, PACE, Journal
 from byhand.web.trainer import OverloadedError
 from playground_server import TOKEN, Events, Served, a_playground
@@ -301,6 +301,17 @@ def test_stopping_the_server_loses_nothing(tmp_path):
     np.testing.assert_array_equal(arrays["parameters"], run.model().network.parameters)
     with np.load(tmp_path / "run" / "added.npz") as file:
         assert file["labels"].tolist() == [4]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_what_the_watchdog_says_can_be_done_in_the_page(served, optimizer):
+    served.post("/api/setup", learning_rate=100, layers=[8], optimizer=optimizer)
+    served.post("/api/control", action="play")
+    until = time.monotonic() + 20
+    while not (message := served.get("/api/state")["message"]):
+        assert time.monotonic() < until
+    assert "Try a learning rate of 10." in message
+    assert "--" not in message
 
 
 # ---- the events

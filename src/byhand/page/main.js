@@ -5,7 +5,7 @@
  */
 
 import { Curve } from "./curve.js";
-import { byId, percent } from "./dom.js";
+import { byId, element, percent } from "./dom.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
 import { RETRY, ask, follow, order, weights } from "./server.js";
@@ -16,6 +16,17 @@ import { RunPanel } from "./panels/run.js";
 import { SetupPanel } from "./panels/setup.js";
 import { SharePanel } from "./panels/share.js";
 import { StepPanel } from "./panels/step.js";
+
+/** In the order in which they are shown and reached. */
+const PANELS = {
+  draw: DrawPanel,
+  run: RunPanel,
+  setup: SetupPanel,
+  network: NetworkPanel,
+  errors: ErrorsPanel,
+  step: StepPanel,
+  share: SharePanel,
+};
 
 /** Milliseconds between two fetches of the weights while they change, and between two spoken lines. */
 const REFRESH = 500;
@@ -30,14 +41,7 @@ class Playground {
     if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token, out of sight
     this.spokenAt = -SPOKEN;
     await this.load();
-    this.setup = new SetupPanel(byId("setup"), this);
-    this.draw = new DrawPanel(byId("draw"), this);
-    this.run = new RunPanel(byId("run"), this);
-    this.network = new NetworkPanel(byId("network"), this);
-    this.step = new StepPanel(byId("step"), this);
-    this.errors = new ErrorsPanel(byId("errors"), this);
-    this.share = new SharePanel(byId("share"), this);
-    this.panels = [this.setup, this.draw, this.run, this.network, this.step, this.errors, this.share];
+    this.panels = Object.entries(PANELS).map(([name, Panel]) => (this[name] = new Panel(frame(name), this)));
     document.addEventListener("visibilitychange", () => this.freshen());
     await this.begin();
     await this.setup.useAddress();
@@ -160,15 +164,19 @@ class Playground {
 
   // ---- orders
 
-  /** Do it, and say in the page what was refused. */
-  async attempt(work) {
-    this.notice.say("refused", "");
+  /** Do it, and say in the page what was refused: an order, or a question, which panels ask by themselves too. */
+  async attempt(work, cause = "refused") {
+    this.notice.say(cause, "");
     try {
       return await work();
     } catch (error) {
-      this.notice.say("refused", error.message);
+      this.notice.say(cause, error.message);
       return null;
     }
+  }
+
+  enquire(work) {
+    return this.attempt(work, "asked");
   }
 
   control(body) {
@@ -178,6 +186,14 @@ class Playground {
       await this.freshen();
     });
   }
+}
+
+/** A panel's frame with its title, in its place on the page; what is shown goes into the inner part. */
+function frame(name) {
+  const title = element("h2", { id: `${name}-title` }, name[0].toUpperCase() + name.slice(1));
+  const inner = element("div", { id: name });
+  byId("panels").append(element("section", { className: `panel ${name}`, "aria-labelledby": title.id }, title, inner));
+  return inner;
 }
 
 const playground = new Playground();

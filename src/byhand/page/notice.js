@@ -5,8 +5,8 @@
 
 import { byId } from "./dom.js";
 
-/** Nobody answers; the state or the weights could not be had; an order was refused; what the training itself says. */
-const CAUSES = ["away", "loading", "refused", "training"];
+/** Nobody answers; state or weights could not be had; an order was refused, or a question; what the training says. */
+const CAUSES = ["away", "loading", "refused", "asked", "training"];
 
 export class Notice {
   constructor() {

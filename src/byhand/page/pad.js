@@ -204,7 +204,9 @@ export class Pad {
     this.showPen();
   }
 
+  /** Whatever was drawing, pointer or keys, has to begin anew. */
   lift() {
+    this.pointer = null;
     if (this.pen) this.pen.isDown = false;
     this.showPen();
   }

@@ -23,7 +23,8 @@ from byhand.model import Model
 from byhand.page import FILES, payload, source
 from byhand.report import Evaluation, evaluate
 from byhand.web import panels
-from byhand.web.bodies import TooLargeError, fields_of, picture_of, whole
+from byhand.web.bodies import TooLargeError, fields_of, needed, picture_of, whole
+from byhand.web.gate import Gate, turned_away
 from byhand.web.journal import MOST_READERS, Journal, pump
 from byhand.web.playground import Playground
 from byhand.web.setup import Setup, fitting
@@ -32,36 +33,6 @@ from byhand.web.trainer import OverloadedError, Trainer
 Result = TypeVar("Result")
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 DOWNLOADS = {"html": "text/html", "onnx": "application/octet-stream", "npz": "application/octet-stream"}
-#: Seconds that a client waits for the answer that there is too much to do: whoever asks again at once is slowed down.
-PATIENCE = 0.25
-
-
-class Gate:
-    """Lets so many in at once, has as many more wait as may, and turns the others away.
-
-    A place stays empty for `rest` seconds after it was used, which is training's share.
-    """
-
-    def __init__(self, places: int, *, waiting: int = 8, rest: float = 0.0) -> None:
-        self.places = asyncio.Semaphore(places)
-        self.may_wait, self.rest = waiting, rest
-
-    @contextlib.asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
-        if self.places.locked():
-            if self.may_wait <= 0:
-                raise OverloadedError("too much at once: ask again in a moment")
-            self.may_wait -= 1
-            try:
-                await self.places.acquire()
-            finally:
-                self.may_wait += 1
-        else:
-            await self.places.acquire()
-        try:
-            yield
-        finally:
-            asyncio.get_running_loop().call_later(self.rest, self.places.release)
 
 
 class Server:
@@ -117,8 +88,7 @@ class Server:
 
     async def refused(self, _request: Request, error: Exception) -> Response:
         if isinstance(error, OverloadedError):
-            await asyncio.sleep(PATIENCE)
-            return JSONResponse({"error": str(error)}, status_code=503, headers={"retry-after": "1"})
+            return await turned_away(error)
         return JSONResponse({"error": str(error)}, status_code=413 if isinstance(error, TooLargeError) else 400)
 
     async def http_error(self, _request: Request, error: Exception) -> Response:
@@ -297,10 +267,3 @@ class Server:
     async def python(self, _request: Request) -> Response:
         text = await self.job(lambda p: panels.as_python(p.setup, p.step_number, p.batches_per_epoch))
         return JSONResponse({"python": text})
-
-
-def needed(fields: dict[str, Any], name: str) -> Any:
-    """A field that must be there."""
-    if name not in fields:
-        raise UsageError(f"the body must have {name}")
-    return fields[name]

@@ -92,3 +92,10 @@ def whole(text: str | None, name: str, limit: int) -> int:
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 12 or int(text) >= limit:
         raise UsageError(f"{name} must be a whole number from 0 to {limit - 1}, got {text!r}"[:200])
     return int(text)
+
+
+def needed(fields: dict[str, Any], name: str) -> Any:
+    """A field that must be there."""
+    if name not in fields:
+        raise UsageError(f"the body must have {name}")
+    return fields[name]

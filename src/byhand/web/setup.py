@@ -68,7 +68,8 @@ class Setup:
             raise UsageError(f"deskew must be true or false, got {self.deskew!r}"[:200])
         sizes_are_right = isinstance(self.layers, tuple) and all(type(n) is int and n > 0 for n in self.layers)
         if not sizes_are_right or len(self.layers) > MOST_LAYERS:
-            raise UsageError(f"layers must be at most {MOST_LAYERS} positive whole numbers, got {self.layers!r}"[:200])
+            got = list(self.layers) if isinstance(self.layers, tuple) else self.layers
+            raise UsageError(f"layers must be at most {MOST_LAYERS} positive whole numbers, got {got!r}"[:200])
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

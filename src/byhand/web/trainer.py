@@ -157,7 +157,7 @@ class Trainer:
             self._fail(f"{self.playground.setup.data}: the training has come to its end")
             return
         except DivergedError as error:
-            self._fail(str(error))
+            self._fail(for_the_page(str(error)))
             return
         except ByhandError as error:  # the disk is full, another process took the folder: training can go on from here
             self.status, self.message = "paused", str(error)
@@ -168,7 +168,7 @@ class Trainer:
         if ended is not None:
             self._epochs.append(ended)
             if ended.warnings:
-                self.message = ended.warnings[-1]
+                self.message = for_the_page(ended.warnings[-1])
             if self.stop_at == ended.epoch:
                 self.stop_at, self._steps_left = None, 1
         if self._steps_left is not None:
@@ -224,3 +224,8 @@ class Trainer:
             "epochs": [epoch_json(record) for record in epochs],
         }
         return told | {"reset": True} if is_reset else told
+
+
+def for_the_page(warning: str) -> str:
+    """The watchdog's words where the learning rate is a field of a form, not an option of a command."""
+    return warning.replace("--learning-rate ", "a learning rate of ")

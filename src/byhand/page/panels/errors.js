@@ -27,7 +27,7 @@ export class ErrorsPanel {
   }
 
   read() {
-    return this.playground.attempt(async () => {
+    return this.playground.enquire(async () => {
       this.version = this.playground.state.version;
       const figures = await ask("errors");
       const { accuracy, interval, count, correct, doubtful, loss } = figures;
@@ -59,7 +59,7 @@ export class ErrorsPanel {
   }
 
   show(label, predicted) {
-    return this.playground.attempt(async () => {
+    return this.playground.enquire(async () => {
       const query = label === null ? "" : `?label=${label}&predicted=${predicted}`;
       const { count, pictures } = await ask(`errors/pictures${query}`);
       const { shape, classes } = this.playground.state.digits;

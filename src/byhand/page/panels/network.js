@@ -64,7 +64,7 @@ export class NetworkPanel {
   }
 
   excite(unit) {
-    return this.playground.attempt(async () => {
+    return this.playground.enquire(async () => {
       const { layer } = this;
       const found = await ask(`unit?layer=${layer}&unit=${unit}`);
       const { shape, classes } = this.playground.state.digits;

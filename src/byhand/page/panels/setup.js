@@ -17,13 +17,13 @@ export function toAddress(setup) {
   return new URLSearchParams(Object.entries(setup).map(([name, value]) => [name, String(value)])).toString();
 }
 
-/** The other way: only what the usual setup has, each of the kind that it has there. */
+/** The other way: only what the usual setup has, each of the kind that it has there; what is no number is left out. */
 export function fromAddress(text, usual) {
   const setup = { ...usual };
   for (const [name, value] of new URLSearchParams(text)) {
     if (!(name in usual)) continue;
-    if (Array.isArray(usual[name])) setup[name] = sizes(value);
-    else if (typeof usual[name] === "number") setup[name] = Number(value);
+    if (Array.isArray(usual[name])) setup[name] = sizes(value).some(Number.isNaN) ? usual[name] : sizes(value);
+    else if (typeof usual[name] === "number") setup[name] = Number.isNaN(Number(value)) ? usual[name] : Number(value);
     else if (typeof usual[name] === "boolean") setup[name] = value === "true";
     else setup[name] = value;
   }
@@ -52,7 +52,7 @@ export class SetupPanel {
     this.note = element("p", { className: "note", role: "status" });
     this.form = element(
       "form",
-      { className: "fields", onsubmit: (event) => this.submitted(event), onchange: () => this.compare() },
+      { className: "fields", onsubmit: (event) => this.submitted(event), oninput: () => this.compare() },
       ...Object.values(this.fields).map(({ label }) => label),
       element(
         "p",
@@ -110,9 +110,12 @@ export class SetupPanel {
   }
 
   compare() {
-    const { layers } = this.setup;
+    const { input } = this.fields.layers;
+    const areSizes = sizes(input.value).every((size) => Number.isInteger(size) && size > 0);
+    const wrong = areSizes ? "" : "Hidden layers are whole numbers between commas.";
+    input.setCustomValidity(wrong);
     const hasSteps = this.playground.state.step > 0;
-    if (layers.some((size) => !Number.isInteger(size) || size < 1)) this.note.textContent = "Hidden layers are whole numbers between commas.";
+    if (wrong) this.note.textContent = wrong;
     else if (this.isChanged) this.note.textContent = hasSteps ? "Not in use yet: using it starts a new training." : "Not in use yet.";
     else this.note.textContent = "";
   }

@@ -63,7 +63,7 @@ export class StepPanel {
 
   explain(asked, scrolls = false) {
     this.asked = asked;
-    return this.playground.attempt(async () => {
+    return this.playground.enquire(async () => {
       this.version = this.playground.state.version;
       this.stale.hidden = true;
       const explanation = await order("step", { ...asked, ...this.unit });
