@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from byhand.distributed import mpi
+from byhand.distributed import mpi, together
 from byhand.errors import ByhandError
 from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
@@ -92,6 +92,45 @@ def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
     done = mpiexec(2, "bad.py", "x.npz", json.dumps(CASES["sgd"]), cwd=tmp_path)
     assert done.returncode != 0
     assert "these differ" in done.stderr or "other bits" in done.stderr
+
+
+ADDED = """
+import sys, numpy as np
+from byhand.distributed import mpi, together
+comm = mpi.communicator()
+if sys.argv[1] == "no room":
+    together.has_room = lambda needs: False
+for size in (1, 5, 100_003, 5):
+    for dtype in (np.float32, np.float64):
+        numbers = [np.random.default_rng(rank).standard_normal(size).astype(dtype) for rank in range(comm.size)]
+        vector = comm.vector(size, dtype)
+        assert not vector.any() and vector.ctypes.data % 64 == 0
+        assert (comm._pool.of(vector) is None) == (sys.argv[1] == "no room")
+        for _ in range(3):
+            vector[:] = numbers[comm.rank]
+            comm.sum(vector)
+            np.testing.assert_allclose(vector, sum(numbers), rtol=1e-4, atol=1e-5)
+            assert len(set(comm.world.allgather(vector.tobytes()))) == 1, "other bits on other ranks"
+        comm.release(vector)
+kept = comm.vector(5, np.float32), comm.vector(5, np.float32)
+assert kept[0].ctypes.data != kept[1].ctypes.data, "two in use at once are two"
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize(("ranks", "room"), [(2, "room"), (3, "room"), (2, "no room")])
+def test_vectors_of_one_machine_are_added_up_in_shared_memory_where_there_is_room(ranks, room, tmp_path):
+    """3 ranks are more than the processors of a small machine: they must wait without keeping one busy."""
+    (tmp_path / "added.py").write_text(ADDED)
+    done = mpiexec(ranks, "added.py", room, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_more_than_half_of_what_can_be_shared_is_not_taken(monkeypatch, tmp_path):
+    assert together.has_room(1)
+    assert not together.has_room(1 << 60)
+    monkeypatch.setattr(together, "SHARED", tmp_path / "not there")
+    assert not together.has_room(1)
 
 
 # ---- the front door

@@ -4,7 +4,8 @@ Every rank has the whole recipe and works its own rows of each batch; their grad
 everybody takes the same step. What is random is a function of seed, step and sample, so four ranks draw what one would
 have drawn, and the result is that of one process to rounding. Rank 0 alone writes and shows.
 
-The messages are MPI's own (mpi4py); nothing is pickled on the way of a step.
+The messages are MPI's own (mpi4py), or on one machine none at all (`byhand.distributed.together`); nothing is pickled
+on the way of a step.
 """
 
 import contextlib
@@ -16,8 +17,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from numpy.typing import DTypeLike
+
+from byhand.distributed.together import Pool
 from byhand.errors import ByhandError, MissingExtraError
-from byhand.nn.scratch import Array
+from byhand.nn.scratch import Array, aligned
 
 #: What the launchers of MPI (MPICH and its kin, Open MPI, PMIx) leave in the environment of each process.
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
@@ -83,6 +87,7 @@ class Comm:
         #: Seconds spent in sums so far, waiting for the slowest included.
         self.seconds = 0.0
         self._in_place = MPI.IN_PLACE
+        self._pool = Pool(MPI, self.world) if self.neighbours == self.size else None
 
     @property
     def leads(self) -> bool:
@@ -99,10 +104,24 @@ class Comm:
         self.stop = stop
         return self.stopped
 
+    def vector(self, size: int, dtype: DTypeLike) -> Array:
+        """A vector of zeros; where all ranks are on one machine it lies in memory that all of them see."""
+        taken = self._pool.take(size, dtype) if self._pool else None
+        return aligned(size, dtype) if taken is None else taken
+
+    def release(self, vector: Array) -> None:
+        """Nobody uses this vector any more."""
+        if self._pool:
+            self._pool.give_back(vector)
+
     def sum(self, vector: Array) -> None:
         """Add the vector up over all ranks, in place."""
         began = time.perf_counter()
-        self.world.Allreduce(self._in_place, vector)
+        together = self._pool.of(vector) if self._pool else None
+        if together is not None:
+            together.sum()
+        else:
+            self.world.Allreduce(self._in_place, vector)
         self.seconds += time.perf_counter() - began
 
     def verdict(self, seconds: float) -> str | None:

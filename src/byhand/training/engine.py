@@ -14,7 +14,7 @@ import numpy as np
 from byhand.nn.losses import Loss
 from byhand.nn.network import Network
 from byhand.nn.noise import Moment
-from byhand.nn.scratch import Array, Workspace, aligned
+from byhand.nn.scratch import Array, First, Workspace, aligned
 from byhand.training.feed import Batch, Floats
 from byhand.training.plan import Plan
 from byhand.training.shard import Shard
@@ -36,17 +36,17 @@ class Engine:
         loss: Loss,
         floats: Floats,
         plan: Plan,
-        columns: Array | None = None,
+        first: First | None = None,
         shard: Shard | None = None,
     ) -> None:
         self.shard = shard
         #: The gradient, and behind it what else the processes of a shared run tell each other: one message a step.
-        self.message = aligned(network.size + 3, network.dtype)
+        self.message = (shard.vector if shard is not None else aligned)(network.size + 3, network.dtype)
         self.network = network
         self.loss = loss
         self.floats = floats
         self.plan = plan
-        self.columns = columns
+        self.first = first
         self.gradient = self.message[: network.size]
         self.workers = [Worker(self, self.gradient)] + [
             Worker(self, aligned(network.size, network.dtype)) for _ in range(plan.workers - 1)
@@ -90,6 +90,8 @@ class Engine:
         """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
+        if self.shard is not None:
+            self.shard.release(self.message)
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +105,7 @@ class Worker:
 
     def __init__(self, engine: Engine, vector: Array) -> None:
         self.engine = engine
-        self.work = Workspace(engine.plan.padding, engine.columns)
+        self.work = Workspace(engine.plan.padding, engine.first)
         self.sum, self.sum_views = vector, engine.network.by_layer(vector)
         self.part, self.part_views = self.sum, self.sum_views
 

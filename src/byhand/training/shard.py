@@ -10,6 +10,7 @@ import zlib
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from byhand.errors import ByhandError
 from byhand.nn.scratch import Array
@@ -24,6 +25,12 @@ class Shard(Protocol):
     #: Set in this process to ask all of them to stop; and set in all of them, after the same step, when one has asked.
     stop: threading.Event
     stopped: threading.Event
+
+    def vector(self, size: int, dtype: DTypeLike) -> Array:
+        """A vector of zeros where `sum` is quickest. Everybody must ask for it, and give it back with `release`."""
+
+    def release(self, vector: Array) -> None:
+        """Nobody uses this vector any more."""
 
     def sum(self, vector: Array) -> None:
         """Add the vector up over all processes, in place. Everybody must call it, and everybody gets the same bits."""
