@@ -1,0 +1,291 @@
+"""The lessons: their text, their pictures, their checks; and the notebooks run from top to bottom by a real kernel."""
+
+import json
+import re
+import warnings
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.course import notebooks, percent, release
+from byhand.course.drawings import DRAWINGS, picture
+from byhand.course.pages import PAGES
+from byhand.course.syllabus import LESSONS, NETWORK, TWO_LAYER, lesson_of
+from byhand.errors import DataError
+from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
+
+ROOT = Path(__file__).parents[1]
+STUDENTS = ROOT / "tests" / "students"
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+
+
+# ---- the syllabus and the text
+
+
+@each_lesson
+def test_the_syllabus_has_the_functions_of_the_page_that_checks_it_in_its_order_and_a_hundred_points(lesson):
+    page = PAGES[lesson.page]
+    given = {"one_hot"} if lesson is NETWORK else set()
+    assert [task.name for task in lesson.tasks] == [f.name for f in page.functions if f.name not in given]
+    assert lesson.points == 100
+    assert lesson_of(lesson.page) is lesson
+
+
+@each_lesson
+def test_each_function_is_explained_written_and_checked_in_that_order(lesson):
+    marks = []
+    for cell in percent.lesson_source(lesson.name):
+        marks += re.findall(r"<!-- task (\w+) -->", cell.text) if cell.is_markdown else [cell.graded, cell.checks]
+    assert [mark for mark in marks if mark] == [name for task in lesson.tasks for name in (task.name,) * 3]
+
+
+@each_lesson
+def test_docstrings_have_the_arguments_of_the_page(lesson):
+    """A student's stub takes what the answer key takes, by the same names."""
+    for cell in percent.lesson_source(lesson.name):
+        if cell.graded:
+            key = getattr(PAGES[lesson.page].module, cell.graded).__code__
+            names = re.findall(r"(\w+)(?:=[^,)]+)?[,)]", re.search(r"def \w+\((.*)\):", cell.text)[1] + ")")
+            assert names == list(key.co_varnames[: key.co_argcount])
+
+
+@each_lesson
+def test_jupytext_reads_the_same_cells(lesson):
+    jupytext = pytest.importorskip("jupytext")
+    path = ROOT / "src" / "byhand" / "course" / "lessons" / f"{lesson.name.replace('-', '_')}.py"
+    theirs = jupytext.read(path, fmt="py:percent").cells
+    ours = percent.lesson_source(lesson.name)
+    assert [(cell.source.strip(), cell.cell_type == "markdown") for cell in theirs] == [
+        (cell.text, cell.is_markdown) for cell in ours
+    ]
+
+
+def test_a_cell_that_begins_in_another_way_is_named():
+    with pytest.raises(DataError, match=r"line 2: a cell must begin like .*, got # %% graded=relu"):
+        percent.read("\n# %% graded=relu\n")
+
+
+# ---- the pictures
+
+
+@each_lesson
+def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
+    seen = 0
+    for cell in percent.lesson_source(lesson.name):
+        for found in notebooks._PICTURE.finditer(cell.text):
+            svg = ElementTree.fromstring(picture(found["kind"], found["what"]))
+            assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+            assert float(svg.get("width")) <= 800
+            assert len(found["words"]) > 20
+            seen += 1
+        assert "](drawing" not in notebooks._PICTURE.sub("", cell.text)
+    assert seen >= 9
+
+
+def test_no_drawing_is_left_unused():
+    text = "".join(cell.text for lesson in LESSONS for cell in percent.lesson_source(lesson.name))
+    assert set(re.findall(r"drawing:(\w+)", text)) == set(DRAWINGS)
+    with pytest.raises(DataError, match=r"drawing must be one of activations, .*, got sunset"):
+        picture("drawing", "sunset")
+
+
+def test_what_must_fit_is_drawn_of_the_same_length():
+    """In W · H_prev, the columns of W are as long as the rows of H_prev."""
+    boxes = re.findall(
+        r"width='([\d.]+)' height='([\d.]+)' rx='3'", picture("shapes", "W[n,n_prev] · H_prev[n_prev,m]")
+    )
+    assert boxes[0][0] == boxes[1][1]
+
+
+# ---- the checks
+
+
+def solved_names(lesson):
+    """What a notebook holds when all is written: helpers, one_hot, and every function."""
+    names = {}
+    for cell in percent.lesson_source(lesson.name):
+        is_given = "def compare" in cell.text or "def one_hot" in cell.text or "def draw_loss" in cell.text
+        if cell.graded or (is_given and not cell.is_markdown):
+            exec(cell.text.split("\ntrain_set_x, ")[0], names)
+    names["plt"] = None
+    return names
+
+
+def checks_of(lesson):
+    """Each function's check, hidden part included, by name."""
+    return {cell.checks: cell.text for cell in percent.lesson_source(lesson.name) if cell.checks}
+
+
+@each_lesson
+def test_right_functions_pass_every_check_on_any_numbers_without_a_word(lesson, capsys):
+    names = solved_names(lesson)
+    for _ in range(5):
+        for text in checks_of(lesson).values():
+            exec(text, dict(names))  # a warning is an error here; nbgrader gives 0 for anything on stderr
+    assert capsys.readouterr() == ("", "")
+
+
+@each_lesson
+def test_a_stub_fails_its_check_and_says_what_to_do(lesson):
+    names = solved_names(lesson)
+    for cell in notebooks.student(lesson)["cells"]:
+        source = "".join(cell["source"])
+        if source.startswith("#Graded"):
+            name = re.search(r"def (\w+)", source)[1]
+            assert "# write your code here" in source
+            broken = dict(names)
+            exec(source, broken)
+            with pytest.raises(NotImplementedError, match=f"{name} is not written yet: put your code in place of this"):
+                exec(checks_of(lesson)[name], broken)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "base", "mistakes"),
+    [(NETWORK, "as_the_assignment", IN_L_LAYER), (TWO_LAYER, "two_layer_as_published", IN_TWO_LAYER)],
+    ids=["network", "two-layer"],
+)
+def test_the_checks_catch_every_planted_mistake(lesson, base, mistakes):
+    right = (STUDENTS / f"{base}.py").read_text("utf-8")
+    checks, missed = checks_of(lesson), []
+    for mistake in mistakes:
+        if mistake[0] not in checks:
+            continue  # one_hot is handed out
+        names = solved_names(lesson)
+        source = re.search(rf"^def {mistake[0]}\(.*?(?=^\S|\Z)", planted(right, [mistake]), re.MULTILINE | re.DOTALL)[0]
+        exec(source, names)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                exec(checks[mistake[0]], names)
+            missed.append(mistake[:2])
+        except Exception:
+            pass
+    assert not missed
+
+
+def test_the_comparing_cell_says_in_one_sentence_what_differs():
+    names = solved_names(NETWORK)
+    compare, parts = names["compare"], names["parts"]
+    compare("H", [1.0, 2.0], [1.0, 2.0 + 1e-9])
+    for yours, right, sentence in (
+        (None, [1.0], "H is None: is something returned?"),
+        ([[1.0]], [1.0], r"H must have the shape \(1,\), yours has \(1, 1\)"),
+        ([[1.0, 2.5]], [[1.0, 2.0]], r"H\[0, 1\] must be 2, yours is 2.5"),
+        ([np.nan], [1.0], r"H\[0\] must be 1, yours is nan"),
+        (3.0, 2.0, "^H must be 2, yours is 3$"),
+    ):
+        with pytest.raises(AssertionError, match=sentence):
+            compare("H", yours, right)
+    with pytest.raises(AssertionError, match="must return H, memory, in this order"):
+        parts(1.0, "H", "memory")
+
+
+# ---- the notebooks, run
+
+
+def run(notebook, folder, digits, cuts=()):
+    """Run a notebook by a kernel in `folder`: (what each cell printed, by its id; the error or None)."""
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    release.write_data(folder / "digits.npz", digits)
+    text = json.dumps(notebook)
+    for old, new in cuts:
+        assert old in text
+        text = text.replace(old, new)
+    book = nbformat.reads(text, 4)
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours
+        patch.delenv("MPLBACKEND", raising=False)
+        client = nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}})
+        error = None
+        try:
+            client.execute()
+        except nbclient.exceptions.CellExecutionError as stopped:
+            error = stopped
+    printed = {
+        cell.id: "".join(one.get("text", "") for one in cell.outputs if one.get("name") == "stdout")
+        for cell in book.cells
+        if cell.cell_type == "code"
+    }
+    complaints = [one.text for cell in book.cells for one in cell.get("outputs", ()) if one.get("name") == "stderr"]
+    assert not complaints
+    return printed, error
+
+
+TO_500 = (("NUM_ITERATIONS = 2000", "NUM_ITERATIONS = 500"),)
+PASSED = "{}: the public checks pass (hidden ones are not run here)\n"
+
+
+def all_pass(lesson, printed):
+    return [printed[f"check-{task.name}".replace("_", "-")] for task in lesson.tasks] == [
+        PASSED.format(task.name) for task in lesson.tasks
+    ]
+
+
+def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_path):
+    printed, error = run(notebooks.solved(NETWORK), tmp_path, byhand.load("mnist-5k"), TO_500)
+    assert error is None
+    assert all_pass(NETWORK, printed)
+    everything = "".join(printed.values())
+    losses = re.findall(r"Loss after iteration \d+: ([\d.]+)", everything)
+    assert losses == ["2.424653", "2.131932", "1.883358", "1.616479", "1.364004", "2.410799", "2.106240"]
+    full_batch, batches = (re.findall(r"Accuracy: ([\d.]+)", everything)[k] for k in (1, 3))
+    assert 0.73 < float(full_batch) < 0.77
+    assert 0.91 < float(batches) < 0.94
+
+
+def test_numbers_in_the_text_are_those_of_the_run():
+    """The lesson quotes its losses: those that the run of five hundred iterations gives begin the same way."""
+    text = " ".join("".join(cell.text for cell in percent.lesson_source("network")).split())
+    assert "2.422624 at iteration 0, # 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900" in text or (
+        "2.422624 at iteration 0, 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900" in text
+    )
+    assert "2.424653, 2.131932, 1.883358, … 0.439419" in text
+
+
+@pytest.mark.full_mnist
+def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path, full_mnist):
+    book = notebooks.solved(NETWORK)
+    last = next(k for k, cell in enumerate(book["cells"]) if "NUM_ITERATIONS = 2000" in "".join(cell["source"]))
+    book["cells"] = book["cells"][: last + 1]
+    printed, error = run(book, tmp_path, full_mnist, TO_500)
+    assert error is None
+    everything = "".join(printed.values())
+    assert "train_set_x shape: (784, 50000)\ntrain_set_y shape: (10, 50000)\n" in everything
+    assert "test_set_x shape: (784, 10000)\ntest_set_y shape: (10, 10000)\n" in everything
+    losses = re.findall(r"Loss after iteration \d+: ([\d.]+)", everything)
+    assert losses[:3] == ["2.422624", "2.129232", "1.876095"]
+    assert len(losses) == 5
+
+
+def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
+    cuts = (("ITERATIONS = 500", "ITERATIONS = 101"),)
+    printed, error = run(notebooks.solved(TWO_LAYER), tmp_path, byhand.load("mnist-5k"), cuts)
+    assert error is None
+    assert all_pass(TWO_LAYER, printed)
+    accuracies = [float(one) for one in re.findall(r"accuracy: ([\d.]+)", "".join(printed.values()))]
+    assert accuracies[0] < 0.25
+    assert accuracies[-1] > 0.5
+
+
+@each_lesson
+def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_message_that_helps(lesson, tmp_path):
+    printed, error = run(notebooks.student(lesson), tmp_path, byhand.load("mnist-5k"))
+    first = lesson.tasks[0]
+    assert error.ename == "NotImplementedError"
+    assert error.evalue == f"{first.name} is not written yet: put your code in place of this line. {first.formula}"
+    assert not [name for name, text in printed.items() if name.startswith("check") and text]
+
+
+def test_without_its_data_the_notebook_says_where_to_get_it(tmp_path):
+    names = {}
+    source = next(cell.text for cell in percent.lesson_source("network") if "def load_data" in cell.text)
+    exec(source.split("def show")[0], {"os": __import__("os"), "np": np}, names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        with pytest.raises(FileNotFoundError, match="must lie beside this notebook: `byhand course start` puts it"):
+            names["load_data"]()
