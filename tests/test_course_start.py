@@ -1,0 +1,188 @@
+"""`byhand course start` and `next` as a student types them, right and wrong."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.cli import main
+from byhand.course import notebooks
+from byhand.course.progress import progress
+from byhand.course.syllabus import NETWORK, TWO_LAYER
+from byhand.data import Dataset, Digits
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Type a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["byhand", "course", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return type_in
+
+
+# ---- start
+
+
+def test_start_puts_the_notebooks_and_their_data_there_and_says_what_next(run, tmp_path):
+    code, out, err = run("start", "course")
+    assert code == 0
+    folder = tmp_path / "course"
+    assert {path.name for path in folder.iterdir()} == {"network.ipynb", "two-layer.ipynb", "digits.npz"}
+    words = "mnist-5k: 3,333 pictures for training, 667 for validation, 1,000 for test"
+    assert out.splitlines()[-1] == f"wrote course/digits.npz ({words})"
+    assert "byhand course next course/network.ipynb" in err
+    assert "byhand course check course/network.ipynb" in err
+    with np.load(folder / "digits.npz") as digits:
+        assert digits["train_images"].shape == (3333, 28, 28)
+        assert digits["train_images"].dtype == np.uint8
+        everyone = np.concatenate([digits["train_labels"], digits["validation_labels"]])
+    assert np.array_equal(everyone, byhand.load("mnist-5k").train.labels)
+
+
+def test_start_in_the_folder_one_is_in_needs_no_name_and_quiet_says_nothing_on_stderr(run, tmp_path):
+    code, _, err = run("start", "--quiet")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "network.ipynb").exists()
+
+
+def test_start_never_touches_what_is_there(run, tmp_path):
+    (tmp_path / "network.ipynb").write_text("hours of work")
+    code, out, _ = run("start")
+    assert code == 0
+    assert (tmp_path / "network.ipynb").read_text() == "hours of work"
+    assert "kept network.ipynb, which was there" in out
+    assert "wrote two-layer.ipynb" in out
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code, out, _ = run("start")
+    assert code == 0
+    assert "wrote" not in out
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_other_data_does_not_replace_the_data_that_is_there(run):
+    run("start")
+    code, _, err = run("start", "--data", "mnist-5k")
+    assert code == 2
+    assert err == "byhand: digits.npz is there already: move it away to have other data\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        (["--data", "nothing-of-this-name"], 3, "must be a data set's name or a path, there is neither"),
+        (["taken"], 2, "DIR must be a folder, or a name for a new one, taken is a file"),
+        (["--data", "mnist"], 3, "`byhand data get mnist` fetches it"),
+    ],
+)
+def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, words, code, line):
+    (tmp_path / "taken").write_text("")
+    left, out, err = run("start", *words)
+    assert (left, out) == (code, "")
+    assert line in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_pictures_of_another_size_are_refused_by_name(tmp_path):
+    from byhand.course import release
+
+    tiny = Dataset(np.zeros((12, 8, 8), np.uint8), np.arange(12) % 10, name="tiny")
+    with pytest.raises(byhand.ByhandError, match="tiny: the lessons are about ten classes of pictures of 28 × 28, it"):
+        release.write_data(tmp_path / "digits.npz", Digits(tiny, tiny, "memory"))
+
+
+@pytest.mark.full_mnist
+def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, monkeypatch):
+    import os
+
+    folder = os.environ.get("BYHAND_DATA") or str(full_mnist)
+    monkeypatch.setenv("BYHAND_DATA", folder)
+    code, out, _ = run("start")
+    assert code == 0
+    assert "digits.npz (mnist: 50,000 pictures for training, 10,000 for validation, 10,000 for test)" in out
+    with np.load(tmp_path / "digits.npz") as digits:
+        assert np.array_equal(digits["test_images"], full_mnist.test.images)
+
+
+# ---- next
+
+
+def write_functions(path, lesson, names):
+    """Write these functions into a student's notebook."""
+    answers = {cell["id"]: cell["source"] for cell in notebooks.solved(lesson)["cells"]}
+    notebook = json.loads(path.read_text("utf-8"))
+    for cell in notebook["cells"]:
+        if cell["id"] in {name.replace("_", "-") for name in names}:
+            cell["source"] = answers[cell["id"]]
+    path.write_text(json.dumps(notebook), "utf-8")
+
+
+def test_next_shows_the_first_function_with_its_formula_and_shapes(run):
+    run("start")
+    code, out, _ = run("next")
+    assert code == 0
+    assert out == (
+        "sigmoid   (Feedforward, step 2.2 of the algorithm; 3 points)\n\n"
+        "  formula    H = 1 / (1 + e^−Z)\n"
+        "  goes in    Z (n, m)\n"
+        "  comes out  H (n, m), and Z as its memory\n\n"
+        "0 of 16 functions are written; after it comes relu\n"
+    )
+    assert run("next", "two-layer.ipynb")[1].startswith("init_params   (Start somewhere; 5 points)\n")
+
+
+@pytest.mark.parametrize("lesson", [NETWORK, TWO_LAYER], ids=lambda lesson: lesson.name)
+def test_next_walks_through_the_syllabus_to_its_end(run, tmp_path, lesson):
+    run("start")
+    path = tmp_path / f"{lesson.name}.ipynb"
+    for done, task in enumerate(lesson.tasks):
+        found, left = progress(path)
+        assert (found, left) == (lesson, list(lesson.tasks[done:]))
+        write_functions(path, lesson, [task.name])
+    code, out, _ = run("next", path.name)
+    assert code == 0
+    assert out.startswith(f"all {len(lesson.tasks)} functions of {lesson.name} are written\n")
+    assert f"byhand course check {path.name}" in out
+
+
+def test_a_function_whose_raise_line_was_left_below_the_code_counts_as_written_only_if_it_returns_first(tmp_path):
+    path = tmp_path / "student.py"
+    path.write_text(
+        "def sigmoid(Z):\n    return Z, Z\n    raise NotImplementedError\n\n"
+        "def relu(Z):\n    H = Z\n    raise NotImplementedError\n"
+    )
+    assert [task.name for task in progress(path)[1]][:2] == ["relu", "softmax"]
+
+
+def test_next_reads_the_older_blanks_that_are_no_python_yet(tmp_path):
+    path = tmp_path / "student.py"
+    path.write_text("def sigmoid(Z):\n    H = # write your code here\n    return H, Z\n")
+    lesson, left = progress(path)
+    assert (lesson, left[0].name) == (NETWORK, "sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "line"),
+    [
+        ("", None, 3, "network.ipynb: there is no such notebook; `byhand course start` puts one here"),
+        ("mine.ipynb", "{", 3, "mine.ipynb: must be a notebook, got no valid JSON"),
+        ("notes.txt", "", 2, "FILE must be a .py or .ipynb file, got notes.txt"),
+    ],
+)
+def test_next_says_what_is_wrong_in_one_line(run, tmp_path, name, content, code, line):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    left, out, err = run("next", *filter(None, [name]))
+    assert (left, out) == (code, "")
+    assert err.startswith(f"byhand: {line}")
+    assert err.count("\n") == 1
