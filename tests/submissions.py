@@ -136,7 +136,7 @@ def in_folders():
 def endless():
     yield Synthetic("hangs.py", instead("sigmoid", "while True: pass").encode(), without("sigmoid"))
     yield Synthetic(
-        "sleeps.py", first("layer_backward", "import time; time.sleep(10**6)").encode(), without("layer_backward")
+        "asleep.py", first("layer_backward", "import time; time.sleep(10**6)").encode(), without("layer_backward")
     )
 
 

@@ -27,7 +27,7 @@ from byhand.course.syllabus import lesson_of
 from byhand.errors import DataError, DataMissingError, UsageError
 
 GRADED = re.compile(r"\s*#\s*graded\b", re.IGNORECASE)
-ALIKE, RATHER_ALIKE = 0.8, 0.5  # names: enough by themselves, and enough where the arguments are the same
+ALIKE, RATHER_ALIKE = 0.8, 0.3  # names: enough by themselves, and enough where the arguments are the same
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def import_notebook(path: Path) -> Imported:
     page = PAGES[page_of(sources)]
     defined = _functions(sources)
     graded = {number for number, source in enumerate(sources, 1) if GRADED.match(source)}
-    functions, names = _matched(page, defined)
+    functions, names = _matched(page, defined, graded or set(range(1, len(sources) + 1)))
     if not functions:
         raise DataError(f"{path}: must define functions of the assignment, it defines {', '.join(defined) or 'none'}")
     taken = {one.name for one in functions.values()}
@@ -123,10 +123,10 @@ def _add(found: dict[str, Found], name: str, cell: int, arguments: tuple[str, ..
     found[name] = Found(name, tuple(sorted({*before, cell})), arguments)
 
 
-def _matched(page: Page, defined: Mapping[str, Found]) -> tuple[dict[str, Found], dict[str, str]]:
+def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tuple[dict[str, Found], dict[str, str]]:
     """The page's functions that are there, and the notebook's names of those that it calls otherwise."""
     taken = {function.name: function.name for function in page.functions if function.name in defined}
-    left = [one for one in defined.values() if one.name not in taken]
+    left = [one for one in defined.values() if one.name not in taken and graded & set(one.cells)]
     open_ones = [function.name for function in page.functions if function.name not in taken]
     likeness = sorted(
         ((_likeness(page, name, one), name, one.name) for name in open_ones for one in left),

@@ -1,0 +1,134 @@
+"""`byhand course check`: the public checks in words, and plainly what was not checked; and how long a call may take."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import submissions as made
+from byhand.course import check_file
+from byhand.course.runner import Limits, Student
+
+
+def byhand(*arguments):
+    command = [sys.executable, "-m", "byhand", "course", "check", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120, env=environment
+    )
+
+
+HIDDEN = (
+    "Hidden checks were not run: whoever marks the notebook tries the same functions with other numbers, and may "
+    "check more.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("cells", "code", "said", "counts"),
+    [
+        (made.cells_of(made.solution()), 0, "All public checks passed.\n", "14 right\n"),
+        (
+            [*made.cells_of(made.solution())[:3], *(made.STUB.format(name) for name in made.FUNCTIONS[2:])],
+            0,
+            "The public checks passed for what is written so far; `byhand course next` shows what comes next.\n",
+            "2 right, 12 missing\n",
+        ),
+        (
+            made.cells_of(made.instead("relu", "return np.abs(Z), Z")),
+            1,
+            "Not all public checks passed.\n",
+            "13 right, 1 wrong\n",
+        ),
+    ],
+)
+def test_it_never_says_that_all_is_well(cells, code, said, counts, tmp_path):
+    (tmp_path / "me.ipynb").write_bytes(made.notebook(cells))
+    ran = byhand(tmp_path / "me.ipynb")
+    assert (ran.returncode, ran.stderr) == (code, "")
+    assert ran.stdout.endswith(f"{counts}\n{said}{HIDDEN}")
+    if code:
+        assert "✗ relu                   wrong  (code cell 3, line 1)\n" in ran.stdout
+        assert "H: this is the absolute value: relu is 0 where Z is negative" in ran.stdout
+
+
+def test_as_json_it_says_the_same(tmp_path):
+    (tmp_path / "me.py").write_text(made.instead("sigmoid", "return np.exp(Z)/(1+np.exp(Z)), Z"))
+    ran = byhand(tmp_path / "me.py", "--json")
+    assert ran.returncode == 1
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    report = json.loads(ran.stdout, parse_constant=refuse)
+    assert report["hidden_checks"] == "not run"
+    assert report["verdicts"][0]["mistakes"] == ["exponent overflows"]
+    assert report["verdicts"][0]["evidence"]["yours"] == "nan"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [("nowhere.ipynb", 3, "no such file"), ("picture.png", 2, "FILE must be a .py or .ipynb file, got")],
+)
+def test_what_is_no_notebook_is_told(name, code, words, tmp_path):
+    ran = byhand(tmp_path / name)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert words in ran.stderr
+
+
+# ---- copies
+
+
+def statuses(tmp_path, *cells):
+    (tmp_path / "me.ipynb").write_bytes(made.notebook(["import numpy as np", *cells]))
+    return {verdict.function: verdict.status for verdict in check_file(tmp_path / "me.ipynb").verdicts}
+
+
+RIGHT, WRONG = "def relu(Z):\n    return np.maximum(Z, 0), Z\n", "def relu(Z):\n    return Z, Z\n"
+BLANKS = (
+    "def relu(Z):\n    pass\n",
+    "def relu(Z):\n    n = Z.shape[0]\n    # write your code here\n    raise NotImplementedError('relu')\n",
+    "def relu(Z):\n    H = # write your code here\n    return H, Z\n",
+    "def relu(Z):\n    return np.maximum(Z 0), Z\n",
+)
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_a_blank_or_broken_copy_hides_nothing(blank, tmp_path):
+    assert statuses(tmp_path, RIGHT, blank)["relu"] == "right"
+    assert statuses(tmp_path, blank, RIGHT)["relu"] == "right"
+
+
+def test_of_two_written_copies_the_last_one_counts(tmp_path):
+    assert statuses(tmp_path, RIGHT, WRONG)["relu"] == "wrong"
+    assert statuses(tmp_path, WRONG, RIGHT)["relu"] == "right"
+    assert check_file(tmp_path / "me.ipynb").notes == (
+        "relu is written 2 times, in code cell 2 and code cell 3: the last one counts",
+    )
+
+
+def test_what_returns_before_it_raises_is_no_blank(tmp_path):
+    early = "def relu(Z):\n    return np.maximum(Z, 0), Z\n    raise NotImplementedError\n"
+    assert statuses(tmp_path, early)["relu"] == "right"
+
+
+# ---- how long a call may take
+
+
+@pytest.mark.parametrize("line", ["while True: sigmoid(Z)", "while True: pass"])
+def test_a_call_that_asks_or_works_without_end_is_ended(line, tmp_path):
+    (tmp_path / "me.py").write_text(made.first("layer_forward", f"Z = b\n    {line}"))
+    report = check_file(tmp_path / "me.py", limits=Limits(call=0.5))
+    assert report["layer_forward"].reason == "did not end within 0.5 seconds"
+    assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["layer_forward"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of another process")
+def test_a_call_that_waits_for_its_turn_is_given_time():
+    """A sleeping process stands for one that the machine has no time for: it may take four times as long."""
+    cells = ["import time\ndef sigmoid(Z):\n    time.sleep(float(Z))\n    return Z, Z\n"]
+    with Student(cells, ["sigmoid"], Limits(call=0.4), {}) as student:
+        assert student.call("sigmoid", [0.8]).value == (0.8, 0.8)
+        assert student.call("sigmoid", [1e6]).died == "did not end within 0.4 seconds"

@@ -1,0 +1,154 @@
+"""`byhand course import`: notebooks as they are in circulation become checkable and gradable."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import submissions as made
+from byhand.course import check_file
+from byhand.course.marking import mark_file, read_checks
+from byhand.course.marking.importing import import_notebook
+from byhand.course.marking.submissions import Submission
+from byhand.errors import DataError, DataMissingError, UsageError
+
+
+def byhand(*arguments):
+    command = [sys.executable, "-m", "byhand", "course", "import", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120, env=environment
+    )
+
+
+def blank(function, source):
+    """A cell as the assignment has it: its head, a comment, and the blanks, which are not Python yet."""
+    head = made.body_of(function, source).partition("\n")[0]
+    return f"#Graded\n\n{head}\n    # {function}: see the formula\n    H = # write your code here\n\n    return H\n"
+
+
+@pytest.fixture
+def circulating(tmp_path):
+    """The notebook of the assignment: blanks in another order, two of them called otherwise, and other graded cells."""
+    source = made.solution().replace("initialize_parameters", "init_weights").replace("layer_forward", "forward_layer")
+    source = source.replace("L_forward_layer", "L_layer_forward")
+    functions = [cell.split("(")[0].removeprefix("def ") for cell in made.cells_of(source)[1:]]
+    cells = [blank(name, source) for name in functions[::-1]]
+    cells[0] = cells[0].replace("#Graded\n", "%%time\n")
+    plot = "# graded\ndef draw_loss(losses):\n    plt.plot(losses)\n"
+    imports = "import numpy as np\nimport matplotlib.pyplot as plt\n%matplotlib inline"
+    path = tmp_path / "Assignment.ipynb"
+    path.write_bytes(made.notebook([imports, *cells, plot, "#Graded\n# write your code here\n"]))
+    return path, source
+
+
+def test_the_functions_are_found_whatever_their_order_and_names(circulating):
+    path, _ = circulating
+    found = import_notebook(path)
+    assert found.page == "l_layer"
+    assert tuple(found.functions) == made.FUNCTIONS
+    assert found.names == {"initialize_parameters": "init_weights", "layer_forward": "forward_layer"}
+    assert found.functions["predict"].cells == (2,)
+    assert found.functions["sigmoid"].arguments == ("Z",)
+    assert (found.absent, [one.name for one in found.unknown], found.empty) == ((), ["draw_loss"], (17,))
+
+
+def test_the_copy_is_the_notebook_with_its_graded_cells_marked(circulating):
+    path, _ = circulating
+    before = json.loads(path.read_bytes())
+    after = import_notebook(path).notebook
+    assert after["metadata"]["byhand"]["names"]["layer_forward"] == "forward_layer"
+    assert len(after["cells"]) == len(before["cells"])
+    for cell, old in zip(after["cells"], before["cells"], strict=True):
+        source = "".join(cell["source"])
+        graded = cell["metadata"].pop("byhand", {}).get("graded")
+        if graded == ["predict"]:
+            assert source.startswith("%%time\n#Graded\n")
+            assert source.replace("#Graded\n", "", 1) == old["source"]
+        else:
+            assert source == old["source"]
+        assert not graded or source.lstrip("%time\n").startswith("#Graded")
+
+
+def test_what_was_imported_can_be_checked_and_marked(circulating, tmp_path):
+    path, source = circulating
+    ran = byhand(path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "initialize_parameters  not written yet  code cell 12, called init_weights here: is that it?\n" in ran.stdout
+    assert "code cell 16 is graded and defines draw_loss, which is on no page: no points for it\n" in ran.stdout
+    assert "code cell 17 is graded and defines no function: no points for it\n" in ran.stdout
+    handed_out = tmp_path / "Assignment.byhand.ipynb"
+    notebook = json.loads(handed_out.read_bytes())
+    assert {verdict.status for verdict in check_file(handed_out).verdicts} == {"missing"}
+
+    for cell in notebook["cells"]:  # a student fills it in, and makes one mistake
+        for name in cell["metadata"].get("byhand", {}).get("graded", []):
+            theirs = notebook["metadata"]["byhand"]["names"].get(name, name)
+            cell["source"] = f"#Graded\n{made.body_of(theirs, source)}"
+    (tmp_path / "student.ipynb").write_text(json.dumps(notebook).replace("np.maximum(0,Z)", "np.abs(Z)"))
+    assert check_file(tmp_path / "student.ipynb").counts()["right"] == 13
+    checks = read_checks(tmp_path / "Assignment_checks.py")
+    assert checks.of == 90
+    mark = mark_file(Submission("student", tmp_path / "student.ipynb"), checks)
+    assert {item.name for item in mark.items if not item.points} == {"relu"}
+
+
+def test_nothing_is_written_over_unless_it_is_asked_for(circulating, tmp_path):
+    path, _ = circulating
+    (tmp_path / "Assignment_checks.py").write_text("mine")
+    ran = byhand(path)
+    assert ran.returncode == 2
+    assert "Assignment_checks.py is there already: --force writes over it" in ran.stderr
+    assert (tmp_path / "Assignment_checks.py").read_text() == "mine"
+    assert not (tmp_path / "Assignment.byhand.ipynb").exists()
+    assert byhand(path, "--force", "-o", tmp_path / "out.ipynb").returncode == 0
+    assert (tmp_path / "out_checks.py").exists()
+
+
+def test_two_notebooks_get_different_seeds_that_nobody_chose(circulating):
+    path, _ = circulating
+    found = import_notebook(path)
+    assert found.checks() != found.checks()
+
+
+def test_the_other_page_is_recognised(tmp_path):
+    source = made.solution("two_layer_as_published")
+    path = tmp_path / "app.ipynb"
+    path.write_bytes(made.notebook(made.cells_of(source)))
+    found = import_notebook(path)
+    assert (found.page, found.names, found.absent) == ("two_layer", {}, ())
+
+
+def test_functions_that_are_not_there_are_told(tmp_path):
+    path = tmp_path / "short.ipynb"
+    path.write_bytes(made.notebook(made.cells_of(made.solution())[:6]))
+    found = import_notebook(path)
+    assert tuple(found.functions) == made.FUNCTIONS[:5]
+    assert found.absent == made.FUNCTIONS[5:]
+    assert "# not in this notebook: L_layer_forward, " in found.checks()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "words"),
+    [
+        ("a.py", b"", UsageError, r"NOTEBOOK must be a \.ipynb file, got .*a\.py"),
+        ("a.ipynb", None, DataMissingError, r"a\.ipynb: no such file"),
+        ("a.ipynb", b"x", DataError, "must be a notebook, got no valid JSON"),
+        ("a.ipynb", b"[]", DataError, "must be a notebook of version 4, got JSON without cells"),
+        ("a.ipynb", b'{"worksheets": []}', DataError, "got one of an older version: save it with Jupyter first"),
+        (
+            "a.ipynb",
+            made.notebook(["def f(): pass"]),
+            DataError,
+            "must define functions of the assignment, it defines f",
+        ),
+        ("a.ipynb", made.notebook([]), DataError, "must define functions of the assignment, it defines none"),
+    ],
+)
+def test_what_can_not_be_imported_is_told(name, content, error, words, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=words):
+        import_notebook(tmp_path / name)
