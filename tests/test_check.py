@@ -259,7 +259,7 @@ def test_an_endless_loop_ends_within_the_default_limits(tmp_path):
     began = time.monotonic()
     report = check(with_sigmoid("while True: pass"), tmp_path)
     assert report["sigmoid"].reason == "did not end within 3 seconds"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_when_the_time_for_the_file_is_used_up_the_rest_is_not_run(tmp_path):

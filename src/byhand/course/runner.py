@@ -25,7 +25,6 @@ import numpy as np
 from byhand.course.inside import wire
 
 ROOM = str(Path(__file__).parents[2])  # where byhand lies; not our own sys.path, the caller's folder may be in that
-WAITS = 4  # times its seconds that a call may take by the clock
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
@@ -35,6 +34,7 @@ class Limits:
 
     call: float = 3.0  # seconds of processor time for one call, where that can be read
     load: float = 7.0  # the same to read the file, imports included
+    waits: float = 2.0  # times these seconds that it may take by the clock, where the processor time can be read
     total: float = 60.0  # seconds for the file by the clock; also the processor time of one process
     memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve much that they never touch
     output: int = 2**20  # characters that one call may print, and bytes that the process may write past us
@@ -182,13 +182,15 @@ class Student:
                 return Outcome(died=f"did not end within {seconds:g} seconds")
 
     def _is_late(self, seconds: float, began: float, used: "float | None") -> bool:
-        """Whether it has had its seconds: of the processor, or several times as many by the clock.
+        """Whether it has had its seconds: of the processor, or some times as many by the clock.
 
         On a machine with much else to do an honest call waits for its turn; where the processor time of another process
         can't be read, the clock alone decides.
         """
         passed, now = time.monotonic() - began, self._processor_time()
-        return passed >= seconds and (now is None or used is None or now - used >= seconds or passed >= WAITS * seconds)
+        if now is None or used is None:
+            return passed >= seconds
+        return now - used >= seconds or passed >= self.limits.waits * seconds
 
     def _processor_time(self) -> "float | None":
         """Seconds of processor time that the student's process has used."""

@@ -15,12 +15,14 @@ from byhand.course.checking import Check, checking
 from byhand.course.marking.checks import Checks
 from byhand.course.marking.extras import Extra, attempt
 from byhand.course.marking.submissions import Submission
+from byhand.course.runner import Limits
 from byhand.course.syllabus import lesson_of
 from byhand.course.verdicts import Report, Status, Verdict
 from byhand.errors import ByhandError
 
 LONGEST = 600  # characters of one sentence: what a submission says about itself has an end
 MOST_NOTES = 20
+LIMITS = Limits(waits=4.0)  # a mark must not hang on what else the machine has to do
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
             page=checks.page,
             seed=int.from_bytes(seed[:8]),
             timeout=checks.timeout,
+            limits=LIMITS,
             rounds=checks.rounds,
             names=checks.names,
         ) as check:
