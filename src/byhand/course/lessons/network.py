@@ -184,7 +184,7 @@ print("test_set_y shape:", test_set_y.shape)
 # ![Left: two straight layers one after another give a straight line. Right: with relu between them the same two layers give a line with bends](drawing:bends)
 
 # %% [markdown]
-# ## The three activations
+# ### The three activations
 #
 # ![The curves of sigmoid and relu, and below each its slope](drawing:activations)
 #
@@ -318,7 +318,7 @@ compare("H for Z + 1000", softmax(Z + 1000)[0], H)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## The parameters
+# ### The parameters
 #
 # <!-- task initialize_parameters -->
 #
@@ -370,7 +370,7 @@ for l in (1, 2, 3):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## One layer, then all of them
+# ### One layer, then all of them
 #
 # <!-- task layer_forward -->
 #
@@ -589,7 +589,7 @@ compare("loss", compute_loss(HL, one_hot(labels)), -np.mean([np.log(HL[k, i]) fo
 # digit that got 0.2 is pushed down by 0.2. The pushes of a column add up to 0.
 
 # %% [markdown]
-# ## Back through an activation
+# ### Back through an activation
 #
 # <!-- task sigmoid_backward -->
 #
@@ -657,7 +657,7 @@ compare("dZ", relu_backward(dH.copy(), Z.copy()), np.where(Z > 0, dH, 0))
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Back through a layer
+# ### Back through a layer
 #
 # <!-- task layer_backward -->
 #
