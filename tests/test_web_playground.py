@@ -193,6 +193,37 @@ def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):
     np.testing.assert_array_equal(start.network.parameters, playground.loaded.network.parameters)
 
 
+def test_a_training_that_was_left_is_kept_until_the_next_ones_first_step(tmp_path):
+    playground = a_playground(tmp_path)
+    take(playground, 40)
+    left = weights(playground).copy()
+    playground.begin(Setup(layers=(9,), learning_rate=1.0))
+    playground.close()
+    kept = Run.open(tmp_path)
+    assert setup_of(kept).layers == (16,)
+    np.testing.assert_array_equal(kept.model().network.parameters, left)
+    assert len(kept.records()) == 1
+    again = a_playground()
+    resume(again, kept)
+    assert again.step_number == 40
+
+
+def test_of_a_training_that_was_left_nothing_stays_after_the_next_ones_first_step(tmp_path):
+    playground = a_playground(tmp_path, start="loaded")
+    playground.add(np.full((28, 28), 200, np.uint8), 3)
+    take(playground, 40)
+    playground.begin(Setup(layers=(9,)))
+    take(playground, 1)  # and now the power fails
+    kept = Run.open(tmp_path)
+    assert setup_of(kept).layers == (9,)
+    assert kept.records() == []
+    assert not (tmp_path / "start.safetensors").exists()
+    np.testing.assert_array_equal(kept.model().network.parameters, weights(playground))
+    again = a_playground(layers=(9,))
+    resume(again, kept)
+    assert again.step_number == 1
+
+
 def test_damaged_added_pictures_are_one_line(tmp_path):
     playground = a_playground(tmp_path)
     take(playground, 2)

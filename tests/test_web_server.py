@@ -2,7 +2,11 @@
 
 import asyncio
 import base64
+import contextlib
+import http.client
 import json
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -312,6 +316,34 @@ def test_what_the_watchdog_says_can_be_done_in_the_page(served, optimizer):
         assert time.monotonic() < until
     assert "Try a learning rate of 10." in message
     assert "--" not in message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number):
+    command = [sys.executable, "-m", "byhand", "play", "--no-browser", "--port", "0", "--data", "mnist-5k"]
+    process = subprocess.Popen([*command, "--run", "kept"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    found = None
+    while not found:
+        found = re.search(r"http://(127\.0\.0\.1:(\d+))/\?token=(\S+)", process.stderr.readline())
+
+    def ask(path: str, **fields) -> dict:
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[2]), timeout=20)
+        headers = {"X-Byhand-Token": found[3], "Content-Type": "application/json"}
+        connection.request("POST" if fields else "GET", path, json.dumps(fields) if fields else None, headers)
+        with contextlib.closing(connection):
+            return json.load(connection.getresponse())
+
+    ask("/api/control", action="play")
+    while (step := ask("/api/state")["step"]) < 10:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "saved: `byhand play kept` goes on from here" in err
+    from byhand.training.checkpoint import Checkpoints
+    from byhand.training.runs import Run
+
+    assert Checkpoints(Run.open(tmp_path / "kept")).load()[1]["step"] >= step
 
 
 # ---- the events

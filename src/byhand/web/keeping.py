@@ -87,9 +87,11 @@ class Keeper:
                 "recipe": session.recipe.config(),
             }
         )
+        (self.run.folder / START).unlink(missing_ok=True)
         if playground.setup.start == "loaded":
             playground.loaded.save(self.run.folder / START)
         self.is_new = False
+        self.save(playground)  # and with that nothing is left of the training before this one
 
     def _close_checkpoints(self) -> None:
         if self.checkpoints is not None:

@@ -17,7 +17,7 @@ from byhand.report import Evaluation
 from byhand.web.bodies import pixels_of
 from byhand.web.curve import epoch_json
 from byhand.web.playground import Playground
-from byhand.web.setup import CHOICES, LIMITS, Setup, fitting
+from byhand.web.setup import CHOICES, LIMITS, Setup, fitting, threads
 from byhand.web.trainer import Trainer
 
 #: Training pictures that are looked through for those that excite a unit, and how many of them are shown.
@@ -235,6 +235,7 @@ history = byhand.fit(
     schedule=Constant(),
     augment={setup.augment!r},
     seed={setup.seed},
+    threads={threads()},  # sums are taken in the order that the number of threads asks for
 )
 print(history)
 print(f"{{model.accuracy(digits.test):.2%}} of the test digits are read right")

@@ -86,6 +86,8 @@ class Playground:
         if setup.start == "loaded" and not fitting(self.loaded, digits.train):
             raise UsageError(f"the loaded model can't be trained on {digits.name}: its pictures or classes are others")
         model = setup.model(digits.train) if setup.start == "new" else fresh_copy(self.loaded)
+        if self.keeper:
+            self.keeper.save(self)  # the training before this one stays what is kept until this one's first step
         if digits is not self.digits:
             self.added_images = np.zeros((0, *digits.train.shape), np.uint8)
             self.added_labels = np.zeros(0, np.int64)

@@ -1,8 +1,10 @@
 """Serving: the door on loopback, and the browser that goes through it."""
 
+import contextlib
 import secrets
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from byhand.errors import UsageError
 from byhand.training.threads import blas_threads
@@ -53,8 +55,20 @@ def serve(playground: Playground, *, port: int | None, opened: Callable[[str], N
 
     config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
     try:
-        with blas_threads(threads()):
+        with ended_like_ctrl_c(), blas_threads(threads()):
             Announcing(config).run(sockets=[door])
     finally:
         trainer.close()
         door.close()
+
+
+@contextlib.contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """A closed terminal and a polite end by the system save too, as Ctrl-C does: each is a KeyboardInterrupt."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
