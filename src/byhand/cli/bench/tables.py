@@ -13,7 +13,12 @@ DOCUMENTS = (Path("README.md"), Path("docs/performance.md"))
 @click.command("tables", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("documents", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--results", "folder", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True
+    "--results",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="The folder where the results are kept.",
 )
 def command(documents: tuple[Path, ...], folder: Path) -> None:
     """Replace the tables between the marks `<!-- bench: NAME -->` and `<!-- /bench -->`.
