@@ -6,13 +6,13 @@ Needs Chromium and Playwright. The pictures are kept small by a palette. Look at
 """
 
 import io
-import json
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from long.soak import HANDS, draw
 from PIL import Image
 
 import byhand.shipped
@@ -23,7 +23,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 from playground_server import Served, a_playground  # noqa: E402
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
-HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
 PANELS = ("draw", "run", "setup", "network", "errors", "step", "share")
 COLOURS = 128
 #: What each picture shows: its end of the name, the width of the page, the theme.
@@ -45,20 +44,6 @@ def opened(browser, address: str, width: int, theme: str, **settings):
     )
     page.goto(address)
     return page
-
-
-def draw(page, strokes) -> None:
-    """Write one digit on the pad with the mouse."""
-    page.locator("canvas.pad").scroll_into_view_if_needed()
-    box = page.locator("canvas.pad").bounding_box()
-    for stroke in strokes:
-        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point)
-        page.mouse.up()
-    page.mouse.move(0, 0)
 
 
 def playing(browser, served: Served, width: int, theme: str):
@@ -103,6 +88,7 @@ def main() -> None:
         for end, width, theme in VIEWS:
             page = opened(browser, exported.as_uri(), width, theme)
             draw(page, HANDS["upright"]["8"])
+            page.mouse.move(0, 0)
             page.get_by_text("Same numbers as Python").wait_for()
             keep(f"exported-page{end}", page.screenshot(full_page=not end))
             page.close()

@@ -126,6 +126,7 @@ def soak(minutes: float) -> dict:
 def draw(page, strokes) -> None:
     """Write one digit with the mouse."""
     page.get_by_role("button", name="Clear", exact=True).click()
+    page.locator("canvas.pad").scroll_into_view_if_needed()
     box = page.locator("canvas.pad").bounding_box()
     for stroke in strokes:
         points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
