@@ -55,7 +55,7 @@ class Imported:
     def checks(self) -> str:
         """The text of a checks file for this notebook, with a seed of its own."""
         worth = {task.name: task.points for task in lesson_of(self.page).tasks}
-        points = "".join(f'    "{name}": {worth.get(name, 0)},\n' for name in self.functions)
+        points = "".join(f'    "{name}": {worth[name]},\n' for name in self.functions if name in worth)
         names = f"names = {json.dumps(self.names)}  # the page's name: the notebook's\n" if self.names else ""
         absent = f"# not in this notebook: {', '.join(self.absent)}\n" if self.absent else ""
         return (

@@ -8,7 +8,6 @@ beforehand. What the student's process returns is compared here.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from byhand.course.checking import Check, checking
@@ -138,9 +137,10 @@ def not_marked(submission: Submission, checks: Checks, why: str, digest: str = "
     return Mark(name, file, digest, checks.digest, "not marked", tuple(items), why=_short(why), look=(_short(why),))
 
 
-def shown(text: str | Path) -> str:
-    """A file's name as text that can be written anywhere: bytes that are no text become \\xff."""
-    return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def shown(text: str) -> str:
+    """A file's name as text that can be written anywhere: what is no printable character becomes \\x1b or the like."""
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in readable)
 
 
 def _of_function(name: str, report: Report, checks: Checks) -> Item:
@@ -174,5 +174,5 @@ def _deserves_a_look(item: Item) -> bool:
 
 def _short(text: str) -> str:
     """One line of printable text, cut where it goes on and on."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in shown(text[: 2 * LONGEST])).split())
+    line = shown(" ".join(text[: 2 * LONGEST].split()))
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} …"
