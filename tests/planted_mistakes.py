@@ -157,6 +157,7 @@ IN_L_LAYER = [
     ),
     ("predict", "output missing", ('print("Accuracy: " + str(np.sum((probas == y_label)/m)))', "pass")),
     ("predict", "nothing returned", ("return probas", "pass")),
+    ("predict", "labels left one-hot", ("y_label = np.argmax(y, axis=0)", "y_label = y")),
 ]
 
 IN_TWO_LAYER = [

@@ -30,6 +30,7 @@ from byhand.course.runner import Answer, Limits, Outcome, Place, Student
 from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
 
+IN_PLACE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # what an update may write into
 WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
 
 
@@ -108,8 +109,8 @@ class Check:
             return Report(self.file, self.page.name, tuple(verdicts), (f"reading the file {loading.died}",))
         for function in self.page.functions:
             verdict = self._verdict(function)
-            if verdict.status != "missing" or function.name not in self.page.given:
-                self.verdicts[function.name] = verdict
+            if verdict.status != "missing" or verdict.place or function.name not in self.page.given:
+                self.verdicts[function.name] = verdict  # a blank is shown, its place says that it is there
         found = pixels.verdicts(self.student.peek(pixels.NAMES)) if self.student.files else []
         return Report(self.file, self.page.name, (*self.verdicts.values(), *found), tuple(self._notes()))
 
@@ -225,7 +226,7 @@ class Check:
         if raised:
             return self._of_error(name, raised[0])
         remarks: tuple[str, ...] = ()
-        written_into = self.changed - {"parameters", "W1", "b1", "W2", "b2"}  # an update may work in place
+        written_into = self.changed - IN_PLACE
         if written_into:
             remarks = (
                 f"writes into its argument {', '.join(sorted(written_into))}: whoever still holds it is surprised",

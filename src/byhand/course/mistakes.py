@@ -98,6 +98,7 @@ MISTAKES = {
     "probabilities for classes": "these are probabilities, the class with the largest is wanted",
     "right ones counted": "this is how many are right, the share of them is wanted",
     "percent for a share": "this is in percent, a share from 0 to 1 is wanted",
+    "labels left one-hot": "the classes are compared with one-hot columns: argmax of y gives the classes",
     "pixels not scaled": "bytes from 0 to 255, the network expects pixels from 0 to 1: divide them by 255",
     "pixels scaled twice": "hardly more than 0 everywhere: the pixels were from 0 to 1 already, and are divided again",
     # mini-batches and momentum

@@ -165,10 +165,9 @@ def _plain(cell: percent.Cell, lesson: Lesson) -> dict[str, Any]:
 
 def _heading(task: Task) -> str:
     """A function's name, and a line on what goes in, what comes out, its step and its points."""
-    step = f"step {task.step}" if task.step else "–"
     return (
         f"### `{task.name}`\n\n| goes in | comes out | in the algorithm | points |\n|---|---|---|---|\n"
-        f"| {task.takes} | {task.gives} | {step} | {task.points} |"
+        f"| {task.takes} | {task.gives} | {task.where or '–'} | {task.points} |"
     )
 
 

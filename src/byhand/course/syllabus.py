@@ -20,6 +20,11 @@ class Task:
     points: int
     step: str = ""  # of the two algorithms, forward (1 to 3) and backward (1 to 5)
 
+    @property
+    def where(self) -> str:
+        """Its place in the algorithm: `step 2.1`, `steps 1 to 3`, or nothing."""
+        return self.step and f"step{'s' if ' to ' in self.step else ''} {self.step}"
+
 
 @dataclass(frozen=True)
 class Lesson:

@@ -28,7 +28,7 @@ def command(notebook: Path | None) -> None:
         click.echo(f"now: byhand course check {notebook}")
         return
     task = left[0]
-    step = f", step {task.step} of the algorithm" if task.step else ""
+    step = f", {task.where} of the algorithm" if task.where else ""
     click.echo(f"{task.name}   ({task.chapter}{step}; {task.points} points)\n")
     for head, words in (("formula", task.formula), ("goes in", task.takes), ("comes out", task.gives)):
         click.echo(f"  {head:10} {words}")

@@ -548,7 +548,9 @@ def compute_loss(HL, Y):
 # %% checks="compute_loss"
 HL, Y = np.array([[0.5, 0.25], [0.25, 0.25], [0.25, 0.5]]), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
 compare("loss", compute_loss(HL, Y), 1.5 * np.log(2))
-compare("loss of an undecided network", compute_loss(np.full((10, 4), 0.1), one_hot(np.array([3, 1, 4, 1]))), np.log(10))
+compare(
+    "loss of an undecided network", compute_loss(np.full((10, 4), 0.1), one_hot(np.array([3, 1, 4, 1]))), np.log(10)
+)
 HL, Y = np.random.RandomState(2).rand(10, 5), one_hot(np.array([3, 5, 3, 6, 1]))
 compare("loss", compute_loss(HL, Y), 0.8964600261334037)
 ### BEGIN HIDDEN TESTS
@@ -629,6 +631,7 @@ compare("dZ", sigmoid_backward(dH.copy(), Z.copy()), dH * slope)
 #
 # Where the unit was on, the derivative passes unchanged. Where it was off, nothing it could have said would have made a
 # difference, so nothing passes. Note that it is the sign of $Z$, in the memory, that decides, not the sign of $dH$.
+# Return a new array and leave $dH$ as it was: whoever gave it to you may still need it.
 #
 # $$dZ = \begin{cases} dH & Z > 0 \\ 0 & \text{elsewhere} \end{cases}$$
 #
@@ -782,6 +785,7 @@ for name, value in parameters.items():
         below, _ = L_layer_forward(X, {**parameters, name: value - step})
         slope[place] = (compute_loss(above, Y) - compute_loss(below, Y)) / 2e-5
     compare(f"d{name}, as measured by differences,", gradients[f"d{name}"], slope)
+compare("dH2, which must stay as it was stored,", gradients["dH2"], parameters["W3"].T @ (HL - Y))
 compare("shape of dH0", np.shape(gradients["dH0"]), [4, 6])
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng()
@@ -841,7 +845,12 @@ def update_parameters(parameters, gradients, learning_rate):
 
 # %% checks="update_parameters"
 before = {"W1": np.array([[1.0, 2.0]]), "b1": np.array([[3.0]]), "W2": np.array([[4.0]]), "b2": np.array([[5.0]])}
-slopes = {"dW1": np.array([[10.0, -10.0]]), "db1": np.array([[1.0]]), "dW2": np.array([[0.0]]), "db2": np.array([[-2.0]])}
+slopes = {
+    "dW1": np.array([[10.0, -10.0]]),
+    "db1": np.array([[1.0]]),
+    "dW2": np.array([[0.0]]),
+    "db2": np.array([[-2.0]]),
+}
 after = update_parameters(before, slopes, 0.1)
 assert after is before, "must update the dictionary it is given, and return it"
 for name, right in {"W1": [[0.0, 3.0]], "b1": [[2.9]], "W2": [[4.0]], "b2": [[5.2]]}.items():
@@ -957,7 +966,9 @@ identity = {"W1": np.eye(10), "b1": np.zeros((10, 1))}
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     predictions = predict(np.eye(10)[:, [3, 1, 4, 1, 5]], one_hot(np.array([3, 1, 4, 2, 5])), identity)
 compare("predictions", predictions, [3, 1, 4, 1, 5])
-assert "Accuracy: 0.8" in printed.getvalue(), f'must print "Accuracy: 0.8" here, printed was "{printed.getvalue().strip()}"'
+assert "Accuracy: 0.8" in printed.getvalue(), (
+    f'must print "Accuracy: 0.8" here, printed was "{printed.getvalue().strip()}"'
+)
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng()
 labels = rng.integers(10, size=20)
@@ -1138,9 +1149,14 @@ def update_with_momentum(parameters, gradients, velocities, learning_rate, momen
 
 
 # %% checks="update_with_momentum"
-parameters, velocities = {"W1": np.array([[1.0]]), "b1": np.array([[2.0]])}, {"W1": np.array([[10.0]]), "b1": np.array([[0.0]])}
+parameters, velocities = (
+    {"W1": np.array([[1.0]]), "b1": np.array([[2.0]])},
+    {"W1": np.array([[10.0]]), "b1": np.array([[0.0]])},
+)
 slopes = {"dW1": np.array([[1.0]]), "db1": np.array([[-3.0]])}
-parameters, velocities = parts(update_with_momentum(parameters, slopes, velocities, 0.1, 0.5), "parameters", "velocities")
+parameters, velocities = parts(
+    update_with_momentum(parameters, slopes, velocities, 0.1, 0.5), "parameters", "velocities"
+)
 compare("velocity of W1", velocities["W1"], [[6.0]])
 compare("W1", parameters["W1"], [[0.4]])
 compare("velocity of b1", velocities["b1"], [[-3.0]])

@@ -15,8 +15,12 @@ def _batches_outputs(value: Any, _printed: str) -> Outputs:
         raise MisshapenError(f"must return a list of pairs (X_batch, Y_batch), it returns {kind_of(value)}", mistake)
     outputs: dict[str, Any] = {"number of batches": len(value)}
     for place, pair in enumerate(value, 1):
-        X_batch, Y_batch = parts(pair, "X_batch", "Y_batch")
-        outputs |= {f"X of batch {place}": X_batch, f"Y of batch {place}": Y_batch}
+        X_batch, Y_batch = (np.asarray(part, dtype=float) for part in parts(pair, "X_batch", "Y_batch"))
+        if X_batch.ndim != 2 or Y_batch.ndim != 2 or X_batch.shape[1] != Y_batch.shape[1]:
+            shapes = f"{X_batch.shape} and {Y_batch.shape}"
+            raise MisshapenError(f"X_batch and Y_batch must have a column for each sample of the batch, have {shapes}")
+        # one below the other: which of the two is in the wrong order tells one mistake from another
+        outputs[f"batch {place}, X above Y"] = np.vstack([X_batch, Y_batch])
     return outputs
 
 
