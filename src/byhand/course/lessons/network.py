@@ -562,9 +562,9 @@ compare("loss", compute_loss(HL, one_hot(labels)), -np.mean([np.log(HL[k, i]) fo
 # %% [markdown]
 # ## 4. Backpropagation
 #
-# The network has 35,775 parameters. For each of them we want to know: if I make it a little larger, does the loss go
+# The network has 35,785 parameters. For each of them we want to know: if I make it a little larger, does the loss go
 # up or down, and how fast? That is its derivative. One could try: change one parameter, run all the pictures through
-# again, look at the loss. For all of them that would be 35,775 runs, for a single step. Backpropagation gets *all*
+# again, look at the loss. For all of them that would be 35,785 runs, for a single step. Backpropagation gets *all*
 # derivatives in one run, from the end to the beginning, for about the price of two forward runs. It is nothing but the
 # chain rule, with the results of one layer kept for the layer before it.
 #
@@ -809,7 +809,7 @@ compare("dH0", gradients["dH0"], np.einsum("ij,im->jm", W1, np.where(Z1 > 0, bla
 # ## 5. Parameter updates
 #
 # You are standing on a hillside in thick fog. You can't see the valley, but you feel how the ground slopes under your
-# feet. Take a step downhill, feel again, take the next step. The gradient is that slope, in 35,775 directions at once,
+# feet. Take a step downhill, feel again, take the next step. The gradient is that slope, in 35,785 directions at once,
 # and it points **up**, so that the step is subtracted.
 #
 # ![A curve of the loss over one weight: each step goes against the slope, long where it is steep, short where it is flat](drawing:descent)
@@ -985,7 +985,7 @@ assert "Accuracy: 0.65" in printed.getvalue(), "must print the share that is rig
 # The first 5,000 training pictures (or all, if there are fewer), a hidden layer of 45 units, 2,000 iterations. Get a
 # glass of water: it takes about half a minute.
 #
-# If `digits.npz` holds the full MNIST, your losses are to agree with these to the last digit: 2.422624 at iteration 0,
+# If `digits.npz` holds the full MNIST, your losses must agree with these to the last digit: 2.422624 at iteration 0,
 # 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900; and the network then reads 87.74 % of the pictures that it was
 # trained on and 86.74 % of the test pictures. With the bundled sample, 3,333 pictures to train on, expect
 # 2.424653, 2.131932, 1.883358, … 0.439419, and 88.21 % and 86.40 %.
@@ -1038,9 +1038,9 @@ for words, pixels in (("0 to 1", few), ("0 to 255", few * 256), ("0 to 1/256", f
 # %% [markdown]
 # On bytes the loss begins in the hundreds, or infinite, where an undecided network has 2.3: the first sums are 256 times
 # as large, and softmax is certain of a random answer. The first steps are so long that the loss goes *up*, and they
-# throw more than half of the units so far to the negative side that they are dead, for good. What still learns
-# afterwards is the smaller half of your network. On pixels that are too small nothing is wrong, and nothing happens:
-# after a hundred iterations the loss is still about $\log 10$.
+# throw about half of the units so far to the negative side that they are dead, for good. What learns from then on is the
+# other half of your network. On pixels that are too small nothing is wrong, and nothing happens: after a hundred
+# iterations the loss is still about $\log 10$.
 #
 # The reason stands in your own code. $dW_1 = \frac{1}{m} dZ_1 \cdot X^T$: the derivative of a first-layer weight is
 # proportional to the *pixel*. Make pixels 256 times larger, and each step is 256 times longer, and each step's effect
