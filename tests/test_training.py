@@ -15,9 +15,11 @@ import pytest
 import byhand
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
+from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum
 from byhand.nn.schedules import Constant, OneCycle
+from byhand.nn.scratch import First
 from byhand.preparation import Preparation
 from byhand.reference import l_layer, two_layer
 from byhand.training import Recipe, Session, fit, history_of, preset, steps, train
@@ -192,11 +194,12 @@ def test_pixels_left_out_change_nothing(digits, monkeypatch):
     runs = []
     for leaves_out in (True, False):
         if not leaves_out:
-            monkeypatch.setattr("byhand.training.session.columns_in_use", lambda *_: None)
+            monkeypatch.setattr("byhand.training.session.first_product", lambda *_: None)
         model = Model([784, 20, 10], dtype=np.float64)
         start = model.network.dense[0].W.copy()
         with Session(model, digits.train[:500], Recipe(epochs=8, batch_size=None, optimizer=Adam()), seed=0) as session:
-            assert (session.engine.columns is not None) == leaves_out
+            assert (session.engine.first is not None) == leaves_out
+            assert session.engine.floats.leaves_scale == leaves_out
             for _ in train(session):
                 pass
         runs.append(model.network.parameters.copy())
@@ -206,18 +209,40 @@ def test_pixels_left_out_change_nothing(digits, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("preparation", "choices"),
+    ("preparation", "choices", "scale"),
     [
-        (Preparation.standard(), {}),
-        (Preparation(), {"optimizer": AdamW()}),
-        (Preparation(), {"max_norm": 2.0}),
-        (Preparation(), {"augment": "shift=1"}),
+        (Preparation.standard(), {}, None),
+        (Preparation(), {"optimizer": AdamW()}, 1 / 255),
+        (Preparation(divisor=256), {"max_norm": 2.0}, 1 / 256),
+        (Preparation(), {"augment": "shift=1"}, None),
+        (Preparation(), {"batch_size": 100}, None),
     ],
 )
-def test_pixels_are_not_left_out_where_their_weights_could_move(digits, preparation, choices):
+def test_pixels_are_not_left_out_where_their_weights_could_move(digits, preparation, choices, scale):
     model = Model([784, 20, 10], preparation=preparation)
-    with Session(model, digits.train[:200], Recipe(epochs=1, batch_size=None, **choices), seed=0) as session:
-        assert session.engine.columns is None
+    recipe = Recipe(**{"epochs": 1, "batch_size": None, **choices})
+    with Session(model, digits.train[:200], recipe, seed=0) as session:
+        first = session.engine.first
+        assert (first.scale if first else None) == scale
+        assert first is None or first.columns is None
+
+
+def test_the_scale_moves_to_the_first_weights_without_a_trace(digits, monkeypatch):
+    """Decay forbids leaving pixels out; dividing the weights instead of the pixels still changes nothing."""
+    runs = []
+    for first in (None, First(scale=1 / 255), First(scale=1 / 254)):
+        monkeypatch.setattr("byhand.training.session.first_product", lambda *_, first=first: first)
+        model = Model([784, 20, 10], dtype=np.float64)
+        fit(model, digits.train[:500], epochs=5, batch_size=None, optimizer=AdamW(), learning_rate=0.01)
+        runs.append(model.network.parameters.copy())
+    assert np.abs(runs[0] - runs[1]).max() < 1e-12
+    assert np.abs(runs[0] - runs[2]).max() > 1e-6, "a wrong scale would not be seen"
+
+
+def test_with_a_layer_before_the_first_weights_pixels_come_as_always(digits):
+    model = Model([Dropout(0.1), Dense(784, 10)])
+    with Session(model, digits.train[:200], Recipe(epochs=1, batch_size=None), seed=0) as session:
+        assert session.engine.first is None
 
 
 def test_steps_allocate_nothing_large_from_the_third_on(digits):

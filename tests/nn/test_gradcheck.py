@@ -189,8 +189,8 @@ SLIPS = {
     layers.Dense.backward: [
         ("X.T, dZ,", "X.T, dZ * 1.001,"),
         ("X.T, dZ,", "-X.T, dZ,"),
-        ("np.add.reduce(dZ", "np.add.reduce(dZ * 1.001"),
-        ("np.add.reduce(dZ", "np.maximum.reduce(dZ"),
+        ("dZ, out=gradient", "dZ * 1.001, out=gradient"),
+        ("dZ, out=gradient", "dZ[::-1] * np.arange(1, len(dZ) + 1, dtype=dZ.dtype)[:, None], out=gradient"),
         ("work.matmul(dZ, self.W.T", "work.matmul(dZ, self.W.T + 0.01"),
         ("self.W.T, (self", "-self.W.T, (self"),
     ],

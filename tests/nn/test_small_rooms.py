@@ -16,7 +16,7 @@ from byhand.nn.network import Network, max_norm
 from byhand.nn.noise import Moment, keep_mask
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_config, schedule_named
-from byhand.nn.scratch import FRESH, Workspace, aligned
+from byhand.nn.scratch import FRESH, First, Workspace, aligned
 
 # ---- schedules
 
@@ -169,23 +169,34 @@ def test_a_workspace_gives_the_same_memory_and_fresh_never_does():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 40), st.integers(0, 40), st.integers(0, 2**32 - 1))
-def test_padding_and_columns_left_out_change_no_product(rows, inner, columns, extra, seed):
+@given(
+    *(st.integers(1, 40), st.integers(1, 30), st.integers(1, 40), st.integers(0, 40), st.integers(0, 2**32 - 1)),
+    st.sampled_from([1.0, 1 / 255]),
+)
+def test_padding_scale_and_columns_left_out_change_no_product(rows, inner, columns, extra, seed, scale):
     rng = np.random.default_rng(seed)
     used = np.sort(rng.permutation(inner + 5)[:inner])
     W = rng.standard_normal((inner + 5, columns))
     dZ = rng.standard_normal((rows, columns))
     X = np.zeros((rows, inner + 5))
     X[:, used] = rng.standard_normal((rows, inner))
-    work = Workspace(lambda *shape: shape[2] + extra, used)
+    first, second = Dense(1, 1), Dense(1, 1)
+    first.index, second.index = 0, 1
+    for chosen in (used, None):
+        check_products(Workspace(lambda *shape: shape[2] + extra, First(chosen, scale)), X, W, dZ, chosen, scale, first)
+    check_products(Workspace(lambda *shape: shape[2] + extra, First(used, scale)), X, W, dZ, None, 1.0, second)
+
+
+def check_products(work, X, W, dZ, chosen, scale, layer):
+    """Forward and backward through `work`, where X comes without the other columns and is still to be scaled."""
     for _ in range(2):  # the second time in memory that has been used
-        narrow = np.ascontiguousarray(X[:, used])
-        np.testing.assert_allclose(work.matmul(narrow, W, ("t", "XW")), X @ W, atol=1e-12)
+        kept = np.ascontiguousarray(X if chosen is None else X[:, chosen])
+        np.testing.assert_allclose(work.matmul(kept, W, (layer, "XW")), scale * X @ W, atol=1e-12)
         dW = np.zeros_like(W)
-        work.matmul_into(dW, narrow.T, dZ, ("t", "dW"))
-        np.testing.assert_allclose(dW, X.T @ dZ, atol=1e-12)
-        dZ = dZ[: max(1, rows // 2)]
-        X = X[: max(1, rows // 2)]
+        work.matmul_into(dW, kept.T, dZ, (layer, "dW"))
+        np.testing.assert_allclose(dW, scale * X.T @ dZ, atol=1e-12)
+        dZ = dZ[: max(1, len(dZ) // 2)]
+        X = X[: len(dZ)]
 
 
 # ---- the network's own words

@@ -16,8 +16,11 @@ from byhand.nn.scratch import Array
 
 
 def relu(Z: Array, out: Array | None = None) -> Array:
-    """H = max(0, Z)                                                Z, H: (N, n)"""
-    return np.maximum(Z, 0, out=out)
+    """H = max(0, Z)                                                Z, H: (N, n)
+
+    A row of zeros instead of the number 0: NumPy takes the maximum of two arrays twice as quickly.
+    """
+    return np.maximum(Z, np.zeros(Z.shape[-1:], Z.dtype), out=out)
 
 
 def relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:

@@ -6,6 +6,7 @@ safe in a threaded server. A workspace belongs to one thread.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,19 @@ def aligned(size: int, dtype: DTypeLike) -> Array:
     return vector
 
 
+@dataclass(frozen=True)
+class First:
+    """How the first product meets the inputs, where they are kept in a form that saves work, and makes good for it.
+
+    `columns` names the inputs that are ever anything but zero, where X holds only those: the product then uses only
+    their rows of W, and gives a gradient that is zero for the others, as it would be. `scale` is what X is still to be
+    multiplied with: scaling W instead, which is packed anyway, saves a pass over the pixels, and dW is scaled in turn.
+    """
+
+    columns: Array | None = None
+    scale: float = 1.0
+
+
 class Fresh:
     """A workspace that keeps nothing: each array is new and belongs to whoever asked."""
 
@@ -37,6 +51,10 @@ class Fresh:
 
     def empty(self, key: Key, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         return np.empty(shape, dtype)
+
+    def ones(self, size: int, dtype: DTypeLike) -> Array:
+        """(1, 1, … 1), to be left as it is"""
+        return np.ones(size, dtype)
 
     def matmul(self, A: Array, B: Array, key: Key) -> Array:
         """A B                                                    A: (N, D), B: (D, n) → (N, n)"""
@@ -57,14 +75,15 @@ class Workspace(Fresh):
     `padding` says how wide a product should be computed: a BLAS works in tiles, and 45 columns can cost more than 48.
     The zeros are packed here, inside the product, and sliced off its result; nothing outside ever sees them.
 
-    `columns` names the inputs that are ever anything but zero, where X holds only those: a product with X then uses
-    only their rows of W, and gives a gradient that is zero for the others, as it would be.
+    `first` says in which form the inputs come; only the products of the network's first layer look at it.
     """
 
-    def __init__(self, padding: Padding | None = None, columns: Array | None = None) -> None:
+    def __init__(self, padding: Padding | None = None, first: First | None = None) -> None:
         self.padding = padding
-        self.columns = columns
+        self.first = first or First()
+        self.columns = self.first.columns
         self._buffers: dict[tuple[Key, DTypeLike], Array] = {}
+        self._ones: dict[DTypeLike, Array] = {}
         self._views: dict[tuple[Key, tuple[int, ...], DTypeLike], Array] = {}
 
     def empty(self, key: Key, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -84,43 +103,59 @@ class Workspace(Fresh):
             view = self._views[key, shape, dtype] = buffer[:size].reshape(shape)
         return view
 
+    def ones(self, size: int, dtype: DTypeLike) -> Array:
+        kept = self._ones.get(dtype)
+        if kept is None or len(kept) < size:
+            kept = self._ones[dtype] = np.ones(size, dtype)
+        return kept[:size]
+
     def matmul(self, A: Array, B: Array, key: Key) -> Array:
         rows, inner = A.shape
         columns = B.shape[1]
         width = self._width(rows, inner, columns)
         out = self.empty(key, (rows, width), A.dtype)
-        np.matmul(A, self._packed(B, inner, width, key), out=out)
+        np.matmul(A, self._packed(B, width, key, self._first(key)), out=out)
         return out if width == columns else out[:, :columns]
 
     def matmul_into(self, out: Array, A: Array, B: Array, key: Key) -> None:
         rows, inner = A.shape
         columns = B.shape[1]
         width = self._width(rows, inner, columns)
-        if width == columns and rows == len(out):
+        first = self._first(key)
+        if width == columns and first is None:
             np.matmul(A, B, out=out)
             return
         wide = self.empty(key, (rows, width), A.dtype)
-        np.matmul(A, self._packed(B, inner, width, key), out=wide)
-        if rows == len(out):
-            np.copyto(out, wide[:, :columns])
+        np.matmul(A, self._packed(B, width, key, None), out=wide)
+        product = wide[:, :columns]
+        if first is None:
+            np.copyto(out, product)
+        elif first.columns is None:
+            np.multiply(product, first.scale, out=out)
         else:
-            out[self.columns] = wide[:, :columns]
+            product *= first.scale
+            out[first.columns] = product
 
     def _width(self, rows: int, inner: int, columns: int) -> int:
         return columns if self.padding is None else self.padding(rows, inner, columns)
 
-    def _packed(self, B: Array, inner: int, width: int, key: Key) -> Array:
-        """The rows of B that the product needs, with columns of zeros up to `width`       B: (D, n) → (inner, width)"""
-        if len(B) != inner:
-            assert self.columns is not None
-            chosen = self.empty((key, "chosen"), (inner, B.shape[1]), B.dtype)
-            B = np.take(B, self.columns, axis=0, out=chosen, mode="clip")
-        if B.shape[1] == width:
+    def _first(self, key: Key) -> First | None:
+        """What is to be made good, where this is a product of the first layer and there is anything."""
+        is_plain = self.first.columns is None and self.first.scale == 1
+        return None if is_plain or getattr(key[0], "index", -1) != 0 else self.first
+
+    def _packed(self, B: Array, width: int, key: Key, first: First | None) -> Array:
+        """The rows of B that the product needs, scaled, and zeros up to `width`       B: (D, n) → (inner, width)"""
+        if first is not None and first.columns is not None:
+            chosen = self.empty((key, "chosen"), (len(first.columns), B.shape[1]), B.dtype)
+            B = np.take(B, first.columns, axis=0, out=chosen, mode="clip")
+        if B.shape[1] == width and first is None:
             return B
+        shape = (len(B), width)
         place = ((key, width), "packed")  # of its own for each width, so that the zeros stay where they are
-        is_new = (place, (inner, width), B.dtype) not in self._views
-        packed = self.empty(place, (inner, width), B.dtype)
+        is_new = (place, shape, B.dtype) not in self._views
+        packed = self.empty(place, shape, B.dtype)
         if is_new:
             packed[:, B.shape[1] :] = 0
-        np.copyto(packed[:, : B.shape[1]], B)
+        np.multiply(B, 1.0 if first is None else first.scale, out=packed[:, : B.shape[1]])
         return packed

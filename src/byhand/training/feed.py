@@ -61,18 +61,26 @@ class Batch:
 
 
 class Floats:
-    """Turns rows of a batch into the network's inputs, in the workspace's memory."""
+    """Turns rows of a batch into the network's inputs, in the workspace's memory.
 
-    def __init__(self, preparation: Preparation, dtype: np.dtype[np.floating]) -> None:
+    With `leaves_scale` bytes become the same numbers as floats, and the first product does the scaling.
+    """
+
+    def __init__(self, preparation: Preparation, dtype: np.dtype[np.floating], *, leaves_scale: bool = False) -> None:
         self.preparation = preparation
         self.dtype = dtype
+        self.leaves_scale = leaves_scale
 
     def __call__(self, batch: Batch, rows: slice, work: Fresh) -> Array:
         """X: (rows, D)"""
         pixels = self.gathered(batch, rows, work)
         if pixels.dtype == self.dtype:
             return pixels
-        return self.preparation.floats(pixels, out=work.empty(("feed", "X"), pixels.shape, self.dtype))
+        out = work.empty(("feed", "X"), pixels.shape, self.dtype)
+        if self.leaves_scale:
+            np.copyto(out, pixels)
+            return out
+        return self.preparation.floats(pixels, out)
 
     @staticmethod
     def gathered(batch: Batch, rows: slice, work: Fresh) -> Array:
@@ -111,17 +119,12 @@ class Feed:
         if augmentation and pictures.dtype != np.uint8:
             raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
 
-    def hold(self, columns: Array | None, floats: Floats | None) -> None:
-        """Keep the samples ready for a whole-data batch: only these columns, and as floats if `floats` is given."""
-        pixels = self.pixels[self.index]
-        if columns is not None:
-            pixels = pixels[:, columns]
-        if floats is not None:
-            pixels = floats.preparation.floats(pixels, np.empty(pixels.shape, floats.dtype))
-        self.pixels = pixels
+    def hold(self, columns: Array) -> None:
+        """Keep only these columns of the samples, in their order: for a whole-data batch."""
+        self.pixels = self.pixels[np.ix_(self.index, columns)]
         self.labels = self.labels[self.index]
         self.weights = None if self.weights is None else self.weights[self.index]
-        self.index = np.arange(len(pixels))
+        self.index = np.arange(len(self.pixels))
 
     @property
     def batches_per_epoch(self) -> int:

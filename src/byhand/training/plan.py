@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from byhand.nn.layers import Dense
 from byhand.nn.network import Network
-from byhand.nn.scratch import Array, Padding
+from byhand.nn.scratch import Array, First, Padding
 from byhand.preparation import Preparation
 from byhand.training import threads
 from byhand.training.recipe import Recipe
@@ -20,11 +21,9 @@ from byhand.training.recipe import Recipe
 #: The BLAS computes in tiles of this many columns (one AVX-512 register of float32).
 TILE = 16
 #: Under so many multiplications a product is over before padding could pay for its packing.
-WORTH_PADDING = 500_000
+WORTH_PADDING = 2_000_000
 #: Batches from this size on are cut into blocks; below, two threads spend their gain on waiting for one another.
 WORTH_THREADS = 2_000
-#: Bytes of floats worth keeping between steps: beyond it, reading bytes and converting them in the cache is faster.
-FLOATS_KEPT = 24_000_000
 #: Rows in a block: long enough that Python's part doesn't count, short enough for the cache.
 BLOCK = 1_250
 
@@ -48,24 +47,24 @@ def plan_for(network: Network, batch_size: int, wanted_threads: int | None = Non
     return Plan(workers=workers, blas=1, block=BLOCK, padding=pad_to_tile)
 
 
-def columns_in_use(pixels: Array, recipe: Recipe, preparation: Preparation) -> Array | None:
-    """The pixels that are not 0 in every sample, where leaving the others out changes nothing; else None.
+def first_product(pixels: Array, network: Network, recipe: Recipe, preparation: Preparation) -> First | None:
+    """In which form a whole-data batch keeps its pixels (N, D), so that the first product does less; None: as always.
 
-    A pixel that is always 0 gives its weights no gradient, so they stay where they started. That holds only where a
-    pixel of 0 is an input of 0 (plain scaling), where nothing else moves weights (decay, max-norm), and where no other
-    picture can turn up (augmentation). It pays where the whole data is one batch: the copy is made once.
+    With plain scaling the division by 255 moves from the pixels to the first layer's weights, which are far fewer. And
+    a pixel that is 0 in every sample gives its weights no gradient, so they stay where they started, and it can be left
+    out. That holds only where nothing else moves weights (decay, max-norm) and where no other picture can turn up
+    (augmentation). It pays where the whole data is one batch: the copy is made once.
     """
-    if pixels.dtype != np.uint8 or not preparation.is_plain:
+    if pixels.dtype != np.uint8 or not preparation.is_plain or recipe.augment != "none":
         return None
-    if recipe.optimizer.weight_decay or recipe.max_norm is not None or recipe.augment != "none":
+    if not isinstance(network.layers[0], Dense):
         return None
+    scale = 1 / preparation.divisor
     columns = np.flatnonzero(pixels.any(axis=0))
-    return columns if 0 < len(columns) < pixels.shape[1] else None
-
-
-def fits_in_cache(pixels: Array, dtype: np.dtype[np.floating]) -> bool:
-    """Whether the whole data as floats is small enough to be kept so, instead of being converted at every step."""
-    return pixels.size * dtype.itemsize <= FLOATS_KEPT
+    moved = recipe.optimizer.weight_decay or recipe.max_norm is not None
+    if moved or not 0 < len(columns) < pixels.shape[1]:
+        return First(scale=scale)
+    return First(columns, scale)
 
 
 def pad_to_tile(rows: int, inner: int, columns: int) -> int:

@@ -21,7 +21,7 @@ from byhand.nn.optimizers import clip_norm
 from byhand.nn.scratch import Array, Workspace
 from byhand.training.engine import Engine, dead_shares, evaluate
 from byhand.training.feed import Batch, Feed, Floats
-from byhand.training.plan import columns_in_use, fits_in_cache, plan_for
+from byhand.training.plan import first_product, plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
 from byhand.training.samples import Data, check_weights, held_out, pictures_of
@@ -99,13 +99,13 @@ class Session:
         self.threads = recipe.threads or max(1, available() // (shard.neighbours if shard else 1))
         rows = -(-self.feed.batch_size // (shard.size if shard else 1))
         self.plan = plan_for(network, rows, self.threads, busy=1 if augmentation else 0)
-        columns = None
-        if self.feed.is_whole and pictures.dtype == np.uint8 and not augmentation:
-            columns = columns_in_use(self.feed.pixels[kept], recipe, model.preparation)
-            keeps = fits_in_cache(self.feed.pixels[kept], network.dtype)
-            if columns is not None or keeps:
-                self.feed.hold(columns, self.floats if keeps else None)
-        self.engine = Engine(network, recipe.loss, self.floats, self.plan, columns, shard)
+        first = None
+        if self.feed.is_whole:
+            first = first_product(self.feed.pixels[kept], network, recipe, model.preparation)
+            if first is not None and first.columns is not None:
+                self.feed.hold(first.columns)
+        floats = Floats(model.preparation, network.dtype, leaves_scale=first is not None)
+        self.engine = Engine(network, recipe.loss, floats, self.plan, first, shard)
         self.optimizer_state = recipe.optimizer.start(network.parameters)
         self.average = network.parameters.copy() if recipe.average else None
         self.best: Array | None = None
