@@ -170,6 +170,7 @@ IN_TWO_LAYER = [
     ("forward_prop", "bias left out", ("W1.dot(X) + b1", "W1.dot(X)"), ("W2.dot(A1) + b2", "W2.dot(A1)")),
     ("forward_prop", "softmax left out", ("softmax(Z2)", "ReLU(Z2)")),
     ("forward_prop", "activation left out", ("ReLU(Z1)", "Z1")),
+    ("forward_prop", "X into every layer", ("W2.dot(A1)", "W2.dot(X)")),
     ("ReLU_deriv", "relu turned round", ("Z > 0", "Z < 0")),
     ("ReLU_deriv", "relu of the memory", ("Z > 0", "np.maximum(Z, 0)")),
     ("one_hot", "one_hot sized by the largest label", ("Y.size, 10", "Y.size, Y.max() + 1")),

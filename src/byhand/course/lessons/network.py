@@ -1004,12 +1004,12 @@ test_predictions = predict(test_set_x, test_set_y, parameters)
 
 # %% [markdown]
 # The two numbers differ, and the second is the one that counts: those pictures were never learned from. Where is the
-# network wrong? Look at some of them. Most people forgive it a few, and wonder about others.
+# network wrong? Look at some of them, "4 → 1" is a four that it read as a one. You will forgive it a few, and wonder
+# about others.
 
 # %%
 missed = np.flatnonzero(test_predictions != test_data[1])[:8]
-titles = [f"{test_data[1][k]}, read as {test_predictions[k]}" for k in missed]
-show(test_data[0][missed], [title.replace(", read as", " →") for title in titles])
+show(test_data[0][missed], [f"{test_data[1][k]} → {test_predictions[k]}" for k in missed])
 
 # %% [markdown]
 # ## 7. Why the scale of the pixels matters
@@ -1029,15 +1029,15 @@ for words, pixels in (("0 to 1", few), ("0 to 255", few * 256), ("0 to 1/256", f
     for i in range(101):
         HL, memories = L_layer_forward(pixels, trained)
         if i in (0, 1, 2, 10, 100):
-            with np.errstate(divide="ignore"):  # the logarithm of 0 is infinite, and NumPy warns of it
+            with np.errstate(divide="ignore", invalid="ignore"):  # NumPy warns of the logarithm of 0
                 loss = compute_loss(HL, answers)
             dead = np.sum(np.all(memories[0][1] <= 0, axis=1))
             print(f"    iteration {i:3}: loss {loss:10.4f}, dead units {dead}")
         trained = update_parameters(trained, L_layer_backward(HL, answers, memories), 0.0075)
 
 # %% [markdown]
-# On bytes the loss begins in the hundreds, or infinite, where an undecided network has 2.3: the first sums are 256 times
-# as large, and softmax is certain of a random answer. The first steps are so long that the loss goes *up*, and they
+# On bytes the loss begins in the hundreds, or it is infinite, where an undecided network has 2.3: the first sums are 256
+# times as large, and softmax is certain of a random answer. The first steps are so long that the loss goes *up*, and they
 # throw about half of the units so far to the negative side that they are dead, for good. What learns from then on is the
 # other half of your network. On pixels that are too small nothing is wrong, and nothing happens: after a hundred
 # iterations the loss is still about $\log 10$.

@@ -81,6 +81,9 @@ def _forward_prop(rng: np.random.Generator) -> Iterator[Probe]:
             "softmax in every layer": forward(first=page.softmax),
             "weights transposed": forward({**P, "W2": P["W2"].T}),
         }
+        if inputs == len(right["A1"]):  # where the second layer could take X at all
+            Z2 = P["W2"] @ X + P["b2"]
+            wrong["X into every layer"] = {"Z2": Z2, "A2": page.softmax(Z2)}
         yield Probe({**P, "X": X}, right, wrong, known=right, m=m)
 
 
