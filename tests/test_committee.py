@@ -120,6 +120,16 @@ def test_members_are_the_runs_that_would_be_trained_alone(home):
         np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
 
 
+def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
+    tiny = ["--data", "mnist-5k", "--samples", 300, "--epochs", 1, "--hidden", "6,5"]
+    made = type_in(tmp_path, "train", "--preset", "record", "--committee", 1, *tiny, "--run", "r", "--json")
+    assert made.returncode == 0, made.stderr
+    (member,) = load_reader(tmp_path / "r").members
+    assert member.card["recipe"]["optimizer"]["kind"] == "adamw"
+    assert member.card["recipe"]["augment"] == preset("best").recipe.augment
+    assert member.preparation.deskew
+
+
 def test_what_train_says_of_a_committee_adds_up(home):
     result = json.loads((home / "c.json").read_text())
     test = byhand.load("mnist-5k").test

@@ -6,7 +6,6 @@ each. About ten minutes of two cores; `--only NAME` makes one line, what was mad
     python tools/long/recipes.py            writes benchmarks/results/recipes.json and prints the table
 """
 
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 import byhand
 from byhand.bench import results
-from byhand.bench.tables import rows
+from byhand.bench.tables import recipes as table
 from byhand.committee import Committee
 from byhand.data import Dataset
 from byhand.data.augment import Augmentation, augment
@@ -96,14 +95,6 @@ def seen(model: Model, held: Dataset, moves: Sequence[Augmentation | tuple[int, 
             images = np.roll(held.images, move, axis=(1, 2))
         P = P + model.probabilities(images)
     return P.argmax(axis=1)
-
-
-def table(figures: dict[str, Any]) -> str:
-    body = [
-        [name, f"{statistics.fmean(errors):.2f} %", ", ".join(f"{each:.2f}" for each in errors)]
-        for name, errors in figures.items()
-    ]
-    return rows(["recipe", "error", "each seed"], body)
 
 
 if __name__ == "__main__":

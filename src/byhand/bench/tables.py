@@ -146,9 +146,19 @@ def robustness(figures: dict[str, Any]) -> str:
     return rows(["test images", *(f"`{name}`" for name in presets)], body)
 
 
+def recipes(figures: dict[str, list[float]]) -> str:
+    """One line a recipe: the error on the held-out images, in percent, and that of each seed."""
+    body = [
+        [name, f"{statistics.fmean(errors):.2f} %", ", ".join(f"{each:.2f}" for each in errors)]
+        for name, errors in figures.items()
+    ]
+    return rows(["recipe", "error", "each seed"], body)
+
+
 TABLES: dict[str, Callable[[Any], str]] = {
     "accuracy": accuracy,
     "robustness": robustness,
+    "recipes": recipes,
     "full-batch": race,
     "mini-batches": race,
     "target": target,

@@ -7,7 +7,7 @@ import click
 from byhand.bench.tables import fill
 from byhand.cli.bench.speed import RESULTS
 
-DOCUMENTS = (Path("README.md"), Path("docs/performance.md"))
+DOCUMENTS = tuple(map(Path, ("README.md", "docs/performance.md", "docs/recipes.md", "docs/handwriting.md")))
 
 
 @click.command("tables", context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +23,7 @@ DOCUMENTS = (Path("README.md"), Path("docs/performance.md"))
 def command(documents: tuple[Path, ...], folder: Path) -> None:
     """Replace the tables between the marks `<!-- bench: NAME -->` and `<!-- /bench -->`.
 
-    Without DOCUMENTS: README.md and docs/performance.md of the working folder.
+    Without DOCUMENTS: README.md and the pages of docs/ that have tables, of the working folder.
     """
     for document in documents or DOCUMENTS:
         missing = fill(document, folder)
