@@ -164,11 +164,11 @@ def _plain(cell: percent.Cell, lesson: Lesson) -> dict[str, Any]:
 
 
 def _heading(task: Task) -> str:
-    """A function's name, and a line on what goes in, what comes out, its step and its points."""
-    return (
-        f"### `{task.name}`\n\n| goes in | comes out | in the algorithm | points |\n|---|---|---|---|\n"
-        f"| {task.takes} | {task.gives} | {task.where or '–'} | {task.points} |"
-    )
+    """A function's name, and a table of one line: what goes in, what comes out, its step if it has one, its points."""
+    columns = {"goes in": task.takes, "comes out": task.gives, "in the algorithm": task.where, "points": task.points}
+    shown = {head: words for head, words in columns.items() if words}
+    rows = (shown.keys(), ("---",) * len(shown), shown.values())
+    return f"### `{task.name}`\n\n" + "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 def _embedded(found: re.Match[str]) -> str:

@@ -35,7 +35,7 @@ class Limits:
     call: float = 3.0  # seconds of processor time for one call, where that can be read
     load: float = 7.0  # the same to read the file, imports included
     waits: float = 2.0  # times these seconds that it may take by the clock, where the processor time can be read
-    total: float = 60.0  # seconds for the file by the clock; also the processor time of one process
+    total: float = 60.0  # the same for the whole file
     memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve much that they never touch
     output: int = 2**20  # characters that one call may print, and bytes that the process may write past us
 
@@ -68,7 +68,7 @@ class Student:
     def __init__(self, cells: list[str], wanted: Sequence[str], limits: Limits, files: Mapping[str, bytes]) -> None:
         self.cells, self.wanted, self.limits, self.files = cells, list(wanted), limits, files
         self.loaded: dict[str, Any] = {}
-        self._deadline = time.monotonic() + limits.total
+        self._began, self._used = time.monotonic(), 0.0  # the clock's time, and the processor's of processes that ended
         self._folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
         for name, content in files.items():
             Path(self._folder.name, name).write_bytes(content)
@@ -131,7 +131,8 @@ class Student:
     @property
     def spent(self) -> bool:
         """Whether the time for the file is used up."""
-        return time.monotonic() >= self._deadline
+        now = self._processor_time()
+        return self._is_over(self.limits.total, self._began, None if now is None else self._used + now)
 
     # ---- the process
 
@@ -177,29 +178,32 @@ class Student:
                 if "ask" not in reply:
                     return self._outcome(reply)
                 self._send(_served(reply, answers))
-            if self.spent or self._is_late(seconds, began, used):
+            now = self._processor_time()
+            if self.spent or self._is_over(seconds, began, None if now is None or used is None else now - used):
                 self._end()
                 return Outcome(died=f"did not end within {seconds:g} seconds")
 
-    def _is_late(self, seconds: float, began: float, used: "float | None") -> bool:
-        """Whether it has had its seconds: of the processor, or some times as many by the clock.
+    def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
+        """Whether so many seconds of the processor are used, or `waits` times as many have passed by the clock.
 
         On a machine with much else to do an honest call waits for its turn; where the processor time of another process
         can't be read, the clock alone decides.
         """
-        passed, now = time.monotonic() - began, self._processor_time()
-        if now is None or used is None:
+        passed = time.monotonic() - began
+        if used is None:
             return passed >= seconds
-        return now - used >= seconds or passed >= self.limits.waits * seconds
+        return used >= seconds or passed >= self.limits.waits * seconds
 
-    def _processor_time(self) -> "float | None":
+    def _processor_time(self) -> float | None:
         """Seconds of processor time that the student's process has used."""
-        if self._process is None or sys.platform != "linux":
+        if sys.platform != "linux":
             return None
+        if self._process is None:
+            return 0.0
         try:
             return time.clock_gettime((~self._process.pid << 3) | 2)  # a clock of that process: clock_getcpuclockid(3)
-        except OSError:
-            return None
+        except OSError:  # it has ended, and the next message says so
+            return 0.0
 
     def _outcome(self, reply: dict[str, Any]) -> Outcome:
         if "loaded" in reply:
@@ -233,6 +237,7 @@ class Student:
 
     def _end(self) -> None:
         """Kill the process and everything that it started."""
+        self._used += self._processor_time() or 0.0
         process, self._process = self._process, None
         if process is None:
             return

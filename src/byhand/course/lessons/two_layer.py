@@ -63,8 +63,8 @@ def compare(name, yours, right):
 #
 # There is nothing to write here. All training pictures are shuffled, the first 1,000 (a fifth, if there are fewer than
 # 5,000) are set aside as the **dev set**, and the network never learns from them. Pixels are bytes; divided by 255 they
-# lie between 0 and 1. Left as bytes they would make the sums of the first layer reach into the thousands, and the
-# network would be dead after its first step.
+# lie between 0 and 1. Left as bytes they would make the sums of the first layer reach into the thousands, and no
+# learning rate would suit both layers.
 
 
 # %%

@@ -20,10 +20,10 @@ from typing import Self
 from byhand import files
 from byhand.course.marking.checks import Checks
 from byhand.course.marking.feedback import feedback
-from byhand.course.marking.mark import Mark, digest_of, not_marked
+from byhand.course.marking.mark import LIMITS, Mark, digest_of, not_marked
 from byhand.course.marking.submissions import Submission
 
-GRACE = 60.0  # seconds beyond the submission's own time before its marker is ended, too
+GRACE = 60.0  # seconds beyond a submission's longest time before its marker is ended, too
 PATIENCE = 5.0  # seconds that a marker has to end its student's process, when all is to end
 WORKER = "byhand.course.marking.worker"
 LONGEST_NAME = 120  # bytes: a name in a folder has an end, and ours get endings
@@ -126,7 +126,7 @@ class Run:
         if process is None:
             return not_marked(submission, self.checks, "interrupted")
         try:
-            said, complaint = process.communicate(timeout=self.checks.timeout + GRACE)
+            said, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
             return not_marked(submission, self.checks, "marking it did not come to an end")
         finally:
