@@ -19,11 +19,12 @@ from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum
 from byhand.nn.schedules import Constant, OneCycle
-from byhand.nn.scratch import First
+from byhand.nn.scratch import First, Workspace
 from byhand.preparation import Preparation
 from byhand.reference import l_layer, two_layer
 from byhand.training import Recipe, Session, fit, history_of, preset, steps, train
 from byhand.training import plan as plans
+from byhand.training.feed import Floats
 from byhand.training.interrupt import interruptible
 from byhand.training.plan import Plan
 
@@ -504,3 +505,28 @@ def test_the_default_reads_full_mnist(full_mnist):
     model = chosen.model(784, full_mnist.classes, seed=0)
     fit(model, full_mnist.train, recipe=chosen.recipe)
     assert model.accuracy(full_mnist.test) >= 0.98
+
+
+@pytest.mark.parametrize(("sizes", "products"), [((784, 10), 2), ((784, 20, 10), 5), ((784, 30, 20, 10), 8)])
+@pytest.mark.parametrize("batch_size", [None, 200])
+def test_a_step_does_no_product_too_many_and_looks_at_each_pixel_once(digits, monkeypatch, sizes, products, batch_size):
+    """Forward and dW a layer each, dX for all but the first; pixels become floats once, in blocks or not."""
+    monkeypatch.setattr(plans, "WORTH_THREADS", 400)
+    monkeypatch.setattr(plans, "BLOCK", 150)
+    done, rows = [], []
+    for name in ("matmul", "matmul_into"):
+        right = getattr(Workspace, name)
+        monkeypatch.setattr(Workspace, name, lambda *a, right=right, **k: (done.append(1), right(*a, **k))[1])
+    floats = Floats.__call__
+    monkeypatch.setattr(
+        Floats,
+        "__call__",
+        lambda self, batch, part, work: (rows.append((part.start, part.stop)), floats(self, batch, part, work))[1],
+    )
+    recipe = Recipe(epochs=2, batch_size=batch_size)
+    with Session(Model(list(sizes)), digits.train[:600], recipe, seed=0) as session:
+        session.step()
+    blocks = 4 if batch_size is None else 1
+    assert len(done) == products * blocks
+    assert sum(stop - start for start, stop in rows) == (batch_size or 600)
+    assert len(set(rows)) == len(rows) == blocks
