@@ -77,7 +77,7 @@ class Run:
 
     def reader(self) -> Reader:
         """The trained model, or where this is a committee, all of it."""
-        members = self.members
+        members = [] if self.model_path.is_file() else self.members
         if not members:
             return self.model()
         if missing := [member.folder for member in members if not member.model_path.is_file()]:
@@ -88,12 +88,12 @@ class Run:
 
     def model(self) -> Model:
         """The trained model."""
-        if members := self.members:
-            raise ModelFileError(
-                f"{self.folder}: a committee of {len(members)} networks, and this takes one: "
-                f"name a member, such as {members[0].folder}"
-            )
         if not self.model_path.is_file():
+            if members := self.members:
+                raise ModelFileError(
+                    f"{self.folder}: a committee of {len(members)} networks, and this takes one: "
+                    f"name a member, such as {members[0].folder}"
+                )
             raise ModelFileError(f"{self.folder}: no {MODEL} in that folder: it is not a run, or one that never saved")
         try:
             return Model.load(self.model_path)
