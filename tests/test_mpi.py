@@ -141,11 +141,13 @@ TRAIN += ["--hidden", "64", "--validation", "0.1", "--dtype", "float64"]
 
 @needs_mpi
 def test_rank_0_alone_writes_and_shows(tmp_path):
-    done = mpiexec(3, *TRAIN, "--epochs", "2", "--run", "r", cwd=tmp_path)
+    done = mpiexec(3, *TRAIN, "--epochs", "2", "--run", "r", "--batch-size", "16", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["784-64-10", "test", "saved"]
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith("3 ranks, ")]
+    warned = [line for line in lines if "× as fast as one with one thread at --batch-size 16: " in line]
+    assert len(warned) == 1, "three ranks don't pay for so small a batch, and are told so"
     assert len([line for line in lines if line.startswith("epoch ")]) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"r"}
 

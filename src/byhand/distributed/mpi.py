@@ -14,14 +14,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from numpy.typing import DTypeLike
 
+from byhand.distributed import cost
 from byhand.distributed.together import Pool
 from byhand.errors import ByhandError, MissingExtraError
 from byhand.nn.scratch import Array, aligned
+from byhand.training.threads import processors
 
 #: What the launchers of MPI (MPICH and its kin, Open MPI, PMIx) leave in the environment of each process.
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
@@ -67,6 +69,10 @@ class Alone:
     def witness(self, line: str) -> contextlib.AbstractContextManager[None]:
         """Alone, one is killed without a witness."""
         return contextlib.nullcontext()
+
+    def forecast(self, sizes: Sequence[int], batch: int, memory: int) -> str | None:
+        """Nothing will be shared."""
+        return None
 
     def verdict(self, seconds: float) -> str | None:
         """Nothing was shared."""
@@ -123,6 +129,10 @@ class Comm:
         else:
             self.world.Allreduce(self._in_place, vector)
         self.seconds += time.perf_counter() - began
+
+    def forecast(self, sizes: Sequence[int], batch: int, memory: int) -> str | None:
+        """A warning where sharing such steps will hardly pay, by the cost model; of other wires it knows nothing."""
+        return cost.forecast(sizes, batch, memory, self.size, processors()) if self._pool else None
 
     def verdict(self, seconds: float) -> str | None:
         """A warning where sharing the work did not pay, from how much of the training's seconds went into sums."""

@@ -7,6 +7,7 @@ rank, so everybody holds the same bits. Two ranks move half of what a message th
 
 import itertools
 import os
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from byhand.training.threads import processors
 SHARED, SHARE = Path("/dev/shm"), 0.5
 #: Numbers added at a time, so that a partial sum stays in the cache while the vectors of all ranks are added to it.
 CHUNK = 32_768
+#: Seconds slept between two looks at whether all have come, where another rank may need the processor meanwhile.
+NAP = 1e-5
 
 
 class Together:
@@ -56,7 +59,7 @@ class Together:
         if self.is_crowded:
             request = self.world.Ibarrier()
             while not request.Test():
-                os.sched_yield()
+                time.sleep(NAP)
         else:
             self.world.Barrier()
         self.window.Sync()
