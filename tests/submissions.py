@@ -77,7 +77,7 @@ STUB = "def {}(*arguments):\n    # write your code here\n    raise NotImplemente
 def correct():
     for style in STYLES:
         yield Synthetic(f"{style}.py", solution(style).encode(), ALL)
-        yield Synthetic(f"{style} in cells.ipynb", notebook(cells_of(solution(style))), ALL)
+    yield Synthetic("in cells.ipynb", notebook(cells_of(solution("in_einsum"))), ALL)
     head, *functions = cells_of(solution())
     yield Synthetic("upside down.ipynb", notebook([*functions[::-1], head]), ALL)
     training = (
@@ -201,7 +201,7 @@ def oddly_named():
 def few():
     """Those for the test suite: each kind, the planted mistakes in rounds."""
     kinds = (correct, incomplete, unreadable, in_folders, endless, hostile, dishonest, oddly_named)
-    mistakes = list(with_mistakes())[:4]
+    mistakes = list(with_mistakes())[:3]
     return [one for kind in kinds for one in kind()] + mistakes
 
 

@@ -1,5 +1,6 @@
 """Three hundred submissions, marked on two cores, twice: `python tools/long/submissions.py`, under ten minutes a time.
 
+With a folder as its argument everything is kept there, and each call marks once, for a machine that is busy later.
 The submissions are those of tests/submissions.py: correct in several styles, with each planted mistake, broken and
 hostile. Each must get the mark that it deserves, and the second time the very same table, records and pages.
 What was found is written to benchmarks/results/course_marks.json.
@@ -27,12 +28,14 @@ POINTS = "seed = 300\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUN
 
 
 def marked(folder, name):
-    """Seconds for one run of the command."""
-    checks, out = folder / "hidden.toml", folder / name / "marks.csv"
-    command = [sys.executable, "-m", "byhand", "course", "grade", str(folder / "in"), "--out", str(out)]
-    began = time.monotonic()
-    subprocess.run([*command, "--checks", str(checks), "--jobs", str(JOBS)], check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - began
+    """Seconds for one run of the command; a run that is complete there already is not repeated."""
+    checks, out, noted = folder / "hidden.toml", folder / name / "marks.csv", folder / f"{name}.seconds"
+    if not noted.exists():
+        command = [sys.executable, "-m", "byhand", "course", "grade", str(folder / "in"), "--out", str(out)]
+        began = time.monotonic()
+        subprocess.run([*command, "--checks", str(checks), "--jobs", str(JOBS)], check=True, stdout=subprocess.DEVNULL)
+        write_text(noted, str(time.monotonic() - began))
+    return float(noted.read_text())
 
 
 def undeserved(table, handed_in):
@@ -53,13 +56,17 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def main():
+def main(kept=None):
     handed_in = made.many(COUNT)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        made.hand_in(folder / "in", handed_in)
-        (folder / "hidden.toml").write_text(POINTS)
-        seconds = [marked(folder, "first"), marked(folder, "second")]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(kept or temporary)
+        if not (folder / "hidden.toml").exists():
+            made.hand_in(folder / "in", handed_in)
+            write_text(folder / "hidden.toml", POINTS)
+        if kept and not (folder / "first.seconds").exists():
+            print(f"{marked(folder, 'first'):.1f} seconds; the same again for the second time")
+            return
+        seconds = [marked(folder, name) for name in ("first", "second")]
         wrong = undeserved(folder / "first" / "marks.csv", handed_in)
         first, second = (contents(folder / name) for name in ("first", "second"))
         differing = sorted(str(path) for path in first.keys() | second.keys() if first.get(path) != second.get(path))
@@ -78,4 +85,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
