@@ -155,9 +155,10 @@ def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
 
 def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
     (tmp_path / "hidden.py").write_text("page = 'l_layer'\nsecret = 1\n")
+    (tmp_path / "secrets.py").write_text("raise SystemExit('this stood where the marker was started')")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "me.py").write_text(made.first("relu", "import hidden"))
-    command = [*COMMAND, "in", "--out", "marks.csv", "--checks", "hidden.py"]
+    command = [COMMAND[0], "-P", *COMMAND[1:], "in", "--out", "marks.csv", "--checks", "hidden.py"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 0, ran.stderr
     assert rows_of(tmp_path / "marks.csv")["me"]["relu"] == "0"

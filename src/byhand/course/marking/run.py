@@ -22,6 +22,7 @@ from byhand.course.marking.checks import Checks
 from byhand.course.marking.feedback import feedback
 from byhand.course.marking.mark import LIMITS, Mark, digest_of, not_marked
 from byhand.course.marking.submissions import Submission
+from byhand.course.runner import ROOM
 
 GRACE = 60.0  # seconds beyond a submission's longest time before its marker is ended, too
 PATIENCE = 5.0  # seconds that a marker has to end its student's process, when all is to end
@@ -144,7 +145,8 @@ class Run:
             if self._stopped:
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-m", WORKER, *arguments],
+                [sys.executable, "-P", "-m", WORKER, *arguments],  # -P: nothing is imported from where we stand
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (ROOM, os.environ.get("PYTHONPATH"))))},
                 stdin=self._lifeline[0],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
