@@ -1,0 +1,132 @@
+"""The page in a real browser is quick and small, and everybody can use it."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from browser import browser
+from watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
+
+
+def test_from_the_end_of_a_stroke_to_the_answer_takes_under_16_ms(play):
+    play.page.evaluate(
+        """() => {
+          const { pad } = byhand.draw;
+          window.times = [];
+          const finished = pad.finished.bind(pad);
+          pad.finished = () => {
+            const began = performance.now();
+            finished();
+            window.times.push(performance.now() - began);
+          };
+        }"""
+    )
+    for digits in HANDS.values():
+        for strokes in digits.values():
+            play.page.evaluate("byhand.draw.pad.clear()")
+            play.draw_at_once(strokes, "middle")
+    times = np.array(play.page.evaluate("window.times"))
+    print(f"stroke's end to answer: median {np.median(times):.1f} ms, 95 % {np.percentile(times, 95):.1f} ms")
+    assert len(times) > 60
+    assert np.median(times) < 16
+
+
+def test_thousands_of_events_leave_the_page_small(play):
+    """Events as training gives them, an epoch in each; `tools/long/soak.py` watches ten real minutes."""
+    inspector = play.context.new_cdp_session(play.page)
+
+    def heap() -> float:
+        inspector.send("HeapProfiler.collectGarbage")
+        return play.page.evaluate("performance.memory.usedJSHeapSize")
+
+    feed = """async () => {
+      for (let i = 1; i <= 1200; i++) {
+        const epoch = byhand.state.step / 29 + 1;
+        byhand.happened({
+          status: "training", message: "", step: 29 * epoch, batches_per_epoch: 29, stop_at: null,
+          version: byhand.state.version, added: 0, waiting: 0, saved_in: null, point: [epoch, 1 / epoch, 0.9, 29],
+          epochs: [{ epoch, loss: 1 / epoch, accuracy: 0.9, validation_loss: 0.3, validation_accuracy: 0.9,
+                     images_per_second: 1e5, warnings: [] }],
+        });
+        if (i % 100 === 0) await new Promise(requestAnimationFrame);
+      }
+    }"""
+    play.page.evaluate("byhand.state.origin = 'training'")
+    play.page.evaluate(feed)
+    before = inspector.send("Runtime.getHeapUsage")["usedSize"] if heap() else 0
+    play.page.evaluate(feed)
+    heap()
+    grown = inspector.send("Runtime.getHeapUsage")["usedSize"] - before
+    print(f"grown by {grown / 1e6:.2f} MB over 1,200 events")
+    assert grown < 2e6
+    assert play.page.evaluate("byhand.curve.points.length + byhand.curve.epochs.length") <= 800
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_serious(browser, served, exported, dark):
+    source = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.is_file():
+        pytest.skip("asks axe-core, which is not installed: npm install")
+    play = opened(browser, served, dark=dark)
+    play.press("One epoch")
+    play.until("byhand.state.status === 'paused'")
+    play.draw(HANDS["upright"]["3"])
+    play.page.locator("#network .units button").first.click()
+    play.page.get_by_role("heading", name="Unit 0 of layer 1").wait_for()
+    play.page.get_by_text("It is a", exact=False).first.wait_for()
+    play.page.get_by_text("right: ", exact=False).wait_for()
+    play.press("Copy as Python")
+    home = Watched(browser, exported.as_uri(), dark=dark)
+    home.until("window.byhand")
+    home.draw(HANDS["upright"]["3"])
+    for page in (play, home):
+        page.page.evaluate(source.read_text("utf-8") + "; void 0")
+        found = page.page.evaluate("axe.run()")
+        serious = [
+            f"{v['id']}: {v['help']}: {[node['html'][:120] for node in v['nodes']][:3]}"
+            for v in found["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert not serious, "\n".join(serious)
+        page.close()
+
+
+def test_every_control_is_reached_by_tab_and_has_a_name(play):
+    controls = play.page.evaluate(
+        """() => Array.from(document.querySelectorAll("button, input, select, summary, canvas[tabindex]"))
+                 .filter((node) => node.checkVisibility() && !node.disabled).length"""
+    )
+    seen = set()
+    play.page.evaluate("document.body.focus()")
+    for _ in range(controls + 40):
+        play.page.keyboard.press("Tab")
+        place = play.page.evaluate(
+            """() => {
+              const all = Array.from(document.querySelectorAll("button, input, select, summary, canvas[tabindex]"));
+              return all.indexOf(document.activeElement);
+            }"""
+        )
+        seen.add(place)
+    seen.discard(-1)
+    assert len(seen) >= controls
+
+
+@pytest.mark.parametrize("width", [400, 800, 1500])
+def test_nothing_sticks_out_at_the_side(browser, served, home, width):
+    play = opened(browser, served, width=width)
+    play.page.get_by_text("It is a", exact=False).first.wait_for()
+    play.page.get_by_text("right: ", exact=False).wait_for()
+    assert play.page.evaluate("document.documentElement.scrollWidth") <= width
+    play.close()
+    home.page.set_viewport_size({"width": width, "height": 800})
+    assert home.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_the_page_encodes_the_server_decodes(play, served):
+    image = served.playground.digits.test.images[5]
+    sent = play.page.evaluate(
+        "async (text) => { const { encode, decode } = await import('/page/server.js'); return encode(decode(text)); }",
+        base64.b64encode(image.tobytes()).decode(),
+    )
+    assert base64.b64decode(sent) == image.tobytes()

@@ -1,0 +1,220 @@
+"""The playground in a real browser: trained, taken apart, taken home."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from browser import browser
+from byhand.explain import explain_step
+from watched_page import HANDS, Watched, exported, home, opened, play, same_curve, served, wait
+
+
+def test_two_epochs_move_the_curves_and_a_rewind_gives_the_same_numbers(play):
+    assert "the shipped model" in play.text("#model-line")
+    lines = "Array.from(document.querySelectorAll('#run path.training'), (line) => line.getAttribute('d').length)"
+    assert play.page.evaluate(lines) == [0, 0]
+    for epoch in (1, 2):
+        play.press("One epoch")
+        play.until(f"byhand.state.status === 'paused' && byhand.curve.epochs.length === {epoch}")
+    assert "784-16-10, trained here" in play.text("#model-line")
+    assert min(play.page.evaluate(lines)) > 0
+    table = play.page.locator("#run details").first
+    table.locator("summary").click()
+    play.until("document.querySelectorAll('#run details')[0].querySelectorAll('tbody tr').length === 2")
+    play.until("byhand.reader?.version === byhand.state.version")
+    first = play.page.evaluate("byhand.reader.weights.join()")
+
+    play.press("One batch")
+    play.until("byhand.state.step === 59 && byhand.reader?.version === byhand.state.version")
+    assert play.page.evaluate("byhand.reader.weights.join()") != first
+    play.press("Rewind")
+    play.until("byhand.state.step === 0 && byhand.state.status === 'ready' && byhand.curve.points.length === 0")
+    play.page.get_by_label("Stop at epoch").fill("2")
+    play.page.get_by_label("Stop at epoch").press("Tab")
+    play.press("Play")
+    play.until("byhand.state.step === 58 && byhand.state.status === 'paused'")
+    play.until("byhand.reader?.version === byhand.state.version")
+    assert play.page.evaluate("byhand.reader.weights.join()") == first
+
+
+def test_play_and_pause(play):
+    play.press("Play")
+    play.until("byhand.curve.epochs.length > 3")
+    assert play.text("#status") == "training …"
+    play.press("Pause")
+    play.until("byhand.state.status === 'paused'")
+    step = play.page.evaluate("byhand.state.step")
+    time.sleep(0.3)
+    assert play.page.evaluate("byhand.state.step") == step
+
+
+def test_other_layers_begin_anew_and_stand_in_the_address(play, browser, served):
+    play.page.get_by_label("Hidden layers").fill("20, 12")
+    play.page.get_by_label("Activation").select_option("tanh")
+    assert play.page.get_by_text("Not in use yet.").is_visible()
+    play.press("Use this setup")
+    play.until("document.querySelector('#model-line').textContent.startsWith('784-20-12-10')")
+    address = play.page.evaluate("location.hash")
+    assert "layers=20%2C12" in address
+    assert "activation=tanh" in address
+    assert "token" not in play.page.evaluate("location.href")
+    other = Watched(browser, served.address + "#layers=9&seed=5&rubbish=1")
+    other.until("document.documentElement.dataset.ready")
+    other.until("document.querySelector('#model-line').textContent.startsWith('784-9-10')")
+    assert other.page.evaluate("byhand.state.setup.seed") == 5
+    other.close()
+
+
+def test_what_is_refused_is_said_until_it_is_read(play):
+    play.press("Play")
+    play.until("byhand.state.step > 0")
+    play.page.get_by_label("Hidden layers").fill("90000, 90000")
+    play.press("Use this setup")
+    play.until("document.querySelector('#problem').textContent.startsWith('layers must fit into')")
+    step = play.page.evaluate("byhand.state.step")
+    play.until(f"byhand.state.step > {step + 100}")  # the news that came since took nothing away
+    assert play.text("#problem").startswith("layers must fit into")
+    play.press("Close")
+    assert play.page.locator("#notice").is_hidden()
+    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
+
+
+def test_layers_that_are_no_numbers_are_not_even_sent(play):
+    layers = play.page.get_by_label("Hidden layers")
+    for text in ("abc", "12.5", "-5", "0", "64; 32"):
+        layers.fill(text)
+        play.press("Use this setup")
+        assert play.text("#setup .note") == "Hidden layers are whole numbers between commas."
+        assert layers.evaluate("(input) => !input.checkValidity()")
+    layers.fill("64 32")
+    play.press("Use this setup")
+    play.until("document.querySelector('#model-line').textContent.startsWith('784-64-32-10')")
+
+
+def test_an_address_that_makes_no_sense_is_refused_in_words(browser, served):
+    page = opened(browser, served, behind="#learning_rate=banana&layers=x&seed=&batch_size=0&rubbish=1")
+    page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be a whole number from 1')")
+    page.page.get_by_text("It is a", exact=False).first.wait_for()  # other panels' questions don't take that away
+    page.page.get_by_text("right: ", exact=False).wait_for()
+    assert page.page.locator("#notice").is_visible()
+    assert page.page.get_by_label("Learning rate").input_value() == "0.05"
+    page.troubles = [t for t in page.troubles if "400" not in t]
+    page.close()
+
+
+def test_a_click_on_a_unit_shows_what_excites_it(play):
+    assert play.page.locator("#network .units button").count() == 128
+    play.page.get_by_role("button", name=re.compile("^Unit 5, weights")).click()
+    play.page.get_by_role("heading", name="Unit 5 of layer 1").wait_for()
+    assert play.page.locator("#network .pictures figure").count() == 12
+    play.page.locator("#network select").select_option("1")
+    play.page.locator("#network").get_by_role("button", name="3", exact=True).click()
+    play.page.get_by_role("heading", name="Unit 3 of layer 2").wait_for()
+    shown = play.page.locator("#network .pictures figcaption").all_inner_texts()
+    assert all(caption.startswith("3: ") for caption in shown)
+
+
+def test_the_step_panels_numbers_are_pythons(play, served):
+    play.page.get_by_label("Test digit").fill("11")
+    play.press("Take the step apart")
+    play.until("byhand.step.asked.index === 11 && !document.querySelector('#step .stale:not([hidden])')")
+    play.page.get_by_text("It is a", exact=False).first.wait_for()
+    playground = served.playground
+    sample = playground.digits.test[11]
+    setup = playground.setup
+    told = explain_step(
+        playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.rule(), units=[]
+    ).to_json()
+    play.until(f"document.querySelector('#step .reading').textContent.includes('It is a {sample.label}')")
+    page_text = play.page.locator("#step").evaluate("(node) => node.textContent")
+    for unit in told["units"]:
+        for _, line in unit["lines"]:
+            assert line in page_text
+    for step in told["steps"]:
+        assert step["formula"] in page_text
+        for code in step["code"]:
+            assert code["text"] in page_text
+            assert code["place"] in page_text
+    shown = re.search(r"Loss (\S+) → (\S+)\. ", page_text)
+    assert [float(n.replace("−", "-")) for n in shown.groups()] == pytest.approx(
+        [told["loss"], told["loss_after"]], rel=1e-3
+    )
+
+
+def test_errors_show_the_pictures_behind_a_number(play, served):
+    play.page.get_by_text("right: ", exact=False).wait_for()
+    test, model = served.playground.digits.test, served.playground.loaded
+    predicted = model.predict(test.images)
+    wrong = np.flatnonzero(predicted != test.labels)
+    assert f"{1000 - len(wrong)} of 1,000" in play.text("#errors")
+    label, answer = int(test.labels[wrong[0]]), int(predicted[wrong[0]])
+    count = int(((test.labels == label) & (predicted == answer)).sum())
+    play.press(f"{count} of class {label} read as {answer}")
+    play.page.get_by_role("heading", name=f"{label} read as {answer}: {count}").wait_for()
+    assert play.page.locator("#errors .pictures figure").count() == count
+
+
+def test_wrong_it_is_a_7(play, served):
+    play.draw(HANDS["upright"]["7"])
+    play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name="7").click()
+    play.page.get_by_text("1 of yours in the training set").wait_for()
+    assert served.playground.added_labels.tolist() == [7]
+    seen = play.page.evaluate("Array.from(byhand.draw.result.picture)")
+    assert served.playground.added_images[0].ravel().tolist() == seen
+
+
+def test_without_centring_the_network_sees_the_whole_pad(play):
+    play.draw(HANDS["upright"]["5"], "corner")
+    assert play.text("#draw .answer") == "5"
+    play.page.get_by_label("Find and centre the digit").uncheck()
+    picture = np.array(play.page.evaluate("Array.from(byhand.draw.result.picture)")).reshape(28, 28)
+    pad = np.array(play.page.evaluate("Array.from(byhand.draw.pad.grey().pixels)")).reshape(28, 10, 28, 10)
+    np.testing.assert_array_equal(picture, np.floor(pad.sum(axis=(1, 3)) / 100 + 0.5))
+    assert picture[14:].max() == 0
+
+
+def test_a_sample_can_be_loaded_and_is_read(play, served):
+    play.press("Load a sample")
+    play.until("document.querySelector('#draw .answer').textContent.length === 1")
+
+
+def test_the_network_goes_home_from_the_page(play, browser, tmp_path, served):
+    with play.page.expect_download() as download:
+        play.press("HTML page")
+    assert download.value.suggested_filename == "digits.html"
+    download.value.save_as(tmp_path / "digits.html")
+    page = Watched(browser, (tmp_path / "digits.html").as_uri())
+    page.until("document.querySelector('#self-test').textContent.startsWith('✓')")
+    page.close()
+    play.press("Copy as Python")
+    play.page.get_by_text("history = byhand.fit(", exact=False).wait_for()
+
+
+def test_closing_the_tab_and_stopping_the_server(browser, served):
+    first = opened(browser, served)
+    first.press("Play")
+    first.until("byhand.state.step > 0")
+    first.close()
+    time.sleep(0.2)
+    second = opened(browser, served)
+    assert second.page.evaluate("byhand.state.status") == "training"
+    assert second.page.evaluate("byhand.curve.epochs.length") > 0
+    served.close()
+    second.until("document.querySelector('#problem').textContent.includes('doesn\\'t answer')")
+    second.troubles.clear()  # the browser notes every attempt to reconnect
+    second.close()
+
+
+def test_a_page_that_was_cut_off_catches_up(play, served):
+    play.press("Play")
+    play.until("byhand.curve.epochs.length > 2")
+    play.context.set_offline(True)
+    epochs = len(served.playground.curve.epochs)
+    wait(lambda: len(served.playground.curve.epochs) > epochs + 2)
+    play.context.set_offline(False)
+    play.press("Pause")
+    play.until("byhand.state.status === 'paused'")
+    same_curve(play, served)
+    play.troubles = [t for t in play.troubles if "ERR_INTERNET_DISCONNECTED" not in t]
