@@ -445,6 +445,7 @@ def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
     ("arguments", "code", "words"),
     [
         (["{in}", "--out", "marks.txt"], 2, "--out must be a .csv file, got marks.txt"),
+        (["{in}", "--out", "{in}.csv"], 2, "--out must be called otherwise than SUBMISSIONS"),
         (["{in}"], 2, "Missing option '--out'"),
         (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
         (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),

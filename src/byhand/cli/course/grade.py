@@ -58,9 +58,11 @@ def command(
 
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out must be a .csv file, got {out}")
+    folder = out.with_suffix("")
+    if folder.resolve() == submissions.resolve():
+        raise UsageError(f"--out must be called otherwise than SUBMISSIONS, a folder of its name is filled, got {out}")
     talk = Talk(quiet)
     checks = read_checks(checks_file, page)
-    folder = out.with_suffix("")
     found = find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
     talk.say(f"{len(found)} submissions, {number(checks.of)} points to earn; {BOUNDARY}")
     ready: list[Mark] = []
