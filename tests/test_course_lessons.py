@@ -200,6 +200,8 @@ def run(notebook, folder, digits, cuts=()):
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours
         patch.delenv("MPLBACKEND", raising=False)
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            patch.setenv(name, "1")  # two threads that wait for a busy machine are seven times as slow as one
         client = nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}})
         error = None
         try:

@@ -1,6 +1,7 @@
 """`byhand course start` and `next` as a student types them, right and wrong."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -12,6 +13,8 @@ from byhand.course import notebooks
 from byhand.course.progress import progress
 from byhand.course.syllabus import NETWORK, TWO_LAYER
 from byhand.data import Dataset, Digits
+
+FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
 
 
 @pytest.fixture
@@ -103,10 +106,7 @@ def test_pictures_of_another_size_are_refused_by_name(tmp_path):
 
 @pytest.mark.full_mnist
 def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, monkeypatch):
-    import os
-
-    folder = os.environ.get("BYHAND_DATA") or str(full_mnist)
-    monkeypatch.setenv("BYHAND_DATA", folder)
+    monkeypatch.setenv("BYHAND_DATA", FULL)
     code, out, _ = run("start")
     assert code == 0
     assert "digits.npz (mnist: 50,000 pictures for training, 10,000 for validation, 10,000 for test)" in out

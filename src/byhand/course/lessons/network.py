@@ -29,6 +29,7 @@
 # | $W_l$, $b_l$ | $(n_l, n_{l-1})$, $(n_l, 1)$ | weights and biases of layer $l$: what is learned |
 # | $Z_l$, $H_l$ | $(n_l, m)$ | the sums of layer $l$, before and after its activation |
 # | $H_L$, $Y$ | $(10, m)$ | the probabilities that come out, and the right answers |
+# | $\cdot$, $\otimes$ | | the matrix product; the product of two arrays of one shape, entry by entry |
 # | $d\dots$ | as the thing itself | how fast the loss grows when that thing grows: $dW$, $db$, $dZ$, $dH$ |
 
 # %%
@@ -46,7 +47,7 @@ except ImportError:
 
 def parts(value, *names):
     """`value` as the tuple that it must be, one thing for each name."""
-    assert isinstance(value, tuple) and len(value) == len(names), f"must return {', '.join(names)}, in this order"
+    assert isinstance(value, (tuple, list)) and len(value) == len(names), f"must return {', '.join(names)}, in this order"
     return value
 
 
@@ -983,7 +984,7 @@ assert "Accuracy: 0.65" in printed.getvalue(), "must print the share that is rig
 # ### The run
 #
 # The first 5,000 training pictures (or all, if there are fewer), a hidden layer of 45 units, 2,000 iterations. Get a
-# glass of water: it takes about half a minute.
+# glass of water: it takes half a minute on a quick machine, two on a slow one.
 #
 # If `digits.npz` holds the full MNIST, your losses must agree with these to the last digit: 2.422624 at iteration 0,
 # 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900; and the network then reads 87.74 % of the pictures that it was
@@ -1192,7 +1193,7 @@ predictions = predict(X, Y, parameters)
 test_predictions = predict(test_set_x, test_set_y, parameters)
 
 # %% [markdown]
-# A second or two in place of half a minute, and it reads better. Nothing about the network has changed: the same
+# A second or two, where it had taken a minute, and it reads better. Nothing about the network has changed: the same
 # formulas, the same derivatives, the same units. It took fewer steps than before, and each of them cost about a
 # hundredth.
 #

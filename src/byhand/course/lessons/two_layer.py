@@ -24,6 +24,7 @@
 # | $W_1, b_1$ | $(10, 784), (10, 1)$ | weights and biases of the hidden layer |
 # | $W_2, b_2$ | $(10, 10), (10, 1)$ | weights and biases of the output layer |
 # | $Z_1, A_1, Z_2, A_2$ | $(10, m)$ | each layer before and after its activation $g$ |
+# | $\cdot$, $\otimes$ | | the matrix product; the product of two arrays of one shape, entry by entry |
 #
 # ![X (784 by m) goes through W1, b1 and ReLU to A1 (10 by m), through W2, b2 and softmax to A2 (10 by m)](shapes:X[784,m] → A1[10,m] → A2[10,m])
 
@@ -42,7 +43,7 @@ except ImportError:
 
 def parts(value, *names):
     """`value` as the tuple that it must be, one thing for each name."""
-    assert isinstance(value, tuple) and len(value) == len(names), f"must return {', '.join(names)}, in this order"
+    assert isinstance(value, (tuple, list)) and len(value) == len(names), f"must return {', '.join(names)}, in this order"
     return value
 
 
