@@ -377,7 +377,7 @@ for l in (1, 2, 3):
 #
 # One layer, all samples at once. Row $k$ of $W$ holds the weights of unit $k$, column $i$ of $H_{\text{prev}}$ is
 # sample $i$, and the product has in row $k$, column $i$ what unit $k$ says of sample $i$. That is why a sample is a
-# column: the numbers to be multiplied and summed meet of themselves.
+# column: the matrix product multiplies and sums just the numbers that belong together.
 #
 # $$Z = W \cdot H_{\text{prev}} + b \qquad H = \mathrm{activation}(Z)$$
 #
