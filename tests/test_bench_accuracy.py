@@ -51,6 +51,8 @@ def test_presets_are_trained_once_and_their_figures_collected(home, monkeypatch,
     code, out, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3")
     assert code == 0
     assert "fast-3: is there" in err
+    again = json.loads((home / "results" / "accuracy.json").read_text())["figures"]["presets"]["fast"]
+    assert again["process_seconds"] == [pytest.approx(row["process_seconds"][0], abs=1e-3)]
     assert "| `fast` | 784-192-10, deskewed |" in out
 
 

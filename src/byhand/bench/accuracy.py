@@ -17,6 +17,7 @@ from byhand.bench import robustness
 from byhand.committee import Committee
 from byhand.data import Dataset, Digits
 from byhand.errors import ByhandError, UsageError
+from byhand.files import write_text
 from byhand.model import Model
 from byhand.report import wilson
 from byhand.report.words import shape_of
@@ -28,6 +29,8 @@ Say = Callable[[str], object]
 PRESETS = ("fast", "digits")
 #: Where the runs are kept.
 HOME = Path("runs/accuracy")
+#: Beside a run: the seconds of the process that trained it.
+PROCESS = "process_seconds.txt"
 
 
 def measure(presets: Sequence[str], seeds: Sequence[int], digits: Digits, data: str, home: Path, say: Say) -> Any:
@@ -73,8 +76,9 @@ def score(run: Run, test: Dataset) -> float:
 
 
 def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | None:
-    """Train one run to its end; the seconds of the whole process, None where there was something already."""
+    """Train one run to its end; the seconds of the whole process, None where that was not one process of ours."""
     run = place(home, name, seed)
+    note = run.folder / PROCESS
     if run.folder.exists():
         config = run.config()
         if (config.get("preset"), config.get("seed"), config.get("recipe")) != (
@@ -85,13 +89,14 @@ def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | No
             raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
         if run.model_path.is_file() and run.model().card.get("ending") == "done":
             say(f"{run.folder}: is there")
-            return None
+            return float(note.read_text()) if note.is_file() else None
         train("--resume", str(run.folder))
         say(f"{run.folder}: gone on with to its end")
         return None
     began = time.perf_counter()
     train("--preset", name, "--seed", str(seed), "--data", data, "--run", str(run.folder))
     seconds = time.perf_counter() - began
+    write_text(note, f"{seconds:.3f}\n")
     say(f"{run.folder}: trained, {seconds:.1f} s")
     return seconds
 
