@@ -27,6 +27,7 @@ from byhand.training import plan as plans
 from byhand.training.feed import Floats
 from byhand.training.interrupt import interruptible
 from byhand.training.plan import Plan
+from byhand.training.samples import held_out
 
 
 @pytest.fixture(scope="module")
@@ -308,6 +309,41 @@ def test_sample_weights_count_a_sample_as_often_as_they_say(digits):
     fit(weighted, data, recipe=recipe, sample_weights=twice)
     fit(doubled, repeated, recipe=recipe)
     assert np.abs(weighted.network.parameters - doubled.network.parameters).max() < 1e-12
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_batch_that_weighs_nothing_teaches_nothing(threads):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(6, 4)).astype(np.float32), np.arange(6) % 3
+    weights = np.array([1.0, 0, 1, 0, 2, 0])
+    model = Model([4, 5, 3], seed=0)
+    recipe = Recipe(epochs=1, batch_size=1, optimizer=GradientDescent(), threads=threads)
+    with Session(model, (X, y), recipe, seed=0, sample_weights=weights) as session:
+        order, before = session.feed.order(0), model.network.parameters.copy()
+        for record, sample in zip(steps(session), order, strict=True):
+            after = model.network.parameters.copy()
+            assert (before == after).all() == (weights[sample] == 0)
+            assert np.isfinite(record.loss)
+            before = after
+    with pytest.raises(UsageError, match="sample_weights must not be 0 for all 2 samples that validation holds out"):
+        Session(model, (X, y), recipe.but(validation=2), seed=0, sample_weights=np.eye(6)[held_in(X, y)])
+
+
+def held_in(X, y):
+    """One of the samples that validation=2 trains on."""
+    return held_out(y, 2, 3, 0)[0][0]
+
+
+def test_the_gradient_of_pixels_left_out_stays_zero(digits):
+    images = digits.train[:300]
+    left_out = ~images.images.reshape(300, -1).any(axis=0)
+    model = Model([784, 16, 10], seed=0)
+    recipe = Recipe(epochs=3, batch_size=None, optimizer=GradientDescent())
+    with Session(model, images, recipe, seed=0) as session:
+        for _ in steps(session):
+            pass
+        assert session.engine.workers[0].work.columns is not None
+        assert not model.network.by_layer(session.engine.gradient)[0]["W"][left_out].any()
 
 
 def test_early_stopping_gives_back_the_best_weights(digits):

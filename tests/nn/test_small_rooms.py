@@ -18,6 +18,19 @@ from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_config, schedule_named
 from byhand.nn.scratch import FRESH, First, Workspace, aligned
 
+# ---- the network's own words
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("activation", "tanh"), ("dropout", 0.5), ("batch_norm", True), ("init", "glorot"), ("output_scale", 0.1)],
+)
+def test_settings_of_layers_that_are_given_are_refused_by_name(setting, value):
+    with pytest.raises(UsageError, match=f"^{setting} must go with sizes, not with layers"):
+        Network([Dense(2, 3)], rng=np.random.default_rng(0), **{setting: value})
+    assert Network([2, 3], rng=np.random.default_rng(0), **{setting: value}).size == 9
+
+
 # ---- schedules
 
 

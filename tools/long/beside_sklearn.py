@@ -1,8 +1,8 @@
-"""NetworkClassifier beside MLPClassifier: `python tools/long/beside_sklearn.py [rounds]`, 5 rounds by default.
+"""NetworkClassifier beside MLPClassifier: `python tools/long/beside_sklearn.py [rounds]`, 12 rounds by default.
 
 The same call, the same pictures (the bundled sample), the same seeds, one BLAS thread; the two take turns, a seed a
-round. Needs a quiet machine and the `sklearn` extra. What was found is written to benchmarks/results/sklearn.json,
-from which `docs/ecosystem.md` quotes.
+round. `more_right` is the mean difference of their accuracies, with its standard error. Needs a quiet machine and the
+`sklearn` extra. What was found is written to benchmarks/results/sklearn.json, from which `docs/ecosystem.md` quotes.
 """
 
 import json
@@ -50,9 +50,11 @@ def main(rounds: int) -> None:
                 seconds.setdefault(kind.__name__, []).append(time.perf_counter() - began)
                 scores.setdefault(kind.__name__, []).append(classifier.score(X_test, digits.test.labels))
         ratios = sorted(a / b for a, b in zip(seconds["MLPClassifier"], seconds["NetworkClassifier"], strict=True))
+        more = np.subtract(scores["NetworkClassifier"], scores["MLPClassifier"])
         found["calls"][call] = {
             "seconds": {name: round(median(taken), 3) for name, taken in seconds.items()},
             "accuracy": {name: round(float(np.mean(right)), 4) for name, right in scores.items()},
+            "more_right": [round(float(value), 4) for value in (more.mean(), more.std(ddof=1) / np.sqrt(len(more)))],
             "times_faster": [round(ratio, 2) for ratio in (median(ratios), ratios[0], ratios[-1])],
         }
         print(call, json.dumps(found["calls"][call]), flush=True)
@@ -62,4 +64,4 @@ def main(rounds: int) -> None:
 if __name__ == "__main__":
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(1):
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 12)

@@ -47,6 +47,7 @@ class Network:
     ) -> None:
         self.dtype = float_type(dtype)
         if all(isinstance(layer, Layer) for layer in layers) and len(layers) > 0:
+            check_unset(activation=activation, dropout=dropout, batch_norm=batch_norm, init=init, scale=output_scale)
             self.layers: tuple[Layer, ...] = tuple(layers)  # type: ignore[arg-type]
         else:
             sizes = check_sizes(layers)
@@ -227,6 +228,15 @@ def max_norm(network: Network, limit: float) -> None:
     for layer in network.dense:
         lengths = np.sqrt(np.einsum("iu,iu->u", layer.W, layer.W))
         layer.W *= float(limit) / np.maximum(lengths, float(limit))
+
+
+def check_unset(*, activation: str, dropout: float, batch_norm: bool, init: str, scale: float) -> None:
+    """Refuse settings of layers that are not made here: they would be passed over in silence."""
+    given = {"activation": activation != "relu", "dropout": dropout != 0, "batch_norm": batch_norm}
+    given |= {"init": init != "he", "output_scale": scale != 1}
+    if any(given.values()):
+        names = ", ".join(name for name, is_set in given.items() if is_set)
+        raise UsageError(f"{names} must go with sizes, not with layers: layers have their own")
 
 
 def check_sizes(sizes: Sequence[Any]) -> list[int]:

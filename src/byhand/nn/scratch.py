@@ -118,6 +118,7 @@ class Workspace(Fresh):
         return out if width == columns else out[:, :columns]
 
     def matmul_into(self, out: Array, A: Array, B: Array, key: Key) -> None:
+        """out = A B; the rows of inputs that were left out stay as they are: 0, in a gradient that began as zeros"""
         rows, inner = A.shape
         columns = B.shape[1]
         width = self._width(rows, inner, columns)

@@ -129,8 +129,9 @@ class Worker:
         weights = None if batch.weights is None else batch.weights[rows]
         out, caches = network.forward(X, work, at=at)
         correct = int(np.count_nonzero(out.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))))
-        loss, dout = 0.0, out  # where a short batch has fewer samples than there are processes
-        if len(y):
+        if batch.total == 0 or len(y) == 0:  # of a short batch a process may have none; or none that weighs anything
+            loss, dout = 0.0, np.zeros_like(out)
+        else:
             loss, dout = self.engine.loss(out, y, weights=weights, total=batch.total, work=work)
         if adds and self.part is self.sum:
             self.part, self.part_views = network.gradient_like()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from byhand.data.augment import Augmentation
-from byhand.errors import ModelFileError
+from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model, check_seed
 from byhand.nn.network import max_norm
 from byhand.nn.noise import Moment
@@ -324,6 +324,8 @@ class Session:
         if len(held) == 0:
             return None
         rows, weights = self._prepared_rows(pictures, held, raw), None if weights is None else weights[held]
+        if weights is not None and not weights.any():
+            raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
         return Batch(rows, slice(0, len(held)), labels[held], weights)
 
 
