@@ -23,6 +23,7 @@ from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
 from byhand.nn.noise import Moment
 from byhand.training.shard import check_same, share
+from waiting import until
 
 HERE = Path(__file__).parent
 MPIEXEC = next(
@@ -403,13 +404,3 @@ def test_without_mpi4py_the_message_names_the_extra():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
     assert done.stderr.strip() == "byhand: this needs mpi4py: pip install 'byhand[mpi]'"
-
-
-def until(condition, seconds=40.0):
-    """Wait for something to become true, and give it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"waited {seconds} s in vain")

@@ -59,10 +59,24 @@ def test_the_figures_are_the_racks_own():
         f"| kills | {found['kills']['kills']:,} in {found['kills']['runs']:,} runs |",
         f"| faults | {found['faults']['faults']:,} |",
         f"| full disks | {found['full_disks']['disks']:,} |",
+        f"| configurations | {found['configurations']['tried']:,} |",
         f"| mutations | {found['mutations']['tried']:,} |",
     ):
         assert figure in PAGE
     assert all(found[part]["lost"] == 0 for part in ("kills", "faults", "full_disks"))
+
+
+def test_what_saving_costs_is_what_was_measured_and_under_two_per_cent():
+    results = RESULTS.with_name("checkpoints.json")
+    if not results.exists():
+        pytest.skip("the results of tools/long/checkpoint_cost.py are not beside the tests")
+    found = {name: values for name, values in json.loads(results.read_text("utf-8")).items() if "-" in name}
+    assert len(found) == 2
+    for name, run in found.items():
+        assert run["seconds"] >= 30
+        assert run["share_of_time"] < 0.02
+        assert f"| {name} | {run['seconds']:.0f} s | {run['saves']} | {run['megabytes']} MB |" in PAGE
+        assert f"| {run['share_of_time']:.1%} |" in PAGE
 
 
 def test_importing_byhand_loads_numpy_and_nothing_else():

@@ -1,11 +1,13 @@
 """The classifier keeps scikit-learn's contract, in full, and keeps its own promises beyond it."""
 
 import copy
+import json
 import os
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -24,6 +26,8 @@ import byhand
 from byhand.errors import UsageError
 from byhand.sklearn import NetworkClassifier
 from byhand.sklearn.meaning import Settling
+
+ROOT = Path(__file__).parents[1]
 
 
 @parametrize_with_checks([NetworkClassifier(), NetworkClassifier((8,), "tanh", solver="sgd", max_iter=60)])
@@ -333,3 +337,22 @@ def test_without_scikit_learn_the_message_names_the_extra():
     assert done.stderr.splitlines()[-1].endswith(
         "MissingExtraError: this needs scikit-learn 1.6 or later: pip install 'byhand[sklearn]'"
     )
+
+
+# ---- the page
+
+
+def test_the_page_has_the_figures_that_were_measured_and_they_are_good():
+    """Nowhere less often right, beyond what twelve seeds can tell, and everywhere faster."""
+    results = ROOT / "benchmarks" / "results" / "sklearn.json"
+    if not results.exists():
+        pytest.skip("the results of tools/long/beside_sklearn.py are not beside the tests")
+    page = (ROOT / "docs" / "ecosystem.md").read_text("utf-8")
+    for call, found in json.loads(results.read_text("utf-8"))["calls"].items():
+        row = next(line for line in page.splitlines() if line.strip("| `").startswith(call))
+        for name in ("MLPClassifier", "NetworkClassifier"):
+            assert f"| {found['seconds'][name]:.2f} s, {100 * found['accuracy'][name]:.2f} % |" in row
+        difference, error = found["more_right"]
+        assert f"{100 * difference:+.2f} ± {100 * error:.2f} %" in row
+        assert difference + 2 * error > 0
+        assert found["times_faster"][0] > 1

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 import warnings
 from pathlib import Path
@@ -26,6 +25,7 @@ from byhand.distributed.sweep import resume, sweep
 from byhand.distributed.trials import DONE, FAILED, PRUNED, RUNNING, Folder, Trial
 from byhand.distributed.work import Job, advance
 from byhand.errors import DataError, ModelFileError, StorageError, UsageError
+from waiting import until
 
 SPACE = {
     "fixed": {"epochs": 5, "samples": 300, "deskew": False},
@@ -459,6 +459,20 @@ def test_without_optuna_the_message_names_the_extra(tmp_path):
     assert not (tmp_path / "sweeps").exists()
 
 
+@pytest.mark.parametrize(
+    ("missing", "call", "extra"),
+    [
+        ("joblib.externals.loky", "Local(1)", "this needs joblib: pip install 'byhand[sweep]'"),
+        ("distributed", "Dask('tcp://host:1')", "this needs dask and distributed: pip install 'byhand[cluster]'"),
+        ("joblib", "joblib_on(None).__enter__()", "this needs joblib: pip install 'byhand[cluster]'"),
+    ],
+)
+def test_without_an_engine_the_message_names_its_extra(missing, call, extra):
+    code = f"import sys; sys.modules[{missing!r}] = None\nfrom byhand.distributed.engines import *\n{call}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().splitlines()[-1] == f"byhand.errors.MissingExtraError: {extra}"
+
+
 def test_a_damaged_folder_is_refused_by_name(tmp_path):
     folder = Folder(tmp_path)
     (tmp_path / "trials").mkdir()
@@ -472,13 +486,3 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path):
     (tmp_path / "sweep.json").write_text("[1]")
     with pytest.raises(ModelFileError, match="must be a JSON object"):
         folder.config()
-
-
-def until(condition, seconds=30.0):
-    """Wait for something to become true, and give it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"waited {seconds} s in vain")

@@ -148,7 +148,10 @@ def joblib_on(client: Any) -> Iterator[None]:
     joblib's own Dask backend puts each large argument on one worker, and if that one dies the search is lost. Here such
     an argument is a piece of work too, whose result is the argument: what is lost with a worker is made again.
     """
-    import joblib
+    try:
+        import joblib
+    except ImportError as error:
+        raise MissingExtraError("joblib", "cluster") from error
 
     async def kept(value: Any, **_: Any) -> Any:
         return client.submit(itself, value, pure=False)

@@ -15,27 +15,23 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model import Model, blocks
-from byhand.nn.losses import softmax
+from byhand.model import Model
 from byhand.nn.scratch import Array
+from byhand.sklearn.answers import Answers
 from byhand.sklearn.meaning import ACTIVATION_NAMES, Settling, check_parameters, recipe_for, with_weights
 from byhand.training import EpochRecord, Session, train
 from byhand.training.interrupt import interruptible
 from byhand.training.samples import Data
 
-#: Samples read at once in prediction.
-BLOCK = 250
 
-
-class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class NetworkClassifier(Answers):
     """A network of dense layers, trained on the softmax cross-entropy.
 
     As in MLPClassifier
@@ -265,54 +261,3 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if X.dtype == np.uint8:
             return Dataset(X[:, None, :], y, classes=self.model_.classes, name="X")
         return X, y
-
-    # ---- answering
-
-    def predict(self, X: Any) -> Array:
-        """The most likely label of each sample                     X: (N, D) → (N,)"""
-        best = self._logits(X).argmax(axis=1)
-        labels: Array = self.classes_[best]
-        return labels
-
-    def predict_proba(self, X: Any) -> Array:
-        """How likely each class is, in the order of classes_        X: (N, D) → (N, K)"""
-        return softmax(self._logits(X))
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """The logarithms of those, exact where they are tiny        X: (N, D) → (N, K)"""
-        Z = self._logits(X)
-        Z -= Z.max(axis=1, keepdims=True)
-        Z -= np.log(np.exp(Z).sum(axis=1, keepdims=True))
-        return Z
-
-    def _logits(self, X: Any) -> Array:
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32, np.uint8], reset=False)
-        network = self.model_.network
-        logits = np.empty((len(X), network.out_size), network.dtype)
-        for rows in blocks(len(X), BLOCK):
-            logits[rows], _ = network.forward(self._floats(X[rows]))
-        return logits
-
-    def _floats(self, X: Array) -> Array:
-        """Bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""
-        if X.dtype == np.uint8:
-            return self.model_.preparation.floats(X, np.empty(X.shape, self.model_.network.dtype))
-        return np.ascontiguousarray(X, self.model_.network.dtype)
-
-    # ---- what was learned, under scikit-learn's names
-
-    @property
-    def coefs_(self) -> list[Array]:
-        """The weights of each dense layer, (inputs, units)."""
-        return [layer.W for layer in self.model_.network.dense]
-
-    @property
-    def intercepts_(self) -> list[Array]:
-        """The biases of each dense layer, (units,)."""
-        return [layer.b for layer in self.model_.network.dense]
-
-    @property
-    def n_layers_(self) -> int:
-        """The number of layers, the inputs counted as one."""
-        return len(self.model_.network.dense) + 1
