@@ -117,7 +117,8 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
     )
     with Session(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as session, witness:
         if ranks.size > 1:
-            talk.say(f"{ranks.size} ranks, {session.plan.blas * session.plan.workers} threads each")
+            threads = session.plan.blas * session.plan.workers
+            talk.say(f"{ranks.size} ranks, {threads} thread{'s' if threads > 1 else ''} each")
         sizes = [model.network.in_size, *(layer.units for layer in model.network.dense)]
         if warning := ranks.forecast(sizes, session.feed.batch_size, len(recipe.optimizer.memory)):
             talk.say(warning)
