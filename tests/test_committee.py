@@ -238,6 +238,14 @@ def test_a_committee_that_is_over_is_not_trained_again(home, monkeypatch, capsys
     assert "a committee, 2 × 784-8-10 on mnist-5k" in out
 
 
+@pytest.mark.parametrize("words", [("--committee", "2"), ("--resume", "c")])
+def test_members_at_a_time_are_one_or_more(home, monkeypatch, capsys, words):
+    code, _, err = here(monkeypatch, capsys, home)("train", "--data", "mnist-5k", *words, "--threads", "0")
+    assert code == UsageError.exit_code
+    assert "threads must be a positive integer, got 0" in err
+    assert not (home / "runs").exists()
+
+
 def test_resume_cant_change_a_committee(home, monkeypatch, capsys):
     run = here(monkeypatch, capsys, home)
     code, _, err = run("train", "--resume", "c", "--epochs", "5", "--committee", "3")

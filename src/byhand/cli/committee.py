@@ -35,6 +35,7 @@ def new(
     passed_on: Sequence[str],
 ) -> dict[str, Any]:
     """Begin all members, in the seeds' order, and train them."""
+    check_jobs(options["threads"])
     digits, run = load_data(data, offline, talk), Run.new(folder)
     config: dict[str, Any] = {}
     for number in range(1, count + 1):
@@ -48,14 +49,21 @@ def new(
     return carried_out(run, digits.test, talk, jobs=options["threads"], options=passed_on)
 
 
+def check_jobs(threads: int | None) -> None:
+    """How many members at a time: one or more."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be a positive integer, got {threads}")
+
+
 def carried_out(
     run: Run, test: Dataset, talk: Talk, *, jobs: int | None, options: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Train the members that are not over yet, `jobs` at a time; give what came of it."""
     began = time.perf_counter()
     members, config = run.members, run.config()
+    jobs = available() if jobs is None else jobs
     with interruptible() as stop:
-        over = committee.train_members(members, jobs=jobs or available(), stop=stop, say=talk.say, options=options)
+        over = committee.train_members(members, jobs=jobs, stop=stop, say=talk.say, options=options)
     result: dict[str, Any] = {"run": str(run.folder), "committee": len(members), "data": config["data_name"]}
     if not over:
         return result | {"ending": "interrupted", "seconds": round(time.perf_counter() - began, 3)}
@@ -85,6 +93,7 @@ def again(
 ) -> dict[str, Any]:
     """Go on with a committee that was stopped."""
     run = Run(Path(folder))
+    check_jobs(options["threads"])
     given = {name: value for name, value in options.items() if value is not None and name != "threads"}
     if others := sorted(given) + (["seed"] if seed not in (0, run.config().get("seed")) else []):
         raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")
