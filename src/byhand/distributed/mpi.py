@@ -88,12 +88,15 @@ class Comm:
         self.world = MPI.COMM_WORLD
         self.rank: int = self.world.Get_rank()
         self.size: int = self.world.Get_size()
-        self.neighbours: int = self.world.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
+        machine = self.world.Split_type(MPI.COMM_TYPE_SHARED)
+        self.neighbours: int = machine.Get_size()
+        #: Those that the ranks of this machine run on; a launcher may have bound each of them to one.
+        self.processors = len(set().union(*machine.allgather(processors())))
         self.stop, self.stopped = threading.Event(), threading.Event()
         #: Seconds spent in sums so far, waiting for the slowest included.
         self.seconds = 0.0
         self._in_place = MPI.IN_PLACE
-        self._pool = Pool(MPI, self.world) if self.neighbours == self.size else None
+        self._pool = Pool(MPI, self.world, self.processors) if self.neighbours == self.size else None
 
     @property
     def leads(self) -> bool:
@@ -132,7 +135,7 @@ class Comm:
 
     def forecast(self, sizes: Sequence[int], batch: int, memory: int) -> str | None:
         """A warning where sharing such steps will hardly pay, by the cost model; of other wires it knows nothing."""
-        return cost.forecast(sizes, batch, memory, self.size, processors()) if self._pool else None
+        return cost.forecast(sizes, batch, memory, self.size, self.processors) if self._pool else None
 
     def verdict(self, seconds: float) -> str | None:
         """A warning where sharing the work did not pay, from how much of the training's seconds went into sums."""

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand.nn.scratch import ALIGNMENT, Array
-from byhand.training.threads import processors
 
 #: Where the memory that processes share is taken from, on Linux; and how much of what is free there is taken at most.
 SHARED, SHARE = Path("/dev/shm"), 0.5
@@ -29,7 +28,7 @@ NAP = 1e-5
 class Together:
     """The vectors of one size that the ranks of `world` see of one another: `vectors[rank]`; `own` is this rank's."""
 
-    def __init__(self, MPI: Any, world: Any, size: int, dtype: DTypeLike) -> None:
+    def __init__(self, MPI: Any, world: Any, processors: int, size: int, dtype: DTypeLike) -> None:
         self.world, self.rank = world, world.Get_rank()
         itemsize = np.dtype(dtype).itemsize
         self.window = MPI.Win.Allocate_shared(size * itemsize + ALIGNMENT, 1, comm=world)
@@ -41,7 +40,7 @@ class Together:
         self.parts = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
         self.scratch = np.empty(CHUNK, dtype)
         #: More ranks than processors: MPI would wait on one of them without letting those work whom it waits for.
-        self.is_crowded = len(self.vectors) > processors()
+        self.is_crowded = len(self.vectors) > processors
 
     def sum(self) -> None:
         """own ← Σ over the ranks, for all of them"""
@@ -75,13 +74,15 @@ class Together:
 
 
 class Pool:
-    """The shared vectors of a process: those given back are used again, for a window can only be freed by all at once.
+    """The vectors that the ranks of `world` share on their `processors`.
+
+    Those given back are used again, for a window can only be freed by all at once.
 
     Everybody asks and gives back in the same order, so everybody has the same vectors in hand.
     """
 
-    def __init__(self, MPI: Any, world: Any) -> None:
-        self._mpi, self._world = MPI, world
+    def __init__(self, MPI: Any, world: Any, processors: int) -> None:
+        self._mpi, self._world, self._processors = MPI, world, processors
         self._in_use: dict[int, Together] = {}
         self._free: dict[tuple[int, str], list[Together]] = defaultdict(list)
 
@@ -91,7 +92,7 @@ class Pool:
         needs = self._world.Get_size() * (size * np.dtype(dtype).itemsize + ALIGNMENT)
         if not free and not self._world.bcast(has_room(needs)):
             return None
-        together = free.pop() if free else Together(self._mpi, self._world, size, dtype)
+        together = free.pop() if free else Together(self._mpi, self._world, self._processors, size, dtype)
         together.own[:] = 0
         self._in_use[id(together.own)] = together
         return together.own

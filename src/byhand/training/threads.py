@@ -16,14 +16,14 @@ LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 
 def available() -> int:
     """How many threads to use: the processors this process may run on, or what the environment says if that is less."""
-    count = processors()
+    count = len(processors())
     asked = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdigit()]
     return max(1, min([count, *asked]))
 
 
-def processors() -> int:
-    """How many processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def processors() -> set[int]:
+    """The processors that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 @contextlib.contextmanager
