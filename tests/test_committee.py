@@ -251,6 +251,9 @@ def test_resume_cant_change_a_committee(home, monkeypatch, capsys):
     code, _, err = run("train", "--resume", "c", "--epochs", "5", "--committee", "3")
     assert code == UsageError.exit_code
     assert "it can't change committee, epochs" in err
+    code, _, err = run("train", "--resume", "a", "--committee", "2")
+    assert code == UsageError.exit_code
+    assert "a is the run of one network: --committee goes with a new run" in err
     code, _, err = run("train", "--resume", "c", "--seed", "9")
     assert code == UsageError.exit_code
     assert "it can't change seed" in err

@@ -22,13 +22,13 @@ from byhand.errors import UsageError
 from byhand.nn.layers import Layer
 from byhand.nn.losses import softmax
 from byhand.nn.network import Network, all_shapes, layers_from_config
-from byhand.nn.scratch import Array
+from byhand.nn.scratch import Array, Workspace
 from byhand.preparation import Preparation
 
 DIGITS = tuple("0123456789")
 
-#: Pictures prepared and read at once: their floats stay in the second-level cache.
-BLOCK = 250
+#: Pictures prepared and read at once: few enough for the cache, enough for two threads of the BLAS to be worth waking.
+BLOCK = 1_000
 
 #: Of a class: more is not a name.
 LONGEST_NAME = 200
@@ -65,8 +65,13 @@ class Model:
         """What the network answers, before softmax               images: uint8 (N, H, W) or (N, D) → (N, K)"""
         images = self.check_images(images)
         logits = np.empty((len(images), self.network.out_size), self.network.dtype)
+        first = self.preparation.left_over(self.network)
+        work = Workspace(first=first)  # of this call alone, so that a model serves many threads at once
         for rows in blocks(len(images), BLOCK):
-            logits[rows], _ = self.network.forward(self.preparation(images[rows], self.network.dtype))
+            pictures = self.preparation.pictures(images[rows])
+            X = work.empty((self, "X"), (len(pictures), self.network.in_size), self.network.dtype)
+            self.preparation.floats(pictures.reshape(X.shape), X, leaves_scale=first is not None)
+            logits[rows], _ = self.network.forward(X, work)
         return logits
 
     def probabilities(self, images: Array) -> Array:

@@ -38,7 +38,8 @@ def fill(document: Path, folder: Path) -> list[str]:
 def made_on(machine: dict[str, Any]) -> str:
     """The line under a table."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name != "byhand")
-    return f"\n{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {versions}."
+    system = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
+    return f"\n{system}, {versions}; {machine['blas']}."
 
 
 def ratio(spread: dict[str, float]) -> str:

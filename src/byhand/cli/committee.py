@@ -94,6 +94,8 @@ def again(
     """Go on with a committee that was stopped."""
     run = Run(Path(folder))
     check_jobs(options["threads"])
+    if not run.members:
+        raise UsageError(f"{folder} is the run of one network: --committee goes with a new run")
     given = {name: value for name, value in options.items() if value is not None and name != "threads"}
     if others := sorted(given) + (["seed"] if seed not in (0, run.config().get("seed")) else []):
         raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")

@@ -124,10 +124,14 @@ LOSSES = {"cross_entropy": SoftmaxCrossEntropy, "mse": MeanSquaredError}
 
 
 def softmax(Z: Array) -> Array:
-    """P = exp(Z − max Z) / Σ exp(Z − max Z)                       Z, P: (N, K), each row of P sums to 1"""
-    P: Array = np.exp(Z - Z.max(axis=1, keepdims=True))
-    P /= P.sum(axis=1, keepdims=True)
-    return P
+    """P = exp(Z − max Z) / Σ exp(Z − max Z)                       Z, P: (N, K), each row of P sums to 1
+
+    The work is done on Zᵀ, as in the loss above.
+    """
+    Pt = np.ascontiguousarray(Z.T)
+    Pt = np.exp(Pt - Pt.max(axis=0))
+    Pt /= Pt.sum(axis=0)
+    return np.ascontiguousarray(Pt.T)
 
 
 def check_target(Z: Array, target: Array, weights: Array | None) -> None:

@@ -77,10 +77,7 @@ class Floats:
         if pixels.dtype == self.dtype:
             return pixels
         out = work.empty(("feed", "X"), pixels.shape, self.dtype)
-        if self.leaves_scale:
-            np.copyto(out, pixels)
-            return out
-        return self.preparation.floats(pixels, out)
+        return self.preparation.floats(pixels, out, leaves_scale=self.leaves_scale)
 
     @staticmethod
     def gathered(batch: Batch, rows: slice, work: Fresh) -> Array:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from byhand.nn.layers import Dense
 from byhand.nn.network import Network
 from byhand.nn.scratch import Array, First, Padding
 from byhand.preparation import Preparation
@@ -55,16 +54,14 @@ def first_product(pixels: Array, network: Network, recipe: Recipe, preparation: 
     out. That holds only where nothing else moves weights (decay, max-norm) and where no other picture can turn up
     (augmentation). It pays where the whole data is one batch: the copy is made once.
     """
-    if pixels.dtype != np.uint8 or not preparation.is_plain or recipe.augment != "none":
+    first = preparation.left_over(network)
+    if first is None or pixels.dtype != np.uint8 or recipe.augment != "none":
         return None
-    if not isinstance(network.layers[0], Dense):
-        return None
-    scale = 1 / preparation.divisor
     columns = np.flatnonzero(pixels.any(axis=0))
     moved = recipe.optimizer.weight_decay or recipe.max_norm is not None
     if moved or not 0 < len(columns) < pixels.shape[1]:
-        return First(scale=scale)
-    return First(columns, scale)
+        return first
+    return First(columns, first.scale)
 
 
 def pad_to_tile(rows: int, inner: int, columns: int) -> int:

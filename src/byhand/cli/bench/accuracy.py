@@ -33,7 +33,9 @@ def whole_numbers(_ctx: click.Context, _parameter: click.Parameter, text: str) -
     show_default=True,
     help="Which, may be given several times. `best` takes minutes a seed, `record` hours.",
 )
-@click.option("--seeds", default="0,1,2", show_default=True, callback=whole_numbers, help="A run for each.")
+@click.option(
+    "--seeds", default="0,1,2", show_default=True, metavar="N,N,…", callback=whole_numbers, help="A run for each."
+)
 @click.option(
     "--runs",
     "home",
