@@ -24,8 +24,9 @@ from byhand.errors import ByhandError, UsageError
 TURN = 0.4
 #: Between turns, until the threads of the last one have gone to sleep.
 PAUSE = 0.25
-#: Losses may differ by so much: one is computed in float64, the others add up in orders of their own.
-AGREE = 2e-3
+#: Losses may differ by so much, relatively: all add up in orders of their own, and scikit-learn's Adam puts its ε at
+#: another place, which after 1,875 steps is seen in the third digit. Another batch size or rate is far outside.
+AGREE = 5e-3
 #: The machine itself, as a contestant: how fast it multiplies large matrices.
 LIMIT = "sgemm"
 
