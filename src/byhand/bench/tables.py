@@ -26,7 +26,7 @@ def fill(document: Path, folder: Path) -> list[str]:
         if result is None or match["suite"] not in TABLES:
             missing.append(match["suite"])
             return match[0]
-        return f"{match[1]}{TABLES[match['suite']](result['figures'])}\n{made_on(result['machine'])}\n{match[3]}"
+        return f"{match[1]}{TABLES[match['suite']](result['figures'])}{made_on(result['machine'])}\n{match[3]}"
 
     text = document.read_text("utf-8")
     filled = MARK.sub(table, text)
