@@ -136,12 +136,20 @@ def opened(browser, served, behind: str = "", **settings) -> Watched:  # noqa: F
 
 
 def same_curve(play: Watched, served: Served) -> None:
-    """What the page drew is what was trained, to the last point."""
-    curve = served.playground.curve
-    assert play.page.evaluate("byhand.curve.epochs.map((record) => record.epoch)") == [r.epoch for r in curve.epochs]
-    assert play.page.evaluate("byhand.curve.points.map(([epoch, , , steps]) => [epoch, steps])") == [
-        [round(point.epoch, 4), point.steps] for point in curve.points
-    ]
+    """What the page drew is what was trained, to the last point, once the last events have come."""
+
+    def drawn():
+        epochs = play.page.evaluate("byhand.curve.epochs.map((record) => record.epoch)")
+        return epochs, play.page.evaluate("byhand.curve.points.map(([epoch, , , steps]) => [epoch, steps])")
+
+    def trained():
+        curve = served.playground.curve
+        return [r.epoch for r in curve.epochs], [[round(point.epoch, 4), point.steps] for point in curve.points]
+
+    end = time.monotonic() + 20
+    while drawn() != trained():
+        assert time.monotonic() < end, f"drawn: {drawn()}, trained: {trained()}"
+        time.sleep(0.05)
 
 
 def wait(condition, play: Watched | None = None, seconds: float = 40) -> None:
