@@ -1,7 +1,6 @@
 """The machine: what a figure was measured on, and what it could do at best."""
 
 import importlib.metadata
-import os
 import platform
 import time
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import byhand
+from byhand.training.threads import processors
 
 #: Large enough that a product of this size runs at the machine's full rate.
 LARGE = 2048
@@ -23,7 +23,7 @@ def facts(distributions: Iterable[str] = ()) -> dict[str, Any]:
     blas = [info for info in threadpool_info() if info["user_api"] == "blas"]
     return {
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(processors()),
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": {"byhand": byhand.__version__, **{name: version(name) for name in ["numpy", *distributions]}},

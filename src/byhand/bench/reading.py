@@ -3,7 +3,6 @@
 byhand takes bytes and scales them itself; the peers are handed floats that are ready. All must agree.
 """
 
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ from byhand.bench.rounds import Say, spread
 from byhand.data import load
 from byhand.model import Model
 from byhand.nn.scratch import Array
+from byhand.training.threads import processors
 
 SIZES = (784, 128, 10)
 TURN = 0.3
@@ -49,7 +49,7 @@ def torch_reader(model: Model, X: Array) -> Callable[[], Array]:
     import torch
     from torch import nn
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(len(processors()))
     layers: list[nn.Module] = []
     for layer in model.network.dense:
         linear = nn.Linear(*layer.W.shape)

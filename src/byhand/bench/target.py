@@ -8,7 +8,6 @@ A peer is asked after every epoch and may stop at the first that will do; byhand
 validation split, and is scored once.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from byhand.data import load
 from byhand.data.deskew import deskew
 from byhand.errors import UsageError
 from byhand.nn.scratch import Array
+from byhand.training.threads import processors
 
 TARGET = 0.98
 #: Whoever has not arrived after so many epochs is reported as not arriving.
@@ -71,7 +71,7 @@ def torch_with_our_recipe(folder: Path) -> float:
     import torch
     from torch import nn
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(len(processors()))
     X, y, X_test, y_test = (torch.from_numpy(part) for part in prepared(folder))
     network = nn.Sequential(nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 10))
     steps = -(-len(X) // BATCH)

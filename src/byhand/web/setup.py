@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -11,6 +10,7 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.network import memory
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
 from byhand.preparation import Preparation
@@ -18,6 +18,8 @@ from byhand.training import Recipe
 from byhand.training.threads import available
 
 MOST_LAYERS = 8
+#: Bytes of memory to reckon with where the system doesn't tell.
+UNTOLD_MEMORY = 4 * 2**30
 #: The share of this machine's memory that a network may take with all that training it needs.
 SHARE = 0.25
 #: Vectors of the network's size at once: parameters, gradient, the optimiser's two, and copies on their way out.
@@ -97,7 +99,7 @@ class Setup:
         sizes = self.sizes(data)
         parameters = sum((inputs + 1) * units for inputs, units in itertools.pairwise(sizes))
         needed = 4 * (COPIES * parameters + 6 * max(self.batch_size, 1_000) * sum(sizes))
-        limit = int(SHARE * (machine or memory()))
+        limit = int(SHARE * (machine or memory() or UNTOLD_MEMORY))
         if needed > limit:
             raise UsageError(
                 f"layers must fit into {limit / 1e9:.1f} GB of memory, "
@@ -137,14 +139,6 @@ class Setup:
 def threads() -> int:
     """Threads for training: one fewer than there are, so that the page is answered while it trains."""
     return max(1, available() - 1)
-
-
-def memory() -> int:
-    """This machine's memory in bytes, where the system says; else 4 GB."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 4 * 2**30
 
 
 def fitting(model: Model, data: Dataset) -> bool:

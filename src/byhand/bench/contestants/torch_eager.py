@@ -4,20 +4,19 @@ The pictures are one tensor of floats, which is much faster than a DataLoader; t
 tensors until the epoch's end.
 """
 
-import os
-
 import torch
 from torch import nn
 
 from byhand.bench.contestants import Contestant
 from byhand.bench.work import Work
+from byhand.training.threads import processors
 
 
 class Trainer(Contestant):
     """A Sequential of Linear and ReLU."""
 
     def __init__(self, work: Work) -> None:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(len(processors()))
         X, y = work.floats()
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
         layers: list[nn.Module] = []
