@@ -318,10 +318,27 @@ def test_what_the_watchdog_says_can_be_done_in_the_page(served, optimizer):
     assert "--" not in message
 
 
+#: `byhand play`, where asking for /api/setup sends the server a signal in the middle of that request.
+SIGNALLED_WHILE_ANSWERING = """
+import signal, sys
+from byhand.cli import main
+from byhand.web.guard import Guard
+number, refusal = int(sys.argv.pop()), Guard.refusal
+def signalled(self, scope):
+    if scope.get("path") == "/api/setup":
+        signal.raise_signal(number)
+    return refusal(self, scope)
+Guard.refusal = signalled
+main()
+"""
+
+
+@pytest.mark.parametrize("is_answering", [False, True], ids=["idle", "answering"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number):
-    command = [sys.executable, "-m", "byhand", "play", "--no-browser", "--port", "0", "--data", "mnist-5k"]
-    process = subprocess.Popen([*command, "--run", "kept"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is_answering):
+    options = ["play", "--no-browser", "--port", "0", "--data", "mnist-5k", "--run", "kept"]
+    command = [sys.executable, "-c", SIGNALLED_WHILE_ANSWERING, *options, str(int(number))]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     found = None
     while not found:
         found = re.search(r"http://(127\.0\.0\.1:(\d+))/\?token=(\S+)", process.stderr.readline())
@@ -336,8 +353,15 @@ def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number):
     ask("/api/control", action="play")
     while (step := ask("/api/state")["step"]) < 10:
         time.sleep(0.02)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    if is_answering:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            ask("/api/setup")
+    else:
+        process.send_signal(number)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 0
     assert "saved: `byhand play kept` goes on from here" in err
     from byhand.training.checkpoint import Checkpoints

@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from byhand.errors import UsageError
 from byhand.training.threads import blas_threads
@@ -53,9 +54,17 @@ def serve(playground: Playground, *, port: int | None, opened: Callable[[str], N
             if self.started:
                 opened(f"http://127.0.0.1:{number}/?token={token}")
 
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # A closed terminal ends the server as Ctrl-C does. As an exception it would be raised wherever the server
+            # just is, and an answer that it is writing swallows all exceptions.
+            with super().capture_signals(), handling("SIGHUP", handler=self.handle_exit):
+                yield
+
     config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
     try:
-        with ended_like_ctrl_c(), blas_threads(threads()):
+        # The server raises the signal that ended it once more: a polite end by the system saves too, as Ctrl-C does.
+        with handling("SIGTERM", "SIGHUP", handler=signal.default_int_handler), blas_threads(threads()):
             Announcing(config).run(sockets=[door])
     finally:
         trainer.close()
@@ -63,12 +72,12 @@ def serve(playground: Playground, *, port: int | None, opened: Callable[[str], N
 
 
 @contextlib.contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """A closed terminal and a polite end by the system save too, as Ctrl-C does: each is a KeyboardInterrupt."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+def handling(*names: str, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """The signals of these names, where the system has them, go to this handler."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
