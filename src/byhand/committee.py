@@ -1,13 +1,16 @@
-"""The committee: several models that read a picture together.
+"""Asked more than once: several models that read a picture together, and one that looks at it several times.
 
     committee = Committee([Model.load(path) for path in paths])
     committee.predict(images)            # as a model does; the answer is the mean of the members' probabilities
+    Shifted(model).predict(images)       # the mean over the picture and its four neighbours, a pixel away
 
-Each member was trained from a seed of its own, so each errs on pictures of its own, and the mean of their
-probabilities errs less often than any of them. `byhand.training.runs` reads one from the folder of its members.
+Each member of a committee was trained from a seed of its own, so each errs on pictures of its own, and the mean of
+their probabilities errs less often than any of them; and so with several views of one picture.
+`byhand.training.runs` reads a committee from the folder of its members.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,45 @@ from byhand.nn.losses import softmax
 from byhand.nn.scratch import Array
 
 
-class Committee:
-    """Models with the same classes for pictures of the same size. `card` holds what is known of its making."""
+class Averaged(ABC):
+    """Reads as a model does, by the mean of several answers. `card` holds what is known of its making."""
+
+    classes: tuple[str, ...]
+    card: dict[str, Any]
+
+    @abstractmethod
+    def answers(self, images: Array) -> Iterator[Array]:
+        """Several times softmax(Z), in float64                   images: uint8 (N, H, W) or (N, D) → (N, K) each"""
+
+    def probabilities(self, images: Array) -> Array:
+        """P = mean over the answers                              images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        answers = self.answers(images)
+        P, count = next(answers), 1
+        for count, answer in enumerate(answers, start=2):
+            P += answer
+        P /= count
+        return P
+
+    def logits(self, images: Array) -> Array:
+        """ln P, of which softmax gives P again: finite, for no probability of float64 is taken below its smallest"""
+        P = self.probabilities(images)
+        logits: Array = np.log(np.maximum(P, np.finfo(P.dtype).tiny))
+        return logits
+
+    def predict(self, images: Array) -> Array:
+        """The most likely class, as a number                     images: uint8 (N, H, W) or (N, D) → (N,)"""
+        classes: Array = self.probabilities(images).argmax(axis=1)
+        return classes
+
+    def accuracy(self, data: Dataset) -> float:
+        """The share of a data set that is read right."""
+        if len(data) == 0:
+            raise UsageError("accuracy needs at least one picture, got an empty data set")
+        return float(np.mean(self.predict(data.images) == data.labels))
+
+
+class Committee(Averaged):
+    """Models with the same classes for pictures of the same size."""
 
     def __init__(self, members: Sequence[Model], *, card: dict[str, Any] | None = None) -> None:
         if not members:
@@ -36,30 +76,9 @@ class Committee:
                     f"{members[0].network.in_size} and {len(self.classes)}"
                 )
 
-    def probabilities(self, images: Array) -> Array:
-        """P = mean over the members of softmax(Z)                images: uint8 (N, H, W) or (N, D) → (N, K)"""
-        P = softmax(self.members[0].logits(images).astype(np.float64))
-        for member in self.members[1:]:
-            P += softmax(member.logits(images).astype(np.float64))
-        P /= len(self.members)
-        return P
-
-    def logits(self, images: Array) -> Array:
-        """ln P, of which softmax gives P again: finite, for no probability of float64 is taken below its smallest"""
-        P = self.probabilities(images)
-        logits: Array = np.log(np.maximum(P, np.finfo(P.dtype).tiny))
-        return logits
-
-    def predict(self, images: Array) -> Array:
-        """The most likely class, as a number                     images: uint8 (N, H, W) or (N, D) → (N,)"""
-        classes: Array = self.probabilities(images).argmax(axis=1)
-        return classes
-
-    def accuracy(self, data: Dataset) -> float:
-        """The share of a data set that the committee reads right."""
-        if len(data) == 0:
-            raise UsageError("accuracy needs at least one picture, got an empty data set")
-        return float(np.mean(self.predict(data.images) == data.labels))
+    def answers(self, images: Array) -> Iterator[Array]:
+        for member in self.members:
+            yield softmax(member.logits(images).astype(np.float64))
 
     @property
     def size(self) -> int:
@@ -73,5 +92,43 @@ class Committee:
         return f"<Committee of {len(self)}, {self.size:,} parameters, the first member: {self.members[0]!r}>"
 
 
-#: Whatever reads pictures: one model, or several together.
-Reader = Model | Committee
+#: How far (down, to the right) a picture is moved each time it is looked at, in pixels.
+MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+class Shifted(Averaged):
+    """A model, or a committee, that looks at each picture five times: as it is, and a pixel away, four ways.
+
+    It errs less often for five times the work; `docs/recipes.md` says by how much.
+    """
+
+    def __init__(self, reader: Model | Committee) -> None:
+        self.reader = reader
+        self.classes, self.card = reader.classes, reader.card
+
+    def answers(self, images: Array) -> Iterator[Array]:
+        first = self.reader.members[0] if isinstance(self.reader, Committee) else self.reader
+        images = first.check_images(images)
+        if 1 in images.shape[1:]:
+            raise UsageError(f"pictures to look at from several places must come as (N, H, W), got {images.shape}")
+        for move in MOVES:
+            yield softmax(self.reader.logits(moved(images, *move)).astype(np.float64))
+
+    def __repr__(self) -> str:
+        return f"<Shifted, {len(MOVES)} views: {self.reader!r}>"
+
+
+def moved(images: Array, down: int, right: int) -> Array:
+    """Every picture moved as a whole; what comes in is empty paper        images, result: uint8 (N, H, W)"""
+    if not down and not right:
+        return images
+    _, H, W = images.shape
+    result = np.zeros_like(images)
+    to_rows, to_columns = slice(max(0, down), H + min(0, down)), slice(max(0, right), W + min(0, right))
+    rows, columns = slice(max(0, -down), H + min(0, -down)), slice(max(0, -right), W + min(0, -right))
+    result[:, to_rows, to_columns] = images[:, rows, columns]
+    return result
+
+
+#: Whatever reads pictures: one model, several together, or either with several looks.
+Reader = Model | Committee | Shifted

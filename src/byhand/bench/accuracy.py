@@ -2,7 +2,8 @@
 
 Each preset and seed is a run of `byhand train` in a process of its own, in a folder of its own: what was stopped is
 gone on with, and what is over is not trained again. `train` scores the test images once, at its end, with everything
-chosen before; here the scores are only collected. The networks of one preset are also asked together, as a committee.
+chosen before; here the scores are only collected. The networks of one preset are also asked with shifts, and together,
+as a committee.
 """
 
 import statistics
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from byhand.bench import robustness
-from byhand.committee import Committee
+from byhand.committee import Committee, Shifted
 from byhand.data import Dataset, Digits
 from byhand.errors import ByhandError, UsageError
 from byhand.files import write_text
@@ -55,9 +56,11 @@ def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: P
         "mean": statistics.fmean(shares),
         "spread": max(shares) - min(shares),
         "interval_of_the_mean": [low, high],
+        "accuracy_shifted": [Shifted(member).accuracy(test) for member in members],
         "training_seconds": [run.records()[-1].seconds for run in runs],
         "process_seconds": seconds,
         "committee_of_all": Committee(members).accuracy(test) if len(members) > 1 else None,
+        "committee_shifted": Shifted(Committee(members)).accuracy(test) if len(members) > 1 else None,
         "made_with": runs[0].config()["made_with"],
     }
 

@@ -15,6 +15,11 @@ Command = Callable[..., Any]
 as_json = click.option("--json", "as_json", is_flag=True, help="The result as JSON, on stdout.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="No talk and no progress on stderr.")
 offline = click.option("--offline", is_flag=True, help="Never touch the network.")
+shifts = click.option(
+    "--shifts",
+    is_flag=True,
+    help="Look at each picture five times, also moved by a pixel, four ways: fewer mistakes for five times the work.",
+)
 seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All that is random follows from it."
 )

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, show_json
+from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, shifts, show_json
+from byhand.committee import Reader, Shifted
 from byhand.files import write_text
 from byhand.report import Evaluation, evaluate
 from byhand.training.runs import Run, load_model, load_reader
@@ -27,6 +28,7 @@ SHOWN = 10
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 1 where the accuracy is lower."
 )
+@shifts
 @offline
 @quiet
 @as_json
@@ -36,6 +38,7 @@ def command(
     split: str,
     page: str | None,
     threshold: float | None,
+    shifts: bool,
     offline: bool,
     quiet: bool,
     as_json: bool,
@@ -45,7 +48,8 @@ def command(
     Without --data it looks at the data set that the model was trained on, and always at pictures it has not seen.
     """
     talk = Talk(quiet)
-    model = load_reader(run)
+    alone = load_reader(run)
+    model: Reader = Shifted(alone) if shifts else alone
     config = Run.open(run).config()
     digits = load_data(data if data is not None else config.get("data") or known_data(model.card), offline, talk)
     images = digits.test if split == "test" else digits.train
@@ -53,10 +57,11 @@ def command(
     if page is not None:
         from byhand.report import html_report
 
-        write_text(page, html_report(evaluation, load_model(run), Run.open(run).records(), config))
+        settings = config | {"shifts": True} if shifts else config
+        write_text(page, html_report(evaluation, load_model(run), Run.open(run).records(), settings))
         talk.say(f"wrote {page}")
     if as_json:
-        show_json(as_plain(evaluation))
+        show_json(as_plain(evaluation) | {"shifts": shifts})
     else:
         show(evaluation)
     if threshold is not None and evaluation.accuracy < threshold:

@@ -8,10 +8,11 @@ from typing import Any, TextIO
 import click
 import numpy as np
 
-from byhand.cli.common import Talk, as_json, percent, quiet, show_json
-from byhand.committee import Reader
+from byhand.cli.common import Talk, as_json, percent, quiet, shifts, show_json
+from byhand.committee import Reader, Shifted
 from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.errors import ByhandError, DataError, DataMissingError
+from byhand.model import Model
 from byhand.nn.scratch import Array
 from byhand.training.runs import load_reader
 
@@ -27,10 +28,18 @@ SHADES = " .:-=+*#%@"
 @click.option("--line", is_flag=True, help="Each picture holds several digits in a row: cut it and read one by one.")
 @click.option("--show-input", is_flag=True, help="Show the 28×28 picture that the network saw.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses to show.")
+@shifts
 @quiet
 @as_json
 def command(
-    pictures: tuple[str, ...], run: str | None, line: bool, show_input: bool, top: int, quiet: bool, as_json: bool
+    pictures: tuple[str, ...],
+    run: str | None,
+    line: bool,
+    show_input: bool,
+    top: int,
+    shifts: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Read pictures of digits: photos, drawings, scans; dark on light or light on dark.
 
@@ -38,7 +47,8 @@ def command(
     to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
     """
     talk = Talk(quiet)
-    model = load_reader(run) if run is not None else shipped()
+    reader = load_reader(run) if run is not None else shipped()
+    model: Reader = Shifted(reader) if shifts else reader
     results = []
     for name, image, problem in images(pictures, line):
         if problem is not None:
@@ -59,7 +69,7 @@ def command(
         sys.exit(DataError.exit_code)
 
 
-def shipped() -> Reader:
+def shipped() -> Model:
     """The model that ships with byhand."""
     from byhand import shipped as room
 

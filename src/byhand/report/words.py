@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from byhand.committee import Committee, Reader
+from byhand.committee import Committee, Reader, Shifted
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -19,6 +19,8 @@ def percent(share: float, digits: int = 2) -> str:
 
 def shape_of(reader: Reader) -> str:
     """784-128-10, and of a committee 3 × 784-128-10"""
+    if isinstance(reader, Shifted):
+        return shape_of(reader.reader)
     if isinstance(reader, Committee):
         shapes = [shape_of(member) for member in reader.members]
         return f"{len(shapes)} × {shapes[0]}" if len(set(shapes)) == 1 else " + ".join(shapes)
@@ -27,6 +29,8 @@ def shape_of(reader: Reader) -> str:
 
 def parameters_of(reader: Reader) -> int:
     """How many numbers were learned."""
+    if isinstance(reader, Shifted):
+        return parameters_of(reader.reader)
     return reader.size if isinstance(reader, Committee) else reader.network.size
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.committee import Committee, Reader
+from byhand.committee import Committee
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
@@ -75,7 +75,7 @@ class Run:
             )
         return [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
 
-    def reader(self) -> Reader:
+    def reader(self) -> Model | Committee:
         """The trained model, or where this is a committee, all of it."""
         members = [] if self.model_path.is_file() else self.members
         if not members:
@@ -163,7 +163,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     return Model.load(path) if path.is_file() else Run.open(path).model()
 
 
-def load_reader(path: str | os.PathLike[str]) -> Reader:
+def load_reader(path: str | os.PathLike[str]) -> Model | Committee:
     """The same, or the committee of a committee's folder."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()

@@ -1,0 +1,90 @@
+"""A reader that looks five times: at the picture, and at it moved by a pixel, four ways."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import byhand
+from byhand import shipped
+from byhand.committee import Committee, Shifted, moved
+from byhand.errors import UsageError
+from byhand.nn.losses import softmax
+from byhand.report.words import parameters_of, shape_of
+
+TEST = byhand.load("mnist-5k").test
+
+
+def type_in(folder, *words):
+    command = [sys.executable, "-m", "byhand", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def by_padding(model, images):
+    """The same mean by another way: each view is cut out of a picture with a margin of empty paper."""
+    wide = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    corners = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
+    views = [wide[:, top : top + 28, left : left + 28] for top, left in corners]
+    return np.mean([softmax(model.logits(view).astype(np.float64)) for view in views], axis=0)
+
+
+def test_the_answer_is_the_mean_over_the_picture_and_its_four_neighbours():
+    model, images = shipped.model(), TEST.images[:40]
+    reader = Shifted(model)
+    np.testing.assert_allclose(reader.probabilities(images), by_padding(model, images), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(softmax(reader.logits(images)), by_padding(model, images), rtol=1e-9, atol=1e-15)
+    np.testing.assert_array_equal(reader.predict(images), by_padding(model, images).argmax(axis=1))
+    assert np.abs(reader.probabilities(images) - model.probabilities(images)).max() > 1e-3
+    np.testing.assert_array_equal(reader.predict(images.reshape(40, 784)), reader.predict(images))
+    assert reader.classes == model.classes
+    assert "5 views" in repr(reader)
+
+
+def test_a_committee_looks_from_several_places_too():
+    members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2)]
+    images = TEST.images[:10]
+    expected = (by_padding(members[0], images) + by_padding(members[1], images)) / 2
+    reader = Shifted(Committee(members))
+    np.testing.assert_allclose(reader.probabilities(images), expected, rtol=1e-12)
+    assert shape_of(reader) == "2 × 784-6-10"
+    assert parameters_of(reader) == 2 * members[0].network.size
+
+
+@pytest.mark.parametrize("move", [(1, 0), (-1, 0), (0, 1), (0, -1), (2, -3)])
+def test_what_leaves_on_one_side_does_not_come_in_on_the_other(move):
+    down, right = move
+    images = np.random.default_rng(0).integers(1, 256, (2, 7, 9), np.uint8)
+    result = moved(images, down, right)
+    for row in range(7):
+        for column in range(9):
+            inside = 0 <= row - down < 7 and 0 <= column - right < 9
+            expected = images[:, row - down, column - right] if inside else 0
+            np.testing.assert_array_equal(result[:, row, column], expected)
+
+
+def test_what_has_no_rows_and_columns_is_refused():
+    with pytest.raises(UsageError, match=r"must come as \(N, H, W\), got \(3, 1, 6\)"):
+        Shifted(byhand.Model([6, 2], seed=0)).predict(np.zeros((3, 6), np.uint8))
+
+
+def test_an_empty_data_set_is_refused():
+    with pytest.raises(UsageError, match="at least one picture"):
+        Shifted(shipped.model()).accuracy(TEST[:0])
+
+
+def test_eval_and_predict_look_five_times_when_asked(tmp_path):
+    model = byhand.Model([784, 16, 10], seed=0)
+    model.save(tmp_path / "m.safetensors")
+    read = ["eval", "m.safetensors", "--data", "mnist-5k", "--json"]
+    once, often = (json.loads(type_in(tmp_path, *read, *more)) for more in ([], ["--shifts", "--html", "r.html"]))
+    assert (once["shifts"], once["accuracy"]) == (False, model.accuracy(TEST))
+    assert (often["shifts"], often["accuracy"]) == (True, Shifted(model).accuracy(TEST))
+    assert once["loss"] != often["loss"]
+    assert ">shifts<" in (tmp_path / "r.html").read_text("utf-8")
+    Image.fromarray(255 - TEST.images[0]).resize((140, 140)).save(tmp_path / "digit.png")
+    read = ["predict", "digit.png", "--run", "m.safetensors", "--json"]
+    (once,), (often,) = (json.loads(type_in(tmp_path, *read, *more)) for more in ([], ["--shifts"]))
+    assert once["probability"] != often["probability"]
