@@ -106,8 +106,10 @@ def test_reading_is_the_same_for_all():
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     figures = reading.race(1, lambda line: None, data="mnist-5k")
-    assert set(figures["milliseconds"]) == {"byhand", "scikit-learn", "PyTorch", "onnxruntime"}
-    assert max(figures["largest_difference"].values()) < 1e-5
+    assert set(figures["works"]) == {"from bytes", "from floats"}
+    for work in figures["works"].values():
+        assert set(work["milliseconds"]) == {"byhand", "scikit-learn", "PyTorch", "onnxruntime"}
+        assert max(work["largest_difference"].values()) < 1e-5
 
 
 def test_peaks_are_of_processes_of_their_own():
@@ -116,11 +118,11 @@ def test_peaks_are_of_processes_of_their_own():
     assert 1e7 < memory.anonymous() < memory.peak()
 
 
-FIGURES = {
-    "images": 7,
+WORK = {
     "milliseconds": {"byhand": {"median": 1.0}, "PyTorch": {"median": 2.0}},
     "times_as_fast_as": {"PyTorch": {"median": 2.0, "least": 1.9, "greatest": 2.1}},
 }
+FIGURES = {"images": 7, "works": {"from bytes": WORK, "from floats": WORK}}
 
 
 def test_tables_are_put_between_their_marks(tmp_path):
@@ -132,9 +134,9 @@ def test_tables_are_put_between_their_marks(tmp_path):
     document.write_text(text)
     assert tables.fill(document, tmp_path) == ["growth"]
     filled = document.read_text()
-    assert "| PyTorch | 2.0 ms | 2.00 × (1.90–2.10) |" in filled
+    assert "| PyTorch | 2.0 ms | 2.00 × (1.90–2.10) | 2.0 ms | 2.00 × (1.90–2.10) |" in filled
     assert "old" not in filled
-    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images |")
+    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images | from bytes |")
     assert filled.endswith("after\n<!-- bench: growth -->\nkept\n<!-- /bench -->\n")
     assert tables.fill(document, tmp_path) == ["growth"]
     assert document.read_text() == filled

@@ -22,11 +22,11 @@ FLOORS = [
     ["training", "shipped"],
     ["model"],
     ["data", "nn"],
-    ["errors", "files"],
+    ["errors", "files", "threads"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-#: Model is one room in four files.
-PART_OF = {"committee": "model", "modelfile": "model", "preparation": "model"}
+#: Model is one room in five files.
+PART_OF = {"committee": "model", "modelfile": "model", "preparation": "model", "reading": "model"}
 #: The page stands apart, and the front door knows every name without loading it.
 APART, FRONT_DOOR = "reference", {"__init__", "__main__"}
 

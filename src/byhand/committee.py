@@ -36,8 +36,9 @@ class Averaged(ABC):
         """P = mean over the answers                              images: uint8 (N, H, W) or (N, D) → (N, K)"""
         answers = self.answers(images)
         P, count = next(answers), 1
-        for count, answer in enumerate(answers, start=2):
+        for answer in answers:
             P += answer
+            count += 1
         P /= count
         return P
 

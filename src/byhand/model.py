@@ -9,10 +9,8 @@ This is what training changes, what a file holds (`byhand.modelfile` says how) a
 
 import html
 import os
-import threading
 import unicodedata
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +22,11 @@ from byhand.errors import UsageError
 from byhand.nn.layers import Layer
 from byhand.nn.losses import softmax
 from byhand.nn.network import Network, all_shapes, layers_from_config
-from byhand.nn.scratch import Array, First, Workspace
+from byhand.nn.scratch import Array, Workspace
 from byhand.preparation import Preparation
+from byhand.reading import read
 
 DIGITS = tuple("0123456789")
-
-#: Pictures prepared and read at once: few enough for the cache, enough for two threads of the BLAS to be worth waking.
-BLOCK = 1_000
 
 #: Of a class: more is not a name.
 LONGEST_NAME = 200
@@ -66,15 +62,14 @@ class Model:
     def logits(self, images: Array) -> Array:
         """What the network answers, before softmax               images: uint8 (N, H, W) or (N, D) → (N, K)"""
         images = self.check_images(images)
-        logits = np.empty((len(images), self.network.out_size), self.network.dtype)
         first = self.preparation.left_over(self.network)
-        work = own_workspace(self.network, first)
-        for rows in blocks(len(images), BLOCK):
+
+        def inputs(rows: slice, work: Workspace) -> Array:
             pictures = self.preparation.pictures(images[rows])
             X = work.empty((self.network, "X"), (len(pictures), self.network.in_size), self.network.dtype)
-            self.preparation.floats(pictures.reshape(X.shape), X, leaves_scale=first is not None)
-            logits[rows], _ = self.network.forward(X, work)
-        return logits
+            return self.preparation.floats(pictures.reshape(X.shape), X, leaves_scale=first is not None)
+
+        return read(self.network, inputs, len(images), first)
 
     def probabilities(self, images: Array) -> Array:
         """How likely each class is                               images: uint8 (N, H, W) or (N, D) → (N, K)"""
@@ -151,28 +146,6 @@ class Model:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"
-
-
-#: Each thread's workspace, and the network that it last worked for: a model serves many threads at once.
-_kept = threading.local()
-
-
-def own_workspace(network: Network, first: First | None) -> Workspace:
-    """This thread's workspace, the same from call to call as long as it reads with the same network.
-
-    Memory that is new at every call costs as much as the reading: the system hands it out page by page.
-    """
-    of = getattr(_kept, "network", None)
-    if of is None or of() is not network or _kept.first != first:
-        _kept.network, _kept.first, _kept.work = weakref.ref(network), first, Workspace(first=first)
-    work: Workspace = _kept.work
-    return work
-
-
-def blocks(count: int, size: int) -> Iterator[slice]:
-    """Slices of `size` rows that cover 0 … count."""
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
 
 
 def default_classes(count: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.training.threads import processors
+from byhand.threads import processors
 
 #: Large enough that a product of this size runs at the machine's full rate.
 LARGE = 2048

@@ -1,6 +1,6 @@
 """Prediction: 10,000 test images to probabilities, as each library's own call gives them.
 
-byhand takes bytes and scales them itself; the peers are handed floats that are ready. All must agree.
+From two places: from the images' bytes, which everybody must scale, and from floats that are ready. All must agree.
 """
 
 import time
@@ -13,38 +13,52 @@ import numpy as np
 from byhand.bench.rounds import Say, spread
 from byhand.data import load
 from byhand.model import Model
+from byhand.nn.losses import softmax
 from byhand.nn.scratch import Array
-from byhand.training.threads import processors
+from byhand.reading import read
+from byhand.threads import processors
 
 SIZES = (784, 128, 10)
 TURN = 0.3
 AGREE = 1e-4
 
-
-def readers(model: Model, images: Array) -> dict[str, Callable[[], Array]]:
-    """For each: the call that gives probabilities                         images: uint8 (N, 28, 28) → (N, 10)"""
-    X = model.preparation(images)
-    return {
-        "byhand": partial(model.probabilities, images),
-        "scikit-learn": sklearn_reader(model, X),
-        "PyTorch": torch_reader(model, X),
-        "onnxruntime": onnx_reader(model, X),
-    }
+Call = Callable[[], Array]
 
 
-def sklearn_reader(model: Model, X: Array) -> Callable[[], Array]:
+#: Where they start. byhand's model scales bytes itself; for the others NumPy does, in float32 and one pass.
+BYTES, FLOATS = "from bytes", "from floats"
+
+
+def readers(model: Model, images: Array) -> dict[str, dict[str, Call]]:
+    """From where → for each: the call that gives probabilities            images: uint8 (N, 28, 28) → (N, 10)"""
+    X, bytes_ = model.preparation(images), images.reshape(len(images), -1)
+    peers = {"scikit-learn": sklearn_reader(model), "PyTorch": torch_reader(model), "onnxruntime": onnx_reader(model)}
+
+    def scaled(peer: Callable[[Array], Array]) -> Array:
+        return peer(np.divide(bytes_, np.float32(255), dtype=np.float32))
+
+    from_bytes: dict[str, Call] = {"byhand": partial(model.probabilities, images)}
+    from_floats: dict[str, Call] = {"byhand": lambda: softmax(read(model.network, lambda rows, _: X[rows], len(X)))}
+    for name, peer in peers.items():
+        from_bytes[name] = partial(scaled, peer)
+        from_floats[name] = partial(peer, X)
+    return {BYTES: from_bytes, FLOATS: from_floats}
+
+
+def sklearn_reader(model: Model) -> Callable[[Array], Array]:
     """`predict_proba` of an MLPClassifier that has the model's weights."""
     from sklearn.neural_network import MLPClassifier
 
     classifier = MLPClassifier(SIZES[1:-1], max_iter=1)
     classes = np.arange(SIZES[-1])
-    classifier.partial_fit(X[: len(classes)], classes, classes=classes)
+    classifier.partial_fit(np.eye(len(classes), SIZES[0], dtype=np.float32), classes, classes=classes)
     classifier.coefs_ = [layer.W for layer in model.network.dense]
     classifier.intercepts_ = [layer.b for layer in model.network.dense]
-    return partial(classifier.predict_proba, X)
+    probabilities: Callable[[Array], Array] = classifier.predict_proba
+    return probabilities
 
 
-def torch_reader(model: Model, X: Array) -> Callable[[], Array]:
+def torch_reader(model: Model) -> Callable[[Array], Array]:
     """A Sequential under `inference_mode`."""
     import torch
     from torch import nn
@@ -58,17 +72,16 @@ def torch_reader(model: Model, X: Array) -> Callable[[], Array]:
             linear.bias.copy_(torch.from_numpy(layer.b.copy()))
         layers += [linear, nn.ReLU()]
     network = nn.Sequential(*layers[:-1], nn.Softmax(dim=1))
-    pictures = torch.from_numpy(X)
 
-    def read() -> Array:
+    def probabilities(X: Array) -> Array:
         with torch.inference_mode():
-            probabilities: Array = network(pictures).numpy()
-        return probabilities
+            P: Array = network(torch.from_numpy(X)).numpy()
+        return P
 
-    return read
+    return probabilities
 
 
-def onnx_reader(model: Model, X: Array) -> Callable[[], Array]:
+def onnx_reader(model: Model) -> Callable[[Array], Array]:
     """onnxruntime on the network alone: our own export would have the scaling inside."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
@@ -91,14 +104,22 @@ def onnx_reader(model: Model, X: Array) -> Callable[[], Array]:
     )
     file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     session = onnxruntime.InferenceSession(file.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda: np.asarray(session.run(None, {"X": X})[0])
+    return lambda X: np.asarray(session.run(None, {"X": X})[0])
 
 
 def race(rounds: int, say: Say, data: str = "mnist") -> dict[str, Any]:
     """Milliseconds for all the test images, in turns, and ratios to byhand's."""
     model = Model(list(SIZES), seed=0)
     images = load(data, offline=True).test.images
-    calls = readers(model, images)
+    works = {}
+    for work, calls in readers(model, images).items():
+        say(f"  reading {len(images):,} images {work}")
+        works[work] = among(calls, rounds, say)
+    return {"images": len(images), "sizes": list(SIZES), "works": works}
+
+
+def among(calls: dict[str, Call], rounds: int, say: Say) -> dict[str, Any]:
+    """The figures of contestants who start from the same place; the first is byhand."""
     expected = calls["byhand"]()
     counts, differences = {}, {}
     for name, call in calls.items():
@@ -113,11 +134,9 @@ def race(rounds: int, say: Say, data: str = "mnist") -> dict[str, Any]:
         for name in names[shift:] + names[:shift]:
             time.sleep(0.25)
             times[name].append(seconds(calls[name], counts[name]) / counts[name])
-        say(f"  reading {len(images):,} images: round {number + 1} of {rounds}")
+        say(f"  round {number + 1} of {rounds}")
     ours, *others = names
     return {
-        "images": len(images),
-        "sizes": list(SIZES),
         "milliseconds": {name: spread([1e3 * value for value in values]) for name, values in times.items()},
         "times_as_fast_as": {
             name: spread([theirs / mine for theirs, mine in zip(times[name], times[ours], strict=True)])
@@ -127,7 +146,7 @@ def race(rounds: int, say: Say, data: str = "mnist") -> dict[str, Any]:
     }
 
 
-def seconds(call: Callable[[], Array], count: int) -> float:
+def seconds(call: Call, count: int) -> float:
     """So many calls, one after another."""
     began = time.perf_counter()
     for _ in range(count):

@@ -85,11 +85,17 @@ def target(figures: dict[str, Any]) -> str:
 
 
 def reading(figures: dict[str, Any]) -> str:
+    """One line a contestant, with its figures from either place."""
+    works = figures["works"]
     body = []
-    for name, milliseconds in figures["milliseconds"].items():
-        against = figures["times_as_fast_as"].get(name)
-        body.append([name, f"{milliseconds['median']:.1f} ms", ratio(against) if against else ""])
-    return rows([f"{figures['images']:,} images", "time", "byhand is as fast"], body)
+    for name in next(iter(works.values()))["milliseconds"]:
+        line = [name]
+        for work in works.values():
+            against = work["times_as_fast_as"].get(name)
+            line += [f"{work['milliseconds'][name]['median']:.1f} ms", ratio(against) if against else ""]
+        body.append(line)
+    heads = [head for work in works for head in (work, "byhand is as fast")]
+    return rows([f"{figures['images']:,} images", *heads], body)
 
 
 def memory(figures: dict[str, Any]) -> str:

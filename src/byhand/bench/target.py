@@ -23,7 +23,7 @@ from byhand.data import load
 from byhand.data.deskew import deskew
 from byhand.errors import UsageError
 from byhand.nn.scratch import Array
-from byhand.training.threads import processors
+from byhand.threads import processors
 
 TARGET = 0.98
 #: Whoever has not arrived after so many epochs is reported as not arriving.

@@ -18,9 +18,9 @@ from byhand.distributed import committee
 from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.report.words import shape_of
+from byhand.threads import available
 from byhand.training.interrupt import interruptible
 from byhand.training.runs import Run, load_reader
-from byhand.training.threads import available
 
 
 def new(

@@ -23,7 +23,7 @@ from byhand.distributed import cost
 from byhand.distributed.together import Pool
 from byhand.errors import ByhandError, MissingExtraError
 from byhand.nn.scratch import Array, aligned
-from byhand.training.threads import processors
+from byhand.threads import processors
 
 #: What the launchers of MPI (MPICH and its kin, Open MPI, PMIx) leave in the environment of each process.
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")

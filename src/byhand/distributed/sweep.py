@@ -21,9 +21,9 @@ from byhand.distributed.space import Space
 from byhand.distributed.trials import DIVERGED, DONE, FAILED, PRUNED, RUNNING, Folder, Trial
 from byhand.distributed.work import Advance, Job, State, advance, digits
 from byhand.errors import ByhandError, DataError, MissingExtraError, UsageError
+from byhand.threads import available
 from byhand.training import preset
 from byhand.training.runs import versions
-from byhand.training.threads import available
 
 #: A trial is looked at so many times on its way.
 LOOKS = 10

@@ -10,7 +10,7 @@ from byhand.model import Model
 from byhand.nn.gradcheck import GradCheck, gradcheck
 from byhand.nn.losses import Loss
 from byhand.nn.noise import Moment
-from byhand.training.threads import blas_threads
+from byhand.threads import blas_threads
 
 #: Pictures in the batch, and places looked at in each tensor: fewer where each costs more.
 SAMPLES, ELEMENTS, FEW_ELEMENTS = 4, 50, 10

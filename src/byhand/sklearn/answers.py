@@ -9,12 +9,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from byhand.model import Model, blocks
+from byhand.model import Model
 from byhand.nn.losses import softmax
 from byhand.nn.scratch import Array
-
-#: Samples read at once in prediction.
-BLOCK = 250
+from byhand.reading import read
 
 
 class Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -43,11 +41,7 @@ class Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _logits(self, X: Any) -> Array:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32, np.uint8], reset=False)
-        network = self.model_.network
-        logits = np.empty((len(X), network.out_size), network.dtype)
-        for rows in blocks(len(X), BLOCK):
-            logits[rows], _ = network.forward(self._floats(X[rows]))
-        return logits
+        return read(self.model_.network, lambda rows, work: self._floats(X[rows]), len(X))
 
     def _floats(self, X: Array) -> Array:
         """Bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from byhand import threads
 from byhand.nn.network import Network
 from byhand.nn.scratch import Array, First, Padding
 from byhand.preparation import Preparation
-from byhand.training import threads
 from byhand.training.recipe import Recipe
 
 #: The BLAS computes in tiles of this many columns (one AVX-512 register of float32).

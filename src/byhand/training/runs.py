@@ -188,7 +188,7 @@ def versions() -> dict[str, str]:
 
 def blas_kernel() -> str:
     """The BLAS and the kernel it chose for this processor."""
-    from byhand.training.threads import blas_libraries
+    from byhand.threads import blas_libraries
 
     names = [
         f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"

@@ -19,6 +19,7 @@ from byhand.nn.network import max_norm
 from byhand.nn.noise import Moment
 from byhand.nn.optimizers import clip_norm
 from byhand.nn.scratch import Array, Workspace
+from byhand.threads import available, blas_threads
 from byhand.training.engine import Engine, dead_shares, evaluate
 from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import first_product, plan_for
@@ -27,7 +28,6 @@ from byhand.training.records import EpochRecord, StepRecord
 from byhand.training.samples import Data, check_weights, held_out, pictures_of
 from byhand.training.shard import Shard, check_same
 from byhand.training.state import check_arrays, check_plain, records_in
-from byhand.training.threads import available, blas_threads
 from byhand.training.watchdog import Watchdog
 
 #: Training samples looked at, after each epoch, for units that never switch on.

@@ -9,10 +9,11 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.explain.steps import Figure, Step
-from byhand.model import Model, blocks
+from byhand.model import Model
 from byhand.nn.layers import Activation, Dense
 from byhand.nn.scratch import FRESH, Array
 from byhand.page import payload
+from byhand.reading import blocks
 from byhand.report import Evaluation
 from byhand.web.bodies import pixels_of
 from byhand.web.curve import epoch_json

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from byhand.errors import UsageError
-from byhand.training.threads import blas_threads
+from byhand.threads import blas_threads
 from byhand.web.app import Server
 from byhand.web.guard import Guard
 from byhand.web.playground import Playground

@@ -14,8 +14,8 @@ from byhand.nn.network import memory
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
 from byhand.preparation import Preparation
+from byhand.threads import available
 from byhand.training import Recipe
-from byhand.training.threads import available
 
 MOST_LAYERS = 8
 #: Bytes of memory to reckon with where the system doesn't tell.

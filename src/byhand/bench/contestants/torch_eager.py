@@ -9,7 +9,7 @@ from torch import nn
 
 from byhand.bench.contestants import Contestant
 from byhand.bench.work import Work
-from byhand.training.threads import processors
+from byhand.threads import processors
 
 
 class Trainer(Contestant):

@@ -1,12 +1,13 @@
 """Threads: how many there are, and how many of them the BLAS may use at this moment.
 
-The one place where threadpoolctl is called. NumPy's products go to a BLAS that has threads of its own; where training
+The one place where threadpoolctl is called. NumPy's products go to a BLAS that has threads of its own; where byhand
 runs its own threads over blocks of rows, each must have the BLAS to itself, on one thread.
 """
 
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,19 +27,40 @@ def processors() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
+#: The number is one for the whole process: who sets it now, and what it was before the first of them.
+_lock = threading.Lock()
+_setters = 0
+_unset: list[int] = []
+
+
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[None]:
-    """Let the BLAS use `count` threads inside this block, and what it used before after it."""
+    """Let the BLAS use `count` threads inside this block, and what it used before after it.
+
+    Where several threads of a program are inside at once, the last word counts, and the last to leave puts the number
+    back that was there before any of them.
+    """
+    global _setters, _unset  # noqa: PLW0603
     libraries = blas_libraries()
-    before = [library.num_threads for library in libraries]
-    changed = [(library, was) for library, was in zip(libraries, before, strict=True) if was != count]
+    with _lock:
+        before = [library.num_threads for library in libraries]
+        if _setters == 0:
+            _unset = before
+        _setters += 1
+        set_threads(libraries, [count] * len(libraries))
     try:
-        for library, _ in changed:
-            library.set_num_threads(count)
         yield
     finally:
-        for library, was in changed:
-            library.set_num_threads(was)
+        with _lock:
+            _setters -= 1
+            set_threads(libraries, before if _setters else _unset)
+
+
+def set_threads(libraries: list[Any], counts: list[int]) -> None:
+    """Tell each library its number, where that is another one than it has."""
+    for library, count in zip(libraries, counts, strict=True):
+        if library.num_threads != count:
+            library.set_num_threads(count)
 
 
 @functools.cache
