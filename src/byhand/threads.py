@@ -27,33 +27,27 @@ def processors() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
-#: The number is one for the whole process: who sets it now, and what it was before the first of them.
-_lock = threading.Lock()
-_setters = 0
-_unset: list[int] = []
+#: The BLAS has one number for the whole process: this is held by the thread whose word counts.
+_word = threading.RLock()
 
 
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[None]:
     """Let the BLAS use `count` threads inside this block, and what it used before after it.
 
-    Where several threads of a program are inside at once, the last word counts, and the last to leave puts the number
-    back that was there before any of them.
+    While one thread of a program is inside, those that come too change nothing: they would change it for the first.
     """
-    global _setters, _unset  # noqa: PLW0603
+    if not _word.acquire(blocking=False):
+        yield
+        return
     libraries = blas_libraries()
-    with _lock:
-        before = [library.num_threads for library in libraries]
-        if _setters == 0:
-            _unset = before
-        _setters += 1
-        set_threads(libraries, [count] * len(libraries))
+    before = [library.num_threads for library in libraries]
     try:
+        set_threads(libraries, [count] * len(libraries))
         yield
     finally:
-        with _lock:
-            _setters -= 1
-            set_threads(libraries, before if _setters else _unset)
+        set_threads(libraries, before)
+        _word.release()
 
 
 def set_threads(libraries: list[Any], counts: list[int]) -> None:
@@ -61,11 +55,18 @@ def set_threads(libraries: list[Any], counts: list[int]) -> None:
     for library, count in zip(libraries, counts, strict=True):
         if library.num_threads != count:
             library.set_num_threads(count)
+            # threadpoolctl from 3.8 on listens to the first thread that ever called, until that one takes its leave
+            getattr(library, "clear_controlling_thread", nothing)()
+
+
+def nothing() -> None:
+    """What older versions of threadpoolctl need instead."""
 
 
 @functools.cache
 def blas_libraries() -> list[Any]:
     """The BLAS libraries that are loaded: looked up once, for looking takes longer than a step."""
+    import numpy  # noqa: F401 – only what is loaded is found
     from threadpoolctl import ThreadpoolController
 
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
