@@ -142,6 +142,15 @@ def test_tables_are_put_between_their_marks(tmp_path):
     assert document.read_text() == filled
 
 
+def test_a_result_of_an_older_version_is_named(tmp_path):
+    results.write(tmp_path, "reading", WORK, ["scikit-learn"])
+    document = tmp_path / "page.md"
+    document.write_text("<!-- bench: reading -->\nold\n<!-- /bench -->\n")
+    with pytest.raises(UsageError, match=r"reading\.json must be measured anew: it is of another version \('works'\)"):
+        tables.fill(document, tmp_path)
+    assert "old" in document.read_text()
+
+
 def test_a_result_that_is_not_json_is_named(tmp_path):
     (tmp_path / "reading.json").write_text("{")
     with pytest.raises(UsageError, match=r"reading\.json must hold a suite's results"):

@@ -14,6 +14,7 @@ EXIT_CODES = (
     "4 training diverged",
     "5 a model file that can't be used",
     "130 interrupted, checkpoint saved",
+    "141 whoever read the output has gone",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 

@@ -1,6 +1,6 @@
 """byhand: a neural network written out by hand, in NumPy, that reads handwriting.
 
-`import byhand` loads NumPy and nothing else heavy: each name below is fetched from its room when it is first used.
+`import byhand` loads nothing else, not even NumPy: each name below is fetched from its room when it is first used.
 Start reading at `byhand.nn.network`; the same formulas as a page to hold beside it are in `byhand.reference`.
 """
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from byhand.bench import results
+from byhand.errors import UsageError
 from byhand.files import write_text
 
 MARK = re.compile(r"(<!-- bench: (?P<suite>[\w-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
@@ -26,7 +27,13 @@ def fill(document: Path, folder: Path) -> list[str]:
         if result is None or match["suite"] not in TABLES:
             missing.append(match["suite"])
             return match[0]
-        return f"{match[1]}{TABLES[match['suite']](result['figures'])}{made_on(result['machine'])}\n{match[3]}"
+        try:
+            made = TABLES[match["suite"]](result["figures"]) + made_on(result["machine"])
+        except (KeyError, TypeError) as error:
+            raise UsageError(
+                f"{folder / match['suite']}.json must be measured anew: it is of another version ({error})"
+            ) from error
+        return f"{match[1]}{made}\n{match[3]}"
 
     text = document.read_text("utf-8")
     filled = MARK.sub(table, text)
