@@ -204,6 +204,40 @@ def test_loss_at_a_probability_of_0_is_a_remark(tmp_path):
     assert remarks == ("NaN where a probability is exactly 0 and its label too: 0 · log 0",)
 
 
+NOTHING_OF_IT = {
+    "empty": "",
+    "an essay": "My summer holidays\n\nWe went to the sea, and it's been (mostly) sunny.\n",
+    "fails at import": "import a_package_that_nobody_has\n",
+    "never ends": "while True: pass\n",
+    "goes at once": "import os\nos._exit(0)\n",
+    "misspelt": "import numpy as np\ndef softmx(Z):\n    return Z, Z\n",
+    "the answer key": "from byhand.reference.l_layer import *\n",
+}
+
+
+@pytest.mark.parametrize("content", NOTHING_OF_IT.values(), ids=NOTHING_OF_IT)
+def test_a_file_without_one_function_of_the_assignment_is_not_ok(content, tmp_path):
+    report = check(content, tmp_path)
+    assert (report.found, report.ok) == (False, False)
+    assert set(statuses(report).values()) == {"missing"}
+    assert report.as_dict()["found"] is False
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "def relu(Z):\n    pass\n",
+        "def relu(Z):\n    H = # write your code here\n    return H, Z\n",
+        "import numpy as np\ndef relu(Z):\n    return np.maximum(Z, 0), Z\n",
+        "import numpy as np\none_hot = lambda Y: np.eye(10)[Y].T\n",
+    ],
+    ids=["blank", "blank, not Python", "written", "on the other page"],
+)
+def test_one_function_even_a_blank_one_is_enough_to_be_ok(content, tmp_path):
+    report = check(content, tmp_path)
+    assert (report.found, report.ok) == (True, True), report
+
+
 # ---- what a file may try
 
 
@@ -420,6 +454,15 @@ def test_the_command_prints_json_and_leaves_with_0():
     assert report["page"] == "l_layer"
     assert report["counts"] == {"right": 15, "wrong": 0, "not run": 0, "missing": 0}
     assert {verdict["status"] for verdict in report["verdicts"]} == {"right"}
+
+
+def test_the_command_says_where_nothing_of_the_assignment_is_there_and_leaves_with_1(tmp_path):
+    path = tmp_path / "essay.py"
+    path.write_text(NOTHING_OF_IT["misspelt"])
+    ran = byhand(path)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "there is no function of this name; is softmx meant?" in ran.stdout
+    assert ran.stdout.endswith(f"14 missing\nnot one function of the assignment was found in {path}\n")
 
 
 def test_the_command_refuses_what_is_no_students_file(tmp_path):

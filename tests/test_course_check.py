@@ -54,6 +54,15 @@ def test_it_never_says_that_all_is_well(cells, code, said, counts, tmp_path):
         assert "H: this is the absolute value: relu is 0 where Z is negative" in ran.stdout
 
 
+def test_nothing_has_passed_where_nothing_is_there(tmp_path):
+    (tmp_path / "me.ipynb").write_bytes(made.notebook(["import numpy as np", "def softmx(Z): return Z, Z"]))
+    ran = byhand(tmp_path / "me.ipynb")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "checks passed" not in ran.stdout
+    said = f"not one function of the assignment was found in {tmp_path / 'me.ipynb'}\n"
+    assert ran.stdout.endswith(f"14 missing\n{said}\nNothing was checked.\n{HIDDEN}")
+
+
 def test_as_json_it_says_the_same(tmp_path):
     (tmp_path / "me.py").write_text(made.instead("sigmoid", "return np.exp(Z)/(1+np.exp(Z)), Z"))
     ran = byhand(tmp_path / "me.py", "--json")

@@ -31,7 +31,7 @@ def command(path: Path, timeout: float, as_json: bool) -> None:
 
     The functions are those of either reference page: byhand.reference.l_layer or byhand.reference.two_layer. They run
     in a process of their own with limits, and are held against the right values and against slopes measured by
-    differences. Leaves with 1 if something is wrong.
+    differences. Leaves with 1 if something is wrong, or no function of the assignment is there.
     """
     if is_run(path):
         check_run(path, as_json=as_json)
@@ -56,7 +56,8 @@ def lines(report: Report) -> list[str]:
     for verdict in report.verdicts:
         shown += _lines_of(verdict, width)
     counts = ", ".join(f"{count} {status}" for status, count in report.counts().items() if count)
-    return [*shown, "", *(f"note: {note}" for note in report.notes), counts]
+    lost = [] if report.found else [f"not one function of the assignment was found in {report.file}"]
+    return [*shown, "", *(f"note: {note}" for note in report.notes), counts, *lost]
 
 
 def _lines_of(verdict: Verdict, width: int) -> list[str]:

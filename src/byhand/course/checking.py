@@ -111,8 +111,15 @@ class Check:
             verdict = self._verdict(function)
             if verdict.status != "missing" or verdict.place or function.name not in self.page.given:
                 self.verdicts[function.name] = verdict  # a blank is shown, its place says that it is there
-        found = pixels.verdicts(self.student.peek(pixels.NAMES)) if self.student.files else []
-        return Report(self.file, self.page.name, (*self.verdicts.values(), *found), tuple(self._notes()))
+        scaled = pixels.verdicts(self.student.peek(pixels.NAMES)) if self.student.files else []
+        together = (*self.verdicts.values(), *scaled)
+        return Report(self.file, self.page.name, together, tuple(self._notes()), found=self._finds_any())
+
+    def _finds_any(self) -> bool:
+        """Whether one function of the page is there, be it a blank or broken."""
+        loaded = self.student.loaded
+        there = set(loaded["functions"]).union(*(one["names"] for one in loaded["broken"]))
+        return any(function.name in there for function in self.page.functions)
 
     def _notes(self) -> list[str]:
         loaded = self.student.loaded

@@ -43,17 +43,21 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """All verdicts about one file, in the order of the assignment; `notes` are about the file as a whole."""
+    """All verdicts about one file, in the order of the assignment; `notes` are about the file as a whole.
+
+    `found` is whether the file has any function of the assignment, be it a blank.
+    """
 
     file: str
     page: str
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
+    found: bool = True
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong and nothing went unrun; what is not written yet doesn't count against it."""
-        return all(verdict.status in ("right", "missing") for verdict in self.verdicts)
+        """Something is there, nothing of it is wrong and nothing went unrun; what is not written yet is not wrong."""
+        return self.found and all(verdict.status in ("right", "missing") for verdict in self.verdicts)
 
     def counts(self) -> dict[str, int]:
         """How many functions got each status."""

@@ -24,7 +24,8 @@ def command(notebook: Path, timeout: float, as_json: bool) -> None:
     """Say what is right in a NOTEBOOK (or .py file), what is wrong and likely why, and what was not run.
 
     These are the public checks. Every function is called with fresh numbers, in a process of its own with limits; an
-    earlier mistake is not held against the later functions. Leaves with 1 if something is wrong.
+    earlier mistake is not held against the later functions. Leaves with 1 if something is wrong, or no function of
+    the assignment is there.
     """
     from byhand.course import check_file
 
@@ -41,7 +42,9 @@ def command(notebook: Path, timeout: float, as_json: bool) -> None:
 def _in_the_end(report: Report) -> list[str]:
     """Passed or not, what to do next, and that these checks are not all."""
     counts = report.counts()
-    if counts["wrong"] or counts["not run"]:
+    if not report.found:
+        said = "Nothing was checked."
+    elif counts["wrong"] or counts["not run"]:
         said = "Not all public checks passed."
     elif counts["missing"]:
         said = "The public checks passed for what is written so far; `byhand course next` shows what comes next."
