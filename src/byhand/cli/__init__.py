@@ -1,114 +1,88 @@
 """The front door: one module a command, each thin (parse, call, show).
 
-A command's module is imported only when that command runs, so `byhand --help` stays quick; `COMMANDS` holds the line
-that `--help` shows for each. Errors that byhand raises on purpose become one line on stderr and an exit code.
+Here is what happens before anything else can: Ctrl-C has its answer while Python still loads, and streams that the
+caller closed are replaced. So this module imports next to nothing; the commands stand in `front`.
 """
 
-import importlib
 import os
 import sys
-import traceback
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-import click
+if TYPE_CHECKING:
+    from byhand.cli.front import COMMANDS as COMMANDS
+    from byhand.cli.front import LazyGroup as LazyGroup
+    from byhand.cli.front import cli as cli
 
-import byhand
-from byhand.cli import kernel
-from byhand.errors import ByhandError, StorageError, UsageError
-
-#: What a shell gives for a program that SIGPIPE ended.
-BROKEN_PIPE = 141
-
-COMMANDS = {
-    "train": "Train a network and save it.",
-    "eval": "How well a model reads, and where it fails.",
-    "predict": "Read pictures of digits.",
-    "compare": "Runs side by side.",
-    "lr-find": "Which learning rate to take.",
-    "sweep": "Many trainings: try settings, keep the best.",
-    "explain": "One step of learning: every formula beside its real numbers.",
-    "check": "Check a student's file or a run: which gradient is wrong, and likely why.",
-    "export": "A trained model as one HTML page, ONNX, or plain arrays.",
-    "play": "The playground: watch it learn, draw a digit.",
-    "data": "List, get, verify and import data sets.",
-    "bench": "How fast and how good, beside others, measured here.",
-    "course": "The course: the assignment from a blank notebook to a mark.",
-}
-
-
-class LazyGroup(click.Group):
-    """A group whose commands live in `byhand.cli.<name>` and are imported when first asked for."""
-
-    package: ClassVar[str] = "byhand.cli"
-    table: ClassVar[dict[str, str]] = COMMANDS
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.table:
-            return None
-        module = importlib.import_module(f"{self.package}.{self.module_of(cmd_name)}")
-        command: click.Command = module.command
-        return command
-
-    def module_of(self, cmd_name: str) -> str:
-        """`lr-find` → `lr_find`"""
-        return cmd_name.replace("-", "_")
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. A reader that has had enough (`byhand data list | head -1`) ends it without a word."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
-            sys.exit(BROKEN_PIPE)
-        return result
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the table: no command's module is imported to print the help."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.table.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(byhand.__version__, prog_name="byhand")
-@click.option("--debug", is_flag=True, help="Show the whole traceback when something goes wrong.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    """A neural network written out by hand, in NumPy, that reads handwriting.
-
-    Start with `byhand train`: it needs no network and no arguments.
-    """
-    ctx.obj = {"debug": debug}
+#: What a shell gives for a program that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line and leave with the exit code that the outcome stands for."""
-    debug = "--debug" in sys.argv[1:]
-    kernel.choose()
     try:
-        code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except ByhandError as error:
-        leave(str(error), error.exit_code, debug)
-    except MemoryError as error:
-        leave(f"not enough memory: {error or 'ask for something smaller'}", UsageError.exit_code, debug)
-    except OSError as error:
-        what = error.strerror or str(error) or type(error).__name__
-        leave(f"{error.filename}: {what}" if error.filename else what, StorageError.exit_code, debug)
+        with leaving_at_once():
+            open_closed_streams()
+            from byhand.cli import kernel
+
+            kernel.choose()
+            from byhand.cli.front import run
+        run()
+    except KeyboardInterrupt:
+        say_interrupted()
+        sys.exit(INTERRUPTED)
 
 
-def leave(line: str, code: int, debug: bool) -> NoReturn:
-    """Say what went wrong, in one line, and go."""
-    if debug:
-        traceback.print_exc()
-    click.echo(f"byhand: {line}", err=True)
-    sys.exit(code)
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """While modules load, Ctrl-C ends the program on the spot: an exception may be lost in the middle of an import.
+
+    Nothing has been begun that could be saved. Where the caller wants Ctrl-C ignored, it stays so.
+    """
+    import signal
+
+    try:
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            raise ValueError
+        signal.signal(signal.SIGINT, leave_at_once)
+    except ValueError:  # it is somebody else's, or this is not the main thread, which alone may set it
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def leave_at_once(*_: object) -> None:
+    """Say that it was interrupted, and be gone."""
+    say_interrupted()
+    os._exit(INTERRUPTED)
+
+
+def say_interrupted() -> None:
+    """In a line of its own, after the terminal's `^C`; by the number of stderr, which needs nothing loaded."""
+    with suppress(OSError):
+        os.write(2, b"\ninterrupted\n")
+
+
+def open_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) is to nobody's ears, as if it were /dev/null.
+
+    In the order of their numbers, so that each gets its own, and no file opened later is written to in its place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - stays open
+            os.set_inheritable(stream.fileno(), True)  # as the three are, for the processes that a command starts
+            setattr(sys, name, stream)
+
+
+def __getattr__(name: str) -> Any:
+    """What stands in `front` is found here too, and loaded when it is first asked for."""
+    if name not in ("COMMANDS", "LazyGroup", "cli"):
+        raise AttributeError(f"module 'byhand.cli' has no attribute {name!r}")
+    from byhand.cli import front
+
+    return getattr(front, name)

@@ -1,0 +1,159 @@
+"""The front door's edges: what is typed nearly right, streams that are closed, Ctrl-C before anything has begun."""
+
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from byhand.cli import main
+
+BYHAND = [sys.executable, "-m", "byhand"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Type a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+
+    def type_in(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return type_in
+
+
+def in_a_shell(line, cwd):
+    """The line as a shell runs it, `byhand` being the program."""
+    line = line.replace("byhand ", shlex.join(BYHAND) + " ")
+    return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+# ---- closed streams
+
+TRAIN = "byhand train --offline --data mnist-5k --hidden 8 --epochs 1 --samples 200"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("line", ["byhand data list", TRAIN])
+def test_a_closed_stream_is_to_nobodys_ears(line, closed, tmp_path):
+    done = in_a_shell(f"{line} {closed}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    if closed == "<&-":
+        assert "mnist-5k" in done.stdout
+
+
+def test_a_closed_streams_number_goes_to_no_file_of_ours(tmp_path):
+    """With stderr closed the next file opened would have its number, and what is said there would be in the file."""
+    assert in_a_shell("byhand export -o x.html 2>&-", tmp_path).returncode == 0
+    assert in_a_shell("byhand export -o y.html", tmp_path).returncode == 0
+    assert (tmp_path / "x.html").read_bytes() == (tmp_path / "y.html").read_bytes()
+
+
+# ---- Ctrl-C
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25])
+def test_ctrl_c_while_modules_load_is_an_interruption(after, tmp_path):
+    """The first moment that is ours is when main is called: the program says so, and then the signal comes."""
+    code = "import sys; from byhand.cli import main; sys.argv = ['byhand', 'train', '--data', 'mnist-5k', '-q']\n"
+    code += "print('here', flush=True); main()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        time.sleep(0.005 + after)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+
+
+def test_the_front_door_loads_next_to_nothing_before_ctrl_c_has_its_answer():
+    code = "import sys, byhand.cli; print('click' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+def test_ctrl_c_that_the_caller_ignores_stays_ignored():
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nfrom byhand.cli import leaving_at_once\n"
+    code += "with leaving_at_once(): signal.raise_signal(signal.SIGINT)\nprint('still here')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "still here\n")
+
+
+# ---- empty names
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["eval", "runs/001", "--html", ""], "--html"),
+        (["eval", "runs/001", "--html="], "--html"),
+        (["eval", ""], "an argument"),
+        (["train", "--run", ""], "--run"),
+        (["train", "--data", ""], "--data"),
+        (["train", "--resume="], "--resume"),
+        (["predict", "--run", "", "a.png"], "--run"),
+        (["predict", "a.png", ""], "an argument"),
+        (["predict", "--json", ""], "an argument"),
+        (["export", "-o", ""], "-o"),
+        (["data", "verify", ""], "an argument"),
+        (["course", "start", ""], "an argument"),
+    ],
+)
+def test_an_empty_name_is_refused_in_one_line(run, words, named):
+    assert run(*words) == (2, "", f"byhand: {named} must not be empty\n")
+    assert list(Path().iterdir()) == []
+
+
+def test_an_empty_value_that_names_no_place_is_left_to_its_option(run):
+    """`--hidden ""` is a network without hidden layers."""
+    assert run("train", "--data", "mnist-5k", "--hidden", "", "--epochs", 1, "--samples", 200, "-q")[0] == 0
+
+
+# ---- nearly right
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("trian", "train"),
+        ("predit", "predict"),
+        ("evl", "eval"),
+        ("lr_find", "lr-find"),
+        ("lrfind", "lr-find"),
+        ("Train", "train"),
+        ("course nxt", "next"),
+    ],
+)
+def test_a_misspelled_command_is_answered_with_the_one_that_was_meant(run, typed, meant):
+    code, out, err = run(*typed.split())
+    assert (code, out) == (2, "")
+    assert f"No such command {typed.split()[-1]!r}. Did you mean {meant!r}?" in err
+
+
+def test_help_is_a_command_too(run):
+    assert run("help") == run("--help")
+    assert run("help", "train") == run("train", "--help")
+    assert run("course", "help") == run("course", "--help")
+    assert run("help", "data", "list")[1].startswith("Usage: byhand data list")
+
+
+@pytest.mark.parametrize(
+    "words", ["--debug eval nowhere", "eval nowhere --debug", "eval --debug nowhere", "data verify nowhere --debug"]
+)
+def test_debug_is_taken_before_the_command_and_after_it(run, words):
+    assert "Traceback" in run(*words.split())[2]
+
+
+def test_after_two_dashes_debug_is_a_name(run):
+    assert run("predict", "--", "--debug") == (3, "", "byhand: --debug: no picture there\n")
