@@ -204,6 +204,54 @@ def test_loss_at_a_probability_of_0_is_a_remark(tmp_path):
     assert remarks == ("NaN where a probability is exactly 0 and its label too: 0 · log 0",)
 
 
+@pytest.mark.parametrize(
+    ("before", "head", "words"),
+    [
+        ("@not_there", "def sigmoid(Z):", "its definition failed: NameError: name 'not_there' is not defined"),
+        ("", "def sigmoid(Z, k=K):", "its definition failed: NameError: name 'K' is not defined"),
+        ("", "def sigmoid(Z, k=1 / 0):", "its definition failed: ZeroDivisionError: division by zero"),
+        ("", "def sigmoid(Z, k=sleep(9)):", "its definition took too long"),
+        ("K = 1\n@K", "def sigmoid(Z):", "its definition failed: TypeError: 'int' object is not callable"),
+    ],
+)
+def test_a_definition_that_fails_is_told_and_costs_only_its_own_function(before, head, words, tmp_path):
+    source = student().replace("import numpy as np", "import numpy as np\nfrom time import sleep", 1)
+    report = check(source.replace("def sigmoid(Z):", f"{before}\n{head}".lstrip()), tmp_path)
+    assert (report["sigmoid"].status, report["sigmoid"].reason) == ("wrong", words)
+    assert re.fullmatch(r"line \d+", report["sigmoid"].place)
+    assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["sigmoid"]
+
+
+def test_a_definition_that_fails_in_a_block_is_told_too(tmp_path):
+    report = check("if True:\n    @not_there\n    def relu(Z):\n        return Z, Z\n", tmp_path)
+    assert report["relu"].reason == "its definition failed: NameError: name 'not_there' is not defined"
+    assert report.found
+
+
+def test_a_decorator_of_a_package_that_is_not_installed_is_not_the_students_mistake(tmp_path):
+    source = student().replace("def sigmoid(Z):", "@nobody.jit\ndef sigmoid(Z):")
+    report = check(f"import a_package_that_nobody_has as nobody\n{source}", tmp_path)
+    assert report["sigmoid"].status == "not run"
+    assert report["sigmoid"].reason == "needs a package: No module named 'a_package_that_nobody_has'"
+
+
+def test_a_blank_whose_definition_fails_is_not_written_yet(tmp_path):
+    report = check("@not_there\ndef relu(Z):\n    raise NotImplementedError\n", tmp_path)
+    assert (report["relu"].status, report["relu"].reason) == ("missing", "not written yet")
+
+
+def test_a_copy_whose_definition_fails_hides_nothing(tmp_path):
+    report = check(f"{student()}\n@not_there\ndef relu(Z):\n    return Z, Z\n", tmp_path)
+    assert report["relu"].status == "right"
+
+
+def test_an_annotation_that_can_not_be_evaluated_costs_nothing(tmp_path):
+    source = student().replace("def sigmoid(Z):", "def sigmoid(Z: Array) -> tuple[Array, Array]:")
+    report = check(source.replace("import numpy as np", "import numpy as np\nSCALE: Array = 1", 1), tmp_path)
+    assert report.ok
+    assert report.notes == ()
+
+
 NOTHING_OF_IT = {
     "empty": "",
     "an essay": "My summer holidays\n\nWe went to the sea, and it's been (mostly) sunny.\n",

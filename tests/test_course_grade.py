@@ -14,9 +14,11 @@ import pytest
 
 import submissions as made
 from byhand.course.marking import Run, mark_file, read_checks, run
+from byhand.course.marking.feedback import feedback
 from byhand.course.marking.submissions import Submission, find
 from byhand.course.marking.table import overview, safe, write_table
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.page.document import escape
 
 FEW = made.few()
 TOML = "seed = 5\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUNCTIONS)
@@ -416,6 +418,16 @@ def test_names_of_the_notebook_count_in_every_place(tmp_path):
     source = source.replace("L_forward(", "L_layer_forward(")
     mark = marked(tmp_path / "me.py", source, read_checks(tmp_path / "checks.toml"))
     assert right_in(mark) == made.ALL
+
+
+def test_a_definition_that_fails_is_told_on_the_page_of_feedback(tmp_path):
+    source = made.solution().replace("def relu(Z):", "@not_there\ndef relu(Z):")
+    mark = marked(tmp_path / "me.py", source, read_checks())
+    (relu,) = (item for item in mark.items if item.name == "relu")
+    words = "its definition failed: NameError: name 'not_there' is not defined"
+    assert (relu.points, relu.status, relu.words) == (0, "wrong", (words,))
+    assert escape(words) in feedback(mark)
+    assert right_in(mark) == made.without("relu")
 
 
 def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):

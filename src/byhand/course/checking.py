@@ -31,6 +31,7 @@ from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
 
 IN_PLACE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # what an update may write into
+UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # as Python says it
 WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
 
 
@@ -118,18 +119,19 @@ class Check:
     def _finds_any(self) -> bool:
         """Whether one function of the page is there, be it a blank or broken."""
         loaded = self.student.loaded
-        there = set(loaded["functions"]).union(*(one["names"] for one in loaded["broken"]))
+        broken = [*(one["names"] for one in loaded["broken"]), *(one["defines"] for one in loaded["failed"])]
+        there = set(loaded["functions"]).union(*broken)
         return any(function.name in there for function in self.page.functions)
 
     def _notes(self) -> list[str]:
-        loaded = self.student.loaded
+        loaded, names = self.student.loaded, {function.name for function in self.page.functions}
         notes = [
             f"{self._at(one['cell'], one['line'])} is not Python: {one['message']}"
             for one in loaded["broken"]
-            if not one["stub"] and not set(one["names"]) & {f.name for f in self.page.functions}
+            if not one["stub"] and not set(one["names"]) & names
         ]
         for one in loaded["failed"]:
-            if one["line"]:
+            if one["line"] and not set(one["defines"]) & names:
                 what = (
                     "took too long and was left out"
                     if one["type"] == "TooSlowError"
@@ -186,10 +188,31 @@ class Check:
                 return Verdict(name, "wrong", f"this is not Python: {broken['message']}", place=place)
         if described:
             return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
+        for failed in loaded["failed"]:
+            if name in failed["defines"]:
+                return self._of_definition(name, failed)
         near = difflib.get_close_matches(name.lower(), [d.lower() for d in loaded["defined"]], 1, cutoff=0.75)
         like = next((d for d in loaded["defined"] if near and d.lower() == near[0]), None)
         meant = f"there is no function of this name; is {like} meant?" if like and like not in WANTED else ""
         return Verdict(name, "missing", meant or "there is no function of this name")
+
+    def _of_definition(self, name: str, failed: Mapping[str, Any]) -> Verdict:
+        """What became of a function whose `def` raised: by its decorator, or the default of an argument."""
+        place = self._at(failed["cell"], failed["line"]) if failed["line"] else ""
+        if name in self.student.loaded["stubs"]:
+            return Verdict(name, "missing", "not written yet", place=place)
+        package = self._package_for(failed["type"], failed["message"])
+        if package:
+            return Verdict(name, "not run", package, place=place)
+        if failed["type"] == "TooSlowError":
+            return Verdict(name, "wrong", "its definition took too long", place=place)
+        return Verdict(name, "wrong", f"its definition failed: {failed['type']}: {failed['message']}", place=place)
+
+    def _package_for(self, error: str, message: str) -> str:
+        """Which package is needed, where a name is unknown because its import found none."""
+        unknown = UNKNOWN.match(message) if error in ("NameError", "UnboundLocalError") else None
+        lost = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
+        return f"needs a package: {lost[0]['message']}" if lost and lost[0]["type"] == "ModuleNotFoundError" else ""
 
     def _judged(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
         """All probes of one function, put to the student's; the first that kills the process is the last."""
@@ -244,11 +267,11 @@ class Check:
         """An exception, in words; one that comes from a missing package is not the student's mistake."""
         place = self._place(outcome.place)
         where = f" in `{outcome.place.text}`" if outcome.place and outcome.place.text else ""
-        unknown = re.match(r"(?:name|cannot access local variable) '(\w+)'", outcome.message)
+        package = self._package_for(outcome.error, outcome.message)
+        if package:
+            return Verdict(name, "not run", package, place=place)
+        unknown = UNKNOWN.match(outcome.message)
         if outcome.error in ("NameError", "UnboundLocalError") and unknown:
-            lost = [one for one in self.student.loaded["failed"] if unknown[1] in one["names"]]
-            if lost and lost[0]["type"] == "ModuleNotFoundError":
-                return Verdict(name, "not run", f"needs a package: {lost[0]['message']}", place=place)
             mistake = "name from outside" if outcome.error == "NameError" else ""
             words = f"{unknown[1]}: {MISTAKES[mistake]}" if mistake else f"{unknown[1]} is used before it has a value"
             return Verdict(name, "wrong", words + where, (mistake,) if mistake else (), place=place)

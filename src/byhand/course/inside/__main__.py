@@ -6,6 +6,8 @@ right earlier functions, those names are bound to stand-ins that ask the other s
 never here.
 """
 
+import __future__
+
 import ast
 import contextlib
 import inspect
@@ -21,6 +23,7 @@ import numpy as np
 
 from byhand.course.inside import drawing, lockdown, slicing, wire
 
+NO_ANNOTATIONS = __future__.annotations.compiler_flag  # kept as text: one that has no value costs no function
 PATIENCE = 2.0  # seconds that one top-level statement may take, imports apart
 ECHO = 4000  # characters of what a call prints that are sent back
 
@@ -67,11 +70,13 @@ class Room:
         pieces, broken = slicing.cut(self.cells)
         pieces, copies = slicing.without_blank_copies(pieces)
         self.pieces, self.run = pieces, slicing.worth_running(pieces, request["wanted"])
-        failed, stubs = [], slicing.stubs(pieces)
+        failed: list[dict[str, Any]] = []
+        stubs = slicing.stubs(pieces)
         for piece in self.run:
             error = self._run(piece)
             if error is not None:
-                failed.append({**error, "names": sorted(piece.binds)})
+                defines = sorted(slicing.defined(piece))
+                failed.append({**error, "names": sorted(piece.binds), "defines": defines})
         return {
             "functions": {
                 name: {**self._describe(name), "stub": name in stubs}
@@ -85,10 +90,11 @@ class Room:
                 for one in broken
             ],
             "failed": failed,
+            "stubs": sorted(stubs),
         }
 
     def _run(self, piece: slicing.Piece) -> dict[str, Any] | None:
-        code = compile(ast.Module([piece.node], []), f"<cell {piece.cell}>", "exec")
+        code = compile(ast.Module([piece.node], []), f"<cell {piece.cell}>", "exec", NO_ANNOTATIONS, dont_inherit=True)
         try:
             with self._quiet(), _patience(None if isinstance(piece.node, slicing.IMPORTS) else PATIENCE):
                 exec(code, self.names)

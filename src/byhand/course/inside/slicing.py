@@ -102,6 +102,13 @@ def stubs(pieces: list[Piece]) -> set[str]:
     }
 
 
+def defined(piece: Piece) -> set[str]:
+    """The functions and classes that a statement defines, also one behind an `if` or in a `try`."""
+    if isinstance(piece.node, DEFINITIONS):
+        return {piece.node.name}
+    return {inner.name for inner in ast.walk(piece.node) if isinstance(inner, DEFINITIONS)}
+
+
 def _ends_in_a_blank(node: ast.FunctionDef) -> bool:
     last = node.body[-1]
     return isinstance(last, ast.Raise) and _does_nothing(last) and not any(map(_returns, ast.walk(node)))
