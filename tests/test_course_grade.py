@@ -66,7 +66,8 @@ def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
     row = rows_of(folder / "first" / "marks.csv")[safe(made.name_of(one))]
     assert row["state"] == ("not marked" if one.right is None else "marked")
     assert {name for name in made.FUNCTIONS if row[name] == "1"} == set(one.right or ()), row["look"]
-    assert (row["points"], row["of"]) == (str(len(one.right or ())), "14")
+    assert (row["points"], row["of"]) == ("" if one.right is None else str(len(one.right)), "14")
+    assert one.right is not None or {row[name] for name in made.FUNCTIONS} == {""}
 
 
 def test_marked_twice_everything_is_the_same(twice):
@@ -232,6 +233,20 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert [row["points"] for row in rows_of(out).values()] == ["90", "90"]
     assert {*written, record.stat().st_mtime_ns} == {written[0]}
+
+
+def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them(tmp_path):
+    made.hand_in(tmp_path / "in", [made.Synthetic("readme.md", b"hello", None)])
+    ran = grade(tmp_path / "in", "--out", tmp_path / "marks.csv", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.endswith("1/1  readme: not marked\n")
+    (mark,) = json.loads(ran.stdout)["marks"]
+    assert (mark["state"], mark["points"], mark["of"]) == ("not marked", None, 100)
+    row = rows_of(tmp_path / "marks.csv")["readme"]
+    assert (row["points"], row["of"], row["relu"], row["state"]) == ("", "100", "", "not marked")
+    page = (tmp_path / "marks" / "feedback" / "readme.html").read_text("utf-8")
+    assert "not marked" in page
+    assert "0 of 100" not in page
 
 
 def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
@@ -449,8 +464,24 @@ def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
     marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
     (row,) = (row for row in overview(marks) if row.name == "relu")
     assert (row.right, row.wrong, row.missing, row.most_often) == (1, 3, 0, "absolute value (2)")
+    assert {row.most_often for row in overview(marks) if not row.wrong} == {""}
     write_table(tmp_path / "marks.csv", marks, checks)
     assert [row["relu"] for row in rows_of(tmp_path / "marks.csv").values()] == ["0", "0", "3", "0"]
+
+
+def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp_path):
+    checks = read_checks()
+    sources = [made.instead("relu", "return np.maximum(Z, 1), Z")] * 2
+    sources += [made.instead("relu", f"return Z.{'x' * 200}, Z"), made.instead("relu", "return np.abs(Z), Z")]
+    marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
+    often = [
+        next(row.most_often for row in overview(some) if row.name == "relu") for some in (marks, marks[2:3], marks[3:])
+    ]
+    assert often[0] == "H: differs from the right value (2)"
+    assert often[1].startswith("AttributeError: 'numpy.ndarray' object has no attribute 'xxx")
+    assert often[1].endswith("x … (1)")
+    assert len(often[1]) < 80
+    assert often[2] == "absolute value (1)"
 
 
 @pytest.mark.parametrize(

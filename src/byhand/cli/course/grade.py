@@ -53,7 +53,7 @@ def command(
     """
     from byhand.course.marking import Mark, Run, read_checks
     from byhand.course.marking.submissions import Submission, find
-    from byhand.course.marking.table import number, overview, write_table
+    from byhand.course.marking.table import number, overview, points_of, write_table
     from byhand.errors import UsageError
 
     if out.suffix.lower() != ".csv":
@@ -71,7 +71,7 @@ def command(
         ready.append(mark)
         step = 1 if talk.is_live else max(1, len(found) // 10)
         if not is_old and len(ready) % step == 0:
-            talk.say(f"{len(ready)}/{len(found)}  {mark.student}: {number(mark.points)} of {number(mark.of)}")
+            talk.say(f"{len(ready)}/{len(found)}  {mark.student}: {points_of(mark)}")
 
     with Run(checks, checks_file, folder, again=again) as run:
         try:
@@ -83,16 +83,20 @@ def command(
             raise
     write_table(out, marks, checks)
     if as_json:
-        show_json({"marks": [{**mark.as_dict(), "points": mark.points, "of": mark.of} for mark in marks]})
+        show_json({"marks": [_as_dict(mark) for mark in marks]})
     else:
         click.echo("\n".join(_summary(marks, overview(marks), out, folder)))
+
+
+def _as_dict(mark: Any) -> dict[str, Any]:
+    return {**mark.as_dict(), "points": mark.points if mark.is_marked else None, "of": mark.of}
 
 
 def _summary(marks: Sequence[Any], rows: Sequence[Any], out: Path, folder: Path) -> list[str]:
     """What a teacher wants to see first: how many, how good, what was hard, and whom to look at."""
     from byhand.course.marking.table import number
 
-    marked = [mark for mark in marks if mark.state == "marked"]
+    marked = [mark for mark in marks if mark.is_marked]
     lines = []
     if rows:
         width = max(len(row.name) for row in rows)
@@ -104,6 +108,6 @@ def _summary(marks: Sequence[Any], rows: Sequence[Any], out: Path, folder: Path)
         ]
         mean = sum(mark.points for mark in marked) / len(marked)
         lines += ["", f"{len(marked)} marked, {mean:.1f} of {number(marked[0].of)} points on average"]
-    lines += [f"not marked: {mark.student}: {mark.why}" for mark in marks if mark.state != "marked"]
+    lines += [f"not marked: {mark.student}: {mark.why}" for mark in marks if not mark.is_marked]
     lines += [f"look at {mark.student}: {mark.look[0]}" for mark in marked if mark.look]
     return [*lines, f"{out}: the table; {folder / 'feedback'}: a page for each student"]

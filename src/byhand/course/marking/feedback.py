@@ -4,7 +4,7 @@ One HTML file that needs nothing else. All that comes from the submission goes t
 """
 
 from byhand.course.marking.mark import Item, Mark
-from byhand.course.marking.table import number
+from byhand.course.marking.table import number, points_of
 from byhand.page.document import document, escape
 
 SIGNS = {"right": "✓", "wrong": "✗", "missing": "·", "not run": "?"}
@@ -34,7 +34,8 @@ def feedback(mark: Mark) -> str:
     """The whole page."""
     functions = [item for item in mark.items if not item.extra]
     extras = [item for item in mark.items if item.extra]
-    if mark.state == "marked":
+    total = f"{points_of(mark)} points" if mark.is_marked else points_of(mark)
+    if mark.is_marked:
         cards = _card("Function by function", functions)
         cards += _card("Further checks", extras) if extras else ""
         notes = "".join(f"<li>{escape(note)}</li>" for note in mark.notes)
@@ -46,9 +47,9 @@ def feedback(mark: Mark) -> str:
             "<p>Ask your teacher whether it may be handed in again.</p></section>"
         )
     return document(
-        f"{mark.student}: {number(mark.points)} of {number(mark.of)} points",
+        f"{mark.student}: {total}",
         f'<header class="top"><h1><bdi>{escape(mark.student)}</bdi></h1><p><bdi>{escape(mark.file)}</bdi></p>'
-        f'<p class="total">{number(mark.points)} of {number(mark.of)} points</p></header><main>{cards}</main>',
+        f'<p class="total">{total}</p></header><main>{cards}</main>',
         style=STYLE,
     )
 

@@ -58,6 +58,11 @@ class Mark:
     look: tuple[str, ...] = ()
 
     @property
+    def is_marked(self) -> bool:
+        """Whether there are points at all, be they none; not of somebody whose submission could not be marked."""
+        return self.state == "marked"
+
+    @property
     def points(self) -> float:
         """What was earned, all together."""
         return sum(item.points for item in self.items)
