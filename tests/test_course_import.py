@@ -95,6 +95,23 @@ def test_what_was_imported_can_be_checked_and_marked(circulating, tmp_path):
     assert {item.name for item in mark.items if not item.points} == {"relu"}
 
 
+@pytest.mark.parametrize(
+    ("written", "are"), [(14, "14 of 14 graded functions are"), (1, "1 of 14 graded functions is")]
+)
+def test_answers_in_the_notebook_are_told_before_it_is_handed_out(written, are, tmp_path):
+    head, *functions = made.cells_of(made.solution().replace("initialize_parameters", "init_weights"))
+    blanks = [
+        blank(cell.split("(")[0].removeprefix("def "), made.solution()) for cell in made.cells_of(made.solution())[1:]
+    ]
+    given = "def load_data():\n    return 1\n"
+    path = tmp_path / "solved.ipynb"
+    path.write_bytes(made.notebook([head, given, *functions[:written], *blanks[written:]]))
+    ran = byhand(path)
+    assert ran.returncode == 0
+    assert ran.stderr == f"{are} filled in: whoever gets this copy has the answers\n"
+    assert "the notebook to hand out" not in ran.stdout
+
+
 def test_nothing_is_written_over_unless_it_is_asked_for(circulating, tmp_path):
     path, _ = circulating
     (tmp_path / "Assignment_checks.py").write_text("mine")

@@ -12,13 +12,13 @@ from byhand.course.syllabus import LESSONS, Lesson, Task
 def progress(path: Path) -> tuple[Lesson, list[Task]]:
     """The lesson that a notebook (or a .py file) belongs to, and its functions that are not written yet, in order."""
     cells = read_cells(path)
-    written = _written(cells)
+    done = written(cells)
     named = _named(cells)
     lesson = max(LESSONS, key=lambda one: len({task.name for task in one.tasks} & named))
-    return lesson, [task for task in lesson.tasks if task.name not in written]
+    return lesson, [task for task in lesson.tasks if task.name not in done]
 
 
-def _written(cells: list[str]) -> set[str]:
+def written(cells: list[str]) -> set[str]:
     """Functions with a body of their own: no stub, and no `raise NotImplementedError` that is sure to be reached."""
     pieces, _ = cut(cells)
     blank = stubs(pieces)

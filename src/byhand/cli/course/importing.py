@@ -54,4 +54,9 @@ def command(notebook: Path, out: Path | None, force: bool) -> None:
         click.echo(f"code cell {one.cells[0]} is graded and defines {one.name}, which is on no page: no points for it")
     for number in found.empty:
         click.echo(f"code cell {number} is graded and defines no function: no points for it")
-    click.echo(f"{out}: the notebook to hand out; {checks}: points, for `byhand course grade --checks`")
+    copy = "your notebook, answers and all" if found.written else "the notebook to hand out"
+    click.echo(f"{out}: {copy}; {checks}: points, for `byhand course grade --checks`")
+    if found.written:
+        are = "is" if len(found.written) == 1 else "are"
+        filled = f"{len(found.written)} of {len(found.points)} graded functions {are} filled in"
+        click.echo(f"{filled}: whoever gets this copy has the answers", err=True)

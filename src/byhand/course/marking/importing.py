@@ -22,6 +22,7 @@ from byhand.course.checking import page_of
 from byhand.course.inside import slicing
 from byhand.course.pages import PAGES
 from byhand.course.probing import Page
+from byhand.course.progress import written
 from byhand.course.reading import plain, read_notebook, source_of
 from byhand.course.syllabus import lesson_of
 from byhand.errors import DataError, DataMissingError, UsageError
@@ -50,12 +51,18 @@ class Imported:
     absent: tuple[str, ...]
     unknown: tuple[Found, ...]  # in graded cells, and on no page
     empty: tuple[int, ...]  # graded cells that define nothing
+    written: tuple[str, ...]  # of the functions with points, those that are no blanks any more
     title: str
+
+    @property
+    def points(self) -> dict[str, int]:
+        """What the course gives for the functions that are there."""
+        worth = {task.name: task.points for task in lesson_of(self.page).tasks}
+        return {name: worth[name] for name in self.functions if name in worth}
 
     def checks(self) -> str:
         """The text of a checks file for this notebook, with a seed of its own."""
-        worth = {task.name: task.points for task in lesson_of(self.page).tasks}
-        points = "".join(f'    "{name}": {worth[name]},\n' for name in self.functions if name in worth)
+        points = "".join(f'    "{name}": {points},\n' for name, points in self.points.items())
         names = f"names = {json.dumps(self.names)}  # the page's name: the notebook's\n" if self.names else ""
         absent = f"# not in this notebook: {', '.join(self.absent)}\n" if self.absent else ""
         return (
@@ -77,6 +84,7 @@ def import_notebook(path: Path) -> Imported:
         raise DataError(f"{path}: must define functions of the assignment, it defines {', '.join(defined) or 'none'}")
     taken = {one.name for one in functions.values()}
     offered = {task.name for task in lesson_of(page.name).tasks}
+    filled = written(sources)
     return Imported(
         _marked(notebook, page, functions, names),
         page.name,
@@ -84,6 +92,7 @@ def import_notebook(path: Path) -> Imported:
         names,
         absent=tuple(f.name for f in page.functions if f.name in offered - set(page.given) and f.name not in functions),
         unknown=tuple(one for one in defined.values() if one.name not in taken and graded & set(one.cells)),
+        written=tuple(name for name, one in functions.items() if name in offered and one.name in filled),
         empty=tuple(sorted(graded - {cell for one in defined.values() for cell in one.cells})),
         title=path.name.encode("utf-8", "replace").decode().replace('"', "'").replace("\\", "/"),
     )
