@@ -132,7 +132,7 @@ def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], 
     what = form.removeprefix("byhand ")
     if not path.is_file():
         raise ModelFileError(f"{path}: no {what} file there")
-    check_header(path)
+    check_header(path, what)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -161,7 +161,7 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ModelFileError(f"{path}: {first_line(error)}") from None
 
 
-def check_header(path: Path) -> None:
+def check_header(path: Path, what: str) -> None:
     """The header's length must fit the file, and sense, before anything is made of it."""
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
@@ -170,7 +170,8 @@ def check_header(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
             raise ModelFileError(
-                f"{path}: not a safetensors file: its header must fit its {size:,} bytes, says {length:,}"
+                f"{path}: not a {what} file (not a safetensors file: its header must fit its {size:,} bytes, "
+                f"says {length:,})"
             )
         check_depth(path, file.read(length).decode("utf-8", "replace"))
 

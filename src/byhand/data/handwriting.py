@@ -70,7 +70,8 @@ def normalise(grey: Bytes) -> Digit:
         raise NothingDrawnError(f"no digit: the ink must be at least {SMALLEST} pixels high or wide, got {longest}")
     if outline > LONGEST_OUTLINE * longest:
         rule = f"a digit's outline must be at most {LONGEST_OUTLINE} times its longest side"
-        raise NothingDrawnError(f"no digit: {rule}, got {outline / longest:.0f} times, which is noise or a pattern")
+        hint = "noise or a pattern; ruled or squared paper? crop to the digit"
+        raise NothingDrawnError(f"no digit: {rule}, got {outline / longest:.0f} times: {hint}")
     steps = pen_steps(ink)
     ink = with_pen(ink, steps)
     box = box_of(ink)

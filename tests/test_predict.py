@@ -1,0 +1,158 @@
+"""`byhand predict` beside the plain way: several pictures with several digits each, and what is no picture at all."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import byhand
+from byhand import Model
+from byhand.cli import main
+from byhand.cli.predict import is_crowded
+from byhand.data.handwriting import normalise
+
+SAMPLE = byhand.load("mnist-5k").test
+HINT = "more than one digit? try --line"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Type `byhand predict …` in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_in(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["byhand", "predict", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return type_in
+
+
+def on_paper(*digits, side=84):
+    """The digits beside each other, drawn dark on light on a larger sheet."""
+    large = [np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)) for digit in digits]
+    return 255 - np.pad(np.concatenate(large, axis=1), ((30, 86), (50, 26)))
+
+
+def written(path, *indices):
+    """A picture of those of the bundled test digits, and what they are."""
+    Image.fromarray(on_paper(*(SAMPLE.images[index] for index in indices))).save(path)
+    return "".join(str(SAMPLE.labels[index]) for index in indices)
+
+
+def noise(path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120), np.uint8)).save(path, "PNG")
+
+
+# ---- lines
+
+
+def test_each_line_of_digits_is_a_line_of_its_own_and_what_is_wrong_is_named(run):
+    first, second = written("a.png", 0, 100, 200), written("b.png", 300, 400)
+    noise("noise.png")
+    code, out, err = run("--line", "a.png", "noise.png", "b.png")
+    lines = out.splitlines()
+    assert code == 3
+    assert [lines[3], lines[-1]] == [first, second]
+    assert [line.split()[0] for line in lines[:3]] == ["a.png:1", "a.png:2", "a.png:3"]
+    assert err.startswith("byhand: noise.png: no")
+    assert err.count("noise.png") == len(err.splitlines()) == 1
+
+
+def test_a_line_of_digits_as_json_has_its_text(run):
+    text = written("a.png", 0, 100, 200)
+    noise("noise.png")
+    _, out, _ = run("--line", "--json", "a.png", "noise.png")
+    line, nothing = json.loads(out)
+    assert (line["picture"], line["text"]) == ("a.png", text)
+    assert [digit["digit"] for digit in line["digits"]] == list(text)
+    assert line["digits"][1]["picture"] == "a.png:2"
+    assert nothing["picture"] == "noise.png"
+    assert nothing["error"].startswith("noise.png: no")
+
+
+def test_a_pictures_name_inside_the_message_is_not_taken_for_its_name(run):
+    noise("no")
+    assert run("no")[2].startswith("byhand: no: no digit: ")
+
+
+# ---- more than one digit, without --line
+
+
+def test_several_digits_read_as_one_are_hinted_at_once(run):
+    for name in ("a.png", "b.png"):
+        written(name, 0, 100)
+    code, _, err = run("a.png", "b.png")
+    assert (code, err) == (0, f"a.png: {HINT}\n")
+    assert HINT not in run("--line", "a.png")[2]
+    assert run("-q", "a.png")[2] == ""
+
+
+def test_one_digit_is_hardly_ever_taken_for_several():
+    """All of the bundled test digits, some of them in two pieces, 4s and 5s above all; and a 5 that surely is."""
+    taken = [index for index, image in enumerate(SAMPLE.images) if seems_crowded(on_paper(image, side=56))]
+    assert len(taken) < len(SAMPLE) / 200
+    assert not seems_crowded(on_paper(two_strokes()))
+
+
+def two_strokes():
+    """A 5 whose bar doesn't touch its belly, and lies beside it."""
+    five = np.zeros((28, 28), np.uint8)
+    five[6:20, 8:10] = five[18:20, 8:16] = five[12:20, 14:16] = five[12:14, 8:16] = 255
+    five[4:6, 18:24] = 255
+    return five
+
+
+def seems_crowded(grey):
+    return is_crowded(grey, normalise(grey).ink)
+
+
+def test_two_digits_are_taken_for_several():
+    """Unless they touch, or one is half as high as the other."""
+    pairs = np.random.default_rng(0).integers(0, len(SAMPLE), (50, 2))
+    assert sum(seems_crowded(on_paper(*SAMPLE.images[pair])) for pair in pairs) >= 45
+
+
+# ---- what is no picture
+
+
+def test_an_empty_pipe_is_told_apart_from_one_that_was_read(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n\n"))
+    said = "byhand: -: standard input must hold a line for each picture, no line came\n"
+    assert run("-") == (3, "", said)
+
+
+def test_a_pipe_that_is_no_text_is_refused(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x89PNG\xff\xfe"), encoding="utf-8"))
+    assert run("-") == (3, "", "byhand: -: standard input must be lines of 784 numbers, and it is no text\n")
+
+
+def test_a_run_or_a_model_in_the_place_of_a_picture(run):
+    Model([784, 10]).save("my run/model.safetensors")
+    assert run("my run") == (3, "", "byhand: my run: that is a run: did you mean --run 'my run'?\n")
+    said = "byhand: my run/model.safetensors: that is a model: did you mean --run 'my run/model.safetensors'?\n"
+    assert run("my run/model.safetensors") == (3, "", said)
+
+
+def test_what_is_no_model_is_called_so(run):
+    written("a.png", 0)
+    Path("config.json").write_text('{"network": []}')
+    code, _, err = run("--run", "config.json", "a.png")
+    assert code == 5
+    assert err.startswith("byhand: config.json: not a model file (")
+
+
+# ---- what the network saw
+
+
+def test_the_input_is_in_the_json_where_it_is_asked_for(run):
+    written("a.png", 0)
+    (result,) = json.loads(run("--json", "--show-input", "a.png")[1])
+    np.testing.assert_array_equal(result["input"], normalise(np.asarray(Image.open("a.png"))).image)
+    assert "input" not in json.loads(run("--json", "a.png")[1])[0]
