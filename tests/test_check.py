@@ -354,6 +354,21 @@ def test_when_the_time_for_the_file_is_used_up_the_rest_is_not_run(tmp_path):
     assert set(found.values()) == {"wrong", "not run"}
 
 
+def test_a_call_that_the_end_of_the_files_time_cuts_short_is_not_said_to_have_had_its_own(tmp_path):
+    endless = re.sub(r"(def \w+\(.*\):\n)", r"\1    while True: pass\n", student())
+    report = check(endless, tmp_path, timeout=1.5, limits=Limits(call=60))
+    first, *others = ((verdict.status, verdict.reason) for verdict in report.verdicts)
+    assert first == ("not run", "did not end before the 1.5 seconds for the file were used up")
+    assert set(others) == {("not run", "the 1.5 seconds for the file are used up")}
+
+
+def test_reading_that_takes_the_whole_time_for_the_file_is_told_so(tmp_path):
+    source = "def slow():\n    while True: pass\nK = [slow(), slow()]\n" + student().replace("np.exp(-Z)", "K")
+    report = check(source, tmp_path, timeout=1)
+    assert report.notes == ("reading the file did not end before the 1 seconds for the file were used up",)
+    assert set(statuses(report).values()) == {"not run"}
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -511,6 +526,17 @@ def test_the_command_says_where_nothing_of_the_assignment_is_there_and_leaves_wi
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "there is no function of this name; is softmx meant?" in ran.stdout
     assert ran.stdout.endswith(f"14 missing\nnot one function of the assignment was found in {path}\n")
+
+
+@pytest.mark.parametrize("command", [["check"], ["course", "check"]], ids=" ".join)
+def test_the_help_says_whose_seconds_are_meant(command):
+    helped = subprocess.run(
+        [sys.executable, "-m", "byhand", *command, "--help"], capture_output=True, text=True, check=False, timeout=60
+    )
+    words = " ".join(helped.stdout.split())
+    said = "Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock."
+    assert said in words
+    assert (Limits().call, Limits().waits) == (3, 2)
 
 
 def test_the_command_refuses_what_is_no_students_file(tmp_path):

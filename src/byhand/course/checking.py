@@ -224,7 +224,7 @@ class Check:
             outcome = self.call(function.name, probe, answers)
             if outcome.died:
                 self.ended = True
-                return Verdict(function.name, "wrong", outcome.died)
+                return Verdict(function.name, "not run" if outcome.cut else "wrong", outcome.died)
             if outcome.error:
                 raised.append(outcome)
                 continue

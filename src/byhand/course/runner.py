@@ -51,12 +51,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a call: `value`, or `error` (type and message), or `died` (how the process ended)."""
+    """What came of a call: `value`, or `error` (type and message), or `died` (how the process ended).
+
+    `cut` is where it died of the time for the file, which others have used too.
+    """
 
     value: Any = None
     error: str = ""
     message: str = ""
     died: str = ""
+    cut: bool = False
     place: Place | None = None
     printed: str = ""
     changed: Mapping[int, Any] = field(default_factory=dict)  # arguments written into, by position
@@ -179,9 +183,13 @@ class Student:
                     return self._outcome(reply)
                 self._send(_served(reply, answers))
             now = self._processor_time()
-            if self.spent or self._is_over(seconds, began, None if now is None or used is None else now - used):
+            if self._is_over(seconds, began, None if now is None or used is None else now - used):
                 self._end()
                 return Outcome(died=f"did not end within {seconds:g} seconds")
+            if self.spent:
+                self._end()
+                total = f"the {self.limits.total:g} seconds for the file"
+                return Outcome(died=f"did not end before {total} were used up", cut=True)
 
     def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
         """Whether so many seconds of the processor are used, or `waits` times as many have passed by the clock.

@@ -18,7 +18,13 @@ HIDDEN = (
 
 @click.command("check")
 @click.argument("notebook", type=click.Path(path_type=Path))
-@click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for the file.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
+)
 @as_json
 def command(notebook: Path, timeout: float, as_json: bool) -> None:
     """Say what is right in a NOTEBOOK (or .py file), what is wrong and likely why, and what was not run.
