@@ -6,13 +6,13 @@ is written into the run's folder, and what `--resume` reads back.
 
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from byhand.cli.common import Command, whole_numbers
+from byhand.cli.common import Command, Talk, whole_numbers
+from byhand.cli.origin import load_data_of, remembered
 from byhand.data import Dataset, Digits
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
@@ -121,7 +121,7 @@ def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: 
     config = {
         "command": shlex.join(["byhand", *sys.argv[1:]]),
         "preset": preset_name,
-        "data": data,
+        "data": remembered(data, digits),
         "data_name": images.name,
         "data_checksum": images.checksum,
         "samples": samples,
@@ -135,27 +135,31 @@ def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: 
 
 
 def resumed(
-    folder: str, seed: int, options: dict[str, Any], load: Callable[..., Digits], talk: Any, offline: bool
+    folder: str, data: str | None, seed: int | None, options: dict[str, Any], talk: Talk, offline: bool
 ) -> Task:
-    """The task of a run that was stopped, as its folder describes it. Options that say otherwise are refused."""
+    """The task of a run that was stopped, as its folder describes it. Options that say otherwise are refused.
+
+    `data` says where its data set is now, where that is another place; it must be the same by its checksum.
+    """
     run = Run.open(folder)
     config = run.config()
     try:
         recipe = Recipe.from_config(config["recipe"])
         network = Network.from_config(config["network"], dtype=config["dtype"])
         preparation = Preparation(**config["preparation"])
-        data, samples, seed_then, checksum = (config[name] for name in ("data", "samples", "seed", "data_checksum"))
+        samples, seed_then, checksum = (config[name] for name in ("samples", "seed", "data_checksum"))
     except (KeyError, TypeError, UsageError):
         raise ModelFileError(f"{run.folder}: config.json must describe a run of `byhand train`") from None
     given = {name: value for name, value in options.items() if value is not None}
     allowed = {"epochs", "threads"}
-    if others := sorted(set(given) - allowed) + (["seed"] if seed not in (0, seed_then) else []):
+    if others := sorted(set(given) - allowed) + (["seed"] if seed not in (None, seed_then) else []):
         raise UsageError(f"--resume goes on with the run's own settings; it can't change {', '.join(others)}")
-    digits = load(data, offline, talk)
+    digits = load_data_of(config, {}, data, offline, talk)
     images = digits.train if samples is None else digits.train[:samples]
     if images.checksum != checksum:
         raise UsageError(
-            f"the run was made on {config['data_name']} {checksum[:12]}, the data now is {images.checksum[:12]}"
+            f"the run was made on {config['data_name']} (checksum {checksum[:12]}…), this is {images.name} "
+            f"({images.checksum[:12]}…): say with --data where the run's data set is now"
         )
     changed = recipe.but(**given)
     if changed.epochs != recipe.epochs:

@@ -4,6 +4,7 @@ The committee's folder holds its members' runs and a `config.json` that says so.
 been begun, so a folder that has one can always be gone on with.
 """
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 from byhand.cli import choices
 from byhand.cli.common import Talk, load_data, percent
+from byhand.cli.origin import load_data_of
 from byhand.data import Dataset
 from byhand.distributed import committee
 from byhand.errors import UsageError
@@ -89,7 +91,13 @@ def carried_out(
 
 
 def again(
-    folder: str, options: dict[str, Any], seed: int, offline: bool, talk: Talk, passed_on: Sequence[str]
+    folder: str,
+    data: str | None,
+    options: dict[str, Any],
+    seed: int | None,
+    offline: bool,
+    talk: Talk,
+    passed_on: Sequence[str],
 ) -> dict[str, Any]:
     """Go on with a committee that was stopped."""
     run = Run(Path(folder))
@@ -97,9 +105,10 @@ def again(
     if not run.members:
         raise UsageError(f"{folder} is the run of one network: --committee goes with a new run")
     given = {name: value for name, value in options.items() if value is not None and name != "threads"}
-    if others := sorted(given) + (["seed"] if seed not in (0, run.config().get("seed")) else []):
+    if others := sorted(given) + (["seed"] if seed not in (None, run.config().get("seed")) else []):
         raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")
-    digits = load_data(run.config().get("data"), offline, talk)
+    digits = load_data_of(run.config(), {}, data, offline, talk)
+    passed_on = [*passed_on, *(["--data", data] if data is not None else [])]
     return carried_out(run, digits.test, talk, jobs=options["threads"], options=passed_on)
 
 
@@ -107,7 +116,7 @@ def show(result: dict[str, Any], talk: Talk) -> None:
     """The result on stdout, and on stderr what one might do next."""
     run = result["run"]
     if result["ending"] == "interrupted":
-        talk.say(f"interrupted; go on with:  byhand train --resume {run}")
+        talk.say(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
         return
     low, high = result["interval"]
     click.echo(f"a committee, {result['network']} on {result['data']}, {result['seconds']:.1f} s")
@@ -117,4 +126,5 @@ def show(result: dict[str, Any], talk: Talk) -> None:
         f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
     )
     click.echo(f"saved {run}")
-    talk.say(f"next:  byhand predict --run {run} digit.png     read a picture of your own")
+    talk.say(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
+    talk.say(f"       byhand eval {shlex.quote(run)}                        the worst mistakes")

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 import click
 
-from byhand.cli.common import Talk, as_json, data, load_data, offline, quiet, show_json
+from byhand.cli.common import Talk, as_json, data, offline, quiet, show_json
+from byhand.cli.origin import load_data_of, warn_if_seen
+from byhand.committee import Reader
 from byhand.data import Dataset
+from byhand.errors import UsageError
 from byhand.files import write_text
 from byhand.report import evaluate
 from byhand.report.comparison import Comparison, Contestant, compare
@@ -28,9 +31,16 @@ def command(
     All of them read the test pictures of the data that the first was trained on, or of --data.
     """
     talk = Talk(quiet)
-    config = Run.open(runs[0]).config()
-    digits = load_data(data if data is not None else config.get("data"), offline, talk)
-    comparison = compare([contestant(run, name, digits.test) for run, name in zip(runs, names(runs), strict=True)])
+    if len(runs) < 2:
+        raise UsageError(f"a comparison needs at least 2 runs, got {len(runs)}")
+    readers = [load_reader(run) for run in runs]
+    digits = load_data_of(Run.open(runs[0]).config(), readers[0].card, data, offline, talk)
+    called = names(runs)
+    for reader, name in zip(readers, called, strict=True):
+        warn_if_seen(name, reader.card, digits.test, talk)
+    comparison = compare(
+        [contestant(*each, digits.test) for each in zip(runs, called, readers, strict=True)],
+    )
     if page is not None:
         from byhand.report.comparison_page import comparison_report
 
@@ -42,9 +52,9 @@ def command(
         show(comparison)
 
 
-def contestant(run: str, name: str, data: Dataset) -> Contestant:
+def contestant(run: str, name: str, model: Reader, data: Dataset) -> Contestant:
     """One run, evaluated."""
-    model, opened = load_reader(run), Run.open(run)
+    opened = Run.open(run)
     is_file = os.path.isfile(run) and os.path.basename(run) != opened.model_path.name
     records, config = ([], {}) if is_file else (opened.records(), opened.config())
     return Contestant(name, model, evaluate(model, data), records, config)

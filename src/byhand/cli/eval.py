@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, shifts, show_json
+from byhand.cli.common import Talk, as_json, data, offline, percent, quiet, shifts, show_json
+from byhand.cli.origin import load_data_of, warn_if_seen
 from byhand.committee import Reader, Shifted
 from byhand.files import write_text
 from byhand.report import Evaluation, evaluate
@@ -45,14 +46,16 @@ def command(
 ) -> None:
     """Say how well the model of RUN reads, and where it fails.
 
-    Without --data it looks at the data set that the model was trained on, and always at pictures it has not seen.
+    Without --data it looks at the data set that the model was trained on: at its test half, which the model has not
+    seen, or at its training half with --split train.
     """
     talk = Talk(quiet)
     alone = load_reader(run)
     model: Reader = Shifted(alone) if shifts else alone
     config = Run.open(run).config()
-    digits = load_data(data if data is not None else config.get("data") or known_data(model.card), offline, talk)
+    digits = load_data_of(config, model.card, data, offline, talk)
     images = digits.test if split == "test" else digits.train
+    warn_if_seen(run, model.card, images, talk)
     evaluation = evaluate(model, images)
     if page is not None:
         from byhand.report import html_report
@@ -67,14 +70,6 @@ def command(
     if threshold is not None and evaluation.accuracy < threshold:
         talk.say(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
         sys.exit(1)
-
-
-def known_data(card: dict[str, Any]) -> str | None:
-    """The name of the data set that the model's own card gives, where it is one that `load` knows."""
-    from byhand.data.catalog import CATALOG
-
-    name = card.get("data", {}).get("name")
-    return name if name in CATALOG else None
 
 
 def show(evaluation: Evaluation) -> None:

@@ -5,8 +5,9 @@ import sys
 
 import click
 
-from byhand.cli.common import Talk, as_json, load_data, offline, quiet, seed, show_json
+from byhand.cli.common import Talk, as_json, offline, quiet, seed, show_json
 from byhand.cli.common import data as data_option
+from byhand.cli.origin import load_data_of
 from byhand.errors import UsageError
 from byhand.explain import explain_step
 from byhand.files import write_text
@@ -77,9 +78,11 @@ def command(
     recipe = config.get("recipe") or model.card.get("recipe") or {}
     settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
     loss = LOSSES[settings.pop("kind")](**settings)
-    digits = load_data(data if data is not None else config.get("data"), offline, talk)
+    digits = load_data_of(config, model.card, data, offline, talk)
     images = digits.test if split == "test" else digits.train
     count = batch or (8 if model.network.needs_whole_batch else 1)
+    if count > len(images):
+        raise UsageError(f"batch must be at most the {len(images)} pictures of the {split} half, got {count}")
     if sample + count > len(images):
         raise UsageError(f"sample must be 0 to {len(images) - count} of the {split} half, got {sample}")
     if batch is None and count > 1:

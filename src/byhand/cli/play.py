@@ -1,11 +1,15 @@
 """`byhand play`: the playground in a browser. The work is done in `byhand.web`."""
 
 import contextlib
+import shlex
 from dataclasses import replace
 
 import click
 
 from byhand.cli.common import Talk, load_data, offline, quiet
+from byhand.cli.origin import data_of
+from byhand.data import load
+from byhand.errors import DataError, UsageError
 from byhand.model import Model
 from byhand.training.runs import Run, load_model
 
@@ -49,12 +53,17 @@ def command(
     talk = Talk(quiet)
     model, origin, home = begun_with(run)
     before = setup_of(home) if home else None
-    digits = load_data(data or (before.data if before else None), offline or data is None, talk)
+    digits = load_data(data or (before.data if before else data_to_play(home, model)), offline or data is None, talk)
+    if run is not None and not fitting(model, digits.train):
+        raise UsageError(
+            f"{run}: the model takes {model.network.in_size} pixels and knows {len(model.classes)} classes, which "
+            f"{digits.name} has not: name the data it was made on with --data"
+        )
     if before and home:
         playground = Playground(start_of(home) or model, origin, digits, before, Keeper(home))
         resume(playground, home)
     else:
-        start = "loaded" if run is not None and fitting(model, digits.train) else "new"
+        start = "loaded" if run is not None else "new"
         setup = replace(Setup(), data=data or digits.name, start=start, layers=hidden_of(model) or Setup().layers)
         playground = Playground(model, origin, digits, setup, Keeper(Run.new(folder) if folder else None))
 
@@ -69,7 +78,9 @@ def command(
         serve(playground, port=port, opened=opened)
     keeper = playground.keeper
     if keeper and keeper.run and not keeper.is_new:
-        talk.say(f"saved: `byhand play {keeper.run.folder}` goes on from here")
+        talk.say(f"saved: `byhand play {shlex.quote(str(keeper.run.folder))}` goes on from here")
+    else:
+        talk.say("ended; nothing was trained, so there was nothing to save")
 
 
 def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
@@ -79,6 +90,15 @@ def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
 
         return shipped.model(), "the shipped model", None
     return load_model(run), run, Run.open(run)
+
+
+def data_to_play(home: Run | None, model: Model) -> str | None:
+    """The data that the run was made on, if they are here; else whatever is there."""
+    name = data_of(home.config() if home else {}, model.card)
+    try:
+        return name if name is None or load(name, offline=True) else None
+    except DataError:
+        return None
 
 
 def hidden_of(model: Model) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ The choices of the command line become a `Recipe` (see `byhand.cli.choices`), th
 yields is shown here.
 """
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from byhand.cli import choices
 from byhand.cli import committee as committees
@@ -21,6 +23,7 @@ from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
 from byhand.report import wilson
+from byhand.threads import available
 from byhand.training import PRESETS, Session, history_of, train
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.interrupt import interruptible
@@ -69,6 +72,11 @@ def command(
     With no arguments it takes the data that is there, trains the default network, and says how well it reads pictures
     it has never seen. Ctrl-C ends the run after the current step, saves it, and says how to go on.
     """
+    typed = {name for name in ("preset", "folder", "seed") if is_typed(name)}
+    if resume is not None and (others := typed - {"seed"}):
+        named = ", ".join(sorted({"folder": "--run"}.get(name, f"--{name}") for name in others))
+        raise UsageError(f"--resume goes on with the run's own settings; it can't change {named}")
+    seed_typed = seed if "seed" in typed else None
     ranks = mpi.ranks()
     talk = Talk(quiet or not ranks.leads)
     if committee is not None or (resume is not None and Run.open(resume).members):
@@ -76,7 +84,9 @@ def command(
             raise UsageError(f"a committee's members have processes of their own: no mpiexec, got {ranks.size} ranks")
         passed_on = ["--checkpoint-every", str(checkpoint_every), *(["--offline"] if offline else [])]
         if resume is not None:
-            result = committees.again(resume, options | {"committee": committee}, seed, offline, talk, passed_on)
+            result = committees.again(
+                resume, data, options | {"committee": committee}, seed_typed, offline, talk, passed_on
+            )
         else:
             result = committees.new(folder, int(committee or 1), preset, data, seed, options, offline, talk, passed_on)
         leave(result, as_json, committees.show, talk)
@@ -85,7 +95,7 @@ def command(
         with ranks.one_by_one():
             digits = None if resume is not None else load_data(data, offline, talk)
             if digits is None:
-                task = choices.resumed(str(resume), seed, options, load_data, talk, offline)
+                task = choices.resumed(str(resume), data, seed_typed, options, talk, offline)
         if digits is not None:
             run = Run.new(folder) if ranks.leads else Run(Path("of rank 0"))
             task = choices.new(preset, digits, data, seed, options, run)
@@ -94,6 +104,11 @@ def command(
             return
         result = carry_out(task, talk, checkpoint_every, ranks)
     leave(result, as_json, show, talk)
+
+
+def is_typed(name: str) -> bool:
+    """Whether this option of the command was given, even if as what it is without."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def leave(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any], Talk], None], talk: Talk) -> None:
@@ -111,15 +126,20 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
     run, model, recipe = task.run, task.model, task.recipe
     began = time.perf_counter()
     checkpoints = Checkpoints(run, every=checkpoint_every)
-    run.write_config(task.config)
     witness = ranks.witness(
         f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}"
     )
     with Session(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as session, witness:
+        run.write_config(task.config)  # not before: what the session refuses leaves no folder behind
         if ranks.size > 1:
             threads = session.plan.blas * session.plan.workers
             talk.say(f"{ranks.size} ranks, {threads} thread{'s' if threads > 1 else ''} each")
         sizes = [model.network.in_size, *(layer.units for layer in model.network.dense)]
+        if session.threads > available():
+            talk.say(
+                f"watch out: {session.threads} threads for {counted(available(), 'processor')}: they will wait for one "
+                "another, and training takes many times as long"
+            )
         if warning := ranks.forecast(sizes, session.feed.batch_size, len(recipe.optimizer.memory)):
             talk.say(warning)
         if task.resumes:
@@ -177,9 +197,10 @@ def follow(task: choices.Task, ranks: mpi.Comm | mpi.Alone) -> None:
 def show(result: dict[str, Any], talk: Talk) -> None:
     """The result on stdout, and on stderr what one might do next."""
     low, high = result["interval"]
-    unit = "iterations" if result["steps"] == result["epochs"] else "epochs"
+    unit = "iteration" if result["steps"] == result["epochs"] else "epoch"
     click.echo(
-        f"{result['network']} on {result['data']}: {result['epochs']:,} {unit} over {result['trained_on']:,} images, "
+        f"{result['network']} on {result['data']}: {counted(result['epochs'], unit)} "
+        f"over {counted(result['trained_on'], 'image')}, "
         f"{result['training_seconds']:.1f} s of training"
     )
     click.echo(
@@ -189,12 +210,17 @@ def show(result: dict[str, Any], talk: Talk) -> None:
     run = result["run"]
     click.echo(f"saved {result['model']}")
     if result["ending"] == "interrupted":
-        talk.say(f"interrupted; go on with:  byhand train --resume {run}")
+        talk.say(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
         return
     if result["ending"] == "stopped early":
         talk.say("stopped early: the validation loss had stopped falling; the best weights were kept")
-    talk.say(f"next:  byhand predict --run {run} digit.png     read a picture of your own")
-    talk.say(f"       byhand eval {run}                        the worst mistakes, and an HTML report")
+    talk.say(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
+    talk.say(f"       byhand eval {shlex.quote(run)}                        the worst mistakes, and an HTML report")
+
+
+def counted(number: int, what: str) -> str:
+    """1 epoch, 2,000 epochs"""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def summary(model: Model) -> str:

@@ -1,0 +1,51 @@
+"""The data that a run was made on: what is written down of it, how it is found again, and what it may be judged by."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from byhand.cli.common import Talk, load_data
+from byhand.data import Dataset, Digits
+from byhand.data.catalog import CATALOG, known_name
+from byhand.data.loading import ENVIRONMENT
+
+#: The pictures of the left one are among the training images of the right one.
+TAKEN_FROM = {"mnist-5k": "mnist"}
+
+
+def remembered(data: str | None, digits: Digits) -> str | None:
+    """What to write into a run's config.json, so that the same data are found again: from any folder, and also where
+    nobody said which they are and what happened to be there was taken."""
+    if data is None:
+        if digits.name in CATALOG:
+            return digits.name
+        data = os.environ.get(ENVIRONMENT)
+    if data is None or known_name(data) or not os.path.exists(Path(data).expanduser()):
+        return data  # a name
+    return os.path.abspath(Path(data).expanduser())
+
+
+def data_of(config: Mapping[str, Any], card: Mapping[str, Any] | None = None) -> str | None:
+    """The data set that a run was made on, as `load` takes it; None where nothing is known of it."""
+    if config.get("data") is not None:
+        return str(config["data"])
+    named = [config.get("data_name"), (card or {}).get("data", {}).get("name")]
+    return next((name for name in named if name in CATALOG), None)
+
+
+def load_data_of(
+    config: Mapping[str, Any], card: Mapping[str, Any], data: str | None, offline: bool, talk: Talk
+) -> Digits:
+    """The data set that was asked for, or else the one that the run was made on."""
+    return load_data(data if data is not None else data_of(config, card), offline, talk)
+
+
+def warn_if_seen(who: str, card: Mapping[str, Any], images: Dataset, talk: Talk) -> None:
+    """Say so where a model is judged by pictures that it was trained on under another name."""
+    trained_on = card.get("data", {}).get("name")
+    if trained_on is not None and TAKEN_FROM.get(images.name) == trained_on:
+        talk.say(
+            f"watch out: {who} was trained on {trained_on}, and {images.name} is taken from its training images: "
+            "these figures say nothing of pictures never seen"
+        )

@@ -1,0 +1,194 @@
+"""The data of a run: found again wherever it lies, never mistaken for what happens to be there, and never forgotten."""
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.data.bundled import NAME
+
+TINY = ["--preset", "fast", "--epochs", "1", "--hidden", "8", "--samples", "600", "--quiet"]
+SAMPLE = byhand.load("mnist-5k")
+
+
+@pytest.fixture(autouse=True)
+def nothing_here(monkeypatch):
+    """No full MNIST, whatever the machine has."""
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+    monkeypatch.delenv("BYHAND_REQUIRE_FULL_MNIST", raising=False)
+
+
+def type_in(folder, *words, **environment):
+    """(exit code, stdout, stderr)"""
+    import os
+
+    home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "home")}
+    command = [sys.executable, "-m", "byhand", *map(str, words)]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | home | environment,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def write_set(folder, pictures, labels, tested=200):
+    """An IDX folder of a data set that nobody knows by name."""
+    folder.mkdir(parents=True)
+    halves = {"train": slice(None, -tested), "t10k": slice(-tested, None)}
+    for half, rows in halves.items():
+        for kind, array in (("images-idx3", pictures[rows]), ("labels-idx1", labels[rows].astype(np.uint8))):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+            (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(header + array.tobytes(), 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Another data set: the sample's pictures, upside down."""
+    folder = tmp_path_factory.mktemp("others")
+    return write_set(folder / "flipped", SAMPLE.train.images[:1200, ::-1], SAMPLE.train.labels[:1200])
+
+
+def test_a_run_on_what_was_there_remembers_what_that_was(tmp_path, others):
+    assert type_in(tmp_path, "train", *TINY, "--offline", "--run", "r")[0] == 0
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    assert config["data"] == NAME
+    # Later another data set lies where whatever is there is taken from: nobody is led astray.
+    there = {"BYHAND_DATA": str(others)}
+    for words in (["eval", "r"], ["compare", "r", "r"], ["explain", "r"], ["train", "--resume", "r"]):
+        code, _, err = type_in(tmp_path, *words, **there)
+        assert code == 0, err
+        assert f"data: <Digits {NAME}" in err
+
+
+def test_an_older_run_that_wrote_nothing_down_is_known_by_its_datas_name(tmp_path, others):
+    assert type_in(tmp_path, "train", *TINY, "--offline", "--run", "r")[0] == 0
+    path = tmp_path / "r" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": None}))
+    code, _, err = type_in(tmp_path, "train", "--resume", "r", BYHAND_DATA=str(others))
+    assert code == 0, err
+    assert f"data: <Digits {NAME}" in err
+
+
+def test_a_relative_path_holds_from_another_folder(tmp_path, others):
+    shutil.copytree(others, tmp_path / "inside" / "own")
+    code, _, err = type_in(tmp_path / "inside", "train", *TINY, "--data", "own", "--run", "r")
+    assert code == 0, err
+    code, out, err = type_in(tmp_path, "eval", "inside/r", "--json")
+    assert code == 0, err
+    assert json.loads(out)["data"] == "own"
+
+
+def test_what_the_environment_names_is_remembered_too(tmp_path, others):
+    assert type_in(tmp_path, "train", *TINY, "--run", "r", BYHAND_DATA=str(others))[0] == 0
+    code, out, err = type_in(tmp_path, "eval", "r", "--json")
+    assert code == 0, err
+    assert json.loads(out)["data"] == "flipped"
+
+
+def test_a_data_set_that_has_moved_is_found_by_saying_where(tmp_path, others):
+    shutil.copytree(others, tmp_path / "first")
+    assert type_in(tmp_path, "train", *TINY, "--data", "first", "--run", "r")[0] == 0
+    (tmp_path / "first").rename(tmp_path / "second")
+    code, _, err = type_in(tmp_path, "train", "--resume", "r")
+    assert code == 3
+    assert "first" in err
+    code, _, err = type_in(tmp_path, "train", "--resume", "r", "--data", "second")
+    assert code == 0, err
+    code, _, err = type_in(tmp_path, "train", "--resume", "r", "--data", NAME)
+    assert code == 2
+    assert "say with --data where the run's data set is now" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--run", "other"], "--run"),
+        (["--preset", "digits"], "--preset"),
+        (["--preset", "fast", "--run", "r"], "--preset, --run"),
+        (["--seed", "0"], "seed"),
+        (["--hidden", "9"], "hidden"),
+    ],
+)
+def test_resume_refuses_what_it_would_have_to_ignore(tmp_path, words, named):
+    assert type_in(tmp_path, "train", *TINY, "--data", NAME, "--seed", "3", "--run", "r")[0] == 0
+    code, _, err = type_in(tmp_path, "train", "--resume", "r", *words)
+    assert code == 2
+    assert f"it can't change {named}\n" in err
+    assert type_in(tmp_path, "train", "--resume", "r", "--seed", "3")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["--validation", "700"], ["--augment", "foo=3"], ["--patience", "2"], ["--hidden", "9" * 12]]
+)
+def test_a_choice_that_is_refused_leaves_no_folder(tmp_path, words):
+    code, _, err = type_in(tmp_path, "train", *TINY, "--data", NAME, "--run", "r", *words)
+    assert code == 2, err
+    assert not (tmp_path / "r").exists()
+    assert type_in(tmp_path, "train", *TINY, "--data", NAME, "--run", "r")[0] == 0
+
+
+def test_a_model_judged_by_what_it_was_trained_on_is_told_of(tmp_path):
+    """The sample's test images are MNIST's training images: 99.9 % of them read right would mean nothing."""
+    model = byhand.Model([784, 10], seed=0, card={"data": {"name": "mnist", "images": 60_000}})
+    model.save(tmp_path / "m.safetensors")
+    model.card["data"]["name"] = NAME
+    model.save(tmp_path / "n.safetensors")
+    said = "was trained on mnist, and mnist-5k is taken from its training images"
+    code, _, err = type_in(tmp_path, "eval", "m.safetensors", "--data", NAME)
+    assert code == 0
+    assert f"m.safetensors {said}" in err
+    assert said not in type_in(tmp_path, "eval", "n.safetensors", "--data", NAME)[2]
+    err = type_in(tmp_path, "compare", "n.safetensors", "m.safetensors", "--data", NAME)[2]
+    assert err.count(said) == 1
+    assert f"m.safetensors {said}" in err
+
+
+def test_a_comparison_of_one_looks_for_no_data(tmp_path):
+    byhand.Model([784, 10], seed=0).save(tmp_path / "m.safetensors")
+    code, out, err = type_in(tmp_path, "compare", "m.safetensors")
+    assert (code, out) == (2, "")
+    assert err == "byhand: a comparison needs at least 2 runs, got 1\n"
+
+
+def test_play_takes_the_runs_own_data_or_refuses(tmp_path):
+    small = write_set(tmp_path / "small", SAMPLE.train.images[:700, ::2, ::2], SAMPLE.train.labels[:700])
+    code, _, err = type_in(
+        tmp_path, "train", "--preset", "fast", "--epochs", "1", "--data", "small", "--run", "r", "-q"
+    )
+    assert code == 0, err
+    code, _, err = type_in(tmp_path, "play", "r", "--no-browser", "--data", NAME)
+    assert code == 2
+    assert "r: the model takes 196 pixels and knows 10 classes, which mnist-5k has not" in err
+    small.rename(tmp_path / "gone")
+    code, _, err = type_in(tmp_path, "play", "r", "--no-browser", "--offline")
+    assert code == 2
+    assert "name the data it was made on with --data" in err
+
+
+def test_hints_can_be_pasted(tmp_path):
+    err = type_in(tmp_path, "train", *TINY[:-1], "--data", NAME, "--run", "my run")[2]
+    assert "byhand predict --run 'my run' digit.png" in err
+    assert "byhand eval 'my run' " in err
+
+
+def test_more_threads_than_processors_are_warned_of(tmp_path):
+    small = ["--samples", "200", "--hidden", "4", "--epochs", "1", "--preset", "fast", "--data", NAME]
+    err = type_in(tmp_path, "train", *small, "--threads", "99", "--run", "r")[2]
+    assert "watch out: 99 threads for " in err
+    assert "watch out" not in type_in(tmp_path, "train", *small, "--threads", "1", "--run", "s")[2]
+
+
+def test_one_is_one(tmp_path):
+    out = type_in(tmp_path, "train", *TINY, "--data", NAME, "--run", "r")[1]
+    assert ": 1 epoch over 600 images, " in out
