@@ -12,11 +12,18 @@ from byhand.course import check_file
 from byhand.course.runner import Limits, Student
 
 
-def byhand(*arguments):
+def byhand(*arguments, folder=None):
     command = [sys.executable, "-m", "byhand", "course", "check", *map(str, arguments)]
     environment = {**os.environ, "NO_COLOR": "1"}
     return subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120, env=environment
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+        env=environment,
     )
 
 
@@ -79,12 +86,27 @@ def test_as_json_it_says_the_same(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "code", "words"),
-    [("nowhere.ipynb", 3, "no such file"), ("picture.png", 2, "FILE must be a .py or .ipynb file, got")],
+    [
+        ("nowhere.ipynb", 3, "nowhere.ipynb: there is no such notebook; `byhand course start` puts one here\n"),
+        ("picture.png", 2, "NOTEBOOK must be a .ipynb or .py file, got "),
+        (".", 2, "NOTEBOOK must be a .ipynb or .py file, got "),
+    ],
 )
 def test_what_is_no_notebook_is_told(name, code, words, tmp_path):
     ran = byhand(tmp_path / name)
     assert (ran.returncode, ran.stdout) == (code, "")
     assert words in ran.stderr
+
+
+def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(tmp_path):
+    ran = byhand(folder=tmp_path)
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == "byhand: network.ipynb: there is no such notebook; `byhand course start` puts one here\n"
+    (tmp_path / "network.ipynb").write_bytes(made.notebook(["import numpy as np", RIGHT]))
+    ran = byhand(folder=tmp_path)
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("network.ipynb, the functions of byhand.reference.l_layer\n")
+    assert "1 right, 13 missing\n" in ran.stdout
 
 
 # ---- copies

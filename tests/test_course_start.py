@@ -176,7 +176,7 @@ def test_next_reads_the_older_blanks_that_are_no_python_yet(tmp_path):
     [
         ("", None, 3, "network.ipynb: there is no such notebook; `byhand course start` puts one here"),
         ("mine.ipynb", "{", 3, "mine.ipynb: must be a notebook, got no valid JSON"),
-        ("notes.txt", "", 2, "FILE must be a .py or .ipynb file, got notes.txt"),
+        ("notes.txt", "", 2, "NOTEBOOK must be a .ipynb or .py file, got notes.txt"),
     ],
 )
 def test_next_says_what_is_wrong_in_one_line(run, tmp_path, name, content, code, line):

@@ -3,11 +3,13 @@
 Each lives in a module here and is imported only when it runs, as the commands above it are.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 import click
 
 from byhand.cli import LazyGroup
+from byhand.errors import DataMissingError, UsageError
 
 COMMANDS = {
     "start": "Put the notebooks into a folder, with data to learn from.",
@@ -35,3 +37,15 @@ def command() -> None:
 
     `byhand course start` puts the notebooks into a folder and says what to do next.
     """
+
+
+def notebook_at(path: Path | None) -> Path:
+    """The student's notebook that is meant: without a path, the first of the course, in this folder."""
+    from byhand.course.syllabus import LESSONS
+
+    path = path or Path(f"{LESSONS[0].name}.ipynb")
+    if path.suffix not in (".ipynb", ".py"):
+        raise UsageError(f"NOTEBOOK must be a .ipynb or .py file, got {path}")
+    if not path.exists():
+        raise DataMissingError(f"{path}: there is no such notebook; `byhand course start` puts one here")
+    return path

@@ -8,6 +8,7 @@ import click
 
 from byhand.cli.check import lines
 from byhand.cli.common import as_json, show_json
+from byhand.cli.course import notebook_at
 from byhand.course.verdicts import Report
 
 HIDDEN = (
@@ -17,7 +18,7 @@ HIDDEN = (
 
 
 @click.command("check")
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -26,16 +27,16 @@ HIDDEN = (
     help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
 )
 @as_json
-def command(notebook: Path, timeout: float, as_json: bool) -> None:
+def command(notebook: Path | None, timeout: float, as_json: bool) -> None:
     """Say what is right in a NOTEBOOK (or .py file), what is wrong and likely why, and what was not run.
 
-    These are the public checks. Every function is called with fresh numbers, in a process of its own with limits; an
-    earlier mistake is not held against the later functions. Leaves with 1 if something is wrong, or no function of
-    the assignment is there.
+    Without NOTEBOOK, network.ipynb in this folder is meant. These are the public checks: every function is called with
+    fresh numbers, in a process of its own with limits; an earlier mistake is not held against the later functions.
+    Leaves with 1 if something is wrong, or no function of the assignment is there.
     """
     from byhand.course import check_file
 
-    report = check_file(notebook, timeout=timeout)
+    report = check_file(notebook_at(notebook), timeout=timeout)
     if as_json:
         show_json({**report.as_dict(), "hidden_checks": "not run"})
     else:

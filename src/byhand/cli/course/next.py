@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from byhand.course.syllabus import LESSONS
-from byhand.errors import DataMissingError
+from byhand.cli.course import notebook_at
 
 
 @click.command("next")
@@ -18,9 +17,7 @@ def command(notebook: Path | None) -> None:
     """
     from byhand.course.progress import progress
 
-    notebook = notebook or Path(f"{LESSONS[0].name}.ipynb")
-    if not notebook.exists():
-        raise DataMissingError(f"{notebook}: there is no such notebook; `byhand course start` puts one here")
+    notebook = notebook_at(notebook)
     lesson, left = progress(notebook)
     done = len(lesson.tasks) - len(left)
     if not left:
