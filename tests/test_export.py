@@ -305,13 +305,43 @@ def test_the_command_exports_the_shipped_model(tmp_path):
 def test_the_command_exports_a_runs_model_beside_it(tmp_path, digits):
     Model([784, 10], card={"data": {"name": "mnist-5k"}}).save(tmp_path / "run" / "model.safetensors")
     done = CliRunner().invoke(command, [str(tmp_path / "run"), "--to", "npz"], catch_exceptions=False)
-    assert done.stdout == f"{tmp_path / 'run' / 'digits.npz'}\n"
+    assert done.stdout == f"{tmp_path / 'run' / 'model.npz'}\n"
 
 
 def test_the_command_wants_to_know_what_to_make():
     done = CliRunner().invoke(command, [])
     assert done.exit_code == 2
     assert "--to html, onnx or npz" in done.stderr
+
+
+def test_without_a_name_the_courses_data_is_not_written_over_nor_anything_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind, name in (("npz", "model.npz"), ("onnx", "model.onnx"), ("html", "digits.html")):
+        for content in (tmp_path / "digits.npz", tmp_path / name):
+            content.write_text("precious")
+        done = CliRunner().invoke(command, ["--to", kind])
+        assert isinstance(done.exception, UsageError)
+        assert str(done.exception) == f"{name} is there already: give -o, with this name or another"
+        assert (tmp_path / "digits.npz").read_text() == (tmp_path / name).read_text() == "precious"
+    done = CliRunner().invoke(command, ["--to", "npz", "-o", "model.npz"], catch_exceptions=False)
+    assert done.stdout == "model.npz\n"
+    assert (tmp_path / "model.npz").read_bytes()[:2] == b"PK"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-o foo", "foo has no ending that says what to make: .html, .onnx, .npz, or name it with `to`"),
+        ("--to npz -o x.html", "to must be what the name's ending says, got 'npz' and x.html"),
+        ("--to html -o -", "-o must name a file, got -: stdout is for the file's path"),
+    ],
+)
+def test_a_name_that_does_not_go_with_the_kind_is_refused(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(command, words.split())
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_data_set_of_other_classes_is_not_taken_for_samples(tmp_path):

@@ -277,7 +277,23 @@ def test_the_program_on_a_full_disk(tmp_path):
 def test_the_program_where_a_file_stands_in_the_way(tmp_path):
     (tmp_path / "run").write_text("a file")
     line = one_line(byhand(*TRAIN, "--run", tmp_path / "run" / "x", cwd=tmp_path), 2)
-    assert "run/x" in line
+    assert line == f"byhand: {tmp_path / 'run'}: is a file, not a folder"
+
+
+@pytest.mark.parametrize("inside", ["x.html", "deeper/x.html"])
+def test_a_file_that_stands_where_a_folder_must_be_is_named_and_called_a_file(inside, tmp_path):
+    (tmp_path / "notes").write_text("precious")
+    with pytest.raises(NotADirectoryError) as caught:
+        files.write_bytes(tmp_path / "notes" / inside, b"x")
+    assert (caught.value.filename, caught.value.strerror) == (str(tmp_path / "notes"), "is a file, not a folder")
+    line = one_line(byhand("export", "-o", tmp_path / "notes" / inside, "-q", cwd=tmp_path), 2)
+    assert line == f"byhand: {tmp_path / 'notes'}: is a file, not a folder"
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_folder_in_the_place_of_a_file_is_refused(name):
+    with pytest.raises(IsADirectoryError, match="is a folder, not a file"):
+        files.write_bytes(name, b"x")
 
 
 def test_the_program_asked_for_too_much(tmp_path):

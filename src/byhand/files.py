@@ -5,6 +5,7 @@ place, and when it doesn't, it is removed and the target stays as it was. Every 
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     The folder is made if it is missing. The new file has the permissions that a plain `open` would have given.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.name:  # "", ".", "/"
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(target))
+    _make_folder(target.parent)
     part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -46,6 +49,17 @@ def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
 def write_text(target: str | os.PathLike[str], content: str) -> None:
     """Put `content` at `target` as UTF-8, whole or not at all."""
     write_bytes(target, content.encode())
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it and what it lies in; a file that stands in the way is named, and called one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        for place in (folder, *folder.parents):
+            if place.exists() and not place.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(place)) from None
+        raise
 
 
 def _flush_folder(folder: Path) -> None:

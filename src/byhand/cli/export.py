@@ -8,16 +8,23 @@ from pathlib import Path
 import click
 
 from byhand.data import Dataset, load
-from byhand.errors import DataError
-from byhand.export import KINDS, export
+from byhand.errors import DataError, UsageError
+from byhand.export import KINDS, export, kind_of
 from byhand.model import Model
+
+#: What an export is called without --output. `digits.npz` is the name of the course's data.
+NAMES = {"html": "digits.html", "onnx": "model.onnx", "npz": "model.npz"}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("--to", type=click.Choice(KINDS), help="What to make. Without it, the end of --output's name decides.")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="Where to write it; without it, beside the model."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Where to write it. Without it, beside the model (the shipped one: in the current folder) as digits.html, "
+    "model.onnx or model.npz, and never over a file that is there.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No talk on stderr.")
 def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -> None:
@@ -32,8 +39,15 @@ def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -
     """
     if to is None and output is None:
         raise click.UsageError("name what to make: --to html, onnx or npz, or --output with such an end")
+    if output is not None:
+        if str(output) == "-":
+            raise UsageError("-o must name a file, got -: stdout is for the file's path")
+        kind_of(output, to)  # what is typed wrong is said before anything is loaded
     model, folder = chosen(run)
-    output = output or folder / f"digits.{to}"
+    if output is None:
+        output = folder / NAMES[str(to)]
+        if output.exists():
+            raise UsageError(f"{output} is there already: give -o, with this name or another")
     about = export(model, output, to=to, pictures=pictures_of(run, model))
     if not quiet:
         click.echo(about, err=True)

@@ -24,10 +24,19 @@ def export(model: Model, path: str | Path, *, to: str | None = None, pictures: D
     shows as samples; without them the bundled sample's test digits.
     """
     path = Path(path)
-    to = to or path.suffix.removeprefix(".")
-    content, about = exporter(to)(model, pictures if pictures is not None else sample_for(model))
+    content, about = exporter(kind_of(path, to))(model, pictures if pictures is not None else sample_for(model))
     write_bytes(path, content)
     return about
+
+
+def kind_of(path: Path, to: str | None) -> str:
+    """What is to be made: `to`, else what the end of the path's name says; the two must not contradict each other."""
+    ending = path.suffix.removeprefix(".").lower()
+    if to is None and not ending:
+        raise UsageError(f"{path} has no ending that says what to make: .{', .'.join(KINDS)}, or name it with `to`")
+    if to is not None and ending in KINDS and ending != to:
+        raise UsageError(f"to must be what the name's ending says, got {to!r} and {path}")
+    return ending if to is None else to
 
 
 def exporter(to: str) -> Callable[[Model, Dataset], Export]:

@@ -1,6 +1,6 @@
 """NPZ: plain arrays under the names of the reference pages, which anyone's NumPy loads without byhand.
 
-    with np.load("digits.npz") as file:
+    with np.load("model.npz") as file:
         Z1 = file["W1"] @ X + file["b1"]                     X: (784, m), a column a picture: pixels / file["divisor"]
 
 W1 is (units, inputs) and b1 (units, 1), as in `byhand.reference`. Whatever else the model does to numbers is folded
