@@ -79,6 +79,31 @@ def test_other_data_does_not_replace_the_data_that_is_there(run):
     assert err == "byhand: digits.npz is there already: move it away to have other data\n"
 
 
+@pytest.mark.parametrize("words", [[], ["--data", "mnist-5k"]])
+@pytest.mark.parametrize(
+    ("arrays", "what"),
+    [
+        ({"weights": np.zeros(3), "biases": np.zeros(3)}, "no train_images in it"),
+        ({"train_images": np.zeros(1), "train_labels": np.zeros(1)}, "no validation_images in it"),
+        (None, "no npz"),
+    ],
+)
+def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written(run, tmp_path, words, arrays, what):
+    if arrays is None:
+        (tmp_path / "digits.npz").write_bytes(b"neither this nor that")
+    else:
+        np.savez(tmp_path / "digits.npz", **arrays)
+    before = (tmp_path / "digits.npz").read_bytes()
+    code, out, err = run("start", *words)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"byhand: digits.npz is there already and is not the data of the course ({what}): move it away, or choose "
+        "another folder\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]
+    assert (tmp_path / "digits.npz").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [

@@ -6,6 +6,7 @@ nothing of byhand: it runs wherever it is carried to, and the answer key can't b
 
 import io
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from byhand.files import write_bytes, write_text
 
 DATA = "digits.npz"
 SHAPE = (28, 28)
+ARRAYS = (
+    *("train_images", "train_labels"),
+    *("validation_images", "validation_labels"),
+    *("test_images", "test_labels"),
+)
 NBGRADER_CONFIG = '''\
 """Settings for nbgrader: the stubs say what the course says, and marking leaves no room for a stray warning."""
 
@@ -51,6 +57,8 @@ def start(folder: str | os.PathLike[str], data: str | None = None) -> Started:
         raise UsageError(f"DIR must be a folder, or a name for a new one, {folder} is a file")
     files = {folder / f"{lesson.name}.ipynb": lesson for lesson in LESSONS}
     kept = [path for path in (*files, folder / DATA) if path.exists()]
+    if folder / DATA in kept:
+        _must_be_ours(folder / DATA)
     words = "the data that was there"
     if folder / DATA not in kept:
         digits = find(data)
@@ -92,6 +100,22 @@ def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Pat
     return [*written, folder / "nbgrader" / "nbgrader_config.py"]
 
 
+def _must_be_ours(path: Path) -> None:
+    """Refuse a file of the name of our data that holds something else: the notebooks would stumble over it."""
+    try:
+        with zipfile.ZipFile(path) as npz:
+            there = {name.removesuffix(".npy") for name in npz.namelist()}
+        absent = [name for name in ARRAYS if name not in there]
+        what = f"no {absent[0]} in it" if absent else ""
+    except zipfile.BadZipFile:
+        what = "no npz"
+    except OSError as error:
+        what = error.strerror or "it can't be read"
+    if what:
+        other = f"{path} is there already and is not the data of the course ({what})"
+        raise UsageError(f"{other}: move it away, or choose another folder")
+
+
 def find(data: str | None) -> Digits:
     """The data set that was asked for; else the full MNIST where it lies on this machine, else the bundled sample."""
     if data is not None:
@@ -122,14 +146,12 @@ def packed(digits: Digits) -> bytes:
             f"classes of {' × '.join(map(str, train.images.shape[1:]))}"
         )
     cut = _cut(len(train))
-    sets = {
-        "train": (train.images[:cut], train.labels[:cut]),
-        "validation": (train.images[cut:], train.labels[cut:]),
-        "test": (test.images, test.labels),
-    }
-    arrays: dict[str, Any] = {}
-    for name, (images, labels) in sets.items():
-        arrays |= {f"{name}_images": np.asarray(images), f"{name}_labels": np.asarray(labels)}
+    contents = (
+        *(train.images[:cut], train.labels[:cut]),
+        *(train.images[cut:], train.labels[cut:]),
+        *(test.images, test.labels),
+    )
+    arrays: dict[str, Any] = {name: np.asarray(one) for name, one in zip(ARRAYS, contents, strict=True)}
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
