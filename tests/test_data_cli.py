@@ -192,6 +192,36 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     )
 
 
+def test_import_replaces_another_data_set_only_where_it_is_told_to(run, folder, tmp_path):
+    mine, other = write_csv(folder), tmp_path / "other.csv"
+    other.write_bytes(csv_text(255 - X, y))
+    assert run("import", mine, "my-set")[0] == 0
+    assert run("import", mine, "my-set")[0] == 0  # the same again takes nothing away
+    code, out, err = run("import", other, "my-set")
+    said = f"my-set is there already, another data set, imported from {mine}: give another name, or --force"
+    assert (code, out, err) == (2, [], [f"byhand: {said}"])
+    np.testing.assert_array_equal(byhand.load("my-set").train.images, X)
+    assert run("import", other, "my-set", "--force")[0] == 0
+    assert byhand.load("my-set").source == f"imported from {other} (no test set: 3 of 21 pictures held out)"
+
+
+def test_what_is_damaged_is_replaced_without_a_word(run, folder, cache):
+    path = write_csv(folder)
+    run("import", path, "mine")
+    (cache / "sets" / "mine" / "test-images.npy").unlink()
+    assert run("import", path, "mine")[0] == 0
+    assert len(byhand.load("mine").test) == 10
+
+
+def test_a_wrong_byhand_data_is_told_once_in_the_list(run, monkeypatch):
+    assert ["the same" in line for line in run("list")[1]] == [False] * 4
+    monkeypatch.setenv("BYHAND_DATA", "/nope")
+    _, out, _ = run("list")
+    assert out[0].endswith(": BYHAND_DATA: must be a folder or file that exists, /nope does not")
+    assert "\n".join(out).count("/nope") == 1
+    assert [line.rpartition(": ")[2] for line in out[1:]] == ["the same", "the same", "bundled"]
+
+
 def test_import_names_what_it_reads_after_its_file(run, folder):
     (folder / "My Digits (1).csv").write_bytes(csv_text(X, y))
     code, out, _ = run("import", folder / "My Digits (1).csv")

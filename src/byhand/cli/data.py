@@ -34,8 +34,13 @@ def list_(as_json: bool) -> None:
         show_json(rows)
         return
     width = max(map(len, _names()))
+    said: set[str | None] = set()
     for row in rows:
-        where = row["where"] or row.get("problem") or f"not here; `byhand data get {row['name']}` fetches it"
+        problem = row.get("problem")
+        if problem is not None and problem in said:  # one BYHAND_DATA is looked through for each name
+            problem = "the same"
+        said.add(problem)
+        where = row["where"] or problem or f"not here; `byhand data get {row['name']}` fetches it"
         click.echo(f"{row['name']:{width}}  {row['about']}: {where}")
 
 
@@ -87,14 +92,15 @@ def verify(place: str, as_json: bool) -> None:
 @command.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("name", required=False)
+@click.option("--force", is_flag=True, help="Replace another data set of that name.")
 @quiet
 @as_json
-def import_(path: Path, name: str | None, quiet: bool, as_json: bool) -> None:
+def import_(path: Path, name: str | None, force: bool, quiet: bool, as_json: bool) -> None:
     """Read the data set at PATH into the cache, to be loaded as NAME from then on.
 
     Without NAME it is called what its checksums say, or else what its file is called.
     """
-    digits = loading.bring_in(path, name)
+    digits = loading.bring_in(path, name, force=force)
     Talk(quiet).say(f"kept in the cache: {digits.name} is its name from now on")
     _show(digits, as_json)
 

@@ -178,9 +178,16 @@ def _name_of(path: Path) -> str:
 
 
 def bring_in(
-    path: str | os.PathLike[str], name: str | None = None, *, cache: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    force: bool = False,
 ) -> Digits:
-    """Read the data set at `path` into the cache, to be loaded as `name` (else as what it is) from then on."""
+    """Read the data set at `path` into the cache, to be loaded as `name` (else as what it is) from then on.
+
+    Another data set that was imported under that name is replaced with `force` only.
+    """
     digits = read(places.must_recognise(Path(path).expanduser()))
     name = name or re.sub(r"[^a-z0-9._-]+", "-", digits.name.lower()).strip("-._")
     if not SET_NAME.fullmatch(name):
@@ -192,10 +199,28 @@ def bring_in(
         raise DataError(f"{path}: must be {known} by its checksums to be imported as {known}, it is not")
     shelf = store.place_of_set(known or name, cache)
     train, test = (part.renamed(known or name) for part in digits)
+    if not force and (there := _other_than(digits, shelf)):
+        raise UsageError(f"{name} is there already, another data set, {there}: give another name, or --force")
     try:
         return store.keep(shelf, Digits(train, test, f"imported from {digits.source}"))
     except OSError as error:
         raise DataError(f"{shelf}: can't be written: {error.strerror or error}") from None
+
+
+def _other_than(digits: Digits, shelf: Path) -> str | None:
+    """Where the data set on that shelf is from, if it is a sound one and its pictures are not these."""
+    try:
+        there = store.kept(shelf)
+    except DataError:
+        return None
+    if there is None or all(
+        one.classes == other.classes
+        and np.array_equal(one.images, other.images)
+        and np.array_equal(one.labels, other.labels)
+        for one, other in zip(there, digits, strict=True)
+    ):
+        return None
+    return there.source
 
 
 def _pair(train: Dataset, test: Dataset | None, source: str) -> Digits:
