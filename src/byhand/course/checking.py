@@ -6,7 +6,6 @@ The student's code runs in `runner`'s process; the right answers stay here.
 """
 
 import contextlib
-import difflib
 import hashlib
 import inspect
 import itertools
@@ -20,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from byhand.course import pixels
+from byhand.course.absence import UNKNOWN, absent, finds_any, needed_package
 from byhand.course.diagnosis import diagnose, differing
 from byhand.course.inside.wire import Unsendable
 from byhand.course.mistakes import MISTAKES
-from byhand.course.pages import PAGES
+from byhand.course.pages import PAGES, WANTED
 from byhand.course.probing import Function, MisshapenError, Outputs, Page, Probe
 from byhand.course.reading import names_in, read_cells, renamed
 from byhand.course.runner import Answer, Limits, Outcome, Place, Student
@@ -31,8 +31,6 @@ from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
 
 IN_PLACE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # what an update may write into
-UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # as Python says it
-WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
 
 
 def check_file(
@@ -114,14 +112,8 @@ class Check:
                 self.verdicts[function.name] = verdict  # a blank is shown, its place says that it is there
         scaled = pixels.verdicts(self.student.peek(pixels.NAMES)) if self.student.files else []
         together = (*self.verdicts.values(), *scaled)
-        return Report(self.file, self.page.name, together, tuple(self._notes()), found=self._finds_any())
-
-    def _finds_any(self) -> bool:
-        """Whether one function of the page is there, be it a blank or broken."""
-        loaded = self.student.loaded
-        broken = [*(one["names"] for one in loaded["broken"]), *(one["defines"] for one in loaded["failed"])]
-        there = set(loaded["functions"]).union(*broken)
-        return any(function.name in there for function in self.page.functions)
+        found = finds_any({function.name for function in self.page.functions}, self.student.loaded)
+        return Report(self.file, self.page.name, together, tuple(self._notes()), found)
 
     def _notes(self) -> list[str]:
         loaded, names = self.student.loaded, {function.name for function in self.page.functions}
@@ -149,9 +141,9 @@ class Check:
     # ---- one function
 
     def _verdict(self, function: Function) -> Verdict:
-        absent = self._absent(function)
-        if absent:
-            return absent
+        uncallable = absent(function.name, self.student.loaded, self._at)
+        if uncallable:
+            return uncallable
         if self.student.spent:
             return Verdict(
                 function.name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up"
@@ -173,46 +165,6 @@ class Check:
         if verdict.status == "wrong" and not verdict.place and described["line"]:
             verdict = replace(verdict, place=self._at(described["cell"], described["line"]))
         return verdict
-
-    def _absent(self, function: Function) -> Verdict | None:
-        """The verdict on a function that is not there, or is still a stub."""
-        loaded, name = self.student.loaded, function.name
-        described = loaded["functions"].get(name)
-        if described and not described["stub"]:
-            return None  # a copy of it that is broken or still blank doesn't matter
-        for broken in loaded["broken"]:
-            if name in broken["names"]:
-                place = self._at(broken["cell"], broken["line"])
-                if broken["stub"]:
-                    return Verdict(name, "missing", "not written yet", place=place)
-                return Verdict(name, "wrong", f"this is not Python: {broken['message']}", place=place)
-        if described:
-            return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
-        for failed in loaded["failed"]:
-            if name in failed["defines"]:
-                return self._of_definition(name, failed)
-        near = difflib.get_close_matches(name.lower(), [d.lower() for d in loaded["defined"]], 1, cutoff=0.75)
-        like = next((d for d in loaded["defined"] if near and d.lower() == near[0]), None)
-        meant = f"there is no function of this name; is {like} meant?" if like and like not in WANTED else ""
-        return Verdict(name, "missing", meant or "there is no function of this name")
-
-    def _of_definition(self, name: str, failed: Mapping[str, Any]) -> Verdict:
-        """What became of a function whose `def` raised: by its decorator, or the default of an argument."""
-        place = self._at(failed["cell"], failed["line"]) if failed["line"] else ""
-        if name in self.student.loaded["stubs"]:
-            return Verdict(name, "missing", "not written yet", place=place)
-        package = self._package_for(failed["type"], failed["message"])
-        if package:
-            return Verdict(name, "not run", package, place=place)
-        if failed["type"] == "TooSlowError":
-            return Verdict(name, "wrong", "its definition took too long", place=place)
-        return Verdict(name, "wrong", f"its definition failed: {failed['type']}: {failed['message']}", place=place)
-
-    def _package_for(self, error: str, message: str) -> str:
-        """Which package is needed, where a name is unknown because its import found none."""
-        unknown = UNKNOWN.match(message) if error in ("NameError", "UnboundLocalError") else None
-        lost = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
-        return f"needs a package: {lost[0]['message']}" if lost and lost[0]["type"] == "ModuleNotFoundError" else ""
 
     def _judged(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
         """All probes of one function, put to the student's; the first that kills the process is the last."""
@@ -267,7 +219,7 @@ class Check:
         """An exception, in words; one that comes from a missing package is not the student's mistake."""
         place = self._place(outcome.place)
         where = f" in `{outcome.place.text}`" if outcome.place and outcome.place.text else ""
-        package = self._package_for(outcome.error, outcome.message)
+        package = needed_package(outcome.error, outcome.message, self.student.loaded)
         if package:
             return Verdict(name, "not run", package, place=place)
         unknown = UNKNOWN.match(outcome.message)
