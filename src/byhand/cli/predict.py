@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 @click.argument("pictures", nargs=-1, required=True, metavar="PICTURE|FOLDER|-…")
 @click.option("--run", metavar="RUN|MODEL", help="The model to read with. Without it, the one that ships with byhand.")
 @click.option("--line", is_flag=True, help="Each picture holds several digits in a row: cut it and read one by one.")
-@click.option("--show-input", is_flag=True, help="Show the 28×28 picture that the network saw.")
+@click.option("--show-input", is_flag=True, help="Show the 28×28 picture that the network saw; in JSON, its 28 rows.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses to show.")
 @shifts
 @quiet
