@@ -1,5 +1,6 @@
 """The committee: networks that read together, trained by processes of their own, stopped, killed and gone on with."""
 
+import io
 import json
 import shutil
 import signal
@@ -148,7 +149,7 @@ def test_eval_predict_and_compare_take_a_committee(home, monkeypatch, capsys):
     assert json.loads(out)["accuracy"] == json.loads((home / "c.json").read_text())["test_accuracy"]
 
     image = byhand.load("mnist-5k").test.images[3]
-    monkeypatch.setattr("sys.stdin", iter([" ".join(map(str, image.ravel()))]))
+    monkeypatch.setattr("sys.stdin", io.StringIO(" ".join(map(str, image.ravel()))))
     code, out, _ = run("predict", "-", "--run", "c", "--json", "--top", "10")
     guesses = {guess["class"]: guess["probability"] for guess in json.loads(out)[0]["guesses"]}
     P = (load_model(home / "a").probabilities(image[None]) + load_model(home / "b").probabilities(image[None]))[0] / 2

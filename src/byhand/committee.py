@@ -57,6 +57,8 @@ class Averaged(ABC):
         """The share of a data set that is read right."""
         if len(data) == 0:
             raise UsageError("accuracy needs at least one picture, got an empty data set")
+        if len(data.classes) != len(self.classes):
+            raise UsageError(f"the model knows {len(self.classes)} classes, the data has {len(data.classes)}")
         return float(np.mean(self.predict(data.images) == data.labels))
 
 

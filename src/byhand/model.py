@@ -66,7 +66,7 @@ class Model:
 
         def inputs(rows: slice, work: Workspace) -> Array:
             pictures = self.preparation.pictures(images[rows])
-            X = work.empty((self.network, "X"), (len(pictures), self.network.in_size), self.network.dtype)
+            X = work.empty(("reading", "X"), (len(pictures), self.network.in_size), self.network.dtype)
             return self.preparation.floats(pictures.reshape(X.shape), X, leaves_scale=first is not None)
 
         return read(self.network, inputs, len(images), first)
@@ -84,6 +84,8 @@ class Model:
         """The share of a data set that the model reads right."""
         if len(data) == 0:
             raise UsageError("accuracy needs at least one picture, got an empty data set")
+        if len(data.classes) != len(self.classes):
+            raise UsageError(f"the model knows {len(self.classes)} classes, the data has {len(data.classes)}")
         return float(np.mean(self.predict(data.images) == data.labels))
 
     def check_images(self, images: Array) -> Array:

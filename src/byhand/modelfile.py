@@ -66,6 +66,8 @@ def write(
     card: dict[str, Any],
 ) -> None:
     """Write a model's file, whole or not at all."""
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelFileError(f"{path}: every parameter must be finite")
     texts = {
         "format": FORMAT,
         "version": VERSION,
@@ -104,13 +106,25 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
     """Write arrays and texts, whole or not at all; the checksum that covers both is added, and returned."""
     from safetensors.numpy import save
 
-    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
+    metadata = {name: json.dumps(value, ensure_ascii=False, default=plain) for name, value in texts.items()}
+    for text in metadata.values():
+        check_depth(Path(path), text)
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata["checksum"] = checksum(arrays, metadata)
+    header, body = in_order(save(arrays, metadata))
+    if len(header) > MAX_HEADER_BYTES:  # it would be refused when it is read
+        raise ModelFileError(f"{path}: the header must be at most {MAX_HEADER_BYTES:,} bytes, would be {len(header):,}")
     with replacing(path) as file:
-        for piece in in_order(save(arrays, metadata)):
-            file.write(piece)
+        file.write(header)
+        file.write(body)
     return metadata["checksum"]
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"must be plain values, got {type(value).__name__}")
 
 
 def in_order(content: bytes) -> tuple[bytes, memoryview]:

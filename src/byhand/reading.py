@@ -40,7 +40,12 @@ def own_workspace(network: Network, first: First | None) -> Workspace:
     """
     of = getattr(_kept, "network", None)
     if of is None or of() is not network or _kept.first != first:
-        _kept.network, _kept.first, _kept.work = weakref.ref(network), first, Workspace(first=first)
+        kept = _kept.__dict__  # this thread's, whichever thread sees the network's end
+        kept |= {
+            "network": weakref.ref(network, lambda _: kept.clear()),
+            "first": first,
+            "work": Workspace(first=first),
+        }
     work: Workspace = _kept.work
     return work
 

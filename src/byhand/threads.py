@@ -18,7 +18,7 @@ LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 def available() -> int:
     """How many threads to use: the processors this process may run on, or what the environment says if that is less."""
     count = len(processors())
-    asked = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdigit()]
+    asked = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdecimal()]
     return max(1, min([count, *asked]))
 
 
@@ -37,10 +37,10 @@ def blas_threads(count: int) -> Iterator[None]:
 
     While one thread of a program is inside, those that come too change nothing: they would change it for the first.
     """
+    libraries = blas_libraries()
     if not _word.acquire(blocking=False):
         yield
         return
-    libraries = blas_libraries()
     before = [library.num_threads for library in libraries]
     try:
         set_threads(libraries, [count] * len(libraries))

@@ -25,7 +25,7 @@ from byhand.nn.schedules import SCHEDULES
 from byhand.preparation import Preparation
 from byhand.training import History, Recipe, preset
 from byhand.training.runs import Run
-from byhand.training.settings import settled
+from byhand.training.settings import SCALES, settled
 
 OPTIONS = (
     click.option(
@@ -42,7 +42,7 @@ OPTIONS = (
     click.option("--deskew/--no-deskew", default=None, help="Set slanted digits upright first; saved with the model."),
     click.option(
         "--scale",
-        type=click.Choice(["255", "256", "standard"]),
+        type=click.Choice(SCALES),
         help="What a pixel is divided by; `standard`: mean 0, deviation 1.",
     ),
     click.option("--epochs", type=int, help="Passes over the training images."),

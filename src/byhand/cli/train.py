@@ -130,7 +130,6 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
         f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}"
     )
     with Session(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as session, witness:
-        run.write_config(task.config)  # not before: what the session refuses leaves no folder behind
         if ranks.size > 1:
             threads = session.plan.blas * session.plan.workers
             talk.say(f"{ranks.size} ranks, {threads} thread{'s' if threads > 1 else ''} each")
@@ -149,6 +148,10 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
                 talk.say(f"not as before, so the bits may differ: {difference}")
         with interruptible() as asked, Progress(session, talk) as progress, checkpoints:
             stop = ranks.listen(asked)
+            checkpoints.hold()
+            run.write_config(
+                task.config
+            )  # not before: what was refused leaves no trace, and a run in use stays as it is
             checkpoints.save(session, force=True)  # from here on there is something to go on from
             try:
                 for record in train(session, stop, after_step=checkpoints.save):

@@ -18,6 +18,8 @@ def as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
     """The bytes behind `values`, and the number that they were divided by (255 where they were not)."""
     if values.dtype == np.uint8:
         return values, SCALE
+    if values.dtype == bool:
+        return values * np.uint8(SCALE), SCALE
     if values.dtype == object or values.dtype.kind not in "iufb":
         raise DataError(f"{name}: pixels must be numbers, got {values.dtype}")
     if values.size == 0:

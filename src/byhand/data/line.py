@@ -19,6 +19,7 @@ MOST_PIECES = 200  # of ink in a line: more is noise, or a page
 TOO_LOW = 0.4  # of the line's height: a comma, a dot, dirt
 TOO_WIDE = 1.3  # times the line's height: 97 of 100 of MNIST's digits are narrower than that, in their own
 USUAL_WIDTH = 0.8  # of a digit's height, where several touch …
+MOST_TOUCHING = 20  # heights in a row: what is wider is a ruled line, and no word of digits
 UNUSUAL = 0.2  # … and how much ink, as a share of the height, a cut may save by making them as much wider or narrower
 
 
@@ -78,6 +79,10 @@ def _apart(mark: Bytes, height: int) -> list[Bytes]:
     width, height = mark.shape[1], max(height, len(mark))
     if width <= TOO_WIDE * height:
         return [mark]
+    if width > MOST_TOUCHING * height:
+        raise NothingDrawnError(
+            f"no line of digits: a mark is {width} pixels wide and its line {height} high, which is a stroke"
+        )
     amount = mark.sum(axis=0, dtype=np.int64) / (255 * height)
     best, least = [0], np.inf
     for count in range(2, max(2, round(2 * width / height)) + 1):

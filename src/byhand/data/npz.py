@@ -27,7 +27,7 @@ LONGEST_HEADER = 10_000
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OverflowError, LookupError
 )  # fmt: skip
-NUMBERS = re.compile(r"[<>|=]?[iuf][1248]|\|b1")
+NUMBERS = re.compile(r"[<>|=]?(?:[iu][1248]|f[248])|\|b1")
 
 
 def read(path: Path) -> tuple[Dataset, Dataset | None]:

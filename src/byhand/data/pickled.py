@@ -170,10 +170,9 @@ class _Steps:
             return _Build("array", self._array(raw, dtype, shape, order == "F"))
         if called == "_codecs.encode":
             text, encoding = arguments
-            self.encoded += len(text)
-            if encoding not in ("latin1", "latin-1") or self.encoded > packed.CEILING:
-                raise ValueError(f"text must be latin1 and at most {packed.CEILING:,} letters")
-            return text.encode("latin1")
+            if encoding not in ("latin1", "latin-1"):
+                raise ValueError("text must be latin1")
+            return self._encoded(text)
         raise TypeError(f"it calls {called}")
 
     def _fill_in(self, thing: Any, state: Any) -> None:
@@ -186,9 +185,16 @@ class _Steps:
             _, shape, dtype, fortran, raw = state
             thing.value = self._array(raw, dtype, shape, bool(fortran))
 
+    def _encoded(self, text: str) -> bytes:
+        """The bytes that a text stands for. A small file can name one large text many times, so all are counted."""
+        self.encoded += len(text)
+        if self.encoded > packed.CEILING:
+            raise ValueError(f"text must be at most {packed.CEILING:,} letters in all")
+        return text.encode("latin1")
+
     def _array(self, raw: Any, dtype: Any, shape: Any, fortran: bool) -> npt.NDArray[Any]:
         kind = dtype.value
-        data = raw.encode("latin1") if isinstance(raw, str) else raw
+        data = self._encoded(raw) if isinstance(raw, str) else raw
         if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
             raise ValueError("a shape must be whole numbers")
         if prod(shape) * kind.itemsize != len(data):

@@ -77,7 +77,7 @@ def _refuse_from_header(picture: "Image", name: str) -> None:
         rule = f"at most {LONGEST_SIDE:,} pixels a side and {MOST_PIXELS:,} in all"
         raise DataError(f"{name} must have {rule}, got {width:,} × {height:,}")
     frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and picture.format != "MPO":  # a photograph with a preview behind it: the first is the picture
         raise DataError(f"{name} must be one still picture, got {frames} frames or pages")
     if picture.mode in ("I", "F"):
         raise DataError(f"{name} must have 8 or 16 bits a channel, got 32 (mode {picture.mode})")

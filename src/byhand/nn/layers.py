@@ -73,7 +73,7 @@ class Dense(Layer):
         self.inputs = positive("inputs", inputs)
         self.units = positive("units", units)
         self.init = init
-        self.scale = scale
+        self.scale = float(scale)
         initializer_named(init)
 
     def __repr__(self) -> str:

@@ -37,6 +37,8 @@ class Optimizer:
         for name, value in asdict(self).items():
             if isinstance(value, bool):
                 continue
+            if not isinstance(value, int | float | np.integer | np.floating):
+                raise UsageError(f"{name} must be a number, got {value!r}")
             if name in ("momentum", "beta1", "beta2", "alpha") and not 0 <= value < 1:
                 raise UsageError(f"{name} must be at least 0 and under 1, got {value}")
             if name == "epsilon" and not value > 0:
@@ -184,17 +186,24 @@ def optimizer_named(kind: str, **settings: Any) -> Optimizer:
     """The optimiser of that name with these settings, or an error that lists what there is."""
     if kind not in OPTIMIZERS:
         raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {kind!r}")
-    try:
-        return OPTIMIZERS[kind](**settings)
-    except TypeError:
-        known = ", ".join(field.name for field in fields(OPTIMIZERS[kind]))
-        raise UsageError(f"{kind} takes {known}, got {', '.join(settings)}") from None
+    known = [field.name for field in fields(OPTIMIZERS[kind])]
+    if unknown := [name for name in settings if name not in known]:
+        raise UsageError(f"{kind} takes {', '.join(known)}, got {', '.join(unknown)}")
+    return OPTIMIZERS[kind](**settings)
 
 
 def clip_norm(gradient: Array, limit: float | None) -> float:
     """The gradient's length; where it is over `limit`, the gradient is shortened to it in place     gradient: (P,)"""
-    norm = float(np.sqrt(np.dot(gradient, gradient)))
-    if limit is not None and norm > limit:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        square = np.dot(gradient, gradient)
+    if np.finfo(gradient.dtype).tiny <= square < np.inf:
+        norm = float(np.sqrt(square))
+    else:  # squares leave the numbers long before their roots do
+        norm = largest = float(np.abs(gradient).max(initial=0))
+        if 0 < largest < np.inf:
+            scaled = gradient / gradient.dtype.type(largest)
+            norm *= float(np.sqrt(np.dot(scaled, scaled)))
+    if limit is not None and limit < norm < np.inf:
         gradient *= float(limit) / norm
     return norm
 

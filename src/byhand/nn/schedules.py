@@ -105,11 +105,10 @@ def schedule_named(kind: str, **settings: Any) -> Schedule:
     """The schedule of that name with these settings, or an error that lists what there is."""
     if kind not in SCHEDULES:
         raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}, got {kind!r}")
-    try:
-        return SCHEDULES[kind](**settings)
-    except TypeError:
-        known = ", ".join(field.name for field in fields(SCHEDULES[kind])) or "no settings"
-        raise UsageError(f"{kind} takes {known}, got {', '.join(settings)}") from None
+    known = [field.name for field in fields(SCHEDULES[kind])]
+    if unknown := [name for name in settings if name not in known]:
+        raise UsageError(f"{kind} takes {', '.join(known) or 'no settings'}, got {', '.join(unknown)}")
+    return SCHEDULES[kind](**settings)
 
 
 def schedule_config(schedule: Schedule) -> dict[str, Any]:

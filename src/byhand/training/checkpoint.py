@@ -120,7 +120,7 @@ class Checkpoints:
         if not all(np.isfinite(array).all() for array in arrays.values()):
             return 0.0  # the next step will say that the run diverged; the last good state is worth more than this one
         try:
-            self._hold()
+            self.hold()
             if self._proven is None:
                 self._proven = self._newest()
             slot, number = self._proven or (SLOTS[1], 0)
@@ -146,7 +146,7 @@ class Checkpoints:
         """What there is to go on from when a save failed."""
         return f"the one before it is intact: {self.folder / self._proven[0]}" if self._proven else "there is none yet"
 
-    def _hold(self) -> None:
+    def hold(self) -> None:
         """Take the run for this process, where the system has locks, and sweep up after one that was killed."""
         if self._lock is not None:
             return

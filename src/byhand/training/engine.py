@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from byhand.nn.losses import Loss
-from byhand.nn.network import Network
+from byhand.nn.network import Caches, Network
 from byhand.nn.noise import Moment
 from byhand.nn.scratch import Array, First, Workspace, aligned
 from byhand.training.feed import Batch, Floats
@@ -159,10 +159,8 @@ def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: 
     return losses, correct / total
 
 
-def dead_shares(network: Network, floats: Floats, batch: Batch) -> tuple[float, ...]:
-    """For each activation that can switch off, the share of its units that no sample of the batch switches on."""
-    X = floats(batch, slice(0, len(batch.labels)), Workspace())
-    _, caches = network.forward(X)
+def dead_shares(network: Network, caches: Caches) -> tuple[float, ...]:
+    """For each activation that can switch off, the share of its units that no sample of the batch switched on."""
     return tuple(
         float(np.mean(~(H > 0).any(axis=0)))
         for layer, H in zip(network.layers, caches, strict=True)

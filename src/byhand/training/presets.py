@@ -42,7 +42,9 @@ class Preset:
         sizes = [in_size, *changes.pop("hidden", self.hidden), len(classes)]
         rng: np.random.Generator | np.random.RandomState = np.random.default_rng(seed)
         if self.published_seed is not None:
-            rng = np.random.RandomState(self.published_seed + seed)
+            if (published := self.published_seed + seed) >= 2**32:
+                raise UsageError(f"seed must be under {2**32 - self.published_seed:,} for {self.name}, got {seed:,}")
+            rng = np.random.RandomState(published)
         preparation = changes.pop("preparation", self.preparation)
         network = Network(sizes, rng=rng, dtype=dtype or self.dtype, **{**self.network, **changes})
         return Model(network, preparation=preparation, classes=classes)

@@ -46,17 +46,22 @@ class Recipe:
             optional = name not in ("epochs", "record_every")
             if not (value is None and optional) and (isinstance(value, bool) or not is_whole(value) or value < 1):
                 raise UsageError(f"{name} must be a positive integer{' or None' if optional else ''}, got {value!r}")
+            if value is not None:
+                object.__setattr__(self, name, int(value))  # NumPy's own would be no plain value to write down
         for name in ("learning_rate", "clip", "max_norm"):
             value = getattr(self, name)
             optional = name != "learning_rate"
-            if not (value is None and optional) and not 0 < value < np.inf:
+            if not (value is None and optional) and not (is_number(value) and 0 < value < np.inf):
                 raise UsageError(f"{name} must be a positive number, got {value!r}")
-        if self.average is not None and not 0 < self.average < 1:
+        if self.average is not None and not (is_number(self.average) and 0 < self.average < 1):
             raise UsageError(f"average must be over 0 and under 1, got {self.average!r}")
-        if not 0 <= self.validation < np.inf:
-            raise UsageError(f"validation must be a share under 1 or a number of samples, got {self.validation!r}")
-        if self.patience is not None and not self.validation:
-            raise UsageError("patience needs a validation split to watch, got validation 0")
+        held = self.validation
+        if not (is_number(held) and 0 <= held < np.inf and (held < 1 or held == int(held))):
+            raise UsageError(f"validation must be a share under 1 or a number of samples, got {held!r}")
+        for name in ("learning_rate", "clip", "max_norm", "average", "validation"):
+            value = getattr(self, name)
+            if isinstance(value, np.generic):
+                object.__setattr__(self, name, value.item())
 
     def but(self, **changes: Any) -> Self:
         """The same recipe with some choices changed; an unknown name is an error that lists the names there are."""
@@ -92,3 +97,8 @@ def kind_of(loss: Loss) -> str:
 def is_whole(value: Any) -> bool:
     """Whether this is an integer of any kind."""
     return isinstance(value, int | np.integer)
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a real number of any kind."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

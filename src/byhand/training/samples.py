@@ -25,25 +25,34 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
         raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
     if len(y) != len(X):
         raise UsageError(f"X and y must have as many rows, got {len(X)} and {len(y)}")
+    if X.dtype == np.uint8:
+        raise UsageError("X must be the network's inputs, and bytes are pixels: give a Dataset, or divide them by 255")
+    if X.dtype.kind not in "iufb":
+        raise UsageError(f"X must be numbers, got {X.dtype}")
     X = np.ascontiguousarray(X, dtype=model.network.dtype)
     if not np.isfinite(X).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
         raise UsageError(f"X must be finite, got {X[row, column]} in row {row}, column {column}")
     if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
-        raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {y.min()} to {y.max()}")
+        got = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" else str(y.dtype)
+        raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {got}")
     return X, y
 
 
 def check_weights(weights: Array | None, count: int) -> Array | None:
-    """A finite weight of at least 0 for each sample, or none."""
+    """A weight of at least 0 for each sample, 1 in the mean, or none: only their proportions count."""
     if weights is None:
         return None
     weights = np.asarray(weights)
     if weights.shape != (count,):
         raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+    if weights.dtype.kind not in "iufb":
+        raise UsageError(f"sample_weights must be numbers, got {weights.dtype}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise UsageError("sample_weights must be finite, at least 0 and not all 0")
-    return weights
+    proportions: Array = weights / np.float64(weights.max())
+    proportions /= proportions.mean()
+    return proportions
 
 
 def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:

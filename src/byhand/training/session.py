@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from byhand.data.augment import Augmentation
-from byhand.errors import ModelFileError, UsageError
+from byhand.errors import DivergedError, ModelFileError, UsageError
 from byhand.model import Model, check_seed
 from byhand.nn.network import max_norm
 from byhand.nn.noise import Moment
 from byhand.nn.optimizers import clip_norm
-from byhand.nn.scratch import Array, Workspace
+from byhand.nn.scratch import FRESH, Array, Workspace
 from byhand.threads import available, blas_threads
 from byhand.training.engine import Engine, dead_shares, evaluate
 from byhand.training.feed import Batch, Feed, Floats
@@ -42,6 +42,7 @@ class Progress:
     loss: float = 0.0
     correct: int = 0
     samples: int = 0
+    weight: float = 0.0
     norm: float = 0.0
     seconds: float = 0.0
     total_seconds: float = 0.0
@@ -73,6 +74,8 @@ class Session:
         pictures, labels = pictures_of(model, data, prepared=not augmentation)
         weights = check_weights(sample_weights, len(labels))
         kept, held = held_out(labels, recipe.validation, len(model.classes), self.seed)
+        if weights is not None and not weights[kept].any():
+            raise UsageError("sample_weights must not leave nothing to train on: they weigh only what is held out")
         self.feed = Feed(
             pictures,
             labels,
@@ -86,6 +89,8 @@ class Session:
         )
         self.floats = Floats(model.preparation, network.dtype)
         self.validation = self._validation(pictures, labels, weights, held, validation_data, bool(augmentation))
+        if recipe.patience is not None and self.validation is None:
+            raise UsageError("patience needs a validation split to watch, got validation 0")
         look = kept[:: max(1, len(kept) // LOOKED_AT)][:LOOKED_AT]
         self.looked_at = Batch(
             self._prepared_rows(pictures, look, bool(augmentation)), slice(0, len(look)), labels[look]
@@ -127,7 +132,12 @@ class Session:
             loss, correct = self.engine(batch, Moment(self.seed, number))
             with np.errstate(over="ignore", invalid="ignore"):
                 norm = clip_norm(self.engine.gradient, recipe.clip)
-                self.watchdog.check_step(number, loss, norm)
+                try:
+                    self.watchdog.check_step(number, loss, norm)
+                except DivergedError:
+                    self._close_batches()  # the step was not taken: who asks again gets the same batch
+                    self._batches_of = -1
+                    raise
                 rate = recipe.learning_rate * recipe.schedule(number, self.total_steps)
                 recipe.optimizer.update(
                     network.parameters,
@@ -144,7 +154,7 @@ class Session:
         seconds = time.perf_counter() - began
         count = batch.count
         ends = (number + 1) % self.feed.batches_per_epoch == 0
-        self._count(loss, correct, count, norm, seconds)
+        self._count(loss, correct, batch, norm, seconds)
         return StepRecord(number, epoch, loss, correct / count, rate, norm, count, count / max(seconds, 1e-9), ends)
 
     def _next_batch(self) -> tuple[int, Batch]:
@@ -155,13 +165,14 @@ class Session:
             self._batches, self._batches_of = self.feed.epoch(epoch, place), epoch
         return epoch + 1, next(self._batches)
 
-    def _count(self, loss: float, correct: int, count: int, norm: float, seconds: float) -> None:
+    def _count(self, loss: float, correct: int, batch: Batch, norm: float, seconds: float) -> None:
         progress = self.progress
         progress.step += 1
-        progress.loss += loss * count
+        progress.loss += loss * batch.total
+        progress.weight += batch.total
         progress.correct += correct
-        progress.samples += count
-        progress.norm += norm * count
+        progress.samples += batch.count
+        progress.norm += norm * batch.count
         progress.seconds += seconds
         progress.total_seconds += seconds
 
@@ -177,23 +188,26 @@ class Session:
 
     # ---- one epoch
 
-    @np.errstate(over="ignore", invalid="ignore")  # a run that is about to diverge says so at its next step
+    @np.errstate(over="ignore", invalid="ignore")  # of a run that has diverged; the watchdog says so
     def epoch_record(self) -> EpochRecord:
         """Close the epoch: its record, made of its steps and of the validation split."""
         progress = self.progress
         if self.shard is not None:
             check_same(self.shard, "numbers after an epoch", self.model.network.parameters.tobytes())
         validation_loss, validation_accuracy = self._validate()
+        X = self.floats(self.looked_at, slice(0, len(self.looked_at.labels)), FRESH)
+        answers, caches = self.model.network.forward(X)
+        self.watchdog.check_epoch(progress.step - 1, answers, validation_loss)
         record = EpochRecord(
             epoch=progress.step // self.feed.batches_per_epoch,
             step=progress.step - 1,
-            loss=progress.loss / progress.samples,
+            loss=progress.loss / progress.weight,
             accuracy=progress.correct / progress.samples,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
             rate=self.recipe.learning_rate * self.recipe.schedule(progress.step - 1, self.total_steps),
             gradient_norm=progress.norm / progress.samples,
-            dead=dead_shares(self.model.network, self.floats, self.looked_at),
+            dead=dead_shares(self.model.network, caches),
             images_per_second=progress.samples / max(progress.seconds, 1e-9),
             seconds=progress.total_seconds,
         )
@@ -206,7 +220,8 @@ class Session:
     def forget_epoch(self) -> None:
         """Start the sums of the next epoch."""
         progress = self.progress
-        progress.loss, progress.correct, progress.samples, progress.norm, progress.seconds = 0.0, 0, 0, 0.0, 0.0
+        progress.loss, progress.weight, progress.correct, progress.samples = 0.0, 0.0, 0, 0
+        progress.norm, progress.seconds = 0.0, 0.0
 
     def _validate(self) -> tuple[float | None, float | None]:
         if self.validation is None:

@@ -47,6 +47,8 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
         plain["optimizer"] = optimizer_named(**(recipe.optimizer.config() | settings))
     if "schedule" in given:
         plain["schedule"] = schedule_named(given["schedule"])
+    if given.get("loss", "mse") not in LOSSES:
+        raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {given['loss']!r}")
     loss = LOSSES[given["loss"]]() if "loss" in given else recipe.loss
     if "label_smoothing" in given:
         if not isinstance(loss, SoftmaxCrossEntropy):
@@ -55,10 +57,16 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     return recipe.but(**plain, loss=loss)
 
 
+#: What a pixel may be divided by, as it is typed.
+SCALES = ("255", "256", "standard")
+
+
 def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> Preparation:
     """The preset's preparation with the options that were given."""
     if "scale" in given:
-        scale = given["scale"]
+        scale = str(given["scale"])
+        if scale not in SCALES:
+            raise UsageError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
     return replace(preparation, deskew=given.get("deskew", preparation.deskew))
 
@@ -67,6 +75,6 @@ def batch_size(text: str) -> int | None:
     """`all` → None, `128` → 128"""
     if text == "all":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"batch_size must be a positive integer or `all`, got {text!r}")
     return int(text)

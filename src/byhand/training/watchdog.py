@@ -39,10 +39,20 @@ class Watchdog:
 
     def check_step(self, step: int, loss: float, gradient_norm: float) -> None:
         """Raise where the run has left the numbers, with the likely cause and what to try."""
-        if np.isfinite(loss) and np.isfinite(gradient_norm):
-            return
-        what = "loss" if not np.isfinite(loss) else "the gradient"
-        value = loss if not np.isfinite(loss) else gradient_norm
+        if not np.isfinite(loss):
+            self.stop("loss", loss, step)
+        if not np.isfinite(gradient_norm):
+            self.stop("the gradient", gradient_norm, step)
+
+    def check_epoch(self, step: int, answers: Array, validation_loss: float | None) -> None:
+        """The same for what the last step has left behind: after the last epoch there is no next step to say so."""
+        if not np.isfinite(answers).all():
+            self.stop("the network's answers", float(answers[~np.isfinite(answers)][0]), step)
+        if validation_loss is not None and not np.isfinite(validation_loss):
+            self.stop("the validation loss", validation_loss, step)
+
+    def stop(self, what: str, value: float, step: int) -> None:
+        """Say what left the numbers."""
         became = "NaN" if np.isnan(value) else "infinite"
         raise DivergedError(f"{what} became {became} at step {step}: {self.cause()}. Try {self.gentler()}.")
 
