@@ -1,8 +1,10 @@
 """At the edges: what a second reader of the engine found. Last steps, odd numbers, and what is kept too long."""
 
+import contextlib
 import gc
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from byhand.data import Dataset
 from byhand.data.handwriting import read_picture
 from byhand.data.line import segment_line
 from byhand.errors import DataError, DivergedError, ModelFileError, UsageError
+from byhand.files import write_text
 from byhand.nn.optimizers import Adam, GradientDescent, clip_norm
 from byhand.nn.schedules import Constant
 from byhand.training import Recipe, Session, fit
@@ -327,3 +330,86 @@ def test_an_unknown_name_and_a_bad_value_are_told_apart():
     with pytest.raises(UsageError, match="momentum takes weight_decay, momentum, nesterov, got speed"):
         optimizer_named("momentum", speed=1)
     assert Adam(beta1=np.float32(0.5)).config()["beta1"] == 0.5
+
+
+# ---- files that are there already
+
+
+@pytest.mark.skipif(not hasattr(os, "fchmod"), reason="needs POSIX permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions_and_its_links(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    write_text(real, "one")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_text(link, "two")
+    assert link.is_symlink()
+    assert real.read_text() == "two"
+    assert real.stat().st_mode & 0o777 == 0o600
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "new")
+    write_text(dangling, "three")
+    assert (tmp_path / "new").read_text() == "three"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_what_is_no_file_is_written_to_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    told = []
+    reader = threading.Thread(target=lambda: told.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    write_text(tmp_path / "pipe", "told")
+    reader.join(10)
+    assert told == ["told"]
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_the_longest_name_that_a_file_system_takes(tmp_path):
+    name = "n" * 255
+    write_text(tmp_path / name, "x")
+    write_text(tmp_path / name, "y")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "y")]
+
+
+# ---- who is stopped on the way
+
+
+def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypatch):
+    from byhand.training import loop
+
+    seen = []
+
+    @contextlib.contextmanager
+    def stopped_at_once():
+        stop = threading.Event()
+        stop.set()
+        yield stop
+
+    class Watched(Session):
+        def hand_over(self):
+            self.average[...] = 7
+            super().hand_over()
+            seen.append(self)
+
+    monkeypatch.setattr(loop, "interruptible", stopped_at_once)
+    monkeypatch.setattr(loop, "Session", Watched)
+    made = model()
+    assert fit(made, (X, Y), epochs=3, average=0.9).ending == "interrupted"
+    assert (made.network.parameters == 7).all()
+    assert len(seen) == 1
+
+
+def test_a_label_of_any_kind_has_a_class():
+    classifier = pytest.importorskip("byhand.sklearn").NetworkClassifier(hidden_layer_sizes=(4,), max_iter=1)
+    labels = np.array(["a\nb", "x" * 300, "c"])[Y]
+    assert set(classifier.fit(X, labels).predict(X)) <= set(labels)
+
+
+def test_the_command_of_the_best_trial_can_be_pasted():
+    pytest.importorskip("optuna")
+    from byhand.distributed.space import Space
+
+    command = Space({"learning_rate": {"low": 0.1, "high": 0.2}}, preset="fast").command(
+        {"learning_rate": 0.15}, data="/my data/x", seed=1
+    )
+    assert "--data '/my data/x' --seed 1" in command

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,16 +18,25 @@ from typing import BinaryIO
 def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file that becomes `target` when the block ends without an error.
 
-    The folder is made if it is missing. The new file has the permissions that a plain `open` would have given.
+    The folder is made if it is missing. The new file has the permissions of the one that it replaces, or else those
+    that a plain `open` would have given. What a link points to is replaced, not the link; what is no file at all (a
+    pipe, /dev/stdout) is written to as it is.
     """
-    target = Path(target)
+    target = Path(os.path.realpath(target)) if os.path.islink(target) else Path(target)
     if not target.name:  # "", ".", "/"
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(target))
     _make_folder(target.parent)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    before = _status(target)
+    if before is not None and not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):
+        with open(target, "wb") as file:
+            yield file
+        return
+    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(part, flags, 0o666), "w+b") as file:
+            if before is not None and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -49,6 +59,14 @@ def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
 def write_text(target: str | os.PathLike[str], content: str) -> None:
     """Put `content` at `target` as UTF-8, whole or not at all."""
     write_bytes(target, content.encode())
+
+
+def _status(target: Path) -> os.stat_result | None:
+    """What stands there now, if anything does."""
+    try:
+        return target.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _make_folder(folder: Path) -> None:

@@ -73,7 +73,7 @@ def train_members(
             raise
     for future, run in codes.items():
         code, last = future.result()
-        if code not in (0, INTERRUPTED):
+        if code not in (0, INTERRUPTED) and not (stop.is_set() and code == -signal.SIGINT):  # before it could answer
             raise MemberFailedError(
                 f"{run.folder}: {last or 'its process was killed'} (exit code {code}); what is there can go on with "
                 f"byhand train --resume {run.folder.parent}",

@@ -14,6 +14,7 @@ It is read from a TOML file or made from a dictionary, and refused by name where
 """
 
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,11 +130,11 @@ class Space:
 
     def command(self, values: Mapping[str, Value], *, data: str | None, seed: int) -> str:
         """The command that trains a trial's network again."""
-        parts = ["byhand train", f"--preset {self.preset}", *([f"--data {data}"] if data else []), f"--seed {seed}"]
+        words = ["byhand", "train", "--preset", self.preset, *(["--data", data] if data else []), "--seed", str(seed)]
         for name, value in self.settings(values).items():
             option = name.replace("_", "-")
-            parts.append(f"--{'' if value else 'no-'}{option}" if isinstance(value, bool) else f"--{option} {value}")
-        return " ".join(parts)
+            words += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
+        return shlex.join(words)
 
 
 def suggested(trial: Any, name: str, values: Mapping[str, Any]) -> Value:

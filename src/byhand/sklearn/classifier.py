@@ -22,7 +22,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model import Model
+from byhand.model import Model, is_name
 from byhand.nn.scratch import Array
 from byhand.sklearn.answers import Answers
 from byhand.sklearn.meaning import ACTIVATION_NAMES, Settling, check_parameters, recipe_for, with_weights
@@ -167,11 +167,12 @@ class NetworkClassifier(Answers):
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if isinstance(sizes, Iterable) else [sizes]
         self.classes_ = classes
+        names = [str(label) for label in classes]
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.model_ = Model(
             [X.shape[1], *hidden, len(classes)],
             seed=self._seed,
-            classes=[str(label) for label in classes],
+            classes=names if all(map(is_name, names)) else None,
             activation=ACTIVATION_NAMES.get(self.activation, self.activation),
             init="he" if self.activation in ("relu", "leaky_relu", "gelu") else "glorot",
             dropout=self.dropout,

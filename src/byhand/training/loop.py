@@ -91,6 +91,8 @@ def fit(
     ):
         for _ in train(session, stop):
             pass
+        if stop.is_set():
+            session.hand_over()
         return history_of(session, interrupted=stop.is_set())
 
 

@@ -262,8 +262,12 @@ class Session:
         return Swapped(self.model.network.parameters, self.average)
 
     def finish(self) -> None:
-        """Leave in the model the weights that the recipe asks for: the best, the averaged, or the last."""
+        """Say that it is over, and leave in the model the weights that the recipe asks for."""
         self.progress.finished = True
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Leave in the model the weights that the recipe asks for: the best, the averaged, or the last."""
         network = self.model.network
         if self.best is not None and self.best_statistics is not None:
             network.parameters[...] = self.best
