@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -315,11 +316,15 @@ def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
         patch.setattr(threads, "blas_libraries", broken)
         with pytest.raises(OSError), threads.blas_threads(1):  # noqa: PT011
             pytest.fail("it never gets here")
-    taken = []
-    other = threading.Thread(target=lambda: taken.append(threads._word.acquire(blocking=False)))
-    other.start()
-    other.join()
-    assert taken == [True]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(is_free, threads._word).result()
+
+
+def is_free(lock):
+    taken = lock.acquire(blocking=False)
+    if taken:
+        lock.release()
+    return taken
 
 
 def test_an_unknown_name_and_a_bad_value_are_told_apart():
