@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
             near = get_close_matches(name.lower().replace("_", "-"), self.table, n=1)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         found = super().resolve_command(ctx, args)
-        if found[1] is not None and not ctx.resilient_parsing:
+        if found[1] is not None and not isinstance(found[1], click.Group) and not ctx.resilient_parsing:
             refuse_empty_places(found[1], found[2])
         return found
 
