@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
             near = get_close_matches(name.lower().replace("_", "-"), self.table, n=1)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         found = super().resolve_command(ctx, args)
-        if found[1] is not None and not isinstance(found[1], click.Group) and not ctx.resilient_parsing:
+        if found[1] is not None and not ctx.resilient_parsing:
             refuse_empty_places(found[1], found[2])
         return found
 
@@ -99,6 +99,10 @@ class LazyGroup(click.Group):
 
 def refuse_empty_places(command: click.Command, words: list[str]) -> None:
     """An empty word (`--html "$FORGOTTEN"`) names no place: to Python it would be the folder that one stands in."""
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    if isinstance(command, click.Group):  # it looks at its own
+        return
     for before, word in pairwise(["", *words]):
         if word != "" and not (word.startswith("--") and word.endswith("=") and len(word) > 3):
             continue
