@@ -84,11 +84,8 @@ def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | No
     note = run.folder / PROCESS
     if run.folder.exists():
         config = run.config()
-        if (config.get("preset"), config.get("seed"), config.get("recipe")) != (
-            name,
-            seed,
-            preset(name).recipe.config(),
-        ):
+        recipe = config.get("recipe", {}) | {"threads": None}  # on how many it was trained is no choice of the preset
+        if (config.get("preset"), config.get("seed"), recipe) != (name, seed, preset(name).recipe.config()):
             raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
         if run.model_path.is_file() and run.model().card.get("ending") == "done":
             say(f"{run.folder}: is there")
