@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ MPIEXEC = next(
 )
 RANKS = ("PMI_RANK=1", "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1")
 
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="needs mpiexec: pip install mpi4py mpich")
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or find_spec("mpi4py") is None, reason="needs mpiexec: pip install mpi4py mpich"
+)
 
 
 def mpiexec(ranks, *words, cwd, **settings):

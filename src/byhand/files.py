@@ -25,7 +25,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(target)) if os.path.islink(target) else Path(target)
     if not target.name:  # "", ".", "/"
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(target))
-    _make_folder(target.parent)
+    make_folder(target.parent)
     before = _status(target)
     if before is not None and not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):
         with open(target, "wb") as file:
@@ -69,7 +69,7 @@ def _status(target: Path) -> os.stat_result | None:
         return None
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make it and what it lies in; a file that stands in the way is named, and called one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ import numpy as np
 
 from byhand import modelfile
 from byhand.errors import ModelFileError, StorageError, UsageError
+from byhand.files import make_folder
 from byhand.nn.scratch import Array
 from byhand.training.runs import STATE, Run, versions
 from byhand.training.session import Session
@@ -150,7 +151,7 @@ class Checkpoints:
         """Take the run for this process, where the system has locks, and sweep up after one that was killed."""
         if self._lock is not None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with contextlib.suppress(ImportError):  # not on Windows
             import fcntl
 
