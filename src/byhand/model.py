@@ -11,7 +11,7 @@ import html
 import os
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -82,11 +82,7 @@ class Model:
 
     def accuracy(self, data: Dataset) -> float:
         """The share of a data set that the model reads right."""
-        if len(data) == 0:
-            raise UsageError("accuracy needs at least one picture, got an empty data set")
-        if len(data.classes) != len(self.classes):
-            raise UsageError(f"the model knows {len(self.classes)} classes, the data has {len(data.classes)}")
-        return float(np.mean(self.predict(data.images) == data.labels))
+        return share_right(self, data)
 
     def check_images(self, images: Array) -> Array:
         """Bytes of the right size, or an error that says what was given instead."""
@@ -148,6 +144,28 @@ class Model:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"
+
+
+class Predicts(Protocol):
+    """Whatever names a class for each picture."""
+
+    classes: tuple[str, ...]
+
+    def predict(self, images: Array) -> Array: ...
+
+
+def share_right(reader: Predicts, data: Dataset) -> float:
+    """The share of a data set that is read right."""
+    if len(data) == 0:
+        raise UsageError("accuracy needs at least one picture, got an empty data set")
+    check_classes(reader.classes, data)
+    return float(np.mean(reader.predict(data.images) == data.labels))
+
+
+def check_classes(known: Sequence[str], data: Dataset) -> None:
+    """Refuse data of another number of classes."""
+    if len(data.classes) != len(known):
+        raise UsageError(f"the model knows {len(known)} classes, the data has {len(data.classes)}")
 
 
 def default_classes(count: int) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from byhand.cli.check_run import check_run, is_run
+from byhand.cli.common import timeout
 from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
 
@@ -22,13 +23,7 @@ MARKS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "not run": ("?", "y
 
 @click.command("check")
 @click.argument("path", metavar="FILE|RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=60.0,
-    show_default=True,
-    help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
-)
+@timeout
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(path: Path, timeout: float, as_json: bool) -> None:
     """Check a student's FILE (.py or .ipynb) function by function, and say what is wrong and likely why.

@@ -20,6 +20,13 @@ shifts = click.option(
     is_flag=True,
     help="Look at each picture five times, also moved by a pixel, four ways: fewer mistakes for five times the work.",
 )
+timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
+)
 seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All that is random follows from it."
 )

@@ -9,10 +9,9 @@ from byhand.cli.common import Talk, as_json, data, offline, quiet, show_json
 from byhand.cli.origin import load_data_of, warn_if_seen
 from byhand.committee import Reader
 from byhand.data import Dataset
-from byhand.errors import UsageError
 from byhand.files import write_text
 from byhand.report import evaluate
-from byhand.report.comparison import Comparison, Contestant, compare
+from byhand.report.comparison import Comparison, Contestant, check_several, compare
 from byhand.training.runs import Run, load_reader
 
 
@@ -31,8 +30,7 @@ def command(
     All of them read the test pictures of the data that the first was trained on, or of --data.
     """
     talk = Talk(quiet)
-    if len(runs) < 2:
-        raise UsageError(f"a comparison needs at least 2 runs, got {len(runs)}")
+    check_several(runs)  # before anything is loaded
     readers = [load_reader(run) for run in runs]
     digits = load_data_of(Run.open(runs[0]).config(), readers[0].card, data, offline, talk)
     called = names(runs)

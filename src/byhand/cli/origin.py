@@ -9,6 +9,7 @@ from byhand.cli.common import Talk, load_data
 from byhand.data import Dataset, Digits
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
+from byhand.errors import DataError
 
 #: The pictures of the left one are among the training images of the right one.
 TAKEN_FROM = {"mnist-5k": "mnist"}
@@ -39,6 +40,18 @@ def load_data_of(
 ) -> Digits:
     """The data set that was asked for, or else the one that the run was made on."""
     return load_data(data if data is not None else data_of(config, card), offline, talk)
+
+
+def load_data_here(config: Mapping[str, Any], card: Mapping[str, Any], talk: Talk) -> Digits:
+    """The data set that a run was made on if it is on this machine, else whatever is: where any pictures will do."""
+    name = data_of(config, card)
+    try:
+        return load_data(name, True, talk)
+    except DataError as error:
+        if name is None:
+            raise
+        talk.say(str(error))
+        return load_data(None, True, talk)
 
 
 def warn_if_seen(who: str, card: Mapping[str, Any], images: Dataset, talk: Talk) -> None:

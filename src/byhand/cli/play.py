@@ -7,9 +7,8 @@ from dataclasses import replace
 import click
 
 from byhand.cli.common import Talk, load_data, offline, quiet
-from byhand.cli.origin import data_of
-from byhand.data import load
-from byhand.errors import DataError, UsageError
+from byhand.cli.origin import load_data_here
+from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.training.runs import Run, load_model
 
@@ -53,7 +52,11 @@ def command(
     talk = Talk(quiet)
     model, origin, home = begun_with(run)
     before = setup_of(home) if home else None
-    digits = load_data(data or (before.data if before else data_to_play(home, model)), offline or data is None, talk)
+    wanted = data or (before.data if before else None)
+    if wanted is not None:
+        digits = load_data(wanted, offline or data is None, talk)
+    else:
+        digits = load_data_here(home.config() if home else {}, model.card if run is not None else {}, talk)
     if run is not None and not fitting(model, digits.train):
         raise UsageError(
             f"{run}: the model takes {model.network.in_size} pixels and knows {len(model.classes)} classes, which "
@@ -90,15 +93,6 @@ def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
 
         return shipped.model(), "the shipped model", None
     return load_model(run), run, Run.open(run)
-
-
-def data_to_play(home: Run | None, model: Model) -> str | None:
-    """The data that the run was made on, if they are here; else whatever is there."""
-    name = data_of(home.config() if home else {}, model.card)
-    try:
-        return name if name is None or load(name, offline=True) else None
-    except DataError:
-        return None
 
 
 def hidden_of(model: Model) -> tuple[int, ...]:

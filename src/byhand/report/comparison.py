@@ -142,10 +142,15 @@ class Comparison:
         }
 
 
+def check_several(runs: Sequence[object]) -> None:
+    """There is nothing to compare in one."""
+    if len(runs) < 2:
+        raise UsageError(f"a comparison needs at least 2 runs, got {len(runs)}")
+
+
 def compare(contestants: Sequence[Contestant]) -> Comparison:
     """Put runs side by side. All must have been evaluated on the same pictures."""
-    if len(contestants) < 2:
-        raise UsageError(f"a comparison needs at least 2 runs, got {len(contestants)}")
+    check_several(contestants)
     checksums = {one.evaluation.data.checksum for one in contestants}
     if len(checksums) > 1:
         raise UsageError(f"runs must be compared on the same pictures, got {len(checksums)} different sets")

@@ -12,6 +12,7 @@ import numpy as np
 from byhand.committee import Reader
 from byhand.data import Dataset
 from byhand.errors import DivergedError, UsageError
+from byhand.model import check_classes
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
 from byhand.nn.scratch import Array
 
@@ -172,8 +173,7 @@ def evaluate(model: Reader, data: Dataset) -> Evaluation:
     """Read every picture of `data`, and keep what the model thought of each."""
     if len(data) == 0:
         raise UsageError("an evaluation needs at least one picture, got an empty data set")
-    if len(data.classes) != len(model.classes):
-        raise UsageError(f"the model knows {len(model.classes)} classes, the data has {len(data.classes)}")
+    check_classes(model.classes, data)
     logits = model.logits(data.images)
     if not np.isfinite(logits).all():
         where = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])

@@ -4,8 +4,9 @@ import numpy as np
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model import Model
+from byhand.model import Model, check_classes
 from byhand.nn.scratch import Array
+from byhand.training.feed import Batch
 
 #: What training takes: pictures with labels, or the network's own inputs with labels.
 Data = Dataset | tuple[Array, Array]
@@ -16,8 +17,7 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
     if isinstance(data, Dataset):
         if len(data) == 0:
             raise UsageError("training needs at least one picture, got an empty data set")
-        if len(data.classes) != len(model.classes):
-            raise UsageError(f"the model knows {len(model.classes)} classes, the data has {len(data.classes)}")
+        check_classes(model.classes, data)
         images = model.check_images(data.images)
         return (model.preparation.pictures(images) if prepared else images), data.labels
     X, y = np.asarray(data[0]), np.asarray(data[1])
@@ -74,3 +74,31 @@ def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple
     mask = np.zeros(len(labels), bool)
     mask[chosen] = True
     return everything[~mask], everything[mask]
+
+
+def prepared_rows(model: Model, pictures: Array, index: Array, *, raw: bool) -> Array:
+    """Some of the samples, a row each; `raw`: as they came, so that they are still to be prepared."""
+    rows = pictures[index]
+    return (model.preparation.pictures(rows) if raw else rows).reshape(len(index), -1)
+
+
+def validation_batch(
+    model: Model,
+    pictures: Array,
+    labels: Array,
+    weights: Array | None,
+    held: Array,
+    given: Data | None,
+    *,
+    raw: bool,
+) -> Batch | None:
+    """What is watched without being trained on: the data given for it, else the samples held out, if any are."""
+    if given is not None:
+        rows, labels = pictures_of(model, given, prepared=True)
+        return Batch(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
+    if len(held) == 0:
+        return None
+    rows, weights = prepared_rows(model, pictures, held, raw=raw), None if weights is None else weights[held]
+    if weights is not None and not weights.any():
+        raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
+    return Batch(rows, slice(0, len(held)), labels[held], weights)

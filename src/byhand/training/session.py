@@ -20,12 +20,20 @@ from byhand.nn.noise import Moment
 from byhand.nn.optimizers import clip_norm
 from byhand.nn.scratch import FRESH, Array, Workspace
 from byhand.threads import available, blas_threads
+from byhand.training.average import Swapped, fold
 from byhand.training.engine import Engine, dead_shares, evaluate
 from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import first_product, plan_for
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, StepRecord
-from byhand.training.samples import Data, check_weights, held_out, pictures_of
+from byhand.training.samples import (
+    Data,
+    check_weights,
+    held_out,
+    pictures_of,
+    prepared_rows,
+    validation_batch,
+)
 from byhand.training.shard import Shard, check_same
 from byhand.training.state import check_arrays, check_plain, records_in
 from byhand.training.watchdog import Watchdog
@@ -88,13 +96,13 @@ class Session:
             shard=shard,
         )
         self.floats = Floats(model.preparation, network.dtype)
-        self.validation = self._validation(pictures, labels, weights, held, validation_data, bool(augmentation))
+        raw = bool(augmentation)
+        self.validation = validation_batch(model, pictures, labels, weights, held, validation_data, raw=raw)
         if recipe.patience is not None and self.validation is None:
             raise UsageError("patience needs a validation split to watch, got validation 0")
         look = kept[:: max(1, len(kept) // LOOKED_AT)][:LOOKED_AT]
-        self.looked_at = Batch(
-            self._prepared_rows(pictures, look, bool(augmentation)), slice(0, len(look)), labels[look]
-        )
+        looked_at = prepared_rows(model, pictures, look, raw=raw)
+        self.looked_at = Batch(looked_at, slice(0, len(look)), labels[look])
 
         self.total_steps = recipe.epochs * self.feed.batches_per_epoch
         if shard is not None:
@@ -149,8 +157,8 @@ class Session:
                 )
                 if recipe.max_norm is not None:
                     max_norm(network, recipe.max_norm)
-                if self.average is not None:
-                    self._fold_average(number)
+                if self.average is not None and recipe.average is not None:
+                    fold(self.average, network.parameters, recipe.average, number, self.work)
         seconds = time.perf_counter() - began
         count = batch.count
         ends = (number + 1) % self.feed.batches_per_epoch == 0
@@ -175,16 +183,6 @@ class Session:
         progress.norm += norm * batch.count
         progress.seconds += seconds
         progress.total_seconds += seconds
-
-    def _fold_average(self, number: int) -> None:
-        """a ← a + (1 − d)(p − a), with d rising to the recipe's decay so that the start is soon forgotten"""
-        assert self.average is not None
-        assert self.recipe.average is not None
-        decay = min(self.recipe.average, (1 + number) / (10 + number))
-        change = self.work.empty(("average", "change"), self.average.shape, self.average.dtype)
-        np.subtract(self.model.network.parameters, self.average, out=change)
-        change *= 1 - decay
-        self.average += change
 
     # ---- one epoch
 
@@ -329,36 +327,3 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _prepared_rows(self, pictures: Array, index: Array, raw: bool) -> Array:
-        rows = pictures[index]
-        return (self.model.preparation.pictures(rows) if raw else rows).reshape(len(index), -1)
-
-    def _validation(
-        self, pictures: Array, labels: Array, weights: Array | None, held: Array, given: Data | None, raw: bool
-    ) -> Batch | None:
-        if given is not None:
-            rows, labels = pictures_of(self.model, given, prepared=True)
-            return Batch(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
-        if len(held) == 0:
-            return None
-        rows, weights = self._prepared_rows(pictures, held, raw), None if weights is None else weights[held]
-        if weights is not None and not weights.any():
-            raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
-        return Batch(rows, slice(0, len(held)), labels[held], weights)
-
-
-class Swapped:
-    """A context in which `parameters` holds the values of `other`; nothing happens where there is no other."""
-
-    def __init__(self, parameters: Array, other: Array | None) -> None:
-        self.parameters, self.other = parameters, other
-
-    def __enter__(self) -> None:
-        if self.other is not None:
-            self.kept = self.parameters.copy()
-            self.parameters[...] = self.other
-
-    def __exit__(self, *_: object) -> None:
-        if self.other is not None:
-            self.parameters[...] = self.kept

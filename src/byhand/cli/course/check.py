@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from byhand.cli.check import lines
-from byhand.cli.common import as_json, show_json
+from byhand.cli.common import as_json, show_json, timeout
 from byhand.cli.course import notebook_at
 from byhand.course.verdicts import Report
 
@@ -19,13 +19,7 @@ HIDDEN = (
 
 @click.command("check")
 @click.argument("notebook", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=60.0,
-    show_default=True,
-    help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
-)
+@timeout
 @as_json
 def command(notebook: Path | None, timeout: float, as_json: bool) -> None:
     """Say what is right in a NOTEBOOK (or .py file), what is wrong and likely why, and what was not run.
