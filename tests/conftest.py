@@ -5,6 +5,7 @@ Where `BYHAND_REQUIRE_FULL_MNIST` is set they must run, and without the data the
 """
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def full_mnist():
 def has_full_mnist() -> bool:
     folder = os.environ.get("BYHAND_DATA")
     return bool(folder) and Path(folder).is_dir()
+
+
+@pytest.fixture
+def type_in(monkeypatch, capsys):
+    """Type a command, in this process: (exit code, stdout, stderr)."""
+    from byhand.cli import main
+
+    def typed(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return typed
 
 
 @pytest.fixture(scope="session")

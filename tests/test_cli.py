@@ -20,23 +20,16 @@ import pytest
 from PIL import Image
 
 import byhand
-from byhand.cli import COMMANDS, cli, kernel, main
+from byhand.cli import COMMANDS, cli, kernel
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, type_in, tmp_path):
     """Type a command in an empty folder: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BYHAND_DATA", raising=False)
-
-    def type_in(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
 
     return type_in
 

@@ -9,24 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from byhand.cli import main
-
 BYHAND = [sys.executable, "-m", "byhand"]
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, type_in, tmp_path):
     """Type a command in an empty folder: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BYHAND_DATA", raising=False)
-
-    def type_in(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
 
     return type_in
 

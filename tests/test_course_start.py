@@ -2,13 +2,12 @@
 
 import json
 import os
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
 import byhand
-from byhand.cli import main
 from byhand.course import notebooks
 from byhand.course.progress import progress
 from byhand.course.syllabus import NETWORK, TWO_LAYER
@@ -18,19 +17,12 @@ FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, type_in, tmp_path):
     """Type a command in an empty folder: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BYHAND_DATA", raising=False)
 
-    def type_in(*words):
-        monkeypatch.setattr(sys, "argv", ["byhand", "course", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return type_in
+    return partial(type_in, "course")
 
 
 # ---- start

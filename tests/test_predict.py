@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from PIL import Image
 
 import byhand
 from byhand import Model
-from byhand.cli import main
 from byhand.cli.predict import is_crowded
 from byhand.data.handwriting import normalise
 
@@ -20,18 +20,11 @@ HINT = "more than one digit? try --line"
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, type_in, tmp_path):
     """Type `byhand predict …` in an empty folder: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
-    def type_in(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["byhand", "predict", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return type_in
+    return partial(type_in, "predict")
 
 
 def on_paper(*digits, side=84):
