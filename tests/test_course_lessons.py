@@ -128,6 +128,20 @@ def test_right_functions_pass_every_check_on_any_numbers_without_a_word(lesson, 
     assert capsys.readouterr() == ("", "")
 
 
+def test_biases_that_all_fell_on_one_side_of_0_are_no_mistake():
+    names, check = solved_names(TWO_LAYER), checks_of(TWO_LAYER)["init_params"]
+    np.random.seed(459)  # ten numbers over 0, or ten under it: one beginning in 512
+    assert len(set(np.sign(names["init_params"]()[1].ravel()))) == 1
+    np.random.seed(459)
+    exec(check, names)
+
+
+def test_a_beginning_from_which_every_unit_dies_is_no_mistake():
+    names, check = solved_names(TWO_LAYER), checks_of(TWO_LAYER)["gradient_descent"]
+    np.random.seed(83)  # the check began where another had left off, and three beginnings in a thousand ended so
+    exec(check, names)
+
+
 @each_lesson
 def test_a_stub_fails_its_check_and_says_what_to_do(lesson):
     names = solved_names(lesson)
