@@ -12,6 +12,12 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# `pytest -n 2` runs two workers. A BLAS with two threads is many times slower where one of its processors is busy, so
+# each worker, with all that it starts, keeps to a processor of its own; before NumPy is there, which asks how many.
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processors[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(processors)]})
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import byhand
+from byhand.data.augment import Augmentation, augment
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
 from byhand.nn.layers import Dense, Dropout
@@ -51,6 +52,7 @@ def trained(data, *, sizes=(784, 16, 10), seed=0, preparation=None, dtype=np.flo
         {},
         {"optimizer": Adam(), "learning_rate": 0.001},
         {"augment": "default"},
+        {"augment": "default", "gentle": 0.5},
         {"batch_size": None},
         {"average": 0.99, "validation": 0.1, "patience": 3},
     ],
@@ -92,6 +94,18 @@ def test_training_neither_reads_nor_sets_numpys_global_stream(digits):
     before = np.random.get_state()[1].tobytes()
     trained(digits.train[:256])
     assert np.random.get_state()[1].tobytes() == before
+
+
+@pytest.mark.parametrize(("gentle", "distorted_fully"), [(0.0, 5), (0.4, 3), (1.0, 0)])
+def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, gentle, distorted_fully):
+    data, far = digits.train[:64], Augmentation(rotate=30, elastic=2)
+    recipe = Recipe(epochs=5, batch_size=64, augment=str(far), gentle=gentle)
+    with Session(Model([784, 10]), data, recipe, seed=3) as session:
+        for epoch in range(5):
+            (batch,) = session.feed.epoch(epoch)
+            spec = far if epoch < distorted_fully else Augmentation(rotate=15, elastic=1)
+            expected = augment(data.images, session.feed.order(epoch), seed=3, epoch=epoch, spec=spec)
+            np.testing.assert_array_equal(batch.pixels[batch.index].reshape(-1, 28, 28), expected)
 
 
 # ---- the reference runs, through nn
@@ -492,6 +506,7 @@ def test_a_healthy_run_is_left_in_peace(digits):
         ({"validation": -1}, "validation must be a share under 1 or a number of samples, got -1"),
         ({"validation": 5000}, "validation must leave samples on both sides of 4000, got 5000"),
         ({"augment": "wobble=3"}, "wobble"),
+        ({"gentle": 1.5}, "gentle must be a share of the epochs, 0 to 1, got 1.5"),
         ({"eopchs": 3}, "a recipe has epochs, batch_size"),
     ],
 )

@@ -53,6 +53,7 @@ def recipe(optimizer: Optimizer | None = None, **choices: object) -> Recipe:
         "batch_size": 10,
         "learning_rate": 0.01,
         "augment": "default",
+        "gentle": 0.5,
         "average": 0.95,
         "validation": 24,
         "patience": 5,

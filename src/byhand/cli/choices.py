@@ -65,6 +65,7 @@ OPTIONS = (
         metavar="none|default|SPEC",
         help="Distort the training images, e.g. `shift=2,rotate=10,scale=0.1`.",
     ),
+    click.option("--gentle", type=float, metavar="SHARE", help="Distort half as far in this last share of the epochs."),
     click.option(
         "--validation", type=float, help="Held out of training to watch: a share under 1, or a number of images."
     ),

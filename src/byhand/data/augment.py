@@ -78,6 +78,10 @@ class Augmentation:
             seen.add(name)
         return cls(**values)
 
+    def halved(self) -> "Augmentation":
+        """Half as far in everything."""
+        return Augmentation(**{name: value / 2 for name, value in asdict(self).items()})
+
     def to_json(self) -> dict[str, float]:
         return asdict(self)
 

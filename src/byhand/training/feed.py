@@ -102,6 +102,7 @@ class Feed:
         batch_size: int | None,
         seed: int,
         augmentation: Augmentation,
+        gentle_from: int,
         preparation: Preparation,
         shard: Shard | None = None,
     ) -> None:
@@ -111,7 +112,7 @@ class Feed:
         self.labels, self.weights, self.index = labels, weights, index
         self.batch_size = min(batch_size or len(index), len(index))
         self.seed = seed
-        self.augmentation = augmentation
+        self.augmentation, self.gentle_from = augmentation, gentle_from
         self.preparation = preparation
         if augmentation and pictures.dtype != np.uint8:
             raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
@@ -151,6 +152,7 @@ class Feed:
     def distorted(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
         """The same with augmentation, worked ahead in groups of batches."""
         group = max(1, AHEAD // self.batch_size) * self.batch_size
+        spec = self.augmentation if epoch < self.gentle_from else self.augmentation.halved()
 
         def distort(left: int) -> tuple[list[Batch], Array]:
             stop = min(left + group, len(order))
@@ -159,7 +161,7 @@ class Feed:
                 for index in (order[i : min(i + self.batch_size, stop)] for i in range(left, stop, self.batch_size))
             ]
             index = np.concatenate([batch.index for batch in batches])
-            pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=self.augmentation)
+            pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=spec)
             return batches, self.preparation.pictures(pictures).reshape(len(index), -1)
 
         for batches, pixels in ahead(distort, range(start * self.batch_size, len(order), group)):

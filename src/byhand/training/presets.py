@@ -97,10 +97,11 @@ PRESETS = {
                 optimizer=AdamW(weight_decay=0.1),
                 schedule=OneCycle(warmup=0.1),
                 augment=FAR,
+                gentle=0.2,
             ),
             hidden=(1500, 1000, 500),
             preparation=Preparation.standard(deskew=True),
-            network={"output_scale": 0.1},
+            network={"output_scale": 0.1, "activation": "leaky_relu"},
         ),
         Preset(
             "l-layer",

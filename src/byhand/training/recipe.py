@@ -25,6 +25,8 @@ class Recipe:
     schedule: Schedule = OneCycle()
     loss: Loss = SoftmaxCrossEntropy()
     augment: str = "none"
+    #: The share of the epochs, the last ones, that distort half as far: what will be read is not distorted at all.
+    gentle: float = 0.0
     #: Shorten a gradient longer than this.
     clip: float | None = None
     #: Shorten a unit's incoming weights where they are longer than this.
@@ -55,10 +57,12 @@ class Recipe:
                 raise UsageError(f"{name} must be a positive number, got {value!r}")
         if self.average is not None and not (is_number(self.average) and 0 < self.average < 1):
             raise UsageError(f"average must be over 0 and under 1, got {self.average!r}")
+        if not (is_number(self.gentle) and 0 <= self.gentle <= 1):
+            raise UsageError(f"gentle must be a share of the epochs, 0 to 1, got {self.gentle!r}")
         held = self.validation
         if not (is_number(held) and 0 <= held < np.inf and (held < 1 or held == int(held))):
             raise UsageError(f"validation must be a share under 1 or a number of samples, got {held!r}")
-        for name in ("learning_rate", "clip", "max_norm", "average", "validation"):
+        for name in ("learning_rate", "clip", "max_norm", "average", "gentle", "validation"):
             value = getattr(self, name)
             if isinstance(value, np.generic):
                 object.__setattr__(self, name, value.item())

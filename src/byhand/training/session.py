@@ -92,6 +92,7 @@ class Session:
             batch_size=recipe.batch_size,
             seed=self.seed,
             augmentation=augmentation,
+            gentle_from=round(recipe.epochs * (1 - recipe.gentle)),
             preparation=model.preparation,
             shard=shard,
         )
