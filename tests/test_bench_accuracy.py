@@ -76,10 +76,31 @@ def test_figures_of_other_presets_stay(home, monkeypatch, capsys):
     assert "holds figures on something else, these are on mnist-5k" in err
 
 
-def test_a_run_of_other_settings_is_not_taken_for_the_preset(home, monkeypatch, capsys):
+OTHERS = {
+    "seed": lambda config: config | {"seed": 8},
+    "network": lambda config: config | {"network": [*config["network"][:1], {"kind": "activation", "name": "tanh"}]},
+    "preparation": lambda config: config | {"preparation": {"divisor": 256}},
+    "recipe": lambda config: config | {"recipe": config["recipe"] | {"epochs": 5}},
+    "no recipe": lambda config: {"preset": "fast", "seed": 9},
+}
+
+
+def test_a_run_from_before_a_choice_existed_is_one_that_did_not_take_it(home, monkeypatch, capsys):
+    folder = home / "runs" / "fast-3"
+    config = json.loads((folder / "config.json").read_text())
+    del config["recipe"]["gentle"]
+    (folder / "config.json").write_text(json.dumps(config))
+    code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3", "--out", home / "once more")
+    assert code == 0, err
+    assert "fast-3: is there" in err
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_run_of_other_settings_is_not_taken_for_the_preset(home, monkeypatch, capsys, other):
+    config = json.loads((home / "runs" / "fast-3" / "config.json").read_text()) | {"seed": 9}
     folder = home / "runs" / "fast-9"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"preset": "fast", "seed": 8}))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(OTHERS[other](config)))
     code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "9")
     assert code == UsageError.exit_code
     assert "fast-9: must be a run of the preset fast as it is now, with the seed 9" in err

@@ -20,9 +20,11 @@ from byhand.data import Dataset, Digits
 from byhand.errors import ByhandError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
+from byhand.nn.network import Network
+from byhand.preparation import Preparation
 from byhand.report import wilson
 from byhand.report.words import shape_of
-from byhand.training import Session, preset
+from byhand.training import Recipe, Session, preset
 from byhand.training.runs import Run
 
 Say = Callable[[str], object]
@@ -83,9 +85,7 @@ def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | No
     run = place(home, name, seed)
     note = run.folder / PROCESS
     if run.folder.exists():
-        config = run.config()
-        recipe = config.get("recipe", {}) | {"threads": None}  # on how many it was trained is no choice of the preset
-        if (config.get("preset"), config.get("seed"), recipe) != (name, seed, preset(name).recipe.config()):
+        if not is_of(name, seed, run.config()):
             raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
         if run.model_path.is_file() and run.model().card.get("ending") == "done":
             say(f"{run.folder}: is there")
@@ -99,6 +99,22 @@ def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | No
     write_text(note, f"{seconds:.3f}\n")
     say(f"{run.folder}: trained, {seconds:.1f} s")
     return seconds
+
+
+def is_of(name: str, seed: int, config: dict[str, Any]) -> bool:
+    """Whether a run's config is that of the preset as it is now. A choice that came later counts as not taken."""
+    if (config.get("preset"), config.get("seed")) != (name, seed):
+        return False
+    try:
+        recipe = Recipe.from_config(config["recipe"]).but(threads=None)  # on how many is no choice of the preset
+        network = Network.from_config(config["network"])
+        preparation = Preparation(**config["preparation"])
+    except (KeyError, TypeError, UsageError):
+        return False
+    chosen = preset(name)
+    model = chosen.model(network.in_size, tuple(map(str, range(network.out_size))), seed=0)
+    theirs = (recipe, network.config(), preparation)
+    return theirs == (chosen.recipe, model.network.config(), model.preparation)
 
 
 def train(*words: str) -> None:
