@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.pop("COLUMNS", None)  # how wide somebody's terminal is; xdist says 80, and lines would be broken
 
 # `pytest -n 2` runs two workers. A BLAS with two threads is many times slower where one of its processors is busy, so
 # each worker, with all that it starts, keeps to a processor of its own; before NumPy is there, which asks how many.
