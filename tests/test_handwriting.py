@@ -411,6 +411,21 @@ def test_a_broken_digit_stays_one_and_a_comma_is_left_out():
     assert len(segment_line(picture)) == 2
 
 
+def test_rows_of_digits_are_refused_with_the_place_to_cut():
+    digits = whole(SAMPLE)[:8]
+    for across in (1, 2, 4):  # a column of digits is no line either
+        upper, lower = line_of(digits[:across]), line_of(digits[4 : 4 + across])
+        width = max(upper.shape[1], lower.shape[1])
+        rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]))) for row in (upper, lower)]
+        picture = np.concatenate(rows)
+        with pytest.raises(
+            NothingDrawnError, match="these are rows, one above another: cut the picture at row"
+        ) as caught:
+            segment_line(picture)
+        cut = int(str(caught.value).split()[-1])
+        assert len(segment_line(picture[:cut])) == len(segment_line(picture[cut:])) == across
+
+
 def test_digits_that_touch_are_cut_where_the_ink_is_thin():
     picture = np.pad(np.concatenate([ring(60, 26, 6)[:, 1:-1]] * 3, axis=1), 15)
     parts = segment_line(picture)

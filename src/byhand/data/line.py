@@ -20,6 +20,8 @@ TOO_LOW = 0.4  # of the line's height: a comma, a dot, dirt
 TOO_WIDE = 1.3  # times the line's height: 97 of 100 of MNIST's digits are narrower than that, in their own
 USUAL_WIDTH = 0.8  # of a digit's height, where several touch …
 MOST_TOUCHING = 20  # heights in a row: what is wider is a ruled line, and no word of digits
+ROW = 0.5  # of the tallest row's height: what else is as tall is a row of digits, not a bar that stands free …
+ROWS_APART = 0.2  # … and so far, as a share of that height, rows stand apart; the halves of a broken digit don't
 UNUSUAL = 0.2  # … and how much ink, as a share of the height, a cut may save by making them as much wider or narrower
 
 
@@ -41,6 +43,7 @@ def segment_line(grey: Bytes) -> list[Bytes]:
     ink, count = without_specks(find_ink(grey, extent=min(np.shape(grey), default=0)).ink)
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
+    _check_one_row(ink)
     pieces, _ = find_pieces(ink > 0)
     marks = []
     for group in _grouped(pieces):
@@ -49,6 +52,18 @@ def segment_line(grey: Bytes) -> list[Bytes]:
     height = sorted(len(mark) for mark in marks)[len(marks) // 2]
     digits = [part for mark in marks if len(mark) >= TOO_LOW * height for part in _apart(mark, height)]
     return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
+
+
+def _check_one_row(ink: Bytes) -> None:
+    """Digits in rows would be taken for one digit where they stand above each other."""
+    inked = np.concatenate([[False], ink.any(axis=1), [False]])
+    tops, bottoms = np.flatnonzero(inked[1:] > inked[:-1]), np.flatnonzero(inked[1:] < inked[:-1])
+    tall = bottoms - tops >= ROW * (bottoms - tops).max()
+    tops, bottoms = tops[tall], bottoms[tall]
+    apart = tops[1:] - bottoms[:-1] >= ROWS_APART * (bottoms - tops).max()
+    if apart.any():
+        row = int((bottoms[:-1] + tops[1:])[apart][0]) // 2
+        raise NothingDrawnError(f"no line of digits: these are rows, one above another: cut the picture at row {row}")
 
 
 def _grouped(pieces: NDArray[np.int64]) -> list[_Group]:
