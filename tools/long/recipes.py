@@ -36,6 +36,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "`digits`: both": {},
     "without the elastic part": {"augment": "default,elastic=0"},
     "distorted farther (that of `best`)": {"augment": FAR},
+    "the last fifth distorted half as far": {"gentle": 0.2},
     "averaged weights, 0.999": {"average": 0.999},
     "dropout 0.1": {"dropout": 0.1},
     "label smoothing 0.05": {"label_smoothing": 0.05},
