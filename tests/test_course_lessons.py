@@ -128,6 +128,83 @@ def test_right_functions_pass_every_check_on_any_numbers_without_a_word(lesson, 
     assert capsys.readouterr() == ("", "")
 
 
+WRITTEN_OTHERWISE = {
+    "loss, safe from 0": (
+        NETWORK,
+        """def compute_loss(HL, Y):
+    return -np.sum(Y * np.log(HL + 1e-8)) / Y.shape[1]""",
+    ),
+    "loss, clipped": (
+        NETWORK,
+        """def compute_loss(HL, Y):
+    return -np.sum(Y * np.log(np.clip(HL, 1e-7, 1 - 1e-7))) / Y.shape[1]""",
+    ),
+    "backward, into HL": (
+        NETWORK,
+        """def L_layer_backward(HL, Y, memories):
+    dZ, gradients = HL, {}
+    dZ -= Y
+    for l in range(len(memories), 0, -1):
+        linear_memory, activation_memory = memories[l - 1]
+        if l < len(memories):
+            dZ = relu_backward(gradients[f"dH{l}"].copy(), activation_memory)
+        (gradients[f"dH{l - 1}"], gradients[f"dW{l}"], gradients[f"db{l}"]) = layer_backward_of(dZ, linear_memory)
+    return gradients
+
+
+def layer_backward_of(dZ, memory):
+    H_prev, W, b = memory
+    return W.T @ dZ, dZ @ H_prev.T / dZ.shape[1], dZ.mean(axis=1, keepdims=True)""",
+    ),
+    "momentum, in place": (
+        NETWORK,
+        """def update_with_momentum(parameters, gradients, velocities, learning_rate, momentum=0.9):
+    for name in parameters:
+        velocities[name] *= momentum
+        velocities[name] += gradients["d" + name]
+        parameters[name] -= learning_rate * velocities[name]
+    return parameters, velocities""",
+    ),
+    "backward, into A2": (
+        TWO_LAYER,
+        """def backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y):
+    m, dZ2 = Y.size, A2
+    dZ2[Y, np.arange(m)] -= 1
+    dZ1 = (W2.T @ dZ2) * (Z1 > 0)
+    return dZ1 @ X.T / m, dZ1.mean(1, keepdims=True), dZ2 @ A1.T / m, dZ2.mean(1, keepdims=True)""",
+    ),
+    "drawn with another generator, in another order": (
+        TWO_LAYER,
+        """def init_params():
+    rng = np.random.default_rng()
+    W1, W2 = rng.uniform(-0.5, 0.5, (10, 784)), rng.uniform(-0.5, 0.5, (10, 10))
+    return W1, rng.random((10, 1)) - 0.5, W2, rng.random((10, 1)) - 0.5""",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN_OTHERWISE)
+def test_right_functions_that_are_written_otherwise_pass_every_check(how):
+    lesson, source = WRITTEN_OTHERWISE[how]
+    names = solved_names(lesson)
+    exec(source, names)
+    for _ in range(10):
+        for text in checks_of(lesson).values():
+            exec(text, dict(names))
+
+
+def test_momentum_that_updates_nothing_is_wrong():
+    names = solved_names(NETWORK)
+    exec(
+        """def update_with_momentum(parameters, gradients, velocities, learning_rate, momentum=0.9):
+    v = {name: momentum * velocities[name] + gradients["d" + name] for name in velocities}
+    return {name: parameters[name] - learning_rate * v[name] for name in parameters}, v""",
+        names,
+    )
+    with pytest.raises(AssertionError, match="must update the dictionaries it is given"):
+        exec(checks_of(NETWORK)["update_with_momentum"], names)
+
+
 def test_biases_that_all_fell_on_one_side_of_0_are_no_mistake():
     names, check = solved_names(TWO_LAYER), checks_of(TWO_LAYER)["init_params"]
     np.random.seed(459)  # ten numbers over 0, or ten under it: one beginning in 512

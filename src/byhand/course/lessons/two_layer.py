@@ -343,7 +343,7 @@ Z1 = W1 @ X + b1
 A1 = np.maximum(Z1, 0)
 Z2 = W2 @ A1 + b2
 A2 = np.exp(Z2) / np.exp(Z2).sum(axis=0)
-dW1, db1, dW2, db2 = backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y)
+dW1, db1, dW2, db2 = backward_prop(Z1, A1, Z2, A2.copy(), W1, W2, X, Y)
 D2 = A2 - np.eye(10)[:, Y]
 D1 = np.where(Z1 > 0, np.einsum("ij,im->jm", W2, D2), 0)
 compare("dW2", dW2, np.einsum("im,jm->ij", D2, A1) / 9)
@@ -462,12 +462,15 @@ with contextlib.redirect_stdout(io.StringIO()) as printed:
 compare("predictions after 200 iterations on four pictures", get_predictions(forward_prop(*learned, X)[3]), Y)
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng()
-X, Y, seed = rng.random((784, 20)), rng.integers(10, size=20), int(rng.integers(1000))
-np.random.seed(seed)
-with contextlib.redirect_stdout(io.StringIO()):
-    W1, b1, W2, b2 = gradient_descent(X, Y, 0.1, 3)
-np.random.seed(seed)
-V1, c1, V2, c2 = (np.random.rand(*shape) - 0.5 for shape in ((10, 784), (10, 1), (10, 10), (10, 1)))
+X, Y = rng.random((784, 20)), rng.integers(10, size=20)
+V1, c1, V2, c2 = begin = [rng.random(shape) - 0.5 for shape in ((10, 784), (10, 1), (10, 10), (10, 1))]
+names = gradient_descent.__globals__  # it shall begin here, whatever init_params draws its numbers with
+yours, names["init_params"] = names["init_params"], lambda: tuple(array.copy() for array in begin)
+try:
+    with contextlib.redirect_stdout(io.StringIO()):
+        W1, b1, W2, b2 = gradient_descent(X, Y, 0.1, 3)
+finally:
+    names["init_params"] = yours
 for _ in range(3):
     S1 = V1 @ X + c1
     E = np.exp(V2 @ np.maximum(S1, 0) + c2)
