@@ -14,6 +14,16 @@ from byhand.errors import DataError, DataMissingError, UsageError
 
 LARGEST = 64 * 2**20
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
+IPYTHON = re.compile(
+    r"([ \t]*)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$",
+    re.MULTILINE,
+)
+ATOM = re.compile(  # of Python, as far as it matters to where statements begin: strings and comments are whole
+    r"""#[^\n]*|(\"{3}|'{3})(?:\\.|.)*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\\\n|[^#"'\\\n()\[\]{}]+|.""",
+    re.DOTALL,
+)
+ONLY_A_STATEMENT = re.compile(r"[ \t]*(?:def|class|return|import|while|with|try)\b")  # never within brackets
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
 
 
 def read_cells(path: Path) -> list[str]:
@@ -86,9 +96,22 @@ def source_of(cell: Mapping[str, Any]) -> str:
 
 
 def plain(source: str) -> str:
-    """The cell without IPython's own lines: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`."""
+    """The cell without IPython's own lines: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`.
+
+    They are such only where a statement may begin: a `%` in the midst of one is Python's.
+    """
     first = source.lstrip().split("\n")[0].split(" ")[0].strip()
     if first.startswith("%%") and first not in PYTHON_MAGICS:
         return "\n" * source.count("\n")
-    shell = re.compile(r"^(\s*)([%!?].*|\w+(\.\w+)*\?{1,2}\s*|[\w, ]+=\s*[!%](?!=).*)$")
-    return "\n".join(shell.sub(r"\1pass", line) for line in source.split("\n"))
+    kept: list[str] = []
+    place, depth, at_margin = 0, 0, True
+    while place < len(source):
+        if at_margin and ONLY_A_STATEMENT.match(source, place):
+            depth = 0  # a bracket was left open: its cell is not Python, the magics further down are some all the same
+        magic = IPYTHON.match(source, place) if at_margin and depth == 0 else None
+        found = magic or ATOM.match(source, place)
+        assert found is not None  # an atom is at least one character, whichever it is
+        kept.append(f"{magic[1]}pass" if magic else found[0])
+        depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
+        place, at_margin = found.end(), found[0] == "\n"
+    return "".join(kept)

@@ -1,0 +1,91 @@
+"""`byhand check` on right work in an unusual dress: layout, decorators, drawing, words; none of it is a mistake."""
+
+import json
+from pathlib import Path
+
+from byhand.course import check_file
+from byhand.course.reading import plain
+
+STUDENTS = Path(__file__).parent / "students"
+
+
+def solution(*changes, base="as_the_assignment"):
+    """A correct solution, with each `old` replaced by its `new`."""
+    source = (STUDENTS / f"{base}.py").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in source
+        source = source.replace(old, new)
+    return source
+
+
+def check(content, tmp_path, name="student.py"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return check_file(path)
+
+
+def notebook(*cells):
+    return json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": cell} for cell in cells]})
+
+
+def faults(report):
+    """What is not right, by function: the reasons, to be read where a test fails."""
+    return {verdict.function: verdict.reason for verdict in report.verdicts if verdict.status != "right"}
+
+
+# ---- layout
+
+
+PERCENT = """\
+print("Loss after iteration %i: %f"
+      % (i, loss))
+total = 17 \\
+    % 5
+TEXT = '''
+! not a command
+%matplotlib inline
+'''
+odd = [n for n in range(9)  # (
+       if n
+       % 2]
+"""
+
+
+def test_a_percent_sign_in_the_midst_of_a_statement_is_pythons():
+    assert plain(PERCENT) == PERCENT
+
+
+def test_ipythons_lines_are_found_wherever_a_statement_may_begin():
+    source = """%matplotlib inline
+!echo it's (
+f = g(1,
+      2)
+if f:
+    %time f()
+files = !ls
+x = y % 3 # "
+np.sum?
+? np
+"""
+    ours = """pass
+pass
+f = g(1,
+      2)
+if f:
+    pass
+pass
+x = y % 3 # "
+pass
+pass
+"""
+    assert plain(source) == ours
+
+
+def test_a_bracket_left_open_costs_no_more_than_its_statement():
+    source = "print((1)\ndef f():\n    %time g()\n    return 1\n"
+    assert plain(source) == source.replace("%time g()", "pass")
+
+
+def test_a_line_that_begins_with_a_percent_sign_is_checked_as_python(tmp_path):
+    source = solution(('%i: %f" % (i', '%i: %f"\n                  % (i'))
+    assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
