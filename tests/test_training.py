@@ -404,6 +404,14 @@ def test_a_validation_set_may_be_given(digits):
     assert record.validation_accuracy == pytest.approx(session.model.accuracy(digits.test))
 
 
+def test_where_a_validation_set_is_given_nothing_is_held_out(digits):
+    data = digits.train[:200]
+    recipe = Recipe(epochs=1, validation=0.5, patience=1)
+    with Session(Model([784, 8, 10]), data, recipe, seed=0, validation_data=digits.test[:50]) as session:
+        assert len(session.feed.index) == 200
+        assert len(session.validation.labels) == 50
+
+
 def test_ctrl_c_ends_the_run_after_the_step_and_keeps_what_is_there(digits):
     model = Model([784, 32, 10])
     with Session(model, digits.train, Recipe(epochs=1000), seed=0) as session, interruptible() as stop:

@@ -77,6 +77,8 @@ def fit(
     data: a Dataset, or (X, y) with X (N, in_size) floats and y (N,) integers. `recipe` is a Recipe or a preset's name;
     `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Ctrl-C ends the run after the
     current step and gives the history so far. Without a recipe it is that of `digits`; floats are not augmented.
+    `validation_data`, as `data`, is watched in place of a part of `data`: then nothing is held out, whatever the
+    recipe's `validation` says.
     """
     if not isinstance(recipe, Recipe):
         recipe = preset(recipe or "digits").recipe

@@ -81,7 +81,8 @@ class Session:
         augmentation = Augmentation.parse(recipe.augment)
         pictures, labels = pictures_of(model, data, prepared=not augmentation)
         weights = check_weights(sample_weights, len(labels))
-        kept, held = held_out(labels, recipe.validation, len(model.classes), self.seed)
+        share = recipe.validation if validation_data is None else 0  # what is given is watched in place of a part
+        kept, held = held_out(labels, share, len(model.classes), self.seed)
         if weights is not None and not weights[kept].any():
             raise UsageError("sample_weights must not leave nothing to train on: they weigh only what is held out")
         self.feed = Feed(
@@ -102,8 +103,7 @@ class Session:
         if recipe.patience is not None and self.validation is None:
             raise UsageError("patience needs a validation split to watch, got validation 0")
         look = kept[:: max(1, len(kept) // LOOKED_AT)][:LOOKED_AT]
-        looked_at = prepared_rows(model, pictures, look, raw=raw)
-        self.looked_at = Batch(looked_at, slice(0, len(look)), labels[look])
+        self.looked_at = Batch(prepared_rows(model, pictures, look, raw=raw), slice(0, len(look)), labels[look])
 
         self.total_steps = recipe.epochs * self.feed.batches_per_epoch
         if shard is not None:
