@@ -1,5 +1,6 @@
 """`byhand check` on students' files: every planted mistake by its name, no false accusation, and nothing that hangs."""
 
+import dataclasses
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from byhand.course import check_file
 from byhand.course.mistakes import MISTAKES
+from byhand.course.pages import PAGES
 from byhand.course.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
 from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
@@ -328,6 +330,33 @@ def test_whatever_a_function_does_ends_in_a_verdict(body, words, tmp_path):
     assert verdict.status == "wrong"
     assert any(part in verdict.reason for part in words.split("|")), verdict.reason
     assert [v.function for v in report.verdicts if v.status != "right"] == ["sigmoid"]
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        ("{}, {}, {}, {}", "W1 must be an array of numbers, it is a dict"),
+        ("np.ones((10, 784)), 'b', 1, 2", "b1 must be an array of numbers, it is a str"),
+        ("np.zeros(0), 1, 2, 3", "W1 must be an array of numbers, it is an array of shape (0,)"),
+        ("[[1], [1, 2]], 1, 2, 3", "W1 must be an array of numbers, it is a list"),
+        ("np.zeros((10, 784), complex), 1, 2, 3", "W1 must be an array of numbers, it is an array of complex128"),
+        ("(lambda: 1), 1, 2, 3", "W1 must be an array of numbers, it is function"),
+    ],
+)
+def test_parameters_that_are_no_numbers_are_wrong_and_nothing_worse(returned, what, tmp_path):
+    report = check(f"import numpy as np\ndef init_params():\n    return {returned}\n", tmp_path, page="two_layer")
+    assert (report["init_params"].status, report["init_params"].reason) == ("wrong", what)
+
+
+def test_whatever_the_outputs_of_a_function_can_not_be_read_from_is_wrong(tmp_path, monkeypatch):
+    def refuse(value, printed):
+        raise TypeError("float() argument must be a real number")
+
+    function = dataclasses.replace(PAGES["two_layer"]["ReLU"], outputs=refuse)
+    monkeypatch.setitem(PAGES, "two_layer", dataclasses.replace(PAGES["two_layer"], functions=(function,)))
+    verdict = check(student("two_layer_as_published"), tmp_path, page="two_layer")["ReLU"]
+    assert verdict.status == "wrong"
+    assert verdict.reason == "what is returned can't be used: float() argument must be a real number"
 
 
 @pytest.mark.parametrize("body", ["while True: pass", "import os; os._exit(1)", "print('x' * 50_000_000)"])

@@ -72,6 +72,13 @@ def test_each_planted_mistake_is_called_by_its_name(function, mistake, changes, 
     assert (verdict.status, verdict.mistakes) == ("wrong", (mistake,))
 
 
+@pytest.mark.parametrize("pair", ["'a', 'b'", "X, range(3)", "X, {}", "[[1], [1, 2]], Y", "X[:, :0], Y", "X, X + 1j"])
+def test_a_batch_that_is_no_pair_of_arrays_is_wrong_and_nothing_worse(pair, tmp_path):
+    verdict = check(f"def mini_batches(X, Y, order, batch_size):\n    return [({pair})]\n", tmp_path)["mini_batches"]
+    assert (verdict.status, verdict.evidence) == ("wrong", None)
+    assert "_batch must be an array of numbers, it is " in verdict.reason
+
+
 def test_a_batch_whose_labels_are_of_another_number_is_named(tmp_path):
     verdict = check(RIGHT.replace("Y[:, chosen]", "Y[:, chosen[:1]]"), tmp_path)["mini_batches"]
     assert verdict.reason.startswith("X_batch and Y_batch must have a column for each sample of the batch, have (6, 4)")

@@ -185,6 +185,9 @@ class Check:
             except MisshapenError as error:
                 misshapen.append(error)
                 continue
+            except (TypeError, ValueError) as error:  # nothing that a function returns may end the check
+                misshapen.append(MisshapenError(f"what is returned can't be used: {error}"))
+                continue
             found.append((probe, outputs))
         return self._summed_up(function, found, raised, misshapen)
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from byhand.course.inside.wire import Unsendable
 from byhand.course.mistakes import MISTAKES
-from byhand.course.probing import Array, Outputs, Probe, kind_of
+from byhand.course.probing import Array, Outputs, Probe, as_numbers, kind_of
 from byhand.course.verdicts import Evidence
 
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # float32 and another order of summation pass; no mistake is as small
@@ -25,16 +24,6 @@ def close(a: Any, b: Any) -> bool:
     finite = b[np.isfinite(b)]
     slack = OF_LARGEST * np.max(np.abs(finite), initial=0.0) + 1e-12
     return bool(np.allclose(a, b, rtol=RELATIVE, atol=slack, equal_nan=True))
-
-
-def as_numbers(value: Any) -> Array | None:
-    """An array of floats, or None for anything else."""
-    if value is None or isinstance(value, str | Unsendable | dict):
-        return None
-    try:
-        return np.asarray(value, dtype=float)
-    except (ValueError, TypeError):
-        return None
 
 
 def differing(probe: Probe, got: Outputs) -> list[str]:
@@ -134,8 +123,7 @@ def _plainly(name: str, probe: Probe, got: Outputs) -> str:
     value, right = got[name], np.asarray(probe.right[name], dtype=float)
     numbers = as_numbers(value)
     if numbers is None:
-        what = value.what if isinstance(value, Unsendable) else kind_of(value)
-        return f"must be {kind_of(right)}, got {what}"
+        return f"must be {kind_of(right)}, got {kind_of(value)}"
     if numbers.shape != right.shape:
         return f"must have shape {right.shape}, got {numbers.shape}"
     share = numbers.ravel() / np.where(right == 0, np.nan, right).ravel()

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from byhand.course.inside.wire import Unsendable
+
 Array = NDArray[Any]
 Outputs = Mapping[str, Any]
 
@@ -116,8 +118,28 @@ def named(value: Any, name: str) -> Outputs:
     return {str(key): entry for key, entry in value.items()}
 
 
+def as_numbers(value: Any) -> Array | None:
+    """An array of floats, or None for anything else."""
+    if value is None or isinstance(value, str | Unsendable | dict):
+        return None
+    try:
+        return np.asarray(value, dtype=float)
+    except (ValueError, TypeError):
+        return None
+
+
+def numbers(value: Any, name: str) -> Array:
+    """The array of numbers, at least one, that this must be."""
+    array = as_numbers(value)
+    if array is None or not array.size:
+        raise MisshapenError(f"{name} must be an array of numbers, it is {kind_of(value)}")
+    return array
+
+
 def kind_of(value: Any) -> str:
     """What something is, in a word or two."""
+    if isinstance(value, Unsendable):
+        return value.what
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}" if value.ndim else "a number"
     return "nothing" if value is None else f"a {type(value).__name__}"

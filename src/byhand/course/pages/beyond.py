@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from byhand.course.pages.forward import network
-from byhand.course.probing import Array, Function, MisshapenError, Outputs, Probe, kind_of, named, parts
+from byhand.course.probing import Array, Function, MisshapenError, Outputs, Probe, kind_of, named, numbers, parts
 
 
 def _batches_outputs(value: Any, _printed: str) -> Outputs:
@@ -15,7 +15,8 @@ def _batches_outputs(value: Any, _printed: str) -> Outputs:
         raise MisshapenError(f"must return a list of pairs (X_batch, Y_batch), it returns {kind_of(value)}", mistake)
     outputs: dict[str, Any] = {"number of batches": len(value)}
     for place, pair in enumerate(value, 1):
-        X_batch, Y_batch = (np.asarray(part, dtype=float) for part in parts(pair, "X_batch", "Y_batch"))
+        X, Y = parts(pair, "X_batch", "Y_batch")
+        X_batch, Y_batch = numbers(X, "X_batch"), numbers(Y, "Y_batch")
         if X_batch.ndim != 2 or Y_batch.ndim != 2 or X_batch.shape[1] != Y_batch.shape[1]:
             shapes = f"{X_batch.shape} and {Y_batch.shape}"
             raise MisshapenError(f"X_batch and Y_batch must have a column for each sample of the batch, have {shapes}")

@@ -11,7 +11,19 @@ import numpy as np
 
 from byhand.course.pages.backward import bias_mistakes
 from byhand.course.pages.forward import softmax_mistakes
-from byhand.course.probing import Array, Function, Outputs, Page, Probe, away_from_zero, one, parts, several, slope
+from byhand.course.probing import (
+    Array,
+    Function,
+    Outputs,
+    Page,
+    Probe,
+    away_from_zero,
+    numbers,
+    one,
+    parts,
+    several,
+    slope,
+)
 from byhand.reference import two_layer as page
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
@@ -20,7 +32,7 @@ GRADIENTS = ("dW1", "db1", "dW2", "db2")
 
 def _init_params_outputs(value: Any, _printed: str) -> Outputs:
     """Shapes, and where the numbers lie: any way to draw them is right. All of W1's 7,840 reach both ends."""
-    arrays = [np.asarray(array, dtype=float) for array in parts(value, *PARAMETERS)]
+    arrays = [numbers(array, name) for array, name in zip(parts(value, *PARAMETERS), PARAMETERS, strict=True)]
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
     return {
         **{f"shape of {name}": np.array(array.shape) for name, array in zip(PARAMETERS, arrays, strict=True)},
