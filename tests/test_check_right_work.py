@@ -89,3 +89,23 @@ def test_a_bracket_left_open_costs_no_more_than_its_statement():
 def test_a_line_that_begins_with_a_percent_sign_is_checked_as_python(tmp_path):
     source = solution(('%i: %f" % (i', '%i: %f"\n                  % (i'))
     assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
+
+
+# ---- definitions
+
+
+DATACLASS = """
+from dataclasses import dataclass
+
+@dataclass
+class Settings:
+    scale: float = 0.1
+
+SETTINGS = Settings()
+"""
+
+
+def test_a_dataclass_is_defined_as_anywhere(tmp_path):
+    source = solution(("import numpy as np\n", f"import numpy as np\n{DATACLASS}"), ("* 0.1", "* SETTINGS.scale"))
+    report = check(source, tmp_path)
+    assert (faults(report), report.notes) == ({}, ())
