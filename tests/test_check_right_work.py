@@ -109,3 +109,42 @@ def test_a_dataclass_is_defined_as_anywhere(tmp_path):
     source = solution(("import numpy as np\n", f"import numpy as np\n{DATACLASS}"), ("* 0.1", "* SETTINGS.scale"))
     report = check(source, tmp_path)
     assert (faults(report), report.notes) == ({}, ())
+
+
+DECORATORS = """
+import time
+
+def timed(f):
+    def wrapper(*args, **kwargs):
+        began = time.time()
+        try:
+            return f(*args, **kwargs)
+        finally:
+            wrapper.seconds = time.time() - began
+    return wrapper
+
+"""
+
+
+def test_a_decorator_that_takes_any_arguments_is_given_them(tmp_path):
+    source = solution(("\ndef ", "\n@timed\ndef ")).replace(
+        "\nimport matplotlib", f"\n{DECORATORS}import matplotlib", 1
+    )
+    assert faults(check(source, tmp_path)) == {}
+
+
+def test_a_function_with_a_decorator_is_answered_for_like_any_other(tmp_path):
+    source = solution(("def relu(", "@timed\ndef relu("), ("np.maximum(0,Z)", "np.abs(Z)"))
+    source = source.replace("\nimport matplotlib", f"\n{DECORATORS}import matplotlib", 1)
+    assert set(faults(check(source, tmp_path))) == {"relu"}
+
+
+def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment(tmp_path):
+    source = solution(
+        ("def update_parameters(parameters, gradients, learning_rate):", "def update_parameters(*given):"),
+        (
+            "def update_parameters(*given):",
+            "def update_parameters(*given):\n    parameters, gradients, learning_rate = given",
+        ),
+    )
+    assert faults(check(source, tmp_path)) == {}

@@ -248,12 +248,16 @@ class Check:
     # ---- calling, by the student's own names for the arguments
 
     def call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
-        """By name where the student kept the names, in whatever order; else in the order of the assignment."""
+        """By name where the student kept the names, in whatever order; else in the order of the assignment.
+
+        A function that names fewer is given those, unless it takes `*more` of them without a name.
+        """
         arguments, described = probe.arguments, self.student.loaded["functions"][name]
         mine = {parameter.lower(): parameter for parameter in described["parameters"] or ()}
         required = {parameter.lower() for parameter in (described["parameters"] or ())[: described["required"]]}
         given = [key for key in arguments if key.lower() in mine]
-        if required <= {key.lower() for key in arguments} and (len(given) == len(arguments) or len(given) == len(mine)):
+        by_name = len(given) == len(arguments) or (len(given) == len(mine) and not described["more"])
+        if by_name and required <= {key.lower() for key in arguments}:
             keywords = {mine[key.lower()]: arguments[key] for key in given}
             outcome = self.student.call(name, (), keywords, answers=answers, seed=probe.seed)
         else:

@@ -113,10 +113,11 @@ class Room:
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (ValueError, TypeError):
-            return {"parameters": None, "required": 0, "cell": cell, "line": None}
+            return {"parameters": None, "required": 0, "more": False, "cell": cell, "line": None}
         return {
             "parameters": [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)],
             "required": sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters),
+            "more": any(one.kind is one.VAR_POSITIONAL for one in parameters),
             "cell": cell,
             "line": code.co_firstlineno if code else None,
         }
@@ -160,9 +161,10 @@ class Room:
         def ask(*arguments: Any, **keywords: Any) -> Any:
             if own is not None:
                 with contextlib.suppress(TypeError, ValueError):
-                    bound = inspect.signature(own).bind(*arguments, **keywords)
+                    signature = inspect.signature(own)
+                    bound = signature.bind(*arguments, **keywords)
                     bound.apply_defaults()
-                    if not bound.args[len(bound.arguments) :] and not bound.kwargs:
+                    if all(one.kind is one.POSITIONAL_OR_KEYWORD for one in signature.parameters.values()):
                         arguments, keywords = (), dict(bound.arguments)
             wire.send(self.answers, {"ask": name, "arguments": list(arguments), "keywords": keywords})
             reply = wire.receive(self.requests)
