@@ -104,6 +104,22 @@ def test_inputs_that_would_be_misunderstood_are_refused(inputs, says):
         fit(model(), (inputs, Y), epochs=1)
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ((X, Y, Y), r"data must be a pair \(X, y\), weights go into sample_weights; got a tuple of 3"),
+        (X, r"data must be a Dataset or a pair \(X, y\), got an array float32 \(60, 6\)"),
+        (None, r"data must be a Dataset or a pair \(X, y\), got None"),
+        ((X, Y[:, None]), r"y must have the shape \(60,\) or \(60, 3\), got \(60, 1\)"),
+        ((X, Y[:50]), r"y must have the shape \(60,\) or \(60, 3\), got \(50,\)"),
+        ((X, 3), r"y must have the shape \(60,\) or \(60, 3\), got \(\)"),
+    ],
+)
+def test_what_is_no_pair_is_refused(data, says):
+    with pytest.raises(UsageError, match=says):
+        fit(model(), data, epochs=1)
+
+
 def test_whole_numbers_are_inputs():
     fit(model(), ((X > 0.5).astype(int), Y), epochs=1)
     fit(model(), (X > 0.5, Y), epochs=1)

@@ -57,3 +57,14 @@ class StorageError(ByhandError, OSError):
     """A file that can't be written where it was asked for: a full disk, a read-only folder, one in use."""
 
     exit_code = 2
+
+
+def described(value: object) -> str:
+    """What was given in the place of something else, in a word or two for the end of a message."""
+    if value is None or isinstance(value, str | int | float):
+        return f"{value!r:.60}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if hasattr(value, "dtype"):
+        return f"an array {value.dtype} {getattr(value, 'shape', '')}"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

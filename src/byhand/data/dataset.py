@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data import arrays
-from byhand.errors import DataError, UsageError
+from byhand.errors import DataError, UsageError, described
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -257,6 +257,15 @@ class Digits:
 
     def _repr_html_(self) -> str:
         return self.train._repr_html_() + self.test._repr_html_()
+
+
+def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
+    """A data set, or an error that says what was given in its place."""
+    if isinstance(data, Digits):
+        raise UsageError(f"data must be {rule}, got Digits, which are two: take its .train or its .test")
+    if not isinstance(data, Dataset):
+        raise UsageError(f"data must be {rule}, got {described(data)}")
+    return data
 
 
 def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from byhand.data import Dataset
-from byhand.errors import UsageError
+from byhand.data.dataset import check_dataset
+from byhand.errors import UsageError, described
 from byhand.model import Model, check_classes
 from byhand.nn.scratch import Array
 from byhand.training.feed import Batch
@@ -14,17 +15,20 @@ Data = Dataset | tuple[Array, Array]
 
 def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
     """The samples and labels to train on: bytes (N, H, W), deskewed where asked, or floats (N, D) as they came."""
-    if isinstance(data, Dataset):
+    if not isinstance(data, tuple | list):
+        data = check_dataset(data, "a Dataset or a pair (X, y)")
         if len(data) == 0:
             raise UsageError("training needs at least one picture, got an empty data set")
         check_classes(model.classes, data)
         images = model.check_images(data.images)
         return (model.preparation.pictures(images) if prepared else images), data.labels
-    X, y = np.asarray(data[0]), np.asarray(data[1])
+    if len(data) != 2:
+        raise UsageError(f"data must be a pair (X, y), weights go into sample_weights; got {described(data)}")
+    X, y = map(np.asarray, data)
     if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
         raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
-    if len(y) != len(X):
-        raise UsageError(f"X and y must have as many rows, got {len(X)} and {len(y)}")
+    if y.shape not in ((len(X),), (len(X), model.network.out_size)):
+        raise UsageError(f"y must have the shape ({len(X)},) or ({len(X)}, {model.network.out_size}), got {y.shape}")
     if X.dtype == np.uint8:
         raise UsageError("X must be the network's inputs, and bytes are pixels: give a Dataset, or divide them by 255")
     if X.dtype.kind not in "iufb":
