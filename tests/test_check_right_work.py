@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from byhand.course import check_file
 from byhand.course.reading import plain
 
@@ -88,6 +90,23 @@ def test_a_bracket_left_open_costs_no_more_than_its_statement():
 
 def test_a_line_that_begins_with_a_percent_sign_is_checked_as_python(tmp_path):
     source = solution(('%i: %f" % (i', '%i: %f"\n                  % (i'))
+    assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
+
+
+@pytest.mark.parametrize("mark", ["\f", "# \u2028", "# \x85", "'''\v\x1c'''"])
+@pytest.mark.parametrize("name", ["student.py", "student.ipynb"])
+def test_what_ends_no_line_for_python_ends_none_here(mark, name, tmp_path):
+    source = f"import numpy as np\n{mark}\nSCALE = 1\ndef scaled(Z):\n    return Z * SCALE\n{mark}\n"
+    source += "def relu(Z):\n    return np.maximum(0, scaled(Z)), Z\ndef sigmoid(Z):\n    return 1 / 0, Z\n"
+    report = check(notebook(source) if name.endswith("ipynb") else source, tmp_path, name)
+    assert report["relu"].status == "right"
+    assert (report["sigmoid"].place, report["sigmoid"].reason[-20:]) == ("line 10", "in `return 1 / 0, Z`")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(end, tmp_path):
+    assert faults(check(solution().replace("\n", end), tmp_path)) == {}
+    source = f"%matplotlib inline\n{solution()}".replace("\n", end)
     assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
 
 

@@ -38,7 +38,7 @@ def read_cells(path: Path) -> list[str]:
     if path.suffix == ".ipynb":
         return [plain(source) for source in _sources(path, content)]
     try:
-        return [content.decode("utf-8-sig").replace("\r\n", "\n")]
+        return [_with_newlines(content.decode("utf-8-sig"))]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: must be UTF-8 text, got byte {content[error.start]:#04x} at {error.start}") from error
 
@@ -92,7 +92,12 @@ def source_of(cell: Mapping[str, Any]) -> str:
     """The text of a cell, whether it is kept as one or line by line."""
     source = cell.get("source", cell.get("input", ""))
     lines = source if isinstance(source, list) else [source]
-    return "".join(line for line in lines if isinstance(line, str)).replace("\r\n", "\n")
+    return _with_newlines("".join(line for line in lines if isinstance(line, str)))
+
+
+def _with_newlines(text: str) -> str:
+    """The text with each line that Python counts ended by a newline, so that whoever cuts it there counts alike."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def plain(source: str) -> str:

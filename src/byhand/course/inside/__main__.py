@@ -195,7 +195,7 @@ class Room:
         for frame in traceback.extract_tb(error.__traceback__):
             if frame.filename.startswith("<cell "):
                 place = int(frame.filename[6:-1]), frame.lineno or 1
-        lines = self.cells[place[0]].splitlines() if place else []
+        lines = self.cells[place[0]].split("\n") if place else []
         try:
             message = str(error)[:500]
         except Exception:

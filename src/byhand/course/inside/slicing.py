@@ -7,6 +7,7 @@ is set aside, and costs only itself.
 """
 
 import ast
+import io
 import re
 import symtable
 import warnings
@@ -46,7 +47,8 @@ def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
     for cell, source in enumerate(cells):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a stray backslash in a docstring is no concern of ours
-            for start, block in _readable_blocks(source.splitlines(keepends=True)):
+            lines = list(io.StringIO(source))  # str.splitlines would see more ends of lines than Python does
+            for start, block in _readable_blocks(lines):
                 parsed = _parse(block)
                 if isinstance(parsed, ast.Module):
                     ast.increment_lineno(parsed, start)
@@ -180,7 +182,7 @@ def _piece(cell: int, node: ast.stmt, block: str, start: int) -> Piece:
     first, last = node.lineno - start, (node.end_lineno or node.lineno) - start
     if isinstance(node, DEFINITIONS) and node.decorator_list:
         first = min(decorator.lineno for decorator in node.decorator_list) - start
-    text = "\n" * (first - 1) + "\n".join(block.splitlines()[first - 1 : last])
+    text = "\n" * (first - 1) + "\n".join(block.split("\n")[first - 1 : last])
     return Piece(cell, node, frozenset(_bound(node)), frozenset(_referred(node, text)))
 
 
