@@ -167,3 +167,27 @@ def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment
         ),
     )
     assert faults(check(source, tmp_path)) == {}
+
+
+# ---- words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"Accuracy: %.2f (%d of %d)" % (a, a * m, m)',
+        'f"Accuracy: {a} on {m} samples"',
+        'f"Accuracy: {a}\\nPredictions: {probas}"',
+        'f"The ACCURACY of {m} samples: {100 * a:.0f} % (before: 0.1)"',
+        'f"accuracy: {a:e}, layer 2"',
+        'f"Accuracy: {round(a * m)}/{m} = {a}"',
+        'f"{m} samples, right: {a}"',
+        'f"Accuracy:\\n{a}\\n----- layer 2 -----"',
+    ],
+)
+def test_the_accuracy_is_found_in_whatever_is_printed_with_it(words, tmp_path):
+    line = 'print("Accuracy: " + str(np.sum((probas == y_label)/m)))'
+    source = solution((line, f"a = np.mean(probas == y_label); print({words})"))
+    assert faults(check(source, tmp_path)) == {}
+    false = source.replace("a = np.mean(", "a = 0.9 * np.mean(")
+    assert set(faults(check(false, tmp_path))) == {"predict"}

@@ -10,6 +10,9 @@ from byhand.course.pages.forward import SHAPES, network
 from byhand.course.probing import Array, Function, Outputs, Probe, away_from_zero, named, one, several, slope
 from byhand.reference import l_layer as page
 
+NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+SHARE = rf"{NUMBER}(?=\s*%)|\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a point
+
 
 def _sigmoid_backward(rng: np.random.Generator) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
@@ -197,12 +200,20 @@ def _L_layer_model(rng: np.random.Generator) -> Iterator[Probe]:
 
 def _predict_outputs(value: Any, printed: str) -> Outputs:
     """The classes, and the accuracy that was printed, if a number was; in percent is as good."""
-    numbers = re.findall(r"\d+\.\d+|\d+", printed.rsplit(":", 1)[-1])
+    accuracy = _accuracy_in(printed)
     outputs = {"predictions": value.ravel() if isinstance(value, np.ndarray) and 1 in value.shape else value}
+    return outputs if accuracy is None else {**outputs, "accuracy printed": accuracy}
+
+
+def _accuracy_in(printed: str) -> float | None:
+    """The first share after the word, or else the first number; without the word, the last number after a colon."""
+    after = printed.lower().partition("accuracy")[2]
+    last = re.findall(NUMBER, printed.rpartition(":")[2])[-1:]
+    numbers = re.findall(SHARE, after) or re.findall(NUMBER, after) or last
     if not numbers:
-        return outputs
-    accuracy = float(numbers[-1])
-    return {**outputs, "accuracy printed": accuracy / 100 if accuracy > 1 else accuracy}
+        return None
+    accuracy = float(numbers[0])
+    return accuracy / 100 if accuracy > 1 else accuracy
 
 
 def _predict(rng: np.random.Generator) -> Iterator[Probe]:
