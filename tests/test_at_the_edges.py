@@ -23,6 +23,7 @@ from byhand.errors import DataError, DivergedError, ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.nn.optimizers import Adam, GradientDescent, clip_norm
 from byhand.nn.schedules import Constant
+from byhand.report import evaluate
 from byhand.training import Recipe, Session, fit
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
@@ -181,6 +182,26 @@ def test_patience_may_watch_a_data_set_of_its_own():
     assert history.best_epoch
     with pytest.raises(UsageError, match="patience needs a validation split to watch"):
         fit(model(), (X, Y), epochs=1, patience=1)
+
+
+@pytest.mark.parametrize(
+    ("slip", "says"),
+    [
+        (fit, r"got Digits, which are two: take its \.train"),
+        (lambda own, digits: fit(own, digits.train, validation_data=digits), "got Digits, which are two"),
+        (lambda own, digits: fit("m.safetensors", digits.train), "model must be a Model, got 'm.safetensors': "),
+        (lambda own, digits: fit(own.network, digits.train), "model must be a Model, got a Network: "),
+        (lambda own, digits: own.predict(digits.test), "images must be an array, .* got a Dataset"),
+        (lambda own, digits: own.predict(digits), "images must be an array, .* got a Digits"),
+        (lambda own, digits: own.predict(digits.test[0]), "images must be an array, .* got a Sample"),
+        (lambda own, digits: own.accuracy(digits), "data must be a Dataset, got Digits, which are two"),
+        (lambda own, digits: own.accuracy(digits.test.images), r"data must be a Dataset, got an array uint8 \(1000, "),
+        (evaluate, "data must be a Dataset, got Digits, which are two"),
+    ],
+)
+def test_a_slip_of_the_everyday_calls_is_named(slip, says):
+    with pytest.raises(UsageError, match=says):
+        slip(byhand.Model([784, 10], seed=0), byhand.load("mnist-5k"))
 
 
 def test_a_model_is_not_judged_on_other_classes():

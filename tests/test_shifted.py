@@ -70,6 +70,17 @@ def test_what_has_no_rows_and_columns_is_refused():
         Shifted(byhand.Model([6, 2], seed=0)).predict(np.zeros((3, 6), np.uint8))
 
 
+def test_what_reads_together_is_models():
+    model = byhand.Model([784, 10], seed=0)
+    assert len(Committee(byhand.Model([784, 10], seed=seed) for seed in range(3))) == 3
+    with pytest.raises(UsageError, match="members of a committee must be models, got a Committee"):
+        Committee([Committee([model]), model])
+    with pytest.raises(UsageError, match="members of a committee must be a list of models, got a Model"):
+        Committee(model)
+    with pytest.raises(UsageError, match="reader must be a Model or a Committee, got a Shifted"):
+        Shifted(Shifted(model))
+
+
 def test_an_empty_data_set_is_refused():
     with pytest.raises(UsageError, match="at least one picture"):
         Shifted(shipped.model()).accuracy(TEST[:0])

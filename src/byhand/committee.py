@@ -10,13 +10,13 @@ their probabilities errs less often than any of them; and so with several views 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from byhand.data import Dataset
-from byhand.errors import UsageError
+from byhand.errors import UsageError, described
 from byhand.model import Model, share_right
 from byhand.nn.losses import softmax
 from byhand.nn.scratch import Array
@@ -61,10 +61,14 @@ class Averaged(ABC):
 class Committee(Averaged):
     """Models with the same classes for pictures of the same size."""
 
-    def __init__(self, members: Sequence[Model], *, card: dict[str, Any] | None = None) -> None:
+    def __init__(self, members: Iterable[Model], *, card: dict[str, Any] | None = None) -> None:
+        if not isinstance(members, Iterable):
+            raise UsageError(f"members of a committee must be a list of models, got {described(members)}")
+        self.members = members = tuple(members)
         if not members:
             raise UsageError("a committee needs at least 1 member, got none")
-        self.members = tuple(members)
+        if others := [member for member in members if not isinstance(member, Model)]:
+            raise UsageError(f"members of a committee must be models, got {described(others[0])}")
         self.card = dict(card or {})
         self.classes = members[0].classes
         for number, member in enumerate(members, start=1):
@@ -102,6 +106,8 @@ class Shifted(Averaged):
     """
 
     def __init__(self, reader: Model | Committee) -> None:
+        if not isinstance(reader, Model | Committee):
+            raise UsageError(f"reader must be a Model or a Committee, got {described(reader)}")
         self.reader = reader
         self.classes, self.card = reader.classes, reader.card
 

@@ -65,6 +65,6 @@ def described(value: object) -> str:
         return f"{value!r:.60}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
-    if hasattr(value, "dtype"):
-        return f"an array {value.dtype} {getattr(value, 'shape', '')}"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"an array {value.dtype} {value.shape}"
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

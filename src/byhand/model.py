@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand import modelfile
-from byhand.data import Dataset
-from byhand.errors import UsageError
+from byhand.data import Dataset, Digits, Sample
+from byhand.data.dataset import check_dataset
+from byhand.errors import UsageError, described
 from byhand.nn.layers import Layer
 from byhand.nn.losses import softmax
 from byhand.nn.network import Network, all_shapes, layers_from_config
@@ -86,6 +87,8 @@ class Model:
 
     def check_images(self, images: Array) -> Array:
         """Bytes of the right size, or an error that says what was given instead."""
+        if isinstance(images, Dataset | Digits | Sample):
+            raise UsageError(f"images must be an array, such as the .images of a Dataset, got {described(images)}")
         images = np.asarray(images)
         if images.dtype != np.uint8:
             raise UsageError(f"images must be bytes 0–255 (uint8), which the model scales itself; got {images.dtype}")
@@ -156,7 +159,7 @@ class Predicts(Protocol):
 
 def share_right(reader: Predicts, data: Dataset) -> float:
     """The share of a data set that is read right."""
-    if len(data) == 0:
+    if len(check_dataset(data)) == 0:
         raise UsageError("accuracy needs at least one picture, got an empty data set")
     check_classes(reader.classes, data)
     return float(np.mean(reader.predict(data.images) == data.labels))
@@ -166,6 +169,15 @@ def check_classes(known: Sequence[str], data: Dataset) -> None:
     """Refuse data of another number of classes."""
     if len(data.classes) != len(known):
         raise UsageError(f"the model knows {len(known)} classes, the data has {len(data.classes)}")
+
+
+def check_model(model: object) -> Model:
+    """A model, or an error that says what was given in its place and how to come by one."""
+    if not isinstance(model, Model):
+        raise UsageError(
+            f"model must be a Model, got {described(model)}: Model(…) makes one of a network, Model.load(…) of a file"
+        )
+    return model
 
 
 def default_classes(count: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from byhand.committee import Reader
 from byhand.data import Dataset
+from byhand.data.dataset import check_dataset
 from byhand.errors import DivergedError, UsageError
 from byhand.model import check_classes
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
@@ -171,7 +172,7 @@ class Evaluation:
 
 def evaluate(model: Reader, data: Dataset) -> Evaluation:
     """Read every picture of `data`, and keep what the model thought of each."""
-    if len(data) == 0:
+    if len(check_dataset(data)) == 0:
         raise UsageError("an evaluation needs at least one picture, got an empty data set")
     check_classes(model.classes, data)
     logits = model.logits(data.images)

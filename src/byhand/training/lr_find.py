@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from byhand.errors import DivergedError, UsageError
-from byhand.model import Model
+from byhand.model import Model, check_model
 from byhand.nn.schedules import Constant
 from byhand.training.recipe import Recipe
 from byhand.training.samples import Data
@@ -99,7 +99,7 @@ def lr_find(
         raise UsageError(f"lowest must be positive and below highest, got {lowest} and {highest}")
     if steps < 4 * MARGIN:
         raise UsageError(f"steps must be at least {4 * MARGIN}, got {steps}")
-    twin = Model(model.network.copy(), preparation=model.preparation, classes=model.classes)
+    twin = Model(check_model(model).network.copy(), preparation=model.preparation, classes=model.classes)
     recipe = (recipe or Recipe()).but(schedule=Constant(), validation=0.0, patience=None, average=None, epochs=steps)
     rates = [float(rate) for rate in np.geomspace(lowest, highest, steps)]
     losses: list[float] = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from byhand.data.augment import Augmentation
 from byhand.errors import DivergedError, ModelFileError, UsageError
-from byhand.model import Model, check_seed
+from byhand.model import Model, check_model, check_seed
 from byhand.nn.network import max_norm
 from byhand.nn.noise import Moment
 from byhand.nn.optimizers import clip_norm
@@ -77,7 +77,7 @@ class Session:
     ) -> None:
         self.shard = shard
         self.model, self.recipe, self.seed = model, recipe, check_seed(seed)
-        network = model.network
+        network = check_model(model).network
         augmentation = Augmentation.parse(recipe.augment)
         pictures, labels = pictures_of(model, data, prepared=not augmentation)
         weights = check_weights(sample_weights, len(labels))
