@@ -191,3 +191,32 @@ def test_the_accuracy_is_found_in_whatever_is_printed_with_it(words, tmp_path):
     assert faults(check(source, tmp_path)) == {}
     false = source.replace("a = np.mean(", "a = 0.9 * np.mean(")
     assert set(faults(check(false, tmp_path))) == {"predict"}
+
+
+# ---- drawing
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        "line, = plt.plot(np.squeeze(losses))",
+        "first, second = plt.plot(losses, losses, losses, losses)",
+        "fig, ax = plt.subplots(); line, = ax.plot(losses)",
+        "fig, (a, b, c) = plt.subplots(1, 3); a.plot(losses)",
+        "fig, axes = plt.subplots(2, 2); [ax.plot(losses) for ax in axes.flat]",
+        "a, b = plt.figure().subplots(1, 2); a.plot(losses)",
+        "ax = plt.figure().subplots(); ax.plot(losses)",
+        "n, bins, patches = plt.hist(losses)",
+        "plt.ylim(0, max(3, plt.ylim()[1] * 1.1)); low, high = plt.xlim(); plt.xlim(low - 1, np.float64(2) * high)",
+        "left, *others = plt.gcf().axes",
+        "[plt.text(bar.get_x() + bar.get_width() / 2, 1, f'{bar.get_height():.2f}') for bar in plt.bar([1], [2])]",
+        "display(losses); get_ipython().run_line_magic('matplotlib', 'inline')",
+        "fig, ax = pylab.subplots(); ax.plot(losses)",
+        "plt.gca().xaxis.set_major_locator(MaxNLocator(integer=True))",
+    ],
+)
+@pytest.mark.parametrize("name", ["import matplotlib.pyplot as plt", "from matplotlib import pyplot as plt"])
+def test_whatever_is_drawn_is_no_mistake(drawing, name, tmp_path):
+    more = "\nimport matplotlib.pylab as pylab\nfrom matplotlib.ticker import MaxNLocator"
+    source = solution(("import matplotlib.pyplot as plt", name + more), ("plt.plot(np.squeeze(losses))", drawing))
+    assert faults(check(source, tmp_path)) == {}

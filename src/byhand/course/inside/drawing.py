@@ -1,10 +1,12 @@
 """Something to draw on that draws nothing: pictures are not checked, and Matplotlib may not be installed.
 
-`put_up` makes `import matplotlib.pyplot as plt` find a `Canvas`, which takes any call and any assignment.
+`put_up` makes `import matplotlib.pyplot as plt` find a `Canvas`, which takes any call and any assignment, falls into as
+many parts as it is taken apart into, and counts as a number wherever sizes are computed from it.
 """
 
 import importlib.abc
 import importlib.machinery
+import opcode
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -13,10 +15,13 @@ from typing import Any
 import numpy as np
 
 PACKAGES = ("matplotlib", "mpl_toolkits", "seaborn", "plotly", "IPython")
+TAKE_APART = opcode.opmap["UNPACK_SEQUENCE"]
 
 
 class Canvas:
-    """Every attribute, entry and result of it is a canvas again."""
+    """Every attribute, entry, part and result of it is a canvas again."""
+
+    __array_ufunc__ = None  # NumPy's numbers leave arithmetic with a canvas to the canvas
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -33,7 +38,22 @@ class Canvas:
         pass
 
     def __iter__(self) -> Iterator[Any]:
-        return iter((Canvas(), Canvas()))
+        """As many as `a, b, c = canvas` asks for: `plot` gives one or more, `hist` three. Two to a loop."""
+        frame = sys._getframe(1)
+        here = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
+        return iter([Canvas() for _ in range(here[1] if here[0] == TAKE_APART else 2)])
+
+    def __float__(self) -> float:
+        return 0.0
+
+    def __format__(self, _how: str) -> str:
+        return ""
+
+    def __lt__(self, _other: Any) -> bool:
+        return False
+
+    __le__ = __gt__ = __ge__ = __lt__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __call__
 
     def __enter__(self) -> Any:
         return self
@@ -43,14 +63,14 @@ class Canvas:
 
 
 class CanvasModule(types.ModuleType):
-    """A module of canvases; the two calls whose results are taken apart have the right number of parts."""
+    """A module of canvases; its `subplots` gives arrays of them, which have a shape."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
             return []
         if name.startswith("__"):
             raise AttributeError(name)
-        return {"subplots": _subplots, "plot": lambda *_, **__: [Canvas()]}.get(name, Canvas())
+        return _subplots if name == "subplots" else Canvas()
 
 
 def _subplots(nrows: int = 1, ncols: int = 1, **_: Any) -> tuple[Any, Any]:
@@ -75,7 +95,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return CanvasModule(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """There is nothing in it to run."""
+        """There is nothing in it to run; `from matplotlib import pyplot` finds the module, not a canvas."""
+        if module.__name__ == "matplotlib":
+            module.__dict__["pyplot"] = importlib.import_module("matplotlib.pyplot")
 
 
 def put_up() -> None:
