@@ -220,3 +220,18 @@ def test_whatever_is_drawn_is_no_mistake(drawing, name, tmp_path):
     more = "\nimport matplotlib.pylab as pylab\nfrom matplotlib.ticker import MaxNLocator"
     source = solution(("import matplotlib.pyplot as plt", name + more), ("plt.plot(np.squeeze(losses))", drawing))
     assert faults(check(source, tmp_path)) == {}
+
+
+# ---- one mistake counts once
+
+
+ONLY_H = [
+    ("    sigmoid_memory = Z\n    return H, sigmoid_memory", "    return H"),
+    ("    relu_memory = Z\n    return H, relu_memory", "    return H"),
+    ("H, activation_memory = sigmoid(Z)", "H, activation_memory = sigmoid(Z), Z"),
+    ("H, activation_memory = relu(Z)", "H, activation_memory = relu(Z), Z"),
+]
+
+
+def test_a_function_that_is_right_with_the_students_own_is_right(tmp_path):
+    assert set(faults(check(solution(*ONLY_H), tmp_path))) == {"sigmoid", "relu"}

@@ -1,8 +1,8 @@
 """Checking a student's file: every function of the page it follows, one after another, each by itself.
 
-A function is tried as it stands, with the student's own earlier functions; where that is not right, or where one of
-those is already known to be wrong, it is tried again with the right earlier ones, so that one mistake counts once.
-The student's code runs in `runner`'s process; the right answers stay here.
+A function is tried as it stands, with the student's own earlier functions, and where that is not right, with the
+right ones in their place; the other way round where one of them is already known to be wrong. Right one way is right:
+one mistake counts once. The student's code runs in `runner`'s process; the right answers stay here.
 """
 
 import contextlib
@@ -151,14 +151,13 @@ class Check:
         probes = [probe for _ in range(self.rounds) for probe in function.probes(self.rng)]
         earlier = itertools.takewhile(lambda one: one.name != function.name, self.page.functions)
         answers = {one.name: self.right_answer(one.name) for one in earlier}
-        own = all(
-            self.verdicts.get(name, Verdict(name, "right")).status == "right" for name in self.page.leans_on(function)
-        )
-        verdict = self._judged(function, probes, {}) if own else None
-        if verdict is None or (verdict.status == "wrong" and answers and not self.ended):
-            with_right_ones = self._judged(function, probes, answers)
-            if verdict is None or with_right_ones.status == "right":
-                verdict = with_right_ones
+        known = [self.verdicts.get(name, Verdict(name, "right")) for name in self.page.leans_on(function)]
+        tries = ({}, answers) if all(one.status == "right" for one in known) else (answers, {})
+        verdict = self._judged(function, probes, tries[0])
+        if verdict.status == "wrong" and answers and not self.ended:
+            otherwise = self._judged(function, probes, tries[1])
+            if otherwise.status == "right":
+                verdict = otherwise
         if verdict.status == "right" and function.remark:
             verdict = self._with_remark(verdict, function, *function.remark)
         described = self.student.loaded["functions"][function.name]
