@@ -19,7 +19,7 @@ from byhand.model import Model
 from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum
-from byhand.nn.schedules import Constant, OneCycle
+from byhand.nn.schedules import Constant, Cosine, OneCycle
 from byhand.nn.scratch import First, Workspace
 from byhand.preparation import Preparation
 from byhand.reference import l_layer, two_layer
@@ -515,6 +515,11 @@ def test_a_healthy_run_is_left_in_peace(digits):
         ({"validation": 5000}, "validation must leave samples on both sides of 4000, got 5000"),
         ({"augment": "wobble=3"}, "wobble"),
         ({"gentle": 1.5}, "gentle must be a share of the epochs, 0 to 1, got 1.5"),
+        ({"augment": None}, "augment must be text such as 'none' or 'shift=2,rotate=10', got None"),
+        ({"optimizer": "adm"}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got 'adm'"),
+        ({"optimizer": Adam}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got <class"),
+        ({"schedule": None}, "schedule must be one of constant, step, exponential, cosine, one_cycle, got None"),
+        ({"loss": "l1"}, "loss must be one of cross_entropy, mse, got 'l1'"),
         ({"eopchs": 3}, "a recipe has epochs, batch_size"),
     ],
 )
@@ -546,6 +551,11 @@ def test_a_recipe_comes_back_from_its_plain_values():
         optimizer=AdamW(weight_decay=0.1), schedule=OneCycle(warmup=0.2), loss=SoftmaxCrossEntropy(0.1), clip=1.0
     )
     assert Recipe.from_config(json.loads(json.dumps(recipe.config()))) == recipe
+
+
+def test_a_recipe_takes_the_names_of_the_command_line():
+    named = Recipe().but(optimizer="adam", schedule="cosine", loss="mse")
+    assert named == Recipe(optimizer=Adam(), schedule=Cosine(), loss=MeanSquaredError())
 
 
 # ---- how well it learns

@@ -6,6 +6,7 @@ of the whole batch, and the blocks' losses and gradients simply add up to the ba
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,14 @@ class MeanSquaredError:
 
 
 Loss = SoftmaxCrossEntropy | MeanSquaredError
-LOSSES = {"cross_entropy": SoftmaxCrossEntropy, "mse": MeanSquaredError}
+LOSSES: dict[str, type[Loss]] = {"cross_entropy": SoftmaxCrossEntropy, "mse": MeanSquaredError}
+
+
+def loss_named(kind: str, **settings: Any) -> Loss:
+    """The loss of that name with these settings, or an error that lists what there is."""
+    if kind not in LOSSES:
+        raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {kind!r}")
+    return LOSSES[kind](**settings)
 
 
 def softmax(Z: Array) -> Array:

@@ -3,20 +3,31 @@
 A recipe is plain values all the way down, so it can be written beside the model and read back.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.nn.losses import LOSSES, Loss, SoftmaxCrossEntropy
+from byhand.nn.losses import LOSSES, Loss, SoftmaxCrossEntropy, loss_named
 from byhand.nn.optimizers import Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import OneCycle, Schedule, schedule_config, schedule_named
+
+#: The choices that are objects, what they must be, and what makes one of its name.
+NAMED: tuple[tuple[str, Any, Callable[[str], Any]], ...] = (
+    ("optimizer", Optimizer, optimizer_named),
+    ("schedule", Schedule, schedule_named),
+    ("loss", Loss, loss_named),
+)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. `batch_size=None` takes the whole data as one batch, as the assignment does."""
+    """How to train. `batch_size=None` takes the whole data as one batch, as the assignment does.
+
+    Optimiser, schedule and loss may be given by their names on the command line: "adam" is `Adam()`.
+    """
 
     epochs: int = 10
     batch_size: int | None = 128
@@ -43,6 +54,9 @@ class Recipe:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        self._make_named()
+        if not isinstance(self.augment, str):
+            raise UsageError(f"augment must be text such as 'none' or 'shift=2,rotate=10', got {self.augment!r}")
         for name in ("epochs", "batch_size", "patience", "record_every", "threads"):
             value = getattr(self, name)
             optional = name not in ("epochs", "record_every")
@@ -67,6 +81,12 @@ class Recipe:
             if isinstance(value, np.generic):
                 object.__setattr__(self, name, value.item())
 
+    def _make_named(self) -> None:
+        """Put the object that was meant where its name was given."""
+        for name, kind, named in NAMED:
+            if not isinstance(value := getattr(self, name), kind):
+                object.__setattr__(self, name, named(value))
+
     def but(self, **changes: Any) -> Self:
         """The same recipe with some choices changed; an unknown name is an error that lists the names there are."""
         known = [field.name for field in fields(self)]
@@ -88,8 +108,7 @@ class Recipe:
         config = dict(config)
         config["optimizer"] = optimizer_named(**config["optimizer"])
         config["schedule"] = schedule_named(**config["schedule"])
-        loss = dict(config["loss"])
-        config["loss"] = LOSSES[loss.pop("kind")](**loss)
+        config["loss"] = loss_named(**config["loss"])
         return cls(**config)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from byhand.errors import UsageError
 from byhand.model import Model
-from byhand.nn.losses import LOSSES, SoftmaxCrossEntropy
+from byhand.nn.losses import SoftmaxCrossEntropy, loss_named
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import schedule_named
 from byhand.preparation import Preparation
@@ -47,9 +47,7 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
         plain["optimizer"] = optimizer_named(**(recipe.optimizer.config() | settings))
     if "schedule" in given:
         plain["schedule"] = schedule_named(given["schedule"])
-    if given.get("loss", "mse") not in LOSSES:
-        raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {given['loss']!r}")
-    loss = LOSSES[given["loss"]]() if "loss" in given else recipe.loss
+    loss = loss_named(given["loss"]) if "loss" in given else recipe.loss
     if "label_smoothing" in given:
         if not isinstance(loss, SoftmaxCrossEntropy):
             raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
