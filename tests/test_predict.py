@@ -87,6 +87,16 @@ def test_several_digits_read_as_one_are_hinted_at_once(run):
     assert run("-q", "a.png")[2] == ""
 
 
+def test_rows_of_digits_are_hinted_at_too(run):
+    rows = [on_paper(*SAMPLE.images[[first, second]]) for first, second in ((0, 100), (200, 300))]
+    Image.fromarray(np.concatenate(rows)).save("rows.png")
+    code, _, err = run("rows.png")
+    assert (code, err) == (0, f"rows.png: {HINT}\n")
+    code, _, err = run("--line", "rows.png")
+    assert code == 3
+    assert "rows.png: no line of digits: these are rows, one above another: cut the picture, near row" in err
+
+
 def test_one_digit_is_hardly_ever_taken_for_several():
     """All of the bundled test digits, some of them in two pieces, 4s and 5s above all; and a 5 that surely is."""
     taken = [index for index, image in enumerate(SAMPLE.images) if seems_crowded(on_paper(image, side=56))]
@@ -124,6 +134,36 @@ def test_an_empty_pipe_is_told_apart_from_one_that_was_read(run, monkeypatch):
 def test_a_pipe_that_is_no_text_is_refused(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x89PNG\xff\xfe"), encoding="utf-8"))
     assert run("-") == (3, "", "byhand: -: standard input must be lines of 784 numbers, and it is no text\n")
+
+
+def test_a_name_that_cannot_be_looked_at_is_reported_and_the_others_go_on(run):
+    digit = written("a.png", 0)
+    code, out, err = run("7" * 300, "a.png")
+    assert (code, err) == (3, f"byhand: {'7' * 80}: can't be read: File name too long\n")
+    assert out.startswith(f"a.png  {digit}")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_a_picture_that_may_not_be_read_is_not_called_damaged(run, monkeypatch, error):
+    written("a.png", 0)
+
+    def refuses(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, "open", refuses)
+    code, _, err = run("a.png")
+    assert (code, err) == (3, f"byhand: a.png can't be read: {error.strerror}\n")
+
+
+def test_a_folder_has_pictures_of_every_ending_that_can_be_read(run, tmp_path):
+    (tmp_path / "folder").mkdir()
+    written("folder/a.png", 0)
+    for ending in ("jfif", "jpe"):
+        Image.open("folder/a.png").convert("L").save(f"folder/a.{ending}", "JPEG")
+    for ending in ("pbm", "pnm"):
+        Image.open("folder/a.png").save(f"folder/a.{ending}", "PPM")
+    code, out, _ = run("folder")
+    assert (code, len(out.splitlines())) == (0, 5)
 
 
 def test_a_run_or_a_model_in_the_place_of_a_picture(run):

@@ -13,12 +13,14 @@ from byhand.cli.common import Talk, as_json, percent, quiet, shifts, show_json
 from byhand.committee import Reader, Shifted
 from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.data.ink import find_pieces
+from byhand.data.line import RowsError
 from byhand.errors import ByhandError, DataError, DataMissingError, NothingDrawnError
 from byhand.model import Model
 from byhand.nn.scratch import Array
 from byhand.training.runs import CONFIG, MODEL, load_reader
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+ENDINGS = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+ENDINGS |= {".pbm", ".pgm", ".pnm", ".ppm"}
 
 #: From dark to light, two rows of pixels a line of text.
 SHADES = " .:-=+*#%@"
@@ -116,6 +118,9 @@ def sources(places: tuple[str, ...], line: bool) -> Iterator[tuple[str, Iterator
         except DataError as error:
             yield place, iter([Seen(place, problem=error)])
             continue
+        except OSError as error:  # a name that is too long, a folder that is closed
+            yield place, iter([Seen(place, problem=DataError(f"{place:.80}: can't be read: {error.strerror}"))])
+            continue
         for path in paths:
             yield str(path), digits_in(path, line)
 
@@ -152,6 +157,8 @@ def is_crowded(grey: Array, ink: Array) -> bool:
         return False
     try:
         marks = segment_line(grey)
+    except RowsError:
+        return True
     except NothingDrawnError:
         return False
     heights = np.array([int(mark.any(axis=1).sum()) for mark in marks])

@@ -6,6 +6,7 @@ the ink is thinnest near an even division: that is a guess, and a cut through a 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,33 @@ TOO_LOW = 0.4  # of the line's height: a comma, a dot, dirt
 TOO_WIDE = 1.3  # times the line's height: 97 of 100 of MNIST's digits are narrower than that, in their own
 USUAL_WIDTH = 0.8  # of a digit's height, where several touch …
 MOST_TOUCHING = 20  # heights in a row: what is wider is a ruled line, and no word of digits
-ROW = 0.5  # of the tallest row's height: what else is as tall is a row of digits, not a bar that stands free …
-ROWS_APART = 0.2  # … and so far, as a share of that height, rows stand apart; the halves of a broken digit don't
+ROW = 0.5  # of the taller one's height: what stands above another, as tall as that, is of another row …
+ROWS_APART = 0.1  # … if it stands so far off, as a share of that height; the halves of a broken digit don't
 UNUSUAL = 0.2  # … and how much ink, as a share of the height, a cut may save by making them as much wider or narrower
+
+
+class RowsError(NothingDrawnError):
+    """Digits, but in several rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Ink that touches, by its number: rows top … bottom − 1, columns left … right − 1."""
+
+    number: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    def holds(self, other: "_Piece") -> bool:
+        """Whether the other stands free within this one's box."""
+        rows = self.top < other.top and other.bottom < self.bottom
+        return rows and self.left < other.left and other.right < self.right
 
 
 @dataclass(slots=True)
@@ -31,58 +56,99 @@ class _Group:
 
     left: int
     right: int
-    pieces: list[int]
+    pieces: list[_Piece]
+
+    @property
+    def tallest(self) -> int:
+        return max(piece.height for piece in self.pieces)
 
 
 def segment_line(grey: Bytes) -> list[Bytes]:
     """Cut the picture of a line into pictures of one digit each, left to right.
 
     grey: uint8 (H, W); returns uint8 pictures of their own sizes, bright ink on black with room around it. The line's
-    height is the (upper) median of the marks'; what is much lower is left out.
+    height is the (upper) median of the digits' tallest pieces; what is much lower is left out, and what frames or
+    underlines them.
     """
-    ink, count = without_specks(find_ink(grey, extent=min(np.shape(grey), default=0)).ink)
+    found = find_ink(grey, extent=min(np.shape(grey), default=0))
+    ink, count = without_specks(found.ink)
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
-    _check_one_row(ink)
-    pieces, _ = find_pieces(ink > 0)
+    numbers, _ = find_pieces(ink > 0)
+    groups = _grouped(_without_rules(_without_frames(_pieces(numbers, count))))
+    _check_one_row(groups, found.shrink)
     marks = []
-    for group in _grouped(pieces):
-        alone = np.where(np.isin(pieces, group.pieces), ink, 0).astype(np.uint8)
+    for group in groups:
+        alone = np.where(np.isin(numbers, [piece.number for piece in group.pieces]), ink, 0).astype(np.uint8)
         marks.append(_tight(alone[:, group.left : group.right]))
-    height = sorted(len(mark) for mark in marks)[len(marks) // 2]
-    digits = [part for mark in marks if len(mark) >= TOO_LOW * height for part in _apart(mark, height)]
+    height = sorted(group.tallest for group in groups)[len(groups) // 2]
+    digits = [
+        part
+        for mark, group in zip(marks, groups, strict=True)
+        if group.tallest >= TOO_LOW * height
+        for part in _apart(mark, height)
+    ]
     return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
 
 
-def _check_one_row(ink: Bytes) -> None:
-    """Digits in rows would be taken for one digit where they stand above each other."""
-    inked = np.concatenate([[False], ink.any(axis=1), [False]])
-    tops, bottoms = np.flatnonzero(inked[1:] > inked[:-1]), np.flatnonzero(inked[1:] < inked[:-1])
-    tall = bottoms - tops >= ROW * (bottoms - tops).max()
-    tops, bottoms = tops[tall], bottoms[tall]
-    apart = tops[1:] - bottoms[:-1] >= ROWS_APART * (bottoms - tops).max()
-    if apart.any():
-        row = int((bottoms[:-1] + tops[1:])[apart][0]) // 2
-        raise NothingDrawnError(f"no line of digits: these are rows, one above another: cut the picture at row {row}")
+def _pieces(numbers: NDArray[np.int64], count: int) -> list[_Piece]:
+    """The box of each piece; `numbers` says of each pixel whose it is, (H, W)."""
+    pieces = []
+    for number in range(count):
+        rows, columns = np.nonzero(numbers == number)
+        pieces.append(_Piece(number, int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1))
+    return pieces
 
 
-def _grouped(pieces: NDArray[np.int64]) -> list[_Group]:
+def _without_frames(pieces: list[_Piece]) -> list[_Piece]:
+    """Leave out what goes round several of the others: a box, a ring."""
+    tall = [piece for piece in pieces if piece.height >= TOO_LOW * sorted(p.height for p in pieces)[len(pieces) // 2]]
+    return [piece for piece in pieces if sum(piece.holds(other) for other in tall) < 2]
+
+
+def _without_rules(pieces: list[_Piece]) -> list[_Piece]:
+    """Leave out what is low and wider than a digit: an underline, a ruled line, the table's edge."""
+    tallest = max(piece.height for piece in pieces)
+    return [p for p in pieces if p.height >= TOO_LOW * tallest or p.right - p.left <= TOO_WIDE * tallest]
+
+
+def _grouped(pieces: list[_Piece]) -> list[_Group]:
     """Pieces that stand above each other (over half of the narrower one's columns) are one digit."""
     groups: list[_Group] = []
-    spans = []
-    for piece in range(int(pieces.max()) + 1):
-        columns = np.flatnonzero((pieces == piece).any(axis=0))
-        spans.append((int(columns[0]), int(columns[-1]) + 1, piece))
-    for left, right, piece in sorted(spans, key=lambda span: (span[0] - span[1], span)):  # the widest first
+    for piece in sorted(pieces, key=lambda piece: (piece.left - piece.right, piece.left, piece.number)):  # widest first
         for group in groups:
-            common = min(right, group.right) - max(left, group.left)
-            if 2 * common > min(right - left, group.right - group.left):
-                group.left, group.right = min(left, group.left), max(right, group.right)
+            common = min(piece.right, group.right) - max(piece.left, group.left)
+            if 2 * common > min(piece.right - piece.left, group.right - group.left):
+                group.left, group.right = min(group.left, piece.left), max(group.right, piece.right)
                 group.pieces.append(piece)
                 break
         else:
-            groups.append(_Group(left, right, [piece]))
+            groups.append(_Group(piece.left, piece.right, [piece]))
     return sorted(groups, key=lambda group: (group.left + group.right, group.left))
+
+
+def _check_one_row(groups: list[_Group], shrink: int) -> None:
+    """Refuse where a third of the digits or more would be two, one above another: those are rows."""
+    gaps = [gap for group in groups if (gap := _gap(group)) is not None]
+    if 3 * len(gaps) >= len(groups):
+        row = shrink * sorted(gaps)[len(gaps) // 2]
+        raise RowsError(f"no line of digits: these are rows, one above another: cut the picture, near row {row}")
+
+
+def _gap(group: _Group) -> int | None:
+    """The middle row between two parts of a group that stand above each other, each tall enough to be a digit."""
+    parts: list[tuple[int, int]] = []
+    for top, bottom in sorted((piece.top, piece.bottom) for piece in group.pieces):
+        if parts and top < parts[-1][1]:
+            parts[-1] = (parts[-1][0], max(bottom, parts[-1][1]))
+        else:
+            parts.append((top, bottom))
+    tallest = max(bottom - top for top, bottom in parts)
+    tall = [(top, bottom) for top, bottom in parts if bottom - top >= ROW * tallest]
+    for (_, bottom), (top, _) in pairwise(tall):
+        if top - bottom >= ROWS_APART * tallest:
+            return (bottom + top) // 2
+    return None
 
 
 def _apart(mark: Bytes, height: int) -> list[Bytes]:

@@ -22,7 +22,7 @@ Bytes = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 LONGEST_SIDE = 20_000  # pixels: a panorama, not a trap
-MOST_PIXELS = 80_000_000  # the largest photographs of today's telephones have 50 to 64 million
+MOST_PIXELS = 80_000_000  # what a telephone gives unless it is told to give all its 108 or 200 million
 ENOUGH = 1600  # pixels a side: a JPEG larger than twice this is decoded at half, a quarter or an eighth
 
 
@@ -35,40 +35,43 @@ def read_picture(source: str | os.PathLike[str] | bytes) -> Bytes:
     """
     from PIL import Image, UnidentifiedImageError
 
-    name, opened = _named(source)
+    name = "the picture" if isinstance(source, bytes | bytearray | memoryview) else str(source)
     try:
+        opened = _openable(source, name)
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is judged below, and named
             with Image.open(opened, formats=FORMATS) as picture:
                 _refuse_from_header(picture, name)
                 picture.draft("L", (ENOUGH, ENOUGH))
                 return _grey(picture, name)
     except DataError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise DataError(f"{name} must have at most {MOST_PIXELS:,} pixels, got more than twice as many") from None
     except UnidentifiedImageError:
         raise DataError(f"{name} must be a picture ({', '.join(FORMATS)}), and it is none of these") from None
     except (
         Exception
     ) as error:  # decoders fail in many ways on damaged files: OSError, ValueError, SyntaxError, struct.error …
+        if isinstance(error, OSError) and error.strerror:  # the system's own, not the decoder's
+            raise DataError(f"{name} can't be read: {error.strerror}") from None
         raise DataError(f"{name} is a damaged picture: {error}") from error
 
 
-def _named(source: str | os.PathLike[str] | bytes) -> tuple[str, Path | io.BytesIO]:
-    """What to call the picture in an error, and what to open."""
+def _openable(source: str | os.PathLike[str] | bytes, name: str) -> Path | io.BytesIO:
+    """What Pillow can open, if there is something in it."""
     if isinstance(source, bytes | bytearray | memoryview):
         if not len(source):
-            raise DataError("the picture must have content, got 0 bytes")
-        return "the picture", io.BytesIO(source)
+            raise DataError(f"{name} must have content, got 0 bytes")
+        return io.BytesIO(source)
     path = Path(source)
     if not path.exists():
-        raise DataMissingError(f"no picture at {path}")
+        raise DataMissingError(f"no picture at {name}")
     if not path.is_file():
-        raise DataError(f"{path} must be a picture file, and it is not a file")
+        raise DataError(f"{name} must be a picture file, and it is not a file")
     if path.stat().st_size == 0:
-        raise DataError(f"{path} must have content, got 0 bytes")
-    return str(path), path
+        raise DataError(f"{name} must have content, got 0 bytes")
+    return path
 
 
 def _refuse_from_header(picture: "Image", name: str) -> None:
@@ -79,6 +82,8 @@ def _refuse_from_header(picture: "Image", name: str) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":  # a photograph with a preview behind it: the first is the picture
         raise DataError(f"{name} must be one still picture, got {frames} frames or pages")
+    if picture.mode == "LAB":
+        raise DataError(f"{name} must be grey, RGB, CMYK or with a palette, got LAB")
     if picture.mode in ("I", "F"):
         raise DataError(f"{name} must have 8 or 16 bits a channel, got 32 (mode {picture.mode})")
 
