@@ -235,3 +235,40 @@ ONLY_H = [
 
 def test_a_function_that_is_right_with_the_students_own_is_right(tmp_path):
     assert set(faults(check(solution(*ONLY_H), tmp_path))) == {"sigmoid", "relu"}
+
+
+@pytest.mark.parametrize(
+    ("table", "entry"),
+    [
+        ("ACTIVATIONS = {'relu': relu}", "ACTIVATIONS['relu']"),
+        ("from functools import partial\nrectify = partial(relu)", "rectify"),
+        ("ReLU = relu", "ReLU"),
+        ("class Layer:\n    activation = staticmethod(relu)", "Layer.activation"),
+    ],
+)
+def test_a_wrong_function_is_replaced_wherever_else_it_is_held(table, entry, tmp_path):
+    source = solution(
+        ("np.maximum(0,Z)", "np.abs(Z)"),
+        ("\ndef layer_forward", f"\n{table}\n\ndef layer_forward"),
+        ("H, activation_memory = relu(Z)", f"H, activation_memory = {entry}(Z)"),
+    )
+    assert set(faults(check(source, tmp_path))) - {"ReLU"} == {"relu"}
+
+
+def test_a_function_under_another_name_is_told_with_its_own_line(tmp_path):
+    report = check("import numpy as np\n\ndef rectify(Z):\n    return np.abs(Z), Z\n\nrelu = rectify\n", tmp_path)
+    assert report["relu"].place == "line 3"
+
+
+def test_a_function_may_count_its_calls(tmp_path):
+    source = solution(
+        ("\ndef softmax", "\nrelu.calls = 0\n\ndef softmax"),
+        ("    relu_memory = Z", "    relu.calls += 1\n    relu_memory = Z"),
+    )
+    assert faults(check(source, tmp_path)) == {}
+
+
+def test_a_blank_that_something_else_took_the_place_of_is_no_blank(tmp_path):
+    blank = "import numpy as np\nfrom functools import partial\ndef relu(Z):\n    pass"
+    written = "def above(least, Z):\n    return np.maximum(least, Z), Z\nrelu = partial(above, 0)"
+    assert check(notebook(blank, written), tmp_path, "student.ipynb")["relu"].status == "right"

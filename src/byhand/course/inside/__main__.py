@@ -10,6 +10,7 @@ import __future__
 
 import ast
 import contextlib
+import functools
 import inspect
 import io
 import os
@@ -18,7 +19,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -66,6 +67,8 @@ class Room:
         self.cells: list[str] = []
         self.pieces: list[slicing.Piece] = []
         self.run: list[slicing.Piece] = []
+        self.doors: dict[str, Callable[..., Any]] = {}  # the student's functions as the student's code finds them
+        self.stand_ins: dict[str, Callable[..., Any]] = {}
         self.output = 0
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -78,14 +81,15 @@ class Room:
         stubs = slicing.stubs(pieces)
         for piece in self.run:
             error = self._run(piece)
+            self._put_doors(piece.binds & set(request["wanted"]))
             if error is not None:
                 defines = sorted(slicing.defined(piece))
                 failed.append({**error, "names": sorted(piece.binds), "defines": defines})
+        described = {name: self._describe(name) for name in request["wanted"] if callable(self.names.get(name))}
         return {
             "functions": {
-                name: {**self._describe(name), "stub": name in stubs}
-                for name in request["wanted"]
-                if callable(self.names.get(name))
+                name: {**one, "stub": name in stubs and one["line"] is not None}  # a blank is a `def`, and has its line
+                for name, one in described.items()
             },
             "copies": {name: cells for name, cells in copies.items() if name in request["wanted"]},
             "defined": sorted({piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}),
@@ -109,17 +113,17 @@ class Room:
     def _describe(self, name: str) -> dict[str, Any]:
         """The parameters of a function of the student's, those without a default first counted."""
         function = self.names[name]
-        code = getattr(function, "__code__", None)
-        cell = int(code.co_filename[6:-1]) if code and code.co_filename.startswith("<cell ") else None
         try:
             parameters = list(inspect.signature(function).parameters.values())
+            written = inspect.unwrap(function, stop=_is_in_a_cell)
         except (ValueError, TypeError):
-            return {"parameters": None, "required": 0, "more": False, "cell": cell, "line": None}
+            return {"parameters": None, "required": 0, "more": False, "cell": None, "line": None}
+        code = written.__code__ if _is_in_a_cell(written) else None
         return {
             "parameters": [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)],
             "required": sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters),
             "more": any(one.kind is one.VAR_POSITIONAL for one in parameters),
-            "cell": cell,
+            "cell": int(code.co_filename[6:-1]) if code else None,
             "line": code.co_firstlineno if code else None,
         }
 
@@ -146,17 +150,34 @@ class Room:
         largest = {name: array.max() for name, array in arrays.items() if array.size and array.dtype.kind in "biuf"}
         return {"value": {name: float(number) for name, number in largest.items()}, "changed": {}, "printed": ""}
 
+    def _put_doors(self, names: Iterable[str]) -> None:
+        """Each function of these names behind a door, where its stand-in can be put: also one held in a table."""
+
+        def door(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(own)
+            def enter(*arguments: Any, **keywords: Any) -> Any:
+                return self.stand_ins.get(name, own)(*arguments, **keywords)
+
+            return enter
+
+        for name in names:
+            own = self.names.get(name)
+            if isinstance(own, types.FunctionType) and own is not self.doors.get(name):
+                self.names[name] = self.doors[name] = door(name, own)
+
     @contextlib.contextmanager
     def _stand_ins(self, names: list[str]) -> Iterator[None]:
         """For the time of one call, the functions of these names are answered from the other side."""
         own = {name: self.names[name] for name in names if name in self.names}
-        self.names.update({name: self._stand_in(name, own.get(name)) for name in names})
+        self.stand_ins = {name: self._stand_in(name, own.get(name)) for name in names}
+        self.names.update(self.stand_ins)
         try:
             yield
         finally:
             for name in names:
                 self.names.pop(name, None)
             self.names.update(own)
+            self.stand_ins = {}
 
     def _stand_in(self, name: str, own: Callable[..., Any] | None) -> Callable[..., Any]:
         def ask(*arguments: Any, **keywords: Any) -> Any:
@@ -208,6 +229,12 @@ class Room:
             "line": place[1] if place else None,
             "text": lines[place[1] - 1].strip()[:200] if place and place[1] <= len(lines) else "",
         }
+
+
+def _is_in_a_cell(function: Any) -> bool:
+    """Whether it is written in the student's file itself."""
+    code = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and code.co_filename.startswith("<cell ")
 
 
 @contextlib.contextmanager
