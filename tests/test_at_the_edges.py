@@ -247,6 +247,34 @@ def test_what_would_not_be_read_is_not_written(tmp_path):
         assert path.read_bytes() == before
 
 
+def test_a_card_of_objects_is_named(tmp_path):
+    for card, got in (
+        ({"x": object()}, "got an object"),
+        ({"x": X}, "got an array float32"),
+        ({(1, 2): 3}, "keys must"),
+    ):
+        with pytest.raises(UsageError, match=f"^card must hold plain values only: {got}"):
+            model(card=card).save(tmp_path / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"preparation": 255}, r"preparation must be a Preparation, such as .*, got 255"),
+        ({"preparation": "standard"}, r"preparation must be a Preparation, such as .*, got 'standard'"),
+        ({"card": [1]}, "card must be a dictionary, got a list of 1"),
+        ({"output_scale": float("nan")}, "output_scale of a network, must be a finite number, got nan"),
+        ({"output_scale": "x"}, "output_scale of a network, must be a finite number, got 'x'"),
+        ({"batch_norm": "yes"}, "batch_norm must be True or False, got 'yes'"),
+        ({"dropout": "x"}, "dropout must be at least 0 and under 1, got 'x'"),
+    ],
+)
+def test_a_model_is_not_made_of_what_it_can_not_use(settings, says):
+    with pytest.raises(UsageError, match=says):
+        model(**settings)
+
+
 def test_numpys_numbers_can_be_saved(tmp_path):
     made = model(output_scale=np.float32(0.5), card={"share": np.float32(0.25), "count": np.int64(7)})
     recipe = Recipe(

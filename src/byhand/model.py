@@ -51,6 +51,13 @@ class Model:
             network = Network(network, rng=np.random.default_rng(check_seed(seed)), dtype=dtype, **network_settings)
         elif network_settings:
             raise UsageError(f"a network that is made already takes no settings, got {', '.join(network_settings)}")
+        if not isinstance(preparation, Preparation | None):
+            raise UsageError(
+                "preparation must be a Preparation, such as Preparation(divisor=255) or Preparation.standard(), "
+                f"got {described(preparation)}"
+            )
+        if not isinstance(card, dict | None):
+            raise UsageError(f"card must be a dictionary, got {described(card)}")
         self.network = network
         self.preparation = preparation or Preparation()
         self.classes = tuple(classes) if classes is not None else default_classes(network.out_size)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from byhand.errors import ByhandError, ModelFileError
+from byhand.errors import ByhandError, ModelFileError, UsageError, described
 from byhand.files import replacing
 from byhand.nn.scratch import Array
 
@@ -106,7 +106,7 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
     """Write arrays and texts, whole or not at all; the checksum that covers both is added, and returned."""
     from safetensors.numpy import save
 
-    metadata = {name: json.dumps(value, ensure_ascii=False, default=plain) for name, value in texts.items()}
+    metadata = {name: as_text(name, value) for name, value in texts.items()}
     for text in metadata.values():
         check_depth(Path(path), text)
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
@@ -120,11 +120,19 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
     return metadata["checksum"]
 
 
+def as_text(name: str, value: Any) -> str:
+    """A value as JSON, or an error that says under which name something is no plain value."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=plain)
+    except (TypeError, ValueError) as error:  # an object of some kind; a key that is none; a list that holds itself
+        raise UsageError(f"{name} must hold plain values only: {error}") from None
+
+
 def plain(value: Any) -> Any:
     """NumPy's numbers as Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"must be plain values, got {type(value).__name__}")
+    raise TypeError(f"got {described(value)}")
 
 
 def in_order(content: bytes) -> tuple[bytes, memoryview]:

@@ -73,6 +73,8 @@ class Dense(Layer):
         self.inputs = positive("inputs", inputs)
         self.units = positive("units", units)
         self.init = init
+        if not is_finite(scale):
+            raise UsageError(f"scale of a layer, output_scale of a network, must be a finite number, got {scale!r}")
         self.scale = float(scale)
         initializer_named(init)
 
@@ -150,8 +152,8 @@ class Dropout(Layer):
     kind = "dropout"
 
     def __init__(self, rate: float = 0.5) -> None:
-        if not 0 <= rate < 1:
-            raise UsageError(f"dropout must be at least 0 and under 1, got {rate}")
+        if not (is_finite(rate) and 0 <= rate < 1):
+            raise UsageError(f"dropout must be at least 0 and under 1, got {rate!r}")
         self.rate = float(rate)
 
     def __repr__(self) -> str:
@@ -290,6 +292,11 @@ def sums_over_batch(dgamma: Array, dbeta: Array, N: int, at: Moment | None) -> t
 
 
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Activation, Dropout, BatchNorm)}
+
+
+def is_finite(value: Any) -> bool:
+    """Whether this is a number to reckon with."""
+    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
 
 
 def positive(name: str, value: int) -> int:

@@ -178,6 +178,8 @@ def dense_layers(
 
     The last layer starts `output_scale` times smaller: at 0.1 the first answers are nearly even, and learning is calm.
     """
+    if not isinstance(batch_norm, bool | np.bool_):
+        raise UsageError(f"batch_norm must be True or False, got {batch_norm!r}")
     for inputs, units in itertools.pairwise(sizes[:-1]):
         yield Dense(inputs, units, init=init)
         if batch_norm:
