@@ -272,3 +272,26 @@ def test_a_blank_that_something_else_took_the_place_of_is_no_blank(tmp_path):
     blank = "import numpy as np\nfrom functools import partial\ndef relu(Z):\n    pass"
     written = "def above(least, Z):\n    return np.maximum(least, Z), Z\nrelu = partial(above, 0)"
     assert check(notebook(blank, written), tmp_path, "student.ipynb")["relu"].status == "right"
+
+
+@pytest.mark.parametrize(
+    ("head", "call"),
+    [
+        ("H_prev, W, b, activation='relu', verbose=False", ""),
+        ("H_prev, W, b, activation='relu', verbose=False", ", verbose=True"),
+        ("H_prev, W, b, verbose=False, activation='relu'", ""),
+        ("H, W, b, activation='relu', verbose=False", ""),
+        ("H_prev, W, b, act='relu', verbose=False", ""),
+    ],
+)
+def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stands_in(head, call, tmp_path):
+    names = [one.split("=")[0] for one in head.split(", ")]
+    source = solution(
+        ("def layer_forward(H_prev, W, b, activation='relu'):", f"def layer_forward({head}):"),
+        ("np.dot(W, H_prev) + b", "np.dot(W, H_prev) - b"),
+        (", activation='softmax')\n    memories", f", activation='softmax'{call})\n    memories"),
+        ("str(l)], activation='relu')", f"str(l)], activation='relu'{call})"),
+    )
+    if "act" in names:
+        source = source.replace("], activation=", "], act=")
+    assert set(faults(check(source, tmp_path))) == {"layer_forward"}

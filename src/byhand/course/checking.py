@@ -11,7 +11,7 @@ import inspect
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,13 +268,15 @@ class Check:
         return outcome
 
     def right_answer(self, name: str) -> Answer:
-        """The reference's function, called as the student calls theirs."""
+        """The reference's function, called as the student calls theirs, without what it has no use for."""
         function = getattr(self.page.module, name)
         names = {parameter.lower(): parameter for parameter in inspect.signature(function).parameters}
 
         def answer(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
             if name == "init_params":
                 return function(rng=np.random.RandomState(2))
+            arguments = arguments[: len(names)]
+            keywords = _without_extras(keywords, names, len(names) - len(arguments))
             if all(key.lower() in names for key in keywords):
                 given = {names[key.lower()]: value for key, value in keywords.items()}
                 bound = inspect.signature(function).bind_partial(*arguments, **given)
@@ -283,3 +285,9 @@ class Check:
             return function(*arguments, *keywords.values())
 
         return answer
+
+
+def _without_extras(keywords: Mapping[str, Any], known: Collection[str], most: int) -> dict[str, Any]:
+    """As many arguments as the right function takes: what it doesn't know (`verbose`) is left out, the last first."""
+    extras = [key for key in reversed(list(keywords)) if key.lower() not in known][: max(0, len(keywords) - most)]
+    return {key: value for key, value in keywords.items() if key not in extras}
