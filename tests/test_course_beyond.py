@@ -55,6 +55,16 @@ def test_right_functions_are_right_and_nothing_is_held_against_working_in_place(
         assert (report[name].status, report[name].remarks) == ("right", ())
 
 
+def test_an_update_that_updates_nothing_in_place_is_remarked_upon(tmp_path):
+    body = """
+    faster = {name: momentum * velocities[name] + gradients["d" + name] for name in velocities}
+    return {name: parameters[name] - learning_rate * faster[name] for name in parameters}, faster
+"""
+    verdict = check(RIGHT.partition("    for name in parameters")[0] + body, tmp_path)["update_with_momentum"]
+    words = "leaves parameters and velocities as they were: training that ignores what is returned learns nothing"
+    assert (verdict.status, verdict.remarks) == ("right", (words,))
+
+
 def test_who_takes_the_plain_assignment_is_not_asked_for_them_and_a_blank_is_shown(tmp_path):
     named = {verdict.function for verdict in check("def sigmoid(Z):\n    pass\n", tmp_path).verdicts}
     assert not named & {"mini_batches", "update_with_momentum"}

@@ -209,13 +209,14 @@ class Check:
             return Verdict(name, "wrong", str(misshapen[0]), mistakes)
         if raised:
             return self._of_error(name, raised[0])
-        remarks: tuple[str, ...] = ()
-        written_into = self.changed - IN_PLACE
-        if written_into:
-            remarks = (
-                f"writes into its argument {', '.join(sorted(written_into))}: whoever still holds it is surprised",
-            )
-        return Verdict(name, "right", remarks=remarks)
+        remarks: list[str] = []
+        if written_into := self.changed - IN_PLACE:
+            names = ", ".join(sorted(written_into))
+            remarks.append(f"writes into its argument {names}: whoever still holds it is surprised")
+        if left := set(function.in_place) - self.changed:
+            names = " and ".join(sorted(left))
+            remarks.append(f"leaves {names} as they were: training that ignores what is returned learns nothing")
+        return Verdict(name, "right", remarks=tuple(remarks))
 
     def _of_error(self, name: str, outcome: Outcome) -> Verdict:
         """An exception, in words; one that comes from a missing package is not the student's mistake."""

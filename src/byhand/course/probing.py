@@ -48,7 +48,7 @@ class Function:
     """One function of a page: its name, the functions of the page that it calls, its probes, and its outputs by name.
 
     `otherwise` is what to say where no known mistake fits; `remark` is a probe whose failure is worth telling and not
-    wrong, with the words to tell it in.
+    wrong, with the words to tell it in; `in_place` are the arguments that the caller expects to be written into.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Function:
     outputs: Callable[[Any, str], Outputs]  # (what it returned, what it printed) → by name
     otherwise: str = "differs from the right value"
     remark: tuple[Probe, str] | None = None
+    in_place: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

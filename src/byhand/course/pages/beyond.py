@@ -87,5 +87,11 @@ def _update_with_momentum(rng: np.random.Generator) -> Iterator[Probe]:
 
 BEYOND = (
     Function("mini_batches", (), _mini_batches, _batches_outputs),
-    Function("update_with_momentum", (), _update_with_momentum, _momentum_outputs),
+    Function(
+        "update_with_momentum",
+        (),
+        _update_with_momentum,
+        _momentum_outputs,
+        in_place=("parameters", "velocities"),
+    ),
 )
