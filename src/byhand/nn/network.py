@@ -299,7 +299,10 @@ def check_inputs(X: Array, in_size: int, dtype: np.dtype[Any]) -> None:
 
 def float_type(dtype: DTypeLike) -> np.dtype[Any]:
     """float32 or float64, or an error."""
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise UsageError(f"dtype must be float32 or float64, got {dtype!r}") from None
     if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise UsageError(f"dtype must be float32 or float64, got {kind}")
     return kind

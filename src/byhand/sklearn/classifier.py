@@ -126,7 +126,7 @@ class NetworkClassifier(Answers):
             self._begin(X, unique_labels(labels))
         elif not np.array_equal(unique_labels(labels), self.classes_):
             raise UsageError(
-                f"warm_start needs the classes it had, {list(self.classes_)}, got {list(np.unique(labels))}"
+                f"warm_start needs the classes it had, {self.classes_.tolist()}, got {unique_labels(labels).tolist()}"
             )
         validation = None if X_val is None else self._numbered(*self._checked(X_val, y_val, reset=False))
         self._forget_steps()
@@ -147,7 +147,8 @@ class NetworkClassifier(Answers):
         if is_first and classes is None:
             raise UsageError("classes must be passed on the first call to partial_fit")
         if not is_first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
-            raise UsageError(f"classes must be those of the first call, {list(self.classes_)}, got {list(classes)}")
+            known, got = self.classes_.tolist(), np.asarray(classes).tolist()
+            raise UsageError(f"classes must be those of the first call, {known}, got {got}")
         X, labels = self._checked(X, y, reset=is_first)
         if is_first:
             self._begin(X, unique_labels(classes))
@@ -258,7 +259,9 @@ class NetworkClassifier(Answers):
         """Samples with class numbers in the place of labels; bytes stay bytes until their block is worked."""
         y = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
         if (unknown := labels[self.classes_[y] != labels]).size:
-            raise UsageError(f"y must hold labels among the classes {list(self.classes_)}, got {unknown[0]!r}")
+            raise UsageError(
+                f"y must hold labels among the classes {self.classes_.tolist()}, got {unknown.tolist()[0]!r}"
+            )
         if X.dtype == np.uint8:
             return Dataset(X[:, None, :], y, classes=self.model_.classes, name="X")
         return X, y

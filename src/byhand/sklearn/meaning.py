@@ -3,6 +3,7 @@
 `of` is the classifier whose parameters are read; see `byhand.sklearn.classifier` for the list of them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,30 +13,44 @@ from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, Optimiz
 from byhand.nn.schedules import SCHEDULES
 from byhand.nn.scratch import Array
 from byhand.training import Recipe
+from byhand.training.recipe import is_number
 
 SOLVERS = ("adam", "sgd", "adamw", "rmsprop")
 #: What scikit-learn calls an activation, where byhand calls it something else.
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 
 
+#: The parameters that are numbers, what they must fulfil, and how that is said.
+NUMBERS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("alpha", lambda value: 0 <= value < np.inf, "finite and at least 0"),
+    ("learning_rate_init", lambda value: 0 < value < np.inf, "a positive number"),
+    ("tol", lambda value: not np.isnan(value), "a number"),
+    ("validation_fraction", lambda value: 0 < value < 1, "over 0 and under 1"),
+    ("beta_1", lambda value: 0 <= value < 1, "at least 0 and under 1"),
+    ("beta_2", lambda value: 0 <= value < 1, "at least 0 and under 1"),
+)
+
+
 def check_parameters(of: Any) -> None:
     """Refuse what the rooms below would not know under these names."""
     if of.solver not in SOLVERS:
         raise UsageError(f"solver must be one of {', '.join(SOLVERS)}, got {of.solver!r}")
-    if of.learning_rate not in SCHEDULES:
+    if of.learning_rate not in tuple(SCHEDULES):
         raise UsageError(f"learning_rate must be one of {', '.join(SCHEDULES)}, got {of.learning_rate!r}")
-    if not 0 <= of.alpha < np.inf:
-        raise UsageError(f"alpha must be finite and at least 0, got {of.alpha!r}")
-    if not 0 < of.learning_rate_init < np.inf:
-        raise UsageError(f"learning_rate_init must be a positive number, got {of.learning_rate_init!r}")
-    for name in ("max_iter", "n_iter_no_change"):
+    for name, holds, rule in NUMBERS:
         value = getattr(of, name)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        if not (is_number(value) and holds(value)):
+            raise UsageError(f"{name} must be {rule}, got {value!r}")
+    for name in ("max_iter", "n_iter_no_change"):
+        if not is_count(value := getattr(of, name)):
             raise UsageError(f"{name} must be a positive integer, got {value!r}")
-    if not 0 < of.validation_fraction < 1:
-        raise UsageError(f"validation_fraction must be over 0 and under 1, got {of.validation_fraction!r}")
-    if isinstance(of.batch_size, str) and of.batch_size != "auto":
+    if of.batch_size not in ("auto", None) and not is_count(of.batch_size):
         raise UsageError(f"batch_size must be a positive integer, 'auto' or None, got {of.batch_size!r}")
+
+
+def is_count(value: Any) -> bool:
+    """Whether this is an integer from 1."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def recipe_for(of: Any, samples: int, weights: Array | None, epochs: int, *, held_out: bool) -> Recipe:
