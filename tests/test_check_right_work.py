@@ -222,6 +222,13 @@ def test_whatever_is_drawn_is_no_mistake(drawing, name, tmp_path):
     assert faults(check(source, tmp_path)) == {}
 
 
+def test_training_may_print_ten_times_whatever_the_number_of_iterations(tmp_path):
+    source = solution(("if print_loss and i % 100 == 0:", "if i % (num_iterations // 10) == 0:"))
+    assert faults(check(source, tmp_path)) == {}
+    source = solution(("if i % 10 == 0:", "if i % (iterations // 10) == 0:"), base="two_layer_as_published")
+    assert faults(check(source, tmp_path)) == {}
+
+
 # ---- one mistake counts once
 
 

@@ -176,7 +176,8 @@ def _update_parameters(rng: np.random.Generator) -> Iterator[Probe]:
 
 
 def _L_layer_model(rng: np.random.Generator) -> Iterator[Probe]:
-    for dimensions, rate, k in (([6, 5, 10], 0.4, 5), ([8, 10], 0.3, 3)):
+    # ten iterations at least: programs that print ten times divide by num_iterations // 10
+    for dimensions, rate, k in (([6, 5, 10], 0.4, 12), ([8, 10], 0.3, 10)):
         _, X, Y = network(rng, dimensions, 9)
 
         def trained(steps: int, size: float, X: Any = X, Y: Any = Y, d: Any = dimensions) -> dict[str, Array]:

@@ -208,8 +208,8 @@ def _get_accuracy(rng: np.random.Generator) -> Iterator[Probe]:
 
 
 def _gradient_descent(rng: np.random.Generator) -> Iterator[Probe]:
-    X, Y = rng.random((784, 30)), rng.permutation(30) % 10
-    for alpha, k in ((0.2, 4), (0.1, 2)):
+    X, Y = rng.random((784, 12)), rng.permutation(12) % 10
+    for alpha, k in ((0.2, 11), (0.1, 10)):  # ten at least: programs that print ten times divide by iterations // 10
 
         def trained(steps: int, size: float) -> Outputs:
             P = page.init_params(rng=np.random.RandomState(2))
@@ -225,7 +225,7 @@ def _gradient_descent(rng: np.random.Generator) -> Iterator[Probe]:
             "not trained": trained(0, alpha),
             "climbing": trained(k, -alpha),
         }
-        yield Probe({"X": X, "Y": Y, "alpha": alpha, "iterations": k}, trained(k, alpha), wrong, m=30)
+        yield Probe({"X": X, "Y": Y, "alpha": alpha, "iterations": k}, trained(k, alpha), wrong, m=12)
 
 
 def _make_predictions(rng: np.random.Generator) -> Iterator[Probe]:
