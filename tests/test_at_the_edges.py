@@ -1,10 +1,12 @@
 """At the edges: what a second reader of the engine found. Last steps, odd numbers, and what is kept too long."""
 
 import contextlib
+import copy
 import gc
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -19,7 +21,8 @@ import byhand
 from byhand.data import Dataset
 from byhand.data.handwriting import read_picture
 from byhand.data.line import segment_line
-from byhand.errors import DataError, DivergedError, ModelFileError, UsageError
+from byhand.distributed.committee import MemberFailedError
+from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.nn.optimizers import Adam, GradientDescent, clip_norm
 from byhand.nn.schedules import Constant
@@ -400,6 +403,23 @@ def test_an_unknown_name_and_a_bad_value_are_told_apart():
     with pytest.raises(UsageError, match="momentum takes weight_decay, momentum, nesterov, got speed"):
         optimizer_named("momentum", speed=1)
     assert Adam(beta1=np.float32(0.5)).config()["beta1"] == 0.5
+
+
+def every_error(kind=ByhandError):
+    """Our errors, of every room that has some."""
+    yield kind
+    for below in kind.__subclasses__():
+        yield from every_error(below)
+
+
+def test_an_error_arrives_whole_from_another_process():
+    failed = MemberFailedError("member 2 ended", 139)
+    errors = [kind("onnx", "onnx") if kind is MissingExtraError else kind("what went wrong") for kind in every_error()]
+    assert len(errors) >= 11
+    for error in [*errors, failed]:
+        for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+            assert (type(again), str(again), again.exit_code) == (type(error), str(error), error.exit_code)
+    assert str(MissingExtraError("joblib", "sweep")) == "this needs joblib: pip install 'byhand[sweep]'"
 
 
 # ---- files that are there already

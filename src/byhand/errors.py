@@ -24,7 +24,11 @@ class MissingExtraError(ByhandError, ImportError):
     exit_code = 2
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package}: pip install 'byhand[{extra}]'")
+        super().__init__(package, extra)  # with which a copy is made, as when a process sends it to another
+
+    def __str__(self) -> str:
+        package, extra = self.args
+        return f"this needs {package}: pip install 'byhand[{extra}]'"
 
 
 class DataError(ByhandError, ValueError):

@@ -30,7 +30,7 @@ GLANCE = 0.1
 class MemberFailedError(ByhandError):
     """A member whose process did not come to the end of its training; `exit_code` is the process's own."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: int = 1) -> None:  # a copy is made with the message alone
         super().__init__(message)
         self.exit_code = exit_code
 
