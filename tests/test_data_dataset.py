@@ -1,7 +1,9 @@
 """`Dataset`: what it holds and refuses, how it is split and cut into batches, and how it looks."""
 
 import base64
+import copy
 import io
+import pickle
 import re
 
 import numpy as np
@@ -35,6 +37,9 @@ def test_an_index_gives_a_sample_and_anything_else_a_data_set():
     assert len(data[[]]) == 0
     with pytest.raises(IndexError):
         data[20]
+    for index in (np.array([[1, 2], [3, 4]]), np.array(3), np.ones((20, 3, 4), bool)):
+        with pytest.raises(UsageError, match=r"index must be a number, a slice or an array \(n,\), got an array \("):
+            data[index]
     assert [sample.label for sample in data] == data.labels.tolist()
 
 
@@ -46,6 +51,18 @@ def test_it_can_not_be_written_to_and_leaves_what_it_was_made_from_alone():
     with pytest.raises(ValueError, match="read-only"):
         data.labels[0] = 1
     images[0], labels[0] = 1, 1  # still the caller's
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda data: pickle.loads(pickle.dumps(data))])
+def test_a_copy_can_not_be_written_to_either(again):
+    data = some()
+    checksum = data.checksum
+    copied = again(data)
+    for array in (copied.images, copied.labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    assert copied.checksum == copied.renamed("else").checksum == checksum
+    assert (copied.classes, copied.name, copied.scale) == (data.classes, data.name, data.scale)
 
 
 def test_labels_are_int64_and_images_bytes():

@@ -70,6 +70,11 @@ class Dataset:
         self.images.flags.writeable = self.labels.flags.writeable = False
         self.classes, self.name, self.scale = classes, name, scale
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy or a pickle: NumPy gives them arrays that may be written to, whatever the checksum says."""
+        self.__dict__ |= state
+        self.images.flags.writeable = self.labels.flags.writeable = False
+
     def _like(self, images: Bytes, labels: Integers) -> "Dataset":
         """Some of these pictures as a data set of its own; they were checked when this one was made."""
         part = object.__new__(Dataset)
@@ -138,6 +143,8 @@ class Dataset:
             return Sample(self.images[index], int(self.labels[index]))
         if not isinstance(index, slice):
             index = np.asarray(index)
+            if index.ndim != 1:
+                raise UsageError(f"index must be a number, a slice or an array (n,), got an array {index.shape}")
             if index.size == 0:
                 index = index.astype(np.intp)
         return self._like(self.images[index], self.labels[index])
