@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -452,6 +453,23 @@ def test_what_is_no_file_is_written_to_and_stays(tmp_path):
     assert told == ["told"]
     assert (tmp_path / "pipe").is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_folder_in_the_way_is_named_and_what_else_fails_too(tmp_path, monkeypatch):
+    folder, file = tmp_path / "m", tmp_path / "m.safetensors"
+    folder.mkdir()
+    with pytest.raises(
+        IsADirectoryError, match=rf"^\[Errno \d+\] is a folder, not a file: '{re.escape(str(folder))}'$"
+    ):
+        model().save(folder)
+
+    def refuse(source, target):
+        raise PermissionError(13, "Permission denied", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError, match=rf"^\[Errno 13\] Permission denied: '{re.escape(str(file))}'$"):
+        model().save(file)
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_the_longest_name_that_a_file_system_takes(tmp_path):

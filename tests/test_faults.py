@@ -210,7 +210,7 @@ def test_a_folder_where_the_state_should_be_a_file(run):
     (run.folder / "state" / "b.safetensors").mkdir(parents=True)
     with torture.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
-        with pytest.raises(StorageError, match="can't be saved: Is a directory"):
+        with pytest.raises(StorageError, match="can't be saved: is a folder, not a file"):
             checkpoints.save(session, force=True)
 
 

@@ -23,11 +23,11 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     pipe, /dev/stdout) is written to as it is.
     """
     target = Path(os.path.realpath(target)) if os.path.islink(target) else Path(target)
-    if not target.name:  # "", ".", "/"
+    if not target.name or target.is_dir():  # no name: "", ".", "/"
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(target))
     make_folder(target.parent)
     before = _status(target)
-    if before is not None and not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):
+    if before is not None and not stat.S_ISREG(before.st_mode):
         with open(target, "wb") as file:
             yield file
         return
@@ -45,7 +45,8 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):  # what went wrong first is what is told
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            error.filename, error.filename2 = str(target), None  # the name that somebody knows
+            error.filename = str(target)  # the name that somebody knows
+            del error.filename2  # None would be shown as one
         raise
     _flush_folder(target.parent)
 
