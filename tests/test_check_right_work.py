@@ -7,6 +7,7 @@ import pytest
 
 from byhand.course import check_file
 from byhand.course.reading import plain
+from byhand.errors import DataError
 
 STUDENTS = Path(__file__).parent / "students"
 
@@ -108,6 +109,26 @@ def test_lines_may_end_as_on_any_system(end, tmp_path):
     assert faults(check(solution().replace("\n", end), tmp_path)) == {}
     source = f"%matplotlib inline\n{solution()}".replace("\n", end)
     assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8", "utf-8-sig", "no-such-encoding"])
+def test_a_python_file_may_say_how_it_is_encoded(encoding, tmp_path):
+    known = "utf-8" if encoding == "no-such-encoding" else encoding
+    text = f"# -*- coding: {encoding} -*-\n# größer\n{solution()}"
+    assert faults(check(text.encode(known), tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("ascii", "ASCII text, got byte 0xf6 at 21"), ("hex", "HEX text, got 'hex' is not a text")]
+)
+def test_a_file_in_another_encoding_than_it_says_is_refused(encoding, words, tmp_path):
+    with pytest.raises(DataError, match=f"must be {words}"):
+        check(f"# coding: {encoding:>6}\n# gr\xf6ßer".encode("latin-1"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["student.PY", "student.Ipynb"])
+def test_a_name_may_end_in_capitals(name, tmp_path):
+    assert faults(check(notebook(solution()) if name.endswith("b") else solution(), tmp_path, name)) == {}
 
 
 # ---- definitions

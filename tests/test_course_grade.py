@@ -302,7 +302,16 @@ def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path,
 
 
 def test_submissions_are_files_and_folders_and_what_is_neither_is_told(tmp_path):
-    files = {"a.ipynb": b"{}", "A.py": b"", "b.py": b"", "c.txt": b"", ".d.py": b"", "marks.csv": b"", "x.tar.gz": b""}
+    files = {
+        "a.ipynb": b"{}",
+        "A.py": b"",
+        "b.py": b"",
+        "c.txt": b"",
+        ".d.py": b"",
+        "e.PY": b"",
+        "marks.csv": b"",
+        "x.tar.gz": b"",
+    }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder" / "deep" / ".ipynb_checkpoints").mkdir(parents=True)
@@ -311,7 +320,8 @@ def test_submissions_are_files_and_folders_and_what_is_neither_is_told(tmp_path)
     (tmp_path / "folder" / "helper.py").write_bytes(b"")
     (tmp_path / "linked.py").symlink_to(tmp_path / "b.py")
     found = {one.name: one for one in find(tmp_path, leave_out=[tmp_path / "marks.csv"])}
-    assert set(found) == {"a", "A", "b", "c", "x.tar", "folder", "linked.py"}
+    assert set(found) == {"a", "A", "b", "c", "e", "x.tar", "folder", "linked.py"}
+    assert not found["e"].problem
     assert found["folder"].path.name == "s.ipynb"
     assert found["c"].problem == "must be a .ipynb or .py file, got c.txt"
     assert found["x.tar"].problem == "is an archive: unpack it into a folder of this name"

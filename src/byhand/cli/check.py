@@ -37,7 +37,7 @@ def command(path: Path, timeout: float, as_json: bool) -> None:
     if is_run(path):
         check_run(path, as_json=as_json)
         return
-    if path.suffix not in (".py", ".ipynb"):
+    if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a student's .py or .ipynb file or a run's folder, got {path}")
     from byhand.course import check_file
 

@@ -4,8 +4,10 @@ A notebook is read as the JSON that it is; nothing is run. Lines that only IPyth
 every other line keeps its number.
 """
 
+import io
 import json
 import re
+import tokenize
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,24 +30,35 @@ OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
 
 def read_cells(path: Path) -> list[str]:
     """The Python of each cell, in order; an error that names the file where there is none."""
-    if path.suffix not in (".py", ".ipynb"):
+    if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
     if not path.is_file():
         raise DataMissingError(f"{path}: no such file")
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path}: must be at most {LARGEST / 2**20:.0f} MB, got {path.stat().st_size / 2**20:.0f} MB")
     content = path.read_bytes()
-    if path.suffix == ".ipynb":
+    if path.suffix.lower() == ".ipynb":
         return [plain(source) for source in _sources(path, content)]
+    return [_with_newlines(_decoded(path, content))]
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """The text of a Python file, in the encoding that its first lines declare; in UTF-8 where they declare none."""
     try:
-        return [_with_newlines(content.decode("utf-8-sig"))]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: must be UTF-8 text, got byte {content[error.start]:#04x} at {error.start}") from error
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    except SyntaxError:  # one that Python doesn't know, or the first lines are no UTF-8: what follows says where
+        encoding = "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except (UnicodeError, LookupError) as error:
+        place = error.start if isinstance(error, UnicodeDecodeError) else None
+        got = str(error) if place is None else f"byte {content[place]:#04x} at {place}"
+        raise DataError(f"{path}: must be {encoding.removesuffix('-sig').upper()} text, got {got}") from error
 
 
 def names_in(path: Path) -> dict[str, str]:
     """{page's name: the notebook's} for functions that an imported notebook calls otherwise, from its metadata."""
-    if path.suffix != ".ipynb":
+    if path.suffix.lower() != ".ipynb":
         return {}
     notebook = read_notebook(path, path.read_bytes())
     metadata = notebook.get("metadata") if isinstance(notebook, dict) else None

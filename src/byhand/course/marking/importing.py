@@ -99,7 +99,7 @@ def import_notebook(path: Path) -> Imported:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.suffix != ".ipynb":
+    if path.suffix.lower() != ".ipynb":
         raise UsageError(f"NOTEBOOK must be a .ipynb file, got {path}")
     if not path.is_file():
         raise DataMissingError(f"{path}: no such file")

@@ -54,7 +54,7 @@ def _of(entry: Path) -> Submission:
         return _in_folder(entry)
     if entry.suffix.lower() in ARCHIVES:
         return Submission(entry.stem, entry, "is an archive: unpack it into a folder of this name")
-    if entry.suffix not in (".ipynb", ".py"):
+    if entry.suffix.lower() not in (".ipynb", ".py"):
         return Submission(entry.stem, entry, f"must be a .ipynb or .py file, got {entry.name}")
     if not entry.is_file():
         return Submission(entry.stem, entry, "is no ordinary file")
@@ -71,7 +71,7 @@ def _in_folder(folder: Path) -> Submission:
             return Submission(folder.name, folder, f"holds more than {MANY:,} files")
     files = [one for one in files if one.is_file() and not one.is_symlink()]
     for suffix in (".ipynb", ".py"):
-        found = [one for one in files if one.suffix == suffix]
+        found = [one for one in files if one.suffix.lower() == suffix]
         if len(found) == 1:
             return Submission(folder.name, found[0])
         if found:
