@@ -108,6 +108,23 @@ def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, gentle, d
             np.testing.assert_array_equal(batch.pixels[batch.index].reshape(-1, 28, 28), expected)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "gentle", "gentle_epochs"),
+    [
+        (10, 0.15, 2),
+        (10, 0.25, 3),
+        (10, 0.2, 2),
+        (100, 0.07, 7),
+        (300, np.float32(0.2), 60),
+        (3, 0.5, 2),
+        (1, 0.01, 1),
+        (7, 0, 0),
+    ],
+)
+def test_at_least_the_share_is_gentle(epochs, gentle, gentle_epochs):
+    assert epochs - Recipe(epochs=epochs, gentle=gentle).gentle_from == gentle_epochs
+
+
 # ---- the reference runs, through nn
 
 

@@ -3,6 +3,7 @@
 A recipe is plain values all the way down, so it can be written beside the model and read back.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -36,7 +37,7 @@ class Recipe:
     schedule: Schedule = OneCycle()
     loss: Loss = SoftmaxCrossEntropy()
     augment: str = "none"
-    #: The share of the epochs, the last ones, that distort half as far: what will be read is not distorted at all.
+    #: At least this share of the epochs, the last ones, distorts half as far: what will be read is not distorted.
     gentle: float = 0.0
     #: Shorten a gradient longer than this.
     clip: float | None = None
@@ -86,6 +87,11 @@ class Recipe:
         for name, kind, named in NAMED:
             if not isinstance(value := getattr(self, name), kind):
                 object.__setattr__(self, name, named(value))
+
+    @property
+    def gentle_from(self) -> int:
+        """The first epoch, counted from 0, that distorts half as far: a share of an epoch counts as a whole one."""
+        return self.epochs - math.ceil(round(self.epochs * self.gentle, 3))  # 100 · 0.07 is a little over 7
 
     def but(self, **changes: Any) -> Self:
         """The same recipe with some choices changed; an unknown name is an error that lists the names there are."""

@@ -93,7 +93,7 @@ class Session:
             batch_size=recipe.batch_size,
             seed=self.seed,
             augmentation=augmentation,
-            gentle_from=round(recipe.epochs * (1 - recipe.gentle)),
+            gentle_from=recipe.gentle_from,
             preparation=model.preparation,
             shard=shard,
         )
