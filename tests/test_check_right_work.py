@@ -323,3 +323,15 @@ def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stan
     if "act" in names:
         source = source.replace("], activation=", "], act=")
     assert set(faults(check(source, tmp_path))) == {"layer_forward"}
+
+
+# ---- which page
+
+
+@pytest.mark.parametrize(
+    ("returned", "page"), [("E / E.sum(axis=0), Z", "l_layer"), ("E / E.sum(axis=0)", "two_layer"), ("None", "l_layer")]
+)
+def test_where_the_names_fit_both_pages_the_one_counts_by_which_more_is_right(returned, page, tmp_path):
+    source = f"import numpy as np\n\ndef softmax(Z):\n    E = np.exp(Z - Z.max(axis=0))\n    return {returned}\n"
+    source += "\ndef one_hot(Y):\n    return np.eye(10)[Y].T\n"
+    assert check(source, tmp_path).page == page

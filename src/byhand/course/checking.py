@@ -43,12 +43,16 @@ def check_file(
 ) -> Report:
     """What is right and what is wrong in a student's .py or .ipynb file, function by function.
 
-    `page` is "l_layer" or "two_layer", else the one whose names the file uses. The numbers of the probes are new for
+    `page` is "l_layer" or "two_layer", else the one whose names the file uses; where it uses as many of both (`softmax`
+    is on either), the one by which more is right. The numbers of the probes are new for
     each `seed`; without one they follow from the file's content, so that the same file gets the same report and no
     answer can be known beforehand. `timeout` is in seconds, for the whole file.
     """
-    with checking(path, timeout=timeout, page=page, seed=seed, limits=limits) as check:
-        return check.report()
+    reports = []
+    for name in pages_of(_cells(Path(path))) if page is None else [page]:
+        with checking(path, timeout=timeout, page=name, seed=seed, limits=limits) as check:
+            reports.append(check.report())
+    return max(reports, key=lambda report: report.counts()["right"])
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def checking(
     without them, those that `byhand course import` has written into the notebook.
     """
     path = Path(path)
-    cells = renamed(read_cells(path), names_in(path) if names is None else names)
+    cells = _cells(path, names)
     if page is not None and page not in PAGES:
         raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
     digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
@@ -80,12 +84,23 @@ def checking(
 
 def page_of(cells: Sequence[str]) -> str:
     """The page more of whose names are defined; the L-layer page for a file that defines none."""
+    return pages_of(cells)[0]
+
+
+def pages_of(cells: Sequence[str]) -> list[str]:
+    """The page more of whose names are defined, or both where it is as many; the L-layer page where it is none."""
     text = "\n".join(cells)
     found = {
         name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
         for name, page in PAGES.items()
     }
-    return max(found, key=lambda name: found[name])
+    most = max(found.values())
+    return [name for name in found if found[name] == most][: None if most else 1]
+
+
+def _cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
+    """The file's cells, its own names for functions replaced by the page's."""
+    return renamed(read_cells(path), names_in(path) if names is None else names)
 
 
 class Check:
