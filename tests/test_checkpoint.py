@@ -115,8 +115,8 @@ def test_a_finished_run_stays_as_it_is(run, everything):
 
 def test_a_finished_run_can_be_made_longer(run):
     """The state of the last step is kept as it was before the averaged weights were put in their place."""
-    short = {"chosen": torture.recipe(epochs=3, patience=None, schedule=schedule_named("constant"))}
-    longer = {"chosen": torture.recipe(epochs=5, patience=None, schedule=schedule_named("constant"))}
+    same = {"patience": None, "schedule": schedule_named("constant"), "gentle": 0.0}  # whatever the number of epochs
+    short, longer = ({"chosen": torture.recipe(epochs=epochs, **same)} for epochs in (3, 5))
     with torture.session(**short) as session, Checkpoints(run) as checkpoints:
         for _ in steps(session):
             checkpoints.save(session)
