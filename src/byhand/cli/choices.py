@@ -164,7 +164,8 @@ def resumed(
         )
     changed = recipe.but(**given)
     if changed.epochs != recipe.epochs:
-        talk.say(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: the schedule changes with it")
+        follows = "the schedule and the gentle epochs change" if recipe.gentle else "the schedule changes"
+        talk.say(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
     model = Model(network, preparation=preparation, classes=images.classes)
     return Task(
         run, model, images, digits.test, changed, seed_then, config | {"recipe": changed.config()}, resumes=True
