@@ -44,9 +44,9 @@ def check_file(
     """What is right and what is wrong in a student's .py or .ipynb file, function by function.
 
     `page` is "l_layer" or "two_layer", else the one whose names the file uses; where it uses as many of both (`softmax`
-    is on either), the one by which more is right. The numbers of the probes are new for
-    each `seed`; without one they follow from the file's content, so that the same file gets the same report and no
-    answer can be known beforehand. `timeout` is in seconds, for the whole file.
+    is on either), the one by which more is right. The numbers of the probes are new for each `seed`; without one they
+    follow from the file's content, so that the same file gets the same report and no answer can be known beforehand.
+    `timeout` is in seconds, for the whole file.
     """
     reports = []
     for name in pages_of(_cells(Path(path))) if page is None else [page]:
