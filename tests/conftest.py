@@ -68,18 +68,7 @@ def torch():
     return pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency: pip install torch")
 
 
-#: Files that take a minute or more go first, so that no worker is left alone with one of them at the end.
-LONGEST = (
-    "test_reference_l_layer.py",
-    "test_course_grade.py",
-    "test_training.py",
-    "test_course_lessons.py",
-    "test_page_drawing.py",
-)
-
-
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in LONGEST)
     required = bool(os.environ.get("BYHAND_REQUIRE_FULL_MNIST"))
     for item in items:
         if item.get_closest_marker("full_mnist") and not has_full_mnist() and not required:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.cli import main
 from byhand.committee import Committee
 from byhand.distributed.committee import MemberFailedError, is_over, train_members
 from byhand.errors import ModelFileError, UsageError
@@ -44,18 +43,11 @@ def home(tmp_path_factory):
     return folder
 
 
-def here(monkeypatch, capsys, folder):
-    """Type commands in this process: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(folder)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
+@pytest.fixture
+def run(monkeypatch, type_in, home):
+    """Type a command in the folder of the committees: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(home)
+    return type_in
 
 
 # ---- the mathematics
@@ -142,8 +134,7 @@ def test_what_train_says_of_a_committee_adds_up(home):
     assert result["network"] == "2 × 784-8-10"
 
 
-def test_eval_predict_and_compare_take_a_committee(home, monkeypatch, capsys):
-    run = here(monkeypatch, capsys, home)
+def test_eval_predict_and_compare_take_a_committee(home, run, monkeypatch):
     code, out, _ = run("eval", "c", "--json")
     assert code == 0
     assert json.loads(out)["accuracy"] == json.loads((home / "c.json").read_text())["test_accuracy"]
@@ -173,8 +164,8 @@ def test_eval_predict_and_compare_take_a_committee(home, monkeypatch, capsys):
         ("eval", "c", "--html", "x.html"),
     ],
 )
-def test_what_looks_inside_one_network_refuses_a_committee_by_name(home, monkeypatch, capsys, words):
-    code, _, err = here(monkeypatch, capsys, home)(*words)
+def test_what_looks_inside_one_network_refuses_a_committee_by_name(home, run, words):
+    code, _, err = run(*words)
     assert code == ModelFileError.exit_code
     assert "c: a committee of 2 networks, and this takes one: name a member, such as c/member-1" in err
     assert not list(home.glob("x.*"))
@@ -232,23 +223,22 @@ def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(t
         np.testing.assert_array_equal(member.network.parameters, unbroken(seed))
 
 
-def test_a_committee_that_is_over_is_not_trained_again(home, monkeypatch, capsys):
-    code, out, err = here(monkeypatch, capsys, home)("train", "--resume", "c")
+def test_a_committee_that_is_over_is_not_trained_again(run):
+    code, out, err = run("train", "--resume", "c")
     assert code == 0
     assert "member-" not in err
     assert "a committee, 2 × 784-8-10 on mnist-5k" in out
 
 
 @pytest.mark.parametrize("words", [("--committee", "2"), ("--resume", "c")])
-def test_members_at_a_time_are_one_or_more(home, monkeypatch, capsys, words):
-    code, _, err = here(monkeypatch, capsys, home)("train", "--data", "mnist-5k", *words, "--threads", "0")
+def test_members_at_a_time_are_one_or_more(home, run, words):
+    code, _, err = run("train", "--data", "mnist-5k", *words, "--threads", "0")
     assert code == UsageError.exit_code
     assert "threads must be a positive integer, got 0" in err
     assert not (home / "runs").exists()
 
 
-def test_resume_cant_change_a_committee(home, monkeypatch, capsys):
-    run = here(monkeypatch, capsys, home)
+def test_resume_cant_change_a_committee(run):
     code, _, err = run("train", "--resume", "c", "--epochs", "5", "--committee", "3")
     assert code == UsageError.exit_code
     assert "it can't change committee, epochs" in err

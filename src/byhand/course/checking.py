@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import itertools
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from byhand.course.absence import UNKNOWN, absent, finds_any, needed_package
 from byhand.course.diagnosis import diagnose, differing
 from byhand.course.inside.wire import Unsendable
 from byhand.course.mistakes import MISTAKES
-from byhand.course.pages import PAGES, WANTED
+from byhand.course.pages import PAGES, WANTED, page_of, pages_of
 from byhand.course.probing import Function, MisshapenError, Outputs, Page, Probe
 from byhand.course.reading import names_in, read_cells, renamed
 from byhand.course.runner import Answer, Limits, Outcome, Place, Student
@@ -80,22 +79,6 @@ def checking(
     limits = replace(limits or Limits(), total=timeout)
     with Student(cells, WANTED, limits, pixels.data_files(cells)) as student:
         yield Check(str(path), student, PAGES[page or page_of(cells)], rng, rounds, len(cells) > 1)
-
-
-def page_of(cells: Sequence[str]) -> str:
-    """The page more of whose names are defined; the L-layer page for a file that defines none."""
-    return pages_of(cells)[0]
-
-
-def pages_of(cells: Sequence[str]) -> list[str]:
-    """The page more of whose names are defined, or both where it is as many; the L-layer page where it is none."""
-    text = "\n".join(cells)
-    found = {
-        name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
-        for name, page in PAGES.items()
-    }
-    most = max(found.values())
-    return [name for name in found if found[name] == most][: None if most else 1]
 
 
 def _cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:

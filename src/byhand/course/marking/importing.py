@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from byhand.course.checking import page_of
 from byhand.course.inside import slicing
-from byhand.course.pages import PAGES
+from byhand.course.pages import PAGES, page_of
 from byhand.course.probing import Page
 from byhand.course.progress import written
 from byhand.course.reading import plain, read_notebook, source_of
