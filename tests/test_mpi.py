@@ -188,6 +188,26 @@ def test_an_error_of_one_rank_ends_them_all_and_names_it(tmp_path):
     assert time.monotonic() - began < 20
 
 
+def test_nobody_aborts_before_the_launcher_has_read_why(tmp_path):
+    # the launcher hears of the abort by another way, ends everybody, and may drop what it has not read by then
+    (tmp_path / "ends.py").write_text(
+        "import fcntl, os, termios, sys\nfrom pathlib import Path\n"
+        "from byhand.distributed.mpi import Comm\nfrom byhand.errors import UsageError\n"
+        "class World:\n"
+        "    def Abort(self, code):\n"
+        "        Path('unread').write_text(str(any(fcntl.ioctl(2, termios.FIONREAD, bytes(4)))))\n"
+        "comm = Comm.__new__(Comm)\ncomm.rank, comm.world = 0, World()\n"
+        "with comm.together():\n    raise UsageError('no room here')\n"
+    )
+    pytest.importorskip("termios", reason="pipes that can be asked how full they are")
+    with subprocess.Popen([sys.executable, "ends.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(2.5)  # a launcher that has other things to do
+        assert not (tmp_path / "unread").exists()
+        assert process.stderr.read() == "byhand: no room here\n"
+    assert process.returncode == 2
+    assert (tmp_path / "unread").read_text() == "False"
+
+
 @needs_mpi
 def test_ranks_with_other_seeds_are_refused(tmp_path):
     (tmp_path / "seeds.py").write_text(

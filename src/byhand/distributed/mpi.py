@@ -10,12 +10,13 @@ on the way of a step.
 
 import contextlib
 import os
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from numpy.typing import DTypeLike
 
@@ -29,6 +30,8 @@ from byhand.threads import processors
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
 #: Seconds that the other ranks leave to rank 0 to say what is wrong, where all of them know.
 PATIENCE = 2.0
+#: Seconds in which a launcher that has read a line has passed it on.
+HANDED_ON = 0.2
 #: The share of a training's time in sums from which sharing the work has not paid: two ranks then gain under 1.2 ×.
 TOO_MUCH = 0.4
 #: A process of its own, that speaks where rank 0 was ended without a word: see `Comm.witness`.
@@ -49,6 +52,27 @@ def communicator() -> "Comm | None":
     except ImportError as error:
         raise MissingExtraError("mpi4py", "mpi") from error
     return Comm(MPI) if MPI.COMM_WORLD.Get_size() > 1 else None
+
+
+def wait_until_read(stream: TextIO, patience: float = 5.0) -> None:
+    """Give the launcher the time to read what this process has just said.
+
+    It hears of an abort by another way than the one our words take, ends everybody at once, and now and then drops what
+    was still in the pipe. Where the system can say how much that is (Linux), we wait until it is nothing, and in any
+    case the moment that passing it on takes.
+    """
+    end = time.monotonic() + patience
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+        import termios
+
+        fd, unread = stream.fileno(), bytearray(4)
+        while stat.S_ISFIFO(os.fstat(fd).st_mode) and time.monotonic() < end:
+            fcntl.ioctl(fd, termios.FIONREAD, unread)
+            if not any(unread):
+                break
+            time.sleep(0.01)
+    time.sleep(HANDED_ON)
 
 
 class Alone:
@@ -175,6 +199,7 @@ class Comm:
 
                 traceback.print_exc()
             print(f"byhand: {where}{error}", file=sys.stderr, flush=True)
+            wait_until_read(sys.stderr)
             self.world.Abort(code)
             os._exit(code)  # the launcher ends us, but not always at once
 
