@@ -149,8 +149,7 @@ class Model:
         return f"in:   {before}\n{self.network.summary()}\nout:  {' '.join(self.classes)}"
 
     def __repr__(self) -> str:
-        sizes = [self.network.in_size, *(layer.units for layer in self.network.dense)]
-        return f"<Model {'-'.join(map(str, sizes))}, {self.network.size:,} parameters, {self.network.dtype}>"
+        return f"<Model {self.network.shape}, {self.network.size:,} parameters, {self.network.dtype}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from byhand.nn import optimizers
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network
 from byhand.nn.noise import Moment
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, RMSprop, clip_norm
+from byhand.nn.scratch import FRESH
 
 TRAINING = Moment(seed=0, step=0)
 ACTIVATIONS = ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "identity"]
@@ -44,6 +46,36 @@ def twin(torch, network):
                 theirs.copy_(torch.tensor(np.ascontiguousarray(ours)))
         modules.append(module)
     return torch.nn.Sequential(*modules)
+
+
+def torch_kernel(layer, W):
+    """W of a convolution, (size·size·channels, maps), as PyTorch has it: (maps, channels, size, size)."""
+    return W.reshape(layer.size, layer.size, layer.channels, layer.maps).transpose(3, 2, 0, 1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_convolutions_of_random_shapes(torch, seed):
+    rng = np.random.default_rng(seed)
+    N, channels, maps, size, stride = (int(n) for n in rng.integers(1, [6, 5, 7, 6, 4]))
+    height, width = (int(n) + size for n in rng.integers(0, 9, 2))
+    layer = Convolution(height, width, channels, maps, size=size, stride=stride)
+    network = Network([layer, Dense(layer.out_size(layer.inputs), 3)], rng=rng, dtype=np.float64)
+    network.parameters += 0.1 * rng.standard_normal(network.size)
+    X = rng.standard_normal((N, layer.inputs))
+    theirs = torch.tensor(X.reshape(N, height, width, channels).transpose(0, 3, 1, 2).copy(), requires_grad=True)
+    kernel = torch.tensor(torch_kernel(layer, layer.W).copy(), requires_grad=True)
+    bias = torch.tensor(layer.b.copy(), requires_grad=True)
+    out, cache = layer.forward(X, FRESH, None)
+    expected = torch.nn.functional.conv2d(theirs, kernel, bias, stride=stride).permute(0, 2, 3, 1).reshape(N, -1)
+    np.testing.assert_allclose(out, expected.detach().numpy(), rtol=0, atol=1e-10)
+    dout = rng.standard_normal(out.shape)
+    expected.backward(torch.tensor(dout))
+    gradient = {name: np.zeros(shape) for name, shape in layer.shapes.items()}
+    dX = layer.backward(dout, cache, gradient, FRESH, needs_dX=True)
+    np.testing.assert_allclose(torch_kernel(layer, gradient["W"]), kernel.grad.numpy(), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(gradient["b"], bias.grad.numpy(), rtol=0, atol=1e-10)
+    there = theirs.grad.numpy().transpose(0, 2, 3, 1).reshape(N, -1)
+    np.testing.assert_allclose(dX, there, rtol=0, atol=1e-10)
 
 
 def compare_gradients(network, gradient, model):

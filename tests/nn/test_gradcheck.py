@@ -11,10 +11,11 @@ import pytest
 import byhand
 from byhand.nn import activations, layers, losses
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.convolution import Convolution
 from byhand.nn.gradcheck import gradcheck
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
-from byhand.nn.network import Network
+from byhand.nn.network import LAYERS, Network
 from byhand.nn.noise import Moment
 
 N, D, K = 6, 5, 4
@@ -29,6 +30,12 @@ def stacks(activation):
         "dropout": [Dropout(0.2), Dense(D, 6), Activation(activation), Dropout(0.4), Dense(6, K)],
         "batch norm": [Dense(D, 6), BatchNorm(6), Activation(activation), Dense(6, K)],
         "batch norm first": [BatchNorm(D), Dense(D, 6), Activation(activation), BatchNorm(6), Dense(6, K)],
+        "convolution": [
+            Convolution(6, 5, 2, 3, size=3, stride=1),
+            Activation(activation),
+            Convolution(4, 3, 3, 2, size=2, stride=1),  # its windows overlap, and so do their derivatives
+            Dense(3 * 2 * 2, K),
+        ],
         "at the end": [Dense(D, 6), Dropout(0.3), BatchNorm(6), Dense(6, K), Activation(activation)],
     }
 
@@ -58,7 +65,7 @@ def make(stack, activation="tanh", seed=0):
     network = Network(stacks(activation)[stack], rng=rng, dtype=np.float64)
     network.parameters += 0.3 * rng.standard_normal(network.size)
     network.statistics += 0.5 * rng.random(network.statistics.size)
-    return network, rng.standard_normal((N, D))
+    return network, rng.standard_normal((N, network.in_size))
 
 
 @pytest.mark.parametrize("loss", targets())
@@ -194,6 +201,16 @@ SLIPS = {
         ("work.matmul(dZ, self.W.T", "work.matmul(dZ, self.W.T + 0.01"),
         ("self.W.T, (self", "-self.W.T, (self"),
     ],
+    Convolution.backward: [
+        ("P.T, dZ,", "P.T, dZ * 1.001,"),
+        ("dZ, out=gradient", "dZ * 1.001, out=gradient"),
+        ("dZ, self.W.T", "dZ, self.W.T + 0.01"),
+        ("range(self.columns)", "range(self.columns - 1)"),
+        ("range(self.size)", "range(self.size - 1)"),
+        ("+= dP", "= dP"),
+        ("dP[:, :, column, line]", "dP[:, :, column, 0]"),
+        ("dX[...] = 0", "dX[...] = 0.01"),
+    ],
     layers.Dropout.backward: [
         ("np.multiply(dout, cache", "np.multiply(dout, 1"),
         ("1 / (1 - self.rate)", "1"),
@@ -280,6 +297,6 @@ def test_a_slip_is_rejected(function, old, new, monkeypatch):
 
 def test_every_backward_has_slips_planted():
     backwards = {pair.backward for pair in ACTIVATIONS.values()}
-    backwards |= {kind.backward for kind in layers.LAYERS.values() if kind is not Activation}
+    backwards |= {kind.backward for kind in LAYERS.values() if kind is not Activation}
     backwards |= {loss.__call__ for loss in losses.LOSSES.values()}
     assert backwards == set(SLIPS)

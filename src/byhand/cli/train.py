@@ -228,4 +228,4 @@ def counted(number: int, what: str) -> str:
 
 def summary(model: Model) -> str:
     """784-128-10"""
-    return "-".join(map(str, [model.network.in_size, *(layer.units for layer in model.network.dense)]))
+    return model.network.shape

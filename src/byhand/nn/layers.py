@@ -291,9 +291,6 @@ def sums_over_batch(dgamma: Array, dbeta: Array, N: int, at: Moment | None) -> t
     return totals[: len(dgamma)], totals[len(dgamma) : -1], int(totals[-1])
 
 
-LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Activation, Dropout, BatchNorm)}
-
-
 def is_finite(value: Any) -> bool:
     """Whether this is a number to reckon with."""
     return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))

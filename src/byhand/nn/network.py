@@ -5,6 +5,7 @@ the derivative by its answer into the derivative by its input, and leaves the de
 gradient vector. That is all of backpropagation; what a layer does in each direction is in `byhand.nn.layers`.
 
     Network([784, 128, 10], rng=rng)                                        the everyday way: dense layers, relu between
+    Network([784, 256, 10], maps=[32, 64], rng=rng)                         two convolutions before them
     Network([Dense(784, 128), Activation("gelu"), Dropout(0.1), Dense(128, 10)], rng=rng)              the general way
 
 All weights and biases are named views into `parameters`, one contiguous vector; a gradient is a vector of the same
@@ -12,7 +13,6 @@ shape. So an optimiser is a few vector operations, a checkpoint is one array, an
 The weights come first and everything else after `decayed`, so that weight decay is an operation on one slice.
 """
 
-import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand.errors import UsageError
+from byhand.nn.convolution import Convolution
 from byhand.nn.initializers import Rng
-from byhand.nn.layers import LAYERS, Activation, BatchNorm, Dense, Dropout, Layer, Shapes, Views
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Shapes, Views
 from byhand.nn.noise import Moment
 from byhand.nn.scratch import FRESH, Array, Fresh, aligned
 
 Caches = list[Any]
+
+#: Every kind of layer, by the name that it has in a model's file.
+LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Convolution, Activation, Dropout, BatchNorm)}
 
 
 class Network:
@@ -38,6 +42,7 @@ class Network:
         layers: Sequence[int] | Sequence[Layer],
         *,
         rng: Rng,
+        maps: Sequence[int] = (),
         activation: str = "relu",
         dropout: float = 0.0,
         batch_norm: bool = False,
@@ -47,11 +52,18 @@ class Network:
     ) -> None:
         self.dtype = float_type(dtype)
         if all(isinstance(layer, Layer) for layer in layers) and len(layers) > 0:
-            check_unset(activation=activation, dropout=dropout, batch_norm=batch_norm, init=init, scale=output_scale)
+            check_unset(
+                maps=len(maps) > 0,
+                activation=activation != "relu",
+                dropout=dropout != 0,
+                batch_norm=batch_norm,
+                init=init != "he",
+                output_scale=output_scale != 1,
+            )
             self.layers: tuple[Layer, ...] = tuple(layers)  # type: ignore[arg-type]
         else:
             sizes = check_sizes(layers)
-            self.layers = tuple(dense_layers(sizes, activation, dropout, batch_norm, init, output_scale))
+            self.layers = tuple(everyday_layers(sizes, maps, activation, dropout, batch_norm, init, output_scale))
         self.in_size, self.out_size = check_chain(self.layers)
 
         places = [(f"{i}.{name}", shape) for i, layer in enumerate(self.layers) for name, shape in layer.shapes.items()]
@@ -127,6 +139,22 @@ class Network:
         return [layer for layer in self.layers if isinstance(layer, Dense)]
 
     @property
+    def weighted(self) -> list[Dense | Convolution]:
+        """The layers that have weights, first to last."""
+        return [layer for layer in self.layers if isinstance(layer, Dense | Convolution)]
+
+    @property
+    def shape(self) -> str:
+        """784-128-10, and with convolutions 784-32@12×12-64@4×4-256-10: so many maps of that size"""
+        sizes = [str(self.in_size)]
+        for layer in self.weighted:
+            if isinstance(layer, Dense):
+                sizes.append(str(layer.units))
+            else:
+                sizes.append(f"{layer.maps}@{layer.rows}×{layer.columns}")
+        return "-".join(sizes)
+
+    @property
     def needs_whole_batch(self) -> bool:
         """Whether a sample's result depends on the others in its batch."""
         return any(layer.needs_whole_batch for layer in self.layers)
@@ -171,23 +199,58 @@ def refilled(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Arr
     return network
 
 
-def dense_layers(
-    sizes: Sequence[int], activation: str, dropout: float, batch_norm: bool, init: str, output_scale: float
+def everyday_layers(
+    sizes: Sequence[int],
+    maps: Sequence[int],
+    activation: str,
+    dropout: float,
+    batch_norm: bool,
+    init: str,
+    output_scale: float,
 ) -> Iterator[Layer]:
-    """Dense layers of these sizes; after each but the last: batch norm if asked, the activation, dropout if asked.
+    """Convolutions of so many maps, then dense layers of these sizes.
 
-    The last layer starts `output_scale` times smaller: at 0.1 the first answers are nearly even, and learning is calm.
+    After each but the last: batch norm if asked, the activation, dropout if asked. The last layer starts `output_scale`
+    times smaller: at 0.1 the first answers are nearly even, and learning is calm.
     """
     if not isinstance(batch_norm, bool | np.bool_):
         raise UsageError(f"batch_norm must be True or False, got {batch_norm!r}")
-    for inputs, units in itertools.pairwise(sizes[:-1]):
-        yield Dense(inputs, units, init=init)
+
+    def followed(layer: Layer, units: int) -> Iterator[Layer]:
+        yield layer
         if batch_norm:
             yield BatchNorm(units)
         yield Activation(activation)
         if dropout:
             yield Dropout(dropout)
-    yield Dense(sizes[-2], sizes[-1], init=init, scale=output_scale)
+
+    size = sizes[0]
+    for layer in convolutions(size, maps, init):
+        size = layer.out_size(layer.inputs)
+        yield from followed(layer, size)
+    for units in sizes[1:-1]:
+        yield from followed(Dense(size, units, init=init), units)
+        size = units
+    yield Dense(size, sizes[-1], init=init, scale=output_scale)
+
+
+def convolutions(in_size: int, maps: Sequence[int], init: str) -> Iterator[Convolution]:
+    """One convolution after another over a square picture of so many pixels, each with its number of maps."""
+    if not isinstance(maps, Sequence) or isinstance(maps, str):
+        raise UsageError(f"maps must be a list of numbers of maps, such as [32, 64], got {maps!r:.60}")
+    rows, channels = math.isqrt(in_size), 1
+    if maps and rows * rows != in_size:
+        raise UsageError(
+            f"maps are for square pictures, got {in_size} pixels; "
+            "give layers, the first of them a Convolution(height, width, …)"
+        )
+    for number in maps:
+        try:
+            layer = Convolution(rows, rows, channels, number, init=init)
+        except UsageError as error:
+            raise UsageError(f"maps must be few enough, positive integers each, got {list(maps)}: {error}") from None
+        yield layer
+        rows, channels = layer.rows, layer.maps
 
 
 def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
@@ -227,15 +290,13 @@ def named_views(vector: Array, places: Shapes) -> Iterator[tuple[str, Array]]:
 
 def max_norm(network: Network, limit: float) -> None:
     """Shorten the incoming weights of each unit to at most `limit`, where they are longer     W: (inputs, units)"""
-    for layer in network.dense:
+    for layer in network.weighted:
         lengths = np.sqrt(np.einsum("iu,iu->u", layer.W, layer.W))
         layer.W *= float(limit) / np.maximum(lengths, float(limit))
 
 
-def check_unset(*, activation: str, dropout: float, batch_norm: bool, init: str, scale: float) -> None:
+def check_unset(**given: bool) -> None:
     """Refuse settings of layers that are not made here: they would be passed over in silence."""
-    given = {"activation": activation != "relu", "dropout": dropout != 0, "batch_norm": batch_norm}
-    given |= {"init": init != "he", "output_scale": scale != 1}
     if any(given.values()):
         names = ", ".join(name for name, is_set in given.items() if is_set)
         raise UsageError(f"{names} must go with sizes, not with layers: layers have their own")
@@ -257,11 +318,11 @@ def check_chain(layers: Sequence[Layer]) -> tuple[int, int]:
     for layer in layers:
         if layer.index >= 0:
             raise UsageError(f"a layer must belong to one network only, got {layer!r} of another")
-    sized = [layer for layer in layers if isinstance(layer, Dense | BatchNorm)]
+    sized = [layer for layer in layers if isinstance(layer, Dense | Convolution | BatchNorm)]
     if not sized or not any(isinstance(layer, Dense) for layer in layers):
         raise UsageError(f"a network must have at least one Dense layer, got {list(layers)}")
     first = sized[0]
-    in_size = first.inputs if isinstance(first, Dense) else first.units
+    in_size = first.units if isinstance(first, BatchNorm) else first.inputs
     size = in_size
     for layer in layers:
         size = layer.out_size(size)

@@ -24,7 +24,7 @@ def shape_of(reader: Reader) -> str:
     if isinstance(reader, Committee):
         shapes = [shape_of(member) for member in reader.members]
         return f"{len(shapes)} × {shapes[0]}" if len(set(shapes)) == 1 else " + ".join(shapes)
-    return "-".join(map(str, [reader.network.in_size, *(layer.units for layer in reader.network.dense)]))
+    return reader.network.shape
 
 
 def parameters_of(reader: Reader) -> int:

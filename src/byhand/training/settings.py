@@ -16,7 +16,7 @@ from byhand.preparation import Preparation
 from byhand.training.presets import Preset
 from byhand.training.recipe import Recipe
 
-NETWORK = ("hidden", "activation", "dropout", "batch_norm", "init")
+NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
 OPTIMIZER = ("momentum", "nesterov", "weight_decay")
 #: Every name that `settled` understands.
 NAMES = (*NETWORK, "dtype", "deskew", "scale", *(field.name for field in fields(Recipe)), *OPTIMIZER, "label_smoothing")

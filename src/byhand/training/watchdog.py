@@ -35,7 +35,7 @@ class Watchdog:
     def lengths(self) -> list[float]:
         """√Σ W² of each dense layer."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.dense]
+            return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.weighted]
 
     def check_step(self, step: int, loss: float, gradient_norm: float) -> None:
         """Raise where the run has left the numbers, with the likely cause and what to try."""

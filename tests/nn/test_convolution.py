@@ -1,0 +1,157 @@
+"""Convolution: by hand, by an independent loop, and as what it is, a linear map and its transpose."""
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.errors import UsageError
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, BatchNorm, Dense
+from byhand.nn.network import Network
+from byhand.nn.scratch import FRESH, Workspace
+from byhand.training import Recipe
+
+
+def made(layer, seed=0, dtype=np.float64):
+    """The layer with parameters of its own, all of them random."""
+    rng = np.random.default_rng(seed)
+    network = Network([layer, Dense(layer.out_size(layer.inputs), 2)], rng=rng, dtype=dtype)
+    network.parameters[...] = rng.standard_normal(network.size)
+    return layer
+
+
+def by_loops(layer, X):
+    """The definition, number by number: what each window sees, times the weights."""
+    pictures = X.reshape(len(X), layer.height, layer.width, layer.channels)
+    kernel = layer.W.reshape(layer.size, layer.size, layer.channels, layer.maps)
+    out = np.zeros((len(X), layer.rows, layer.columns, layer.maps))
+    for n, y, x, m in np.ndindex(out.shape):
+        total = layer.b[m]
+        for i, j, c in np.ndindex(kernel.shape[:3]):
+            total += pictures[n, y * layer.stride + i, x * layer.stride + j, c] * kernel[i, j, c, m]
+        out[n, y, x, m] = total
+    return out.reshape(len(X), -1)
+
+
+def test_by_hand():
+    layer = made(Convolution(3, 3, 1, 1, size=2, stride=1))
+    layer.W[...], layer.b[...] = [[1], [2], [3], [4]], 0.5
+    X = np.array([[1.0, 0, 2, 0, 1, 0, 3, 0, 1]])  # lines 1 0 2, 0 1 0, 3 0 1
+    out, cache = layer.forward(X, FRESH, None)
+    assert out.tolist() == [[1 + 4 + 0.5, 4 + 3 + 0.5, 2 + 9 + 0.5, 1 + 4 + 0.5]]
+    gradient = {"W": np.zeros((4, 1)), "b": np.zeros(1)}
+    dX = layer.backward(np.array([[1.0, 0, 0, 10]]), cache, gradient, FRESH, needs_dX=True)
+    assert gradient["b"].tolist() == [11]
+    assert gradient["W"].ravel().tolist() == [1 + 10, 0, 0, 1 + 10]  # the first window, and ten times the last
+    assert dX.tolist() == [[1, 2, 0, 3, 4 + 10, 20, 0, 30, 40]]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_shapes_against_loops(seed):
+    rng = np.random.default_rng(seed)
+    channels, maps, size, stride = (int(n) for n in rng.integers(1, [4, 4, 5, 4]))
+    height, width = (int(n) + size for n in rng.integers(0, 5, 2))
+    layer = made(Convolution(height, width, channels, maps, size=size, stride=stride), seed)
+    X = rng.standard_normal((2, layer.inputs))
+    np.testing.assert_allclose(layer.forward(X, FRESH, None)[0], by_loops(layer, X), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 6])
+def test_backward_is_the_transpose_of_forward(stride):
+    """⟨conv X, D⟩ = ⟨X, convᵀ D⟩ for any X and D: windows that overlap, that leave gaps, and an edge that none sees."""
+    layer = made(Convolution(11, 9, 2, 3, size=4, stride=stride))
+    layer.b[...] = 0
+    rng = np.random.default_rng(1)
+    X, D = rng.standard_normal((3, layer.inputs)), rng.standard_normal((3, layer.out_size(layer.inputs)))
+    out, cache = layer.forward(X, FRESH, None)
+    gradient = {name: np.zeros(shape) for name, shape in layer.shapes.items()}
+    dX = layer.backward(D, cache, gradient, FRESH, needs_dX=True)
+    assert np.vdot(out, D) == pytest.approx(np.vdot(X, dX), rel=1e-12)
+    assert np.vdot(out, D) == pytest.approx(np.vdot(layer.W, gradient["W"]), rel=1e-12)
+    assert layer.backward(D, cache, gradient, FRESH, needs_dX=False) is None
+
+
+def test_a_moved_picture_gives_moved_maps():
+    layer = made(Convolution(20, 20, 1, 4))
+    picture = np.zeros((2, 20, 20))
+    picture[0, 6:11, 6:11] = picture[1, 8:13, 4:9] = np.random.default_rng(2).random((5, 5))
+    there, moved = layer.forward(picture.reshape(2, -1), FRESH, None)[0].reshape(2, layer.rows, layer.columns, 4)
+    np.testing.assert_allclose(there[:-1, 1:], moved[1:, :-1], atol=1e-12)
+
+
+def test_a_workspace_gives_the_same_memory_and_numbers_for_every_batch():
+    layer, work = made(Convolution(12, 12, 3, 5), dtype=np.float32), Workspace()
+    rng = np.random.default_rng(3)
+    for count in (7, 4, 7, 9):
+        X = rng.standard_normal((count, layer.inputs)).astype(np.float32)
+        out, cache = layer.forward(X, work, None)
+        gradients = [{name: np.zeros(s, np.float32) for name, s in layer.shapes.items()} for _ in range(2)]
+        dX = layer.backward(out, cache, gradients[0], work, needs_dX=True)
+        fresh, again = layer.forward(X, FRESH, None)
+        np.testing.assert_array_equal(out, fresh)
+        np.testing.assert_array_equal(dX, layer.backward(fresh, again, gradients[1], FRESH, needs_dX=True))
+        assert all(np.array_equal(gradients[0][name], gradients[1][name]) for name in layer.shapes)
+
+
+def test_the_everyday_way():
+    network = Network([784, 256, 10], maps=[32, 64], batch_norm=True, rng=np.random.default_rng(0))
+    kinds = [
+        Convolution,
+        BatchNorm,
+        Activation,
+        Convolution,
+        BatchNorm,
+        Activation,
+        Dense,
+        BatchNorm,
+        Activation,
+        Dense,
+    ]
+    assert [type(layer) for layer in network.layers] == kinds
+    assert network.shape == "784-32@12×12-64@4×4-256-10"
+    assert "Convolution(12, 12, 32, 64)  1024      51,264" in network.summary()
+    again = Network.from_config(network.config())
+    assert again.config() == network.config()
+    assert [layer.units for layer in network.dense] == [256, 10]
+    assert len(network.weighted) == 4
+
+
+def test_weights_start_for_what_a_window_sees():
+    network = Network([784, 10], maps=[400], rng=np.random.default_rng(0))
+    assert network.layers[0].W.std() == pytest.approx(np.sqrt(2 / 25), rel=0.03)
+    assert not network.layers[0].b.any()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Convolution(4, 28, 1, 8), "a window must fit the picture of 4 × 28, got a size of 5"),
+        (lambda: Convolution(28, 28, 0, 8), "channels must be a positive integer, got 0"),
+        (lambda: Convolution(28, 28, 1, True), "maps must be a positive integer, got True"),
+        (lambda: Convolution(28, 28, 1, 8, stride=0), "stride must be a positive integer, got 0"),
+        (lambda: Convolution(28, 28, 1, 8, init="hee"), "init must be one of"),
+        (lambda: Network([783, 10], maps=[8], rng=np.random.default_rng(0)), "maps are for square pictures, got 783"),
+        (lambda: Network([784, 10], maps=[8] * 4, rng=np.random.default_rng(0)), "maps must be few enough"),
+        (lambda: Network([784, 10], maps=[8, -1], rng=np.random.default_rng(0)), "maps must be few enough, positive"),
+        (lambda: Network([784, 10], maps="8", rng=np.random.default_rng(0)), "maps must be a list of numbers of maps"),
+        (lambda: Network([784, 10], maps=8, rng=np.random.default_rng(0)), "maps must be a list of numbers of maps"),
+        (lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)), "maps must go with sizes, not with"),
+        (
+            lambda: Network([Convolution(28, 28, 1, 8), Dense(999, 10)], rng=np.random.default_rng(0)),
+            r"Dense\(999, 10\) must get 999 inputs, got 1152 from the layer before",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_it_learns_and_threads_agree():
+    digits, answers = byhand.load("mnist-5k"), []
+    for threads in (1, 2):
+        model = byhand.Model([784, 32, 10], maps=[6, 8])
+        byhand.fit(model, digits.train, recipe=Recipe(epochs=4, threads=threads))
+        answers.append(model.probabilities(digits.test.images))
+    np.testing.assert_allclose(*answers, rtol=0, atol=2e-3)
+    assert np.mean(answers[0].argmax(1) == digits.test.labels) > 0.9
