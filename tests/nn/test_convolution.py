@@ -6,7 +6,7 @@ import pytest
 import byhand
 from byhand.errors import UsageError
 from byhand.nn.convolution import Convolution
-from byhand.nn.layers import Activation, BatchNorm, Dense
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network
 from byhand.nn.scratch import FRESH, Workspace
 from byhand.training import Recipe
@@ -116,6 +116,15 @@ def test_the_everyday_way():
     assert len(network.weighted) == 4
 
 
+def test_windows_of_other_sizes_and_dropout_after_the_last_maps():
+    maps = [(16, 3, 1), [32, 4], 64]
+    network = Network([784, 128, 10], maps=maps, dropout=0.3, rng=np.random.default_rng(0))
+    assert network.shape == "784-16@26×26-32@12×12-64@4×4-128-10"
+    assert [layer.size for layer in network.weighted[:3]] == [3, 4, 5]
+    drops = [isinstance(layer, Dropout) for layer in network.layers]
+    assert drops == [False] * 6 + [True] + [False] * 2 + [True] + [False]
+
+
 def test_weights_start_for_what_a_window_sees():
     network = Network([784, 10], maps=[400], rng=np.random.default_rng(0))
     assert network.layers[0].W.std() == pytest.approx(np.sqrt(2 / 25), rel=0.03)
@@ -131,10 +140,20 @@ def test_weights_start_for_what_a_window_sees():
         (lambda: Convolution(28, 28, 1, 8, stride=0), "stride must be a positive integer, got 0"),
         (lambda: Convolution(28, 28, 1, 8, init="hee"), "init must be one of"),
         (lambda: Network([783, 10], maps=[8], rng=np.random.default_rng(0)), "maps are for square pictures, got 783"),
-        (lambda: Network([784, 10], maps=[8] * 4, rng=np.random.default_rng(0)), "maps must be few enough"),
-        (lambda: Network([784, 10], maps=[8, -1], rng=np.random.default_rng(0)), "maps must be few enough, positive"),
-        (lambda: Network([784, 10], maps="8", rng=np.random.default_rng(0)), "maps must be a list of numbers of maps"),
-        (lambda: Network([784, 10], maps=8, rng=np.random.default_rng(0)), "maps must be a list of numbers of maps"),
+        (
+            lambda: Network([784, 10], maps=[8] * 4, rng=np.random.default_rng(0)),
+            "maps must fit one after another, got .* a window must fit the picture of",
+        ),
+        (
+            lambda: Network([784, 10], maps=[8, -1], rng=np.random.default_rng(0)),
+            "maps must fit one after another, got .* maps must be a positive integer, got -1",
+        ),
+        (
+            lambda: Network([784, 10], maps=[(8, 5, 2, 1)], rng=np.random.default_rng(0)),
+            "maps must fit one after another, got .* at most three numbers",
+        ),
+        (lambda: Network([784, 10], maps="8", rng=np.random.default_rng(0)), "maps must be a list, such as"),
+        (lambda: Network([784, 10], maps=8, rng=np.random.default_rng(0)), "maps must be a list, such as"),
         (lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)), "maps must go with sizes, not with"),
         (
             lambda: Network([Convolution(28, 28, 1, 8), Dense(999, 10)], rng=np.random.default_rng(0)),

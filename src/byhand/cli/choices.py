@@ -34,6 +34,12 @@ OPTIONS = (
         callback=whole_numbers,
         help="Units in each hidden layer; `none` for no hidden layer.",
     ),
+    click.option(
+        "--maps",
+        metavar="N,N,…",
+        help="Maps of each convolution before the hidden layers; `16@3/1` has a window of 3 × 3 that moves by 1, "
+        "in place of 5 and 2; `none` for no convolution.",
+    ),
     click.option("--activation", type=click.Choice(list(ACTIVATIONS)), help="What the hidden units do with their sum."),
     click.option("--dropout", type=float, help="Share of hidden units silenced at each training step."),
     click.option("--batch-norm/--no-batch-norm", default=None, help="Normalise each hidden layer over the batch."),

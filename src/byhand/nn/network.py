@@ -29,6 +29,8 @@ from byhand.nn.noise import Moment
 from byhand.nn.scratch import FRESH, Array, Fresh, aligned
 
 Caches = list[Any]
+#: A convolution in short: how many maps, and of which size and step its window is, where not 5 and 2.
+Maps = int | Sequence[int]
 
 #: Every kind of layer, by the name that it has in a model's file.
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Convolution, Activation, Dropout, BatchNorm)}
@@ -42,7 +44,7 @@ class Network:
         layers: Sequence[int] | Sequence[Layer],
         *,
         rng: Rng,
-        maps: Sequence[int] = (),
+        maps: Sequence[Maps] = (),
         activation: str = "relu",
         dropout: float = 0.0,
         batch_norm: bool = False,
@@ -201,14 +203,14 @@ def refilled(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Arr
 
 def everyday_layers(
     sizes: Sequence[int],
-    maps: Sequence[int],
+    maps: Sequence[Maps],
     activation: str,
     dropout: float,
     batch_norm: bool,
     init: str,
     output_scale: float,
 ) -> Iterator[Layer]:
-    """Convolutions of so many maps, then dense layers of these sizes.
+    """Convolutions with these maps, then dense layers of these sizes.
 
     After each but the last: batch norm if asked, the activation, dropout if asked. The last layer starts `output_scale`
     times smaller: at 0.1 the first answers are nearly even, and learning is calm.
@@ -216,39 +218,45 @@ def everyday_layers(
     if not isinstance(batch_norm, bool | np.bool_):
         raise UsageError(f"batch_norm must be True or False, got {batch_norm!r}")
 
-    def followed(layer: Layer, units: int) -> Iterator[Layer]:
+    def followed(layer: Layer, units: int, *, drops: bool = True) -> Iterator[Layer]:
         yield layer
         if batch_norm:
             yield BatchNorm(units)
         yield Activation(activation)
-        if dropout:
+        if dropout and drops:
             yield Dropout(dropout)
 
     size = sizes[0]
-    for layer in convolutions(size, maps, init):
-        size = layer.out_size(layer.inputs)
-        yield from followed(layer, size)
+    sliding = list(convolutions(size, maps, init))
+    for convolution in sliding:  # what one place of a map doesn't say, its neighbours do: only the last ones drop out
+        size = convolution.out_size(size)
+        yield from followed(convolution, size, drops=convolution is sliding[-1])
     for units in sizes[1:-1]:
         yield from followed(Dense(size, units, init=init), units)
         size = units
     yield Dense(size, sizes[-1], init=init, scale=output_scale)
 
 
-def convolutions(in_size: int, maps: Sequence[int], init: str) -> Iterator[Convolution]:
-    """One convolution after another over a square picture of so many pixels, each with its number of maps."""
+def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Convolution]:
+    """One convolution after another over a square picture of so many pixels: see `Maps`."""
     if not isinstance(maps, Sequence) or isinstance(maps, str):
-        raise UsageError(f"maps must be a list of numbers of maps, such as [32, 64], got {maps!r:.60}")
+        raise UsageError(f"maps must be a list, such as [32, 64] or [(32, 5, 2), (64, 5, 2)], got {maps!r:.60}")
     rows, channels = math.isqrt(in_size), 1
     if maps and rows * rows != in_size:
         raise UsageError(
             f"maps are for square pictures, got {in_size} pixels; "
             "give layers, the first of them a Convolution(height, width, …)"
         )
-    for number in maps:
+    for entry in maps:
+        number, *window = entry if isinstance(entry, Sequence) else (entry,)
+        if len(window) > 2:
+            raise UsageError(f"maps must fit one after another, got {list(maps)}: at most three numbers for each")
         try:
-            layer = Convolution(rows, rows, channels, number, init=init)
+            layer = Convolution(
+                rows, rows, channels, number, **dict(zip(("size", "stride"), window, strict=False)), init=init
+            )
         except UsageError as error:
-            raise UsageError(f"maps must be few enough, positive integers each, got {list(maps)}: {error}") from None
+            raise UsageError(f"maps must fit one after another, got {list(maps)}: {error}") from None
         yield layer
         rows, channels = layer.rows, layer.maps
 

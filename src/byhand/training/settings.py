@@ -3,6 +3,7 @@
 `settled(preset("digits"), {"hidden": (128,), "learning_rate": 0.05}, …)` is the model and the recipe of that run.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.losses import SoftmaxCrossEntropy, loss_named
+from byhand.nn.network import Maps
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import schedule_named
 from byhand.preparation import Preparation
@@ -28,6 +30,8 @@ def settled(
     """The untrained model and the recipe of a preset with some settings changed."""
     recipe = changed_recipe(chosen.recipe, given)
     network = {name: given[name] for name in NETWORK if name in given}
+    if isinstance(network.get("maps"), str):
+        network["maps"] = maps_of(network["maps"])
     preparation = changed_preparation(chosen.preparation, given)
     model = chosen.model(in_size, classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network)
     return model, recipe
@@ -67,6 +71,16 @@ def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> P
             raise UsageError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
     return replace(preparation, deskew=given.get("deskew", preparation.deskew))
+
+
+def maps_of(text: str) -> tuple[Maps, ...]:
+    """`32,64` → (32, 64), `16@3/1,32@4` → ((16, 3, 1), (32, 4)), `none` → ()"""
+    parts = [] if text.strip() in ("none", "") else text.split(",")
+    forms = [re.fullmatch(r"(\d{1,6})(?:@(\d{1,6})(?:/(\d{1,6}))?)?", part.strip(), re.ASCII) for part in parts]
+    if not all(forms):
+        raise UsageError(f"maps must be like 32,64 or 16@3/1,32@4/2 (so many maps @ window / step), got {text!r:.60}")
+    numbers = [tuple(int(number) for number in form.groups() if number) for form in forms if form]
+    return tuple(each if len(each) > 1 else each[0] for each in numbers)
 
 
 def batch_size(text: str) -> int | None:
