@@ -89,9 +89,9 @@ PRESETS = {
         ),
         Preset(
             "record",
-            "three convolutions, trained for an hour; resumable, and meant for a committee",
+            "four convolutions, trained for about an hour; resumable, and meant for a committee",
             Recipe(
-                epochs=80,
+                epochs=50,
                 batch_size=256,
                 learning_rate=0.001,
                 optimizer=AdamW(weight_decay=0.1),
@@ -102,7 +102,7 @@ PRESETS = {
             hidden=(256,),
             preparation=Preparation.standard(deskew=True),
             network={
-                "maps": ((16, 3, 1), (32, 4, 2), (64, 4, 2)),
+                "maps": ((16, 3, 1), (32, 4, 2), (48, 3, 1), (64, 4, 2)),
                 "activation": "leaky_relu",
                 "dropout": 0.3,
                 "output_scale": 0.1,
