@@ -22,6 +22,7 @@ from byhand.export.npz import as_npz, reference_arrays
 from byhand.export.single_page import as_html, exact_probabilities, rounded_to_half
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.preparation import Preparation
 from byhand.reference import l_layer
@@ -137,6 +138,13 @@ def test_a_page_of_another_size_brings_noise_to_test_itself():
     assert len(content["test"]["probabilities"]) == 20
 
 
+def test_a_page_of_convolutions_knows_the_shape_of_their_pictures():
+    model = wild(Model([Convolution(6, 9, 1, 2, size=3), Activation("relu"), Dense(16, 3)]))
+    content = embedded(as_html(model, sample_for(model))[0])
+    assert content["description"]["shape"] == [6, 9]
+    assert [layer["kind"] for layer in content["description"]["architecture"]] == ["convolution", "activation", "dense"]
+
+
 def test_exact_probabilities_are_those_of_the_model(shipped, digits):
     exact = exact_probabilities(shipped, digits.images[:50])
     np.testing.assert_allclose(exact, shipped.probabilities(digits.images[:50]), atol=1e-5)
@@ -157,6 +165,9 @@ ARCHITECTURES = {
     **{name: {"network": [784, 20, 10], "activation": name} for name in ACTIVATIONS},
     "batch norm and dropout": {"network": [784, 20, 15, 10], "batch_norm": True, "dropout": 0.3},
     "no hidden layer": {"network": [784, 10]},
+    "convolutions": {"network": [784, 12, 10], "maps": [(3, 5, 3), (4, 3, 2)], "activation": "tanh"},
+    "convolutions, batch norm and dropout": {"network": [784, 12, 10], "maps": [3, 4], "batch_norm": True}
+    | {"dropout": 0.3},
     "odd": {
         "network": [BatchNorm(784), Dense(784, 9), Activation("tanh"), Activation("relu"), Dropout(), Dense(9, 10)]
     },
@@ -182,6 +193,15 @@ def test_onnx_gives_the_models_probabilities(architecture, digits):
         np.testing.assert_allclose(
             run_onnx(model, digits.images[:60]), model.probabilities(digits.images[:60]), atol=1e-5
         )
+
+
+def test_onnx_has_the_pictures_of_a_convolution_that_is_more_wide_than_high():
+    """Steps left over at two edges, channels that must not be taken for columns, no picture at all."""
+    wide = [Convolution(8, 10, 1, 2, size=3, stride=2), Activation("relu"), Convolution(3, 4, 2, 3, size=2, stride=1)]
+    model = wild(Model([*wide, Dense(18, 4)], preparation=Preparation(deskew=True)))
+    images = np.random.default_rng(1).integers(0, 256, (50, 8, 10), dtype=np.uint8)
+    np.testing.assert_allclose(run_onnx(model, images), model.probabilities(images), atol=1e-5)
+    assert run_onnx(model, images[:0]).shape == (0, 4)
 
 
 def test_onnx_deskews_to_the_bit(digits):
@@ -274,6 +294,7 @@ def test_npz_knows_layers_without_an_activation(layers, digits):
         ),
         ([Dense(784, 9), Activation("relu"), BatchNorm(9), Dense(9, 10)], r"BatchNorm\(9\) doesn't fit: use onnx"),
         ([BatchNorm(784), Dense(784, 10)], r"BatchNorm\(784\) doesn't fit: use onnx"),
+        ([Convolution(28, 28, 1, 2), Dense(288, 10)], r"Convolution\(28, 28, 1, 2\) doesn't fit: use onnx"),
         ([Dense(784, 10), Activation("relu")], "npz can hold no activation after the last layer, got relu: use onnx"),
     ],
 )

@@ -17,6 +17,8 @@ from byhand.data.deskew import deskew
 from byhand.files import write_text
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, Dense
 from byhand.nn.network import Network
 from byhand.page import payload
 from byhand.preparation import Preparation
@@ -44,19 +46,24 @@ def deskewed() -> list[dict[str, Any]]:
 
 
 def networks() -> list[dict[str, Any]]:
-    """Each activation, batch norm and dropout, deep and shallow, with each preparation."""
+    """Each activation, batch norm and dropout, convolutions, deep and shallow, with each preparation."""
     rng = np.random.default_rng(2)
     made: list[tuple[Network, Preparation]] = []
     for name in ACTIVATIONS:
         made.append((Network([16, 9, 5], rng=rng, activation=name), Preparation.standard(deskew=name == "relu")))
     made.append((Network([16, 8, 7, 6, 4], rng=rng, batch_norm=True, dropout=0.2), Preparation(divisor=256)))
     made.append((Network([16, 3], rng=rng), Preparation()))
+    own = np.random.default_rng(3)  # the networks above keep their numbers
+    slid = {"maps": [(3, 2, 1), (2, 2, 1)], "batch_norm": True, "dropout": 0.2}
+    made.append((Network([16, 5, 3], rng=own, **slid), Preparation.standard(deskew=True)))
+    wide = [Convolution(8, 10, 1, 2, size=3, stride=2), Activation("tanh"), Convolution(3, 4, 2, 3, size=2, stride=1)]
+    made.append((Network([*wide, Dense(18, 4)], rng=own), Preparation()))  # more wide than high, and steps left over
     cases = []
     for network, preparation in made:
         network.parameters[...] = rng.normal(0, 0.6, network.size)
         network.statistics[...] = rng.uniform(0.2, 2.0, len(network.statistics))
         model = Model(network, preparation=preparation)
-        images = rng.integers(0, 256, (3, 4, 4), dtype=np.uint8)
+        images = rng.integers(0, 256, (3, *payload.picture_shape(model)), dtype=np.uint8)
         out, _ = network.copy(np.float64).forward(preparation(images).astype(np.float64))
         cases.append(
             {

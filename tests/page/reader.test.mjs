@@ -30,7 +30,7 @@ test("every kind of network gives Python's logits and probabilities", () => {
 
 test("the golden networks use every activation and every kind of layer", () => {
   const layers = vectors.networks.flatMap(({ architecture }) => architecture);
-  assert.deepEqual(new Set(layers.map(({ kind }) => kind)), new Set(["dense", "activation", "dropout", "batch_norm"]));
+  assert.deepEqual(new Set(layers.map(({ kind }) => kind)), new Set(["dense", "convolution", "activation", "dropout", "batch_norm"]));
   const used = new Set(layers.filter(({ kind }) => kind === "activation").map(({ name }) => name));
   assert.deepEqual(used, new Set(Object.keys(activations)));
 });

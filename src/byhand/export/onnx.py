@@ -20,6 +20,7 @@ from byhand.data.deskew import LIMIT
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
 from byhand.nn.activations import GELU_CUBIC, GELU_SCALE, LEAK
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from byhand.nn.scratch import Array
 from byhand.page.payload import picture_shape
@@ -186,6 +187,8 @@ def layer_node(graph: Graph, x: str, layer: Layer) -> str:
 
     if isinstance(layer, Dense):
         return graph.add("Gemm", x, constant("W", layer.W), constant("b", layer.b))
+    if isinstance(layer, Convolution):
+        return convolution_nodes(graph, x, layer)
     if isinstance(layer, BatchNorm):
         names = ("gamma", "beta", "mean", "variance")
         settings = [constant(name, getattr(layer, name)) for name in names]
@@ -195,6 +198,18 @@ def layer_node(graph: Graph, x: str, layer: Layer) -> str:
     if isinstance(layer, Activation):
         return activation_node(graph, x, layer.pair.name)
     raise UsageError(f"onnx can't express {layer!r}")
+
+
+def convolution_nodes(graph: Graph, x: str, layer: Convolution) -> str:
+    """A row of numbers as a picture, the channels first, and back: Conv takes nothing else."""
+    add, constant = graph.add, graph.constant
+    shape = np.array([0, layer.height, layer.width, layer.channels])  # 0: as many pictures as there are
+    picture = add("Transpose", add("Reshape", x, constant(f"{layer.index}.picture", shape)), perm=[0, 3, 1, 2])
+    windows = layer.W.reshape(layer.size, layer.size, layer.channels, layer.maps).transpose(3, 2, 0, 1)
+    W = constant(f"{layer.index}.W", windows.astype(np.float32))
+    b = constant(f"{layer.index}.b", layer.b.astype(np.float32))
+    maps = add("Conv", picture, W, b, strides=[layer.stride] * 2)
+    return add("Flatten", add("Transpose", maps, perm=[0, 2, 3, 1]), axis=1)
 
 
 def activation_node(graph: Graph, z: str, name: str) -> str:

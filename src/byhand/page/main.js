@@ -6,6 +6,7 @@
 
 import { Curve } from "./curve.js";
 import { byId, element, percent } from "./dom.js";
+import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
 import { RETRY, ask, follow, order, weights } from "./server.js";
@@ -144,8 +145,7 @@ class Playground {
 
   modelLine() {
     const { origin, model, digits } = this.state;
-    const dense = model.architecture.filter((layer) => layer.kind === "dense");
-    const shape = [dense[0].inputs, ...dense.map((layer) => layer.units)].join("-");
+    const shape = shapeOf(model.architecture);
     const data = `${digits.name}: ${digits.train.toLocaleString("en")} digits to learn from`;
     return origin === "training" ? `${shape}, trained here on ${data}` : `${shape}, ${origin}. To train on: ${data}`;
   }

@@ -29,16 +29,51 @@ function dense({ W, b, units }, x) {
   return Float32Array.from(sums);
 }
 
+/** How many places a convolution's window has, down and across. */
+export function places({ height, width, size, stride }) {
+  const along = (length) => Math.floor((length - size) / stride) + 1;
+  return [along(height), along(width)];
+}
+
+/** Z = P W + b, the same W in each place of the window      x: (height, width, channels) → (rows, columns, maps) */
+function convolution(layer, x) {
+  const { W, b, width, channels, maps, size, stride } = layer;
+  const [rows, columns] = places(layer);
+  const answers = new Float32Array(rows * columns * maps);
+  const run = size * channels; // what the window sees of one line stands together
+  for (let place = 0; place < rows * columns; place++) {
+    const sums = Float64Array.from(b);
+    const corner = (Math.floor(place / columns) * width + (place % columns)) * stride * channels;
+    for (let seen = 0, start = 0; seen < size * run; seen++, start += maps) {
+      const value = x[corner + Math.floor(seen / run) * width * channels + (seen % run)];
+      if (value !== 0) for (let j = 0; j < maps; j++) sums[j] += value * W[start + j];
+    }
+    answers.set(sums, place * maps);
+  }
+  return answers;
+}
+
 /** out = γ (x − mean) / √(variance + ε) + β, with the running averages */
 function batchNorm({ gamma, beta, mean, variance, epsilon }, x) {
   return x.map((value, i) => ((value - mean[i]) / Math.sqrt(variance[i] + epsilon)) * gamma[i] + beta[i]);
 }
 
-/** What each kind of layer keeps in the vector of weights, in this order, and how many numbers each is. */
+/**
+ * What each kind of layer keeps in the vector of weights, in this order, and how many numbers each is; `inputs` and
+ * `shape`, which only layers with weights have, are what stands of them in 784-16@26×26-10.
+ */
 const kinds = {
   dense: {
     sizes: ({ inputs, units }) => ({ W: inputs * units, b: units }),
     forward: dense,
+    inputs: ({ inputs }) => inputs,
+    shape: ({ units }) => String(units),
+  },
+  convolution: {
+    sizes: ({ channels, maps, size }) => ({ W: size * size * channels * maps, b: maps }),
+    forward: convolution,
+    inputs: ({ height, width, channels }) => height * width * channels,
+    shape: (layer) => `${layer.maps}@${places(layer).join("×")}`,
   },
   activation: {
     sizes: () => ({}),
@@ -67,6 +102,15 @@ export function layersOf(architecture, weights) {
   });
   if (start !== weights.length) throw new Error(`weights must be ${start} numbers, got ${weights.length}`);
   return layers;
+}
+
+/** The layers that have weights, first to last. */
+export const weighted = (architecture) => architecture.filter(({ kind }) => kinds[kind].shape);
+
+/** 784-128-10, and with convolutions 784-32@12×12-64@4×4-256-10: so many maps of that size */
+export function shapeOf(architecture) {
+  const layers = weighted(architecture);
+  return [kinds[layers[0].kind].inputs(layers[0]), ...layers.map((layer) => kinds[layer.kind].shape(layer))].join("-");
 }
 
 /** What each layer answers, the first one first; the last answer is the logits. */

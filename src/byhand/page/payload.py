@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from byhand.model import Model
+from byhand.nn.convolution import Convolution
 from byhand.nn.scratch import Array
 
 
@@ -19,7 +20,10 @@ def description(model: Model) -> dict[str, Any]:
 
 
 def picture_shape(model: Model) -> tuple[int, int]:
-    """Height and width of the pictures it reads: a square where that is possible."""
+    """Height and width of the pictures it reads: a convolution says it, else a square where that is possible."""
+    first = model.network.weighted[0]
+    if isinstance(first, Convolution):
+        return first.height, first.width * first.channels
     size = model.network.in_size
     side = int(np.sqrt(size))
     return (side, side) if side * side == size else (1, size)

@@ -4,7 +4,7 @@
  */
 
 import { deskew } from "./deskew.js";
-import { forward, layersOf, softmax } from "./network.js";
+import { forward, layersOf, shapeOf, softmax, weighted } from "./network.js";
 
 /** x = (byte / divisor − mean) / deviation, rounded to float32 where Python's preparation rounds. */
 export function floats(bytes, { divisor, mean, deviation }) {
@@ -41,20 +41,18 @@ export class Reader {
 
   /** The first layer of weights, if the picture goes straight into it. */
   get firstLayer() {
-    return this.layers[0].kind === "dense" ? this.layers[0] : null;
+    return weighted(this.layers)[0] === this.layers[0] ? this.layers[0] : null;
   }
 
   /** What the units of the first layer answer, after the activation that follows (or in its place the bare sums). */
   unitsOf(answers) {
-    const after = this.layers.findIndex((layer, i) => i > 0 && layer.kind === "activation");
-    const next = this.layers.findIndex((layer, i) => i > 0 && layer.kind === "dense");
+    const after = this.layers.findIndex((layer) => layer.kind === "activation");
+    const next = this.layers.indexOf(weighted(this.layers)[1]);
     return answers[after > 0 && (next < 0 || after < next) ? after : 0];
   }
 
   /** 784-128-10, with its number of weights. */
   get summary() {
-    const dense = this.layers.filter((layer) => layer.kind === "dense");
-    const sizes = [dense[0].inputs, ...dense.map((layer) => layer.units)];
-    return `${sizes.join("-")}, ${this.weights.length.toLocaleString("en")} weights`;
+    return `${shapeOf(this.layers)}, ${this.weights.length.toLocaleString("en")} weights`;
   }
 }
