@@ -16,6 +16,7 @@ import byhand
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
+from byhand.nn import convolution
 from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum
@@ -25,6 +26,7 @@ from byhand.preparation import Preparation
 from byhand.reference import l_layer, two_layer
 from byhand.training import Recipe, Session, fit, history_of, preset, steps, train
 from byhand.training import plan as plans
+from byhand.training.engine import look
 from byhand.training.feed import Floats
 from byhand.training.interrupt import interruptible
 from byhand.training.plan import Plan
@@ -278,11 +280,12 @@ def test_with_a_layer_before_the_first_weights_pixels_come_as_always(digits):
         assert session.engine.first is None
 
 
-def test_steps_allocate_nothing_large_from_the_third_on(digits):
-    """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to
-    convert booleans on the fly (two buffers of 32 KiB) is all that is left."""
-    model = Model([784, 800, 10], preparation=Preparation.standard(), dropout=0.1)
-    recipe = Recipe(epochs=2, batch_size=256, optimizer=Adam(), average=0.99, clip=5.0, max_norm=3.0)
+@pytest.mark.parametrize("maps", [(), ((32, 3, 1), (40, 4))], ids=["dense", "convolutions"])
+def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
+    """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to go
+    through several arrays at once (up to three buffers of 32 KiB a thread) is all that is left."""
+    model = Model([784, 800, 10], preparation=Preparation.standard(), dropout=0.1, maps=maps)
+    recipe = Recipe(epochs=2, batch_size=256, optimizer=Adam(), average=0.99, clip=5.0, max_norm=3.0, threads=1)
     with Session(model, digits.train, recipe, seed=0) as session:
         for _ in range(3):
             session.step()
@@ -291,7 +294,7 @@ def test_steps_allocate_nothing_large_from_the_third_on(digits):
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             session.step()
-            assert tracemalloc.get_traced_memory()[1] - before < 100_000
+            assert tracemalloc.get_traced_memory()[1] - before < 110_000
         tracemalloc.stop()
 
 
@@ -490,6 +493,33 @@ def test_the_watchdog_names_the_layer_that_grew(digits):
     assert str(caught.value) == (
         "loss became NaN at step 312: the learning rate 3 made layer 2 40 times larger. Try --learning-rate 0.3."
     )
+
+
+def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
+    model = Model([784, 8, 10], maps=[4, 5])
+    first, second = model.network.weighted[:2]
+    first.b[1] = second.b[0] = second.b[3] = -1e6
+    with Session(model, digits.train[:900], Recipe(epochs=1), seed=0) as session:
+        answers, dead = look(model.network, session.floats, session.looked_at)
+    assert dead[:2] == (1 / 4, 2 / 5)
+    assert answers.shape == (900, 10)
+    np.testing.assert_allclose(answers, model.logits(digits.train.images[:900]), atol=1e-3)
+
+
+def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
+    model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # 640 kB a picture, on the way
+    assert plans.plan_for(model.network, 256, 2) == Plan(
+        workers=2, blas=1, block=convolution.ROWS, padding=plans.pad_to_tile
+    )
+    assert plans.plan_for(model.network, 20, 2).workers == 1
+    with Session(model, digits.train[:3000], Recipe(epochs=1, validation=0.5), seed=0) as session:
+        session.step()
+        tracemalloc.start()
+        session.epoch_record()
+        model.predict(digits.test.images)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 250e6  # 1,000 at once would take 700
 
 
 def test_the_watchdog_speaks_of_dead_layers_and_of_one_class(digits):

@@ -22,6 +22,9 @@ from byhand.nn.initializers import Rng, initializer_named
 from byhand.nn.layers import Layer, Shapes, Views, positive
 from byhand.nn.scratch import Array, Fresh
 
+#: Samples worked at once where a window is slid over them: it sees each number many times, and they fill a cache soon.
+ROWS = 32
+
 
 class Convolution(Layer):
     """The same weights in every place: Z = P W + b, with W (size·size·channels, maps) and b (maps,)."""

@@ -157,6 +157,11 @@ class Network:
         return "-".join(sizes)
 
     @property
+    def has_windows(self) -> bool:
+        """Whether a convolution is among the layers: a sample then takes many times the memory of its pixels."""
+        return any(isinstance(layer, Convolution) for layer in self.layers)
+
+    @property
     def needs_whole_batch(self) -> bool:
         """Whether a sample's result depends on the others in its batch."""
         return any(layer.needs_whole_batch for layer in self.layers)

@@ -11,13 +11,20 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from byhand.nn import convolution
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, Dense
 from byhand.nn.losses import Loss
 from byhand.nn.network import Caches, Network
 from byhand.nn.noise import Moment
-from byhand.nn.scratch import Array, First, Workspace, aligned
+from byhand.nn.scratch import FRESH, Array, First, Workspace, aligned
+from byhand.reading import blocks
 from byhand.training.feed import Batch, Floats
 from byhand.training.plan import Plan
 from byhand.training.shard import Shard
+
+#: Training samples looked at, after each epoch, for units that never switch on.
+LOOKED_AT = 1_000
 
 
 class Outcome(NamedTuple):
@@ -147,6 +154,7 @@ def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: 
     """The mean loss and the accuracy of a batch, outside training: of a share of one, its part of both."""
     work = Workspace()
     total = batch.total
+    block = min(block, convolution.ROWS) if network.has_windows else block
     losses, correct = 0.0, 0.0
     for start in range(0, len(batch.labels), block):
         rows = slice(start, min(start + block, len(batch.labels)))
@@ -159,10 +167,27 @@ def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: 
     return losses, correct / total
 
 
-def dead_shares(network: Network, caches: Caches) -> tuple[float, ...]:
-    """For each activation that can switch off, the share of its units that no sample of the batch switched on."""
-    return tuple(
-        float(np.mean(~(H > 0).any(axis=0)))
-        for layer, H in zip(network.layers, caches, strict=True)
-        if getattr(getattr(layer, "pair", None), "name", "") == "relu"
-    )
+def look(network: Network, floats: Floats, batch: Batch) -> tuple[Array, tuple[float, ...]]:
+    """The network's answers to these samples, and of each activation that can switch off, the share of dead units."""
+    answers: list[Array] = []
+    on: list[Array] = []
+    for rows in blocks(len(batch.labels), convolution.ROWS if network.has_windows else LOOKED_AT):
+        out, caches = network.forward(floats(batch, rows, FRESH))
+        answers.append(out)
+        here = switched_on(network, caches)
+        on = [before | now for before, now in zip(on, here, strict=True)] if on else here
+    return np.concatenate(answers), tuple(float(np.mean(~units)) for units in on)
+
+
+def switched_on(network: Network, caches: Caches) -> list[Array]:
+    """For each activation that can switch off, which of its units some sample switched on     (units,) each
+
+    A map of a convolution is one unit: it is the same weights everywhere, and alive where anything switches it on.
+    """
+    on, units = [], 0
+    for layer, H in zip(network.layers, caches, strict=True):
+        if isinstance(layer, Dense | Convolution):
+            units = layer.maps if isinstance(layer, Convolution) else layer.units
+        elif isinstance(layer, Activation) and layer.pair.name == "relu":
+            on.append((H.reshape(-1, units or H.shape[1]) > 0).any(axis=0))
+    return on

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byhand import threads
-from byhand.nn.convolution import Convolution
+from byhand.nn import convolution
 from byhand.nn.network import Network
 from byhand.nn.scratch import Array, First, Padding
 from byhand.preparation import Preparation
@@ -26,8 +26,6 @@ WORTH_PADDING = 2_000_000
 WORTH_THREADS = 2_000
 #: Rows in a block: long enough that Python's part doesn't count, short enough for the cache.
 BLOCK = 1_250
-#: Rows in a block where a window is slid over them: it sees each number many times, and they fill the cache sooner.
-WINDOWED_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class Plan:
 def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None, *, busy: int = 0) -> Plan:
     """The plan for batches of this size; `busy` threads are at work already (augmentation) and are left alone."""
     count = max(1, (wanted_threads or threads.available()) - busy)
-    if any(isinstance(layer, Convolution) for layer in network.layers) and not network.needs_whole_batch:
-        workers = min(count, -(-batch_size // WINDOWED_BLOCK))
-        return Plan(workers=workers, blas=1, block=WINDOWED_BLOCK, padding=pad_to_tile)
+    if network.has_windows and not network.needs_whole_batch:
+        workers = min(count, -(-batch_size // convolution.ROWS))
+        return Plan(workers=workers, blas=1, block=convolution.ROWS, padding=pad_to_tile)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
         return Plan(workers=1, blas=count, block=batch_size, padding=pad_to_tile)
     workers = min(count, -(-batch_size // BLOCK))

@@ -18,10 +18,10 @@ from byhand.model import Model, check_model, check_seed
 from byhand.nn.network import max_norm
 from byhand.nn.noise import Moment
 from byhand.nn.optimizers import clip_norm
-from byhand.nn.scratch import FRESH, Array, Workspace
+from byhand.nn.scratch import Array, Workspace
 from byhand.threads import available, blas_threads
 from byhand.training.average import Swapped, fold
-from byhand.training.engine import Engine, dead_shares, evaluate
+from byhand.training.engine import LOOKED_AT, Engine, evaluate, look
 from byhand.training.feed import Batch, Feed, Floats
 from byhand.training.plan import first_product, plan_for
 from byhand.training.recipe import Recipe
@@ -37,9 +37,6 @@ from byhand.training.samples import (
 from byhand.training.shard import Shard, check_same
 from byhand.training.state import check_arrays, check_plain, records_in
 from byhand.training.watchdog import Watchdog
-
-#: Training samples looked at, after each epoch, for units that never switch on.
-LOOKED_AT = 1_000
 
 
 @dataclass
@@ -194,8 +191,7 @@ class Session:
         if self.shard is not None:
             check_same(self.shard, "numbers after an epoch", self.model.network.parameters.tobytes())
         validation_loss, validation_accuracy = self._validate()
-        X = self.floats(self.looked_at, slice(0, len(self.looked_at.labels)), FRESH)
-        answers, caches = self.model.network.forward(X)
+        answers, dead = look(self.model.network, self.floats, self.looked_at)
         self.watchdog.check_epoch(progress.step - 1, answers, validation_loss)
         record = EpochRecord(
             epoch=progress.step // self.feed.batches_per_epoch,
@@ -206,7 +202,7 @@ class Session:
             validation_accuracy=validation_accuracy,
             rate=self.recipe.learning_rate * self.recipe.schedule(progress.step - 1, self.total_steps),
             gradient_norm=progress.norm / progress.samples,
-            dead=dead_shares(self.model.network, caches),
+            dead=dead,
             images_per_second=progress.samples / max(progress.seconds, 1e-9),
             seconds=progress.total_seconds,
         )

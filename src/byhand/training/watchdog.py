@@ -33,7 +33,7 @@ class Watchdog:
         self.at_one_class = 0
 
     def lengths(self) -> list[float]:
-        """√Σ W² of each dense layer."""
+        """√Σ W² of each layer that has weights."""
         with np.errstate(over="ignore", invalid="ignore"):
             return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.weighted]
 
