@@ -116,7 +116,21 @@ def configuration(rng: Rng) -> Configuration:
     weights = rng.random(N) + 0.1 if maybe(0.2) else None
     if weights is not None:
         weights[::7] = 0  # with batches of one sample: batches that weigh nothing
+    if maybe(0.25):
+        side = int(rng.integers(3, 7))
+        X = rng.standard_normal((K, side * side))[y] + rng.standard_normal((N, side * side)) * 0.1
+        network |= {"sizes": [side * side, *hidden, K], "maps": slid(side, rng)}
     return Configuration(network, recipe, X, y, weights, int(rng.integers(0, 2**31)), wild)
+
+
+def slid(side: int, rng: Rng) -> list[tuple[int, int, int]]:
+    """One or two convolutions that fit a picture of this side."""
+    maps = []
+    for _ in range(rng.integers(1, 3)):
+        size, stride = int(rng.integers(1, side + 1)), int(rng.integers(1, 3))
+        maps.append((int(rng.integers(1, 6)), size, stride))
+        side = (side - size) // stride + 1
+    return maps
 
 
 def tried(number: int) -> str:

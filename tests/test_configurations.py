@@ -33,6 +33,7 @@ def test_the_configurations_differ_in_everything():
     assert {c.network["activation"] for c in chosen} == set(ACTIVATIONS)
     assert {c.network["dtype"] for c in chosen} == {"float32", "float64"}
     assert {c.recipe.threads for c in chosen} == {1, 2}
+    assert any("maps" in c.network for c in chosen)
     assert any(c.wild for c in chosen)
     assert any(c.recipe.patience for c in chosen)
 

@@ -142,6 +142,10 @@ def test_a_later_version_is_named(path):
     refused(path, "format version must be at most 1 for this byhand, got 2")
 
 
+def convolution(**changes):
+    return {"kind": "convolution", "height": 8, "width": 8, "channels": 1, "maps": 4, "size": 5} | changes
+
+
 @pytest.mark.parametrize("name", ["architecture", "preparation", "classes", "card"])
 def test_a_missing_text_is_named(path, name):
     with_header(path, lambda header: header["__metadata__"].pop(name) and None)
@@ -155,6 +159,11 @@ def test_a_missing_text_is_named(path, name):
         ("architecture", [{"kind": "attention"}], "a layer's kind must be one of .*, got 'attention'"),
         ("architecture", [], "at least one Dense|must be those of its architecture"),
         ("architecture", [{"kind": "dense", "inputs": 10**9, "units": 10**9}], "must be those of its architecture"),
+        ("architecture", [{"kind": "convolution", "height": 8, "width": 8}], "missing 2 required"),
+        ("architecture", [convolution(maps=10**12)], "must be those of its architecture"),
+        ("architecture", [convolution(height=10**9, width=10**9)], "must be those of its architecture"),
+        ("architecture", [convolution(size=9)], "a window must fit the picture of 8 × 8, got a size of 9"),
+        ("architecture", [convolution(stride=0.5)], "stride must be a positive integer, got 0.5"),
         ("architecture", [{"kind": "dropout", "rate": "0.5"}], "not supported between|dropout"),
         ("architecture", "x", "architecture must be a list"),
         ("classes", ["a", "b", "c"], "classes must name the network's 4 outputs, got 3"),

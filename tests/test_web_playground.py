@@ -7,6 +7,9 @@ import pytest
 
 import byhand
 from byhand.errors import ModelFileError, UsageError
+from byhand.model import Model
+from byhand.nn.layers import Activation
+from byhand.nn.scratch import FRESH
 from byhand.training.runs import Run
 from byhand.web.curve import MOST, Curve, Point
 from byhand.web.keeping import Keeper, resume, setup_of
@@ -257,6 +260,25 @@ def test_the_exciting_pictures_are_those_of_the_largest_answers():
     )
     with pytest.raises(UsageError, match="layer and unit must be one of the network's, got layer 0, unit 128"):
         exciting(model, data, 0, 128)
+
+
+def test_a_map_is_as_loud_as_its_loudest_place():
+    model, data = Model([784, 9, 10], maps=[3, (4, 3, 2)], seed=1, batch_norm=True), a_playground().kept[:700]
+    model.network.statistics[...] = np.random.default_rng(0).uniform(0.5, 2, len(model.network.statistics))
+    out = model.preparation(data.images)
+    answers = []
+    for layer in model.network.layers:
+        out, _ = layer.forward(out, FRESH, None)
+        if isinstance(layer, Activation):
+            answers.append(out)
+    for number, (maps, places) in enumerate([(3, 144), (4, 25), (9, 1)]):
+        loudest = answers[number].reshape(700, places, maps).max(axis=1)
+        np.testing.assert_allclose(unit_answers(model, data.images, number), loudest, rtol=1e-5, atol=1e-6)
+        best = np.argsort(-loudest[:, 2], kind="stable")[:12]
+        assert [picture["index"] for picture in exciting(model, data, number, 2)["pictures"]] == best.tolist()
+    for layer, unit in ((0, 3), (1, 4), (4, 0)):
+        with pytest.raises(UsageError, match=f"one of the network's, got layer {layer}, unit {unit}"):
+            exciting(model, data, layer, unit)
 
 
 def test_the_step_panels_numbers_are_those_of_forward_and_backward():

@@ -58,6 +58,16 @@ test("the units of the first layer are what its activation answers", () => {
   assert.match(reader.summary, /^16-9-5, 203 weights$/);
 });
 
+test("a convolution's units are its maps, in all their places", () => {
+  const network = vectors.networks.at(-1);
+  const reader = new Reader(network, floats32(network.weights));
+  const { answers } = reader.read(bytes(network.pictures[0]));
+  assert.equal(reader.firstLayer.kind, "convolution");
+  assert.equal(reader.unitsOf(answers).length, 3 * 4 * 2);
+  assert.deepEqual(reader.unitsOf(answers), answers[0].map(Math.tanh));
+  assert.equal(reader.summary, "80-2@3×4-3@2×3-4, 123 weights");
+});
+
 function near(given, expected, tolerance) {
   assert.equal(given.length, expected.length);
   given.forEach((value, i) => assert.ok(Math.abs(value - expected[i]) <= tolerance, `${value} and ${expected[i]} at ${i}`));

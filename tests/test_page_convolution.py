@@ -1,0 +1,141 @@
+"""A network of convolutions in a real browser: the exported page and the playground read, show and train it."""
+
+import re
+
+import numpy as np
+import pytest
+
+import byhand
+from browser import browser
+from byhand.export import export
+from byhand.nn.scratch import FRESH
+from byhand.preparation import Preparation
+from byhand.training.runs import Run
+from byhand.web.keeping import Keeper
+from byhand.web.playground import Playground
+from byhand.web.setup import Setup
+from playground_server import Served
+from watched_page import HANDS, Watched, opened
+
+#: The colours of a canvas, and of what it shows: how strongly, from −1 to 1.
+PAINTED = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [canvas.height, canvas.width, Array.from(data)];
+}"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    digits = byhand.load("mnist-5k")
+    model = byhand.Model([784, 12, 10], maps=[4, (6, 3, 1)], seed=1, preparation=Preparation.standard())
+    byhand.fit(model, digits.train, epochs=2, seed=0)
+    return model
+
+
+def maps_of(model, picture):
+    """The first layer's maps of a picture                                   uint8 (784,) → (rows, columns, maps)"""
+    convolution, activation = model.network.layers[:2]
+    Z, _ = convolution.forward(model.preparation(np.array(picture, np.uint8)[None]), FRESH, None)
+    return activation.forward(Z, FRESH, None)[0].reshape(convolution.rows, convolution.columns, convolution.maps)
+
+
+def strength(canvas):
+    """What is painted, from −1 (blue) to 1 (orange)                                          → (height, width)"""
+    height, width, data = canvas.evaluate(PAINTED)
+    red, _, blue, _ = np.moveaxis(np.array(data, float).reshape(height, width, 4), 2, 0)
+    return np.where(red >= blue, red, -blue) / 255
+
+
+def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_path):
+    export(model, tmp_path / "maps.html")
+    page = Watched(browser, (tmp_path / "maps.html").as_uri())
+    page.until("window.byhand")
+    assert page.text("#self-test").startswith("✓ Same numbers as Python: 20 pictures")
+    assert page.text("#summary") == f"{model.network.shape}, {model.network.size:,} weights"
+    page.draw(HANDS["upright"]["3"])
+    picture, seen, given = page.page.evaluate(
+        "(({picture, seen, probabilities}) => [Array.from(picture), Array.from(seen), probabilities])"
+        "(byhand.recognise())"
+    )
+    image = np.array(picture, np.uint8).reshape(1, 28, 28)
+    np.testing.assert_allclose(given, model.probabilities(image)[0], atol=1e-3)  # the weights are float16
+
+    canvases = page.page.locator("#units canvas")
+    assert canvases.count() == 2 * 4
+    convolution = model.network.layers[0]
+    maps = maps_of(model, seen)
+    for unit in range(4):
+        window = convolution.W[:, unit].reshape(5, 5)
+        limit = np.sort(np.abs(window).ravel())[int(0.99 * 25)]
+        np.testing.assert_allclose(strength(canvases.nth(2 * unit)), window / limit, atol=0.01)
+        np.testing.assert_allclose(strength(canvases.nth(2 * unit + 1)), maps[:, :, unit] / maps.max(), atol=0.01)
+    page.press("Clear")
+    assert not strength(canvases.nth(1)).any()
+    assert "Each picture is the window of one map" in page.text("#legend")
+    page.close()
+
+
+@pytest.fixture
+def served(model, tmp_path):
+    setup = Setup(start="loaded", layers=(12,))
+    keeper = Keeper(Run(tmp_path / "run"))
+    running = Served(Playground(model, "a run", byhand.load("mnist-5k"), setup, keeper))
+    yield running
+    running.close()
+
+
+def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, served):
+    play = opened(browser, served)
+    shape = model.network.shape
+    assert play.text("#model-line").startswith(f"{shape}, a run. To train on: mnist-5k")
+    play.draw(HANDS["upright"]["3"])
+    seen = play.page.evaluate("Array.from(byhand.draw.result.seen)")
+    given = play.page.evaluate("byhand.draw.result.probabilities")
+    np.testing.assert_allclose(given, model.probabilities(np.array(seen, np.uint8).reshape(1, 28, 28))[0], atol=1e-5)
+    canvases = play.page.locator("#network .units canvas")
+    maps = maps_of(model, seen)
+    np.testing.assert_allclose(strength(canvases.nth(5)), maps[:, :, 2] / maps.max(), atol=0.01)
+
+    play.page.get_by_role("button", name=re.compile("^Map 2, weights")).click()
+    play.page.get_by_role("heading", name="Map 2 of layer 1").wait_for()
+    assert play.page.locator("#network .pictures figure").count() == 12
+    layers = play.page.locator("#network select")
+    assert layers.locator("option").all_inner_texts() == ["1: 4 maps", "2: 6 maps", "3: 12 units", "4: 10 answers"]
+    layers.select_option("1")
+    play.page.locator("#network").get_by_role("button", name="5", exact=True).click()
+    play.page.get_by_role("heading", name="Map 5 of layer 2").wait_for()
+    layers.select_option("3")
+    play.page.locator("#network").get_by_role("button", name="3", exact=True).click()
+    play.page.get_by_role("heading", name="Unit 3 of layer 4").wait_for()
+    layers.select_option("0")
+    np.testing.assert_allclose(strength(canvases.nth(5)), maps[:, :, 2] / maps.max(), atol=0.01)
+
+    play.press("One epoch")
+    play.until("byhand.state.status === 'paused' && byhand.reader?.version === byhand.state.version")
+    assert play.text("#model-line").startswith(f"{shape}, trained here on mnist-5k")
+    now = np.array(play.page.evaluate("Array.from(byhand.reader.weights)"), np.float32)
+    assert 0 < np.abs(now[:100] - model.network.parameters[:100]).max() < 0.5
+    play.close()
+
+
+def test_a_dense_network_after_a_convolution_has_its_own_pictures(browser, served):
+    play = opened(browser, served)
+    play.draw(HANDS["upright"]["3"])
+    play.page.get_by_label("Start from").select_option("new")
+    play.page.get_by_label("Convolutions").fill("")
+    play.page.get_by_label("Hidden layers").fill("9")
+    play.press("Use this setup")
+    play.until("document.querySelector('#model-line').textContent.startsWith('784-9-10')")
+    play.until("document.querySelectorAll('#network .units .level').length === 9")
+    assert play.page.locator("#network .units.maps").count() == 0
+    widths = "Array.from(document.querySelectorAll('#network .level'), (line) => line.style.transform)"
+    assert "scaleX(1)" in play.page.evaluate(widths)  # the digit that stands on the pad
+    play.close()
+
+
+def test_what_arrays_cannot_hold_is_said_in_the_page(browser, served):
+    play = opened(browser, served)
+    play.press("NumPy arrays")
+    play.until("document.querySelector('#problem').textContent.includes('Convolution(28, 28, 1, 4) doesn\\'t fit')")
+    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
+    play.close()
