@@ -109,7 +109,7 @@ def test_the_everyday_way():
     ]
     assert [type(layer) for layer in network.layers] == kinds
     assert network.shape == "784-32@12×12-64@4×4-256-10"
-    assert "Convolution(12, 12, 32, 64)  1024      51,264" in network.summary()
+    assert "Convolution(12, 12, 32, 64, size=5, stride=2)  1024      51,264" in network.summary()
     again = Network.from_config(network.config())
     assert again.config() == network.config()
     assert [layer.units for layer in network.dense] == [256, 10]

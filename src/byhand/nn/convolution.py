@@ -46,7 +46,8 @@ class Convolution(Layer):
         self.columns = (self.width - self.size) // self.stride + 1
 
     def __repr__(self) -> str:
-        return f"Convolution({self.height}, {self.width}, {self.channels}, {self.maps})"
+        window = f"size={self.size}, stride={self.stride}"
+        return f"Convolution({self.height}, {self.width}, {self.channels}, {self.maps}, {window})"
 
     @property
     def inputs(self) -> int:

@@ -1,0 +1,108 @@
+"""`--maps`: convolutions by the command line, from the word that is typed to the run that is taken up again."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.errors import UsageError
+from byhand.training import Session, preset
+from byhand.training.runs import load_model
+from byhand.training.settings import maps_of, settled
+
+TINY = ("train", "--data", "mnist-5k", "--samples", 600, "--hidden", 8, "--batch-size", 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "maps"),
+    [
+        ("32,64", (32, 64)),
+        (" 16@3/1, 32@4 ,8", ((16, 3, 1), (32, 4), 8)),
+        ("none", ()),
+        ("", ()),
+    ],
+)
+def test_how_maps_are_written(text, maps):
+    assert maps_of(text) == maps
+
+
+@pytest.mark.parametrize("text", ["a", "3@", "3@4/", "3,,4", "-3", "1@2/3/4", "1.5", "٣", "9" * 7])
+def test_what_is_not_maps_is_told_how_they_are_written(text):
+    with pytest.raises(UsageError, match=re.escape("maps must be like 32,64 or 16@3/1,32@4/2")):
+        maps_of(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("--maps", "4,4,4,4"),
+            "maps must fit one after another, got [4, 4, 4, 4]: a window must fit the picture of 4 × 4, ",
+        ),
+        (
+            ("--maps", "4@29"),
+            "maps must fit one after another, got [(4, 29)]: a window must fit the picture of 28 × 28",
+        ),
+        (("--maps", "0"), "maps must fit one after another, got [0]: maps must be a positive integer, got 0"),
+        (("--maps", "4@5/0"), "stride must be a positive integer, got 0"),
+        (("--maps", "many"), "maps must be like 32,64"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(type_in, tmp_path, words, says):
+    code, out, err = type_in(*TINY, *words, "--run", tmp_path / "r", "--quiet")
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.startswith("byhand: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_run_with_convolutions_from_end_to_end(type_in, tmp_path):
+    words = (*TINY, "--maps", "4@3/1,6", "--dropout", 0.2, "--augment", "default", "--epochs", 2)
+    code, out, err = type_in(*words, "--run", tmp_path / "whole", "--json", "--quiet")
+    assert code == 0, err
+    assert json.loads(out)["network"] == "784-4@26×26-6@11×11-8-10"
+    model = load_model(tmp_path / "whole")
+    assert repr(model).startswith("<Model 784-4@26×26-6@11×11-8-10, ")
+    assert type_in("eval", tmp_path / "whole", "--json")[0] == 0
+
+    assert type_in(*words[:-1], 1, "--run", tmp_path / "cut", "--quiet")[0] == 0
+    assert type_in("train", "--resume", tmp_path / "cut", "--maps", 4)[0] == 2
+
+
+def test_a_run_taken_up_again_gives_the_same_bits(tmp_path):
+    digits = byhand.load("mnist-5k")
+    recipe = preset("record").recipe.but(epochs=2, batch_size=100)
+    ends = []
+    for stop in (None, 7):
+        model = byhand.Model([784, 16, 10], maps=[(4, 3, 1), 6], dropout=0.3, seed=1)
+        with Session(model, digits.train[:1000], recipe, seed=1) as session:
+            for _ in range(session.total_steps if stop is None else stop):
+                session.step()
+            if stop:
+                arrays, plain = session.state()
+                arrays = {name: array.copy() for name, array in arrays.items()}
+                model = byhand.Model([784, 16, 10], maps=[(4, 3, 1), 6], dropout=0.3, seed=5)
+                with Session(model, digits.train[:1000], recipe, seed=1) as second:
+                    second.restore(arrays, plain)
+                    for _ in range(stop, second.total_steps):
+                        second.step()
+        ends.append(model.network.parameters.copy())
+    np.testing.assert_array_equal(*ends)
+
+
+def test_the_preset_of_hours_has_them_and_can_do_without():
+    made = {"in_size": 784, "classes": tuple("0123456789"), "seed": 0}
+    model, recipe = settled(preset("record"), {}, **made)
+    assert model.network.shape == "784-16@26×26-32@12×12-48@10×10-64@4×4-256-10"
+    assert recipe.gentle
+    dense, _ = settled(preset("record"), {"maps": "none"}, **made)
+    assert dense.network.shape == "784-256-10"
+    assert settled(preset("digits"), {"maps": "8"}, **made)[0].network.shape == "784-8@12×12-256-10"
+
+
+def test_only_the_record_has_any():
+    for name in ("digits", "fast", "best", "l-layer", "two-layer"):
+        model, _ = settled(preset(name), {}, in_size=784, classes=tuple("0123456789"), seed=0)
+        assert model.network.weighted == model.network.dense
