@@ -27,7 +27,19 @@ def bend(name, Z):
     return 0.5 * Z * (1 + t), 0.5 * (1 + t) + 0.5 * Z * (1 - t**2) * c * (1 + 3 * 0.044715 * Z**2)
 
 
-def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing=0.0, masks=()):  # noqa: PLR0915
+def seen_by_windows(layer, x):
+    """What the window of a convolution sees, a row a place, and which input each of those numbers is."""
+    size, stride, channels = layer["size"], layer["stride"], layer["channels"]
+    inputs = []
+    for top in range(0, layer["height"] - size + 1, stride):
+        for left in range(0, layer["width"] - size + 1, stride):
+            lines, columns = range(top, top + size), range(left, left + size)
+            pixels = [y * layer["width"] + z for y in lines for z in columns]
+            inputs.append([pixel * channels + c for pixel in pixels for c in range(channels)])
+    return np.concatenate([sample[inputs] for sample in x]), np.array(inputs)
+
+
+def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing=0.0, masks=()):  # noqa: PLR0912, PLR0915
     """name → array of the whole step; `masks` are what dropout silenced, in the order of the layers."""
     a = {"X": X}
     N = len(X)
@@ -36,12 +48,18 @@ def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing
     number, source = 0, "X"
     for i, layer in enumerate(config):
         kind = layer["kind"]
-        number += kind == "dense"
+        number += kind in ("dense", "convolution")
         x = a[source]
         if kind == "dense":
             W, b = parameters[f"{i}.W"], parameters[f"{i}.b"]
             a[f"W{number}"], a[f"b{number}"], result, out = W, b, f"Z{number}", x @ W + b
             backward.append((kind, number, source, result, (x, W, f"{i}")))
+        elif kind == "convolution":
+            W, b, result = parameters[f"{i}.W"], parameters[f"{i}.b"], f"Z{number}"
+            seen, inputs = seen_by_windows(layer, x)
+            a[f"P{number}"], a[f"W{number}"], a[f"b{number}"] = seen, W, b
+            out = (seen @ W + b).reshape(N, -1)
+            backward.append((kind, number, source, result, (seen, inputs, W, f"{i}")))
         elif kind == "activation":
             result = f"H{number}"
             out, slope = bend(layer["name"], x)
@@ -87,6 +105,17 @@ def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing
             new[f"{i}.b"] = parameters[f"{i}.b"] - rate * a[f"db{number}"]
             a[f"ΔW{number}"], a[f"Δb{number}"] = -rate * a[f"dW{number}"], -rate * a[f"db{number}"]
             d = d @ W.T
+        elif kind == "convolution":
+            seen, inputs, W, i = kept
+            d = d.reshape(len(seen), -1)
+            a[f"dW{number}"], a[f"db{number}"] = seen.T @ d, d.sum(axis=0)
+            new[f"{i}.W"] = W - rate * a[f"dW{number}"]
+            new[f"{i}.b"] = parameters[f"{i}.b"] - rate * a[f"db{number}"]
+            a[f"ΔW{number}"], a[f"Δb{number}"] = -rate * a[f"dW{number}"], -rate * a[f"db{number}"]
+            handed_on = (d @ W.T).reshape(N, *inputs.shape)
+            d = np.zeros_like(a[below])
+            for n in range(N):
+                np.add.at(d[n], inputs, handed_on[n])
         elif kind == "batch_norm":
             hat, deviation, gamma, i = kept
             a[f"dγ{number}"], a[f"dβ{number}"] = (d * hat).sum(axis=0), d.sum(axis=0)

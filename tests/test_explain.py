@@ -14,6 +14,7 @@ from byhand.explain.drawing import Grid, grid
 from byhand.explain.steps import Figure, numeral
 from byhand.explain.terminal import two_cells
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network
@@ -141,8 +142,9 @@ def check_units(explanation, true, eps):  # noqa: PLR0912
         terms_are_the_largest(unit, true, last)
         blame_comes_from_above(unit, true)
         if unit.weight_gradient is not None:
-            heaviest = int(np.abs(true[f"dW{unit.layer}"][:, unit.unit]).argmax())
-            assert unit.weight_gradient.symbol == f"dW{unit.layer}[{heaviest}, {unit.unit}]"
+            column = unit.unit % true[f"b{unit.layer}"].size
+            heaviest = int(np.abs(true[f"dW{unit.layer}"][:, column]).argmax())
+            assert unit.weight_gradient.symbol == f"dW{unit.layer}[{heaviest}, {column}]"
     return count
 
 
@@ -155,7 +157,9 @@ def check_loss_slope(found, likely, value):
 
 def blame_comes_from_above(unit, true):
     """Each term of the blame is a unit of the next layer: its own blame times the weight that leads to it."""
-    if unit.blame is not None:
+    if unit.blame is not None and f"P{unit.layer + 1}" in true:  # the total is checked with its line
+        assert unit.blame.total == pytest.approx(unit.blame.products.sum(), rel=1e-3, abs=1e-6)
+    elif unit.blame is not None:
         products = true[f"dZ{unit.layer + 1}"][unit.row] * true[f"W{unit.layer + 1}"][unit.unit]
         np.testing.assert_allclose(unit.blame.products, products, rtol=1e-3, atol=1e-6)
         assert unit.blame.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
@@ -203,7 +207,11 @@ def value_of(arithmetic):
 def terms_are_the_largest(unit, true, last):
     """The terms of the sum are x·w of the arrays computed again, all that are not zero, the largest first."""
     x = true[unit_source(unit, true)][unit.row]
-    w = true[f"W{unit.layer}"][:, unit.unit]
+    w = true[f"W{unit.layer}"][:, unit.unit % true[f"W{unit.layer}"].shape[1]]
+    if f"P{unit.layer}" in true:  # a convolution: what the window sees in the unit's place
+        x = true[f"P{unit.layer}"].reshape(len(true["X"]), -1, len(w))[
+            unit.row, unit.unit // true[f"b{unit.layer}"].size
+        ]
     order = unit.sum.order
     assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1
     np.testing.assert_allclose(unit.sum.products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
@@ -245,6 +253,22 @@ def test_every_number_shown_agrees_with_another_computation(depth, activation, d
         [BatchNorm(12), Dense(12, 6), Activation("gelu"), Dense(6, 3)],
         [Dropout(0.2), Dense(12, 3)],
         [Dense(12, 3), Activation("tanh")],
+        [
+            Convolution(3, 4, 1, 2, size=2, stride=1),
+            Activation("relu"),
+            Convolution(2, 3, 2, 3, size=2, stride=1),
+            Activation("tanh"),
+            Dense(6, 3),
+        ],
+        [
+            Convolution(3, 4, 1, 2, size=2, stride=2),
+            BatchNorm(4),
+            Activation("gelu"),
+            Dropout(0.3),
+            Dense(4, 5),
+            Activation("relu"),
+            Dense(5, 3),
+        ],
     ],
     ids=lambda layers: " ".join(layer.kind for layer in layers),
 )
@@ -349,6 +373,77 @@ def test_what_does_not_fit_is_left_out_and_said():
     row = grid(Figure("Z1", np.arange(70.0)[None]), columns=64, rows=2)
     assert row.cells.shape == (2, 32)
     assert row.note == "wrapped after 32, the first 64 of 70 numbers"
+
+
+def test_maps_are_drawn_one_by_one():
+    """Two maps of 2 × 2 lie in a row as (place, map): 0 and 10 in the first place, 1 and 11 in the second, …"""
+    maps = np.array([[0.0, 10, 1, 11, 2, 12, 3, 13]])
+    laid = grid(Figure("Z1", maps, "rows", (2, 2), channels=2, each="map"), columns=9, rows=9)
+    np.testing.assert_array_equal(laid.cells, [[0, 1, np.nan, 10, 11], [2, 3, np.nan, 12, 13]])
+    assert laid.note == "a picture for each map"
+
+
+def test_pictures_that_belong_in_one_line_stay_together():
+    weights = np.zeros((8, 3))  # three maps, whose window sees 2 × 2 numbers in each of two maps below
+    weights[:, 0], weights[0, 2], weights[1, 2] = 1, 5, 6
+    figure = Figure("W2", weights, "columns", (2, 2), channels=2, each="picture", across=2, note="a line for each map")
+    laid = grid(figure, columns=20, rows=5)
+    line = [[5, 0, np.nan, 6, 0], [0, 0, np.nan, 0, 0]]
+    ones = [[1, 1, np.nan, 1, 1], [1, 1, np.nan, 1, 1]]
+    np.testing.assert_array_equal(laid.cells, [*line, [np.nan] * 5, *ones])
+    assert laid.note == "a line for each map; of the 3 lines those with the largest numbers: 2, 0"
+    narrow = grid(figure, columns=4, rows=2)
+    np.testing.assert_array_equal(narrow.cells, [[6, 0], [0, 0]])
+    assert narrow.note == "of the 6 pictures those with the largest numbers: 5"
+
+
+def test_every_unit_of_every_convolution_is_worked_out():
+    """Windows that overlap, that leave gaps, and pixels that none sees: in the middle of a batch, by other code."""
+    layers = [
+        Convolution(9, 8, 1, 2, size=3, stride=2),
+        Activation("tanh"),
+        Convolution(4, 3, 2, 3, size=2, stride=2),
+        Activation("relu"),
+        Dense(6, 3),
+    ]
+    model = model_of(Network(layers, rng=np.random.default_rng(3), dtype=np.float64))
+    data = pictures(3, shape=(9, 8))
+    asked = [(1, j) for j in range(24)] + [(2, j) for j in range(6)] + [(3, j) for j in range(3)]
+    explanation = explain_step(model, data, learning_rate=RATE, units=asked)
+    true = independent(model, data, explanation)
+    assert check_units(explanation, true, 1e-11) > 20 * len(asked)
+    unseen = explanation.units[4]  # of the third column of places, which no window of the next layer reaches
+    assert (unseen.name, unseen.blame.line()) == ("unit 4 of layer 1, map 0 in line 0, column 2", "dH1[4] = 0 = 0")
+    for unit in explanation.units:
+        how, value = unit.bias_gradient.how, unit.bias_gradient.value
+        assert value_of(how) == pytest.approx(value, abs=2e-3 * np.abs(true[f"dZ{unit.layer}"]).sum())
+
+
+def test_a_unit_of_a_convolution_shows_what_its_window_sees():
+    model = byhand.Model([784, 10], maps=[4, 6])
+    image = byhand.load("mnist-5k").test.images[7]
+    unit = explain_step(model, image, 2, units=[(1, 4 * (12 * 5 + 6) + 3)]).units[0]
+    assert unit.name == "unit 267 of layer 1, map 3 in line 5, column 6"
+    X = model.preparation(image[None], np.float32).reshape(28, 28)
+    np.testing.assert_array_equal(unit.seen.array.reshape(5, 5), X[10:15, 12:17])
+    np.testing.assert_array_equal(unit.weights.array.ravel(), model.network.layers[0].W[:, 3])
+    assert [figure.symbol for figure in unit.pictures] == ["P1[66]", "W1[:, 3]", "dW1[:, 3]"]
+
+
+def test_a_convolution_is_explained_in_the_form_of_a_dense_layer():
+    model = byhand.Model([784, 16, 10], maps=[4, 8])
+    explanation = explain_step(model, byhand.load("mnist-5k").test[7])
+    step = {step.key: step for step in explanation.walk()}
+    assert step["forward.0"].shapes == "X (1, 784) → P1 (144, 25), W1 (25, 4), b1 (4,) → Z1 (1, 576)"
+    assert step["forward.2"].title == "Layer 2 looks through a window"
+    assert "5 × 5 numbers in each of the 4 maps below is put to 4 × 4 places, moved by 2" in step["forward.2"].text
+    assert "the 8 maps of 4 × 4 numbers, laid out as one row" in step["forward.4"].text
+    assert step["backward.2"].shapes == "dZ2 (1, 128) → dW2 (100, 8), db2 (8,), dP2 (16, 100) → dH1 (1, 576)"
+    assert step["backward.0"].shapes == "dZ1 (1, 576) → dW1 (25, 4), db1 (4,)"
+    page = explanation.html()
+    assert "what the window sees, in the order of its places" in page
+    assert "a line for each unit, in it a picture for each of the 8 maps below" in page
+    assert len(page) < 400_000
 
 
 def test_a_wrong_number_would_be_seen():

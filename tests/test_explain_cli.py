@@ -3,11 +3,13 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import byhand
 from byhand.cli import cli, main
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
 from byhand.training.records import EpochRecord
 from byhand.training.runs import Run
@@ -15,10 +17,10 @@ from byhand.training.runs import Run
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two runs, one of them with batch norm, dropout and another loss."""
+    """Three runs, one of them with batch norm, dropout and another loss, one with convolutions."""
     home = tmp_path_factory.mktemp("runs")
     digits = byhand.load("mnist-5k")
-    shapes = {"plain": {}, "rich": {"batch_norm": True, "dropout": 0.2, "activation": "gelu"}}
+    shapes = {"plain": {}, "rich": {"batch_norm": True, "dropout": 0.2, "activation": "gelu"}, "maps": {"maps": [4, 8]}}
     for name, settings in shapes.items():
         model = byhand.Model([784, 12, 10], seed=0, **settings)
         history = byhand.fit(model, digits.train[:500], epochs=1, seed=0)
@@ -60,6 +62,15 @@ def test_explain_a_single_unit_to_the_last_term(runs):
     assert "Layer 1 weighs and adds" not in shown
 
 
+def test_explain_a_convolution_and_its_units(runs):
+    shown = call("explain", runs / "maps", "--sample", 7).stdout
+    assert "dW1 = P1ᵀ dZ1" in shown
+    assert "byhand/nn/convolution.py:" in shown
+    shown = call("explain", runs / "maps", "--unit", "1:301", "--unit", "3:5").stdout
+    assert "Worked out: unit 301 of layer 1, map 1 in line 6, column 3 (units count from 0)" in shown
+    assert "Worked out: unit 5 of layer 3 (units count from 0)" in shown
+
+
 def test_explain_writes_a_page_and_json(runs, tmp_path):
     page = tmp_path / "step.html"
     shown = call("explain", runs / "plain", "--html", page, "--json", "--quiet")
@@ -80,12 +91,15 @@ def test_explain_refuses_what_is_not_there(runs, monkeypatch, capsys):
     for words, message in (
         (("--sample", 1000), "sample must be 0 to 999 of the test half, got 1000"),
         (("--unit", "9:0"), "the layer of a unit must be 1 to 2, got 9"),
+        (("--unit", "2:10"), "the units of layer 2 are 0 to 9, got 10"),
         (("--unit", "1-0"), "must be LAYER:UNIT, as 1:17, got '1-0'"),
         (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),
     ):
         code, said = leave(monkeypatch, capsys, *ask, *words)
         assert code == 2
         assert message in said
+    code, said = leave(monkeypatch, capsys, "explain", runs / "maps", "--quiet", "--unit", "1:576")
+    assert (code, said) == (2, "byhand: the units of layer 1 are 0 to 575, got 576\n")
     code, said = leave(monkeypatch, capsys, "explain", runs / "nowhere")
     assert code == 5
     assert "no run there" in said
@@ -138,11 +152,25 @@ def test_lr_find_as_json():
 
 
 def test_check_of_a_run_passes_where_the_gradients_are_right(runs):
-    for name in ("plain", "rich"):
+    for name in ("plain", "rich", "maps"):
         result = call("check", runs / name)
         assert result.exit_code == 0
         assert result.stdout.splitlines()[-1].startswith("gradient check passed")
         assert result.stdout.startswith("0.W: worst relative error")
+
+
+def test_check_of_a_run_fails_where_a_convolution_is_wrong(runs, monkeypatch):
+    right = Convolution.backward
+
+    def forgets_a_place(self, dout, cache, gradient, work, needs_dX):
+        dX = right(self, dout, cache, gradient, work, needs_dX)
+        gradient["W"] -= np.outer(cache[-1], dout[-1, -self.maps :])
+        return dX
+
+    monkeypatch.setattr(Convolution, "backward", forgets_a_place)
+    result = call("check", runs / "maps")
+    assert result.exit_code == 1
+    assert "gradient check FAILED" in result.stdout.splitlines()[-1]
 
 
 def test_check_of_a_run_fails_where_one_is_wrong(runs, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import byhand
 from byhand.explain import explain_step, source
 from byhand.explain.source import formula, formulas, quote, shapes
-from byhand.nn import activations
+from byhand.nn import activations, convolution
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Dense
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -27,6 +27,11 @@ def every_quote():
                 explanation = explain_step(model, images, [0, 1, 2, 0], loss=loss, optimizer=rule())
                 for step in explanation.walk():
                     yield from (found for _, found in step.code)
+    explanation = explain_step(
+        byhand.Model([16, 3], maps=[(2, 2, 1), (2, 2, 1)]), images[:, :1].repeat(4, 1), [0, 1, 2, 0]
+    )
+    for step in explanation.walk():
+        yield from (found for _, found in step.code)
 
 
 def test_every_quoted_line_stands_in_the_file_where_it_is_said_to():
@@ -99,3 +104,18 @@ def test_formulas_are_written_in_the_names_of_the_step():
     assert written["forward.2"].startswith("H1 = B1 (1 + t) / 2")
     assert written["backward.3"] == "dW2 = H1ᵀ dZ2\ndb2 = Σ dZ2 over the samples\ndH1 = dZ2 W2ᵀ"
     assert written["backward.0"] == "dW1 = Xᵀ dZ1\ndb1 = Σ dZ1 over the samples"
+
+
+def test_formulas_of_a_convolution_are_those_of_its_page():
+    assert formulas(convolution) == "P = windows of X\nZ = P W + b"
+    images = np.zeros((2, 4, 4), np.uint8)
+    explanation = explain_step(byhand.Model([16, 3], maps=[(2, 2, 1), (2, 2, 1)]), images, [0, 1])
+    written = {step.key: step.formula for step in explanation.walk()}
+    assert written["forward.2"] == "P2 = windows of H1\nZ2 = P2 W2 + b2"
+    assert written["backward.2"].splitlines() == [
+        "dW2 = P2ᵀ dZ2",
+        "db2 = Σ dZ2 over places and samples",
+        "dP2 = dZ2 W2ᵀ",
+        "dH1 = Σ dP2 over the windows that see the number",
+    ]
+    assert written["backward.0"] == "dW1 = P1ᵀ dZ1\ndb1 = Σ dZ1 over places and samples"

@@ -38,7 +38,8 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
     metavar="L:J",
     multiple=True,
     callback=units,
-    help="Only unit J (from 0) of dense layer L (from 1), worked out to the last term. May be given again.",
+    help="Only unit J (from 0) of layer L (from 1), worked out to the last term; in a convolution every number of its "
+    "maps is one. May be given again.",
 )
 @click.option("--learning-rate", type=float, default=0.01, show_default=True, help="How far the step goes.")
 @click.option(

@@ -32,8 +32,7 @@ def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
     scale = float(np.abs(values).max()) if values.size else 0.0
     is_grey = figure.array.dtype == np.uint8
     if figure.pictures:
-        stack = values if figure.pictures == "rows" else values.T
-        cells, note = tiled(stack, figure, columns, rows)
+        cells, note = tiled(stacked(values, figure), figure, columns, rows)
     elif values.ndim == 1 or len(values) == 1:
         cells, note = wrapped(values.ravel(), min(WRAP, columns), rows)
     else:
@@ -41,27 +40,44 @@ def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
     return Grid(cells, note, 255.0 if is_grey else scale, is_grey)
 
 
+def stacked(values: Array, figure: Figure) -> Array:
+    """A picture a row, the channels of one sample or unit after one another         → (count, H·W)"""
+    each = values if figure.pictures == "rows" else values.T
+    return each.reshape(len(each), -1, figure.channels).swapaxes(1, 2).reshape(len(each) * figure.channels, -1)
+
+
 def tiled(stack: Array, figure: Figure, columns: int, rows: int) -> tuple[Array, str]:
-    """Each row of the stack as a picture, side by side with a gap of one cell      (count, H·W) → (rows, columns)"""
+    """Each row of the stack as a picture, side by side with a gap of one cell      (count, H·W) → (rows, columns)
+
+    Where not all have room those with the largest numbers are taken; pictures that belong in one line stay together.
+    """
     height, width = figure.shape
-    across = max(1, min(len(stack), (columns + 1) // (width + 1)))
-    down = max(1, min(-(-len(stack) // across), (rows + 1) // (height + 1)))
-    shown = min(len(stack), across * down)
-    chosen = list(range(shown))
-    if shown < len(stack):
-        strongest = np.argsort(-np.abs(stack).max(axis=1), kind="stable")
-        chosen = [int(k) for k in strongest[:shown]]
+    fit = max(1, min(len(stack), (columns + 1) // (width + 1)))
+    line = figure.across if figure.across <= fit else 0
+    across, unit = line or fit, line or 1
+    strengths = np.abs(stack).max(axis=1).reshape(-1, unit).max(axis=1)
+    room = max(1, (rows + 1) // (height + 1)) * across // unit
+    chosen = list(range(len(strengths)))
+    if room < len(strengths):
+        chosen = [int(k) for k in np.argsort(-strengths, kind="stable")[:room]]
+    down = -(-len(chosen) * unit // across)
     cells = np.full((down * (height + 1) - 1, across * (width + 1) - 1), np.nan)
-    for place, k in enumerate(chosen):
+    for place, k in enumerate(k * unit + j for k in chosen for j in range(unit)):
         top, left = place // across * (height + 1), place % across * (width + 1)
         cells[top : top + height, left : left + width] = stack[k].reshape(height, width)
     if len(stack) == 1:
         return cells, f"{height} × {width}"
-    each = "sample" if figure.pictures == "rows" else "unit"
-    if shown == len(stack):
-        return cells, f"a picture for each {each}"
-    names = ", ".join(map(str, chosen)) if shown <= 8 else f"{shown:,}"
-    return cells, f"of the {len(stack):,} {each}s those with the largest numbers: {names}"
+    return cells, which(figure, chosen, len(strengths), is_in_lines=line > 0)
+
+
+def which(figure: Figure, chosen: list[int], count: int, *, is_in_lines: bool) -> str:
+    """What the pictures are of, and which they are where some were left out."""
+    whole = figure.note if is_in_lines else f"a picture for each {figure.each}"
+    if len(chosen) == count:
+        return whole
+    names = ", ".join(map(str, chosen)) if len(chosen) <= 8 else f"{len(chosen):,}"
+    before = f"{whole}; of the {count:,} lines" if is_in_lines else f"of the {count:,} {figure.each}s"
+    return f"{before} those with the largest numbers: {names}"
 
 
 def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:

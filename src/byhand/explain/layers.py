@@ -1,72 +1,20 @@
 """Layers as steps: what each kind of layer has to say of its forward and of its backward.
 
 `byhand.explain.step` runs the real layers and hands what they gave to `forward_step` and `backward_step`, which add
-the names, the formula, the sentence and the code. Nothing is computed here.
+the names, the formula, the sentence and the code. Nothing is computed here. What a convolution has to say is in
+`byhand.explain.sliding`.
 """
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
+from byhand.explain.names import NOTHING_BELOW, Named, joined
+from byhand.explain.sliding import convolution_backward, convolution_forward
 from byhand.explain.source import Quote, formula, quote
 from byhand.explain.steps import Figure, Step
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Views
 from byhand.nn.scratch import Array
-
-LETTER = {Dense: "Z", Activation: "H", BatchNorm: "B", Dropout: "D"}
-
-
-@dataclass(frozen=True)
-class Named:
-    """One layer of the network with the names that its arrays have in this network.
-
-    `number` is that of the last dense layer up to here, from 1; `source` is the name of what goes in, `result` of what
-    comes out: X → Z1 → H1 → Z2 …  `pictures` is the shape of an input seen as a picture, where the inputs are pixels.
-    """
-
-    layer: Layer
-    index: int
-    number: int
-    source: str
-    result: str
-    pictures: tuple[int, int] | None = None
-
-    def own(self, name: str) -> str:
-        """The name of one of its own arrays: W → W1."""
-        return f"{name}{self.number}"
-
-    def here(self, text: str, letters: dict[str, str]) -> str:
-        """A formula of the layer's kind in the names of this layer: `dW = Xᵀ dZ` → `dW2 = H1ᵀ dZ2`"""
-        pattern = rf"(?<!\w)(d?)({'|'.join(map(re.escape, letters))})(?!\u0302)(?=[ᵀ²]|(?!\w))"
-        return re.sub(pattern, lambda found: found[1] + letters[found[2]], text)
-
-    def rows(self, symbol: str, array: Array) -> Figure:
-        """An array with a row a sample; its rows can be pictures where it is what goes into the network."""
-        if self.pictures and symbol == "X":
-            return Figure(symbol, array, "rows", self.pictures)
-        return Figure(symbol, array)
-
-    def weights(self, symbol: str, array: Array) -> Figure:
-        """An array of the shape of the weights; its columns can be pictures where the inputs are pixels."""
-        if self.pictures and self.source == "X":
-            return Figure(symbol, array, "columns", self.pictures)
-        return Figure(symbol, array)
-
-
-def named(layers: Sequence[Layer], pictures: tuple[int, int] | None) -> list[Named]:
-    """Give the arrays of every layer their names."""
-    result: list[Named] = []
-    number, source, taken = 0, "X", {"X"}
-    for index, layer in enumerate(layers):
-        number += isinstance(layer, Dense)
-        name = f"{next(letter for kind, letter in LETTER.items() if isinstance(layer, kind))}{number}"
-        while name in taken:
-            name += "′"
-        taken.add(name)
-        result.append(Named(layer, index, number, source, name, pictures if source == "X" else None))
-        source = name
-    return result
 
 
 def forward_step(at: Named, X: Array, out: Array, cache: Any) -> Step:
@@ -79,19 +27,14 @@ def backward_step(at: Named, dout: Array, dX: Array | None, gradient: Views) -> 
     return _WRITERS[type(at.layer)][1](at, at.layer, dout, dX, gradient)
 
 
-def joined(*arrays: Figure, to: Figure) -> str:
-    """`X (1, 784), W1 (784, 128) → Z1 (1, 128)`"""
-    return f"{', '.join(f'{f.symbol} {f.array.shape}' for f in arrays)} → {to.symbol} {to.array.shape}"
-
-
 def _dense_forward(at: Named, layer: Dense, X: Array, out: Array, cache: Any) -> Step:
     source, W = at.rows(at.source, X), at.weights(at.own("W"), layer.W)
-    b, result = Figure(at.own("b"), layer.b), Figure(at.result, out)
+    b, result = Figure(at.own("b"), layer.b), at.rows(at.result, out)
     return Step(
         key=f"forward.{at.index}",
         title=f"Layer {at.number} weighs and adds",
         text=f"Each of the {layer.units} units multiplies every one of its {layer.inputs} inputs by a weight of its "
-        "own, adds the products up, and adds its bias.",
+        f"own, adds the products up, and adds its bias.{laid_out(at)}",
         formula=at.here(formula(Dense.forward), _dense_letters(at)),
         shapes=joined(source, W, b, to=result),
         figures=(source, W, b, result),
@@ -103,7 +46,7 @@ def _dense_forward(at: Named, layer: Dense, X: Array, out: Array, cache: Any) ->
 
 
 def _dense_backward(at: Named, layer: Dense, dout: Array, dX: Array | None, gradient: Views) -> Step:
-    dZ = Figure(f"d{at.result}", dout)
+    dZ = at.rows(f"d{at.result}", dout)
     dW, db = at.weights(at.own("dW"), gradient["W"]), Figure(at.own("db"), gradient["b"])
     code: list[tuple[str, Quote]] = [
         (dW.symbol, quote(Dense.backward, "gradient['W']")),
@@ -115,9 +58,9 @@ def _dense_backward(at: Named, layer: Dense, dout: Array, dX: Array | None, grad
         "the input times the unit's own slope, added up over the samples."
     )
     if dX is None:
-        text += " Nothing is handed on: below are only the pixels, and nobody can change those."
+        text += NOTHING_BELOW
     else:
-        dsource = Figure(f"d{at.source}", dX)
+        dsource = at.rows(f"d{at.source}", dX)
         figures.append(dsource)
         shapes.append(f"{dsource.symbol} {dX.shape}")
         code.append((dsource.symbol, quote(Dense.backward, "self.W.T")))
@@ -134,12 +77,20 @@ def _dense_backward(at: Named, layer: Dense, dout: Array, dX: Array | None, grad
     )
 
 
+def laid_out(at: Named) -> str:
+    """Where maps come in, that to this layer they are one row of numbers."""
+    if at.takes is None or at.takes[2] == 1:
+        return ""
+    rows, columns, maps = at.takes
+    return f" Its inputs are the {maps} maps of {rows} × {columns} numbers, laid out as one row."
+
+
 def _dense_letters(at: Named) -> dict[str, str]:
     return {"X": at.source, "Z": at.result, "W": at.own("W"), "b": at.own("b")}
 
 
 def _activation_forward(at: Named, layer: Activation, X: Array, out: Array, cache: Any) -> Step:
-    Z, H = Figure(at.source, X), Figure(at.result, out)
+    Z, H = at.rows(at.source, X), at.rows(at.result, out)
     function = layer.pair.forward
     return Step(
         key=f"forward.{at.index}",
@@ -155,7 +106,7 @@ def _activation_forward(at: Named, layer: Activation, X: Array, out: Array, cach
 
 def _activation_backward(at: Named, layer: Activation, dout: Array, dX: Array | None, gradient: Views) -> Step:
     function = layer.pair.backward
-    dH, dZ = Figure(f"d{at.result}", dout), Figure(f"d{at.source}", _there(dX))
+    dH, dZ = at.rows(f"d{at.result}", dout), at.rows(f"d{at.source}", _there(dX))
     return Step(
         key=f"backward.{at.index}",
         title=f"{layer.pair.name}, backwards",
@@ -169,7 +120,7 @@ def _activation_backward(at: Named, layer: Activation, dout: Array, dX: Array | 
 
 
 def _dropout_forward(at: Named, layer: Dropout, X: Array, out: Array, cache: Array | None) -> Step:
-    source, result = Figure(at.source, X), Figure(at.result, out)
+    source, result = at.rows(at.source, X), at.rows(at.result, out)
     if cache is None:
         return Step(
             key=f"forward.{at.index}",
@@ -193,7 +144,7 @@ def _dropout_forward(at: Named, layer: Dropout, X: Array, out: Array, cache: Arr
 
 
 def _dropout_backward(at: Named, layer: Dropout, dout: Array, dX: Array | None, gradient: Views) -> Step:
-    dresult, dsource = Figure(f"d{at.result}", dout), Figure(f"d{at.source}", _there(dX))
+    dresult, dsource = at.rows(f"d{at.result}", dout), at.rows(f"d{at.source}", _there(dX))
     return Step(
         key=f"backward.{at.index}",
         title="Dropout, backwards",
@@ -210,7 +161,7 @@ def _dropout_letters(at: Named) -> dict[str, str]:
 
 
 def _batch_norm_forward(at: Named, layer: BatchNorm, X: Array, out: Array, cache: tuple[Array, ...]) -> Step:
-    source, result = Figure(at.source, X), Figure(at.result, out)
+    source, result = at.rows(at.source, X), at.rows(at.result, out)
     _, _, mean, variance, *_ = cache
     own = (
         Figure(at.own("μ"), mean),
@@ -235,7 +186,7 @@ def _batch_norm_forward(at: Named, layer: BatchNorm, X: Array, out: Array, cache
 
 
 def _batch_norm_backward(at: Named, layer: BatchNorm, dout: Array, dX: Array | None, gradient: Views) -> Step:
-    dresult, dsource = Figure(f"d{at.result}", dout), Figure(f"d{at.source}", _there(dX))
+    dresult, dsource = at.rows(f"d{at.result}", dout), at.rows(f"d{at.source}", _there(dX))
     own = Figure(at.own("dγ"), gradient["gamma"]), Figure(at.own("dβ"), gradient["beta"])
     equations = at.here(formula(BatchNorm.backward), _batch_norm_letters(at)).split(",  ")
     return Step(
@@ -260,6 +211,7 @@ def _there(dX: Array | None) -> Array:
 
 _WRITERS: dict[type[Layer], tuple[Callable[..., Step], Callable[..., Step]]] = {
     Dense: (_dense_forward, _dense_backward),
+    Convolution: (convolution_forward, convolution_backward),
     Activation: (_activation_forward, _activation_backward),
     Dropout: (_dropout_forward, _dropout_backward),
     BatchNorm: (_batch_norm_forward, _batch_norm_backward),

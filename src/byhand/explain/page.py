@@ -4,7 +4,8 @@ import numpy as np
 
 from byhand.explain.drawing import Grid, grid
 from byhand.explain.source import Quote
-from byhand.explain.steps import Explanation, Figure, Step, Sum, Unit, numeral
+from byhand.explain.steps import Explanation, Figure, Step, numeral
+from byhand.explain.worked import Sum, Unit
 from byhand.page import pictures
 from byhand.page.document import asset, document, escape, folded, table
 
@@ -106,10 +107,8 @@ class Page:
 
     def unit(self, unit: Unit) -> str:
         """One unit, line by line, with its weights as a picture where they can be seen as one."""
-        drawn = ""
-        if unit.weights is not None and unit.weights.pictures:
-            both = [unit.weights] + ([unit.gradient] if unit.gradient is not None else [])
-            drawn = f'<div class="arrays">{"".join(self.figure(figure) for figure in both)}</div>'
+        drawn = "".join(self.figure(figure) for figure in unit.pictures)
+        drawn = f'<div class="arrays">{drawn}</div>' if drawn else ""
         rows = "".join(
             f'<tr><th scope="row">{escape(what)}</th><td>{escape(line)}</td></tr>' for what, line in unit.lines(TERMS)
         )

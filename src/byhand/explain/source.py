@@ -14,9 +14,10 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-Documented = Callable[..., Any] | type
+Documented = Callable[..., Any] | type | ModuleType
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,10 @@ def shapes(thing: Documented) -> str:
 
 
 def formulas(thing: Documented) -> str:
-    """Every line of a longer docstring that is a formula."""
+    """Every line of a longer docstring that is a formula, up to the shapes that stand beside it."""
     lines = inspect.cleandoc(thing.__doc__ or "").splitlines()[1:]
-    return "\n".join(re.sub(r"\s+", " ", line.strip()) for line in lines if re.match(r"\s*\S+( P)? += ", line))
+    found = [re.split(r"(?<=\S) {6,}", line.strip())[0] for line in lines if re.match(r"\s*\S+( P)? += ", line)]
+    return "\n".join(re.sub(r"\s+", " ", line) for line in found)
 
 
 def _first_line(thing: Documented) -> tuple[str, str]:

@@ -6,13 +6,15 @@ the optimiser, exactly as training does, and keeps every array. What each of the
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from byhand.errors import DivergedError, UsageError
 from byhand.explain import units as working
-from byhand.explain.layers import Named, backward_step, forward_step, named
+from byhand.explain.layers import backward_step, forward_step
+from byhand.explain.names import Named, named
 from byhand.explain.sample import sample_of
 from byhand.explain.source import formula, formulas, quote
 from byhand.explain.steps import Explanation, Figure, Step, numeral
@@ -140,10 +142,10 @@ class OneStep:
         preparation = self.model.preparation
         shape = (self.images.shape[1], self.images.shape[2])
         rows = len(self.images)
-        figures = [Figure("picture", self.images.reshape(rows, -1), "rows", shape)]
+        figures = [Figure("picture", self.images.reshape(rows, -1), "rows", shape, each="sample")]
         if preparation.deskew:
-            figures.append(Figure("upright", self.pictures.reshape(rows, -1), "rows", shape))
-        figures.append(Figure("X", self.X, "rows", shape))
+            figures.append(Figure("upright", self.pictures.reshape(rows, -1), "rows", shape, each="sample"))
+        figures.append(Figure("X", self.X, "rows", shape, each="sample"))
         values = f"divisor {preparation.divisor}"
         if not preparation.is_plain:
             values += f", mean {preparation.mean:g}, deviation {preparation.deviation:g}"
@@ -176,7 +178,7 @@ class OneStep:
 
     def old(self, at: Named) -> Named:
         """The same layer with the parameters that it had before the update."""
-        return Named(self.before.layers[at.index], at.index, at.number, at.source, at.result, at.pictures)
+        return replace(at, layer=self.before.layers[at.index])
 
     def answer_step(self) -> Step:
         """Softmax: from the outputs to probabilities."""

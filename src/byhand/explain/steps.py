@@ -1,18 +1,21 @@
 """Steps: one step of learning as data, before anybody draws it.
 
 An `Explanation` is a tree of `Step`s (formula, shapes, arrays, the code that computed them, a sentence) and the `Unit`s
-that are worked out by hand. `byhand.explain.step` makes it; `terminal` and `html` draw it.
+that are worked out by hand (`worked`). `byhand.explain.step` makes it; `terminal` and `page` draw it.
 """
 
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from byhand.explain.source import Quote
 from byhand.nn.scratch import Array
+
+if TYPE_CHECKING:
+    from byhand.explain.worked import Unit
 
 
 def numeral(value: float) -> str:
@@ -32,13 +35,18 @@ class Figure:
     """One array of the step under its name, as the network's code had it.
 
     `pictures` says that its rows (an input: a row is a picture) or its columns (the weights of a unit, one for each
-    pixel) can be seen as pictures of `shape`.
+    pixel) can be seen as pictures of `shape`, or as so many `channels` of that shape, whose numbers stand together.
+    `each` is what one picture is of. With `across` they stand in lines of so many, and `note` says what a line is.
     """
 
     symbol: str
     array: Array
     pictures: str = ""
     shape: tuple[int, int] = (0, 0)
+    channels: int = 1
+    each: str = "unit"
+    across: int = 0
+    note: str = ""
 
     @property
     def lowest(self) -> float:
@@ -102,114 +110,6 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Sum:
-    """A sum of products, and what the network's code got for it: Σ left · right (+ bias) = total."""
-
-    symbol: str
-    left: Array
-    right: Array
-    total: float
-    bias: float | None = None
-
-    @property
-    def products(self) -> Array:
-        """Each term, in float64                                        (n,)"""
-        return self.left.astype(np.float64) * self.right.astype(np.float64)
-
-    @property
-    def order(self) -> list[int]:
-        """The terms that are not zero, the largest first."""
-        products = self.products
-        largest_first = np.argsort(-np.abs(products), kind="stable")
-        return [int(i) for i in largest_first if products[i] != 0]
-
-    def line(self, shown: int = 4) -> str:
-        """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`"""
-        order, products = self.order, self.products
-        terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in order[:shown]]
-        if rest := order[shown:]:
-            terms.append(f"… ({len(rest)} more: {numeral(products[rest].sum())})")
-        if not order:
-            terms = ["0"]
-        if self.bias is not None:
-            terms.append(bracketed(self.bias))
-        return f"{self.symbol} = {' + '.join(terms)} = {numeral(self.total)}"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One number on its way through a unit: its name, how it came about, and what it is."""
-
-    symbol: str
-    how: str
-    value: float
-
-    def __str__(self) -> str:
-        return f"{self.symbol} = {self.how} = {numeral(self.value)}"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One parameter before and after the update, and its derivative between them. `how` is the arithmetic, if plain."""
-
-    symbol: str
-    before: float
-    gradient: float
-    after: float
-    how: str
-
-    def __str__(self) -> str:
-        if self.how:
-            return f"{self.symbol} = {self.how} = {numeral(self.after)}"
-        return f"{self.symbol}: {numeral(self.before)} → {numeral(self.after)}"
-
-
-@dataclass(frozen=True, eq=False)
-class Unit:
-    """One unit worked out: its sum, its answer, its part of the blame, and what it learned from it.
-
-    `layer` counts the dense layers from 1, `unit` counts from 0 and `row` is the sample of the batch.
-    """
-
-    layer: int
-    unit: int
-    row: int
-    sum: Sum
-    stages: tuple[Stage, ...]
-    blame: Sum | None = None
-    blame_stages: tuple[Stage, ...] = ()
-    weight_gradient: Sum | None = None
-    bias_gradient: Stage | None = None
-    changes: tuple[Change, ...] = ()
-    afterwards: float | None = None
-    weights: Figure | None = None
-    gradient: Figure | None = None
-
-    @property
-    def name(self) -> str:
-        """`unit 3 of layer 1`"""
-        return f"unit {self.unit} of layer {self.layer}"
-
-    def lines(self, shown: int = 4) -> Iterator[tuple[str, str]]:
-        """(what it is, the arithmetic) line by line, from the inputs to the update."""
-        yield "the sum", self.sum.line(shown)
-        for stage in self.stages:
-            yield "the answer", str(stage)
-        if self.blame is not None:
-            yield "the blame", self.blame.line(shown)
-        for stage in self.blame_stages:
-            yield "the blame", str(stage)
-        if self.weight_gradient is not None:
-            yield "its largest slope", self.weight_gradient.line(shown)
-        if self.bias_gradient is not None:
-            yield "its bias's slope", str(self.bias_gradient)
-        for change in self.changes:
-            yield "the update", str(change)
-        if self.afterwards is not None:
-            yield "afterwards", f"{self.sum.symbol}: {numeral(self.sum.total)} → {numeral(self.afterwards)}"
-
-
-@dataclass(frozen=True, eq=False)
 class Explanation:
     """One step of learning, whole. Shows itself in a notebook; `text()` and `html()` give it as strings.
 
@@ -222,7 +122,7 @@ class Explanation:
     classes: tuple[str, ...]
     settings: dict[str, str]
     steps: tuple[Step, ...]
-    units: tuple[Unit, ...]
+    units: tuple["Unit", ...]
     probabilities: Array
     loss: float | None = None
     loss_after: float | None = None

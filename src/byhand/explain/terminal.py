@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from byhand.explain.drawing import Grid, grid
-from byhand.explain.steps import Explanation, Figure, Step, Unit, numeral
+from byhand.explain.steps import Explanation, Figure, Step, numeral
+from byhand.explain.worked import Unit
 
 #: The colours of a number that is more than 0, and of one that is less.
 POSITIVE, NEGATIVE = (255, 159, 28), (64, 156, 255)
@@ -48,7 +49,7 @@ class Writer:
         what = "One step of learning from" if explanation.labels is not None else "What the network makes of"
         self.line(f"{what} {explanation.title}: the answer is {explanation.answer()}", "bold")
         for name, value in explanation.settings.items():
-            self.line(f"  {name}: {value}", "dim")
+            self.line(f"  {name}: {value}", "dim", hang=4)
         for number, step in enumerate([] if units_only else explanation.steps, start=1):
             self.step(step, str(number), explanation)
         for unit in explanation.units:
@@ -109,8 +110,8 @@ class Writer:
         """One unit worked out; `shown` terms of each sum, or all of them."""
         self.line("")
         self.line(f"Worked out: {unit.name} (units count from 0)", "bold")
-        if unit.weights is not None and unit.weights.pictures:
-            self.figure(unit.weights, _NOTHING)
+        for figure in unit.pictures[:-1] if unit.gradient is not None else unit.pictures:
+            self.figure(figure, _NOTHING)
         before = ""
         for what, line in unit.lines(shown or 10_000):
             self.line(line, indent=21, label=f"   {'' if what == before else what}")

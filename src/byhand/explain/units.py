@@ -1,15 +1,21 @@
 """Units: one unit worked out to the last addition, from its inputs to its new weights.
 
 The numbers are read out of the arrays that the layers gave (`byhand.explain.step.OneStep`); only the sums are taken
-apart into their terms. Layers count from 1 as everywhere in byhand, units from 0 as in the arrays.
+apart into their terms. Layers count from 1 as everywhere in byhand, units from 0 as in the arrays. Of a convolution
+each number of its maps is a unit: one place of the window, one map.
 """
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.explain.steps import Change, Stage, Sum, Unit, bracketed, numeral
+from byhand.explain.names import Named
+from byhand.explain.sliding import windows
+from byhand.explain.steps import Figure, bracketed, numeral
+from byhand.explain.worked import Change, Stage, Sum, Unit
+from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from byhand.nn.losses import MeanSquaredError
 from byhand.nn.network import Network
@@ -22,10 +28,11 @@ if TYPE_CHECKING:
 
 def check_unit(network: Network, layer: int, unit: int) -> None:
     """A unit that is there, or an error that says which are."""
-    if not 1 <= layer <= len(network.dense):
-        raise UsageError(f"the layer of a unit must be 1 to {len(network.dense)}, got {layer}")
-    if not 0 <= unit < network.dense[layer - 1].units:
-        last = network.dense[layer - 1].units - 1
+    if not 1 <= layer <= len(network.weighted):
+        raise UsageError(f"the layer of a unit must be 1 to {len(network.weighted)}, got {layer}")
+    chosen = network.weighted[layer - 1]
+    last = chosen.out_size(chosen.inputs) - 1
+    if not 0 <= unit <= last:
         raise UsageError(f"the units of layer {layer} are 0 to {last}, got {unit}")
 
 
@@ -34,12 +41,12 @@ def telling_units(step: "OneStep") -> list[tuple[int, int]]:
 
     Where nothing is learned, the one that says most, and last the unit of the answer.
     """
-    dense = [i for i, layer in enumerate(step.network.layers) if isinstance(layer, Dense)]
+    weighted = [i for i, layer in enumerate(step.network.layers) if isinstance(layer, Dense | Convolution)]
     chosen = []
-    for number, i in enumerate(dense, start=1):
+    for number, i in enumerate(weighted, start=1):
         values = step.way.outs[i] if step.labels is None else step.way.douts[i]
         assert values is not None
-        if number < len(dense):
+        if number < len(weighted):
             chosen.append((number, int(np.abs(values[0]).argmax())))
         else:
             answer = int(step.probabilities[0].argmax()) if step.labels is None else int(step.labels[0])
@@ -47,15 +54,53 @@ def telling_units(step: "OneStep") -> list[tuple[int, int]]:
     return chosen
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a unit stands in its layer's product: the row of what goes in and the column of the weights.
+
+    inputs: (N, inputs), of a convolution (N·places, size·size·channels);  old: the layer as it was before the update
+    """
+
+    old: Dense | Convolution
+    inputs: Array
+    row: int
+    column: int
+    words: str = ""
+    seen: Figure | None = None
+
+    def blames(self, dout: Array) -> Array:
+        """The derivatives by all sums that share the unit's weights, a row of the product each."""
+        blames: Array = dout.reshape(len(self.inputs), -1)[:, self.column]
+        return blames
+
+
+def place_of(at: Named, old: Layer, X: Array, cache: Array, j: int, row: int) -> Place:
+    """Where unit `j` of this layer stands for one sample of the batch."""
+    if isinstance(old, Dense):
+        return Place(old, X, row, j)
+    assert isinstance(old, Convolution)
+    place, column = divmod(j, old.maps)
+    line, along = divmod(place, old.columns)
+    here = row * old.rows * old.columns + place
+    seen = replace(windows(at, old, cache[here : here + 1]), symbol=f"{at.own('P')}[{here}]")
+    return Place(old, cache, here, column, f"map {column} in line {line}, column {along}", alone(seen))
+
+
+def alone(figure: Figure) -> Figure:
+    """What one unit has of an array: not lines of pictures, but one line, which may be wrapped."""
+    return replace(figure, across=0, each="map below")
+
+
 def unit(step: "OneStep", number: int, j: int, row: int = 0) -> Unit:
-    """Work out unit `j` of dense layer `number` for one sample of the batch."""
+    """Work out unit `j` of layer `number` for one sample of the batch."""
     layers = step.network.layers
-    i = [k for k, layer in enumerate(layers) if isinstance(layer, Dense)][number - 1]
-    end = next((k for k in range(i + 1, len(layers)) if isinstance(layers[k], Dense)), len(layers))
+    weighted = [k for k, layer in enumerate(layers) if isinstance(layer, Dense | Convolution)]
+    i, end = [*weighted, len(layers)][number - 1 : number + 1]
     at, way = step.layers[i], step.way
-    old = step.before.layers[i]
-    assert isinstance(old, Dense)
-    z = Sum(f"{at.result}[{j}]", way.ins[i][row], old.W[:, j], float(way.outs[i][row, j]), bias=float(old.b[j]))
+    place = place_of(at, step.before.layers[i], way.ins[i], way.caches[i], j, row)
+    old, column = place.old, place.column
+    sums = place.inputs[place.row], old.W[:, column]
+    z = Sum(f"{at.result}[{j}]", *sums, float(way.outs[i][row, j]), bias=float(old.b[column]))
     stages = [
         Stage(
             f"{step.layers[k].result}[{j}]",
@@ -64,21 +109,20 @@ def unit(step: "OneStep", number: int, j: int, row: int = 0) -> Unit:
         )
         for k in range(i + 1, end)
     ]
-    weights = at.weights(f"{at.own('W')}[:, {j}]", old.W[:, j : j + 1])
+    weights = alone(at.weights(f"{at.own('W')}[:, {column}]", old.W[:, column : column + 1]))
     if step.labels is None:
-        return Unit(number, j, row, z, tuple(stages), weights=weights)
+        return Unit(number, j, row, z, tuple(stages), weights=weights, place=place.words, seen=place.seen)
 
     dZ = way.douts[i]
     assert dZ is not None
     blame, blame_stages = blame_of(step, i, end, j, row)
     dW, db = step.views[i]["W"], step.views[i]["b"]
-    heaviest = int(np.abs(dW[:, j]).argmax())
-    place = f"[{heaviest}, {j}]"
-    slope = Sum(f"{at.own('dW')}{place}", way.ins[i][:, heaviest], dZ[:, j], float(dW[heaviest, j]))
-    blames = [bracketed(value) for value in dZ[:4, j]] if len(dZ) > 1 else [f"d{at.result}[{j}]"]
-    more = f" + … ({len(dZ) - 4} more: {numeral(float(dZ[4:, j].sum(dtype=np.float64)))})" if len(dZ) > 4 else ""
+    heaviest, blames = int(np.abs(dW[:, column]).argmax()), place.blames(dZ)
+    which = f"[{heaviest}, {column}]"
+    slope = Sum(f"{at.own('dW')}{which}", place.inputs[:, heaviest], blames, float(dW[heaviest, column]))
+    added = f"d{at.result}[{j}]" if len(blames) == 1 else added_up(blames)
     new = layers[i]
-    assert isinstance(new, Dense)
+    assert isinstance(new, Dense | Convolution)
     return Unit(
         number,
         j,
@@ -88,21 +132,52 @@ def unit(step: "OneStep", number: int, j: int, row: int = 0) -> Unit:
         blame,
         tuple(blame_stages),
         weight_gradient=slope,
-        bias_gradient=Stage(f"{at.own('db')}[{j}]", " + ".join(blames) + more, float(db[j])),
+        bias_gradient=Stage(f"{at.own('db')}[{column}]", added, float(db[column])),
         changes=(
             change(
                 step,
-                f"{at.own('W')}{place}",
-                float(old.W[heaviest, j]),
-                float(dW[heaviest, j]),
-                float(new.W[heaviest, j]),
+                f"{at.own('W')}{which}",
+                float(old.W[heaviest, column]),
+                float(dW[heaviest, column]),
+                float(new.W[heaviest, column]),
             ),
-            change(step, f"{at.own('b')}[{j}]", float(old.b[j]), float(db[j]), float(new.b[j]), decays=False),
+            change(
+                step,
+                f"{at.own('b')}[{column}]",
+                float(old.b[column]),
+                float(db[column]),
+                float(new.b[column]),
+                decays=False,
+            ),
         ),
         afterwards=float(step.again.outs[i][row, j]),
         weights=weights,
-        gradient=at.weights(f"{at.own('dW')}[:, {j}]", dW[:, j : j + 1]),
+        gradient=alone(at.weights(f"{at.own('dW')}[:, {column}]", dW[:, column : column + 1])),
+        place=place.words,
+        seen=place.seen,
     )
+
+
+def added_up(values: Array) -> str:
+    """`0.2 + (−0.1) + … (60 more: 0.05)`: the largest first, without those that are 0."""
+    order = [k for k in np.argsort(-np.abs(values), kind="stable") if values[k] != 0]
+    shown = [bracketed(values[k]) for k in order[:4]] or ["0"]
+    shown[0] = shown[0].strip("()")  # nothing stands before it
+    rest = f" + … ({len(order) - 4} more: {numeral(values[order[4:]].sum(dtype=np.float64))})" if order[4:] else ""
+    return " + ".join(shown) + rest
+
+
+def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
+    """The blame of every sum that input `j` of the layer goes into, and the weight by which it does    dZ: (outputs,)
+
+    Into a dense layer's units it goes once; into a map once for each window that sees it.
+    """
+    if isinstance(layer, Dense):
+        return dZ, layer.W[j]
+    assert isinstance(layer, Convolution)
+    numbers = np.arange(layer.inputs)[None]
+    place, weight = np.nonzero(layer.windows(numbers).reshape(-1, len(layer.W)) == j)
+    return dZ.reshape(-1, layer.maps)[place].ravel(), layer.W[weight].ravel()
 
 
 def blame_of(step: "OneStep", i: int, end: int, j: int, row: int) -> tuple[Sum | None, list[Stage]]:
@@ -110,13 +185,12 @@ def blame_of(step: "OneStep", i: int, end: int, j: int, row: int) -> tuple[Sum |
     layers, way = step.network.layers, step.way
     stages: list[Stage] = []
     blame = None
-    if end < len(layers):  # the next dense layer: dH[j] = Σ over its units of dZ · W
+    if end < len(layers):  # the next layer with weights: dH[j] = Σ over its units of dZ · W
         above, fed = step.before.layers[end], way.douts[end]
         received = way.dins[end]
-        assert isinstance(above, Dense)
         assert fed is not None
         assert received is not None
-        blame = Sum(f"d{step.layers[end].source}[{j}]", fed[row], above.W[j], float(received[row, j]))
+        blame = Sum(f"d{step.layers[end].source}[{j}]", *fed_by(above, fed[row], j), float(received[row, j]))
     else:
         stages.append(Stage(f"d{step.layers[-1].result}[{j}]", loss_words(step, j, row), float(step.dlogits[row, j])))
     for k in range(end - 1, i, -1):
