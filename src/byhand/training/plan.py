@@ -40,10 +40,11 @@ class Plan:
 
 def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None, *, busy: int = 0) -> Plan:
     """The plan for batches of this size; `busy` threads are at work already (augmentation) and are left alone."""
-    count = max(1, (wanted_threads or threads.available()) - busy)
-    if network.has_windows and not network.needs_whole_batch:
-        workers = min(count, -(-batch_size // convolution.ROWS))
+    wanted = wanted_threads or threads.available()
+    if network.has_windows and not network.needs_whole_batch:  # augmentation is small beside it, and gets no processor
+        workers = min(wanted, -(-batch_size // convolution.ROWS))
         return Plan(workers=workers, blas=1, block=convolution.ROWS, padding=pad_to_tile)
+    count = max(1, wanted - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
         return Plan(workers=1, blas=count, block=batch_size, padding=pad_to_tile)
     workers = min(count, -(-batch_size // BLOCK))
