@@ -388,7 +388,7 @@ def test_events_tell_of_training_at_most_ten_times_a_second(served):
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     epochs = [record["epoch"] for _, event in told for record in event["epochs"]]
     assert epochs == list(range(1, len(epochs) + 1))
-    assert all(event["point"][3] > 0 for _, event in told[1:-1])
+    assert all(steps > 0 for _, event in told[1:-1] for _, _, _, steps in event["points"])
 
 
 def test_a_page_that_was_away_misses_nothing(served):

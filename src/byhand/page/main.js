@@ -85,9 +85,9 @@ class Playground {
       this.reload();
       return;
     }
-    const { point, epochs, ...state } = event;
+    const { points, epochs, ...state } = event;
     this.take(state);
-    if (point) this.curve.add(point);
+    for (const point of points ?? []) this.curve.add(point);
     if (epochs) {
       this.curve.addEpochs(epochs);
       this.speak(epochs.at(-1));

@@ -7,6 +7,10 @@ from byhand.training.records import EpochRecord, StepRecord
 
 #: Beyond this many points neighbours are joined, so a curve has half to all of them.
 MOST = 400
+#: So many points an epoch has at least, however quickly it passes: a line of two says nothing about the way.
+AN_EPOCH = 20
+#: And so many are made at most of what happened between two pieces of news.
+AT_ONCE = 40
 
 
 @dataclass
@@ -40,8 +44,14 @@ class Curve:
             self.epochs = self.epochs[1::2]
 
 
+def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
+    """The steps since the last point, as one point, or as several where they are more than a piece of an epoch."""
+    span = max(1, batches_per_epoch // AN_EPOCH, -(-len(records) // AT_ONCE))
+    return [point_of(records[start : start + span], batches_per_epoch) for start in range(0, len(records), span)]
+
+
 def point_of(records: list[StepRecord], batches_per_epoch: int) -> Point:
-    """The steps since the last point, as one."""
+    """These steps as one point."""
     return Point(
         epoch=(records[-1].step + 1) / batches_per_epoch,
         loss=sum(r.loss for r in records) / len(records),

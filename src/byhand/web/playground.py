@@ -16,7 +16,7 @@ from byhand.errors import DataError, UsageError
 from byhand.model import Model
 from byhand.nn.scratch import Array
 from byhand.training import EpochRecord, Session, StepRecord, steps
-from byhand.web.curve import Curve, Point, point_of
+from byhand.web.curve import Curve, Point, points_of
 from byhand.web.keeping import Keeper
 from byhand.web.setup import Setup, fitting
 
@@ -123,14 +123,13 @@ class Playground:
             self._take_in()
         return ended
 
-    def collect(self) -> Point | None:
-        """Make a point of the curve of the steps since the last one, if there were any."""
-        if not self.recent:
-            return None
-        point = point_of(self.recent, self.batches_per_epoch)
-        self.curve.add(point)
+    def collect(self) -> list[Point]:
+        """Make points of the curve of the steps since the last ones, if there were any."""
+        points = points_of(self.recent, self.batches_per_epoch)
+        for point in points:
+            self.curve.add(point)
         self.recent = []
-        return point
+        return points
 
     # ---- pictures added by hand
 

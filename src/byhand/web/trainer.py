@@ -209,18 +209,18 @@ class Trainer:
         }
 
     def news(self, playground: Playground) -> dict[str, Any] | None:
-        """What happened since the last call, if anything: the state, a point of the curve, the epochs that ended."""
+        """What happened since the last call, if anything: the state, points of the curve, the epochs that ended."""
         standing = self._standing(playground)
         if standing == self._told and not self._is_reset:
             return None
-        point = playground.collect()
+        points = playground.collect()
         epochs, self._epochs = self._epochs, []
         is_reset, self._is_reset = self._is_reset, False
         self._told = standing
         told = {
             "moment": next(self._moments),
             **standing,
-            "point": point and point.to_json(),
+            "points": [point.to_json() for point in points],
             "epochs": [epoch_json(record) for record in epochs],
         }
         return told | {"reset": True} if is_reset else told
