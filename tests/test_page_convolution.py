@@ -72,12 +72,13 @@ def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_pat
     page.press("Clear")
     assert not strength(canvases.nth(1)).any()
     assert "Each picture is the window of one map" in page.text("#legend")
+    page.troubles = [t for t in page.troubles if "readback" not in t]  # this test's own, which looked twice
     page.close()
 
 
 @pytest.fixture
 def served(model, tmp_path):
-    setup = Setup(start="loaded", layers=(12,))
+    setup = Setup(start="loaded", layers=(12,), maps="4,6@3/1")
     keeper = Keeper(Run(tmp_path / "run"))
     running = Served(Playground(model, "a run", byhand.load("mnist-5k"), setup, keeper))
     yield running
@@ -118,10 +119,15 @@ def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, ser
     play.close()
 
 
-def test_a_dense_network_after_a_convolution_has_its_own_pictures(browser, served):
+def test_another_setup_has_its_own_pictures(browser, served):
     play = opened(browser, served)
     play.draw(HANDS["upright"]["3"])
     play.page.get_by_label("Start from").select_option("new")
+    play.page.get_by_label("Convolutions").fill("3, 5@3/1")
+    play.press("Use this setup")
+    play.until("document.querySelector('#model-line').textContent.startsWith('784-3@12×12-5@10×10-12-10')")
+    play.until("document.querySelectorAll('#network .units.maps > *').length === 3")
+    assert "maps=3%2C+5%403%2F1" in play.page.evaluate("location.hash")
     play.page.get_by_label("Convolutions").fill("")
     play.page.get_by_label("Hidden layers").fill("9")
     play.press("Use this setup")
@@ -130,12 +136,16 @@ def test_a_dense_network_after_a_convolution_has_its_own_pictures(browser, serve
     assert play.page.locator("#network .units.maps").count() == 0
     widths = "Array.from(document.querySelectorAll('#network .level'), (line) => line.style.transform)"
     assert "scaleX(1)" in play.page.evaluate(widths)  # the digit that stands on the pad
+    play.page.get_by_label("Convolutions").fill("3, a few")
+    play.press("Use this setup")
+    play.until("document.querySelector('#problem').textContent.startsWith('maps must be like 32,64')")
+    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
     play.close()
 
 
 def test_what_arrays_cannot_hold_is_said_in_the_page(browser, served):
     play = opened(browser, served)
     play.press("NumPy arrays")
-    play.until("document.querySelector('#problem').textContent.includes('Convolution(28, 28, 1, 4) doesn\\'t fit')")
+    play.until("/Convolution.28, 28, 1, 4, .*: use onnx/.test(document.querySelector('#problem').textContent)")
     play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
     play.close()

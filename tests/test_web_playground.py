@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import byhand
+from byhand.cli.play import convolutions_of, hidden_of
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
-from byhand.nn.layers import Activation
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, Dense
 from byhand.nn.scratch import FRESH
 from byhand.training.runs import Run
 from byhand.web.curve import MOST, Curve, Point
@@ -51,8 +53,9 @@ def test_rewind_gives_the_same_numbers_to_the_bit():
     assert (weights(playground) != first).any()
 
 
-def test_it_trains_as_byhand_fit_does():
-    playground = a_playground()
+@pytest.mark.parametrize("maps", ["", "3, 4@3/1"])
+def test_it_trains_as_byhand_fit_does(maps):
+    playground = a_playground(maps=maps)
     take(playground, 2 * 29)
     made = {}
     exec(
@@ -71,6 +74,19 @@ def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():
     assert 0 < np.abs(weights(playground) - before).max() < 0.5
     playground.rewind()
     np.testing.assert_array_equal(weights(playground), before)
+
+
+@pytest.mark.parametrize("maps", [(), (4, 8), ((3, 4, 2), (5, 3, 1))])
+def test_a_setup_says_what_the_loaded_model_has(maps):
+    model = Model([784, 12, 10], maps=maps)
+    setup = Setup(layers=hidden_of(model), maps=convolutions_of(model))
+    assert setup.model(a_playground().digits.train).network.shape == model.network.shape
+
+
+def test_convolutions_that_no_setup_can_say_are_left_out_of_it():
+    slid = Convolution(14, 56, 1, 2)
+    assert convolutions_of(Model([slid, Dense(slid.out_size(784), 10)])) == ""
+    assert convolutions_of(Model([Dense(784, 49), Convolution(7, 7, 1, 2), Dense(8, 10)])) == ""
 
 
 def test_an_added_picture_is_learned_from_the_next_epoch_on():
@@ -107,6 +123,9 @@ def test_added_pictures_have_the_data_sets_shape_and_classes():
         ({"layers": [True]}, "layers must be"),
         ({"layers": [1] * 9}, "layers must be"),
         ({"layers": "16"}, "layers must be"),
+        ({"maps": "x"}, "maps must be like 32,64 or .*, got 'x'"),
+        ({"maps": 7}, "maps must be at most 8 convolutions, got 7"),
+        ({"maps": "1@1," * 8 + "1"}, "maps must be at most 8 convolutions, got '1@1,"),
         ({"activation": "sine"}, "activation must be one of relu, .*, got 'sine'"),
         ({"optimizer": None}, "optimizer must be one of sgd, momentum"),
         ({"start": "old"}, "start must be one of new, loaded"),
@@ -128,7 +147,7 @@ def test_a_setup_that_breaks_a_rule_is_refused_by_name(wrong, message):
 
 
 def test_a_setup_survives_json():
-    setup = Setup(layers=(30, 20), activation="gelu", learning_rate=0.3, seed=9, deskew=False)
+    setup = Setup(layers=(30, 20), maps="8,16@3/1", activation="gelu", learning_rate=0.3, seed=9, deskew=False)
     assert Setup.from_json(json.loads(json.dumps(setup.to_json()))) == setup
 
 
@@ -138,7 +157,12 @@ def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
         UsageError, match=r"layers must fit into .* GB of memory, \[60000, 60000\] would need 1\d\d\.\d GB"
     ):
         playground.begin(Setup(layers=(60_000, 60_000)))
+    with pytest.raises(UsageError, match=r"\[\] after maps 900000@1/1 would need \d\d,\d\d\d\.\d GB"):
+        playground.begin(Setup(layers=(), maps="900000@1/1"))
+    with pytest.raises(UsageError, match=r"maps must fit one after another, .* a window must fit the picture of 4 × 4"):
+        playground.begin(Setup(maps="8,8,8"))
     assert playground.session is None
+    Setup(maps="16@3/1,32@4/2,64@4/2", layers=(256,)).check_memory(playground.digits.train, machine=4 * 2**30)
     Setup(layers=(2000, 1500, 1000)).check_memory(playground.digits.train, machine=4 * 2**30)
 
 

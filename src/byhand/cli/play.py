@@ -10,6 +10,7 @@ from byhand.cli.common import Talk, load_data, offline, quiet
 from byhand.cli.origin import load_data_here
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.nn.convolution import Convolution
 from byhand.training.runs import Run, load_model
 
 
@@ -67,7 +68,9 @@ def command(
         resume(playground, home)
     else:
         start = "loaded" if run is not None else "new"
-        setup = replace(Setup(), data=data or digits.name, start=start, layers=hidden_of(model) or Setup().layers)
+        hidden, maps = hidden_of(model), convolutions_of(model)
+        layers = hidden if hidden or maps else Setup().layers
+        setup = replace(Setup(), data=data or digits.name, start=start, layers=layers, maps=maps)
         playground = Playground(model, origin, digits, setup, Keeper(Run.new(folder) if folder else None))
 
     def opened(address: str) -> None:
@@ -98,3 +101,12 @@ def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
 def hidden_of(model: Model) -> tuple[int, ...]:
     """The sizes of a model's hidden layers."""
     return tuple(layer.units for layer in model.network.dense[:-1])
+
+
+def convolutions_of(model: Model) -> str:
+    """A model's convolutions as a setup has them: on a square of pixels, before all else. Of others it has none."""
+    sliding = [layer for layer in model.network.weighted if isinstance(layer, Convolution)]
+    come_first = sliding == model.network.weighted[: len(sliding)] and all(layer.channels == 1 for layer in sliding[:1])
+    if not come_first or any(layer.height != layer.width for layer in sliding):
+        return ""
+    return ",".join(f"{layer.maps}@{layer.size}/{layer.stride}" for layer in sliding)

@@ -9,7 +9,7 @@ import { Pad } from "./pad.js";
 import { paintBytes } from "./paint.js";
 import { Reader } from "./reader.js";
 import { readsDrawings, recognise } from "./recognise.js";
-import { Units } from "./units.js";
+import { legend, Units } from "./units.js";
 import { halves, inflated } from "./unpack.js";
 
 const content = JSON.parse(byId("model").textContent);
@@ -23,7 +23,10 @@ async function start() {
 
   const bars = new Bars(byId("bars"), reader.classes);
   const units = new Units(byId("units"));
-  if (reader.firstLayer) units.show(reader.firstLayer, reader.shape);
+  if (reader.firstLayer) {
+    units.show(reader.firstLayer, reader.shape);
+    byId("legend").append(...legend(reader.firstLayer));
+  } else byId("legend").textContent = "Its first layer is none whose weights could be shown as pictures.";
   const show = ({ message, seen, answers, probabilities }) => {
     const [height, width] = reader.shape;
     paintBytes(byId("seen"), seen ?? new Uint8Array(height * width), height, width);

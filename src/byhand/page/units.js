@@ -1,15 +1,39 @@
 /*
  * The units of the first layer, each as a picture of its weights: where ink makes it louder (orange) and where ink
- * silences it (blue). Under each picture a line shows how loud it is for the digit on the pad.
+ * silences it (blue). Under each picture a line shows how loud it is for the digit on the pad. A convolution's picture
+ * is its window, and under it stands the map: what is found where, as the window is slid over the digit.
  */
 
 import { element, numeral } from "./dom.js";
+import { places } from "./network.js";
 import { paintWeights } from "./paint.js";
 
 /** More pictures than this say nothing more. */
 const SHOWN = 256;
 /** The share of a unit's weights that is drawn below full brightness: one loud pixel must not darken the rest. */
 const BRIGHT = 0.99;
+
+/** What the pictures of that layer say, in words. */
+export function legend({ kind }) {
+  const [what, below] =
+    kind === "convolution"
+      ? ["the window of one map", "Below it is the map: what the window finds, as it is slid over your digit."]
+      : ["the weights of one unit", "The line below shows how loud it is for your digit."];
+  return [
+    `Each picture is ${what}: ink on `,
+    element("b", { className: "positive" }, "orange (+)"),
+    " makes it louder, ink on ",
+    element("b", { className: "negative" }, "blue (−)"),
+    ` silences it. ${below}`,
+  ];
+}
+
+/** What is shown of a layer: `count` units called `name`, each a picture of `shape`, each with answers in `places`. */
+function shown(layer, shape) {
+  if (layer.kind !== "convolution") return { name: "Unit", count: layer.units, shape, places: null };
+  const { maps, size, channels } = layer;
+  return { name: "Map", count: maps, shape: [size, size * channels], places: places(layer) };
+}
 
 export class Units {
   /** `chosen(unit)` is called when a unit is clicked; without it the pictures are only looked at. */
@@ -20,38 +44,46 @@ export class Units {
     this.selected = -1;
   }
 
-  /** layer: {W (inputs · units), inputs, units}; shape: [height, width] of a picture */
-  show(layer, [height, width]) {
-    const count = Math.min(layer.units, SHOWN);
-    if (this.tiles.length !== count) this.build(count, layer.units);
+  /** layer: a dense one or a convolution, with its W; shape: [height, width] of a picture */
+  show(layer, shape) {
+    const before = JSON.stringify(this.layer);
+    this.layer = shown(layer, shape);
+    if (JSON.stringify(this.layer) !== before) this.build();
+    const { name, count, shape: [height, width] } = this.layer;
     const weights = new Float32Array(height * width);
     this.tiles.forEach(({ canvas, button }, unit) => {
-      for (let at = 0; at < weights.length; at++) weights[at] = layer.W[at * layer.units + unit];
+      for (let at = 0; at < weights.length; at++) weights[at] = layer.W[at * count + unit];
       const sizes = weights.map(Math.abs).sort();
       const largest = sizes.at(-1);
       paintWeights(canvas, weights, height, width, sizes[Math.floor(BRIGHT * sizes.length)]);
-      const name = `Unit ${unit}, weights up to ±${numeral(largest)}`;
-      button.title = name;
-      if (this.chosen) button.setAttribute("aria-label", name);
+      button.title = `${name} ${unit}, weights up to ±${numeral(largest)}`;
+      if (this.chosen) button.setAttribute("aria-label", button.title);
     });
   }
 
-  build(count, all) {
-    this.tiles = Array.from({ length: count }, (_, unit) => {
+  build() {
+    const { name, count } = this.layer;
+    const hasMaps = this.layer.places !== null;
+    const drawn = Math.min(count, SHOWN);
+    this.tiles = Array.from({ length: drawn }, (_, unit) => {
       const canvas = element("canvas", { className: "weights", "aria-hidden": "true" });
-      const level = element("span", { className: "level" });
+      const level = hasMaps
+        ? element("canvas", { className: "weights", "aria-hidden": "true" })
+        : element("span", { className: "level" });
       const button = this.chosen
         ? element("button", { type: "button", onclick: () => this.choose(unit) }, canvas, level)
         : element("div", {}, canvas, level);
       return { canvas, level, button };
     });
-    const grid = element("div", { className: "units" }, ...this.tiles.map(({ button }) => button));
+    const grid = element("div", { className: hasMaps ? "units maps" : "units" }, ...this.tiles.map(({ button }) => button));
+    const names = `${name.toLowerCase()}s`;
     if (!this.chosen) {
       grid.setAttribute("role", "img");
-      grid.setAttribute("aria-label", `The weights of ${count} units as pictures`);
+      grid.setAttribute("aria-label", `The weights of ${drawn} ${names} as pictures`);
     }
     this.host.replaceChildren(grid);
-    if (count < all) this.host.append(element("p", { className: "note" }, `The first ${count} of ${all} units.`));
+    if (drawn < count) this.host.append(element("p", { className: "note" }, `The first ${drawn} of ${count} ${names}.`));
+    this.light(null);
     this.choose(-1, true);
   }
 
@@ -62,14 +94,24 @@ export class Units {
     if (!silently) this.chosen(unit);
   }
 
-  /** How loud each unit is for the digit on the pad; null for none. answers: (units,) */
+  /** How loud each unit is for the digit on the pad, in each of its places; null for none. answers: (places · units,) */
   light(answers) {
     let largest = 0;
     for (const answer of answers ?? []) largest = Math.max(largest, Math.abs(answer));
     this.tiles.forEach(({ level }, unit) => {
-      const answer = answers ? answers[unit] / (largest || 1) : 0;
-      level.style.transform = `scaleX(${Math.abs(answer)})`;
-      level.classList.toggle("is-negative", answer < 0);
+      if (this.layer.places) this.lightMap(level, answers, unit, largest);
+      else lightLine(level, answers ? answers[unit] / (largest || 1) : 0);
     });
   }
+
+  lightMap(canvas, answers, unit, largest) {
+    const { count, places: [rows, columns] } = this.layer;
+    const map = Float32Array.from({ length: rows * columns }, (_, place) => answers?.[place * count + unit] ?? 0);
+    paintWeights(canvas, map, rows, columns, largest);
+  }
+}
+
+function lightLine(line, answer) {
+  line.style.transform = `scaleX(${Math.abs(answer)})`;
+  line.classList.toggle("is-negative", answer < 0);
 }

@@ -10,11 +10,12 @@ from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.explain.steps import Figure, Step
 from byhand.model import Model
-from byhand.nn.layers import Activation, Dense
+from byhand.nn.layers import Activation
 from byhand.nn.scratch import FRESH, Array
 from byhand.page import payload
 from byhand.reading import blocks
 from byhand.report import Evaluation
+from byhand.training.settings import maps_of
 from byhand.web.bodies import pixels_of
 from byhand.web.curve import epoch_json
 from byhand.web.playground import Playground
@@ -66,9 +67,9 @@ def picture_json(data: Dataset, index: int) -> dict[str, Any]:
 
 
 def exciting(model: Model, data: Dataset, layer: int, unit: int) -> dict[str, Any]:
-    """The pictures to which a unit answers loudest. layer: which dense layer, from 0."""
-    dense = model.network.dense
-    if not 0 <= layer < len(dense) or not 0 <= unit < dense[layer].units:
+    """The pictures to which a unit answers loudest. layer: which of the layers with weights, from 0."""
+    weighted = model.network.weighted
+    if not 0 <= layer < len(weighted) or not 0 <= unit < weighted[layer].b.size:
         raise UsageError(f"layer and unit must be one of the network's, got layer {layer}, unit {unit}")
     if not fitting(model, data):
         raise UsageError(f"the model doesn't take the pictures of {data.name}")
@@ -87,15 +88,19 @@ def exciting(model: Model, data: Dataset, layer: int, unit: int) -> dict[str, An
 
 
 def unit_answers(model: Model, images: Array, number: int) -> Array:
-    """What the units of dense layer `number` answer, after their activation      images: (N, H, W) → (N, units)"""
-    layers = model.network.layers
-    first = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)][number]
-    after = next((i for i in range(first + 1, len(layers)) if isinstance(layers[i], Activation | Dense)), first)
-    last = after if isinstance(layers[after], Activation) else first
+    """What the units of weighted layer `number` answer, after their activation      images: (N, H, W) → (N, units)
+
+    A map is as loud as its loudest place.
+    """
+    layers, weighted = model.network.layers, model.network.weighted
+    asked = weighted[number]
+    end = weighted[number + 1].index if number + 1 < len(weighted) else len(layers)
+    last = next((layer for layer in layers[asked.index : end] if isinstance(layer, Activation)), asked)
     out = model.preparation(images, model.network.dtype)
-    for layer in layers[: last + 1]:
+    for layer in layers[: last.index + 1]:
         out, _ = layer.forward(out, FRESH, None)
-    return out
+    loudest: Array = out.reshape(len(out), -1, asked.b.size).max(axis=1)
+    return loudest
 
 
 # ---- Step
@@ -206,7 +211,7 @@ def as_python(setup: Setup, steps: int, batches_per_epoch: int) -> str:
     epochs, rest = divmod(steps, batches_per_epoch)
     rule = "Momentum(nesterov=True)" if setup.optimizer == "momentum" else f"optimizer_named({setup.optimizer!r})"
     imports = "from byhand.nn.optimizers import " + ("Momentum" if setup.optimizer == "momentum" else "optimizer_named")
-    init = "glorot" if setup.activation in ("tanh", "sigmoid") else "he"
+    maps = f"\n    maps={list(maps_of(setup.maps))}," if maps_of(setup.maps) else ""
     return f"""import numpy as np
 
 import byhand
@@ -218,9 +223,9 @@ digits = byhand.load({setup.data!r})
 train, held = digits.train.split(0.1, rng=np.random.default_rng([{setup.seed}, 0]))
 model = byhand.Model(
     [digits.train.images[0].size, *{list(setup.layers)}, len(digits.classes)],
-    seed={setup.seed},
+    seed={setup.seed},{maps}
     activation={setup.activation!r},
-    init={init!r},
+    init={setup.init!r},
     output_scale=0.1,
     preparation=Preparation.standard(deskew={setup.deskew}),
     classes=digits.classes,

@@ -10,12 +10,13 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
-from byhand.nn.network import memory
+from byhand.nn.network import convolutions, memory
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
 from byhand.preparation import Preparation
 from byhand.threads import available
 from byhand.training import Recipe
+from byhand.training.settings import maps_of
 
 MOST_LAYERS = 8
 #: Bytes of memory to reckon with where the system doesn't tell.
@@ -42,10 +43,13 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What the Setup panel says. `layers` are the hidden ones; `start` is new weights, or those that were loaded."""
+    """What the Setup panel says. `layers` are the hidden ones, `maps` the convolutions before them, as `byhand train`
+    has them; `start` is new weights, or those that were loaded.
+    """
 
     data: str = "mnist-5k"
     layers: tuple[int, ...] = (64,)
+    maps: str = ""
     activation: str = "relu"
     optimizer: str = "momentum"
     learning_rate: float = 0.05
@@ -72,6 +76,8 @@ class Setup:
         if not sizes_are_right or len(self.layers) > MOST_LAYERS:
             got = list(self.layers) if isinstance(self.layers, tuple) else self.layers
             raise UsageError(f"layers must be at most {MOST_LAYERS} positive whole numbers, got {got!r}"[:200])
+        if not isinstance(self.maps, str) or len(maps_of(self.maps)) > MOST_LAYERS:
+            raise UsageError(f"maps must be at most {MOST_LAYERS} convolutions, got {self.maps!r}"[:200])
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -94,16 +100,27 @@ class Setup:
         height, width = data.shape
         return [height * width, *self.layers, len(data.classes)]
 
+    @property
+    def init(self) -> str:
+        """What goes with the activation."""
+        return "glorot" if self.activation in ("tanh", "sigmoid") else "he"
+
     def check_memory(self, data: Dataset, machine: int | None = None) -> None:
         """Refuse a network that this machine could not train, by arithmetic, before it takes the memory."""
-        sizes = self.sizes(data)
-        parameters = sum((inputs + 1) * units for inputs, units in itertools.pairwise(sizes))
-        needed = 4 * (COPIES * parameters + 6 * max(self.batch_size, 1_000) * sum(sizes))
+        inputs, *sizes = self.sizes(data)
+        sliding = list(convolutions(inputs, maps_of(self.maps), self.init))
+        places = [layer.rows * layer.columns for layer in sliding]
+        outs = [inputs, *(each * layer.maps for each, layer in zip(places, sliding, strict=True))]
+        windows = sum(each * layer.shapes["W"][0] for each, layer in zip(places, sliding, strict=True))
+        parameters = sum(math.prod(shape) for layer in sliding for shape in layer.shapes.values())
+        parameters += sum((before + 1) * units for before, units in itertools.pairwise([outs[-1], *sizes]))
+        numbers = 6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * self.batch_size * windows
+        needed = 4 * (COPIES * parameters + numbers)
         limit = int(SHARE * (machine or memory() or UNTOLD_MEMORY))
         if needed > limit:
+            asked = f"{list(self.layers)}" + f" after maps {self.maps}" * bool(sliding)
             raise UsageError(
-                f"layers must fit into {limit / 1e9:.1f} GB of memory, "
-                f"{list(self.layers)} would need {needed / 1e9:,.1f} GB"
+                f"layers must fit into {limit / 1e9:.1f} GB of memory, {asked} would need {needed / 1e9:,.1f} GB"[:200]
             )
 
     def model(self, data: Dataset) -> Model:
@@ -112,8 +129,9 @@ class Setup:
         return Model(
             self.sizes(data),
             seed=self.seed,
+            maps=maps_of(self.maps),
             activation=self.activation,
-            init="glorot" if self.activation in ("tanh", "sigmoid") else "he",
+            init=self.init,
             output_scale=0.1,
             preparation=preparation,
             classes=data.classes,

@@ -97,7 +97,8 @@ export class DrawPanel {
     this.answer.textContent = isFinite ? this.reader.classes[indexOfLargest(probabilities)] : message;
     this.answer.classList.toggle("is-message", !isFinite);
     for (const button of this.labels.children) button.disabled = !picture;
-    this.playground.network?.light(isFinite ? answers : null);
+    this.answers = isFinite ? answers : null;
+    this.playground.network?.light(this.answers);
   }
 
   loadSample() {

@@ -1,9 +1,10 @@
 /* Network: the weights of each unit as a picture; a click shows the digits that excite it. */
 
 import { element, numeral, percent } from "../dom.js";
+import { weighted } from "../network.js";
 import { paintBytes } from "../paint.js";
 import { ask, decode } from "../server.js";
-import { Units } from "../units.js";
+import { legend, Units } from "../units.js";
 
 export class NetworkPanel {
   constructor(host, playground) {
@@ -21,17 +22,21 @@ export class NetworkPanel {
     const key = JSON.stringify(model.architecture);
     if (key === this.architecture) return;
     this.architecture = key;
-    const dense = model.architecture.filter(({ kind }) => kind === "dense");
-    this.dense = dense;
-    this.layers.replaceChildren(
-      ...dense.map(({ units }, i) => element("option", { value: i }, `${i + 1}: ${units} ${i + 1 < dense.length ? "units" : "answers"}`)),
-    );
+    this.weighted = weighted(model.architecture);
+    this.seesPixels = this.weighted[0] === model.architecture[0];
+    const names = this.weighted.map(({ maps, units }, i) => {
+      const count = maps ? `${maps} maps` : `${units} ${i + 1 < this.weighted.length ? "units" : "answers"}`;
+      return element("option", { value: i }, `${i + 1}: ${count}`);
+    });
+    this.layers.replaceChildren(...names);
     this.choose(0);
   }
 
   showReader(reader) {
     this.reader = reader;
-    if (this.layer === 0 && reader.firstLayer) this.units.show(reader.firstLayer, reader.shape);
+    if (this.layer !== 0 || !reader.firstLayer) return;
+    this.units.show(reader.firstLayer, reader.shape);
+    this.light(this.playground.draw.answers);
   }
 
   choose(layer) {
@@ -40,20 +45,15 @@ export class NetworkPanel {
     this.found.replaceChildren();
     this.units = new Units(this.tiles, (unit) => this.excite(unit));
     this.legend.replaceChildren();
-    if (layer === 0) {
-      this.legend.append(
-        "Ink on ",
-        element("b", { className: "positive" }, "orange (+)"),
-        " makes a unit louder, on ",
-        element("b", { className: "negative" }, "blue (−)"),
-        " silences it; the line below shows how loud it is for your digit. Click one for the digits that excite it.",
-      );
+    if (layer === 0 && this.seesPixels) {
+      this.legend.append(...legend(this.weighted[0]), " Click one for the digits that excite it.");
       if (this.reader) this.showReader(this.reader);
       return;
     }
-    this.legend.append("These units look at other units, so their weights are no pictures. Click one for the digits that excite it.");
-    const names = layer === this.dense.length - 1 ? this.playground.state.model.classes : null;
-    const buttons = Array.from({ length: Math.min(this.dense[layer].units, 256) }, (_, unit) =>
+    this.legend.append("This layer looks at the one before it, so its weights are no pictures. Click one for the digits that excite it.");
+    const names = layer === this.weighted.length - 1 ? this.playground.state.model.classes : null;
+    const { maps, units } = this.weighted[layer];
+    const buttons = Array.from({ length: Math.min(maps ?? units, 256) }, (_, unit) =>
       element("button", { type: "button", onclick: () => this.excite(unit) }, names?.[unit] ?? String(unit)),
     );
     this.tiles.replaceChildren(element("div", { className: "labels" }, ...buttons));
@@ -66,6 +66,7 @@ export class NetworkPanel {
   excite(unit) {
     return this.playground.enquire(async () => {
       const { layer } = this;
+      const isMap = this.weighted[layer].kind === "convolution";
       const found = await ask(`unit?layer=${layer}&unit=${unit}`);
       const { shape, classes } = this.playground.state.digits;
       const pictures = found.pictures.map(({ pixels, label, answer }) => {
@@ -73,20 +74,15 @@ export class NetworkPanel {
         paintBytes(canvas, decode(pixels), ...shape);
         return element("figure", {}, canvas, element("figcaption", {}, `${classes[label]}: ${numeral(answer)}`));
       });
+      const silent = `Of ${found.looked_through.toLocaleString("en")} training digits it is silent for ${percent(found.silent, 0)}.`;
       this.found.replaceChildren(
-        element("h3", {}, `Unit ${unit} of layer ${layer + 1}`),
-        element(
-          "p",
-          { className: "note" },
-          `Of ${found.looked_through.toLocaleString("en")} training digits it is silent for ${percent(found.silent, 0)}. The loudest:`,
-        ),
+        element("h3", {}, `${isMap ? "Map" : "Unit"} ${unit} of layer ${layer + 1}`),
+        element("p", { className: "note" }, `${silent} The loudest${isMap ? ", each with the loudest place of its map" : ""}:`),
         element("div", { className: "pictures" }, ...pictures),
-        element(
-          "p",
-          { className: "buttons" },
-          element("button", { type: "button", onclick: () => this.playground.step.workOut(layer + 1, unit) }, "Work it out in Step"),
-        ),
       );
+      if (isMap) return;
+      const worksOut = () => this.playground.step.workOut(layer + 1, unit);
+      this.found.append(element("p", { className: "buttons" }, element("button", { type: "button", onclick: worksOut }, "Work it out in Step")));
     });
   }
 }

@@ -40,6 +40,7 @@ export class SetupPanel {
     this.fields = {
       data: choice("Data", choices.data),
       start: choice("Start from", choices.start),
+      maps: line("Convolutions", "none, or such as 16, 32", "text"),
       layers: line("Hidden layers", "such as 128 or 128, 64"),
       activation: choice("Activation", choices.activation),
       optimizer: choice("Optimiser", choices.optimizer),
@@ -148,8 +149,8 @@ function number(title, [min, max], step) {
   return field(title, element("input", { type: "number", min, max, step, required: true }));
 }
 
-function line(title, placeholder) {
-  return field(title, element("input", { type: "text", inputMode: "numeric", placeholder, autocomplete: "off" }));
+function line(title, placeholder, inputMode = "numeric") {
+  return field(title, element("input", { type: "text", inputMode, placeholder, autocomplete: "off" }));
 }
 
 function tick(title) {
