@@ -35,9 +35,12 @@ def pages(tmp_path_factory):
         config = {"command": f"byhand train --seed {seed}", "seed": seed, "recipe": Recipe().config()}
         contestants.append(Contestant(name, model, evaluate(model, digits.test), list(history), config))
     one = contestants[0]
+    sliding = byhand.Model([784, 16, 10], maps=[16, 24])
     content = {
         "explain": explain_step(one.model, digits.test[7]).html(),
         "report": html_report(one.evaluation, one.model, one.records, one.config),
+        "explain-maps": explain_step(sliding, digits.test[:2]).html(),
+        "report-maps": html_report(evaluate(sliding, digits.test), sliding),
         "compare": comparison_report(compare(contestants)),
         "lr-find": sweep_report(lr_find(one.model, digits.train, steps=60), "a network"),
     }
@@ -46,7 +49,7 @@ def pages(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["explain", "report", "compare", "lr-find"])
+@pytest.mark.parametrize("name", ["explain", "explain-maps", "report", "report-maps", "compare", "lr-find"])
 def test_a_page_opens_without_trouble_in_every_view(open_page, pages, name):
     for width, dark in VIEWS:
         page = open_page(pages / f"{name}.html", width=width, dark=dark)

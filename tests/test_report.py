@@ -10,10 +10,14 @@ import pytest
 import byhand
 from byhand.data import Dataset
 from byhand.errors import DivergedError, MissingExtraError, UsageError
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Dense
+from byhand.nn.network import Network
 from byhand.report import Evaluation, evaluate, html_report, wilson
 from byhand.report.charts import Axis, Series, chart
 from byhand.report.evaluation import MNIST_LABEL_ERRORS, known_label_errors
 from byhand.report.sprites import BUDGET, COLUMNS, cells, sprites
+from byhand.report.weights import first_of
 from byhand.report.words import flat, percent
 from byhand.training.records import EpochRecord
 
@@ -267,6 +271,32 @@ def test_an_epoch_without_validation_and_a_watchdogs_word():
     assert "epoch 1: 90 % of layer 1 is dead" in page
 
 
+def test_the_page_shows_the_windows_of_a_convolution_and_what_they_find():
+    model, test = byhand.Model([784, 10], maps=[6, 8], activation="gelu"), byhand.load("mnist-5k").test
+    page = html_report(evaluate(model, test), model)
+    assert "a window of 5 × 5 pixels, put to 12 × 12 places" in page
+    assert "the maps as a table" in page
+    assert f"What the maps say of picture 0, a {test.classes[test.labels[0]]}" in page
+    assert "In the order of the windows above, after gelu" in page
+    bare = byhand.Model(Network([Convolution(28, 28, 1, 3), Dense(432, 10)], rng=np.random.default_rng(0)))
+    assert "In the order of the windows above:" in html_report(evaluate(bare, test[:20]), bare)
+
+
+def test_what_is_no_picture_is_left_out():
+    model = byhand.Model(Network([Convolution(14, 14, 4, 3), Dense(75, 10)], rng=np.random.default_rng(0)))
+    assert "What the first layer looks for" not in html_report(evaluate(model, byhand.load("mnist-5k").test[:9]), model)
+
+
+def test_the_longest_weights_are_chosen_and_laid_out_in_their_order():
+    layer = Convolution(4, 4, 1, 3, size=2)
+    layer.W, layer.b = np.array([[1.0, 0, 5], [2, 0, 6], [3, 0, 7], [4, 1, 8]]), np.zeros(3)
+    first = first_of(layer, (4, 4), 2)
+    assert (first.chosen.tolist(), first.count, first.each) == ([0, 2], 3, "map")
+    np.testing.assert_array_equal(first.sheet(8), [[1, 2, np.nan, 5, 6], [3, 4, np.nan, 7, 8]])
+    assert first.sheet(1).shape == (5, 2)
+    assert first_of(Dense(12, 3), (4, 4), 2) is None
+
+
 # ---- charts and words
 
 
@@ -298,6 +328,7 @@ def test_plots_draw_on_the_axes_they_are_given(trained):
     from byhand.report import plot_confusion, plot_history, plot_mistakes, plot_prediction, plot_weights
 
     model, evaluation, history = trained
+    sliding = byhand.Model([784, 10], maps=[3])
     sample = evaluation.data[0]
     for draw in (
         lambda ax: plot_history(history, ax=ax),
@@ -305,6 +336,7 @@ def test_plots_draw_on_the_axes_they_are_given(trained):
         lambda ax: plot_confusion(evaluation, ax=ax),
         lambda ax: plot_mistakes(evaluation, count=7, ax=ax),
         lambda ax: plot_weights(model, count=10, ax=ax),
+        lambda ax: plot_weights(sliding, columns=2, ax=ax),
         lambda ax: plot_prediction(model, sample, ax=ax),
         lambda ax: plot_prediction(model, sample.image, ax=ax),
     ):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import byhand
+from byhand.committee import Committee, Shifted
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.report.comparison import Contestant, coin_toss, compare
@@ -15,14 +16,14 @@ LABELS = np.array([0, 1] * 10)
 DATA = Dataset(np.zeros((20, 2, 2), np.uint8), LABELS, classes=("a", "b"), name="made up")
 
 
-def contestant(name, wrong, **config):
+def contestant(name, wrong, model=None, **config):
     predictions = LABELS.copy()
     predictions[wrong] = 1 - predictions[wrong]
     P = np.full((20, 2), 0.2, np.float32)
     P[np.arange(20), predictions] = 0.8
     evaluation = Evaluation(DATA, DATA.classes, LABELS, predictions, P, 0.3)
     records = [EpochRecord(k, k, 1 / k, 0.5, 2 / k, 0.6, 0.1, 1.0, (), 10.0, 0.5) for k in (1, 2, 3)]
-    return Contestant(name, byhand.Model([4, 2]), evaluation, records, config)
+    return Contestant(name, model or byhand.Model([4, 2]), evaluation, records, config)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,26 @@ def test_settings_are_shown_where_they_differ():
     one = contestant("one", [0], seed=1, recipe={"learning_rate": 0.1, "batch_size": 128}, command="a")
     two = contestant("two", [1], seed=1, recipe={"learning_rate": 0.2, "batch_size": 128}, command="b")
     assert compare([one, two]).settings() == [("learning_rate", ["0.1", "0.2"])]
+
+
+def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
+    maps = byhand.Model([4, 2], maps=[(3, 2, 1)], dropout=0.25, batch_norm=True, activation="gelu")
+    settings = compare([contestant("maps", [0], maps), contestant("dense", [1])]).settings()
+    assert settings == [
+        ("maps", ["3@2/1", "none"]),
+        ("activation", ["gelu", "none"]),
+        ("dropout", ["0.25", "0"]),
+        ("batch norm", ["yes", "no"]),
+    ]
+
+
+def test_windows_that_give_maps_of_one_size_are_told_apart():
+    wide, narrow = (byhand.Model([784, 10], maps=[(4, size, 2)]) for size in (6, 5))
+    assert wide.network.shape == narrow.network.shape
+    several = Shifted(Committee([narrow, byhand.Model([784, 10], maps=[4], seed=1)]))
+    comparison = compare([contestant("wide", [], wide), contestant("several", [], several)])
+    assert comparison.settings() == [("maps", ["4@6/2", "4@5/2"])]
+    assert [run["network"] for run in comparison.to_json()["runs"]] == ["784-4@12×12-10", "2 × 784-4@12×12-10"]
 
 
 def test_what_cannot_be_compared_is_refused():

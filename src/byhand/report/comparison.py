@@ -15,7 +15,7 @@ from byhand.committee import Reader
 from byhand.errors import UsageError
 from byhand.nn.scratch import Array
 from byhand.report.evaluation import Evaluation
-from byhand.report.words import flat, parameters_of, percent, shape_of
+from byhand.report.words import flat, layers_of, parameters_of, percent, shape_of
 from byhand.training.records import EpochRecord
 
 #: Settings that say nothing about how a run was meant to go.
@@ -112,7 +112,9 @@ class Comparison:
             for one in self.contestants
         ]
         names = list(dict.fromkeys(name for settings in plain for name in settings if not name.startswith("network")))
-        rows = [(name, [settings.get(name, "–") for settings in plain]) for name in names]
+        layers = [layers_of(one.model) for one in self.contestants]
+        rows = [(name, [each[name] for each in layers]) for name in layers[0]]
+        rows += [(name, [settings.get(name, "–") for settings in plain]) for name in names]
         return [(name.removeprefix("recipe."), values) for name, values in rows if len(set(values)) > 1]
 
     def to_json(self) -> dict[str, Any]:
@@ -122,6 +124,7 @@ class Comparison:
             "runs": [
                 {
                     "run": one.name,
+                    "network": shape_of(one.model),
                     "accuracy": one.evaluation.accuracy,
                     "interval": list(one.evaluation.interval),
                     "loss": one.evaluation.loss,

@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 
 from byhand.model import Model
-from byhand.nn.layers import Dense
-from byhand.page import pictures
 from byhand.page.document import asset, document, escape, folded, table
+from byhand.report import weights
 from byhand.report.curves import ROWS, calibration, curves
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.sprites import COLUMNS, Sprites, sprites
 from byhand.report.words import flat, percent, shape_of
 from byhand.training.records import EpochRecord
 
-#: Mistakes shown as cards, units shown as pictures.
-WORST, UNITS = 24, 40
+#: Mistakes shown as cards.
+WORST = 24
 
 
 def html_report(
@@ -52,7 +51,7 @@ class Report:
             ("doubtful", "Labels known to be doubtful", self.doubts()),
             ("classes", "Class by class", self.classes()),
             ("calibration", "Does it know when it doesn't know?", calibration(evaluation)),
-            ("weights", "What the first layer looks for", self.weights()),
+            ("weights", "What the first layer looks for", weights.section(self.model, evaluation.data)),
             ("run", "How to do it again", self.run()),
         ]
         shown = [(key, title, body) for key, title, body in sections if body]
@@ -189,36 +188,6 @@ class Report:
             "many were read so. F1 lies between the two, nearer to the worse.</p>"
             f'<div class="scroll"><table class="classes"><thead><tr>{head}</tr></thead>'
             f"<tbody>{rows}</tbody></table></div>"
-        )
-
-    def weights(self) -> str:
-        first = self.model.network.layers[0]
-        height, width = self.evaluation.data.shape
-        if not isinstance(first, Dense) or first.inputs != height * width or height < 2:
-            return ""
-        strength = np.sqrt((first.W.astype(np.float64) ** 2).sum(axis=0))
-        chosen = np.sort(np.argsort(-strength, kind="stable")[:UNITS])
-        scale = float(np.abs(first.W).max())
-        across = 8
-        rows = -(-len(chosen) // across)
-        cells = np.full((rows * (height + 1) - 1, min(across, len(chosen)) * (width + 1) - 1), np.nan)
-        for place, unit in enumerate(chosen):
-            top, left = place // across * (height + 1), place % across * (width + 1)
-            cells[top : top + height, left : left + width] = first.W[:, unit].reshape(height, width)
-        image = pictures.data_uri(pictures.signed(cells, scale))
-        which = f"all of its {first.units} units"
-        if len(chosen) < first.units:
-            which = f"the {len(chosen)} of its {first.units} units with the longest weights"
-        figures = [
-            (int(u), *(f"{value:.3g}" for value in (strength[u], w.min(), w.max(), first.b[u])))
-            for u, w in zip(chosen, first.W.T[chosen], strict=True)
-        ]
-        return (
-            f"<p>Each square is one unit's weights, one for each pixel ({which}): ink on "
-            '<span class="up">orange</span> switches it on, ink on <span class="down">blue</span> switches it off.</p>'
-            f'<img class="weights" src="{image}" width="{cells.shape[1] * 3}" height="{cells.shape[0] * 3}" '
-            f'alt="The weights of {which}, a picture each; the table below has their figures">'
-            f"{folded('the units as a table', table(('unit', 'length', 'lowest', 'highest', 'bias'), figures))}"
         )
 
     def run(self) -> str:

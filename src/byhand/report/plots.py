@@ -13,8 +13,10 @@ import numpy as np
 from byhand.data import Sample
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
+from byhand.nn.layers import Dense
 from byhand.nn.scratch import Array
 from byhand.report.evaluation import Evaluation
+from byhand.report.weights import first_of
 from byhand.training.records import EpochRecord, History
 
 COLORS = {"training": "#1b62c4", "validation": "#d9660b"}
@@ -84,24 +86,20 @@ def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10,
 
 
 def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = None) -> Any:
-    """The weights of the first layer, a picture for each unit: the `count` units with the longest weights."""
-    first = model.network.dense[0]
-    side = round(first.inputs**0.5)
-    if side * side != first.inputs:
-        raise UsageError(f"weights are pictures where the inputs are a square of pixels, got {first.inputs} inputs")
-    lengths = np.sqrt((first.W.astype(np.float64) ** 2).sum(axis=0))
-    chosen = np.sort(np.argsort(-lengths, kind="stable")[: _positive("count", count)])
-    columns = min(_positive("columns", columns), len(chosen))
-    rows = -(-len(chosen) // columns)
-    sheet = np.full((rows * (side + 1) - 1, columns * (side + 1) - 1), np.nan)
-    for place, unit in enumerate(chosen):
-        top, left = place // columns * (side + 1), place % columns * (side + 1)
-        sheet[top : top + side, left : left + side] = first.W[:, unit].reshape(side, side)
-    ax = ax if ax is not None else _new_axes(figsize=(columns, rows))
-    limit = float(np.abs(first.W).max()) or 1.0
-    ax.imshow(sheet, cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    """The weights of the first layer, a picture for each unit or map: the `count` of them with the longest weights."""
+    layer = model.network.weighted[0]
+    side = round(layer.inputs**0.5)
+    first = first_of(layer, (side, side), _positive("count", count))
+    if first is None:
+        raise UsageError(f"weights are pictures where the inputs are a square of pixels, got {layer.inputs} inputs")
+    columns = min(_positive("columns", columns), len(first.chosen))
+    ax = ax if ax is not None else _new_axes(figsize=(columns, -(-len(first.chosen) // columns)))
+    limit = float(np.abs(layer.W).max()) or 1.0
+    ax.imshow(first.sheet(columns), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_axis_off()
-    ax.set_title(f"What {len(chosen)} of {first.units} units look for (orange: ink switches it on)", fontsize=10)
+    switched = "switches it on" if isinstance(layer, Dense) else "raises it there"
+    words = f"What {len(first.chosen)} of {first.count} {first.each}s look for (orange: ink {switched})"
+    ax.set_title(words, fontsize=10)
     return ax
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from byhand.committee import Committee, Reader, Shifted
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, BatchNorm, Dropout
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -32,6 +34,25 @@ def parameters_of(reader: Reader) -> int:
     if isinstance(reader, Shifted):
         return parameters_of(reader.reader)
     return reader.size if isinstance(reader, Committee) else reader.network.size
+
+
+def layers_of(reader: Reader) -> dict[str, str]:
+    """How its layers are set, in the words of `byhand train`; those of a committee's members are the first one's."""
+    if isinstance(reader, Shifted):
+        return layers_of(reader.reader)
+    if isinstance(reader, Committee):
+        return layers_of(reader.members[0])
+    layers = reader.network.layers
+    maps = [f"{layer.maps}@{layer.size}/{layer.stride}" for layer in layers if isinstance(layer, Convolution)]
+    activations = [layer.pair.name for layer in layers if isinstance(layer, Activation)]
+    dropouts = [f"{layer.rate:g}" for layer in layers if isinstance(layer, Dropout)]
+    return {
+        "maps": ",".join(maps) or "none",
+        "activation": ", ".join(dict.fromkeys(activations)) or "none",
+        "dropout": ", ".join(dict.fromkeys(dropouts)) or "0",
+        "batch norm": "yes" if any(isinstance(layer, BatchNorm) for layer in layers) else "no",
+        "init": ", ".join(dict.fromkeys(layer.init for layer in reader.network.weighted)),
+    }
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
