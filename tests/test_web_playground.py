@@ -57,12 +57,23 @@ def test_rewind_gives_the_same_numbers_to_the_bit():
 def test_it_trains_as_byhand_fit_does(maps):
     playground = a_playground(maps=maps)
     take(playground, 2 * 29)
+    np.testing.assert_array_equal(weights_of_the_program(playground), weights(playground))
+
+
+def test_it_trains_loaded_weights_as_byhand_fit_does(tmp_path, monkeypatch):
+    playground = a_playground(tmp_path, start="loaded")
+    take(playground, 29)
+    playground.close()
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(weights_of_the_program(playground), weights(playground))
+
+
+def weights_of_the_program(playground):
+    """What the program that the page gives away has trained."""
     made = {}
-    exec(
-        as_python(playground.setup, playground.step_number, playground.batches_per_epoch).split("print(history)")[0],
-        made,
-    )
-    np.testing.assert_array_equal(made["model"].network.parameters, weights(playground))
+    program = as_python(playground.setup, playground.step_number, playground.batches_per_epoch)
+    exec(program.split("print(history)")[0], made)
+    return made["model"].network.parameters
 
 
 def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():

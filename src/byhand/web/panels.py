@@ -18,6 +18,7 @@ from byhand.report import Evaluation
 from byhand.training.settings import maps_of
 from byhand.web.bodies import pixels_of
 from byhand.web.curve import epoch_json
+from byhand.web.keeping import START
 from byhand.web.playground import Playground
 from byhand.web.setup import CHOICES, LIMITS, Setup, fitting, threads
 from byhand.web.trainer import Trainer
@@ -211,25 +212,16 @@ def as_python(setup: Setup, steps: int, batches_per_epoch: int) -> str:
     epochs, rest = divmod(steps, batches_per_epoch)
     rule = "Momentum(nesterov=True)" if setup.optimizer == "momentum" else f"optimizer_named({setup.optimizer!r})"
     imports = "from byhand.nn.optimizers import " + ("Momentum" if setup.optimizer == "momentum" else "optimizer_named")
-    maps = f"\n    maps={list(maps_of(setup.maps))}," if maps_of(setup.maps) else ""
+    preparation = "\nfrom byhand.preparation import Preparation" if setup.start == "new" else ""
     return f"""import numpy as np
 
 import byhand
 {imports}
-from byhand.nn.schedules import Constant
-from byhand.preparation import Preparation
+from byhand.nn.schedules import Constant{preparation}
 
 digits = byhand.load({setup.data!r})
 train, held = digits.train.split(0.1, rng=np.random.default_rng([{setup.seed}, 0]))
-model = byhand.Model(
-    [digits.train.images[0].size, *{list(setup.layers)}, len(digits.classes)],
-    seed={setup.seed},{maps}
-    activation={setup.activation!r},
-    init={setup.init!r},
-    output_scale=0.1,
-    preparation=Preparation.standard(deskew={setup.deskew}),
-    classes=digits.classes,
-)
+{model_as_python(setup)}
 history = byhand.fit(
     model,
     train,
@@ -247,3 +239,19 @@ print(history)
 print(f"{{model.accuracy(digits.test):.2%}} of the test digits are read right")
 model.save("digits.safetensors")
 """
+
+
+def model_as_python(setup: Setup) -> str:
+    """What the training begins with: new weights of a seed, or those that were loaded."""
+    if setup.start == "loaded":
+        return f'model = byhand.Model.load("{START}")  # the weights that it began with lie in the folder of its run'
+    maps = f"\n    maps={list(maps_of(setup.maps))}," if maps_of(setup.maps) else ""
+    return f"""model = byhand.Model(
+    [digits.train.images[0].size, *{list(setup.layers)}, len(digits.classes)],
+    seed={setup.seed},{maps}
+    activation={setup.activation!r},
+    init={setup.init!r},
+    output_scale=0.1,
+    preparation=Preparation.standard(deskew={setup.deskew}),
+    classes=digits.classes,
+)"""
