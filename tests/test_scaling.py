@@ -4,10 +4,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from byhand.distributed import cost
 from byhand.distributed.cost import Cluster, Rank, Wire
+from byhand.nn.network import Network
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -42,6 +44,12 @@ def test_large_batches_pay_and_small_ones_are_warned_of_with_one_that_would():
     assert said.endswith("from about 64 on they pay")
     assert cost.HERE.gain([784, 128, 10], 64, 0, 2) >= cost.PAYS > cost.HERE.gain([784, 128, 10], 32, 0, 2)
     assert cost.forecast([784, 128, 10], 128, 0, 4, processors=1).endswith("no batch size would change that")
+
+
+def test_of_convolutions_the_model_says_nothing():
+    rng = np.random.default_rng(0)
+    assert cost.dense_sizes(Network([784, 12, 10], rng=rng)) == [784, 12, 10]
+    assert cost.dense_sizes(Network([784, 12, 10], maps=[2], rng=rng)) is None
 
 
 # ---- the page

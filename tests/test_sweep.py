@@ -24,7 +24,7 @@ from byhand.distributed.space import Space
 from byhand.distributed.sweep import resume, sweep
 from byhand.distributed.trials import DONE, FAILED, PRUNED, RUNNING, Folder, Trial
 from byhand.distributed.work import Job, advance
-from byhand.errors import DataError, ModelFileError, StorageError, UsageError
+from byhand.errors import ByhandError, DataError, ModelFileError, StorageError, UsageError
 from waiting import until
 
 SPACE = {
@@ -390,6 +390,8 @@ def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_pat
         ({"search": {"dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}}, "dropout must have log or step"),
         ({"search": {"optimizer": {"choices": ["adamm"]}}}, "optimizer must be one of .* got 'adamm'"),
         ({"search": {"hidden": {"choices": ["1,x"]}}}, "hidden must be whole numbers between commas"),
+        ({"search": {"maps": {"choices": ["8,x"]}}}, "maps must be like 32,64 or 16@3/1,32@4/2 .* got '8,x'"),
+        ({"search": {"maps": {"choices": ["8@0"]}}}, "size must be a positive integer, got 0"),
         ({"search": {"samples": {"choices": [100]}}}, "samples must be fixed"),
         ({"search": {"epochs": {"choices": [5]}}}, "epochs must be fixed or searched, not both"),
         ({"fixed": {"validation": 0}}, "validation must be more than 0"),
@@ -414,6 +416,34 @@ def test_a_space_draws_within_its_bounds_and_drops_what_an_optimiser_does_not_ta
     assert "--momentum" not in space.command({"optimizer": "adam", "momentum": 0.7}, data=None, seed=0)
     model, recipe = space.build({"optimizer": "momentum", "momentum": 0.7}, in_size=4, classes=("0", "1"), seed=0)
     assert (recipe.optimizer.momentum, recipe.threads, recipe.validation, model.network.in_size) == (0.7, 1, 0.1, 4)
+
+
+def test_convolutions_are_searched_as_train_takes_them():
+    space = Space.from_config({"search": {"maps": {"choices": ["none", "4,8", "4@3/1,8"]}}, "fixed": {"hidden": "16"}})
+
+    def shape(value):
+        return space.build({"maps": value}, in_size=784, classes=("0", "1"), seed=0)[0].network.shape
+
+    assert [shape(value) for value in ("none", "4,8", "4@3/1,8")] == [
+        "784-16-2",
+        "784-4@12×12-8@4×4-16-2",
+        "784-4@26×26-8@11×11-16-2",
+    ]
+    assert "--maps 4@3/1,8" in space.command({"maps": "4@3/1,8"}, data=None, seed=0)
+    number = Space.from_config({"search": {"maps": {"low": 2, "high": 8}}})
+    assert number.build({"maps": 8}, in_size=784, classes=("0", "1"), seed=0)[0].network.weighted[0].maps == 8
+
+
+def test_a_preset_with_convolutions_can_be_searched():
+    space = Space.from_config({"preset": "record", "search": {"dropout": {"choices": [0.1, 0.3]}}})
+    model, _ = space.build({"dropout": 0.1}, in_size=784, classes=("0", "1"), seed=0)
+    assert len(model.network.weighted) > len(model.network.dense)
+
+
+def test_maps_that_do_not_fit_these_pictures_fail_the_trial_by_name(tmp_path):
+    space = Space.from_config({"search": {"maps": {"choices": ["4@29"]}}, "fixed": {"epochs": 1, "samples": 100}})
+    with pytest.raises(ByhandError, match=r"no trial came to its end; trial 0: maps must fit one after another"):
+        sweep(space, trials=1, jobs=1, data="mnist-5k", folder=Folder.new(tmp_path / "sweep"))
 
 
 def test_the_space_in_the_documentation_is_one():

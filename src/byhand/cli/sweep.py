@@ -63,6 +63,7 @@ def command(
         [search]
         learning_rate = { low = 0.01, high = 0.5, log = true }
         hidden = { choices = ["128", "256", "256,128"] }
+        maps = { choices = ["none", "8,16"] }
     """
     talk = Talk(quiet)
     place = chosen_folder(space, folder, again, data, seed)

@@ -133,13 +133,12 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
         if ranks.size > 1:
             threads = session.plan.blas * session.plan.workers
             talk.say(f"{ranks.size} ranks, {threads} thread{'s' if threads > 1 else ''} each")
-        sizes = [model.network.in_size, *(layer.units for layer in model.network.dense)]
         if session.threads > available():
             talk.say(
                 f"watch out: {session.threads} threads for {counted(available(), 'processor')}: they will wait for one "
                 "another, and training takes many times as long"
             )
-        if warning := ranks.forecast(sizes, session.feed.batch_size, len(recipe.optimizer.memory)):
+        if warning := ranks.forecast(model.network, session.feed.batch_size, len(recipe.optimizer.memory)):
             talk.say(warning)
         if task.resumes:
             session.restore(*ranks.from_first(checkpoints.load(talk.say)))

@@ -19,6 +19,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from byhand.nn.network import Network
+
 #: Columns that a product computes at once, and bytes of a number: float32.
 TILE, BYTES = 16, 4
 #: A gain from which one would say that ranks pay.
@@ -103,6 +105,13 @@ def forecast(sizes: Sequence[int], batch: int, memory: int, ranks: int, processo
     return (
         f"{ranks} ranks will be about {gain:.1f} × as fast as one with one thread at --batch-size {batch:,}: {advice}"
     )
+
+
+def dense_sizes(network: Network) -> list[int] | None:
+    """The sizes of the network's layers; None where it has convolutions, of whose steps nothing was measured."""
+    if len(network.weighted) > len(network.dense):
+        return None
+    return [network.in_size, *(layer.units for layer in network.dense)]
 
 
 def products(sizes: Sequence[int], rows: float) -> float:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 from numpy.typing import DTypeLike
@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike
 from byhand.distributed import cost
 from byhand.distributed.together import Pool
 from byhand.errors import ByhandError, MissingExtraError
+from byhand.nn.network import Network
 from byhand.nn.scratch import Array, aligned
 from byhand.threads import processors
 
@@ -94,7 +95,7 @@ class Alone:
         """Alone, one is killed without a witness."""
         return contextlib.nullcontext()
 
-    def forecast(self, sizes: Sequence[int], batch: int, memory: int) -> str | None:
+    def forecast(self, network: Network, batch: int, memory: int) -> str | None:
         """Nothing will be shared."""
         return None
 
@@ -157,9 +158,13 @@ class Comm:
             self.world.Allreduce(self._in_place, vector)
         self.seconds += time.perf_counter() - began
 
-    def forecast(self, sizes: Sequence[int], batch: int, memory: int) -> str | None:
-        """A warning where sharing such steps will hardly pay, by the cost model; of other wires it knows nothing."""
-        return cost.forecast(sizes, batch, memory, self.size, self.processors) if self._pool else None
+    def forecast(self, network: Network, batch: int, memory: int) -> str | None:
+        """A warning where sharing such steps will hardly pay, by the cost model.
+
+        It knows nothing of other wires, and nothing of convolutions.
+        """
+        sizes = cost.dense_sizes(network)
+        return cost.forecast(sizes, batch, memory, self.size, self.processors) if self._pool and sizes else None
 
     def verdict(self, seconds: float) -> str | None:
         """A warning where sharing the work did not pay, from how much of the training's seconds went into sums."""

@@ -9,6 +9,7 @@
     learning_rate = { low = 0.01, high = 0.5, log = true }   # a number between two; log: by its order of magnitude
     hidden = { low = 64, high = 512, step = 64 }             # both bounds whole: a whole number; one hidden layer
     optimizer = { choices = ["momentum", "adam"] }           # one of these; `hidden` may be "256,128" here
+    maps = { choices = ["none", "8,16", "16@3/1,32"] }       # convolutions, as `byhand train --maps` takes them
 
 It is read from a TOML file or made from a dictionary, and refused by name where something in it can't be.
 """
@@ -24,12 +25,15 @@ from typing import Any, Self
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.nn.network import convolutions
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.training import Recipe, preset
-from byhand.training.settings import NAMES, OPTIMIZER, settled
+from byhand.training.settings import NAMES, OPTIMIZER, maps_of, settled
 
 Value = str | int | float | bool
 KEYS = ("low", "high", "log", "step", "choices")
+#: Pixels of a picture into which every sensible window fits.
+LARGE = 1024 * 1024
 #: Held out of the training images to judge the trials by, unless the space says otherwise.
 VALIDATION = 0.1
 
@@ -60,7 +64,7 @@ class Space:
             raise UsageError("validation must be more than 0: trials are judged by images that they don't train on")
         for name, values in self.search.items():
             for value in values.get("choices", [values.get("low"), values.get("high")]):
-                self.build({**self.first(), name: value}, in_size=1, classes=("0", "1"), seed=0)
+                check_value(self, name, value)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -121,6 +125,8 @@ class Space:
         settings.pop("samples", None)
         if "hidden" in settings:
             settings["hidden"] = sizes(settings["hidden"])
+        if "maps" in settings:
+            settings["maps"] = maps_of(str(settings["maps"]))
         return settled(preset(self.preset), {"threads": 1, **settings}, in_size=in_size, classes=classes, seed=seed)
 
     def images(self, train: Dataset) -> Dataset:
@@ -161,6 +167,18 @@ def sizes(value: Any) -> tuple[int, ...]:
         return tuple(int(part) for part in str(value).split(","))
     except ValueError:
         raise UsageError(f"hidden must be whole numbers between commas, or none; got {value!r}") from None
+
+
+def check_value(space: Space, name: str, value: Value) -> None:
+    """Build what a value makes, or say what is wrong with it.
+
+    How large the pictures are is not known yet, so maps are tried by themselves, on huge ones. Where the real ones turn
+    out too small for their windows the trial fails, and says so.
+    """
+    values = {**space.first(), name: value}
+    maps = {**space.fixed, **values}.get("maps", "none")
+    list(convolutions(LARGE, maps_of(str(maps)), "he"))
+    space.build({**values, "maps": "none"}, in_size=1, classes=("0", "1"), seed=0)
 
 
 def dict_of(name: str, values: Any) -> dict[str, Any]:
