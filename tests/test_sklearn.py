@@ -150,6 +150,17 @@ def test_bytes_are_pixels_and_the_same_as_floats_from_0_to_1(digits):
     np.testing.assert_array_equal(from_bytes.model_.predict(X_test), from_bytes.predict(X_test))
 
 
+def test_convolutions_before_the_hidden_layers(digits):
+    X, y, X_test, y_test = digits
+    settings = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.01, "max_iter": 10}
+    one = clone(quick(maps=((4, 3, 2), 6), **settings)).fit(X, y)
+    assert one.model_.network.shape == "784-4@13×13-6@5×5-12-10"
+    assert [W.shape for W in one.coefs_] == [(9, 4), (100, 6), (150, 12), (12, 10)]
+    assert [b.shape for b in one.intercepts_] == [(4,), (6,), (12,), (10,)]
+    assert one.n_layers_ == 5
+    assert one.score(X_test, y_test) > 0.7
+
+
 def test_precision_follows_x_unless_asked(blobs):
     X, y = blobs
     assert quick().fit(X, y).predict_proba(X).dtype == np.float64
@@ -175,7 +186,7 @@ def test_it_reads_digits_no_worse_than_mlp_classifier():
 def test_names_and_defaults_are_those_of_mlp_classifier():
     theirs, ours = MLPClassifier().get_params(), NetworkClassifier().get_params()
     assert set(theirs) - set(ours) == {"max_fun", "power_t", "shuffle"}
-    assert set(ours) - set(theirs) == {"dropout", "batch_norm", "dtype", "threads"}
+    assert set(ours) - set(theirs) == {"dropout", "batch_norm", "maps", "dtype", "threads"}
     assert {name: ours[name] for name in ours if name in theirs} == {
         name: theirs[name] for name in theirs if name in ours
     }
@@ -312,6 +323,8 @@ def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
         ({"hidden_layer_sizes": (8, 0)}, r"sizes must be positive integers, got \[20, 8, 0, 3\]"),
         ({"momentum": 1.0, "solver": "sgd"}, "momentum must be at least 0 and under 1, got 1.0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and under 1, got 1.0"),
+        ({"maps": (4,)}, "maps are for square pictures, got 20 pixels"),
+        ({"maps": 4}, "maps must be a list, such as .* got 4"),
     ],
 )
 def test_a_wrong_setting_is_named(blobs, settings, message):

@@ -53,15 +53,15 @@ class Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def coefs_(self) -> list[Array]:
-        """The weights of each dense layer, (inputs, units)."""
-        return [layer.W for layer in self.model_.network.dense]
+        """The weights of each layer that has any: (inputs, units), of a convolution (what a window sees, maps)."""
+        return [layer.W for layer in self.model_.network.weighted]
 
     @property
     def intercepts_(self) -> list[Array]:
-        """The biases of each dense layer, (units,)."""
-        return [layer.b for layer in self.model_.network.dense]
+        """The biases of each of those layers, (units,) or (maps,)."""
+        return [layer.b for layer in self.model_.network.weighted]
 
     @property
     def n_layers_(self) -> int:
         """The number of layers, the inputs counted as one."""
-        return len(self.model_.network.dense) + 1
+        return len(self.model_.network.weighted) + 1

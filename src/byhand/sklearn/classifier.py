@@ -11,7 +11,7 @@ w copies of the sample in a batch, and 0 the same as leaving it out.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model, is_name
+from byhand.nn.network import Maps
 from byhand.nn.scratch import Array
 from byhand.sklearn.answers import Answers
 from byhand.sklearn.meaning import ACTIVATION_NAMES, Settling, check_parameters, recipe_for, with_weights
@@ -32,7 +33,7 @@ from byhand.training.samples import Data
 
 
 class NetworkClassifier(Answers):
-    """A network of dense layers, trained on the softmax cross-entropy.
+    """A network of dense layers, or of convolutions and dense layers, trained on the softmax cross-entropy.
 
     As in MLPClassifier
         hidden_layer_sizes, activation ("relu", "tanh", "logistic", "identity"), solver ("adam", "sgd"), alpha (the
@@ -45,6 +46,8 @@ class NetworkClassifier(Answers):
         learning_rate: "constant", or a schedule over the whole run: "one_cycle", "cosine", "step", "exponential";
             such a run goes to its end unless early_stopping ends it
         dropout: the share of hidden units silenced in training;  batch_norm: normalise before each activation
+        maps: convolutions before the hidden layers, as (8, 16) or ((8, 3, 1), (16, 5, 2)): so many maps, the window's
+            size and its step, 5 and 2 where they are left out; X must then be square pictures, row after row
         dtype: "float32" or "float64"; None computes in float64 where X is float64, in float32 for float32 and bytes
         threads: how many to use; None takes what the machine, or the environment of a joblib worker, allows
     Not here
@@ -81,6 +84,7 @@ class NetworkClassifier(Answers):
         n_iter_no_change: int = 10,
         dropout: float = 0.0,
         batch_norm: bool = False,
+        maps: Sequence[Maps] = (),
         dtype: str | None = None,
         threads: int | None = None,
     ) -> None:
@@ -106,6 +110,7 @@ class NetworkClassifier(Answers):
         self.n_iter_no_change = n_iter_no_change
         self.dropout = dropout
         self.batch_norm = batch_norm
+        self.maps = maps
         self.dtype = dtype
         self.threads = threads
 
@@ -178,6 +183,7 @@ class NetworkClassifier(Answers):
             init="he" if self.activation in ("relu", "leaky_relu", "gelu") else "glorot",
             dropout=self.dropout,
             batch_norm=self.batch_norm,
+            maps=self.maps,
             dtype=self.dtype or (np.float64 if X.dtype == np.float64 else np.float32),
         )
         self.out_activation_ = "softmax"
