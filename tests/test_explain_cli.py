@@ -1,6 +1,7 @@
 """The commands that look inside, as a user types them: explain, compare, lr-find, and check of a run."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -171,6 +172,37 @@ def test_check_of_a_run_fails_where_a_convolution_is_wrong(runs, monkeypatch):
     result = call("check", runs / "maps")
     assert result.exit_code == 1
     assert "gradient check FAILED" in result.stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """A run whose every weight goes into so many relus that a long step always switches one."""
+    model = byhand.Model([784, 10], maps=[(16, 3, 1)], seed=0)
+    model.network.layers[0].b[...] = np.random.default_rng(1).normal(0, 0.1, 16)
+    run = Run.new(tmp_path / "wide")
+    run.write_config({"command": "byhand train", "data": "mnist-5k"})
+    run.write_model(model)
+    return run.folder
+
+
+def test_check_looks_again_where_most_places_are_on_a_kink(wide, monkeypatch):
+    result = call("check", wide)
+    assert result.exit_code == 0
+    lines = dict(line.split(": ", 1) for line in result.stdout.splitlines()[:-1])
+    assert set(lines) == {"0.W", "2.W", "0.b", "2.b"}
+    assert all(int(re.search(r"(\d+) checked", line)[1]) >= 5 for line in lines.values())
+    right = Convolution.backward
+
+    def is_a_little_off(self, dout, cache, gradient, work, needs_dX):
+        dX = right(self, dout, cache, gradient, work, needs_dX)
+        gradient["W"] *= 1.00001
+        return dX
+
+    monkeypatch.setattr(Convolution, "backward", is_a_little_off)
+    result = call("check", wide, "--json")
+    assert result.exit_code == 1
+    plain = json.loads(result.stdout)
+    assert {tensor["name"] for tensor in plain["tensors"] if tensor["error"] > plain["tolerance"]} == {"0.W"}
 
 
 def test_check_of_a_run_fails_where_one_is_wrong(runs, monkeypatch):
