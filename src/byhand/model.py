@@ -22,8 +22,9 @@ from byhand.data.dataset import check_dataset
 from byhand.errors import UsageError, described
 from byhand.nn.layers import Layer
 from byhand.nn.losses import softmax
-from byhand.nn.network import Network, all_shapes, layers_from_config
+from byhand.nn.network import Network, all_shapes
 from byhand.nn.scratch import Array, Workspace
+from byhand.nn.stacks import layers_from_config
 from byhand.preparation import Preparation
 from byhand.reading import read
 

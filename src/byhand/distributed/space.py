@@ -25,8 +25,8 @@ from typing import Any, Self
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
-from byhand.nn.network import convolutions
 from byhand.nn.optimizers import OPTIMIZERS
+from byhand.nn.stacks import convolutions
 from byhand.training import Recipe, preset
 from byhand.training.settings import NAMES, OPTIMIZER, maps_of, settled
 

@@ -23,8 +23,8 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model, is_name
-from byhand.nn.network import Maps
 from byhand.nn.scratch import Array
+from byhand.nn.stacks import Maps
 from byhand.sklearn.answers import Answers
 from byhand.sklearn.meaning import ACTIVATION_NAMES, Settling, check_parameters, recipe_for, with_weights
 from byhand.training import EpochRecord, Session, train

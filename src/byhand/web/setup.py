@@ -10,9 +10,10 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
-from byhand.nn.network import convolutions, memory
+from byhand.nn.network import memory
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
+from byhand.nn.stacks import convolutions
 from byhand.preparation import Preparation
 from byhand.threads import available
 from byhand.training import Recipe
