@@ -26,7 +26,7 @@ from byhand.preparation import Preparation
 from byhand.reference import l_layer, two_layer
 from byhand.training import Recipe, Session, fit, history_of, preset, steps, train
 from byhand.training import plan as plans
-from byhand.training.engine import look
+from byhand.training.engine import Engine, look
 from byhand.training.feed import Floats
 from byhand.training.interrupt import interruptible
 from byhand.training.plan import Plan
@@ -280,6 +280,19 @@ def test_with_a_layer_before_the_first_weights_pixels_come_as_always(digits):
         assert session.engine.first is None
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 31, 96, 160, 256, 1000])
+def test_workers_share_a_batch_evenly(workers, count):
+    plan = Plan(workers, 1, 32)
+    network = Model([4, 2]).network
+    with Engine(network, SoftmaxCrossEntropy(), Floats(Preparation(), network.dtype), plan) as engine:
+        shares = engine.shares(count)
+    assert [i for share in shares for rows in share for i in range(rows.start, rows.stop)] == list(range(count))
+    assert max(rows.stop - rows.start for share in shares for rows in share) <= 32
+    counts = [sum(rows.stop - rows.start for rows in share) for share in shares]
+    assert max(counts) - min(counts) <= max(1, -(-count // 32) // workers + 1)
+
+
 @pytest.mark.parametrize("maps", [(), ((32, 3, 1), (40, 4))], ids=["dense", "convolutions"])
 def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
     """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to go
@@ -508,7 +521,7 @@ def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
 
 def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
     model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # 640 kB a picture, on the way
-    plan = Plan(workers=2, blas=1, block=convolution.ROWS, padding=plans.pad_to_tile)
+    plan = Plan(workers=2, blas=1, block=convolution.TOGETHER, padding=plans.pad_to_tile)
     assert plans.plan_for(model.network, 256, 2) == plan
     assert plans.plan_for(model.network, 256, 2, busy=1) == plan  # distorting a picture is a tenth of the work
     assert plans.plan_for(model.network, 20, 2).workers == 1

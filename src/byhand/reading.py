@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from byhand.nn import convolution
 from byhand.nn.network import Network
 from byhand.nn.scratch import Array, First, Workspace
 
@@ -25,7 +24,7 @@ def read(
     """The network's answers to `count` samples; `inputs` makes the floats of a block        → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
     work = own_workspace(network, first)
-    for rows in blocks(count, convolution.ROWS if network.has_windows else BLOCK):
+    for rows in blocks(count, network.together(BLOCK)):
         logits[rows], _ = network.forward(inputs(rows, work), work)
     return logits
 

@@ -41,7 +41,9 @@ OPTIONS = (
         "in place of 5 and 2; `none` for no convolution.",
     ),
     click.option("--activation", type=click.Choice(list(ACTIVATIONS)), help="What the hidden units do with their sum."),
-    click.option("--dropout", type=float, help="Share of hidden units silenced at each training step."),
+    click.option(
+        "--dropout", type=float, help="Share of hidden units (and of the last maps) silenced at each training step."
+    ),
     click.option("--batch-norm/--no-batch-norm", default=None, help="Normalise each hidden layer over the batch."),
     click.option("--init", type=click.Choice(list(INITIALIZERS)), help="Where the weights start."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision of everything."),

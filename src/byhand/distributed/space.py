@@ -33,7 +33,7 @@ from byhand.training.settings import NAMES, OPTIMIZER, maps_of, settled
 Value = str | int | float | bool
 KEYS = ("low", "high", "log", "step", "choices")
 #: Pixels of a picture into which every sensible window fits.
-LARGE = 1024 * 1024
+LARGE = 128 * 128
 #: Held out of the training images to judge the trials by, unless the space says otherwise.
 VALIDATION = 0.1
 

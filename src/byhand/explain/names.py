@@ -13,7 +13,7 @@ LETTER = {Dense: "Z", Convolution: "Z", Activation: "H", BatchNorm: "B", Dropout
 NOTHING_BELOW = " Nothing is handed on: below are only the pixels, and nobody can change those."
 
 #: Rows, columns and channels of a row of numbers that is a picture, or several maps; the channels stand together.
-Maps = tuple[int, int, int]
+Extent = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Named:
     number: int
     source: str
     result: str
-    takes: Maps | None = None
-    gives: Maps | None = None
+    takes: Extent | None = None
+    gives: Extent | None = None
 
     def own(self, name: str) -> str:
         """The name of one of its own arrays: W → W1."""
@@ -55,7 +55,7 @@ class Named:
         return Figure(symbol, array) if self.takes is None else below(symbol, array, "columns", self.takes, "unit")
 
 
-def below(symbol: str, array: Array, pictures: str, maps: Maps, each: str) -> Figure:
+def below(symbol: str, array: Array, pictures: str, maps: Extent, each: str) -> Figure:
     """An array whose rows or columns have a number for each number of the maps below, or of a part of them."""
     rows, columns, channels = maps
     if channels == 1:
@@ -70,7 +70,7 @@ def named(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list[Name
     """Give the arrays of every layer their names; `picture` is the shape of the inputs, where they are pixels."""
     result: list[Named] = []
     number, source, taken = 0, "X", {"X"}
-    takes: Maps | None = (*picture, 1) if picture else None
+    takes: Extent | None = (*picture, 1) if picture else None
     for index, layer in enumerate(layers):
         number += isinstance(layer, Dense | Convolution)
         gives = takes

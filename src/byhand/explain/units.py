@@ -88,7 +88,7 @@ def place_of(at: Named, old: Layer, X: Array, cache: Array, j: int, row: int) ->
 
 def alone(figure: Figure) -> Figure:
     """What one unit has of an array: not lines of pictures, but one line, which may be wrapped."""
-    return replace(figure, across=0, each="map below")
+    return replace(figure, across=0, each="map")
 
 
 def unit(step: "OneStep", number: int, j: int, row: int = 0) -> Unit:

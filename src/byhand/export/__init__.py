@@ -70,5 +70,6 @@ def sample_for(model: Model) -> Dataset:
     shape = picture_shape(model)
     if shape == digits.shape:
         return digits
-    noise = np.random.default_rng(0).integers(0, 256, (64, *shape), dtype=np.uint8)
+    count = max(1, min(64, 2**20 // (shape[0] * shape[1])))
+    noise = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
     return Dataset(noise, np.zeros(len(noise), np.int64), name="noise")

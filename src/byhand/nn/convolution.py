@@ -23,7 +23,12 @@ from byhand.nn.layers import Layer, Shapes, Views, positive
 from byhand.nn.scratch import Array, Fresh
 
 #: Samples worked at once where a window is slid over them: it sees each number many times, and they fill a cache soon.
-ROWS = 32
+TOGETHER = 32
+#: Numbers that the windows may see of those samples, all in all: of larger pictures fewer are worked at once.
+SEEN_TOGETHER = 2**22
+#: The largest picture that a convolution takes, in numbers, and the most that its windows may see of one: a small file
+#: must not claim gigabytes.
+LARGEST, MOST_SEEN = 2**22, 2**24
 
 
 class Convolution(Layer):
@@ -44,6 +49,13 @@ class Convolution(Layer):
         #: How many places the window has, down and across.
         self.rows = (self.height - self.size) // self.stride + 1
         self.columns = (self.width - self.size) // self.stride + 1
+        #: How many numbers the windows see of a picture, each counted as often as it is seen.
+        self.seen = self.rows * self.columns * self.size * self.size * self.channels
+        if self.inputs > LARGEST or self.seen > MOST_SEEN:
+            raise UsageError(
+                f"a convolution must take pictures of at most {LARGEST:,} numbers and see at most {MOST_SEEN:,}, "
+                f"got {self.inputs:,}, of which its windows see {self.seen:,}"
+            )
 
     def __repr__(self) -> str:
         window = f"size={self.size}, stride={self.stride}"
@@ -55,13 +67,18 @@ class Convolution(Layer):
         return self.height * self.width * self.channels
 
     @property
+    def outputs(self) -> int:
+        """How many numbers come of it."""
+        return self.rows * self.columns * self.maps
+
+    @property
     def shapes(self) -> Shapes:
         return {"W": (self.size * self.size * self.channels, self.maps), "b": (self.maps,)}
 
     def out_size(self, in_size: int) -> int:
         if in_size != self.inputs:
             raise UsageError(f"{self!r} must get {self.inputs} inputs, got {in_size} from the layer before")
-        return self.rows * self.columns * self.maps
+        return self.outputs
 
     def bind(self, parameters: Views, statistics: Views) -> None:
         self.W, self.b = parameters["W"], parameters["b"]
@@ -78,7 +95,7 @@ class Convolution(Layer):
         P = P.reshape(-1, len(self.W))
         Z = work.matmul(P, self.W, (self, "PW"))
         together = Z if Z.flags.c_contiguous else work.empty((self, "Z"), Z.shape, Z.dtype)  # a padded one has gaps
-        return np.add(Z, self.b, out=together).reshape(len(X), -1), P
+        return np.add(Z, self.b, out=together).reshape(len(X), self.outputs), P
 
     def backward(self, dout: Array, cache: Array, gradient: Views, work: Fresh, needs_dX: bool) -> Array | None:
         """dW = Pᵀ dZ,  db = Σ dZ over places and samples,  dP = dZ Wᵀ        dZ: (N, places·maps) → dX: (N, inputs)

@@ -2,7 +2,8 @@
 
 Forward, each layer's answer is the next one's input. Backward, the same row is walked from its end: each layer turns
 the derivative by its answer into the derivative by its input, and leaves the derivatives by its own weights in the
-gradient vector. That is all of backpropagation; what a layer does in each direction is in `byhand.nn.layers`.
+gradient vector. That is all of backpropagation; what a layer does in each direction is in `byhand.nn.layers`
+(and `byhand.nn.convolution`).
 
     Network([784, 128, 10], rng=rng)                                        the everyday way: dense layers, relu between
     Network([784, 256, 10], maps=[32, 64], rng=rng)                         two convolutions before them
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand.errors import UsageError
-from byhand.nn.convolution import Convolution
+from byhand.nn.convolution import SEEN_TOGETHER, TOGETHER, Convolution
 from byhand.nn.initializers import Rng
 from byhand.nn.layers import BatchNorm, Dense, Layer, Shapes, Views
 from byhand.nn.noise import Moment
@@ -152,10 +153,10 @@ class Network:
                 sizes.append(f"{layer.maps}@{layer.rows}×{layer.columns}")
         return "-".join(sizes)
 
-    @property
-    def has_windows(self) -> bool:
-        """Whether a convolution is among the layers: a sample then takes many times the memory of its pixels."""
-        return any(isinstance(layer, Convolution) for layer in self.layers)
+    def together(self, most: int) -> int:
+        """How many samples to work at once: `most`, or few where windows see each number of them many times."""
+        seen = max((layer.seen for layer in self.layers if isinstance(layer, Convolution)), default=0)
+        return min(most, TOGETHER, max(1, SEEN_TOGETHER // seen)) if seen else most
 
     @property
     def needs_whole_batch(self) -> bool:

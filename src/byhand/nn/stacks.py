@@ -55,7 +55,7 @@ def everyday_layers(
 
 def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Convolution]:
     """One convolution after another over a square picture of so many pixels: see `Maps`."""
-    if not isinstance(maps, Sequence) or isinstance(maps, str):
+    if not isinstance(maps, Sequence) or isinstance(maps, str | bytes):
         raise UsageError(f"maps must be a list, such as [32, 64] or [(32, 5, 2), (64, 5, 2)], got {maps!r:.60}")
     rows, channels = math.isqrt(in_size), 1
     if maps and rows * rows != in_size:
@@ -64,9 +64,10 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
             "give layers, the first of them a Convolution(height, width, …)"
         )
     for entry in maps:
-        number, *window = entry if isinstance(entry, Sequence) else (entry,)
-        if len(window) > 2:
-            raise UsageError(f"maps must fit one after another, got {list(maps)}: at most three numbers for each")
+        short = tuple(entry) if isinstance(entry, list | tuple) else (entry,)
+        if not 1 <= len(short) <= 3:
+            raise UsageError(f"maps must have one to three numbers each (how many, window, step), got {list(maps)}")
+        number, *window = short
         try:
             layer = Convolution(
                 rows, rows, channels, number, **dict(zip(("size", "stride"), window, strict=False)), init=init

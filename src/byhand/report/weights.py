@@ -76,7 +76,7 @@ def section(model: Model, data: Dataset) -> str:
     first = first_of(model.network.layers[0], data.shape)
     if first is None:
         return ""
-    which = f"all of its {first.count} {first.each}s"
+    which = f"all of its {first.count} {first.each}s" if first.count > 1 else f"its one {first.each}"
     if len(first.chosen) < first.count:
         which = f"the {len(first.chosen)} of its {first.count} {first.each}s with the longest weights"
     W, long = first.layer.W.T[first.chosen], lengths(first.layer)

@@ -11,7 +11,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from byhand.nn import convolution
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
 from byhand.nn.losses import Loss
@@ -87,11 +86,11 @@ class Engine:
 
     def shares(self, count: int) -> list[list[slice]]:
         """For each worker, the blocks of rows it works: as even as can be, none longer than the plan's."""
-        blocks = max(self.plan.workers, -(-count // self.plan.block))
+        rounds = max(1, -(-count // (self.plan.block * self.plan.workers)))
+        blocks = rounds * self.plan.workers
         edges = [count * i // blocks for i in range(blocks + 1)]
         rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
-        per_worker = -(-blocks // self.plan.workers)
-        return [rows[i * per_worker : (i + 1) * per_worker] for i in range(self.plan.workers)]
+        return [rows[i * rounds : (i + 1) * rounds] for i in range(self.plan.workers)]
 
     def close(self) -> None:
         """End the threads."""
@@ -154,7 +153,7 @@ def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: 
     """The mean loss and the accuracy of a batch, outside training: of a share of one, its part of both."""
     work = Workspace()
     total = batch.total
-    block = min(block, convolution.ROWS) if network.has_windows else block
+    block = network.together(block)
     losses, correct = 0.0, 0.0
     for start in range(0, len(batch.labels), block):
         rows = slice(start, min(start + block, len(batch.labels)))
@@ -171,7 +170,7 @@ def look(network: Network, floats: Floats, batch: Batch) -> tuple[Array, tuple[f
     """The network's answers to these samples, and of each activation that can switch off, the share of dead units."""
     answers: list[Array] = []
     on: list[Array] = []
-    for rows in blocks(len(batch.labels), convolution.ROWS if network.has_windows else LOOKED_AT):
+    for rows in blocks(len(batch.labels), network.together(LOOKED_AT)):
         out, caches = network.forward(floats(batch, rows, FRESH))
         answers.append(out)
         here = switched_on(network, caches)

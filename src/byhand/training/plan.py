@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from byhand import threads
-from byhand.nn import convolution
 from byhand.nn.network import Network
 from byhand.nn.scratch import Array, First, Padding
 from byhand.preparation import Preparation
@@ -39,11 +38,14 @@ class Plan:
 
 
 def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None, *, busy: int = 0) -> Plan:
-    """The plan for batches of this size; `busy` threads are at work already (augmentation) and are left alone."""
+    """The plan for batches of this size; `busy` threads are at work already (augmentation) and are left alone.
+
+    Where windows are slid, distorting a picture is a tenth of the work, and is given no processor of its own.
+    """
     wanted = wanted_threads or threads.available()
-    if network.has_windows and not network.needs_whole_batch:  # augmentation is small beside it, and gets no processor
-        workers = min(wanted, -(-batch_size // convolution.ROWS))
-        return Plan(workers=workers, blas=1, block=convolution.ROWS, padding=pad_to_tile)
+    block = network.together(batch_size)
+    if block < batch_size and not network.needs_whole_batch:
+        return Plan(workers=min(wanted, -(-batch_size // block)), blas=1, block=block, padding=pad_to_tile)
     count = max(1, wanted - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
         return Plan(workers=1, blas=count, block=batch_size, padding=pad_to_tile)

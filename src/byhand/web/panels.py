@@ -75,9 +75,8 @@ def exciting(model: Model, data: Dataset, layer: int, unit: int) -> dict[str, An
     if not fitting(model, data):
         raise UsageError(f"the model doesn't take the pictures of {data.name}")
     data = data[:LOOKED_THROUGH]
-    loudness = np.concatenate(
-        [unit_answers(model, data.images[rows], layer)[:, unit] for rows in blocks(len(data), 500)]
-    )
+    cut = blocks(len(data), model.network.together(500))
+    loudness = np.concatenate([unit_answers(model, data.images[rows], layer)[:, unit] for rows in cut])
     order = np.argsort(-loudness, kind="stable")[:EXCITING]
     return {
         "layer": layer,

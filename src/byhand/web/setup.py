@@ -10,6 +10,7 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.convolution import TOGETHER
 from byhand.nn.network import memory
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
@@ -115,7 +116,7 @@ class Setup:
         windows = sum(each * layer.shapes["W"][0] for each, layer in zip(places, sliding, strict=True))
         parameters = sum(math.prod(shape) for layer in sliding for shape in layer.shapes.values())
         parameters += sum((before + 1) * units for before, units in itertools.pairwise([outs[-1], *sizes]))
-        numbers = 6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * self.batch_size * windows
+        numbers = 6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * max(self.batch_size, TOGETHER) * windows
         needed = 4 * (COPIES * parameters + numbers)
         limit = int(SHARE * (machine or memory() or UNTOLD_MEMORY))
         if needed > limit:
