@@ -520,11 +520,14 @@ def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
 
 
 def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
-    model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # 640 kB a picture, on the way
-    plan = Plan(workers=2, blas=1, block=convolution.TOGETHER, padding=plans.pad_to_tile)
+    model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # its windows see 135,424 numbers of a picture
+    plan = Plan(workers=2, blas=1, block=30, padding=plans.pad_to_tile)
     assert plans.plan_for(model.network, 256, 2) == plan
     assert plans.plan_for(model.network, 256, 2, busy=1) == plan  # distorting a picture is a tenth of the work
     assert plans.plan_for(model.network, 20, 2).workers == 1
+    assert Model([784, 10], maps=[8]).network.together(256) == convolution.TOGETHER
+    assert Model([784, 10], maps=[(8, 5, 24), (9, 1)]).network.together(7) == 7
+    assert Model([784, 10]).network.together(256) == 256
     with Session(model, digits.train[:3000], Recipe(epochs=1, validation=0.5), seed=0) as session:
         session.step()
         tracemalloc.start()
