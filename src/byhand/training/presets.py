@@ -1,7 +1,7 @@
 """Presets: whole recipes under a name, network and preparation included.
 
 `l-layer` and `two-layer` repeat the runs of the reference pages; `digits` is what `byhand train` does when nobody says
-anything, `fast` is for the impatient, `best` and `record` for those with minutes and with hours. Their figures were
+anything, `fast` is for the impatient, `best` and `record` for those who can wait for some minutes. Their figures were
 chosen on a validation split of the training images; `docs/recipes.md` says what each of them bought.
 """
 
@@ -89,7 +89,7 @@ PRESETS = {
         ),
         Preset(
             "record",
-            "four convolutions, trained for about an hour; resumable, and meant for a committee",
+            "four convolutions; under half an hour on full MNIST, and resumable",
             Recipe(
                 epochs=50,
                 batch_size=256,

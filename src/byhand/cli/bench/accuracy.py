@@ -31,7 +31,7 @@ def whole_numbers(_ctx: click.Context, _parameter: click.Parameter, text: str) -
     multiple=True,
     default=accuracy.PRESETS,
     show_default=True,
-    help="Which, may be given several times. `best` takes minutes a seed, `record` an hour.",
+    help="Which, may be given several times. `best` and `record` take minutes a seed.",
 )
 @click.option(
     "--seeds", default="0,1,2", show_default=True, metavar="N,N,…", callback=whole_numbers, help="A run for each."
