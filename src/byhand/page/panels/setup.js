@@ -40,7 +40,7 @@ export class SetupPanel {
     this.fields = {
       data: choice("Data", choices.data),
       start: choice("Start from", choices.start),
-      maps: line("Convolutions", "none, or such as 16, 32", "text"),
+      maps: line("Convolutions", "none, or 8,16", "text"),
       layers: line("Hidden layers", "such as 128 or 128, 64"),
       activation: choice("Activation", choices.activation),
       optimizer: choice("Optimiser", choices.optimizer),
