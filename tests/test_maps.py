@@ -95,11 +95,11 @@ def test_a_run_taken_up_again_gives_the_same_bits(tmp_path):
 def test_the_preset_of_hours_has_them_and_can_do_without():
     made = {"in_size": 784, "classes": tuple("0123456789"), "seed": 0}
     model, recipe = settled(preset("record"), {}, **made)
-    assert model.network.shape == "784-16@26×26-32@12×12-48@10×10-64@4×4-256-10"
+    assert model.network.outline == "784-16@26×26-32@12×12-48@10×10-64@4×4-256-10"
     assert recipe.gentle
     dense, _ = settled(preset("record"), {"maps": "none"}, **made)
-    assert dense.network.shape == "784-256-10"
-    assert settled(preset("digits"), {"maps": "8"}, **made)[0].network.shape == "784-8@12×12-256-10"
+    assert dense.network.outline == "784-256-10"
+    assert settled(preset("digits"), {"maps": "8"}, **made)[0].network.outline == "784-8@12×12-256-10"
 
 
 def test_only_the_record_has_any():

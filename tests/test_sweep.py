@@ -422,7 +422,7 @@ def test_convolutions_are_searched_as_train_takes_them():
     space = Space.from_config({"search": {"maps": {"choices": ["none", "4,8", "4@3/1,8"]}}, "fixed": {"hidden": "16"}})
 
     def shape(value):
-        return space.build({"maps": value}, in_size=784, classes=("0", "1"), seed=0)[0].network.shape
+        return space.build({"maps": value}, in_size=784, classes=("0", "1"), seed=0)[0].network.outline
 
     assert [shape(value) for value in ("none", "4,8", "4@3/1,8")] == [
         "784-16-2",
@@ -449,7 +449,7 @@ def test_maps_that_do_not_fit_these_pictures_fail_the_trial_by_name(tmp_path):
 def test_the_space_in_the_documentation_is_one():
     page = (Path(__file__).parents[1] / "docs" / "ecosystem.md").read_text("utf-8")
     block = page.split("```toml\n")[1].split("```")[0]
-    assert len(Space.from_config(tomllib.loads(block)).search) == 6
+    assert len(Space.from_config(tomllib.loads(block)).search) == 7
 
 
 # ---- the command

@@ -150,7 +150,7 @@ class Model:
         return f"in:   {before}\n{self.network.summary()}\nout:  {' '.join(self.classes)}"
 
     def __repr__(self) -> str:
-        return f"<Model {self.network.shape}, {self.network.size:,} parameters, {self.network.dtype}>"
+        return f"<Model {self.network.outline}, {self.network.size:,} parameters, {self.network.dtype}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"

@@ -231,7 +231,7 @@ def check_products(work, X, W, dZ, chosen, scale, layer):
         (lambda rng: Dense(3, -1), "units must be a positive integer, got -1"),
         (lambda rng: Dropout(1.0), "dropout must be at least 0 and under 1, got 1.0"),
         (lambda rng: BatchNorm(3, epsilon=0), "epsilon must be positive, got 0"),
-        (lambda rng: Network.from_config([{"kind": "conv"}]), "a layer's kind must be one of dense, activation"),
+        (lambda rng: Network.from_config([{"kind": "conv"}]), "a layer's kind must be one of dense, convolution"),
         (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 4), np.float32)), "X must have the shape (N, 3)"),
         (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 3))), "X must be float32, as the network is"),
     ],

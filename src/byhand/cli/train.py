@@ -227,4 +227,4 @@ def counted(number: int, what: str) -> str:
 
 def summary(model: Model) -> str:
     """784-128-10"""
-    return model.network.shape
+    return model.network.outline

@@ -143,7 +143,7 @@ class Network:
         return [layer for layer in self.layers if isinstance(layer, Dense | Convolution)]
 
     @property
-    def shape(self) -> str:
+    def outline(self) -> str:
         """784-128-10, and with convolutions 784-32@12×12-64@4×4-256-10: so many maps of that size"""
         sizes = [str(self.in_size)]
         for layer in self.weighted:

@@ -26,7 +26,7 @@ def shape_of(reader: Reader) -> str:
     if isinstance(reader, Committee):
         shapes = [shape_of(member) for member in reader.members]
         return f"{len(shapes)} × {shapes[0]}" if len(set(shapes)) == 1 else " + ".join(shapes)
-    return reader.network.shape
+    return reader.network.outline
 
 
 def parameters_of(reader: Reader) -> int:
