@@ -170,7 +170,7 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
     return {
         "run": str(run.folder),
         "model": str(run.model_path),
-        "network": summary(model),
+        "network": model.network.outline,
         "data": task.train.name,
         "trained_on": len(session.feed.index),
         "tested_on": len(task.test),
@@ -223,8 +223,3 @@ def show(result: dict[str, Any], talk: Talk) -> None:
 def counted(number: int, what: str) -> str:
     """1 epoch, 2,000 epochs"""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def summary(model: Model) -> str:
-    """784-128-10"""
-    return model.network.outline

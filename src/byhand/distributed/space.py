@@ -126,7 +126,7 @@ class Space:
         if "hidden" in settings:
             settings["hidden"] = sizes(settings["hidden"])
         if "maps" in settings:
-            settings["maps"] = maps_of(str(settings["maps"]))
+            settings["maps"] = str(settings["maps"])
         return settled(preset(self.preset), {"threads": 1, **settings}, in_size=in_size, classes=classes, seed=seed)
 
     def images(self, train: Dataset) -> Dataset:

@@ -153,10 +153,8 @@ def evaluate(network: Network, loss: Loss, floats: Floats, batch: Batch, block: 
     """The mean loss and the accuracy of a batch, outside training: of a share of one, its part of both."""
     work = Workspace()
     total = batch.total
-    block = network.together(block)
     losses, correct = 0.0, 0.0
-    for start in range(0, len(batch.labels), block):
-        rows = slice(start, min(start + block, len(batch.labels)))
+    for rows in blocks(len(batch.labels), network.together(block)):
         y = batch.labels[rows]
         weights = None if batch.weights is None else batch.weights[rows]
         out, _ = network.forward(floats(batch, rows, work), work)
@@ -186,7 +184,7 @@ def switched_on(network: Network, caches: Caches) -> list[Array]:
     on, units = [], 0
     for layer, H in zip(network.layers, caches, strict=True):
         if isinstance(layer, Dense | Convolution):
-            units = layer.maps if isinstance(layer, Convolution) else layer.units
+            units = len(layer.b)
         elif isinstance(layer, Activation) and layer.pair.name == "relu":
             on.append((H.reshape(-1, units or H.shape[1]) > 0).any(axis=0))
     return on

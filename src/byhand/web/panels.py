@@ -244,7 +244,8 @@ def model_as_python(setup: Setup) -> str:
     """What the training begins with: new weights of a seed, or those that were loaded."""
     if setup.start == "loaded":
         return f'model = byhand.Model.load("{START}")  # the weights that it began with lie in the folder of its run'
-    maps = f"\n    maps={list(maps_of(setup.maps))}," if maps_of(setup.maps) else ""
+    sliding = list(maps_of(setup.maps))
+    maps = f"\n    maps={sliding}," if sliding else ""
     return f"""model = byhand.Model(
     [digits.train.images[0].size, *{list(setup.layers)}, len(digits.classes)],
     seed={setup.seed},{maps}

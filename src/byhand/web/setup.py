@@ -111,12 +111,11 @@ class Setup:
         """Refuse a network that this machine could not train, by arithmetic, before it takes the memory."""
         inputs, *sizes = self.sizes(data)
         sliding = list(convolutions(inputs, maps_of(self.maps), self.init))
-        places = [layer.rows * layer.columns for layer in sliding]
-        outs = [inputs, *(each * layer.maps for each, layer in zip(places, sliding, strict=True))]
-        windows = sum(each * layer.shapes["W"][0] for each, layer in zip(places, sliding, strict=True))
+        outs = [inputs, *(layer.outputs for layer in sliding)]
+        seen = sum(layer.seen for layer in sliding)
         parameters = sum(math.prod(shape) for layer in sliding for shape in layer.shapes.values())
         parameters += sum((before + 1) * units for before, units in itertools.pairwise([outs[-1], *sizes]))
-        numbers = 6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * max(self.batch_size, TOGETHER) * windows
+        numbers = 6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * max(self.batch_size, TOGETHER) * seen
         needed = 4 * (COPIES * parameters + numbers)
         limit = int(SHARE * (machine or memory() or UNTOLD_MEMORY))
         if needed > limit:
