@@ -21,7 +21,6 @@ from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, 
 from byhand.cli.progress import Progress
 from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError
-from byhand.model import Model
 from byhand.report import wilson
 from byhand.threads import available
 from byhand.training import PRESETS, Session, history_of, train
