@@ -18,10 +18,10 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.gradcheck import gradcheck
 from byhand.nn.losses import LOSSES, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import Moment
+from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.nn.schedules import SCHEDULES, schedule_named
-from byhand.training import Recipe, Session, steps
+from byhand.training import Recipe, Trainer, steps
 
 Rng = np.random.Generator
 
@@ -41,10 +41,10 @@ class Configuration:
     seed: int
     wild: bool
 
-    def session(self) -> Session:
+    def session(self) -> Trainer:
         settings = dict(self.network)
         model = Model(settings.pop("sizes"), seed=self.seed, **settings)
-        return Session(model, (self.X, self.y), self.recipe, seed=self.seed, sample_weights=self.weights)
+        return Trainer(model, (self.X, self.y), self.recipe, seed=self.seed, sample_weights=self.weights)
 
     def run(self, stop: int | None = None) -> str:
         """How it ends: a fingerprint, or the message of a `DivergedError`; with `stop`, taken up again after that."""
@@ -164,7 +164,7 @@ def check_gradient(chosen: Configuration, rng: Rng) -> None:
         chosen.X[rows],
         chosen.y[rows],
         loss=chosen.recipe.loss,
-        at=Moment(3, 4),
+        key=StepKey(3, 4),
         elements=12,
         step=1e-4,
         tolerance=1e-4,

@@ -13,7 +13,7 @@ import byhand
 from byhand.distributed import mpi
 from byhand.model import Model
 from byhand.nn.optimizers import optimizer_named
-from byhand.training import Recipe, Session, steps
+from byhand.training import Recipe, Trainer, steps
 
 out, settings = sys.argv[1], json.loads(sys.argv[2])
 ranks = mpi.ranks()
@@ -24,7 +24,7 @@ recipe = Recipe(
 )
 weights = np.random.default_rng(0).uniform(0.1, 2, len(images)) if settings.get("weights") else None
 shard = ranks.shard
-with ranks.together(), Session(model, images, recipe, seed=0, sample_weights=weights, shard=shard) as session:
+with ranks.together(), Trainer(model, images, recipe, seed=0, sample_weights=weights, shard=shard) as session:
     for taken, record in enumerate(steps(session), start=1):
         if shard is not None:
             sums = shard.world.allgather(zlib.crc32(model.network.parameters.tobytes()))

@@ -28,7 +28,7 @@ from byhand.files import write_text
 from byhand.nn.optimizers import Adam, GradientDescent, clip_norm
 from byhand.nn.schedules import Constant
 from byhand.report import evaluate
-from byhand.training import Recipe, Session, fit
+from byhand.training import Recipe, Trainer, fit
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
@@ -63,7 +63,7 @@ def test_the_command_says_so_too(tmp_path):
 
 
 def test_after_a_step_that_failed_the_next_one_is_the_same_step():
-    with Session(model(), (X, Y), WHOLE.but(batch_size=20, learning_rate=0.1), seed=0) as session:
+    with Trainer(model(), (X, Y), WHOLE.but(batch_size=20, learning_rate=0.1), seed=0) as session:
         session.step()
         right, session.model.network.parameters[0] = session.model.network.parameters[0], np.nan
         for _ in range(5):
@@ -143,8 +143,8 @@ def test_weights_that_are_no_numbers_are_refused_in_one_line():
 
 def test_weights_that_leave_nothing_to_learn_from_are_refused():
     recipe = Recipe(epochs=1, validation=0.5)
-    with Session(model(), (X, Y), recipe, seed=0) as session:
-        kept = session.feed.index
+    with Trainer(model(), (X, Y), recipe, seed=0) as session:
+        kept = session.batches.index
     weights = np.ones(60)
     weights[kept] = 0
     with pytest.raises(UsageError, match="leave nothing to train on"):
@@ -164,7 +164,7 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_over_its_samples():
     recipe = Recipe(epochs=1, batch_size=7, learning_rate=1e-12, optimizer=GradientDescent(), schedule=Constant())
     still = model(dtype=np.float64)
     history = fit(still, (X.astype(float), Y), recipe=recipe, sample_weights=weights)
-    Z, _ = still.network.forward(X.astype(float))
+    Z = still.network.forward(X.astype(float))
     each = np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(60), Y]
     assert history[-1].loss == pytest.approx((weights * each).sum() / weights.sum(), rel=1e-7)
 
@@ -288,7 +288,7 @@ def test_numpys_numbers_can_be_saved(tmp_path):
     made.save(tmp_path / "m.safetensors")
     assert byhand.Model.load(tmp_path / "m.safetensors").card == {"share": 0.25, "count": 7}
     assert json.loads(json.dumps(recipe.config()))["epochs"] == 1
-    with Session(made, (X, Y), recipe, seed=0) as session, Checkpoints(Run(tmp_path / "r")) as checkpoints:
+    with Trainer(made, (X, Y), recipe, seed=0) as session, Checkpoints(Run(tmp_path / "r")) as checkpoints:
         checkpoints.save(session, force=True)
 
 
@@ -385,15 +385,15 @@ def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
         patch.setattr(threads, "blas_libraries", broken)
         with pytest.raises(OSError), threads.blas_threads(1):  # noqa: PT011
             pytest.fail("it never gets here")
+    before = [library.num_threads for library in threads.blas_libraries()]
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(is_free, threads._word).result()
+        assert pool.submit(limited, threads).result() == [1 for _ in before]
+    assert [library.num_threads for library in threads.blas_libraries()] == before
 
 
-def is_free(lock):
-    taken = lock.acquire(blocking=False)
-    if taken:
-        lock.release()
-    return taken
+def limited(threads):
+    with threads.blas_threads(1):
+        return [library.num_threads for library in threads.blas_libraries()]
 
 
 def test_an_unknown_name_and_a_bad_value_are_told_apart():
@@ -493,14 +493,14 @@ def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypa
         stop.set()
         yield stop
 
-    class Watched(Session):
-        def hand_over(self):
-            self.average[...] = 7
-            super().hand_over()
+    class Watched(Trainer):
+        def load_final_weights(self):
+            self.ema[...] = 7
+            super().load_final_weights()
             seen.append(self)
 
     monkeypatch.setattr(loop, "interruptible", stopped_at_once)
-    monkeypatch.setattr(loop, "Session", Watched)
+    monkeypatch.setattr(loop, "Trainer", Watched)
     made = model()
     assert fit(made, (X, Y), epochs=3, average=0.9).ending == "interrupted"
     assert (made.network.parameters == 7).all()

@@ -47,10 +47,12 @@ def test_the_assignment_comes_to_our_loss_in_float64():
 
 
 def test_the_first_epoch_alone_is_in_order():
-    orders = contestant("byhand", SMALL).session.feed.order
-    np.testing.assert_array_equal(orders(0), np.arange(384))
-    assert sorted(orders(1)) == list(range(384))
-    assert (orders(1) != np.arange(384)).any()
+    labels = SMALL.pictures[1]
+    batches = contestant("byhand", SMALL).trainer.batches
+    first, second = (np.concatenate([batch.labels for batch in batches.epoch(number)]) for number in (0, 1))
+    np.testing.assert_array_equal(first, labels)
+    np.testing.assert_array_equal(np.sort(second), np.sort(labels))
+    assert (second != labels).any()
 
 
 def test_a_race_counts_and_compares():

@@ -12,7 +12,7 @@ import torture
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.nn.optimizers import OPTIMIZERS, AdamW, optimizer_named
 from byhand.nn.schedules import schedule_named
-from byhand.training import Session, steps, train
+from byhand.training import Trainer, steps, train
 from byhand.training import checkpoint as module
 from byhand.training.checkpoint import Checkpoints, circumstances, differences
 from byhand.training.plan import Plan
@@ -88,11 +88,11 @@ def test_a_run_that_stops_early_resumes_to_the_same_end_and_the_best_weights(run
 
 
 def test_a_run_over_blocks_and_threads_resumes_to_the_bit(run, monkeypatch):
-    monkeypatch.setattr("byhand.training.session.plan_for", lambda *_, **__: Plan(workers=2, blas=1, block=30))
+    monkeypatch.setattr("byhand.training.setup.plan_for", lambda *_, **__: Plan(workers=2, blas=1, block=30))
     chosen = torture.recipe(batch_size=None, epochs=6, validation=0, patience=None)
     settings = {"chosen": chosen, "batch_norm": False}
     with torture.session(**settings) as session:
-        assert len(session.engine.shares(len(session.feed.index))) == 2
+        assert session.plan.workers == 2
     stopped(run, 3, **settings)
     assert resumed(run, **settings) == torture.uninterrupted(**settings)
 
@@ -377,7 +377,7 @@ def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypat
 
 def test_the_state_of_another_network_is_refused_and_nothing_changes(run):
     stopped(run, 3)
-    with Session(torture.model(batch_norm=False), torture.digits(), torture.recipe(), seed=5) as other:
+    with Trainer(torture.model(batch_norm=False), torture.digits(), torture.recipe(), seed=5) as other:
         before = torture.fingerprint(other)
         with pytest.raises(
             ModelFileError, match=r"state must be of this run: its parameters is float32 \(856,\), here"

@@ -9,7 +9,7 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Activation
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.schedules import SCHEDULES
-from byhand.training import Session, train
+from byhand.training import Trainer, train
 
 TIMES = 90
 
@@ -45,7 +45,7 @@ def try_thirty():
 
 def test_an_optimizer_that_forgets_is_found(monkeypatch):
     """Planted: a state that is not restored. The invariants must see it."""
-    restore = Session.restore
+    restore = Trainer.restore
 
     def forgets(self, arrays, plain):
         restore(self, arrays, plain)
@@ -53,7 +53,7 @@ def test_an_optimizer_that_forgets_is_found(monkeypatch):
             if name != "steps":
                 vector[...] = 0
 
-    monkeypatch.setattr(Session, "restore", forgets)
+    monkeypatch.setattr(Trainer, "restore", forgets)
     with pytest.raises(AssertionError, match="resumed, it gave other bits"):
         try_thirty()
 

@@ -163,9 +163,9 @@ def test_check_of_a_run_passes_where_the_gradients_are_right(runs):
 def test_check_of_a_run_fails_where_a_convolution_is_wrong(runs, monkeypatch):
     right = Convolution.backward
 
-    def forgets_a_place(self, dout, cache, gradient, work, needs_dX):
-        dX = right(self, dout, cache, gradient, work, needs_dX)
-        gradient["W"] -= np.outer(cache[-1], dout[-1, -self.maps :])
+    def forgets_a_place(self, dout, cache):
+        dX = right(self, dout, cache)
+        cache.dW -= np.outer(cache.P[-1], dout[-1, -self.maps :])
         return dX
 
     monkeypatch.setattr(Convolution, "backward", forgets_a_place)
@@ -193,9 +193,9 @@ def test_check_looks_again_where_most_places_are_on_a_kink(wide, monkeypatch):
     assert all(int(re.search(r"(\d+) checked", line)[1]) >= 5 for line in lines.values())
     right = Convolution.backward
 
-    def is_a_little_off(self, dout, cache, gradient, work, needs_dX):
-        dX = right(self, dout, cache, gradient, work, needs_dX)
-        gradient["W"] *= 1.00001
+    def is_a_little_off(self, dout, cache):
+        dX = right(self, dout, cache)
+        cache.dW *= 1.00001
         return dX
 
     monkeypatch.setattr(Convolution, "backward", is_a_little_off)
@@ -208,9 +208,9 @@ def test_check_looks_again_where_most_places_are_on_a_kink(wide, monkeypatch):
 def test_check_of_a_run_fails_where_one_is_wrong(runs, monkeypatch):
     right = Dense.backward
 
-    def forgets_the_bias(self, dout, cache, gradient, work, needs_dX):
-        dX = right(self, dout, cache, gradient, work, needs_dX)
-        gradient["b"] *= 1.01
+    def forgets_the_bias(self, dout, cache):
+        dX = right(self, dout, cache)
+        cache.db *= 1.01
         return dX
 
     monkeypatch.setattr(Dense, "backward", forgets_the_bias)

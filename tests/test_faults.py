@@ -18,7 +18,6 @@ import torture
 from byhand import files, load
 from byhand.errors import ByhandError, StorageError, UsageError
 from byhand.model import Model
-from byhand.nn.network import Network
 from byhand.training import checkpoint as module
 from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
@@ -234,9 +233,9 @@ def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
 
 
 @pytest.mark.parametrize("sizes", [[784, 2_000_000_000, 10], [10**12, 1], [784, 100_000, 1_000_000, 10]])
-def test_a_network_too_large_for_the_machine_is_refused_before_memory_is_taken(sizes):
+def test_a_network_too_large_for_the_machine_is_rejected_before_memory_is_taken(sizes):
     with pytest.raises(UsageError, match=r"a network must fit the memory of [\d,]+ GB, got [\d,]+ parameters, which"):
-        Network(sizes, rng=np.random.default_rng(0))
+        Model(sizes)
 
 
 # ---- the command line: one line, the right exit code, no traceback

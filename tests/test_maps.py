@@ -8,7 +8,7 @@ import pytest
 
 import byhand
 from byhand.errors import UsageError
-from byhand.training import Session, preset
+from byhand.training import Trainer, preset
 from byhand.training.runs import load_model
 from byhand.training.settings import maps_of, settled
 
@@ -77,14 +77,14 @@ def test_a_run_taken_up_again_gives_the_same_bits(tmp_path):
     ends = []
     for stop in (None, 7):
         model = byhand.Model([784, 16, 10], maps=[(4, 3, 1), 6], dropout=0.3, seed=1)
-        with Session(model, digits.train[:1000], recipe, seed=1) as session:
+        with Trainer(model, digits.train[:1000], recipe, seed=1) as session:
             for _ in range(session.total_steps if stop is None else stop):
                 session.step()
             if stop:
                 arrays, plain = session.state()
                 arrays = {name: array.copy() for name, array in arrays.items()}
                 model = byhand.Model([784, 16, 10], maps=[(4, 3, 1), 6], dropout=0.3, seed=5)
-                with Session(model, digits.train[:1000], recipe, seed=1) as second:
+                with Trainer(model, digits.train[:1000], recipe, seed=1) as second:
                     second.restore(arrays, plain)
                     for _ in range(stop, second.total_steps):
                         second.step()

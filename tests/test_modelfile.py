@@ -15,7 +15,7 @@ import torture
 from byhand import modelfile
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
-from byhand.nn.network import Network
+from byhand.nn.stacks import layers_from_config
 from byhand.preparation import Preparation
 from mutations import packed, sealed, unpacked
 
@@ -267,7 +267,7 @@ def test_a_file_larger_than_any_model_is_not_read(path):
 def test_a_config_that_claims_too_much_takes_no_memory():
     config = [{"kind": "dense", "inputs": 10**6, "units": 10**6}]
     with pytest.raises(UsageError, match="a network must fit the memory of"):
-        Network.from_config(config)
+        Model(layers_from_config(config))
 
 
 WATCHED = """

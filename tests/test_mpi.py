@@ -22,8 +22,9 @@ from byhand.distributed import mpi, together
 from byhand.errors import ByhandError
 from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
-from byhand.nn.noise import Moment
-from byhand.training.shard import check_same, share
+from byhand.nn.noise import StepKey
+from byhand.training.shard import check_same, share, summed
+from nn.one_layer import cache_for
 from waiting import until
 
 HERE = Path(__file__).parent
@@ -378,30 +379,24 @@ def test_batch_norm_over_two_shares_is_batch_norm_over_the_batch():
     X, dout = rng.normal(size=(10, 3)), rng.normal(size=(10, 3))
     network = Network([BatchNorm(3), Dense(3, 2)], rng=rng, dtype="float64")
     whole = network.layers[0]
-    gradient = [network.gradient_like()[1][0] for _ in range(2)]
-    out, cache = whole.forward(X, scratch(), Moment(0, 0))
-    dX = whole.backward(dout, cache, gradient[0], scratch(), True)
+    cache, part_cache = cache_for(whole, 10, 3, key=StepKey(0, 0)), cache_for(whole, 4, 3, key=StepKey(0, 0))
+    out = whole.forward(X, cache)
+    dX = whole.backward(dout, cache)
     mine, theirs = slice(0, 4), slice(4, 10)
     mean = X.mean(axis=0)
     sums = [
         np.append(X[theirs].sum(axis=0), 6),
         np.append(((X[theirs] - mean) ** 2).sum(axis=0), 6),
-        np.concatenate([(dout[theirs] * cache[0][theirs]).sum(axis=0), dout[theirs].sum(axis=0), [6]]),
+        np.concatenate([(dout[theirs] * cache.X_hat[theirs]).sum(axis=0), dout[theirs].sum(axis=0), [6]]),
     ]
-    shard = Two(0, 2, sums)
-    part, part_cache = whole.forward(X[mine], scratch(), Moment(0, 0, 0, shard.sum))
-    part_dX = whole.backward(dout[mine], part_cache, gradient[1], scratch(), True)
+    part_cache.sum_over_processes = summed(Two(0, 2, sums))
+    part = whole.forward(X[mine], part_cache)
+    part_dX = whole.backward(dout[mine], part_cache)
     np.testing.assert_allclose(part, out[mine], rtol=1e-12)
     np.testing.assert_allclose(part_dX, dX[mine], rtol=1e-12)
-    np.testing.assert_allclose(part_cache[2], cache[2], rtol=1e-12)
-    np.testing.assert_allclose(part_cache[3], cache[3], rtol=1e-12)
-    np.testing.assert_allclose(gradient[1]["beta"], dout[mine].sum(axis=0), rtol=1e-12)
-
-
-def scratch():
-    from byhand.nn.scratch import Workspace
-
-    return Workspace()
+    np.testing.assert_allclose(part_cache.mean, cache.mean, rtol=1e-12)
+    np.testing.assert_allclose(part_cache.variance, cache.variance, rtol=1e-12)
+    np.testing.assert_allclose(part_cache.dbeta, dout[mine].sum(axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(10.0, None), (2.0, "50% of the time went into adding up over 2 ranks")])

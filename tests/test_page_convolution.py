@@ -8,7 +8,7 @@ import pytest
 import byhand
 from browser import browser
 from byhand.export import export
-from byhand.nn.scratch import FRESH
+from byhand.nn.backprop import Pass
 from byhand.preparation import Preparation
 from byhand.training.runs import Run
 from byhand.web.keeping import Keeper
@@ -34,9 +34,9 @@ def model():
 
 def maps_of(model, picture):
     """The first layer's maps of a picture                                   uint8 (784,) → (rows, columns, maps)"""
-    convolution, activation = model.network.layers[:2]
-    Z, _ = convolution.forward(model.preparation(np.array(picture, np.uint8)[None]), FRESH, None)
-    return activation.forward(Z, FRESH, None)[0].reshape(convolution.rows, convolution.columns, convolution.maps)
+    convolution, way = model.network.layers[0], Pass(model.network)
+    way.forward(model.preparation(np.array(picture, np.uint8)[None]))
+    return way.outs[1].reshape(convolution.rows, convolution.columns, convolution.maps)
 
 
 def strength(canvas):

@@ -9,9 +9,9 @@ import byhand
 from byhand.cli.play import convolutions_of, hidden_of
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
+from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
-from byhand.nn.scratch import FRESH
 from byhand.training.runs import Run
 from byhand.web.curve import MOST, Curve, Point
 from byhand.web.keeping import Keeper, resume, setup_of
@@ -107,12 +107,12 @@ def test_an_added_picture_is_learned_from_the_next_epoch_on():
     image = np.full((28, 28), 255, np.uint8)
     assert playground.add(image, 7) == 1
     assert playground.waiting == 1
-    assert len(playground.session.feed.index) == 3600
+    assert playground.session.samples == 3600
     take(playground, 2 * 29 - 30)
     assert playground.waiting == 0
-    assert len(playground.session.feed.index) == 3600 + ADDED_TIMES
+    assert playground.session.samples == 3600 + ADDED_TIMES
     assert playground.session.progress.step / playground.batches_per_epoch == 2 > epochs
-    assert playground.session.validation.labels.shape == (400,)  # not one of them has moved across
+    assert len(playground.held) == 400  # not one of them has moved across
     before = playground.model.probabilities(image[None])[0, 7]
     take(playground, 10 * playground.batches_per_epoch)
     assert playground.model.probabilities(image[None])[0, 7] > max(before, 0.9)
@@ -300,12 +300,10 @@ def test_the_exciting_pictures_are_those_of_the_largest_answers():
 def test_a_map_is_as_loud_as_its_loudest_place():
     model, data = Model([784, 9, 10], maps=[3, (4, 3, 2)], seed=1, batch_norm=True), a_playground().kept[:700]
     model.network.statistics[...] = np.random.default_rng(0).uniform(0.5, 2, len(model.network.statistics))
-    out = model.preparation(data.images)
-    answers = []
-    for layer in model.network.layers:
-        out, _ = layer.forward(out, FRESH, None)
-        if isinstance(layer, Activation):
-            answers.append(out)
+    way = Pass(model.network)
+    way.forward(model.preparation(data.images))
+    layers = zip(model.network.layers, way.outs, strict=True)
+    answers = [out for layer, out in layers if isinstance(layer, Activation)]
     for number, (maps, places) in enumerate([(3, 144), (4, 25), (9, 1)]):
         loudest = answers[number].reshape(700, places, maps).max(axis=1)
         np.testing.assert_allclose(unit_answers(model, data.images, number), loudest, rtol=1e-5, atol=1e-6)
@@ -323,10 +321,11 @@ def test_the_step_panels_numbers_are_those_of_forward_and_backward():
     from byhand.nn.losses import SoftmaxCrossEntropy
 
     network = model.network.copy()
-    out, caches = network.forward(model.preparation(image[None]))
+    way = Pass(network)
+    out = way.forward(model.preparation(image[None]))
     loss, dout = SoftmaxCrossEntropy()(out, np.array([label]))
-    _, views = network.gradient_like()
-    network.backward(dout, caches, views)
+    way.backward(dout)
+    views = network.by_layer(way.gradient)
     assert told["loss"] == pytest.approx(loss, rel=1e-5)
     np.testing.assert_allclose(told["probabilities"], model.probabilities(image[None])[0], atol=1e-6)
     figures = {}

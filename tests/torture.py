@@ -23,7 +23,7 @@ from byhand.data import Dataset
 from byhand.model import Model
 from byhand.nn.optimizers import AdamW, Optimizer
 from byhand.preparation import Preparation
-from byhand.training import Recipe, Session, steps
+from byhand.training import Recipe, Trainer, steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
@@ -67,11 +67,11 @@ def recipe(optimizer: Optimizer | None = None, **choices: object) -> Recipe:
 LONG = recipe(epochs=60, patience=50)
 
 
-def session(*, seed: int = 5, chosen: Recipe | None = None, **settings: object) -> Session:
-    return Session(model(**settings), digits(), chosen or recipe(), seed=seed)
+def session(*, seed: int = 5, chosen: Recipe | None = None, **settings: object) -> Trainer:
+    return Trainer(model(**settings), digits(), chosen or recipe(), seed=seed)
 
 
-def fingerprint(session: Session) -> str:
+def fingerprint(session: Trainer) -> str:
     """A hash of every bit of the model, and of every record but its times."""
     network, digest = session.model.network, hashlib.sha256()
     digest.update(network.parameters.tobytes() + network.statistics.tobytes())

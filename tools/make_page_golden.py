@@ -64,7 +64,7 @@ def networks() -> list[dict[str, Any]]:
         network.statistics[...] = rng.uniform(0.2, 2.0, len(network.statistics))
         model = Model(network, preparation=preparation)
         images = rng.integers(0, 256, (3, *payload.picture_shape(model)), dtype=np.uint8)
-        out, _ = network.copy(np.float64).forward(preparation(images).astype(np.float64))
+        out = network.copy(np.float64).forward(preparation(images).astype(np.float64))
         cases.append(
             {
                 **payload.description(model),

@@ -18,8 +18,8 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.errors import UsageError, described
 from byhand.model import Model, share_right
+from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.nn.scratch import Array
 
 
 class Averaged(ABC):

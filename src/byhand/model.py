@@ -20,11 +20,12 @@ from byhand import modelfile
 from byhand.data import Dataset, Digits, Sample
 from byhand.data.dataset import check_dataset
 from byhand.errors import UsageError, described
+from byhand.nn.arrays import Array, Cache
+from byhand.nn.initializers import Rng
 from byhand.nn.layers import Layer
 from byhand.nn.losses import softmax
-from byhand.nn.network import Network, all_shapes
-from byhand.nn.scratch import Array, Workspace
-from byhand.nn.stacks import layers_from_config
+from byhand.nn.network import Network, float_type, number_of, parameter_shapes, statistics_shapes
+from byhand.nn.stacks import layers_from_config, layers_of
 from byhand.preparation import Preparation
 from byhand.reading import read
 
@@ -46,10 +47,13 @@ class Model:
         classes: Sequence[str] | None = None,
         card: dict[str, Any] | None = None,
         dtype: DTypeLike = np.float32,
+        rng: Rng | None = None,
         **network_settings: Any,
     ) -> None:
         if not isinstance(network, Network):
-            network = Network(network, rng=np.random.default_rng(check_seed(seed)), dtype=dtype, **network_settings)
+            layers = layers_of(network, **network_settings)
+            check_memory(number_of(parameter_shapes(layers)), float_type(dtype))
+            network = Network(layers, rng=rng or np.random.default_rng(check_seed(seed)), dtype=dtype)
         elif network_settings:
             raise UsageError(f"a network that is made already takes no settings, got {', '.join(network_settings)}")
         if not isinstance(preparation, Preparation | None):
@@ -71,14 +75,13 @@ class Model:
     def logits(self, images: Array) -> Array:
         """What the network answers, before softmax               images: uint8 (N, H, W) or (N, D) → (N, K)"""
         images = self.check_images(images)
-        first = self.preparation.left_over(self.network)
 
-        def inputs(rows: slice, work: Workspace) -> Array:
+        def inputs(rows: slice, cache: Cache) -> Array:
             pictures = self.preparation.pictures(images[rows])
-            X = work.empty(("reading", "X"), (len(pictures), self.network.in_size), self.network.dtype)
-            return self.preparation.floats(pictures.reshape(X.shape), X, leaves_scale=first is not None)
+            X = cache.new("X", len(pictures), self.network.in_size)
+            return self.preparation.floats(pictures.reshape(X.shape), X)
 
-        return read(self.network, inputs, len(images), first)
+        return read(self.network, inputs, len(images))
 
     def probabilities(self, images: Array) -> Array:
         """How likely each class is                               images: uint8 (N, H, W) or (N, D) → (N, K)"""
@@ -127,7 +130,9 @@ class Model:
         content = modelfile.read(path)
         with modelfile.refusing(path):
             layers = layers_from_config(content.architecture)
-            if all_shapes(layers) != content.shapes:  # before any memory is taken for what the architecture claims
+            if (
+                parameter_shapes(layers) | statistics_shapes(layers) != content.shapes
+            ):  # before any memory is taken for what the architecture claims
                 raise UsageError("its tensors must be those of its architecture")
             with np.errstate(all="ignore"):  # the weights it starts with, whatever they are, are written over
                 network = Network(layers, rng=np.random.default_rng(0), dtype=content.dtype)
@@ -199,6 +204,28 @@ def is_name(name: Any) -> bool:
         and len(name) <= LONGEST_NAME
         and not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
     )
+
+
+def check_memory(size: int, dtype: np.dtype[Any]) -> None:
+    """Reject a network that can't fit this machine's memory, before a system that overcommits kills the process.
+
+    Counted are the parameters, and twice the float64 numbers from which the initializer makes them.
+    """
+    needs, has = size * (dtype.itemsize + 16), memory()
+    if has is not None and needs > has:
+        raise UsageError(
+            f"a network must fit the memory of {has / 1e9:,.0f} GB, got {size:,} parameters, "
+            f"which need {needs / 1e9:,.0f} GB"
+        )
+
+
+def memory() -> int | None:
+    """Return the bytes of memory of this machine, None where the system doesn't say."""
+    try:
+        pages = os.sysconf("SC_PHYS_PAGES")
+        return os.sysconf("SC_PAGE_SIZE") * pages if pages > 0 else None
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return None
 
 
 def check_seed(seed: int) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 
 from byhand.errors import ByhandError, ModelFileError, UsageError, described
 from byhand.files import replacing
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 Kind = TypeVar("Kind")
 

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand.errors import UsageError
-from byhand.nn.layers import Dense
-from byhand.nn.network import Network
-from byhand.nn.scratch import Array, First
+from byhand.nn.arrays import Array
 
 #: The mean and the deviation of MNIST's training pixels, as shares of a full pixel.
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
@@ -53,14 +51,9 @@ class Preparation:
 
         return deskew(images)
 
-    def floats(self, pixels: Array, out: Array, *, leaves_scale: bool = False) -> Array:
-        """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)
-
-        With `leaves_scale` the bytes become the same numbers as floats, and the first product divides (`left_over`).
-        """
+    def floats(self, pixels: Array, out: Array) -> Array:
+        """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
-        if leaves_scale:
-            return out
         if self.is_plain:
             out /= out.dtype.type(self.divisor)  # what anyone who divides by hand gets, to the bit
             return out
@@ -78,13 +71,6 @@ class Preparation:
     def is_plain(self) -> bool:
         """Whether floats are just bytes divided: then a pixel of 0 is an input of 0."""
         return self.mean == 0 and self.deviation == 1
-
-    def left_over(self, network: Network) -> First | None:
-        """What the first product can take over from `floats`: the division, where that is all; else None.
-
-        A layer has far fewer weights than a batch has pixels, and they are packed for the product anyway.
-        """
-        return First(scale=1 / self.divisor) if self.is_plain and isinstance(network.layers[0], Dense) else None
 
     def config(self) -> dict[str, Any]:
         """What makes this preparation again, as plain values."""

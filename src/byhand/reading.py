@@ -1,8 +1,8 @@
-"""Reading: a network's answers to many samples, block by block, in memory that is kept from call to call.
+"""Reading: a network's outputs for many samples, block by block, in memory that is kept from call to call.
 
-Two threads of our own over the blocks, each with the BLAS to itself, were tried: a tenth faster by themselves, and
-half as fast for the first tenth of a second after anything that let the BLAS use its own threads, for those go on
-waiting for work at full speed. So the BLAS shares out each product, and the rest is one thread's.
+Two threads of our own over the blocks, each with the BLAS to itself, were tried: a tenth faster alone, and half as fast
+for the first tenth of a second after anything that let the BLAS use its own threads, because those keep spinning while
+they wait for work. So the BLAS splits each product over its threads, and the rest runs on one thread.
 """
 
 import threading
@@ -11,43 +11,66 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from byhand.nn.arrays import Array, Cache
+from byhand.nn.backprop import Pass
+from byhand.nn.convolution import Convolution
 from byhand.nn.network import Network
-from byhand.nn.scratch import Array, First, Workspace
 
-#: Samples prepared and read at once: few enough for the cache, enough for two threads of the BLAS to be worth waking.
+#: Samples prepared and read at once: few enough for the cache, enough for two BLAS threads to be worth waking.
 BLOCK = 1_000
+#: Maximum block size for convolutions: im2col multiplies the memory per sample, and larger blocks overflow the L2
+#: cache.
+MAX_BLOCK_SAMPLES = 32
+#: Numbers that im2col may make of a block; of larger pictures, a block holds fewer.
+MAX_IM2COL_ELEMENTS = 2**22
 
 
-def read(
-    network: Network, inputs: Callable[[slice, Workspace], Array], count: int, first: First | None = None
-) -> Array:
-    """The network's answers to `count` samples; `inputs` makes the floats of a block        → (count, K)"""
+def max_block_size(network: Network, most: int) -> int:
+    """Return how many samples to compute at once: `most`, or fewer if the network has convolutions."""
+    largest = max((layer.im2col_size for layer in network.layers if isinstance(layer, Convolution)), default=0)
+    return min(most, MAX_BLOCK_SAMPLES, max(1, MAX_IM2COL_ELEMENTS // largest)) if largest else most
+
+
+def read(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
+    """Return the network's outputs for `count` samples; `inputs` makes the floats of a block        → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
-    work = own_workspace(network, first)
-    for rows in blocks(count, network.together(BLOCK)):
-        logits[rows], _ = network.forward(inputs(rows, work), work)
+    reader = own_reader(network)
+    for rows in blocks(count, max_block_size(network, BLOCK)):
+        logits[rows] = reader.pass_for(rows).forward(inputs(rows, reader.cache))
     return logits
 
 
-#: Each thread's workspace, and the network that it last worked for: a model serves many threads at once.
+class Reader:
+    """One thread's passes through one network, and the memory for its inputs."""
+
+    def __init__(self, network: Network) -> None:
+        self.cache = Cache(network.dtype)
+        #: One pass for whole blocks and one for the last, shorter one, so that neither makes its arrays anew.
+        self.whole, self.rest = (Pass(network, needs_gradient=False) for _ in range(2))
+        self.largest = 0
+
+    def pass_for(self, rows: slice) -> Pass:
+        """Return the pass for a block of this size."""
+        size = rows.stop - rows.start
+        self.largest = max(self.largest, size)
+        return self.whole if size == self.largest else self.rest
+
+
+#: Each thread's reader, and the network that it last worked for: a model serves many threads at once.
 _kept = threading.local()
 
 
-def own_workspace(network: Network, first: First | None) -> Workspace:
-    """This thread's workspace, the same from call to call as long as it reads with the same network.
+def own_reader(network: Network) -> Reader:
+    """Return this thread's reader, the same from call to call as long as it reads with the same network.
 
-    Memory that is new at every call costs as much as the reading: the system hands it out page by page.
+    New memory at every call costs as much as the computation: the system hands it out page by page.
     """
     of = getattr(_kept, "network", None)
-    if of is None or of() is not network or _kept.first != first:
-        kept = _kept.__dict__  # this thread's, whichever thread sees the network's end
-        kept |= {
-            "network": weakref.ref(network, lambda _: kept.clear()),
-            "first": first,
-            "work": Workspace(first=first),
-        }
-    work: Workspace = _kept.work
-    return work
+    if of is None or of() is not network:
+        kept = _kept.__dict__  # of this thread, whichever thread sees the network's end
+        kept |= {"network": weakref.ref(network, lambda _: kept.clear()), "reader": Reader(network)}
+    reader: Reader = _kept.reader
+    return reader
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:

@@ -11,61 +11,77 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-#: Who limits the BLAS in the usual way limits us too.
+#: Environment variables that cap the number of threads: those of byhand and of the usual BLAS libraries.
 LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def available() -> int:
-    """How many threads to use: the processors this process may run on, or what the environment says if that is less."""
+    """Return how many threads to use: the processors this process may run on, or the environment's cap if lower."""
     count = len(processors())
     asked = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdecimal()]
     return max(1, min([count, *asked]))
 
 
 def processors() -> set[int]:
-    """The processors that this process may run on."""
+    """Return the processors that this process may run on."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
-#: The BLAS has one number for the whole process: this is held by the thread whose word counts.
-_word = threading.RLock()
+#: The requests that are open, first to last: (thread, number of BLAS threads).
+_requests: list[tuple[int, list[int]]] = []
+#: What the libraries used before the first open request.
+_before: list[int] = []
+_lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[None]:
-    """Let the BLAS use `count` threads inside this block, and what it used before after it.
+    """Limit the BLAS to `count` threads inside this block, and restore the number after it.
 
-    While one thread of a program is inside, those that come too change nothing: they would change it for the first.
+    The number is global to the process. If several blocks are open at once, in whatever order they end, the thread that
+    came first decides, and of its blocks the newest.
     """
-    libraries = blas_libraries()
-    if not _word.acquire(blocking=False):
-        yield
-        return
-    before = [library.num_threads for library in libraries]
+    request = (threading.get_ident(), [count])
+    with _lock:
+        if not _requests:
+            _before[:] = [library.num_threads for library in blas_libraries()]
+        _requests.append(request)
+        _apply()
     try:
-        set_threads(libraries, [count] * len(libraries))
         yield
     finally:
-        set_threads(libraries, before)
-        _word.release()
+        with _lock:
+            _requests[:] = [other for other in _requests if other is not request]
+            _apply()
+
+
+def _apply() -> None:
+    """Set the number that the open requests ask for."""
+    libraries = blas_libraries()
+    if not _requests:
+        set_threads(libraries, _before)
+        return
+    first_thread, _ = _requests[0]
+    *_, (count,) = (asked for thread, asked in _requests if thread == first_thread)
+    set_threads(libraries, [count] * len(libraries))
 
 
 def set_threads(libraries: list[Any], counts: list[int]) -> None:
-    """Tell each library its number, where that is another one than it has."""
+    """Set each library's number of threads, if it has another."""
     for library, count in zip(libraries, counts, strict=True):
         if library.num_threads != count:
             library.set_num_threads(count)
-            # threadpoolctl from 3.8 on listens to the first thread that ever called, until that one takes its leave
+            # threadpoolctl from 3.8 on obeys only the first thread that ever called, until its claim is cleared
             getattr(library, "clear_controlling_thread", nothing)()
 
 
 def nothing() -> None:
-    """What older versions of threadpoolctl need instead."""
+    """Stand in for the method that older versions of threadpoolctl don't have."""
 
 
 @functools.cache
 def blas_libraries() -> list[Any]:
-    """The BLAS libraries that are loaded: looked up once, for looking takes longer than a step."""
+    """Return the BLAS libraries that are loaded, if any: looked up once, since a look-up takes longer than a step."""
     import numpy  # noqa: F401 – only what is loaded is found
     from threadpoolctl import ThreadpoolController
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from byhand import Network
+from byhand.nn.backprop import Pass
 from byhand.nn.losses import SoftmaxCrossEntropy
 from byhand.nn.optimizers import GradientDescent
 from byhand.reference import l_layer, two_layer
@@ -25,13 +26,12 @@ def train(network, X, y):
     """STEPS full-batch steps of gradient descent; the loss before each."""
     rule, loss = GradientDescent(), SoftmaxCrossEntropy()
     state = rule.start(network.parameters)
-    gradient, views = network.gradient_like()
+    way = Pass(network)
     losses = []
     for _ in range(STEPS):
-        out, caches = network.forward(X)
-        value, dout = loss(out, y)
-        network.backward(dout, caches, views)
-        rule.update(network.parameters, gradient, state, RATE, decayed=network.decayed)
+        value, dout = loss(way.forward(X), y)
+        way.backward(dout)
+        rule.update(network.parameters, way.gradient, state, RATE, decayed=network.decayed)
         losses.append(value)
     return losses
 

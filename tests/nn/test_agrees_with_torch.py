@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from byhand.nn import optimizers
+from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import Moment
+from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, RMSprop, clip_norm
-from byhand.nn.scratch import FRESH
+from nn.one_layer import cache_for
 
-TRAINING = Moment(seed=0, step=0)
+TRAINING = StepKey(seed=0, step=0)
 ACTIVATIONS = ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "identity"]
 
 
@@ -40,7 +41,7 @@ def twin(torch, network):
             pairs = (module.weight, layer.gamma), (module.bias, layer.beta)
         else:
             assert isinstance(layer, Activation)
-            module, pairs = torch_activation(torch, layer.pair.name), ()
+            module, pairs = torch_activation(torch, layer.function.name), ()
         with torch.no_grad():
             for theirs, ours in pairs:
                 theirs.copy_(torch.tensor(np.ascontiguousarray(ours)))
@@ -65,15 +66,15 @@ def test_convolutions_of_random_shapes(torch, seed):
     theirs = torch.tensor(X.reshape(N, height, width, channels).transpose(0, 3, 1, 2).copy(), requires_grad=True)
     kernel = torch.tensor(torch_kernel(layer, layer.W).copy(), requires_grad=True)
     bias = torch.tensor(layer.b.copy(), requires_grad=True)
-    out, cache = layer.forward(X, FRESH, None)
+    cache = cache_for(layer, N, layer.inputs)
+    out = layer.forward(X, cache)
     expected = torch.nn.functional.conv2d(theirs, kernel, bias, stride=stride).permute(0, 2, 3, 1).reshape(N, -1)
     np.testing.assert_allclose(out, expected.detach().numpy(), rtol=0, atol=1e-10)
     dout = rng.standard_normal(out.shape)
     expected.backward(torch.tensor(dout))
-    gradient = {name: np.zeros(shape) for name, shape in layer.shapes.items()}
-    dX = layer.backward(dout, cache, gradient, FRESH, needs_dX=True)
-    np.testing.assert_allclose(torch_kernel(layer, gradient["W"]), kernel.grad.numpy(), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(gradient["b"], bias.grad.numpy(), rtol=0, atol=1e-10)
+    dX = layer.backward(dout, cache)
+    np.testing.assert_allclose(torch_kernel(layer, cache.dW), kernel.grad.numpy(), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(cache.db, bias.grad.numpy(), rtol=0, atol=1e-10)
     there = theirs.grad.numpy().transpose(0, 2, 3, 1).reshape(N, -1)
     np.testing.assert_allclose(dX, there, rtol=0, atol=1e-10)
 
@@ -124,12 +125,11 @@ def test_gradients_of_random_architectures(torch, seed):
         theirs = (each * torch.tensor(weights)).sum() / weights.sum()
     theirs.backward()
 
-    out, caches = network.forward(X, at=TRAINING)
-    value, dout = loss(out, target, weights=weights)
-    gradient, views = network.gradient_like()
-    network.backward(dout, caches, views)
+    way = Pass(network)
+    value, dout = loss(way.forward(X, TRAINING), target, weights=weights)
+    way.backward(dout)
     assert value == pytest.approx(theirs.item(), abs=1e-12)
-    compare_gradients(network, gradient, model)
+    compare_gradients(network, way.gradient, model)
 
 
 def test_one_hot_and_probability_targets(torch):
@@ -154,13 +154,14 @@ def test_batch_norm_in_training_and_after(torch):
     norm, theirs = network.layers[1], model[1]
 
     model.train()
+    way = Pass(network)
     for step in range(7):
         X = rng.standard_normal((int(rng.integers(2, 30)), 6)) * (1 + step)
-        out, caches = network.forward(X, at=Moment(0, step))
+        out = way.forward(X, StepKey(0, step))
         before = network.statistics.copy()
         np.testing.assert_array_equal(before, network.statistics)
         np.testing.assert_allclose(out, model(torch.tensor(X)).detach().numpy(), rtol=0, atol=1e-12)
-        network.commit(caches, len(X))
+        way.update_statistics(len(X))
         np.testing.assert_allclose(norm.mean, theirs.running_mean.numpy(), rtol=0, atol=1e-12)
         np.testing.assert_allclose(norm.variance, theirs.running_var.numpy(), rtol=0, atol=1e-12)
 
@@ -171,12 +172,10 @@ def test_batch_norm_in_training_and_after(torch):
     y = rng.integers(0, 3, 11)
     theirs = torch.nn.functional.cross_entropy(model(torch.tensor(X)), torch.tensor(y))
     theirs.backward()
-    out, caches = network.forward(X)
-    value, dout = SoftmaxCrossEntropy()(out, y)
-    gradient, views = network.gradient_like()
-    network.backward(dout, caches, views)
+    value, dout = SoftmaxCrossEntropy()(way.forward(X), y)
+    way.backward(dout)
     assert value == pytest.approx(theirs.item(), abs=1e-12)
-    compare_gradients(network, gradient, model)
+    compare_gradients(network, way.gradient, model)
 
 
 RULES = {

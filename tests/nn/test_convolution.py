@@ -8,8 +8,8 @@ from byhand.errors import UsageError
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network
-from byhand.nn.scratch import FRESH, Workspace
 from byhand.training import Recipe
+from nn.one_layer import cache_for
 
 
 def made(layer, seed=0, dtype=np.float64):
@@ -18,6 +18,11 @@ def made(layer, seed=0, dtype=np.float64):
     network = Network([layer, Dense(layer.out_size(layer.inputs), 2)], rng=rng, dtype=dtype)
     network.parameters[...] = rng.standard_normal(network.size)
     return layer
+
+
+def forward(layer, X):
+    """What comes out, in new arrays."""
+    return layer.forward(X, cache_for(layer, *X.shape, X.dtype))
 
 
 def by_loops(layer, X):
@@ -37,12 +42,12 @@ def test_by_hand():
     layer = made(Convolution(3, 3, 1, 1, size=2, stride=1))
     layer.W[...], layer.b[...] = [[1], [2], [3], [4]], 0.5
     X = np.array([[1.0, 0, 2, 0, 1, 0, 3, 0, 1]])  # lines 1 0 2, 0 1 0, 3 0 1
-    out, cache = layer.forward(X, FRESH, None)
+    cache = cache_for(layer, 1, 9)
+    out = layer.forward(X, cache)
     assert out.tolist() == [[1 + 4 + 0.5, 4 + 3 + 0.5, 2 + 9 + 0.5, 1 + 4 + 0.5]]
-    gradient = {"W": np.zeros((4, 1)), "b": np.zeros(1)}
-    dX = layer.backward(np.array([[1.0, 0, 0, 10]]), cache, gradient, FRESH, needs_dX=True)
-    assert gradient["b"].tolist() == [11]
-    assert gradient["W"].ravel().tolist() == [1 + 10, 0, 0, 1 + 10]  # the first window, and ten times the last
+    dX = layer.backward(np.array([[1.0, 0, 0, 10]]), cache)
+    assert cache.db.tolist() == [11]
+    assert cache.dW.ravel().tolist() == [1 + 10, 0, 0, 1 + 10]  # the first window, and ten times the last
     assert dX.tolist() == [[1, 2, 0, 3, 4 + 10, 20, 0, 30, 40]]
 
 
@@ -53,7 +58,7 @@ def test_random_shapes_against_loops(seed):
     height, width = (int(n) + size for n in rng.integers(0, 5, 2))
     layer = made(Convolution(height, width, channels, maps, size=size, stride=stride), seed)
     X = rng.standard_normal((2, layer.inputs))
-    np.testing.assert_allclose(layer.forward(X, FRESH, None)[0], by_loops(layer, X), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(forward(layer, X), by_loops(layer, X), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 6])
@@ -63,47 +68,48 @@ def test_backward_is_the_transpose_of_forward(stride):
     layer.b[...] = 0
     rng = np.random.default_rng(1)
     X, D = rng.standard_normal((3, layer.inputs)), rng.standard_normal((3, layer.out_size(layer.inputs)))
-    out, cache = layer.forward(X, FRESH, None)
-    gradient = {name: np.zeros(shape) for name, shape in layer.shapes.items()}
-    dX = layer.backward(D, cache, gradient, FRESH, needs_dX=True)
+    cache = cache_for(layer, *X.shape)
+    out = layer.forward(X, cache)
+    dX = layer.backward(D, cache)
     assert np.vdot(out, D) == pytest.approx(np.vdot(X, dX), rel=1e-12)
-    assert np.vdot(out, D) == pytest.approx(np.vdot(layer.W, gradient["W"]), rel=1e-12)
-    assert layer.backward(D, cache, gradient, FRESH, needs_dX=False) is None
+    assert np.vdot(out, D) == pytest.approx(np.vdot(layer.W, cache.dW), rel=1e-12)
+    cache.needs_dX = False
+    assert layer.backward(D, cache) is None
 
 
 def test_a_moved_picture_gives_moved_maps():
     layer = made(Convolution(20, 20, 1, 4))
     picture = np.zeros((2, 20, 20))
     picture[0, 6:11, 6:11] = picture[1, 8:13, 4:9] = np.random.default_rng(2).random((5, 5))
-    there, moved = layer.forward(picture.reshape(2, -1), FRESH, None)[0].reshape(2, layer.rows, layer.columns, 4)
+    there, moved = forward(layer, picture.reshape(2, -1)).reshape(2, layer.rows, layer.columns, 4)
     np.testing.assert_allclose(there[:-1, 1:], moved[1:, :-1], atol=1e-12)
 
 
 def test_no_samples_at_all_are_no_samples():
     """Of a short batch a worker, or a process, may have none."""
     layer = made(Convolution(9, 7, 2, 3))
-    for work in (FRESH, Workspace()):
-        out, cache = layer.forward(np.zeros((0, layer.inputs)), work, None)
-        assert out.shape == (0, layer.outputs)
-        gradient = {name: np.ones(shape) for name, shape in layer.shapes.items()}
-        dX = layer.backward(out, cache, gradient, work, needs_dX=True)
-        assert dX.shape == (0, layer.inputs)
-        assert not gradient["W"].any()
-        assert not gradient["b"].any()
+    cache = cache_for(layer, 0, layer.inputs)
+    cache.dW[...], cache.db[...] = 1, 1
+    out = layer.forward(np.zeros((0, layer.inputs)), cache)
+    assert out.shape == (0, layer.outputs)
+    assert layer.backward(out, cache).shape == (0, layer.inputs)
+    assert not cache.dW.any()
+    assert not cache.db.any()
 
 
-def test_a_workspace_gives_the_same_memory_and_numbers_for_every_batch():
-    layer, work = made(Convolution(12, 12, 3, 5), dtype=np.float32), Workspace()
+def test_a_cache_gives_the_same_numbers_in_memory_that_was_used_before():
+    layer = made(Convolution(12, 12, 3, 5), dtype=np.float32)
+    kept = cache_for(layer, 9, layer.inputs, np.float32)
     rng = np.random.default_rng(3)
     for count in (7, 4, 7, 9):
         X = rng.standard_normal((count, layer.inputs)).astype(np.float32)
-        out, cache = layer.forward(X, work, None)
-        gradients = [{name: np.zeros(s, np.float32) for name, s in layer.shapes.items()} for _ in range(2)]
-        dX = layer.backward(out, cache, gradients[0], work, needs_dX=True)
-        fresh, again = layer.forward(X, FRESH, None)
-        np.testing.assert_array_equal(out, fresh)
-        np.testing.assert_array_equal(dX, layer.backward(fresh, again, gradients[1], FRESH, needs_dX=True))
-        assert all(np.array_equal(gradients[0][name], gradients[1][name]) for name in layer.shapes)
+        fresh = cache_for(layer, count, layer.inputs, np.float32)
+        layer.prepare(kept, count, layer.inputs)
+        results = [(layer.forward(X, cache), layer.backward(layer.forward(X, cache), cache)) for cache in (kept, fresh)]
+        for used, new in zip(*results, strict=True):
+            np.testing.assert_array_equal(used, new)
+        np.testing.assert_array_equal(kept.dW, fresh.dW)
+        np.testing.assert_array_equal(kept.db, fresh.db)
 
 
 def test_the_everyday_way():

@@ -9,12 +9,14 @@ import pytest
 
 from byhand import nn
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.backprop import Pass
 from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network, max_norm
-from byhand.nn.noise import Moment
+from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import OPTIMIZERS, clip_norm
-from byhand.nn.scratch import Workspace
+from byhand.nn.packing import PackedDense
+from nn.one_layer import cache_for
 
 ROOM = str(Path(nn.__file__).parent)
 D, K = 50, 10
@@ -27,10 +29,6 @@ LOSSES = {
     "mse": (MeanSquaredError(), True, False),
     "mse, weights": (MeanSquaredError(), False, True),
 }
-
-
-def pad(rows, inner, columns):
-    return -(-columns // 16) * 16
 
 
 class Training:
@@ -46,7 +44,7 @@ class Training:
         hidden=40,
         dtype=np.float32,
         number=float,
-        padding=pad,
+        packs=True,
         settings=None,
         **layers,
     ):
@@ -63,23 +61,36 @@ class Training:
         settings = {name: number(value) for name, value in (settings or {"weight_decay": 0.01}).items()}
         self.rule = OPTIMIZERS[optimizer](**settings)
         self.state = self.rule.start(self.network.parameters)
-        self.gradient, self.views = self.network.gradient_like()
-        self.work = Workspace(padding)
+        self.scratch = self.rule.scratch_for(self.network.parameters)
+        self.way = Pass(self.network, layers=[packed(layer) for layer in self.network.layers] if packs else None)
         self.number = number
         self.step = 0
 
     def __call__(self):
-        network, at = self.network, Moment(1, self.step)
-        out, caches = network.forward(self.X, self.work, at=at)
-        value, dout = self.loss(out, self.target, weights=self.weights, total=self.total, work=self.work)
-        network.backward(dout, caches, self.views, self.work)
-        network.commit(caches, len(self.X))
-        clip_norm(self.gradient, self.number(0.5))
-        rate = self.number(0.01)
-        self.rule.update(network.parameters, self.gradient, self.state, rate, decayed=network.decayed, work=self.work)
+        network, way = self.network, self.way
+        out = way.forward(self.X, StepKey(1, self.step))
+        value, dout = self.loss.value_and_gradient(
+            out, self.target, way.loss_cache, weights=self.weights, total=self.total
+        )
+        way.backward(dout)
+        way.update_statistics(len(self.X))
+        clip_norm(way.gradient, self.number(0.5))
+        self.rule.update(
+            network.parameters,
+            way.gradient,
+            self.state,
+            self.number(0.01),
+            decayed=network.decayed,
+            scratch=self.scratch,
+        )
         max_norm(network, self.number(1.5))
         self.step += 1
-        return value, out, caches, dout
+        return value, out
+
+
+def packed(layer):
+    """A dense layer with its columns padded to a multiple of 16, as large batches have it."""
+    return PackedDense(layer, -(-layer.units // 16) * 16) if isinstance(layer, Dense) else layer
 
 
 def arrays_seen(action):
@@ -140,7 +151,7 @@ def test_no_array_of_a_float64_step_is_float32():
 
 
 def test_the_test_sees_a_float64_array(monkeypatch):
-    monkeypatch.setattr(Dropout, "backward", lambda self, dout, *rest, **named: dout * np.float64(1))
+    monkeypatch.setattr(Dropout, "backward", lambda self, dout, cache: dout * np.float64(1))
     assert floats(arrays_seen(Training(dropout=0.2)), np.float64)
 
 
@@ -222,17 +233,18 @@ def test_from_the_third_step_on_nothing_large_is_allocated(activation, loss, opt
 
 def test_the_test_sees_an_allocation(monkeypatch):
     right = Dense.backward
-    monkeypatch.setattr(Dense, "backward", lambda self, dout, *rest, **named: right(self, dout.copy(), *rest, **named))
+    monkeypatch.setattr(Dense, "backward", lambda self, dout, cache: right(self, dout.copy(), cache))
+    monkeypatch.setattr(sys.modules[__name__], "packed", lambda layer: layer)
     with pytest.raises(AssertionError):
         test_from_the_third_step_on_nothing_large_is_allocated("relu", "labels", "momentum")
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_workspace_with_padding_changes_nothing_beyond_rounding(activation, loss):
+def test_packed_layers_change_nothing_beyond_rounding(activation, loss):
     results = []
-    for padding in (None, pad):
-        train = Training(activation, loss, "momentum", dtype=np.float64, padding=padding, batch_norm=True, dropout=0.1)
+    for packs in (False, True):
+        train = Training(activation, loss, "momentum", dtype=np.float64, packs=packs, batch_norm=True, dropout=0.1)
         values = [train()[0] for _ in range(4)]
         results.append((values, train.network.parameters.copy(), train.network.statistics.copy()))
     for plain, padded in zip(*results, strict=True):
@@ -250,18 +262,28 @@ def test_what_is_handed_on_is_not_copied():
     rng = np.random.default_rng(0)
     network = Network([Dropout(0.5), Dense(D, 8), Dropout(0.0), Dense(8, K)], rng=rng)
     X = rng.standard_normal((5, D)).astype(np.float32)
-    out, caches = network.forward(X)
-    assert caches[1] is X, "dropout outside training, and dense, keep the very array"
-    assert caches[2] is None, "dropout of rate 0 has nothing to remember"
+    way = Pass(network)
+    way.forward(X)
+    assert way.ins[1] is X, "dropout in inference returns the very array"
+    assert way.caches[1].X is X, "dense keeps the very array"
     rate_zero = network.layers[2]
-    kept, cache = rate_zero.forward(X, Workspace(), Moment(0, 0))
-    assert kept is X
-    assert rate_zero.backward(out, cache, {}, Workspace(), True) is out
+    cache = cache_for(rate_zero, 5, 8, np.float32, key=StepKey(0, 0))
+    kept = np.zeros((5, 8), np.float32)
+    assert rate_zero.forward(kept, cache) is kept
+    assert rate_zero.backward(kept, cache) is kept
 
 
-def test_without_padding_the_biases_are_added_in_place():
+def test_biases_are_added_in_place():
     network = Network([D, 8, K], rng=np.random.default_rng(0))
-    work = Workspace()
-    X = np.zeros((5, D), np.float32)
-    Z, _ = network.layers[0].forward(X, work, None)
-    assert np.shares_memory(Z, work.empty((network.layers[0], "XW"), Z.shape, Z.dtype))
+    way = Pass(network)
+    way.forward(np.zeros((5, D), np.float32))
+    assert way.outs[0] is way.caches[0].Z
+
+
+def test_a_pass_uses_its_memory_again_for_smaller_batches():
+    network = Network([D, 8, K], rng=np.random.default_rng(0))
+    way = Pass(network)
+    memory = way.forward(np.zeros((5, D), np.float32))
+    for N in (5, 3, 5):
+        assert np.shares_memory(way.forward(np.zeros((N, D), np.float32)), memory)
+    assert not np.shares_memory(way.forward(np.zeros((50, D), np.float32)), memory)

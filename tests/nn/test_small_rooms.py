@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from byhand.errors import UsageError
+from byhand.nn.arrays import Cache, aligned
 from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network, max_norm
-from byhand.nn.noise import Moment, keep_mask
+from byhand.nn.noise import StepKey, dropout_mask
 from byhand.nn.optimizers import optimizer_named
+from byhand.nn.packing import PackedDense
 from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_config, schedule_named
-from byhand.nn.scratch import FRESH, First, Workspace, aligned
+from nn.one_layer import cache_for
 
 # ---- the network's own words
 
@@ -124,35 +126,39 @@ def test_the_reference_initialisers_draw_the_numbers_of_the_page():
 
 
 def mask(at, *, keep=0.7, shape=(64, 40), layer=1):
-    return keep_mask(keep, shape, at, layer, Workspace()).copy()
+    cache = Cache(np.float32)
+    Dropout(0.5).prepare(cache, *shape)
+    return dropout_mask(keep, at, layer, cache)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**63), st.integers(0, 10**6), st.integers(1, 63))
 def test_blocks_of_a_batch_see_the_masks_that_the_whole_sees(seed, step, cut):
-    whole = mask(Moment(seed, step))
-    first, second = mask(Moment(seed, step), shape=(cut, 40)), mask(Moment(seed, step, cut), shape=(64 - cut, 40))
+    whole = mask(StepKey(seed, step))
+    first, second = mask(StepKey(seed, step), shape=(cut, 40)), mask(StepKey(seed, step, cut), shape=(64 - cut, 40))
     np.testing.assert_array_equal(np.concatenate([first, second]), whole)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
 def test_a_mask_keeps_the_share_that_it_should(keep):
-    shares = np.array([mask(Moment(0, step), keep=keep, shape=(200, 200)).mean() for step in range(25)])
+    shares = np.array([mask(StepKey(0, step), keep=keep, shape=(200, 200)).mean() for step in range(25)])
     spread = math.sqrt(keep * (1 - keep) / 40_000)
     assert abs(shares.mean() - keep) < 4 * spread / 5
     assert np.abs(shares - keep).max() < 5 * spread
 
 
-@pytest.mark.parametrize("other", [{"at": Moment(1, 0)}, {"at": Moment(0, 1)}, {"layer": 2}, {"at": Moment(0, 0, 300)}])
+@pytest.mark.parametrize(
+    "other", [{"at": StepKey(1, 0)}, {"at": StepKey(0, 1)}, {"layer": 2}, {"at": StepKey(0, 0, 300)}]
+)
 def test_masks_of_other_seeds_steps_layers_and_rows_are_unrelated(other):
     shape = (300, 200)
-    a = mask(Moment(0, 0), keep=0.5, shape=shape)
-    b = mask(other.get("at", Moment(0, 0)), keep=0.5, shape=shape, layer=other.get("layer", 1))
+    a = mask(StepKey(0, 0), keep=0.5, shape=shape)
+    b = mask(other.get("at", StepKey(0, 0)), keep=0.5, shape=shape, layer=other.get("layer", 1))
     assert abs(np.mean(a == b) - 0.5) < 5 * 0.5 / math.sqrt(a.size)
 
 
 def test_rows_and_units_of_a_mask_are_unrelated():
-    a = mask(Moment(3, 5), keep=0.5, shape=(400, 400)) * 2.0 - 1
+    a = mask(StepKey(3, 5), keep=0.5, shape=(400, 400)) * 2.0 - 1
     rows, units = a @ a.T / 400, a.T @ a / 400
     for agreement in (rows, units):
         others = agreement[~np.eye(400, dtype=bool)]
@@ -171,45 +177,46 @@ def test_a_vector_starts_on_a_cache_line():
             assert not vector.any()
 
 
-def test_a_workspace_gives_the_same_memory_and_fresh_never_does():
-    work = Workspace()
-    large = work.empty(("a", "x"), (10, 4), np.float32)
-    assert np.shares_memory(large, work.empty(("a", "x"), (10, 4), np.float32))
-    assert np.shares_memory(large, work.empty(("a", "x"), (3, 4), np.float32))
-    assert not np.shares_memory(large, work.empty(("b", "x"), (10, 4), np.float32))
-    assert work.empty(("a", "x"), (20, 4), np.float32).shape == (20, 4)
-    assert not np.shares_memory(FRESH.empty(("a", "x"), (2,), np.float32), FRESH.empty(("a", "x"), (2,), np.float32))
+def test_a_cache_gives_the_same_memory_for_as_many_numbers_or_fewer():
+    cache = Cache(np.float32)
+    large = cache.new("x", 10, 4)
+    assert large is cache.x
+    assert np.shares_memory(large, cache.new("x", 3, 4))
+    assert np.shares_memory(large, cache.new("x", 40))
+    assert not np.shares_memory(large, cache.new("y", 10, 4))
+    assert not np.shares_memory(large, cache.new("x", 20, 4))
+    assert cache.new("bits", 3, dtype=np.uint32).dtype == np.uint32
+
+
+# ---- packing
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     *(st.integers(1, 40), st.integers(1, 30), st.integers(1, 40), st.integers(0, 40), st.integers(0, 2**32 - 1)),
     st.sampled_from([1.0, 1 / 255]),
+    st.booleans(),
 )
-def test_padding_scale_and_columns_left_out_change_no_product(rows, inner, columns, extra, seed, scale):
+def test_padding_scale_and_columns_left_out_change_no_product(rows, inner, units, extra, seed, scale, leaves_out):
     rng = np.random.default_rng(seed)
-    used = np.sort(rng.permutation(inner + 5)[:inner])
-    W = rng.standard_normal((inner + 5, columns))
-    dZ = rng.standard_normal((rows, columns))
+    network = Network([inner + 5, units], rng=rng, dtype=np.float64)
+    layer = network.dense[0]
+    layer.b[...] = rng.standard_normal(units)
+    used = np.sort(rng.permutation(inner + 5)[:inner]) if leaves_out else np.arange(inner + 5)
     X = np.zeros((rows, inner + 5))
-    X[:, used] = rng.standard_normal((rows, inner))
-    first, second = Dense(1, 1), Dense(1, 1)
-    first.index, second.index = 0, 1
-    for chosen in (used, None):
-        check_products(Workspace(lambda *shape: shape[2] + extra, First(chosen, scale)), X, W, dZ, chosen, scale, first)
-    check_products(Workspace(lambda *shape: shape[2] + extra, First(used, scale)), X, W, dZ, None, 1.0, second)
-
-
-def check_products(work, X, W, dZ, chosen, scale, layer):
-    """Forward and backward through `work`, where X comes without the other columns and is still to be scaled."""
-    for _ in range(2):  # the second time in memory that has been used
-        kept = np.ascontiguousarray(X if chosen is None else X[:, chosen])
-        np.testing.assert_allclose(work.matmul(kept, W, (layer, "XW")), scale * X @ W, atol=1e-12)
-        dW = np.zeros_like(W)
-        work.matmul_into(dW, kept.T, dZ, (layer, "dW"))
-        np.testing.assert_allclose(dW, scale * X.T @ dZ, atol=1e-12)
-        dZ = dZ[: max(1, len(dZ) // 2)]
-        X = X[: len(dZ)]
+    X[:, used] = rng.standard_normal((rows, len(used)))
+    packed = PackedDense(layer, units + extra, columns=used if leaves_out else None, scale=scale)
+    cache = cache_for(layer, 0, 0)
+    for N in (rows, max(1, rows // 2)):  # the second time in memory that has been used
+        dZ = rng.standard_normal((N, units))
+        packed.prepare(cache, N, len(used))
+        Z = packed.forward(np.ascontiguousarray(X[:N, used]), cache)
+        np.testing.assert_allclose(Z, scale * X[:N] @ layer.W + layer.b, atol=1e-12)
+        packed.backward(dZ, cache)
+        np.testing.assert_allclose(cache.dW, scale * X[:N].T @ dZ, atol=1e-12)
+        np.testing.assert_allclose(cache.db, dZ.sum(axis=0), atol=1e-12)
+        if scale == 1 and not leaves_out:
+            np.testing.assert_allclose(cache.dX, dZ @ layer.W.T, atol=1e-12)
 
 
 # ---- the network's own words
@@ -263,7 +270,7 @@ def test_a_copy_is_the_same_network_over_vectors_of_its_own(twin_of):
     network = rich_network()
     twin = twin_of(network)
     X = np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32)
-    np.testing.assert_array_equal(twin.forward(X)[0], network.forward(X)[0])
+    np.testing.assert_array_equal(twin.forward(X), network.forward(X))
     assert twin.config() == network.config()
     twin.parameters[...] = 0
     assert network.parameters.any()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from byhand import Network
+from byhand.nn.backprop import Pass
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy, softmax
 from byhand.nn.optimizers import GradientDescent
 
@@ -39,7 +40,7 @@ def test_forward(network):
     # sample 2: Z1 = (4·½ + 0·¼ + 0,  4·−1 + 0·½ + ½) = (2, −3½)      H1 = (2, 0): the second unit is off
     # sample 1: Z2 = (1·0 + ½·2 ln 3,  1·ln 2 + ½·0) = (ln 3, ln 2)   P = (3/5, 2/5)
     # sample 2: Z2 = (2·0 + 0·2 ln 3,  2·ln 2 + 0·0) = (0, ln 4)      P = (1/5, 4/5)
-    Z2, _ = network.forward(X)
+    Z2 = network.forward(X)
     close(Z2, [[LN3, LN2], [0, 2 * LN2]])
     close(softmax(Z2), [[3 / 5, 2 / 5], [1 / 5, 4 / 5]])
 
@@ -47,7 +48,7 @@ def test_forward(network):
 def test_loss(network):
     # sample 1 is a 1 and was given 2/5, sample 2 is a 0 and was given 1/5:  loss = (ln 5/2 + ln 5) / 2
     # dZ2 = (P − Y) / 2:   ((3/5 − 0)/2, (2/5 − 1)/2) = (.3, −.3)     ((1/5 − 1)/2, (4/5 − 0)/2) = (−.4, .4)
-    Z2, _ = network.forward(X)
+    Z2 = network.forward(X)
     loss, dZ2 = SoftmaxCrossEntropy()(Z2, Y)
     assert loss == pytest.approx((log(5 / 2) + log(5)) / 2, abs=1e-15)
     close(dZ2, [[0.3, -0.3], [-0.4, 0.4]])
@@ -55,7 +56,7 @@ def test_loss(network):
 
 def test_weighted_loss(network):
     # the second sample counts three times: the whole weighs 4, loss = (1·ln 5/2 + 3·ln 5) / 4, and dZ2 = w (P − Y) / 4
-    Z2, _ = network.forward(X)
+    Z2 = network.forward(X)
     loss, dZ2 = SoftmaxCrossEntropy()(Z2, Y, weights=np.array([1.0, 3.0]))
     assert loss == pytest.approx((log(5 / 2) + 3 * log(5)) / 4, abs=1e-15)
     close(dZ2, [[0.15, -0.15], [-0.6, 0.6]])
@@ -65,7 +66,7 @@ def test_smoothed_loss(network):
     # with s = ½ the targets are (¼, ¾) and (¾, ¼):
     # loss = ½ (¼ ln 5/3 + ¾ ln 5/2  +  ¾ ln 5 + ¼ ln 5/4)
     # dZ2 = ½ (3/5 − ¼, 2/5 − ¾) = (.175, −.175),  ½ (1/5 − ¾, 4/5 − ¼) = (−.275, .275)
-    Z2, _ = network.forward(X)
+    Z2 = network.forward(X)
     loss, dZ2 = SoftmaxCrossEntropy(smoothing=0.5)(Z2, Y)
     assert loss == pytest.approx((log(5 / 3) + 3 * log(5 / 2) + 3 * log(5) + log(5 / 4)) / 8, abs=1e-15)
     close(dZ2, [[0.175, -0.175], [-0.275, 0.275]])
@@ -73,7 +74,7 @@ def test_smoothed_loss(network):
 
 def test_squared_loss(network):
     # differences: (ln 3 − 0, ln 2 − 1) and (0 − 1, ln 4 − 0); their squares over 2 samples · 2 outputs
-    Z2, _ = network.forward(X)
+    Z2 = network.forward(X)
     loss, dZ2 = MeanSquaredError()(Z2, Y)
     assert loss == pytest.approx((LN3**2 + (LN2 - 1) ** 2 + 1 + (2 * LN2) ** 2) / 4, abs=1e-15)
     close(dZ2, [[LN3 / 2, (LN2 - 1) / 2], [-1 / 2, LN2]])
@@ -88,11 +89,10 @@ def test_backward_and_one_step(network):
     # dW1 = Xᵀ dZ1: row 1: 1·(−.3 ln 2, .6 ln 3) + 4·(.4 ln 2, 0) = (1.3 ln 2, .6 ln 3)
     #               row 2: 2·(−.3 ln 2, .6 ln 3) + 0·(…)          = (−.6 ln 2, 1.2 ln 3)
     # db1 = (.1 ln 2, .6 ln 3)
-    Z2, caches = network.forward(X)
-    _, dZ2 = SoftmaxCrossEntropy()(Z2, Y)
-    gradient, views = network.gradient_like()
-    network.backward(dZ2, caches, views)
-    derivative = dict(network.named(gradient))
+    way = Pass(network)
+    _, dZ2 = SoftmaxCrossEntropy()(way.forward(X), Y)
+    way.backward(dZ2)
+    derivative = dict(network.named(way.gradient))
     close(derivative["0.W"], [[1.3 * LN2, 0.6 * LN3], [-0.6 * LN2, 1.2 * LN3]])
     close(derivative["0.b"], [0.1 * LN2, 0.6 * LN3])
     close(derivative["2.W"], [[-0.5, 0.5], [0.15, -0.15]])
@@ -100,7 +100,7 @@ def test_backward_and_one_step(network):
 
     # p ← p − 10 dp
     rule = GradientDescent()
-    rule.update(network.parameters, gradient, rule.start(network.parameters), 10.0, decayed=network.decayed)
+    rule.update(network.parameters, way.gradient, rule.start(network.parameters), 10.0, decayed=network.decayed)
     first, last = network.dense
     np.testing.assert_allclose(first.W, [[0.5 - 13 * LN2, -1 - 6 * LN3], [0.25 + 6 * LN2, 0.5 - 12 * LN3]], atol=1e-14)
     np.testing.assert_allclose(first.b, [-LN2, 0.5 - 6 * LN3], atol=1e-14)

@@ -21,7 +21,7 @@ import byhand
 from byhand.files import write_text
 from byhand.model import Model
 from byhand.nn.optimizers import AdamW
-from byhand.training import Recipe, Session, steps
+from byhand.training import Recipe, Trainer, steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
@@ -33,7 +33,7 @@ def saving(hidden: tuple[int, ...], seconds: float, folder: Path) -> dict[str, A
     digits = byhand.load("mnist-5k", offline=True)
     recipe = Recipe(epochs=1_000_000, optimizer=AdamW(), average=0.99, threads=1)
     run = Run(folder)
-    with Session(Model([784, *hidden, 10], seed=0), digits.train, recipe, seed=0) as session:
+    with Trainer(Model([784, *hidden, 10], seed=0), digits.train, recipe, seed=0) as session:
         with Checkpoints(run) as checkpoints:
             began = time.perf_counter()
             checkpoints.save(session, force=True)

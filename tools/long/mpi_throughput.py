@@ -28,7 +28,7 @@ import byhand
 from byhand.files import write_text
 from byhand.model import Model
 from byhand.nn.optimizers import optimizer_named
-from byhand.training import Recipe, Session
+from byhand.training import Recipe, Trainer
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "mpi.json"
 #: hidden layers, batch, steps in a round
@@ -56,7 +56,7 @@ class Ranks:
         while not request.Test():
             time.sleep(2e-4)
 
-    def round(self, session: Session | None, steps: int) -> tuple[float, bool]:
+    def round(self, session: Trainer | None, steps: int) -> tuple[float, bool]:
         """The median time of this rank's steps in milliseconds, and whether nobody else was at work on any rank."""
         self.gather()
         self.world.Barrier()
@@ -76,9 +76,9 @@ def measured(ranks: Ranks, hidden: tuple[int, ...], batch: int, steps: int, kind
     """One shape with one optimiser, in rounds, until there are enough of them or the time is up."""
     data = byhand.load(os.environ.get("BYHAND_DATA", "mnist")).train
 
-    def session(batch_size: int, shard: Any) -> Session:
+    def session(batch_size: int, shard: Any) -> Trainer:
         recipe = Recipe(epochs=10_000, batch_size=batch_size, optimizer=optimizer_named(kind), threads=1)
-        return Session(Model([784, *hidden, 10], seed=0), data, recipe, seed=0, shard=shard)
+        return Trainer(Model([784, *hidden, 10], seed=0), data, recipe, seed=0, shard=shard)
 
     comm = ranks.comm
     sessions = {

@@ -24,7 +24,7 @@ from byhand.nn.network import Network
 from byhand.preparation import Preparation
 from byhand.report import wilson
 from byhand.report.words import shape_of
-from byhand.training import Recipe, Session, preset
+from byhand.training import Recipe, Trainer, preset
 from byhand.training.runs import Run
 
 Say = Callable[[str], object]
@@ -131,14 +131,14 @@ def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
     chosen = preset(name)
     height, width = digits.train.images.shape[1:]
     model = chosen.model(height * width, digits.train.classes, seed=0)
-    with Session(model, digits.train, chosen.recipe, seed=0) as session:
-        for _ in range(max(1, 10_000 // session.feed.batch_size)):  # until all memory is there, and the work ahead runs
-            session.step()
-        begun, before = time.perf_counter(), session.progress.step
+    with Trainer(model, digits.train, chosen.recipe, seed=0) as trainer:
+        for _ in range(max(1, 10_000 // trainer.batch_size)):  # until all memory is there, and the work ahead runs
+            trainer.step()
+        begun, before = time.perf_counter(), trainer.progress.step
         while time.perf_counter() - begun < seconds:
-            session.step()
-        a_step = (time.perf_counter() - begun) / (session.progress.step - before)
-        return {"steps": session.progress.step - before, "whole_training_seconds": a_step * session.total_steps}
+            trainer.step()
+        a_step = (time.perf_counter() - begun) / (trainer.progress.step - before)
+        return {"steps": trainer.progress.step - before, "whole_training_seconds": a_step * trainer.total_steps}
 
 
 def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: Path, say: Say) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.optimizers import GradientDescent
 from byhand.nn.schedules import Constant
-from byhand.training import Recipe, Session
+from byhand.training import Recipe, Trainer
 
 WHOLE = (784, 10, 10)
 BATCHES, BATCH = (784, 128, 10), 128
@@ -59,15 +59,15 @@ def mini_batches(images: int, file: str | None) -> dict[str, float]:
     recipe = Recipe(
         epochs=1_000, batch_size=BATCH, learning_rate=0.05, optimizer=GradientDescent(), schedule=Constant()
     )
-    with Session(Model(list(BATCHES), seed=0), data, recipe, seed=0) as session:
-        steps = session.feed.batches_per_epoch
+    with Trainer(Model(list(BATCHES), seed=0), data, recipe, seed=0) as trainer:
+        steps = trainer.batches_per_epoch
         for _ in range(min(steps, 400)):
-            session.step()  # a warm-up: the file's pages, the threads
-        while session.progress.step % steps:
-            session.step()
+            trainer.step()  # a warm-up: the file's pages, the threads
+        while trainer.progress.step % steps:
+            trainer.step()
         began, epochs = time.perf_counter(), max(1, round(TIMED / images))
         for _ in range(epochs * steps):
-            session.step()
+            trainer.step()
         seconds = time.perf_counter() - began
     return {"seconds_an_epoch": seconds / epochs, "anonymous": watch.most()}
 

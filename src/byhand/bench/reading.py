@@ -13,8 +13,8 @@ import numpy as np
 from byhand.bench.rounds import Say, spread
 from byhand.data import load
 from byhand.model import Model
+from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.nn.scratch import Array
 from byhand.reading import read
 from byhand.threads import processors
 

@@ -22,7 +22,7 @@ from byhand.bench.rounds import PAUSE, Say, spread
 from byhand.data import load
 from byhand.data.deskew import deskew
 from byhand.errors import UsageError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 from byhand.threads import processors
 
 TARGET = 0.98

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from byhand.data import load
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.losses import LOSSES
-from byhand.nn.network import Network
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.schedules import SCHEDULES
+from byhand.nn.stacks import layers_from_config
 from byhand.preparation import Preparation
 from byhand.training import History, Recipe, preset
 from byhand.training.runs import Run
@@ -154,7 +154,7 @@ def resumed(
     config = run.config()
     try:
         recipe = Recipe.from_config(config["recipe"])
-        network = Network.from_config(config["network"], dtype=config["dtype"])
+        layers = layers_from_config(config["network"])
         preparation = Preparation(**config["preparation"])
         samples, seed_then, checksum = (config[name] for name in ("samples", "seed", "data_checksum"))
     except (KeyError, TypeError, UsageError):
@@ -174,7 +174,7 @@ def resumed(
     if changed.epochs != recipe.epochs:
         follows = "the schedule and the gentle epochs change" if recipe.gentle else "the schedule changes"
         talk.say(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
-    model = Model(network, preparation=preparation, classes=images.classes)
+    model = Model(layers, preparation=preparation, classes=images.classes, dtype=config["dtype"])
     return Task(
         run, model, images, digits.test, changed, seed_then, config | {"recipe": changed.config()}, resumes=True
     )

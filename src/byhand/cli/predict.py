@@ -16,7 +16,7 @@ from byhand.data.ink import find_pieces
 from byhand.data.line import RowsError
 from byhand.errors import ByhandError, DataError, DataMissingError, NothingDrawnError
 from byhand.model import Model
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 from byhand.training.runs import CONFIG, MODEL, load_reader
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"}

@@ -3,14 +3,14 @@
 from typing import Any
 
 from byhand.cli.common import Talk, percent
-from byhand.training import EpochRecord, Session
+from byhand.training import EpochRecord, Trainer
 
 
 class Progress:
-    """Shows the records of one session. A context, because a bar has to be put away."""
+    """Shows the records of one trainer. A context, because a bar has to be put away."""
 
-    def __init__(self, session: Session, talk: Talk) -> None:
-        self.session = session
+    def __init__(self, trainer: Trainer, talk: Talk) -> None:
+        self.trainer = trainer
         self.talk = talk
         self.bar: Any = None
 
@@ -22,7 +22,7 @@ class Progress:
 
             columns = (BarColumn(bar_width=24), TextColumn("{task.description}"), TimeRemainingColumn())
             self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
-            self.task = self.bar.add_task("starting", total=self.session.total_steps)
+            self.task = self.bar.add_task("starting", total=self.trainer.total_steps)
             self.bar.start()
         return self
 
@@ -45,10 +45,10 @@ class Progress:
 
     def line(self, record: EpochRecord) -> str:
         """`epoch 3/10  loss 0.1234  accuracy 96.52 %  validation 96.10 %  120,000 images/s  0:04 left`"""
-        if self.session.feed.is_whole:
-            where = f"iteration {record.step:>{len(str(self.session.total_steps))}}  loss {record.loss:.6f}"
+        if self.trainer.batches.is_whole:
+            where = f"iteration {record.step:>{len(str(self.trainer.total_steps))}}  loss {record.loss:.6f}"
         else:
-            total = self.session.recipe.epochs
+            total = self.trainer.recipe.epochs
             where = f"epoch {record.epoch:>{len(str(total))}}/{total}  loss {record.loss:.4f}"
         parts = [where, f"accuracy {percent(record.accuracy)}"]
         if record.validation_accuracy is not None:
@@ -59,7 +59,7 @@ class Progress:
     def left(self, record: EpochRecord) -> float:
         """Seconds left, if the rest goes as the run went so far."""
         done = record.step + 1
-        return record.seconds / done * (self.session.total_steps - done)
+        return record.seconds / done * (self.trainer.total_steps - done)
 
 
 def clock(seconds: float) -> str:

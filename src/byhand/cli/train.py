@@ -1,6 +1,6 @@
 """`byhand train`: from pictures to a saved model, with its progress on stderr and its result on stdout.
 
-The choices of the command line become a `Recipe` (see `byhand.cli.choices`), the session does the work, and what it
+The choices of the command line become a `Recipe` (see `byhand.cli.choices`), the trainer does the work, and what it
 yields is shown here.
 """
 
@@ -23,7 +23,7 @@ from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError
 from byhand.report import wilson
 from byhand.threads import available
-from byhand.training import PRESETS, Session, history_of, train
+from byhand.training import PRESETS, Trainer, train
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.interrupt import interruptible
 from byhand.training.runs import MOST_MEMBERS, Run
@@ -121,48 +121,48 @@ def leave(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any],
 
 
 def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mpi.Comm | mpi.Alone) -> dict[str, Any]:
-    """Run the session to its end, or to Ctrl-C; save as it goes; give what came of it."""
+    """Run the trainer to its end, or to Ctrl-C; save as it goes; give what came of it."""
     run, model, recipe = task.run, task.model, task.recipe
     began = time.perf_counter()
     checkpoints = Checkpoints(run, every=checkpoint_every)
     witness = ranks.witness(
         f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}"
     )
-    with Session(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as session, witness:
+    with Trainer(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as trainer, witness:
         if ranks.size > 1:
-            threads = session.plan.blas * session.plan.workers
+            threads = trainer.plan.blas * trainer.plan.workers
             talk.say(f"{ranks.size} ranks, {threads} thread{'s' if threads > 1 else ''} each")
-        if session.threads > available():
+        if trainer.threads > available():
             talk.say(
-                f"watch out: {session.threads} threads for {counted(available(), 'processor')}: they will wait for one "
+                f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: they will wait for one "
                 "another, and training takes many times as long"
             )
-        if warning := ranks.forecast(model.network, session.feed.batch_size, len(recipe.optimizer.memory)):
+        if warning := ranks.forecast(model.network, trainer.batch_size, len(recipe.optimizer.memory)):
             talk.say(warning)
         if task.resumes:
-            session.restore(*ranks.from_first(checkpoints.load(talk.say)))
-            talk.say(f"going on with {run.folder} at step {session.progress.step:,} of {session.total_steps:,}")
-            for difference in checkpoints.differences(session):
+            trainer.restore(*ranks.from_first(checkpoints.load(talk.say)))
+            talk.say(f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}")
+            for difference in checkpoints.differences(trainer):
                 talk.say(f"not as before, so the bits may differ: {difference}")
-        with interruptible() as asked, Progress(session, talk) as progress, checkpoints:
+        with interruptible() as asked, Progress(trainer, talk) as progress, checkpoints:
             stop = ranks.listen(asked)
             checkpoints.hold()
             run.write_config(
                 task.config
             )  # not before: what was refused leaves no trace, and a run in use stays as it is
-            checkpoints.save(session, force=True)  # from here on there is something to go on from
+            checkpoints.save(trainer, force=True)  # from here on there is something to go on from
             try:
-                for record in train(session, stop, after_step=checkpoints.save):
+                for record in train(trainer, stop, after_step=checkpoints.save):
                     progress.show(record)
-                    run.write_records(session.progress.records)
+                    run.write_records(trainer.progress.records)
             except DivergedError:
-                run.write_records(session.progress.records)
+                run.write_records(trainer.progress.records)
                 raise
-            checkpoints.save(session, force=True)
-        if warning := ranks.verdict(session.progress.total_seconds):
+            checkpoints.save(trainer, force=True)
+        if warning := ranks.verdict(trainer.progress.total_seconds):
             talk.say(warning)
-        history = history_of(session, interrupted=stop.is_set())
-        with session.averaged() if history.ending == "interrupted" else nullcontext():
+        history = trainer.history(interrupted=stop.is_set())
+        with trainer.averaged() if history.ending == "interrupted" else nullcontext():
             accuracy = model.accuracy(task.test)
             model.card = task.card(history, accuracy)
             run.write_model(model)
@@ -171,12 +171,12 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
         "model": str(run.model_path),
         "network": model.network.outline,
         "data": task.train.name,
-        "trained_on": len(session.feed.index),
+        "trained_on": trainer.samples,
         "tested_on": len(task.test),
-        "epochs": session.progress.step // session.feed.batches_per_epoch,
-        "steps": session.progress.step,
+        "epochs": trainer.progress.step // trainer.batches_per_epoch,
+        "steps": trainer.progress.step,
         "ending": history.ending,
-        "training_seconds": round(session.progress.total_seconds, 3),
+        "training_seconds": round(trainer.progress.total_seconds, 3),
         "seconds": round(time.perf_counter() - began, 3),
         "test_accuracy": accuracy,
         "interval": wilson(round(accuracy * len(task.test)), len(task.test)),
@@ -187,11 +187,11 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
 
 def follow(task: choices.Task, ranks: mpi.Comm | mpi.Alone) -> None:
     """Take the same steps as rank 0, which writes and shows them."""
-    with Session(task.model, task.train, task.recipe, seed=task.seed, shard=ranks.shard) as session:
+    with Trainer(task.model, task.train, task.recipe, seed=task.seed, shard=ranks.shard) as trainer:
         if task.resumes:
-            session.restore(*ranks.from_first(None))
+            trainer.restore(*ranks.from_first(None))
         with interruptible() as asked:
-            for _ in train(session, ranks.listen(asked)):
+            for _ in train(trainer, ranks.listen(asked)):
                 pass
 
 

@@ -1,7 +1,8 @@
-"""Work done ahead: a second thread prepares what comes next while the first is still busy with what is there.
+"""Prefetching: a second thread prepares what comes next while the first still works on what is there.
 
 `training` draws augmented pictures through it. The results come in the order of the jobs, and they are the same as
-`map` would give: the thread changes when they are made, never what they are.
+those of `map`: the thread changes when they are made, never what they are. If no thread can be started (in a browser,
+or at the system's limit), each result is made in the caller's own thread when it is needed.
 """
 
 from collections import deque
@@ -30,10 +31,19 @@ def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], *, depth: int 
 def _ahead(function: Callable[[Job], Result], jobs: Iterable[Job], depth: int) -> Iterator[Result]:
     begun: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="byhand-ahead") as second:
+        has_thread = True
         try:
             for job in jobs:
-                begun.append(second.submit(function, job))
-                if len(begun) > depth:
+                if has_thread:
+                    try:
+                        begun.append(second.submit(function, job))
+                    except RuntimeError:  # can't start new thread
+                        has_thread = False
+                if not has_thread:
+                    yield from (future.result() for future in begun)
+                    begun.clear()
+                    yield function(job)
+                elif len(begun) > depth:
                     yield begun.popleft().result()
             while begun:
                 yield begun.popleft().result()

@@ -206,17 +206,9 @@ class Dataset:
         if not 0 < number < len(self) or number != int(number):
             raise UsageError(f"held_out must be a share above 0 and below 1, or 1 to {len(self) - 1}, got {held_out}")
         held = np.zeros(len(self), bool)
-        for label, count in enumerate(self._share_out(int(number))):
+        for label, count in enumerate(stratified_counts(self.labels, int(number), len(self.classes))):
             held[rng.permutation(np.flatnonzero(self.labels == label))[:count]] = True
         return self[~held], self[held]
-
-    def _share_out(self, number: int) -> Integers:
-        """How many of `number` fall to each class: its exact share rounded down, what is left to the largest rests."""
-        exact = number * np.bincount(self.labels, minlength=len(self.classes)) / len(self)
-        counts = np.floor(exact).astype(np.int64)
-        largest_rests = np.argsort(counts - exact, kind="stable")[: number - counts.sum()]
-        counts[largest_rests] += 1
-        return counts
 
     def batches(self, size: int, *, rng: np.random.Generator | None) -> "Iterator[Dataset]":
         """Every picture once, `size` at a time, in an order fresh from `rng` (None: as they stand).
@@ -280,3 +272,13 @@ def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -
     if labels.size and (labels.min() < 0 or labels.max() >= len(classes)):
         wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
         raise DataError(f"{where}: labels must be 0 to {len(classes) - 1}, label {wrong} (from 0) is {labels[wrong]}")
+
+
+def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:
+    """Return how many of `number` samples fall to each class: its exact share rounded down, the rest to the largest
+    remainders."""
+    exact = number * np.bincount(labels, minlength=classes) / len(labels)
+    counts = np.floor(exact).astype(np.int64)
+    largest_remainders = np.argsort(counts - exact, kind="stable")[: number - counts.sum()]
+    counts[largest_remainders] += 1
+    return counts

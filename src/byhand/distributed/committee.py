@@ -17,7 +17,7 @@ from byhand.data import Dataset
 from byhand.distributed.engines import ONE_THREAD
 from byhand.errors import ByhandError
 from byhand.model import Model
-from byhand.training import Recipe, Session
+from byhand.training import Recipe, Trainer
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
@@ -37,8 +37,8 @@ class MemberFailedError(ByhandError):
 
 def begin(run: Run, model: Model, data: Dataset, recipe: Recipe, *, seed: int) -> None:
     """Save a run as it is before its first step."""
-    with Session(model, data, recipe, seed=seed) as session, Checkpoints(run) as checkpoints:
-        checkpoints.save(session, force=True)
+    with Trainer(model, data, recipe, seed=seed) as trainer, Checkpoints(run) as checkpoints:
+        checkpoints.save(trainer, force=True)
 
 
 def is_over(run: Run) -> bool:

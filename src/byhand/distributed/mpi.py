@@ -23,8 +23,8 @@ from numpy.typing import DTypeLike
 from byhand.distributed import cost
 from byhand.distributed.together import Pool
 from byhand.errors import ByhandError, MissingExtraError
+from byhand.nn.arrays import Array, aligned
 from byhand.nn.network import Network
-from byhand.nn.scratch import Array, aligned
 from byhand.threads import processors
 
 #: What the launchers of MPI (MPICH and its kin, Open MPI, PMIx) leave in the environment of each process.

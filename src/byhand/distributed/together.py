@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from byhand.nn.scratch import ALIGNMENT, Array
+from byhand.nn.arrays import ALIGNMENT, Array
 
 #: Where the memory that processes share is taken from, on Linux; and how much of what is free there is taken at most.
 SHARED, SHARE = Path("/dev/shm"), 0.5

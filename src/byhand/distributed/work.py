@@ -12,10 +12,10 @@ from typing import Any
 from byhand.data import Digits, load
 from byhand.distributed.space import Space, Value
 from byhand.errors import DataError, DivergedError
-from byhand.nn.scratch import Array
-from byhand.training import Session, train
+from byhand.nn.arrays import Array
+from byhand.training import Trainer, train
 
-#: Arrays and plain values, as `Session.state` gives them.
+#: Arrays and plain values, as `Trainer.state` gives them.
 State = tuple[dict[str, Array], dict[str, Any]]
 
 
@@ -51,18 +51,18 @@ def advance(job: Job, state: State | None, epochs: int) -> Advance:
         )
     height, width = images.shape
     model, recipe = space.build(job.values, in_size=height * width, classes=images.classes, seed=job.seed)
-    with Session(model, images, recipe, seed=job.seed) as session:
+    with Trainer(model, images, recipe, seed=job.seed) as trainer:
         if state is not None:
-            session.restore(*state)
+            trainer.restore(*state)
         try:
-            begun = session.progress.step // session.feed.batches_per_epoch
-            for record in train(session):
+            begun = trainer.progress.step // trainer.batches_per_epoch
+            for record in train(trainer):
                 if record.epoch - begun >= epochs:
                     break
         except DivergedError as error:
             return Advance(None, is_over=True, diverged=str(error))
-        arrays, plain = session.state()
-        return Advance(({name: array.copy() for name, array in arrays.items()}, plain), is_over=session.is_over)
+        arrays, plain = trainer.state()
+        return Advance(({name: array.copy() for name, array in arrays.items()}, plain), is_over=trainer.is_over)
 
 
 @functools.lru_cache(maxsize=2)

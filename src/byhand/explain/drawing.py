@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byhand.explain.steps import Figure
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 #: Cells in a row before a single row of numbers is wrapped.
 WRAP = 32

@@ -11,7 +11,7 @@ from byhand.data import Dataset
 from byhand.model import Model
 from byhand.nn.gradcheck import GradCheck, TensorCheck, gradcheck
 from byhand.nn.losses import Loss
-from byhand.nn.noise import Moment
+from byhand.nn.noise import StepKey
 from byhand.threads import blas_threads
 
 #: Pictures in the batch, and places looked at in each tensor: fewer where each costs more.
@@ -32,7 +32,7 @@ def check_gradients(model: Model, data: Dataset, *, loss: Loss | None = None, se
         batch = data[:samples]
         X = model.preparation(model.check_images(batch.images), np.float64)
         rng = np.random.default_rng(seed)
-        return gradcheck(model.network, X, batch.labels, loss=loss, rng=rng, at=Moment(seed, 0), **settings)
+        return gradcheck(model.network, X, batch.labels, loss=loss, rng=rng, key=StepKey(seed, 0), **settings)
 
     with blas_threads(1):  # thousands of small products: threads would wait for one another
         found = checked(SAMPLES, elements=ELEMENTS if model.network.size < LARGE else FEW_ELEMENTS)

@@ -6,18 +6,17 @@ the names, the formula, the sentence and the code. Nothing is computed here. Wha
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from byhand.explain.names import NOTHING_BELOW, Named, joined
 from byhand.explain.sliding import convolution_backward, convolution_forward
 from byhand.explain.source import Quote, formula, quote
 from byhand.explain.steps import Figure, Step
+from byhand.nn.arrays import Array, Cache
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Views
-from byhand.nn.scratch import Array
 
 
-def forward_step(at: Named, X: Array, out: Array, cache: Any) -> Step:
+def forward_step(at: Named, X: Array, out: Array, cache: Cache) -> Step:
     """What the layer did on the way forward."""
     return _WRITERS[type(at.layer)][0](at, at.layer, X, out, cache)
 
@@ -27,7 +26,7 @@ def backward_step(at: Named, dout: Array, dX: Array | None, gradient: Views) -> 
     return _WRITERS[type(at.layer)][1](at, at.layer, dout, dX, gradient)
 
 
-def _dense_forward(at: Named, layer: Dense, X: Array, out: Array, cache: Any) -> Step:
+def _dense_forward(at: Named, layer: Dense, X: Array, out: Array, cache: Cache) -> Step:
     source, W = at.rows(at.source, X), at.weights(at.own("W"), layer.W)
     b, result = Figure(at.own("b"), layer.b), at.rows(at.result, out)
     return Step(
@@ -49,8 +48,8 @@ def _dense_backward(at: Named, layer: Dense, dout: Array, dX: Array | None, grad
     dZ = at.rows(f"d{at.result}", dout)
     dW, db = at.weights(at.own("dW"), gradient["W"]), Figure(at.own("db"), gradient["b"])
     code: list[tuple[str, Quote]] = [
-        (dW.symbol, quote(Dense.backward, "gradient['W']")),
-        (db.symbol, quote(Dense.backward, "gradient['b']")),
+        (dW.symbol, quote(Dense.backward, "cache.dW")),
+        (db.symbol, quote(Dense.backward, "cache.db")),
     ]
     figures, shapes = [dZ, dW, db], [f"{f.symbol} {f.array.shape}" for f in (dZ, dW, db)]
     text = (
@@ -89,12 +88,12 @@ def _dense_letters(at: Named) -> dict[str, str]:
     return {"X": at.source, "Z": at.result, "W": at.own("W"), "b": at.own("b")}
 
 
-def _activation_forward(at: Named, layer: Activation, X: Array, out: Array, cache: Any) -> Step:
+def _activation_forward(at: Named, layer: Activation, X: Array, out: Array, cache: Cache) -> Step:
     Z, H = at.rows(at.source, X), at.rows(at.result, out)
-    function = layer.pair.forward
+    function = layer.function.forward
     return Step(
         key=f"forward.{at.index}",
-        title=f"{layer.pair.name}, the bend",
+        title=f"{layer.function.name}, the bend",
         text="Each sum is bent by the same function, one by one. Without the bend, layers in a row would be no more "
         "than one layer.",
         formula=at.here(formula(function), {"Z": at.source, "H": at.result}),
@@ -105,11 +104,11 @@ def _activation_forward(at: Named, layer: Activation, X: Array, out: Array, cach
 
 
 def _activation_backward(at: Named, layer: Activation, dout: Array, dX: Array | None, gradient: Views) -> Step:
-    function = layer.pair.backward
+    function = layer.function.backward
     dH, dZ = at.rows(f"d{at.result}", dout), at.rows(f"d{at.source}", _there(dX))
     return Step(
         key=f"backward.{at.index}",
-        title=f"{layer.pair.name}, backwards",
+        title=f"{layer.function.name}, backwards",
         text="A change of the sum changes the answer as much as the function is steep there: the blame is multiplied "
         "by that slope.",
         formula=at.here(formula(function), {"Z": at.source, "H": at.result}),
@@ -119,9 +118,9 @@ def _activation_backward(at: Named, layer: Activation, dout: Array, dX: Array | 
     )
 
 
-def _dropout_forward(at: Named, layer: Dropout, X: Array, out: Array, cache: Array | None) -> Step:
+def _dropout_forward(at: Named, layer: Dropout, X: Array, out: Array, cache: Cache) -> Step:
     source, result = at.rows(at.source, X), at.rows(at.result, out)
-    if cache is None:
+    if cache.key is None or layer.rate == 0:
         return Step(
             key=f"forward.{at.index}",
             title="Dropout does nothing",
@@ -130,7 +129,7 @@ def _dropout_forward(at: Named, layer: Dropout, X: Array, out: Array, cache: Arr
             shapes=joined(source, to=result),
             figures=(result,),
         )
-    mask = Figure(at.own("M"), cache)
+    mask = Figure(at.own("M"), cache.mask)
     return Step(
         key=f"forward.{at.index}",
         title=f"Dropout silences {layer.rate:.0%}",
@@ -160,12 +159,11 @@ def _dropout_letters(at: Named) -> dict[str, str]:
     return {"X": at.source, "out": at.result, "M": at.own("M")}
 
 
-def _batch_norm_forward(at: Named, layer: BatchNorm, X: Array, out: Array, cache: tuple[Array, ...]) -> Step:
+def _batch_norm_forward(at: Named, layer: BatchNorm, X: Array, out: Array, cache: Cache) -> Step:
     source, result = at.rows(at.source, X), at.rows(at.result, out)
-    _, _, mean, variance, *_ = cache
     own = (
-        Figure(at.own("μ"), mean),
-        Figure(at.own("σ²"), variance),
+        Figure(at.own("μ"), cache.mean),
+        Figure(at.own("σ²"), cache.variance),
         Figure(at.own("γ"), layer.gamma),
         Figure(at.own("β"), layer.beta),
     )
@@ -178,7 +176,7 @@ def _batch_norm_forward(at: Named, layer: BatchNorm, X: Array, out: Array, cache
         shapes=joined(source, *own, to=result),
         figures=(source, *own, result),
         code=(
-            ("X̂", quote(BatchNorm.forward, "scale")),
+            ("X̂", quote(BatchNorm.forward, "cache.scale")),
             (at.result, quote(BatchNorm.forward, "self.gamma")),
             (at.result, quote(BatchNorm.forward, "self.beta")),
         ),

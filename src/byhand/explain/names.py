@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from byhand.explain.steps import Figure
+from byhand.nn.arrays import Array
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
-from byhand.nn.scratch import Array
 
 LETTER = {Dense: "Z", Convolution: "Z", Activation: "H", BatchNorm: "B", Dropout: "D"}
 NOTHING_BELOW = " Nothing is handed on: below are only the pixels, and nobody can change those."

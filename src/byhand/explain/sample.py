@@ -7,7 +7,7 @@ import numpy as np
 from byhand.data import Dataset, Sample
 from byhand.errors import UsageError
 from byhand.model import Model
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 
 def sample_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:

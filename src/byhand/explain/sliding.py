@@ -3,20 +3,18 @@
 The same form as the steps of `byhand.explain.layers`, with one array more: P, whose rows are what the window sees.
 """
 
-from typing import Any
-
 from byhand.explain.names import NOTHING_BELOW, Named, below, joined
 from byhand.explain.source import Quote, formula, formulas, quote
 from byhand.explain.steps import Figure, Step
 from byhand.nn import convolution
+from byhand.nn.arrays import Array, Cache
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Views
-from byhand.nn.scratch import Array
 
 
-def convolution_forward(at: Named, layer: Convolution, X: Array, out: Array, cache: Any) -> Step:
+def convolution_forward(at: Named, layer: Convolution, X: Array, out: Array, cache: Cache) -> Step:
     """What is seen in every place, and what the maps make of it."""
-    source, P, W = at.rows(at.source, X), windows(at, layer, cache), at.weights(at.own("W"), layer.W)
+    source, P, W = at.rows(at.source, X), windows(at, layer, cache.P), at.weights(at.own("W"), layer.W)
     b, result = Figure(at.own("b"), layer.b), at.rows(at.result, out)
     seen = "pixels" if at.source == "X" else f"numbers in each of the {layer.channels} maps below"
     return Step(
@@ -43,8 +41,8 @@ def convolution_backward(at: Named, layer: Convolution, dout: Array, dX: Array |
     dZ = at.rows(f"d{at.result}", dout)
     dW, db = at.weights(at.own("dW"), gradient["W"]), Figure(at.own("db"), gradient["b"])
     code: list[tuple[str, Quote]] = [
-        (dW.symbol, quote(Convolution.backward, "gradient['W']")),
-        (db.symbol, quote(Convolution.backward, "gradient['b']")),
+        (dW.symbol, quote(Convolution.backward, "cache.dW")),
+        (db.symbol, quote(Convolution.backward, "cache.db")),
     ]
     figures, shapes = (
         [dZ, dW, db],

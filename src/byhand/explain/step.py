@@ -18,14 +18,13 @@ from byhand.explain.names import Named, named
 from byhand.explain.sample import sample_of
 from byhand.explain.source import formula, formulas, quote
 from byhand.explain.steps import Explanation, Figure, Step, numeral
-from byhand.explain.way import backward, forward
 from byhand.model import Model
+from byhand.nn.arrays import Array
+from byhand.nn.backprop import Pass
 from byhand.nn.layers import BatchNorm
-from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, softmax
-from byhand.nn.network import Network
-from byhand.nn.noise import Moment
+from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, log_softmax, softmax
+from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import GradientDescent, Optimizer
-from byhand.nn.scratch import FRESH, Array
 from byhand.preparation import Preparation
 
 
@@ -75,8 +74,8 @@ class OneStep:
         self.network = model.network.copy()
         if labels is not None and self.network.needs_whole_batch and len(images) < 2:
             raise UsageError("a network with batch norm learns from at least 2 pictures at once, got 1")
-        #: Nobody trains where there is no label: dropout does nothing, batch norm uses its running averages.
-        self.at = None if labels is None else Moment(seed, 0)
+        #: Without a label the network runs in inference mode: no dropout, running averages in batch norm.
+        self.key = None if labels is None else StepKey(seed, 0)
         height, width = images.shape[1:]
         self.layers = named(self.network.layers, (height, width) if height > 1 else None)
         self.pictures = model.preparation.pictures(images)
@@ -86,24 +85,24 @@ class OneStep:
 
     def take(self) -> None:
         """Forward, loss, backward, update, and forward once more to see what it did."""
-        self.way = forward(self.network, self.X, self.at)
-        logits = self.way.outs[-1]
+        self.way = Pass(self.network)
+        logits = self.way.forward(self.X, self.key)
         if not np.isfinite(logits).all():
             raise DivergedError("the network's answers must be finite numbers, for this picture they are not")
         self.probabilities = softmax(logits)
-        self.gradient, self.views = self.network.gradient_like()
+        self.views = self.network.by_layer(self.way.gradient)
         if self.labels is None:
             return
         self.loss_before, self.dlogits = self.loss(logits, self.labels)
-        backward(self.network, self.way, self.dlogits, self.views)
+        self.way.backward(self.dlogits)
         state = self.optimizer.start(self.network.parameters)
         self.optimizer.update(
-            self.network.parameters, self.gradient, state, self.rate, decayed=self.network.decayed, work=FRESH
+            self.network.parameters, self.way.gradient, state, self.rate, decayed=self.network.decayed
         )
         if self.network.needs_whole_batch:
-            self.network.commit(self.way.caches, len(self.X))
-        self.again = forward(self.network, self.X, self.at)
-        self.loss_after, _ = self.loss(self.again.outs[-1], self.labels)
+            self.way.update_statistics(len(self.X))
+        self.again = Pass(self.network)
+        self.loss_after, _ = self.loss(self.again.forward(self.X, self.key), self.labels)
 
     def explanation(self, title: str, units: Sequence[tuple[int, int]]) -> Explanation:
         """All of it, in words."""
@@ -172,7 +171,7 @@ class OneStep:
             key="forward",
             title="Forward",
             text="From layer to layer, each one's answer is the next one's input.",
-            code=(("every layer in turn", quote(Network.forward, "layer.forward(out, work, at)")),),
+            code=(("every layer in turn", quote(Pass.forward, "layer.forward(out, cache)")),),
             parts=tuple(parts),
         )
 
@@ -240,7 +239,7 @@ class OneStep:
             title="Backward",
             text="The same row of layers from its end: each turns the derivative by its answer into the derivatives by "
             "its weights and by its input.",
-            code=(("every layer in turn", quote(Network.backward, "self.layers[i]")),),
+            code=(("every layer in turn", quote(Pass.backward, "self.layers[i]")),),
             parts=tuple(parts),
         )
 
@@ -266,7 +265,7 @@ class OneStep:
         ]
         code = [("parameters", quote(rule.rule))]
         if any(isinstance(layer, BatchNorm) for layer in self.network.layers):
-            code.append(("running averages", quote(BatchNorm.commit)))
+            code.append(("running averages", quote(BatchNorm.update_statistics)))
         return Step(
             key="update",
             title="The update",
@@ -283,17 +282,17 @@ class OneStep:
 
 def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
     """The lines that compute the loss and its derivative."""
-    call = type(loss).__call__
+    compute = type(loss).value_and_gradient
     if isinstance(loss, MeanSquaredError):
         return (
-            (f"{Z} − Y", quote(call, "dZ[np.arange(N), target]")),
-            ("loss", quote(call, "np.vdot(dZ, weighted)")),
-            (f"d{Z}", quote(call, "2 / (total * K)")),
+            (f"{Z} − Y", quote(compute, "dZ[np.arange(N), target]")),
+            ("loss", quote(compute, "np.vdot(dZ, weighted)")),
+            (f"d{Z}", quote(compute, "2 * scale")),
         )
     return (
-        ("P", quote(call, "np.exp(Zt, out=P)")),
-        ("P", quote(call, "np.add.reduce(P, axis=0, out=row)")),
-        ("P − Y", quote(call, "P[target, samples]")),
-        ("loss", quote(call, "hit.sum(dtype=np.float64)")),
-        (f"d{Z}", quote(call, "np.multiply(P.T, 1 / total, out=dZ)")),
+        ("P", quote(log_softmax, "np.exp(S, out=P)")),
+        ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
+        ("P − Y", quote(SoftmaxCrossEntropy.subtract_target, "P[target, cache.samples]")),
+        ("loss", quote(compute, "hit.sum(dtype=np.float64)")),
+        (f"d{Z}", quote(compute, "np.multiply(P.T, scale, out=cache.dZ)")),
     )

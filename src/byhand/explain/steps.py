@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.explain.source import Quote
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 if TYPE_CHECKING:
     from byhand.explain.worked import Unit

@@ -15,12 +15,12 @@ from byhand.explain.names import Named
 from byhand.explain.sliding import windows
 from byhand.explain.steps import Figure, bracketed, numeral
 from byhand.explain.worked import Change, Stage, Sum, Unit
+from byhand.nn.arrays import Array, Cache
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from byhand.nn.losses import MeanSquaredError
 from byhand.nn.network import Network
 from byhand.nn.optimizers import GradientDescent
-from byhand.nn.scratch import FRESH, Array
 
 if TYPE_CHECKING:
     from byhand.explain.step import OneStep
@@ -74,7 +74,7 @@ class Place:
         return blames
 
 
-def place_of(at: Named, old: Layer, X: Array, cache: Array, j: int, row: int) -> Place:
+def place_of(at: Named, old: Layer, X: Array, cache: Cache, j: int, row: int) -> Place:
     """Where unit `j` of this layer stands for one sample of the batch."""
     if isinstance(old, Dense):
         return Place(old, X, row, j)
@@ -82,8 +82,8 @@ def place_of(at: Named, old: Layer, X: Array, cache: Array, j: int, row: int) ->
     place, column = divmod(j, old.maps)
     line, along = divmod(place, old.columns)
     here = row * old.rows * old.columns + place
-    seen = replace(windows(at, old, cache[here : here + 1]), symbol=f"{at.own('P')}[{here}]")
-    return Place(old, cache, here, column, f"map {column} in line {line}, column {along}", alone(seen))
+    seen = replace(windows(at, old, cache.P[here : here + 1]), symbol=f"{at.own('P')}[{here}]")
+    return Place(old, cache.P, here, column, f"map {column} in line {line}, column {along}", alone(seen))
 
 
 def alone(figure: Figure) -> Figure:
@@ -205,23 +205,26 @@ def blame_of(step: "OneStep", i: int, end: int, j: int, row: int) -> tuple[Sum |
 def forward_words(layer: Layer, value: float) -> str:
     """`relu(1.27)`"""
     if isinstance(layer, Activation):
-        return f"{layer.pair.name}({numeral(value)})"
+        return f"{layer.function.name}({numeral(value)})"
     if isinstance(layer, Dropout):
         return f"dropout({numeral(value)})"
     assert isinstance(layer, BatchNorm)
     return f"batch_norm({numeral(value)})"
 
 
-def backward_words(layer: Layer, cache: Array, dout: Array, row: int, j: int) -> str:
+def backward_words(layer: Layer, cache: Cache, dout: Array, row: int, j: int) -> str:
     """`0.0512 · 1`: what arrives, times the slope there; for batch norm, what arrives.
 
-    The slope is what the layer's own backward gives for a derivative of 1.
+    The slope is what the layer's backward returns for a derivative of 1.
     """
     arriving = numeral(float(dout[row, j]))
     if isinstance(layer, BatchNorm):
         return f"batch_norm backward of {arriving}"
-    slope = layer.backward(np.ones_like(dout), cache, {}, FRESH, True)
-    assert slope is not None
+    if isinstance(layer, Activation):
+        slope = layer.function.backward(np.ones_like(dout), cache.kept)
+    else:
+        assert isinstance(layer, Dropout)
+        slope = cache.mask / (1 - layer.rate) if cache.key is not None and layer.rate else np.ones_like(dout)
     return f"{arriving} · {bracketed(float(slope[row, j]))}"
 
 

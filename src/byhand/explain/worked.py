@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byhand.explain.steps import Figure, bracketed, numeral
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

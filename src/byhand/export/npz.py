@@ -16,9 +16,9 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import activation_named
+from byhand.nn.arrays import Array
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import softmax
-from byhand.nn.scratch import Array
 
 #: How near the folded arrays must come to the model.
 TOLERANCE = 1e-5
@@ -53,7 +53,7 @@ def reference_arrays(model: Model) -> dict[str, Array]:
             weights.append(layer.W.T.astype(np.float64))
             biases.append(layer.b.astype(np.float64)[:, None])
         elif isinstance(layer, Activation) and not bends:
-            activations.append(layer.pair.name)
+            activations.append(layer.function.name)
         elif isinstance(layer, BatchNorm) and not bends:
             scale = (layer.gamma / np.sqrt(layer.variance.astype(np.float64) + layer.epsilon))[:, None]
             weights[-1] = weights[-1] * scale

@@ -20,9 +20,9 @@ from byhand.data.deskew import LIMIT
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
 from byhand.nn.activations import GELU_CUBIC, GELU_SCALE, LEAK
+from byhand.nn.arrays import Array
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
-from byhand.nn.scratch import Array
 from byhand.page.payload import picture_shape
 from byhand.preparation import Preparation
 
@@ -196,7 +196,7 @@ def layer_node(graph: Graph, x: str, layer: Layer) -> str:
     if isinstance(layer, Dropout):
         return x
     if isinstance(layer, Activation):
-        return activation_node(graph, x, layer.pair.name)
+        return activation_node(graph, x, layer.function.name)
     raise UsageError(f"onnx can't express {layer!r}")
 
 

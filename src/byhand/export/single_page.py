@@ -17,8 +17,8 @@ import byhand
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.nn.scratch import Array
 from byhand.page import bundled, payload, source
 
 #: Pictures embedded for the self-test and as samples, and how near the page must come to Python on them.
@@ -68,7 +68,7 @@ def rounded_to_half(model: Model) -> Model:
 
 def exact_probabilities(model: Model, images: Array) -> Array:
     """What the network says in float64, from the same float32 inputs            images: uint8 (N, H, W) → (N, K)"""
-    out, _ = model.network.copy(np.float64).forward(model.preparation(images, np.float32).astype(np.float64))
+    out = model.network.copy(np.float64).forward(model.preparation(images, np.float32).astype(np.float64))
     return softmax(out)
 
 

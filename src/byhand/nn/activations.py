@@ -1,8 +1,8 @@
-"""Activations: what a unit does with its sum, and how a change in its answer becomes a change in its sum.
+"""Activations: the function g that each unit applies to its sum, H = g(Z), and its derivative g′.
 
 Each function stands above its derivative. `byhand.nn.layers.Activation` calls them through the table at the end;
-nothing here holds state. A derivative is written in terms of the answer H where that is enough, and of the sum Z where
-it is not. Results go to `out` when it is given; no argument is ever written into otherwise.
+nothing here holds state. A derivative is written in terms of the output H where that is enough, and of the sum Z where
+it is not. Results go to `out` if it is given; no argument is written into otherwise.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,12 @@ from typing import Literal
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 
 def relu(Z: Array, out: Array | None = None) -> Array:
-    """H = max(0, Z)                                                Z, H: (N, n)
-
-    A row of zeros instead of the number 0: NumPy takes the maximum of two arrays twice as quickly.
-    """
-    return np.maximum(Z, np.zeros(Z.shape[-1:], Z.dtype), out=out)
+    """H = max(0, Z)                                                Z, H: (N, n)"""
+    return np.maximum(Z, 0, out=out)
 
 
 def relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
@@ -136,32 +133,32 @@ def identity_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A function, its derivative, and which of its two arrays the derivative needs."""
+class ActivationFunction:
+    """One row of the table: g, g′ applied to dH, and which of Z and H the derivative needs."""
 
     name: str
     forward: Callable[..., Array]
     backward: Callable[..., Array]
-    remembers: Literal["H", "Z"] = "H"
+    backward_needs: Literal["H", "Z"] = "H"
     has_kink: bool = False
     needs_scratch: bool = False
 
 
 ACTIVATIONS = {
-    pair.name: pair
-    for pair in (
-        Pair("relu", relu, relu_backward, has_kink=True),
-        Pair("leaky_relu", leaky_relu, leaky_relu_backward, has_kink=True),
-        Pair("sigmoid", sigmoid, sigmoid_backward),
-        Pair("tanh", tanh, tanh_backward),
-        Pair("gelu", gelu, gelu_backward, remembers="Z", needs_scratch=True),
-        Pair("identity", identity, identity_backward),
+    function.name: function
+    for function in (
+        ActivationFunction("relu", relu, relu_backward, has_kink=True),
+        ActivationFunction("leaky_relu", leaky_relu, leaky_relu_backward, has_kink=True),
+        ActivationFunction("sigmoid", sigmoid, sigmoid_backward),
+        ActivationFunction("tanh", tanh, tanh_backward),
+        ActivationFunction("gelu", gelu, gelu_backward, backward_needs="Z", needs_scratch=True),
+        ActivationFunction("identity", identity, identity_backward),
     )
 }
 
 
-def activation_named(name: str) -> Pair:
-    """The pair of that name, or an error that lists the names there are."""
+def activation_named(name: str) -> ActivationFunction:
+    """Return the activation function of that name, or raise an error that lists the names."""
     if name not in ACTIVATIONS:
         raise UsageError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
     return ACTIVATIONS[name]

@@ -18,17 +18,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from byhand.errors import UsageError
+from byhand.nn.arrays import Array, Cache
 from byhand.nn.initializers import Rng, initializer_named
 from byhand.nn.layers import Layer, Shapes, Views, positive
-from byhand.nn.scratch import Array, Fresh
 
-#: Samples worked at once where a window is slid over them: it sees each number many times, and they fill a cache soon.
-TOGETHER = 32
-#: Numbers that the windows may see of those samples, all in all: of larger pictures fewer are worked at once.
-SEEN_TOGETHER = 2**22
-#: The largest picture that a convolution takes, in numbers, and the most that its windows may see of one: a small file
-#: must not claim gigabytes.
-LARGEST, MOST_SEEN = 2**22, 2**24
+#: The largest input of a convolution, and the most numbers that im2col may make of one sample: a small model file must
+#: not claim gigabytes.
+MAX_INPUTS, MAX_IM2COL_SIZE = 2**22, 2**24
 
 
 class Convolution(Layer):
@@ -46,15 +42,15 @@ class Convolution(Layer):
             raise UsageError(f"a window must fit the picture of {height} × {width}, got a size of {size}")
         self.init = init
         initializer_named(init)
-        #: How many places the window has, down and across.
+        #: The number of places of the window, down and across.
         self.rows = (self.height - self.size) // self.stride + 1
         self.columns = (self.width - self.size) // self.stride + 1
-        #: How many numbers the windows see of a picture, each counted as often as it is seen.
-        self.seen = self.rows * self.columns * self.size * self.size * self.channels
-        if self.inputs > LARGEST or self.seen > MOST_SEEN:
+        #: The numbers that im2col makes of one sample: each pixel once for every window that covers it.
+        self.im2col_size = self.rows * self.columns * self.size * self.size * self.channels
+        if self.inputs > MAX_INPUTS or self.im2col_size > MAX_IM2COL_SIZE:
             raise UsageError(
-                f"a convolution must take pictures of at most {LARGEST:,} numbers and see at most {MOST_SEEN:,}, "
-                f"got {self.inputs:,}, of which its windows see {self.seen:,}"
+                f"a convolution must take pictures of at most {MAX_INPUTS:,} numbers and see at most "
+                f"{MAX_IM2COL_SIZE:,}, got {self.inputs:,}, of which its windows see {self.im2col_size:,}"
             )
 
     def __repr__(self) -> str:
@@ -87,35 +83,43 @@ class Convolution(Layer):
         sees, maps = self.W.shape
         self.W[...], self.b[...] = initializer_named(self.init)(sees, maps, rng)
 
-    def forward(self, X: Array, work: Fresh, at: Any) -> tuple[Array, Array]:
-        """Z = P W + b        X: (N, inputs) → P: (N·places, size·size·channels) → Z: (N, places·maps)"""
-        windows = self.windows(X)
-        P = work.empty((self, "P"), windows.shape, X.dtype)
-        np.copyto(P, windows)
-        P = P.reshape(-1, len(self.W))
-        Z = work.matmul(P, self.W, (self, "PW"))
-        together = Z if Z.flags.c_contiguous else work.empty((self, "Z"), Z.shape, Z.dtype)  # a padded one has gaps
-        return np.add(Z, self.b, out=together).reshape(len(X), self.outputs), P
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        places, window = N * self.rows * self.columns, self.size * self.size * self.channels
+        cache.new("P", places, window)
+        cache.new("Z", places, self.maps)
+        cache.new("ones", places).fill(1)
+        if cache.needs_dX:
+            cache.new("dP", places, window)
+            cache.new("dX", N, self.inputs)
 
-    def backward(self, dout: Array, cache: Array, gradient: Views, work: Fresh, needs_dX: bool) -> Array | None:
+    def forward(self, X: Array, cache: Cache) -> Array:
+        """Z = P W + b        X: (N, inputs) → P: (N·places, size·size·channels) → Z: (N, places·maps)
+
+        Copying the windows into the rows of P is called im2col.
+        """
+        windows = self.windows(X)
+        np.copyto(cache.P.reshape(windows.shape), windows)
+        Z = np.matmul(cache.P, self.W, out=cache.Z)
+        Z += self.b
+        return Z.reshape(len(X), self.outputs)
+
+    def backward(self, dout: Array, cache: Cache) -> Array | None:
         """dW = Pᵀ dZ,  db = Σ dZ over places and samples,  dP = dZ Wᵀ        dZ: (N, places·maps) → dX: (N, inputs)
 
         A pixel was seen by every window that covers it, so its derivative is the sum of theirs.
         """
-        P, N = cache, len(dout)
         dZ = dout.reshape(-1, self.maps)
-        work.matmul_into(gradient["W"], P.T, dZ, (self, "dW"))
-        np.matmul(work.ones(len(dZ), dZ.dtype), dZ, out=gradient["b"])
-        if not needs_dX:
+        np.matmul(cache.P.T, dZ, out=cache.dW)
+        np.matmul(cache.ones, dZ, out=cache.db)
+        if not cache.needs_dX:
             return None
-        dX = work.empty((self, "dX"), (N, self.inputs), dout.dtype)
-        dX[...] = 0
-        into = self.windows(dX, writeable=True)
-        dP = work.matmul(dZ, self.W.T, (self, "dP")).reshape(into.shape)
-        for column in range(self.columns):  # one line of the windows of one column, in which none touches another
+        cache.dX.fill(0)
+        into = self.windows(cache.dX, writeable=True)
+        dP = np.matmul(dZ, self.W.T, out=cache.dP).reshape(into.shape)
+        for column in range(self.columns):  # one line of the windows of one column: these don't overlap
             for line in range(self.size):
                 into[:, :, column, line] += dP[:, :, column, line]
-        return dX
+        return cache.dX
 
     def windows(self, X: Array, *, writeable: bool = False) -> Array:
         """X as its windows see it: a view, in which most numbers are many times.

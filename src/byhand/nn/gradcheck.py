@@ -12,14 +12,16 @@ there is no slope to compare with: such places are counted and skipped.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from byhand.nn.arrays import Array
+from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
 from byhand.nn.losses import Loss, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import Moment
-from byhand.nn.scratch import Array
+from byhand.nn.noise import StepKey
 
 FLOOR = 1e-6
 
@@ -75,62 +77,91 @@ def gradcheck(
     loss: Loss | None = None,
     weights: Array | None = None,
     rng: np.random.Generator | None = None,
-    at: Moment | None = None,
+    key: StepKey | None = None,
     tolerance: float = 1e-6,
     step: float = 1e-3,
     elements: int = 200,
 ) -> GradCheck:
-    """Compare `network.backward` with central differences of the loss, tensor by tensor.
+    """Compare the gradient of a pass with central differences of the loss, tensor by tensor.
 
     X: (N, in_size), target: labels (N,) or (N, K), weights: (N,). The network is copied to float64 first and is not
     changed. A tensor of at most `elements` numbers is checked element by element; a larger one along `elements` random
-    directions, drawn from `rng`. `at` is the moment of training, which switches dropout and batch norm to what they do
-    there. A place that seems wrong is looked at again with a longer and a shorter `step`, and the best counts.
+    directions, drawn from `rng`. `key` is the step of training, which switches dropout and batch norm to what they do
+    in training. A place that seems wrong is checked again with a longer and a shorter `step`, and the best counts.
     """
-    loss = loss or SoftmaxCrossEntropy()
-    rng = rng or np.random.default_rng(0)
+    loss, rng = loss or SoftmaxCrossEntropy(), rng or np.random.default_rng(0)
     network = network.copy(np.float64)
-    X, target = np.asarray(X, np.float64), np.asarray(target)
+    X, target, way = np.asarray(X, np.float64), np.asarray(target), Pass(network)
 
     def evaluate() -> tuple[float, list[Array]]:
-        out, caches = network.forward(X, at=at)
-        return loss(out, target, weights=weights)[0], _switches(network, caches)
+        Z = way.forward(X, key)
+        return loss(Z, target, weights=weights)[0], _switches(way)
 
-    out, caches = network.forward(X, at=at)
-    _, dout = loss(out, target, weights=weights)
-    vector, views = network.gradient_like()
-    network.backward(dout, caches, views)
-
+    _, dZ = loss(way.forward(X, key), target, weights=weights)
+    way.backward(dZ)
     tensors = []
-    for (name, values), (_, derivative) in zip(network.named(), network.named(vector), strict=True):
-        whole = values.size <= elements
-        worst = TensorCheck(name, 0.0, (), 0.0, 0.0, 0, 0)
-        checked = kinks = 0
-        for index in range(values.size if whole else elements):
-            if whole:
-                direction = np.zeros(values.shape)
-                direction.flat[index] = 1
-            else:
-                direction = rng.standard_normal(values.shape)
-                direction /= np.linalg.norm(direction)
-            numeric, is_smooth = _slope(evaluate, values, direction, step)
-            if not is_smooth:
-                kinks += 1
-                continue
-            checked += 1
-            analytic = float(np.vdot(derivative, direction))
-            error = _relative_error(analytic, numeric)
-            for other in (4 * step, step / 4):  # rounding spoils a short step, a sharp bend a long one
-                if error < tolerance:
-                    break
-                again, is_smooth = _slope(evaluate, values, direction, other)
-                if is_smooth and _relative_error(analytic, again) < error:
-                    numeric, error = again, _relative_error(analytic, again)
-            if error > worst.error:
-                place = tuple(int(i) for i in np.unravel_index(index, values.shape)) if whole else ()
-                worst = TensorCheck(name, error, place, analytic, numeric, 0, 0)
-        tensors.append(replace(worst, checked=checked, kinks=kinks))
+    for (name, values), (_, derivative) in zip(network.named(), network.named(way.gradient), strict=True):
+        slope = partial(_slope, evaluate, values)
+        tensors.append(_check_tensor(name, values, derivative, slope, rng, tolerance, step, elements))
     return GradCheck(tuple(tensors), tolerance)
+
+
+def _check_tensor(
+    name: str,
+    values: Array,
+    derivative: Array,
+    slope: "Slope",
+    rng: np.random.Generator,
+    tolerance: float,
+    step: float,
+    elements: int,
+) -> TensorCheck:
+    """Check one tensor, and return its worst place."""
+    whole = values.size <= elements
+    worst, checked = TensorCheck(name, 0.0, (), 0.0, 0.0, 0, 0), 0
+    count = values.size if whole else elements
+    for index in range(count):
+        direction = _direction(values.shape, index if whole else None, rng)
+        analytic = float(np.vdot(derivative, direction))
+        numeric = _best_slope(slope, direction, analytic, tolerance, step)
+        if numeric is None:
+            continue
+        checked += 1
+        error = _relative_error(analytic, numeric)
+        if error > worst.error:
+            place = tuple(int(i) for i in np.unravel_index(index, values.shape)) if whole else ()
+            worst = TensorCheck(name, error, place, analytic, numeric, 0, 0)
+    return replace(worst, checked=checked, kinks=count - checked)
+
+
+def _direction(shape: tuple[int, ...], index: int | None, rng: np.random.Generator) -> Array:
+    """Return a direction of length 1: along one element, or a random one."""
+    if index is None:
+        direction = rng.standard_normal(shape)
+        direction /= np.linalg.norm(direction)
+    else:
+        direction = np.zeros(shape)
+        direction.flat[index] = 1
+    return direction
+
+
+def _best_slope(slope: "Slope", direction: Array, analytic: float, tolerance: float, step: float) -> float | None:
+    """Return the slope along `direction`, or None if a unit with a kink switched on the way.
+
+    Rounding spoils a short step, and a sharp bend a long one: if the slope disagrees with the analytic derivative, a
+    longer and a shorter step are tried, and the slope that agrees best is returned.
+    """
+    numeric, is_smooth = slope(direction, step)
+    if not is_smooth:
+        return None
+    for other in (4 * step, step / 4):
+        error = _relative_error(analytic, numeric)
+        if error < tolerance:
+            break
+        again, is_smooth = slope(direction, other)
+        if is_smooth and _relative_error(analytic, again) < error:
+            numeric = again
+    return numeric
 
 
 def _relative_error(analytic: float, numeric: float) -> float:
@@ -140,6 +171,8 @@ def _relative_error(analytic: float, numeric: float) -> float:
 
 
 Evaluate = Callable[[], tuple[float, list[Array]]]
+#: (direction, length of the step) → the slope, and True if no unit with a kink switched.
+Slope = Callable[[Array, float], tuple[float, bool]]
 
 
 def _slope(evaluate: Evaluate, values: Array, direction: Array, h: float) -> tuple[float, bool]:
@@ -162,10 +195,10 @@ def _rise(evaluate: Evaluate, values: Array, change: Array) -> tuple[float, bool
     return above - below, same
 
 
-def _switches(network: Network, caches: list[Array]) -> list[Array]:
+def _switches(way: Pass) -> list[Array]:
     """For each activation with a kink, which units were on                          [(N, n) boolean, …]"""
     return [
-        cache > 0
-        for layer, cache in zip(network.layers, caches, strict=True)
-        if isinstance(layer, Activation) and layer.pair.has_kink
+        out > 0
+        for layer, out in zip(way.layers, way.outs, strict=True)
+        if isinstance(layer, Activation) and layer.function.has_kink
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 #: The generator of numbers: a new one, or the old kind whose streams the reference pages reproduce.
 Rng = np.random.Generator | np.random.RandomState

@@ -1,11 +1,11 @@
 """Layers: what a network is made of. Each has its forward directly above its backward.
 
-    forward(X, work)           → (out, cache)      what comes out, and what the way back will need
-    backward(dout, cache, …)   → dX                the way back; a layer's own derivatives go into `gradient`
+    forward(X, cache)      → out        the output; what the backward needs is kept in the cache
+    backward(dout, cache)  → dX         the derivative by the input; the derivatives by the parameters go to cache.dW, …
 
-A layer holds its parameters and nothing that depends on the data, so one network can serve many threads at once.
-Its parameters are views into the network's one vector (see `byhand.nn.network`): `shapes` says what a layer needs,
-`bind` hands it the views, and `gradient` holds views of the same names and shapes into a gradient vector.
+A layer holds its parameters and nothing that depends on the data, so one network can serve many threads at once. The
+arrays that a layer writes into are in its cache: `prepare` makes them for N samples, before the first step. Parameters
+are views into the network's one vector (see `byhand.nn.network`): `shapes` lists them, `bind` sets them.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ import numpy as np
 
 from byhand.errors import UsageError
 from byhand.nn.activations import activation_named
+from byhand.nn.arrays import Array, Cache
 from byhand.nn.initializers import Rng, initializer_named
-from byhand.nn.noise import Moment, keep_mask
-from byhand.nn.scratch import Array, Fresh
+from byhand.nn.noise import dropout_mask
 
 Views = dict[str, Array]
 Shapes = dict[str, tuple[int, ...]]
@@ -28,7 +28,7 @@ class Layer:
     kind: str
     #: The layer's place in its network; −1 while it has none.
     index = -1
-    #: A layer whose result for one sample depends on the others in the batch: it can't be worked in blocks.
+    #: True if the result for one sample depends on the others in the batch, so that it can't be cut into blocks.
     needs_whole_batch = False
 
     @property
@@ -51,12 +51,15 @@ class Layer:
     def initialize(self, rng: Rng) -> None:
         """Fill the parameters with where they start."""
 
-    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, Any]:
-        """out, cache. `at` is the moment of training; None means that nobody is training."""
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        """Make the arrays for N samples of `in_size` numbers."""
+
+    def forward(self, X: Array, cache: Cache) -> Array:
+        """Return the output for the input X."""
         raise NotImplementedError
 
-    def backward(self, dout: Array, cache: Any, gradient: Views, work: Fresh, needs_dX: bool) -> Array | None:
-        """dX, or None where nobody needs it; the layer's own derivatives are written into `gradient`."""
+    def backward(self, dout: Array, cache: Cache) -> Array | None:
+        """Return dX, or None where it is not needed; write the derivatives by the parameters into the cache."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -98,21 +101,27 @@ class Dense(Layer):
         self.W[...] = W * self.scale
         self.b[...] = b * self.scale
 
-    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, Array]:
-        """Z = X W + b                                          X: (N, inputs) → Z: (N, units)"""
-        Z = work.matmul(X, self.W, (self, "XW"))
-        together = Z if Z.flags.c_contiguous else work.empty((self, "Z"), Z.shape, Z.dtype)  # a padded one has gaps
-        return np.add(Z, self.b, out=together), X
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        cache.new("Z", N, self.units)
+        cache.new("ones", N).fill(1)
+        if cache.needs_dX:
+            cache.new("dX", N, self.inputs)
 
-    def backward(self, dout: Array, cache: Array, gradient: Views, work: Fresh, needs_dX: bool) -> Array | None:
+    def forward(self, X: Array, cache: Cache) -> Array:
+        """Z = X W + b                                          X: (N, inputs) → Z: (N, units)"""
+        cache.X = X
+        Z = np.matmul(X, self.W, out=cache.Z)
+        return np.add(Z, self.b, out=Z)
+
+    def backward(self, dout: Array, cache: Cache) -> Array | None:
         """dW = Xᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ       dZ: (N, units) → dX: (N, inputs)
 
-        The sum is a product too, with a row of ones: the BLAS adds up three times as quickly.
+        The sum is a product with a row of ones, in which the BLAS adds three times as fast.
         """
-        X, dZ = cache, dout
-        work.matmul_into(gradient["W"], X.T, dZ, (self, "dW"))
-        np.matmul(work.ones(len(dZ), dZ.dtype), dZ, out=gradient["b"])
-        return work.matmul(dZ, self.W.T, (self, "dX")) if needs_dX else None
+        dZ = dout
+        np.matmul(cache.X.T, dZ, out=cache.dW)
+        np.matmul(cache.ones, dZ, out=cache.db)
+        return np.matmul(dZ, self.W.T, out=cache.dX) if cache.needs_dX else None
 
     def config(self) -> dict[str, Any]:
         return {"kind": self.kind, "inputs": self.inputs, "units": self.units, "init": self.init, "scale": self.scale}
@@ -124,30 +133,34 @@ class Activation(Layer):
     kind = "activation"
 
     def __init__(self, name: str = "relu") -> None:
-        self.pair = activation_named(name)
+        self.function = activation_named(name)
 
     def __repr__(self) -> str:
-        return f"Activation({self.pair.name!r})"
+        return f"Activation({self.function.name!r})"
 
-    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, Array]:
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        cache.new("H", N, in_size)
+        cache.new("dZ", N, in_size)
+        cache.scratch = {"scratch": cache.new("t", N, in_size)} if self.function.needs_scratch else {}
+
+    def forward(self, X: Array, cache: Cache) -> Array:
         """H = g(Z)                                             Z, H: (N, n)"""
         Z = X
-        H = self.pair.forward(Z, out=work.empty((self, "H"), Z.shape, Z.dtype))
-        return H, H if self.pair.remembers == "H" else Z
+        H = self.function.forward(Z, out=cache.H)
+        cache.kept = H if self.function.backward_needs == "H" else Z
+        return H
 
-    def backward(self, dout: Array, cache: Array, gradient: Views, work: Fresh, needs_dX: bool) -> Array:
+    def backward(self, dout: Array, cache: Cache) -> Array:
         """dZ = dH · g′(Z)                                      dH, dZ: (N, n)"""
-        dZ = work.empty((self, "dZ"), dout.shape, dout.dtype)
-        if self.pair.needs_scratch:
-            return self.pair.backward(dout, cache, out=dZ, scratch=work.empty((self, "t"), dout.shape, dout.dtype))
-        return self.pair.backward(dout, cache, out=dZ)
+        dH = dout
+        return self.function.backward(dH, cache.kept, out=cache.dZ, **cache.scratch)
 
     def config(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.pair.name}
+        return {"kind": self.kind, "name": self.function.name}
 
 
 class Dropout(Layer):
-    """In training, silence each unit with probability `rate` and make the others louder to match; else do nothing."""
+    """In training, set each unit to 0 with probability `rate` and scale the others up to match; else do nothing."""
 
     kind = "dropout"
 
@@ -159,20 +172,27 @@ class Dropout(Layer):
     def __repr__(self) -> str:
         return f"Dropout({self.rate})"
 
-    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, Array | None]:
-        """out = X · M / (1 − rate),  M = 1 with probability 1 − rate       X, out: (N, n)"""
-        if at is None or self.rate == 0:
-            return X, None
-        mask = keep_mask(1 - self.rate, X.shape, at, self.index, work)
-        out = np.multiply(X, mask, out=work.empty((self, "out"), X.shape, X.dtype))
-        out *= 1 / (1 - self.rate)
-        return out, mask
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        cache.new("dropped", N, in_size)
+        cache.new("dX", N, in_size)
+        cache.new("mask", N, in_size, dtype=np.bool_)
+        cache.new("bits", N, in_size, dtype=np.uint32)
+        cache.new("shifted", N, in_size, dtype=np.uint32)
 
-    def backward(self, dout: Array, cache: Array | None, gradient: Views, work: Fresh, needs_dX: bool) -> Array:
+    def forward(self, X: Array, cache: Cache) -> Array:
+        """out = X · M / (1 − rate),  M = 1 with probability 1 − rate       X, out: (N, n)"""
+        if cache.key is None or self.rate == 0:
+            return X
+        mask = dropout_mask(1 - self.rate, cache.key, self.index, cache)
+        out = np.multiply(X, mask, out=cache.dropped)
+        out *= 1 / (1 - self.rate)
+        return out
+
+    def backward(self, dout: Array, cache: Cache) -> Array:
         """dX = dout · M / (1 − rate)                           dout, dX: (N, n)"""
-        if cache is None:
+        if cache.key is None or self.rate == 0:
             return dout
-        dX = np.multiply(dout, cache, out=work.empty((self, "dX"), dout.shape, dout.dtype))
+        dX = np.multiply(dout, cache.mask, out=cache.dX)
         dX *= 1 / (1 - self.rate)
         return dX
 
@@ -181,11 +201,11 @@ class Dropout(Layer):
 
 
 class BatchNorm(Layer):
-    """Give each unit mean 0 and variance 1 over the batch, then let it choose its own: out = γ X̂ + β.
+    """Normalize each unit to mean 0 and variance 1 over the batch, then scale and shift it: out = γ X̂ + β.
 
-    Outside training it uses running averages of the mean and the variance instead of the batch's own. They are
-    statistics, not parameters: forward returns the batch's in its cache and `Network.commit` folds them in, so forward
-    itself changes nothing.
+    Inference uses running averages of the mean and the variance instead of the batch's own. They are statistics, not
+    parameters: forward leaves the batch's in its cache and `update_statistics` adds them to the running averages, so
+    forward itself changes nothing in the layer.
     """
 
     kind = "batch_norm"
@@ -224,80 +244,69 @@ class BatchNorm(Layer):
         self.gamma[...], self.beta[...] = 1, 0
         self.mean[...], self.variance[...] = 0, 1
 
-    def forward(self, X: Array, work: Fresh, at: Moment | None) -> tuple[Array, tuple[Any, ...]]:
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        cache.new("X_hat", N, in_size)
+        cache.new("normalized", N, in_size)
+        cache.new("dX", N, in_size)
+
+    def forward(self, X: Array, cache: Cache) -> Array:
         """X̂ = (X − μ) / √(σ² + ε),  out = γ X̂ + β            X, out: (N, n);  μ, σ²: (n,)"""
-        X_hat = work.empty((self, "X_hat"), X.shape, X.dtype)
-        out = work.empty((self, "out"), X.shape, X.dtype)
-        if at is None:
-            mean, variance = self.mean, self.variance
-            np.subtract(X, mean, out=X_hat)
+        N, X_hat, out = len(X), cache.X_hat, cache.normalized
+        if cache.key is None:
+            cache.mean, cache.variance = self.mean, self.variance
+            np.subtract(X, cache.mean, out=X_hat)
         else:
-            mean = mean_of_batch(X, at)
-            np.subtract(X, mean, out=X_hat)
-            variance = mean_of_batch(np.multiply(X_hat, X_hat, out=out), at)
-        scale = 1 / np.sqrt(variance + self.epsilon)
-        X_hat *= scale
+            (cache.mean,) = means_over_batch(cache, N, np.add.reduce(X, axis=0))
+            np.subtract(X, cache.mean, out=X_hat)
+            squares = np.multiply(X_hat, X_hat, out=out)
+            (cache.variance,) = means_over_batch(cache, N, np.add.reduce(squares, axis=0))
+        cache.scale = 1 / np.sqrt(cache.variance + self.epsilon)
+        X_hat *= cache.scale
         np.multiply(X_hat, self.gamma, out=out)
         out += self.beta
-        return out, (X_hat, scale, mean, variance, at)
+        return out
 
-    def backward(self, dout: Array, cache: tuple[Any, ...], gradient: Views, work: Fresh, needs_dX: bool) -> Array:
+    def backward(self, dout: Array, cache: Cache) -> Array:
         """dγ = Σ dout X̂,  dβ = Σ dout,  dX = γ/√(σ² + ε) · (dout − dβ/N − X̂ dγ/N)      dout, dX: (N, n)
 
-        Outside training μ and σ² are constants, and dX = γ/√(σ² + ε) · dout.
+        In inference μ and σ² are constants, and dX = γ/√(σ² + ε) · dout.
         """
-        X_hat, scale, _, _, at = cache
-        dX: Array = np.multiply(dout, X_hat, out=work.empty((self, "dX"), dout.shape, dout.dtype))
-        np.add.reduce(dX, axis=0, out=gradient["gamma"])
-        np.add.reduce(dout, axis=0, out=gradient["beta"])
-        if at is None:
-            np.multiply(dout, self.gamma * scale, out=dX)
+        dX: Array = np.multiply(dout, cache.X_hat, out=cache.dX)
+        np.add.reduce(dX, axis=0, out=cache.dgamma)
+        np.add.reduce(dout, axis=0, out=cache.dbeta)
+        if cache.key is None:
+            np.multiply(dout, self.gamma * cache.scale, out=dX)
             return dX
-        dgamma, dbeta, N = sums_over_batch(gradient["gamma"], gradient["beta"], len(dout), at)
-        np.multiply(X_hat, dgamma * (-1 / N), out=dX)
+        dgamma, dbeta = means_over_batch(cache, len(dout), cache.dgamma, cache.dbeta)
+        np.multiply(cache.X_hat, -dgamma, out=dX)
         dX += dout
-        dX -= dbeta * (1 / N)
-        dX *= self.gamma * scale
+        dX -= dbeta
+        dX *= self.gamma * cache.scale
         return dX
 
-    def commit(self, cache: tuple[Any, ...], N: int) -> None:
+    def update_statistics(self, cache: Cache, N: int) -> None:
         """mean ← (1 − m) mean + m μ;  variance likewise, with the batch's corrected by N/(N − 1)"""
-        _, _, mean, variance, _ = cache
-        corrected = variance * (N / (N - 1)) if N > 1 else variance
-        self.mean += self.momentum * (mean - self.mean)
+        corrected = cache.variance * (N / (N - 1)) if N > 1 else cache.variance
+        self.mean += self.momentum * (cache.mean - self.mean)
         self.variance += self.momentum * (corrected - self.variance)
 
     def config(self) -> dict[str, Any]:
         return {"kind": self.kind, "units": self.units, "epsilon": self.epsilon, "momentum": self.momentum}
 
 
-def mean_of_batch(X: Array, at: Moment) -> Array:
-    """The mean over the batch, of which these rows may be one process's share             X: (N, n) → (n,)"""
-    if at.sum is None:
-        mean: Array = X.mean(axis=0)
-    else:
-        totals = np.append(X.sum(axis=0), X.dtype.type(len(X)))
-        at.sum(totals)
-        mean = totals[:-1] / totals[-1]
-    return mean
-
-
-def sums_over_batch(dgamma: Array, dbeta: Array, N: int, at: Moment | None) -> tuple[Array, Array, int]:
-    """dγ, dβ and the number of samples, over the whole batch where these are one process's share of it      (n,)"""
-    if at is None or at.sum is None:
-        return dgamma, dbeta, N
-    totals = np.concatenate([dgamma, dbeta, [dgamma.dtype.type(N)]])
-    at.sum(totals)
-    return totals[: len(dgamma)], totals[len(dgamma) : -1], int(totals[-1])
+def means_over_batch(cache: Cache, N: int, *sums: Array) -> list[Array]:
+    """Turn sums over these N rows into means over the batch, of which other processes may hold more     (n,) each"""
+    totals = cache.sum_over_processes(np.concatenate([*sums, np.array([N], cache.dtype)]))
+    return np.split(totals[:-1] / totals[-1], len(sums))
 
 
 def is_finite(value: Any) -> bool:
-    """Whether this is a number to reckon with."""
+    """Return True if `value` is a finite real number."""
     return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
 
 
 def positive(name: str, value: int) -> int:
-    """A size that makes sense, or an error that names it."""
+    """Return the size, or raise an error that names it."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UsageError(f"{name} must be a positive integer, got {value!r}")
     return int(value)

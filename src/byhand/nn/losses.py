@@ -1,8 +1,12 @@
-"""Losses: one number for how wrong a batch is, and how it changes with each of the network's outputs.
+"""Losses: one number for how wrong a batch is, and its derivative by each of the network's outputs.
 
-Both come from one function, `loss(outputs, target)`, because they share nearly all the work. The number is the mean
-over the samples; with sample weights it is the weighted mean. A batch may come in blocks: `total` is then the weight
-of the whole batch, and the blocks' losses and gradients simply add up to the batch's.
+Both come from one function, because they share nearly all the work. The number is the mean over the samples; with
+sample weights it is the weighted mean. A batch can come in blocks: `total` is then the weight of the whole batch, and
+the blocks' losses and gradients add up to the batch's.
+
+    loss(Z, target)                                checks the target first: for use by hand
+    loss.value_and_gradient(Z, target, cache)      the formulas only, in arrays that are kept: for training, which
+                                                   checks all targets once, before its first step
 """
 
 from dataclasses import dataclass
@@ -11,18 +15,40 @@ from typing import Any
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.nn.scratch import FRESH, Array, Fresh
+from byhand.nn.arrays import Array, Cache
+
+
+class _Loss:
+    """What the losses share: the checks, and the weight that a mean divides by."""
+
+    def __call__(
+        self, Z: Array, target: Array, *, weights: Array | None = None, total: float | None = None
+    ) -> tuple[float, Array]:
+        """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
+        check_target(Z.shape, target, weights)
+        self.check(target)
+        total = weight_of_batch(len(Z), weights) if total is None else float(total)
+        return self.value_and_gradient(Z, target, Cache(Z.dtype), weights=weights, total=total)
+
+    def value_and_gradient(
+        self, Z: Array, target: Array, cache: Cache, *, weights: Array | None, total: float
+    ) -> tuple[float, Array]:
+        """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
+        raise NotImplementedError
+
+    def check(self, target: Array) -> None:
+        """Reject a target of the right shape that this loss has no derivative for."""
 
 
 @dataclass(frozen=True)
-class SoftmaxCrossEntropy:
+class SoftmaxCrossEntropy(_Loss):
     """Softmax and cross-entropy in one, from the logits, in log space: finite for any finite logits.
 
         log P = Z − max Z − log Σ exp(Z − max Z)
         loss  = −(1/N) Σ Y log P
         dZ    = (P − Y) / N
 
-    With `smoothing` s the target is (1 − s) Y + s/K: nobody is asked to be certain.
+    With label smoothing s the target is (1 − s) Y + s/K, which is never exactly 0 or 1.
     """
 
     smoothing: float = 0.0
@@ -31,92 +57,95 @@ class SoftmaxCrossEntropy:
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing must be at least 0 and under 1, got {self.smoothing}")
 
-    def __call__(
-        self,
-        Z: Array,
-        target: Array,
-        *,
-        weights: Array | None = None,
-        total: float | None = None,
-        work: Fresh = FRESH,
+    def check(self, target: Array) -> None:
+        """Reject rows that are not probabilities: P − Y would not be the derivative       target: (N,) or (N, K)"""
+        sums = target.sum(axis=1) if target.ndim == 2 else np.ones(len(target))
+        wrong = ~(np.abs(sums - 1) < 1e-3)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise UsageError(f"each row of target must add up to 1, got {sums[row]:g} in row {row}")
+
+    def value_and_gradient(
+        self, Z: Array, target: Array, cache: Cache, *, weights: Array | None, total: float
     ) -> tuple[float, Array]:
-        """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)
-
-        The work is done on Zᵀ, a class a row: sums over ten classes are then long runs, which NumPy does quickly.
-        """
-        check_target(Z, target, weights)
-        N, K = Z.shape
-        s = float(self.smoothing)
-        total = weight_of_batch(N, weights) if total is None else float(total)
-        Zt = work.empty(("loss", "Zt"), (K, N), Z.dtype)
-        P = work.empty(("loss", "P"), (K, N), Z.dtype)
-        row = work.empty(("loss", "row"), (N,), Z.dtype)
-
-        np.copyto(Zt, Z.T)
-        np.maximum.reduce(Zt, axis=0, out=row)
-        Zt -= row
-        np.exp(Zt, out=P)
-        np.add.reduce(P, axis=0, out=row)
-        P /= row
-        np.log(row, out=row)
-
-        if target.ndim == 1:
-            samples = np.arange(N)
-            hit = Zt[target, samples]
-            P[target, samples] -= 1 - s
-        else:
-            Yt = work.empty(("loss", "Yt"), (K, N), Z.dtype)
-            np.copyto(Yt, target.T, casting="same_kind")
-            check_probabilities(Yt)
-            hit = np.einsum("kn,kn->n", Yt, Zt)
-            Yt *= 1 - s
-            P -= Yt
-        hit -= row
-        if s:
-            mean_log_P = Zt.mean(axis=0) - row
-            hit *= 1 - s
-            hit += s * mean_log_P
-            P -= s / K
+        """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
+        P, shifted, log_sum = log_softmax(Z, cache)
+        hit = self.subtract_target(P, shifted, target, cache)  # Σ Y (Z − max Z) of each sample; P becomes P − Y
+        hit -= log_sum
+        if self.smoothing:
+            self.smooth(P, hit, shifted, log_sum)
         if weights is not None:
             hit *= weights
             P *= weights
-        dZ = work.empty(("loss", "dZ"), (N, K), Z.dtype)
-        np.multiply(P.T, 1 / total, out=dZ)
-        return -float(hit.sum(dtype=np.float64)) / total, dZ
+        scale = 1 / float(total) if total else 0.0  # a batch in which every sample weighs nothing teaches nothing
+        dZ = np.multiply(P.T, scale, out=cache.dZ)
+        return -scale * float(hit.sum(dtype=np.float64)), dZ
+
+    def subtract_target(self, P: Array, shifted: Array, target: Array, cache: Cache) -> Array:
+        """Return Σ Y (Z − max Z) over the classes, and turn P into P − (1 − s) Y                  P: (K, N) → (N,)"""
+        if target.ndim == 1:
+            hit: Array = shifted[target, cache.samples]
+            P[target, cache.samples] -= 1 - float(self.smoothing)
+            return hit
+        Y = cache.new("Y", *P.shape)
+        np.copyto(Y, target.T, casting="same_kind")
+        hit = np.einsum("kn,kn->n", Y, shifted)
+        Y *= 1 - float(self.smoothing)
+        P -= Y
+        return hit
+
+    def smooth(self, P: Array, hit: Array, shifted: Array, log_sum: Array) -> None:
+        """Add what the s/K of each class contributes: s · mean log P to `hit`, −s/K to P"""
+        s = float(self.smoothing)
+        hit *= 1 - s
+        hit += s * (shifted.mean(axis=0) - log_sum)
+        P -= s / len(P)
+
+
+def log_softmax(Z: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """P = exp(S) / Σ exp(S),  S = Z − max Z,  log Σ exp(S)         Z: (N, K) → P, S: (K, N), log sum: (N,)
+
+    The results are transposed, a class a row: sums over ten classes are then long vector operations, which are fast.
+    """
+    if cache.shape != Z.shape:
+        N, K = cache.shape = Z.shape
+        for name, shape in {"S": (K, N), "P": (K, N), "log_sum": (N,), "dZ": (N, K)}.items():
+            cache.new(name, *shape)
+        cache.samples = np.arange(N)
+    S, P, log_sum = cache.S, cache.P, cache.log_sum
+    np.copyto(S, Z.T)
+    np.maximum.reduce(S, axis=0, out=log_sum)
+    S -= log_sum
+    np.exp(S, out=P)
+    np.add.reduce(P, axis=0, out=log_sum)
+    P /= log_sum
+    np.log(log_sum, out=log_sum)
+    return P, S, log_sum
 
 
 @dataclass(frozen=True)
-class MeanSquaredError:
+class MeanSquaredError(_Loss):
     """The mean of the squared differences, over samples and outputs.
 
     loss = (1/NK) Σ (Z − Y)²
     dZ   = 2 (Z − Y) / NK
     """
 
-    def __call__(
-        self,
-        Z: Array,
-        target: Array,
-        *,
-        weights: Array | None = None,
-        total: float | None = None,
-        work: Fresh = FRESH,
+    def value_and_gradient(
+        self, Z: Array, target: Array, cache: Cache, *, weights: Array | None, total: float
     ) -> tuple[float, Array]:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
-        check_target(Z, target, weights)
         N, K = Z.shape
-        total = weight_of_batch(N, weights) if total is None else float(total)
-        dZ = work.empty(("loss", "dZ"), (N, K), Z.dtype)
+        dZ, weighted = cache.new("dZ", N, K), cache.new("weighted", N, K)
         np.copyto(dZ, Z)
         if target.ndim == 1:
             dZ[np.arange(N), target] -= 1
         else:
             dZ -= target
-        weighted = dZ
-        if weights is not None:
-            weighted = np.multiply(dZ, weights[:, None], out=work.empty(("loss", "weighted"), (N, K), Z.dtype))
-        loss = float(np.vdot(dZ, weighted)) / (total * K)
-        np.multiply(weighted, 2 / (total * K), out=dZ)
+        np.multiply(dZ, 1 if weights is None else weights[:, None], out=weighted)
+        scale = 1 / (float(total) * K) if total else 0.0  # a batch in which every sample weighs nothing teaches nothing
+        loss = scale * float(np.vdot(dZ, weighted))
+        np.multiply(weighted, 2 * scale, out=dZ)
         return loss, dZ
 
 
@@ -132,41 +161,37 @@ def loss_named(kind: str, **settings: Any) -> Loss:
 
 
 def softmax(Z: Array) -> Array:
-    """P = exp(Z − max Z) / Σ exp(Z − max Z)                       Z, P: (N, K), each row of P sums to 1
+    """P = exp(Z − max Z) / Σ exp(Z − max Z)                       Z, P: (N, K), each row of P sums to 1"""
+    P, _, _ = log_softmax(Z, Cache(Z.dtype))
+    return np.ascontiguousarray(P.T)
 
-    The work is done on Zᵀ, as in the loss above.
+
+def count_correct(Z: Array, target: Array) -> int:
+    """Return how many samples have their largest output at the right class      Z: (N, K), target: (N,) or (N, K)"""
+    labels = target if target.ndim == 1 else target.argmax(axis=1)
+    return int(np.count_nonzero(Z.argmax(axis=1) == labels))
+
+
+def check_target(shape: tuple[int, int], target: Array, weights: Array | None) -> None:
+    """Reject a target that can only be a mistake: shapes that would broadcast, labels outside the classes.
+
+    shape: (N, K), that of the outputs;  target: (N,) or (N, K);  weights: (N,)
     """
-    Pt = np.ascontiguousarray(Z.T)
-    Pt = np.exp(Pt - Pt.max(axis=0))
-    Pt /= Pt.sum(axis=0)
-    return np.ascontiguousarray(Pt.T)
-
-
-def check_target(Z: Array, target: Array, weights: Array | None) -> None:
-    """Refuse a target that could only be a mistake: shapes that would broadcast, labels outside the classes."""
-    N, K = Z.shape
+    N, K = shape
     if target.shape not in ((N,), (N, K)):
         raise UsageError(f"target must have the shape ({N},) or ({N}, {K}), got {target.shape}")
-    if target.ndim == 1:
-        if target.dtype.kind not in "iu":
-            raise UsageError(f"target of one dimension must hold integer labels, got {target.dtype}")
-        if N and not (target.min() >= 0 and target.max() < K):
-            raise UsageError(f"labels must be 0 to {K - 1}, got {target.min()} to {target.max()}")
     if weights is not None and weights.shape != (N,):
         raise UsageError(f"weights must have the shape ({N},), got {weights.shape}")
-
-
-def check_probabilities(Yt: Array) -> None:
-    """Refuse rows of a target that are no probabilities: P − Y would not be their derivative          Yt: (K, N)"""
-    sums = Yt.sum(axis=0)
-    wrong = ~(np.abs(sums - 1) < 1e-3)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise UsageError(f"each row of target must add up to 1, got {sums[row]:g} in row {row}")
+    if target.ndim == 2:
+        return
+    if target.dtype.kind not in "iu":
+        raise UsageError(f"target of one dimension must hold integer labels, got {target.dtype}")
+    if N and not (target.min() >= 0 and target.max() < K):
+        raise UsageError(f"labels must be 0 to {K - 1}, got {target.min()} to {target.max()}")
 
 
 def weight_of_batch(N: int, weights: Array | None) -> float:
-    """What the mean divides by: the number of samples, or the sum of their weights               weights: (N,)"""
+    """Return what the mean divides by: the number of samples, or the sum of their weights       weights: (N,)"""
     if N == 0:
         raise UsageError("a batch must have at least one sample, got 0")
     total = float(N) if weights is None else float(weights.sum(dtype=np.float64))

@@ -1,21 +1,15 @@
-"""The network: layers in a row, over one vector of parameters.
-
-Forward, each layer's answer is the next one's input. Backward, the same row is walked from its end: each layer turns
-the derivative by its answer into the derivative by its input, and leaves the derivatives by its own weights in the
-gradient vector. That is all of backpropagation; what a layer does in each direction is in `byhand.nn.layers`
-(and `byhand.nn.convolution`).
+"""The network: layers in a row, over one vector of parameters. `byhand.nn.backprop` takes batches through it.
 
     Network([784, 128, 10], rng=rng)                                        the everyday way: dense layers, relu between
     Network([784, 256, 10], maps=[32, 64], rng=rng)                         two convolutions before them
     Network([Dense(784, 128), Activation("gelu"), Dropout(0.1), Dense(128, 10)], rng=rng)              the general way
 
 All weights and biases are named views into `parameters`, one contiguous vector; a gradient is a vector of the same
-shape. So an optimiser is a few vector operations, a checkpoint is one array, and a sum over machines is one message.
-The weights come first and everything else after `decayed`, so that weight decay is an operation on one slice.
+shape. So an optimizer is a few vector operations, a checkpoint is one array, and an all-reduce is one message. The
+weights come first and everything else after them, so that weight decay is an operation on one slice.
 """
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,14 +17,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand.errors import UsageError
-from byhand.nn.convolution import SEEN_TOGETHER, TOGETHER, Convolution
+from byhand.nn.arrays import Array, aligned
+from byhand.nn.backprop import Pass
+from byhand.nn.convolution import Convolution
 from byhand.nn.initializers import Rng
-from byhand.nn.layers import BatchNorm, Dense, Layer, Shapes, Views
-from byhand.nn.noise import Moment
-from byhand.nn.scratch import FRESH, Array, Fresh, aligned
-from byhand.nn.stacks import Maps, check_chain, check_sizes, check_unset, everyday_layers, layers_from_config
-
-Caches = list[Any]
+from byhand.nn.layers import Dense, Layer, Shapes, Views
+from byhand.nn.stacks import Maps, check_chain, layers_from_config, layers_of
 
 
 class Network:
@@ -50,75 +42,27 @@ class Network:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.dtype = float_type(dtype)
-        if all(isinstance(layer, Layer) for layer in layers) and len(layers) > 0:
-            check_unset(
-                maps=len(maps) > 0,
-                activation=activation != "relu",
-                dropout=dropout != 0,
-                batch_norm=batch_norm,
-                init=init != "he",
-                output_scale=output_scale != 1,
-            )
-            self.layers: tuple[Layer, ...] = tuple(layers)  # type: ignore[arg-type]
-        else:
-            sizes = check_sizes(layers)
-            self.layers = tuple(everyday_layers(sizes, maps, activation, dropout, batch_norm, init, output_scale))
+        options = maps, activation, dropout, batch_norm, init, output_scale
+        self.layers: tuple[Layer, ...] = tuple(layers_of(layers, *options))
         self.in_size, self.out_size = check_chain(self.layers)
-
-        places = [(f"{i}.{name}", shape) for i, layer in enumerate(self.layers) for name, shape in layer.shapes.items()]
-        self._places = dict(sorted(places, key=lambda place: len(place[1]) != 2))
-        self._statistics_places: Shapes = {
-            f"{i}.{name}": shape for i, layer in enumerate(self.layers) for name, shape in layer.statistics.items()
-        }
-        self.size = sum(math.prod(shape) for shape in self._places.values())
-        self.decayed = slice(0, sum(math.prod(shape) for shape in self._places.values() if len(shape) == 2))
-        check_fits(self.size, self.dtype)
+        #: True if a sample's result depends on the others in its batch.
+        self.needs_whole_batch = any(layer.needs_whole_batch for layer in self.layers)
+        self._places = parameter_shapes(self.layers)
+        self._statistics_places = statistics_shapes(self.layers)
+        self.size, weights = number_of(self._places), number_of(weight_shapes(self._places))
+        self.decayed = slice(0, weights)
         self.parameters = aligned(self.size, self.dtype)
-        self.statistics = aligned(sum(math.prod(shape) for shape in self._statistics_places.values()), self.dtype)
-
+        self.statistics = aligned(number_of(self._statistics_places), self.dtype)
         parameters = self.by_layer(self.parameters)
         statistics = by_layer(self.statistics, self._statistics_places, self.layers)
         for i, layer in enumerate(self.layers):
             layer.index = i
             layer.bind(parameters[i], statistics[i])
             layer.initialize(rng)
-        self._first_learning = next((i for i, layer in enumerate(self.layers) if layer.shapes), len(self.layers))
 
-    def forward(self, X: Array, work: Fresh | None = None, *, at: Moment | None = None) -> tuple[Array, Caches]:
-        """The outputs, and what `backward` will need                 X: (N, in_size) → (N, out_size)
-
-        `at` is the moment of training; without it nobody is training: dropout does nothing and batch norm uses its
-        running averages. With a `work` the result lives in its memory, until the next call.
-        """
-        work = work or FRESH
-        check_inputs(X, self.in_size if work.columns is None else len(work.columns), self.dtype)
-        caches: Caches = []
-        out = X
-        for layer in self.layers:
-            out, cache = layer.forward(out, work, at)
-            caches.append(cache)
-        return out, caches
-
-    def backward(self, dout: Array, caches: Caches, gradient: list[Views], work: Fresh | None = None) -> None:
-        """Write the derivatives by every parameter into `gradient`   dout: (N, out_size)
-
-        `gradient` comes from `gradient_like()` or `by_layer(vector)`. The first layer that learns is the last that is
-        asked: nobody needs the derivative by the pixels.
-        """
-        work = work or FRESH
-        for i in range(len(self.layers) - 1, self._first_learning - 1, -1):
-            dout = self.layers[i].backward(dout, caches[i], gradient[i], work, needs_dX=i > self._first_learning)  # type: ignore[assignment]
-
-    def commit(self, caches: Caches, N: int) -> None:
-        """Fold a training batch's means and variances into the running averages; N: samples in the batch."""
-        for layer, cache in zip(self.layers, caches, strict=True):
-            if isinstance(layer, BatchNorm):
-                layer.commit(cache, N)
-
-    def gradient_like(self) -> tuple[Array, list[Views]]:
-        """A new gradient vector, and the views into it that `backward` fills."""
-        vector = aligned(self.size, self.dtype)
-        return vector, self.by_layer(vector)
+    def forward(self, X: Array) -> Array:
+        """Return the outputs for a batch, in inference            X: (N, in_size) → (N, out_size)"""
+        return Pass(self, needs_gradient=False).forward(X)
 
     def by_layer(self, vector: Array) -> list[Views]:
         """Views into a vector of the parameters' shape: for each layer, name → array."""
@@ -152,16 +96,6 @@ class Network:
             else:
                 sizes.append(f"{layer.maps}@{layer.rows}×{layer.columns}")
         return "-".join(sizes)
-
-    def together(self, most: int) -> int:
-        """How many samples to work at once: `most`, or few where windows see each number of them many times."""
-        seen = max((layer.seen for layer in self.layers if isinstance(layer, Convolution)), default=0)
-        return min(most, TOGETHER, max(1, SEEN_TOGETHER // seen)) if seen else most
-
-    @property
-    def needs_whole_batch(self) -> bool:
-        """Whether a sample's result depends on the others in its batch."""
-        return any(layer.needs_whole_batch for layer in self.layers)
 
     def copy(self, dtype: DTypeLike | None = None) -> "Network":
         """The same network over vectors of its own, in another precision if asked."""
@@ -203,9 +137,25 @@ def refilled(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Arr
     return network
 
 
-def all_shapes(layers: Sequence[Layer]) -> Shapes:
-    """Name → shape of everything that is saved with these layers."""
-    return {f"{i}.{name}": s for i, layer in enumerate(layers) for name, s in (layer.shapes | layer.statistics).items()}
+def parameter_shapes(layers: Sequence[Layer]) -> Shapes:
+    """Return `0.W` → shape, … of all parameters in the vector's order: the weights (matrices) first."""
+    shapes = [(f"{i}.{name}", shape) for i, layer in enumerate(layers) for name, shape in layer.shapes.items()]
+    return dict(sorted(shapes, key=lambda place: len(place[1]) != 2))
+
+
+def weight_shapes(shapes: Shapes) -> Shapes:
+    """Return those of the parameters that weight decay applies to: the matrices."""
+    return {name: shape for name, shape in shapes.items() if len(shape) == 2}
+
+
+def statistics_shapes(layers: Sequence[Layer]) -> Shapes:
+    """Return `1.mean` → shape, … of what is saved but not learned by gradient."""
+    return {f"{i}.{name}": shape for i, layer in enumerate(layers) for name, shape in layer.statistics.items()}
+
+
+def number_of(shapes: Shapes) -> int:
+    """Return how many numbers arrays of these shapes hold together."""
+    return sum(math.prod(shape) for shape in shapes.values())
 
 
 def by_layer(vector: Array, places: Shapes, layers: Sequence[Layer]) -> list[Views]:
@@ -231,35 +181,6 @@ def max_norm(network: Network, limit: float) -> None:
     for layer in network.weighted:
         lengths = np.sqrt(np.einsum("iu,iu->u", layer.W, layer.W))
         layer.W *= float(limit) / np.maximum(lengths, float(limit))
-
-
-def check_fits(size: int, dtype: np.dtype[Any]) -> None:
-    """Refuse what could never fit this machine's memory, before a system that promises too much kills the process.
-
-    Counted are the parameters, and the numbers in float64, twice, from which the initialiser makes them.
-    """
-    needs, has = size * (dtype.itemsize + 16), memory()
-    if has is not None and needs > has:
-        raise UsageError(
-            f"a network must fit the memory of {has / 1e9:,.0f} GB, got {size:,} parameters, "
-            f"which need {needs / 1e9:,.0f} GB"
-        )
-
-
-def memory() -> int | None:
-    """The bytes of memory of this machine, where it tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return None
-
-
-def check_inputs(X: Array, in_size: int, dtype: np.dtype[Any]) -> None:
-    """Refuse inputs that could only be a mistake: a wrong shape, or another precision, which would spread."""
-    if X.ndim != 2 or X.shape[1] != in_size:
-        raise UsageError(f"X must have the shape (N, {in_size}), got {X.shape}")
-    if X.dtype != dtype:
-        raise UsageError(f"X must be {dtype}, as the network is, got {X.dtype}")
 
 
 def float_type(dtype: DTypeLike) -> np.dtype[Any]:

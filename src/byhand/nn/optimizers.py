@@ -1,11 +1,11 @@
-"""Optimisers: from a gradient to new parameters.
+"""Optimizers: from a gradient to new parameters.
 
 Each is a rule over whole vectors: `update(parameters, gradient, state, rate)` changes the parameters in place. What a
 rule remembers between steps is `state`, plain vectors in a dictionary made by `start`, so that a checkpoint holds it.
 The forms are the usual ones (those of PyTorch, to which the tests compare every one).
 
 A large vector is worked through in chunks, so that the several passes of one rule find their chunk still in the cache.
-`decayed` is the slice of the vector that weight decay pulls on: the weights, not the biases.
+`decayed` is the slice of the vector that weight decay applies to: the weights, not the biases.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.nn.scratch import FRESH, Array, Fresh
+from byhand.nn.arrays import Array
 
 State = dict[str, Array]
 
-#: Numbers in a chunk: parameters, gradient, two moments and scratch of this size lie in a second-level cache together.
-CHUNK = 32_768
+#: Numbers in a chunk. Measured with 1.3 million parameters: 131,072 was the fastest, with SGD and with Adam.
+CHUNK = 131_072
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,36 @@ class Optimizer:
         return {"steps": np.zeros(1, np.int64), **{name: np.zeros_like(parameters) for name in self.memory}}
 
     def update(
-        self, parameters: Array, gradient: Array, state: State, rate: float, *, decayed: slice, work: Fresh = FRESH
+        self,
+        parameters: Array,
+        gradient: Array,
+        state: State,
+        rate: float,
+        *,
+        decayed: slice,
+        scratch: Array | None = None,
     ) -> None:
-        """One step: `parameters` and `state` change in place     parameters, gradient: (P,)"""
+        """One step: `parameters` and `state` change in place                 parameters, gradient: (P,)
+
+        scratch: an array from `scratch_for`, to be used again at every step
+        """
+        scratch = self.scratch_for(parameters) if scratch is None else scratch
         state["steps"] += 1
         step, rate = int(state["steps"][0]), float(rate)
         for part in chunks(len(parameters), decayed.stop if self.weight_decay else 0):
             p, g = parameters[part], gradient[part]
-            scratch = work.empty(("optimizer", "scratch"), p.shape, p.dtype)
             if self.weight_decay and part.stop <= decayed.stop:
-                g = self.decay(p, g, rate, work)
-            self.rule(p, g, {name: state[name][part] for name in self.memory}, rate, step, scratch)
+                g = self.decay(p, g, rate, scratch[1, : len(p)])
+            moments = {name: state[name][part] for name in self.memory}
+            self.rule(p, g, moments, rate, step, scratch[0, : len(p)])
 
-    def decay(self, p: Array, g: Array, rate: float, work: Fresh) -> Array:
+    def scratch_for(self, parameters: Array) -> Array:
+        """Return the memory that an update needs besides its state                          (2, at most CHUNK)"""
+        return np.empty((2, min(CHUNK, len(parameters))), parameters.dtype)
+
+    def decay(self, p: Array, g: Array, rate: float, scratch: Array) -> Array:
         """g + λ p: the gradient of the loss with λ/2 Σ p² added"""
-        decayed = np.multiply(p, self.weight_decay, out=work.empty(("optimizer", "decayed"), p.shape, p.dtype))
+        decayed = np.multiply(p, self.weight_decay, out=scratch)
         decayed += g
         return decayed
 
@@ -75,7 +90,7 @@ class Optimizer:
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """What makes this optimiser again, as plain values."""
+        """What makes this optimizer again, as plain values."""
         return {"kind": self.kind, **asdict(self)}
 
 
@@ -174,7 +189,7 @@ class AdamW(Adam):
 
     kind: ClassVar[str] = "adamw"
 
-    def decay(self, p: Array, g: Array, rate: float, work: Fresh) -> Array:
+    def decay(self, p: Array, g: Array, rate: float, scratch: Array) -> Array:
         p *= 1 - rate * self.weight_decay
         return g
 
@@ -183,7 +198,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (GradientD
 
 
 def optimizer_named(kind: str, **settings: Any) -> Optimizer:
-    """The optimiser of that name with these settings, or an error that lists what there is."""
+    """The optimizer of that name with these settings, or an error that lists what there is."""
     if kind not in OPTIMIZERS:
         raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {kind!r}")
     known = [field.name for field in fields(OPTIMIZERS[kind])]
@@ -193,12 +208,12 @@ def optimizer_named(kind: str, **settings: Any) -> Optimizer:
 
 
 def clip_norm(gradient: Array, limit: float | None) -> float:
-    """The gradient's length; where it is over `limit`, the gradient is shortened to it in place     gradient: (P,)"""
+    """Return the gradient's norm; if it is over `limit`, scale the gradient down to it in place     gradient: (P,)"""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         square = np.dot(gradient, gradient)
     if np.finfo(gradient.dtype).tiny <= square < np.inf:
         norm = float(np.sqrt(square))
-    else:  # squares leave the numbers long before their roots do
+    else:  # the sum of squares can overflow although the norm is finite
         norm = largest = float(np.abs(gradient).max(initial=0))
         if 0 < largest < np.inf:
             scaled = gradient / gradient.dtype.type(largest)

@@ -17,6 +17,30 @@ Maps = int | Sequence[int]
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Convolution, Activation, Dropout, BatchNorm)}
 
 
+def layers_of(
+    given: Sequence[Any],
+    maps: Sequence[Maps] = (),
+    activation: str = "relu",
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+    init: str = "he",
+    output_scale: float = 1.0,
+) -> list[Layer]:
+    """Return the layers of a network: those that are given, or the everyday ones of the sizes that are given."""
+    if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
+        sizes = check_sizes(given)
+        return list(everyday_layers(sizes, maps, activation, dropout, batch_norm, init, output_scale))
+    check_unset(
+        maps=len(maps) > 0,
+        activation=activation != "relu",
+        dropout=dropout != 0,
+        batch_norm=batch_norm,
+        init=init != "he",
+        output_scale=output_scale != 1,
+    )
+    return list(given)
+
+
 def everyday_layers(
     sizes: Sequence[int],
     maps: Sequence[Maps],
@@ -67,11 +91,9 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
         short = tuple(entry) if isinstance(entry, list | tuple) else (entry,)
         if not 1 <= len(short) <= 3:
             raise UsageError(f"maps must have one to three numbers each (how many, window, step), got {list(maps)}")
-        number, *window = short
+        settings = dict(zip(("maps", "size", "stride"), short, strict=False))
         try:
-            layer = Convolution(
-                rows, rows, channels, number, **dict(zip(("size", "stride"), window, strict=False)), init=init
-            )
+            layer = Convolution(rows, rows, channels, **settings, init=init)
         except UsageError as error:
             raise UsageError(f"maps must fit one after another, got {list(maps)}: {error}") from None
         yield layer

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from byhand.model import Model
+from byhand.nn.arrays import Array
 from byhand.nn.convolution import Convolution
-from byhand.nn.scratch import Array
 
 
 def description(model: Model) -> dict[str, Any]:

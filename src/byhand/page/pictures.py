@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 POSITIVE, NEGATIVE = (226, 113, 0), (28, 116, 235)
 GREYS = 16

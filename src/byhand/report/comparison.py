@@ -13,7 +13,7 @@ import numpy as np
 
 from byhand.committee import Reader
 from byhand.errors import UsageError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 from byhand.report.evaluation import Evaluation
 from byhand.report.words import flat, layers_of, parameters_of, percent, shape_of
 from byhand.training.records import EpochRecord

@@ -14,8 +14,8 @@ from byhand.data import Dataset
 from byhand.data.dataset import check_dataset
 from byhand.errors import DivergedError, UsageError
 from byhand.model import check_classes
+from byhand.nn.arrays import Array
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
-from byhand.nn.scratch import Array
 
 #: 1.96 standard deviations hold 95 % of a normal distribution.
 Z_95 = 1.959963984540054

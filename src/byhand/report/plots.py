@@ -13,8 +13,8 @@ import numpy as np
 from byhand.data import Sample
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
+from byhand.nn.arrays import Array
 from byhand.nn.layers import Dense
-from byhand.nn.scratch import Array
 from byhand.report.evaluation import Evaluation
 from byhand.report.weights import first_of
 from byhand.training.records import EpochRecord, History

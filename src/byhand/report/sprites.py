@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 from byhand.page import pictures
 from byhand.page.document import escape
 from byhand.report.evaluation import Evaluation

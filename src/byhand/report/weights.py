@@ -9,9 +9,10 @@ import numpy as np
 
 from byhand.data import Dataset
 from byhand.model import Model
+from byhand.nn.arrays import Array
+from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense, Layer
-from byhand.nn.scratch import FRESH, Array
 from byhand.page import pictures
 from byhand.page.document import escape, folded, table
 
@@ -109,13 +110,14 @@ def found(model: Model, data: Dataset, first: First) -> str:
     """What the maps say of the first picture of the data, in the order of their windows."""
     if not isinstance(first.layer, Convolution):
         return ""
-    out, after = model.preparation(data.images[:1], model.network.dtype), ""
-    for layer in model.network.layers:
+    way, after = Pass(model.network, needs_gradient=False), ""
+    way.forward(model.preparation(data.images[:1], model.network.dtype))
+    for layer, result in zip(model.network.layers, way.outs, strict=True):
         if isinstance(layer, Dense | Convolution) and layer is not first.layer:
             break
-        out, _ = layer.forward(out, FRESH, None)
+        out = result
         if isinstance(layer, Activation):
-            after = f", after {layer.pair.name}"
+            after = f", after {layer.function.name}"
     shape = first.layer.rows, first.layer.columns
     maps = out.reshape(*shape, first.layer.maps).transpose(2, 0, 1)[first.chosen]
     name = escape(data.classes[int(data.labels[0])])

@@ -44,7 +44,7 @@ def layers_of(reader: Reader) -> dict[str, str]:
         return layers_of(reader.members[0])
     layers = reader.network.layers
     maps = [f"{layer.maps}@{layer.size}/{layer.stride}" for layer in layers if isinstance(layer, Convolution)]
-    activations = [layer.pair.name for layer in layers if isinstance(layer, Activation)]
+    activations = [layer.function.name for layer in layers if isinstance(layer, Activation)]
     dropouts = [f"{layer.rate:g}" for layer in layers if isinstance(layer, Dropout)]
     return {
         "maps": ",".join(maps) or "none",

@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from byhand.model import Model
+from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.nn.scratch import Array
 from byhand.reading import read
 
 
@@ -41,7 +41,7 @@ class Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _logits(self, X: Any) -> Array:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32, np.uint8], reset=False)
-        return read(self.model_.network, lambda rows, work: self._floats(X[rows]), len(X))
+        return read(self.model_.network, lambda rows, _: self._floats(X[rows]), len(X))
 
     def _floats(self, X: Array) -> Array:
         """Bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""

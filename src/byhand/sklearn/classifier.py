@@ -4,7 +4,7 @@
 
 Its parameters and attributes have the names of `sklearn.neural_network.MLPClassifier` wherever they mean the same, so
 that changing the import is enough to try it. X and y come from scikit-learn's own checks and go, as floats and class
-numbers, into a `byhand.training.Session`; nothing here computes a gradient.
+numbers, into a `byhand.training.Trainer`; nothing here computes a gradient.
 
 X may be floats, taken as they are, or bytes (uint8), taken as pixels: byte / 255. A `sample_weight` of w is the same as
 w copies of the sample in a batch, and 0 the same as leaving it out.
@@ -23,11 +23,11 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model, is_name
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 from byhand.nn.stacks import Maps
 from byhand.sklearn.answers import Answers
 from byhand.sklearn.meaning import ACTIVATION_NAMES, Settling, check_parameters, recipe_for, with_weights
-from byhand.training import EpochRecord, Session, train
+from byhand.training import EpochRecord, Trainer, train
 from byhand.training.interrupt import interruptible
 from byhand.training.samples import Data
 
@@ -201,25 +201,24 @@ class NetworkClassifier(Answers):
     def _train(
         self, X: Array, labels: Array, sample_weight: Any, *, epochs: int, validation: Data | None = None
     ) -> None:
-        """A session of so many epochs, that begins where the last one ended and stops when nothing improves."""
+        """Train for so many epochs, from where the last call ended, and stop when nothing improves."""
         X, labels, weights = with_weights(X, labels, sample_weight)
         recipe = recipe_for(self, len(X), weights, self._epochs_run + epochs, held_out=validation is None)
-        session = Session(
+        trainer = Trainer(
             self.model_,
             self._numbered(X, labels),
             recipe,
             seed=self._seed,
             sample_weights=weights,
             validation_data=validation,
+            start_epoch=self._epochs_run,
+            optimizer_state=self._optimizer_state,
         )
         progress = Settling(self.tol, self.n_iter_no_change)
-        with session, interruptible() as stop:
-            session.progress.step = self._epochs_run * session.feed.batches_per_epoch
-            for name, vector in self._optimizer_state.items():
-                session.optimizer_state[name][...] = vector
+        with trainer, interruptible() as stop:
             self.n_iter_ = 0
             best = None
-            for record in train(session, stop):
+            for record in train(trainer, stop):
                 self._note(record)
                 value = record.validation_accuracy if self.early_stopping else -record.loss
                 assert value is not None
@@ -230,8 +229,8 @@ class NetworkClassifier(Answers):
             else:
                 if epochs > 1 and self.learning_rate == "constant":
                     self._warn(interrupted=stop.is_set())
-            self._epochs_run = session.progress.step // session.feed.batches_per_epoch
-            self._optimizer_state = session.optimizer_state
+            self._epochs_run = trainer.progress.step // trainer.batches_per_epoch
+            self._optimizer_state = trainer.optimizer_state
         if best is not None:
             self.model_.network.parameters[...], self.model_.network.statistics[...] = best
 

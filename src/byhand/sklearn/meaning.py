@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from byhand.errors import UsageError
+from byhand.nn.arrays import Array
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, Optimizer, RMSprop
 from byhand.nn.schedules import SCHEDULES
-from byhand.nn.scratch import Array
 from byhand.training import Recipe
 from byhand.training.recipe import is_number
 

@@ -1,15 +1,14 @@
-"""Training: the loop that turns a model and a data set into a better model, and says what happens on the way.
+"""Training: the loop that turns a model and a data set into a better model, and yields records of what happens.
 
-From the top: `loop` (steps, epochs, `fit`) drives a `session` (one run, step by step), which takes its batches from the
-`feed`, its gradients from the `engine`, and its choices from a `recipe`; the `plan` decides how a step is executed on
-this machine. Nothing here prints.
+`loop` is the page to read: one step, the epochs, `fit`. It takes its batches from `batches`, and its choices from a
+`recipe`; `setup` makes once what every step uses, by a `plan` of how a step is executed on this machine. Nothing here
+prints.
 """
 
-from byhand.training.loop import fit, history_of, steps, train
+from byhand.training.loop import Trainer, fit, steps, train
 from byhand.training.presets import PRESETS, Preset, preset
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, StepRecord
-from byhand.training.session import Session
 
 __all__ = [
     "PRESETS",
@@ -17,10 +16,9 @@ __all__ = [
     "History",
     "Preset",
     "Recipe",
-    "Session",
     "StepRecord",
+    "Trainer",
     "fit",
-    "history_of",
     "preset",
     "steps",
     "train",

@@ -1,9 +1,9 @@
 """Checkpoints: all that a run is, saved while it trains, so that a run that is stopped at any moment loses little.
 
     with Checkpoints(run) as checkpoints:
-        for record in steps(session):
-            checkpoints.save(session)                                   # writes when it is time
-    session.restore(*Checkpoints(run).load())                           # and the steps that follow are the same ones
+        for record in steps(trainer):
+            checkpoints.save(trainer)                                   # writes when it is time
+    trainer.restore(*Checkpoints(run).load())                           # and the steps that follow are the same ones
 
 A checkpoint is one safetensors file with a checksum, as a model's is. There are two, `state/a.safetensors` and
 `state/b.safetensors`, and each save replaces the older: the newer stays until its successor has been written, flushed,
@@ -25,9 +25,9 @@ import numpy as np
 from byhand import modelfile
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.files import make_folder
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
+from byhand.training.loop import Trainer
 from byhand.training.runs import STATE, Run, versions
-from byhand.training.session import Session
 
 SLOTS = ("a.safetensors", "b.safetensors")
 FORMAT, VERSION = "byhand checkpoint", 1
@@ -74,37 +74,37 @@ class Checkpoints:
 
     # ---- saving
 
-    def save(self, session: Session, force: bool = False) -> None:
-        """Save the session's state if it is time: every so many seconds, and at an epoch's end. To be called after
+    def save(self, trainer: Trainer, force: bool = False) -> None:
+        """Save the trainer's state if it is time: every so many seconds, and at an epoch's end. To be called after
         each step; `force` saves now and waits until the file is proven, and so does the run's last step: the state
         is then that of before `finish`, from which a longer run could still go on.
 
         An error of the second thread is raised by the next call.
         """
-        force = force or session.is_over
+        force = force or trainer.is_over
         if self._writing is not None and (force or self._writing.done()):
             self._settle()
-        if session.progress.finished and self._step == session.progress.step:
+        if trainer.progress.finished and self._step == trainer.progress.step:
             return
-        if self._writing is not None or not (force or self._is_due(session)):
+        if self._writing is not None or not (force or self._is_due(trainer)):
             return
         began = time.perf_counter()
-        arrays, plain = session.state()
+        arrays, plain = trainer.state()
         copies = {name: array.copy() for name, array in arrays.items()}
-        self._made = self._made or circumstances(session)
+        self._made = self._made or circumstances(trainer)
         self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
         self._writing = self._pool.submit(self._write, copies, plain, self._made)
-        self._step = session.progress.step
+        self._step = trainer.progress.step
         self._saved_at, self._cost = time.monotonic(), time.perf_counter() - began
         self.spent += self._cost
         if force:
             self._settle()
 
-    def _is_due(self, session: Session) -> bool:
+    def _is_due(self, trainer: Trainer) -> bool:
         since = time.monotonic() - self._saved_at
         if self._cost is None:  # before the first: a guess
-            self._cost = sum(array.nbytes for array in session.state()[0].values()) / GUESSED_PACE
-        at_an_end = session.progress.samples == 0
+            self._cost = sum(array.nbytes for array in trainer.state()[0].values()) / GUESSED_PACE
+        at_an_end = trainer.progress.samples == 0
         return since * self.share >= self._cost and (at_an_end or since >= self.every)
 
     def _settle(self) -> None:
@@ -170,7 +170,7 @@ class Checkpoints:
     # ---- loading
 
     def load(self, say: Callable[[str], object] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
-        """The newest good state, for `Session.restore`; `say` is told of a damaged one that was passed over."""
+        """The newest good state, for `Trainer.restore`; `say` is told of a damaged one that was passed over."""
         newest = self.newest(say)
         return newest.arrays, newest.plain
 
@@ -189,9 +189,9 @@ class Checkpoints:
         self._proven, self.loaded = (slot, newest.number), newest
         return newest
 
-    def differences(self, session: Session) -> list[str]:
+    def differences(self, trainer: Trainer) -> list[str]:
         """What is other than when the state that was loaded was saved, a line each: then the bits may be others too."""
-        return [] if self.loaded is None else differences(self.loaded.made, circumstances(session))
+        return [] if self.loaded is None else differences(self.loaded.made, circumstances(trainer))
 
     def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
         """For each file that is there: its name, and what it holds or what is wrong with it."""
@@ -258,15 +258,15 @@ def read(path: Path) -> Checkpoint:
 # ---- on what a run goes on
 
 
-def circumstances(session: Session) -> dict[str, Any]:
+def circumstances(trainer: Trainer) -> dict[str, Any]:
     """What the bits of a run depend on besides its data: the same here, the same bits."""
-    plan = session.plan
+    plan = trainer.plan
     return {
-        "seed": session.seed,
-        "recipe": session.recipe.config(),
-        "network": session.model.network.config(),
-        "preparation": session.model.preparation.config(),
-        "samples": len(session.feed.index),
+        "seed": trainer.seed,
+        "recipe": trainer.recipe.config(),
+        "network": trainer.model.network.config(),
+        "preparation": trainer.model.preparation.config(),
+        "samples": trainer.samples,
         "plan": {"workers": plan.workers, "blas": plan.blas, "block": plan.block},
         "versions": versions(),
     }

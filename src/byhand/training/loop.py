@@ -1,65 +1,371 @@
-"""The loop: predict, loss, gradient, step, again. It yields what happens and never prints.
+"""The training loop. `Trainer.step` is one step of it, from the next batch to the new weights.
 
-for record in steps(session): …        a record a step
-for record in train(session): …        a record an epoch
-history = fit(model, data, …)          run it to its end
+    history = fit(model, data, …)              run it to its end
+    for record in train(trainer): …            a record per epoch
+    for record in steps(trainer): …            a record per step
+
+Everything random in a step follows from the seed and the step's number, so the state of a run is only arrays and
+counters: `Trainer.state` returns them, `Trainer.restore` takes them back, and the steps that follow are the same to the
+bit. Nothing here prints.
 """
 
+import math
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Self
+
+import numpy as np
 
 from byhand.data import Dataset
 from byhand.model import Model
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
+from byhand.nn.losses import count_correct
+from byhand.nn.network import max_norm
+from byhand.nn.noise import StepKey
+from byhand.nn.optimizers import clip_norm
+from byhand.threads import blas_threads
+from byhand.training import state as states
+from byhand.training.batches import Batch, part_of
+from byhand.training.ema import swapped, update_ema
+from byhand.training.evaluation import evaluate, probe
 from byhand.training.interrupt import interruptible
 from byhand.training.presets import preset
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, StepRecord
 from byhand.training.samples import Data
-from byhand.training.session import Session
+from byhand.training.setup import Setup
+from byhand.training.shard import Shard, check_same
+from byhand.training.state import Progress
+from byhand.training.watchdog import Watchdog
 
 
-def steps(session: Session, stop: threading.Event | None = None) -> Iterator[StepRecord]:
-    """Take the session's steps one by one, until it is over or `stop` is set.
+class Trainer:
+    """The training of one model on one data set by one recipe, a step at a time.
 
-    The epoch's record, with its validation, is made between its last step and the next one and lies in
-    `session.progress.records`; `train` is the loop that yields those.
+    Use it as a context, or close it, to end its threads. `start_epoch` and `optimizer_state` continue an earlier
+    training on other data or for more epochs, as scikit-learn's `partial_fit` does; `max_records` keeps only the last
+    so many records of epochs.
     """
-    for record, _ in _walk(session, stop):
+
+    def __init__(
+        self,
+        model: Model,
+        data: Data,
+        recipe: Recipe,
+        *,
+        seed: int,
+        sample_weights: Array | None = None,
+        validation_data: Data | None = None,
+        start_epoch: int = 0,
+        optimizer_state: dict[str, Array] | None = None,
+        max_records: int | None = None,
+        shard: Shard | None = None,
+    ) -> None:
+        setup = Setup(model, data, recipe, seed, sample_weights, validation_data, shard)
+        self.model, self.recipe, self.seed, self.shard = model, recipe, setup.seed, shard
+        self.batches, self.plan, self.threads = setup.batches, setup.plan, setup.threads
+        self.batches_per_epoch = setup.batches.per_epoch
+        self.total_steps = recipe.epochs * self.batches_per_epoch
+        network = model.network
+        #: The gradient of a step, and behind it what the processes of a shared run tell each other in one message.
+        self.gradient, self._message = setup.gradient, setup.message
+        self._inputs, self._way, self._team = setup.inputs(), setup.new_pass(setup.gradient), setup.team()
+        self._evaluation_inputs, self._validation, self._probe = setup.plain_inputs(), setup.validation, setup.probe
+        self.optimizer_state = recipe.optimizer.start(network.parameters)
+        for name, vector in (optimizer_state or {}).items():
+            self.optimizer_state[name][...] = vector
+        self.ema = network.parameters.copy() if recipe.average else None
+        self.best: Array | None = None
+        self.best_statistics: Array | None = None
+        self.progress = Progress(step=start_epoch * self.batches_per_epoch)
+        self.max_records = max_records
+        self.watchdog = Watchdog(network, setup.trained_labels, recipe.learning_rate)
+        self._scratch = recipe.optimizer.scratch_for(network.parameters)
+        self._stream: Iterator[Batch] | None = None
+        self._blas = ExitStack()
+        weakref.finalize(self, self._blas.close)
+
+    # ---- one step
+
+    @np.errstate(over="ignore", invalid="ignore")  # a run that diverges is reported by its loss
+    def step(self, learning_rate: float | None = None) -> StepRecord:
+        """Take one step: the next batch, forward, loss, backward, clipping, the update, the record.
+
+        learning_rate: used in this step instead of the recipe's rate and schedule
+        """
+        began = time.perf_counter()
+        recipe, network, way, number = self.recipe, self.model.network, self._way, self.progress.step
+        batch = self._next_batch()
+        key = StepKey(self.seed, number, batch.first)
+
+        if self._team is None:
+            X = self._inputs(batch)
+            Z = way.forward(X, key)
+            loss, dZ = recipe.loss.value_and_gradient(
+                Z, batch.labels, way.loss_cache, weights=batch.weights, total=batch.total
+            )
+            way.backward(dZ)
+            correct = count_correct(Z, batch.labels)
+        else:  # the same for blocks of the batch, on several threads: see `byhand.training.parallel`
+            loss, correct = self._team(batch, key)
+        if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
+            loss, correct = self._all_reduce(self.shard, loss, correct)
+        if network.needs_whole_batch:
+            way.update_statistics(batch.count)
+
+        norm = None if recipe.clip is None else clip_norm(self.gradient, recipe.clip)
+        if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
+            self._restart_stream()  # the step was not taken: the next call gets the same batch
+            self.watchdog.check_step(number, loss, norm)
+        if learning_rate is None:
+            learning_rate = recipe.learning_rate * recipe.schedule(number, self.total_steps)
+        recipe.optimizer.update(
+            network.parameters,
+            self.gradient,
+            self.optimizer_state,
+            learning_rate,
+            decayed=network.decayed,
+            scratch=self._scratch,
+        )
+        if recipe.max_norm is not None:
+            max_norm(network, recipe.max_norm)
+        if self.ema is not None and recipe.average is not None:
+            update_ema(self.ema, network.parameters, recipe.average, number, self._scratch[0])
+
+        seconds = time.perf_counter() - began
+        self._count(loss, correct, batch, norm, seconds)
+        epoch, place = divmod(number, self.batches_per_epoch)
+        ends_epoch = place == self.batches_per_epoch - 1
+        images_per_second = batch.count / max(seconds, 1e-9)
+        accuracy = correct / batch.count
+        return StepRecord(
+            number, epoch + 1, loss, accuracy, learning_rate, norm, batch.count, images_per_second, ends_epoch
+        )
+
+    def _count(self, loss: float, correct: int, batch: Batch, norm: float | None, seconds: float) -> None:
+        """Add the step to the run's progress."""
+        progress = self.progress
+        progress.step += 1
+        progress.loss += loss * batch.total
+        progress.weight += batch.total
+        progress.correct += correct
+        progress.samples += batch.count
+        progress.norm = norm or 0.0
+        progress.seconds += seconds
+        progress.total_seconds += seconds
+
+    def _next_batch(self) -> Batch:
+        """Return the next batch. Before the first one, set what holds for the whole run."""
+        if self._stream is None:
+            self._stream = self.batches.from_step(self.progress.step)
+            self._blas.close()
+            self._blas.enter_context(blas_threads(self.plan.blas))
+        return next(self._stream)
+
+    def _restart_stream(self) -> None:
+        """Let the next step take its batch anew, as its number says."""
+        if self._stream is not None:
+            self._stream.close()  # type: ignore[attr-defined]
+            self._stream = None
+
+    def _all_reduce(self, shard: Shard, loss: float, correct: int) -> tuple[float, int]:
+        """Sum the gradient, the loss and the correct answers over all processes; they all stop if one wants to."""
+        self._message[-3:] = loss, correct, shard.stop.is_set()
+        shard.sum(self._message)
+        total_loss, total_correct, asked = self._message[-3:]
+        if asked:
+            shard.stopped.set()
+        return float(total_loss), round(float(total_correct))
+
+    # ---- one epoch
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def end_epoch(self) -> EpochRecord | None:
+        """Close the epoch, and return its record, from its steps and the validation data, if it is to be recorded."""
+        epoch, every = self.progress.step // self.batches_per_epoch, self.recipe.record_every
+        record = None
+        if (epoch - 1) % every == 0 or epoch == self.recipe.epochs:
+            record = self._record(epoch)
+            self.progress.records.append(record)
+            if self.max_records is not None:
+                del self.progress.records[: -self.max_records]
+            if self.recipe.patience is not None:
+                self._remember_best(record)
+        self.progress.reset_epoch()
+        return record
+
+    def _record(self, epoch: int) -> EpochRecord:
+        progress, recipe, network = self.progress, self.recipe, self.model.network
+        if self.shard is not None:
+            check_same(self.shard, "numbers after an epoch", network.parameters.tobytes())
+        validation_loss, validation_accuracy = self.validate()
+        with blas_threads(self.threads):
+            outputs, dead = probe(network, self._evaluation_inputs, self._probe)
+        self.watchdog.check_epoch(progress.step - 1, outputs, validation_loss)
+        record = EpochRecord(
+            epoch=epoch,
+            step=progress.step - 1,
+            loss=progress.loss / progress.weight,
+            accuracy=progress.correct / progress.samples,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            rate=recipe.learning_rate * recipe.schedule(progress.step - 1, self.total_steps),
+            gradient_norm=clip_norm(self.gradient, None) if recipe.clip is None else progress.norm,
+            dead=dead,
+            images_per_second=progress.samples / max(progress.seconds, 1e-9),
+            seconds=progress.total_seconds,
+        )
+        return self.watchdog.with_warnings(record)
+
+    def validate(self) -> tuple[float | None, float | None]:
+        """Return the loss and the accuracy of the validation data, if there are any, with the weights that count."""
+        if self._validation is None:
+            return None, None
+        with self.averaged(), blas_threads(self.threads):
+            batch = part_of(self._validation, self.shard)
+            values = np.array(evaluate(self.model.network, self.recipe.loss, self._evaluation_inputs, batch))
+        if self.shard is not None:
+            self.shard.sum(values)
+        return float(values[0]), float(values[1])
+
+    def _remember_best(self, record: EpochRecord) -> None:
+        assert record.validation_loss is not None
+        progress = self.progress
+        if record.validation_loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch, progress.waited = record.validation_loss, record.epoch, 0
+            with self.averaged():
+                self.best = self.model.network.parameters.copy()
+            self.best_statistics = self.model.network.statistics.copy()
+        else:
+            progress.waited += 1
+
+    # ---- the end
+
+    @property
+    def samples(self) -> int:
+        """The number of samples to train on, without those held out."""
+        return len(self.batches.index)
+
+    @property
+    def batch_size(self) -> int:
+        """The number of samples in a batch, but for the last of an epoch."""
+        return self.batches.batch_size
+
+    @property
+    def should_stop(self) -> bool:
+        """True if the validation loss has not fallen for as many records as the recipe's patience."""
+        return self.recipe.patience is not None and self.progress.waited >= self.recipe.patience
+
+    @property
+    def is_over(self) -> bool:
+        """True if no step is left to take."""
+        return self.progress.finished or self.progress.step >= self.total_steps or self.should_stop
+
+    def finish(self) -> None:
+        """Mark the run as finished, and load the weights that the recipe asks for into the model."""
+        self.progress.finished = True
+        self.load_final_weights()
+
+    def load_final_weights(self) -> None:
+        """Load the weights that the recipe asks for into the model: the best, the averaged, or the last."""
+        network = self.model.network
+        if self.best is not None and self.best_statistics is not None:
+            network.parameters[...] = self.best
+            network.statistics[...] = self.best_statistics
+        elif self.ema is not None:
+            network.parameters[...] = self.ema
+
+    def averaged(self) -> Any:
+        """Return a context in which the network holds the averaged weights, if the recipe keeps any."""
+        return swapped(self.model.network.parameters, self.ema)
+
+    def history(self, *, interrupted: bool = False) -> History:
+        """Return what has been recorded so far, and how the run ended."""
+        ending = "interrupted" if interrupted and not self.progress.finished else "done"
+        if ending == "done" and self.should_stop:
+            ending = "stopped early"
+        return History(list(self.progress.records), ending, self.progress.best_epoch or None)
+
+    # ---- state
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return all that the run is, as arrays (not copies) and as plain values; `restore` takes both."""
+        network = self.model.network
+        arrays = {"parameters": network.parameters, "statistics": network.statistics}
+        arrays |= {f"optimizer.{name}": vector for name, vector in self.optimizer_state.items()}
+        optional = {"average": self.ema, "best": self.best, "best_statistics": self.best_statistics}
+        arrays |= {name: vector for name, vector in optional.items() if vector is not None}
+        return arrays, self.progress.to_json() | {"start_lengths": self.watchdog.start_lengths}
+
+    def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
+        """Continue the run that `state` described; a state of another run is rejected, and nothing changes."""
+        progress, start_lengths = states.check(arrays, plain, *self.state(), self.total_steps)
+        network = self.model.network
+        network.parameters[...] = arrays["parameters"]
+        network.statistics[...] = arrays["statistics"]
+        for name, vector in self.optimizer_state.items():
+            vector[...] = arrays[f"optimizer.{name}"]
+        if self.ema is not None:
+            self.ema[...] = arrays["average"]
+        self.best = arrays["best"].copy() if "best" in arrays else None
+        self.best_statistics = arrays["best_statistics"].copy() if "best" in arrays else None
+        self.progress, self.watchdog.start_lengths = progress, start_lengths
+        self.watchdog.restore(self.progress.records)
+        self._restart_stream()
+
+    def close(self) -> None:
+        """End the run's threads, and leave the BLAS as it was before."""
+        self._restart_stream()
+        self._blas.close()
+        if self._team is not None:
+            self._team.close()
+        if self.shard is not None:
+            self.shard.release(self._message)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def steps(trainer: Trainer, stop: threading.Event | None = None) -> Iterator[StepRecord]:
+    """Yield the record of each step, until the run is over or `stop` is set.
+
+    The epoch's record, with its validation, is made between its last step and the next one, and is the last of
+    `trainer.progress.records`; `train` yields those.
+    """
+    for record, _ in _loop(trainer, stop):
         yield record
 
 
 def train(
-    session: Session,
+    trainer: Trainer,
     stop: threading.Event | None = None,
     *,
-    after_step: Callable[[Session], object] | None = None,
+    after_step: Callable[[Trainer], object] | None = None,
 ) -> Iterator[EpochRecord]:
-    """Take the session's steps, and yield a record for each epoch (each `record_every` epochs).
+    """Yield a record for each epoch (each `record_every` epochs), until the run is over or `stop` is set.
 
-    `after_step` is called after each step, when the session's state is whole: the place to save it.
+    `after_step` is called after each step, when the trainer's state is whole: the place to save it.
     """
-    for _, epoch in _walk(session, stop):
+    for _, epoch in _loop(trainer, stop):
         if after_step is not None:
-            after_step(session)
+            after_step(trainer)
         if epoch is not None:
             yield epoch
 
 
-def _walk(session: Session, stop: threading.Event | None) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
-    """Each step's record, with the epoch's where it ends one that is to be recorded."""
-    every = session.recipe.record_every
-    while not session.is_over and not (stop is not None and stop.is_set()):
-        record = session.step()
-        epoch = None
-        if record.ends_epoch:
-            if (record.epoch - 1) % every == 0 or record.epoch == session.recipe.epochs:
-                epoch = session.epoch_record()
-            session.forget_epoch()
-        yield record, epoch
-    if session.is_over:
-        session.finish()
+def _loop(trainer: Trainer, stop: threading.Event | None) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
+    """Yield each step's record, with the epoch's where it ends one that is recorded."""
+    while not trainer.is_over and not (stop is not None and stop.is_set()):
+        record = trainer.step()
+        yield record, trainer.end_epoch() if record.ends_epoch else None
+    if trainer.is_over:
+        trainer.finish()
 
 
 def fit(
@@ -75,10 +381,9 @@ def fit(
     """Train `model` on `data` to the recipe's end, and return the history of its records.
 
     data: a Dataset, or (X, y) with X (N, in_size) floats and y (N,) integers. `recipe` is a Recipe or a preset's name;
-    `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Ctrl-C ends the run after the
-    current step and gives the history so far. Without a recipe it is that of `digits`; floats are not augmented.
-    `validation_data`, as `data`, is watched in place of a part of `data`: then nothing is held out, whatever the
-    recipe's `validation` says.
+    `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Without a recipe it is that of
+    `digits`; floats are not augmented. Ctrl-C ends the run after the current step and returns the history so far.
+    `validation_data`, as `data`, replaces the held-out split: nothing is held out then, whatever the recipe says.
     """
     if not isinstance(recipe, Recipe):
         recipe = preset(recipe or "digits").recipe
@@ -86,20 +391,13 @@ def fit(
             recipe = recipe.but(augment="none")
     chosen = recipe.but(**choices)
     with (
-        Session(
+        Trainer(
             model, data, chosen, seed=seed, sample_weights=sample_weights, validation_data=validation_data
-        ) as session,
+        ) as trainer,
         interruptible() as stop,
     ):
-        for _ in train(session, stop):
+        for _ in train(trainer, stop):
             pass
         if stop.is_set():
-            session.hand_over()
-        return history_of(session, interrupted=stop.is_set())
-
-
-def history_of(session: Session, *, interrupted: bool = False) -> History:
-    """What a session has recorded so far, and how it ended."""
-    over = session.progress.finished
-    ending = "interrupted" if interrupted and not over else "stopped early" if session.should_stop else "done"
-    return History(list(session.progress.records), ending, session.progress.best_epoch or None)
+            trainer.load_final_weights()
+        return trainer.history(interrupted=stop.is_set())

@@ -13,9 +13,9 @@ import numpy as np
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model, check_model
 from byhand.nn.schedules import Constant
+from byhand.training.loop import Trainer
 from byhand.training.recipe import Recipe
 from byhand.training.samples import Data
-from byhand.training.session import Session
 
 #: How much of the smoothed loss is the past.
 MEMORY = 0.9
@@ -105,17 +105,14 @@ def lr_find(
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0
-    with Session(twin, data, recipe, seed=seed) as session:
+    with Trainer(twin, data, recipe, seed=seed) as trainer:
         for step, rate in enumerate(rates):
-            session.recipe = recipe.but(learning_rate=rate)
             try:
-                record = session.step()
+                record = trainer.step(learning_rate=rate)
             except DivergedError:
                 losses.append(float("nan"))
                 smoothed.append(float("inf"))
                 return Sweep(tuple(rates[: step + 1]), tuple(losses), tuple(smoothed), step)
-            if record.ends_epoch:
-                session.forget_epoch()
             mean = MEMORY * mean + (1 - MEMORY) * record.loss
             losses.append(record.loss)
             smoothed.append(mean / (1 - MEMORY ** (step + 1)))

@@ -1,29 +1,36 @@
-"""The plan: how a step is executed on this machine. The one place that decides; the mathematics doesn't know.
+"""The plan: how a step is executed on this machine. It is decided once, before the first step.
 
-A batch can be worked whole, with the BLAS on all threads, or cut into blocks of rows that threads of our own share
-out, each with the BLAS to itself. Blocks are small enough that a block's activations stay in the second-level cache
-between forward and backward, so the pixels are read from memory once a step and no activation of the whole batch is
-ever stored. Widths that waste the BLAS's tiles are padded inside the product. The results agree to rounding whatever
-the plan, and to the bit for one plan.
+A batch can be computed whole, with the BLAS on several threads, or cut into blocks of rows that threads of our own
+share, each with the BLAS to itself. Blocks are small enough that a block's activations stay in the L2 cache between
+forward and backward, so the pixels are read from memory once a step and no activation of the whole batch is ever
+stored. Narrow layers over many rows are packed (see `byhand.nn.packing`). Whatever the plan, the results agree to
+rounding; with the same plan they agree to the bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from byhand import threads
+from byhand.nn.arrays import Array
+from byhand.nn.layers import Dense, Layer
 from byhand.nn.network import Network
-from byhand.nn.scratch import Array, First, Padding
+from byhand.nn.packing import PackedDense
 from byhand.preparation import Preparation
+from byhand.reading import max_block_size
 from byhand.training.recipe import Recipe
 
 #: The BLAS computes in tiles of this many columns (one AVX-512 register of float32).
 TILE = 16
-#: Under so many multiplications a product is over before padding could pay for its packing.
+#: A product with fewer multiplications is over before padding could pay for its packing.
 WORTH_PADDING = 2_000_000
-#: Batches from this size on are cut into blocks; below, two threads spend their gain on waiting for one another.
+#: If no product of a step has more multiplications, one BLAS thread is faster than two: the second core would fetch the
+#: weights that the first has just changed, and the first would have to take them back for the next update.
+WORTH_BLAS_THREADS = 16_000_000
+#: Batches from this size on are cut into blocks; below, two threads lose what they gain waiting for one another.
 WORTH_THREADS = 2_000
-#: Rows in a block: long enough that Python's part doesn't count, short enough for the cache.
+#: Rows in a block: enough that the interpreter's share doesn't count, few enough for the cache.
 BLOCK = 1_250
 
 
@@ -34,45 +41,72 @@ class Plan:
     workers: int
     blas: int
     block: int
-    padding: Padding | None = None
 
 
 def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None, *, busy: int = 0) -> Plan:
-    """The plan for batches of this size; `busy` threads are at work already (augmentation) and are left alone.
+    """Return the plan for batches of this size, while `busy` threads are already at work (augmentation).
 
-    Where windows are slid, distorting a picture is a tenth of the work, and is given no processor of its own.
+    With convolutions, augmentation is a tenth of the work and gets no processor of its own.
     """
     wanted = wanted_threads or threads.available()
-    block = network.together(batch_size)
+    block = max_block_size(network, batch_size)
     if block < batch_size and not network.needs_whole_batch:
-        return Plan(workers=min(wanted, -(-batch_size // block)), blas=1, block=block, padding=pad_to_tile)
+        return Plan(workers=min(wanted, -(-batch_size // block)), blas=1, block=block)
     count = max(1, wanted - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
-        return Plan(workers=1, blas=count, block=batch_size, padding=pad_to_tile)
+        largest = batch_size * max(layer.W.size for layer in network.weighted)
+        is_small = largest < WORTH_BLAS_THREADS and len(network.dense) == len(network.weighted)
+        return Plan(workers=1, blas=1 if is_small else count, block=batch_size)
     workers = min(count, -(-batch_size // BLOCK))
-    return Plan(workers=workers, blas=1, block=BLOCK, padding=pad_to_tile)
+    return Plan(workers=workers, blas=1, block=BLOCK)
 
 
-def first_product(pixels: Array, network: Network, recipe: Recipe, preparation: Preparation) -> First | None:
-    """In which form a whole-data batch keeps its pixels (N, D), so that the first product does less; None: as always.
+@dataclass(frozen=True)
+class Form:
+    """The form in which a whole-data batch is kept: only `columns` of its pixels, which are still to be scaled."""
 
-    With plain scaling the division by 255 moves from the pixels to the first layer's weights, which are far fewer. And
-    a pixel that is 0 in every sample gives its weights no gradient, so they stay where they started, and it can be left
-    out. That holds only where nothing else moves weights (decay, max-norm) and where no other picture can turn up
-    (augmentation). It pays where the whole data is one batch: the copy is made once.
+    columns: Array | None
+    scale: float
+
+
+def form_of(pixels: Array, network: Network, recipe: Recipe, preparation: Preparation) -> Form | None:
+    """Return the form of a whole-data batch in which the first product does less; None keeps the pixels as they are.
+
+    With plain scaling, the first layer's weights are divided instead of the pixels, which are far more. And a pixel
+    that is 0 in every sample gives its weights no gradient, so it can be left out, unless something else changes
+    weights (decay, max-norm) or pictures (augmentation). pixels: (N, D)
     """
-    first = preparation.left_over(network)
-    if first is None or pixels.dtype != np.uint8 or recipe.augment != "none":
+    is_plain = preparation.is_plain and isinstance(network.layers[0], Dense)
+    if not is_plain or pixels.dtype != np.uint8 or recipe.augment != "none":
         return None
-    columns = np.flatnonzero(pixels.any(axis=0))
-    moved = recipe.optimizer.weight_decay or recipe.max_norm is not None
-    if moved or not 0 < len(columns) < pixels.shape[1]:
-        return first
-    return First(columns, first.scale)
+    scale, columns = 1 / preparation.divisor, np.flatnonzero(pixels.any(axis=0))
+    if recipe.optimizer.weight_decay or recipe.max_norm is not None or not 0 < len(columns) < pixels.shape[1]:
+        return Form(None, scale)
+    return Form(columns, scale)
 
 
-def pad_to_tile(rows: int, inner: int, columns: int) -> int:
-    """The columns to compute a product with: up to the next tile where that is cheaper than a ragged edge."""
+def unscaled(pixels: Array, out: Array) -> Array:
+    """Turn bytes into the same numbers as floats, as a `Form` needs them          pixels: uint8 (N, D), out: (N, D)"""
+    np.copyto(out, pixels)
+    return out
+
+
+def packed_layers(network: Network, rows: int, form: Form | None = None) -> Sequence[Layer | PackedDense]:
+    """Return the network's layers for blocks of this many rows, those packed for which it pays."""
+    layers: list[Layer | PackedDense] = list(network.layers)
+    for i, layer in enumerate(network.layers):
+        if isinstance(layer, Dense):
+            first = form if i == 0 else None
+            width = padded_width(rows, layer.inputs, layer.units)
+            if first is not None:
+                layers[i] = PackedDense(layer, width, columns=first.columns, scale=first.scale)
+            elif width != layer.units:
+                layers[i] = PackedDense(layer, width)
+    return layers
+
+
+def padded_width(rows: int, inner: int, columns: int) -> int:
+    """Return the columns to compute a product with: those of the next tile, if that is cheaper than a partial one."""
     if columns % TILE == 0 or columns > 6 * TILE or rows * inner * columns < WORTH_PADDING:
         return columns
     return -(-columns // TILE) * TILE

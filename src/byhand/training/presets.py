@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike
 
 from byhand.errors import UsageError
 from byhand.model import Model
-from byhand.nn.network import Network
 from byhand.nn.optimizers import AdamW, GradientDescent
 from byhand.nn.schedules import Constant, OneCycle
 from byhand.preparation import Preparation
@@ -46,8 +45,8 @@ class Preset:
                 raise UsageError(f"seed must be under {2**32 - self.published_seed:,} for {self.name}, got {seed:,}")
             rng = np.random.RandomState(published)
         preparation = changes.pop("preparation", self.preparation)
-        network = Network(sizes, rng=rng, dtype=dtype or self.dtype, **{**self.network, **changes})
-        return Model(network, preparation=preparation, classes=classes)
+        settings = {**self.network, **changes}
+        return Model(sizes, rng=rng, dtype=dtype or self.dtype, preparation=preparation, classes=classes, **settings)
 
 
 #: As far as a large network can bear it that is trained for hundreds of epochs.

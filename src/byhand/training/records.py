@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 
 
 class StepRecord(NamedTuple):
-    """One step: the loss and accuracy of its batch before the update, the rate used, the gradient's length."""
+    """One step: the loss and accuracy of its batch before the update, and the learning rate used.
+
+    `gradient_norm` is the norm before clipping, None where gradients are not clipped.
+    """
 
     step: int
     epoch: int
     loss: float
     accuracy: float
     rate: float
-    gradient_norm: float
+    gradient_norm: float | None
     samples: int
     images_per_second: float
     ends_epoch: bool
@@ -25,10 +28,11 @@ class StepRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: means over its steps, then what the validation split says after it.
+    """One epoch: means over its steps, then the loss and accuracy of the validation data after it.
 
-    `epoch` counts from 1, `step` is the number of its last step, from 0. `dead` is, for each activation that can switch
-    off, the share of units that stayed off for every sample looked at. `warnings` is the watchdog speaking.
+    `epoch` counts from 1, `step` is the number of its last step, from 0, and `gradient_norm` is that step's, before
+    clipping. `dead` is, for each activation that can switch off, the fraction of units that stayed off for every sample
+    of the probe. `warnings` are the watchdog's.
     """
 
     epoch: int

@@ -3,11 +3,11 @@
 import numpy as np
 
 from byhand.data import Dataset
-from byhand.data.dataset import check_dataset
+from byhand.data.dataset import check_dataset, stratified_counts
 from byhand.errors import UsageError, described
 from byhand.model import Model, check_classes
-from byhand.nn.scratch import Array
-from byhand.training.feed import Batch
+from byhand.nn.arrays import Array
+from byhand.training.batches import Batch, batch_of
 
 #: What training takes: pictures with labels, or the network's own inputs with labels.
 Data = Dataset | tuple[Array, Array]
@@ -69,8 +69,7 @@ def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple
         raise UsageError(f"validation must leave samples on both sides of {len(labels)}, got {validation}")
     rng = np.random.default_rng([seed, 0])
     if labels.ndim == 1:
-        stand_in = Dataset(np.zeros((len(labels), 1, 1), np.uint8), labels, classes=tuple(map(str, range(classes))))
-        held_counts = stand_in._share_out(count)
+        held_counts = stratified_counts(labels, count, classes)
         held = [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in enumerate(held_counts)]
         chosen = np.concatenate(held)
     else:
@@ -99,10 +98,10 @@ def validation_batch(
     """What is watched without being trained on: the data given for it, else the samples held out, if any are."""
     if given is not None:
         rows, labels = pictures_of(model, given, prepared=True)
-        return Batch(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
+        return batch_of(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
     if len(held) == 0:
         return None
     rows, weights = prepared_rows(model, pictures, held, raw=raw), None if weights is None else weights[held]
     if weights is not None and not weights.any():
         raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
-    return Batch(rows, slice(0, len(held)), labels[held], weights)
+    return batch_of(rows, slice(0, len(held)), labels[held], weights)

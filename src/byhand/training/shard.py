@@ -7,13 +7,14 @@ and over what wire, is not known here: `byhand.distributed.mpi` has one.
 
 import threading
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand.errors import ByhandError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 
 class Shard(Protocol):
@@ -34,6 +35,18 @@ class Shard(Protocol):
 
     def sum(self, vector: Array) -> None:
         """Add the vector up over all processes, in place. Everybody must call it, and everybody gets the same bits."""
+
+
+def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
+    """Return the function that sums a vector over all processes and returns it; None without other processes."""
+    if shard is None:
+        return None
+
+    def total(vector: Array) -> Array:
+        shard.sum(vector)
+        return vector
+
+    return total
 
 
 def share(count: int, shard: Shard | None) -> slice:

@@ -1,29 +1,77 @@
-"""The state of a run as arrays and plain values: held against the run that is to take it up.
+"""The state of a run as arrays and plain values, checked against the run that is to continue it.
 
-A checkpoint's file can be sound and still belong to another run: another network, optimiser or data. What `restore`
-takes must have the names, shapes and kinds of what `state` of the same session gives; then nothing can be broadcast,
-cut short or left out in silence.
+A checkpoint's file can be intact and still belong to another run: another network, optimizer or data. What `restore`
+takes must have the names, shapes and kinds of what `state` of the same run returns; then nothing can be broadcast, cut
+short or left out in silence.
 """
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from byhand.errors import ModelFileError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 from byhand.training.records import EpochRecord
 
-#: What a run has only from some moment on: the best weights so far.
-SOMETIMES = {"best": "parameters", "best_statistics": "statistics"}
+
+@dataclass
+class Progress:
+    """How far a run has come: the steps taken, and the sums that the epoch's record is made of."""
+
+    step: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    samples: int = 0
+    weight: float = 0.0
+    norm: float = 0.0
+    seconds: float = 0.0
+    total_seconds: float = 0.0
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    waited: int = 0
+    finished: bool = False
+    records: list[EpochRecord] = field(default_factory=list)
+
+    def reset_epoch(self) -> None:
+        """Start the sums of the next epoch."""
+        self.loss, self.weight, self.correct, self.samples = 0.0, 0.0, 0, 0
+        self.norm, self.seconds = 0.0, 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self) | {"records": [record.to_json() for record in self.records]}
+
+
+#: State that a run has only from some moment on: the best weights so far.
+OPTIONAL_STATE = {"best": "parameters", "best_statistics": "statistics"}
+
+
+def check(
+    arrays: Mapping[str, Array],
+    plain: Mapping[str, Any],
+    own_arrays: Mapping[str, Array],
+    own_plain: Mapping[str, Any],
+    total_steps: int,
+) -> tuple[Progress, list[float]]:
+    """Return the progress and the start lengths of a state, or raise an error if it is not of this run."""
+    check_arrays(arrays, own_arrays)
+    check_plain(plain, own_plain)
+    records = records_in(plain)
+    if plain["step"] > total_steps:
+        raise ModelFileError(f"step of the state must be at most {total_steps}, got {plain['step']}")
+    values = dict(plain)
+    start_lengths = [float(length) for length in values.pop("start_lengths")]
+    return Progress(**{**values, "records": records}), start_lengths
 
 
 def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
     """The arrays of a state must be those that this run has, by name, shape and dtype."""
     wanted = dict(own)
-    if set(SOMETIMES) <= set(arrays):
-        wanted |= {name: own[like] for name, like in SOMETIMES.items()}
+    if set(OPTIONAL_STATE) <= set(arrays):
+        wanted |= {name: own[like] for name, like in OPTIONAL_STATE.items()}
     else:
-        wanted = {name: array for name, array in wanted.items() if name not in SOMETIMES}
+        wanted = {name: array for name, array in wanted.items() if name not in OPTIONAL_STATE}
     if set(arrays) != set(wanted):
         odd = sorted(set(arrays) ^ set(wanted))
         raise ModelFileError(f"the state must be of this run: it has {listed(arrays)}, not {listed(wanted)} ({odd[0]})")

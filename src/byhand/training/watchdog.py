@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from byhand.errors import DivergedError
+from byhand.nn.arrays import Array
 from byhand.nn.network import Network
-from byhand.nn.scratch import Array
 from byhand.training.records import EpochRecord
 
 MOSTLY_DEAD = 0.5
@@ -37,11 +37,11 @@ class Watchdog:
         with np.errstate(over="ignore", invalid="ignore"):
             return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.weighted]
 
-    def check_step(self, step: int, loss: float, gradient_norm: float) -> None:
-        """Raise where the run has left the numbers, with the likely cause and what to try."""
+    def check_step(self, step: int, loss: float, gradient_norm: float | None) -> None:
+        """Raise an error if training diverged, with the likely cause and what to try."""
         if not np.isfinite(loss):
             self.stop("loss", loss, step)
-        if not np.isfinite(gradient_norm):
+        if gradient_norm is not None and not np.isfinite(gradient_norm):
             self.stop("the gradient", gradient_norm, step)
 
     def check_epoch(self, step: int, answers: Array, validation_loss: float | None) -> None:
@@ -71,8 +71,8 @@ class Watchdog:
         """A learning rate to try instead."""
         return f"--learning-rate {float(f'{self.learning_rate / 10:.1g}'):g}"
 
-    def recall(self, records: Sequence[EpochRecord]) -> None:
-        """Know what has happened so far, as if the watchdog had been there."""
+    def restore(self, records: Sequence[EpochRecord]) -> None:
+        """Restore the state from earlier records."""
         self.lowest_loss, self.at_one_class = float("inf"), 0
         for record in records:
             self._remember(record)

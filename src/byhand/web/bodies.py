@@ -12,7 +12,7 @@ import numpy as np
 from starlette.requests import Request
 
 from byhand.errors import UsageError
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 #: No request needs more: a picture is a kilobyte.
 MOST_BYTES = 64 * 1024

@@ -10,10 +10,11 @@ from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.explain.steps import Figure, Step
 from byhand.model import Model
+from byhand.nn.arrays import Array
+from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
-from byhand.nn.scratch import FRESH, Array
 from byhand.page import payload
-from byhand.reading import blocks
+from byhand.reading import blocks, max_block_size
 from byhand.report import Evaluation
 from byhand.training.settings import maps_of
 from byhand.web.bodies import pixels_of
@@ -75,7 +76,7 @@ def exciting(model: Model, data: Dataset, layer: int, unit: int) -> dict[str, An
     if not fitting(model, data):
         raise UsageError(f"the model doesn't take the pictures of {data.name}")
     data = data[:LOOKED_THROUGH]
-    cut = blocks(len(data), model.network.together(500))
+    cut = blocks(len(data), max_block_size(model.network, 500))
     loudness = np.concatenate([unit_answers(model, data.images[rows], layer)[:, unit] for rows in cut])
     order = np.argsort(-loudness, kind="stable")[:EXCITING]
     return {
@@ -96,9 +97,9 @@ def unit_answers(model: Model, images: Array, number: int) -> Array:
     asked = weighted[number]
     end = weighted[number + 1].index if number + 1 < len(weighted) else len(layers)
     last = next((layer for layer in layers[asked.index : end] if isinstance(layer, Activation)), asked)
-    out = model.preparation(images, model.network.dtype)
-    for layer in layers[: last.index + 1]:
-        out, _ = layer.forward(out, FRESH, None)
+    way = Pass(model.network, needs_gradient=False)
+    way.forward(model.preparation(images, model.network.dtype))
+    out = way.outs[last.index]
     loudest: Array = out.reshape(len(out), -1, asked.b.size).max(axis=1)
     return loudest
 

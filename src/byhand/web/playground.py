@@ -14,8 +14,8 @@ from byhand.data import Dataset, Digits, bundled, load, loading, store
 from byhand.data.catalog import CATALOG
 from byhand.errors import DataError, UsageError
 from byhand.model import Model
-from byhand.nn.scratch import Array
-from byhand.training import EpochRecord, Session, StepRecord, steps
+from byhand.nn.arrays import Array
+from byhand.training import EpochRecord, StepRecord, Trainer, steps
 from byhand.web.curve import Curve, Point, points_of
 from byhand.web.keeping import Keeper
 from byhand.web.setup import Setup, fitting
@@ -35,7 +35,7 @@ class Playground:
         self.digits, self.setup = digits, setup
         self._known = {setup.data: digits}
         self.keeper = keeper
-        self.session: Session | None = None
+        self.session: Trainer | None = None
         self.steps: Iterator[StepRecord] = iter(())
         self.curve = Curve()
         self.recent: list[StepRecord] = []
@@ -62,7 +62,7 @@ class Playground:
 
     @property
     def batches_per_epoch(self) -> int:
-        return self.session.feed.batches_per_epoch if self.session else 1
+        return self.session.batches_per_epoch if self.session else 1
 
     def copy(self, older: float = 0.0) -> tuple[int, Model]:
         """The model as it is now, for others to read while this one goes on: (version, copy).
@@ -108,14 +108,13 @@ class Playground:
         if self.session is None:
             self.begin(self.setup)
         assert self.session is not None
-        before = len(self.session.progress.records)
+        before = self.session.progress.records[-1:]
         self.version += 1
         record = next(self.steps)
         self.recent.append(record)
         ended = None
-        if len(self.session.progress.records) > before:
+        if self.session.progress.records[-1:] != before:
             ended = self.session.progress.records[-1]
-            self.session.progress.records[:-1] = []  # the curve keeps what is shown; a long run must not pile them up
             self.curve.add_epoch(ended)
         if self.keeper:
             self.keeper.after_step(self)
@@ -156,9 +155,9 @@ class Playground:
         assert old is not None
         arrays, plain = old.state()
         arrays = {name: array.copy() for name, array in arrays.items()}
-        epochs = old.progress.step // old.feed.batches_per_epoch
+        epochs = old.progress.step // old.batches_per_epoch
         session = self._session(old.model)
-        session.restore(arrays, plain | {"step": epochs * session.feed.batches_per_epoch})
+        session.restore(arrays, plain | {"step": epochs * session.batches_per_epoch})
         self._hold(session)
         self.waiting = 0
 
@@ -189,11 +188,12 @@ class Playground:
         rng = np.random.default_rng([self.setup.seed, 0])
         self.kept, self.held = self.digits.train.split(VALIDATION, rng=rng)
 
-    def _session(self, model: Model) -> Session:
+    def _session(self, model: Model) -> Trainer:
         data = self._training_set()
-        return Session(model, data, self.setup.recipe(), seed=self.setup.seed, validation_data=self.held)
+        # the curve keeps what is shown: a long run must not pile up records
+        return Trainer(model, data, self.setup.recipe(), seed=self.setup.seed, validation_data=self.held, max_records=1)
 
-    def _hold(self, session: Session) -> None:
+    def _hold(self, session: Trainer) -> None:
         if self.session is not None:
             self.session.close()
         self.session = session

@@ -8,14 +8,13 @@ from typing import Any, Self
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model import Model
+from byhand.model import Model, memory
 from byhand.nn.activations import ACTIVATIONS
-from byhand.nn.convolution import TOGETHER
-from byhand.nn.network import memory
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
 from byhand.nn.stacks import convolutions
 from byhand.preparation import Preparation
+from byhand.reading import MAX_BLOCK_SAMPLES
 from byhand.threads import available
 from byhand.training import Recipe
 from byhand.training.settings import maps_of
@@ -112,10 +111,12 @@ class Setup:
         inputs, *sizes = self.sizes(data)
         sliding = list(convolutions(inputs, maps_of(self.maps), self.init))
         outs = [inputs, *(layer.outputs for layer in sliding)]
-        seen = sum(layer.seen for layer in sliding)
+        seen = sum(layer.im2col_size for layer in sliding)
         parameters = sum(math.prod(shape) for layer in sliding for shape in layer.shapes.values())
         parameters += sum((before + 1) * units for before, units in itertools.pairwise([outs[-1], *sizes]))
-        numbers = 6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * max(self.batch_size, TOGETHER) * seen
+        numbers = (
+            6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * max(self.batch_size, MAX_BLOCK_SAMPLES) * seen
+        )
         needed = 4 * (COPIES * parameters + numbers)
         limit = int(SHARE * (machine or memory() or UNTOLD_MEMORY))
         if needed > limit:

@@ -9,7 +9,7 @@ import numpy as np
 
 from byhand.bench.contestants import COMPARED_WHOLE, Contestant
 from byhand.bench.work import Work
-from byhand.nn.scratch import Array
+from byhand.nn.arrays import Array
 
 
 class Trainer(Contestant):

@@ -1,22 +1,25 @@
-"""byhand, as `byhand.fit` runs it: bytes in, a session stepped through its epochs."""
+"""byhand, as `byhand.fit` runs it: bytes in, a trainer stepped through its epochs."""
 
 import itertools
-from typing import Any
 
+import numpy as np
+
+from byhand import training
 from byhand.bench.contestants import Contestant
 from byhand.bench.work import Work
 from byhand.data import Dataset
 from byhand.model import Model
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import Constant
-from byhand.training import Recipe, Session
+from byhand.training import Recipe
+from byhand.training.batches import order_of_epoch
 
 #: An epoch's records are made at its end; so many epochs are more than anyone measures.
 ENDLESS = 1_000_000
 
 
 class Trainer(Contestant):
-    """One session, taken step by step, so that nothing is timed but the steps."""
+    """One trainer, taken step by step, so that nothing is timed but the steps."""
 
     def __init__(self, work: Work) -> None:
         pixels, labels = work.pictures
@@ -30,10 +33,13 @@ class Trainer(Contestant):
             optimizer=optimizer_named(work.optimizer),
             schedule=Constant(),
         )
+        if work.batch is not None:
+            # in the first epoch all contestants take the pictures as they stand: so put them where our first shuffle
+            # will look for them
+            order = order_of_epoch(work.images, 0, 0)
+            pixels, labels = pixels[np.argsort(order)], labels[np.argsort(order)]
         self.steps = work.steps
-        self.session = Session(model, Dataset(pixels.reshape(-1, 28, 28), labels), recipe, seed=0)
-        self._shuffled: Any = self.session.feed.order
-        self.session.feed.order = lambda epoch: self._shuffled(epoch) if epoch else self.session.feed.index  # type: ignore[method-assign]
+        self.trainer = training.Trainer(model, Dataset(pixels.reshape(-1, 28, 28), labels), recipe, seed=0)
 
     def epoch(self, number: int) -> float:
-        return sum(self.session.step().loss for _ in itertools.repeat(None, self.steps)) / self.steps
+        return sum(self.trainer.step().loss for _ in itertools.repeat(None, self.steps)) / self.steps

@@ -1,0 +1,189 @@
+"""Batches: which samples make up each batch, in which order, and as what.
+
+Pixels stay bytes until just before the first product. A batch names rows of an array of pixels; `Inputs` gathers them
+and turns them into floats. The order of an epoch is a function of (seed, epoch), so a run can be resumed at any step.
+With augmentation the pictures are distorted ahead of time by another thread, with the same result as without it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from byhand.data.ahead import ahead
+from byhand.data.augment import Augmentation, augment
+from byhand.errors import UsageError
+from byhand.nn.arrays import Array, Cache
+from byhand.preparation import Preparation
+from byhand.training.shard import Shard, share
+
+#: Samples that the prefetching thread distorts at once.
+PREFETCHED = 4_096
+
+
+@dataclass(slots=True)
+class Batch:
+    """Samples to train on: rows of `pixels` named by `index`, with their labels and weights.
+
+    pixels: uint8 or float (M, D);  index: slice or (N,);  labels: (N,) or (N, K);  weights: (N,) or None
+
+    `count` is the number of samples and `total` their weight. If several processes share a batch, these are the rows of
+    one of them, from row `first` on, and `count` and `total` are those of the whole batch.
+    """
+
+    pixels: Array
+    index: slice | Array
+    labels: Array
+    weights: Array | None
+    first: int
+    count: int
+    total: float
+
+
+def batch_of(pixels: Array, index: slice | Array, labels: Array, weights: Array | None = None) -> Batch:
+    """Return a whole batch."""
+    total = float(len(labels)) if weights is None else float(weights.sum(dtype=np.float64))
+    return Batch(pixels, index, labels, weights, 0, len(labels), total)
+
+
+def part_of(batch: Batch, shard: Shard | None) -> Batch:
+    """Return the rows of a batch that one process computes."""
+    if shard is None:
+        return batch
+    rows = share(batch.count, shard)
+    if isinstance(batch.index, slice):
+        start = batch.index.start
+        index: slice | Array = slice(start + rows.start, start + rows.stop)
+    else:
+        index = batch.index[rows]
+    weights = None if batch.weights is None else batch.weights[rows]
+    return replace(batch, index=index, labels=batch.labels[rows], weights=weights, first=rows.start)
+
+
+def order_of_epoch(count: int, seed: int, epoch: int) -> Array:
+    """Return the order in which an epoch takes its samples: every one once                        → (count,)"""
+    return np.random.default_rng([seed, 1, epoch]).permutation(count)
+
+
+class Inputs:
+    """Turns rows of a batch into the network's inputs, in memory that is kept. It belongs to one thread."""
+
+    def __init__(self, to_floats: Callable[[Array, Array], Array], dtype: np.dtype[np.floating]) -> None:
+        self.to_floats = to_floats
+        self.dtype = dtype
+        self.cache = Cache(dtype)
+        self.rows = self.X = np.empty((0, 0), dtype)
+
+    def __call__(self, batch: Batch, block: slice | None = None) -> Array:
+        """Return the inputs of a batch, or of a block of its rows                                  → X: (N, D)"""
+        pixels, index = batch.pixels, batch.index
+        if isinstance(index, slice):
+            pixels = pixels[index] if block is None else pixels[index][block]
+        else:
+            index = index if block is None else index[block]
+            if self.rows.shape != (len(index), pixels.shape[1]) or self.rows.dtype != pixels.dtype:
+                self.rows = self.cache.new("rows", len(index), pixels.shape[1], dtype=pixels.dtype)
+            pixels = np.take(pixels, index, axis=0, out=self.rows, mode="clip")
+        if pixels.dtype == self.dtype:
+            return pixels
+        if self.X.shape != pixels.shape:
+            self.X = self.cache.new("X", *pixels.shape)
+        return self.to_floats(pixels, self.X)
+
+
+class Batches:
+    """The batches of each epoch over the samples `index` of a data set."""
+
+    def __init__(
+        self,
+        pictures: Array,
+        labels: Array,
+        *,
+        index: Array,
+        weights: Array | None,
+        batch_size: int | None,
+        seed: int,
+        augmentation: Augmentation,
+        gentle_from: int,
+        preparation: Preparation,
+        shard: Shard | None = None,
+    ) -> None:
+        if augmentation and pictures.dtype != np.uint8:
+            raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
+        self.shard = shard
+        self.pictures = pictures
+        self.pixels = pictures.reshape(len(pictures), -1)
+        self.labels, self.weights, self.index = labels, weights, index
+        self.batch_size = min(batch_size or len(index), len(index))
+        self.per_epoch = -(-len(index) // self.batch_size)
+        self.seed = seed
+        self.augmentation, self.gentle_from = augmentation, gentle_from
+        self.preparation = preparation
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the whole data is one batch."""
+        return self.per_epoch == 1
+
+    def keep_columns(self, columns: Array) -> None:
+        """Keep only these columns of the samples, in their order: for a whole-data batch."""
+        self.pixels = self.pixels[np.ix_(self.index, columns)]
+        self.labels = self.labels[self.index]
+        self.weights = None if self.weights is None else self.weights[self.index]
+        self.index = np.arange(len(self.pixels))
+
+    def order(self, epoch: int) -> Array:
+        """Return the samples in the order of this epoch; a whole-data batch needs no shuffling."""
+        if self.is_whole:
+            return self.index
+        return self.index[order_of_epoch(len(self.index), self.seed, epoch)]
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Yield the batches from this step on, epoch after epoch, without end."""
+        epoch, start = divmod(step, self.per_epoch)
+        while True:
+            yield from self.epoch(epoch, start)
+            epoch, start = epoch + 1, 0
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch, from batch `start` on."""
+        order = self.order(epoch)
+        if self.augmentation:
+            yield from self.augmented(order, epoch, start)
+            return
+        first, last = int(order[0]), int(order[-1])
+        if self.is_whole and last - first == len(order) - 1:  # rows that stand together need no gathering
+            yield part_of(
+                batch_of(self.pixels, slice(first, last + 1), self.labels[order], self.weights_of(order)), self.shard
+            )
+            return
+        for left in range(start * self.batch_size, len(order), self.batch_size):
+            index = order[left : left + self.batch_size]
+            batch = batch_of(self.pixels, index, self.labels[index], self.weights_of(index))
+            yield batch if self.shard is None else part_of(batch, self.shard)
+
+    def augmented(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
+        """Yield the same batches with augmentation, which is done ahead for several batches at once."""
+        group = max(1, PREFETCHED // self.batch_size) * self.batch_size
+        spec = self.augmentation if epoch < self.gentle_from else self.augmentation.halved()
+
+        def distort(left: int) -> tuple[list[Batch], Array]:
+            stop = min(left + group, len(order))
+            batches = [
+                part_of(batch_of(self.pixels, index, self.labels[index], self.weights_of(index)), self.shard)
+                for index in (order[i : min(i + self.batch_size, stop)] for i in range(left, stop, self.batch_size))
+            ]
+            index = np.concatenate([batch.index for batch in batches])
+            pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=spec)
+            return batches, self.preparation.pictures(pictures).reshape(len(index), -1)
+
+        for batches, pixels in ahead(distort, range(start * self.batch_size, len(order), group)):
+            taken = 0
+            for batch in batches:
+                rows = slice(taken, taken + len(batch.labels))
+                yield replace(batch, pixels=pixels, index=rows)
+                taken = rows.stop
+
+    def weights_of(self, index: Array) -> Array | None:
+        """Return the weights of these samples, if there are any."""
+        return None if self.weights is None else self.weights[index]

@@ -1,0 +1,97 @@
+"""Several threads over one batch: it is cut into blocks of rows, and each thread takes some through a pass of its own.
+
+A step calls a `Team` in place of the three lines forward, loss, backward; the result is the same to rounding. Each
+member adds up the gradients of its blocks in order; then the members' sums are added in order. So the same plan gives
+the same bits, whichever thread is faster. If no thread can be started, the members work one after another.
+"""
+
+import itertools
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from byhand.nn.arrays import Array
+from byhand.nn.backprop import Pass
+from byhand.nn.losses import Loss, count_correct
+from byhand.nn.noise import StepKey
+from byhand.training.batches import Batch, Inputs
+from byhand.training.plan import Plan
+
+
+class Outcome(NamedTuple):
+    """The mean loss of a batch, or a block's part of it, and how many samples were classified correctly."""
+
+    loss: float
+    correct: int
+
+
+class Member:
+    """One thread's pass, inputs and gradient: nothing in it is shared."""
+
+    def __init__(self, way: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
+        self.way, self.inputs, self.total, self.loss = way, inputs, total, loss
+
+    def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> Outcome:
+        """Take these blocks of the batch; `total` is then their part of the batch's gradient."""
+        value, correct = 0.0, 0
+        self.total.fill(0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges, as in `Trainer.step`
+            for block in blocks:
+                outcome = self.block(batch, block, key._replace(row=key.row + block.start))
+                value, correct = value + outcome.loss, correct + outcome.correct
+                self.total += self.way.gradient
+        return Outcome(value, correct)
+
+    def block(self, batch: Batch, block: slice, key: StepKey) -> Outcome:
+        """Forward, loss, backward for one block; its gradient is in the pass."""
+        weights = None if batch.weights is None else batch.weights[block]
+        labels = batch.labels[block]
+        Z = self.way.forward(self.inputs(batch, block), key)
+        loss, dZ = self.loss.value_and_gradient(Z, labels, self.way.loss_cache, weights=weights, total=batch.total)
+        self.way.backward(dZ)
+        return Outcome(loss, count_correct(Z, labels))
+
+
+class Team:
+    """The members of a plan. Close it to end its threads."""
+
+    def __init__(self, members: list[Member], plan: Plan) -> None:
+        self.members, self.plan = members, plan
+        self.gradient = members[0].total
+        self.pool = ThreadPoolExecutor(len(members) - 1, "byhand") if len(members) > 1 else None
+
+    def __call__(self, batch: Batch, key: StepKey) -> Outcome:
+        """Return the outcome of the batch; its gradient is in `gradient` until the next call."""
+        shares = shares_of(len(batch.labels), self.plan)
+        jobs = list(zip(self.members, shares, strict=True))
+        futures = [self.start(member, batch, share, key) for member, share in jobs[1:]]
+        outcomes = [self.members[0](batch, shares[0], key)]
+        for (member, share), future in zip(jobs[1:], futures, strict=True):
+            outcomes.append(member(batch, share, key) if future is None else future.result())
+            self.gradient += member.total
+        return Outcome(sum(outcome.loss for outcome in outcomes), sum(outcome.correct for outcome in outcomes))
+
+    def start(self, member: Member, batch: Batch, share: list[slice], key: StepKey) -> Future[Outcome] | None:
+        """Start a member's work on a thread; None if no thread can be started."""
+        if self.pool is None:
+            return None
+        try:
+            return self.pool.submit(member, batch, share, key)
+        except RuntimeError:  # can't start new thread
+            self.pool = None
+            return None
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+
+
+def shares_of(count: int, plan: Plan) -> list[list[slice]]:
+    """Return the blocks of rows of each member: as even as can be, none longer than the plan's."""
+    rounds = max(1, -(-count // (plan.block * plan.workers)))
+    number = rounds * plan.workers
+    edges = [count * i // number for i in range(number + 1)]
+    rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+    return [rows[i * rounds : (i + 1) * rounds] for i in range(plan.workers)]

@@ -1,0 +1,125 @@
+"""Training where the system lacks something: no thread can be started, or NumPy has no BLAS of its own."""
+
+import threading
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand import threads
+from byhand.data.ahead import ahead
+from byhand.training import Recipe, Trainer
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """A system that is at its limit of threads, or has none, as a browser."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    return lambda: monkeypatch.setattr(threading.Thread, "start", start)
+
+
+def trained(recipe):
+    model = byhand.Model([784, 16, 10], seed=0, dropout=0.2)
+    byhand.fit(model, byhand.load("mnist-5k").train[:2500], recipe=recipe, seed=0)
+    return model.network.parameters.tobytes()
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=2, augment="default", threads=2),
+        Recipe(epochs=3, batch_size=None, threads=2),
+    ],
+    ids=["prefetching", "two workers"],
+)
+def test_fit_gives_the_same_bits_where_no_thread_can_be_started(recipe, no_threads):
+    with_threads = trained(recipe)
+    no_threads()
+    assert trained(recipe) == with_threads
+
+
+def test_prefetching_without_threads_makes_each_result_when_it_is_asked_for(no_threads):
+    no_threads()
+    made = []
+    results = ahead(lambda number: made.append(number) or number, range(5))
+    assert made == []
+    assert [next(results), next(results)] == [0, 1]
+    assert made == [0, 1]
+    assert list(results) == [2, 3, 4]
+
+
+@pytest.fixture
+def no_blas(monkeypatch):
+    """A NumPy whose products come from a library that threadpoolctl doesn't know, or from NumPy itself."""
+    threads.blas_libraries.cache_clear()
+
+    class Nothing:
+        lib_controllers: ClassVar = []
+        select = staticmethod(lambda **_: Nothing)
+
+    monkeypatch.setattr("threadpoolctl.ThreadpoolController", Nothing)
+    yield
+    threads.blas_libraries.cache_clear()
+
+
+def test_fit_works_without_a_blas(no_blas):
+    assert threads.blas_libraries() == []
+    model = byhand.Model([784, 16, 10], seed=0)
+    history = byhand.fit(model, byhand.load("mnist-5k").train[:500], epochs=2, seed=0, augment="none")
+    assert history.ending == "done"
+    assert np.isfinite(model.network.parameters).all()
+
+
+# ---- the number of BLAS threads
+
+
+def blas_now():
+    return [library.num_threads for library in threads.blas_libraries()]
+
+
+def test_a_run_limits_the_blas_from_its_first_step_until_it_is_closed():
+    before = blas_now()
+    recipe = Recipe(epochs=2, batch_size=50, threads=2)
+    with Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], recipe, seed=0) as trainer:
+        assert blas_now() == before
+        trainer.step()
+        assert blas_now() == [trainer.plan.blas for _ in before]
+    assert blas_now() == before
+
+
+def test_a_trainer_that_is_dropped_leaves_the_blas_as_it_was():
+    before = blas_now()
+    trainer = Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], Recipe(threads=1), seed=0)
+    trainer.step()
+    del trainer
+    assert blas_now() == before
+
+
+def test_blas_limits_that_end_in_another_order_restore_the_number():
+    before = blas_now()
+    first, second = threads.blas_threads(1), threads.blas_threads(2)
+    first.__enter__()
+    second.__enter__()
+    assert blas_now() == [2 for _ in before]
+    first.__exit__(None, None, None)
+    assert blas_now() == [2 for _ in before]
+    second.__exit__(None, None, None)
+    assert blas_now() == before
+
+
+def test_the_thread_that_came_first_decides_the_number_of_blas_threads():
+    seen = []
+
+    def other():
+        with threads.blas_threads(1):
+            seen.append(blas_now())
+
+    with threads.blas_threads(2):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert seen == [[2 for _ in threads.blas_libraries()]]
