@@ -4,6 +4,7 @@ No test here asserts a time: a busy machine may be as slow as it likes. The peer
 (PyTorch, JAX, onnxruntime) take part where they are installed.
 """
 
+import contextlib
 import json
 import sys
 
@@ -12,10 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from byhand.bench import memory, reading, results, rounds, tables
-from byhand.bench.contestants import CONTESTANTS, contestant
+from byhand.bench.contestants import CONTESTANTS, FLAT, contestant, flat
 from byhand.bench.work import Work
 from byhand.cli import cli
 from byhand.errors import MissingExtraError, UsageError
+from byhand.model import Model
+from byhand.training.plan import plan_for
 
 # whole batches only: scikit-learn's mean loss is over samples, the others' over batches
 SMALL = Work((784, 12, 10), 32, images=384, data="mnist-5k")
@@ -46,6 +49,28 @@ def test_the_assignment_comes_to_our_loss_in_float64():
         contestant("assignment", SMALL)
 
 
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("adam", 0.001)])
+def test_flat_numpy_trains_on_every_sample_although_the_last_batch_is_short(optimizer, rate):
+    work = Work((784, 12, 8, 10), 32, optimizer, images=410, rate=rate, data="mnist-5k")
+    trainer = contestant(FLAT, work)
+    losses = [trainer.epoch(number) for number in range(4)]
+    assert losses[0] == pytest.approx(contestant("byhand", work).epoch(0), rel=1e-5)
+    assert losses == sorted(losses, reverse=True)
+    assert trainer.step_number == 4 * 13
+
+
+def test_flat_numpy_uses_as_many_blas_threads_as_byhand(monkeypatch):
+    counts = []
+
+    def recorded(count):
+        counts.append(count)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(flat, "blas_threads", recorded)
+    contestant(FLAT, SMALL).epoch(0)
+    assert counts == [plan_for(Model([784, 12, 10]).network, 32).blas]
+
+
 def test_the_first_epoch_alone_is_in_order():
     orders = contestant("byhand", SMALL).session.feed.order
     np.testing.assert_array_equal(orders(0), np.arange(384))
@@ -72,6 +97,13 @@ def test_ratios_are_made_within_a_round():
     assert row["times_as_fast_as"]["other"] == {"median": 2.0, "least": 2.0, "greatest": 2.0}
     share = WHOLE.operations / 1e9
     assert row["share_of_sgemm"]["greatest"] == pytest.approx(share)
+
+
+def test_overhead_over_flat_numpy_is_no_speedup():
+    times = {"byhand": [1.1, 12.0, 1.0], FLAT: [1.0, 10.0, 1.0], "other": [2.0, 20.0, 2.0]}
+    row = rounds.outcome(SMALL, times, [1e9, 1e9, 1e9], {}, {})
+    assert row["overhead"] == {"median": 1.1, "least": 1.0, "greatest": 1.2}
+    assert list(row["times_as_fast_as"]) == ["other"]
 
 
 def test_whoever_does_less_is_found_out():
