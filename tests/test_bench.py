@@ -7,6 +7,7 @@ No test here asserts a time: a busy machine may be as slow as it likes. The peer
 import contextlib
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,12 +167,44 @@ def test_tables_are_put_between_their_marks(tmp_path):
     document.write_text(text)
     assert tables.fill(document, tmp_path) == ["growth"]
     filled = document.read_text()
-    assert "| PyTorch | 2.0 ms | 2.00 × (1.90–2.10) | 2.0 ms | 2.00 × (1.90–2.10) |" in filled
+    assert "| PyTorch | 2.0 ms | 2.00× (1.90–2.10) | 2.0 ms | 2.00× (1.90–2.10) |" in filled
     assert "old" not in filled
-    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images | from bytes |")
+    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images | time from bytes | speedup |")
     assert filled.endswith("after\n<!-- bench: growth -->\nkept\n<!-- /bench -->\n")
     assert tables.fill(document, tmp_path) == ["growth"]
     assert document.read_text() == filled
+
+
+def test_the_table_of_mini_batches_has_the_overhead_where_it_was_measured():
+    times = {"byhand": [1.05], FLAT: [1.0], "PyTorch": [2.1]}
+    row = rounds.outcome(SMALL, times, [1e9], {}, {})
+    head, _, line = tables.TABLES["mini-batches"]([row]).splitlines()
+    assert head == "| work | time per epoch | overhead | speedup vs PyTorch | % of peak GEMM throughput |"
+    assert line.startswith("| [784, 12, 10], 32, SGD | 1.050 s | 1.05× (1.05–1.05) | 2.00× (2.00–2.00) |")
+    del row["overhead"]
+    head, _, line = tables.TABLES["mini-batches"]([row]).splitlines()
+    assert "overhead" not in head
+    assert line.startswith("| [784, 12, 10], 32, SGD | 1.050 s | 2.00× (2.00–2.00) |")
+
+
+def test_a_target_that_was_not_reached_is_marked():
+    accuracy = {"byhand": {"median": 0.981}, "other": {"median": 0.97}}
+    seconds = {name: {"median": 1.0} for name in accuracy}
+    speedup = {"other": {"median": 2.0, "least": 1.9, "greatest": 2.1}}
+    figures = {"target": 0.98, "seconds": seconds, "accuracy": accuracy, "times_as_fast_as": speedup}
+    table = tables.TABLES["target"](figures)
+    assert "| whole process | time | test accuracy | speedup |" in table
+    assert "| byhand | 1.00 s | 98.10% |  |" in table
+    assert "| other | 1.00 s | 97.00% (target not reached) | 2.00× (1.90–2.10) |" in table
+
+
+def test_the_pages_show_the_stored_results(tmp_path):
+    root = Path(__file__).parent.parent
+    for page in ("README.md", "docs/performance.md", "docs/recipes.md", "docs/handwriting.md"):
+        copy = tmp_path / Path(page).name
+        copy.write_bytes((root / page).read_bytes())
+        assert tables.fill(copy, root / "benchmarks" / "results") == []
+        assert copy.read_bytes() == (root / page).read_bytes()
 
 
 def test_a_result_of_an_older_version_is_named(tmp_path):
