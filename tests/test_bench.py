@@ -4,18 +4,22 @@ No test here asserts a time: a busy machine may be as slow as it likes. The peer
 (PyTorch, JAX, onnxruntime) take part where they are installed.
 """
 
+import contextlib
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from byhand.bench import memory, reading, results, rounds, tables
-from byhand.bench.contestants import CONTESTANTS, contestant
+from byhand.bench.contestants import CONTESTANTS, FLAT, contestant, flat
 from byhand.bench.work import Work
 from byhand.cli import cli
 from byhand.errors import MissingExtraError, UsageError
+from byhand.model import Model
+from byhand.training.plan import plan_for
 
 # whole batches only: scikit-learn's mean loss is over samples, the others' over batches
 SMALL = Work((784, 12, 10), 32, images=384, data="mnist-5k")
@@ -46,6 +50,28 @@ def test_the_assignment_comes_to_our_loss_in_float64():
         contestant("assignment", SMALL)
 
 
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("adam", 0.001)])
+def test_flat_numpy_trains_on_every_sample_although_the_last_batch_is_short(optimizer, rate):
+    work = Work((784, 12, 8, 10), 32, optimizer, images=410, rate=rate, data="mnist-5k")
+    trainer = contestant(FLAT, work)
+    losses = [trainer.epoch(number) for number in range(4)]
+    assert losses[0] == pytest.approx(contestant("byhand", work).epoch(0), rel=1e-5)
+    assert losses == sorted(losses, reverse=True)
+    assert trainer.step_number == 4 * 13
+
+
+def test_flat_numpy_uses_as_many_blas_threads_as_byhand(monkeypatch):
+    counts = []
+
+    def recorded(count):
+        counts.append(count)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(flat, "blas_threads", recorded)
+    contestant(FLAT, SMALL).epoch(0)
+    assert counts == [plan_for(Model([784, 12, 10]).network, 32).blas]
+
+
 def test_the_first_epoch_alone_is_in_order():
     labels = SMALL.pictures[1]
     batches = contestant("byhand", SMALL).trainer.batches
@@ -74,6 +100,13 @@ def test_ratios_are_made_within_a_round():
     assert row["times_as_fast_as"]["other"] == {"median": 2.0, "least": 2.0, "greatest": 2.0}
     share = WHOLE.operations / 1e9
     assert row["share_of_sgemm"]["greatest"] == pytest.approx(share)
+
+
+def test_overhead_over_flat_numpy_is_no_speedup():
+    times = {"byhand": [1.1, 12.0, 1.0], FLAT: [1.0, 10.0, 1.0], "other": [2.0, 20.0, 2.0]}
+    row = rounds.outcome(SMALL, times, [1e9, 1e9, 1e9], {}, {})
+    assert row["overhead"] == {"median": 1.1, "least": 1.0, "greatest": 1.2}
+    assert list(row["times_as_fast_as"]) == ["other"]
 
 
 def test_whoever_does_less_is_found_out():
@@ -136,12 +169,44 @@ def test_tables_are_put_between_their_marks(tmp_path):
     document.write_text(text)
     assert tables.fill(document, tmp_path) == ["growth"]
     filled = document.read_text()
-    assert "| PyTorch | 2.0 ms | 2.00 × (1.90–2.10) | 2.0 ms | 2.00 × (1.90–2.10) |" in filled
+    assert "| PyTorch | 2.0 ms | 2.00× (1.90–2.10) | 2.0 ms | 2.00× (1.90–2.10) |" in filled
     assert "old" not in filled
-    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images | from bytes |")
+    assert filled.startswith("before\n<!-- bench: reading -->\n| 7 images | time from bytes | speedup |")
     assert filled.endswith("after\n<!-- bench: growth -->\nkept\n<!-- /bench -->\n")
     assert tables.fill(document, tmp_path) == ["growth"]
     assert document.read_text() == filled
+
+
+def test_the_table_of_mini_batches_has_the_overhead_where_it_was_measured():
+    times = {"byhand": [1.05], FLAT: [1.0], "PyTorch": [2.1]}
+    row = rounds.outcome(SMALL, times, [1e9], {}, {})
+    head, _, line = tables.TABLES["mini-batches"]([row]).splitlines()
+    assert head == "| work | time per epoch | overhead | speedup vs PyTorch | % of peak GEMM throughput |"
+    assert line.startswith("| [784, 12, 10], 32, SGD | 1.050 s | 1.05× (1.05–1.05) | 2.00× (2.00–2.00) |")
+    del row["overhead"]
+    head, _, line = tables.TABLES["mini-batches"]([row]).splitlines()
+    assert "overhead" not in head
+    assert line.startswith("| [784, 12, 10], 32, SGD | 1.050 s | 2.00× (2.00–2.00) |")
+
+
+def test_a_target_that_was_not_reached_is_marked():
+    accuracy = {"byhand": {"median": 0.981}, "other": {"median": 0.97}}
+    seconds = {name: {"median": 1.0} for name in accuracy}
+    speedup = {"other": {"median": 2.0, "least": 1.9, "greatest": 2.1}}
+    figures = {"target": 0.98, "seconds": seconds, "accuracy": accuracy, "times_as_fast_as": speedup}
+    table = tables.TABLES["target"](figures)
+    assert "| whole process | time | test accuracy | speedup |" in table
+    assert "| byhand | 1.00 s | 98.10% |  |" in table
+    assert "| other | 1.00 s | 97.00% (target not reached) | 2.00× (1.90–2.10) |" in table
+
+
+def test_the_pages_show_the_stored_results(tmp_path):
+    root = Path(__file__).parent.parent
+    for page in ("README.md", "docs/performance.md", "docs/recipes.md", "docs/handwriting.md"):
+        copy = tmp_path / Path(page).name
+        copy.write_bytes((root / page).read_bytes())
+        assert tables.fill(copy, root / "benchmarks" / "results") == []
+        assert copy.read_bytes() == (root / page).read_bytes()
 
 
 def test_a_result_of_an_older_version_is_named(tmp_path):

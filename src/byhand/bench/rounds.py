@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from byhand.bench.contestants import COMPARED_BATCHES, COMPARED_WHOLE, contestant
+from byhand.bench.contestants import COMPARED_BATCHES, COMPARED_WHOLE, FLAT, contestant
 from byhand.bench.machine import sgemm_rate
 from byhand.bench.work import Work
 from byhand.errors import ByhandError, UsageError
@@ -96,7 +96,7 @@ def together(names: Sequence[str], work: Work) -> Iterator[list[Other]]:
 
 
 def race(work: Work, names: Sequence[str], rounds: int, say: Say) -> dict[str, Any]:
-    """Let them take turns at the work; seconds an epoch, ratios to the first of them, and the share of the limit."""
+    """Time the contestants in turns, the first of them byhand; return times, ratios and the share of peak GEMM."""
     compared = COMPARED_WHOLE if work.batch is None else COMPARED_BATCHES
     with together([*names, LIMIT], work) as others:
         losses, first_seconds = {}, {}
@@ -134,16 +134,24 @@ def outcome(
     losses: dict[str, float],
     first_seconds: dict[str, float],
 ) -> dict[str, Any]:
-    """What one race came to, as plain values: one row of a result."""
+    """Return the result of one race as plain values: one row of a suite.
+
+    For peers the ratio is their time divided by byhand's (a speedup), for flat NumPy the reverse (an overhead).
+    """
     ours, *others = times
+    peers = [name for name in others if name != FLAT]
+    overhead = {}
+    if FLAT in times:
+        overhead["overhead"] = spread([mine / flat for mine, flat in zip(times[ours], times[FLAT], strict=True)])
     needed = [work.operations / rate for rate in rates]
     return {
         **work.config(),
         "seconds_an_epoch": {name: spread(values) for name, values in times.items()},
         "times_as_fast_as": {
             name: spread([theirs / mine for theirs, mine in zip(times[name], times[ours], strict=True)])
-            for name in others
+            for name in peers
         },
+        **overhead,
         "share_of_sgemm": spread([least / mine for least, mine in zip(needed, times[ours], strict=True)]),
         "sgemm": spread(rates),
         "loss": losses,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from byhand.bench import memory, reading, rounds, startup, target
-from byhand.bench.contestants import CONTESTANTS
+from byhand.bench.contestants import CONTESTANTS, FLAT
 from byhand.bench.rounds import Say
 from byhand.bench.work import Work
 
@@ -39,7 +39,7 @@ def full_batch(count: int, say: Say) -> list[dict[str, Any]]:
 
 
 def mini_batches(count: int, say: Say) -> list[dict[str, Any]]:
-    return [rounds.race(work, ["byhand", *PEERS], count, say) for work in MINI]
+    return [rounds.race(work, ["byhand", FLAT, *PEERS], count, say) for work in MINI]
 
 
 def to_target(count: int, say: Say) -> dict[str, Any]:

@@ -1,13 +1,17 @@
-"""Those who do the work, byhand among them: each the way its documentation teaches, none with a needless handicap."""
+"""The contestants: byhand, its peers as their documentation teaches them, and the same step in flat NumPy."""
 
 import importlib
 
 from byhand.bench.work import Work
 from byhand.errors import MissingExtraError
 
+#: The contestant that shows byhand's overhead; the others are peers, and byhand's speedup over them is reported.
+FLAT = "flat NumPy"
+
 #: Name → (module, the distribution whose version is reported).
 CONTESTANTS = {
     "byhand": ("ours", "byhand"),
+    FLAT: ("flat", "numpy"),
     "assignment": ("assignment", "numpy"),
     "scikit-learn": ("sklearn_mlp", "scikit-learn"),
     "PyTorch": ("torch_eager", "torch"),

@@ -1,0 +1,121 @@
+"""Compatibility: files written by the version before this one are read bit for bit, and its runs are finished.
+
+The files in tests/golden/version-before were made by tools/make_golden_run.py, with the code of that version. See
+there for what each run contains.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import byhand
+from byhand.cli import cli
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.runs import Run
+
+GOLDEN = Path(__file__).parent / "golden" / "version-before"
+EXPECTED = json.loads((GOLDEN / "expected.json").read_text("utf-8"))
+#: The runs in float64 differ between machines only by the rounding of their BLAS kernels. The run with augmentation is
+#: in float32, and its distorted images are rounded to bytes.
+TOLERANCE = {"everything": 1e-9, "whole-data": 1e-9, "augmented": 1e-4}
+NOT_NUMBERS, TIMES = {"warnings"}, {"seconds", "images_per_second"}
+
+SLOTS = ("a.safetensors", "b.safetensors")
+
+every_run = pytest.mark.parametrize("name", EXPECTED)
+
+
+def checksum(array):
+    """The same as in tools/make_golden_run.py."""
+    return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+
+
+def checksums(model):
+    return [checksum(vector) for vector in (model.network.parameters, model.network.statistics)]
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Copy an interrupted run with one of its checkpoints, because resuming a run writes into its folder."""
+
+    def copy(name, slot):
+        run = Run.open(shutil.copytree(GOLDEN / name, tmp_path / name))
+        (other,) = set(SLOTS) - {slot}
+        (run.folder / "state" / other).unlink()
+        return run
+
+    return copy
+
+
+@every_run
+def test_model_files_are_read_bit_for_bit(name):
+    expected = EXPECTED[name]["models"]
+    finished = byhand.Model.load(GOLDEN / f"{name}.safetensors")
+    assert checksums(finished) == expected["finished"]
+    assert checksums(Run.open(GOLDEN / name).model()) == expected["interrupted"]
+    assert finished.card["ending"] == EXPECTED[name]["ending"]
+
+
+@every_run
+def test_models_give_the_same_probabilities(name):
+    images = byhand.load("mnist-5k").test.images[[3, 500, 911]]
+    P = byhand.Model.load(GOLDEN / f"{name}.safetensors").probabilities(images)
+    np.testing.assert_allclose(P, EXPECTED[name]["probabilities"], atol=1e-5 if P.dtype == np.float32 else 1e-12)
+
+
+@every_run
+@pytest.mark.parametrize("slot", SLOTS)
+def test_checkpoints_are_read_bit_for_bit(name, slot, copied):
+    expected = EXPECTED[name]["checkpoints"][slot]
+    arrays, plain = Checkpoints(copied(name, slot)).load()
+    assert {key: checksum(array) for key, array in arrays.items()} == expected["arrays"]
+    assert plain["step"] == expected["step"]
+
+
+@every_run
+def test_the_newest_checkpoint_is_loaded(name):
+    _, plain = Checkpoints(Run.open(GOLDEN / name)).load()
+    assert plain["step"] == max(expected["step"] for expected in EXPECTED[name]["checkpoints"].values())
+
+
+@every_run
+def test_records_and_configuration_are_read_as_they_were_written(name):
+    run = Run.open(GOLDEN / name)
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert [json.loads(json.dumps(record.to_json())) for record in run.records()] == lines
+    assert run.config() == json.loads((run.folder / "config.json").read_text("utf-8"))
+
+
+@every_run
+@pytest.mark.parametrize("slot", SLOTS)
+def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, slot, copied):
+    run, tolerance = copied(name, slot), TOLERANCE[name]
+    before = {record.epoch: record for record in run.records()}
+    step = EXPECTED[name]["checkpoints"][slot]["step"]
+    result = CliRunner().invoke(cli, ["train", "--resume", str(run.folder), "--threads", "1", "--offline", "--quiet"])
+    assert result.exit_code == 0, result.output
+
+    records, expected = run.records(), EXPECTED[name]["records"]
+    assert all(record == before[record.epoch] for record in records if record.step < step)
+    assert len(records) == len(expected)
+    for key in expected[0].keys() - TIMES:
+        now, then = [getattr(record, key) for record in records], [record[key] for record in expected]
+        if key in NOT_NUMBERS:
+            assert list(map(list, now)) == then
+        else:
+            now, then = np.array(now, float), np.array(then, float)  # None becomes NaN
+            np.testing.assert_allclose(now, then, rtol=tolerance, atol=tolerance, err_msg=key)
+
+    model, finished = run.model(), byhand.Model.load(GOLDEN / f"{name}.safetensors")
+    assert model.card["ending"] == finished.card["ending"]
+    images = byhand.load("mnist-5k").test.images[:100]
+    np.testing.assert_allclose(model.probabilities(images), finished.probabilities(images), rtol=0, atol=tolerance)
+    for vector in ("parameters", "statistics"):
+        now, then = getattr(model.network, vector), getattr(finished.network, vector)
+        assert now.dtype == then.dtype
+        np.testing.assert_allclose(now, then, rtol=tolerance, atol=tolerance)
