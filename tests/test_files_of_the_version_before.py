@@ -103,7 +103,7 @@ def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, 
     records, expected = run.records(), EXPECTED[name]["records"]
     assert all(record == before[record.epoch] for record in records if record.step < step)
     assert len(records) == len(expected)
-    for key in expected[0].keys() - TIMES:
+    for key in expected[0].keys() - TIMES - {"gradient_norm"}:  # once a mean over the epoch, now that of its last step
         now, then = [getattr(record, key) for record in records], [record[key] for record in expected]
         if key in NOT_NUMBERS:
             assert list(map(list, now)) == then

@@ -32,9 +32,8 @@ class Buffers:
         self.Z = [np.empty((N, units), np.float32) for units in sizes[1:]]  # after the activation they hold H
         self.dZ = [np.empty((N, units), np.float32) for units in sizes[1:]]
         self.positive = [np.empty((N, units), bool) for units in sizes[1:-1]]
-        self.P = np.empty((K, N), np.float32)  # transposed: NumPy reduces a few long rows faster than many short ones
-        self.labels, self.places, self.samples = np.empty(N, np.intp), np.empty(N, np.intp), np.arange(N)
-        self.row, self.ones = np.empty(N, np.float32), np.ones(N, np.float32)
+        self.labels, self.places, self.first_of_row = np.empty(N, np.intp), np.empty(N, np.intp), np.arange(N) * K
+        self.column, self.ones = np.empty((N, 1), np.float32), np.ones(N, np.float32)
 
 
 class Trainer(Contestant):
@@ -101,19 +100,17 @@ class Trainer(Contestant):
 
     def cross_entropy(self, at: Buffers, right: Array) -> None:
         """P = softmax(Z), dZ = (P − Y) / N for the last layer; `right` gets the probabilities of the labels."""
-        N, P, row, places = len(right), at.P, at.row, at.places
-        np.copyto(P, at.Z[-1].T)
-        np.maximum.reduce(P, axis=0, out=row)
-        np.subtract(P, row, out=P)
+        N, P, column, places = len(right), at.Z[-1], at.column, at.places
+        np.maximum.reduce(P, axis=1, out=column, keepdims=True)
+        np.subtract(P, column, out=P)
         np.exp(P, out=P)
-        np.add.reduce(P, axis=0, out=row)
-        np.divide(P, row, out=P)
-        np.multiply(at.labels, N, out=places)
-        np.add(places, at.samples, out=places)
+        np.add.reduce(P, axis=1, out=column, keepdims=True)
+        np.divide(P, column, out=P)
+        np.add(at.labels, at.first_of_row, out=places)
         flat = P.reshape(-1)
         np.take(flat, places, out=right, mode="clip")
-        flat[places] = np.subtract(right, 1, out=row)
-        np.multiply(P.T, 1 / N, out=at.dZ[-1])
+        flat[places] = right - 1
+        np.multiply(P, 1 / N, out=at.dZ[-1])
 
     def sgd(self) -> None:
         """p ← p − η g"""
