@@ -34,9 +34,9 @@ def model():
 
 def maps_of(model, picture):
     """The first layer's maps of a picture                                   uint8 (784,) → (rows, columns, maps)"""
-    convolution, way = model.network.layers[0], Pass(model.network)
-    way.forward(model.preparation(np.array(picture, np.uint8)[None]))
-    return way.outs[1].reshape(convolution.rows, convolution.columns, convolution.maps)
+    convolution, pass_ = model.network.layers[0], Pass(model.network)
+    pass_.forward(model.preparation(np.array(picture, np.uint8)[None]))
+    return pass_.outs[1].reshape(convolution.rows, convolution.columns, convolution.maps)
 
 
 def strength(canvas):

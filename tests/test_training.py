@@ -642,7 +642,7 @@ def test_a_step_does_no_product_too_many_and_looks_at_each_pixel_once(digits, mo
     monkeypatch.setattr(plans, "BLOCK", 150)
     done, rows = [], []
     matmul, inputs = np.matmul, Inputs.__call__
-    monkeypatch.setattr(np, "matmul", lambda A, B, out: (done.append(A.ndim == 2), matmul(A, B, out=out))[1])
+    monkeypatch.setattr(np, "matmul", lambda A, B, out: (done.append(A.ndim >= 2), matmul(A, B, out=out))[1])
 
     def counted(self, batch, block=None):
         rows.append((block.start, block.stop) if block else (0, len(batch.labels)))
@@ -656,3 +656,40 @@ def test_a_step_does_no_product_too_many_and_looks_at_each_pixel_once(digits, mo
     assert sum(done) == products * blocks  # the others are sums with a row of ones
     assert sum(stop - start for start, stop in rows) == (batch_size or 600)
     assert len(set(rows)) == len(rows) == blocks
+
+
+# ---- the plan
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "blas"),
+    [((784, 128, 10), 32, 1), ((784, 128, 10), 128, 1), ((784, 256, 10), 128, 2), ((784, 800, 800, 10), 256, 2)],
+)
+def test_small_products_use_one_blas_thread(sizes, batch_size, blas):
+    assert plans.plan_for(Model(list(sizes)).network, batch_size, 2).blas == blas
+    assert plans.plan_for(Model(list(sizes)).network, batch_size, 1).blas == 1
+
+
+@pytest.mark.parametrize("has_kernels", [True, False])
+def test_products_of_small_batches_are_split_where_the_blas_has_kernels_for_them(monkeypatch, has_kernels):
+    monkeypatch.setattr("byhand.threads.has_small_matrix_kernels", lambda: has_kernels)
+    network = Model([784, 128, 10]).network
+
+    def forms(rows):
+        return [(type(layer).__name__, getattr(layer, "parts", 0)) for layer in plans.layers_for(network, rows)]
+
+    plain = [("Dense", 0), ("Activation", 0), ("Dense", 0)]
+    assert forms(32) == ([("SplitDense", 14), *plain[1:]] if has_kernels else plain)
+    assert forms(8) == plain, "small enough as it is"
+    assert forms(128) == plain, "too large for it to pay"
+
+
+def test_runs_with_split_products_agree_with_plain_ones(digits, monkeypatch):
+    runs = []
+    for has_kernels in (True, False):
+        monkeypatch.setattr("byhand.threads.has_small_matrix_kernels", lambda has=has_kernels: has)
+        model = Model([784, 64, 10], dtype=np.float64, dropout=0.1)
+        fit(model, digits.train[:300], recipe=Recipe(epochs=3, batch_size=32))
+        runs.append(model.network.parameters.copy())
+    assert runs[0].tobytes() != runs[1].tobytes(), "both ways were taken"
+    np.testing.assert_allclose(*runs, rtol=0, atol=1e-12)

@@ -300,9 +300,9 @@ def test_the_exciting_pictures_are_those_of_the_largest_answers():
 def test_a_map_is_as_loud_as_its_loudest_place():
     model, data = Model([784, 9, 10], maps=[3, (4, 3, 2)], seed=1, batch_norm=True), a_playground().kept[:700]
     model.network.statistics[...] = np.random.default_rng(0).uniform(0.5, 2, len(model.network.statistics))
-    way = Pass(model.network)
-    way.forward(model.preparation(data.images))
-    layers = zip(model.network.layers, way.outs, strict=True)
+    pass_ = Pass(model.network)
+    pass_.forward(model.preparation(data.images))
+    layers = zip(model.network.layers, pass_.outs, strict=True)
     answers = [out for layer, out in layers if isinstance(layer, Activation)]
     for number, (maps, places) in enumerate([(3, 144), (4, 25), (9, 1)]):
         loudest = answers[number].reshape(700, places, maps).max(axis=1)
@@ -321,11 +321,11 @@ def test_the_step_panels_numbers_are_those_of_forward_and_backward():
     from byhand.nn.losses import SoftmaxCrossEntropy
 
     network = model.network.copy()
-    way = Pass(network)
-    out = way.forward(model.preparation(image[None]))
+    pass_ = Pass(network)
+    out = pass_.forward(model.preparation(image[None]))
     loss, dout = SoftmaxCrossEntropy()(out, np.array([label]))
-    way.backward(dout)
-    views = network.by_layer(way.gradient)
+    pass_.backward(dout)
+    views = network.by_layer(pass_.gradient)
     assert told["loss"] == pytest.approx(loss, rel=1e-5)
     np.testing.assert_allclose(told["probabilities"], model.probabilities(image[None])[0], atol=1e-6)
     figures = {}

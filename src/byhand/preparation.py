@@ -54,11 +54,11 @@ class Preparation:
     def floats(self, pixels: Array, out: Array) -> Array:
         """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
-        if self.is_plain:
-            out /= out.dtype.type(self.divisor)  # what anyone who divides by hand gets, to the bit
-            return out
-        out *= out.dtype.type(1 / (self.divisor * self.deviation))
-        out -= out.dtype.type(self.mean / self.deviation)
+        if self.mean == 0 and self.deviation == 1:
+            out /= self.divisor  # a division, so that bytes give the same bits as floats that the user has divided
+        else:
+            out *= 1 / (self.divisor * self.deviation)
+            out -= self.mean / self.deviation
         return out
 
     def __call__(self, images: Array, dtype: DTypeLike = np.float32) -> Array:

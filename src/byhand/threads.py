@@ -75,6 +75,12 @@ def set_threads(libraries: list[Any], counts: list[int]) -> None:
             getattr(library, "clear_controlling_thread", nothing)()
 
 
+def has_small_matrix_kernels() -> bool:
+    """True if the BLAS multiplies small matrices without copying them first: OpenBLAS with its AVX-512 kernels."""
+    kernels = {getattr(library, "architecture", "") for library in blas_libraries()}
+    return bool(kernels & {"SkylakeX", "Cooperlake", "SapphireRapids"})
+
+
 def nothing() -> None:
     """Stand in for the method that older versions of threadpoolctl don't have."""
 

@@ -26,12 +26,12 @@ def train(network, X, y):
     """STEPS full-batch steps of gradient descent; the loss before each."""
     rule, loss = GradientDescent(), SoftmaxCrossEntropy()
     state = rule.start(network.parameters)
-    way = Pass(network)
+    pass_ = Pass(network)
     losses = []
     for _ in range(STEPS):
-        value, dout = loss(way.forward(X), y)
-        way.backward(dout)
-        rule.update(network.parameters, way.gradient, state, RATE, decayed=network.decayed)
+        value, dout = loss(pass_.forward(X), y)
+        pass_.backward(dout)
+        rule.update(network.parameters, pass_.gradient, state, RATE, decayed=network.decayed)
         losses.append(value)
     return losses
 

@@ -125,11 +125,11 @@ def test_gradients_of_random_architectures(torch, seed):
         theirs = (each * torch.tensor(weights)).sum() / weights.sum()
     theirs.backward()
 
-    way = Pass(network)
-    value, dout = loss(way.forward(X, TRAINING), target, weights=weights)
-    way.backward(dout)
+    pass_ = Pass(network)
+    value, dout = loss(pass_.forward(X, TRAINING), target, weights=weights)
+    pass_.backward(dout)
     assert value == pytest.approx(theirs.item(), abs=1e-12)
-    compare_gradients(network, way.gradient, model)
+    compare_gradients(network, pass_.gradient, model)
 
 
 def test_one_hot_and_probability_targets(torch):
@@ -154,14 +154,14 @@ def test_batch_norm_in_training_and_after(torch):
     norm, theirs = network.layers[1], model[1]
 
     model.train()
-    way = Pass(network)
+    pass_ = Pass(network)
     for step in range(7):
         X = rng.standard_normal((int(rng.integers(2, 30)), 6)) * (1 + step)
-        out = way.forward(X, StepKey(0, step))
+        out = pass_.forward(X, StepKey(0, step))
         before = network.statistics.copy()
         np.testing.assert_array_equal(before, network.statistics)
         np.testing.assert_allclose(out, model(torch.tensor(X)).detach().numpy(), rtol=0, atol=1e-12)
-        way.update_statistics(len(X))
+        pass_.update_statistics(len(X))
         np.testing.assert_allclose(norm.mean, theirs.running_mean.numpy(), rtol=0, atol=1e-12)
         np.testing.assert_allclose(norm.variance, theirs.running_var.numpy(), rtol=0, atol=1e-12)
 
@@ -172,10 +172,10 @@ def test_batch_norm_in_training_and_after(torch):
     y = rng.integers(0, 3, 11)
     theirs = torch.nn.functional.cross_entropy(model(torch.tensor(X)), torch.tensor(y))
     theirs.backward()
-    value, dout = SoftmaxCrossEntropy()(way.forward(X), y)
-    way.backward(dout)
+    value, dout = SoftmaxCrossEntropy()(pass_.forward(X), y)
+    pass_.backward(dout)
     assert value == pytest.approx(theirs.item(), abs=1e-12)
-    compare_gradients(network, way.gradient, model)
+    compare_gradients(network, pass_.gradient, model)
 
 
 RULES = {

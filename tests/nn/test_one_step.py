@@ -61,28 +61,22 @@ class Training:
         settings = {name: number(value) for name, value in (settings or {"weight_decay": 0.01}).items()}
         self.rule = OPTIMIZERS[optimizer](**settings)
         self.state = self.rule.start(self.network.parameters)
-        self.scratch = self.rule.scratch_for(self.network.parameters)
-        self.way = Pass(self.network, layers=[packed(layer) for layer in self.network.layers] if packs else None)
+        self.pass_ = Pass(self.network, layers=[packed(layer) for layer in self.network.layers] if packs else None)
+        vectors = self.network.parameters, self.pass_.gradient, self.state
+        self.parts = self.rule.parts(*vectors, self.network.decayed)
         self.number = number
         self.step = 0
 
     def __call__(self):
-        network, way = self.network, self.way
-        out = way.forward(self.X, StepKey(1, self.step))
+        network, pass_ = self.network, self.pass_
+        out = pass_.forward(self.X, StepKey(1, self.step))
         value, dout = self.loss.value_and_gradient(
-            out, self.target, way.loss_cache, weights=self.weights, total=self.total
+            out, self.target, pass_.loss_cache, weights=self.weights, total=self.total
         )
-        way.backward(dout)
-        way.update_statistics(len(self.X))
-        clip_norm(way.gradient, self.number(0.5))
-        self.rule.update(
-            network.parameters,
-            way.gradient,
-            self.state,
-            self.number(0.01),
-            decayed=network.decayed,
-            scratch=self.scratch,
-        )
+        pass_.backward(dout)
+        pass_.update_statistics(len(self.X))
+        clip_norm(pass_.gradient, self.number(0.5))
+        self.rule.step(self.parts, self.state, self.number(0.01))
         max_norm(network, self.number(1.5))
         self.step += 1
         return value, out
@@ -262,10 +256,10 @@ def test_what_is_handed_on_is_not_copied():
     rng = np.random.default_rng(0)
     network = Network([Dropout(0.5), Dense(D, 8), Dropout(0.0), Dense(8, K)], rng=rng)
     X = rng.standard_normal((5, D)).astype(np.float32)
-    way = Pass(network)
-    way.forward(X)
-    assert way.ins[1] is X, "dropout in inference returns the very array"
-    assert way.caches[1].X is X, "dense keeps the very array"
+    pass_ = Pass(network)
+    pass_.forward(X)
+    assert pass_.ins[1] is X, "dropout in inference returns the very array"
+    assert pass_.caches[1].X is X, "dense keeps the very array"
     rate_zero = network.layers[2]
     cache = cache_for(rate_zero, 5, 8, np.float32, key=StepKey(0, 0))
     kept = np.zeros((5, 8), np.float32)
@@ -275,15 +269,15 @@ def test_what_is_handed_on_is_not_copied():
 
 def test_biases_are_added_in_place():
     network = Network([D, 8, K], rng=np.random.default_rng(0))
-    way = Pass(network)
-    way.forward(np.zeros((5, D), np.float32))
-    assert way.outs[0] is way.caches[0].Z
+    pass_ = Pass(network)
+    pass_.forward(np.zeros((5, D), np.float32))
+    assert pass_.outs[0] is pass_.caches[0].Z
 
 
 def test_a_pass_uses_its_memory_again_for_smaller_batches():
     network = Network([D, 8, K], rng=np.random.default_rng(0))
-    way = Pass(network)
-    memory = way.forward(np.zeros((5, D), np.float32))
+    pass_ = Pass(network)
+    memory = pass_.forward(np.zeros((5, D), np.float32))
     for N in (5, 3, 5):
-        assert np.shares_memory(way.forward(np.zeros((N, D), np.float32)), memory)
-    assert not np.shares_memory(way.forward(np.zeros((50, D), np.float32)), memory)
+        assert np.shares_memory(pass_.forward(np.zeros((N, D), np.float32)), memory)
+    assert not np.shares_memory(pass_.forward(np.zeros((50, D), np.float32)), memory)

@@ -89,10 +89,10 @@ def test_backward_and_one_step(network):
     # dW1 = Xᵀ dZ1: row 1: 1·(−.3 ln 2, .6 ln 3) + 4·(.4 ln 2, 0) = (1.3 ln 2, .6 ln 3)
     #               row 2: 2·(−.3 ln 2, .6 ln 3) + 0·(…)          = (−.6 ln 2, 1.2 ln 3)
     # db1 = (.1 ln 2, .6 ln 3)
-    way = Pass(network)
-    _, dZ2 = SoftmaxCrossEntropy()(way.forward(X), Y)
-    way.backward(dZ2)
-    derivative = dict(network.named(way.gradient))
+    pass_ = Pass(network)
+    _, dZ2 = SoftmaxCrossEntropy()(pass_.forward(X), Y)
+    pass_.backward(dZ2)
+    derivative = dict(network.named(pass_.gradient))
     close(derivative["0.W"], [[1.3 * LN2, 0.6 * LN3], [-0.6 * LN2, 1.2 * LN3]])
     close(derivative["0.b"], [0.1 * LN2, 0.6 * LN3])
     close(derivative["2.W"], [[-0.5, 0.5], [0.15, -0.15]])
@@ -100,7 +100,7 @@ def test_backward_and_one_step(network):
 
     # p ← p − 10 dp
     rule = GradientDescent()
-    rule.update(network.parameters, way.gradient, rule.start(network.parameters), 10.0, decayed=network.decayed)
+    rule.update(network.parameters, pass_.gradient, rule.start(network.parameters), 10.0, decayed=network.decayed)
     first, last = network.dense
     np.testing.assert_allclose(first.W, [[0.5 - 13 * LN2, -1 - 6 * LN3], [0.25 + 6 * LN2, 0.5 - 12 * LN3]], atol=1e-14)
     np.testing.assert_allclose(first.b, [-LN2, 0.5 - 6 * LN3], atol=1e-14)

@@ -3,9 +3,9 @@
     explanation = byhand.explain_step(model, digits.test[7])
     print(explanation.text())                the terminal's form; `.html()` is a page, a notebook shows that page
 
-From the top: `step` runs one step and keeps every array (`way`); `names`, `layers`, `sliding` and `units` say what they
-mean; `steps` and `worked` hold the result as data; `source` quotes the code; `terminal` and `page` draw it all.
-`gradients` checks a trained model.
+From the top: `step` takes one step through a `Pass`, which keeps every array; `names`, `layers`, `sliding` and `units`
+say what they mean; `steps` and `worked` hold the result as data; `source` quotes the code; `terminal` and `page` draw
+it all. `gradients` checks a trained model.
 """
 
 from byhand.explain.step import explain_step

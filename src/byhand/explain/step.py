@@ -85,22 +85,22 @@ class OneStep:
 
     def take(self) -> None:
         """Forward, loss, backward, update, and forward once more to see what it did."""
-        self.way = Pass(self.network)
-        logits = self.way.forward(self.X, self.key)
+        self.pass_ = Pass(self.network)
+        logits = self.pass_.forward(self.X, self.key)
         if not np.isfinite(logits).all():
             raise DivergedError("the network's answers must be finite numbers, for this picture they are not")
         self.probabilities = softmax(logits)
-        self.views = self.network.by_layer(self.way.gradient)
+        self.views = self.network.by_layer(self.pass_.gradient)
         if self.labels is None:
             return
         self.loss_before, self.dlogits = self.loss(logits, self.labels)
-        self.way.backward(self.dlogits)
+        self.pass_.backward(self.dlogits)
         state = self.optimizer.start(self.network.parameters)
         self.optimizer.update(
-            self.network.parameters, self.way.gradient, state, self.rate, decayed=self.network.decayed
+            self.network.parameters, self.pass_.gradient, state, self.rate, decayed=self.network.decayed
         )
         if self.network.needs_whole_batch:
-            self.way.update_statistics(len(self.X))
+            self.pass_.update_statistics(len(self.X))
         self.again = Pass(self.network)
         self.loss_after, _ = self.loss(self.again.forward(self.X, self.key), self.labels)
 
@@ -162,9 +162,9 @@ class OneStep:
 
     def forward_steps(self) -> Step:
         """Layer by layer from the inputs to the outputs. The sums are shown as they were before the update."""
-        way = self.way
+        pass_ = self.pass_
         parts = [
-            forward_step(self.old(at), way.ins[at.index], way.outs[at.index], way.caches[at.index])
+            forward_step(self.old(at), pass_.ins[at.index], pass_.outs[at.index], pass_.caches[at.index])
             for at in self.layers
         ]
         return Step(
@@ -193,7 +193,7 @@ class OneStep:
             text="Softmax turns the outputs into shares of one: the largest is the answer.",
             formula=formula(softmax).replace("Z", Z),
             shapes=f"{Z} {P.shape} → P {P.shape}",
-            figures=(Figure(Z, self.way.outs[-1]), Figure("P", P)),
+            figures=(Figure(Z, self.pass_.outs[-1]), Figure("P", P)),
             code=(("P", quote(softmax)),),
             lines=(named_P,),
         )
@@ -231,9 +231,9 @@ class OneStep:
         """Layer by layer from the loss to the first weights."""
         parts = []
         for at in reversed(self.layers):
-            dout = self.way.douts[at.index]
+            dout = self.pass_.douts[at.index]
             if dout is not None:
-                parts.append(backward_step(self.old(at), dout, self.way.dins[at.index], self.views[at.index]))
+                parts.append(backward_step(self.old(at), dout, self.pass_.dins[at.index], self.views[at.index]))
         return Step(
             key="backward",
             title="Backward",
@@ -292,7 +292,7 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
     return (
         ("P", quote(log_softmax, "np.exp(S, out=P)")),
         ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
-        ("P − Y", quote(SoftmaxCrossEntropy.subtract_target, "P[target, cache.samples]")),
-        ("loss", quote(compute, "hit.sum(dtype=np.float64)")),
+        ("P − Y", quote(SoftmaxCrossEntropy.subtract_target, "P.reshape(-1)[places]")),
+        ("loss", quote(compute, "np.add.reduce(hit, dtype=np.float64)")),
         (f"d{Z}", quote(compute, "np.multiply(P.T, scale, out=cache.dZ)")),
     )

@@ -44,7 +44,7 @@ def telling_units(step: "OneStep") -> list[tuple[int, int]]:
     weighted = [i for i, layer in enumerate(step.network.layers) if isinstance(layer, Dense | Convolution)]
     chosen = []
     for number, i in enumerate(weighted, start=1):
-        values = step.way.outs[i] if step.labels is None else step.way.douts[i]
+        values = step.pass_.outs[i] if step.labels is None else step.pass_.douts[i]
         assert values is not None
         if number < len(weighted):
             chosen.append((number, int(np.abs(values[0]).argmax())))
@@ -96,16 +96,16 @@ def unit(step: "OneStep", number: int, j: int, row: int = 0) -> Unit:
     layers = step.network.layers
     weighted = [k for k, layer in enumerate(layers) if isinstance(layer, Dense | Convolution)]
     i, end = [*weighted, len(layers)][number - 1 : number + 1]
-    at, way = step.layers[i], step.way
-    place = place_of(at, step.before.layers[i], way.ins[i], way.caches[i], j, row)
+    at, pass_ = step.layers[i], step.pass_
+    place = place_of(at, step.before.layers[i], pass_.ins[i], pass_.caches[i], j, row)
     old, column = place.old, place.column
     sums = place.inputs[place.row], old.W[:, column]
-    z = Sum(f"{at.result}[{j}]", *sums, float(way.outs[i][row, j]), bias=float(old.b[column]))
+    z = Sum(f"{at.result}[{j}]", *sums, float(pass_.outs[i][row, j]), bias=float(old.b[column]))
     stages = [
         Stage(
             f"{step.layers[k].result}[{j}]",
-            forward_words(layers[k], way.ins[k][row, j]),
-            float(way.outs[k][row, j]),
+            forward_words(layers[k], pass_.ins[k][row, j]),
+            float(pass_.outs[k][row, j]),
         )
         for k in range(i + 1, end)
     ]
@@ -113,7 +113,7 @@ def unit(step: "OneStep", number: int, j: int, row: int = 0) -> Unit:
     if step.labels is None:
         return Unit(number, j, row, z, tuple(stages), weights=weights, place=place.words, seen=place.seen)
 
-    dZ = way.douts[i]
+    dZ = pass_.douts[i]
     assert dZ is not None
     blame, blame_stages = blame_of(step, i, end, j, row)
     dW, db = step.views[i]["W"], step.views[i]["b"]
@@ -182,22 +182,22 @@ def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
 
 def blame_of(step: "OneStep", i: int, end: int, j: int, row: int) -> tuple[Sum | None, list[Stage]]:
     """How the loss changes with the unit's sum: from the units that it feeds, or from the loss, back to layer i."""
-    layers, way = step.network.layers, step.way
+    layers, pass_ = step.network.layers, step.pass_
     stages: list[Stage] = []
     blame = None
     if end < len(layers):  # the next layer with weights: dH[j] = Σ over its units of dZ · W
-        above, fed = step.before.layers[end], way.douts[end]
-        received = way.dins[end]
+        above, fed = step.before.layers[end], pass_.douts[end]
+        received = pass_.dins[end]
         assert fed is not None
         assert received is not None
         blame = Sum(f"d{step.layers[end].source}[{j}]", *fed_by(above, fed[row], j), float(received[row, j]))
     else:
         stages.append(Stage(f"d{step.layers[-1].result}[{j}]", loss_words(step, j, row), float(step.dlogits[row, j])))
     for k in range(end - 1, i, -1):
-        dout, din = way.douts[k], way.dins[k]
+        dout, din = pass_.douts[k], pass_.dins[k]
         assert dout is not None
         assert din is not None
-        words = backward_words(layers[k], way.caches[k], dout, row, j)
+        words = backward_words(layers[k], pass_.caches[k], dout, row, j)
         stages.append(Stage(f"d{step.layers[k].source}[{j}]", words, float(din[row, j])))
     return blame, stages
 
@@ -234,7 +234,7 @@ def loss_words(step: "OneStep", j: int, row: int) -> str:
     N, K = step.dlogits.shape
     target = float(step.labels[row] == j)
     if isinstance(step.loss, MeanSquaredError):
-        return f"2 · ({numeral(float(step.way.outs[-1][row, j]))} − {numeral(target)}) / ({N} · {K})"
+        return f"2 · ({numeral(float(step.pass_.outs[-1][row, j]))} − {numeral(target)}) / ({N} · {K})"
     target = (1 - step.loss.smoothing) * target + step.loss.smoothing / K
     return f"({numeral(float(step.probabilities[row, j]))} − {numeral(target)}) / {N}"
 

@@ -5,10 +5,10 @@ layer turns the derivative by its output into the derivative by its input, and w
 parameters into the gradient vector. That is all of backpropagation; what a layer does in each direction is in
 `byhand.nn.layers` (and `byhand.nn.convolution`).
 
-    way = Pass(network)
-    Z = way.forward(X)                  the outputs
+    pass_ = Pass(network)
+    Z = pass_.forward(X)                  the outputs
     loss, dZ = SoftmaxCrossEntropy()(Z, y)
-    way.backward(dZ)                    `way.gradient` is now the derivative of the loss by `network.parameters`
+    pass_.backward(dZ)                    `pass_.gradient` is now the derivative of the loss by `network.parameters`
 
 A pass owns every array that the layers write into, made once for batches of one size (a batch of another size has them
 made again, in the same memory if it is smaller). So a pass belongs to one thread, and what `forward` returns is
@@ -24,14 +24,13 @@ from byhand.errors import UsageError
 from byhand.nn.arrays import Array, Cache, aligned
 from byhand.nn.layers import BatchNorm, Layer
 from byhand.nn.noise import StepKey
-from byhand.nn.packing import PackedDense
 
 if TYPE_CHECKING:
     from byhand.nn.network import Network
 
 
 class Pass:
-    """One way through `network` and back.
+    """Take batches through `network`, forward and back.
 
     gradient: the vector to write into, instead of a new one. layers: the network's layers in another form (see
     `byhand.nn.packing`). needs_gradient=False makes a pass for prediction, which can't go back.
@@ -42,7 +41,7 @@ class Pass:
         network: "Network",
         *,
         gradient: Array | None = None,
-        layers: Sequence[Layer | PackedDense] | None = None,
+        layers: Sequence[Layer] | None = None,
         needs_gradient: bool = True,
         sum_over_processes: Callable[[Array], Array] | None = None,
     ) -> None:

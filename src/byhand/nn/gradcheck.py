@@ -91,16 +91,16 @@ def gradcheck(
     """
     loss, rng = loss or SoftmaxCrossEntropy(), rng or np.random.default_rng(0)
     network = network.copy(np.float64)
-    X, target, way = np.asarray(X, np.float64), np.asarray(target), Pass(network)
+    X, target, pass_ = np.asarray(X, np.float64), np.asarray(target), Pass(network)
 
     def evaluate() -> tuple[float, list[Array]]:
-        Z = way.forward(X, key)
-        return loss(Z, target, weights=weights)[0], _switches(way)
+        Z = pass_.forward(X, key)
+        return loss(Z, target, weights=weights)[0], _switches(pass_)
 
-    _, dZ = loss(way.forward(X, key), target, weights=weights)
-    way.backward(dZ)
+    _, dZ = loss(pass_.forward(X, key), target, weights=weights)
+    pass_.backward(dZ)
     tensors = []
-    for (name, values), (_, derivative) in zip(network.named(), network.named(way.gradient), strict=True):
+    for (name, values), (_, derivative) in zip(network.named(), network.named(pass_.gradient), strict=True):
         slope = partial(_slope, evaluate, values)
         tensors.append(_check_tensor(name, values, derivative, slope, rng, tolerance, step, elements))
     return GradCheck(tuple(tensors), tolerance)
@@ -195,10 +195,10 @@ def _rise(evaluate: Evaluate, values: Array, change: Array) -> tuple[float, bool
     return above - below, same
 
 
-def _switches(way: Pass) -> list[Array]:
+def _switches(pass_: Pass) -> list[Array]:
     """For each activation with a kink, which units were on                          [(N, n) boolean, …]"""
     return [
         out > 0
-        for layer, out in zip(way.layers, way.outs, strict=True)
+        for layer, out in zip(pass_.layers, pass_.outs, strict=True)
         if isinstance(layer, Activation) and layer.function.has_kink
     ]

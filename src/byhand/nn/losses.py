@@ -27,13 +27,14 @@ class _Loss:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
         check_target(Z.shape, target, weights)
         self.check(target)
+        target = target if target.ndim == 2 else target.astype(np.intp, copy=False)
         total = weight_of_batch(len(Z), weights) if total is None else float(total)
         return self.value_and_gradient(Z, target, Cache(Z.dtype), weights=weights, total=total)
 
     def value_and_gradient(
         self, Z: Array, target: Array, cache: Cache, *, weights: Array | None, total: float
     ) -> tuple[float, Array]:
-        """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
+        """loss, dZ                     Z, dZ: (N, K), target: y (N,) intp or Y (N, K), weights: (N,)"""
         raise NotImplementedError
 
     def check(self, target: Array) -> None:
@@ -79,13 +80,14 @@ class SoftmaxCrossEntropy(_Loss):
             P *= weights
         scale = 1 / float(total) if total else 0.0  # a batch in which every sample weighs nothing teaches nothing
         dZ = np.multiply(P.T, scale, out=cache.dZ)
-        return -scale * float(hit.sum(dtype=np.float64)), dZ
+        return -scale * float(np.add.reduce(hit, dtype=np.float64)), dZ
 
     def subtract_target(self, P: Array, shifted: Array, target: Array, cache: Cache) -> Array:
         """Return Σ Y (Z − max Z) over the classes, and turn P into P − (1 − s) Y                  P: (K, N) → (N,)"""
         if target.ndim == 1:
-            hit: Array = shifted[target, cache.samples]
-            P[target, cache.samples] -= 1 - float(self.smoothing)
+            places = target * P.shape[1] + cache.samples  # in the flat arrays: class · N + sample
+            P.reshape(-1)[places] -= 1 - float(self.smoothing)
+            hit: Array = shifted.reshape(-1)[places]
             return hit
         Y = cache.new("Y", *P.shape)
         np.copyto(Y, target.T, casting="same_kind")

@@ -110,9 +110,9 @@ def found(model: Model, data: Dataset, first: First) -> str:
     """What the maps say of the first picture of the data, in the order of their windows."""
     if not isinstance(first.layer, Convolution):
         return ""
-    way, after = Pass(model.network, needs_gradient=False), ""
-    way.forward(model.preparation(data.images[:1], model.network.dtype))
-    for layer, result in zip(model.network.layers, way.outs, strict=True):
+    pass_, after = Pass(model.network, needs_gradient=False), ""
+    pass_.forward(model.preparation(data.images[:1], model.network.dtype))
+    for layer, result in zip(model.network.layers, pass_.outs, strict=True):
         if isinstance(layer, Dense | Convolution) and layer is not first.layer:
             break
         out = result

@@ -152,14 +152,19 @@ class Batches:
             yield from self.augmented(order, epoch, start)
             return
         first, last = int(order[0]), int(order[-1])
-        if self.is_whole and last - first == len(order) - 1:  # rows that stand together need no gathering
-            yield part_of(
-                batch_of(self.pixels, slice(first, last + 1), self.labels[order], self.weights_of(order)), self.shard
-            )
-            return
-        for left in range(start * self.batch_size, len(order), self.batch_size):
-            index = order[left : left + self.batch_size]
-            batch = batch_of(self.pixels, index, self.labels[index], self.weights_of(index))
+        if self.is_whole and last - first == len(order) - 1:  # rows that lie one after another need no gathering
+            yield from self.cut(slice(first, last + 1))
+        else:
+            yield from self.cut(order[start * self.batch_size :])
+
+    def cut(self, order: slice | Array) -> Iterator[Batch]:
+        """Yield batch after batch of the samples in this order; a slice is one batch."""
+        labels = self.labels[order]
+        weights = None if self.weights is None else self.weights[order]
+        for left in range(0, len(labels), self.batch_size):
+            rows = slice(left, left + self.batch_size)
+            index = order if isinstance(order, slice) else order[rows]
+            batch = batch_of(self.pixels, index, labels[rows], None if weights is None else weights[rows])
             yield batch if self.shard is None else part_of(batch, self.shard)
 
     def augmented(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
@@ -168,11 +173,7 @@ class Batches:
         spec = self.augmentation if epoch < self.gentle_from else self.augmentation.halved()
 
         def distort(left: int) -> tuple[list[Batch], Array]:
-            stop = min(left + group, len(order))
-            batches = [
-                part_of(batch_of(self.pixels, index, self.labels[index], self.weights_of(index)), self.shard)
-                for index in (order[i : min(i + self.batch_size, stop)] for i in range(left, stop, self.batch_size))
-            ]
+            batches = list(self.cut(order[left : left + group]))
             index = np.concatenate([batch.index for batch in batches])
             pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=spec)
             return batches, self.preparation.pictures(pictures).reshape(len(index), -1)
@@ -183,7 +184,3 @@ class Batches:
                 rows = slice(taken, taken + len(batch.labels))
                 yield replace(batch, pixels=pixels, index=rows)
                 taken = rows.stop
-
-    def weights_of(self, index: Array) -> Array | None:
-        """Return the weights of these samples, if there are any."""
-        return None if self.weights is None else self.weights[index]

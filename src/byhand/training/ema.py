@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from byhand.nn.arrays import Array
-from byhand.nn.optimizers import chunks
 
 
 def update_ema(average: Array, parameters: Array, decay: float, number: int, scratch: Array) -> None:
     """a ← a + (1 − d)(p − a), with d rising to `decay`, so that the first weights are soon forgotten
 
-    number: of the step, from 0;  scratch: as many numbers as a chunk has, or more
+    number: of the step, from 0;  scratch: any memory for some of the numbers at once
     """
     decay = min(decay, (1 + number) / (10 + number))
-    for part in chunks(len(average), 0):
-        change = np.subtract(parameters[part], average[part], out=scratch[: part.stop - part.start])
+    for start in range(0, len(average), len(scratch)):
+        part = slice(start, start + len(scratch))
+        change = np.subtract(parameters[part], average[part], out=scratch[: len(average) - start])
         change *= 1 - decay
         average[part] += change
 

@@ -19,13 +19,13 @@ PROBE_SIZE = 1_000
 
 def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tuple[float, float]:
     """Return the mean loss and the accuracy of a batch, in inference; of one process's rows, their part of both."""
-    way = Pass(network, needs_gradient=False)
+    pass_ = Pass(network, needs_gradient=False)
     losses, correct = 0.0, 0.0
     for rows in blocks(len(batch.labels), max_block_size(network, BLOCK)):
         labels = batch.labels[rows]
         weights = None if batch.weights is None else batch.weights[rows]
-        Z = way.forward(inputs(batch, rows))
-        losses += loss.value_and_gradient(Z, labels, way.loss_cache, weights=weights, total=batch.total)[0]
+        Z = pass_.forward(inputs(batch, rows))
+        losses += loss.value_and_gradient(Z, labels, pass_.loss_cache, weights=weights, total=batch.total)[0]
         right = Z.argmax(axis=1) == (labels if labels.ndim == 1 else labels.argmax(axis=1))
         correct += float(right.sum() if weights is None else weights[right].sum())
     return losses, correct / batch.total
@@ -33,24 +33,24 @@ def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tupl
 
 def probe(network: Network, inputs: Inputs, batch: Batch) -> tuple[Array, tuple[float, ...]]:
     """Return the network's outputs, and for each activation that can switch off, the fraction of its dead units."""
-    way = Pass(network, needs_gradient=False)
+    pass_ = Pass(network, needs_gradient=False)
     outputs: list[Array] = []
     on: list[Array] = []
     for rows in blocks(len(batch.labels), max_block_size(network, PROBE_SIZE)):
-        outputs.append(way.forward(inputs(batch, rows)).copy())
-        here = switched_on(way)
+        outputs.append(pass_.forward(inputs(batch, rows)).copy())
+        here = switched_on(pass_)
         on = [before | now for before, now in zip(on, here, strict=True)] if on else here
     return np.concatenate(outputs), tuple(float(np.mean(~units)) for units in on)
 
 
-def switched_on(way: Pass) -> list[Array]:
+def switched_on(pass_: Pass) -> list[Array]:
     """For each activation that can switch off, which of its units some sample switched on         (units,) each
 
     A map of a convolution is one unit: its weights are the same everywhere, and it is alive if it is on anywhere.
     """
     on: list[Array] = []
     units = 0
-    for layer, out in zip(way.layers, way.outs, strict=True):
+    for layer, out in zip(pass_.layers, pass_.outs, strict=True):
         if isinstance(layer, Dense | Convolution):
             units = len(layer.b)
         elif isinstance(layer, Activation) and layer.function.name == "relu":

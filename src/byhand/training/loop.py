@@ -72,18 +72,18 @@ class Trainer:
         network = model.network
         #: The gradient of a step, and behind it what the processes of a shared run tell each other in one message.
         self.gradient, self._message = setup.gradient, setup.message
-        self._inputs, self._way, self._team = setup.inputs(), setup.new_pass(setup.gradient), setup.team()
+        self._inputs, self._pass, self._team = setup.inputs(), setup.new_pass(setup.gradient), setup.team()
         self._evaluation_inputs, self._validation, self._probe = setup.plain_inputs(), setup.validation, setup.probe
         self.optimizer_state = recipe.optimizer.start(network.parameters)
         for name, vector in (optimizer_state or {}).items():
             self.optimizer_state[name][...] = vector
+        self._parts = recipe.optimizer.parts(network.parameters, self.gradient, self.optimizer_state, network.decayed)
         self.ema = network.parameters.copy() if recipe.average else None
         self.best: Array | None = None
         self.best_statistics: Array | None = None
         self.progress = Progress(step=start_epoch * self.batches_per_epoch)
         self.max_records = max_records
         self.watchdog = Watchdog(network, setup.trained_labels, recipe.learning_rate)
-        self._scratch = recipe.optimizer.scratch_for(network.parameters)
         self._stream: Iterator[Batch] | None = None
         self._blas = ExitStack()
         weakref.finalize(self, self._blas.close)
@@ -97,24 +97,24 @@ class Trainer:
         learning_rate: used in this step instead of the recipe's rate and schedule
         """
         began = time.perf_counter()
-        recipe, network, way, number = self.recipe, self.model.network, self._way, self.progress.step
+        recipe, network, pass_, number = self.recipe, self.model.network, self._pass, self.progress.step
         batch = self._next_batch()
         key = StepKey(self.seed, number, batch.first)
 
         if self._team is None:
             X = self._inputs(batch)
-            Z = way.forward(X, key)
+            Z = pass_.forward(X, key)
             loss, dZ = recipe.loss.value_and_gradient(
-                Z, batch.labels, way.loss_cache, weights=batch.weights, total=batch.total
+                Z, batch.labels, pass_.loss_cache, weights=batch.weights, total=batch.total
             )
-            way.backward(dZ)
             correct = count_correct(Z, batch.labels)
+            pass_.backward(dZ)
         else:  # the same for blocks of the batch, on several threads: see `byhand.training.parallel`
             loss, correct = self._team(batch, key)
         if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
             loss, correct = self._all_reduce(self.shard, loss, correct)
         if network.needs_whole_batch:
-            way.update_statistics(batch.count)
+            pass_.update_statistics(batch.count)
 
         norm = None if recipe.clip is None else clip_norm(self.gradient, recipe.clip)
         if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
@@ -122,18 +122,11 @@ class Trainer:
             self.watchdog.check_step(number, loss, norm)
         if learning_rate is None:
             learning_rate = recipe.learning_rate * recipe.schedule(number, self.total_steps)
-        recipe.optimizer.update(
-            network.parameters,
-            self.gradient,
-            self.optimizer_state,
-            learning_rate,
-            decayed=network.decayed,
-            scratch=self._scratch,
-        )
+        recipe.optimizer.step(self._parts, self.optimizer_state, learning_rate)
         if recipe.max_norm is not None:
             max_norm(network, recipe.max_norm)
         if self.ema is not None and recipe.average is not None:
-            update_ema(self.ema, network.parameters, recipe.average, number, self._scratch[0])
+            update_ema(self.ema, network.parameters, recipe.average, number, self._parts[0].scratch[0])
 
         seconds = time.perf_counter() - began
         self._count(loss, correct, batch, norm, seconds)

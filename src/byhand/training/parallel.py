@@ -29,8 +29,8 @@ class Outcome(NamedTuple):
 class Member:
     """One thread's pass, inputs and gradient: nothing in it is shared."""
 
-    def __init__(self, way: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
-        self.way, self.inputs, self.total, self.loss = way, inputs, total, loss
+    def __init__(self, pass_: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
+        self.pass_, self.inputs, self.total, self.loss = pass_, inputs, total, loss
 
     def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> Outcome:
         """Take these blocks of the batch; `total` is then their part of the batch's gradient."""
@@ -40,17 +40,18 @@ class Member:
             for block in blocks:
                 outcome = self.block(batch, block, key._replace(row=key.row + block.start))
                 value, correct = value + outcome.loss, correct + outcome.correct
-                self.total += self.way.gradient
+                self.total += self.pass_.gradient
         return Outcome(value, correct)
 
     def block(self, batch: Batch, block: slice, key: StepKey) -> Outcome:
         """Forward, loss, backward for one block; its gradient is in the pass."""
         weights = None if batch.weights is None else batch.weights[block]
         labels = batch.labels[block]
-        Z = self.way.forward(self.inputs(batch, block), key)
-        loss, dZ = self.loss.value_and_gradient(Z, labels, self.way.loss_cache, weights=weights, total=batch.total)
-        self.way.backward(dZ)
-        return Outcome(loss, count_correct(Z, labels))
+        Z = self.pass_.forward(self.inputs(batch, block), key)
+        loss, dZ = self.loss.value_and_gradient(Z, labels, self.pass_.loss_cache, weights=weights, total=batch.total)
+        correct = count_correct(Z, labels)
+        self.pass_.backward(dZ)
+        return Outcome(loss, correct)
 
 
 class Team:

@@ -3,8 +3,8 @@
 A batch can be computed whole, with the BLAS on several threads, or cut into blocks of rows that threads of our own
 share, each with the BLAS to itself. Blocks are small enough that a block's activations stay in the L2 cache between
 forward and backward, so the pixels are read from memory once a step and no activation of the whole batch is ever
-stored. Narrow layers over many rows are packed (see `byhand.nn.packing`). Whatever the plan, the results agree to
-rounding; with the same plan they agree to the bit.
+stored. Some dense layers are computed in another form (see `byhand.nn.packing`). Whatever the plan, the results agree
+to rounding; with the same plan they agree to the bit.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from byhand import threads
 from byhand.nn.arrays import Array
 from byhand.nn.layers import Dense, Layer
 from byhand.nn.network import Network
-from byhand.nn.packing import PackedDense
+from byhand.nn.packing import PackedDense, SplitDense
 from byhand.preparation import Preparation
 from byhand.reading import max_block_size
 from byhand.training.recipe import Recipe
@@ -25,6 +25,9 @@ from byhand.training.recipe import Recipe
 TILE = 16
 #: A product with fewer multiplications is over before padding could pay for its packing.
 WORTH_PADDING = 2_000_000
+#: Products of more than SMALL multiplications and at most WORTH_SPLITTING are split into parts of at most PART, where
+#: OpenBLAS has kernels for matrices of at most SMALL.
+SMALL, WORTH_SPLITTING, PART = 1_000_000, 6_500_000, 400_000
 #: If no product of a step has more multiplications, one BLAS thread is faster than two: the second core would fetch the
 #: weights that the first has just changed, and the first would have to take them back for the next update.
 WORTH_BLAS_THREADS = 16_000_000
@@ -91,18 +94,29 @@ def unscaled(pixels: Array, out: Array) -> Array:
     return out
 
 
-def packed_layers(network: Network, rows: int, form: Form | None = None) -> Sequence[Layer | PackedDense]:
-    """Return the network's layers for blocks of this many rows, those packed for which it pays."""
-    layers: list[Layer | PackedDense] = list(network.layers)
+def layers_for(network: Network, rows: int, form: Form | None = None) -> Sequence[Layer]:
+    """Return the network's layers for blocks of this many rows, in another form those for which it pays."""
+    layers = list(network.layers)
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Dense):
             first = form if i == 0 else None
             width = padded_width(rows, layer.inputs, layer.units)
+            parts = parts_of(rows, layer.inputs, layer.units)
             if first is not None:
                 layers[i] = PackedDense(layer, width, columns=first.columns, scale=first.scale)
+            elif parts > 1:
+                layers[i] = SplitDense(layer, parts)
             elif width != layer.units:
                 layers[i] = PackedDense(layer, width)
     return layers
+
+
+def parts_of(rows: int, inner: int, columns: int) -> int:
+    """Return into how many equal parts of `inner` a product is split, so that small-matrix kernels compute them."""
+    size = rows * inner * columns
+    if not SMALL < size <= WORTH_SPLITTING or not threads.has_small_matrix_kernels():
+        return 1
+    return next(parts for parts in range(1, inner + 1) if inner % parts == 0 and size <= parts * PART)
 
 
 def padded_width(rows: int, inner: int, columns: int) -> int:

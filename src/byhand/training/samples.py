@@ -40,7 +40,7 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
     if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
         got = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" else str(y.dtype)
         raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {got}")
-    return X, y
+    return X, y if y.ndim == 2 else y.astype(np.intp, copy=False)
 
 
 def check_weights(weights: Array | None, count: int) -> Array | None:

@@ -13,7 +13,7 @@ from byhand.threads import available
 from byhand.training.batches import Batches, Inputs, batch_of
 from byhand.training.evaluation import PROBE_SIZE
 from byhand.training.parallel import Member, Team
-from byhand.training.plan import form_of, packed_layers, plan_for, unscaled
+from byhand.training.plan import form_of, layers_for, plan_for, unscaled
 from byhand.training.recipe import Recipe
 from byhand.training.samples import Data, check_weights, held_out, pictures_of, prepared_rows, validation_batch
 from byhand.training.shard import Shard, check_same, summed
@@ -89,7 +89,7 @@ class Setup:
             self.form = form_of(pixels, self.network, self.recipe, self.model.preparation)
         if self.form is not None and self.form.columns is not None:
             self.batches.keep_columns(self.form.columns)
-        self.layers = packed_layers(self.network, min(rows, self.plan.block), self.form)
+        self.layers = layers_for(self.network, min(rows, self.plan.block), self.form)
 
     def new_pass(self, gradient: Array | None = None) -> Pass:
         """Return a pass for the blocks of the plan."""

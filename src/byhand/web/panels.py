@@ -97,9 +97,9 @@ def unit_answers(model: Model, images: Array, number: int) -> Array:
     asked = weighted[number]
     end = weighted[number + 1].index if number + 1 < len(weighted) else len(layers)
     last = next((layer for layer in layers[asked.index : end] if isinstance(layer, Activation)), asked)
-    way = Pass(model.network, needs_gradient=False)
-    way.forward(model.preparation(images, model.network.dtype))
-    out = way.outs[last.index]
+    pass_ = Pass(model.network, needs_gradient=False)
+    pass_.forward(model.preparation(images, model.network.dtype))
+    out = pass_.outs[last.index]
     loudest: Array = out.reshape(len(out), -1, asked.b.size).max(axis=1)
     return loudest
 
