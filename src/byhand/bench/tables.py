@@ -79,6 +79,19 @@ def race(figures: list[dict[str, Any]]) -> str:
     return rows(["work", times, *ratios, "% of peak GEMM throughput"], body)
 
 
+def versions(figures: dict[str, Any]) -> str:
+    """One line for each work: the time of a step before and after, the speedup, and the overhead over flat NumPy."""
+    body = []
+    for row in figures["works"]:
+        times = [f"{1e3 * row['seconds_a_step'][name]['median']:.3f} ms" for name in ("before", "after")]
+        overhead = [ratio(row["overhead"][name]) for name in ("before", "after")] if row["batch"] else ["", ""]
+        body.append([row["name"], *times, ratio(row["speedup"]), *overhead])
+    whole = figures["whole_process"]
+    times = [f"{whole['seconds'][name]['median']:.2f} s" for name in ("before", "after")]
+    body.append(["whole process to 98 %", *times, ratio(whole["speedup"]), "", ""])
+    return rows(["a step of", "before", "after", "speedup", "overhead before", "overhead after"], body)
+
+
 def target(figures: dict[str, Any]) -> str:
     """One line for each contestant: time, accuracy, byhand's speedup over it."""
     body = []
@@ -184,6 +197,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "recipes": recipes,
     "full-batch": race,
     "mini-batches": race,
+    "versions": versions,
     "target": target,
     "reading": reading,
     "memory": memory,

@@ -98,17 +98,17 @@ class Trainer:
         """
         began = time.perf_counter()
         recipe, network, pass_, number = self.recipe, self.model.network, self._pass, self.progress.step
-        batch = self._next_batch()
-        key = StepKey(self.seed, number, batch.first)
+        batch = self._next_batch()  # which samples
+        key = StepKey(self.seed, number, batch.first)  # of the random numbers in this step
 
         if self._team is None:
-            X = self._inputs(batch)
-            Z = pass_.forward(X, key)
-            loss, dZ = recipe.loss.value_and_gradient(
+            X = self._inputs(batch)  # the samples as floats: (N, D)
+            Z = pass_.forward(X, key)  # the network's outputs: (N, K)
+            loss, dZ = recipe.loss.value_and_gradient(  # how wrong they are, and the derivative by each of them
                 Z, batch.labels, pass_.loss_cache, weights=batch.weights, total=batch.total
             )
             correct = count_correct(Z, batch.labels)
-            pass_.backward(dZ)
+            pass_.backward(dZ)  # self.gradient is now the derivative by all parameters
         else:  # the same for blocks of the batch, on several threads: see `byhand.training.parallel`
             loss, correct = self._team(batch, key)
         if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
