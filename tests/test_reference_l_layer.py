@@ -151,6 +151,15 @@ def test_compute_loss_from_the_logits_says_how_wrong_it_is_where_softmax_has_und
     assert compute_loss(HL, Y, ZL=ZL) == 2e4
 
 
+def test_compute_loss_sums_in_float64_whatever_it_is_given():
+    HL = softmax(np.random.default_rng(0).normal(size=(10, 1000)))[0]
+    Y, ZL = one_hot(np.arange(1000) % 10), np.log(HL)
+    exact = compute_loss(HL, Y, ZL=ZL.astype(np.float32).astype(float))
+    assert compute_loss(HL, Y.astype(np.float32), ZL=ZL.astype(np.float32)) == pytest.approx(exact, rel=1e-7)
+    assert compute_loss(HL, np.asfortranarray(Y)) == compute_loss(HL, Y)
+    assert compute_loss(HL, Y.astype(bool)) == compute_loss(HL, Y)
+
+
 def test_sigmoid_backward_is_dH_times_H_times_one_minus_H():
     dZ = sigmoid_backward(np.array([[4.0, 16.0]]), np.array([[0.0, np.log(3)]]))
     np.testing.assert_allclose(dZ, [[1.0, 3.0]], rtol=1e-15)  # 4·½·½, 16·¾·¼

@@ -190,17 +190,29 @@ def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "re
 def compute_loss(HL: Array, Y: Array, *, ZL: Array | None = None) -> float:
     """loss = −1/m Σ Y ⊗ log HL                                            HL, Y, ZL: (K, m)
 
-    Where Y is 0 the term is 0, even if HL has underflowed to 0. Where Y is 1 and HL is 0 the loss is infinite,
-    unless `ZL`, what the softmax was given, is there to say by how much:  log HL = ZL − max − log Σ e^(ZL − max).
+    Where Y is 0 the term is 0, even if HL has underflowed to 0. Where Y is 1 and HL is 0 the loss is infinite;
+    with the logits `ZL`, the input of the softmax, it is finite.
     """
     require_matrix("HL", HL)
     require_shape("Y", Y, HL.shape, "as HL: one_hot(labels) makes it")
-    if ZL is None:
-        log_HL = np.log(HL, out=np.full(HL.shape, -np.inf), where=np.asarray(HL) > 0)
-    else:
-        shifted = ZL - np.max(ZL, axis=0, keepdims=True)
-        log_HL = shifted - np.log(np.sum(np.exp(shifted), axis=0, keepdims=True))
-    return float(-np.sum(np.multiply(Y, log_HL, out=np.zeros(HL.shape), where=np.asarray(Y) != 0)) / HL.shape[1])
+    log_HL = log(HL) if ZL is None else log_softmax(ZL)
+    return float(-np.sum(product(Y, log_HL)) / HL.shape[1])
+
+
+def log(H: Array) -> Array:
+    """log H, and −∞ where H is 0, without NumPy's warning                 H: (K, m)"""
+    return np.log(H, out=np.full(H.shape, -np.inf), where=np.asarray(H) > 0)
+
+
+def product(Y: Array, log_HL: Array) -> Array:
+    """Y ⊗ log HL, and 0 where Y is 0, because 0 · log 0 is NaN            Y, log HL: (K, m)"""
+    return np.multiply(Y, log_HL, out=np.zeros(np.shape(Y)), where=np.asarray(Y) != 0)
+
+
+def log_softmax(Z: Array) -> Array:
+    """log H = Z − max − log Σ e^(Z − max), max and Σ down each column     Z: (K, m)"""
+    shifted = Z - np.max(Z, axis=0, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=0, keepdims=True))
 
 
 # ---- backpropagation -------------------------------------------------------------------------------------------
