@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import UsageError
+from byhand.reference import rules
 from byhand.reference.drawing import draw_picture
-from byhand.reference.rules import require_labels, require_matrix, require_pixels, require_shape, require_steps
+from byhand.reference.rules import checked, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,13 +71,9 @@ def softmax(Z: Array) -> Array:
     return E / np.sum(E, axis=0, keepdims=True)
 
 
+@checked(rules.forward_prop)
 def forward_prop(W1: Array, b1: Array, W2: Array, b2: Array, X: Array) -> Parameters:
     """Z1 = W1·X + b1, A1 = ReLU(Z1), Z2 = W2·A1 + b2, A2 = softmax(Z2)      X: (784, m)   the others: (10, m)"""
-    require_matrix("X", X)
-    require_shape("X", X, (W1.shape[1], X.shape[1]), "a row for each column of W1")
-    require_shape("b1", b1, (W1.shape[0], 1), "a row for each row of W1")
-    require_shape("W2", W2, (W2.shape[0], W1.shape[0]), "a column for each row of W1")
-    require_shape("b2", b2, (W2.shape[0], 1), "a row for each row of W2")
     Z1 = W1.dot(X) + b1
     A1 = ReLU(Z1)
     Z2 = W2.dot(A1) + b2
@@ -89,22 +86,22 @@ def ReLU_deriv(Z: Array) -> Array:
     return np.asarray(Z) > 0
 
 
+@checked(rules.one_hot_of_Y)
 def one_hot(Y: Array, *, classes: int = 10) -> Array:
     """1 in row Y[i] of column i, 0 elsewhere                Y: (m,)   one-hot: (classes, m)
 
     The number of classes is given, not read off the labels: a batch without a nine still has ten classes.
     """
-    require_labels("Y", Y, classes)
     return (np.arange(classes)[:, np.newaxis] == np.asarray(Y)).astype(float)
 
 
+@checked(rules.backward_prop)
 def backward_prop(Z1: Array, A1: Array, Z2: Array, A2: Array, W1: Array, W2: Array, X: Array, Y: Array) -> Parameters:
     """dZ2 = A2 − Y, dW2 = 1/m dZ2·A1ᵀ, db2 = 1/m Σ dZ2, dZ1 = W2ᵀ·dZ2 ⊗ g′(Z1), dW1 = 1/m dZ1·Xᵀ, db1 = 1/m Σ dZ1
 
     dW1, db1, dW2, db2 have the shapes of W1, b1, W2, b2: the sums of db go over the samples only.
     """
     K, m = A2.shape
-    require_shape("Y", Y, (m,), "one label a column of A2")
     dZ2 = A2 - one_hot(Y, classes=K)
     dW2 = dZ2.dot(A1.T) / m
     db2 = np.sum(dZ2, axis=1, keepdims=True) / m
@@ -114,6 +111,7 @@ def backward_prop(Z1: Array, A1: Array, Z2: Array, A2: Array, W1: Array, W2: Arr
     return dW1, db1, dW2, db2
 
 
+@checked(rules.update_params)
 def update_params(
     W1: Array,
     b1: Array,
@@ -126,10 +124,6 @@ def update_params(
     alpha: float,
 ) -> Parameters:
     """W1 := W1 − α dW1, b1 := b1 − α db1, W2 := W2 − α dW2, b2 := b2 − α db2      the new four are returned"""
-    require_shape("dW1", dW1, W1.shape, "as W1")
-    require_shape("db1", db1, b1.shape, "as b1")
-    require_shape("dW2", dW2, W2.shape, "as W2")
-    require_shape("db2", db2, b2.shape, "as b2")
     return W1 - alpha * dW1, b1 - alpha * db1, W2 - alpha * dW2, b2 - alpha * db2
 
 
@@ -138,9 +132,9 @@ def get_predictions(A2: Array) -> Array:
     return np.argmax(A2, axis=0)
 
 
+@checked(rules.get_accuracy)
 def get_accuracy(predictions: Array, Y: Array) -> float:
     """The share of predictions that are right                             predictions, Y: (m,)"""
-    require_shape("predictions", predictions, np.shape(Y), "as Y")
     return float(np.mean(np.asarray(predictions) == np.asarray(Y)))
 
 
@@ -198,4 +192,4 @@ def test_prediction(
     draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}", picture)
 
 
-test_prediction.__test__ = False  # type: ignore[attr-defined]  # its name is the text's: pytest is not to collect it
+test_prediction.__test__ = False  # type: ignore[attr-defined]  # the name is the text's; pytest must not collect it
