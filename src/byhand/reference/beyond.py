@@ -1,7 +1,7 @@
-"""Where the texts stop: a few samples at a time, and steps that remember the one before.
+"""Beyond the texts: mini-batches and momentum.
 
-The texts take the whole data as one batch. `mini_batches` cuts it, in an order that is drawn anew for every round, and
-`update_with_momentum` takes the place of `update_parameters`. Everything else is the L-layer page's, under its names.
+The texts take the whole data as one batch. `mini_batches` splits it, in an order that is drawn again for every epoch,
+and `update_with_momentum` replaces `update_parameters`. All other functions are those of the L-layer page.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["mini_batches", "update_with_momentum"]
 
 @checked(rules.mini_batches)
 def mini_batches(X: Array, Y: Array, order: Array, batch_size: int) -> list[tuple[Array, Array]]:
-    """The columns order[0 : batch_size] of X and Y, then the next batch_size, until none is left
+    """The columns order[0 : batch_size] of X and Y, then the next batch_size, to the end of order
 
-    X: (n_0, m)   Y: (K, m)   order: (m,), each sample's number once   the last batch is as long as what remains
+    X: (n_0, m)   Y: (K, m)   order: (m,), each sample's number once   the last batch holds the remaining samples
     """
     starts = range(0, X.shape[1], batch_size)
     return [(X[:, order[k : k + batch_size]], Y[:, order[k : k + batch_size]]) for k in starts]

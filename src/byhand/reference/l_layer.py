@@ -1,15 +1,17 @@
-"""The L-layer network, a page to hold beside the formulas.
+"""The L-layer network: a page to read beside the formulas.
 
-`data_wrapper` brings pictures in, one a column; `L_layer_forward` turns them into probabilities, `compute_loss` into
-one number, `L_layer_backward` into a derivative for every weight, and `update_parameters` takes one step downhill.
-`L_layer_model` goes round that circle. The whole data is one batch, and everything is float64.
+`data_wrapper` loads the images, one a column. `L_layer_forward` computes the probabilities, `compute_loss` the
+cross-entropy loss and `L_layer_backward` the gradients. `update_parameters` takes one step of gradient descent, and
+`L_layer_model` repeats these four. The whole data is one batch, and everything is float64.
+
+The functions are the formulas. `@checked(...)` checks the arguments first, with the rule of that name in `rules`.
 
     m samples · layer l has n_l units, and n_0 inputs
 
     H0 = X (n_0, m)    Wl (n_l, n_{l-1})    bl (n_l, 1)    Zl, Hl (n_l, m)    HL, Y (K, m)
 
-dZ and dH hold, in each column, the derivative of that sample's own loss; dW and db are derivatives of the mean loss,
-which is where 1/m comes in. Step numbers are those of the two algorithms, forward (1 to 3) and backward (1 to 5).
+Each column of dZ and dH is the derivative of that sample's own loss. dW and db are derivatives of the mean loss, which
+brings in the 1/m. Step numbers are those of the two algorithms, forward (1 to 3) and backward (1 to 5).
 """
 
 from __future__ import annotations
@@ -66,8 +68,8 @@ _WITHOUT_MNIST = (
 def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
     """(images, labels) for training, validation and test         images: (m, 784) float32, byte/256   labels: (m,)
 
-    `mnist.pkl.gz` in the working folder comes first; else MNIST from wherever `byhand.load` finds it, cut into 50,000,
-    10,000 and 10,000 as that file is. `sample=True` takes the bundled pictures, cut in the same way.
+    Load `mnist.pkl.gz` from the working folder if it exists, otherwise MNIST as `byhand.load` finds it, split into
+    50,000, 10,000 and 10,000 as in that file. `sample=True` loads the bundled images, split in the same way.
     """
     from byhand.data import load
 
@@ -85,7 +87,7 @@ def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
 def one_hot(j: Array, *, classes: int = 10) -> Array:
     """Y[k, i] = 1 where sample i is of class k, 0 elsewhere               j: (m,)   Y: (classes, m)
 
-    The number of classes is given, not read off the labels: a batch without a nine still has ten classes.
+    The number of classes is an argument, not the largest label: a batch without a nine still has ten classes.
     """
     Y = np.zeros((classes, len(j)))
     Y[np.asarray(j, dtype=int), np.arange(len(j))] = 1
@@ -95,7 +97,7 @@ def one_hot(j: Array, *, classes: int = 10) -> Array:
 def data_wrapper(*, sample: bool = False) -> tuple[Array, Array, Array, Array]:
     """train_set_x (784, 50000), train_set_y (10, 50000), test_set_x (784, 10000), test_set_y (10, 10000)
 
-    One picture a column: the transpose of what `load_data` returns, without a copy.
+    One image a column: the transpose of the result of `load_data`, without a copy.
     """
     (X, y), _, (X_test, y_test) = load_data(sample=sample)
     return X.T, one_hot(y), X_test.T, one_hot(y_test)
@@ -119,7 +121,7 @@ def relu(Z: Array) -> Pair:
 def softmax(Z: Array) -> Pair:
     """H = e^Z / Σ e^Z, the sum down each column             step 3        Z, H: (K, m)   memory: Z
 
-    Taking each column's maximum away first changes nothing in the fraction and keeps e^Z from overflowing.
+    Subtracting each column's maximum does not change the fraction and prevents the overflow of e^Z.
     """
     E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
     return E / np.sum(E, axis=0, keepdims=True), Z
@@ -132,7 +134,7 @@ ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "softmax": softmax}
 def initialize_parameters(dimensions: Sequence[int], *, rng: Random | None = None) -> dict[str, Array]:
     """Wl = 0.1 · randn(n_l, n_{l-1}), bl = 0, for l = 1 … L               dimensions: [n_0, …, n_L]
 
-    Without `rng` the numbers are those that follow `seed(2)`, from a stream of our own: NumPy's global one stays put.
+    Without `rng` the numbers are those after `seed(2)`. NumPy's global generator is not changed.
     """
     rng = np.random.RandomState(2) if rng is None else rng
     parameters = {}
@@ -220,7 +222,7 @@ def relu_backward(dH: Array, relu_memory: Array) -> Array:
 def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple[Array, Array, Array]:
     """dZ = dH ⊗ activation′(Z), dW = 1/m dZ · H_prevᵀ, db = 1/m Σ dZ, dH_prev = Wᵀ · dZ      steps 5.1 to 5.4
 
-    dH: (n, m)   dH_prev: (n_prev, m)   dW: (n, n_prev)   db: (n, 1), its sum over the samples only
+    dH: (n, m)   dH_prev: (n_prev, m)   dW: (n, n_prev)   db: (n, 1), summed over the samples only
     """
     (H_prev, W, _), Z = memory
     m = H_prev.shape[1]
@@ -235,7 +237,7 @@ def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple
 def L_layer_backward(HL: Array, Y: Array, memories: list[Memory], *, hidden: str = "relu") -> dict[str, Array]:
     """dZL = HL − Y, then dW, db and dH of the layer before, from the last layer to the first      steps 1 to 5
 
-    HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each of its own thing's shape
+    HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each with the shape of its parameter or H
     """
     L, m = len(memories), HL.shape[1]
     gradients = {}
@@ -275,10 +277,10 @@ def L_layer_model(
     rng: Random | None = None,
     picture: str | Path | None = None,
 ) -> dict[str, Array]:
-    """Start somewhere, then num_iterations times: forward, loss, backward, update.
+    """Initialize the parameters, then repeat num_iterations times: forward, loss, backward, update.
 
     X: (n_0, m), pixels from 0 to 1   Y: (K, m), one-hot   dimensions: [n_0, …, K]
-    The loss of every hundredth iteration is printed if `print_loss`, and drawn: on the screen, or into `picture`.
+    The loss of every hundredth iteration is printed if `print_loss`, and plotted, on the screen or to `picture`.
     """
     require_dimensions(dimensions)
     require_pixels("X", X)
@@ -305,7 +307,7 @@ def L_layer_model(
 
 
 def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "relu") -> Array:
-    """The class with the largest probability in each column; prints the share that is right.
+    """Return the class with the largest probability in each column, and print the accuracy.
 
     X: (n_0, m), pixels from 0 to 1   y: (K, m), one-hot   predictions: (m,)
     """
@@ -318,5 +320,5 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
 
 
 def _as_in_the_pickle(images: Array, labels: Array) -> Pair:
-    """Bytes as the floats of mnist.pkl.gz, which divided by 256: (m, 28, 28) → (m, 784) float32; and the labels."""
+    """Return the images as in mnist.pkl.gz, bytes / 256, (m, 28, 28) → (m, 784) float32, and a copy of the labels."""
     return images.reshape(len(images), -1) / np.float32(256), np.array(labels)
