@@ -1,5 +1,6 @@
 """The lessons: their text, their pictures, their checks; and the notebooks run from top to bottom by a real kernel."""
 
+import inspect
 import json
 import re
 import warnings
@@ -47,7 +48,7 @@ def test_docstrings_have_the_arguments_of_the_page(lesson):
     """A student's stub takes what the answer key takes, by the same names."""
     for cell in percent.lesson_source(lesson.name):
         if cell.graded:
-            key = getattr(PAGES[lesson.page].module, cell.graded).__code__
+            key = inspect.unwrap(getattr(PAGES[lesson.page].module, cell.graded)).__code__
             names = re.findall(r"(\w+)(?:=[^,)]+)?[,)]", re.search(r"def \w+\((.*)\):", cell.text)[1] + ")")
             assert names == list(key.co_varnames[: key.co_argcount])
 

@@ -227,10 +227,10 @@ BUGS = {
         (
             check_loss_is_a_number_where_softmax_underflows,
             l_layer,
-            ("np.log(HL, out=np.full(HL.shape, -np.inf), where=np.asarray(HL) > 0)", "np.log(HL)"),
-            ("np.multiply(Y, log_HL, out=np.zeros(HL.shape), where=np.asarray(Y) != 0)", "np.multiply(Y, log_HL)"),
+            ("np.log(H, out=np.full(H.shape, -np.inf), where=np.asarray(H) > 0)", "np.log(H)"),
+            ("np.multiply(Y, log_HL, out=np.zeros(np.shape(Y)), where=np.asarray(Y) != 0)", "np.multiply(Y, log_HL)"),
         ),
-        (check_loss_is_a_number_where_softmax_underflows, l_layer, ("if ZL is None:", "if True:")),
+        (check_loss_is_a_number_where_softmax_underflows, l_layer, ("log_softmax(ZL)", "log(HL)")),
     ],
     "divided by all 42,000": [
         (check_l_layer_gradients_are_means, l_layer, ("m = H_prev.shape[1]", "m = 42_000")),

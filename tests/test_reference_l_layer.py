@@ -1,6 +1,7 @@
 """The L-layer page: the published values digit for digit, each equation, each refusal, and the whole worked run."""
 
 import gzip
+import inspect
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from byhand.errors import DivergedError, UsageError
-from byhand.reference import l_layer
+from byhand.reference import beyond, l_layer, rules, two_layer
 from byhand.reference.l_layer import (
     L_layer_backward,
     L_layer_forward,
@@ -149,6 +150,15 @@ def test_compute_loss_from_the_logits_says_how_wrong_it_is_where_softmax_has_und
     HL, Y = softmax(ZL)[0], np.array([[0.0], [1.0]])
     assert compute_loss(HL, Y) == np.inf
     assert compute_loss(HL, Y, ZL=ZL) == 2e4
+
+
+def test_compute_loss_sums_in_float64_whatever_it_is_given():
+    HL = softmax(np.random.default_rng(0).normal(size=(10, 1000)))[0]
+    Y, ZL = one_hot(np.arange(1000) % 10), np.log(HL)
+    exact = compute_loss(HL, Y, ZL=ZL.astype(np.float32).astype(float))
+    assert compute_loss(HL, Y.astype(np.float32), ZL=ZL.astype(np.float32)) == pytest.approx(exact, rel=1e-7)
+    assert compute_loss(HL, np.asfortranarray(Y)) == compute_loss(HL, Y)
+    assert compute_loss(HL, Y.astype(bool)) == compute_loss(HL, Y)
 
 
 def test_sigmoid_backward_is_dH_times_H_times_one_minus_H():
@@ -318,6 +328,39 @@ def test_bytes_are_refused_where_fractions_are_expected(X):
 
 def test_standardised_inputs_are_welcome():
     L_layer_model(np.random.default_rng(0).normal(size=(4, 3)) * 5, np.eye(3), [4, 3], num_iterations=1)
+
+
+RULES = [
+    *(
+        (page, name, name)
+        for page in (l_layer, beyond, two_layer)
+        for name in page.__all__
+        if hasattr(rules, name) and (page, name) != (two_layer, "one_hot")
+    ),
+    (two_layer, "one_hot", "one_hot_of_Y"),
+]
+
+
+@pytest.mark.parametrize(("page", "name", "rule"), RULES)
+def test_a_checked_function_has_the_name_and_parameters_of_its_rule_and_keeps_its_source(page, name, rule):
+    function, rule = getattr(page, name), getattr(rules, rule)
+    shape_of = [
+        [
+            (parameter.name, parameter.kind, parameter.default)
+            for parameter in inspect.signature(one).parameters.values()
+        ]
+        for one in (function, rule)
+    ]
+    assert shape_of[0] == shape_of[1]
+    assert (function.__name__, function.__module__) == (name, page.__name__)
+    assert function.__doc__ in inspect.getsource(function)
+    with pytest.raises(TypeError, match=rf"^{name}\(\) missing"):
+        function()
+
+
+def test_every_rule_belongs_to_a_function():
+    own = {name for name, one in vars(rules).items() if inspect.isfunction(one) and one.__module__ == rules.__name__}
+    assert {name for name in own if not name.startswith("require_")} - {"checked"} == {rule for _, _, rule in RULES}
 
 
 # ---- training

@@ -1,15 +1,16 @@
-"""Where the texts stop: a few samples at a time, and steps that remember the one before.
+"""Beyond the texts: mini-batches and momentum.
 
-The texts take the whole data as one batch. `mini_batches` cuts it, in an order that is drawn anew for every round, and
-`update_with_momentum` takes the place of `update_parameters`. Everything else is the L-layer page's, under its names.
+The texts take the whole data as one batch. `mini_batches` splits it, in an order that is drawn again for every epoch,
+and `update_with_momentum` replaces `update_parameters`. All other functions are those of the L-layer page.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from byhand.reference.l_layer import *  # noqa: F403 - it goes on from there: one page with it
-from byhand.reference.rules import require_matrix, require_names, require_shape, require_steps
+from byhand.reference import rules
+from byhand.reference.l_layer import *  # noqa: F403 - this page continues the L-layer page
+from byhand.reference.rules import checked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,19 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["mini_batches", "update_with_momentum"]
 
 
+@checked(rules.mini_batches)
 def mini_batches(X: Array, Y: Array, order: Array, batch_size: int) -> list[tuple[Array, Array]]:
-    """The columns order[0 : batch_size] of X and Y, then the next batch_size, until none is left
+    """The columns order[0 : batch_size] of X and Y, then the next batch_size, to the end of order
 
-    X: (n_0, m)   Y: (K, m)   order: (m,), each sample's number once   the last batch is as long as what remains
+    X: (n_0, m)   Y: (K, m)   order: (m,), each sample's number once   the last batch holds the remaining samples
     """
-    require_matrix("X", X)
-    require_shape("Y", Y, (Y.shape[0], X.shape[1]), "a column for each of X")
-    require_shape("order", order, (X.shape[1],), "each column's number once")
-    require_steps("batch_size", batch_size, "batch_size", batch_size)
     starts = range(0, X.shape[1], batch_size)
     return [(X[:, order[k : k + batch_size]], Y[:, order[k : k + batch_size]]) for k in starts]
 
 
+@checked(rules.update_with_momentum)
 def update_with_momentum(
     parameters: dict[str, Array],
     gradients: dict[str, Array],
@@ -43,10 +42,7 @@ def update_with_momentum(
 
     velocities: an array of each parameter's shape, under the parameter's name, 0 before the first step
     """
-    require_names("gradients", gradients, [f"d{name}" for name in parameters])
-    require_names("velocities", velocities, parameters)
     for name, value in parameters.items():
-        require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
         velocities[name] = momentum * velocities[name] + gradients[f"d{name}"]
         parameters[name] = value - learning_rate * velocities[name]
     return parameters, velocities

@@ -1,15 +1,17 @@
-"""The L-layer network, a page to hold beside the formulas.
+"""The L-layer network: a page to read beside the formulas.
 
-`data_wrapper` brings pictures in, one a column; `L_layer_forward` turns them into probabilities, `compute_loss` into
-one number, `L_layer_backward` into a derivative for every weight, and `update_parameters` takes one step downhill.
-`L_layer_model` goes round that circle. The whole data is one batch, and everything is float64.
+`data_wrapper` loads the images, one a column. `L_layer_forward` computes the probabilities, `compute_loss` the
+cross-entropy loss and `L_layer_backward` the gradients. `update_parameters` takes one step of gradient descent, and
+`L_layer_model` repeats these four. The whole data is one batch, and everything is float64.
+
+The functions are the formulas. `@checked(...)` checks the arguments first, with the rule of that name in `rules`.
 
     m samples · layer l has n_l units, and n_0 inputs
 
     H0 = X (n_0, m)    Wl (n_l, n_{l-1})    bl (n_l, 1)    Zl, Hl (n_l, m)    HL, Y (K, m)
 
-dZ and dH hold, in each column, the derivative of that sample's own loss; dW and db are derivatives of the mean loss,
-which is where 1/m comes in. Step numbers are those of the two algorithms, forward (1 to 3) and backward (1 to 5).
+Each column of dZ and dH is the derivative of that sample's own loss. dW and db are derivatives of the mean loss, which
+brings in the 1/m. Step numbers are those of the two algorithms, forward (1 to 3) and backward (1 to 5).
 """
 
 from __future__ import annotations
@@ -21,17 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import DataMissingError, DivergedError
+from byhand.reference import rules
 from byhand.reference.drawing import draw_loss
-from byhand.reference.rules import (
-    require_choice,
-    require_dimensions,
-    require_labels,
-    require_matrix,
-    require_names,
-    require_pixels,
-    require_shape,
-    require_steps,
-)
+from byhand.reference.rules import checked, require_dimensions, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,8 +56,6 @@ __all__ = [
     "update_parameters",
 ]
 
-HIDDEN = ("relu", "sigmoid")
-
 _WITHOUT_MNIST = (
     "put mnist.pkl.gz into the working folder, or run `byhand data get mnist` once where there is a network; "
     "to go on without it, load_data(sample=True) and data_wrapper(sample=True) give 5,000 pictures that came along"
@@ -76,8 +68,8 @@ _WITHOUT_MNIST = (
 def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
     """(images, labels) for training, validation and test         images: (m, 784) float32, byte/256   labels: (m,)
 
-    `mnist.pkl.gz` in the working folder comes first; else MNIST from wherever `byhand.load` finds it, cut into 50,000,
-    10,000 and 10,000 as that file is. `sample=True` takes the bundled pictures, cut in the same way.
+    Load `mnist.pkl.gz` from the working folder if it exists, otherwise MNIST as `byhand.load` finds it, split into
+    50,000, 10,000 and 10,000 as in that file. `sample=True` loads the bundled images, split in the same way.
     """
     from byhand.data import load
 
@@ -91,12 +83,12 @@ def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
     return (images[:cut], labels[:cut]), (images[cut:], labels[cut:]), test
 
 
+@checked(rules.one_hot)
 def one_hot(j: Array, *, classes: int = 10) -> Array:
     """Y[k, i] = 1 where sample i is of class k, 0 elsewhere               j: (m,)   Y: (classes, m)
 
-    The number of classes is given, not read off the labels: a batch without a nine still has ten classes.
+    The number of classes is an argument, not the largest label: a batch without a nine still has ten classes.
     """
-    require_labels("j", j, classes)
     Y = np.zeros((classes, len(j)))
     Y[np.asarray(j, dtype=int), np.arange(len(j))] = 1
     return Y
@@ -105,7 +97,7 @@ def one_hot(j: Array, *, classes: int = 10) -> Array:
 def data_wrapper(*, sample: bool = False) -> tuple[Array, Array, Array, Array]:
     """train_set_x (784, 50000), train_set_y (10, 50000), test_set_x (784, 10000), test_set_y (10, 10000)
 
-    One picture a column: the transpose of what `load_data` returns, without a copy.
+    One image a column: the transpose of the result of `load_data`, without a copy.
     """
     (X, y), _, (X_test, y_test) = load_data(sample=sample)
     return X.T, one_hot(y), X_test.T, one_hot(y_test)
@@ -116,7 +108,7 @@ def data_wrapper(*, sample: bool = False) -> tuple[Array, Array, Array, Array]:
 
 def sigmoid(Z: Array) -> Pair:
     """H = 1 / (1 + e^−Z)                                    step 2.2      Z, H: (n, m)   memory: Z"""
-    E = np.exp(-np.abs(Z))  # of a number that is never positive, so that nothing overflows
+    E = np.exp(-np.abs(Z))  # the exponent is never positive, so this cannot overflow
     H = np.where(np.asarray(Z) >= 0, 1, E) / (1 + E)
     return H, Z
 
@@ -129,18 +121,21 @@ def relu(Z: Array) -> Pair:
 def softmax(Z: Array) -> Pair:
     """H = e^Z / Σ e^Z, the sum down each column             step 3        Z, H: (K, m)   memory: Z
 
-    Taking each column's maximum away first changes nothing in the fraction and keeps e^Z from overflowing.
+    Subtracting each column's maximum does not change the fraction and prevents the overflow of e^Z.
     """
     E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
     return E / np.sum(E, axis=0, keepdims=True), Z
 
 
+ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "softmax": softmax}
+
+
+@checked(rules.initialize_parameters)
 def initialize_parameters(dimensions: Sequence[int], *, rng: Random | None = None) -> dict[str, Array]:
     """Wl = 0.1 · randn(n_l, n_{l-1}), bl = 0, for l = 1 … L               dimensions: [n_0, …, n_L]
 
-    Without `rng` the numbers are those that follow `seed(2)`, from a stream of our own: NumPy's global one stays put.
+    Without `rng` the numbers are those after `seed(2)`. NumPy's global generator is not changed.
     """
-    require_dimensions(dimensions)
     rng = np.random.RandomState(2) if rng is None else rng
     parameters = {}
     for l in range(1, len(dimensions)):
@@ -149,31 +144,24 @@ def initialize_parameters(dimensions: Sequence[int], *, rng: Random | None = Non
     return parameters
 
 
+@checked(rules.layer_forward)
 def layer_forward(H_prev: Array, W: Array, b: Array, activation: str = "relu") -> tuple[Array, Memory]:
     """Z = W · H_prev + b, H = activation(Z)                 step 2
 
     H_prev: (n_prev, m)   W: (n, n_prev)   b: (n, 1)   H: (n, m)   memory: ((H_prev, W, b), Z)
     """
-    activations = {"relu": relu, "sigmoid": sigmoid, "softmax": softmax}
-    require_choice("activation", activation, list(activations))
-    require_matrix("W", W)
-    require_matrix("H_prev", H_prev)
-    require_shape("H_prev", H_prev, (W.shape[1], H_prev.shape[1]), "a row for each column of W")
-    require_shape("b", b, (W.shape[0], 1), "a row for each row of W")
-    linear_memory = (H_prev, W, b)
     Z = np.dot(W, H_prev) + b  # 2.1
-    H, activation_memory = activations[activation](Z)  # 2.2
-    return H, (linear_memory, activation_memory)
+    H, activation_memory = ACTIVATIONS[activation](Z)  # 2.2
+    return H, ((H_prev, W, b), activation_memory)
 
 
+@checked(rules.L_layer_forward)
 def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "relu") -> tuple[Array, list[Memory]]:
     """H0 = X, Hl = hidden(Wl · Hl−1 + bl), HL = softmax(WL · HL−1 + bL)   steps 1 to 3
 
     X: (n_0, m)   HL: (K, m)   memories: one memory a layer, first layer first
     """
-    require_choice("hidden", hidden, HIDDEN)
-    L = max(1, len(parameters) // 2)
-    require_names("parameters", parameters, [f"{kind}{l}" for l in range(1, L + 1) for kind in "Wb"])
+    L = len(parameters) // 2
     memories = []
     H = X  # 1
     for l in range(1, L):
@@ -187,44 +175,55 @@ def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "re
 # ---- loss ------------------------------------------------------------------------------------------------------
 
 
+@checked(rules.compute_loss)
 def compute_loss(HL: Array, Y: Array, *, ZL: Array | None = None) -> float:
     """loss = −1/m Σ Y ⊗ log HL                                            HL, Y, ZL: (K, m)
 
-    Where Y is 0 the term is 0, even if HL has underflowed to 0. Where Y is 1 and HL is 0 the loss is infinite,
-    unless `ZL`, what the softmax was given, is there to say by how much:  log HL = ZL − max − log Σ e^(ZL − max).
+    Where Y is 0 the term is 0, even if HL has underflowed to 0. Where Y is 1 and HL is 0 the loss is infinite;
+    with the logits `ZL`, the input of the softmax, it is finite.
     """
-    require_matrix("HL", HL)
-    require_shape("Y", Y, HL.shape, "as HL: one_hot(labels) makes it")
-    if ZL is None:
-        log_HL = np.log(HL, out=np.full(HL.shape, -np.inf), where=np.asarray(HL) > 0)
-    else:
-        shifted = ZL - np.max(ZL, axis=0, keepdims=True)
-        log_HL = shifted - np.log(np.sum(np.exp(shifted), axis=0, keepdims=True))
-    return float(-np.sum(np.multiply(Y, log_HL, out=np.zeros(HL.shape), where=np.asarray(Y) != 0)) / HL.shape[1])
+    log_HL = log(HL) if ZL is None else log_softmax(ZL)
+    return float(-np.sum(product(Y, log_HL)) / HL.shape[1])
+
+
+def log(H: Array) -> Array:
+    """log H, and −∞ where H is 0, without NumPy's warning                 H: (K, m)"""
+    return np.log(H, out=np.full(H.shape, -np.inf), where=np.asarray(H) > 0)
+
+
+def product(Y: Array, log_HL: Array) -> Array:
+    """Y ⊗ log HL, and 0 where Y is 0, because 0 · log 0 is NaN            Y, log HL: (K, m)"""
+    return np.multiply(Y, log_HL, out=np.zeros(np.shape(Y)), where=np.asarray(Y) != 0)
+
+
+def log_softmax(Z: Array) -> Array:
+    """log H = Z − max − log Σ e^(Z − max), max and Σ down each column     Z: (K, m)"""
+    shifted = Z - np.max(Z, axis=0, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=0, keepdims=True))
 
 
 # ---- backpropagation -------------------------------------------------------------------------------------------
 
 
+@checked(rules.sigmoid_backward)
 def sigmoid_backward(dH: Array, sigmoid_memory: Array) -> Array:
     """dZ = dH ⊗ H ⊗ (1 − H), H = sigmoid(Z)                 step 5.1      dH, Z, dZ: (n, m)"""
-    require_shape("dH", dH, np.shape(sigmoid_memory), "as the Z in the memory")
     H, _ = sigmoid(sigmoid_memory)
     return dH * H * (1 - H)
 
 
+@checked(rules.relu_backward)
 def relu_backward(dH: Array, relu_memory: Array) -> Array:
     """dZ = dH where Z > 0, 0 elsewhere                      step 5.1      dH, Z, dZ: (n, m)"""
-    require_shape("dH", dH, np.shape(relu_memory), "as the Z in the memory")
     return np.where(np.asarray(relu_memory) > 0, dH, 0)
 
 
+@checked(rules.layer_backward)
 def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple[Array, Array, Array]:
     """dZ = dH ⊗ activation′(Z), dW = 1/m dZ · H_prevᵀ, db = 1/m Σ dZ, dH_prev = Wᵀ · dZ      steps 5.1 to 5.4
 
-    dH: (n, m)   dH_prev: (n_prev, m)   dW: (n, n_prev)   db: (n, 1), its sum over the samples only
+    dH: (n, m)   dH_prev: (n_prev, m)   dW: (n, n_prev)   db: (n, 1), summed over the samples only
     """
-    require_choice("activation", activation, HIDDEN)
     (H_prev, W, _), Z = memory
     m = H_prev.shape[1]
     dZ = relu_backward(dH, Z) if activation == "relu" else sigmoid_backward(dH, Z)  # 5.1
@@ -234,12 +233,12 @@ def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple
     return dH_prev, dW, db
 
 
+@checked(rules.L_layer_backward)
 def L_layer_backward(HL: Array, Y: Array, memories: list[Memory], *, hidden: str = "relu") -> dict[str, Array]:
     """dZL = HL − Y, then dW, db and dH of the layer before, from the last layer to the first      steps 1 to 5
 
-    HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each of its own thing's shape
+    HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each with the shape of its parameter or H
     """
-    require_shape("Y", Y, np.shape(HL), "as HL: one_hot(labels) makes it")
     L, m = len(memories), HL.shape[1]
     gradients = {}
     (H_prev, W, _), _ = memories[-1]
@@ -256,13 +255,12 @@ def L_layer_backward(HL: Array, Y: Array, memories: list[Memory], *, hidden: str
 # ---- parameter updates, training, predictions ------------------------------------------------------------------
 
 
+@checked(rules.update_parameters)
 def update_parameters(
     parameters: dict[str, Array], gradients: dict[str, Array], learning_rate: float
 ) -> dict[str, Array]:
     """Wl := Wl − learning_rate · dWl, bl := bl − learning_rate · dbl      the dictionary is updated in place"""
-    require_names("gradients", gradients, [f"d{name}" for name in parameters])
     for name, value in parameters.items():
-        require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
         parameters[name] = value - learning_rate * gradients[f"d{name}"]
     return parameters
 
@@ -279,10 +277,10 @@ def L_layer_model(
     rng: Random | None = None,
     picture: str | Path | None = None,
 ) -> dict[str, Array]:
-    """Start somewhere, then num_iterations times: forward, loss, backward, update.
+    """Initialize the parameters, then repeat num_iterations times: forward, loss, backward, update.
 
     X: (n_0, m), pixels from 0 to 1   Y: (K, m), one-hot   dimensions: [n_0, …, K]
-    The loss of every hundredth iteration is printed if `print_loss`, and drawn: on the screen, or into `picture`.
+    The loss of every hundredth iteration is printed if `print_loss`, and plotted, on the screen or to `picture`.
     """
     require_dimensions(dimensions)
     require_pixels("X", X)
@@ -309,7 +307,7 @@ def L_layer_model(
 
 
 def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "relu") -> Array:
-    """The class with the largest probability in each column; prints the share that is right.
+    """Return the class with the largest probability in each column, and print the accuracy.
 
     X: (n_0, m), pixels from 0 to 1   y: (K, m), one-hot   predictions: (m,)
     """
@@ -322,5 +320,5 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
 
 
 def _as_in_the_pickle(images: Array, labels: Array) -> Pair:
-    """Bytes as the floats of mnist.pkl.gz, which divided by 256: (m, 28, 28) → (m, 784) float32; and the labels."""
+    """Return the images as in mnist.pkl.gz, bytes / 256, (m, 28, 28) → (m, 784) float32, and a copy of the labels."""
     return images.reshape(len(images), -1) / np.float32(256), np.array(labels)

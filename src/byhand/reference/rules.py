@@ -1,34 +1,166 @@
-"""What the reference pages refuse, and the words they use: the thing, the rule, the value.
+"""Argument checks of the reference pages. An error message gives the argument's name, the rule and the value.
 
-The pages call these before they compute, because NumPy would broadcast most of these mistakes into a wrong number
-without a word. Each function returns nothing, or raises `UsageError`.
+Most wrong shapes would broadcast in NumPy and give a wrong number without an error. The checks stand here, so that the
+pages hold only formulas: `@checked(rules.layer_forward)` runs the function `layer_forward` of this module before the
+function of the page. Each check returns None or raises `UsageError`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from byhand.errors import UsageError
 
+HIDDEN = ("relu", "sigmoid")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def checked(rule: Callable[..., None]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Call `rule` with the arguments of the decorated function before each call of the function.
+
+    Both have the same parameters. The function keeps its name, signature, docstring and source.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def checked_function(*args: P.args, **kwargs: P.kwargs) -> T:
+            rule(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        return checked_function
+
+    return decorate
+
+
+# ---- l_layer: one rule for each function, with the function's name and parameters --------------------------------
+
+
+def one_hot(j: Any, *, classes: int = 10) -> None:
+    require_labels("j", j, classes)
+
+
+def initialize_parameters(dimensions: Any, *, rng: Any = None) -> None:
+    require_dimensions(dimensions)
+
+
+def layer_forward(H_prev: Any, W: Any, b: Any, activation: Any = "relu") -> None:
+    require_choice("activation", activation, (*HIDDEN, "softmax"))
+    require_matrix("W", W)
+    require_matrix("H_prev", H_prev)
+    require_shape("H_prev", H_prev, (W.shape[1], H_prev.shape[1]), "a row for each column of W")
+    require_shape("b", b, (W.shape[0], 1), "a row for each row of W")
+
+
+def L_layer_forward(X: Any, parameters: Any, *, hidden: Any = "relu") -> None:
+    require_choice("hidden", hidden, HIDDEN)
+    L = max(1, len(parameters) // 2)
+    require_names("parameters", parameters, [f"{kind}{l}" for l in range(1, L + 1) for kind in "Wb"])
+
+
+def compute_loss(HL: Any, Y: Any, *, ZL: Any = None) -> None:
+    require_matrix("HL", HL)
+    require_shape("Y", Y, HL.shape, "as HL: one_hot(labels) makes it")
+
+
+def sigmoid_backward(dH: Any, sigmoid_memory: Any) -> None:
+    require_shape("dH", dH, np.shape(sigmoid_memory), "as the Z in the memory")
+
+
+def relu_backward(dH: Any, relu_memory: Any) -> None:
+    require_shape("dH", dH, np.shape(relu_memory), "as the Z in the memory")
+
+
+def layer_backward(dH: Any, memory: Any, activation: Any = "relu") -> None:
+    require_choice("activation", activation, HIDDEN)  # the shape of dH is checked by relu_backward, sigmoid_backward
+
+
+def L_layer_backward(HL: Any, Y: Any, memories: Any, *, hidden: Any = "relu") -> None:
+    require_shape("Y", Y, np.shape(HL), "as HL: one_hot(labels) makes it")
+
+
+def update_parameters(parameters: Any, gradients: Any, learning_rate: Any) -> None:
+    require_names("gradients", gradients, [f"d{name}" for name in parameters])
+    for name, value in parameters.items():
+        require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
+
+
+# ---- beyond ------------------------------------------------------------------------------------------------------
+
+
+def mini_batches(X: Any, Y: Any, order: Any, batch_size: Any) -> None:
+    require_matrix("X", X)
+    require_shape("Y", Y, (Y.shape[0], X.shape[1]), "a column for each of X")
+    require_shape("order", order, (X.shape[1],), "each column's number once")
+    require_steps("batch_size", batch_size, "batch_size", batch_size)
+
+
+def update_with_momentum(
+    parameters: Any, gradients: Any, velocities: Any, learning_rate: Any, momentum: Any = 0.9
+) -> None:
+    require_names("gradients", gradients, [f"d{name}" for name in parameters])
+    require_names("velocities", velocities, parameters)
+    for name, value in parameters.items():
+        require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
+
+
+# ---- two_layer ---------------------------------------------------------------------------------------------------
+
+
+def forward_prop(W1: Any, b1: Any, W2: Any, b2: Any, X: Any) -> None:
+    require_matrix("X", X)
+    require_shape("X", X, (W1.shape[1], X.shape[1]), "a row for each column of W1")
+    require_shape("b1", b1, (W1.shape[0], 1), "a row for each row of W1")
+    require_shape("W2", W2, (W2.shape[0], W1.shape[0]), "a column for each row of W1")
+    require_shape("b2", b2, (W2.shape[0], 1), "a row for each row of W2")
+
+
+def one_hot_of_Y(Y: Any, *, classes: int = 10) -> None:
+    require_labels("Y", Y, classes)
+
+
+one_hot_of_Y.__qualname__ = "one_hot"  # a TypeError for missing or surplus arguments names the page's function
+
+
+def backward_prop(Z1: Any, A1: Any, Z2: Any, A2: Any, W1: Any, W2: Any, X: Any, Y: Any) -> None:
+    _, m = A2.shape
+    require_shape("Y", Y, (m,), "one label a column of A2")
+
+
+def update_params(W1: Any, b1: Any, W2: Any, b2: Any, dW1: Any, db1: Any, dW2: Any, db2: Any, alpha: Any) -> None:
+    require_shape("dW1", dW1, W1.shape, "as W1")
+    require_shape("db1", db1, b1.shape, "as b1")
+    require_shape("dW2", dW2, W2.shape, "as W2")
+    require_shape("db2", db2, b2.shape, "as b2")
+
+
+def get_accuracy(predictions: Any, Y: Any) -> None:
+    require_shape("predictions", predictions, np.shape(Y), "as Y")
+
+
+# ---- the checks that the rules and the training loops are made of ------------------------------------------------
+
 
 def require_shape(name: str, array: Any, shape: tuple[int, ...], because: str) -> None:
-    """`array` must have exactly `shape`; `because` says in a few words what the axes stand for."""
+    """Require that `array` has exactly `shape`; `because` explains the axes in a few words."""
     if np.shape(array) != shape:
         raise UsageError(f"{name} must have shape {shape}, {because}, got {np.shape(array)}")
 
 
 def require_matrix(name: str, array: Any) -> None:
-    """`array` must have two axes, one sample a column."""
+    """Require that `array` has two axes, one sample a column."""
     if np.ndim(array) != 2:
         raise UsageError(f"{name} must have two axes, one sample a column, got shape {np.shape(array)}")
 
 
 def require_pixels(name: str, X: Any) -> None:
-    """`X` must be a matrix with a sample in it, and hold fractions rather than the bytes 0 to 255.
+    """Require that `X` is a matrix with at least one sample, and that it holds fractions, not the bytes 0 to 255.
 
-    Bytes as they come make the sums of a layer reach thousands, and what follows is overflow or a dead network.
-    Inputs that go below 0 were standardised by someone who knows, and pass.
+    With bytes the sums of a layer reach thousands: the exponentials overflow or all units die.
+    Inputs with values below 0 are taken as standardized and accepted.
     """
     require_matrix(name, X)
     if np.size(X) == 0:
@@ -41,7 +173,7 @@ def require_pixels(name: str, X: Any) -> None:
 
 
 def require_labels(name: str, labels: Any, classes: int) -> None:
-    """`labels` must be one row of whole numbers from 0 to `classes` - 1."""
+    """Require that `labels` is one row of whole numbers from 0 to `classes` - 1."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise UsageError(f"{name} must be one row of labels, shape (m,), got shape {labels.shape}")
@@ -51,27 +183,27 @@ def require_labels(name: str, labels: Any, classes: int) -> None:
 
 
 def require_dimensions(dimensions: Sequence[int]) -> None:
-    """`dimensions` must give the inputs and at least one layer, each a positive whole number."""
+    """Require that `dimensions` gives the inputs and at least one layer, each a positive whole number."""
     whole = all(isinstance(d, int | np.integer) and d > 0 for d in dimensions)
     if len(dimensions) < 2 or not whole:
         raise UsageError(f"dimensions must be two or more positive whole numbers, got {list(dimensions)}")
 
 
 def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """`value` must be one of `choices`."""
+    """Require that `value` is one of `choices`."""
     if value not in choices:
         raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def require_names(name: str, given: Mapping[str, Any], needed: Iterable[str]) -> None:
-    """The dictionary `given` must hold every key that is `needed`."""
+    """Require that the dictionary `given` has every key in `needed`."""
     for key in needed:
         if key not in given:
             raise UsageError(f"{name} must hold {key}, got {', '.join(given) or 'nothing'}")
 
 
 def require_steps(rate_name: str, rate: float, count_name: str, count: int) -> None:
-    """Training takes `count` steps of size `rate`: a positive number, and a whole one that is not negative."""
+    """Require that `rate` is positive and that `count`, a number of steps, is a whole number of 0 or more."""
     if not (np.isfinite(rate) and rate > 0):
         raise UsageError(f"{rate_name} must be a positive number, got {rate}")
     if not isinstance(count, int | np.integer) or count < 0:

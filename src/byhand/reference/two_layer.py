@@ -1,12 +1,13 @@
-"""The 784-10-10 network, a page to hold beside the formulas: one hidden layer of ReLU, then softmax.
+"""The 784-10-10 network: a page to read beside the formulas. One hidden layer of ReLU, then softmax.
 
-`init_params` starts somewhere; `gradient_descent` repeats forward, backward, update; `make_predictions` reads pictures.
-The whole data is one batch, one picture a column, its pixels from 0 to 1. A0 is X, and g is the activation.
+`init_params` initializes the parameters, `gradient_descent` repeats forward, backward, update, and `make_predictions`
+classifies images. The whole data is one batch, one image a column, with pixels from 0 to 1. A0 is X, and g is the
+activation. `@checked(...)` checks the arguments of a function first, with the rule of that name in `rules`.
 
     m samples        X (784, m)    Y (m,)    W1 (10, 784)    W2 (10, 10)    b1, b2 (10, 1)    Z1, A1, Z2, A2 (10, m)
 
-dZ holds, in each column, the derivative of that sample's own loss; dW and db are derivatives of the mean loss, which
-is where 1/m comes in. Any other number of inputs, hidden units and classes follows from the shapes of W1 and W2.
+Each column of dZ is the derivative of that sample's own loss. dW and db are derivatives of the mean loss, which brings
+in the 1/m. Any other number of inputs, hidden units and classes follows from the shapes of W1 and W2.
 The program was first presented by Samson Zhang.
 """
 
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import UsageError
+from byhand.reference import rules
 from byhand.reference.drawing import draw_picture
-from byhand.reference.rules import require_labels, require_matrix, require_pixels, require_shape, require_steps
+from byhand.reference.rules import checked, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +50,7 @@ __all__ = [
 def init_params(*, inputs: int = 784, hidden: int = 10, classes: int = 10, rng: Random | None = None) -> Parameters:
     """W1, b1, W2, b2 = rand − 0.5, in this order            W1: (hidden, inputs)   W2: (classes, hidden)
 
-    The numbers come from NumPy's global stream, so that `numpy.random.seed` governs them, or from `rng`.
+    The numbers come from `rng`, or by default from NumPy's global generator, which `numpy.random.seed` seeds.
     """
     shapes = (hidden, inputs), (hidden, 1), (classes, hidden), (classes, 1)
     random = np.random.random if rng is None else rng.random
@@ -64,19 +66,15 @@ def ReLU(Z: Array) -> Array:
 def softmax(Z: Array) -> Array:
     """A = e^Z / Σ e^Z, the sum down each column             Z, A: (K, m)
 
-    Taking each column's maximum away first changes nothing in the fraction and keeps e^Z from overflowing.
+    Subtracting each column's maximum does not change the fraction and prevents the overflow of e^Z.
     """
     E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
     return E / np.sum(E, axis=0, keepdims=True)
 
 
+@checked(rules.forward_prop)
 def forward_prop(W1: Array, b1: Array, W2: Array, b2: Array, X: Array) -> Parameters:
     """Z1 = W1·X + b1, A1 = ReLU(Z1), Z2 = W2·A1 + b2, A2 = softmax(Z2)      X: (784, m)   the others: (10, m)"""
-    require_matrix("X", X)
-    require_shape("X", X, (W1.shape[1], X.shape[1]), "a row for each column of W1")
-    require_shape("b1", b1, (W1.shape[0], 1), "a row for each row of W1")
-    require_shape("W2", W2, (W2.shape[0], W1.shape[0]), "a column for each row of W1")
-    require_shape("b2", b2, (W2.shape[0], 1), "a row for each row of W2")
     Z1 = W1.dot(X) + b1
     A1 = ReLU(Z1)
     Z2 = W2.dot(A1) + b2
@@ -89,22 +87,22 @@ def ReLU_deriv(Z: Array) -> Array:
     return np.asarray(Z) > 0
 
 
+@checked(rules.one_hot_of_Y)
 def one_hot(Y: Array, *, classes: int = 10) -> Array:
     """1 in row Y[i] of column i, 0 elsewhere                Y: (m,)   one-hot: (classes, m)
 
-    The number of classes is given, not read off the labels: a batch without a nine still has ten classes.
+    The number of classes is an argument, not the largest label: a batch without a nine still has ten classes.
     """
-    require_labels("Y", Y, classes)
     return (np.arange(classes)[:, np.newaxis] == np.asarray(Y)).astype(float)
 
 
+@checked(rules.backward_prop)
 def backward_prop(Z1: Array, A1: Array, Z2: Array, A2: Array, W1: Array, W2: Array, X: Array, Y: Array) -> Parameters:
     """dZ2 = A2 − Y, dW2 = 1/m dZ2·A1ᵀ, db2 = 1/m Σ dZ2, dZ1 = W2ᵀ·dZ2 ⊗ g′(Z1), dW1 = 1/m dZ1·Xᵀ, db1 = 1/m Σ dZ1
 
-    dW1, db1, dW2, db2 have the shapes of W1, b1, W2, b2: the sums of db go over the samples only.
+    dW1, db1, dW2, db2 have the shapes of W1, b1, W2, b2: db is summed over the samples only.
     """
     K, m = A2.shape
-    require_shape("Y", Y, (m,), "one label a column of A2")
     dZ2 = A2 - one_hot(Y, classes=K)
     dW2 = dZ2.dot(A1.T) / m
     db2 = np.sum(dZ2, axis=1, keepdims=True) / m
@@ -114,6 +112,7 @@ def backward_prop(Z1: Array, A1: Array, Z2: Array, A2: Array, W1: Array, W2: Arr
     return dW1, db1, dW2, db2
 
 
+@checked(rules.update_params)
 def update_params(
     W1: Array,
     b1: Array,
@@ -125,11 +124,7 @@ def update_params(
     db2: Array,
     alpha: float,
 ) -> Parameters:
-    """W1 := W1 − α dW1, b1 := b1 − α db1, W2 := W2 − α dW2, b2 := b2 − α db2      the new four are returned"""
-    require_shape("dW1", dW1, W1.shape, "as W1")
-    require_shape("db1", db1, b1.shape, "as b1")
-    require_shape("dW2", dW2, W2.shape, "as W2")
-    require_shape("db2", db2, b2.shape, "as b2")
+    """W1 := W1 − α dW1, b1 := b1 − α db1, W2 := W2 − α dW2, b2 := b2 − α db2      returns the new four"""
     return W1 - alpha * dW1, b1 - alpha * db1, W2 - alpha * dW2, b2 - alpha * db2
 
 
@@ -138,9 +133,9 @@ def get_predictions(A2: Array) -> Array:
     return np.argmax(A2, axis=0)
 
 
+@checked(rules.get_accuracy)
 def get_accuracy(predictions: Array, Y: Array) -> float:
-    """The share of predictions that are right                             predictions, Y: (m,)"""
-    require_shape("predictions", predictions, np.shape(Y), "as Y")
+    """The fraction of predictions that equal Y                            predictions, Y: (m,)"""
     return float(np.mean(np.asarray(predictions) == np.asarray(Y)))
 
 
@@ -154,7 +149,7 @@ def gradient_descent(
     classes: int = 10,
     rng: Random | None = None,
 ) -> Parameters:
-    """Start somewhere, then `iterations` times: forward, backward, update    X: (784, m), pixels 0–1   Y: (m,)
+    """Initialize, then repeat `iterations` times: forward, backward, update  X: (784, m), pixels 0–1   Y: (m,)
 
     Every tenth iteration the accuracy on X is printed.
     """
@@ -172,7 +167,7 @@ def gradient_descent(
 
 
 def make_predictions(X: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> Array:
-    """The class that the network gives each picture         X: (784, m), pixels from 0 to 1   predictions: (m,)"""
+    """The predicted class of each image                     X: (784, m), pixels from 0 to 1   predictions: (m,)"""
     require_pixels("X", X)
     _, _, _, A2 = forward_prop(W1, b1, W2, b2, X)
     return get_predictions(A2)
@@ -189,7 +184,7 @@ def test_prediction(
     Y: Array | None = None,
     picture: str | Path | None = None,
 ) -> None:
-    """Print what the network says of column `index` of `X`, and its label; draw it on the screen, or into `picture`."""
+    """Print the prediction for column `index` of `X` and its label; draw it on the screen, or to the file `picture`."""
     if X is None or Y is None:
         raise UsageError("test_prediction needs the pictures and their labels, got none: add X=…, Y=…")
     current_image = X[:, index, np.newaxis]
@@ -198,4 +193,4 @@ def test_prediction(
     draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}", picture)
 
 
-test_prediction.__test__ = False  # type: ignore[attr-defined]  # its name is the text's: pytest is not to collect it
+test_prediction.__test__ = False  # type: ignore[attr-defined]  # the name is the text's; pytest must not collect it
