@@ -17,7 +17,7 @@ import pytest
 import torture
 from byhand import files, load
 from byhand.errors import ByhandError, StorageError, UsageError
-from byhand.model import Model
+from byhand.model import Model, memory
 from byhand.training import checkpoint as module
 from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
@@ -236,6 +236,18 @@ def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
 def test_a_network_too_large_for_the_machine_is_rejected_before_memory_is_taken(sizes):
     with pytest.raises(UsageError, match=r"a network must fit the memory of [\d,]+ GB, got [\d,]+ parameters, which"):
         Model(sizes)
+
+
+@pytest.mark.parametrize("answer", [-1, 0, ValueError, OSError])
+def test_a_machine_that_does_not_say_how_much_memory_it_has_rejects_no_network(answer, monkeypatch):
+    def sysconf(_name):
+        if isinstance(answer, int):
+            return answer
+        raise answer
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert memory() is None
+    assert Model([784, 8, 10]).network.size == 784 * 8 + 8 + 80 + 10
 
 
 # ---- the command line: one line, the right exit code, no traceback

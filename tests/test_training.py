@@ -693,3 +693,21 @@ def test_runs_with_split_products_agree_with_plain_ones(digits, monkeypatch):
         runs.append(model.network.parameters.copy())
     assert runs[0].tobytes() != runs[1].tobytes(), "both ways were taken"
     np.testing.assert_allclose(*runs, rtol=0, atol=1e-12)
+
+
+# ---- names of the version before
+
+
+def test_the_names_of_the_version_before_still_work_with_a_warning(digits):
+    from byhand import training
+
+    with pytest.warns(DeprecationWarning, match="Session is called Trainer now"):
+        kind = training.Session
+    with pytest.warns(DeprecationWarning, match=r"history_of\(session\) is trainer.history\(\) now"):
+        history_of = training.history_of
+    with kind(Model([784, 10]), digits.train[:200], Recipe(epochs=1, batch_size=None), seed=0) as trainer:
+        for _ in train(trainer):
+            pass
+        assert len(history_of(trainer)) == 1
+    with pytest.raises(AttributeError, match="has no attribute 'session'"):
+        training.session  # noqa: B018

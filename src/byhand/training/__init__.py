@@ -5,6 +5,8 @@
 prints.
 """
 
+from typing import Any
+
 from byhand.training.loop import Trainer, fit, steps, train
 from byhand.training.presets import PRESETS, Preset, preset
 from byhand.training.recipe import Recipe
@@ -23,3 +25,16 @@ __all__ = [
     "steps",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what had another name in the version before, with a warning."""
+    import warnings
+
+    if name == "Session":
+        warnings.warn("byhand.training.Session is called Trainer now", DeprecationWarning, stacklevel=2)
+        return Trainer
+    if name == "history_of":
+        warnings.warn("history_of(session) is trainer.history() now", DeprecationWarning, stacklevel=2)
+        return Trainer.history
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
