@@ -10,6 +10,7 @@ import byhand
 from byhand import threads
 from byhand.data.ahead import ahead
 from byhand.training import Recipe, Trainer
+from byhand.training.parallel import Member
 
 
 @pytest.fixture
@@ -123,3 +124,25 @@ def test_the_thread_that_came_first_decides_the_number_of_blas_threads():
         thread.start()
         thread.join()
     assert seen == [[2 for _ in threads.blas_libraries()]]
+
+
+def test_a_member_whose_thread_could_not_be_started_works_once(monkeypatch):
+    """The pool queues a job before it starts its thread: a thread that did start must not take it as well."""
+    recipe = Recipe(epochs=1, batch_size=None, threads=3)
+    data = byhand.load("mnist-5k").train[:3900]
+    model = byhand.Model([784, 16, 10], seed=0)
+    start, started, taken = threading.Thread.start, [], []
+
+    def first_only(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    with Trainer(model, data, recipe, seed=0) as trainer:
+        call = Member.__call__
+        assert trainer.plan.workers == 3
+        monkeypatch.setattr(Member, "__call__", lambda self, *rest: (taken.append(self), call(self, *rest))[1])
+        monkeypatch.setattr(threading.Thread, "start", first_only)
+        trainer.step()
+    assert len(taken) == len(set(map(id, taken))) == 3

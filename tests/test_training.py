@@ -711,3 +711,32 @@ def test_the_names_of_the_version_before_still_work_with_a_warning(digits):
         assert len(history_of(trainer)) == 1
     with pytest.raises(AttributeError, match="has no attribute 'session'"):
         training.session  # noqa: B018
+
+
+# ---- steps that are interrupted in the middle
+
+
+def test_a_step_that_was_interrupted_is_taken_again_with_the_same_batch(digits, monkeypatch):
+    whole, _ = trained(digits.train[:500], epochs=3)
+    model = Model([784, 16, 10])
+    with Trainer(model, digits.train[:500], Recipe(epochs=3), seed=0) as trainer:
+        trainer.step()
+        with monkeypatch.context() as patch:
+            patch.setattr("byhand.training.loop.count_correct", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                trainer.step()
+        for _ in train(trainer):
+            pass
+    assert model.network.parameters.tobytes() == whole.network.parameters.tobytes()
+
+
+def test_a_step_that_diverges_leaves_the_running_averages_alone():
+    X, y = np.ones((8, 4), np.float32), np.arange(8) % 3
+    model = Model([4, 5, 3], batch_norm=True)
+    with Trainer(model, (X, y), Recipe(batch_size=4), seed=0) as trainer:
+        trainer.step()
+        before = model.network.statistics.copy()
+        model.network.parameters[...] = np.nan
+        with pytest.raises(DivergedError):
+            trainer.step()
+        np.testing.assert_array_equal(model.network.statistics, before)

@@ -31,7 +31,7 @@ def processors() -> set[int]:
 _requests: list[tuple[int, list[int]]] = []
 #: What the libraries used before the first open request.
 _before: list[int] = []
-_lock = threading.Lock()
+_lock = threading.RLock()  # a dropped trainer may be finalized while its thread is in here
 
 
 @contextlib.contextmanager

@@ -85,6 +85,8 @@ class Trainer:
         self.max_records = max_records
         self.watchdog = Watchdog(network, setup.trained_labels, recipe.learning_rate)
         self._stream: Iterator[Batch] | None = None
+        #: The step of the stream's next batch.
+        self._stream_step = 0
         self._blas = ExitStack()
         weakref.finalize(self, self._blas.close)
 
@@ -113,13 +115,13 @@ class Trainer:
             loss, correct = self._team(batch, key)
         if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
             loss, correct = self._all_reduce(self.shard, loss, correct)
-        if network.needs_whole_batch:
-            pass_.update_statistics(batch.count)
 
         norm = None if recipe.clip is None else clip_norm(self.gradient, recipe.clip)
         if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
             self._restart_stream()  # the step was not taken: the next call gets the same batch
-            self.watchdog.check_step(number, loss, norm)
+            self.watchdog.check_step(number, loss, norm)  # raises DivergedError
+        if network.needs_whole_batch:
+            pass_.update_statistics(batch.count)
         if learning_rate is None:
             learning_rate = recipe.learning_rate * recipe.schedule(number, self.total_steps)
         recipe.optimizer.step(self._parts, self.optimizer_state, learning_rate)
@@ -152,10 +154,12 @@ class Trainer:
 
     def _next_batch(self) -> Batch:
         """Return the next batch. Before the first one, set what holds for the whole run."""
-        if self._stream is None:
+        if self._stream is None or self._stream_step != self.progress.step:  # also after a step that was interrupted
+            self._restart_stream()
             self._stream = self.batches.from_step(self.progress.step)
             self._blas.close()
             self._blas.enter_context(blas_threads(self.plan.blas))
+        self._stream_step = self.progress.step + 1
         return next(self._stream)
 
     def _restart_stream(self) -> None:

@@ -69,7 +69,8 @@ class Team:
         futures = [self.start(member, batch, share, key) for member, share in jobs[1:]]
         outcomes = [self.members[0](batch, shares[0], key)]
         for (member, share), future in zip(jobs[1:], futures, strict=True):
-            outcomes.append(member(batch, share, key) if future is None else future.result())
+            is_left = future is None or future.cancelled()
+            outcomes.append(member(batch, share, key) if is_left or future is None else future.result())
             self.gradient += member.total
         return Outcome(sum(outcome.loss for outcome in outcomes), sum(outcome.correct for outcome in outcomes))
 
@@ -79,7 +80,8 @@ class Team:
             return None
         try:
             return self.pool.submit(member, batch, share, key)
-        except RuntimeError:  # can't start new thread
+        except RuntimeError:  # can't start new thread; the job is queued already, and must not be done twice
+            self.pool.shutdown(cancel_futures=True)
             self.pool = None
             return None
 
