@@ -9,7 +9,7 @@ import pytest
 import byhand
 from byhand import threads
 from byhand.data.ahead import ahead
-from byhand.training import Recipe, Trainer
+from byhand.training import Recipe, Trainer, steps
 from byhand.training.parallel import Member
 
 
@@ -146,3 +146,30 @@ def test_a_member_whose_thread_could_not_be_started_works_once(monkeypatch):
         monkeypatch.setattr(threading.Thread, "start", first_only)
         trainer.step()
     assert len(taken) == len(set(map(id, taken))) == 3
+
+
+def test_two_trainers_stepped_in_turns_each_use_their_own_number_of_blas_threads():
+    before = blas_now()
+    data, seen = byhand.load("mnist-5k").train[:600], []
+    with (
+        Trainer(byhand.Model([784, 8, 10]), data, Recipe(batch_size=50, threads=2), seed=0) as small,
+        Trainer(byhand.Model([784, 64, 10]), data, Recipe(batch_size=500, threads=2), seed=0) as large,
+    ):
+        assert (small.plan.blas, large.plan.blas) == (1, 2)
+        for trainer in (small, large, small, large):
+            trainer.step()
+            seen.append(blas_now())
+    assert seen == [[1 for _ in before], [2 for _ in before]] * 2
+    assert blas_now() == before
+
+
+def test_a_loop_that_is_left_leaves_the_blas_as_it_was():
+    before = blas_now()
+    trainer = Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], Recipe(threads=1), seed=0)
+    for _ in steps(trainer):
+        break
+    assert blas_now() == before
+    for _ in steps(trainer):
+        pass
+    assert blas_now() == before
+    trainer.close()

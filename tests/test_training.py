@@ -266,7 +266,8 @@ def test_the_scale_moves_to_the_first_weights_without_a_trace(digits, monkeypatc
     for form in (None, Form(None, 1 / 255), Form(None, 1 / 254)):
         monkeypatch.setattr("byhand.training.setup.form_of", lambda *_, form=form: form)
         model = Model([784, 20, 10], dtype=np.float64)
-        fit(model, digits.train[:500], epochs=5, batch_size=None, optimizer=AdamW(), learning_rate=0.01)
+        choices = {"epochs": 5, "batch_size": None, "augment": "none", "learning_rate": 0.01}
+        fit(model, digits.train[:500], optimizer=AdamW(), **choices)
         runs.append(model.network.parameters.copy())
     assert np.abs(runs[0] - runs[1]).max() < 1e-12
     assert np.abs(runs[0] - runs[2]).max() > 1e-6, "a wrong scale would not be seen"
@@ -740,3 +741,21 @@ def test_a_step_that_diverges_leaves_the_running_averages_alone():
         with pytest.raises(DivergedError):
             trainer.step()
         np.testing.assert_array_equal(model.network.statistics, before)
+
+
+def test_a_whole_data_batch_is_made_once_even_if_samples_are_held_out(digits):
+    recipe = Recipe(epochs=3, batch_size=None, validation=0.2)
+    setup = setup_of(Model([784, 10], preparation=Preparation.standard()), digits.train[:200], recipe)
+    first, second = (next(setup.batches.epoch(number)) for number in (0, 1))
+    assert first is second
+    assert isinstance(first.index, slice)
+    np.testing.assert_array_equal(first.pixels[first.index], setup.batches.pixels[setup.batches.index])
+    np.testing.assert_array_equal(first.labels, setup.batches.labels[setup.batches.index])
+
+
+def test_only_the_last_records_are_kept(digits):
+    for most in (0, 2, None):
+        with Trainer(Model([784, 10]), digits.train[:64], Recipe(epochs=4), seed=0, max_records=most) as trainer:
+            epochs = [record.epoch for record in train(trainer)]
+        assert epochs == [1, 2, 3, 4]
+        assert [record.epoch for record in trainer.progress.records] == epochs[4 - (4 if most is None else most) :]

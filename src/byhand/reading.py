@@ -44,6 +44,8 @@ class Reader:
     """One thread's passes through one network, and the memory for its inputs."""
 
     def __init__(self, network: Network) -> None:
+        own = weakref.ref(self)
+        self.network = weakref.ref(network, lambda _: free(own()))
         self.cache = Cache(network.dtype)
         #: One pass for whole blocks and one for the last, shorter one, so that neither makes its arrays anew.
         self.whole, self.rest = (Pass(network, needs_gradient=False) for _ in range(2))
@@ -56,7 +58,13 @@ class Reader:
         return self.whole if size == self.largest else self.rest
 
 
-#: Each thread's reader, and the network that it last worked for: a model serves many threads at once.
+def free(reader: Reader | None) -> None:
+    """Free a reader's memory when its network is gone: its passes hold the layers, and these hold the parameters."""
+    if reader is not None:
+        del reader.whole, reader.rest, reader.cache
+
+
+#: Each thread's reader: a model serves many threads at once.
 _kept = threading.local()
 
 
@@ -65,15 +73,13 @@ def own_reader(network: Network) -> Reader:
 
     New memory at every call costs as much as the computation: the system hands it out page by page.
     """
-    of = getattr(_kept, "network", None)
-    if of is None or of() is not network:
-        kept = _kept.__dict__  # of this thread, whichever thread sees the network's end
-        kept |= {"network": weakref.ref(network, lambda _: kept.clear()), "reader": Reader(network)}
-    reader: Reader = _kept.reader
+    reader: Reader | None = getattr(_kept, "reader", None)
+    if reader is None or reader.network() is not network:
+        reader = _kept.reader = Reader(network)
     return reader
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:
-    """Slices of `size` rows that cover 0 … count."""
+    """Yield slices of `size` rows that cover 0 … count."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))

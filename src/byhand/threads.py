@@ -28,9 +28,11 @@ def processors() -> set[int]:
 
 
 #: The requests that are open, first to last: (thread, number of BLAS threads).
-_requests: list[tuple[int, list[int]]] = []
+_requests: list[tuple[int, int]] = []
 #: What the libraries used before the first open request.
 _before: list[int] = []
+#: The number that the open requests ask for; None while there are none.
+in_force: int | None = None
 _lock = threading.RLock()  # a dropped trainer may be finalized while its thread is in here
 
 
@@ -41,7 +43,7 @@ def blas_threads(count: int) -> Iterator[None]:
     The number is global to the process. If several blocks are open at once, in whatever order they end, the thread that
     came first decides, and of its blocks the newest.
     """
-    request = (threading.get_ident(), [count])
+    request = (threading.get_ident(), count)
     with _lock:
         if not _requests:
             _before[:] = [library.num_threads for library in blas_libraries()]
@@ -57,13 +59,15 @@ def blas_threads(count: int) -> Iterator[None]:
 
 def _apply() -> None:
     """Set the number that the open requests ask for."""
+    global in_force  # noqa: PLW0603 – there is one BLAS in a process
     libraries = blas_libraries()
     if not _requests:
+        in_force = None
         set_threads(libraries, _before)
         return
     first_thread, _ = _requests[0]
-    *_, (count,) = (asked for thread, asked in _requests if thread == first_thread)
-    set_threads(libraries, [count] * len(libraries))
+    *_, in_force = (count for thread, count in _requests if thread == first_thread)
+    set_threads(libraries, [in_force] * len(libraries))
 
 
 def set_threads(libraries: list[Any], counts: list[int]) -> None:

@@ -21,7 +21,7 @@ def made(layer, seed=0, dtype=np.float64):
 
 
 def forward(layer, X):
-    """What comes out, in new arrays."""
+    """Return the output, in a new array."""
     return layer.forward(X, cache_for(layer, *X.shape, X.dtype))
 
 

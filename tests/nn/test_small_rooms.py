@@ -307,3 +307,9 @@ def test_max_norm_shortens_only_what_is_too_long():
     network.dense[0].W[...] = [[3, 0.3], [4, 0.4]]
     max_norm(network, 1.0)
     np.testing.assert_allclose(network.dense[0].W, [[0.6, 0.3], [0.8, 0.4]])
+
+
+def test_a_cache_never_gives_memory_of_another_kind():
+    cache = Cache(np.float32)
+    cache.new("x", 4)
+    assert cache.new("x", 4, dtype=np.uint8).dtype == np.uint8

@@ -1,7 +1,7 @@
 """Arrays: memory that is made once, and used again at every step.
 
 A `Cache` holds the arrays of one layer in one pass through the network (see `byhand.nn.backprop`), as plain attributes.
-Its memory is reused from step to step: from the third step on, nothing of size is allocated.
+Its memory is reused: after the first batches, a step allocates no array of the size of an activation.
 """
 
 from collections.abc import Callable
@@ -59,8 +59,9 @@ class Cache:
         for length in shape:
             size *= length
         memory = self._memory.get(name)
-        if memory is None or memory.size < size:
-            memory = self._memory[name] = aligned(size, dtype or self.dtype)
+        dtype = np.dtype(dtype or self.dtype)
+        if memory is None or memory.size < size or memory.dtype != dtype:
+            memory = self._memory[name] = aligned(size, dtype)
         array = memory[:size].reshape(shape)
         setattr(self, name, array)
         return array

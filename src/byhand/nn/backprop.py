@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Pass:
     """Take batches through `network`, forward and back.
 
-    gradient: the vector to write into, instead of a new one. layers: the network's layers in another form (see
-    `byhand.nn.packing`). needs_gradient=False makes a pass for prediction, which can't go back.
+    gradient: the vector to write into, zeros at first, instead of a new one. layers: the network's layers in another
+    form (see `byhand.nn.packing`). needs_gradient=False makes a pass for prediction, which can't go back.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from byhand.nn.arrays import Array, Cache
 
 
 class _Loss:
-    """What the losses share: the checks, and the weight that a mean divides by."""
+    """Base class of the losses: the checks, and the weight that a mean divides by."""
 
     def __call__(
         self, Z: Array, target: Array, *, weights: Array | None = None, total: float | None = None
@@ -138,13 +138,15 @@ class MeanSquaredError(_Loss):
     ) -> tuple[float, Array]:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
         N, K = Z.shape
-        dZ, weighted = cache.new("dZ", N, K), cache.new("weighted", N, K)
+        dZ = cache.new("dZ", N, K)
         np.copyto(dZ, Z)
         if target.ndim == 1:
             dZ[np.arange(N), target] -= 1
         else:
             dZ -= target
-        np.multiply(dZ, 1 if weights is None else weights[:, None], out=weighted)
+        weighted = dZ
+        if weights is not None:
+            weighted = np.multiply(dZ, weights[:, None], out=cache.new("weighted", N, K))
         scale = 1 / (float(total) * K) if total else 0.0  # a batch in which every sample weighs nothing teaches nothing
         loss = scale * float(np.vdot(dZ, weighted))
         np.multiply(weighted, 2 * scale, out=dZ)

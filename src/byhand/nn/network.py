@@ -49,8 +49,8 @@ class Network:
         self.needs_whole_batch = any(layer.needs_whole_batch for layer in self.layers)
         self._places = parameter_shapes(self.layers)
         self._statistics_places = statistics_shapes(self.layers)
-        self.size, weights = number_of(self._places), number_of(weight_shapes(self._places))
-        self.decayed = slice(0, weights)
+        self.size = number_of(self._places)
+        self.decayed = slice(0, number_of({name: shape for name, shape in self._places.items() if len(shape) == 2}))
         self.parameters = aligned(self.size, self.dtype)
         self.statistics = aligned(number_of(self._statistics_places), self.dtype)
         parameters = self.by_layer(self.parameters)
@@ -141,11 +141,6 @@ def parameter_shapes(layers: Sequence[Layer]) -> Shapes:
     """Return `0.W` → shape, … of all parameters in the vector's order: the weights (matrices) first."""
     shapes = [(f"{i}.{name}", shape) for i, layer in enumerate(layers) for name, shape in layer.shapes.items()]
     return dict(sorted(shapes, key=lambda place: len(place[1]) != 2))
-
-
-def weight_shapes(shapes: Shapes) -> Shapes:
-    """Return those of the parameters that weight decay applies to: the matrices."""
-    return {name: shape for name, shape in shapes.items() if len(shape) == 2}
 
 
 def statistics_shapes(layers: Sequence[Layer]) -> Shapes:

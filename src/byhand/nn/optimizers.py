@@ -9,6 +9,7 @@ training cuts the vectors into such `parts` once. `decayed` is the slice of the 
 weights, not the biases.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, NamedTuple
@@ -37,7 +38,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What the rules share. `weight_decay` adds that multiple of the weights to their gradient (AdamW: see there)."""
+    """Base class of the rules. `weight_decay` adds so many times the weights to their gradient (AdamW: see there)."""
 
     weight_decay: float = 0.0
 
@@ -100,7 +101,7 @@ class Optimizer:
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """What makes this optimizer again, as plain values."""
+        """Return the optimizer and its settings as plain values."""
         return {"kind": self.kind, **asdict(self)}
 
 
@@ -183,11 +184,11 @@ class Adam(Optimizer):
         m += g
         v *= self.beta2
         v += np.multiply(g, g, out=scratch)
-        a = np.sqrt((1 - self.beta2) / (1 - self.beta2**step))
+        a = math.sqrt((1 - self.beta2) / (1 - self.beta2**step))
         np.sqrt(v, out=scratch)
-        scratch += float(self.epsilon / a)
+        scratch += self.epsilon / a
         np.divide(m, scratch, out=scratch)
-        scratch *= float(rate * (1 - self.beta1) / ((1 - self.beta1**step) * a))
+        scratch *= rate * (1 - self.beta1) / ((1 - self.beta1**step) * a)
         p -= scratch
 
 
@@ -234,7 +235,7 @@ def clip_norm(gradient: Array, limit: float | None) -> float:
 
 
 def chunks(size: int, boundary: int) -> Iterator[slice]:
-    """Slices of at most CHUNK that cover 0 … size and never cross `boundary`."""
+    """Yield slices of at most CHUNK that cover 0 … size and never cross `boundary`."""
     for start, stop in ((0, boundary), (boundary, size)):
         for left in range(start, stop, CHUNK):
             yield slice(left, min(left + CHUNK, stop))

@@ -25,7 +25,7 @@ from byhand.nn.layers import Dense, Layer
 
 
 class DenseForm(Layer):
-    """What the forms share: the layer whose parameters they use."""
+    """Base class of the forms: it holds the layer whose parameters they use."""
 
     def __init__(self, layer: Dense, inputs: int) -> None:
         self.layer = layer
@@ -76,7 +76,7 @@ class PackedDense(DenseForm):
             np.multiply(dW, self.scale, out=cache.dW)
         else:
             dW *= self.scale
-            cache.dW[self.columns] = dW  # the other rows stay what they are in a new gradient: 0
+            cache.dW[self.columns] = dW  # the gradient of the other rows is 0, as in a new vector
         np.matmul(cache.ones, dZ, out=cache.db)
         return np.matmul(dZ, cache.W[:, :units].T, out=cache.dX) if cache.needs_dX else None
 

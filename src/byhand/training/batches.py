@@ -116,6 +116,8 @@ class Batches:
         self.labels, self.weights, self.index = labels, weights, index
         self.batch_size = min(batch_size or len(index), len(index))
         self.per_epoch = -(-len(index) // self.batch_size)
+        #: All samples as one batch, made once, if that is the batch.
+        self.whole: Batch | None = None
         self.seed = seed
         self.augmentation, self.gentle_from = augmentation, gentle_from
         self.preparation = preparation
@@ -125,12 +127,11 @@ class Batches:
         """True if the whole data is one batch."""
         return self.per_epoch == 1
 
-    def keep_columns(self, columns: Array) -> None:
-        """Keep only these columns of the samples, in their order: for a whole-data batch."""
-        self.pixels = self.pixels[np.ix_(self.index, columns)]
-        self.labels = self.labels[self.index]
-        self.weights = None if self.weights is None else self.weights[self.index]
-        self.index = np.arange(len(self.pixels))
+    def all_as_one(self) -> Batch:
+        """Return all samples as one batch, whose rows lie one after another."""
+        rows = slice(None) if len(self.index) == len(self.pixels) else self.index
+        weights = None if self.weights is None else self.weights[rows]
+        return batch_of(self.pixels[rows], slice(0, len(self.index)), self.labels[rows], weights)
 
     def order(self, epoch: int) -> Array:
         """Return the samples in the order of this epoch; a whole-data batch needs no shuffling."""
@@ -147,24 +148,22 @@ class Batches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch, from batch `start` on."""
+        if self.whole is not None:
+            yield self.whole
+            return
         order = self.order(epoch)
         if self.augmentation:
             yield from self.augmented(order, epoch, start)
-            return
-        first, last = int(order[0]), int(order[-1])
-        if self.is_whole and last - first == len(order) - 1:  # rows that lie one after another need no gathering
-            yield from self.cut(slice(first, last + 1))
         else:
             yield from self.cut(order[start * self.batch_size :])
 
-    def cut(self, order: slice | Array) -> Iterator[Batch]:
-        """Yield batch after batch of the samples in this order; a slice is one batch."""
+    def cut(self, order: Array) -> Iterator[Batch]:
+        """Yield batch after batch of the samples in this order."""
         labels = self.labels[order]
         weights = None if self.weights is None else self.weights[order]
         for left in range(0, len(labels), self.batch_size):
             rows = slice(left, left + self.batch_size)
-            index = order if isinstance(order, slice) else order[rows]
-            batch = batch_of(self.pixels, index, labels[rows], None if weights is None else weights[rows])
+            batch = batch_of(self.pixels, order[rows], labels[rows], None if weights is None else weights[rows])
             yield batch if self.shard is None else part_of(batch, self.shard)
 
     def augmented(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:

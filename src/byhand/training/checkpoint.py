@@ -170,7 +170,7 @@ class Checkpoints:
     # ---- loading
 
     def load(self, say: Callable[[str], object] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
-        """The newest good state, for `Trainer.restore`; `say` is told of a damaged one that was passed over."""
+        """Return the newest intact state, for `Trainer.restore`; call `say` if a damaged one is skipped."""
         newest = self.newest(say)
         return newest.arrays, newest.plain
 

@@ -19,13 +19,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from byhand import threads
 from byhand.data import Dataset
 from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.losses import count_correct
 from byhand.nn.network import max_norm
 from byhand.nn.noise import StepKey
-from byhand.nn.optimizers import clip_norm
+from byhand.nn.optimizers import CHUNK, clip_norm
 from byhand.threads import blas_threads
 from byhand.training import state as states
 from byhand.training.batches import Batch, part_of
@@ -45,9 +46,10 @@ from byhand.training.watchdog import Watchdog
 class Trainer:
     """The training of one model on one data set by one recipe, a step at a time.
 
-    Use it as a context, or close it, to end its threads. `start_epoch` and `optimizer_state` continue an earlier
-    training on other data or for more epochs, as scikit-learn's `partial_fit` does; `max_records` keeps only the last
-    so many records of epochs.
+    Use it as a context, or close it, to end its threads. From its first step until the run is over, the loop over it is
+    left, or it is closed, the BLAS uses as many threads as the plan says, in the whole process. `start_epoch` and
+    `optimizer_state` continue an earlier training on other data or for more epochs, as scikit-learn's `partial_fit`
+    does; of the records of epochs, only the last `max_records` are kept.
     """
 
     def __init__(
@@ -70,7 +72,6 @@ class Trainer:
         self.batches_per_epoch = setup.batches.per_epoch
         self.total_steps = recipe.epochs * self.batches_per_epoch
         network = model.network
-        #: The gradient of a step, and behind it what the processes of a shared run tell each other in one message.
         self.gradient, self._message = setup.gradient, setup.message
         self._inputs, self._pass, self._team = setup.inputs(), setup.new_pass(setup.gradient), setup.team()
         self._evaluation_inputs, self._validation, self._probe = setup.plain_inputs(), setup.validation, setup.probe
@@ -79,6 +80,7 @@ class Trainer:
             self.optimizer_state[name][...] = vector
         self._parts = recipe.optimizer.parts(network.parameters, self.gradient, self.optimizer_state, network.decayed)
         self.ema = network.parameters.copy() if recipe.average else None
+        self._scratch = np.empty_like(network.parameters[:CHUNK])
         self.best: Array | None = None
         self.best_statistics: Array | None = None
         self.progress = Progress(step=start_epoch * self.batches_per_epoch)
@@ -116,7 +118,9 @@ class Trainer:
         if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
             loss, correct = self._all_reduce(self.shard, loss, correct)
 
-        norm = None if recipe.clip is None else clip_norm(self.gradient, recipe.clip)
+        epoch, place = divmod(number, self.batches_per_epoch)
+        ends_epoch = place == self.batches_per_epoch - 1
+        norm = clip_norm(self.gradient, recipe.clip) if recipe.clip is not None or ends_epoch else None
         if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
             self._restart_stream()  # the step was not taken: the next call gets the same batch
             self.watchdog.check_step(number, loss, norm)  # raises DivergedError
@@ -128,12 +132,10 @@ class Trainer:
         if recipe.max_norm is not None:
             max_norm(network, recipe.max_norm)
         if self.ema is not None and recipe.average is not None:
-            update_ema(self.ema, network.parameters, recipe.average, number, self._parts[0].scratch[0])
+            update_ema(self.ema, network.parameters, recipe.average, number, self._scratch)
 
         seconds = time.perf_counter() - began
         self._count(loss, correct, batch, norm, seconds)
-        epoch, place = divmod(number, self.batches_per_epoch)
-        ends_epoch = place == self.batches_per_epoch - 1
         images_per_second = batch.count / max(seconds, 1e-9)
         accuracy = correct / batch.count
         return StepRecord(
@@ -153,14 +155,19 @@ class Trainer:
         progress.total_seconds += seconds
 
     def _next_batch(self) -> Batch:
-        """Return the next batch. Before the first one, set what holds for the whole run."""
+        """Return the next batch, in the order of the epoch and with the threads of the plan."""
         if self._stream is None or self._stream_step != self.progress.step:  # also after a step that was interrupted
             self._restart_stream()
             self._stream = self.batches.from_step(self.progress.step)
-            self._blas.close()
+        if threads.in_force != self.plan.blas:
+            self.release_blas()
             self._blas.enter_context(blas_threads(self.plan.blas))
         self._stream_step = self.progress.step + 1
         return next(self._stream)
+
+    def release_blas(self) -> None:
+        """Leave the BLAS as it was before the first step; the next step limits it again."""
+        self._blas.close()
 
     def _restart_stream(self) -> None:
         """Let the next step take its batch anew, as its number says."""
@@ -188,7 +195,7 @@ class Trainer:
             record = self._record(epoch)
             self.progress.records.append(record)
             if self.max_records is not None:
-                del self.progress.records[: -self.max_records]
+                del self.progress.records[: max(0, len(self.progress.records) - self.max_records)]
             if self.recipe.patience is not None:
                 self._remember_best(record)
         self.progress.reset_epoch()
@@ -210,7 +217,7 @@ class Trainer:
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
             rate=recipe.learning_rate * recipe.schedule(progress.step - 1, self.total_steps),
-            gradient_norm=clip_norm(self.gradient, None) if recipe.clip is None else progress.norm,
+            gradient_norm=progress.norm,
             dead=dead,
             images_per_second=progress.samples / max(progress.seconds, 1e-9),
             seconds=progress.total_seconds,
@@ -315,12 +322,13 @@ class Trainer:
 
     def close(self) -> None:
         """End the run's threads, and leave the BLAS as it was before."""
-        self._restart_stream()
-        self._blas.close()
-        if self._team is not None:
-            self._team.close()
-        if self.shard is not None:
-            self.shard.release(self._message)
+        with ExitStack() as stack:  # all of it, whatever fails
+            if self.shard is not None:
+                stack.callback(self.shard.release, self._message)
+            if self._team is not None:
+                stack.callback(self._team.close)
+            stack.callback(self.release_blas)
+            self._restart_stream()
 
     def __enter__(self) -> Self:
         return self
@@ -358,11 +366,14 @@ def train(
 
 def _loop(trainer: Trainer, stop: threading.Event | None) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
     """Yield each step's record, with the epoch's where it ends one that is recorded."""
-    while not trainer.is_over and not (stop is not None and stop.is_set()):
-        record = trainer.step()
-        yield record, trainer.end_epoch() if record.ends_epoch else None
-    if trainer.is_over:
-        trainer.finish()
+    try:
+        while not trainer.is_over and not (stop is not None and stop.is_set()):
+            record = trainer.step()
+            yield record, trainer.end_epoch() if record.ends_epoch else None
+        if trainer.is_over:
+            trainer.finish()
+    finally:
+        trainer.release_blas()
 
 
 def fit(

@@ -6,7 +6,7 @@ the same bits, whichever thread is faster. If no thread can be started, the memb
 """
 
 import itertools
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
 
 
 class Member:
-    """One thread's pass, inputs and gradient: nothing in it is shared."""
+    """One thread's pass, inputs and gradient. The members share the parameters, and only read them."""
 
     def __init__(self, pass_: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
         self.pass_, self.inputs, self.total, self.loss = pass_, inputs, total, loss
@@ -64,14 +64,16 @@ class Team:
 
     def __call__(self, batch: Batch, key: StepKey) -> Outcome:
         """Return the outcome of the batch; its gradient is in `gradient` until the next call."""
-        shares = shares_of(len(batch.labels), self.plan)
-        jobs = list(zip(self.members, shares, strict=True))
-        futures = [self.start(member, batch, share, key) for member, share in jobs[1:]]
-        outcomes = [self.members[0](batch, shares[0], key)]
-        for (member, share), future in zip(jobs[1:], futures, strict=True):
-            is_left = future is None or future.cancelled()
-            outcomes.append(member(batch, share, key) if is_left or future is None else future.result())
-            self.gradient += member.total
+        (first, own_share), *others = zip(self.members, shares_of(len(batch.labels), self.plan), strict=True)
+        futures = [self.start(member, batch, share, key) for member, share in others]
+        try:
+            outcomes = [first(batch, own_share, key)]
+            for (member, share), future in zip(others, futures, strict=True):
+                was_started = future is not None and not future.cancelled()
+                outcomes.append(future.result() if was_started else member(batch, share, key))  # type: ignore[union-attr]
+                self.gradient += member.total
+        finally:
+            wait([future for future in futures if future is not None])  # an error must leave no thread at work
         return Outcome(sum(outcome.loss for outcome in outcomes), sum(outcome.correct for outcome in outcomes))
 
     def start(self, member: Member, batch: Batch, share: list[slice], key: StepKey) -> Future[Outcome] | None:

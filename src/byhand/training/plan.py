@@ -2,7 +2,7 @@
 
 A batch can be computed whole, with the BLAS on several threads, or cut into blocks of rows that threads of our own
 share, each with the BLAS to itself. Blocks are small enough that a block's activations stay in the L2 cache between
-forward and backward, so the pixels are read from memory once a step and no activation of the whole batch is ever
+forward and backward: the pixels are read from memory once a step, and no activation of the whole batch is
 stored. Some dense layers are computed in another form (see `byhand.nn.packing`). Whatever the plan, the results agree
 to rounding; with the same plan they agree to the bit.
 """

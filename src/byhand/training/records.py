@@ -1,4 +1,4 @@
-"""Records: what training says of itself. The loop yields them; whoever holds the loop shows them.
+"""Records: what the training loop yields for its steps and epochs; the caller shows them.
 
 A step's record is light, for it is made thousands of times; an epoch's says all that a curve or a watchdog needs.
 """
@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 class StepRecord(NamedTuple):
     """One step: the loss and accuracy of its batch before the update, and the learning rate used.
 
-    `gradient_norm` is the norm before clipping, None where gradients are not clipped.
+    `gradient_norm` is the norm before clipping; None where it was not needed: gradients are not clipped, and the step
+    doesn't end an epoch.
     """
 
     step: int

@@ -4,13 +4,17 @@ The data are checked and split, the plan is chosen, and the gradient vectors and
 decided again in a step.
 """
 
+from dataclasses import replace
+
+import numpy as np
+
 from byhand.data.augment import Augmentation
 from byhand.errors import UsageError
 from byhand.model import Model, check_model, check_seed
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
 from byhand.threads import available
-from byhand.training.batches import Batches, Inputs, batch_of
+from byhand.training.batches import Batches, Inputs, batch_of, part_of
 from byhand.training.evaluation import PROBE_SIZE
 from byhand.training.parallel import Member, Team
 from byhand.training.plan import form_of, layers_for, plan_for, unscaled
@@ -40,7 +44,8 @@ class Setup:
             check_same(shard, "network, recipe and seed", settings.encode(), self.network.parameters.tobytes())
             check_same(shard, "data", self.batches.labels.tobytes())
         self._choose_plan()
-        #: The gradient of a step, and behind it what the processes of a shared run tell each other in one message.
+        #: The gradient of a step, followed by the loss, the number of correct answers and the stop flag: what the
+        #: processes of a shared run sum in one all-reduce.
         self.message = (shard.vector if shard is not None else aligned)(self.network.size + 3, self.network.dtype)
         self.gradient = self.message[: self.network.size]
 
@@ -81,15 +86,16 @@ class Setup:
         """Choose how a step is executed, and the form that the layers and a whole-data batch have in it."""
         processes, neighbours = (self.shard.size, self.shard.neighbours) if self.shard else (1, 1)
         self.threads = self.recipe.threads or max(1, available() // neighbours)
-        rows = -(-self.batches.batch_size // processes)
-        self.plan = plan_for(self.network, rows, self.threads, busy=1 if self.batches.augmentation else 0)
+        self.rows = -(-self.batches.batch_size // processes)
+        self.plan = plan_for(self.network, self.rows, self.threads, busy=1 if self.batches.augmentation else 0)
         self.form = None
-        if self.batches.is_whole:
-            pixels = self.batches.pixels[self.batches.index]
-            self.form = form_of(pixels, self.network, self.recipe, self.model.preparation)
-        if self.form is not None and self.form.columns is not None:
-            self.batches.keep_columns(self.form.columns)
-        self.layers = layers_for(self.network, min(rows, self.plan.block), self.form)
+        if self.batches.is_whole and not self.batches.augmentation:
+            whole = self.batches.all_as_one()
+            self.form = form_of(whole.pixels, self.network, self.recipe, self.model.preparation)
+            if self.form is not None and self.form.columns is not None:
+                whole = replace(whole, pixels=np.take(whole.pixels, self.form.columns, axis=1))
+            self.batches.whole = part_of(whole, self.shard)
+        self.layers = layers_for(self.network, min(self.rows, self.plan.block), self.form)
 
     def new_pass(self, gradient: Array | None = None) -> Pass:
         """Return a pass for the blocks of the plan."""
@@ -106,8 +112,7 @@ class Setup:
 
     def team(self) -> Team | None:
         """Return what takes a batch in blocks, if that is the plan."""
-        rows = -(-self.batches.batch_size // (self.shard.size if self.shard else 1))
-        if self.plan.workers == 1 and self.plan.block >= rows:
+        if self.plan.workers == 1 and self.plan.block >= self.rows:
             return None
         totals = [self.gradient]
         totals += [aligned(self.network.size, self.network.dtype) for _ in range(self.plan.workers - 1)]

@@ -1,8 +1,8 @@
-"""The shard: the part of a run that one process works, where several work on one run together.
+"""The shard: the part of a run that one process computes, if several processes share a run (data parallelism).
 
-Every process has the recipe, the seed and the order of the samples. Of each batch it works its own rows; `sum` then
-makes one of what they all found, and since everybody gets the same bits, everybody takes the same step. Who adds up,
-and over what wire, is not known here: `byhand.distributed.mpi` has one.
+Every process has the recipe, the seed and the order of the samples, and computes its own rows of each batch. `sum` is
+an all-reduce: all processes get the same bits, so all take the same step. How it is computed is left to the
+implementation, such as that of `byhand.distributed.mpi`.
 """
 
 import threading
@@ -28,13 +28,13 @@ class Shard(Protocol):
     stopped: threading.Event
 
     def vector(self, size: int, dtype: DTypeLike) -> Array:
-        """A vector of zeros where `sum` is quickest. Everybody must ask for it, and give it back with `release`."""
+        """Return a vector of zeros where `sum` is fastest. All processes must call it, and `release` it later."""
 
     def release(self, vector: Array) -> None:
-        """Nobody uses this vector any more."""
+        """Take back a vector that is no longer used."""
 
     def sum(self, vector: Array) -> None:
-        """Add the vector up over all processes, in place. Everybody must call it, and everybody gets the same bits."""
+        """Sum the vector over all processes in place. All processes must call it, and all get identical bits."""
 
 
 def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
@@ -50,14 +50,14 @@ def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
 
 
 def share(count: int, shard: Shard | None) -> slice:
-    """The rows of a batch that this process works: all together they are the batch, and as even as can be."""
+    """Return the rows of a batch that this process computes: the processes divide it as evenly as possible."""
     if shard is None:
         return slice(0, count)
     return slice(count * shard.rank // shard.size, count * (shard.rank + 1) // shard.size)
 
 
 def check_same(shard: Shard, what: str, *parts: bytes) -> None:
-    """Refuse to go on where the processes don't hold the same bytes."""
+    """Raise an error if the processes don't hold the same bytes."""
     mine = 0
     for part in parts:
         mine = zlib.crc32(part, mine)

@@ -66,7 +66,7 @@ def check(
 
 
 def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
-    """The arrays of a state must be those that this run has, by name, shape and dtype."""
+    """Check that the arrays of a state have the names, shapes and dtypes of this run's."""
     wanted = dict(own)
     if set(OPTIONAL_STATE) <= set(arrays):
         wanted |= {name: own[like] for name, like in OPTIONAL_STATE.items()}
@@ -85,7 +85,7 @@ def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
 
 
 def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """The plain values must have the names and the kinds that this run's have, and no number may be NaN."""
+    """Check that the plain values have the names and kinds of this run's, and that no number is NaN."""
     if set(plain) != set(own):
         raise ModelFileError(f"the state must hold {listed(own)}, got {listed(plain)}")
     for name, like in own.items():
@@ -97,7 +97,7 @@ def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
 
 
 def records_in(plain: Mapping[str, Any]) -> list[EpochRecord]:
-    """The records of the epochs, each as `EpochRecord.to_json` gave it."""
+    """Return the records of the epochs, each as `EpochRecord.to_json` wrote it."""
     try:
         return [EpochRecord.from_json(record) for record in plain["records"]]
     except (TypeError, ValueError, KeyError):
@@ -105,21 +105,21 @@ def records_in(plain: Mapping[str, Any]) -> list[EpochRecord]:
 
 
 def is_alike(value: Any, like: Any) -> bool:
-    """Whether a value is of the same kind: a whole number from 0, a float that is one, true or false, a list."""
+    """Return True if a value is of the same kind: a whole number from 0, a float that is one, true or false, a list."""
     if isinstance(like, float):
-        return type(value) is float and not math.isnan(value)  # what a session writes with a point has one
+        return type(value) is float and not math.isnan(value)  # JSON keeps the decimal point of the floats in a state
     if isinstance(like, int) and not isinstance(like, bool):
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
     return type(value) is type(like)
 
 
 def kind(like: Any) -> str:
-    """The rule of `is_alike` in words."""
+    """Describe the kind, for a message."""
     if isinstance(like, bool):
         return "true or false"
     return "a number" if isinstance(like, float) else "a whole number from 0" if isinstance(like, int) else "a list"
 
 
 def listed(names: Mapping[str, Any]) -> str:
-    """The names, in order."""
+    """Return the names in order."""
     return ", ".join(sorted(names))[:200]
