@@ -13,6 +13,7 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Dense
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import OPTIMIZERS
+from byhand.preparation import Preparation
 
 ROOT = Path(byhand.__file__).parent.parent
 
@@ -47,6 +48,17 @@ def test_every_quoted_line_stands_in_the_file_where_it_is_said_to():
         in_file = "\n".join(line.strip() for line in lines)
         for line in found.text.splitlines():
             assert line.strip() in in_file, found
+
+
+def test_the_code_of_the_first_and_of_the_last_numbers_is_what_computed_them():
+    images = np.random.default_rng(0).integers(0, 256, (1, 3, 4)).astype(np.uint8)
+    for preparation, line in ((Preparation(), "out /= self.divisor"), (Preparation.standard(), "out -= self.mean")):
+        steps = {s.key: s for s in explain_step(byhand.Model([12, 3], preparation=preparation), images, [1]).walk()}
+        assert line in steps["picture"].code[0][1].text
+        assert [found.text for _, found in steps["answer"].code] == [
+            "np.exp(S, out=P)",
+            "np.add.reduce(P, axis=0, out=log_sum)",
+        ]
 
 
 def test_a_line_that_is_gone_is_never_quoted_from_memory(tmp_path, monkeypatch):

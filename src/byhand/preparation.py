@@ -54,7 +54,7 @@ class Preparation:
     def floats(self, pixels: Array, out: Array) -> Array:
         """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
-        if self.mean == 0 and self.deviation == 1:
+        if self.is_plain:
             out /= self.divisor  # a division, so that bytes give the same bits as floats that the user has divided
         else:
             out *= 1 / (self.divisor * self.deviation)

@@ -157,7 +157,7 @@ class OneStep:
             formula=formula(Preparation),
             shapes=f"picture {self.images.shape} → X {self.X.shape}",
             figures=tuple(figures),
-            code=(("X", quote(Preparation.floats, "self.deviation")),),
+            code=(("X", quote(Preparation.floats, None if preparation.is_plain else "self.deviation")),),
         )
 
     def forward_steps(self) -> Step:
@@ -194,7 +194,7 @@ class OneStep:
             formula=formula(softmax).replace("Z", Z),
             shapes=f"{Z} {P.shape} → P {P.shape}",
             figures=(Figure(Z, self.pass_.outs[-1]), Figure("P", P)),
-            code=(("P", quote(softmax)),),
+            code=softmax_code(),
             lines=(named_P,),
         )
 
@@ -280,6 +280,14 @@ class OneStep:
         )
 
 
+def softmax_code() -> tuple[tuple[str, Any], ...]:
+    """The lines that turn the outputs into probabilities."""
+    return (
+        ("P", quote(log_softmax, "np.exp(S, out=P)")),
+        ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
+    )
+
+
 def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
     """The lines that compute the loss and its derivative."""
     compute = type(loss).value_and_gradient
@@ -290,8 +298,7 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Any], ...]:
             (f"d{Z}", quote(compute, "2 * scale")),
         )
     return (
-        ("P", quote(log_softmax, "np.exp(S, out=P)")),
-        ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
+        *softmax_code(),
         ("P − Y", quote(SoftmaxCrossEntropy.subtract_target, "P.reshape(-1)[places]")),
         ("loss", quote(compute, "np.add.reduce(hit, dtype=np.float64)")),
         (f"d{Z}", quote(compute, "np.multiply(P.T, scale, out=cache.dZ)")),
