@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -252,6 +253,33 @@ def test_work_that_kills_every_worker_is_given_up_by_name():
     assert isinstance(finished[1], WorkerDiedError)
     engine.submit(8, threads_of_a_worker)
     assert set(until(lambda: engine.next(timeout=1))[1]) <= {1}
+    engine.close()
+
+
+def die_within_a_message(marker):
+    """Die on the first call like a worker that is killed while sending: half a message is out, the lock is held."""
+    if marker.exists():
+        return "done"
+    marker.touch()
+    frame = sys._getframe()
+    while "result_queue" not in frame.f_locals:
+        frame = frame.f_back
+    queue = frame.f_locals["result_queue"]
+    queue._wlock.acquire()
+    os.write(queue._writer.fileno(), struct.pack("!i", 100_000) + b"half of it")
+    return die()
+
+
+def test_a_worker_that_dies_while_it_sends_does_not_stop_the_others(tmp_path):
+    engine = Local(2)
+    engine.submit(1, die_within_a_message, tmp_path / "marker")
+    engine.submit(2, threads_of_a_worker)
+    finished = {}
+    while len(finished) < 2:
+        key, result = until(lambda: engine.next(timeout=0.2))
+        finished[key] = result
+    assert finished[1] == "done"
+    assert set(finished[2]) <= {1}
     engine.close()
 
 

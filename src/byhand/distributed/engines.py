@@ -19,6 +19,8 @@ from byhand.errors import ByhandError, MissingExtraError, UsageError
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 #: How many workers may die over one piece of work before it is taken to be the work's fault.
 ATTEMPTS = 3
+#: Seconds after which a dead worker that joblib has not reported is taken to have blocked the result queue.
+GRACE = 3.0
 
 
 class WorkerDiedError(ByhandError):
@@ -55,6 +57,8 @@ class Local:
         self._work: dict[int, tuple[Any, ...]] = {}
         self._attempts: dict[int, int] = {}
         self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self._current: Any = None
+        self._first_seen_dead: float | None = None
 
     def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
         self._attempts[key] = 0
@@ -70,8 +74,11 @@ class Local:
         future.add_done_callback(lambda future: self._finished.put((key, future)))
 
     def _pool(self) -> Any:
-        """The pool: the one there is, or a new one where that is broken."""
-        return self._executor(max_workers=self.jobs, env=ONE_THREAD, initializer=end_with, initargs=(os.getpid(),))
+        """Return the pool, or a new one if that is broken."""
+        self._current = self._executor(
+            max_workers=self.jobs, env=ONE_THREAD, initializer=end_with, initargs=(os.getpid(),)
+        )
+        return self._current
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
         with contextlib.suppress(Empty):
@@ -83,11 +90,43 @@ class Local:
             if self._attempts[key] >= ATTEMPTS:
                 return key, WorkerDiedError(f"{ATTEMPTS} workers died over it, one after another")
             self._start(key, call)
+            return None
+        self._unblock()
         return None
 
+    def _unblock(self) -> None:
+        """Break the pool if a worker died while it was sending a result.
+
+        Such a worker leaves half a message in the result queue and holds the queue's lock: joblib waits for the other
+        half, the other workers wait for the lock, and the death is never reported. Once every writer of the queue is
+        closed, joblib reads the end of the file and reports a broken pool, and the work is started again.
+        """
+        pool = self._current
+        if pool is None or pool._flags.broken or not any(worker.exitcode for worker in list(pool._processes.values())):
+            self._first_seen_dead = None
+            return
+        now = time.monotonic()
+        if self._first_seen_dead is None:
+            self._first_seen_dead = now
+        elif now - self._first_seen_dead > GRACE:
+            break_pool(pool)
+
     def close(self) -> None:
-        if self._work:
-            self._pool().shutdown(wait=True, kill_workers=True)
+        if not self._work or self._current is None:
+            return
+        if any(worker.exitcode for worker in list(self._current._processes.values())):
+            break_pool(self._current)  # a blocked queue would block the shutdown too
+        self._current.shutdown(wait=True, kill_workers=True)
+
+
+def break_pool(pool: Any) -> None:
+    """Kill the workers of a joblib pool and close its result queue, so that the reader gets the end of the file."""
+    from joblib.externals.loky.backend.utils import kill_process_tree
+
+    for worker in list(pool._processes.values()):
+        kill_process_tree(worker)
+    with contextlib.suppress(OSError):  # joblib may have closed it meanwhile
+        pool._result_queue._writer.close()
 
 
 def end_with(parent: int) -> None:
