@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from byhand.data import Digits, idx, load
+from byhand.data import Digits, load
+from byhand.data.formats import idx
 from byhand.errors import DataError
 
 Write = Callable[[Path], Path]

@@ -18,7 +18,7 @@ import numpy as np
 import torture
 from byhand.errors import ModelFileError
 from byhand.model import Model
-from byhand.modelfile import checksum
+from byhand.model.file import checksum
 from byhand.training import checkpoint, steps
 from byhand.training.checkpoint import Checkpoint
 from byhand.training.runs import CONFIG, METRICS, MODEL, Run

@@ -12,16 +12,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import byhand.shipped
+import byhand.model.shipped
 from byhand.data import load
+from byhand.play.app import Server
+from byhand.play.auth import Guard
+from byhand.play.playground import Playground
+from byhand.play.serving import listening
+from byhand.play.setup import Setup
+from byhand.play.storage import Keeper
+from byhand.play.trainer import Trainer
 from byhand.training.runs import Run
-from byhand.web.app import Server
-from byhand.web.guard import Guard
-from byhand.web.keeping import Keeper
-from byhand.web.playground import Playground
-from byhand.web.serving import listening
-from byhand.web.setup import Setup
-from byhand.web.trainer import Trainer
 
 TOKEN = "a-token-for-tests"
 
@@ -30,7 +30,7 @@ def a_playground(folder=None, **setup: Any) -> Playground:
     """The shipped model, the bundled sample, and a network that trains in a moment."""
     chosen = Setup(**{"layers": (16,), **setup})
     keeper = Keeper(Run(folder)) if folder is not None else None
-    return Playground(byhand.shipped.model(), "the shipped model", load("mnist-5k"), chosen, keeper)
+    return Playground(byhand.model.shipped.model(), "the shipped model", load("mnist-5k"), chosen, keeper)
 
 
 class Served:

@@ -21,7 +21,7 @@ from PIL import Image
 import byhand
 from byhand.data import Dataset
 from byhand.data.handwriting import read_picture
-from byhand.data.line import segment_line
+from byhand.data.handwriting.line import segment_line
 from byhand.distributed.committee import MemberFailedError
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
 from byhand.files import write_text
@@ -327,7 +327,8 @@ def test_a_kind_of_number_that_there_is_not(tmp_path):
 
 def test_a_text_that_is_named_many_times_is_counted_as_often(monkeypatch, tmp_path):
     """Old pickles hold an array's bytes as text; one text can be named by many arrays."""
-    from byhand.data import packed, pickled
+    from byhand.data.formats import gzip_io as packed
+    from byhand.data.formats import pickled
 
     monkeypatch.setattr(packed, "CEILING", 10_000)
     steps = pickled._Steps(tmp_path / "bomb.pkl")

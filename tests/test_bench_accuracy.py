@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand import shipped
 from byhand.bench import accuracy, robustness, tables
 from byhand.bench.robustness import PLAIN, VARIANTS, Pictures
 from byhand.cli import main
-from byhand.committee import Committee, Shifted
 from byhand.errors import ByhandError, UsageError
+from byhand.model import shipped
+from byhand.model.ensemble import Committee, Shifted
 
 SAMPLE = byhand.load("mnist-5k").test
 

@@ -308,7 +308,7 @@ def test_no_checkpoint_at_all(run):
 
 def test_a_file_that_does_not_read_back_as_written_is_an_error(run, monkeypatch):
     stopped(run, 3)
-    from byhand import modelfile
+    from byhand.model import file as modelfile
 
     honest = modelfile.write_arrays
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.committee import Committee
 from byhand.distributed.committee import MemberFailedError, is_over, train_members
 from byhand.errors import ModelFileError, UsageError
+from byhand.model.ensemble import Committee
 from byhand.nn.losses import softmax
 from byhand.training import fit, preset
 from byhand.training.runs import Run, load_model, load_reader

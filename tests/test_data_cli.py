@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import byhand.cli
-from byhand.data import catalog, idx, mirrors
+from byhand.data import catalog, mirrors
+from byhand.data.formats import idx
 from byhand.errors import DataMissingError
 from data_mutations import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
 

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from byhand.data import csv, idx, load, npz, packed, pickled, pictures
+from byhand.data import load
+from byhand.data.formats import csv, idx, npz, pickled
+from byhand.data.formats import gzip_io as packed
+from byhand.data.formats import image_folder as pictures
 from byhand.errors import DataError, DataMissingError
 from data_mutations import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.data import Dataset, bundled, catalog, idx, load, loading, mirrors, store
+from byhand.data import Dataset, bundled, catalog, load, loading, mirrors, store
+from byhand.data.formats import idx
 from byhand.errors import DataError, DataMissingError, UsageError
 from data_mutations import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from byhand.data.deskew import BLOCK, LIMIT, deskew, slants
+from byhand.data.handwriting.deskew import BLOCK, LIMIT, deskew, slants
 from byhand.errors import UsageError
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)))

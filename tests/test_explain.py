@@ -13,6 +13,7 @@ from byhand.explain import explain_step
 from byhand.explain.drawing import Grid, grid
 from byhand.explain.steps import Figure, numeral
 from byhand.explain.terminal import two_cells
+from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
@@ -20,7 +21,6 @@ from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network
 from byhand.nn.optimizers import OPTIMIZERS, GradientDescent
 from byhand.nn.schedules import Constant
-from byhand.preparation import Preparation
 from byhand.training import Recipe, Trainer
 from recomputed import recompute
 

@@ -8,12 +8,12 @@ import numpy as np
 import byhand
 from byhand.explain import explain_step, source
 from byhand.explain.source import formula, formulas, quote, shapes
+from byhand.model.preparation import Preparation
 from byhand.nn import activations, convolution
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Dense
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import OPTIMIZERS
-from byhand.preparation import Preparation
 
 ROOT = Path(byhand.__file__).parent.parent
 

@@ -12,25 +12,25 @@ import pytest
 from click.testing import CliRunner
 
 import byhand
-import byhand.shipped
+import byhand.model.shipped
 from byhand.cli.export import command
 from byhand.data import Dataset
-from byhand.data.deskew import deskew
+from byhand.data.handwriting.deskew import deskew
 from byhand.errors import UsageError
 from byhand.export import export, sample_for
 from byhand.export.npz import as_npz, reference_arrays
 from byhand.export.single_page import as_html, exact_probabilities, rounded_to_half
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
-from byhand.preparation import Preparation
 from byhand.reference import l_layer
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return byhand.shipped.model()
+    return byhand.model.shipped.model()
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_shipped_model_reads_what_it_has_not_seen(shipped, digits):
     assert shipped.preparation == Preparation.standard(deskew=True)
     assert shipped.accuracy(digits) >= 0.985
     assert shipped.card["accuracy"]["mnist_test"] >= 0.985
-    assert byhand.shipped.model() is not byhand.shipped.model()
+    assert byhand.model.shipped.model() is not byhand.model.shipped.model()
 
 
 @pytest.mark.full_mnist
@@ -72,7 +72,7 @@ def test_the_shipped_models_card_tells_the_truth(shipped, full_mnist):
 def test_the_shipped_file_is_small_and_kept_as_float16(shipped):
     from importlib import resources
 
-    content = (resources.files("byhand.shipped") / byhand.shipped.FILE).read_bytes()
+    content = (resources.files("byhand.model") / byhand.model.shipped.FILE).read_bytes()
     assert len(content) < 250_000
     parameters = shipped.network.parameters
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))

@@ -17,7 +17,7 @@ import pytest
 import torture
 from byhand import files, load
 from byhand.errors import ByhandError, StorageError, UsageError
-from byhand.model import Model, memory
+from byhand.model.model import Model, memory
 from byhand.training import checkpoint as module
 from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
@@ -188,7 +188,7 @@ def test_a_run_goes_on_saving_when_its_state_was_deleted(run):
 
 
 def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monkeypatch):
-    from byhand import modelfile
+    from byhand.model import file as modelfile
 
     write = modelfile.write_arrays
 

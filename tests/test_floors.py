@@ -16,25 +16,22 @@ SOURCE = Path(__file__).parents[1] / "src" / "byhand"
 #: From the top down. A room may import the rooms of the lines below its own, never one beside it.
 FLOORS = [
     ["cli"],
-    ["web", "course", "sklearn", "distributed", "bench"],
+    ["play", "course", "sklearn", "distributed", "bench"],
     ["report", "explain", "export"],
     ["page"],
-    ["training", "shipped"],
+    ["training"],
     ["model"],
     ["data", "nn"],
     ["errors", "files", "threads"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-#: Model is one room in five files.
-PART_OF = {"committee": "model", "modelfile": "model", "preparation": "model", "reading": "model"}
 #: The page stands apart, and the front door knows every name without loading it.
 APART, FRONT_DOOR = "reference", {"__init__", "__main__"}
 
 
 def room_of(module):
     """`byhand.nn.layers` → `nn`"""
-    room = module.split(".")[1] if "." in module else "__init__"
-    return PART_OF.get(room, room)
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def imports(tree, package):
@@ -72,7 +69,7 @@ def goes_up(importer, imported):
 
 
 def test_every_room_has_a_floor():
-    known = {*FLOOR, *PART_OF, APART, *FRONT_DOOR}
+    known = {*FLOOR, APART, *FRONT_DOOR}
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
     assert {path.stem for path in SOURCE.glob("*.py")} | folders <= known
 
@@ -97,7 +94,7 @@ def test_imports_only_go_down():
         ("from byhand.data import load", "nn", True),
         ("from byhand import model", "training", False),
         ("from byhand import training", "model", True),
-        ("def f():\n    from byhand.cli import main", "web", True),
+        ("def f():\n    from byhand.cli import main", "play", True),
         ("from ..model import Model", "nn", True),
         ("from byhand.nn import layers", "reference", True),
         ("from byhand.errors import UsageError", "reference", False),

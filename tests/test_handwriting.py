@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from byhand.data import handwriting, ink, load
-from byhand.data.deskew import deskew
-from byhand.data.handwriting import normalise, read_picture, segment_line
-from byhand.data.ink import find_ink, find_pieces, without_neighbours, without_specks
+from byhand.data import handwriting, load
+from byhand.data.handwriting import ink, normalise, read_picture, segment_line
+from byhand.data.handwriting.deskew import deskew
+from byhand.data.handwriting.ink import find_ink, find_pieces, without_neighbours, without_specks
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "handwriting.json").read_text("utf-8"))

@@ -8,12 +8,12 @@ import pytest
 import byhand
 from browser import browser
 from byhand.export import export
+from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
-from byhand.preparation import Preparation
+from byhand.play.playground import Playground
+from byhand.play.setup import Setup
+from byhand.play.storage import Keeper
 from byhand.training.runs import Run
-from byhand.web.keeping import Keeper
-from byhand.web.playground import Playground
-from byhand.web.setup import Setup
 from playground_server import Served
 from watched_page import HANDS, Watched, opened
 

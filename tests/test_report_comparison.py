@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.committee import Committee, Shifted
 from byhand.data import Dataset
 from byhand.errors import UsageError
+from byhand.model.ensemble import Committee, Shifted
 from byhand.report.comparison import Contestant, coin_toss, compare
 from byhand.report.comparison_page import comparison_report
 from byhand.report.evaluation import Evaluation

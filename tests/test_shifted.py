@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import byhand
-from byhand import shipped
-from byhand.committee import Committee, Shifted, moved
 from byhand.errors import UsageError
+from byhand.model import shipped
+from byhand.model.ensemble import Committee, Shifted, moved
 from byhand.nn.losses import softmax
 from byhand.report.words import parameters_of, shape_of
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand import reading
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
+from byhand.model import inference as reading
+from byhand.model.preparation import Preparation
 from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum
 from byhand.nn.schedules import Constant, Cosine, OneCycle
-from byhand.preparation import Preparation
 from byhand.reference import l_layer, two_layer
 from byhand.training import Recipe, Trainer, fit, preset, steps, train
 from byhand.training import plan as plans

@@ -3,10 +3,10 @@
 import pytest
 
 from byhand.data import load
+from byhand.play.curve import AN_EPOCH, AT_ONCE, points_of
+from byhand.play.playground import Playground
+from byhand.play.setup import Setup
 from byhand.training import StepRecord
-from byhand.web.curve import AN_EPOCH, AT_ONCE, points_of
-from byhand.web.playground import Playground
-from byhand.web.setup import Setup
 
 
 def steps(count):

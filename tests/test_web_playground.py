@@ -12,12 +12,12 @@ from byhand.model import Model
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
+from byhand.play.curve import MOST, Curve, Point
+from byhand.play.panels import as_python, exciting, one_step, unit_answers
+from byhand.play.playground import ADDED_TIMES
+from byhand.play.setup import Setup
+from byhand.play.storage import Keeper, resume, setup_of
 from byhand.training.runs import Run
-from byhand.web.curve import MOST, Curve, Point
-from byhand.web.keeping import Keeper, resume, setup_of
-from byhand.web.panels import as_python, exciting, one_step, unit_answers
-from byhand.web.playground import ADDED_TIMES
-from byhand.web.setup import Setup
 from playground_server import a_playground
 
 
@@ -225,7 +225,7 @@ def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):
     playground = a_playground(tmp_path, start="loaded")
     take(playground, 3)
     playground.close()
-    from byhand.web.keeping import start_of
+    from byhand.play.storage import start_of
 
     start = start_of(Run.open(tmp_path))
     np.testing.assert_array_equal(start.network.parameters, playground.loaded.network.parameters)

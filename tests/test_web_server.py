@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from byhand.web.gate import Gate
-from byhand.web.journal import MOST_READERS, PACE, Journal
-from byhand.web.trainer import OverloadedError
+from byhand.play.events import MOST_READERS, PACE, Journal
+from byhand.play.limits import Gate
+from byhand.play.trainer import OverloadedError
 from playground_server import TOKEN, Events, Served, a_playground
 
 PICTURE = base64.b64encode(bytes(784)).decode()
@@ -322,7 +322,7 @@ def test_what_the_watchdog_says_can_be_done_in_the_page(served, optimizer):
 SIGNALLED_WHILE_ANSWERING = """
 import signal, sys
 from byhand.cli import main
-from byhand.web.guard import Guard
+from byhand.play.auth import Guard
 number, refusal = int(sys.argv.pop()), Guard.refusal
 def signalled(self, scope):
     if scope.get("path") == "/api/setup":

@@ -21,8 +21,8 @@ import numpy as np
 from byhand import files
 from byhand.data import Dataset
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.optimizers import AdamW, Optimizer
-from byhand.preparation import Preparation
 from byhand.training import Recipe, Trainer, steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run

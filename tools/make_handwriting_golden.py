@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data import load
-from byhand.data.deskew import deskew
 from byhand.data.handwriting import normalise
-from byhand.data.ink import find_ink, without_neighbours, without_specks
+from byhand.data.handwriting.deskew import deskew
+from byhand.data.handwriting.ink import find_ink, without_neighbours, without_specks
 from byhand.errors import NothingDrawnError
 from byhand.files import write_text
 

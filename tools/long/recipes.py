@@ -16,10 +16,10 @@ import numpy as np
 import byhand
 from byhand.bench import results
 from byhand.bench.tables import recipes as table
-from byhand.committee import Committee
 from byhand.data import Dataset
 from byhand.data.augment import Augmentation, augment
 from byhand.model import Model
+from byhand.model.ensemble import Committee
 from byhand.training import fit, preset
 from byhand.training.presets import FAR
 from byhand.training.settings import settled

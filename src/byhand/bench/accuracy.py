@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from byhand.bench import robustness
-from byhand.committee import Committee, Shifted
 from byhand.data import Dataset, Digits
 from byhand.errors import ByhandError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
+from byhand.model.ensemble import Committee, Shifted
+from byhand.model.preparation import Preparation
 from byhand.nn.network import Network
-from byhand.preparation import Preparation
 from byhand.report import wilson
 from byhand.report.words import shape_of
 from byhand.training import Recipe, Trainer, preset

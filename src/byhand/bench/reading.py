@@ -13,9 +13,9 @@ import numpy as np
 from byhand.bench.rounds import Say, spread
 from byhand.data import load
 from byhand.model import Model
+from byhand.model.inference import read
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.reading import read
 from byhand.threads import processors
 
 SIZES = (784, 128, 10)

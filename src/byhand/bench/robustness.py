@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from byhand.committee import Reader
 from byhand.data import Dataset
 from byhand.data.handwriting import normalise
 from byhand.errors import MissingExtraError, NothingDrawnError
+from byhand.model.ensemble import Reader
 
 Bytes = NDArray[np.uint8]
 Variant = Callable[[Bytes, np.random.Generator], Bytes]

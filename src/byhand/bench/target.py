@@ -20,7 +20,7 @@ import numpy as np
 
 from byhand.bench.rounds import PAUSE, Say, spread
 from byhand.data import load
-from byhand.data.deskew import deskew
+from byhand.data.handwriting.deskew import deskew
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array
 from byhand.threads import processors
@@ -37,7 +37,7 @@ Data = tuple[Array, Array, Array, Array]
 def byhand_itself(folder: Path) -> float:
     """As in the README: load, fit, ask. The data come from byhand's cache, as for anyone who trains a second time."""
     import byhand
-    from byhand.preparation import Preparation
+    from byhand.model.preparation import Preparation
 
     digits = byhand.load("mnist", offline=True)
     model = byhand.Model([784, HIDDEN, 10], preparation=Preparation.standard(deskew=True), output_scale=0.1)

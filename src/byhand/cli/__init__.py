@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from byhand.cli.front import COMMANDS as COMMANDS
-    from byhand.cli.front import LazyGroup as LazyGroup
-    from byhand.cli.front import cli as cli
+    from byhand.cli.group import COMMANDS as COMMANDS
+    from byhand.cli.group import LazyGroup as LazyGroup
+    from byhand.cli.group import cli as cli
 
 #: What a shell gives for a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -27,7 +27,7 @@ def main() -> None:
             from byhand.cli import kernel
 
             kernel.choose()
-            from byhand.cli.front import run
+            from byhand.cli.group import run
         run()
     except KeyboardInterrupt:
         say_interrupted()
@@ -83,6 +83,6 @@ def __getattr__(name: str) -> Any:
     """What stands in `front` is found here too, and loaded when it is first asked for."""
     if name not in ("COMMANDS", "LazyGroup", "cli"):
         raise AttributeError(f"module 'byhand.cli' has no attribute {name!r}")
-    from byhand.cli import front
+    from byhand.cli import group as front
 
     return getattr(front, name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from byhand.cli.check_run import check_run, is_run
-from byhand.cli.common import timeout
+from byhand.cli.output import timeout
 from byhand.course.verdicts import Report, Verdict
 from byhand.errors import UsageError
 

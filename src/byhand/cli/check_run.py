@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.common import Talk, show_json
-from byhand.cli.origin import load_data_here
+from byhand.cli.output import Talk, show_json
+from byhand.cli.run_data import load_data_here
 from byhand.explain.gradients import check_gradients
 from byhand.nn.gradcheck import GradCheck
 from byhand.nn.losses import LOSSES

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from byhand.cli import choices
-from byhand.cli.common import Talk, load_data, percent
-from byhand.cli.origin import load_data_of
+from byhand.cli import train_options as choices
+from byhand.cli.output import Talk, load_data, percent
+from byhand.cli.run_data import load_data_of
 from byhand.data import Dataset
 from byhand.distributed import committee
 from byhand.errors import UsageError

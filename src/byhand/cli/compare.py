@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import click
 
-from byhand.cli.common import Talk, as_json, data, offline, quiet, show_json
-from byhand.cli.origin import load_data_of, warn_if_seen
-from byhand.committee import Reader
+from byhand.cli.output import Talk, as_json, data, offline, quiet, show_json
+from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.data import Dataset
 from byhand.files import write_text
+from byhand.model.ensemble import Reader
 from byhand.report import evaluate
 from byhand.report.comparison import Comparison, Contestant, check_several, compare
 from byhand.training.runs import Run, load_reader

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from byhand.cli.common import Talk, as_json, offline, quiet, show_json
 from byhand.cli.downloads import Downloads
+from byhand.cli.output import Talk, as_json, offline, quiet, show_json
 from byhand.data import bundled, catalog, loading, store
 from byhand.data import verify as verifying
 from byhand.data.dataset import Digits

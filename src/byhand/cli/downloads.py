@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from byhand.cli.common import Talk
+from byhand.cli.output import Talk
 
 
 class Downloads:

@@ -5,9 +5,9 @@ import sys
 
 import click
 
-from byhand.cli.common import Talk, as_json, offline, quiet, seed, show_json
-from byhand.cli.common import data as data_option
-from byhand.cli.origin import load_data_of
+from byhand.cli.output import Talk, as_json, offline, quiet, seed, show_json
+from byhand.cli.output import data as data_option
+from byhand.cli.run_data import load_data_of
 from byhand.errors import UsageError
 from byhand.explain import explain_step
 from byhand.files import write_text

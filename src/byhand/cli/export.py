@@ -57,7 +57,7 @@ def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -
 def chosen(run: str | None) -> tuple[Model, Path]:
     """The model, and the folder that its exports go to."""
     if run is None:
-        from byhand import shipped
+        from byhand.model import shipped
 
         return shipped.model(), Path()
     from byhand.training.runs import load_model

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from byhand.cli import choices
-from byhand.cli.common import Talk, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.cli import train_options as choices
+from byhand.cli.output import Talk, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.files import write_text
 from byhand.report.sweep import sweep_report, sweep_text, verdict
 from byhand.training import PRESETS

@@ -1,4 +1,4 @@
-"""`byhand play`: the playground in a browser. The work is done in `byhand.web`."""
+"""`byhand play`: the playground in a browser. The work is done in `byhand.play`."""
 
 import contextlib
 import shlex
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import click
 
-from byhand.cli.common import Talk, load_data, offline, quiet
-from byhand.cli.origin import load_data_here
+from byhand.cli.output import Talk, load_data, offline, quiet
+from byhand.cli.run_data import load_data_here
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.convolution import Convolution
@@ -45,10 +45,10 @@ def command(
     """
     import webbrowser
 
-    from byhand.web.keeping import Keeper, resume, setup_of, start_of
-    from byhand.web.playground import Playground
-    from byhand.web.serving import serve
-    from byhand.web.setup import Setup, fitting
+    from byhand.play.playground import Playground
+    from byhand.play.serving import serve
+    from byhand.play.setup import Setup, fitting
+    from byhand.play.storage import Keeper, resume, setup_of, start_of
 
     talk = Talk(quiet)
     model, origin, home = begun_with(run)
@@ -92,7 +92,7 @@ def command(
 def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
     """The model, where it is from, and the run's folder."""
     if run is None:
-        from byhand import shipped
+        from byhand.model import shipped
 
         return shipped.model(), "the shipped model", None
     return load_model(run), run, Run.open(run)

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from byhand.cli.common import Talk, as_json, percent, quiet, shifts, show_json
-from byhand.committee import Reader, Shifted
+from byhand.cli.output import Talk, as_json, percent, quiet, shifts, show_json
 from byhand.data.handwriting import normalise, read_picture, segment_line
-from byhand.data.ink import find_pieces
-from byhand.data.line import RowsError
+from byhand.data.handwriting.ink import find_pieces
+from byhand.data.handwriting.line import RowsError
 from byhand.errors import ByhandError, DataError, DataMissingError, NothingDrawnError
 from byhand.model import Model
+from byhand.model.ensemble import Reader, Shifted
 from byhand.nn.arrays import Array
 from byhand.training.runs import CONFIG, MODEL, load_reader
 
@@ -102,7 +102,7 @@ def command(
 
 def shipped() -> Model:
     """The model that ships with byhand."""
-    from byhand import shipped as room
+    from byhand.model import shipped as room
 
     return room.model()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from byhand.cli.common import Talk, percent
+from byhand.cli.output import Talk, percent
 from byhand.training import EpochRecord, Trainer
 
 

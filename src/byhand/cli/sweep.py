@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.common import Talk, as_json, data, offline, percent, quiet, seed, show_json
+from byhand.cli.output import Talk, as_json, data, offline, percent, quiet, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import Result, resume, sweep

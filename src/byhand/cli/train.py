@@ -1,7 +1,7 @@
 """`byhand train`: from pictures to a saved model, with its progress on stderr and its result on stdout.
 
-The choices of the command line become a `Recipe` (see `byhand.cli.choices`), the trainer does the work, and what it
-yields is shown here.
+The choices of the command line become a `Recipe` (see `byhand.cli.train_options`), the trainer does the work, and
+what it yields is shown here.
 """
 
 import shlex
@@ -15,9 +15,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from byhand.cli import choices
 from byhand.cli import committee as committees
-from byhand.cli.common import Talk, as_json, data, load_data, offline, percent, quiet, seed, show_json
+from byhand.cli import train_options as choices
+from byhand.cli.output import Talk, as_json, data, load_data, offline, percent, quiet, seed, show_json
 from byhand.cli.progress import Progress
 from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError

@@ -6,8 +6,10 @@
 
 from importlib import resources
 
-from byhand.data import catalog, idx, packed
+from byhand.data import catalog
 from byhand.data.dataset import Digits
+from byhand.data.formats import gzip_io as packed
+from byhand.data.formats import idx
 
 NAME = "mnist-5k"
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from byhand.data import idx, packed
 from byhand.data.dataset import DIGITS, Dataset
+from byhand.data.formats import gzip_io as packed
+from byhand.data.formats import idx
 
 FILES = {
     "train-images": "train-images-idx3-ubyte",

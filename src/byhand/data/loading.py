@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from byhand.data import bundled, catalog, mirrors, places, store
+from byhand.data import bundled, catalog, mirrors, store
 from byhand.data.dataset import Dataset, Digits
+from byhand.data.formats import detect as places
 from byhand.data.mirrors import Progress, Say
 from byhand.errors import DataError, DataMissingError, UsageError
 

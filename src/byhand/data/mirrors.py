@@ -9,8 +9,10 @@ import io
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from byhand.data import catalog, idx, packed
+from byhand.data import catalog
 from byhand.data.dataset import Dataset
+from byhand.data.formats import gzip_io as packed
+from byhand.data.formats import idx
 from byhand.errors import DataError, DataMissingError
 
 CONNECT, SILENCE = 3, 20  # seconds: to connect; without a byte

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand import files
-from byhand.data import packed
 from byhand.data.dataset import Dataset, Digits
+from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
 
 VERSION = 1

@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from byhand.data import bundled, catalog, csv, idx, loading, pictures, places, store
+from byhand.data import bundled, catalog, loading, store
 from byhand.data.dataset import DIGITS, Digits, check_labels
+from byhand.data.formats import csv, idx
+from byhand.data.formats import detect as places
+from byhand.data.formats import image_folder as pictures
 from byhand.errors import DataError, DataMissingError
 
 MOST_PROBLEMS = 100  # of a folder of pictures

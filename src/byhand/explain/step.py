@@ -19,13 +19,13 @@ from byhand.explain.sample import sample_of
 from byhand.explain.source import formula, formulas, quote
 from byhand.explain.steps import Explanation, Figure, Step, numeral
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.layers import BatchNorm
 from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, log_softmax, softmax
 from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import GradientDescent, Optimizer
-from byhand.preparation import Preparation
 
 
 def explain_step(

@@ -5,7 +5,7 @@
 
 W1 is (units, inputs) and b1 (units, 1), as in `byhand.reference`. Whatever else the model does to numbers is folded
 into them: the standardising of the pixels into the first layer, batch norm into the layer before it. What can't be
-folded is said: `deskew` is True where pictures must be set upright first (`byhand.data.deskew.deskew`).
+folded is said: `deskew` is True where pictures must be set upright first (`byhand.data.handwriting.deskew.deskew`).
 """
 
 import io

@@ -3,10 +3,10 @@
     pictures      float32 (batch, H, W), pixels as they are, 0 to 255
     probabilities float32 (batch, K)
 
-Deskewing is written with the same whole numbers as `byhand.data.deskew`: moments in double, each row's shift in 256ths
-of a pixel, two gathers and one mix. So it is exact to the bit, which sampling at fractional coordinates (`GridSample`)
-would not be, and needs no more than opset 13. `ir_version` 8 is read by runtimes from 2022 on. The file is run with
-onnxruntime on real pictures before it is handed out, and must give the model's probabilities to 1e-5.
+Deskewing is written with the same whole numbers as `byhand.data.handwriting.deskew`: moments in double, each row's
+shift in 256ths of a pixel, two gathers and one mix. So it is exact to the bit, which sampling at fractional coordinates
+(`GridSample`) would not be, and needs no more than opset 13. `ir_version` 8 is read by runtimes from 2022 on. The file
+is run with onnxruntime on real pictures before it is handed out, and must give the model's probabilities to 1e-5.
 """
 
 import json
@@ -16,15 +16,15 @@ import numpy as np
 
 import byhand
 from byhand.data import Dataset
-from byhand.data.deskew import LIMIT
+from byhand.data.handwriting.deskew import LIMIT
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.activations import GELU_CUBIC, GELU_SCALE, LEAK
 from byhand.nn.arrays import Array
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from byhand.page.payload import picture_shape
-from byhand.preparation import Preparation
 
 OPSET = 13
 IR_VERSION = 8
@@ -128,7 +128,7 @@ def graph_of(model: Model) -> Any:
 
 
 def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
-    """Each picture sheared upright: the formulas of `byhand.data.deskew`         (batch, H, W) → (batch, H, W)"""
+    """Each picture sheared upright: the formulas of `handwriting.deskew`           (batch, H, W) → (batch, H, W)"""
     add, number = graph.add, graph.number
     y, x = np.mgrid[:height, :width] - np.array([height // 2, width // 2]).reshape(2, 1, 1)
     masks = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=-1).reshape(height * width, 5).astype(np.float64)

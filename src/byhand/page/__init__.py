@@ -1,4 +1,4 @@
-"""The page: the files that a browser runs, shared by the playground (`byhand.web`) and the exported page.
+"""The page: the files that a browser runs, shared by the playground (`byhand.play`) and the exported page.
 
 Plain modules and style sheets, used as they lie here: no build step, nothing from elsewhere. `source` reads one,
 `bundled` joins a module with all that it imports for a page that is a single file, and `byhand.page.payload` says how a

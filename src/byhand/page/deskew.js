@@ -1,5 +1,5 @@
 /*
- * Deskewing: a slanted digit is set upright. The same bytes as byhand.data.deskew, which defines every rounding:
+ * Deskewing: a slanted digit is set upright. The same bytes as byhand.data.handwriting.deskew, which defines every rounding:
  *
  *   m = Σp    mx = Σp·x    my = Σp·y    mxy = Σp·x·y    myy = Σp·y²     x and y counted from W/2, H/2, rounded down
  *   slope = (m·mxy − mx·my) / (m·myy − my²), within ±LIMIT; 0 when there is no spread

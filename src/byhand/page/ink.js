@@ -1,5 +1,5 @@
 /*
- * Ink: what was written in a picture, and nothing of the paper. The same bytes as byhand.data.ink, which defines every
+ * Ink: what was written in a picture, and nothing of the paper. The same bytes as byhand.data.handwriting.ink, which defines every
  * step; golden vectors hold the two together. Pictures are {pixels: Uint8Array, height, width}, row by row.
  */
 

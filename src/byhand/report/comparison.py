@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from byhand.committee import Reader
 from byhand.errors import UsageError
+from byhand.model.ensemble import Reader
 from byhand.nn.arrays import Array
 from byhand.report.evaluation import Evaluation
 from byhand.report.words import flat, layers_of, parameters_of, percent, shape_of

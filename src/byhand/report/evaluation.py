@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from byhand.committee import Reader
 from byhand.data import Dataset
 from byhand.data.dataset import check_dataset
 from byhand.errors import DivergedError, UsageError
-from byhand.model import check_classes
+from byhand.model.ensemble import Reader
+from byhand.model.model import check_classes
 from byhand.nn.arrays import Array
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from byhand.committee import Committee, Reader, Shifted
+from byhand.model.ensemble import Committee, Reader, Shifted
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dropout
 

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from byhand.model import Model
+from byhand.model.inference import read
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.reading import read
 
 
 class Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

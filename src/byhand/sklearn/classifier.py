@@ -22,7 +22,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model import Model, is_name
+from byhand.model.model import Model, is_name
 from byhand.nn.arrays import Array
 from byhand.nn.stacks import Maps
 from byhand.sklearn.answers import Answers

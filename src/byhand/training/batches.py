@@ -13,8 +13,8 @@ import numpy as np
 from byhand.data.ahead import ahead
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import UsageError
+from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
-from byhand.preparation import Preparation
 from byhand.training.shard import Shard, share
 
 #: Samples that the prefetching thread distorts at once.

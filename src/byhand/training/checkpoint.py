@@ -22,9 +22,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from byhand import modelfile
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.files import make_folder
+from byhand.model import file as modelfile
 from byhand.nn.arrays import Array
 from byhand.training.loop import Trainer
 from byhand.training.runs import STATE, Run, versions

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from byhand.model.inference import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
 from byhand.nn.losses import Loss
 from byhand.nn.network import Network
-from byhand.reading import blocks, max_block_size
 from byhand.training.batches import Batch, Inputs
 
 #: Samples computed at once.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from byhand.errors import DivergedError, UsageError
-from byhand.model import Model, check_model
+from byhand.model.model import Model, check_model
 from byhand.nn.schedules import Constant
 from byhand.training.loop import Trainer
 from byhand.training.recipe import Recipe

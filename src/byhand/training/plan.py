@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from byhand import threads
+from byhand.model.inference import max_block_size
+from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
 from byhand.nn.layers import Dense, Layer
 from byhand.nn.network import Network
 from byhand.nn.packing import PackedDense, SplitDense
-from byhand.preparation import Preparation
-from byhand.reading import max_block_size
 from byhand.training.recipe import Recipe
 
 #: The BLAS computes in tiles of this many columns (one AVX-512 register of float32).

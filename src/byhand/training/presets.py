@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike
 
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.optimizers import AdamW, GradientDescent
 from byhand.nn.schedules import Constant, OneCycle
-from byhand.preparation import Preparation
 from byhand.training.recipe import Recipe
 
 

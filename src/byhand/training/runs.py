@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.committee import Committee
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
-from byhand.modelfile import check_depth
+from byhand.model.ensemble import Committee
+from byhand.model.file import check_depth
 from byhand.training.records import EpochRecord
 
 CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"

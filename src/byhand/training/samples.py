@@ -5,7 +5,7 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.data.dataset import check_dataset, stratified_counts
 from byhand.errors import UsageError, described
-from byhand.model import Model, check_classes
+from byhand.model.model import Model, check_classes
 from byhand.nn.arrays import Array
 from byhand.training.batches import Batch, batch_of
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.losses import SoftmaxCrossEntropy, loss_named
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import schedule_named
 from byhand.nn.stacks import Maps
-from byhand.preparation import Preparation
 from byhand.training.presets import Preset
 from byhand.training.recipe import Recipe
 

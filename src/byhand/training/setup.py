@@ -10,7 +10,7 @@ import numpy as np
 
 from byhand.data.augment import Augmentation
 from byhand.errors import UsageError
-from byhand.model import Model, check_model, check_seed
+from byhand.model.model import Model, check_model, check_seed
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
 from byhand.threads import available

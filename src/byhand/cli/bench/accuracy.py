@@ -8,7 +8,7 @@ import click
 
 from byhand.bench import accuracy, results, tables
 from byhand.cli.bench.speed import RESULTS
-from byhand.cli.common import Talk, as_json, load_data, offline, quiet, show_json
+from byhand.cli.output import Talk, as_json, load_data, offline, quiet, show_json
 from byhand.errors import UsageError
 from byhand.training import PRESETS
 

@@ -7,7 +7,7 @@ import click
 
 from byhand.bench import results, tables
 from byhand.bench.suites import SUITES
-from byhand.cli.common import Talk
+from byhand.cli.output import Talk
 
 RESULTS = Path("benchmarks/results")
 

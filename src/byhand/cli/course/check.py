@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from byhand.cli.check import lines
-from byhand.cli.common import as_json, show_json, timeout
 from byhand.cli.course import notebook_at
+from byhand.cli.output import as_json, show_json, timeout
 from byhand.course.verdicts import Report
 
 HIDDEN = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.common import Talk, as_json, quiet, show_json
+from byhand.cli.output import Talk, as_json, quiet, show_json
 
 BOUNDARY = (
     "each submission runs in a process of its own with limits; that guards against accidents and easy shortcuts, it "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.common import Talk, quiet
+from byhand.cli.output import Talk, quiet
 
 
 @click.command("release")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.common import Talk, quiet
+from byhand.cli.output import Talk, quiet
 from byhand.course.syllabus import LESSONS
 
 

@@ -12,9 +12,9 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from byhand.errors import ByhandError, DivergedError, UsageError
+from byhand.play.curve import epoch_json
+from byhand.play.playground import Playground
 from byhand.training.records import EpochRecord
-from byhand.web.curve import epoch_json
-from byhand.web.playground import Playground
 
 Result = TypeVar("Result")
 

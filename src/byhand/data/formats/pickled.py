@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from byhand.data import packed
 from byhand.data.dataset import Dataset
+from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
 
 MOST_STEPS = 10_000  # the real file takes about 150

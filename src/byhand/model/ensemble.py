@@ -17,7 +17,7 @@ import numpy as np
 
 from byhand.data import Dataset
 from byhand.errors import UsageError, described
-from byhand.model import Model, share_right
+from byhand.model.model import Model, share_right
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
 

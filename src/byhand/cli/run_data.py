@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from byhand.cli.common import Talk, load_data
+from byhand.cli.output import Talk, load_data
 from byhand.data import Dataset, Digits
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT

@@ -47,7 +47,7 @@ class Preparation:
         """The first half, picture → picture                     images, result: uint8 (N, H, W)"""
         if not self.deskew or len(images) == 0:
             return images
-        from byhand.data.deskew import deskew
+        from byhand.data.handwriting.deskew import deskew
 
         return deskew(images)
 

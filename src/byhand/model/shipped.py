@@ -14,7 +14,7 @@ FILE = "digits.safetensors"
 
 def model() -> Model:
     """A new copy of the shipped model, which is the caller's to change."""
-    place = resources.files("byhand.shipped") / FILE
+    place = resources.files("byhand.model") / FILE
     if not place.is_file():
         raise ModelFileError(
             f"the shipped model must be in byhand's own folder, {FILE} is missing: install byhand again"

@@ -14,13 +14,13 @@ import numpy as np
 from byhand.errors import ByhandError, ModelFileError, UsageError
 from byhand.files import write_bytes
 from byhand.model import Model
+from byhand.play.curve import Point
+from byhand.play.setup import Setup
 from byhand.training.checkpoint import SLOTS, Checkpoints
 from byhand.training.runs import Run
-from byhand.web.curve import Point
-from byhand.web.setup import Setup
 
 if TYPE_CHECKING:
-    from byhand.web.playground import Playground
+    from byhand.play.playground import Playground
 
 ADDED, START = "added.npz", "start.safetensors"
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from byhand.data import packed
 from byhand.data.dataset import Dataset
+from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")

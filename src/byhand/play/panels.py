@@ -10,19 +10,19 @@ from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.explain.steps import Figure, Step
 from byhand.model import Model
+from byhand.model.inference import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
 from byhand.page import payload
-from byhand.reading import blocks, max_block_size
+from byhand.play.curve import epoch_json
+from byhand.play.playground import Playground
+from byhand.play.requests import pixels_of
+from byhand.play.setup import CHOICES, LIMITS, Setup, fitting, threads
+from byhand.play.storage import START
+from byhand.play.trainer import Trainer
 from byhand.report import Evaluation
 from byhand.training.settings import maps_of
-from byhand.web.bodies import pixels_of
-from byhand.web.curve import epoch_json
-from byhand.web.keeping import START
-from byhand.web.playground import Playground
-from byhand.web.setup import CHOICES, LIMITS, Setup, fitting, threads
-from byhand.web.trainer import Trainer
 
 #: Training pictures that are looked through for those that excite a unit, and how many of them are shown.
 LOOKED_THROUGH = 5_000
@@ -212,7 +212,7 @@ def as_python(setup: Setup, steps: int, batches_per_epoch: int) -> str:
     epochs, rest = divmod(steps, batches_per_epoch)
     rule = "Momentum(nesterov=True)" if setup.optimizer == "momentum" else f"optimizer_named({setup.optimizer!r})"
     imports = "from byhand.nn.optimizers import " + ("Momentum" if setup.optimizer == "momentum" else "optimizer_named")
-    preparation = "\nfrom byhand.preparation import Preparation" if setup.start == "new" else ""
+    preparation = "\nfrom byhand.model.preparation import Preparation" if setup.start == "new" else ""
     return f"""import numpy as np
 
 import byhand

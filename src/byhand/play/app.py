@@ -21,14 +21,14 @@ from byhand.errors import ByhandError, UsageError
 from byhand.export import exporter, sample_for
 from byhand.model import Model
 from byhand.page import FILES, payload, source
+from byhand.play import panels
+from byhand.play.events import MOST_READERS, Journal, pump
+from byhand.play.limits import Gate, turned_away
+from byhand.play.playground import Playground
+from byhand.play.requests import TooLargeError, fields_of, needed, picture_of, whole
+from byhand.play.setup import Setup, fitting
+from byhand.play.trainer import OverloadedError, Trainer
 from byhand.report import Evaluation, evaluate
-from byhand.web import panels
-from byhand.web.bodies import TooLargeError, fields_of, needed, picture_of, whole
-from byhand.web.gate import Gate, turned_away
-from byhand.web.journal import MOST_READERS, Journal, pump
-from byhand.web.playground import Playground
-from byhand.web.setup import Setup, fitting
-from byhand.web.trainer import OverloadedError, Trainer
 
 Result = TypeVar("Result")
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.data.ink import find_ink, find_pieces, without_specks
+from byhand.data.handwriting.ink import find_ink, find_pieces, without_specks
 from byhand.errors import NothingDrawnError
 
 Bytes = NDArray[np.uint8]

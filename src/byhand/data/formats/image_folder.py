@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from byhand.data import packed
 from byhand.data.dataset import Bytes, Dataset
+from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")

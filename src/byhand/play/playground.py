@@ -15,10 +15,10 @@ from byhand.data.catalog import CATALOG
 from byhand.errors import DataError, UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
+from byhand.play.curve import Curve, Point, points_of
+from byhand.play.setup import Setup, fitting
+from byhand.play.storage import Keeper
 from byhand.training import EpochRecord, StepRecord, Trainer, steps
-from byhand.web.curve import Curve, Point, points_of
-from byhand.web.keeping import Keeper
-from byhand.web.setup import Setup, fitting
 
 #: Held out of the training pictures to watch.
 VALIDATION = 0.1

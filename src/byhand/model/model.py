@@ -4,7 +4,7 @@
     model.predict(images)            # class numbers; `model.classes` has their names
     model.save("digits.safetensors")
 
-This is what training changes, what a file holds (`byhand.modelfile` says how) and what everything above works with.
+This is what training changes, what a file holds (`byhand.model.file` says how) and what everything above works with.
 """
 
 import html
@@ -16,18 +16,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from byhand import modelfile
 from byhand.data import Dataset, Digits, Sample
 from byhand.data.dataset import check_dataset
 from byhand.errors import UsageError, described
+from byhand.model import file as modelfile
+from byhand.model.inference import read
+from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.initializers import Rng
 from byhand.nn.layers import Layer
 from byhand.nn.losses import softmax
 from byhand.nn.network import Network, float_type, number_of, parameter_shapes, statistics_shapes
 from byhand.nn.stacks import layers_from_config, layers_of
-from byhand.preparation import Preparation
-from byhand.reading import read
 
 DIGITS = tuple("0123456789")
 

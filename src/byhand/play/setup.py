@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model import Model, memory
+from byhand.model.inference import MAX_BLOCK_SAMPLES
+from byhand.model.model import Model, memory
+from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
 from byhand.nn.stacks import convolutions
-from byhand.preparation import Preparation
-from byhand.reading import MAX_BLOCK_SAMPLES
 from byhand.threads import available
 from byhand.training import Recipe
 from byhand.training.settings import maps_of

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from byhand.data import packed
 from byhand.data.dataset import DIGITS, Bytes, Dataset, check_labels
+from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
 
 NAME = re.compile(r"(train|t10k|test)[-._](images|labels)[-._]idx([13])[-._]ubyte(\.gz)?", re.IGNORECASE)

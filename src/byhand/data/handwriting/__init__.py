@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.data.ink import find_ink, without_neighbours, without_specks
-from byhand.data.line import segment_line
-from byhand.data.picture import read_picture
+from byhand.data.handwriting.ink import find_ink, without_neighbours, without_specks
+from byhand.data.handwriting.line import segment_line
+from byhand.data.handwriting.photo import read_picture
 from byhand.errors import NothingDrawnError
 
 __all__ = ["Digit", "normalise", "read_picture", "segment_line"]

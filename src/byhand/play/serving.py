@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from byhand.errors import UsageError
+from byhand.play.app import Server
+from byhand.play.auth import Guard
+from byhand.play.playground import Playground
+from byhand.play.setup import threads
+from byhand.play.trainer import Trainer
 from byhand.threads import blas_threads
-from byhand.web.app import Server
-from byhand.web.guard import Guard
-from byhand.web.playground import Playground
-from byhand.web.setup import threads
-from byhand.web.trainer import Trainer
 
 PORT = 8765
 

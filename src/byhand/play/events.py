@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from byhand.web.trainer import OverloadedError, Trainer
+from byhand.play.trainer import OverloadedError, Trainer
 
 #: Seconds between two events, and between two signs of life where nothing happens.
 PACE = 0.1

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import JSONResponse, Response
 
-from byhand.web.trainer import OverloadedError
+from byhand.play.trainer import OverloadedError
 
 #: Seconds that a client waits for the answer that there is too much to do: whoever asks again at once is slowed down.
 PATIENCE = 0.25

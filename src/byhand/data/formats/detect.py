@@ -7,8 +7,10 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from byhand.data import csv, idx, npz, packed, pickled, pictures
 from byhand.data.dataset import Dataset
+from byhand.data.formats import csv, idx, npz, pickled
+from byhand.data.formats import gzip_io as packed
+from byhand.data.formats import image_folder as pictures
 from byhand.errors import DataError, DataMissingError
 
 Sets = tuple[Dataset, Dataset | None]

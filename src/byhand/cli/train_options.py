@@ -11,18 +11,18 @@ from typing import Any
 
 import click
 
-from byhand.cli.common import Command, Talk, whole_numbers
-from byhand.cli.origin import load_data_of, remembered
+from byhand.cli.output import Command, Talk, whole_numbers
+from byhand.cli.run_data import load_data_of, remembered
 from byhand.data import Dataset, Digits
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.schedules import SCHEDULES
 from byhand.nn.stacks import layers_from_config
-from byhand.preparation import Preparation
 from byhand.training import History, Recipe, preset
 from byhand.training.runs import Run
 from byhand.training.settings import SCALES, settled
