@@ -22,7 +22,8 @@ FLOORS = [
     ["training"],
     ["model"],
     ["data", "nn"],
-    ["errors", "files", "threads"],
+    ["files", "checks", "threads", "lazy"],
+    ["errors"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: The page stands apart, and the front door knows every name without loading it.
@@ -62,7 +63,7 @@ def goes_up(importer, imported):
     if importer in FRONT_DOOR or imported in {importer, "__init__"}:
         return None
     if importer == APART:
-        return None if FLOOR[imported] == FLOOR["errors"] else "the page stands apart"
+        return None if FLOOR[imported] >= FLOOR["checks"] else "the page stands apart"
     if imported == APART:
         return None if FLOOR[importer] <= FLOOR["course"] else "the page is no library"
     return None if FLOOR[imported] > FLOOR[importer] else "up or sideways"

@@ -4,8 +4,9 @@
 Start reading at `byhand.nn.network`; the same formulas as a page to hold beside it are in `byhand.reference`.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from byhand.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -19,25 +20,18 @@ if TYPE_CHECKING:
     from byhand.nn.network import Network as Network
     from byhand.training import fit as fit
 
-_ROOM_OF = {
-    "ByhandError": "byhand.errors",
-    "Dataset": "byhand.data",
-    "Model": "byhand.model",
-    "Network": "byhand.nn.network",
-    "explain_step": "byhand.explain",
-    "fit": "byhand.training",
-    "gradcheck": "byhand.nn.gradcheck",
-    "load": "byhand.data",
-}
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ByhandError": "byhand.errors",
+        "Dataset": "byhand.data",
+        "Model": "byhand.model",
+        "Network": "byhand.nn.network",
+        "explain_step": "byhand.explain",
+        "fit": "byhand.training",
+        "gradcheck": "byhand.nn.gradcheck",
+        "load": "byhand.data",
+    },
+)
 
 __all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "explain_step", "fit", "gradcheck", "load"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'byhand' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ROOM_OF[name]), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_ROOM_OF]

@@ -5,24 +5,22 @@ returns comes back as plain numbers and is compared here with the reference page
 Names are fetched when first used, so that the student's process, which starts from this package, loads nothing of it.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from byhand.lazy import lazy_names
 
 if TYPE_CHECKING:
     from byhand.course.checking import check_file as check_file
     from byhand.course.verdicts import Report as Report
     from byhand.course.verdicts import Verdict as Verdict
 
-_ROOM_OF = {
-    "Report": "byhand.course.verdicts",
-    "Verdict": "byhand.course.verdicts",
-    "check_file": "byhand.course.checking",
-}
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Report": "byhand.course.verdicts",
+        "Verdict": "byhand.course.verdicts",
+        "check_file": "byhand.course.checking",
+    },
+)
 
 __all__ = ["Report", "Verdict", "check_file"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'byhand.course' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ROOM_OF[name]), name)

@@ -4,9 +4,9 @@
 on Matplotlib's axes in a notebook. What draws is fetched when it is first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from byhand.lazy import lazy_names
 from byhand.report.evaluation import Evaluation, evaluate, wilson
 
 if TYPE_CHECKING:
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from byhand.report.plots import plot_prediction as plot_prediction
     from byhand.report.plots import plot_weights as plot_weights
 
-_ROOM_OF = {
-    "compare": "byhand.report.comparison",
-    "html_report": "byhand.report.page",
-    "plot_confusion": "byhand.report.plots",
-    "plot_history": "byhand.report.plots",
-    "plot_mistakes": "byhand.report.plots",
-    "plot_prediction": "byhand.report.plots",
-    "plot_weights": "byhand.report.plots",
-}
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "compare": "byhand.report.comparison",
+        "html_report": "byhand.report.page",
+        "plot_confusion": "byhand.report.plots",
+        "plot_history": "byhand.report.plots",
+        "plot_mistakes": "byhand.report.plots",
+        "plot_prediction": "byhand.report.plots",
+        "plot_weights": "byhand.report.plots",
+    },
+)
 
 __all__ = [
     "Evaluation",
@@ -40,9 +43,3 @@ __all__ = [
     "plot_weights",
     "wilson",
 ]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'byhand.report' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ROOM_OF[name]), name)

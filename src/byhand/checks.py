@@ -1,0 +1,61 @@
+"""Checks of arguments: "name must be rule, got value", written once.
+
+A function returns the value as a plain Python number, or raises `UsageError` with the argument's name, the rule and the
+value. NumPy's scalars are accepted. `True` and `False` are not numbers here, although Python's `bool` is an `int`.
+"""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from byhand.errors import UsageError
+
+
+def is_integer(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Return True if `value` is an integer of any kind, from `least` to `most`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most
+
+
+def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Return True if `value` is a finite real number of any kind, from `least` to `most`."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and least <= float(value) <= most
+
+
+def integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
+    """Return an integer from `least` to `most`."""
+    if is_integer(value, least, most):
+        return int(value)
+    if most < math.inf:
+        rule = f"an integer from {least} to {most:g}"
+    else:
+        rule = "a positive integer" if least == 1 else f"an integer of at least {least}"
+    raise UsageError(f"{name} must be {rule}, got {value!r}")
+
+
+def number(name: str, value: Any, least: float, most: float = math.inf) -> float:
+    """Return a finite number from `least` to `most`."""
+    if is_number(value, least, most):
+        return float(value)
+    rule = f"a number from {least:g} to {most:g}" if most < math.inf else f"a number of at least {least:g}"
+    raise UsageError(f"{name} must be {rule}, got {value!r}")
+
+
+def positive(name: str, value: Any) -> float:
+    """Return a finite number greater than 0."""
+    if is_number(value, 0) and value > 0:
+        return float(value)
+    raise UsageError(f"{name} must be a positive number, got {value!r}")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return True or False."""
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"{name} must be True or False, got {value!r}")
+
+
+def seed(value: Any) -> int:
+    """Return a seed: an integer of at least 0."""
+    return integer("seed", value, 0)

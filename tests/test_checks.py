@@ -1,0 +1,53 @@
+"""The checks of arguments: which values pass, and the text of each error."""
+
+import numpy as np
+import pytest
+
+from byhand import checks
+from byhand.errors import UsageError
+
+NOT_NUMBERS = [None, "3", True, np.True_, [3], 3j, float("nan"), float("inf"), -float("inf")]
+
+
+@pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3)])
+def test_an_integer_of_any_kind_passes_as_a_plain_int(value):
+    assert checks.integer("size", value, 1, 3) == 3
+    assert type(checks.integer("size", value, 1)) is int
+
+
+@pytest.mark.parametrize("value", [*NOT_NUMBERS, 3.0, np.float32(3)])
+def test_what_is_no_integer_is_rejected(value):
+    assert not checks.is_integer(value)
+    with pytest.raises(UsageError, match="size must be a positive integer, got "):
+        checks.integer("size", value, 1)
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+def test_what_is_no_finite_number_is_rejected(value):
+    assert not checks.is_number(value)
+    with pytest.raises(UsageError, match="rate must be a number from 0 to 1, got "):
+        checks.number("rate", value, 0, 1)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5)])
+def test_a_number_of_any_kind_passes_as_a_plain_float(value):
+    assert checks.number("rate", value, 0, 1) == checks.positive("rate", value) == 0.5
+    assert type(checks.number("rate", value, 0)) is float
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: checks.integer("epochs", 0, 1), "epochs must be a positive integer, got 0"),
+        (lambda: checks.integer("members", 65, 1, 64), "members must be an integer from 1 to 64, got 65"),
+        (lambda: checks.seed(-1), "seed must be an integer of at least 0, got -1"),
+        (lambda: checks.number("rate", 1.5, 0, 1), "rate must be a number from 0 to 1, got 1.5"),
+        (lambda: checks.number("decay", -1, 0), "decay must be a number of at least 0, got -1"),
+        (lambda: checks.positive("learning rate", 0), "learning rate must be a positive number, got 0"),
+        (lambda: checks.flag("deskew", 1), "deskew must be True or False, got 1"),
+    ],
+)
+def test_the_error_names_the_argument_the_rule_and_the_value(call, message):
+    with pytest.raises(UsageError) as error:
+        call()
+    assert str(error.value) == message
