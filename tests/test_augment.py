@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byhand.data import augment as module
-from byhand.data.ahead import ahead
 from byhand.data.augment import DEFAULT, NONE, Augmentation, augment, random_words
 from byhand.errors import UsageError
+from byhand.training.batches import prefetch
 
 AFFINE = Augmentation.parse("default,elastic=0")
 specs = st.builds(
@@ -370,28 +370,27 @@ def test_augment_of_nothing_is_nothing():
     assert augment(blobs(3)[:0], [], seed=0, epoch=0, spec=NONE).shape == (0, 28, 28)
 
 
-# --- Work done ahead ---------------------------------------------------------------------------------------------
+# --- Prefetching -------------------------------------------------------------------------------------------------
 
 
-def test_ahead_gives_what_map_gives_in_order():
-    for depth in (1, 2, 7):
-        assert list(ahead(lambda k: k * k, range(20), depth=depth)) == [k * k for k in range(20)]
-    assert list(ahead(str, [])) == []
+def test_prefetch_gives_what_map_gives_in_order():
+    assert list(prefetch(lambda k: k * k, range(20))) == [k * k for k in range(20)]
+    assert list(prefetch(str, [])) == []
 
 
-def test_ahead_prepares_augmented_pictures_that_are_the_same():
+def test_prefetch_prepares_augmented_pictures_that_are_the_same():
     images = blobs(100)
 
     def prepare(epoch):
         return augment(images, np.arange(100), seed=3, epoch=epoch, spec=DEFAULT)
 
-    for epoch, prepared in enumerate(ahead(prepare, range(4))):
+    for epoch, prepared in enumerate(prefetch(prepare, range(4))):
         np.testing.assert_array_equal(prepared, prepare(epoch))
 
 
-def test_ahead_works_on_another_thread_while_the_caller_is_busy():
+def test_prefetch_works_on_another_thread_while_the_caller_is_busy():
     made = []
-    with closing(ahead(lambda k: made.append((k, threading.current_thread())), range(10), depth=2)) as results:
+    with closing(prefetch(lambda k: made.append((k, threading.current_thread())), range(10))) as results:
         next(results)
         deadline = time.monotonic() + 10
         while len(made) < 3 and time.monotonic() < deadline:
@@ -401,49 +400,35 @@ def test_ahead_works_on_another_thread_while_the_caller_is_busy():
         assert threading.current_thread() not in {thread for _, thread in made}
 
 
-def test_ahead_takes_jobs_in_the_callers_thread():
+def test_prefetch_takes_jobs_in_the_callers_thread():
     def jobs():
         for _ in range(5):
             yield threading.current_thread()
 
-    assert set(ahead(lambda thread: thread, jobs())) == {threading.current_thread()}
+    assert set(prefetch(lambda thread: thread, jobs())) == {threading.current_thread()}
 
 
-def test_ahead_raises_an_error_where_its_result_would_have_come():
+def test_prefetch_raises_an_error_where_its_result_would_have_come():
     def reciprocal(k):
         return 1 / (2 - k)
 
-    results = ahead(reciprocal, range(10))
+    results = prefetch(reciprocal, range(10))
     assert [next(results), next(results)] == [0.5, 1.0]
     with pytest.raises(ZeroDivisionError):
         next(results)
     assert list(results) == []
 
 
-def test_ahead_ends_its_thread_when_it_is_closed_early():
+def test_prefetch_ends_its_thread_when_it_is_closed_early():
     before = threading.active_count()
     begun = []
-    results = ahead(begun.append, range(1000))
+    results = prefetch(begun.append, range(1000))
     next(results)
     assert threading.active_count() == before + 1
     results.close()
     assert threading.active_count() == before
     assert len(begun) <= 3
-    for _ in ahead(begun.append, range(5)):
+    for _ in prefetch(begun.append, range(5)):
         break
     del _
     assert threading.active_count() == before
-
-
-def test_ahead_drops_what_it_has_not_begun_when_it_is_closed():
-    begun = []
-    results = ahead(lambda k: (begun.append(k), time.sleep(0.005)), range(1000), depth=200)
-    next(results)
-    results.close()
-    assert len(begun) < 50
-
-
-@pytest.mark.parametrize("depth", [0, -1, 1.5, True])
-def test_ahead_refuses_a_depth_that_is_none(depth):
-    with pytest.raises(UsageError, match=f"depth must be a whole number from 1, got {depth}"):
-        ahead(str, [], depth=depth)

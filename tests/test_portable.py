@@ -8,8 +8,8 @@ import pytest
 
 import byhand
 from byhand import threads
-from byhand.data.ahead import ahead
 from byhand.training import Recipe, Trainer, steps
+from byhand.training.batches import prefetch
 from byhand.training.parallel import Member
 
 
@@ -46,7 +46,7 @@ def test_fit_gives_the_same_bits_where_no_thread_can_be_started(recipe, no_threa
 def test_prefetching_without_threads_makes_each_result_when_it_is_asked_for(no_threads):
     no_threads()
     made = []
-    results = ahead(lambda number: made.append(number) or number, range(5))
+    results = prefetch(lambda number: made.append(number) or number, range(5))
     assert made == []
     assert [next(results), next(results)] == [0, 1]
     assert made == [0, 1]

@@ -4,7 +4,7 @@ Takes pictures as bytes and the numbers of those wanted, and gives as many disto
 stretched, slanted, and bent by a smooth random field. What happens to a picture is a function of (seed, epoch, the
 picture's own number) and of nothing else: not of the batch it is in, nor of blocks or threads. So two ranks, two
 threads or a resumed run see the same pictures. To stay that way the arithmetic is in whole numbers throughout, or in
-float32 sums that are exact. `training` calls it, on a second thread, through `byhand.data.ahead`.
+float32 sums that are exact. `byhand.training.batches` calls it, on a second thread.
 """
 
 import math

@@ -5,12 +5,14 @@ and turns them into floats. The order of an epoch is a function of (seed, epoch)
 With augmentation the pictures are distorted ahead of time by another thread, with the same result as without it.
 """
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
-from byhand.data.ahead import ahead
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import UsageError
 from byhand.model.preparation import Preparation
@@ -19,6 +21,11 @@ from byhand.training.shard import Shard, share
 
 #: Samples that the prefetching thread distorts at once.
 PREFETCHED = 4_096
+#: Results that the prefetching thread may be ahead of the loop.
+PREFETCH_DEPTH = 2
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -177,9 +184,40 @@ class Batches:
             pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=spec)
             return batches, self.preparation.pictures(pictures).reshape(len(index), -1)
 
-        for batches, pixels in ahead(distort, range(start * self.batch_size, len(order), group)):
+        for batches, pixels in prefetch(distort, range(start * self.batch_size, len(order), group)):
             taken = 0
             for batch in batches:
                 rows = slice(taken, taken + len(batch.labels))
                 yield replace(batch, pixels=pixels, index=rows)
                 taken = rows.stop
+
+
+def prefetch(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+    """Yield function(job) for each job in order, computed by a second thread up to `PREFETCH_DEPTH` results ahead.
+
+    The results are those of `map`: the thread changes when they are computed, not what they are. If no thread can be
+    started (in a browser, or at the system's limit), the caller's thread computes each result when it is needed. Jobs
+    are taken in the caller's thread. An error in `function` is raised where its result would have come. Closing the
+    iterator drops the jobs not yet begun and waits for the one that has.
+    """
+    begun: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="byhand-prefetch") as second:
+        has_thread = True
+        try:
+            for job in jobs:
+                if has_thread:
+                    try:
+                        begun.append(second.submit(function, job))
+                    except RuntimeError:  # can't start new thread
+                        has_thread = False
+                if not has_thread:
+                    yield from (future.result() for future in begun)
+                    begun.clear()
+                    yield function(job)
+                elif len(begun) > PREFETCH_DEPTH:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()
