@@ -22,7 +22,7 @@ FLOORS = [
     ["training"],
     ["model"],
     ["data", "nn"],
-    ["files", "checks", "threads", "lazy"],
+    ["files", "checks", "threads", "lazy", "text"],
     ["errors"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

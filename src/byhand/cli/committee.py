@@ -13,13 +13,14 @@ from typing import Any
 import click
 
 from byhand.cli import train_options as choices
-from byhand.cli.output import Talk, load_data, percent
+from byhand.cli.output import Talk, load_data
 from byhand.cli.run_data import load_data_of
 from byhand.data import Dataset
 from byhand.distributed import committee
 from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.report.words import shape_of
+from byhand.text import percent
 from byhand.threads import available
 from byhand.training.interrupt import interruptible
 from byhand.training.runs import Run, load_reader

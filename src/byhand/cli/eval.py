@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Talk, as_json, data, offline, percent, quiet, shifts, show_json
+from byhand.cli.output import Talk, as_json, data, offline, quiet, shifts, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.files import write_text
 from byhand.model.ensemble import Reader, Shifted
 from byhand.report import Evaluation, evaluate
+from byhand.text import percent
 from byhand.training.runs import Run, load_model, load_reader
 
 #: Mistakes that the terminal shows; the report shows more.

@@ -8,7 +8,6 @@ import importlib
 import os
 import sys
 import traceback
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, ClassVar, NoReturn
 
@@ -17,6 +16,7 @@ import click
 import byhand
 from byhand.cli import INTERRUPTED, leaving_at_once
 from byhand.errors import ByhandError, StorageError, UsageError
+from byhand.text import closest
 
 #: What a shell gives for a program that SIGPIPE ended.
 BROKEN_PIPE = 141
@@ -74,8 +74,8 @@ class LazyGroup(click.Group):
         """The command that was meant; where there is none of that name, the one that it may be a slip of."""
         name = args[0]
         if name not in self.table and not name.startswith("-") and not ctx.resilient_parsing:
-            near = get_close_matches(name.lower().replace("_", "-"), self.table, n=1)
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+            near = closest(name.lower().replace("_", "-"), self.table)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         found = super().resolve_command(ctx, args)
         if found[1] is not None and not ctx.resilient_parsing:
             refuse_empty_places(found[1], found[2])

@@ -80,8 +80,3 @@ def whole_numbers(ctx: click.Context, parameter: click.Parameter, text: str | No
     if any(number < 1 for number in numbers) or (not numbers and text.strip() not in ("", "none")):
         raise click.BadParameter(f"must be positive integers between commas, or `none`, got {text!r}", ctx, parameter)
     return numbers
-
-
-def percent(share: float | None, digits: int = 2) -> str:
-    """0.9871 → `98.71 %`"""
-    return "–" if share is None or share != share else f"{100 * share:.{digits}f} %"  # noqa: PLR0124 - NaN

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from byhand.cli.output import Talk, as_json, percent, quiet, shifts, show_json
+from byhand.cli.output import Talk, as_json, quiet, shifts, show_json
 from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.data.handwriting.ink import find_pieces
 from byhand.data.handwriting.line import RowsError
@@ -17,6 +17,7 @@ from byhand.errors import ByhandError, DataError, DataMissingError, NothingDrawn
 from byhand.model import Model
 from byhand.model.ensemble import Reader, Shifted
 from byhand.nn.arrays import Array
+from byhand.text import percent
 from byhand.training.runs import CONFIG, MODEL, load_reader
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"}

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from byhand.cli.output import Talk, percent
+from byhand.cli.output import Talk
+from byhand.text import percent
 from byhand.training import EpochRecord, Trainer
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Talk, as_json, data, offline, percent, quiet, seed, show_json
+from byhand.cli.output import Talk, as_json, data, offline, quiet, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import Result, resume, sweep
 from byhand.distributed.trials import DONE, Folder, Trial
 from byhand.errors import UsageError
+from byhand.text import percent
 from byhand.training.interrupt import interruptible
 
 

@@ -17,11 +17,12 @@ from click.core import ParameterSource
 
 from byhand.cli import committee as committees
 from byhand.cli import train_options as choices
-from byhand.cli.output import Talk, as_json, data, load_data, offline, percent, quiet, seed, show_json
+from byhand.cli.output import Talk, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.cli.progress import Progress
 from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError
 from byhand.report import wilson
+from byhand.text import counted, percent
 from byhand.threads import available
 from byhand.training import PRESETS, Trainer, train
 from byhand.training.checkpoint import Checkpoints
@@ -131,7 +132,7 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
     with Trainer(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as trainer, witness:
         if ranks.size > 1:
             threads = trainer.plan.blas * trainer.plan.workers
-            talk.say(f"{ranks.size} ranks, {threads} thread{'s' if threads > 1 else ''} each")
+            talk.say(f"{ranks.size} ranks, {counted(threads, 'thread')} each")
         if trainer.threads > available():
             talk.say(
                 f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: they will wait for one "
@@ -217,8 +218,3 @@ def show(result: dict[str, Any], talk: Talk) -> None:
         talk.say("stopped early: the validation loss had stopped falling; the best weights were kept")
     talk.say(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
     talk.say(f"       byhand eval {shlex.quote(run)}                        the worst mistakes, and an HTML report")
-
-
-def counted(number: int, what: str) -> str:
-    """1 epoch, 2,000 epochs"""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -4,13 +4,13 @@ It is read off what the student's process told when it loaded the file (`inside`
 `checking` asks here first.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from byhand.course.pages import WANTED
 from byhand.course.verdicts import Verdict
+from byhand.text import closest
 
 UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # as Python says it
 At = Callable[[int, int], str]  # (cell, line) → the place in words
@@ -32,8 +32,8 @@ def absent(name: str, loaded: Mapping[str, Any], at: At) -> Verdict | None:
     for failed in loaded["failed"]:
         if name in failed["defines"]:
             return _of_definition(name, failed, loaded, at)
-    near = difflib.get_close_matches(name.lower(), [d.lower() for d in loaded["defined"]], 1, cutoff=0.75)
-    like = next((d for d in loaded["defined"] if near and d.lower() == near[0]), None)
+    near = closest(name.lower(), [d.lower() for d in loaded["defined"]], cutoff=0.75)
+    like = next((d for d in loaded["defined"] if near and d.lower() == near), None)
     meant = f"; is {like} meant?" if like and like not in WANTED else ""
     return Verdict(name, "missing", f"there is no function of this name{meant}")
 

@@ -12,6 +12,7 @@ import numpy as np
 from byhand.course.mistakes import MISTAKES
 from byhand.course.probing import Array, Outputs, Probe, as_numbers, kind_of
 from byhand.course.verdicts import Evidence
+from byhand.text import listed
 
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # float32 and another order of summation pass; no mistake is as small
 
@@ -49,14 +50,14 @@ def diagnose(found: Iterable[tuple[Probe, Outputs]], otherwise: str) -> tuple[st
         if not votes:
             (name, place), *_ = unexplained
             names = list(dict.fromkeys(name for name, _ in unexplained))
-            sentences.append(f"{_listed(names)}: {_plainly(name, *found[place]) or otherwise}")
+            sentences.append(f"{listed(names)}: {_plainly(name, *found[place]) or otherwise}")
             break
         # the first of those that explain most; what is missing is said last, it may follow from a mistake with a name
         mistake, words = best = max(votes, key=lambda vote: (vote[0] != "output missing", votes.count(vote)))
         explained = [key for key, fits in unexplained.items() if best in fits]
         unexplained = {key: fits for key, fits in unexplained.items() if best not in fits}
         if mistake != "output missing" or not mistakes:
-            sentences.append(f"{_listed(list(dict.fromkeys(name for name, _ in explained)))}: {words}")
+            sentences.append(f"{listed(list(dict.fromkeys(name for name, _ in explained)))}: {words}")
             mistakes.append(mistake)
     return "; ".join(sentences), tuple(dict.fromkeys(mistakes)), _evidence(found)
 
@@ -145,8 +146,3 @@ def _evidence(found: list[tuple[Probe, Outputs]]) -> Evidence | None:
             measured = float(probe.slopes[name][where]) if name in probe.slopes else None
             return Evidence(place, float(yours[where]), float(right[where]), measured)
     return None
-
-
-def _listed(names: list[str]) -> str:
-    """dW1, db1 and dW2"""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

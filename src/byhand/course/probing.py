@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.course.inside.wire import Unsendable
+from byhand.text import listed
 
 Array = NDArray[Any]
 Outputs = Mapping[str, Any]
@@ -102,7 +103,7 @@ def several(*names: str) -> Callable[[Any, str], Outputs]:
 
 def parts(value: Any, *names: str) -> tuple[Any, ...]:
     """`value` as the tuple of these things that it must be."""
-    wanted = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    wanted = listed(names)
     if isinstance(value, tuple | list) and len(value) == len(names):
         return tuple(value)
     got = f"{len(value)} things" if isinstance(value, tuple | list) else "nothing" if value is None else "one thing"

@@ -6,7 +6,6 @@ to look further. What was read from large files is kept in the cache, and mapped
 """
 
 import dataclasses
-import difflib
 import os
 import re
 from pathlib import Path
@@ -19,6 +18,7 @@ from byhand.data.dataset import Dataset, Digits
 from byhand.data.formats import detect as places
 from byhand.data.mirrors import Progress, Say
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.text import closest
 
 ENVIRONMENT = "BYHAND_DATA"
 HELD_OUT = 7  # where there is no test set one picture in seven becomes one, as of MNIST's 70,000
@@ -128,8 +128,8 @@ class Search:
         digits = store.kept(store.place_of_set(name, self.cache)) if SET_NAME.fullmatch(name) else None
         if digits is None:
             known = [*catalog.CATALOG, *store.names(self.cache)]
-            like = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {like[0]}?" if like else f" (names: {', '.join(known)})"
+            like = closest(name, known)
+            hint = f"; did you mean {like}?" if like else f" (names: {', '.join(known)})"
             raise DataMissingError(f"{name}: must be a data set's name or a path, there is neither{hint}")
         return digits
 

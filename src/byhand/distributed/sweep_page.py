@@ -10,6 +10,7 @@ from byhand.distributed.space import Space
 from byhand.distributed.trials import DONE, Trial
 from byhand.page.document import asset, document, escape, folded, table
 from byhand.report.charts import Axis, Series, around, chart
+from byhand.text import percent
 
 if TYPE_CHECKING:
     from byhand.distributed.sweep import Result
@@ -72,7 +73,7 @@ def curves(result: "Result") -> str:
     x = Axis("epoch", 1, max(last, 2), is_whole=True)
     y = Axis("% of held-out images read right", max(low, 0), min(high, 100))
     rows = [
-        (trial.number, trial.status, *(percent(r.validation_accuracy) for r in trial.records[-5:]))
+        (trial.number, trial.status, *(percent(r.validation_accuracy, missing="") for r in trial.records[-5:]))
         for trial in result.trials
         if trial.records
     ]
@@ -127,7 +128,7 @@ def trial_table(trials: list[Trial]) -> str:
         (
             t.number,
             t.status,
-            percent(t.accuracy),
+            percent(t.accuracy, missing=""),
             t.records[-1].epoch if t.records else 0,
             f"{t.seconds:.1f}",
             *map(shown, t.values.values()),
@@ -141,8 +142,3 @@ def trial_table(trials: list[Trial]) -> str:
 def shown(value: object) -> str:
     """A value, short."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def percent(share: float | None) -> str:
-    """0.9871 → 98.71 %"""
-    return "" if share is None else f"{100 * share:.2f} %"

@@ -8,6 +8,7 @@ from byhand.explain.steps import Explanation, Figure, Step, numeral
 from byhand.explain.worked import Sum, Unit
 from byhand.page import pictures
 from byhand.page.document import asset, document, escape, folded, table
+from byhand.text import percent
 
 #: Arrays of at most so many numbers have all of them in their table; of larger ones the table has the largest.
 WHOLE, LARGEST = 400, 20
@@ -51,7 +52,7 @@ class Page:
             learned = (
                 f" Its label says <b>{escape(e.classes[k])}</b>. One step of learning takes the loss from "
                 f"{numeral(e.loss)} to {numeral(e.loss_after)}, and the probability of {escape(e.classes[k])} from "
-                f"{100 * e.probabilities[0, k]:.1f} % to {100 * e.afterwards[0, k]:.1f} %."
+                f"{percent(e.probabilities[0, k], 1)} to {percent(e.afterwards[0, k], 1)}."
             )
         title = "One step of learning" if e.labels is not None else "What the network makes of it"
         return (

@@ -13,6 +13,7 @@ import numpy as np
 
 from byhand.explain.source import Quote
 from byhand.nn.arrays import Array
+from byhand.text import percent
 
 if TYPE_CHECKING:
     from byhand.explain.worked import Unit
@@ -145,7 +146,7 @@ class Explanation:
     def answer(self, row: int = 0) -> str:
         """What the network answers for one sample, and how sure it is: `7 (98.1 %)`"""
         best = int(self.probabilities[row].argmax())
-        return f"{self.classes[best]} ({100 * self.probabilities[row, best]:.1f} %)"
+        return f"{self.classes[best]} ({percent(self.probabilities[row, best], 1)})"
 
     def text(self, width: int = 100, *, color: bool = False, units_only: bool = False) -> str:
         """The explanation for a terminal; or only its units, with every term of their sums."""

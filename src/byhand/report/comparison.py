@@ -15,7 +15,8 @@ from byhand.errors import UsageError
 from byhand.model.ensemble import Reader
 from byhand.nn.arrays import Array
 from byhand.report.evaluation import Evaluation
-from byhand.report.words import flat, layers_of, parameters_of, percent, shape_of
+from byhand.report.words import flat, layers_of, parameters_of, shape_of
+from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
 #: Settings that say nothing about how a run was meant to go.
@@ -93,11 +94,14 @@ class Comparison:
     def figures(self) -> list[tuple[str, list[str]]]:
         """(what, one value for each run): first what came of it, then the settings in which they differ."""
         rows: list[tuple[str, list[str]]] = [
-            ("accuracy", [percent(one.evaluation.accuracy) for one in self.contestants]),
-            ("95 % interval", [" to ".join(percent(e) for e in one.evaluation.interval) for one in self.contestants]),
+            ("accuracy", [html_percent(one.evaluation.accuracy) for one in self.contestants]),
+            (
+                "95 % interval",
+                [" to ".join(html_percent(e) for e in one.evaluation.interval) for one in self.contestants],
+            ),
             ("mistakes", [f"{len(one.evaluation.mistakes):,}" for one in self.contestants]),
             ("loss", [f"{one.evaluation.loss:.4f}" for one in self.contestants]),
-            ("calibration error", [percent(one.evaluation.calibration_error) for one in self.contestants]),
+            ("calibration error", [html_percent(one.evaluation.calibration_error) for one in self.contestants]),
             ("network", [shape_of(one.model) for one in self.contestants]),
             ("parameters", [f"{parameters_of(one.model):,}" for one in self.contestants]),
             ("epochs", [f"{one.records[-1].epoch:,}" if one.records else "–" for one in self.contestants]),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from byhand.page.document import escape, folded, table
 from byhand.report.charts import Axis, Series, around, chart, spot
 from byhand.report.evaluation import Evaluation
-from byhand.report.words import percent
+from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
 #: Rows of a long table.
@@ -40,9 +40,9 @@ def curves(records: Sequence[EpochRecord]) -> str:
         (
             r.epoch,
             f"{r.loss:.4f}",
-            percent(r.accuracy),
+            html_percent(r.accuracy),
             "" if r.validation_loss is None else f"{r.validation_loss:.4f}",
-            "" if r.validation_accuracy is None else percent(r.validation_accuracy),
+            "" if r.validation_accuracy is None else html_percent(r.validation_accuracy),
             f"{r.rate:.3g}",
             f"{r.images_per_second:,.0f}",
         )
@@ -71,14 +71,14 @@ def calibration(e: Evaluation) -> str:
         Series("this model", points, "two"),
     ]
     rows = [
-        (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", percent(b.confidence, 1), percent(b.accuracy, 1))
+        (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", html_percent(b.confidence, 1), html_percent(b.accuracy, 1))
         for b in e.calibration
     ]
     over = sum(b.count * (b.confidence - b.accuracy) for b in e.calibration) / len(e)
     word = "surer than it should be" if over > 0 else "less sure than it could be"
     return (
         f"<p>Of the pictures on which it was, say, 80 % sure, 80 % should be read right. It is off by "
-        f"{percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
+        f"{html_percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
         f"{chart('Right how often, %', x, y, series, ''.join(marks))}"
         f"{folded('calibration as a table', table(('sure', 'pictures', 'sure on average', 'right'), rows))}"
     )

@@ -17,7 +17,8 @@ from byhand.report import weights
 from byhand.report.curves import ROWS, calibration, curves
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.sprites import COLUMNS, Sprites, sprites
-from byhand.report.words import flat, percent, shape_of
+from byhand.report.words import flat, shape_of
+from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
 #: Mistakes shown as cards.
@@ -59,7 +60,7 @@ class Report:
         cards = "".join(f'<section class="card" id="{k}"><h2>{escape(t)}</h2>{b}</section>' for k, t, b in shown)
         data = json.dumps(self.data(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
         return document(
-            f"{percent(self.evaluation.accuracy)} on {self.evaluation.data.name}",
+            f"{html_percent(self.evaluation.accuracy)} on {self.evaluation.data.name}",
             f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards}</main>'
             f'<script type="application/json" id="data">{data}</script>',
             style=asset("report.css", "byhand.report") + self.sprites.style(),
@@ -82,9 +83,9 @@ class Report:
         cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
         return (
             f'<header class="top"><p class="soft">byhand · {escape(e.data.name)}, {len(e):,} pictures</p>'
-            f'<h1><span class="accuracy">{percent(e.accuracy)}</span> read right</h1>'
-            f"<p>With 95 % confidence the accuracy on pictures like these lies between <b>{percent(low)}</b> and "
-            f'<b>{percent(high)}</b>.</p><dl class="tiles">{cells}</dl></header>'
+            f'<h1><span class="accuracy">{html_percent(e.accuracy)}</span> read right</h1>'
+            f"<p>With 95 % confidence the accuracy on pictures like these lies between <b>{html_percent(low)}</b> and "
+            f'<b>{html_percent(high)}</b>.</p><dl class="tiles">{cells}</dl></header>'
         )
 
     def confusion(self) -> str:
@@ -129,7 +130,7 @@ class Report:
                 m.index,
                 e.classes[m.label],
                 e.classes[m.predicted],
-                percent(m.confidence, 1),
+                html_percent(m.confidence, 1),
                 f"{m.label_probability:.2g}",
                 "doubtful label" if m.doubtful else "",
             )
@@ -148,7 +149,7 @@ class Report:
         P = e.probabilities[mistake.index]
         thoughts = "".join(
             f'<li class="{"is" if k == mistake.label else ""}"><i style="--w:{float(P[k]):.3f}"></i>'
-            f"<span>{escape(e.classes[k])}</span><b>{percent(float(P[k]), 1)}</b></li>"
+            f"<span>{escape(e.classes[k])}</span><b>{html_percent(float(P[k]), 1)}</b></li>"
             for k in dict.fromkeys([*np.argsort(-P, kind="stable")[:3].tolist(), mistake.label])
         )
         doubt = '<span class="doubt">label doubtful</span>' if mistake.doubtful else ""
@@ -236,4 +237,4 @@ class Report:
 def bar(share: float) -> str:
     """A share as a table cell with a bar behind it."""
     width = 0.0 if math.isnan(share) else share
-    return f'<td class="bar" style="--w:{width:.3f}">{percent(share, 1)}</td>'
+    return f'<td class="bar" style="--w:{width:.3f}">{html_percent(share, 1)}</td>'

@@ -1,22 +1,11 @@
 """Words: how the report writes shares, settings and the shape of a network."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from byhand.model.ensemble import Committee, Reader, Shifted
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dropout
-
-
-def percent(share: float, digits: int = 2) -> str:
-    """0.9871 → `98.71 %`, a dash for NaN, and `<0.01 %` for what would round to nothing"""
-    if math.isnan(share):
-        return "–"
-    least = 10.0**-digits
-    if 0 < 100 * share < least / 2:
-        return f"<{least:g}\u00a0%"
-    return f"{100 * share:.{digits}f}\u00a0%"
 
 
 def shape_of(reader: Reader) -> str:

@@ -104,7 +104,7 @@ class History:
                 r.epoch,
                 f"{r.loss:.4f}",
                 f"{r.accuracy:.2%}",
-                percent(r.validation_accuracy),
+                "" if r.validation_accuracy is None else f"{r.validation_accuracy:.2%}",
                 f"{r.images_per_second:,.0f}",
             )
             for r in self.records
@@ -112,8 +112,3 @@ class History:
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
         head = "".join(f"<th>{name}</th>" for name in ("epoch", "loss", "accuracy", "validation", "images/s"))
         return f"<table><caption>{html.escape(self.ending)}</caption><tr>{head}</tr>{rows}</table>"
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage, or nothing."""
-    return "" if share is None else f"{share:.2%}"

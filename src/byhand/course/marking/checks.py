@@ -10,7 +10,6 @@ It is a Python file, or TOML where there are no extra checks. Every entry may be
     names = {"initialize_parameters": "init_weights"}   # where the notebook calls a function otherwise
 """
 
-import difflib
 import hashlib
 import math
 import sys
@@ -25,6 +24,7 @@ from byhand.course.marking.extras import MARKER, Extra, prove
 from byhand.course.pages import PAGES
 from byhand.course.syllabus import lesson_of
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.text import closest
 
 ENTRIES = ("page", "seed", "rounds", "timeout", "points", "names")
 
@@ -114,8 +114,8 @@ def _judged(path: Path | None, found: Mapping[str, Any], extras: tuple[Extra, ..
     worth = [(f"points[{name!r}]", name, value) for name, value in given.items()]
     worth += [(f"the extra check {one.name}", one.function, one.points) for one in extras]
     for what, name, value in worth:
-        near = difflib.get_close_matches(str(name), known, 1)
-        hint = f" ({near[0]} is one)" if near else ""
+        near = closest(str(name), known)
+        hint = f" ({near} is one)" if near else ""
         must(name in known, f"{what} must be about a function of {page}{hint}", name)
         numeric = type(value) in (int, float)
         must(numeric and math.isfinite(value) and value >= 0, f"{what} must be worth 0 points or more", value)

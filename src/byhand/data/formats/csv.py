@@ -14,6 +14,7 @@ import numpy as np
 from byhand.data.dataset import Bytes, Dataset
 from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
+from byhand.text import counted
 
 BLOCK = 1 << 18
 LONGEST_LINE = 1 << 22
@@ -81,7 +82,7 @@ def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
     columns = len(fields)
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
         pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
-        seen = f"{columns} column{'s' * (columns > 1)}{', pixels without a label' * pixels_only}"
+        seen = f"{counted(columns, 'column')}{', pixels without a label' * pixels_only}"
         raise DataError(f"{path}, line 1: must have a column for the label and those of a square picture, got {seen}")
     names = sum(field is None for field in fields)
     return columns, 2 * names > columns or (columns > MOST_PIXEL + 1 and fields == list(range(columns)))

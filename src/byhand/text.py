@@ -1,0 +1,34 @@
+"""Text: how numbers, shares and lists are written, on the terminal, in a message and on a page."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+
+def percent(share: float | None, digits: int = 2, *, missing: str = "–") -> str:
+    """Return a share as a percentage, 0.9871 → `98.71 %`, and `missing` for None and NaN."""
+    return missing if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def html_percent(share: float | None, digits: int = 2) -> str:
+    """Return a percentage that no line break divides, and `<0.01 %` for one that would be rounded to zero."""
+    least = 10.0**-digits
+    if share is not None and 0 < 100 * share < least / 2:
+        return f"<{least:g}\u00a0%"
+    return percent(share, digits).replace(" ", "\u00a0")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun: `1 epoch`, `2,000 epochs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names as in a sentence: `dW1, db1 and dW2`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that `name` is most likely a misspelling of, or None."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), None)
