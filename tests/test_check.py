@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from byhand.course import check_file
-from byhand.course.mistakes import MISTAKES
-from byhand.course.pages import PAGES
-from byhand.course.runner import Limits
+from byhand.course.check.mistakes import MISTAKES
+from byhand.course.probes import PAGES
+from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
 from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
 
@@ -578,7 +578,7 @@ def test_the_command_refuses_what_is_no_students_file(tmp_path):
 
 
 def test_close_lets_float32_pass_and_nothing_larger():
-    from byhand.course.diagnosis import close
+    from byhand.course.check.diagnosis import close
 
     right = np.array([1.0, 1000.0])
     assert close(right.astype(np.float32) * (1 + 1e-6), right)

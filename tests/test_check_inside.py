@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from byhand.course.inside import slicing, wire
-from byhand.course.runner import Limits, Student
+from byhand.course.sandbox import slicing, wire
+from byhand.course.sandbox.runner import Limits, Student
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | st.text(),

@@ -9,7 +9,7 @@ import pytest
 
 import submissions as made
 from byhand.course import check_file
-from byhand.course.runner import Limits, Student
+from byhand.course.sandbox.runner import Limits, Student
 
 
 def byhand(*arguments, folder=None):

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import submissions as made
-from byhand.course.marking import Run, mark_file, read_checks, run
-from byhand.course.marking.feedback import feedback
-from byhand.course.marking.submissions import Submission, find
-from byhand.course.marking.table import overview, safe, write_table
+from byhand.course.grading import Run, mark_file, read_checks, run
+from byhand.course.grading.feedback import feedback
+from byhand.course.grading.submissions import Submission, find
+from byhand.course.grading.table import overview, safe, write_table
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.page.document import escape
 
@@ -339,7 +339,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 EXTRA = '''
 import numpy as np
-from byhand.course.marking import extra
+from byhand.course.grading import extra
 
 points = {"softmax": 4}
 

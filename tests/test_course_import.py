@@ -9,9 +9,9 @@ import pytest
 
 import submissions as made
 from byhand.course import check_file
-from byhand.course.marking import mark_file, read_checks
-from byhand.course.marking.importing import import_notebook
-from byhand.course.marking.submissions import Submission
+from byhand.course.grading import mark_file, read_checks
+from byhand.course.grading.importing import import_notebook
+from byhand.course.grading.submissions import Submission
 from byhand.errors import DataError, DataMissingError, UsageError
 
 

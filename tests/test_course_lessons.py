@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.course import notebooks, percent, release
-from byhand.course.drawings import DRAWINGS, picture
-from byhand.course.pages import PAGES
-from byhand.course.syllabus import LESSONS, NETWORK, TWO_LAYER, lesson_of
+from byhand.course.notebooks import percent, release, versions
+from byhand.course.notebooks.drawings import DRAWINGS, picture
+from byhand.course.notebooks.syllabus import LESSONS, NETWORK, TWO_LAYER, lesson_of
+from byhand.course.probes import PAGES
 from byhand.errors import DataError
 from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
 
@@ -76,13 +76,13 @@ def test_a_cell_that_begins_in_another_way_is_named():
 def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
     seen = 0
     for cell in percent.lesson_source(lesson.name):
-        for found in notebooks._PICTURE.finditer(cell.text):
+        for found in versions._PICTURE.finditer(cell.text):
             svg = ElementTree.fromstring(picture(found["kind"], found["what"]))
             assert svg.tag == "{http://www.w3.org/2000/svg}svg"
             assert float(svg.get("width")) <= 800
             assert len(found["words"]) > 20
             seen += 1
-        assert "](drawing" not in notebooks._PICTURE.sub("", cell.text)
+        assert "](drawing" not in versions._PICTURE.sub("", cell.text)
     assert seen >= 9
 
 
@@ -223,7 +223,7 @@ def test_a_beginning_from_which_every_unit_dies_is_no_mistake():
 @each_lesson
 def test_a_stub_fails_its_check_and_says_what_to_do(lesson):
     names = solved_names(lesson)
-    for cell in notebooks.student(lesson)["cells"]:
+    for cell in versions.student(lesson)["cells"]:
         source = "".join(cell["source"])
         if source.startswith("#Graded"):
             name = re.search(r"def (\w+)", source)[1]
@@ -321,7 +321,7 @@ def all_pass(lesson, printed):
 
 
 def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_path):
-    printed, error = run(notebooks.solved(NETWORK), tmp_path, byhand.load("mnist-5k"), TO_500)
+    printed, error = run(versions.solved(NETWORK), tmp_path, byhand.load("mnist-5k"), TO_500)
     assert error is None
     assert all_pass(NETWORK, printed)
     everything = "".join(printed.values())
@@ -340,7 +340,7 @@ def test_the_text_quotes_the_losses_that_the_runs_are_held_to():
 
 @pytest.mark.full_mnist
 def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path, full_mnist):
-    book = notebooks.solved(NETWORK)
+    book = versions.solved(NETWORK)
     last = next(k for k, cell in enumerate(book["cells"]) if "NUM_ITERATIONS = 2000" in "".join(cell["source"]))
     book["cells"] = book["cells"][: last + 1]
     printed, error = run(book, tmp_path, full_mnist, TO_500)
@@ -355,7 +355,7 @@ def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path
 
 def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
     cuts = (("ITERATIONS = 500", "ITERATIONS = 101"),)
-    printed, error = run(notebooks.solved(TWO_LAYER), tmp_path, byhand.load("mnist-5k"), cuts)
+    printed, error = run(versions.solved(TWO_LAYER), tmp_path, byhand.load("mnist-5k"), cuts)
     assert error is None
     assert all_pass(TWO_LAYER, printed)
     accuracies = [float(one) for one in re.findall(r"accuracy: ([\d.]+)", "".join(printed.values()))]
@@ -365,7 +365,7 @@ def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
 
 @each_lesson
 def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_message_that_helps(lesson, tmp_path):
-    printed, error = run(notebooks.student(lesson), tmp_path, byhand.load("mnist-5k"))
+    printed, error = run(versions.student(lesson), tmp_path, byhand.load("mnist-5k"))
     first = lesson.tasks[0]
     assert error.ename == "NotImplementedError"
     assert error.evalue == f"{first.name} is not written yet: put your code in place of this line"

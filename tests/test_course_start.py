@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.course import notebooks
-from byhand.course.progress import progress
-from byhand.course.syllabus import NETWORK, TWO_LAYER
+from byhand.course.notebooks import versions
+from byhand.course.notebooks.progress import progress
+from byhand.course.notebooks.syllabus import NETWORK, TWO_LAYER
 from byhand.data import Dataset, Digits
 
 FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
@@ -114,7 +114,7 @@ def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, 
 
 
 def test_pictures_of_another_size_are_refused_by_name(tmp_path):
-    from byhand.course import release
+    from byhand.course.notebooks import release
 
     tiny = Dataset(np.zeros((12, 8, 8), np.uint8), np.arange(12) % 10, name="tiny")
     with pytest.raises(byhand.ByhandError, match="tiny: the lessons are about ten classes of pictures of 28 × 28, it"):
@@ -136,7 +136,7 @@ def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, mo
 
 def write_functions(path, lesson, names):
     """Write these functions into a student's notebook."""
-    answers = {cell["id"]: cell["source"] for cell in notebooks.solved(lesson)["cells"]}
+    answers = {cell["id"]: cell["source"] for cell in versions.solved(lesson)["cells"]}
     notebook = json.loads(path.read_text("utf-8"))
     for cell in notebook["cells"]:
         if cell["id"] in {name.replace("_", "-") for name in names}:

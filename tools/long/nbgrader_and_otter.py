@@ -22,9 +22,9 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from byhand.course import notebooks
-from byhand.course.release import release
-from byhand.course.syllabus import LESSONS, Lesson
+from byhand.course.notebooks import versions
+from byhand.course.notebooks.release import release
+from byhand.course.notebooks.syllabus import LESSONS, Lesson
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "course_formats.json"
 PACKAGES = {
@@ -62,7 +62,7 @@ def submissions(lesson: Lesson) -> dict[str, tuple[str, ...]]:
 def filled(given: Path, lesson: Lesson, names: tuple[str, ...], target: Path) -> None:
     """The notebook that students are given, with these functions written."""
     answers = {}
-    for cell in notebooks.solved(lesson)["cells"]:
+    for cell in versions.solved(lesson)["cells"]:
         source = "".join(cell["source"])
         if found := re.match(r"#Graded\ndef (\w+)", source):
             answers[found[1]] = source
@@ -75,7 +75,7 @@ def filled(given: Path, lesson: Lesson, names: tuple[str, ...], target: Path) ->
             if found[1] in names:
                 cell["source"] = answers[found[1]].splitlines(keepends=True)
         assert "HIDDEN" not in "".join(cell["source"]), f"{given}: hidden tests are still in it"
-    notebooks.write(target, notebook)
+    versions.write(target, notebook)
 
 
 def with_nbgrader(released: Path, lesson: Lesson, run: Run) -> dict[str, float]:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from byhand.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from byhand.course.checking import check_file as check_file
-    from byhand.course.verdicts import Report as Report
-    from byhand.course.verdicts import Verdict as Verdict
+    from byhand.course.check.checking import check_file as check_file
+    from byhand.course.check.verdicts import Report as Report
+    from byhand.course.check.verdicts import Verdict as Verdict
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Report": "byhand.course.verdicts",
-        "Verdict": "byhand.course.verdicts",
-        "check_file": "byhand.course.checking",
+        "Report": "byhand.course.check.verdicts",
+        "Verdict": "byhand.course.check.verdicts",
+        "check_file": "byhand.course.check.checking",
     },
 )
 

@@ -41,7 +41,7 @@ def command() -> None:
 
 def notebook_at(path: Path | None) -> Path:
     """The student's notebook that is meant: without a path, the first of the course, in this folder."""
-    from byhand.course.syllabus import LESSONS
+    from byhand.course.notebooks.syllabus import LESSONS
 
     path = path or Path(f"{LESSONS[0].name}.ipynb")
     if path.suffix not in (".ipynb", ".py"):

@@ -25,7 +25,7 @@ def command(notebook: Path, out: Path | None, force: bool) -> None:
     """
     from byhand import files
     from byhand.course import check_file
-    from byhand.course.marking.importing import import_notebook
+    from byhand.course.grading.importing import import_notebook
 
     out = out or notebook.with_suffix(".byhand.ipynb")
     if out.suffix != ".ipynb":

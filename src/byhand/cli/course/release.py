@@ -18,7 +18,7 @@ def command(folder: Path, data: str | None, quiet: bool) -> None:
 
     The solved ones, and the two for nbgrader and otter, hold the answers: they are for you alone.
     """
-    from byhand.course.release import release
+    from byhand.course.notebooks.release import release
 
     for path in release(folder, data):
         click.echo(f"wrote {path}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from byhand.cli.output import Talk, quiet
-from byhand.course.syllabus import LESSONS
+from byhand.course.notebooks.syllabus import LESSONS
 
 
 @click.command("start")
@@ -23,7 +23,7 @@ def command(folder: Path, data: str | None, quiet: bool) -> None:
 
     Files that are there already are left as they are: they may hold somebody's work.
     """
-    from byhand.course.release import start
+    from byhand.course.notebooks.release import start
 
     started = start(folder, data)
     for path in started.written:
