@@ -24,8 +24,7 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 import byhand
 from byhand.errors import UsageError
-from byhand.sklearn import NetworkClassifier
-from byhand.sklearn.meaning import Settling
+from byhand.sklearn import NetworkClassifier, NoImprovement
 
 ROOT = Path(__file__).parents[1]
 
@@ -264,8 +263,8 @@ def test_a_validation_set_gives_curves_without_stopping(blobs):
     assert quick().fit(X, y).validation_scores_ is None
 
 
-def test_settling_counts_looks_without_enough_gain():
-    watch = Settling(tol=0.1, patience=1)
+def test_no_improvement_counts_epochs_without_enough_gain():
+    watch = NoImprovement(tol=0.1, patience=1)
     said = [(watch.improves(value), watch.is_over) for value in (1.0, 1.05, 1.06)]
     assert said == [(True, False), (True, False), (True, True)]
     assert not watch.improves(0.5)
@@ -299,7 +298,7 @@ def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
     [
         ({"solver": "lbfgs"}, "solver must be one of adam, sgd, adamw, rmsprop, got 'lbfgs'"),
         ({"learning_rate": "adaptive"}, "learning_rate must be one of constant, step, .* got 'adaptive'"),
-        ({"alpha": -1}, "alpha must be finite and at least 0, got -1"),
+        ({"alpha": -1}, "alpha must be a number of at least 0, got -1"),
         ({"learning_rate_init": 0}, "learning_rate_init must be a positive number, got 0"),
         ({"max_iter": 0}, "max_iter must be a positive integer, got 0"),
         ({"n_iter_no_change": 1.5}, "n_iter_no_change must be a positive integer, got 1.5"),
@@ -307,7 +306,7 @@ def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
         ({"batch_size": 0}, "batch_size must be a positive integer, 'auto' or None, got 0"),
         ({"batch_size": 1.5}, "batch_size must be a positive integer, 'auto' or None, got 1.5"),
         ({"batch_size": True}, "batch_size must be a positive integer, 'auto' or None, got True"),
-        ({"alpha": "x"}, "alpha must be finite and at least 0, got 'x'"),
+        ({"alpha": "x"}, "alpha must be a number of at least 0, got 'x'"),
         ({"learning_rate_init": "x"}, "learning_rate_init must be a positive number, got 'x'"),
         ({"tol": None}, "tol must be a number, got None"),
         ({"validation_fraction": "x"}, "validation_fraction must be over 0 and under 1, got 'x'"),

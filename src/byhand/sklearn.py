@@ -1,0 +1,385 @@
+"""A scikit-learn estimator: byhand's network for pipelines, grids and cross-validation. It needs the extra `sklearn`.
+
+    from byhand.sklearn import NetworkClassifier
+    NetworkClassifier(max_iter=20).fit(X, y).score(X_test, y_test)
+
+Its parameters and attributes have the names of `sklearn.neural_network.MLPClassifier` wherever they mean the same, so
+that changing the import is enough to try it. X and y come from scikit-learn's own checks and go, as floats and class
+numbers, into a `byhand.training.Trainer`; nothing here computes a gradient.
+
+X may be floats, taken as they are, or bytes (uint8), taken as pixels: byte / 255. A `sample_weight` of w is the same as
+w copies of the sample in a batch, and 0 the same as leaving it out.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from byhand.checks import integer, is_integer, is_number, number, positive
+from byhand.data import Dataset
+from byhand.errors import MissingExtraError, UsageError
+from byhand.model.inference import read
+from byhand.model.model import Model, is_name
+from byhand.nn.arrays import Array
+from byhand.nn.losses import softmax
+from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, Optimizer, RMSprop
+from byhand.nn.schedules import SCHEDULES
+from byhand.nn.stacks import Maps
+from byhand.training import EpochRecord, Recipe, Trainer, train
+from byhand.training.interrupt import interruptible
+from byhand.training.samples import Data
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets, unique_labels
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+except ImportError as error:
+    raise MissingExtraError("scikit-learn 1.6 or later", "sklearn") from error
+
+__all__ = ["NetworkClassifier"]
+
+SOLVERS = ("adam", "sgd", "adamw", "rmsprop")
+#: scikit-learn's names of activations that have another name in byhand.
+ACTIVATION_NAMES = {"logistic": "sigmoid"}
+
+
+@dataclass(eq=False, repr=False)  # the fields are the constructor's arguments; repr is scikit-learn's
+class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A network of dense layers, or of convolutions and dense layers, trained on the softmax cross-entropy.
+
+    As in MLPClassifier
+        hidden_layer_sizes, activation ("relu", "tanh", "logistic", "identity"), solver ("adam", "sgd"), alpha (the
+        weight of the L2 penalty, of which each batch takes alpha / its samples), batch_size ("auto" is min(200, N)),
+        learning_rate_init, max_iter, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum,
+        early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change
+    More
+        activation "gelu", "leaky_relu"; solver "adamw" (its weight decay is alpha itself), "rmsprop"
+        batch_size=None takes all samples as one batch
+        learning_rate: "constant", or a schedule over the whole run: "one_cycle", "cosine", "step", "exponential";
+            such a run goes to its end unless early_stopping ends it
+        dropout: the share of hidden units silenced in training;  batch_norm: normalise before each activation
+        maps: convolutions before the hidden layers, as (8, 16) or ((8, 3, 1), (16, 5, 2)): so many maps, the window's
+            size and its step, 5 and 2 where they are left out; X must then be square pictures, row after row
+        dtype: "float32" or "float64"; None computes in float64 where X is float64, in float32 for float32 and bytes
+        threads: how many to use; None takes what the machine, or the environment of a joblib worker, allows
+    Not here
+        solver "lbfgs", learning_rate "invscaling" and "adaptive", shuffle=False, sparse X, several labels a sample
+
+    After `fit`: classes_, model_ (a `byhand.Model`), coefs_, intercepts_, n_layers_, n_iter_ (epochs of the last call),
+    loss_, best_loss_, loss_curve_ (the mean loss of each epoch, without the penalty) and, with early_stopping or X_val,
+    validation_scores_, validation_loss_curve_, best_validation_score_. With early_stopping the weights are those of the
+    best score.
+    """
+
+    hidden_layer_sizes: int | Iterable[int] = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    solver: str = "adam"
+    alpha: float = 0.0001
+    batch_size: int | str | None = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    max_iter: int = 200
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: int = 10
+    dropout: float = 0.0
+    batch_norm: bool = False
+    maps: Sequence[Maps] = ()
+    dtype: str | None = None
+    threads: int | None = None
+
+    # ---- training
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Train for up to max_iter epochs, from new weights or, with warm_start, from those of the last call.
+
+        X: (N, D);  y: (N,) labels of any kind;  sample_weight: (N,);  X_val, y_val: samples to score after each epoch;
+        with early_stopping they replace the held-out split
+        """
+        self._check_parameters()
+        if (X_val is None) != (y_val is None):
+            raise UsageError(f"X_val and y_val must come together, got only {'X_val' if y_val is None else 'y_val'}")
+        continues = self.warm_start and hasattr(self, "model_")
+        X, labels = self._checked(X, y, reset=not continues)
+        if not continues:
+            self._begin(X, unique_labels(labels))
+        elif not np.array_equal(unique_labels(labels), self.classes_):
+            raise UsageError(
+                f"warm_start needs the classes it had, {self.classes_.tolist()}, got {unique_labels(labels).tolist()}"
+            )
+        validation = None if X_val is None else self._numbered(*self._checked(X_val, y_val, reset=False))
+        self._reset_steps()
+        self._train(X, labels, sample_weight, epochs=self.max_iter, validation=validation)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train for one more epoch, on these samples; the first call must name all the `classes` there will be.
+
+        X: (N, D);  y: (N,);  classes: (K,);  sample_weight: (N,)
+        """
+        self._check_parameters()
+        if self.early_stopping:
+            raise UsageError("partial_fit does not support early_stopping=True")
+        if self.learning_rate != "constant":
+            raise UsageError(f"partial_fit needs learning_rate='constant', got {self.learning_rate!r}")
+        is_first = not hasattr(self, "model_")
+        if is_first and classes is None:
+            raise UsageError("classes must be passed on the first call to partial_fit")
+        if not is_first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            known, got = self.classes_.tolist(), np.asarray(classes).tolist()
+            raise UsageError(f"classes must be those of the first call, {known}, got {got}")
+        X, labels = self._checked(X, y, reset=is_first)
+        if is_first:
+            self._begin(X, unique_labels(classes))
+            self._reset_steps()
+        self._train(X, labels, sample_weight, epochs=1)
+        return self
+
+    def _check_parameters(self) -> None:
+        """Reject values that byhand would report under another name, or not at all."""
+        for name, known in (("solver", SOLVERS), ("learning_rate", tuple(SCHEDULES))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        number("alpha", self.alpha, 0)
+        positive("learning_rate_init", self.learning_rate_init)
+        integer("max_iter", self.max_iter, 1)
+        integer("n_iter_no_change", self.n_iter_no_change, 1)
+        for name in ("beta_1", "beta_2"):
+            if not (is_number(value := getattr(self, name), 0) and value < 1):
+                raise UsageError(f"{name} must be at least 0 and under 1, got {value!r}")
+        if not (is_number(value := self.validation_fraction) and 0 < value < 1):
+            raise UsageError(f"validation_fraction must be over 0 and under 1, got {value!r}")
+        if not is_number(self.tol) and not (isinstance(self.tol, float) and np.isinf(self.tol)):
+            raise UsageError(f"tol must be a number, got {self.tol!r}")
+        if self.batch_size not in ("auto", None) and not is_integer(self.batch_size, 1):
+            raise UsageError(f"batch_size must be a positive integer, 'auto' or None, got {self.batch_size!r}")
+
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
+        """Return X and y after scikit-learn's checks: floats or bytes (N, D), labels (N,)"""
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32, np.uint8], reset=reset)
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        return X, labels
+
+    def _begin(self, X: Array, classes: Array) -> None:
+        """Make a new network for these samples and classes, and empty curves."""
+        sizes = self.hidden_layer_sizes
+        hidden = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+        self.classes_ = classes
+        names = [str(label) for label in classes]
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.model_ = Model(
+            [X.shape[1], *hidden, len(classes)],
+            seed=self._seed,
+            classes=names if all(map(is_name, names)) else None,
+            activation=ACTIVATION_NAMES.get(self.activation, self.activation),
+            init="he" if self.activation in ("relu", "leaky_relu", "gelu") else "glorot",
+            dropout=self.dropout,
+            batch_norm=self.batch_norm,
+            maps=self.maps,
+            dtype=self.dtype or (np.float64 if X.dtype == np.float64 else np.float32),
+        )
+        self.out_activation_ = "softmax"
+        self.loss_curve_: list[float] = []
+        self.best_loss_: float | None = np.inf
+        self.validation_scores_: list[float] | None = None
+        self.validation_loss_curve_: list[float] | None = None
+        self.best_validation_score_: float | None = None
+
+    def _reset_steps(self) -> None:
+        """Make the next epoch the first, for the optimizer and for everything random."""
+        self._epochs_run = 0
+        self._optimizer_state: dict[str, Array] = {}
+
+    def _train(
+        self, X: Array, labels: Array, sample_weight: Any, *, epochs: int, validation: Data | None = None
+    ) -> None:
+        """Train for so many epochs, from where the last call ended, and stop when nothing improves."""
+        X, labels, weights = without_zero_weights(X, labels, sample_weight)
+        trainer = Trainer(
+            self.model_,
+            self._numbered(X, labels),
+            self._recipe(len(X), weights, self._epochs_run + epochs, split=self.early_stopping and validation is None),
+            seed=self._seed,
+            sample_weights=weights,
+            validation_data=validation,
+            start_epoch=self._epochs_run,
+            optimizer_state=self._optimizer_state,
+        )
+        progress = NoImprovement(self.tol, self.n_iter_no_change)
+        with trainer, interruptible() as stop:
+            self.n_iter_ = 0
+            best = None
+            for record in train(trainer, stop):
+                self._record(record)
+                value = record.validation_accuracy if self.early_stopping else -record.loss
+                assert value is not None
+                if progress.improves(value) and self.early_stopping:
+                    best = (self.model_.network.parameters.copy(), self.model_.network.statistics.copy())
+                if progress.is_over and (self.early_stopping or self.learning_rate == "constant"):
+                    break
+            else:
+                if epochs > 1 and self.learning_rate == "constant":
+                    self._warn(interrupted=stop.is_set())
+            self._epochs_run = trainer.progress.step // trainer.batches_per_epoch
+            self._optimizer_state = trainer.optimizer_state
+        if best is not None:
+            self.model_.network.parameters[...], self.model_.network.statistics[...] = best
+
+    def _recipe(self, samples: int, weights: Array | None, epochs: int, *, split: bool) -> Recipe:
+        """Return the recipe for so many samples; with `split`, a part of them is held out."""
+        validation = self.validation_fraction if split else 0.0
+        batch = min(200, samples) if self.batch_size == "auto" else self.batch_size
+        rows = min(samples if batch is None else int(batch), samples - round(validation * samples))
+        mean_weight = 1.0 if weights is None else float(weights.mean())
+        return Recipe(
+            epochs=epochs,
+            batch_size=None if batch is None else int(batch),
+            learning_rate=self.learning_rate_init,
+            optimizer=self._optimizer(self.alpha / (max(rows, 1) * mean_weight)),
+            schedule=SCHEDULES[self.learning_rate](),
+            validation=validation,
+            threads=self.threads,
+        )
+
+    def _optimizer(self, penalty: float) -> Optimizer:
+        """Return the solver's optimizer; `penalty` is the weight of the L2 term in one batch's mean loss."""
+        if self.solver == "sgd":
+            if self.momentum == 0:
+                return GradientDescent(weight_decay=penalty)
+            return Momentum(weight_decay=penalty, momentum=self.momentum, nesterov=self.nesterovs_momentum)
+        if self.solver == "rmsprop":
+            return RMSprop(weight_decay=penalty, epsilon=self.epsilon)
+        if self.solver == "adamw":
+            return AdamW(weight_decay=self.alpha, beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon)
+        return Adam(weight_decay=penalty, beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon)
+
+    def _record(self, record: EpochRecord) -> None:
+        """Append an epoch to the curves; print it if `verbose`."""
+        self.n_iter_ += 1
+        self.loss_ = record.loss
+        self.loss_curve_.append(record.loss)
+        if record.validation_accuracy is not None and record.validation_loss is not None:
+            self.validation_scores_ = [*(self.validation_scores_ or []), record.validation_accuracy]
+            self.validation_loss_curve_ = [*(self.validation_loss_curve_ or []), record.validation_loss]
+            self.best_validation_score_ = max(self.validation_scores_)
+        self.best_loss_ = None if self.early_stopping else min(self.loss_curve_)
+        if self.verbose:
+            score = "" if record.validation_accuracy is None else f"  validation {record.validation_accuracy:.4f}"
+            line = f"epoch {self.n_iter_}  loss {record.loss:.6f}  accuracy {record.accuracy:.4f}{score}"
+            print(line, *record.warnings, sep="\n", file=sys.stderr, flush=True)
+
+    def _warn(self, *, interrupted: bool) -> None:
+        if interrupted:
+            warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=4)
+        else:
+            text = f"training reached max_iter={self.max_iter} epochs and had not converged yet"
+            warnings.warn(text, ConvergenceWarning, stacklevel=4)
+
+    def _numbered(self, X: Array, labels: Array) -> Data:
+        """Return the samples with class numbers instead of labels; bytes stay bytes until their block is computed."""
+        y = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
+        if (unknown := labels[self.classes_[y] != labels]).size:
+            raise UsageError(
+                f"y must hold labels among the classes {self.classes_.tolist()}, got {unknown.tolist()[0]!r}"
+            )
+        if X.dtype == np.uint8:
+            return Dataset(X[:, None, :], y, classes=self.model_.classes, name="X")
+        return X, y
+
+    # ---- prediction
+
+    def predict(self, X: Any) -> Array:
+        """Return the most likely label of each sample              X: (N, D) → (N,)"""
+        best = self._logits(X).argmax(axis=1)
+        labels: Array = self.classes_[best]
+        return labels
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, in the order of classes_        X: (N, D) → (N, K)"""
+        return softmax(self._logits(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of those, exact where they are tiny             X: (N, D) → (N, K)"""
+        Z = self._logits(X)
+        Z -= Z.max(axis=1, keepdims=True)
+        Z -= np.log(np.exp(Z).sum(axis=1, keepdims=True))
+        return Z
+
+    def _logits(self, X: Any) -> Array:
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32, np.uint8], reset=False)
+        return read(self.model_.network, lambda rows, _: self._floats(X[rows]), len(X))
+
+    def _floats(self, X: Array) -> Array:
+        """Return bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""
+        if X.dtype == np.uint8:
+            return self.model_.preparation.floats(X, np.empty(X.shape, self.model_.network.dtype))
+        return np.ascontiguousarray(X, self.model_.network.dtype)
+
+    # ---- learned parameters, under scikit-learn's names
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """The weights of each layer that has any: (inputs, units), of a convolution (inputs of a window, maps)."""
+        return [layer.W for layer in self.model_.network.weighted]
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """The biases of each of those layers, (units,) or (maps,)."""
+        return [layer.b for layer in self.model_.network.weighted]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, the inputs counted as one."""
+        return len(self.model_.network.weighted) + 1
+
+
+class NoImprovement:
+    """Early stopping: over when a value has not risen by `tol` for more than `patience` epochs."""
+
+    def __init__(self, tol: float, patience: int) -> None:
+        self.tol, self.patience = tol, patience
+        self.best, self.waited = -np.inf, 0
+
+    def improves(self, value: float) -> bool:
+        """Take the next value; return True if it is the best so far."""
+        self.waited = self.waited + 1 if value < self.best + self.tol else 0
+        is_best = value > self.best
+        self.best = max(self.best, value)
+        return is_best
+
+    @property
+    def is_over(self) -> bool:
+        return self.waited > self.patience
+
+
+def without_zero_weights(X: Array, labels: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+    """Return samples, labels and weights without the samples of weight 0."""
+    if sample_weight is None:
+        return X, labels, None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(len(X), weights)
+    if weights.shape != (len(X),):
+        raise UsageError(f"sample_weight must have the shape ({len(X)},), got {weights.shape}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise UsageError("sample_weight must be finite, at least 0 and not all zero")
+    counts = weights > 0
+    return (X, labels, weights) if counts.all() else (X[counts], labels[counts], weights[counts])
