@@ -613,7 +613,7 @@ def test_json_has_the_same_figures():
     plain = explanation.to_json()
     dW1 = next(a for step in plain["steps"] for a in step["arrays"] if a["symbol"] == "dW1")
     assert dW1["sum"] == pytest.approx(explanation["dW1"].sum())
-    assert plain["steps"][0]["code"][0]["place"].startswith("byhand/preparation.py:")
+    assert plain["steps"][0]["code"][0]["place"].startswith("byhand/model/preparation.py:")
 
 
 def test_gradient_descent_is_the_plain_rule_by_default():
