@@ -83,6 +83,6 @@ def __getattr__(name: str) -> Any:
     """What stands in `front` is found here too, and loaded when it is first asked for."""
     if name not in ("COMMANDS", "LazyGroup", "cli"):
         raise AttributeError(f"module 'byhand.cli' has no attribute {name!r}")
-    from byhand.cli import group as front
+    from byhand.cli import group
 
-    return getattr(front, name)
+    return getattr(group, name)

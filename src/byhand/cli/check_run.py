@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import Talk, show_json
+from byhand.cli.output import Console, show_json
 from byhand.cli.run_data import load_data_here
 from byhand.explain.gradients import check_gradients
 from byhand.nn.gradcheck import GradCheck
@@ -23,7 +23,7 @@ def check_run(path: Path, *, as_json: bool) -> None:
     model, config = load_model(path), Run.open(path).config()
     recipe = config.get("recipe") or model.card.get("recipe") or {}
     settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
-    digits = load_data_here(config, model.card, Talk(quiet=as_json))
+    digits = load_data_here(config, model.card, Console(quiet=as_json))
     checked = check_gradients(model, digits.test, loss=LOSSES[settings.pop("kind")](**settings))
     if as_json:
         show_json(as_plain(checked))

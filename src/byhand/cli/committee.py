@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from byhand.cli import train_options as choices
-from byhand.cli.output import Talk, load_data
+from byhand.cli import train_options
+from byhand.cli.output import Console, load_data
 from byhand.cli.run_data import load_data_of
 from byhand.data import Dataset
 from byhand.distributed import committee
@@ -34,22 +34,22 @@ def new(
     seed: int,
     options: dict[str, Any],
     offline: bool,
-    talk: Talk,
+    console: Console,
     passed_on: Sequence[str],
 ) -> dict[str, Any]:
     """Begin all members, in the seeds' order, and train them."""
     check_jobs(options["threads"])
-    digits, run = load_data(data, offline, talk), Run.new(folder)
+    digits, run = load_data(data, offline, console), Run.new(folder)
     config: dict[str, Any] = {}
     for number in range(1, count + 1):
         member = Run(run.folder / f"member-{number}")
-        task = choices.new(preset, digits, data, seed + number - 1, options | {"threads": 1}, member)
+        task = train_options.new(preset, digits, data, seed + number - 1, options | {"threads": 1}, member)
         member.write_config(task.config)
         committee.begin(member, task.model, task.train, task.recipe, seed=task.seed)
         config = config or task.config
     run.write_config(config | {"committee": count})
-    talk.say(f"a committee of {count}: {run.folder}")
-    return carried_out(run, digits.test, talk, jobs=options["threads"], options=passed_on)
+    console.info(f"a committee of {count}: {run.folder}")
+    return carried_out(run, digits.test, console, jobs=options["threads"], options=passed_on)
 
 
 def check_jobs(threads: int | None) -> None:
@@ -59,14 +59,14 @@ def check_jobs(threads: int | None) -> None:
 
 
 def carried_out(
-    run: Run, test: Dataset, talk: Talk, *, jobs: int | None, options: Sequence[str] = ()
+    run: Run, test: Dataset, console: Console, *, jobs: int | None, options: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Train the members that are not over yet, `jobs` at a time; give what came of it."""
     began = time.perf_counter()
     members, config = run.members, run.config()
     jobs = available() if jobs is None else jobs
     with interruptible() as stop:
-        over = committee.train_members(members, jobs=jobs, stop=stop, say=talk.say, options=options)
+        over = committee.train_members(members, jobs=jobs, stop=stop, say=console.info, options=options)
     result: dict[str, Any] = {"run": str(run.folder), "committee": len(members), "data": config["data_name"]}
     if not over:
         return result | {"ending": "interrupted", "seconds": round(time.perf_counter() - began, 3)}
@@ -97,7 +97,7 @@ def again(
     options: dict[str, Any],
     seed: int | None,
     offline: bool,
-    talk: Talk,
+    console: Console,
     passed_on: Sequence[str],
 ) -> dict[str, Any]:
     """Go on with a committee that was stopped."""
@@ -108,16 +108,16 @@ def again(
     given = {name: value for name, value in options.items() if value is not None and name != "threads"}
     if others := sorted(given) + (["seed"] if seed not in (None, run.config().get("seed")) else []):
         raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")
-    digits = load_data_of(run.config(), {}, data, offline, talk)
+    digits = load_data_of(run.config(), {}, data, offline, console)
     passed_on = [*passed_on, *(["--data", data] if data is not None else [])]
-    return carried_out(run, digits.test, talk, jobs=options["threads"], options=passed_on)
+    return carried_out(run, digits.test, console, jobs=options["threads"], options=passed_on)
 
 
-def show(result: dict[str, Any], talk: Talk) -> None:
+def show(result: dict[str, Any], console: Console) -> None:
     """The result on stdout, and on stderr what one might do next."""
     run = result["run"]
     if result["ending"] == "interrupted":
-        talk.say(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
+        console.info(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
         return
     low, high = result["interval"]
     click.echo(f"a committee, {result['network']} on {result['data']}, {result['seconds']:.1f} s")
@@ -127,5 +127,5 @@ def show(result: dict[str, Any], talk: Talk) -> None:
         f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
     )
     click.echo(f"saved {run}")
-    talk.say(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
-    talk.say(f"       byhand eval {shlex.quote(run)}                        the worst mistakes")
+    console.info(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
+    console.info(f"       byhand eval {shlex.quote(run)}                        the worst mistakes")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from byhand.cli.output import Talk, as_json, data, offline, quiet, show_json
+from byhand.cli.output import Console, as_json, data, offline, quiet, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.data import Dataset
 from byhand.files import write_text
@@ -29,13 +29,13 @@ def command(
 
     All of them read the test pictures of the data that the first was trained on, or of --data.
     """
-    talk = Talk(quiet)
+    console = Console(quiet)
     check_several(runs)  # before anything is loaded
     readers = [load_reader(run) for run in runs]
-    digits = load_data_of(Run.open(runs[0]).config(), readers[0].card, data, offline, talk)
+    digits = load_data_of(Run.open(runs[0]).config(), readers[0].card, data, offline, console)
     called = names(runs)
     for reader, name in zip(readers, called, strict=True):
-        warn_if_seen(name, reader.card, digits.test, talk)
+        warn_if_seen(name, reader.card, digits.test, console)
     comparison = compare(
         [contestant(*each, digits.test) for each in zip(runs, called, readers, strict=True)],
     )
@@ -43,7 +43,7 @@ def command(
         from byhand.report.comparison_page import comparison_report
 
         write_text(page, comparison_report(comparison))
-        talk.say(f"wrote {page}")
+        console.info(f"wrote {page}")
     if as_json:
         show_json(comparison.to_json())
     else:

@@ -1,6 +1,6 @@
 """`byhand data`: which data sets are here, fetching them, verifying them, importing one's own.
 
-Results go to stdout, talk and progress to stderr. The work is done in `byhand.data`; a notebook has the same functions.
+Results go to stdout, messages and progress to stderr. The work is done in `byhand.data`, which a notebook can call too.
 """
 
 from pathlib import Path
@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.downloads import Downloads
-from byhand.cli.output import Talk, as_json, offline, quiet, show_json
+from byhand.cli.output import Console, as_json, offline, quiet, show_json
 from byhand.data import bundled, catalog, loading, store
 from byhand.data import verify as verifying
 from byhand.data.dataset import Digits
@@ -55,9 +54,9 @@ def get(name: str, offline: bool, quiet: bool, as_json: bool) -> None:
     if known is None:
         raise UsageError(f"NAME must be one of {', '.join(catalog.CATALOG)}, got {name!r}")
     entry = catalog.CATALOG[known]
-    talk = Talk(quiet)
-    with Downloads(talk) as downloads:
-        search = loading.Search(offline, None, talk.say, downloads.show)
+    console = Console(quiet)
+    with console.downloads() as progress:
+        search = loading.Search(offline, None, console.info, progress)
         if known == bundled.NAME:
             digits = bundled.load()
         elif offline:
@@ -101,7 +100,7 @@ def import_(path: Path, name: str | None, force: bool, quiet: bool, as_json: boo
     Without NAME it is called what its checksums say, or else what its file is called.
     """
     digits = loading.bring_in(path, name, force=force)
-    Talk(quiet).say(f"kept in the cache: {digits.name} is its name from now on")
+    Console(quiet).info(f"kept in the cache: {digits.name} is its name from now on")
     _show(digits, as_json)
 
 

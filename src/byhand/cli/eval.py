@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Talk, as_json, data, offline, quiet, shifts, show_json
+from byhand.cli.output import Console, as_json, data, offline, quiet, shifts, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.files import write_text
 from byhand.model.ensemble import Reader, Shifted
@@ -50,26 +50,26 @@ def command(
     Without --data it looks at the data set that the model was trained on: at its test half, which the model has not
     seen, or at its training half with --split train.
     """
-    talk = Talk(quiet)
+    console = Console(quiet)
     alone = load_reader(run)
     model: Reader = Shifted(alone) if shifts else alone
     config = Run.open(run).config()
-    digits = load_data_of(config, model.card, data, offline, talk)
+    digits = load_data_of(config, model.card, data, offline, console)
     images = digits.test if split == "test" else digits.train
-    warn_if_seen(run, model.card, images, talk)
+    warn_if_seen(run, model.card, images, console)
     evaluation = evaluate(model, images)
     if page is not None:
         from byhand.report import html_report
 
         settings = config | {"shifts": True} if shifts else config
         write_text(page, html_report(evaluation, load_model(run), Run.open(run).records(), settings))
-        talk.say(f"wrote {page}")
+        console.info(f"wrote {page}")
     if as_json:
         show_json(as_plain(evaluation) | {"shifts": shifts})
     else:
         show(evaluation)
     if threshold is not None and evaluation.accuracy < threshold:
-        talk.say(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
+        console.info(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
         sys.exit(1)
 
 

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from byhand.cli.output import Talk, as_json, offline, quiet, seed, show_json
+from byhand.cli.output import Console, as_json, offline, quiet, seed, show_json
 from byhand.cli.output import data as data_option
 from byhand.cli.run_data import load_data_of
 from byhand.errors import UsageError
@@ -74,12 +74,12 @@ def command(
     The model of RUN looks at one picture (forward), is told how wrong it was (loss), finds out which weights are to
     blame (backward), and changes them (update). Nothing is saved: the model stays as it is.
     """
-    talk = Talk(quiet)
+    console = Console(quiet)
     model, config = load_model(run), Run.open(run).config()
     recipe = config.get("recipe") or model.card.get("recipe") or {}
     settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
     loss = LOSSES[settings.pop("kind")](**settings)
-    digits = load_data_of(config, model.card, data, offline, talk)
+    digits = load_data_of(config, model.card, data, offline, console)
     images = digits.test if split == "test" else digits.train
     count = batch or (8 if model.network.needs_whole_batch else 1)
     if count > len(images):
@@ -87,7 +87,9 @@ def command(
     if sample + count > len(images):
         raise UsageError(f"sample must be 0 to {len(images) - count} of the {split} half, got {sample}")
     if batch is None and count > 1:
-        talk.say(f"batch norm learns from several pictures at once: showing samples {sample} to {sample + count - 1}")
+        console.info(
+            f"batch norm learns from several pictures at once: showing samples {sample} to {sample + count - 1}"
+        )
     explanation = explain_step(
         model,
         images[sample] if count == 1 else images[sample : sample + count],
@@ -99,17 +101,17 @@ def command(
     )
     if page is not None:
         write_text(page, explanation.html())
-        talk.say(f"wrote {page}")
+        console.info(f"wrote {page}")
     if as_json:
         show_json(explanation.to_json())
     elif page is None:
-        from rich.console import Console
+        from rich.console import Console as RichConsole
 
-        console = Console(file=sys.stdout)
-        text = explanation.text(min(console.width, 120), color=has_colours(console), units_only=bool(chosen))
+        terminal = RichConsole(file=sys.stdout)
+        text = explanation.text(min(terminal.width, 120), color=has_colours(terminal), units_only=bool(chosen))
         click.echo(text, nl=False)
 
 
-def has_colours(console: object) -> bool:
+def has_colours(terminal: object) -> bool:
     """Whether pictures may be drawn in colour: a terminal that has enough of them, and nobody who said no."""
-    return getattr(console, "color_system", None) in ("256", "truecolor") and not getattr(console, "no_color", False)
+    return getattr(terminal, "color_system", None) in ("256", "truecolor") and not getattr(terminal, "no_color", False)

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from byhand.cli import train_options as choices
-from byhand.cli.output import Talk, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.cli import train_options
+from byhand.cli.output import Console, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.files import write_text
 from byhand.report.sweep import sweep_report, sweep_text, verdict
 from byhand.training import PRESETS
@@ -24,7 +24,7 @@ from byhand.training.runs import Run
 @click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write the picture as a page.")
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="digits", show_default=True, help="As in `train`.")
 @data
-@choices.options
+@train_options.options
 @seed
 @offline
 @quiet
@@ -47,14 +47,14 @@ def command(
     Takes the options of `byhand train`, so that the rate is found for the network that will be trained. Nothing is
     saved. Where the schedule is a cycle, the suggestion is its peak.
     """
-    talk = Talk(quiet)
-    digits = load_data(data, offline, talk)
-    task = choices.new(preset, digits, data, seed, options, Run(Path("unsaved")))
+    console = Console(quiet)
+    digits = load_data(data, offline, console)
+    task = train_options.new(preset, digits, data, seed, options, Run(Path("unsaved")))
     sweep = lr_find(task.model, task.train, task.recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
     if page is not None:
         title = f"{task.model!r} on {task.train.name}"[1:].replace(">", "")
         write_text(page, sweep_report(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))
-        talk.say(f"wrote {page}")
+        console.info(f"wrote {page}")
     if as_json:
         show_json(sweep.to_json())
     else:

@@ -1,9 +1,10 @@
-"""What the commands share: how they talk, the options that mean the same everywhere, and how lists are written."""
+"""What the commands share: how they console, the options that mean the same everywhere, and how lists are written."""
 
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -38,29 +39,56 @@ data = click.option(
 )
 
 
-class Talk:
-    """Says things on stderr, unless nobody wants to hear: `--quiet`, or a marker that counts any word as an error."""
+class Console:
+    """Messages and progress on stderr: none with `--quiet`, nor in nbgrader, which counts any output as an error."""
 
     def __init__(self, quiet: bool) -> None:
         self.is_silent = quiet or bool(os.environ.get("NBGRADER_EXECUTION"))
 
     @property
     def is_live(self) -> bool:
-        """Whether a line may be drawn over: someone is looking at a terminal."""
+        """True if a line can be drawn over: stderr is a terminal."""
         return not self.is_silent and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
+        """Write one line."""
         if not self.is_silent:
             click.echo(line, err=True)
 
+    @contextmanager
+    def downloads(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Yield a function that shows how far the download of a file is: (file, bytes done, total bytes, 0 if unknown).
 
-def load_data(name: str | None, offline: bool, talk: Talk) -> Digits:
-    """The data set asked for, with a line that says what it is and where it came from."""
-    from byhand.cli.downloads import Downloads
+        On a terminal each file has a bar, drawn when its download starts; elsewhere each has a line when it is done.
+        """
+        bars: Any = None
+        tasks: dict[str, Any] = {}
 
-    with Downloads(talk) as downloads:
-        digits = load(name, offline=offline, say=talk.say, progress=downloads.show)
-    talk.say(f"data: {digits!r}"[:400])
+        def show(file: str, done: int, total: int) -> None:
+            nonlocal bars
+            if not self.is_live:
+                if done == total:
+                    self.info(f"{file}: {done:,} bytes")
+                return
+            if bars is None:
+                bars = download_bars()
+                bars.start()
+            if file not in tasks:
+                tasks[file] = bars.add_task(file)
+            bars.update(tasks[file], completed=done, total=total or None)
+
+        try:
+            yield show
+        finally:
+            if bars is not None:
+                bars.stop()
+
+
+def load_data(name: str | None, offline: bool, console: Console) -> Digits:
+    """Load a data set by name or path, with a line that says what it is and where it came from."""
+    with console.downloads() as progress:
+        digits = load(name, offline=offline, say=console.info, progress=progress)
+    console.info(f"data: {digits!r}"[:400])
     return digits
 
 
@@ -80,3 +108,12 @@ def whole_numbers(ctx: click.Context, parameter: click.Parameter, text: str | No
     if any(number < 1 for number in numbers) or (not numbers and text.strip() not in ("", "none")):
         raise click.BadParameter(f"must be positive integers between commas, or `none`, got {text!r}", ctx, parameter)
     return numbers
+
+
+def download_bars() -> Any:
+    """Return Rich's progress bars for downloads; Rich is imported here because most commands never need it."""
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=RichConsole(stderr=True))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from byhand.cli.output import Talk, load_data, offline, quiet
+from byhand.cli.output import Console, load_data, offline, quiet
 from byhand.cli.run_data import load_data_here
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -50,14 +50,14 @@ def command(
     from byhand.play.setup import Setup, fitting
     from byhand.play.storage import Keeper, resume, setup_of, start_of
 
-    talk = Talk(quiet)
+    console = Console(quiet)
     model, origin, home = begun_with(run)
     before = setup_of(home) if home else None
     wanted = data or (before.data if before else None)
     if wanted is not None:
-        digits = load_data(wanted, offline or data is None, talk)
+        digits = load_data(wanted, offline or data is None, console)
     else:
-        digits = load_data_here(home.config() if home else {}, model.card if run is not None else {}, talk)
+        digits = load_data_here(home.config() if home else {}, model.card if run is not None else {}, console)
     if run is not None and not fitting(model, digits.train):
         raise UsageError(
             f"{run}: the model takes {model.network.in_size} pixels and knows {len(model.classes)} classes, which "
@@ -74,9 +74,9 @@ def command(
         playground = Playground(model, origin, digits, setup, Keeper(Run.new(folder) if folder else None))
 
     def opened(address: str) -> None:
-        talk.say(f"the playground is open at {address}\nCtrl-C saves and ends it")
+        console.info(f"the playground is open at {address}\nCtrl-C saves and ends it")
         if browser and not webbrowser.open(address):
-            talk.say("no browser could be opened: open that address yourself")
+            console.info("no browser could be opened: open that address yourself")
         if quiet:
             click.echo(address)
 
@@ -84,9 +84,9 @@ def command(
         serve(playground, port=port, opened=opened)
     keeper = playground.keeper
     if keeper and keeper.run and not keeper.is_new:
-        talk.say(f"saved: `byhand play {shlex.quote(str(keeper.run.folder))}` goes on from here")
+        console.info(f"saved: `byhand play {shlex.quote(str(keeper.run.folder))}` goes on from here")
     else:
-        talk.say("ended; nothing was trained, so there was nothing to save")
+        console.info("ended; nothing was trained, so there was nothing to save")
 
 
 def begun_with(run: str | None) -> tuple[Model, str, Run | None]:

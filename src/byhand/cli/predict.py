@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from byhand.cli.output import Talk, as_json, quiet, shifts, show_json
+from byhand.cli.output import Console, as_json, quiet, shifts, show_json
 from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.data.handwriting.ink import find_pieces
 from byhand.data.handwriting.line import RowsError
@@ -64,7 +64,7 @@ def command(
     A folder stands for the pictures in it. `-` reads one picture a line from standard input, each 784 numbers from 0
     to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
     """
-    talk = Talk(quiet)
+    console = Console(quiet)
     reader = load_reader(run) if run is not None else shipped()
     model: Reader = Shifted(reader) if shifts else reader
     results: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def command(
         digits: list[dict[str, Any]] = []
         for seen in parts:
             if seen.problem is not None:
-                talk.say(f"byhand: {seen.problem}")
+                console.info(f"byhand: {seen.problem}")
                 digits.append({"picture": seen.name, "error": str(seen.problem)})
                 failed = True
                 continue
@@ -86,7 +86,7 @@ def command(
                 if show_input:
                     click.echo(as_text(seen.image))
             if seen.is_crowded and not hinted:
-                talk.say(f"{seen.name}: more than one digit? try --line")
+                console.info(f"{seen.name}: more than one digit? try --line")
                 hinted = True
         text = "".join(digit.get("digit", "?") for digit in digits)
         if not line or [digit["picture"] for digit in digits if "error" in digit] == [source]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from byhand.cli.output import Talk
+from byhand.cli.output import Console
 from byhand.text import percent
 from byhand.training import EpochRecord, Trainer
 
@@ -10,19 +10,19 @@ from byhand.training import EpochRecord, Trainer
 class Progress:
     """Shows the records of one trainer. A context, because a bar has to be put away."""
 
-    def __init__(self, trainer: Trainer, talk: Talk) -> None:
+    def __init__(self, trainer: Trainer, console: Console) -> None:
         self.trainer = trainer
-        self.talk = talk
+        self.console = console
         self.bar: Any = None
 
     def __enter__(self) -> "Progress":
-        if self.talk.is_live:
-            from rich.console import Console
+        if self.console.is_live:
+            from rich.console import Console as RichConsole
             from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
             columns = (BarColumn(bar_width=24), TextColumn("{task.description}"), TimeRemainingColumn())
-            self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self.bar = Bar(*columns, console=RichConsole(stderr=True), transient=True)
             self.task = self.bar.add_task("starting", total=self.trainer.total_steps)
             self.bar.start()
         return self
@@ -40,9 +40,9 @@ class Progress:
                 self.task, completed=record.step + 1, description=f"{record.images_per_second:,.0f} images/s"
             )
         else:
-            self.talk.say(line)
+            self.console.info(line)
         for warning in record.warnings:
-            self.talk.say(f"  watch out: {warning}")
+            self.console.info(f"  watch out: {warning}")
 
     def line(self, record: EpochRecord) -> str:
         """`epoch 3/10  loss 0.1234  accuracy 96.52 %  validation 96.10 %  120,000 images/s  0:04 left`"""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from byhand.cli.output import Talk, load_data
+from byhand.cli.output import Console, load_data
 from byhand.data import Dataset, Digits
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
@@ -36,29 +36,29 @@ def data_of(config: Mapping[str, Any], card: Mapping[str, Any] | None = None) ->
 
 
 def load_data_of(
-    config: Mapping[str, Any], card: Mapping[str, Any], data: str | None, offline: bool, talk: Talk
+    config: Mapping[str, Any], card: Mapping[str, Any], data: str | None, offline: bool, console: Console
 ) -> Digits:
     """The data set that was asked for, or else the one that the run was made on."""
-    return load_data(data if data is not None else data_of(config, card), offline, talk)
+    return load_data(data if data is not None else data_of(config, card), offline, console)
 
 
-def load_data_here(config: Mapping[str, Any], card: Mapping[str, Any], talk: Talk) -> Digits:
+def load_data_here(config: Mapping[str, Any], card: Mapping[str, Any], console: Console) -> Digits:
     """The data set that a run was made on if it is on this machine, else whatever is: where any pictures will do."""
     name = data_of(config, card)
     try:
-        return load_data(name, True, talk)
+        return load_data(name, True, console)
     except DataError as error:
         if name is None:
             raise
-        talk.say(str(error))
-        return load_data(None, True, talk)
+        console.info(str(error))
+        return load_data(None, True, console)
 
 
-def warn_if_seen(who: str, card: Mapping[str, Any], images: Dataset, talk: Talk) -> None:
+def warn_if_seen(who: str, card: Mapping[str, Any], images: Dataset, console: Console) -> None:
     """Say so where a model is judged by pictures that it was trained on under another name."""
     trained_on = card.get("data", {}).get("name")
     if trained_on is not None and TAKEN_FROM.get(images.name) == trained_on:
-        talk.say(
+        console.info(
             f"watch out: {who} was trained on {trained_on}, and {images.name} is taken from its training images: "
             "these figures say nothing of pictures never seen"
         )

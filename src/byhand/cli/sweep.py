@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Talk, as_json, data, offline, quiet, seed, show_json
+from byhand.cli.output import Console, as_json, data, offline, quiet, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import Result, resume, sweep
@@ -66,19 +66,19 @@ def command(
         hidden = { choices = ["128", "256", "256,128"] }
         maps = { choices = ["none", "8,16"] }
     """
-    talk = Talk(quiet)
+    console = Console(quiet)
     place = chosen_folder(space, folder, again, data, seed)
     asked = None if again is not None else Space.read(str(space))
     pool = chosen_engine(engine, address, jobs)
-    talk.say(f"sweep: {place.path}")
+    console.info(f"sweep: {place.path}")
     common: dict[str, Any] = {"folder": place, "jobs": jobs, "engine": pool, "offline": offline}
     with interruptible() as stop:
-        common |= {"stop": stop, "say": lambda trial: talk.say(line(trial))}
+        common |= {"stop": stop, "say": lambda trial: console.info(line(trial))}
         if asked is None:
             result = resume(trials=trials, **common)
         else:
             result = sweep(asked, trials=trials or 50, data=data, seed=seed, **common)
-    show(result, talk, as_json)
+    show(result, console, as_json)
     if result.interrupted:
         sys.exit(130)
 
@@ -116,7 +116,7 @@ def line(trial: Trial) -> str:
     return f"{told}  ({trial.message})" if trial.message else told
 
 
-def show(result: Result, talk: Talk, as_json: bool) -> None:
+def show(result: Result, console: Console, as_json: bool) -> None:
     """The best trial on stdout, and on stderr where everything is."""
     config = result.folder.config()
     best = result.best
@@ -138,6 +138,6 @@ def show(result: Result, talk: Talk, as_json: bool) -> None:
         click.echo(again)
     if not as_json and not best:
         click.echo("no trial came to its end")
-    talk.say(f"every trial: {result.folder.path / 'sweep.html'}, {result.folder.path / 'trials.csv'}")
+    console.info(f"every trial: {result.folder.path / 'sweep.html'}, {result.folder.path / 'trials.csv'}")
     if result.interrupted:
-        talk.say(f"interrupted; go on with:  byhand sweep --resume {result.folder.path}")
+        console.info(f"interrupted; go on with:  byhand sweep --resume {result.folder.path}")

@@ -16,8 +16,8 @@ import click
 from click.core import ParameterSource
 
 from byhand.cli import committee as committees
-from byhand.cli import train_options as choices
-from byhand.cli.output import Talk, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.cli import train_options
+from byhand.cli.output import Console, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.cli.progress import Progress
 from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError
@@ -39,7 +39,7 @@ from byhand.training.runs import MOST_MEMBERS, Run
     help="Where all choices start: " + "; ".join(f"{p.name}: {p.about}" for p in PRESETS.values()) + ".",
 )
 @data
-@choices.options
+@train_options.options
 @seed
 @click.option("--run", "folder", metavar="DIR", help="The run's folder, new or empty. Without it, the next `runs/NNN`.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, to the bits it would have given.")
@@ -78,32 +78,34 @@ def command(
         raise UsageError(f"--resume goes on with the run's own settings; it can't change {named}")
     seed_typed = seed if "seed" in typed else None
     ranks = mpi.ranks()
-    talk = Talk(quiet or not ranks.leads)
+    console = Console(quiet or not ranks.leads)
     if committee is not None or (resume is not None and Run.open(resume).members):
         if ranks.size > 1:
             raise UsageError(f"a committee's members have processes of their own: no mpiexec, got {ranks.size} ranks")
         passed_on = ["--checkpoint-every", str(checkpoint_every), *(["--offline"] if offline else [])]
         if resume is not None:
             result = committees.again(
-                resume, data, options | {"committee": committee}, seed_typed, offline, talk, passed_on
+                resume, data, options | {"committee": committee}, seed_typed, offline, console, passed_on
             )
         else:
-            result = committees.new(folder, int(committee or 1), preset, data, seed, options, offline, talk, passed_on)
-        leave(result, as_json, committees.show, talk)
+            result = committees.new(
+                folder, int(committee or 1), preset, data, seed, options, offline, console, passed_on
+            )
+        leave(result, as_json, committees.show, console)
         return
     with ranks.together():
         with ranks.one_by_one():
-            digits = None if resume is not None else load_data(data, offline, talk)
+            digits = None if resume is not None else load_data(data, offline, console)
             if digits is None:
-                task = choices.resumed(str(resume), data, seed_typed, options, talk, offline)
+                task = train_options.resumed(str(resume), data, seed_typed, options, console, offline)
         if digits is not None:
             run = Run.new(folder) if ranks.leads else Run(Path("of rank 0"))
-            task = choices.new(preset, digits, data, seed, options, run)
+            task = train_options.new(preset, digits, data, seed, options, run)
         if not ranks.leads:
             follow(task, ranks)
             return
-        result = carry_out(task, talk, checkpoint_every, ranks)
-    leave(result, as_json, show, talk)
+        result = carry_out(task, console, checkpoint_every, ranks)
+    leave(result, as_json, show, console)
 
 
 def is_typed(name: str) -> bool:
@@ -111,17 +113,21 @@ def is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def leave(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any], Talk], None], talk: Talk) -> None:
+def leave(
+    result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any], Console], None], console: Console
+) -> None:
     """Show the result, and go with the exit code that it stands for."""
     if as_json:
         show_json(result)
     else:
-        show(result, talk)
+        show(result, console)
     if result["ending"] == "interrupted":
         sys.exit(130)
 
 
-def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mpi.Comm | mpi.Alone) -> dict[str, Any]:
+def carry_out(
+    task: train_options.Task, console: Console, checkpoint_every: float, ranks: mpi.Comm | mpi.Alone
+) -> dict[str, Any]:
     """Run the trainer to its end, or to Ctrl-C; save as it goes; give what came of it."""
     run, model, recipe = task.run, task.model, task.recipe
     began = time.perf_counter()
@@ -132,20 +138,20 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
     with Trainer(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as trainer, witness:
         if ranks.size > 1:
             threads = trainer.plan.blas * trainer.plan.workers
-            talk.say(f"{ranks.size} ranks, {counted(threads, 'thread')} each")
+            console.info(f"{ranks.size} ranks, {counted(threads, 'thread')} each")
         if trainer.threads > available():
-            talk.say(
+            console.info(
                 f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: they will wait for one "
                 "another, and training takes many times as long"
             )
         if warning := ranks.forecast(model.network, trainer.batch_size, len(recipe.optimizer.memory)):
-            talk.say(warning)
+            console.info(warning)
         if task.resumes:
-            trainer.restore(*ranks.from_first(checkpoints.load(talk.say)))
-            talk.say(f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}")
+            trainer.restore(*ranks.from_first(checkpoints.load(console.info)))
+            console.info(f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}")
             for difference in checkpoints.differences(trainer):
-                talk.say(f"not as before, so the bits may differ: {difference}")
-        with interruptible() as asked, Progress(trainer, talk) as progress, checkpoints:
+                console.info(f"not as before, so the bits may differ: {difference}")
+        with interruptible() as asked, Progress(trainer, console) as progress, checkpoints:
             stop = ranks.listen(asked)
             checkpoints.hold()
             run.write_config(
@@ -161,7 +167,7 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
                 raise
             checkpoints.save(trainer, force=True)
         if warning := ranks.verdict(trainer.progress.total_seconds):
-            talk.say(warning)
+            console.info(warning)
         history = trainer.history(interrupted=stop.is_set())
         with trainer.averaged() if history.ending == "interrupted" else nullcontext():
             accuracy = model.accuracy(task.test)
@@ -186,7 +192,7 @@ def carry_out(task: choices.Task, talk: Talk, checkpoint_every: float, ranks: mp
     }
 
 
-def follow(task: choices.Task, ranks: mpi.Comm | mpi.Alone) -> None:
+def follow(task: train_options.Task, ranks: mpi.Comm | mpi.Alone) -> None:
     """Take the same steps as rank 0, which writes and shows them."""
     with Trainer(task.model, task.train, task.recipe, seed=task.seed, shard=ranks.shard) as trainer:
         if task.resumes:
@@ -196,7 +202,7 @@ def follow(task: choices.Task, ranks: mpi.Comm | mpi.Alone) -> None:
                 pass
 
 
-def show(result: dict[str, Any], talk: Talk) -> None:
+def show(result: dict[str, Any], console: Console) -> None:
     """The result on stdout, and on stderr what one might do next."""
     low, high = result["interval"]
     unit = "iteration" if result["steps"] == result["epochs"] else "epoch"
@@ -212,9 +218,9 @@ def show(result: dict[str, Any], talk: Talk) -> None:
     run = result["run"]
     click.echo(f"saved {result['model']}")
     if result["ending"] == "interrupted":
-        talk.say(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
+        console.info(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
         return
     if result["ending"] == "stopped early":
-        talk.say("stopped early: the validation loss had stopped falling; the best weights were kept")
-    talk.say(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
-    talk.say(f"       byhand eval {shlex.quote(run)}                        the worst mistakes, and an HTML report")
+        console.info("stopped early: the validation loss had stopped falling; the best weights were kept")
+    console.info(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
+    console.info(f"       byhand eval {shlex.quote(run)}                        the worst mistakes, and an HTML report")

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Command, Talk, whole_numbers
+from byhand.cli.output import Command, Console, whole_numbers
 from byhand.cli.run_data import load_data_of, remembered
 from byhand.data import Dataset, Digits
 from byhand.errors import ModelFileError, UsageError
@@ -144,7 +144,7 @@ def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: 
 
 
 def resumed(
-    folder: str, data: str | None, seed: int | None, options: dict[str, Any], talk: Talk, offline: bool
+    folder: str, data: str | None, seed: int | None, options: dict[str, Any], console: Console, offline: bool
 ) -> Task:
     """The task of a run that was stopped, as its folder describes it. Options that say otherwise are refused.
 
@@ -163,7 +163,7 @@ def resumed(
     allowed = {"epochs", "threads"}
     if others := sorted(set(given) - allowed) + (["seed"] if seed not in (None, seed_then) else []):
         raise UsageError(f"--resume goes on with the run's own settings; it can't change {', '.join(others)}")
-    digits = load_data_of(config, {}, data, offline, talk)
+    digits = load_data_of(config, {}, data, offline, console)
     images = digits.train if samples is None else digits.train[:samples]
     if images.checksum != checksum:
         raise UsageError(
@@ -173,7 +173,7 @@ def resumed(
     changed = recipe.but(**given)
     if changed.epochs != recipe.epochs:
         follows = "the schedule and the gentle epochs change" if recipe.gentle else "the schedule changes"
-        talk.say(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
+        console.info(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
     model = Model(layers, preparation=preparation, classes=images.classes, dtype=config["dtype"])
     return Task(
         run, model, images, digits.test, changed, seed_then, config | {"recipe": changed.config()}, resumes=True

@@ -8,7 +8,7 @@ import click
 
 from byhand.bench import accuracy, results, tables
 from byhand.cli.bench.speed import RESULTS
-from byhand.cli.output import Talk, as_json, load_data, offline, quiet, show_json
+from byhand.cli.output import Console, as_json, load_data, offline, quiet, show_json
 from byhand.errors import UsageError
 from byhand.training import PRESETS
 
@@ -79,15 +79,15 @@ def command(
 
     Every choice was made on a validation split before; the test images are scored once, when a run is over.
     """
-    talk = Talk(quiet)
-    digits = load_data(data, offline, talk)
-    figures = accuracy.measure(presets, seeds, digits, data, home, talk.say)
+    console = Console(quiet)
+    digits = load_data(data, offline, console)
+    figures = accuracy.measure(presets, seeds, digits, data, home, console.info)
     for name in presets if pace is not None else ():
         figures[name]["pace"] = accuracy.pace(name, digits, seconds=float(pace or 0))
-    kept = {"accuracy": keep(out, "accuracy", {"data": digits.test.name, "presets": figures}, talk)}
+    kept = {"accuracy": keep(out, "accuracy", {"data": digits.test.name, "presets": figures}, console)}
     if robustness:
-        more = accuracy.robust(presets, seeds, digits, home, talk.say)
-        kept["robustness"] = keep(out, "robustness", {"data": digits.test.name, **more}, talk)
+        more = accuracy.robust(presets, seeds, digits, home, console.info)
+        kept["robustness"] = keep(out, "robustness", {"data": digits.test.name, **more}, console)
     if as_json:
         show_json(kept)
         return
@@ -95,7 +95,7 @@ def command(
         click.echo(tables.TABLES[suite](now))
 
 
-def keep(out: Path, suite: str, figures: Mapping[str, Any], talk: Talk) -> Any:
+def keep(out: Path, suite: str, figures: Mapping[str, Any], console: Console) -> Any:
     """Write the figures, beside those of other presets on the same data; give all of them."""
     before = results.read(out, suite)
     merged = dict(figures)
@@ -107,5 +107,5 @@ def keep(out: Path, suite: str, figures: Mapping[str, Any], talk: Talk) -> Any:
             )
         merged["presets"] = before["figures"]["presets"] | figures["presets"]
     path = results.write(out, suite, merged, DISTRIBUTIONS)
-    talk.say(f"kept in {path}")
+    console.info(f"kept in {path}")
     return merged

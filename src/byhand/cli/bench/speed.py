@@ -7,7 +7,7 @@ import click
 
 from byhand.bench import results, tables
 from byhand.bench.suites import SUITES
-from byhand.cli.output import Talk
+from byhand.cli.output import Console
 
 RESULTS = Path("benchmarks/results")
 
@@ -27,14 +27,14 @@ def speed(name: str, about: str) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="The figures as JSON instead of the table.")
     @click.option("--quiet", is_flag=True, help="No word about the rounds.")
     def command(rounds: int, out: Path, as_json: bool, quiet: bool) -> None:
-        talk, suite = Talk(quiet), SUITES[name]
-        path = results.write(out, name, suite.measure(rounds, talk.say), suite.distributions)
+        console, suite = Console(quiet), SUITES[name]
+        path = results.write(out, name, suite.measure(rounds, console.info), suite.distributions)
         result = results.read(out, name)
         assert result is not None
         if as_json:
             click.echo(json.dumps(result, ensure_ascii=False))
         else:
             click.echo(tables.TABLES[name](result["figures"]) + tables.made_on(result["machine"]))
-        talk.say(f"kept in {path}")
+        console.info(f"kept in {path}")
 
     return command

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Talk, as_json, quiet, show_json
+from byhand.cli.output import Console, as_json, quiet, show_json
 
 BOUNDARY = (
     "each submission runs in a process of its own with limits; that guards against accidents and easy shortcuts, it "
@@ -61,23 +61,23 @@ def command(
     folder = out.with_suffix("")
     if folder.resolve() == submissions.resolve():
         raise UsageError(f"--out must be called otherwise than SUBMISSIONS, a folder of its name is filled, got {out}")
-    talk = Talk(quiet)
+    console = Console(quiet)
     checks = read_checks(checks_file, page)
     found = find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
-    talk.say(f"{len(found)} submissions, {number(checks.of)} points to earn; {BOUNDARY}")
+    console.info(f"{len(found)} submissions, {number(checks.of)} points to earn; {BOUNDARY}")
     ready: list[Mark] = []
 
     def done(submission: Submission, mark: Mark, is_old: bool) -> None:
         ready.append(mark)
-        step = 1 if talk.is_live else max(1, len(found) // 10)
+        step = 1 if console.is_live else max(1, len(found) // 10)
         if not is_old and len(ready) % step == 0:
-            talk.say(f"{len(ready)}/{len(found)}  {mark.student}: {points_of(mark)}")
+            console.info(f"{len(ready)}/{len(found)}  {mark.student}: {points_of(mark)}")
 
     with Run(checks, checks_file, folder, again=again) as run:
         try:
             marks = run.marks(found, jobs, done)
         except KeyboardInterrupt:
-            talk.say(
+            console.info(
                 f"interrupted: {len(ready)} of {len(found)} are marked and kept; the same command goes on from here"
             )
             raise

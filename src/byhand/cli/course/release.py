@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import Talk, quiet
+from byhand.cli.output import Console, quiet
 
 
 @click.command("release")
@@ -22,6 +22,6 @@ def command(folder: Path, data: str | None, quiet: bool) -> None:
 
     for path in release(folder, data):
         click.echo(f"wrote {path}")
-    talk = Talk(quiet)
-    talk.say(f"give out:  {folder / 'student'}, whole")
-    talk.say("mark with: byhand course grade SUBMISSIONS --out marks.csv, nbgrader or otter (see docs/course.md)")
+    console = Console(quiet)
+    console.info(f"give out:  {folder / 'student'}, whole")
+    console.info("mark with: byhand course grade SUBMISSIONS --out marks.csv, nbgrader or otter (see docs/course.md)")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import Talk, quiet
+from byhand.cli.output import Console, quiet
 from byhand.course.notebooks.syllabus import LESSONS
 
 
@@ -32,7 +32,7 @@ def command(folder: Path, data: str | None, quiet: bool) -> None:
         click.echo(f"kept {path}, which was there")
     notebook = folder / f"{LESSONS[0].name}.ipynb"
     opens = "" if importlib.util.find_spec("jupyterlab") else ", after pip install 'byhand[course]', or in any editor"
-    talk = Talk(quiet)
-    talk.say(f"open it: jupyter lab {notebook}{opens}")
-    talk.say(f"then:    byhand course next {notebook}   what to write next")
-    talk.say(f"         byhand course check {notebook}  what is right, what is wrong, and likely why")
+    console = Console(quiet)
+    console.info(f"open it: jupyter lab {notebook}{opens}")
+    console.info(f"then:    byhand course next {notebook}   what to write next")
+    console.info(f"         byhand course check {notebook}  what is right, what is wrong, and likely why")
