@@ -8,7 +8,7 @@ import pytest
 import byhand
 from byhand.errors import UsageError
 from byhand.nn.optimizers import Adam
-from byhand.report.sweep import sweep_report, sweep_text, verdict
+from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training import preset
 from byhand.training.lr_find import Sweep, has_diverged, lr_find
 
@@ -96,8 +96,8 @@ def test_numbers_that_are_left_end_the_sweep(digits):
     assert sweep.diverged_at == len(sweep.rates) - 1
     assert sweep.to_json()["losses"][-1] is None or sweep.smoothed[-1] > 4 * min(sweep.smoothed)
     assert "diverged at step" in verdict(sweep)
-    assert sweep_text(sweep)
-    assert "Which learning rate?" in sweep_report(sweep, "t")
+    assert range_test_text(sweep)
+    assert "Which learning rate?" in range_test_page(sweep, "t")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_sweeps_that_make_no_sense_are_refused(digits, settings, message):
 
 
 def test_the_terminals_picture_has_its_axis_and_marks(swept):
-    lines = sweep_text(swept, 60).splitlines()
+    lines = range_test_text(swept, 60).splitlines()
     assert len(lines) == 14
     assert "▲" in lines[-2]
     assert lines[-2].endswith("✗")
@@ -123,7 +123,7 @@ def test_the_terminals_picture_has_its_axis_and_marks(swept):
 
 
 def test_the_page_marks_both_rates_and_has_its_table(swept):
-    page = sweep_report(swept, "a <network>", "byhand lr-find")
+    page = range_test_page(swept, "a <network>", "byhand lr-find")
     assert f"suggested {swept.suggestion:.2g}" in page
     assert f"diverged {swept.rates[-1]:.2g}" in page
     assert page.count("<tr>") == len(swept.rates) + 1

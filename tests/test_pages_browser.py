@@ -13,7 +13,7 @@ from byhand.explain import explain_step
 from byhand.report import compare, evaluate, html_report
 from byhand.report.comparison import Contestant
 from byhand.report.comparison_page import comparison_report
-from byhand.report.sweep import sweep_report
+from byhand.report.lr_find import range_test_page
 from byhand.training import Recipe
 from byhand.training.lr_find import lr_find
 
@@ -42,7 +42,7 @@ def pages(tmp_path_factory):
         "explain-maps": explain_step(sliding, digits.test[:2]).html(),
         "report-maps": html_report(evaluate(sliding, digits.test), sliding),
         "compare": comparison_report(compare(contestants)),
-        "lr-find": sweep_report(lr_find(one.model, digits.train, steps=60), "a network"),
+        "lr-find": range_test_page(lr_find(one.model, digits.train, steps=60), "a network"),
     }
     for name, page in content.items():
         (folder / f"{name}.html").write_text(page, "utf-8")

@@ -13,8 +13,8 @@ from byhand.errors import DivergedError, MissingExtraError, UsageError
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
 from byhand.nn.network import Network
+from byhand.page.charts import Axis, Series, chart
 from byhand.report import Evaluation, evaluate, html_report, wilson
-from byhand.report.charts import Axis, Series, chart
 from byhand.report.evaluation import MNIST_LABEL_ERRORS, known_label_errors
 from byhand.report.sprites import BUDGET, COLUMNS, cells, sprites
 from byhand.report.weights import first_of

@@ -1,5 +1,5 @@
 """`byhand lr-find`: which learning rate to take. The sweep is in `byhand.training.lr_find`, its picture in
-`byhand.report.sweep`; the choices are those of `byhand train`."""
+`byhand.report.lr_find`; the choices are those of `byhand train`."""
 
 import shlex
 import sys
@@ -11,7 +11,7 @@ import click
 from byhand.cli import train_options
 from byhand.cli.output import Console, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.files import write_text
-from byhand.report.sweep import sweep_report, sweep_text, verdict
+from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training import PRESETS
 from byhand.training.lr_find import lr_find
 from byhand.training.runs import Run
@@ -53,10 +53,10 @@ def command(
     sweep = lr_find(task.model, task.train, task.recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
     if page is not None:
         title = f"{task.model!r} on {task.train.name}"[1:].replace(">", "")
-        write_text(page, sweep_report(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))
+        write_text(page, range_test_page(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))
         console.info(f"wrote {page}")
     if as_json:
         show_json(sweep.to_json())
     else:
-        click.echo(sweep_text(sweep))
+        click.echo(range_test_text(sweep))
         click.echo(verdict(sweep))

@@ -239,11 +239,20 @@ class Sweep:
 
     def _result(self, *, interrupted: bool) -> Result:
         """The result, with its page."""
-        from byhand.distributed.sweep_page import html_page
+        from byhand.report.sweep import sweep_page
 
         result = Result(self.folder, self.trials, interrupted, self._importances())
+        best = result.best
         self.folder.write_csv(self.trials)
-        self.folder.write_page(html_page(result, self.space, data=self.data, seed=self.seed))
+        self.folder.write_page(
+            sweep_page(
+                self.trials,
+                search=self.space.search,
+                importances=result.importances,
+                best=best,
+                command=self.space.command(best.values, data=self.data, seed=self.seed) if best else "",
+            )
+        )
         if not interrupted and result.best is None and (failed := [t for t in self.trials if t.status == FAILED]):
             raise ByhandError(f"no trial came to its end; trial {failed[0].number}: {failed[0].message}")
         return result

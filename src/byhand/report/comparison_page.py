@@ -1,7 +1,7 @@
 """The comparison as one HTML page: a table, the curves over one another, and the pictures that only one run reads."""
 
+from byhand.page.charts import Axis, Series, around, chart
 from byhand.page.document import asset, document, escape, folded, table
-from byhand.report.charts import Axis, Series, around, chart
 from byhand.report.comparison import Comparison, Contestant, Duel
 from byhand.report.sprites import Sprites, packed
 from byhand.training.records import EpochRecord

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from byhand.page.charts import Axis, Series, around, chart, spot
 from byhand.page.document import escape, folded, table
-from byhand.report.charts import Axis, Series, around, chart, spot
 from byhand.report.evaluation import Evaluation
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
