@@ -1,4 +1,4 @@
-"""Valid files of each format, and what can be done to them: for the tests and for tools/long/rack.py.
+"""Valid files of each format, and what can be done to them: for the tests and for tests/long/rack.py.
 
 `FORMATS` names a function for each format that puts a small data set into a folder and returns the path to load.
 `outcome` loads it and tells "loaded" or "refused"; anything else that happens is an AssertionError or the bug itself.

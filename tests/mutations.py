@@ -1,4 +1,4 @@
-"""Files of models and runs, and what can be done to them: for the tests and for tools/long/rack.py.
+"""Files of models and runs, and what can be done to them: for the tests and for tests/long/rack.py.
 
 A file is changed blindly (bytes flipped, cut, doubled), or with knowledge: its texts or arrays are replaced and its
 checksum is made right again, so that what lies behind the checksum is reached too. Whatever was done, the reader must

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from byhand.bench import memory, reading, results, rounds, tables
-from byhand.bench.contestants import CONTESTANTS, FLAT, contestant, flat
-from byhand.bench.work import Work
+from benchmarks import memory, reading, results, rounds, tables
+from benchmarks.contestants import CONTESTANTS, FLAT, contestant, flat
+from benchmarks.work import Work
 from byhand.cli import cli
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
@@ -127,7 +127,7 @@ def test_a_contestant_that_cannot_begin_says_why():
 
 def test_a_peer_that_is_not_installed_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "byhand.bench.contestants.torch_eager", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.contestants.torch_eager", raising=False)
     with pytest.raises(MissingExtraError, match=r"this needs torch: pip install 'byhand\[bench\]'"):
         contestant("PyTorch", SMALL)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.bench import accuracy, robustness, tables
-from byhand.bench.robustness import PLAIN, VARIANTS, Pictures
+from benchmarks import accuracy, robustness, tables
+from benchmarks.robustness import PLAIN, VARIANTS, Pictures
 from byhand.cli import main
 from byhand.errors import ByhandError, UsageError
 from byhand.model import shipped
@@ -23,7 +23,7 @@ def home(tmp_path_factory):
 
 
 def bench(monkeypatch, capsys, home, *words):
-    """`byhand bench accuracy` on the bundled sample: (exit code, stdout, stderr)."""
+    """`python -m benchmarks accuracy` on the bundled sample: (exit code, stdout, stderr)."""
     standard = ["--data", "mnist-5k", "--runs", str(home / "runs"), "--out", str(home / "results")]
     monkeypatch.setattr(sys, "argv", ["byhand", "bench", "accuracy", *standard, *map(str, words)])
     with pytest.raises(SystemExit) as left:

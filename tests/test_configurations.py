@@ -1,4 +1,4 @@
-"""Random configurations, a short form: whatever is chosen, the invariants hold. `tools/long/rack.py` does thousands."""
+"""Random configurations, a short form: whatever is chosen, the invariants hold. `tests/long/rack.py` does thousands."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "byhand"
 #: From the top down. A room may import the rooms of the lines below its own, never one beside it.
 FLOORS = [
     ["cli"],
-    ["play", "course", "sklearn", "distributed", "bench"],
+    ["play", "course", "sklearn", "distributed"],
     ["report", "explain", "export"],
     ["page"],
     ["training"],

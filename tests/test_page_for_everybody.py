@@ -36,7 +36,7 @@ def test_from_the_end_of_a_stroke_to_the_answer_takes_under_16_ms(play):
 
 
 def test_thousands_of_events_leave_the_page_small(play):
-    """Events as training gives them, an epoch in each; `tools/long/soak.py` watches ten real minutes."""
+    """Events as training gives them, an epoch in each; `tests/long/soak.py` watches ten real minutes."""
     inspector = play.context.new_cdp_session(play.page)
 
     def heap() -> float:

@@ -69,7 +69,7 @@ def test_the_figures_are_the_racks_own():
 def test_what_saving_costs_is_what_was_measured_and_under_two_per_cent():
     results = RESULTS.with_name("checkpoints.json")
     if not results.exists():
-        pytest.skip("the results of tools/long/checkpoint_cost.py are not beside the tests")
+        pytest.skip("the results of tests/long/checkpoint_cost.py are not beside the tests")
     found = {name: values for name, values in json.loads(results.read_text("utf-8")).items() if "-" in name}
     assert len(found) == 2
     for name, run in found.items():

@@ -33,7 +33,7 @@ H_PREV = np.array([[1, 0, 5, 10, 2], [2, 5, 3, 10, 2]])
 W = np.array([[10, 5], [2, 0], [1, 0]])
 B = np.array([10, 5, 0]).reshape((3, 1))
 
-# Confirmed by tools/long/reference.py, which shares no code with the page.
+# Confirmed by tests/long/reference.py, which shares no code with the page.
 WORKED_RUN = [
     *(2.422624, 2.129232, 1.876095, 1.604213, 1.350205, 1.144823, 0.990554, 0.876603, 0.791154, 0.725441),
     *(0.673485, 0.631386, 0.596598, 0.567342, 0.542346, 0.520746, 0.501865, 0.485205, 0.470368, 0.457054),

@@ -204,7 +204,7 @@ def test_update_params_refuses_a_gradient_of_another_shape():
 def test_the_run_ends_inside_its_band(seed, capsys):
     """On the bundled 4,000: ten seeds gave 0.834 to 0.879 at iteration 490, 0.826 to 0.865 on the 1,000 test pictures.
 
-    On 59,000 pictures, as the text has it, the run takes half a minute a seed: tools/long/reference.py.
+    On 59,000 pictures, as the text has it, the run takes half a minute a seed: tests/long/reference.py.
     """
     digits = load("mnist-5k")
     X, X_test = ((part.images.reshape(len(part), -1) / 255).T for part in digits)

@@ -59,7 +59,7 @@ def test_of_convolutions_the_model_says_nothing():
 def scaling(monkeypatch):
     """The tool that writes the page."""
     pytest.importorskip("scipy")
-    monkeypatch.syspath_prepend(ROOT / "tools" / "long")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     yield __import__("scaling")
     sys.modules.pop("scaling", None)
 

@@ -368,7 +368,7 @@ def test_the_page_has_the_figures_that_were_measured_and_they_are_good():
     """Nowhere less often right, beyond what twelve seeds can tell, and everywhere faster."""
     results = ROOT / "benchmarks" / "results" / "sklearn.json"
     if not results.exists():
-        pytest.skip("the results of tools/long/beside_sklearn.py are not beside the tests")
+        pytest.skip("the results of tests/long/beside_sklearn.py are not beside the tests")
     page = (ROOT / "docs" / "ecosystem.md").read_text("utf-8")
     for call, found in json.loads(results.read_text("utf-8"))["calls"].items():
         row = next(line for line in page.splitlines() if line.strip("| `").startswith(call))

@@ -1,4 +1,4 @@
-"""What byhand is put through, for the suite (a short form) and for tools/long/rack.py (minutes or hours).
+"""What byhand is put through, for the suite (a short form) and for tests/long/rack.py (minutes or hours).
 
 Kills: `kills` trains in a process that is killed with SIGKILL at random moments and taken up again, until it is done.
 Faults: `faults` lets one write of a run fail, each call in turn.

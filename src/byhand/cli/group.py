@@ -33,7 +33,6 @@ COMMANDS = {
     "export": "A trained model as one HTML page, ONNX, or plain arrays.",
     "play": "The playground: watch it learn, draw a digit.",
     "data": "List, get, verify and import data sets.",
-    "bench": "How fast and how good, beside others, measured here.",
     "course": "The course: the assignment from a blank notebook to a mark.",
 }
 

@@ -10,7 +10,7 @@ products, the only part that is shared out; and the optimiser's passes over the 
 remembers. The last is the sum of the gradients: in the best of algorithms each number leaves a rank once and comes back
 once.
 
-`HERE` was fitted by tools/long/scaling.py on the measurements of benchmarks/results/mpi.json; `docs/scaling.md` shows
+`HERE` was fitted by benchmarks/scaling.py on the measurements of benchmarks/results/mpi.json; `docs/scaling.md` shows
 how well it fits and what it foretells.
 """
 

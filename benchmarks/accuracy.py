@@ -1,0 +1,171 @@
+"""Accuracy: how well the presets read MNIST's test set, over several seeds.
+
+Each preset and seed is a run of `byhand train` in a process of its own, in a folder of its own: what was stopped is
+gone on with, and what is over is not trained again. `train` scores the test images once, at its end, with everything
+chosen before; here the scores are only collected. The networks of one preset are also asked with shifts, and together,
+as a committee.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import robustness
+from byhand.data import Dataset, Digits
+from byhand.errors import ByhandError, UsageError
+from byhand.files import write_text
+from byhand.model import Model
+from byhand.model.ensemble import Committee, Shifted
+from byhand.model.preparation import Preparation
+from byhand.nn.network import Network
+from byhand.report import wilson
+from byhand.report.words import shape_of
+from byhand.training import Recipe, Trainer, preset
+from byhand.training.runs import Run
+
+Say = Callable[[str], object]
+#: What is measured where nobody says anything else: done in a minute.
+PRESETS = ("fast", "digits")
+#: Where the runs are kept.
+HOME = Path("runs/accuracy")
+#: Beside a run: the seconds of the process that trained it.
+PROCESS = "process_seconds.txt"
+
+
+def measure(presets: Sequence[str], seeds: Sequence[int], digits: Digits, data: str, home: Path, say: Say) -> Any:
+    """Train what is not trained yet, and collect the figures of each preset."""
+    return {name: of_preset(name, seeds, digits.test, data, home, say) for name in presets}
+
+
+def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: Path, say: Say) -> dict[str, Any]:
+    """One preset's figures."""
+    seconds = [trained(name, seed, data, home, say) for seed in seeds]
+    runs = [place(home, name, seed) for seed in seeds]
+    members = [run.model() for run in runs]
+    shares = [score(run, test) for run in runs]
+    low, high = wilson(round(statistics.fmean(shares) * len(test)), len(test))
+    return {
+        "network": shape_of(members[0]),
+        "preparation": members[0].preparation.config(),
+        "recipe": preset(name).recipe.config(),
+        "seeds": list(seeds),
+        "tested_on": len(test),
+        "accuracy": shares,
+        "mean": statistics.fmean(shares),
+        "spread": max(shares) - min(shares),
+        "interval_of_the_mean": [low, high],
+        "accuracy_shifted": [Shifted(member).accuracy(test) for member in members],
+        "training_seconds": [run.records()[-1].seconds for run in runs],
+        "process_seconds": seconds,
+        "committee_of_all": Committee(members).accuracy(test) if len(members) > 1 else None,
+        "committee_shifted": Shifted(Committee(members)).accuracy(test) if len(members) > 1 else None,
+        "made_with": runs[0].config()["made_with"],
+    }
+
+
+def place(home: Path, name: str, seed: int) -> Run:
+    """Where a preset's run of a seed is kept."""
+    return Run(home / f"{name}-{seed}")
+
+
+def score(run: Run, test: Dataset) -> float:
+    """What `byhand train` wrote of the test images, if those were these."""
+    card = run.model().card
+    if (card["test"]["name"], card["test"]["images"]) != (test.name, len(test)):
+        raise UsageError(f"{run.folder}: must have been tested on {test.name}, was on {card['test']['name']}")
+    return float(card["test"]["accuracy"])
+
+
+def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | None:
+    """Train one run to its end; the seconds of the whole process, None where that was not one process of ours."""
+    run = place(home, name, seed)
+    note = run.folder / PROCESS
+    if run.folder.exists():
+        if not is_of(name, seed, run.config()):
+            raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
+        if run.model_path.is_file() and run.model().card.get("ending") == "done":
+            say(f"{run.folder}: is there")
+            return float(note.read_text()) if note.is_file() else None
+        train("--resume", str(run.folder))
+        say(f"{run.folder}: gone on with to its end")
+        return None
+    began = time.perf_counter()
+    train("--preset", name, "--seed", str(seed), "--data", data, "--run", str(run.folder))
+    seconds = time.perf_counter() - began
+    write_text(note, f"{seconds:.3f}\n")
+    say(f"{run.folder}: trained, {seconds:.1f} s")
+    return seconds
+
+
+def is_of(name: str, seed: int, config: dict[str, Any]) -> bool:
+    """Whether a run's config is that of the preset as it is now. A choice that came later counts as not taken."""
+    if (config.get("preset"), config.get("seed")) != (name, seed):
+        return False
+    try:
+        recipe = Recipe.from_config(config["recipe"]).but(threads=None)  # on how many is no choice of the preset
+        network = Network.from_config(config["network"])
+        preparation = Preparation(**config["preparation"])
+    except (KeyError, TypeError, UsageError):
+        return False
+    chosen = preset(name)
+    model = chosen.model(network.in_size, tuple(map(str, range(network.out_size))), seed=0)
+    theirs = (recipe, network.config(), preparation)
+    return theirs == (chosen.recipe, model.network.config(), model.preparation)
+
+
+def train(*words: str) -> None:
+    """`byhand train` in a process of its own, which says nothing unless it fails."""
+    command = [sys.executable, "-m", "byhand", "train", "--json", "--quiet", *words]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ByhandError(f"byhand train {' '.join(words)}: {lines[-1].removeprefix('byhand: ')}")
+
+
+def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
+    """How long a whole training would take here, from so many seconds of it: for recipes of minutes and hours."""
+    chosen = preset(name)
+    height, width = digits.train.images.shape[1:]
+    model = chosen.model(height * width, digits.train.classes, seed=0)
+    with Trainer(model, digits.train, chosen.recipe, seed=0) as trainer:
+        for _ in range(max(1, 10_000 // trainer.batch_size)):  # until all memory is there, and the work ahead runs
+            trainer.step()
+        begun, before = time.perf_counter(), trainer.progress.step
+        while time.perf_counter() - begun < seconds:
+            trainer.step()
+        a_step = (time.perf_counter() - begun) / (trainer.progress.step - before)
+        return {"steps": trainer.progress.step - before, "whole_training_seconds": a_step * trainer.total_steps}
+
+
+def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: Path, say: Say) -> dict[str, Any]:
+    """How well the networks of those runs read other pictures, each variant through `predict`'s normalisation."""
+    readers = {name: [place(home, name, seed).model() for seed in seeds] for name in presets}
+    shares: dict[str, dict[str, float]] = {name: {} for name in presets}
+    for variant, how in robustness.VARIANTS.items():
+        pictures = robustness.normalised(digits.test, {variant: how})
+        for name in presets:
+            shares[name] |= averaged(readers[name], pictures)
+        say(f"{variant}: " + ", ".join(f"{name} {100 * shares[name][variant]:.2f} %" for name in presets))
+    elsewhere = robustness.normalised(robustness.small_digits(), robustness.ENLARGED)
+    return {
+        "presets": {
+            name: {
+                "images": len(digits.test),
+                "seeds": list(seeds),
+                "accuracy": shares[name],
+                "costs_too_much": robustness.too_costly(shares[name]),
+                "from_elsewhere": averaged(readers[name], elsewhere),
+            }
+            for name in presets
+        }
+    }
+
+
+def averaged(readers: Sequence[Model], pictures: dict[str, robustness.Pictures]) -> dict[str, float]:
+    """The mean of the readers' figures."""
+    each = [robustness.figures(reader, pictures) for reader in readers]
+    return {name: statistics.fmean(shares[name] for shares in each) for name in pictures}

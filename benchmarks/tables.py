@@ -1,0 +1,206 @@
+"""Tables: stored results as Markdown, written between marks in the README and the documentation.
+
+<!-- bench: full-batch -->
+… whatever stands here is replaced …
+<!-- /bench -->
+"""
+
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import results
+from byhand.errors import UsageError
+from byhand.files import write_text
+
+MARK = re.compile(r"(<!-- bench: (?P<suite>[\w-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def fill(document: Path, folder: Path) -> list[str]:
+    """Replace what stands between the marks; the suites that have no results yet are left as they are and named."""
+    missing = []
+
+    def table(match: re.Match[str]) -> str:
+        result = results.read(folder, match["suite"])
+        if result is None or match["suite"] not in TABLES:
+            missing.append(match["suite"])
+            return match[0]
+        try:
+            made = TABLES[match["suite"]](result["figures"]) + made_on(result["machine"])
+        except (KeyError, TypeError) as error:
+            raise UsageError(
+                f"{folder / match['suite']}.json must be measured anew: it is of another version ({error})"
+            ) from error
+        return f"{match[1]}{made}\n{match[3]}"
+
+    text = document.read_text("utf-8")
+    filled = MARK.sub(table, text)
+    if filled != text:
+        write_text(document, filled)
+    return missing
+
+
+def made_on(machine: dict[str, Any]) -> str:
+    """The line under a table."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name != "byhand")
+    system = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
+    return f"\n{system}, {versions}; {machine['blas']}."
+
+
+def ratio(spread: dict[str, float]) -> str:
+    """Format a ratio as median (least–greatest): 1.87× (1.80–1.95)"""
+    return f"{spread['median']:.2f}× ({spread['least']:.2f}–{spread['greatest']:.2f})"
+
+
+def rows(head: list[str], body: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def race(figures: list[dict[str, Any]]) -> str:
+    """One line for each work: byhand's time, its overhead if it was measured, its speedup over each peer.
+
+    The last column is byhand's throughput in matrix products, as a percentage of a large `sgemm`.
+    """
+    peers = list(figures[0]["times_as_fast_as"])
+    has_overhead = all("overhead" in row for row in figures)
+    body = []
+    for row in figures:
+        seconds = row["seconds_an_epoch"]["byhand"]["median"]
+        time = f"{seconds:.3f} s" if row["batch"] else f"{1e3 * seconds:.2f} ms"
+        ratios = [ratio(row["overhead"])] if has_overhead else []
+        ratios += [ratio(row["times_as_fast_as"][peer]) for peer in peers]
+        body.append([row["name"], time, *ratios, f"{row['share_of_sgemm']['median']:.0%}"])
+    times = "time per epoch" if figures[0]["batch"] else "time per iteration"
+    ratios = (["overhead"] if has_overhead else []) + [f"speedup vs {peer}" for peer in peers]
+    return rows(["work", times, *ratios, "% of peak GEMM throughput"], body)
+
+
+def versions(figures: dict[str, Any]) -> str:
+    """One line for each work: the time of a step before and after, the speedup, and the overhead over flat NumPy."""
+    body = []
+    for row in figures["works"]:
+        times = [f"{1e3 * row['seconds_a_step'][name]['median']:.3f} ms" for name in ("before", "after")]
+        overhead = [ratio(row["overhead"][name]) for name in ("before", "after")] if row["batch"] else ["", ""]
+        body.append([row["name"], *times, ratio(row["speedup"]), *overhead])
+    whole = figures["whole_process"]
+    times = [f"{whole['seconds'][name]['median']:.2f} s" for name in ("before", "after")]
+    body.append(["whole process to 98 %", *times, ratio(whole["speedup"]), "", ""])
+    return rows(["a step of", "before", "after", "speedup", "overhead before", "overhead after"], body)
+
+
+def target(figures: dict[str, Any]) -> str:
+    """One line for each contestant: time, accuracy, byhand's speedup over it."""
+    body = []
+    for name, seconds in figures["seconds"].items():
+        against = figures["times_as_fast_as"].get(name)
+        accuracy = figures["accuracy"][name]
+        reached = accuracy["median"] >= figures["target"]
+        body.append(
+            [
+                name,
+                f"{seconds['median']:.2f} s",
+                f"{accuracy['median']:.2%}" + ("" if reached else " (target not reached)"),
+                ratio(against) if against else "",
+            ]
+        )
+    return rows(["whole process", "time", "test accuracy", "speedup"], body)
+
+
+def reading(figures: dict[str, Any]) -> str:
+    """One line for each contestant: time from bytes and from floats, and byhand's speedup over it."""
+    works = figures["works"]
+    body = []
+    for name in next(iter(works.values()))["milliseconds"]:
+        line = [name]
+        for work in works.values():
+            against = work["times_as_fast_as"].get(name)
+            line += [f"{work['milliseconds'][name]['median']:.1f} ms", ratio(against) if against else ""]
+        body.append(line)
+    heads = [head for work in works for head in (f"time {work}", "speedup")]
+    return rows([f"{figures['images']:,} images", *heads], body)
+
+
+def memory(figures: dict[str, Any]) -> str:
+    body = [[name, f"{row['peak'] / 1e6:,.0f} MB"] for name, row in figures["bytes"].items()]
+    return rows(["images in one batch", "peak memory"], body)
+
+
+def growth(figures: dict[str, Any]) -> str:
+    body = [
+        [images, f"{each['median']:.2f} µs", ratio(figures["against_60,000"][images])]
+        for images, each in figures["microseconds_an_image"].items()
+    ]
+    held = figures["anonymous_bytes_mapped"]["median"] / 1e6
+    table = rows(["images", "time per image and epoch", "relative to 60,000 images"], body)
+    note = f"Training on the million images, a memory-mapped file of 784 MB, took {held:.0f} MB of anonymous memory."
+    return f"{table}\n{note}\n"
+
+
+def startup(figures: dict[str, Any]) -> str:
+    body = [
+        [f"`{name}`", f"{figures['milliseconds'][name]['median']:.0f} ms", f"{more['median']:.0f} ms"]
+        for name, more in figures["more_than_empty"].items()
+    ]
+    return rows(["process", "time", "above `python -c pass`"], body)
+
+
+def accuracy(figures: dict[str, Any]) -> str:
+    """One line a preset: time, each seed's score, their mean, that with shifts, and all of them asked together."""
+    body = []
+    for name, row in figures["presets"].items():
+        seconds = row["pace"]["whole_training_seconds"] if "pace" in row else statistics.median(row["training_seconds"])
+        traits = [row["network"], *(["deskewed"] if row["preparation"]["deskew"] else [])]
+        traits += ["augmented"] if row["recipe"]["augment"] != "none" else []
+        shares = ", ".join(f"{100 * share:.2f}" for share in row["accuracy"])
+        together = f"{100 * row['committee_of_all']:.2f} %" if row["committee_of_all"] is not None else ""
+        time = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        mean, shifted = (f"{100 * statistics.fmean(row[of]):.2f} %" for of in ("accuracy", "accuracy_shifted"))
+        body.append([f"`{name}`", ", ".join(traits), time, f"{shares} %", f"**{mean}**", shifted, together])
+    heads = ["preset", "network", "training", "test accuracy, a seed each", "mean", "with shifts", "as a committee"]
+    return rows(heads, body)
+
+
+def robustness(figures: dict[str, Any]) -> str:
+    """One line a variant, one column a preset: what is read right, and what that is less than as it is."""
+    presets = figures["presets"]
+    variants = list(next(iter(presets.values()))["accuracy"])
+    body = []
+    for variant in variants:
+        cells = []
+        for row in presets.values():
+            share, plain = row["accuracy"][variant], row["accuracy"][variants[0]]
+            cells.append(
+                f"{100 * share:.2f} %" + (f" ({100 * (share - plain):+.2f})" if variant != variants[0] else "")
+            )
+        body.append([variant, *cells])
+    for name in next(iter(presets.values()))["from_elsewhere"]:
+        body.append([name, *(f"{100 * row['from_elsewhere'][name]:.2f} %" for row in presets.values())])
+    return rows(["test images", *(f"`{name}`" for name in presets)], body)
+
+
+def recipes(figures: dict[str, list[float]]) -> str:
+    """One line a recipe: the error on the held-out images, in percent, and that of each seed."""
+    body = [
+        [name, f"{statistics.fmean(errors):.2f} %", ", ".join(f"{each:.2f}" for each in errors)]
+        for name, errors in figures.items()
+    ]
+    return rows(["recipe", "error", "each seed"], body)
+
+
+TABLES: dict[str, Callable[[Any], str]] = {
+    "accuracy": accuracy,
+    "robustness": robustness,
+    "recipes": recipes,
+    "full-batch": race,
+    "mini-batches": race,
+    "versions": versions,
+    "target": target,
+    "reading": reading,
+    "memory": memory,
+    "growth": growth,
+    "startup": startup,
+}

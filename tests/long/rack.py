@@ -1,0 +1,126 @@
+"""The rack: what byhand is put through, for minutes or hours.
+
+    python tests/long/rack.py [share of the full load [part …]]
+
+kills           a run is killed with SIGKILL at random moments and taken up again, until it ends: always the same bits
+faults          one call of the system fails, each in turn, in a real process (see faults.py)
+full_disks      a real file system fills up, at every size in turn
+configurations  network × optimiser × schedule × data × precision, by chance, against what must always hold
+mutations       models, checkpoints, the texts of runs and data sets of every format, changed blindly and knowingly
+
+The full load (1) takes an hour and a half of one processor, `rack.py 0.1` some minutes. A failure ends the rack with
+its number, and the same number gives the same failure. What was found is written to benchmarks/results/rack.json, from
+which `docs/promises.md` quotes. Configurations and mutations are written a piece at a time, and a rack that is started
+again goes on with them where that file ends: to begin anew, delete it.
+"""
+
+import json
+import platform
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byhand.files import write_text
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "rack.json"
+sys.path.insert(0, str(ROOT / "tests"))
+
+import faults as failing  # noqa: E402
+
+import configurations as by_chance  # noqa: E402
+import data_mutations as of_data  # noqa: E402
+import mutations as of_models  # noqa: E402
+import torture  # noqa: E402
+
+#: The full load.
+KILLS, CONFIGURATIONS, MUTATIONS = 2_000, 10_000, 1_000_000
+
+#: Tried between two writes of the results, of each kind.
+PIECE = 250
+
+Found = dict[str, Any]
+#: (folder, numbers) → how often each outcome came of these numbers; anything that must not happen is an error.
+Trial = Callable[[Path, range], dict[str, int]]
+
+
+def kills(share: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Runs killed until so many kills have struck; each must end as if nothing had happened."""
+    runs, struck = 0, 0
+    for seed, times, fingerprint in torture.kills(folder, max(10, round(KILLS * share)), longest=0.2):
+        whole = torture.uninterrupted(seed=seed, chosen=torture.LONG)
+        assert fingerprint == whole, f"run {seed}, killed {times} times, ended otherwise"
+        shutil.rmtree(folder / str(seed))
+        runs, struck = runs + 1, struck + times
+    yield {"kills": struck, "runs": runs, "lost": 0}
+
+
+def faults(share: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Every call of the system fails once."""
+    yield failing.faults(folder)
+
+
+def full_disks(share: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Every size of a disk that is too small, and some that are not."""
+    yield failing.full_disks(folder)
+
+
+def configurations(share: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Configurations of everything."""
+
+    def trial(folder: Path, numbers: range) -> dict[str, int]:
+        return Counter(by_chance.tried(number) for number in numbers)
+
+    return in_pieces({"all": trial}, round(CONFIGURATIONS * share), folder, before)
+
+
+def mutations(share: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Mutations of each kind of file, as many of one as of another; the numbers of the suite come first."""
+
+    def trial(module: Any, name: str) -> Trial:
+        return lambda folder, numbers: module.outcomes(name, folder, numbers)
+
+    kinds = {name: trial(of_models, name) for name in of_models.READERS}
+    kinds |= {name: trial(of_data, name) for name in of_data.FORMATS}
+    return in_pieces(kinds, round(MUTATIONS * share / len(kinds)), folder, before)
+
+
+def in_pieces(kinds: dict[str, Trial], times: int, folder: Path, before: Found) -> Iterator[Found]:
+    """Try the numbers under `times` of each kind, a piece of each in turn, on from where `before` ended."""
+    found = {kind: Counter(before.get(kind, {})) for kind in kinds}
+    while left := [kind for kind in kinds if found[kind].total() < times]:
+        for kind in left:
+            start = found[kind].total()
+            found[kind] += Counter(kinds[kind](folder, range(start, min(start + PIECE, times))))
+        yield {"tried": sum(counts.total() for counts in found.values()), **found}
+
+
+PARTS = {part.__name__: part for part in (kills, faults, full_disks, configurations, mutations)}
+
+
+def results() -> Found:
+    """What was found so far."""
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+
+
+def main(share: float, names: list[str]) -> None:
+    """Run the parts, all or those named, and put their results beside those that are there."""
+    warnings.simplefilter("error")
+    for name in names or PARTS:
+        before = results().get(name, {})
+        with tempfile.TemporaryDirectory() as folder:
+            for found in PARTS[name](share, Path(folder), before):
+                made_on = {"machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__}
+                write_text(RESULTS, json.dumps(results() | made_on | {name: found}, indent=1) + "\n")
+                print(name, json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, sys.argv[2:])

@@ -1,0 +1,243 @@
+"""The playground over a long time and under a crowd: `python tests/long/soak.py [MINUTES] [--crowd]`.
+
+A page stays open in headless Chromium for ten minutes of training while a hand draws on it now and then: how much its
+JavaScript heap grows after a collection, how many events come in a second, how long from the end of a stroke to the
+answer. With `--crowd` alone: 200 clients read events and 16 ask for predictions without a pause: what is left of the
+training's rate, and what they are answered. The playground is a process of its own, `byhand play`, as anybody starts
+it. What was found is written to benchmarks/results/playground.json. Needs Chromium and Playwright.
+
+`events_in_the_busiest_second` counts arrivals: what a machine kept back while it was busy elsewhere comes in one go.
+The playground itself writes one event at most every tenth of a second.
+"""
+
+import asyncio
+import collections
+import contextlib
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from base64 import b64encode
+from importlib.metadata import version
+from pathlib import Path
+
+from byhand.data import load
+from byhand.files import write_text
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "playground.json"
+HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
+READERS, FLOODERS = 200, 16
+#: Seconds of warming up, after which the page has seen everything that it will keep; and between two drawings.
+WARM, BETWEEN = 60, 20
+#: Seconds that a rate of training is taken over.
+RATED = 8
+
+TIMED = """() => {
+  const { pad } = byhand.draw;
+  const finished = pad.finished.bind(pad);
+  window.times = [];
+  pad.finished = () => {
+    const began = performance.now();
+    finished();
+    window.times.push(performance.now() - began);
+  };
+}"""
+
+
+@contextlib.contextmanager
+def playing(*arguments):
+    """(address, port, token) of a `byhand play` of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "byhand", "play", "--no-browser", "--port", "0", "--run", f"{folder}/run"]
+        process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
+        try:
+            found = None
+            while not found:
+                found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", process.stderr.readline())
+            yield found[0], int(found[1]), found[2]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def soak(minutes: float) -> dict:
+    """One page, open for so many minutes of training."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = os.environ.get("BYHAND_CHROMIUM") or shutil.which("chromium")
+    with playing("--data", "mnist-5k") as (address, _, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        inspector = page.context.new_cdp_session(page)
+        arrivals, troubles = [], []
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda message: troubles.append(message.text))
+        inspector.on("Network.eventSourceMessageReceived", lambda event: arrivals.append(event["timestamp"]))
+        inspector.send("Network.enable")
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        page.evaluate(TIMED)
+        page.get_by_role("button", name="Play", exact=True).click()
+
+        def heap() -> float:
+            for _ in range(2):
+                inspector.send("HeapProfiler.collectGarbage")
+            return inspector.send("Runtime.getHeapUsage")["usedSize"] / 1e6
+
+        digits = [strokes for hand in HANDS.values() for strokes in hand.values()]
+        began, drawn, before, heaps = time.monotonic(), 0, None, []
+        while (passed := time.monotonic() - began) < WARM + 60 * minutes:
+            draw(page, digits[drawn % len(digits)])
+            drawn += 1
+            heaps.append(heap())
+            print(f"{passed:5.0f} s: heap {heaps[-1]:.1f} MB, {len(arrivals)} events", file=sys.stderr, flush=True)
+            if before is None and passed >= WARM:
+                before, arrivals[:] = heaps[-1], []
+            page.wait_for_timeout(1000 * BETWEEN)
+        times, after, steps = page.evaluate("window.times"), heap(), page.evaluate("byhand.state.step")
+        browser.close()
+    seconds = arrivals[-1] - arrivals[0]
+    busiest = max(sum(start <= at < start + 1 for at in arrivals[i : i + 40]) for i, start in enumerate(arrivals))
+    return {
+        "minutes": minutes,
+        "steps": steps,
+        "heap_grown_mb": round(after - before, 2),
+        "heap_mb": round(after, 2),
+        "events": len(arrivals),
+        "events_a_second": round(len(arrivals) / seconds, 2),
+        "events_in_the_busiest_second": busiest,
+        "strokes": len(times),
+        "stroke_to_answer_ms": {
+            "median": round(statistics.median(times), 1),
+            "95 %": round(statistics.quantiles(times, n=20)[-1], 1),
+        },
+        "errors_in_the_page": troubles,
+    }
+
+
+def draw(page, strokes) -> None:
+    """Write one digit with the mouse."""
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.locator("canvas.pad").scroll_into_view_if_needed()
+    box = page.locator("canvas.pad").bounding_box()
+    for stroke in strokes:
+        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point)
+        page.mouse.up()
+
+
+# ---- the crowd
+
+
+def crowd() -> dict:
+    """Steps of training a second, alone and among READERS and FLOODERS."""
+    with playing("--data", "mnist-5k") as (_, port, token):
+        ask(port, token, "control", {"action": "play"})
+        time.sleep(2)
+        before = rate(port, token)
+        told = multiprocessing.Queue()
+        ready, over = multiprocessing.Event(), multiprocessing.Event()
+        pixels = b64encode(load("mnist-5k").test.images[0].tobytes()).decode()
+        others = multiprocessing.Process(
+            target=lambda: told.put(asyncio.run(crowded(port, token, pixels, ready, over))), daemon=True
+        )
+        others.start()
+        ready.wait(60)
+        among = rate(port, token)
+        over.set()
+        found = told.get(timeout=60)
+        others.join(10)
+        after = rate(port, token)
+    alone = (before + after) / 2
+    return {
+        "readers": READERS,
+        "clients_that_ask_for_predictions": FLOODERS,
+        "steps_a_second": {
+            "alone, before and after": [round(before), round(after)],
+            "in_the_crowd": round(among),
+            "kept": round(among / alone, 2),
+        },
+        **found,
+    }
+
+
+def ask(port: int, token: str, path: str, body: dict | None = None) -> dict:
+    """One question to the playground."""
+    headers = {"X-Byhand-Token": token, "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/{path}", data, headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def rate(port: int, token: str) -> float:
+    """Steps a second over RATED seconds, as the playground counts them."""
+    began, before = time.perf_counter(), ask(port, token, "state")["step"]
+    time.sleep(RATED)
+    return (ask(port, token, "state")["step"] - before) / (time.perf_counter() - began)
+
+
+async def crowded(port: int, token: str, pixels: str, ready, over) -> dict:
+    """Readers that check that no event is missing, and clients that ask again as soon as they are answered."""
+    head = f"Host: 127.0.0.1:{port}\r\nX-Byhand-Token: {token}\r\n"
+    body = json.dumps({"pixels": pixels})
+    question = f"POST /api/predict HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    statuses, gaps, connected = collections.Counter(), 0, 0
+
+    async def reader() -> None:
+        nonlocal gaps, connected
+        inward, outward = await asyncio.open_connection("127.0.0.1", port)
+        outward.write(f"GET /api/events HTTP/1.1\r\n{head}\r\n".encode())
+        connected += 1
+        last = None
+        while line := await inward.readline():
+            if line.startswith(b"id: "):
+                number = int(line.rpartition(b"-")[2])
+                gaps += last is not None and number != last + 1
+                last = number
+
+    async def flooder() -> None:
+        inward, outward = await asyncio.open_connection("127.0.0.1", port)
+        while True:
+            outward.write(f"{question}\r\n{body}".encode())
+            answer = await inward.readuntil(b"\r\n\r\n")
+            statuses[answer.split()[1].decode()] += 1
+            await inward.readexactly(int(re.search(rb"content-length: (\d+)", answer)[1]))
+
+    tasks = [asyncio.create_task(reader()) for _ in range(READERS)]
+    tasks += [asyncio.create_task(flooder()) for _ in range(FLOODERS)]
+    while connected < READERS or not statuses:
+        await asyncio.sleep(0.05)
+    ready.set()
+    while not over.is_set():
+        await asyncio.sleep(0.05)
+    for task in tasks:
+        task.cancel()
+    return {"answered": dict(statuses), "events_missed": gaps}
+
+
+def main() -> None:
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {}
+    if "--crowd" in sys.argv:
+        multiprocessing.set_start_method("fork")
+        results["crowd"] = crowd()
+    else:
+        results["soak"] = soak(float(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    results["versions"] = {"byhand": version("byhand"), "python": sys.version.split()[0], "cores": os.cpu_count()}
+    write_text(RESULTS, json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Three hundred submissions, marked on two cores, twice: `python tests/long/submissions.py`, under ten minutes a time.
+
+With a folder as its argument everything is kept there, and each call marks once, for a machine that is busy later.
+The submissions are those of tests/submissions.py: correct in several styles, with each planted mistake, broken and
+hostile. Each must get the mark that it deserves, and the second time the very same table, records and pages.
+What was found is written to benchmarks/results/course_marks.json.
+"""
+
+import csv
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import submissions as made  # noqa: E402 - it lies with the tests
+from byhand.course.grading.table import safe  # noqa: E402
+from byhand.files import write_text  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "course_marks.json"
+COUNT, JOBS = 300, 2
+POINTS = "seed = 300\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUNCTIONS)
+
+
+def marked(folder, name):
+    """Seconds for one run of the command; a run that is complete there already is not repeated."""
+    checks, out, noted = folder / "hidden.toml", folder / name / "marks.csv", folder / f"{name}.seconds"
+    if not noted.exists():
+        command = [sys.executable, "-m", "byhand", "course", "grade", str(folder / "in"), "--out", str(out)]
+        began = time.monotonic()
+        subprocess.run([*command, "--checks", str(checks), "--jobs", str(JOBS)], check=True, stdout=subprocess.DEVNULL)
+        write_text(noted, str(time.monotonic() - began))
+    return float(noted.read_text())
+
+
+def undeserved(table, handed_in):
+    """Those whose mark is not what it must be, and what is known about them."""
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert len(rows) == len(handed_in), "somebody is lost"
+    wrong = []
+    for one in handed_in:
+        row = rows[safe(made.name_of(one))]
+        right = {name for name in made.FUNCTIONS if row[name] == "1"}
+        if right != set(one.right or ()) or (row["state"] == "marked") != (one.right is not None):
+            wrong.append({"name": one.name, "differs in": sorted(right ^ set(one.right or ())), "look": row["look"]})
+    return wrong
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def main(kept=None):
+    handed_in = made.many(COUNT)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(kept or temporary)
+        if not (folder / "hidden.toml").exists():
+            made.hand_in(folder / "in", handed_in)
+            write_text(folder / "hidden.toml", POINTS)
+        if kept and not (folder / "first.seconds").exists():
+            print(f"{marked(folder, 'first'):.1f} seconds; the same again for the second time")
+            return
+        seconds = [marked(folder, name) for name in ("first", "second")]
+        wrong = undeserved(folder / "first" / "marks.csv", handed_in)
+        first, second = (contents(folder / name) for name in ("first", "second"))
+        differing = sorted(str(path) for path in first.keys() | second.keys() if first.get(path) != second.get(path))
+    found = {
+        "submissions": len(handed_in),
+        "not markable": sum(one.right is None for one in handed_in),
+        "jobs": JOBS,
+        "seconds": [round(one, 1) for one in seconds],
+        "wrong marks": wrong,
+        "differs the second time": differing,
+        "made_with": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+    }
+    write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+    sys.exit(1 if wrong or differing or max(seconds) > 600 else 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
