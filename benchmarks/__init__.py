@@ -1,9 +1,13 @@
-"""The bench: how fast byhand is, beside what a user would take instead, measured in one run.
+"""Benchmarks: how fast and how accurate byhand is, next to what a user would take instead, measured in one run.
 
-A `Work` (work.py) says what is to be done, to the last number. Each contestant (contestants/) does it in a process of
-its own; rounds.py lets them take turns, so that whatever else the machine does meets all of them, and gives ratios
-round by round. The suites (steps, target, reading, memory, growth, startup) are what is measured; each writes one file
-of results, and tables.py turns those files into the README's tables.
+They are no part of the package, for they need PyTorch and JAX (the extra `bench`). From a checkout:
 
-The peers are in the extra `bench`; nothing else in byhand needs them.
+    python -m benchmarks mini-batches       one suite: a file in benchmarks/results, and a table on the screen
+    python -m benchmarks tables             all stored results as tables in the README and docs/
+
+`work.py` defines what is to be done. Each contestant (`contestants.py`, `flat_numpy.py`, `jax_jit.py`) does it in a
+process of its own; `rounds.py` gives them turns and computes the ratios. `suites.py` lists what is measured, with
+`target.py`, `reading.py` and `memory.py`; `accuracy.py` and `robustness.py` are about accuracy. `results.py` stores a
+suite's results with the machine's description, and `tables.py` turns them into Markdown. `versions.py`, `recipes.py`
+and `scaling.py` are programs of their own.
 """

@@ -1,20 +1,20 @@
-"""Accuracy: how well the presets read MNIST's test set, over several seeds.
+"""Accuracy: the presets' accuracy on MNIST's test set, over several seeds.
 
-Each preset and seed is a run of `byhand train` in a process of its own, in a folder of its own: what was stopped is
-gone on with, and what is over is not trained again. `train` scores the test images once, at its end, with everything
-chosen before; here the scores are only collected. The networks of one preset are also asked with shifts, and together,
-as a committee.
+Each preset and seed is a run of `byhand train` in a process and a folder of its own; an interrupted run is resumed, and
+a finished one is not trained again. `train` scores the test images once, at its end, with everything chosen before;
+this module only collects the scores. The networks of one preset are also scored with shifts, and as a committee.
 """
 
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import robustness
+from benchmarks.rounds import Log
 from byhand.data import Dataset, Digits
 from byhand.errors import ByhandError, UsageError
 from byhand.files import write_text
@@ -27,24 +27,23 @@ from byhand.report.words import shape_of
 from byhand.training import Recipe, Trainer, preset
 from byhand.training.runs import Run
 
-Say = Callable[[str], object]
-#: What is measured where nobody says anything else: done in a minute.
+#: The default presets, which take a minute.
 PRESETS = ("fast", "digits")
-#: Where the runs are kept.
+#: Default folder of the runs.
 HOME = Path("runs/accuracy")
-#: Beside a run: the seconds of the process that trained it.
+#: File in a run's folder: the seconds of the process that trained it.
 PROCESS = "process_seconds.txt"
 
 
-def measure(presets: Sequence[str], seeds: Sequence[int], digits: Digits, data: str, home: Path, say: Say) -> Any:
-    """Train what is not trained yet, and collect the figures of each preset."""
-    return {name: of_preset(name, seeds, digits.test, data, home, say) for name in presets}
+def measure(presets: Sequence[str], seeds: Sequence[int], digits: Digits, data: str, home: Path, log: Log) -> Any:
+    """Train the runs that are missing; return the figures of each preset."""
+    return {name: of_preset(name, seeds, digits.test, data, home, log) for name in presets}
 
 
-def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: Path, say: Say) -> dict[str, Any]:
-    """One preset's figures."""
-    seconds = [trained(name, seed, data, home, say) for seed in seeds]
-    runs = [place(home, name, seed) for seed in seeds]
+def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: Path, log: Log) -> dict[str, Any]:
+    """Figures of one preset."""
+    seconds = [train_run(name, seed, data, home, log) for seed in seeds]
+    runs = [run_of(home, name, seed) for seed in seeds]
     members = [run.model() for run in runs]
     shares = [score(run, test) for run in runs]
     low, high = wilson(round(statistics.fmean(shares) * len(test)), len(test))
@@ -67,46 +66,46 @@ def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: P
     }
 
 
-def place(home: Path, name: str, seed: int) -> Run:
-    """Where a preset's run of a seed is kept."""
+def run_of(home: Path, name: str, seed: int) -> Run:
+    """Return the run of a preset and a seed."""
     return Run(home / f"{name}-{seed}")
 
 
 def score(run: Run, test: Dataset) -> float:
-    """What `byhand train` wrote of the test images, if those were these."""
+    """Return the accuracy that `byhand train` wrote; raise if it was measured on another test set."""
     card = run.model().card
     if (card["test"]["name"], card["test"]["images"]) != (test.name, len(test)):
         raise UsageError(f"{run.folder}: must have been tested on {test.name}, was on {card['test']['name']}")
     return float(card["test"]["accuracy"])
 
 
-def trained(name: str, seed: int, data: str, home: Path, say: Say) -> float | None:
-    """Train one run to its end; the seconds of the whole process, None where that was not one process of ours."""
-    run = place(home, name, seed)
+def train_run(name: str, seed: int, data: str, home: Path, log: Log) -> float | None:
+    """Train one run to its end; return the seconds of the process, None if it was interrupted or not ours."""
+    run = run_of(home, name, seed)
     note = run.folder / PROCESS
     if run.folder.exists():
         if not is_of(name, seed, run.config()):
             raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
         if run.model_path.is_file() and run.model().card.get("ending") == "done":
-            say(f"{run.folder}: is there")
+            log(f"{run.folder}: finished already")
             return float(note.read_text()) if note.is_file() else None
         train("--resume", str(run.folder))
-        say(f"{run.folder}: gone on with to its end")
+        log(f"{run.folder}: resumed")
         return None
     began = time.perf_counter()
     train("--preset", name, "--seed", str(seed), "--data", data, "--run", str(run.folder))
     seconds = time.perf_counter() - began
     write_text(note, f"{seconds:.3f}\n")
-    say(f"{run.folder}: trained, {seconds:.1f} s")
+    log(f"{run.folder}: trained, {seconds:.1f} s")
     return seconds
 
 
 def is_of(name: str, seed: int, config: dict[str, Any]) -> bool:
-    """Whether a run's config is that of the preset as it is now. A choice that came later counts as not taken."""
+    """True if a run's config is that of the current preset. Settings newer than the run have their defaults."""
     if (config.get("preset"), config.get("seed")) != (name, seed):
         return False
     try:
-        recipe = Recipe.from_config(config["recipe"]).but(threads=None)  # on how many is no choice of the preset
+        recipe = Recipe.from_config(config["recipe"]).but(threads=None)  # not part of a preset
         network = Network.from_config(config["network"])
         preparation = Preparation(**config["preparation"])
     except (KeyError, TypeError, UsageError):
@@ -118,7 +117,7 @@ def is_of(name: str, seed: int, config: dict[str, Any]) -> bool:
 
 
 def train(*words: str) -> None:
-    """`byhand train` in a process of its own, which says nothing unless it fails."""
+    """Run `byhand train` in a process of its own; raise its last line if it fails."""
     command = [sys.executable, "-m", "byhand", "train", "--json", "--quiet", *words]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode:
@@ -127,12 +126,12 @@ def train(*words: str) -> None:
 
 
 def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
-    """How long a whole training would take here, from so many seconds of it: for recipes of minutes and hours."""
+    """Extrapolate the time of a whole training from `seconds` of it: for recipes that take minutes or hours."""
     chosen = preset(name)
     height, width = digits.train.images.shape[1:]
     model = chosen.model(height * width, digits.train.classes, seed=0)
     with Trainer(model, digits.train, chosen.recipe, seed=0) as trainer:
-        for _ in range(max(1, 10_000 // trainer.batch_size)):  # until all memory is there, and the work ahead runs
+        for _ in range(max(1, 10_000 // trainer.batch_size)):  # warm-up: memory is allocated, prefetching runs
             trainer.step()
         begun, before = time.perf_counter(), trainer.progress.step
         while time.perf_counter() - begun < seconds:
@@ -141,16 +140,16 @@ def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
         return {"steps": trainer.progress.step - before, "whole_training_seconds": a_step * trainer.total_steps}
 
 
-def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: Path, say: Say) -> dict[str, Any]:
-    """How well the networks of those runs read other pictures, each variant through `predict`'s normalisation."""
-    readers = {name: [place(home, name, seed).model() for seed in seeds] for name in presets}
+def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: Path, log: Log) -> dict[str, Any]:
+    """Accuracy of those runs on the variants of the test images, normalized as by `byhand predict`."""
+    readers = {name: [run_of(home, name, seed).model() for seed in seeds] for name in presets}
     shares: dict[str, dict[str, float]] = {name: {} for name in presets}
     for variant, how in robustness.VARIANTS.items():
         pictures = robustness.normalised(digits.test, {variant: how})
         for name in presets:
             shares[name] |= averaged(readers[name], pictures)
-        say(f"{variant}: " + ", ".join(f"{name} {100 * shares[name][variant]:.2f} %" for name in presets))
-    elsewhere = robustness.normalised(robustness.small_digits(), robustness.ENLARGED)
+        log(f"{variant}: " + ", ".join(f"{name} {100 * shares[name][variant]:.2f} %" for name in presets))
+    from_elsewhere = robustness.normalised(robustness.small_digits(), robustness.ENLARGED)
     return {
         "presets": {
             name: {
@@ -158,7 +157,7 @@ def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: P
                 "seeds": list(seeds),
                 "accuracy": shares[name],
                 "costs_too_much": robustness.too_costly(shares[name]),
-                "from_elsewhere": averaged(readers[name], elsewhere),
+                "from_elsewhere": averaged(readers[name], from_elsewhere),
             }
             for name in presets
         }
@@ -166,6 +165,6 @@ def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: P
 
 
 def averaged(readers: Sequence[Model], pictures: dict[str, robustness.Pictures]) -> dict[str, float]:
-    """The mean of the readers' figures."""
+    """Mean of several models' accuracy."""
     each = [robustness.figures(reader, pictures) for reader in readers]
     return {name: statistics.fmean(shares[name] for shares in each) for name in pictures}

@@ -2,9 +2,8 @@
 
     python -m benchmarks.memory KIND IMAGES [FILE]
 
-is one process that trains and then tells the most memory that it held (Linux counts it). `ours` and `assignment` take
-the pictures in memory; `mapped` takes them from a file that is mapped, so that its pages are the system's to drop, and
-only what is anonymous counts.
+is one process that trains, then prints its peak memory as JSON (from Linux). `ours` and `assignment` have the images in
+memory; `epoch` with a FILE maps them, so the system may drop the file's pages, and only anonymous memory counts.
 """
 
 import json
@@ -19,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rounds import Say, spread
+from benchmarks.contestants import contestant
+from benchmarks.rounds import Log, ratios, spread
 from benchmarks.work import Work
 from byhand.data import Dataset, load
 from byhand.errors import UsageError
@@ -31,25 +31,23 @@ from byhand.training import Recipe, Trainer
 WHOLE = (784, 10, 10)
 BATCHES, BATCH = (784, 128, 10), 128
 MANY = 1_000_000
-#: Image counts for time against size; the last is the mapped file.
+#: Numbers of images whose times are compared; the last is a mapped file.
 GROWTH = (5_000, 60_000, MANY)
-#: At least so many images are timed, in whole epochs.
+#: Minimum number of images that are timed, in whole epochs.
 TIMED = 120_000
 
 
 def whole_batch(kind: str, images: int) -> dict[str, float]:
-    """Three iterations of the whole data as one batch."""
-    from benchmarks.contestants import contestant
-
+    """Peak memory of three iterations with the whole data as one batch, and the peak before them, in bytes."""
     before = peak()
     trainer = contestant({"ours": "byhand", "assignment": "assignment"}[kind], Work(WHOLE, None, images=images))
-    trainer.epochs(0, 3)
+    trainer.run_epochs(0, 3)
     return {"peak": peak(), "before": before}
 
 
 def mini_batches(images: int, file: str | None) -> dict[str, float]:
-    """Seconds an epoch in mini-batches, from a mapped file or from memory, and the most anonymous memory held."""
-    watch = Anonymous()
+    """Seconds per epoch in mini-batches, from a mapped file or from memory, and the peak of anonymous memory."""
+    sampler = AnonymousMemory()
     train = load("mnist", offline=True).train
     if file is None:
         data = train[: min(images, len(train))]
@@ -69,11 +67,11 @@ def mini_batches(images: int, file: str | None) -> dict[str, float]:
         for _ in range(epochs * steps):
             trainer.step()
         seconds = time.perf_counter() - began
-    return {"seconds_an_epoch": seconds / epochs, "anonymous": watch.most()}
+    return {"seconds_an_epoch": seconds / epochs, "anonymous": sampler.stop()}
 
 
-class Anonymous(threading.Thread):
-    """Looks, ten times a second, how much memory of its own this process holds: mapped files don't count."""
+class AnonymousMemory(threading.Thread):
+    """Samples this process's anonymous memory ten times a second; mapped files don't count."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -84,7 +82,8 @@ class Anonymous(threading.Thread):
         while not self.done.wait(0.1):
             self.peak = max(self.peak, anonymous())
 
-    def most(self) -> float:
+    def stop(self) -> float:
+        """Stop sampling; return the peak in bytes."""
         self.done.set()
         return max(self.peak, anonymous())
 
@@ -94,16 +93,16 @@ def anonymous() -> float:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon"):
             return 1024.0 * int(line.split()[1])
-    raise UsageError("anonymous memory is told by Linux only")
+    raise UsageError("anonymous memory can only be measured on Linux")
 
 
 def peak() -> float:
-    """The most resident memory so far, in bytes."""
+    """Peak resident memory so far, in bytes."""
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def elsewhere(*arguments: object) -> dict[str, float]:
-    """The same in a process of its own."""
+def in_process(*arguments: object) -> dict[str, float]:
+    """Run this module in a process of its own; return what it measured."""
     command = [sys.executable, "-m", "benchmarks.memory", *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -112,14 +111,14 @@ def elsewhere(*arguments: object) -> dict[str, float]:
     return figures
 
 
-def measure_peak(say: Say) -> dict[str, Any]:
-    """Full batches of 60,000: ours against the assignment's code, and ours at half the images."""
+def measure_peak(log: Log) -> dict[str, Any]:
+    """Peak memory at full batches of 60,000: byhand, the assignment's code, and byhand at half the images."""
     rows = {
-        f"{kind}, {images:,}": elsewhere(kind, images)
+        f"{kind}, {images:,}": in_process(kind, images)
         for kind, images in (("ours", 30_000), ("ours", 60_000), ("assignment", 60_000))
     }
     for name, row in rows.items():
-        say(f"  {name} images: {row['peak'] / 1e6:,.0f} MB")
+        log(f"  {name} images: {row['peak'] / 1e6:,.0f} MB")
     return {
         "sizes": list(WHOLE),
         "bytes": rows,
@@ -127,35 +126,32 @@ def measure_peak(say: Say) -> dict[str, Any]:
     }
 
 
-def measure_growth(rounds: int, say: Say) -> dict[str, Any]:
-    """Time an epoch against the number of images; the largest from a mapped file that is made for it and removed."""
+def measure_growth(rounds: int, log: Log) -> dict[str, Any]:
+    """Time per image for growing numbers of images; the largest is a temporary file that is mapped."""
     times: dict[int, list[float]] = {images: [] for images in GROWTH}
-    held = []
+    anonymous_bytes = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "many.npy"
-        lay_out(file)
+        write_images(file)
         for number in range(rounds):
             for images in GROWTH:
-                figures = elsewhere("epoch", images, *([file] if images == MANY else []))
+                figures = in_process("epoch", images, *([file] if images == MANY else []))
                 times[images].append(figures["seconds_an_epoch"] / images * 1e6)
                 if images == MANY:
-                    held.append(figures["anonymous"])
-            say(f"  growth: round {number + 1} of {rounds}")
+                    anonymous_bytes.append(figures["anonymous"])
+            log(f"  growth: round {number + 1} of {rounds}")
     in_memory = times[60_000]
     return {
         "sizes": list(BATCHES),
         "batch": BATCH,
         "microseconds_an_image": {f"{images:,}": spread(values) for images, values in times.items()},
-        "against_60,000": {
-            f"{images:,}": spread([a / b for a, b in zip(values, in_memory, strict=True)])
-            for images, values in times.items()
-        },
-        "anonymous_bytes_mapped": spread(held),
+        "against_60,000": {f"{images:,}": ratios(values, in_memory) for images, values in times.items()},
+        "anonymous_bytes_mapped": spread(anonymous_bytes),
     }
 
 
-def lay_out(file: Path) -> None:
-    """A million pictures: MNIST's over and over, each time moved a little further to the side."""
+def write_images(file: Path) -> None:
+    """Write a million images: MNIST's over and over, each time shifted sideways."""
     images = load("mnist", offline=True).train.images
     out = np.lib.format.open_memmap(file, "w+", np.uint8, (MANY, *images.shape[1:]))
     for shift, start in enumerate(range(0, MANY, len(images))):

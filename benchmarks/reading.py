@@ -1,6 +1,6 @@
-"""Prediction: 10,000 test images to probabilities, as each library's own call gives them.
+"""Prediction: probabilities of the 10,000 test images, by each library's own call.
 
-From two places: from the images' bytes, which everybody must scale, and from floats that are ready. All must agree.
+Measured from bytes, which every library has to scale, and from floats that are scaled already. All must agree.
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rounds import Say, spread
+from benchmarks.rounds import Log, in_turn, speedups, spread
 from byhand.data import load
 from byhand.model import Model
 from byhand.model.inference import read
@@ -19,18 +19,17 @@ from byhand.nn.losses import softmax
 from byhand.threads import processors
 
 SIZES = (784, 128, 10)
-TURN = 0.3
-AGREE = 1e-4
+#: Minimum seconds of a turn, and between turns; maximum difference of two libraries' probabilities.
+TURN, PAUSE, AGREE = 0.3, 0.25, 1e-4
 
 Call = Callable[[], Array]
 
-
-#: Where they start. byhand's model scales bytes itself; for the others NumPy does, in float32 and one pass.
+#: The two inputs. byhand's model scales bytes itself; for the peers NumPy does, in float32 and one pass.
 BYTES, FLOATS = "from bytes", "from floats"
 
 
 def readers(model: Model, images: Array) -> dict[str, dict[str, Call]]:
-    """From where → for each: the call that gives probabilities            images: uint8 (N, 28, 28) → (N, 10)"""
+    """Input → contestant → the call that returns probabilities          images: uint8 (N, 28, 28) → (N, 10)"""
     X, bytes_ = model.preparation(images), images.reshape(len(images), -1)
     peers = {"scikit-learn": sklearn_reader(model), "PyTorch": torch_reader(model), "onnxruntime": onnx_reader(model)}
 
@@ -82,7 +81,7 @@ def torch_reader(model: Model) -> Callable[[Array], Array]:
 
 
 def onnx_reader(model: Model) -> Callable[[Array], Array]:
-    """onnxruntime on the network alone: our own export would have the scaling inside."""
+    """onnxruntime on the network alone: byhand's own export includes the scaling."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -107,19 +106,19 @@ def onnx_reader(model: Model) -> Callable[[Array], Array]:
     return lambda X: np.asarray(session.run(None, {"X": X})[0])
 
 
-def race(rounds: int, say: Say, data: str = "mnist") -> dict[str, Any]:
-    """Milliseconds for all the test images, in turns, and ratios to byhand's."""
+def benchmark(rounds: int, log: Log, data: str = "mnist") -> dict[str, Any]:
+    """Milliseconds for all the test images, in turns, and speedups."""
     model = Model(list(SIZES), seed=0)
     images = load(data, offline=True).test.images
     works = {}
     for work, calls in readers(model, images).items():
-        say(f"  reading {len(images):,} images {work}")
-        works[work] = among(calls, rounds, say)
+        log(f"  reading {len(images):,} images {work}")
+        works[work] = compare(calls, rounds, log)
     return {"images": len(images), "sizes": list(SIZES), "works": works}
 
 
-def among(calls: dict[str, Call], rounds: int, say: Say) -> dict[str, Any]:
-    """The figures of contestants who start from the same place; the first is byhand."""
+def compare(calls: dict[str, Call], rounds: int, log: Log) -> dict[str, Any]:
+    """Benchmark contestants with the same input; the first is byhand."""
     expected = calls["byhand"]()
     counts, differences = {}, {}
     for name, call in calls.items():
@@ -128,26 +127,20 @@ def among(calls: dict[str, Call], rounds: int, say: Say) -> dict[str, Any]:
             raise ValueError(f"{name} must read as byhand does, its probabilities differ by {differences[name]:.2g}")
         counts[name] = max(1, round(TURN / seconds(call, 1)))
     times: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
     for number in range(rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
-            time.sleep(0.25)
+        for name in in_turn(list(calls), number):
+            time.sleep(PAUSE)
             times[name].append(seconds(calls[name], counts[name]) / counts[name])
-        say(f"  round {number + 1} of {rounds}")
-    ours, *others = names
+        log(f"  round {number + 1} of {rounds}")
     return {
         "milliseconds": {name: spread([1e3 * value for value in values]) for name, values in times.items()},
-        "times_as_fast_as": {
-            name: spread([theirs / mine for theirs, mine in zip(times[name], times[ours], strict=True)])
-            for name in others
-        },
+        "times_as_fast_as": speedups(times),
         "largest_difference": differences,
     }
 
 
 def seconds(call: Call, count: int) -> float:
-    """So many calls, one after another."""
+    """Seconds of `count` calls, one after another."""
     began = time.perf_counter()
     for _ in range(count):
         call()

@@ -8,7 +8,6 @@ each. About five minutes of two cores; `--only NAME` makes one line, what was ma
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from byhand.training import fit, preset
 from byhand.training.presets import FAR
 from byhand.training.settings import settled
 
-OUT = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 SEEDS = (0, 1, 2)
 HELD = 10_000
 
@@ -55,7 +53,7 @@ VIEWS: dict[str, Sequence[Augmentation | tuple[int, int]]] = {
 def main(only: str | None) -> int:
     mnist = byhand.load("mnist").train
     train, held = mnist[:-HELD], mnist[-HELD:]
-    kept = results.read(OUT, "recipes")
+    kept = results.read(results.FOLDER, "recipes")
     figures: dict[str, Any] = {} if kept is None else kept["figures"]
     for name, changes in CHANGES.items():
         if only not in (None, name) or (only is None and name in figures):
@@ -67,7 +65,7 @@ def main(only: str | None) -> int:
             for view, moves in VIEWS.items():
                 figures[f"`digits`, {view}"] = [error(seen(model, held, moves), held) for model in models]
         print(name, figures[name], flush=True)
-        results.write(OUT, "recipes", figures, ())
+        results.write(results.FOLDER, "recipes", figures)
     print(table(figures))
     return 0
 
@@ -93,7 +91,8 @@ def seen(model: Model, held: Dataset, moves: Sequence[Augmentation | tuple[int, 
         else:
             images = np.roll(held.images, move, axis=(1, 2))
         P = P + model.probabilities(images)
-    return P.argmax(axis=1)
+    answers: np.ndarray = P.argmax(axis=1)
+    return answers
 
 
 if __name__ == "__main__":

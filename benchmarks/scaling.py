@@ -1,13 +1,26 @@
-"""The figures of docs/scaling.md: `python -m benchmarks.scaling`, a second.
+"""The scaling model and the tables of docs/scaling.md: `python -m benchmarks.scaling`, a second. Needs SciPy.
 
-Fits the cost model of `byhand.distributed.cost` to what tests/long/mpi_throughput.py measured with one rank and with
-two (benchmarks/results/mpi.json), holds it against four ranks on two processors, carries it to clusters, and writes the
-tables into the page and the constants into benchmarks/results/scaling.json. Needs SciPy.
+A step of R ranks on a batch of N rows, P parameters:
+
+    step = overhead + products(N/R)/rate + P·(descent + m·memory)  +  sum(R, P)
+    sum  = latency·⌈log₂ R⌉ + 2(R − 1)/R · 4P / pace                             0 for one rank
+
+The first terms are one rank's own: the overhead of Python and small operations, independent of the batch size; the
+matrix products, the only part that is shared out; and the optimizer's passes over the parameters and its m state
+vectors. The last is the all-reduce of the gradients: in the best of algorithms each number leaves a rank once and comes
+back once.
+
+The constants are fitted to what tests/long/mpi_throughput.py measured with one rank and with two
+(benchmarks/results/mpi.json) and kept in benchmarks/results/scaling.json. The model is then compared with four ranks on
+two processors, and extrapolated to clusters.
 """
 
+import itertools
 import json
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,15 +28,95 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from byhand.distributed.cost import Cluster, Rank, Wire, moved, parameters, products
 from byhand.files import write_text
 
-ROOT = Path(__file__).parents[1]
+#: Columns that a product computes at once, and bytes of a number: float32.
+TILE, BYTES = 16, 4
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A network between ranks: minimum seconds of a message, and bytes per second."""
+
+    latency: float
+    pace: float
+
+    def sum(self, ranks: int, parameters: int) -> float:
+        """Seconds of an all-reduce of so many numbers."""
+        if ranks == 1:
+            return 0.0
+        return self.latency * math.ceil(math.log2(ranks)) + moved(ranks, parameters) / self.pace
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Costs of one rank, which is a processor with one thread."""
+
+    #: Seconds per step, whatever its size.
+    overhead: float
+    #: Additions and multiplications per second in products.
+    rate: float
+    #: Seconds per parameter: the norm and plain descent; and for each state vector of the optimizer.
+    descent: float
+    memory: float
+
+    def step(self, sizes: Sequence[int], rows: float, memory: int) -> float:
+        """Seconds of a step on so many rows, without the all-reduce; `memory` is the number of state vectors."""
+        return (
+            self.overhead
+            + products(sizes, rows) / self.rate
+            + parameters(sizes) * (self.descent + memory * self.memory)
+        )
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Ranks of one kind on one wire. `processors` is given if there are fewer processors than ranks."""
+
+    rank: Rank
+    wire: Wire
+    processors: int | None = None
+
+    def step(self, sizes: Sequence[int], batch: int, memory: int, ranks: int) -> float:
+        """Seconds of a step of all ranks. Ranks that share a processor take turns."""
+        turns = ranks / min(ranks, self.processors or ranks)
+        own = self.rank.step(sizes, batch / ranks, memory)
+        return turns * (own + self.wire.sum(ranks, parameters(sizes)))
+
+    def gain(self, sizes: Sequence[int], batch: int, memory: int, ranks: int) -> float:
+        """Speedup over one rank."""
+        return self.step(sizes, batch, memory, 1) / self.step(sizes, batch, memory, ranks)
+
+
+def products(sizes: Sequence[int], rows: float) -> float:
+    """Additions and multiplications of a step: forward and dW in every layer, dX in every layer but the first."""
+    pairs = itertools.pairwise(sizes)
+    return sum(2 * rows * inputs * tiled(units) * (2 if i == 0 else 3) for i, (inputs, units) in enumerate(pairs))
+
+
+def tiled(units: int) -> int:
+    """Columns that are computed for a product of so many columns."""
+    return math.ceil(units / TILE) * TILE
+
+
+def parameters(sizes: Sequence[int]) -> int:
+    """Number of weights and biases."""
+    return sum((inputs + 1) * units for inputs, units in itertools.pairwise(sizes))
+
+
+def moved(ranks: int, parameters: int) -> float:
+    """Bytes that a rank sends, and receives, in an all-reduce: all parts but its own, then all sums but its own."""
+    return 2 * (ranks - 1) / ranks * BYTES * parameters
+
+
+# ---- the fit
+
+ROOT = Path(__file__).resolve().parents[1]
 MEASURED, RESULTS = (ROOT / "benchmarks" / "results" / name for name in ("mpi.json", "scaling.json"))
 PAGE = ROOT / "docs" / "scaling.md"
 
 MEMORY = {"sgd": 0, "adam": 2}
-#: Wires that one may have, as their makers and users tell: not measured here.
+#: Networks with typical published figures, not measured here.
 WIRES = {
     "Ethernet, 10 Gbit/s": Wire(latency=30e-6, pace=1.1e9),
     "fabric, 100 Gbit/s": Wire(latency=3e-6, pace=11e9),
@@ -40,7 +133,7 @@ def shapes(found: dict[str, Any]) -> Iterator[tuple[str, list[int], int, int, di
 
 
 def fitted(measured: dict[str, Any]) -> dict[str, float]:
-    """The constants, by least squares of the relative errors, none negative; the latency from the smallest sum."""
+    """Fit the constants by non-negative least squares of the relative errors; the latency is the smallest sum."""
     latency = 1e-6 * min(measured["2 ranks"]["sums_us"].values())
     rows, times = [], []
     for _, sizes, batch, memory, figures in shapes(measured["2 ranks"]):
@@ -177,7 +270,7 @@ def filled(page: str, parts: dict[str, str]) -> str:
     """The page with each part between its marks."""
     for name, part in parts.items():
         marks = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        page, count = re.subn(marks, lambda found, part=part: found[1] + part + "\n" + found[2], page, flags=re.DOTALL)
+        page, count = re.subn(marks, rf"\g<1>{part}\n\g<2>", page, flags=re.DOTALL)
         assert count == 1, f"the page must have one place for {name!r}, got {count}"
     return page
 

@@ -1,58 +1,68 @@
-"""The suites by name: what each measures, and whose versions belong to its figures."""
+"""The suites of speed: what each measures, and which distributions' versions belong to its results."""
 
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import memory, reading, rounds, startup, target
-from benchmarks.contestants import CONTESTANTS, FLAT
-from benchmarks.rounds import Say
-from benchmarks.work import Work
+from benchmarks import memory, reading, rounds, target
+from benchmarks.contestants import FLAT, PEER_DISTRIBUTIONS, PEERS
+from benchmarks.rounds import Log, spread
+from benchmarks.work import MINI, WHOLE
 
-PEERS = ("PyTorch", "JAX", "scikit-learn")
-WHOLE = (
-    Work((784, 45, 10), None, images=5_000, rate=0.1),
-    Work((784, 10, 10), None, images=60_000, rate=0.1),
-)
-SHAPES = (((784, 128, 10), 128), ((784, 128, 10), 32), ((784, 512, 256, 10), 128), ((784, 800, 800, 10), 256))
-MINI = tuple(
-    Work(sizes, batch, optimizer, rate=0.05 if optimizer == "sgd" else 0.001)
-    for sizes, batch in SHAPES
-    for optimizer in ("sgd", "adam")
-)
-DISTRIBUTIONS = tuple(CONTESTANTS[name][1] for name in PEERS)
+STARTUP = {
+    "python -c pass": ["-c", "pass"],
+    "import numpy": ["-c", "import numpy"],
+    "import byhand": ["-c", "import byhand"],
+    "byhand --help": ["-m", "byhand", "--help"],
+}
 
 
 @dataclass(frozen=True)
 class Suite:
-    """`measure(rounds, say)` gives plain values."""
+    """A suite: `measure(rounds, log)` returns plain values."""
 
-    about: str
-    measure: Callable[[int, Say], Any]
+    measure: Callable[[int, Log], Any]
     distributions: tuple[str, ...] = ()
 
 
-def full_batch(count: int, say: Say) -> list[dict[str, Any]]:
-    return [rounds.race(work, ["byhand", "assignment", *PEERS], count, say) for work in WHOLE]
+def full_batch(count: int, log: Log) -> list[dict[str, Any]]:
+    return [rounds.benchmark(work, ["byhand", "assignment", *PEERS], count, log) for work in WHOLE]
 
 
-def mini_batches(count: int, say: Say) -> list[dict[str, Any]]:
-    return [rounds.race(work, ["byhand", FLAT, *PEERS], count, say) for work in MINI]
+def mini_batches(count: int, log: Log) -> list[dict[str, Any]]:
+    return [rounds.benchmark(work, ["byhand", FLAT, *PEERS], count, log) for work in MINI]
 
 
-def to_target(count: int, say: Say) -> dict[str, Any]:
+def to_target(count: int, log: Log) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        return target.race(Path(folder), count, say)
+        return target.benchmark(Path(folder), count, log)
+
+
+def startup(count: int, log: Log) -> dict[str, Any]:
+    """Milliseconds of each process in turns, and the difference from an empty Python."""
+    times: dict[str, list[float]] = {name: [] for name in STARTUP}
+    for _ in range(max(count, 5)):
+        for name, arguments in STARTUP.items():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+            times[name].append(1e3 * (time.perf_counter() - began))
+    empty = times["python -c pass"]
+    more = {name: spread([a - b for a, b in zip(values, empty, strict=True)]) for name, values in times.items()}
+    log(f"  byhand --help: {more['byhand --help']['median']:.0f} ms more than an empty Python")
+    return {"milliseconds": {name: spread(values) for name, values in times.items()}, "more_than_empty": more}
 
 
 SUITES = {
-    "full-batch": Suite("One iteration over the whole data, beside the assignment's code.", full_batch, DISTRIBUTIONS),
-    "mini-batches": Suite("An epoch in mini-batches: four shapes, SGD and Adam.", mini_batches, DISTRIBUTIONS),
-    "target": Suite("From nothing to 98 %: whole processes.", to_target, DISTRIBUTIONS),
-    "reading": Suite("Prediction of the test images.", reading.race, ("scikit-learn", "torch", "onnxruntime")),
-    "memory": Suite("The most memory held.", lambda count, say: memory.measure_peak(say)),
-    "growth": Suite("Time and memory from 5,000 to 1,000,000 images, the last mapped.", memory.measure_growth),
-    "startup": Suite("How long it takes to start.", startup.measure),
+    "full-batch": Suite(full_batch, PEER_DISTRIBUTIONS),
+    "mini-batches": Suite(mini_batches, PEER_DISTRIBUTIONS),
+    "target": Suite(to_target, PEER_DISTRIBUTIONS),
+    "reading": Suite(reading.benchmark, ("scikit-learn", "torch", "onnxruntime")),
+    "memory": Suite(lambda count, log: memory.measure_peak(log)),
+    "growth": Suite(memory.measure_growth),
+    "startup": Suite(startup),
 }

@@ -19,7 +19,7 @@ MARK = re.compile(r"(<!-- bench: (?P<suite>[\w-]+) -->\n).*?(<!-- /bench -->)", 
 
 
 def fill(document: Path, folder: Path) -> list[str]:
-    """Replace what stands between the marks; the suites that have no results yet are left as they are and named."""
+    """Replace the text between the marks; return the suites without results, whose tables stay as they are."""
     missing = []
 
     def table(match: re.Match[str]) -> str:
@@ -43,7 +43,7 @@ def fill(document: Path, folder: Path) -> list[str]:
 
 
 def made_on(machine: dict[str, Any]) -> str:
-    """The line under a table."""
+    """Line below a table: the machine and the versions."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name != "byhand")
     system = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
     return f"\n{system}, {versions}; {machine['blas']}."
@@ -55,12 +55,12 @@ def ratio(spread: dict[str, float]) -> str:
 
 
 def rows(head: list[str], body: list[list[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def race(figures: list[dict[str, Any]]) -> str:
+def training(figures: list[dict[str, Any]]) -> str:
     """One line for each work: byhand's time, its overhead if it was measured, its speedup over each peer.
 
     The last column is byhand's throughput in matrix products, as a percentage of a large `sgemm`.
@@ -149,7 +149,7 @@ def startup(figures: dict[str, Any]) -> str:
 
 
 def accuracy(figures: dict[str, Any]) -> str:
-    """One line a preset: time, each seed's score, their mean, that with shifts, and all of them asked together."""
+    """One line per preset: time, each seed's accuracy, their mean, the mean with shifts, and that of the ensemble."""
     body = []
     for name, row in figures["presets"].items():
         seconds = row["pace"]["whole_training_seconds"] if "pace" in row else statistics.median(row["training_seconds"])
@@ -165,7 +165,7 @@ def accuracy(figures: dict[str, Any]) -> str:
 
 
 def robustness(figures: dict[str, Any]) -> str:
-    """One line a variant, one column a preset: what is read right, and what that is less than as it is."""
+    """One line per variant, one column per preset: the accuracy, and its difference from the plain images."""
     presets = figures["presets"]
     variants = list(next(iter(presets.values()))["accuracy"])
     body = []
@@ -183,7 +183,7 @@ def robustness(figures: dict[str, Any]) -> str:
 
 
 def recipes(figures: dict[str, list[float]]) -> str:
-    """One line a recipe: the error on the held-out images, in percent, and that of each seed."""
+    """One line per recipe: the mean error on the held-out images, in percent, and that of each seed."""
     body = [
         [name, f"{statistics.fmean(errors):.2f} %", ", ".join(f"{each:.2f}" for each in errors)]
         for name, errors in figures.items()
@@ -195,8 +195,8 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "accuracy": accuracy,
     "robustness": robustness,
     "recipes": recipes,
-    "full-batch": race,
-    "mini-batches": race,
+    "full-batch": training,
+    "mini-batches": training,
     "versions": versions,
     "target": target,
     "reading": reading,

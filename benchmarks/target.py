@@ -3,22 +3,22 @@
     python -m benchmarks.target NAME FOLDER
 
 runs one contestant and prints the accuracy it reached. Each peer twice: once as its documentation teaches (raw pixels,
-Adam, its own way of feeding batches), once with byhand's own recipe and with pictures that are straightened already.
-A peer is asked after every epoch and may stop at the first that will do; byhand's recipe was chosen beforehand, on a
-validation split, and is scored once.
+Adam, its own way of feeding batches), once with byhand's own recipe and with images that are deskewed already.
+A peer is scored after every epoch and may stop at the first that reaches the target; byhand's recipe was chosen
+beforehand, on a validation split, and is scored once.
 """
 
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.rounds import PAUSE, Say, spread
+from benchmarks.rounds import PAUSE, Log, in_turn, speedups, spread
 from byhand.data import load
 from byhand.data.handwriting.deskew import deskew
 from byhand.errors import UsageError
@@ -26,16 +26,16 @@ from byhand.nn.arrays import Array
 from byhand.threads import processors
 
 TARGET = 0.98
-#: Whoever has not arrived after so many epochs is reported as not arriving.
+#: Maximum number of epochs: then the target counts as not reached.
 PATIENCE = 30
-#: byhand's recipe for this: hidden units, epochs, batch, the peak of the rate. Chosen on a validation split.
+#: byhand's recipe: hidden units, epochs, batch size, maximum learning rate. Chosen on a validation split.
 HIDDEN, EPOCHS, BATCH, PEAK = 128, 3, 128, 0.1
 
 Data = tuple[Array, Array, Array, Array]
 
 
 def byhand_itself(folder: Path) -> float:
-    """As in the README: load, fit, ask. The data come from byhand's cache, as for anyone who trains a second time."""
+    """As in the README: load, fit, score. The data come from byhand's cache, as in every training but the first."""
     import byhand
     from byhand.model.preparation import Preparation
 
@@ -63,7 +63,7 @@ def torch_as_taught(folder: Path) -> float:
         with torch.no_grad():
             return float((network(X_test).argmax(1) == y_test).float().mean())
 
-    return until_there(epoch)
+    return until_target(epoch)
 
 
 def torch_with_our_recipe(folder: Path) -> float:
@@ -163,7 +163,7 @@ def jax_trained(data: Data, sizes: list[int], *, optimizer: str, rate: float, wh
                 state = one(state, X[index], y[index])
         return float((logits(state[0], X_test).argmax(1) == y_test).mean())
 
-    return [epoch() for _ in range(EPOCHS)][-1] if whole_epochs else until_there(epoch)
+    return [epoch() for _ in range(EPOCHS)][-1] if whole_epochs else until_target(epoch)
 
 
 def sklearn_as_taught(folder: Path) -> float:
@@ -177,7 +177,7 @@ def sklearn_as_taught(folder: Path) -> float:
         classifier.partial_fit(X, y, classes=np.arange(10))
         return float(classifier.score(X_test, y_test))
 
-    return until_there(epoch)
+    return until_target(epoch)
 
 
 def sklearn_with_our_recipe(folder: Path) -> float:
@@ -195,7 +195,7 @@ def sklearn_with_our_recipe(folder: Path) -> float:
             classifier.partial_fit(X, y, classes=np.arange(10))
         return float(classifier.score(X_test, y_test))
 
-    return until_there(epoch)
+    return until_target(epoch)
 
 
 RUNNERS: dict[str, Callable[[Path], float]] = {
@@ -209,8 +209,8 @@ RUNNERS: dict[str, Callable[[Path], float]] = {
 }
 
 
-def until_there(epoch: Callable[[], float]) -> float:
-    """Epochs until the target; the accuracy reached."""
+def until_target(epoch: Callable[[], float]) -> float:
+    """Train until the target is reached; return the accuracy."""
     accuracy = 0.0
     for _ in range(PATIENCE):
         accuracy = epoch()
@@ -225,7 +225,7 @@ def raw(folder: Path) -> Data:
 
 
 def prepared(folder: Path) -> Data:
-    """Straightened pictures, of mean 0 and deviation 1"""
+    """Deskewed images, standardized to mean 0 and deviation 1"""
     return read(
         folder / "straight.npz",
         lambda images: (images.reshape(len(images), -1).astype(np.float32) / 255 - 0.1307) / 0.3081,
@@ -239,7 +239,7 @@ def read(file: Path, scaled: Callable[[Array], Array]) -> Data:
         return x_train, arrays["y_train"].astype(np.int64), x_test, arrays["y_test"].astype(np.int64)
 
 
-def lay_out(folder: Path) -> None:
+def write_data(folder: Path) -> None:
     """Write the two files that the peers read."""
     train, test = load("mnist", offline=True)
     straight = deskew(train.images), deskew(test.images)
@@ -247,15 +247,13 @@ def lay_out(folder: Path) -> None:
         np.savez(folder / f"{name}.npz", x_train=x_train, y_train=train.labels, x_test=x_test, y_test=test.labels)
 
 
-def race(folder: Path, rounds: int, say: Say, names: list[str] | None = None) -> dict[str, Any]:
-    """Seconds for the whole process of each, in turns, and ratios to byhand's."""
-    lay_out(folder)
-    names = names or list(RUNNERS)
+def benchmark(folder: Path, rounds: int, log: Log, names: Sequence[str] = tuple(RUNNERS)) -> dict[str, Any]:
+    """Seconds of the whole process of each, in turns, and speedups."""
+    write_data(folder)
     times: dict[str, list[float]] = {name: [] for name in names}
     accuracies: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
+        for name in in_turn(list(names), number):
             time.sleep(PAUSE)
             began = time.perf_counter()
             command = [sys.executable, "-m", "benchmarks.target", name, str(folder)]
@@ -264,16 +262,12 @@ def race(folder: Path, rounds: int, say: Say, names: list[str] | None = None) ->
             if ended.returncode:
                 raise UsageError(f"{name} failed: {ended.stderr.strip().splitlines()[-1]}")
             accuracies[name].append(float(ended.stdout.split()[-1]))
-            say(f"  {name}: {times[name][-1]:.2f} s, {accuracies[name][-1]:.2%}")
-    ours, *others = names
+            log(f"  {name}: {times[name][-1]:.2f} s, {accuracies[name][-1]:.2%}")
     return {
         "target": TARGET,
         "seconds": {name: spread(values) for name, values in times.items()},
         "accuracy": {name: spread(values) for name, values in accuracies.items()},
-        "times_as_fast_as": {
-            name: spread([theirs / mine for theirs, mine in zip(times[name], times[ours], strict=True)])
-            for name in others
-        },
+        "times_as_fast_as": speedups(times),
     }
 
 

@@ -3,10 +3,12 @@
     git worktree add /tmp/before REVISION
     BYHAND_DATA=… python -m benchmarks.versions /tmp/before/src
 
-Every contestant is a process of its own and only one works at a time. Mini-batches are raced beside the same
-mathematics in flat NumPy, with as many BLAS threads as this version plans. A ratio is made within one round; reported
-are the median and the least and the greatest. The result goes to benchmarks/results/versions.json, from which
+Every contestant has a process of its own and only one works at a time. With mini-batches, the same mathematics in flat
+NumPy takes part, with as many BLAS threads as this version plans. Ratios are computed within one round; the median, the
+least and the greatest are reported. The result goes to benchmarks/results/versions.json, from which
 `python -m benchmarks tables` fills the documentation.
+
+A process of the other version imports only `benchmarks.work`, because the rest needs names that it may not have.
 """
 
 import argparse
@@ -14,12 +16,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from benchmarks import results
-from benchmarks.rounds import spread
-from benchmarks.suites import MINI, WHOLE
-from benchmarks.work import Work
+from benchmarks.work import MINI, WHOLE, Work
 
 HERE = Path(__file__).resolve().parents[1] / "src"
 PAUSE = 0.25
@@ -27,14 +28,14 @@ PAUSE = 0.25
 ITERATIONS = 50
 
 
-class Contestant:
+class Worker:
     """One version in a process of its own, or flat NumPy."""
 
     def __init__(self, name: str, source: Path, work: Work) -> None:
-        command = [sys.executable, __file__, "--serve", name, repr(work)]
+        command = [sys.executable, "-m", "benchmarks.versions", "--serve", name, repr(work)]
         environment = os.environ | {"PYTHONPATH": str(source)}
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=HERE.parent, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def turn(self, steps: int) -> float:
@@ -48,21 +49,23 @@ class Contestant:
 
 def serve(name: str, work: Work) -> None:
     """Answer each number of steps with the seconds a step."""
-    if name == "flat NumPy":
-        from benchmarks.contestants.flat import Trainer as Flat
-
-        flat = Flat(work)
-        epoch = lambda _: flat.epoch(1)  # noqa: E731
-    else:
-        epoch = trainer_of(work)
+    run = flat_of(work) if name == "flat NumPy" else trainer_of(work)
     for line in sys.stdin:
         steps, began = int(line), time.perf_counter()
-        epoch(steps)
+        run(steps)
         print((time.perf_counter() - began) / steps, flush=True)
 
 
-def trainer_of(work: Work):
-    """Return what takes so many steps, in the version that is imported."""
+def flat_of(work: Work) -> Callable[[int], object]:
+    """Return a function that trains flat NumPy for an epoch."""
+    from benchmarks.flat_numpy import FlatNumPy
+
+    flat = FlatNumPy(work)
+    return lambda _: flat.epoch(1)
+
+
+def trainer_of(work: Work) -> Callable[[int], object]:
+    """Return a function that takes so many steps, in the version that is imported."""
     from byhand import training
     from byhand.data import Dataset
     from byhand.model import Model
@@ -82,25 +85,26 @@ def trainer_of(work: Work):
     return lambda steps: [trainer.step() for _ in range(steps)]
 
 
-def race(work: Work, before: Path, rounds: int) -> dict:
-    """Race both versions, and flat NumPy if there are mini-batches, over one work."""
+def benchmark(work: Work, before: Path, rounds: int) -> dict[str, Any]:
+    """Time both versions on one work, and flat NumPy if it has mini-batches."""
+    from benchmarks.rounds import in_turn, ratios, spread
+
     steps = work.steps if work.batch else ITERATIONS
     places = {"before": before, "after": HERE} | ({"flat NumPy": HERE} if work.batch else {})
-    contestants = {name: Contestant(name, source, work) for name, source in places.items()}
-    seconds = {name: [] for name in contestants}
+    workers = {name: Worker(name, source, work) for name, source in places.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
     try:
-        for contestant in contestants.values():
-            contestant.turn(steps)  # a warm-up
+        for worker in workers.values():
+            worker.turn(steps)  # a warm-up
         for number in range(rounds):
-            names = list(contestants)
-            for name in names[number % len(names) :] + names[: number % len(names)]:
+            for name in in_turn(list(workers), number):
                 time.sleep(PAUSE)
-                seconds[name].append(contestants[name].turn(steps))
+                seconds[name].append(workers[name].turn(steps))
     finally:
-        for contestant in contestants.values():
-            contestant.process.kill()
-            contestant.process.wait()
-    row = {
+        for worker in workers.values():
+            worker.process.kill()
+            worker.process.wait()
+    row: dict[str, Any] = {
         "name": work.name,
         "batch": work.batch,
         "seconds_a_step": {name: spread(values) for name, values in seconds.items()},
@@ -113,19 +117,19 @@ def race(work: Work, before: Path, rounds: int) -> dict:
     return row
 
 
-def ratios(these: list[float], those: list[float]) -> dict[str, float]:
-    return spread([a / b for a, b in zip(these, those, strict=True)])
-
-
-def whole_process(before: Path, rounds: int) -> dict:
+def whole_process(before: Path, rounds: int) -> dict[str, Any]:
     """Time the whole process to 98 %: starting Python, loading, deskewing, training and scoring."""
-    seconds = {"before": [], "after": []}
+    from benchmarks.rounds import ratios, spread
+
+    seconds: dict[str, list[float]] = {"before": [], "after": []}
     for _ in range(rounds):
         for name, source in (("before", before), ("after", HERE)):
             time.sleep(PAUSE)
             began = time.perf_counter()
-            command = [sys.executable, "-m", "benchmarks.target", "byhand", "."]
-            subprocess.run(command, env=os.environ | {"PYTHONPATH": str(source)}, check=True, capture_output=True)
+            own = (source / "byhand" / "bench").is_dir()  # up to version 0.1 the benchmarks were in the package
+            command = [sys.executable, "-m", "byhand.bench.target" if own else "benchmarks.target", "byhand", "."]
+            environment = os.environ | {"PYTHONPATH": str(source)}
+            subprocess.run(command, cwd=HERE.parent, env=environment, check=True, capture_output=True)
             seconds[name].append(time.perf_counter() - began)
     print("whole process", seconds, flush=True)
     return {
@@ -135,16 +139,18 @@ def whole_process(before: Path, rounds: int) -> dict:
 
 
 def main() -> None:
+    from benchmarks import results
+
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("before", type=Path, help="the src folder of the other version")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, default=HERE.parent / "benchmarks" / "results")
+    parser.add_argument("--out", type=Path, default=results.FOLDER)
     arguments = parser.parse_args()
     figures = {
-        "works": [race(work, arguments.before, arguments.rounds) for work in (*MINI, *WHOLE)],
+        "works": [benchmark(work, arguments.before, arguments.rounds) for work in (*MINI, *WHOLE)],
         "whole_process": whole_process(arguments.before, arguments.rounds),
     }
-    print("kept in", results.write(arguments.out, "versions", figures, ()))
+    print("kept in", results.write(arguments.out, "versions", figures))
 
 
 if __name__ == "__main__":

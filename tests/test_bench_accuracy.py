@@ -8,8 +8,8 @@ import pytest
 
 import byhand
 from benchmarks import accuracy, robustness, tables
+from benchmarks.__main__ import main
 from benchmarks.robustness import PLAIN, VARIANTS, Pictures
-from byhand.cli import main
 from byhand.errors import ByhandError, UsageError
 from byhand.model import shipped
 from byhand.model.ensemble import Committee, Shifted
@@ -25,7 +25,7 @@ def home(tmp_path_factory):
 def bench(monkeypatch, capsys, home, *words):
     """`python -m benchmarks accuracy` on the bundled sample: (exit code, stdout, stderr)."""
     standard = ["--data", "mnist-5k", "--runs", str(home / "runs"), "--out", str(home / "results")]
-    monkeypatch.setattr(sys, "argv", ["byhand", "bench", "accuracy", *standard, *map(str, words)])
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "accuracy", *standard, *map(str, words)])
     with pytest.raises(SystemExit) as left:
         main()
     out, err = capsys.readouterr()
@@ -53,7 +53,7 @@ def test_presets_are_trained_once_and_their_figures_collected(home, monkeypatch,
 
     code, out, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3")
     assert code == 0
-    assert "fast-3: is there" in err
+    assert "fast-3: finished already" in err
     again = json.loads((home / "results" / "accuracy.json").read_text())["figures"]["presets"]["fast"]
     assert again["process_seconds"] == [pytest.approx(row["process_seconds"][0], abs=1e-3)]
     assert "| `fast` | 784-192-10, deskewed |" in out
@@ -92,7 +92,7 @@ def test_a_run_from_before_a_choice_existed_is_one_that_did_not_take_it(home, mo
     (folder / "config.json").write_text(json.dumps(config))
     code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3", "--out", home / "once more")
     assert code == 0, err
-    assert "fast-3: is there" in err
+    assert "fast-3: finished already" in err
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -110,7 +110,7 @@ def test_a_run_of_other_settings_is_not_taken_for_the_preset(home, monkeypatch, 
 def test_seeds_typed_wrong(home, monkeypatch, capsys, seeds):
     code, _, err = bench(monkeypatch, capsys, home, "--seeds", seeds)
     assert code == UsageError.exit_code
-    assert "must be whole numbers between commas, each once" in err
+    assert "must be different whole numbers between commas" in err
 
 
 def test_a_training_that_fails_is_told_in_its_own_words(tmp_path):

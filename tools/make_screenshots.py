@@ -12,14 +12,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from long.soak import HANDS, draw
 from PIL import Image
 
 import byhand.model.shipped
 from byhand.export import export
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "long")]
+
+from soak import HANDS, draw  # noqa: E402
+
 from playground_server import Served, a_playground  # noqa: E402
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"

@@ -11,13 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.contestants import Contestant
-from benchmarks.work import Work
+from benchmarks.work import Contestant, Work
 
 State = Any
 
 
-class Trainer(Contestant):
+class JAX(Contestant):
     """Parameters, and Adam's moments, as a tree of arrays."""
 
     def __init__(self, work: Work) -> None:

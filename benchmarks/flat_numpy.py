@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contestants import Contestant
-from benchmarks.work import Work
+from benchmarks.work import Contestant, Work
 from byhand.model import Model
 from byhand.threads import blas_threads
 from byhand.training.plan import plan_for
@@ -36,7 +35,7 @@ class Buffers:
         self.column, self.ones = np.empty((N, 1), np.float32), np.ones(N, np.float32)
 
 
-class Trainer(Contestant):
+class FlatNumPy(Contestant):
     """One vector of parameters and one of gradients, with views of them as W, b, dW and db."""
 
     def __init__(self, work: Work) -> None:
