@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from byhand.explain.drawing import Grid, grid
+from byhand.explain.drawing import grid
 from byhand.explain.source import Quote
 from byhand.explain.steps import Explanation, Figure, Step, numeral
 from byhand.explain.worked import Sum, Unit
-from byhand.page import pictures
-from byhand.page.document import asset, document, escape, folded, table
+from byhand.page.document import asset, document, escape, folded, gray_image, signed_image, table
 from byhand.text import percent
 
 #: Arrays of at most so many numbers have all of them in their table; of larger ones the table has the largest.
@@ -44,7 +43,7 @@ class Page:
 
     def header(self) -> str:
         e = self.explanation
-        picture = pictures.data_uri(pictures.grey(e.images[0]))
+        picture = gray_image(e.images[0])
         facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in e.settings.items())
         learned = ""
         if e.labels is not None and e.loss is not None and e.loss_after is not None and e.afterwards is not None:
@@ -125,7 +124,10 @@ def cells(figure: Figure) -> str:
     """The array as a picture, a cell a number."""
     is_tiled = bool(figure.pictures)
     laid = grid(figure, columns=231 if is_tiled else 96, rows=231 if is_tiled else 48)
-    image = pictures.data_uri(png(laid))
+    if laid.is_grey:
+        image = gray_image(np.nan_to_num(laid.cells).astype(np.uint8))
+    else:
+        image = signed_image(laid.cells, laid.scale)
     rows, columns = laid.cells.shape
     size = cell_size(rows, columns)
     note = f'<div class="small soft">{escape(laid.note)}</div>' if laid.note else ""
@@ -134,13 +136,6 @@ def cells(figure: Figure) -> str:
         f'<div class="{kind}"><img src="{image}" width="{columns * size}" height="{rows * size}" '
         f'alt="{escape(figure.caption)}"></div>{note}'
     )
-
-
-def png(laid: Grid) -> bytes:
-    """The grid as an image."""
-    if laid.is_grey:
-        return pictures.grey(np.nan_to_num(laid.cells).astype(np.uint8))
-    return pictures.signed(laid.cells, laid.scale)
 
 
 def cell_size(rows: int, columns: int) -> int:

@@ -64,7 +64,7 @@ def sample_for(model: Model) -> Dataset:
     import numpy as np
 
     from byhand.data import load
-    from byhand.page.payload import picture_shape
+    from byhand.page import picture_shape
 
     digits = load("mnist-5k").test
     shape = picture_shape(model)

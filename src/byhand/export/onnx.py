@@ -24,7 +24,7 @@ from byhand.nn.activations import GELU_CUBIC, GELU_SCALE, LEAK
 from byhand.nn.arrays import Array
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
-from byhand.page.payload import picture_shape
+from byhand.page import picture_shape
 
 OPSET = 13
 IR_VERSION = 8

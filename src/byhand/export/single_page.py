@@ -19,7 +19,7 @@ from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
-from byhand.page import bundled, payload, source
+from byhand.page import bundled, model_description, model_weights, source
 
 #: Pictures embedded for the self-test and as samples, and how near the page must come to Python on them.
 EMBEDDED = 20
@@ -37,8 +37,8 @@ def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     about = f"weights rounded to float16: on {len(images):,} pictures of {pictures.name} {moves}"
     embedded = one_of_each(pictures)
     content = {
-        "description": payload.description(model),
-        "weights": packed_halves(payload.weights(rounded)),
+        "description": model_description(model),
+        "weights": packed_halves(model_weights(rounded)),
         "test": {
             "pictures": packed(embedded.tobytes()),
             "probabilities": np.round(exact_probabilities(rounded, embedded), 8).tolist(),

@@ -1,12 +1,21 @@
 """The page: the files that a browser runs, shared by the playground (`byhand.play`) and the exported page.
 
 Plain modules and style sheets, used as they lie here: no build step, nothing from elsewhere. `source` reads one,
-`bundled` joins a module with all that it imports for a page that is a single file, and `byhand.page.payload` says how a
-model is handed to them. The network's formulas stand here once more, in JavaScript; golden vectors hold them to Python.
+`bundled` joins a module with all that it imports for a page that is a single file, and `model_description` and
+`model_weights` are a model as `network.js` reads it. The network's formulas stand here once more, in JavaScript; golden
+vectors hold them to Python.
 """
 
 import re
 from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from byhand.nn.arrays import Array
+
+if TYPE_CHECKING:
+    from byhand.model import Model
 
 #: An import and an export as these files write them, one a line.
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "\./([\w/-]+\.js)";\n', re.MULTILINE)
@@ -55,3 +64,42 @@ def bundled(entry: str) -> str:
 def variable(name: str) -> str:
     """`./ink.js` → `ink_js`"""
     return re.sub(r"\W", "_", name)
+
+
+# ---- a model for the page
+
+
+def model_description(model: "Model") -> dict[str, Any]:
+    """Return what the page needs to know of a model besides its weights."""
+    return {
+        "architecture": model.network.config(),
+        "preparation": model.preparation.config(),
+        "classes": list(model.classes),
+        "shape": list(picture_shape(model)),
+    }
+
+
+def picture_shape(model: "Model") -> tuple[int, int]:
+    """Return the height and width of the images: those of a first convolution, else a square if possible."""
+    from byhand.nn.convolution import Convolution  # not above: a student's feedback needs a document, but no network
+
+    first = model.network.weighted[0]
+    if isinstance(first, Convolution):
+        return first.height, first.width * first.channels
+    size = model.network.in_size
+    side = round(size**0.5)
+    return (side, side) if side * side == size else (1, size)
+
+
+def model_weights(model: "Model") -> Array:
+    """Return the parameters and then the statistics of each layer in turn       float32 (P,)
+
+    `network.js` cuts them apart in the same order.
+    """
+    arrays = dict([*model.network.named(), *model.network.named_statistics()])
+    parts = [
+        arrays[f"{layer.index}.{name}"].ravel()
+        for layer in model.network.layers
+        for name in (*layer.shapes, *layer.statistics)
+    ]
+    return np.concatenate(parts).astype(np.float32)

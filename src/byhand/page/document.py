@@ -1,14 +1,24 @@
 """A document: one HTML file that needs nothing else, neither network nor library, and can be printed and mailed.
 
-What goes in is the body of a page; what comes out has the house's style, works in dark and light and on a telephone,
-and carries a policy that forbids the browser to fetch anything at all.
+`document` puts the body of a page into a frame that works in dark and light and on a telephone, with a policy that
+forbids the browser to fetch anything at all. Arrays are embedded as small PNG images: signed numbers in two colors
+whose opacity is their magnitude, so that 0 is the page itself, dark or light; bytes in sixteen shades of gray, which
+are enough for a digit and make a small file.
 """
 
+import base64
 import html
+import io
 from collections.abc import Iterable
 from importlib import resources
 
+import numpy as np
+
+from byhand.nn.arrays import Array
+
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POSITIVE, NEGATIVE = (226, 113, 0), (28, 116, 235)
+GRAYS = 16
 
 
 def document(title: str, body: str, *, style: str = "", script: str = "") -> str:
@@ -50,3 +60,41 @@ def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str
 def folded(summary: str, content: str) -> str:
     """What only some want to see: the text twin of a picture, mostly."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
+# ---- images
+
+
+def signed_image(cells: Array, scale: float) -> str:
+    """Return the data URI of an image with a pixel for each number; NaN and 0 are clear       cells: (rows, columns)"""
+    strength = np.zeros(cells.shape) if scale == 0 else np.nan_to_num(cells / scale)
+    index = np.rint(128 + 127 * np.sign(strength) * np.abs(strength) ** 0.8)
+    opacity = bytes(round(abs(k - 128) * 255 / 127) if k else 255 for k in range(256))
+    return data_uri(png(index, [*NEGATIVE * 128, *POSITIVE * 128], transparency=opacity))
+
+
+def gray_image(pixels: Array) -> str:
+    """Return the data URI of an image of bytes                                       pixels: uint8 (rows, columns)"""
+    return data_uri(gray_png(pixels))
+
+
+def gray_png(pixels: Array) -> bytes:
+    """Return a PNG of bytes in sixteen shades                                        pixels: uint8 (rows, columns)"""
+    index = (pixels.astype(float) * (GRAYS - 1) / 255).round()
+    return png(index, [level * 255 // (GRAYS - 1) for level in range(GRAYS) for _ in range(3)], bits=4)
+
+
+def png(index: Array, palette: list[int], **settings: object) -> bytes:
+    """Return a PNG of the colors with these numbers in the palette."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    image = Image.fromarray(index.astype("uint8")).convert("P")
+    image.putpalette(palette)
+    image.save(file, "png", optimize=True, **settings)
+    return file.getvalue()
+
+
+def data_uri(content: bytes) -> str:
+    """Return a PNG as an address that needs no file and no network."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

@@ -1,8 +1,8 @@
 /*
  * The network, forward: what byhand.nn.network does, one picture at a time.
  *
- * Layers come as plain values with views into one vector of float32 weights, in the order in which byhand.page.payload
- * writes them. Sums are kept in float64 and rounded to float32 once, so the answers are Python's to about 1e-6.
+ * Layers come as plain values with views into one vector of float32 weights, in the order of byhand.page.model_weights.
+ * Sums are kept in float64 and rounded to float32 once, so the answers are Python's to about 1e-6.
  */
 
 const LEAK = 0.01;

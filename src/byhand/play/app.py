@@ -20,7 +20,7 @@ from starlette.routing import Route
 from byhand.errors import ByhandError, UsageError
 from byhand.export import exporter, sample_for
 from byhand.model import Model
-from byhand.page import FILES, payload, source
+from byhand.page import FILES, model_weights, picture_shape, source
 from byhand.play import panels
 from byhand.play.events import MOST_READERS, Journal, pump
 from byhand.play.limits import Gate, turned_away
@@ -134,7 +134,7 @@ class Server:
 
     async def weights(self, _request: Request) -> Response:
         def weights(playground: Playground) -> tuple[int, int, bytes]:
-            return playground.training, playground.version, payload.weights(playground.model).tobytes()
+            return playground.training, playground.version, model_weights(playground.model).tobytes()
 
         training, version, content = await self.job(weights)
         headers = {"x-training": str(training), "x-version": str(version)}
@@ -178,7 +178,7 @@ class Server:
         async with self.predictions():
             fields = await fields_of(request, pixels=str)
             version, model = await self.job(self.recent_copy)
-            picture = picture_of(needed(fields, "pixels"), payload.picture_shape(model))
+            picture = picture_of(needed(fields, "pixels"), picture_shape(model))
             probabilities = await asyncio.to_thread(model.probabilities, picture[None])
             finite = bool(np.isfinite(probabilities).all())
             return JSONResponse(

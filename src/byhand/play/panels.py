@@ -14,7 +14,7 @@ from byhand.model.inference import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
-from byhand.page import payload
+from byhand.page import model_description
 from byhand.play.curve import epoch_json
 from byhand.play.playground import Playground
 from byhand.play.requests import pixels_of
@@ -53,7 +53,7 @@ def whole_state(trainer: Trainer, playground: Playground) -> dict[str, Any]:
             "classes": list(playground.digits.classes),
             "shape": list(playground.digits.train.shape),
         },
-        "model": payload.description(model),
+        "model": model_description(model),
         "origin": playground.origin if playground.session is None else "training",
         "loaded": {"origin": playground.origin, "fits": fitting(playground.loaded, playground.digits.train)},
         "points": [point.to_json() for point in playground.curve.points],

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byhand.nn.arrays import Array
-from byhand.page import pictures
-from byhand.page.document import escape
+from byhand.page.document import data_uri, escape, gray_png
 from byhand.report.evaluation import Evaluation
 
 #: What the image may weigh in bytes, before it is written into the page in base64 (a third more).
@@ -49,7 +48,7 @@ class Sprites:
             f".tile {{ width: {w:g}px; height: {h:g}px; "
             f"background-size: {COLUMNS * w:g}px {max(1, self.rows) * h:g}px; "
             f"background-position: calc(var(--x) * -{w:g}px) calc(var(--y) * -{h:g}px); "
-            f"background-image: url({pictures.data_uri(self.png)}); }}\n"
+            f"background-image: url({data_uri(self.png)}); }}\n"
         )
 
 
@@ -68,7 +67,17 @@ def sprites(evaluation: Evaluation, first: list[int]) -> Sprites:
 def packed(images: Array, chosen: list[int]) -> Sprites:
     """These pictures as one image                                 images: uint8 (M, H, W)"""
     stack = np.stack([small(images[index]) for index in chosen]) if chosen else np.zeros((1, 1, 1), np.uint8)
-    return Sprites(pictures.grey(pictures.sheet(stack, COLUMNS)), chosen, stack.shape[1], stack.shape[2])
+    return Sprites(gray_png(sheet(stack)), chosen, stack.shape[1], stack.shape[2])
+
+
+def sheet(images: Array) -> Array:
+    """Pictures in rows of `COLUMNS`, edge to edge               uint8 (N, H, W) → (rows · H, COLUMNS · W)"""
+    count, height, width = images.shape
+    rows = -(-count // COLUMNS)
+    full = np.zeros((rows * COLUMNS, height, width), np.uint8)
+    full[:count] = images
+    laid: Array = full.reshape(rows, COLUMNS, height, width).swapaxes(1, 2).reshape(rows * height, COLUMNS * width)
+    return laid
 
 
 def cells(evaluation: Evaluation) -> list[list[int]]:

@@ -13,8 +13,7 @@ from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense, Layer
-from byhand.page import pictures
-from byhand.page.document import escape, folded, table
+from byhand.page.document import escape, folded, gray_image, signed_image, table
 
 #: Units shown as pictures, and how many of them side by side.
 UNITS, ACROSS = 40, 8
@@ -121,7 +120,7 @@ def found(model: Model, data: Dataset, first: First) -> str:
     shape = first.layer.rows, first.layer.columns
     maps = out.reshape(*shape, first.layer.maps).transpose(2, 0, 1)[first.chosen]
     name = escape(data.classes[int(data.labels[0])])
-    seen = pictures.data_uri(pictures.grey(data.images[0]))
+    seen = gray_image(data.images[0])
     words = f"What the maps say of picture 0, a {name}"
     return (
         f"<h3>{words}</h3><p>In the order of the windows above{after}: where a window found what it looks for it is "
@@ -133,6 +132,6 @@ def found(model: Model, data: Dataset, first: First) -> str:
 def image(cells: Array, shape: tuple[int, int], alt: str) -> str:
     """Pictures of this shape as one image, in cells that the eye can see."""
     size = max(LEAST, SIDE // max(shape))
-    uri = pictures.data_uri(pictures.signed(cells, float(np.nanmax(np.abs(cells), initial=0.0))))
+    uri = signed_image(cells, float(np.nanmax(np.abs(cells), initial=0.0)))
     height, width = cells.shape
     return f'<img class="weights" src="{uri}" width="{width * size}" height="{height * size}" alt="{escape(alt)}">'
