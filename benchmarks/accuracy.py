@@ -19,11 +19,10 @@ from byhand.data import Dataset, Digits
 from byhand.errors import ByhandError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
-from byhand.model.ensemble import Committee, Shifted
+from byhand.model.ensemble import Ensemble, ShiftAveraged
 from byhand.model.preparation import Preparation
 from byhand.nn.network import Network
 from byhand.report import wilson
-from byhand.report.words import shape_of
 from byhand.training import Recipe, Trainer, preset
 from byhand.training.runs import Run
 
@@ -48,7 +47,7 @@ def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: P
     shares = [score(run, test) for run in runs]
     low, high = wilson(round(statistics.fmean(shares) * len(test)), len(test))
     return {
-        "network": shape_of(members[0]),
+        "network": members[0].architecture,
         "preparation": members[0].preparation.config(),
         "recipe": preset(name).recipe.config(),
         "seeds": list(seeds),
@@ -57,11 +56,11 @@ def of_preset(name: str, seeds: Sequence[int], test: Dataset, data: str, home: P
         "mean": statistics.fmean(shares),
         "spread": max(shares) - min(shares),
         "interval_of_the_mean": [low, high],
-        "accuracy_shifted": [Shifted(member).accuracy(test) for member in members],
+        "accuracy_shifted": [ShiftAveraged(member).accuracy(test) for member in members],
         "training_seconds": [run.records()[-1].seconds for run in runs],
         "process_seconds": seconds,
-        "committee_of_all": Committee(members).accuracy(test) if len(members) > 1 else None,
-        "committee_shifted": Shifted(Committee(members)).accuracy(test) if len(members) > 1 else None,
+        "committee_of_all": Ensemble(members).accuracy(test) if len(members) > 1 else None,
+        "committee_shifted": ShiftAveraged(Ensemble(members)).accuracy(test) if len(members) > 1 else None,
         "made_with": runs[0].config()["made_with"],
     }
 
@@ -73,7 +72,7 @@ def run_of(home: Path, name: str, seed: int) -> Run:
 
 def score(run: Run, test: Dataset) -> float:
     """Return the accuracy that `byhand train` wrote; raise if it was measured on another test set."""
-    card = run.model().card
+    card = run.model().metadata
     if (card["test"]["name"], card["test"]["images"]) != (test.name, len(test)):
         raise UsageError(f"{run.folder}: must have been tested on {test.name}, was on {card['test']['name']}")
     return float(card["test"]["accuracy"])
@@ -86,7 +85,7 @@ def train_run(name: str, seed: int, data: str, home: Path, log: Log) -> float | 
     if run.folder.exists():
         if not is_of(name, seed, run.config()):
             raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
-        if run.model_path.is_file() and run.model().card.get("ending") == "done":
+        if run.model_path.is_file() and run.model().metadata.get("ending") == "done":
             log(f"{run.folder}: finished already")
             return float(note.read_text()) if note.is_file() else None
         train("--resume", str(run.folder))

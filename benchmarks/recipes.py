@@ -18,7 +18,7 @@ from benchmarks.tables import recipes as table
 from byhand.data import Dataset
 from byhand.data.augment import Augmentation, augment
 from byhand.model import Model
-from byhand.model.ensemble import Committee
+from byhand.model.ensemble import Ensemble
 from byhand.training import fit, preset
 from byhand.training.presets import FAR
 from byhand.training.settings import settled
@@ -61,7 +61,7 @@ def main(only: str | None) -> int:
         models = [trained(train, changes, seed) for seed in SEEDS]
         figures[name] = [error(model.predict(held.images), held) for model in models]
         if not changes:
-            figures["`digits`, the three as a committee"] = [error(Committee(models).predict(held.images), held)]
+            figures["`digits`, the three as a committee"] = [error(Ensemble(models).predict(held.images), held)]
             for view, moves in VIEWS.items():
                 figures[f"`digits`, {view}"] = [error(seen(model, held, moves), held) for model in models]
         print(name, figures[name], flush=True)

@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from byhand.data import Dataset
 from byhand.data.handwriting import normalise
 from byhand.errors import MissingExtraError, NothingDrawnError
-from byhand.model.ensemble import Reader
+from byhand.model import Reader
 
 Bytes = NDArray[np.uint8]
 Variant = Callable[[Bytes, np.random.Generator], Bytes]

@@ -36,7 +36,7 @@ def model_read(path: Path) -> None:
         assert model.predict(np.full((2, 8, 8), 200, np.uint8)).shape == (2,)
     assert repr(model)
     assert not any(set(name) & set("\x1b\n\r\0") for name in model.classes)
-    assert json.dumps(model.card) is not None
+    assert json.dumps(model.metadata) is not None
     model._repr_html_()
 
 

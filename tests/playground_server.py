@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import byhand.model.shipped
+import byhand.model
 from byhand.data import load
 from byhand.play.app import Server
 from byhand.play.auth import Guard
@@ -30,7 +30,7 @@ def a_playground(folder=None, **setup: Any) -> Playground:
     """The shipped model, the bundled sample, and a network that trains in a moment."""
     chosen = Setup(**{"layers": (16,), **setup})
     keeper = Keeper(Run(folder)) if folder is not None else None
-    return Playground(byhand.model.shipped.model(), "the shipped model", load("mnist-5k"), chosen, keeper)
+    return Playground(byhand.model.shipped_model(), "the shipped model", load("mnist-5k"), chosen, keeper)
 
 
 class Served:

@@ -240,12 +240,12 @@ def test_what_would_not_be_read_is_not_written(tmp_path):
     before = path.read_bytes()
     broken = model()
     broken.network.parameters[3] = np.nan
-    deep = model(card={"a": {}})
-    inner = deep.card["a"]
+    deep = model(metadata={"a": {}})
+    inner = deep.metadata["a"]
     for _ in range(30):
         inner["a"] = {}
         inner = inner["a"]
-    for bad in (broken, deep, model(card={"a": "x" * 5_000_000})):
+    for bad in (broken, deep, model(metadata={"a": "x" * 5_000_000})):
         with pytest.raises(ModelFileError):
             bad.save(path)
         assert path.read_bytes() == before
@@ -258,7 +258,7 @@ def test_a_card_of_objects_is_named(tmp_path):
         ({(1, 2): 3}, "keys must"),
     ):
         with pytest.raises(UsageError, match=f"^card must hold plain values only: {got}"):
-            model(card=card).save(tmp_path / "m.safetensors")
+            model(metadata=card).save(tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -267,7 +267,7 @@ def test_a_card_of_objects_is_named(tmp_path):
     [
         ({"preparation": 255}, r"preparation must be a Preparation, such as .*, got 255"),
         ({"preparation": "standard"}, r"preparation must be a Preparation, such as .*, got 'standard'"),
-        ({"card": [1]}, "card must be a dictionary, got a list of 1"),
+        ({"metadata": [1]}, "metadata must be a dictionary, got a list of 1"),
         ({"output_scale": float("nan")}, "output_scale of a network, must be a finite number, got nan"),
         ({"output_scale": "x"}, "output_scale of a network, must be a finite number, got 'x'"),
         ({"batch_norm": "yes"}, "batch_norm must be True or False, got 'yes'"),
@@ -280,13 +280,13 @@ def test_a_model_is_not_made_of_what_it_can_not_use(settings, says):
 
 
 def test_numpys_numbers_can_be_saved(tmp_path):
-    made = model(output_scale=np.float32(0.5), card={"share": np.float32(0.25), "count": np.int64(7)})
+    made = model(output_scale=np.float32(0.5), metadata={"share": np.float32(0.25), "count": np.int64(7)})
     recipe = Recipe(
         epochs=np.int64(1), batch_size=np.int32(20), learning_rate=np.float32(0.5), validation=np.float64(0.5)
     )
     fit(made, (X, Y), recipe=recipe)
     made.save(tmp_path / "m.safetensors")
-    assert byhand.Model.load(tmp_path / "m.safetensors").card == {"share": 0.25, "count": 7}
+    assert byhand.Model.load(tmp_path / "m.safetensors").metadata == {"share": 0.25, "count": 7}
     assert json.loads(json.dumps(recipe.config()))["epochs"] == 1
     with Trainer(made, (X, Y), recipe, seed=0) as session, Checkpoints(Run(tmp_path / "r")) as checkpoints:
         checkpoints.save(session, force=True)

@@ -11,8 +11,8 @@ from benchmarks import accuracy, robustness, tables
 from benchmarks.__main__ import main
 from benchmarks.robustness import PLAIN, VARIANTS, Pictures
 from byhand.errors import ByhandError, UsageError
-from byhand.model import shipped
-from byhand.model.ensemble import Committee, Shifted
+from byhand.model import shipped_model
+from byhand.model.ensemble import Ensemble, ShiftAveraged
 
 SAMPLE = byhand.load("mnist-5k").test
 
@@ -42,8 +42,8 @@ def test_presets_are_trained_once_and_their_figures_collected(home, monkeypatch,
     assert row["spread"] == pytest.approx(abs(row["accuracy"][0] - row["accuracy"][1]))
     P = (models[0].probabilities(SAMPLE.images) + models[1].probabilities(SAMPLE.images)) / 2
     assert row["committee_of_all"] == np.mean(P.argmax(axis=1) == SAMPLE.labels)
-    assert row["accuracy_shifted"] == [Shifted(model).accuracy(SAMPLE) for model in models]
-    assert row["committee_shifted"] == Shifted(Committee(models)).accuracy(SAMPLE)
+    assert row["accuracy_shifted"] == [ShiftAveraged(model).accuracy(SAMPLE) for model in models]
+    assert row["committee_shifted"] == ShiftAveraged(Ensemble(models)).accuracy(SAMPLE)
     assert (row["seeds"], row["tested_on"]) == ([3, 4], 1000)
     assert all(seconds > 0 for seconds in [*row["process_seconds"], *row["training_seconds"]])
     assert row["pace"]["whole_training_seconds"] > 0
@@ -127,7 +127,7 @@ def test_every_variant_is_another_picture_that_is_still_read(name):
     made = robustness.normalised(digits, {name: VARIANTS[name]})
     assert made[name].lost == 0
     assert made[name].images.shape == (40, 28, 28)
-    assert robustness.figures(shipped.model(), made)[name] >= 0.85
+    assert robustness.figures(shipped_model(), made)[name] >= 0.85
     if name != PLAIN:
         picture = VARIANTS[name](digits.images[3], np.random.default_rng(0))
         assert picture.dtype == np.uint8
@@ -196,7 +196,7 @@ def test_digits_from_elsewhere():
     digits = robustness.small_digits()
     assert (len(digits), digits.images.shape, digits.images.max()) == (1797, (1797, 8, 8), 255)
     first = robustness.normalised(digits[:30], robustness.ENLARGED)
-    assert next(iter(robustness.figures(shipped.model(), first).values())) > 0.8
+    assert next(iter(robustness.figures(shipped_model(), first).values())) > 0.8
 
 
 def test_the_table_of_robustness_shows_what_each_variant_costs():

@@ -15,7 +15,7 @@ import pytest
 import byhand
 from byhand.distributed.committee import MemberFailedError, is_over, train_members
 from byhand.errors import ModelFileError, UsageError
-from byhand.model.ensemble import Committee
+from byhand.model.ensemble import Ensemble
 from byhand.nn.losses import softmax
 from byhand.training import fit, preset
 from byhand.training.runs import Run, load_model, load_reader
@@ -56,7 +56,7 @@ def run(monkeypatch, type_in, home):
 def test_the_answer_is_the_mean_of_the_members_probabilities():
     images = byhand.load("mnist-5k").test.images[:20]
     members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2, 3)]
-    committee = Committee(members)
+    committee = Ensemble(members)
     P = (
         softmax(members[0].logits(images)) + softmax(members[1].logits(images)) + softmax(members[2].logits(images))
     ) / 3
@@ -65,7 +65,7 @@ def test_the_answer_is_the_mean_of_the_members_probabilities():
     np.testing.assert_array_equal(committee.predict(images), P.argmax(axis=1))
     assert len(committee) == 3
     assert committee.size == 3 * members[0].network.size
-    assert "Committee of 3" in repr(committee)
+    assert "Ensemble of 3" in repr(committee)
 
 
 def test_two_that_doubt_outvote_one_that_is_sure():
@@ -76,7 +76,7 @@ def test_two_that_doubt_outvote_one_that_is_sure():
         member.network.parameters[...] = 0
         member.network.dense[-1].b[...] = np.log([probability, 1 - probability])
     image = np.zeros((1, 2, 2), np.uint8)
-    committee = Committee(members)
+    committee = Ensemble(members)
     assert [int(member.predict(image)[0]) for member in members] == [1, 0, 0]
     np.testing.assert_allclose(committee.probabilities(image), [[1.1 / 3, 1.9 / 3]], atol=1e-8)
     assert committee.predict(image)[0] == 1
@@ -86,7 +86,7 @@ def test_logits_are_finite_where_a_probability_is_nought():
     member = byhand.Model([4, 2], seed=0)
     member.network.parameters[...] = 0
     member.network.dense[-1].b[...] = 1e4, -1e4
-    logits = Committee([member, member]).logits(np.zeros((3, 2, 2), np.uint8))
+    logits = Ensemble([member, member]).logits(np.zeros((3, 2, 2), np.uint8))
     assert np.isfinite(logits).all()
     np.testing.assert_allclose(softmax(logits), [[1, 0]] * 3, atol=1e-300)
 
@@ -101,7 +101,7 @@ def test_logits_are_finite_where_a_probability_is_nought():
 )
 def test_members_that_do_not_go_together_are_refused(members, says):
     with pytest.raises(UsageError, match=says):
-        Committee([byhand.Model(sizes, seed=0) for sizes in members])
+        Ensemble([byhand.Model(sizes, seed=0) for sizes in members])
 
 
 # ---- training by processes
@@ -118,8 +118,8 @@ def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
     made = type_in(tmp_path, "train", "--preset", "record", "--committee", 1, *tiny, "--run", "r", "--json")
     assert made.returncode == 0, made.stderr
     (member,) = load_reader(tmp_path / "r").members
-    assert member.card["recipe"]["optimizer"]["kind"] == "adamw"
-    assert member.card["recipe"]["augment"] == preset("best").recipe.augment
+    assert member.metadata["recipe"]["optimizer"]["kind"] == "adamw"
+    assert member.metadata["recipe"]["augment"] == preset("best").recipe.augment
     assert member.preparation.deskew
 
 
@@ -127,8 +127,8 @@ def test_what_train_says_of_a_committee_adds_up(home):
     result = json.loads((home / "c.json").read_text())
     test = byhand.load("mnist-5k").test
     committee = load_reader(home / "c")
-    assert isinstance(committee, Committee)
-    assert result["test_accuracy"] == committee.accuracy(test) == committee.card["test"]["accuracy"]
+    assert isinstance(committee, Ensemble)
+    assert result["test_accuracy"] == committee.accuracy(test) == committee.metadata["test"]["accuracy"]
     assert result["members_test_accuracy"] == [load_model(home / name).accuracy(test) for name in "ab"]
     assert (result["committee"], result["seeds"], result["ending"]) == (2, [5, 6], "done")
     assert result["network"] == "2 × 784-8-10"

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import byhand
-import byhand.model.shipped
+import byhand.model
 from byhand.cli.export import command
 from byhand.data import Dataset
 from byhand.data.handwriting.deskew import deskew
@@ -30,7 +30,7 @@ from byhand.reference import l_layer
 
 @pytest.fixture(scope="module")
 def shipped():
-    return byhand.model.shipped.model()
+    return byhand.model.shipped_model()
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +60,19 @@ def test_the_shipped_model_reads_what_it_has_not_seen(shipped, digits):
     assert [layer.units for layer in shipped.network.dense] == [128, 10]
     assert shipped.preparation == Preparation.standard(deskew=True)
     assert shipped.accuracy(digits) >= 0.985
-    assert shipped.card["accuracy"]["mnist_test"] >= 0.985
-    assert byhand.model.shipped.model() is not byhand.model.shipped.model()
+    assert shipped.metadata["accuracy"]["mnist_test"] >= 0.985
+    assert byhand.model.shipped_model() is not byhand.model.shipped_model()
 
 
 @pytest.mark.full_mnist
 def test_the_shipped_models_card_tells_the_truth(shipped, full_mnist):
-    assert round(shipped.accuracy(full_mnist.test), 4) == shipped.card["accuracy"]["mnist_test"]
+    assert round(shipped.accuracy(full_mnist.test), 4) == shipped.metadata["accuracy"]["mnist_test"]
 
 
 def test_the_shipped_file_is_small_and_kept_as_float16(shipped):
     from importlib import resources
 
-    content = (resources.files("byhand.model") / byhand.model.shipped.FILE).read_bytes()
+    content = (resources.files("byhand.model") / byhand.model.model.SHIPPED).read_bytes()
     assert len(content) < 250_000
     parameters = shipped.network.parameters
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
@@ -117,7 +117,7 @@ def test_the_page_holds_the_weights_and_what_python_makes_of_its_pictures(shippe
 
 def test_no_name_can_break_out_of_the_page(digits):
     evil = "</script><script>alert(1)</script><!--"
-    model = Model([784, 10], classes=[evil, *"123456789"], card={"about": evil})
+    model = Model([784, 10], classes=[evil, *"123456789"], metadata={"about": evil})
     page, _ = as_html(model, digits)
     assert page.count(b"</script>") == 2
     assert b"<script>" not in page
@@ -324,7 +324,7 @@ def test_the_command_exports_the_shipped_model(tmp_path):
 
 
 def test_the_command_exports_a_runs_model_beside_it(tmp_path, digits):
-    Model([784, 10], card={"data": {"name": "mnist-5k"}}).save(tmp_path / "run" / "model.safetensors")
+    Model([784, 10], metadata={"data": {"name": "mnist-5k"}}).save(tmp_path / "run" / "model.safetensors")
     done = CliRunner().invoke(command, [str(tmp_path / "run"), "--to", "npz"], catch_exceptions=False)
     assert done.stdout == f"{tmp_path / 'run' / 'model.npz'}\n"
 

@@ -58,7 +58,7 @@ def test_model_files_are_read_bit_for_bit(name):
     finished = byhand.Model.load(GOLDEN / f"{name}.safetensors")
     assert checksums(finished) == expected["finished"]
     assert checksums(Run.open(GOLDEN / name).model()) == expected["interrupted"]
-    assert finished.card["ending"] == EXPECTED[name]["ending"]
+    assert finished.metadata["ending"] == EXPECTED[name]["ending"]
 
 
 @every_run
@@ -112,7 +112,7 @@ def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, 
             np.testing.assert_allclose(now, then, rtol=tolerance, atol=tolerance, err_msg=key)
 
     model, finished = run.model(), byhand.Model.load(GOLDEN / f"{name}.safetensors")
-    assert model.card["ending"] == finished.card["ending"]
+    assert model.metadata["ending"] == finished.metadata["ending"]
     images = byhand.load("mnist-5k").test.images[:100]
     np.testing.assert_allclose(model.probabilities(images), finished.probabilities(images), rtol=0, atol=tolerance)
     for vector in ("parameters", "statistics"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import byhand
-import byhand.model.shipped
+import byhand.model
 from browser import browser
 from byhand.data.handwriting import normalise
 from byhand.export import export
@@ -31,7 +31,7 @@ def test_ten_digits_of_each_hand_are_read(home, hand, place):
 
 
 def test_a_drawing_gives_the_same_bytes_and_numbers_as_python(home):
-    model = byhand.model.shipped.model()
+    model = byhand.model.shipped_model()
     for hand, digits in HANDS.items():
         for digit in "2580":
             home.page.evaluate("byhand.pad.clear()")
@@ -114,7 +114,7 @@ def test_the_exported_page_proves_itself(home, exported):
     )
     pictures = np.array(home.page.evaluate("byhand.pictures.map((p) => Array.from(p))"), np.uint8).reshape(-1, 28, 28)
     given = home.page.evaluate("byhand.pictures.map((p) => byhand.reader.read(p).probabilities)")
-    np.testing.assert_allclose(given, byhand.model.shipped.model().probabilities(pictures), atol=1e-5)
+    np.testing.assert_allclose(given, byhand.model.shipped_model().probabilities(pictures), atol=1e-5)
 
 
 def test_a_damaged_exported_page_says_that_it_is_not_to_be_trusted(browser, exported, tmp_path):

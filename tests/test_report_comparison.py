@@ -6,7 +6,7 @@ import pytest
 import byhand
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model.ensemble import Committee, Shifted
+from byhand.model.ensemble import Ensemble, ShiftAveraged
 from byhand.report.comparison import Contestant, coin_toss, compare
 from byhand.report.comparison_page import comparison_report
 from byhand.report.evaluation import Evaluation
@@ -77,7 +77,7 @@ def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
 def test_windows_that_give_maps_of_one_size_are_told_apart():
     wide, narrow = (byhand.Model([784, 10], maps=[(4, size, 2)]) for size in (6, 5))
     assert wide.network.outline == narrow.network.outline
-    several = Shifted(Committee([narrow, byhand.Model([784, 10], maps=[4], seed=1)]))
+    several = ShiftAveraged(Ensemble([narrow, byhand.Model([784, 10], maps=[4], seed=1)]))
     comparison = compare([contestant("wide", [], wide), contestant("several", [], several)])
     assert comparison.settings() == [("maps", ["4@6/2", "4@5/2"])]
     assert [run["network"] for run in comparison.to_json()["runs"]] == ["784-4@12×12-10", "2 × 784-4@12×12-10"]

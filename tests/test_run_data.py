@@ -140,9 +140,9 @@ def test_a_choice_that_is_refused_leaves_no_folder(tmp_path, words):
 
 def test_a_model_judged_by_what_it_was_trained_on_is_told_of(tmp_path):
     """The sample's test images are MNIST's training images: 99.9 % of them read right would mean nothing."""
-    model = byhand.Model([784, 10], seed=0, card={"data": {"name": "mnist", "images": 60_000}})
+    model = byhand.Model([784, 10], seed=0, metadata={"data": {"name": "mnist", "images": 60_000}})
     model.save(tmp_path / "m.safetensors")
-    model.card["data"]["name"] = NAME
+    model.metadata["data"]["name"] = NAME
     model.save(tmp_path / "n.safetensors")
     said = "was trained on mnist, and mnist-5k is taken from its training images"
     code, _, err = type_in(tmp_path, "eval", "m.safetensors", "--data", NAME)

@@ -10,10 +10,9 @@ from PIL import Image
 
 import byhand
 from byhand.errors import UsageError
-from byhand.model import shipped
-from byhand.model.ensemble import Committee, Shifted, moved
+from byhand.model import ensemble, shipped_model
+from byhand.model.ensemble import Ensemble, ShiftAveraged, moved
 from byhand.nn.losses import softmax
-from byhand.report.words import parameters_of, shape_of
 
 TEST = byhand.load("mnist-5k").test
 
@@ -32,8 +31,8 @@ def by_padding(model, images):
 
 
 def test_the_answer_is_the_mean_over_the_picture_and_its_four_neighbours():
-    model, images = shipped.model(), TEST.images[:40]
-    reader = Shifted(model)
+    model, images = shipped_model(), TEST.images[:40]
+    reader = ShiftAveraged(model)
     np.testing.assert_allclose(reader.probabilities(images), by_padding(model, images), rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(softmax(reader.logits(images)), by_padding(model, images), rtol=1e-9, atol=1e-15)
     np.testing.assert_array_equal(reader.predict(images), by_padding(model, images).argmax(axis=1))
@@ -47,10 +46,10 @@ def test_a_committee_looks_from_several_places_too():
     members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2)]
     images = TEST.images[:10]
     expected = (by_padding(members[0], images) + by_padding(members[1], images)) / 2
-    reader = Shifted(Committee(members))
+    reader = ShiftAveraged(Ensemble(members))
     np.testing.assert_allclose(reader.probabilities(images), expected, rtol=1e-12)
-    assert shape_of(reader) == "2 × 784-6-10"
-    assert parameters_of(reader) == 2 * members[0].network.size
+    assert reader.architecture == "2 × 784-6-10"
+    assert reader.size == 2 * members[0].network.size
 
 
 @pytest.mark.parametrize("move", [(1, 0), (-1, 0), (0, 1), (0, -1), (2, -3)])
@@ -67,23 +66,35 @@ def test_what_leaves_on_one_side_does_not_come_in_on_the_other(move):
 
 def test_what_has_no_rows_and_columns_is_refused():
     with pytest.raises(UsageError, match=r"must come as \(N, H, W\), got \(3, 1, 6\)"):
-        Shifted(byhand.Model([6, 2], seed=0)).predict(np.zeros((3, 6), np.uint8))
+        ShiftAveraged(byhand.Model([6, 2], seed=0)).predict(np.zeros((3, 6), np.uint8))
 
 
 def test_what_reads_together_is_models():
     model = byhand.Model([784, 10], seed=0)
-    assert len(Committee(byhand.Model([784, 10], seed=seed) for seed in range(3))) == 3
-    with pytest.raises(UsageError, match="members of a committee must be models, got a Committee"):
-        Committee([Committee([model]), model])
-    with pytest.raises(UsageError, match="members of a committee must be a list of models, got a Model"):
-        Committee(model)
-    with pytest.raises(UsageError, match="reader must be a Model or a Committee, got a Shifted"):
-        Shifted(Shifted(model))
+    assert len(Ensemble(byhand.Model([784, 10], seed=seed) for seed in range(3))) == 3
+    with pytest.raises(UsageError, match="members of an ensemble must be models, got an Ensemble"):
+        Ensemble([Ensemble([model]), model])
+    with pytest.raises(UsageError, match="members of an ensemble must be a list of models, got a Model"):
+        Ensemble(model)
+    with pytest.raises(UsageError, match="reader must be a Model or an Ensemble, got a ShiftAveraged"):
+        ShiftAveraged(ShiftAveraged(model))
+
+
+def test_the_names_of_the_version_before_still_work():
+    with pytest.warns(DeprecationWarning, match="byhand.model.ensemble.Committee is deprecated, use Ensemble"):
+        assert ensemble.Committee is Ensemble
+    with pytest.warns(DeprecationWarning, match="card is deprecated, use metadata"):
+        model = byhand.Model([784, 10], card={"note": "a"})
+    with pytest.warns(DeprecationWarning, match="card is deprecated, use metadata"):
+        model.card = model.card | {"more": "b"}
+    assert model.metadata == {"note": "a", "more": "b"}
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = ensemble.Nothing
 
 
 def test_an_empty_data_set_is_refused():
     with pytest.raises(UsageError, match="at least one picture"):
-        Shifted(shipped.model()).accuracy(TEST[:0])
+        ShiftAveraged(shipped_model()).accuracy(TEST[:0])
 
 
 def test_eval_and_predict_look_five_times_when_asked(tmp_path):
@@ -92,7 +103,7 @@ def test_eval_and_predict_look_five_times_when_asked(tmp_path):
     read = ["eval", "m.safetensors", "--data", "mnist-5k", "--json"]
     once, often = (json.loads(type_in(tmp_path, *read, *more)) for more in ([], ["--shifts", "--html", "r.html"]))
     assert (once["shifts"], once["accuracy"]) == (False, model.accuracy(TEST))
-    assert (often["shifts"], often["accuracy"]) == (True, Shifted(model).accuracy(TEST))
+    assert (often["shifts"], often["accuracy"]) == (True, ShiftAveraged(model).accuracy(TEST))
     assert once["loss"] != often["loss"]
     assert ">shifts<" in (tmp_path / "r.html").read_text("utf-8")
     Image.fromarray(255 - TEST.images[0]).resize((140, 140)).save(tmp_path / "digit.png")

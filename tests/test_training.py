@@ -509,7 +509,7 @@ def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
     first, second = model.network.weighted[:2]
     first.b[1] = second.b[0] = second.b[3] = -1e6
     batch = setup_of(model, digits.train[:900], Recipe(epochs=1)).probe
-    answers, dead = probe(model.network, Inputs(model.preparation.floats, model.network.dtype), batch)
+    answers, dead = probe(model.network, Inputs(model.preparation.to_floats, model.network.dtype), batch)
     assert dead[:2] == (1 / 4, 2 / 5)
     assert answers.shape == (900, 10)
     np.testing.assert_allclose(answers, model.logits(digits.train.images[:900]), atol=1e-3)

@@ -218,7 +218,7 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path):
     again.close()
     model = byhand.Model.load(folder / "model.safetensors")
     np.testing.assert_array_equal(model.network.parameters, weights(again))
-    assert model.card["data"]["name"] == "mnist-5k"
+    assert model.metadata["data"]["name"] == "mnist-5k"
 
 
 def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):

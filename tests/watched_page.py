@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import byhand
-import byhand.model.shipped
+import byhand.model
 from browser import browser  # noqa: F401 - a fixture
 from byhand.export import export
 from playground_server import Served, a_playground
@@ -100,7 +100,7 @@ def on_pad(point, place: str, box) -> tuple[float, float]:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "digits.html"
-    export(byhand.model.shipped.model(), path)
+    export(byhand.model.shipped_model(), path)
     return path
 
 

@@ -106,7 +106,7 @@ def make(name: str, stops: tuple[int, int], options: str) -> dict[str, Any]:
     assert steps == list(stops), (steps, [record.validation_loss for record in whole.records()])
     images = byhand.load("mnist-5k").test.images[[3, 500, 911]]
     expected = {
-        "ending": model.card["ending"],
+        "ending": model.metadata["ending"],
         "checkpoints": {
             slot: {
                 "step": state.plain["step"],

@@ -21,7 +21,7 @@ from byhand.model import file as modelfile
 from byhand.model.preparation import Preparation
 from byhand.training import Recipe, fit
 
-TARGET = Path(__file__).resolve().parents[1] / "src" / "byhand" / "shipped" / "digits.safetensors"
+TARGET = Path(__file__).resolve().parents[1] / "src" / "byhand" / "model" / "digits.safetensors"
 SEED = 0
 RECIPE = Recipe(epochs=60, batch_size=128, learning_rate=0.1, augment="default", average=0.999)
 
@@ -64,7 +64,7 @@ def main(choosing: bool) -> int:
         architecture=network.config(),
         preparation=model.preparation.config(),
         classes=model.classes,
-        card={
+        metadata={
             "name": "the shipped model",
             "about": "Reads handwritten digits. A plain network of one hidden layer, made by byhand from MNIST.",
             "data": f"MNIST's training set without the 5,000 digits of the bundled sample: {len(train):,} digits",

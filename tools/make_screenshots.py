@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-import byhand.model.shipped
+import byhand.model
 from byhand.export import export
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +86,7 @@ def main() -> None:
         finally:
             served.close()
         exported = Path("digits.html").resolve()
-        export(byhand.model.shipped.model(), exported)
+        export(byhand.model.shipped_model(), exported)
         for end, width, theme in VIEWS:
             page = opened(browser, exported.as_uri(), width, theme)
             draw(page, HANDS["upright"]["8"])

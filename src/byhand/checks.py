@@ -20,7 +20,10 @@ def is_number(value: object, least: float = -math.inf, most: float = math.inf) -
     """Return True if `value` is a finite real number of any kind, from `least` to `most`."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
-    return math.isfinite(value) and least <= float(value) <= most
+    try:
+        return math.isfinite(value) and least <= float(value) <= most
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
@@ -31,7 +34,7 @@ def integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
         rule = f"an integer from {least} to {most:g}"
     else:
         rule = "a positive integer" if least == 1 else f"an integer of at least {least}"
-    raise UsageError(f"{name} must be {rule}, got {value!r}")
+    raise UsageError(f"{name} must be {rule}, got {value!r:.60}")
 
 
 def number(name: str, value: Any, least: float, most: float = math.inf) -> float:
@@ -39,21 +42,21 @@ def number(name: str, value: Any, least: float, most: float = math.inf) -> float
     if is_number(value, least, most):
         return float(value)
     rule = f"a number from {least:g} to {most:g}" if most < math.inf else f"a number of at least {least:g}"
-    raise UsageError(f"{name} must be {rule}, got {value!r}")
+    raise UsageError(f"{name} must be {rule}, got {value!r:.60}")
 
 
 def positive(name: str, value: Any) -> float:
     """Return a finite number greater than 0."""
     if is_number(value, 0) and value > 0:
         return float(value)
-    raise UsageError(f"{name} must be a positive number, got {value!r}")
+    raise UsageError(f"{name} must be a positive number, got {value!r:.60}")
 
 
 def flag(name: str, value: Any) -> bool:
     """Return True or False."""
     if isinstance(value, bool):
         return value
-    raise UsageError(f"{name} must be True or False, got {value!r}")
+    raise UsageError(f"{name} must be True or False, got {value!r:.60}")
 
 
 def seed(value: Any) -> int:

@@ -63,8 +63,8 @@ class StorageError(ByhandError, OSError):
     exit_code = 2
 
 
-def described(value: object) -> str:
-    """What was given in the place of something else, in a word or two for the end of a message."""
+def short_repr(value: object) -> str:
+    """Return a word or two on a value of the wrong type, for the end of a message."""
     if value is None or isinstance(value, str | int | float):
         return f"{value!r:.60}"
     if isinstance(value, tuple | list):

@@ -1,6 +1,8 @@
-"""Lazy imports: a package whose names are loaded when they are first used, so that importing it costs nothing."""
+"""Names of a module that are found when they are used: loaded late, so that importing costs nothing, or renamed."""
 
 import importlib
+import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,3 +22,18 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
         return [*vars(importlib.import_module(package)), *modules]
 
     return __getattr__, __dir__
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return `__getattr__` for a module in which names have changed: the old ones still work, with a warning.
+
+    Use: `__getattr__ = renamed(__name__, {"old": "new"})`
+    """
+
+    def __getattr__(name: str) -> Any:  # noqa: N807
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is deprecated, use {names[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], names[name])
+
+    return __getattr__

@@ -330,7 +330,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _floats(self, X: Array) -> Array:
         """Return bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""
         if X.dtype == np.uint8:
-            return self.model_.preparation.floats(X, np.empty(X.shape, self.model_.network.dtype))
+            return self.model_.preparation.to_floats(X, np.empty(X.shape, self.model_.network.dtype))
         return np.ascontiguousarray(X, self.model_.network.dtype)
 
     # ---- learned parameters, under scikit-learn's names

@@ -21,9 +21,9 @@ def is_run(path: Path) -> bool:
 def check_run(path: Path, *, as_json: bool) -> None:
     """Check every gradient of the run's network, show a line a tensor, and leave with 1 if one is wrong."""
     model, config = load_model(path), Run.open(path).config()
-    recipe = config.get("recipe") or model.card.get("recipe") or {}
+    recipe = config.get("recipe") or model.metadata.get("recipe") or {}
     settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
-    digits = load_data_here(config, model.card, Console(quiet=as_json))
+    digits = load_data_here(config, model.metadata, Console(quiet=as_json))
     checked = check_gradients(model, digits.test, loss=LOSSES[settings.pop("kind")](**settings))
     if as_json:
         show_json(as_plain(checked))

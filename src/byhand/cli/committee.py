@@ -19,7 +19,6 @@ from byhand.data import Dataset
 from byhand.distributed import committee
 from byhand.errors import UsageError
 from byhand.report import wilson
-from byhand.report.words import shape_of
 from byhand.text import percent
 from byhand.threads import available
 from byhand.training.interrupt import interruptible
@@ -72,7 +71,7 @@ def carried_out(
         return result | {"ending": "interrupted", "seconds": round(time.perf_counter() - began, 3)}
     reader = load_reader(run.folder)
     accuracy = reader.accuracy(test)
-    cards = [member.model().card for member in members]
+    cards = [member.model().metadata for member in members]
     alone = [card["test"]["accuracy"] for card in cards]
     card = {name: cards[0][name] for name in ("data", "preset", "recipe")}
     card["seeds"] = [card["seed"] for card in cards]
@@ -80,7 +79,7 @@ def carried_out(
     run.write_config(config | {"card": card})
     return result | {
         "ending": "done",
-        "network": f"{len(members)} × {shape_of(members[0].model())}",
+        "network": f"{len(members)} × {members[0].model().architecture}",
         "seeds": card["seeds"],
         "tested_on": len(test),
         "members_test_accuracy": alone,

@@ -9,7 +9,7 @@ from byhand.cli.output import Console, as_json, data, offline, quiet, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.data import Dataset
 from byhand.files import write_text
-from byhand.model.ensemble import Reader
+from byhand.model import Reader
 from byhand.report import evaluate
 from byhand.report.comparison import Comparison, Contestant, check_several, compare
 from byhand.training.runs import Run, load_reader
@@ -32,10 +32,10 @@ def command(
     console = Console(quiet)
     check_several(runs)  # before anything is loaded
     readers = [load_reader(run) for run in runs]
-    digits = load_data_of(Run.open(runs[0]).config(), readers[0].card, data, offline, console)
+    digits = load_data_of(Run.open(runs[0]).config(), readers[0].metadata, data, offline, console)
     called = names(runs)
     for reader, name in zip(readers, called, strict=True):
-        warn_if_seen(name, reader.card, digits.test, console)
+        warn_if_seen(name, reader.metadata, digits.test, console)
     comparison = compare(
         [contestant(*each, digits.test) for each in zip(runs, called, readers, strict=True)],
     )

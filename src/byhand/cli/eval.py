@@ -9,7 +9,8 @@ import click
 from byhand.cli.output import Console, as_json, data, offline, quiet, shifts, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.files import write_text
-from byhand.model.ensemble import Reader, Shifted
+from byhand.model import Reader
+from byhand.model.ensemble import ShiftAveraged
 from byhand.report import Evaluation, evaluate
 from byhand.text import percent
 from byhand.training.runs import Run, load_model, load_reader
@@ -52,11 +53,11 @@ def command(
     """
     console = Console(quiet)
     alone = load_reader(run)
-    model: Reader = Shifted(alone) if shifts else alone
+    model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()
-    digits = load_data_of(config, model.card, data, offline, console)
+    digits = load_data_of(config, model.metadata, data, offline, console)
     images = digits.test if split == "test" else digits.train
-    warn_if_seen(run, model.card, images, console)
+    warn_if_seen(run, model.metadata, images, console)
     evaluation = evaluate(model, images)
     if page is not None:
         from byhand.report import html_report

@@ -76,10 +76,10 @@ def command(
     """
     console = Console(quiet)
     model, config = load_model(run), Run.open(run).config()
-    recipe = config.get("recipe") or model.card.get("recipe") or {}
+    recipe = config.get("recipe") or model.metadata.get("recipe") or {}
     settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
     loss = LOSSES[settings.pop("kind")](**settings)
-    digits = load_data_of(config, model.card, data, offline, console)
+    digits = load_data_of(config, model.metadata, data, offline, console)
     images = digits.test if split == "test" else digits.train
     count = batch or (8 if model.network.needs_whole_batch else 1)
     if count > len(images):

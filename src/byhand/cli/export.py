@@ -57,9 +57,9 @@ def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -
 def chosen(run: str | None) -> tuple[Model, Path]:
     """The model, and the folder that its exports go to."""
     if run is None:
-        from byhand.model import shipped
+        from byhand.model import shipped_model
 
-        return shipped.model(), Path()
+        return shipped_model(), Path()
     from byhand.training.runs import load_model
 
     path = Path(run)
@@ -68,7 +68,7 @@ def chosen(run: str | None) -> tuple[Model, Path]:
 
 def pictures_of(run: str | None, model: Model) -> Dataset | None:
     """The test pictures of the data that the model was trained on, where they are here and fit it."""
-    name = model.card.get("data", {}) if run is not None else None
+    name = model.metadata.get("data", {}) if run is not None else None
     name = name.get("name") if isinstance(name, dict) else None
     if not isinstance(name, str):
         return None

@@ -57,7 +57,7 @@ def command(
     if wanted is not None:
         digits = load_data(wanted, offline or data is None, console)
     else:
-        digits = load_data_here(home.config() if home else {}, model.card if run is not None else {}, console)
+        digits = load_data_here(home.config() if home else {}, model.metadata if run is not None else {}, console)
     if run is not None and not fitting(model, digits.train):
         raise UsageError(
             f"{run}: the model takes {model.network.in_size} pixels and knows {len(model.classes)} classes, which "
@@ -92,9 +92,9 @@ def command(
 def begun_with(run: str | None) -> tuple[Model, str, Run | None]:
     """The model, where it is from, and the run's folder."""
     if run is None:
-        from byhand.model import shipped
+        from byhand.model import shipped_model
 
-        return shipped.model(), "the shipped model", None
+        return shipped_model(), "the shipped model", None
     return load_model(run), run, Run.open(run)
 
 

@@ -14,8 +14,8 @@ from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.data.handwriting.ink import find_pieces
 from byhand.data.handwriting.line import RowsError
 from byhand.errors import ByhandError, DataError, DataMissingError, NothingDrawnError
-from byhand.model import Model
-from byhand.model.ensemble import Reader, Shifted
+from byhand.model import Reader, shipped_model
+from byhand.model.ensemble import ShiftAveraged
 from byhand.nn.arrays import Array
 from byhand.text import percent
 from byhand.training.runs import CONFIG, MODEL, load_reader
@@ -65,8 +65,8 @@ def command(
     to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
     """
     console = Console(quiet)
-    reader = load_reader(run) if run is not None else shipped()
-    model: Reader = Shifted(reader) if shifts else reader
+    reader = load_reader(run) if run is not None else shipped_model()
+    model: Reader = ShiftAveraged(reader) if shifts else reader
     results: list[dict[str, Any]] = []
     failed, hinted = False, False
     for source, parts in sources(pictures, line):
@@ -99,13 +99,6 @@ def command(
         show_json(results)
     if failed:
         sys.exit(DataError.exit_code)
-
-
-def shipped() -> Model:
-    """The model that ships with byhand."""
-    from byhand.model import shipped as room
-
-    return room.model()
 
 
 def sources(places: tuple[str, ...], line: bool) -> Iterator[tuple[str, Iterator[Seen]]]:

@@ -171,7 +171,7 @@ def carry_out(
         history = trainer.history(interrupted=stop.is_set())
         with trainer.averaged() if history.ending == "interrupted" else nullcontext():
             accuracy = model.accuracy(task.test)
-            model.card = task.card(history, accuracy)
+            model.metadata = task.card(history, accuracy)
             run.write_model(model)
     return {
         "run": str(run.folder),

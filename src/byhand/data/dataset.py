@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data import arrays
-from byhand.errors import DataError, UsageError, described
+from byhand.errors import DataError, UsageError, short_repr
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -263,7 +263,7 @@ def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
     if isinstance(data, Digits):
         raise UsageError(f"data must be {rule}, got Digits, which are two: take its .train or its .test")
     if not isinstance(data, Dataset):
-        raise UsageError(f"data must be {rule}, got {described(data)}")
+        raise UsageError(f"data must be {rule}, got {short_repr(data)}")
     return data
 
 

@@ -43,7 +43,7 @@ def begin(run: Run, model: Model, data: Dataset, recipe: Recipe, *, seed: int) -
 
 def is_over(run: Run) -> bool:
     """Whether a member has come to the end of its training."""
-    return run.model_path.is_file() and run.model().card.get("ending") not in (None, "interrupted")
+    return run.model_path.is_file() and run.model().metadata.get("ending") not in (None, "interrupted")
 
 
 def train_members(

@@ -157,7 +157,7 @@ class OneStep:
             formula=formula(Preparation),
             shapes=f"picture {self.images.shape} → X {self.X.shape}",
             figures=tuple(figures),
-            code=(("X", quote(Preparation.floats, None if preparation.is_plain else "self.deviation")),),
+            code=(("X", quote(Preparation.to_floats, None if preparation.is_plain else "self.deviation")),),
         )
 
     def forward_steps(self) -> Step:

@@ -121,7 +121,7 @@ def graph_of(model: Model) -> Any:
         "classes": list(model.classes),
         "preparation": model.preparation.config(),
         "architecture": model.network.config(),
-        "card": model.card,
+        "card": model.metadata,
     }
     helper.set_model_props(proto, {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()})
     return proto
@@ -171,7 +171,7 @@ def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
 
 
 def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
-    """x = (pixel / divisor − mean) / deviation, with the roundings of `Preparation.floats`."""
+    """x = (pixel / divisor − mean) / deviation, with the roundings of `Preparation.to_floats`."""
     if preparation.is_plain:
         return graph.add("Div", pixels, graph.constant("divisor", np.array(preparation.divisor, np.float32)))
     factor = graph.constant("factor", np.array(1 / (preparation.divisor * preparation.deviation), np.float32))

@@ -93,6 +93,6 @@ def packed_halves(numbers: Array) -> str:
 
 def sentences(model: Model) -> str:
     """What the model's card knows of its making."""
-    card: dict[str, Any] = model.card
+    card: dict[str, Any] = model.metadata
     known = [str(card[name]).rstrip(".") for name in ("about", "data_license") if isinstance(card.get(name), str)]
     return "".join(f"{sentence}. " for sentence in known)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from byhand.errors import ByhandError, ModelFileError, UsageError, described
+from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
 from byhand.files import replacing
 from byhand.nn.arrays import Array
 
@@ -45,7 +45,7 @@ class Content:
     architecture: list[dict[str, Any]]
     preparation: dict[str, Any]
     classes: tuple[str, ...]
-    card: dict[str, Any]
+    metadata: dict[str, Any]
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -63,7 +63,7 @@ def write(
     architecture: list[dict[str, Any]],
     preparation: dict[str, Any],
     classes: tuple[str, ...],
-    card: dict[str, Any],
+    metadata: dict[str, Any],
 ) -> None:
     """Write a model's file, whole or not at all."""
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
@@ -74,7 +74,7 @@ def write(
         "architecture": architecture,
         "preparation": preparation,
         "classes": list(classes),
-        "card": card,
+        "card": metadata,
     }
     write_arrays(path, tensors, texts)
 
@@ -132,7 +132,7 @@ def plain(value: Any) -> Any:
     """NumPy's numbers as Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"got {described(value)}")
+    raise TypeError(f"got {short_repr(value)}")
 
 
 def in_order(content: bytes) -> tuple[bytes, memoryview]:

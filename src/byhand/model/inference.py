@@ -34,13 +34,13 @@ def max_block_size(network: Network, most: int) -> int:
 def read(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
     """Return the network's outputs for `count` samples; `inputs` makes the floats of a block        → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
-    reader = own_reader(network)
+    passes = thread_passes(network)
     for rows in blocks(count, max_block_size(network, BLOCK)):
-        logits[rows] = reader.pass_for(rows).forward(inputs(rows, reader.cache))
+        logits[rows] = passes.pass_for(rows).forward(inputs(rows, passes.cache))
     return logits
 
 
-class Reader:
+class ThreadPasses:
     """One thread's passes through one network, and the memory for its inputs."""
 
     def __init__(self, network: Network) -> None:
@@ -58,25 +58,25 @@ class Reader:
         return self.whole if size == self.largest else self.rest
 
 
-def free(reader: Reader | None) -> None:
-    """Free a reader's memory when its network is gone: its passes hold the layers, and these hold the parameters."""
-    if reader is not None:
-        del reader.whole, reader.rest, reader.cache
+def free(passes: ThreadPasses | None) -> None:
+    """Free the memory when the network is gone: the passes hold the layers, and these hold the parameters."""
+    if passes is not None:
+        del passes.whole, passes.rest, passes.cache
 
 
-#: Each thread's reader: a model serves many threads at once.
+#: Each thread's passes: a model serves many threads at once.
 _kept = threading.local()
 
 
-def own_reader(network: Network) -> Reader:
-    """Return this thread's reader, the same from call to call as long as it reads with the same network.
+def thread_passes(network: Network) -> ThreadPasses:
+    """Return this thread's passes, the same from call to call as long as the network is the same.
 
     New memory at every call costs as much as the computation: the system hands it out page by page.
     """
-    reader: Reader | None = getattr(_kept, "reader", None)
-    if reader is None or reader.network() is not network:
-        reader = _kept.reader = Reader(network)
-    return reader
+    passes: ThreadPasses | None = getattr(_kept, "passes", None)
+    if passes is None or passes.network() is not network:
+        passes = _kept.passes = ThreadPasses(network)
+    return passes
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:

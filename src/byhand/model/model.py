@@ -5,38 +5,119 @@
     model.save("digits.safetensors")
 
 This is what training changes, what a file holds (`byhand.model.file` says how) and what everything above works with.
+`Reader` is what a model and its averages (`byhand.model.ensemble`) have in common.
 """
 
 import html
 import os
 import unicodedata
+import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from byhand import checks
 from byhand.data import Dataset, Digits, Sample
 from byhand.data.dataset import check_dataset
-from byhand.errors import UsageError, described
+from byhand.errors import ModelFileError, UsageError, short_repr
 from byhand.model import file as modelfile
 from byhand.model.inference import read
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
+from byhand.nn.convolution import Convolution
 from byhand.nn.initializers import Rng
-from byhand.nn.layers import Layer
+from byhand.nn.layers import Activation, BatchNorm, Dropout, Layer
 from byhand.nn.losses import softmax
 from byhand.nn.network import Network, float_type, number_of, parameter_shapes, statistics_shapes
 from byhand.nn.stacks import layers_from_config, layers_of
 
-DIGITS = tuple("0123456789")
-
-#: Of a class: more is not a name.
+#: Maximum length of a class name.
 LONGEST_NAME = 200
+#: The file of the model that is installed with byhand, in this folder; `tools/make_model.py` made it.
+SHIPPED = "digits.safetensors"
 
 
-class Model:
-    """Preparation, network and class names. `card` holds what is known of its making: data, settings, figures."""
+class Reader(ABC):
+    """Anything that classifies pictures: a model, an ensemble, or either averaged over shifts.
+
+    `classes` are the names of its classes; `metadata` says how it was made: data, settings, figures.
+    """
+
+    classes: tuple[str, ...]
+    metadata: dict[str, Any]
+
+    @property
+    @abstractmethod
+    def models(self) -> "tuple[Model, ...]":
+        """The models that it consists of."""
+
+    @abstractmethod
+    def logits(self, images: Array) -> Array:
+        """Return the scores before softmax                       images: uint8 (N, H, W) or (N, D) → (N, K)"""
+
+    def probabilities(self, images: Array) -> Array:
+        """Return how likely each class is                        images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        return softmax(self.logits(images))
+
+    def predict(self, images: Array) -> Array:
+        """Return the most likely class, as a number              images: uint8 (N, H, W) or (N, D) → (N,)"""
+        classes: Array = self.logits(images).argmax(axis=1)
+        return classes
+
+    def accuracy(self, data: Dataset) -> float:
+        """Return the share of a data set that is read right."""
+        if len(check_dataset(data)) == 0:
+            raise UsageError("accuracy needs at least one picture, got an empty data set")
+        check_classes(self.classes, data)
+        return float(np.mean(self.predict(data.images) == data.labels))
+
+    @property
+    def architecture(self) -> str:
+        """The sizes of the layers: 784-128-10, or of an ensemble 3 × 784-128-10."""
+        shapes = [model.network.outline for model in self.models]
+        if len(shapes) > 1 and len(set(shapes)) == 1:
+            return f"{len(shapes)} × {shapes[0]}"
+        return " + ".join(shapes)
+
+    @property
+    def size(self) -> int:
+        """The number of parameters of all models together."""
+        return sum(model.network.size for model in self.models)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The layers' settings in the words of `byhand train`; of an ensemble, those of the first member."""
+        network = self.models[0].network
+        layers = network.layers
+        maps = [f"{layer.maps}@{layer.size}/{layer.stride}" for layer in layers if isinstance(layer, Convolution)]
+        activations = [layer.function.name for layer in layers if isinstance(layer, Activation)]
+        dropouts = [f"{layer.rate:g}" for layer in layers if isinstance(layer, Dropout)]
+        return {
+            "maps": ",".join(maps) or "none",
+            "activation": ", ".join(dict.fromkeys(activations)) or "none",
+            "dropout": ", ".join(dict.fromkeys(dropouts)) or "0",
+            "batch norm": "yes" if any(isinstance(layer, BatchNorm) for layer in layers) else "no",
+            "init": ", ".join(dict.fromkeys(layer.init for layer in network.weighted)),
+        }
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The old name of `metadata`."""
+        warnings.warn("card is deprecated, use metadata", DeprecationWarning, stacklevel=2)
+        return self.metadata
+
+    @card.setter
+    def card(self, metadata: dict[str, Any]) -> None:
+        warnings.warn("card is deprecated, use metadata", DeprecationWarning, stacklevel=2)
+        self.metadata = metadata
+
+
+class Model(Reader):
+    """Preparation, network and class names."""
 
     def __init__(
         self,
@@ -45,61 +126,54 @@ class Model:
         seed: int = 0,
         preparation: Preparation | None = None,
         classes: Sequence[str] | None = None,
-        card: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
         dtype: DTypeLike = np.float32,
         rng: Rng | None = None,
         **network_settings: Any,
     ) -> None:
+        if "card" in network_settings:
+            warnings.warn("card is deprecated, use metadata", DeprecationWarning, stacklevel=2)
+            metadata = network_settings.pop("card")
         if not isinstance(network, Network):
             layers = layers_of(network, **network_settings)
             check_memory(number_of(parameter_shapes(layers)), float_type(dtype))
-            network = Network(layers, rng=rng or np.random.default_rng(check_seed(seed)), dtype=dtype)
+            network = Network(layers, rng=rng or np.random.default_rng(checks.seed(seed)), dtype=dtype)
         elif network_settings:
             raise UsageError(f"a network that is made already takes no settings, got {', '.join(network_settings)}")
         if not isinstance(preparation, Preparation | None):
             raise UsageError(
                 "preparation must be a Preparation, such as Preparation(divisor=255) or Preparation.standard(), "
-                f"got {described(preparation)}"
+                f"got {short_repr(preparation)}"
             )
-        if not isinstance(card, dict | None):
-            raise UsageError(f"card must be a dictionary, got {described(card)}")
+        if not isinstance(metadata, dict | None):
+            raise UsageError(f"metadata must be a dictionary, got {short_repr(metadata)}")
         self.network = network
         self.preparation = preparation or Preparation()
-        self.classes = tuple(classes) if classes is not None else default_classes(network.out_size)
-        self.card = dict(card or {})
+        self.classes = tuple(classes) if classes is not None else tuple(map(str, range(network.out_size)))
+        self.metadata = dict(metadata or {})
         if len(self.classes) != network.out_size:
             raise UsageError(f"classes must name the network's {network.out_size} outputs, got {len(self.classes)}")
         if odd := [name for name in self.classes if not is_name(name)]:
             raise UsageError(f"classes must be names of at most {LONGEST_NAME} characters, got {odd[0]!r:.60}")
 
+    @property
+    def models(self) -> "tuple[Model, ...]":
+        return (self,)
+
     def logits(self, images: Array) -> Array:
-        """What the network answers, before softmax               images: uint8 (N, H, W) or (N, D) → (N, K)"""
         images = self.check_images(images)
 
         def inputs(rows: slice, cache: Cache) -> Array:
             pictures = self.preparation.pictures(images[rows])
             X = cache.new("X", len(pictures), self.network.in_size)
-            return self.preparation.floats(pictures.reshape(X.shape), X)
+            return self.preparation.to_floats(pictures.reshape(X.shape), X)
 
         return read(self.network, inputs, len(images))
 
-    def probabilities(self, images: Array) -> Array:
-        """How likely each class is                               images: uint8 (N, H, W) or (N, D) → (N, K)"""
-        return softmax(self.logits(images))
-
-    def predict(self, images: Array) -> Array:
-        """The most likely class, as a number                     images: uint8 (N, H, W) or (N, D) → (N,)"""
-        classes: Array = self.logits(images).argmax(axis=1)
-        return classes
-
-    def accuracy(self, data: Dataset) -> float:
-        """The share of a data set that the model reads right."""
-        return share_right(self, data)
-
     def check_images(self, images: Array) -> Array:
-        """Bytes of the right size, or an error that says what was given instead."""
+        """Return bytes of the right size, or raise an error that says what was given instead."""
         if isinstance(images, Dataset | Digits | Sample):
-            raise UsageError(f"images must be an array, such as the .images of a Dataset, got {described(images)}")
+            raise UsageError(f"images must be an array, such as the .images of a Dataset, got {short_repr(images)}")
         images = np.asarray(images)
         if images.dtype != np.uint8:
             raise UsageError(f"images must be bytes 0–255 (uint8), which the model scales itself; got {images.dtype}")
@@ -121,12 +195,12 @@ class Model:
             architecture=self.network.config(),
             preparation=self.preparation.config(),
             classes=self.classes,
-            card=self.card,
+            metadata=self.metadata,
         )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Model":
-        """Read a model's file. No code in it is ever run; what is not understood is refused."""
+        """Read a model's file. No code in it is ever run; what is not understood is rejected."""
         content = modelfile.read(path)
         with modelfile.refusing(path):
             layers = layers_from_config(content.architecture)
@@ -142,7 +216,7 @@ class Model:
                 network,
                 preparation=Preparation(**content.preparation),
                 classes=content.classes,
-                card=content.card,
+                metadata=content.metadata,
             )
 
     def summary(self) -> str:
@@ -161,22 +235,6 @@ class Model:
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"
 
 
-class Predicts(Protocol):
-    """Whatever names a class for each picture."""
-
-    classes: tuple[str, ...]
-
-    def predict(self, images: Array) -> Array: ...
-
-
-def share_right(reader: Predicts, data: Dataset) -> float:
-    """The share of a data set that is read right."""
-    if len(check_dataset(data)) == 0:
-        raise UsageError("accuracy needs at least one picture, got an empty data set")
-    check_classes(reader.classes, data)
-    return float(np.mean(reader.predict(data.images) == data.labels))
-
-
 def check_classes(known: Sequence[str], data: Dataset) -> None:
     """Refuse data of another number of classes."""
     if len(data.classes) != len(known):
@@ -184,21 +242,30 @@ def check_classes(known: Sequence[str], data: Dataset) -> None:
 
 
 def check_model(model: object) -> Model:
-    """A model, or an error that says what was given in its place and how to come by one."""
+    """Return the model, or raise an error that says what was given in its place and how to get one."""
     if not isinstance(model, Model):
         raise UsageError(
-            f"model must be a Model, got {described(model)}: Model(…) makes one of a network, Model.load(…) of a file"
+            f"model must be a Model, got {short_repr(model)}: Model(…) makes one of a network, Model.load(…) of a file"
         )
     return model
 
 
-def default_classes(count: int) -> tuple[str, ...]:
-    """0, 1, 2, …: the digits where there are ten."""
-    return DIGITS if count == len(DIGITS) else tuple(map(str, range(count)))
+def shipped_model() -> Model:
+    """Return a new copy of the model that is installed with byhand; its metadata says how it was made.
+
+    `byhand predict` and `byhand play` use it if no run is named.
+    """
+    place = resources.files("byhand.model") / SHIPPED
+    if not place.is_file():
+        raise ModelFileError(
+            f"the shipped model must be in byhand's own folder, {SHIPPED} is missing: install byhand again"
+        )
+    with resources.as_file(place) as path:
+        return Model.load(path)
 
 
 def is_name(name: Any) -> bool:
-    """Whether this can stand in a line of a terminal: text without control characters or line breaks."""
+    """Return True if this can stand in a line of a terminal: text without control characters or line breaks."""
     return (
         isinstance(name, str)
         and len(name) <= LONGEST_NAME
@@ -226,10 +293,3 @@ def memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * pages if pages > 0 else None
     except (AttributeError, ValueError, OSError):  # not on Windows
         return None
-
-
-def check_seed(seed: int) -> int:
-    """A whole number from 0, or an error."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise UsageError(f"seed must be an integer of at least 0, got {seed!r}")
-    return int(seed)

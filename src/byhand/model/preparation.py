@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from byhand.errors import UsageError
+from byhand import checks
 from byhand.nn.arrays import Array
 
 #: The mean and the deviation of MNIST's training pixels, as shares of a full pixel.
@@ -28,19 +28,14 @@ class Preparation:
     deskew: bool = False
 
     def __post_init__(self) -> None:
-        if not is_between(self.divisor, 1, 2**16):
-            raise UsageError(f"divisor must be a number from 1 to 65536, got {self.divisor!r:.40}")
-        if not (is_between(self.mean, -1e6, 1e6) and is_between(self.deviation, 1e-6, 1e6)):
-            raise UsageError(
-                "mean must be a number of at most a million, deviation one from a millionth to a million; "
-                f"got {self.mean!r:.40}, {self.deviation!r:.40}"
-            )
-        if not isinstance(self.deskew, bool):
-            raise UsageError(f"deskew must be true or false, got {self.deskew!r:.40}")
+        checks.number("divisor", self.divisor, 1, 2**16)
+        checks.number("mean", self.mean, -1e6, 1e6)
+        checks.number("deviation", self.deviation, 1e-6, 1e6)
+        checks.flag("deskew", self.deskew)
 
     @classmethod
     def standard(cls, *, deskew: bool = False) -> Self:
-        """Pixels with mean 0 and deviation 1 over MNIST."""
+        """Return the preparation that gives pixels mean 0 and deviation 1 over MNIST."""
         return cls(mean=MNIST_MEAN, deviation=MNIST_DEVIATION, deskew=deskew)
 
     def pictures(self, images: Array) -> Array:
@@ -51,7 +46,7 @@ class Preparation:
 
         return deskew(images)
 
-    def floats(self, pixels: Array, out: Array) -> Array:
+    def to_floats(self, pixels: Array, out: Array) -> Array:
         """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
         if self.is_plain:
@@ -65,18 +60,13 @@ class Preparation:
         """Both halves, into a new array                         images: uint8 (N, H, W) → (N, D)"""
         pictures = self.pictures(images)
         pixels = pictures.reshape(len(pictures), -1)
-        return self.floats(pixels, np.empty(pixels.shape, dtype))
+        return self.to_floats(pixels, np.empty(pixels.shape, dtype))
 
     @property
     def is_plain(self) -> bool:
-        """Whether floats are just bytes divided: then a pixel of 0 is an input of 0."""
+        """True if floats are just bytes divided: then a pixel of 0 is an input of 0."""
         return self.mean == 0 and self.deviation == 1
 
     def config(self) -> dict[str, Any]:
-        """What makes this preparation again, as plain values."""
+        """Return the arguments that make this preparation again, as plain values."""
         return asdict(self)
-
-
-def is_between(value: Any, least: float, most: float) -> bool:
-    """Whether this is a number, and one that makes sense there."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most

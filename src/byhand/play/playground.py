@@ -225,4 +225,6 @@ def data_here() -> tuple[str, ...]:
 
 def fresh_copy(model: Model) -> Model:
     """The same model over vectors of its own."""
-    return Model(model.network.copy(), preparation=model.preparation, classes=model.classes, card=dict(model.card))
+    return Model(
+        model.network.copy(), preparation=model.preparation, classes=model.classes, metadata=dict(model.metadata)
+    )

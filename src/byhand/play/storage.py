@@ -73,7 +73,7 @@ class Keeper:
         self.checkpoints = Checkpoints(self.run)
         for slot in SLOTS:  # the state of the training before this one
             (self.checkpoints.folder / slot).unlink(missing_ok=True)
-        session.model.card = card(playground)
+        session.model.metadata = card(playground)
         self.run.write_config(
             {
                 "command": "byhand play",
@@ -141,7 +141,7 @@ def resume(playground: "Playground", run: Run) -> None:
     assert session is not None
     checkpoints = Checkpoints(run)
     session.restore(*checkpoints.load())
-    session.model.card = card(playground)
+    session.model.metadata = card(playground)
     playground.curve.epochs = run.records()
     playground.curve.points = [Point(r.epoch, r.loss, r.accuracy, 1) for r in playground.curve.epochs]
     if keeper is not None:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.model.ensemble import Reader
+from byhand.model import Reader
 from byhand.nn.arrays import Array
 from byhand.report.evaluation import Evaluation
-from byhand.report.words import flat, layers_of, parameters_of, shape_of
+from byhand.report.words import flat
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
@@ -102,8 +102,8 @@ class Comparison:
             ("mistakes", [f"{len(one.evaluation.mistakes):,}" for one in self.contestants]),
             ("loss", [f"{one.evaluation.loss:.4f}" for one in self.contestants]),
             ("calibration error", [html_percent(one.evaluation.calibration_error) for one in self.contestants]),
-            ("network", [shape_of(one.model) for one in self.contestants]),
-            ("parameters", [f"{parameters_of(one.model):,}" for one in self.contestants]),
+            ("network", [one.model.architecture for one in self.contestants]),
+            ("parameters", [f"{one.model.size:,}" for one in self.contestants]),
             ("epochs", [f"{one.records[-1].epoch:,}" if one.records else "–" for one in self.contestants]),
             ("training, s", [f"{one.records[-1].seconds:.1f}" if one.records else "–" for one in self.contestants]),
         ]
@@ -116,7 +116,7 @@ class Comparison:
             for one in self.contestants
         ]
         names = list(dict.fromkeys(name for settings in plain for name in settings if not name.startswith("network")))
-        layers = [layers_of(one.model) for one in self.contestants]
+        layers = [one.model.settings for one in self.contestants]
         rows = [(name, [each[name] for each in layers]) for name in layers[0]]
         rows += [(name, [settings.get(name, "–") for settings in plain]) for name in names]
         return [(name.removeprefix("recipe."), values) for name, values in rows if len(set(values)) > 1]
@@ -128,11 +128,11 @@ class Comparison:
             "runs": [
                 {
                     "run": one.name,
-                    "network": shape_of(one.model),
+                    "network": one.model.architecture,
                     "accuracy": one.evaluation.accuracy,
                     "interval": list(one.evaluation.interval),
                     "loss": one.evaluation.loss,
-                    "parameters": parameters_of(one.model),
+                    "parameters": one.model.size,
                     "training_seconds": one.records[-1].seconds if one.records else None,
                 }
                 for one in self.contestants

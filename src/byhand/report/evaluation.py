@@ -12,7 +12,7 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.data.dataset import check_dataset
 from byhand.errors import DivergedError, UsageError
-from byhand.model.ensemble import Reader
+from byhand.model import Reader
 from byhand.model.model import check_classes
 from byhand.nn.arrays import Array
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax

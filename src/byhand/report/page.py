@@ -17,7 +17,7 @@ from byhand.report import weights
 from byhand.report.curves import ROWS, calibration, curves
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.sprites import COLUMNS, Sprites, sprites
-from byhand.report.words import flat, shape_of
+from byhand.report.words import flat
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
@@ -76,7 +76,7 @@ class Report:
             ("right", f"{e.correct:,} of {len(e):,}"),
             ("mistakes", f"{len(e.mistakes):,}"),
             ("mean loss", f"{e.loss:.4f}"),
-            ("network", f"{shape_of(self.model)}, {self.model.network.size:,} parameters"),
+            ("network", f"{self.model.architecture}, {self.model.network.size:,} parameters"),
         ]
         if self.records:
             facts.append(("training", f"{self.records[-1].seconds:.1f} s, {self.records[-1].epoch:,} epochs"))

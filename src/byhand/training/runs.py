@@ -19,7 +19,7 @@ import byhand
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
-from byhand.model.ensemble import Committee
+from byhand.model.ensemble import Ensemble
 from byhand.model.file import check_depth
 from byhand.training.records import EpochRecord
 
@@ -75,7 +75,7 @@ class Run:
             )
         return [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
 
-    def reader(self) -> Model | Committee:
+    def reader(self) -> Model | Ensemble:
         """The trained model, or where this is a committee, all of it."""
         members = [] if self.model_path.is_file() else self.members
         if not members:
@@ -84,7 +84,7 @@ class Run:
             raise ModelFileError(
                 f"{missing[0]}: this member of the committee has no model yet: byhand train --resume {self.folder}"
             )
-        return Committee([member.model() for member in members], card=self.config().get("card"))
+        return Ensemble([member.model() for member in members], metadata=self.config().get("card"))
 
     def model(self) -> Model:
         """The trained model."""
@@ -163,7 +163,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     return Model.load(path) if path.is_file() else Run.open(path).model()
 
 
-def load_reader(path: str | os.PathLike[str]) -> Model | Committee:
+def load_reader(path: str | os.PathLike[str]) -> Model | Ensemble:
     """The same, or the committee of a committee's folder."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()

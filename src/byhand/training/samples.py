@@ -4,7 +4,7 @@ import numpy as np
 
 from byhand.data import Dataset
 from byhand.data.dataset import check_dataset, stratified_counts
-from byhand.errors import UsageError, described
+from byhand.errors import UsageError, short_repr
 from byhand.model.model import Model, check_classes
 from byhand.nn.arrays import Array
 from byhand.training.batches import Batch, batch_of
@@ -23,7 +23,7 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
         images = model.check_images(data.images)
         return (model.preparation.pictures(images) if prepared else images), data.labels
     if len(data) != 2:
-        raise UsageError(f"data must be a pair (X, y), weights go into sample_weights; got {described(data)}")
+        raise UsageError(f"data must be a pair (X, y), weights go into sample_weights; got {short_repr(data)}")
     X, y = map(np.asarray, data)
     if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
         raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from byhand import checks
 from byhand.data.augment import Augmentation
 from byhand.errors import UsageError
-from byhand.model.model import Model, check_model, check_seed
+from byhand.model.model import Model, check_model
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
 from byhand.threads import available
@@ -36,7 +37,7 @@ class Setup:
         validation_data: Data | None,
         shard: Shard | None,
     ) -> None:
-        self.model, self.recipe, self.seed, self.shard = model, recipe, check_seed(seed), shard
+        self.model, self.recipe, self.seed, self.shard = model, recipe, checks.seed(seed), shard
         self.network = check_model(model).network
         self._split(data, sample_weights, validation_data)
         if shard is not None:
@@ -103,12 +104,12 @@ class Setup:
 
     def inputs(self) -> Inputs:
         """Return what turns the batches' pixels into inputs."""
-        to_floats = self.model.preparation.floats if self.form is None else unscaled
+        to_floats = self.model.preparation.to_floats if self.form is None else unscaled
         return Inputs(to_floats, self.network.dtype)
 
     def plain_inputs(self) -> Inputs:
         """Return what turns pixels into inputs outside training."""
-        return Inputs(self.model.preparation.floats, self.network.dtype)
+        return Inputs(self.model.preparation.to_floats, self.network.dtype)
 
     def team(self) -> Team | None:
         """Return what takes a batch in blocks, if that is the plan."""
