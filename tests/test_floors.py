@@ -1,15 +1,19 @@
-"""The floors: imports only go down, and `import byhand` loads NumPy and nothing else heavy.
+"""The architecture: imports only go down and never in circles, and `import byhand` loads NumPy and nothing else heavy.
 
 Every import in src/byhand is read with `ast`, those inside functions and under TYPE_CHECKING too.
 """
 
 import ast
+import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tools import import_cycles
 
 SOURCE = Path(__file__).parents[1] / "src" / "byhand"
 
@@ -106,6 +110,88 @@ def test_imports_only_go_down():
 def test_the_test_sees_an_import_that_goes_up(line, importer, is_wrong):
     (target,) = imports(ast.parse(line), f"byhand.{importer}")
     assert bool(goes_up(importer, room_of(target))) == is_wrong
+
+
+def write_package(folder, files):
+    for name, text in {"__init__.py": "", **files}.items():
+        path = folder / "byhand" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.with_name("__init__.py").touch()
+    return folder / "byhand"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a.py": "import byhand.b", "b.py": "import numpy", "__init__.py": "from byhand.a import f"}, []),
+        ({"a.py": "import byhand.b", "b.py": "def f():\n    from byhand.a import g"}, ["modules: byhand.a → byhand.b"]),
+        ({"d/a.py": "from .b import f", "d/b.py": "from . import a"}, ["modules: byhand.d.a → byhand.d.b"]),
+        (
+            {"d/__init__.py": "from byhand.d.a import f", "d/a.py": "from byhand.d import g"},
+            ["modules: byhand.d → byhand.d.a"],
+        ),
+        ({"d/__init__.py": "from byhand.d.a import f", "d/a.py": "", "d/b.py": "from byhand.d import a"}, []),
+        (
+            {"d/a.py": "from byhand.d.e.x import f", "d/e/y.py": "import byhand.d.a", "d/e/x.py": ""},
+            ["folders in byhand.d: byhand.d.a → byhand.d.e"],
+        ),
+        (
+            {"a.py": "import byhand.b", "b.py": "import byhand.c", "c.py": "if TYPE_CHECKING:\n    import byhand.a"},
+            ["modules: byhand.a → byhand.b → byhand.c"],
+        ),
+    ],
+)
+def test_circular_imports_are_found(tmp_path, files, expected):
+    found = import_cycles.all_cycles(write_package(tmp_path, files))
+    assert [line.rpartition(" → ")[0] for line in found] == expected
+
+
+def test_small_files_with_one_importer_are_listed(tmp_path):
+    files = {"a.py": "import byhand.b, byhand.c, byhand.d", "b.py": "x = 1\n", "c.py": "import byhand.d", "d.py": ""}
+    package = write_package(tmp_path, {**files, "e.py": "import byhand.c\n" * 3, "a.py": files["a.py"] + "\n" * 200})
+    assert import_cycles.small_files(110, package) == ["byhand/b.py: 1 lines, imported by byhand.a"]
+
+
+def words_after_m(node):
+    """Yield each module that a list, tuple or string starts with `-m`."""
+    if isinstance(node, ast.List | ast.Tuple):
+        words = [element.value if isinstance(element, ast.Constant) else None for element in node.elts]
+        yield from (after for word, after in itertools.pairwise(words) if word == "-m" and isinstance(after, str))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from re.findall(r"(?<!\S)-m\s+([\w.]+)", node.value)
+
+
+def docstrings(tree):
+    """Return the nodes of the file's docstrings, in which a command is only named."""
+    bodies = [node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list) and node.body]
+    return {id(body[0].value) for body in bodies if isinstance(body[0], ast.Expr)}
+
+
+def starts_the_program(tree):
+    """Return the lines that hold a command line of `python -m byhand`, to be run as a subprocess."""
+    named = docstrings(tree)
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if id(node) not in named
+        and any(module in {"byhand", "byhand.__main__", "byhand.cli"} for module in words_after_m(node))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_wrong"),
+    [
+        ('subprocess.run([sys.executable, "-m", "byhand", "train"])', True),
+        ('command = ("-P", "-m", "byhand.cli", *options)', True),
+        ('os.system(f"{python} -m byhand train --seed {seed}")', True),
+        ('subprocess.run([sys.executable, "-m", "byhand.course.sandbox"])', False),
+        ('def f():\n    """Like `python -m byhand train`."""', False),
+        ('words = ["byhand", "train"]', False),
+    ],
+)
+def test_the_test_sees_the_program_started_as_a_subprocess(line, is_wrong):
+    assert bool(starts_the_program(ast.parse(line))) == is_wrong
 
 
 @pytest.mark.parametrize(("room", "allowed"), [("nn", {"numpy"}), ("reference", {"numpy", "matplotlib"})])
