@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 
 import byhand
-from byhand.cli import COMMANDS, cli, kernel
+from byhand.cli import choose_blas_kernel, is_amd_with_avx512
+from byhand.cli.group import COMMANDS, cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -451,13 +452,13 @@ processor	: 1
     ],
 )
 def test_the_kernel_is_named_only_where_openblas_would_overlook_it(cpuinfo, named):
-    assert kernel.overlooked(cpuinfo) is named
+    assert is_amd_with_avx512(cpuinfo) is named
 
 
 def test_a_kernel_that_the_user_named_is_left_alone(monkeypatch):
-    monkeypatch.setenv(kernel.CHOICE, "HASWELL")
-    kernel.choose()
-    assert os.environ[kernel.CHOICE] == "HASWELL"
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "HASWELL")
+    choose_blas_kernel()
+    assert os.environ["OPENBLAS_CORETYPE"] == "HASWELL"
 
 
 def test_starting_up_is_quick_enough_to_be_used():

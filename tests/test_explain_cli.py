@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import byhand
-from byhand.cli import cli, main
+from byhand.cli import main
+from byhand.cli.group import cli
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
 from byhand.training.records import EpochRecord

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import byhand
-from byhand.cli import cli
+from byhand.cli.group import cli
 from byhand.training.runs import Run, load_reader
 
 GOLDEN = Path(__file__).parent / "golden" / "version-before"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli import COMMANDS, cli
+from byhand.cli.group import COMMANDS, cli
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")

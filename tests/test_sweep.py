@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import byhand
-from byhand.cli import cli
+from byhand.cli.group import cli
 from byhand.distributed import sweep as sweeps
 from byhand.distributed.engines import Dask, Local, WorkerDiedError, joblib_on
 from byhand.distributed.space import Space

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli import COMMANDS, cli
+from byhand.cli.group import COMMANDS, cli
 
 EXIT_CODES = (
     "0 done",

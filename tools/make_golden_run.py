@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.cli import cli
 from byhand.cli import train as command
+from byhand.cli.group import cli
 from byhand.training import checkpoint
 from byhand.training.runs import Run
 

@@ -1,52 +1,48 @@
-"""The front door: one module a command, each thin (parse, call, show).
+"""The command line: one module per command, each thin (parse, call one function of the library, show).
 
-Here is what happens before anything else can: Ctrl-C has its answer while Python still loads, and streams that the
-caller closed are replaced. So this module imports next to nothing; the commands stand in `front`.
+This module runs first and imports next to nothing: it prepares the process while Python still loads the rest. Ctrl-C
+ends the program cleanly, streams that the caller closed are replaced, and OpenBLAS gets its kernel before NumPy loads.
+The commands are in `byhand.cli.group`.
 """
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from byhand.cli.group import COMMANDS as COMMANDS
-    from byhand.cli.group import LazyGroup as LazyGroup
-    from byhand.cli.group import cli as cli
-
-#: What a shell gives for a program that Ctrl-C ended.
+#: The exit code that a shell gives to a program ended by Ctrl-C.
 INTERRUPTED = 130
+
+#: Words of /proc/cpuinfo: an AMD processor with all that OpenBLAS's SkylakeX kernels use.
+AMD_WITH_AVX512 = {"AuthenticAMD", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma", "avx2"}
 
 
 def main() -> None:
-    """Run the command line and leave with the exit code that the outcome stands for."""
+    """Run the command line and exit with the code for its outcome."""
     try:
-        with leaving_at_once():
+        with exit_on_interrupt():
             open_closed_streams()
-            from byhand.cli import kernel
-
-            kernel.choose()
+            choose_blas_kernel()
             from byhand.cli.group import run
         run()
     except KeyboardInterrupt:
-        say_interrupted()
+        write_interrupted()
         sys.exit(INTERRUPTED)
 
 
 @contextmanager
-def leaving_at_once() -> Iterator[None]:
-    """While modules load, Ctrl-C ends the program on the spot: an exception may be lost in the middle of an import.
+def exit_on_interrupt() -> Iterator[None]:
+    """While modules load, let Ctrl-C end the program at once: an exception may be lost in the middle of an import.
 
-    Nothing has been begun that could be saved. Where the caller wants Ctrl-C ignored, it stays so.
+    There is nothing to save yet. A handler that the caller installed stays, and so does an ignored Ctrl-C.
     """
     import signal
 
     try:
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             raise ValueError
-        signal.signal(signal.SIGINT, leave_at_once)
-    except ValueError:  # it is somebody else's, or this is not the main thread, which alone may set it
+        signal.signal(signal.SIGINT, exit_now)
+    except ValueError:  # another handler, or not the main thread, which alone may set one
         yield
         return
     try:
@@ -55,22 +51,22 @@ def leaving_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def leave_at_once(*_: object) -> None:
-    """Say that it was interrupted, and be gone."""
-    say_interrupted()
+def exit_now(*_: object) -> None:
+    """Exit as interrupted, without cleaning up."""
+    write_interrupted()
     os._exit(INTERRUPTED)
 
 
-def say_interrupted() -> None:
-    """In a line of its own, after the terminal's `^C`; by the number of stderr, which needs nothing loaded."""
+def write_interrupted() -> None:
+    """Write a line below the terminal's `^C`; by file descriptor, which needs nothing loaded."""
     with suppress(OSError):
         os.write(2, b"\ninterrupted\n")
 
 
 def open_closed_streams() -> None:
-    """A stream that the caller closed (`>&-`) is to nobody's ears, as if it were /dev/null.
+    """Replace each stream that the caller closed (`>&-`) by /dev/null.
 
-    In the order of their numbers, so that each gets its own, and no file opened later is written to in its place.
+    In the order of their descriptors, so that each gets its own, and no file opened later is written to in its place.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -79,10 +75,19 @@ def open_closed_streams() -> None:
             setattr(sys, name, stream)
 
 
-def __getattr__(name: str) -> Any:
-    """What stands in `front` is found here too, and loaded when it is first asked for."""
-    if name not in ("COMMANDS", "LazyGroup", "cli"):
-        raise AttributeError(f"module 'byhand.cli' has no attribute {name!r}")
-    from byhand.cli import group
+def choose_blas_kernel() -> None:
+    """Name OpenBLAS's AVX-512 kernels on AMD processors that it does not know, unless the user has named others.
 
-    return getattr(group, name)
+    OpenBLAS chooses once, when NumPy loads it, and falls back to AVX2 on AMD's newest processors: every product takes
+    twice as long. See docs/decisions/0004-blas-kernel.md.
+    """
+    if "OPENBLAS_CORETYPE" in os.environ or "numpy" in sys.modules:
+        return
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as cpuinfo:
+        if is_amd_with_avx512(cpuinfo.read()):
+            os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
+
+
+def is_amd_with_avx512(cpuinfo: str) -> bool:
+    """Return True if the first core in /proc/cpuinfo is AMD's and has AVX-512."""
+    return set(cpuinfo.partition("\n\n")[0].split()) >= AMD_WITH_AVX512

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import click
 
-from byhand.cli import LazyGroup
+from byhand.cli.group import LazyGroup
 from byhand.errors import DataMissingError, UsageError
 
 COMMANDS = {
