@@ -96,7 +96,7 @@ def test_ctrl_c_that_the_caller_ignores_stays_ignored():
         (["predict", "--run", "", "a.png"], "--run"),
         (["predict", "a.png", ""], "an argument"),
         (["predict", "--json", ""], "an argument"),
-        (["export", "-o", ""], "-o"),
+        (["export", "-o", ""], "--output"),
         (["data", "verify", ""], "an argument"),
         (["course", "start", ""], "an argument"),
     ],

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from byhand.cli.check_run import check_run, is_run
-from byhand.cli.output import timeout
+from byhand.cli.output import Place, timeout
 from byhand.course.check.verdicts import Report, Verdict
 from byhand.errors import UsageError
 
@@ -22,7 +22,7 @@ MARKS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "not run": ("?", "y
 
 
 @click.command("check")
-@click.argument("path", metavar="FILE|RUN", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE|RUN", type=Place(path_type=Path))
 @timeout
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(path: Path, timeout: float, as_json: bool) -> None:

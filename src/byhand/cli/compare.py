@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from byhand.cli.output import Console, as_json, data, offline, quiet, show_json
+from byhand.cli.output import PLACE, Console, as_json, data, html, offline, quiet, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.data import Dataset
 from byhand.files import write_text
@@ -15,10 +15,10 @@ from byhand.report.comparison import Comparison, Contestant, check_several, comp
 from byhand.training.runs import Run, load_reader
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True)
+@click.command()
+@click.argument("runs", type=PLACE, metavar="RUN RUN…", nargs=-1, required=True)
 @data
-@click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write it as one HTML page.")
+@html
 @offline
 @quiet
 @as_json

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Console, as_json, offline, quiet, show_json
+from byhand.cli.output import PLACE, Console, Place, as_json, offline, quiet, show_json
 from byhand.data import bundled, catalog, loading, store
 from byhand.data import verify as verifying
 from byhand.data.dataset import Digits
 from byhand.errors import DataError, UsageError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group()
 def command() -> None:
     """List, get, verify and import data sets.
 
@@ -67,7 +67,7 @@ def get(name: str, offline: bool, quiet: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("place")
+@click.argument("place", type=PLACE)
 @as_json
 def verify(place: str, as_json: bool) -> None:
     """Verify the data set at the path or with the name PLACE.
@@ -89,7 +89,7 @@ def verify(place: str, as_json: bool) -> None:
 
 
 @command.command("import")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=Place(path_type=Path))
 @click.argument("name", required=False)
 @click.option("--force", is_flag=True, help="Replace another data set of that name.")
 @quiet

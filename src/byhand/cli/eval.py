@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Console, as_json, data, offline, quiet, shifts, show_json
+from byhand.cli.output import PLACE, Console, as_json, data, html, offline, quiet, shifts, show_json
 from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.files import write_text
 from byhand.model import Reader
@@ -19,15 +19,13 @@ from byhand.training.runs import Run, load_model, load_reader
 SHOWN = 10
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("run", metavar="RUN|MODEL")
+@click.command()
+@click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @data
 @click.option(
     "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
 )
-@click.option(
-    "--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write the whole report as one HTML page."
-)
+@html
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 1 where the accuracy is lower."
 )

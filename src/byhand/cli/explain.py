@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from byhand.cli.output import Console, as_json, offline, quiet, seed, show_json
+from byhand.cli.output import PLACE, Console, as_json, html, offline, quiet, seed, show_json
 from byhand.cli.output import data as data_option
 from byhand.cli.run_data import load_data_of
 from byhand.errors import UsageError
@@ -24,8 +24,8 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
     return [(int(layer), int(unit)) for layer, unit in (text.split(":") for text in values)]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("run", metavar="RUN|MODEL")
+@click.command()
+@click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @click.option("--sample", type=click.IntRange(min=0), default=0, show_default=True, help="Which picture, from 0.")
 @click.option("--batch", type=click.IntRange(min=1), help="Learn from so many at once: the sample and those after it.")
 @data_option
@@ -49,7 +49,7 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
     show_default=True,
     help="The rule that makes a step of a gradient; it begins with an empty memory.",
 )
-@click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write it as one HTML page.")
+@html
 @seed
 @offline
 @quiet

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from byhand.cli.output import PLACE, Place, quiet
 from byhand.data import Dataset, load
 from byhand.errors import DataError, UsageError
 from byhand.export import KINDS, export, kind_of
@@ -16,17 +17,17 @@ from byhand.model import Model
 NAMES = {"html": "digits.html", "onnx": "model.onnx", "npz": "model.npz"}
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("run", required=False, metavar="[RUN]")
+@click.command()
+@click.argument("run", required=False, type=PLACE, metavar="[RUN]")
 @click.option("--to", type=click.Choice(KINDS), help="What to make. Without it, the end of --output's name decides.")
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     help="Where to write it. Without it, beside the model (the shipped one: in the current folder) as digits.html, "
     "model.onnx or model.npz, and never over a file that is there.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="No talk on stderr.")
+@quiet
 def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -> None:
     """Export the model of RUN (a run's folder or a model's file; without it, the shipped model).
 

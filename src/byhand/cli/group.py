@@ -123,7 +123,7 @@ def run() -> None:
     """Run the command that was typed, and exit with the code for its outcome."""
     settings: dict[str, bool] = {}
     try:
-        code = cli.main(standalone_mode=False, obj=settings)
+        code = cli.main(prog_name="byhand", standalone_mode=False, obj=settings)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from byhand.cli import train_options
-from byhand.cli.output import Console, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.cli.output import Console, as_json, data, html, load_data, offline, quiet, seed, show_json
 from byhand.files import write_text
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training import PRESETS
@@ -17,11 +17,11 @@ from byhand.training.lr_find import lr_find
 from byhand.training.runs import Run
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @click.option("--lowest", type=float, default=1e-4, show_default=True, help="The rate of the first step.")
 @click.option("--highest", type=float, default=10.0, show_default=True, help="The rate of the last step.")
 @click.option("--steps", type=int, default=120, show_default=True, help="Steps from the one to the other.")
-@click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False), help="Write the picture as a page.")
+@html
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="digits", show_default=True, help="As in `train`.")
 @data
 @train_options.options

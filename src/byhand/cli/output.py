@@ -1,4 +1,4 @@
-"""What the commands share: how they console, the options that mean the same everywhere, and how lists are written."""
+"""What the commands share: messages and progress on stderr, options with one meaning everywhere, JSON on stdout."""
 
 import json
 import os
@@ -10,16 +10,33 @@ from typing import Any
 import click
 
 from byhand.data import Digits, load
+from byhand.errors import UsageError
 
 Command = Callable[..., Any]
 
-as_json = click.option("--json", "as_json", is_flag=True, help="The result as JSON, on stdout.")
-quiet = click.option("--quiet", "-q", is_flag=True, help="No talk and no progress on stderr.")
-offline = click.option("--offline", is_flag=True, help="Never touch the network.")
+
+class Place(click.Path):
+    """A file, a folder, a run or a data set. An empty one is an error: `--html "$UNSET"` would mean this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            named = param.opts[0] if isinstance(param, click.Option) else "an argument"
+            raise UsageError(f"{named} must not be empty")
+        return super().convert(value, param, ctx)
+
+
+#: Any place, as it was typed: whether it can be read is for the library to find out.
+PLACE = Place(readable=False)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+html = click.option("--html", "page", metavar="FILE", type=Place(dir_okay=False), help="Write it as one HTML page.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Suppress messages and progress on stderr.")
+offline = click.option("--offline", is_flag=True, help="Never use the network.")
 shifts = click.option(
     "--shifts",
     is_flag=True,
-    help="Look at each picture five times, also moved by a pixel, four ways: fewer mistakes for five times the work.",
+    help="Test-time augmentation: read each picture five times, also shifted by a pixel in four directions. Fewer "
+    "mistakes for five times the work.",
 )
 timeout = click.option(
     "--timeout",
@@ -28,14 +45,13 @@ timeout = click.option(
     show_default=True,
     help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
 )
-seed = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All that is random follows from it."
-)
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 data = click.option(
     "--data",
+    type=PLACE,
     metavar="NAME|PATH",
-    help="The data set, by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Without it, what is there: full "
-    "MNIST if it is found or can be downloaded, else the bundled sample.",
+    help="Data set by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Defaults to full MNIST if it is available "
+    "or can be downloaded, otherwise the bundled sample.",
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from byhand.cli.output import Console, load_data, offline, quiet
+from byhand.cli.output import PLACE, Console, load_data, offline, quiet
 from byhand.cli.run_data import load_data_here
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -14,10 +14,11 @@ from byhand.nn.convolution import Convolution
 from byhand.training.runs import Run, load_model
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("run", required=False, metavar="[RUN]")
+@click.command()
+@click.argument("run", required=False, type=PLACE, metavar="[RUN]")
 @click.option(
     "--data",
+    type=PLACE,
     metavar="NAME|PATH",
     help="The data set to train on. Without it, what is there, without the network: full MNIST, or the bundled sample.",
 )
@@ -25,7 +26,9 @@ from byhand.training.runs import Run, load_model
     "--port", type=click.IntRange(0, 65535), help="Where to listen, on loopback only. [default: 8765, or any]"
 )
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
-@click.option("--run", "folder", metavar="FOLDER", help="Where to keep what is trained. [default: runs/NNN]")
+@click.option(
+    "--run", "folder", type=PLACE, metavar="FOLDER", help="Where to keep what is trained. [default: runs/NNN]"
+)
 @offline
 @quiet
 def command(

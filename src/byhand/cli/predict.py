@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from byhand.cli.output import Console, as_json, quiet, shifts, show_json
+from byhand.cli.output import PLACE, Console, as_json, quiet, shifts, show_json
 from byhand.data.handwriting import normalise, read_picture, segment_line
 from byhand.data.handwriting.ink import find_pieces
 from byhand.data.handwriting.line import RowsError
@@ -40,9 +40,11 @@ class Seen(NamedTuple):
     """there may be more than one digit in it"""
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE|FOLDER|-…")
-@click.option("--run", metavar="RUN|MODEL", help="The model to read with. Without it, the one that ships with byhand.")
+@click.command()
+@click.argument("pictures", nargs=-1, required=True, type=PLACE, metavar="PICTURE|FOLDER|-…")
+@click.option(
+    "--run", type=PLACE, metavar="RUN|MODEL", help="The model to read with. Without it, the one that ships with byhand."
+)
 @click.option("--line", is_flag=True, help="Each picture holds several digits in a row: cut it and read one by one.")
 @click.option("--show-input", is_flag=True, help="Show the 28×28 picture that the network saw; in JSON, its 28 rows.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses to show.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Console, as_json, data, offline, quiet, seed, show_json
+from byhand.cli.output import PLACE, Console, as_json, data, offline, quiet, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import Result, resume, sweep
@@ -19,8 +19,10 @@ from byhand.text import percent
 from byhand.training.interrupt import interruptible
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--space", metavar="FILE", help="A TOML file: [fixed] settings, and under [search] the ranges to try.")
+@click.command()
+@click.option(
+    "--space", type=PLACE, metavar="FILE", help="A TOML file: [fixed] settings, and under [search] the ranges to try."
+)
 @click.option("--trials", type=click.IntRange(min=1), help="How many settings to try.  [default: 50]")
 @click.option("--jobs", type=click.IntRange(min=1), help="How many at a time. Without it, one a processor.")
 @click.option(
@@ -31,8 +33,10 @@ from byhand.training.interrupt import interruptible
     help="Processes of this machine (joblib), or a Dask cluster.",
 )
 @click.option("--address", metavar="tcp://HOST:PORT", help="The scheduler of the Dask cluster.")
-@click.option("--folder", metavar="DIR", help="The sweep's folder, new or empty. Without it, the next `sweeps/NNN`.")
-@click.option("--resume", "again", metavar="DIR", help="Go on with a sweep that was stopped or killed.")
+@click.option(
+    "--folder", type=PLACE, metavar="DIR", help="The sweep's folder, new or empty. Without it, the next `sweeps/NNN`."
+)
+@click.option("--resume", "again", type=PLACE, metavar="DIR", help="Go on with a sweep that was stopped or killed.")
 @data
 @seed
 @offline

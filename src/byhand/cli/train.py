@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from byhand.cli import committee as committees
 from byhand.cli import train_options
-from byhand.cli.output import Console, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.cli.output import PLACE, Console, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.cli.progress import Progress
 from byhand.distributed import mpi
 from byhand.errors import DivergedError, UsageError
@@ -30,7 +30,7 @@ from byhand.training.interrupt import interruptible
 from byhand.training.runs import MOST_MEMBERS, Run
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
@@ -41,8 +41,16 @@ from byhand.training.runs import MOST_MEMBERS, Run
 @data
 @train_options.options
 @seed
-@click.option("--run", "folder", metavar="DIR", help="The run's folder, new or empty. Without it, the next `runs/NNN`.")
-@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, to the bits it would have given.")
+@click.option(
+    "--run",
+    "folder",
+    type=PLACE,
+    metavar="DIR",
+    help="The run's folder, new or empty. Without it, the next `runs/NNN`.",
+)
+@click.option(
+    "--resume", type=PLACE, metavar="RUN", help="Go on with a run that was stopped, to the bits it would have given."
+)
 @click.option(
     "--committee",
     type=click.IntRange(1, MOST_MEMBERS),

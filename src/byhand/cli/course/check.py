@@ -8,7 +8,7 @@ import click
 
 from byhand.cli.check import lines
 from byhand.cli.course import notebook_at
-from byhand.cli.output import as_json, show_json, timeout
+from byhand.cli.output import Place, as_json, show_json, timeout
 from byhand.course.check.verdicts import Report
 
 HIDDEN = (
@@ -18,7 +18,7 @@ HIDDEN = (
 
 
 @click.command("check")
-@click.argument("notebook", required=False, type=click.Path(path_type=Path))
+@click.argument("notebook", required=False, type=Place(path_type=Path))
 @timeout
 @as_json
 def command(notebook: Path | None, timeout: float, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Console, as_json, quiet, show_json
+from byhand.cli.output import Console, Place, as_json, quiet, show_json
 
 BOUNDARY = (
     "each submission runs in a process of its own with limits; that guards against accidents and easy shortcuts, it "
@@ -15,12 +15,12 @@ BOUNDARY = (
 
 
 @click.command("grade")
-@click.argument("submissions", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The table, a .csv file.")
+@click.argument("submissions", type=Place(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=Place(dir_okay=False, path_type=Path), required=True, help="The table, a .csv file.")
 @click.option(
     "--checks",
     "checks_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Place(exists=True, dir_okay=False, path_type=Path),
     help="Your file with points, seed and extra checks (.py or .toml). Without it, the functions and points of the "
     "course.",
 )

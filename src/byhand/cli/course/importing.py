@@ -5,15 +5,16 @@ from pathlib import Path
 
 import click
 
+from byhand.cli.output import Place
 from byhand.errors import UsageError
 
 
 @click.command("import")
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", type=Place(path_type=Path))
 @click.option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Place(dir_okay=False, path_type=Path),
     help="The copy, a .ipynb file.  [default: NOTEBOOK's name with .byhand before its end]",
 )
 @click.option("--force", is_flag=True, help="Write over files that are there.")

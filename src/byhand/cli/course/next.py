@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from byhand.cli.course import notebook_at
+from byhand.cli.output import Place
 
 
 @click.command("next")
-@click.argument("notebook", required=False, type=click.Path(path_type=Path))
+@click.argument("notebook", required=False, type=Place(path_type=Path))
 def command(notebook: Path | None) -> None:
     """Show the next function to write in NOTEBOOK: its formula, what goes in, what comes out.
 

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import Console, quiet
+from byhand.cli.output import PLACE, Console, Place, quiet
 
 
 @click.command("release")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=Place(path_type=Path))
 @click.option(
-    "--data", metavar="NAME|PATH", help="Pictures to put beside the notebooks. Without it, the bundled sample."
+    "--data",
+    type=PLACE,
+    metavar="NAME|PATH",
+    help="Pictures to put beside the notebooks. Without it, the bundled sample.",
 )
 @quiet
 def command(folder: Path, data: str | None, quiet: bool) -> None:

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import Console, quiet
+from byhand.cli.output import PLACE, Console, Place, quiet
 from byhand.course.notebooks.syllabus import LESSONS
 
 
 @click.command("start")
-@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", default=".", type=Place(path_type=Path))
 @click.option(
     "--data",
+    type=PLACE,
     metavar="NAME|PATH",
     help="Pictures to learn from. Without it the full MNIST if it is on this machine, else the bundled sample; "
     "`byhand data get mnist` fetches the full one.",
