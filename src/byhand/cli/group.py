@@ -42,8 +42,15 @@ def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.ensure_object(dict)["debug"] = True
 
 
-#: Every command accepts it after its name too; only the help of `byhand` lists it.
-DEBUG = click.Option(["--debug"], is_flag=True, is_eager=True, expose_value=False, hidden=True, callback=set_debug)
+DEBUG: dict[str, Any] = {
+    "is_flag": True,
+    "is_eager": True,
+    "expose_value": False,
+    "callback": set_debug,
+    "help": "Show the whole traceback when something goes wrong; also after a command's name.",
+}
+#: The same option for every command; only the help of `byhand` itself lists it.
+DEBUG_OF_COMMANDS = click.Option(["--debug"], hidden=True, **DEBUG)
 
 
 class LazyGroup(click.Group):
@@ -62,8 +69,8 @@ class LazyGroup(click.Group):
             module = importlib.import_module(f"{self.package}.{self.module_of(cmd_name)}")
         command: click.Command = module.command
         for one in [command, *getattr(command, "commands", {}).values()]:
-            if DEBUG not in one.params:
-                one.params.append(DEBUG)
+            if DEBUG_OF_COMMANDS not in one.params:
+                one.params.append(DEBUG_OF_COMMANDS)
         return command
 
     def module_of(self, cmd_name: str) -> str:
@@ -104,14 +111,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(byhand.__version__, prog_name="byhand")
-@click.option(
-    "--debug",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=set_debug,
-    help="Show the whole traceback when something goes wrong; also after a command's name.",
-)
+@click.option("--debug", **DEBUG)
 def cli() -> None:
     """A neural network written out by hand, in NumPy, that reads handwriting.
 
