@@ -11,8 +11,7 @@ import byhand
 from browser import browser, open_page
 from byhand.explain import explain_step
 from byhand.report import compare, evaluate, html_report
-from byhand.report.comparison import Contestant
-from byhand.report.comparison_page import comparison_report
+from byhand.report.comparison import ComparedRun
 from byhand.report.lr_find import range_test_page
 from byhand.training import Recipe
 from byhand.training.lr_find import lr_find
@@ -28,20 +27,20 @@ def pages(tmp_path_factory):
     """Every kind of page, as a file."""
     folder = tmp_path_factory.mktemp("pages")
     digits = byhand.load("mnist-5k")
-    contestants = []
+    runs = []
     for name, seed in (("one", 0), ("two", 1)):
         model = byhand.Model([784, 16, 10], seed=seed)
         history = byhand.fit(model, digits.train, epochs=2, validation=0.1, seed=seed)
         config = {"command": f"byhand train --seed {seed}", "seed": seed, "recipe": Recipe().config()}
-        contestants.append(Contestant(name, model, evaluate(model, digits.test), list(history), config))
-    one = contestants[0]
+        runs.append(ComparedRun(name, model, evaluate(model, digits.test), list(history), config))
+    one = runs[0]
     sliding = byhand.Model([784, 16, 10], maps=[16, 24])
     content = {
         "explain": explain_step(one.model, digits.test[7]).html(),
         "report": html_report(one.evaluation, one.model, one.records, one.config),
         "explain-maps": explain_step(sliding, digits.test[:2]).html(),
         "report-maps": html_report(evaluate(sliding, digits.test), sliding),
-        "compare": comparison_report(compare(contestants)),
+        "compare": compare(runs).html(),
         "lr-find": range_test_page(lr_find(one.model, digits.train, steps=60), "a network"),
     }
     for name, page in content.items():

@@ -16,9 +16,8 @@ from byhand.nn.network import Network
 from byhand.page.charts import Axis, Series, chart
 from byhand.report import Evaluation, evaluate, html_report, wilson
 from byhand.report.evaluation import MNIST_LABEL_ERRORS, known_label_errors
-from byhand.report.sprites import BUDGET, COLUMNS, cells, sprites
-from byhand.report.weights import first_of
-from byhand.report.words import flat
+from byhand.report.images import BUDGET, COLUMNS, cells, first_layer, sprites
+from byhand.report.page import flat_settings
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
@@ -172,12 +171,12 @@ def test_the_page_says_all_that_it_should(trained):
     assert html_percent(high) in text
     for title in (
         "How it learned",
-        "What is taken for what",
+        "Confusion matrix",
         "The worst mistakes",
         "Class by class",
-        "Does it know when",
+        "Calibration",
         "What the first layer",
-        "How to do it again",
+        "Reproduce this run",
     ):
         assert title in text
     assert "byhand train --epochs 2 &lt;x&gt;" in page
@@ -291,11 +290,11 @@ def test_what_is_no_picture_is_left_out():
 def test_the_longest_weights_are_chosen_and_laid_out_in_their_order():
     layer = Convolution(4, 4, 1, 3, size=2)
     layer.W, layer.b = np.array([[1.0, 0, 5], [2, 0, 6], [3, 0, 7], [4, 1, 8]]), np.zeros(3)
-    first = first_of(layer, (4, 4), 2)
+    first = first_layer(layer, (4, 4), 2)
     assert (first.chosen.tolist(), first.count, first.each) == ([0, 2], 3, "map")
     np.testing.assert_array_equal(first.sheet(8), [[1, 2, np.nan, 5, 6], [3, 4, np.nan, 7, 8]])
     assert first.sheet(1).shape == (5, 2)
-    assert first_of(Dense(12, 3), (4, 4), 2) is None
+    assert first_layer(Dense(12, 3), (4, 4), 2) is None
 
 
 # ---- charts and words
@@ -316,7 +315,7 @@ def test_a_chart_leaves_out_what_is_no_number_and_keeps_inside():
 
 def test_flat():
     nested = {"a": {"b": 1, "c": None}, "d": [{"k": "x"}], "e": [1, 2]}
-    assert dict(flat(nested)) == {"a.b": "1", "a.c": "–", "d[0]": "k x", "e": "[1, 2]"}
+    assert dict(flat_settings(nested)) == {"a.b": "1", "a.c": "–", "d[0]": "k x", "e": "[1, 2]"}
 
 
 # ---- for notebooks
@@ -368,7 +367,7 @@ def test_plots_refuse_what_makes_no_sense(trained):
         plot_history(history, column="los")
     with pytest.raises(UsageError, match="at least one record"):
         plot_history([])
-    with pytest.raises(UsageError, match="count must be at least 1, got 0"):
+    with pytest.raises(UsageError, match="count must be a positive integer, got 0"):
         plot_mistakes(evaluation, count=0)
     with pytest.raises(UsageError, match="a square of pixels, got 12 inputs"):
         plot_weights(byhand.Model([12, 5, 3]))

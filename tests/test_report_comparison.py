@@ -7,8 +7,7 @@ import byhand
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model.ensemble import Ensemble, ShiftAveraged
-from byhand.report.comparison import Contestant, coin_toss, compare
-from byhand.report.comparison_page import comparison_report
+from byhand.report.comparison import ComparedRun, compare, mcnemar_p
 from byhand.report.evaluation import Evaluation
 from byhand.training.records import EpochRecord
 
@@ -16,56 +15,54 @@ LABELS = np.array([0, 1] * 10)
 DATA = Dataset(np.zeros((20, 2, 2), np.uint8), LABELS, classes=("a", "b"), name="made up")
 
 
-def contestant(name, wrong, model=None, **config):
+def compared(name, wrong, model=None, **config):
     predictions = LABELS.copy()
     predictions[wrong] = 1 - predictions[wrong]
     P = np.full((20, 2), 0.2, np.float32)
     P[np.arange(20), predictions] = 0.8
     evaluation = Evaluation(DATA, DATA.classes, LABELS, predictions, P, 0.3)
     records = [EpochRecord(k, k, 1 / k, 0.5, 2 / k, 0.6, 0.1, 1.0, (), 10.0, 0.5) for k in (1, 2, 3)]
-    return Contestant(name, model or byhand.Model([4, 2]), evaluation, records, config)
+    return ComparedRun(name, model or byhand.Model([4, 2]), evaluation, records, config)
 
 
-@pytest.mark.parametrize(
-    ("heads", "tails", "p"), [(5, 0, 2 / 32), (0, 5, 2 / 32), (3, 1, 10 / 16), (2, 2, 1.0), (0, 0, 1.0)]
-)
-def test_the_coin(heads, tails, p):
+@pytest.mark.parametrize(("b", "c", "p"), [(5, 0, 2 / 32), (0, 5, 2 / 32), (3, 1, 10 / 16), (2, 2, 1.0), (0, 0, 1.0)])
+def test_mcnemars_p(b, c, p):
     """5 : 0 — all the same side: 2 of 2⁵ ways.   3 : 1 — 2·(1 + 4) of 2⁴."""
-    assert coin_toss(heads, tails) == pytest.approx(p)
+    assert mcnemar_p(b, c) == pytest.approx(p)
 
 
-def test_the_coin_agrees_with_scipy():
+def test_mcnemars_p_agrees_with_scipy():
     stats = pytest.importorskip("scipy.stats")
     for heads, tails in ((22, 9), (54, 12), (300, 250), (7, 8)):
-        assert coin_toss(heads, tails) == pytest.approx(stats.binomtest(heads, heads + tails).pvalue, rel=1e-9)
+        assert mcnemar_p(heads, tails) == pytest.approx(stats.binomtest(heads, heads + tails).pvalue, rel=1e-9)
 
 
-def test_a_duel_counts_what_only_one_reads_right():
-    good, bad = contestant("good", [0, 1]), contestant("bad", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_a_pairwise_test_counts_what_only_one_reads_right():
+    good, bad = compared("good", [0, 1]), compared("bad", [1, 2, 3, 4, 5, 6, 7, 8])
     comparison = compare([bad, good])
     assert comparison.best is good
-    (duel,) = comparison.duels
-    assert duel.only_best == [2, 3, 4, 5, 6, 7, 8]
-    assert duel.only_other == [0]
-    assert duel.sentence == "good alone reads 7 right, bad alone 1: it may be luck (p = 0.07)."
-    worse = contestant("worse", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
-    assert "more than luck (p = 0.021)" in compare([good, worse]).duels[0].sentence
+    (test,) = comparison.tests
+    assert test.only_best == [2, 3, 4, 5, 6, 7, 8]
+    assert test.only_other == [0]
+    assert test.sentence == "good alone reads 7 right, bad alone 1: it may be luck (p = 0.07)."
+    worse = compared("worse", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    assert "more than luck (p = 0.021)" in compare([good, worse]).tests[0].sentence
 
 
 def test_the_same_answers_are_called_the_same():
-    sentence = compare([contestant("x", [3]), contestant("y", [3])]).duels[0].sentence
+    sentence = compare([compared("x", [3]), compared("y", [3])]).tests[0].sentence
     assert sentence == "x and y are right about the same pictures."
 
 
 def test_settings_are_shown_where_they_differ():
-    one = contestant("one", [0], seed=1, recipe={"learning_rate": 0.1, "batch_size": 128}, command="a")
-    two = contestant("two", [1], seed=1, recipe={"learning_rate": 0.2, "batch_size": 128}, command="b")
+    one = compared("one", [0], seed=1, recipe={"learning_rate": 0.1, "batch_size": 128}, command="a")
+    two = compared("two", [1], seed=1, recipe={"learning_rate": 0.2, "batch_size": 128}, command="b")
     assert compare([one, two]).settings() == [("learning_rate", ["0.1", "0.2"])]
 
 
 def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
     maps = byhand.Model([4, 2], maps=[(3, 2, 1)], dropout=0.25, batch_norm=True, activation="gelu")
-    settings = compare([contestant("maps", [0], maps), contestant("dense", [1])]).settings()
+    settings = compare([compared("maps", [0], maps), compared("dense", [1])]).settings()
     assert settings == [
         ("maps", ["3@2/1", "none"]),
         ("activation", ["gelu", "none"]),
@@ -78,24 +75,24 @@ def test_windows_that_give_maps_of_one_size_are_told_apart():
     wide, narrow = (byhand.Model([784, 10], maps=[(4, size, 2)]) for size in (6, 5))
     assert wide.network.outline == narrow.network.outline
     several = ShiftAveraged(Ensemble([narrow, byhand.Model([784, 10], maps=[4], seed=1)]))
-    comparison = compare([contestant("wide", [], wide), contestant("several", [], several)])
+    comparison = compare([compared("wide", [], wide), compared("several", [], several)])
     assert comparison.settings() == [("maps", ["4@6/2", "4@5/2"])]
     assert [run["network"] for run in comparison.to_json()["runs"]] == ["784-4@12×12-10", "2 × 784-4@12×12-10"]
 
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(UsageError, match="at least 2 runs, got 1"):
-        compare([contestant("one", [])])
-    other = contestant("other", [])
+        compare([compared("one", [])])
+    other = compared("other", [])
     moved = Dataset(np.ones((20, 2, 2), np.uint8), LABELS, classes=("a", "b"))
     evaluation = Evaluation(moved, moved.classes, LABELS, LABELS, other.evaluation.probabilities, 0.1)
     with pytest.raises(UsageError, match="on the same pictures, got 2 different sets"):
-        compare([other, Contestant("moved", other.model, evaluation)])
+        compare([other, ComparedRun("moved", other.model, evaluation)])
 
 
 def test_the_page_has_every_run_and_the_verdict():
-    comparison = compare([contestant("<good>", [0]), contestant("bad", [1, 2]), contestant("none", [])])
-    page = comparison_report(comparison)
+    comparison = compare([compared("<good>", [0]), compared("bad", [1, 2]), compared("none", [])])
+    page = comparison.html()
     assert "&lt;good&gt;" in page
     assert "<good>" not in page
     assert page.count('role="img" aria-label="picture') == 3  # "none" against the two others: one picture and two
@@ -103,6 +100,6 @@ def test_the_page_has_every_run_and_the_verdict():
 
 
 def test_as_json():
-    plain = compare([contestant("a", [0]), contestant("b", [1, 2])]).to_json()
+    plain = compare([compared("a", [0]), compared("b", [1, 2])]).to_json()
     assert plain["best"] == "a"
     assert plain["against_best"] == [{"run": "b", "only_best_right": 2, "only_other_right": 1, "p": 1.0}]

@@ -1,8 +1,6 @@
 """`byhand eval`: how well a trained model reads a data set. The figures are made in `byhand.report`."""
 
-import math
 import sys
-from typing import Any
 
 import click
 
@@ -11,12 +9,9 @@ from byhand.cli.run_data import load_data_of, warn_if_seen
 from byhand.files import write_text
 from byhand.model import Reader
 from byhand.model.ensemble import ShiftAveraged
-from byhand.report import Evaluation, evaluate
+from byhand.report import evaluate, html_report
 from byhand.text import percent
 from byhand.training.runs import Run, load_model, load_reader
-
-#: Mistakes that the terminal shows; the report shows more.
-SHOWN = 10
 
 
 @click.command()
@@ -58,75 +53,13 @@ def command(
     warn_if_seen(run, model.metadata, images, console)
     evaluation = evaluate(model, images)
     if page is not None:
-        from byhand.report import html_report
-
         settings = config | {"shifts": True} if shifts else config
         write_text(page, html_report(evaluation, load_model(run), Run.open(run).records(), settings))
         console.info(f"wrote {page}")
     if as_json:
-        show_json(as_plain(evaluation) | {"shifts": shifts})
+        show_json(evaluation.to_json() | {"shifts": shifts})
     else:
-        show(evaluation)
+        click.echo(evaluation.text())
     if threshold is not None and evaluation.accuracy < threshold:
         console.info(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
         sys.exit(1)
-
-
-def show(evaluation: Evaluation) -> None:
-    """The figures on stdout: accuracy, confusion, the classes, the worst mistakes."""
-    low, high = evaluation.interval
-    click.echo(
-        f"accuracy {percent(evaluation.accuracy)} ({evaluation.correct:,} of {len(evaluation):,}; "
-        f"95 % interval {percent(low)} to {percent(high)}), loss {evaluation.loss:.4f}"
-    )
-    click.echo()
-    names = evaluation.classes
-    width = max(6, *(len(name) for name in names))
-    click.echo("true \\ read as".ljust(width + 9) + "".join(name.rjust(width) for name in names) + "  recall".rjust(10))
-    for row, figures in enumerate(evaluation.per_class):
-        counts = "".join((str(count) if count else "·").rjust(width) for count in evaluation.confusion[row])
-        click.echo(names[row].ljust(width + 9) + counts + percent(figures.recall, 1).rjust(10))
-    precisions = "".join(
-        percent(figures.precision, 0).replace(" ", "").rjust(width) for figures in evaluation.per_class
-    )
-    click.echo("precision".ljust(width + 9) + precisions)
-    if evaluation.mistakes:
-        click.echo(f"\nthe worst of {len(evaluation.mistakes):,} mistakes:")
-    for mistake in evaluation.mistakes[:SHOWN]:
-        doubt = "  (its label is doubtful)" if mistake.doubtful else ""
-        click.echo(
-            f"  image {mistake.index:>5}: a {names[mistake.label]}, read as {names[mistake.predicted]} "
-            f"with {percent(mistake.confidence, 1)}{doubt}"
-        )
-
-
-def as_plain(evaluation: Evaluation) -> dict[str, Any]:
-    """The same figures for a machine."""
-    return {
-        "data": evaluation.data.name,
-        "images": len(evaluation),
-        "accuracy": evaluation.accuracy,
-        "interval": evaluation.interval,
-        "loss": evaluation.loss,
-        "classes": evaluation.classes,
-        "confusion": evaluation.confusion.tolist(),
-        "per_class": [
-            {"class": f.name, "images": f.count, "precision": finite(f.precision), "recall": finite(f.recall)}
-            for f in evaluation.per_class
-        ],
-        "mistakes": [
-            {
-                "image": m.index,
-                "label": evaluation.classes[m.label],
-                "predicted": evaluation.classes[m.predicted],
-                "confidence": m.confidence,
-                "doubtful": m.doubtful,
-            }
-            for m in evaluation.mistakes
-        ],
-    }
-
-
-def finite(number: float) -> float | None:
-    """NaN has no place in JSON."""
-    return None if math.isnan(number) else number

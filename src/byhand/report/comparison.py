@@ -1,33 +1,45 @@
 """Comparison: runs side by side on the same pictures, and whether a difference is more than luck.
 
-Two models that read the same pictures are compared by those that only one of them reads right: if they were equally
-good, each such picture would be a coin's toss (McNemar's test, computed exactly).
+    comparison = compare_runs(["runs/001", "runs/002"], digits.test)
+    print(comparison.text())                    `.html()` is a page, with the pictures that only one run reads right
+
+Two models are compared by the pictures that only one of them reads right: if both were equally good, each of those
+would be a coin toss (McNemar's test, computed exactly).
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Reader
-from byhand.nn.arrays import Array
-from byhand.report.evaluation import Evaluation
-from byhand.report.words import flat
+from byhand.page.charts import Axis, Series
+from byhand.page.document import asset, document, escape, folded, table
+from byhand.report.evaluation import Evaluation, evaluate
+from byhand.report.images import Sprites, sprite_sheet
+from byhand.report.page import curve_plots, flat_settings
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
+from byhand.training.runs import Run, load_reader
 
-#: Settings that say nothing about how a run was meant to go.
-ASIDE = ("command", "made_with", "data_checksum", "card")
-#: A difference is called real where luck would do as much in fewer than one case in twenty.
-LUCK = 0.05
+#: Entries of a run's configuration that are no settings.
+NO_SETTINGS = ("command", "made_with", "data_checksum", "card")
+#: The significance level: below this p-value a difference is called more than luck.
+ALPHA = 0.05
+#: The style of each run's curve; after these, the same ones dotted.
+LOOKS = ("one", "two", "three", "four", "five", "six")
+#: Pictures shown of those that only one of two runs reads right, and epochs in the table of the curves.
+SHOWN, ROWS = 18, 20
 
 
 @dataclass(frozen=True, eq=False)
-class Contestant:
-    """One run: its name, its model, what was recorded, and what it made of the pictures."""
+class ComparedRun:
+    """One run: its name, its model, the evaluation of that, and what was recorded and configured."""
 
     name: str
     model: Reader
@@ -35,94 +47,117 @@ class Contestant:
     records: Sequence[EpochRecord] = ()
     config: Mapping[str, Any] | None = None
 
-    @property
-    def right(self) -> Array:
-        """Which pictures it read right                                       boolean (N,)"""
-        right: Array = self.evaluation.predictions == self.evaluation.labels
-        return right
-
 
 @dataclass(frozen=True, eq=False)
-class Duel:
-    """A run against the best one: the pictures that only one of the two read right."""
+class PairwiseTest:
+    """McNemar's test of the best run against another, on the pictures that only one of the two reads right."""
 
-    best: Contestant
-    other: Contestant
+    best: ComparedRun
+    other: ComparedRun
 
     @property
     def only_best(self) -> list[int]:
-        """Read right by the best run alone."""
-        return [int(i) for i in np.flatnonzero(self.best.right & ~self.other.right)]
+        """The pictures that only the best run reads right."""
+        return np.flatnonzero(self.best.evaluation.right & ~self.other.evaluation.right).tolist()
 
     @property
     def only_other(self) -> list[int]:
-        """Read right by the other run alone."""
-        return [int(i) for i in np.flatnonzero(self.other.right & ~self.best.right)]
+        """The pictures that only the other run reads right."""
+        return np.flatnonzero(self.other.evaluation.right & ~self.best.evaluation.right).tolist()
 
     @property
-    def chance(self) -> float:
-        """How often luck alone would make a difference at least this large."""
-        return coin_toss(len(self.only_best), len(self.only_other))
+    def p_value(self) -> float:
+        """How often two equally good models would differ at least as much."""
+        return mcnemar_p(len(self.only_best), len(self.only_other))
 
     @property
     def sentence(self) -> str:
-        """The verdict in words."""
-        mine, theirs = len(self.only_best), len(self.only_other)
-        start = f"{self.best.name} alone reads {mine:,} right, {self.other.name} alone {theirs:,}: "
-        if mine + theirs == 0:
+        """The result in words."""
+        best, other = len(self.only_best), len(self.only_other)
+        if best + other == 0:
             return f"{self.best.name} and {self.other.name} are right about the same pictures."
-        if self.chance < LUCK:
-            return f"{start}more than luck (p = {self.chance:.2g})."
-        return f"{start}it may be luck (p = {self.chance:.2g})."
+        verdict = "more than luck" if self.p_value < ALPHA else "it may be luck"
+        return (
+            f"{self.best.name} alone reads {best:,} right, {self.other.name} alone {other:,}: "
+            f"{verdict} (p = {self.p_value:.2g})."
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Runs in the order given; `best` is the one with the highest accuracy."""
 
-    contestants: tuple[Contestant, ...]
+    runs: tuple[ComparedRun, ...]
 
     @property
-    def best(self) -> Contestant:
-        return max(self.contestants, key=lambda one: one.evaluation.correct)
+    def best(self) -> ComparedRun:
+        return max(self.runs, key=lambda one: one.evaluation.correct)
 
     @property
-    def duels(self) -> list[Duel]:
+    def tests(self) -> list[PairwiseTest]:
         """The best against every other."""
-        return [Duel(self.best, other) for other in self.contestants if other is not self.best]
+        return [PairwiseTest(self.best, other) for other in self.runs if other is not self.best]
 
     def figures(self) -> list[tuple[str, list[str]]]:
-        """(what, one value for each run): first what came of it, then the settings in which they differ."""
-        rows: list[tuple[str, list[str]]] = [
-            ("accuracy", [html_percent(one.evaluation.accuracy) for one in self.contestants]),
-            (
-                "95 % interval",
-                [" to ".join(html_percent(e) for e in one.evaluation.interval) for one in self.contestants],
-            ),
-            ("mistakes", [f"{len(one.evaluation.mistakes):,}" for one in self.contestants]),
-            ("loss", [f"{one.evaluation.loss:.4f}" for one in self.contestants]),
-            ("calibration error", [html_percent(one.evaluation.calibration_error) for one in self.contestants]),
-            ("network", [one.model.architecture for one in self.contestants]),
-            ("parameters", [f"{one.model.size:,}" for one in self.contestants]),
-            ("epochs", [f"{one.records[-1].epoch:,}" if one.records else "–" for one in self.contestants]),
-            ("training, s", [f"{one.records[-1].seconds:.1f}" if one.records else "–" for one in self.contestants]),
+        """Return (name, one value for each run): first the results, then the settings in which the runs differ."""
+        figures = [
+            {
+                "accuracy": html_percent(e.accuracy),
+                "95 % interval": " to ".join(html_percent(end) for end in e.interval),
+                "mistakes": f"{len(e.mistakes):,}",
+                "loss": f"{e.loss:.4f}",
+                "calibration error": html_percent(e.calibration_error),
+                "network": one.model.architecture,
+                "parameters": f"{one.model.size:,}",
+                "epochs": f"{one.records[-1].epoch:,}" if one.records else "–",
+                "training, s": f"{one.records[-1].seconds:.1f}" if one.records else "–",
+            }
+            for one in self.runs
+            for e in [one.evaluation]
         ]
-        return rows + self.settings()
+        return [(name, [each[name] for each in figures]) for name in figures[0]] + self.settings()
 
     def settings(self) -> list[tuple[str, list[str]]]:
-        """The settings that are not the same in all runs."""
+        """Return the settings that are not the same in all runs."""
         plain = [
-            dict(flat({key: value for key, value in (one.config or {}).items() if key not in ASIDE}))
-            for one in self.contestants
+            dict(flat_settings({key: value for key, value in (one.config or {}).items() if key not in NO_SETTINGS}))
+            for one in self.runs
         ]
-        names = list(dict.fromkeys(name for settings in plain for name in settings if not name.startswith("network")))
-        layers = [one.model.settings for one in self.contestants]
+        names = dict.fromkeys(name for settings in plain for name in settings if not name.startswith("network"))
+        layers = [one.model.settings for one in self.runs]
         rows = [(name, [each[name] for each in layers]) for name in layers[0]]
         rows += [(name, [settings.get(name, "–") for settings in plain]) for name in names]
         return [(name.removeprefix("recipe."), values) for name, values in rows if len(set(values)) > 1]
 
+    def text(self) -> str:
+        """Return the figures as a table for a terminal, and the result of each test."""
+        rows = [("", [one.name for one in self.runs]), *self.figures()]
+        first = max(len(name) for name, _ in rows)
+        widths = [max(len(values[k]) for _, values in rows) for k in range(len(self.runs))]
+        lines = [
+            f"{name:{first}}  {'  '.join(f'{v:>{width}}' for v, width in zip(values, widths, strict=True))}".rstrip()
+            for name, values in rows
+        ]
+        return "\n".join([*lines, "", *(test.sentence for test in self.tests)])
+
+    def html(self) -> str:
+        """Return a page: a table, the learning curves, and the pictures that only one of two runs reads right."""
+        evaluation, tests = self.best.evaluation, self.tests
+        shown = [index for test in tests for index in [*test.only_best[:SHOWN], *test.only_other[:SHOWN]]]
+        sheet = sprite_sheet(evaluation.data.images, list(dict.fromkeys(shown)))
+        names = [one.name for one in self.runs]
+        figures = table(["", *names], [[name, *values] for name, values in self.figures()])
+        return document(
+            f"{len(names)} runs on {evaluation.data.name}",
+            f"<header><h1>{len(names)} runs side by side</h1><p class=soft>On the same {len(evaluation):,} pictures of "
+            f"{escape(evaluation.data.name)}. Best: <b>{escape(self.best.name)}</b>.</p></header><main>"
+            f'<section class="card"><h2>Figures</h2><p>Settings are shown where they differ.</p>{figures}</section>'
+            f"{curves_section(self.runs)}{''.join(pairwise_section(test, sheet) for test in tests)}</main>",
+            style=asset("report.css", "byhand.report") + sheet.style(),
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the figures as plain values."""
         return {
             "best": self.best.name,
             "runs": [
@@ -135,39 +170,109 @@ class Comparison:
                     "parameters": one.model.size,
                     "training_seconds": one.records[-1].seconds if one.records else None,
                 }
-                for one in self.contestants
+                for one in self.runs
             ],
             "against_best": [
                 {
-                    "run": duel.other.name,
-                    "only_best_right": len(duel.only_best),
-                    "only_other_right": len(duel.only_other),
-                    "p": duel.chance,
+                    "run": test.other.name,
+                    "only_best_right": len(test.only_best),
+                    "only_other_right": len(test.only_other),
+                    "p": test.p_value,
                 }
-                for duel in self.duels
+                for test in self.tests
             ],
         }
 
 
+def compare_runs(paths: Sequence[str | os.PathLike[str]], data: Dataset) -> Comparison:
+    """Evaluate the models of several run folders, or model files, on the same data, and put them side by side."""
+    check_several(paths)
+    places = [os.fspath(path) for path in paths]
+    names = [os.path.basename(os.path.normpath(place)) for place in places]
+    if len(set(names)) < len(names):  # then their whole paths, numbered if these are the same too
+        names = [f"{place} ({k})" if places.count(place) > 1 else place for k, place in enumerate(places, 1)]
+    runs = []
+    for place, name in zip(places, names, strict=True):
+        run = Run.open(place)
+        is_copy = os.path.isfile(place) and os.path.basename(place) != run.model_path.name
+        records, config = ([], {}) if is_copy else (run.records(), run.config())
+        model = load_reader(place)
+        runs.append(ComparedRun(name, model, evaluate(model, data), records, config))
+    return compare(runs)
+
+
+def compare(runs: Sequence[ComparedRun]) -> Comparison:
+    """Put evaluated runs side by side. All must have been evaluated on the same pictures."""
+    check_several(runs)
+    checksums = {one.evaluation.data.checksum for one in runs}
+    if len(checksums) > 1:
+        raise UsageError(f"runs must be compared on the same pictures, got {len(checksums)} different sets")
+    return Comparison(tuple(runs))
+
+
 def check_several(runs: Sequence[object]) -> None:
-    """There is nothing to compare in one."""
+    """Raise an error if there are fewer than two runs."""
     if len(runs) < 2:
         raise UsageError(f"a comparison needs at least 2 runs, got {len(runs)}")
 
 
-def compare(contestants: Sequence[Contestant]) -> Comparison:
-    """Put runs side by side. All must have been evaluated on the same pictures."""
-    check_several(contestants)
-    checksums = {one.evaluation.data.checksum for one in contestants}
-    if len(checksums) > 1:
-        raise UsageError(f"runs must be compared on the same pictures, got {len(checksums)} different sets")
-    return Comparison(tuple(contestants))
-
-
-def coin_toss(heads: int, tails: int) -> float:
-    """How likely a fair coin is to be at least as uneven as this (two-sided, exact)."""
-    count, fewer = heads + tails, min(heads, tails)
-    if heads == tails:
+def mcnemar_p(b: int, c: int) -> float:
+    """Return the p-value of McNemar's exact test: a fair coin at least as uneven as b : c, two-sided."""
+    if b == c:
         return 1.0
-    logs = [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(fewer + 1)]
-    return min(1.0, 2 * math.fsum(math.exp(one - count * math.log(2)) for one in logs))
+    n = b + c
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(min(b, c) + 1)]
+    return min(1.0, 2 * math.fsum(math.exp(one - n * math.log(2)) for one in logs))
+
+
+# ---- the sections of the page
+
+
+def curves_section(runs: Sequence[ComparedRun]) -> str:
+    """Return loss and accuracy of all runs: those of the validation data, or else of the training data."""
+    recorded = [(one, [watched(record) for record in one.records]) for one in runs if one.records]
+    if not recorded:
+        return ""
+    losses, shares, rows = [], [], []
+    for place, (one, points) in enumerate(recorded):
+        name = one.name if one.records[0].validation_loss is not None else f"{one.name} (training)"
+        look, is_dotted = LOOKS[place % len(LOOKS)], place >= len(LOOKS)
+        losses.append(Series(name, [(float(epoch), loss) for epoch, loss, _ in points], look, is_dotted))
+        shares.append(Series(name, [(float(epoch), 100 * share) for epoch, _, share in points], look, is_dotted))
+        rows += [(one.name, epoch, f"{loss:.4f}", f"{100 * share:.2f}") for epoch, loss, share in points[-ROWS:]]
+    x = Axis("epoch", 0.7, max(one.records[-1].epoch for one, _ in recorded) + 0.3, is_whole=True)
+    twin = folded("the curves as a table", table(("run", "epoch", "loss", "accuracy, %"), rows))
+    return (
+        '<section class="card"><h2>How they learned</h2><p>On the pictures held out for validation, where there were '
+        f"any.</p>{curve_plots(x, losses, shares)}{twin}</section>"
+    )
+
+
+def watched(record: EpochRecord) -> tuple[int, float, float]:
+    """Return the epoch, the loss and the accuracy, of the validation data if there was any."""
+    if record.validation_loss is None or record.validation_accuracy is None:
+        return record.epoch, record.loss, record.accuracy
+    return record.epoch, record.validation_loss, record.validation_accuracy
+
+
+def pairwise_section(test: PairwiseTest, sheet: Sprites) -> str:
+    """Return the pictures that only one of the two reads right."""
+    parts = []
+    for one, loser, indices in ((test.best, test.other, test.only_best), (test.other, test.best, test.only_other)):
+        items = "".join(item(index, loser, sheet) for index in indices[:SHOWN])
+        some = f", {SHOWN} of them" if len(indices) > SHOWN else ""
+        if indices:
+            parts.append(f"<h3>Only {escape(one.name)} is right: {len(indices):,}{some}</h3><ul class=few>{items}</ul>")
+    return (
+        f'<section class="card"><h2>{escape(test.best.name)} against {escape(test.other.name)}</h2>'
+        f"<p>{escape(test.sentence)}</p>{''.join(parts)}</section>"
+    )
+
+
+def item(index: int, loser: ComparedRun, sheet: Sprites) -> str:
+    """Return one picture, its class, and the answer of the run that is wrong."""
+    e = loser.evaluation
+    label, answer = escape(e.classes[e.labels[index]]), escape(e.classes[e.predictions[index]])
+    tile = sheet.tile(index, f"picture {index}: is {label}, {loser.name} reads {answer}")
+    words = f'is <b>{label}</b><br>not <b class="bad">{answer}</b><br><span class="soft">#{index}</span>'
+    return f"<li>{tile}<p>{words}</p></li>"

@@ -1,11 +1,12 @@
-"""Evaluation: what a model makes of a data set, as numbers that a terminal, a page or a notebook can show.
+"""Evaluation: how well a model reads a data set, as numbers that a terminal, a page or a notebook can show.
 
-`evaluate` reads every picture once; everything else here is derived from the labels and the probabilities it gave.
+`evaluate` reads every picture once; everything else here follows from the labels and the probabilities.
 """
 
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from byhand.model import Reader
 from byhand.model.model import check_classes
 from byhand.nn.arrays import Array
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
+from byhand.text import percent
 
 #: 1.96 standard deviations hold 95 % of a normal distribution.
 Z_95 = 1.959963984540054
@@ -96,10 +98,16 @@ class Evaluation:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @functools.cached_property
+    def right(self) -> Array:
+        """Which pictures were read right                     boolean (N,)"""
+        right: Array = self.predictions == self.labels
+        return right
+
     @property
     def correct(self) -> int:
         """How many pictures were read right."""
-        return int(np.count_nonzero(self.predictions == self.labels))
+        return int(np.count_nonzero(self.right))
 
     @property
     def accuracy(self) -> float:
@@ -129,7 +137,7 @@ class Evaluation:
     @functools.cached_property
     def mistakes(self) -> tuple[Mistake, ...]:
         """Every picture that was read wrong, the worst first: where the label was thought least likely."""
-        wrong = np.flatnonzero(self.predictions != self.labels)
+        wrong = np.flatnonzero(~self.right)
         of_label = self.probabilities[wrong, self.labels[wrong]]
         of_answer = self.probabilities[wrong, self.predictions[wrong]]
         order = np.lexsort((wrong, -of_answer, of_label))
@@ -149,10 +157,9 @@ class Evaluation:
     def calibration(self) -> tuple[Bin, ...]:
         """Ten bins of confidence: is a model that is 90 % sure right nine times in ten? Empty ones are left out."""
         confidence = self.probabilities.max(axis=1).astype(np.float64)
-        right = self.predictions == self.labels
         place = np.minimum((confidence * 10).astype(int), 9)
         return tuple(
-            Bin(k / 10, (k + 1) / 10, int(here.sum()), float(confidence[here].mean()), float(right[here].mean()))
+            Bin(k / 10, (k + 1) / 10, int(here.sum()), float(confidence[here].mean()), float(self.right[here].mean()))
             for k in range(10)
             if (here := place == k).any()
         )
@@ -161,6 +168,62 @@ class Evaluation:
     def calibration_error(self) -> float:
         """Σ over the bins of |confidence − accuracy|, each by its share of the pictures."""
         return sum(b.count * abs(b.confidence - b.accuracy) for b in self.calibration) / len(self)
+
+    def text(self, mistakes: int = 10) -> str:
+        """Return the figures for a terminal: accuracy, confusion matrix, recall, precision, the worst mistakes."""
+        low, high = self.interval
+        width = max(6, *(len(name) for name in self.classes))
+        first = width + 9
+        lines = [
+            f"accuracy {percent(self.accuracy)} ({self.correct:,} of {len(self):,}; "
+            f"95 % interval {percent(low)} to {percent(high)}), loss {self.loss:.4f}",
+            "",
+            "true \\ read as".ljust(first) + "".join(name.rjust(width) for name in self.classes) + "    recall",
+        ]
+        for counts, figures in zip(self.confusion, self.per_class, strict=True):
+            row = "".join((str(count) if count else "·").rjust(width) for count in counts)
+            lines.append(figures.name.ljust(first) + row + percent(figures.recall, 1).rjust(10))
+        precisions = (percent(figures.precision, 0).replace(" ", "") for figures in self.per_class)
+        lines.append("precision".ljust(first) + "".join(precision.rjust(width) for precision in precisions))
+        if self.mistakes:
+            lines += ["", f"the worst of {len(self.mistakes):,} mistakes:"]
+        lines += [
+            f"  image {m.index:>5}: a {self.classes[m.label]}, read as {self.classes[m.predicted]} "
+            f"with {percent(m.confidence, 1)}{'  (its label is doubtful)' if m.doubtful else ''}"
+            for m in self.mistakes[:mistakes]
+        ]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain values; what is undefined is None."""
+        return {
+            "data": self.data.name,
+            "images": len(self),
+            "accuracy": self.accuracy,
+            "interval": self.interval,
+            "loss": self.loss,
+            "classes": self.classes,
+            "confusion": self.confusion.tolist(),
+            "per_class": [
+                {
+                    "class": f.name,
+                    "images": f.count,
+                    "precision": f.precision if f.predicted else None,
+                    "recall": f.recall if f.count else None,
+                }
+                for f in self.per_class
+            ],
+            "mistakes": [
+                {
+                    "image": m.index,
+                    "label": self.classes[m.label],
+                    "predicted": self.classes[m.predicted],
+                    "confidence": m.confidence,
+                    "doubtful": m.doubtful,
+                }
+                for m in self.mistakes
+            ],
+        }
 
     def __repr__(self) -> str:
         low, high = self.interval

@@ -1,28 +1,26 @@
-"""The report as one HTML page: what a model reads, where it fails, how it was trained and how to do it again.
+"""The report of a model as one HTML page: its accuracy, its mistakes, its training and the command that repeats it.
 
-One file without network or library. Every picture has its numbers beneath it; the confusion matrix is a table whose
-cells show their pictures when pressed. The figures come from `byhand.report.evaluation`.
+The page needs no network and no library. Every chart has its numbers in a table beneath it; the confusion matrix is a
+table whose cells show their pictures when pressed. The figures come from `byhand.report.evaluation`.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from byhand.model import Model
+from byhand.page.charts import Axis, Series, around, chart, spot
 from byhand.page.document import asset, document, escape, folded, table
-from byhand.report import weights
-from byhand.report.curves import ROWS, calibration, curves
 from byhand.report.evaluation import Evaluation, Mistake
-from byhand.report.sprites import COLUMNS, Sprites, sprites
-from byhand.report.words import flat
+from byhand.report.images import COLUMNS, first_layer_section, sprites
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
-#: Mistakes shown as cards.
-WORST = 24
+#: Mistakes shown as cards, and rows of a long table.
+WORST, ROWS = 24, 60
 
 
 def html_report(
@@ -41,19 +39,19 @@ class Report:
         self.evaluation, self.model, self.records, self.config = evaluation, model, records, config
         self.worst = evaluation.mistakes[:WORST]
         self.doubtful = sorted(evaluation.label_errors)
-        self.sprites: Sprites = sprites(evaluation, [*(m.index for m in self.worst), *self.doubtful])
+        self.sprites = sprites(evaluation, [*(m.index for m in self.worst), *self.doubtful])
 
     def html(self) -> str:
         evaluation = self.evaluation
         sections = [
-            ("curves", "How it learned", curves(self.records)),
-            ("confusion", "What is taken for what", self.confusion()),
+            ("curves", "How it learned", learning_curves(self.records)),
+            ("confusion", "Confusion matrix", self.confusion()),
             ("mistakes", "The worst mistakes", self.mistakes()),
             ("doubtful", "Labels known to be doubtful", self.doubts()),
             ("classes", "Class by class", self.classes()),
-            ("calibration", "Does it know when it doesn't know?", calibration(evaluation)),
-            ("weights", "What the first layer looks for", weights.section(self.model, evaluation.data)),
-            ("run", "How to do it again", self.run()),
+            ("calibration", "Calibration", calibration(evaluation)),
+            ("weights", "What the first layer looks for", first_layer_section(self.model, evaluation.data)),
+            ("run", "Reproduce this run", self.run()),
         ]
         shown = [(key, title, body) for key, title, body in sections if body]
         nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in shown)
@@ -200,7 +198,7 @@ class Report:
         )
         rows = "".join(
             f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-            for name, value in flat({key: value for key, value in self.config.items() if key != "command"})
+            for name, value in flat_settings({key: value for key, value in self.config.items() if key != "command"})
         )
         summary = escape(self.model.summary())
         settings = folded("every setting", f'<dl class="facts">{rows}</dl>') if rows else ""
@@ -238,3 +236,90 @@ def bar(share: float) -> str:
     """A share as a table cell with a bar behind it."""
     width = 0.0 if math.isnan(share) else share
     return f'<td class="bar" style="--w:{width:.3f}">{html_percent(share, 1)}</td>'
+
+
+def learning_curves(records: Sequence[EpochRecord]) -> str:
+    """Return loss and accuracy by the epoch, with the warnings of the watchdog; empty if there is no record."""
+    if not records:
+        return ""
+    losses = [Series("training", [(float(r.epoch), r.loss) for r in records])]
+    shares = [Series("training", [(float(r.epoch), 100 * r.accuracy) for r in records])]
+    validated = [
+        (float(r.epoch), r.validation_loss, r.validation_accuracy)
+        for r in records
+        if r.validation_loss is not None and r.validation_accuracy is not None
+    ]
+    if validated:
+        losses.append(Series("validation", [(epoch, loss) for epoch, loss, _ in validated], "two", is_dotted=True))
+        points = [(epoch, 100 * share) for epoch, _, share in validated]
+        shares.append(Series("validation", points, "two", is_dotted=True))
+    x = Axis("epoch", min(r.epoch for r in records) - 0.3, max(r.epoch for r in records) + 0.3, is_whole=True)
+    head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "rate", "images a second")
+    every = max(1, -(-len(records) // ROWS))
+    rows = [
+        (
+            r.epoch,
+            f"{r.loss:.4f}",
+            html_percent(r.accuracy),
+            "" if r.validation_loss is None else f"{r.validation_loss:.4f}",
+            "" if r.validation_accuracy is None else html_percent(r.validation_accuracy),
+            f"{r.rate:.3g}",
+            f"{r.images_per_second:,.0f}",
+        )
+        for k, r in enumerate(records)
+        if k % every == 0 or k == len(records) - 1
+    ]
+    warnings = "".join(f"<li>epoch {r.epoch}: {escape(warning)}</li>" for r in records for warning in r.warnings)
+    note = f"<p>The watchdog said:</p><ul>{warnings}</ul>" if warnings else ""
+    note += "" if validated else "<p class=soft>No part of the training data was held out to watch.</p>"
+    return f"{curve_plots(x, losses, shares)}{note}{folded('the curves as a table', table(head, rows))}"
+
+
+def curve_plots(x: Axis, losses: Sequence[Series], accuracies: Sequence[Series]) -> str:
+    """Return a chart of losses beside one of accuracies in percent."""
+    plots = []
+    for title, series, most in (("Loss", losses, math.inf), ("Accuracy, %", accuracies, 100.0)):
+        low, high = around([value for one in series for _, value in one.points], least=1e-3)
+        plots.append(chart(title, x, Axis("", low, min(high, most)), series))
+    return f'<div class="plots">{"".join(plots)}</div>'
+
+
+def calibration(e: Evaluation) -> str:
+    """Return the reliability diagram: confidence against accuracy."""
+    x, y = Axis("how sure it was, %", 0, 100), Axis("", 0, 100)
+    points = [(100 * b.confidence, 100 * b.accuracy) for b in e.calibration]
+    biggest = max(b.count for b in e.calibration)
+    marks = []
+    for (a, b), one in zip(points, e.calibration, strict=True):
+        cx, cy = spot(x, y, a, b)
+        radius = 3 + 9 * math.sqrt(one.count / biggest)
+        marks.append(f'<circle class="dot two" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>')
+    series = [
+        Series("if it knew", [(0, 0), (100, 100)], "faint", is_dotted=True),
+        Series("this model", points, "two"),
+    ]
+    rows = [
+        (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", html_percent(b.confidence, 1), html_percent(b.accuracy, 1))
+        for b in e.calibration
+    ]
+    over = sum(b.count * (b.confidence - b.accuracy) for b in e.calibration) / len(e)
+    word = "surer than it should be" if over > 0 else "less sure than it could be"
+    return (
+        f"<p>Of the pictures on which it was, say, 80 % sure, 80 % should be read right. It is off by "
+        f"{html_percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
+        f"{chart('Right how often, %', x, y, series, ''.join(marks))}"
+        f"{folded('calibration as a table', table(('sure', 'pictures', 'sure on average', 'right'), rows))}"
+    )
+
+
+def flat_settings(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested settings as (name, value): `recipe.optimizer.kind`, `momentum`."""
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from flat_settings(value, f"{name}.")
+        elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value):
+                yield f"{name}[{number}]", ", ".join(f"{k} {v}" for k, v in item.items())
+        else:
+            yield name, "–" if value is None else str(value)

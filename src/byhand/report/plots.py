@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from byhand.checks import integer
 from byhand.data import Sample
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.layers import Dense
 from byhand.report.evaluation import Evaluation
-from byhand.report.weights import first_of
+from byhand.report.images import first_layer
 from byhand.training.records import EpochRecord, History
 
 COLORS = {"training": "#1b62c4", "validation": "#d9660b"}
@@ -65,8 +66,8 @@ def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
 
 def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10, ax: Any = None) -> Any:
     """The worst mistakes as one picture: beneath each what it is, and what it was read as."""
-    mistakes = evaluation.mistakes[: _positive("count", count)]
-    columns = min(_positive("columns", columns), max(1, len(mistakes)))
+    mistakes = evaluation.mistakes[: integer("count", count, 1)]
+    columns = min(integer("columns", columns, 1), max(1, len(mistakes)))
     rows = max(1, -(-len(mistakes) // columns))
     ax = ax if ax is not None else _new_axes(figsize=(columns * 0.9, rows * 1.25))
     height, width = evaluation.data.shape
@@ -89,10 +90,10 @@ def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = N
     """The weights of the first layer, a picture for each unit or map: the `count` of them with the longest weights."""
     layer = model.network.weighted[0]
     side = round(layer.inputs**0.5)
-    first = first_of(layer, (side, side), _positive("count", count))
+    first = first_layer(layer, (side, side), integer("count", count, 1))
     if first is None:
         raise UsageError(f"weights are pictures where the inputs are a square of pixels, got {layer.inputs} inputs")
-    columns = min(_positive("columns", columns), len(first.chosen))
+    columns = min(integer("columns", columns, 1), len(first.chosen))
     ax = ax if ax is not None else _new_axes(figsize=(columns, -(-len(first.chosen) // columns)))
     limit = float(np.abs(layer.W).max()) or 1.0
     ax.imshow(first.sheet(columns), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -126,9 +127,3 @@ def _new_axes(**settings: Any) -> Any:
         raise MissingExtraError("matplotlib", "plots") from None
     _, ax = plt.subplots(layout="constrained", **settings)
     return ax
-
-
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise UsageError(f"{name} must be at least 1, got {value}")
-    return value

@@ -1,0 +1,224 @@
+"""Images of a report: a sprite sheet of the pictures that it shows, and the weights of the first layer as pictures.
+
+The sprite sheet holds each picture once. Of every cell of the confusion matrix it has the worst mistakes, or the right
+answers with the least confidence; how many depends on the size that the page may have. The weights of a dense layer
+are a picture a unit, those of a convolution a picture a map, and the page also shows the maps of one picture.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from byhand.data import Dataset
+from byhand.model import Model
+from byhand.nn.arrays import Array
+from byhand.nn.backprop import Pass
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, Dense, Layer
+from byhand.page.document import data_uri, escape, folded, gray_image, gray_png, signed_image, table
+from byhand.report.evaluation import Evaluation
+
+#: Maximum size of the sprite sheet in bytes, before it is written into the page in base64 (a third more).
+BUDGET = 900_000
+PER_CELL, LARGEST_SIDE, COLUMNS = 24, 32, 40
+#: Pixels of the screen that a picture's longer side takes.
+TILE = 56
+#: Units shown as pictures, and how many of them side by side.
+UNITS, ACROSS = 40, 8
+#: Pixels of the screen that the side of a unit's picture should take, and the smallest size of its cells.
+SIDE, LEAST = 72, 3
+
+
+# ---- the sprite sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Sprites:
+    """A sprite sheet of pictures of one size. `order` has their indices, in the order of the sheet."""
+
+    png: bytes
+    order: list[int]
+    height: int
+    width: int
+
+    def tile(self, index: int, label: str) -> str:
+        """Return one picture as an element of the page, with a label for those who don't see it."""
+        row, column = divmod(self.order.index(index), COLUMNS)
+        return f'<span class="tile" role="img" aria-label="{escape(label)}" style="--x:{column};--y:{row}"></span>'
+
+    def style(self) -> str:
+        """Return the style by which a tile finds its picture in the sheet."""
+        scale = TILE / max(self.height, self.width)
+        h, w = self.height * scale, self.width * scale
+        rows = max(1, -(-len(self.order) // COLUMNS))
+        return (
+            f".tile {{ width: {w:g}px; height: {h:g}px; "
+            f"background-size: {COLUMNS * w:g}px {rows * h:g}px; "
+            f"background-position: calc(var(--x) * -{w:g}px) calc(var(--y) * -{h:g}px); "
+            f"background-image: url({data_uri(self.png)}); }}\n"
+        )
+
+
+def sprites(evaluation: Evaluation, first: list[int]) -> Sprites:
+    """Return a sheet of the pictures `first`, and then as many of each cell as the budget allows."""
+    by_cell = cells(evaluation)
+    per_cell = PER_CELL
+    while True:
+        chosen = list(dict.fromkeys([*first, *(index for cell in by_cell for index in cell[:per_cell])]))
+        made = sprite_sheet(evaluation.data.images, chosen)
+        if len(made.png) <= BUDGET or per_cell == 0:
+            return made
+        per_cell = min(per_cell - 1, int(per_cell * BUDGET / len(made.png)))
+
+
+def sprite_sheet(images: Array, chosen: list[int]) -> Sprites:
+    """Return a sheet of these pictures, in rows of `COLUMNS`           images: uint8 (M, H, W)"""
+    stack = np.stack([reduced(images[index]) for index in chosen]) if chosen else np.zeros((1, 1, 1), np.uint8)
+    count, height, width = stack.shape
+    rows = -(-count // COLUMNS)
+    full = np.zeros((rows * COLUMNS, height, width), np.uint8)
+    full[:count] = stack
+    sheet = full.reshape(rows, COLUMNS, height, width).swapaxes(1, 2).reshape(rows * height, COLUMNS * width)
+    return Sprites(gray_png(sheet), chosen, height, width)
+
+
+def cells(evaluation: Evaluation) -> list[list[int]]:
+    """Return the pictures of each cell of the confusion matrix, the worst mistakes and the least certain first."""
+    K = len(evaluation.classes)
+    indices: list[list[int]] = [[] for _ in range(K * K)]
+    for mistake in evaluation.mistakes:
+        indices[mistake.label * K + mistake.predicted].append(mistake.index)
+    confidence = evaluation.probabilities.max(axis=1)
+    right = np.flatnonzero(evaluation.right)
+    for index in right[np.argsort(confidence[right], kind="stable")]:
+        indices[int(evaluation.labels[index]) * (K + 1)].append(int(index))
+    return indices
+
+
+def reduced(image: Array) -> Array:
+    """Return a picture as it is or, if it is large, reduced by averaging                uint8 (H, W)"""
+    if max(image.shape) <= LARGEST_SIDE:
+        return image
+    from PIL import Image
+
+    scale = LARGEST_SIDE / max(image.shape)
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BOX))
+
+
+# ---- the first layer
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLayer:
+    """The units or maps of the first layer whose weights have the largest norms, and the shape of their pictures."""
+
+    layer: Dense | Convolution
+    shape: tuple[int, int]
+    chosen: Array
+
+    @property
+    def count(self) -> int:
+        """The number of all units or maps."""
+        return len(self.layer.b)
+
+    @property
+    def each(self) -> str:
+        return "map" if isinstance(self.layer, Convolution) else "unit"
+
+    def sheet(self, across: int) -> Array:
+        """Return the weights of those chosen, a picture each                       → (rows, columns)"""
+        return tiled(self.layer.W.T[self.chosen].reshape(-1, *self.shape), across)
+
+
+def first_layer(layer: Layer, picture: tuple[int, int], count: int = UNITS) -> FirstLayer | None:
+    """Return the layer's weights as pictures; None if its inputs are not the pixels of a picture."""
+    if isinstance(layer, Convolution) and layer.channels == 1:
+        shape = layer.size, layer.size
+    elif isinstance(layer, Dense) and layer.inputs == picture[0] * picture[1] and picture[0] > 1:
+        shape = picture
+    else:
+        return None
+    return FirstLayer(layer, shape, np.sort(np.argsort(-norms(layer), kind="stable")[:count]))
+
+
+def norms(layer: Dense | Convolution) -> Array:
+    """Return the norm of each unit's weights                                       → (units,)"""
+    result: Array = np.sqrt((layer.W.astype(np.float64) ** 2).sum(axis=0))
+    return result
+
+
+def tiled(stack: Array, across: int) -> Array:
+    """Return pictures side by side, with a gap of one cell                         (count, H, W) → (rows, columns)"""
+    count, height, width = stack.shape
+    across = min(across, count)
+    sheet = np.full((-(-count // across) * (height + 1) - 1, across * (width + 1) - 1), np.nan)
+    for place, picture in enumerate(stack):
+        top, left = place // across * (height + 1), place % across * (width + 1)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def first_layer_section(model: Model, data: Dataset) -> str:
+    """Return the page's section, empty if the weights of the first layer are no pictures."""
+    first = first_layer(model.network.layers[0], data.shape)
+    if first is None:
+        return ""
+    which = f"all of its {first.count} {first.each}s" if first.count > 1 else f"its one {first.each}"
+    if len(first.chosen) < first.count:
+        which = f"the {len(first.chosen)} of its {first.count} {first.each}s with the longest weights"
+    W, norm = first.layer.W.T[first.chosen], norms(first.layer)
+    rows = [
+        (int(u), *(f"{value:.3g}" for value in (norm[u], w.min(), w.max(), first.layer.b[u])))
+        for u, w in zip(first.chosen, W, strict=True)
+    ]
+    drawn = image(first.sheet(ACROSS), first.shape, f"The weights of {which}, a picture each; their figures are below")
+    twin = folded(f"the {first.each}s as a table", table((first.each, "length", "lowest", "highest", "bias"), rows))
+    return f"<p>{legend(first, which)}</p>{drawn}{twin}{first_maps(model, data, first)}"
+
+
+def legend(first: FirstLayer, which: str) -> str:
+    """Return what a square is, and what its colors mean."""
+    orange, blue = '<span class="up">orange</span>', '<span class="down">blue</span>'
+    if isinstance(first.layer, Dense):
+        return (
+            f"Each square is one unit's weights, one for each pixel ({which}): ink on {orange} switches it on, ink on "
+            f"{blue} switches it off."
+        )
+    height, width = first.shape
+    return (
+        f"The first layer is a convolution: a window of {height} × {width} pixels, put to {first.layer.rows} × "
+        f"{first.layer.columns} places. Each square is what one map looks for in all of them ({which}): ink on "
+        f"{orange} raises the map in that place, ink on {blue} lowers it."
+    )
+
+
+def first_maps(model: Model, data: Dataset, first: FirstLayer) -> str:
+    """Return the maps of a convolution for the first picture of the data, in the order of their windows."""
+    if not isinstance(first.layer, Convolution):
+        return ""
+    pass_, after = Pass(model.network, needs_gradient=False), ""
+    pass_.forward(model.preparation(data.images[:1], model.network.dtype))
+    for layer, result in zip(model.network.layers, pass_.outs, strict=True):
+        if isinstance(layer, Dense | Convolution) and layer is not first.layer:
+            break
+        out = result
+        if isinstance(layer, Activation):
+            after = f", after {layer.function.name}"
+    shape = first.layer.rows, first.layer.columns
+    maps = out.reshape(*shape, first.layer.maps).transpose(2, 0, 1)[first.chosen]
+    name = escape(data.classes[int(data.labels[0])])
+    title = f"What the maps say of picture 0, a {name}"
+    return (
+        f"<h3>{title}</h3><p>In the order of the windows above{after}: where a window found what it looks for it is "
+        f'<span class="up">orange</span>.</p><div class="found"><img class="seen" src="{gray_image(data.images[0])}" '
+        f'width="84" alt="Picture 0, a {name}">{image(tiled(maps, ACROSS), shape, title)}</div>'
+    )
+
+
+def image(sheet: Array, shape: tuple[int, int], alt: str) -> str:
+    """Return pictures of this shape as one image, with cells that are large enough to see."""
+    size = max(LEAST, SIDE // max(shape))
+    uri = signed_image(sheet, float(np.nanmax(np.abs(sheet), initial=0.0)))
+    height, width = sheet.shape
+    return f'<img class="weights" src="{uri}" width="{width * size}" height="{height * size}" alt="{escape(alt)}">'
