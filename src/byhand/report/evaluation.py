@@ -174,9 +174,9 @@ class Evaluation:
         low, high = self.interval
         width = max(6, *(len(name) for name in self.classes))
         first = width + 9
+        interval = f"95 % interval {percent(low)} to {percent(high)}"
         lines = [
-            f"accuracy {percent(self.accuracy)} ({self.correct:,} of {len(self):,}; "
-            f"95 % interval {percent(low)} to {percent(high)}), loss {self.loss:.4f}",
+            f"accuracy {percent(self.accuracy)} ({self.correct:,} of {len(self):,}; {interval}), loss {self.loss:.4f}",
             "",
             "true \\ read as".ljust(first) + "".join(name.rjust(width) for name in self.classes) + "    recall",
         ]
