@@ -12,8 +12,9 @@ from PIL import Image
 
 import byhand
 from byhand import Model
-from byhand.cli.predict import is_crowded
 from byhand.data.handwriting import normalise
+from byhand.data.handwriting.line import is_crowded
+from byhand.errors import NothingDrawnError
 
 SAMPLE = byhand.load("mnist-5k").test
 HINT = "more than one digit? try --line"
@@ -189,3 +190,15 @@ def test_the_input_is_in_the_json_where_it_is_asked_for(run):
     (result,) = json.loads(run("--json", "--show-input", "a.png")[1])
     np.testing.assert_array_equal(result["input"], normalise(np.asarray(Image.open("a.png"))).image)
     assert "input" not in json.loads(run("--json", "a.png")[1])[0]
+
+
+def test_a_notebook_reads_paths_bytes_and_arrays(tmp_path):
+    text = written(tmp_path / "a.png", 0, 100)
+    path = tmp_path / "a.png"
+    for picture in (path, str(path), path.read_bytes(), np.asarray(Image.open(path))):
+        assert "".join(reading.digit for reading in byhand.read_line(picture)) == text
+    reading = byhand.read(on_paper(SAMPLE.images[0]), Model([784, 10]))
+    assert reading.guesses(2)[0] == (reading.digit, reading.probability)
+    assert repr(byhand.read_line(path)[0]).startswith(f"<Reading {text[0]}, ")
+    with pytest.raises(NothingDrawnError, match="the picture: nothing drawn"):
+        byhand.read(np.zeros((40, 40), np.uint8))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from byhand.errors import ByhandError as ByhandError
     from byhand.explain import explain_step as explain_step
     from byhand.model import Model as Model
+    from byhand.model import read as read
+    from byhand.model import read_line as read_line
     from byhand.nn.gradcheck import gradcheck as gradcheck
     from byhand.nn.network import Network as Network
     from byhand.training import fit as fit
@@ -31,7 +33,10 @@ __getattr__, __dir__ = lazy_names(
         "fit": "byhand.training",
         "gradcheck": "byhand.nn.gradcheck",
         "load": "byhand.data",
+        "read": "byhand.model",
+        "read_line": "byhand.model",
     },
 )
 
 __all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "explain_step", "fit", "gradcheck", "load"]
+__all__ += ["read", "read_line"]

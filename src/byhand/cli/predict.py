@@ -1,43 +1,20 @@
-"""`byhand predict`: read pictures of digits. A picture is brought to the form that MNIST has, then read by a model."""
+"""`byhand predict`: read pictures of digits. The reading is `byhand.read` and `byhand.read_line`."""
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 import click
-import numpy as np
 
 from byhand.cli.output import PLACE, Console, as_json, quiet, shifts, show_json
-from byhand.data.handwriting import normalise, read_picture, segment_line
-from byhand.data.handwriting.ink import find_pieces
-from byhand.data.handwriting.line import RowsError
-from byhand.errors import ByhandError, DataError, DataMissingError, NothingDrawnError
+from byhand.data.handwriting.photo import ENDINGS
+from byhand.errors import DataError, DataMissingError
 from byhand.model import Reader, shipped_model
 from byhand.model.ensemble import ShiftAveraged
-from byhand.nn.arrays import Array
-from byhand.text import percent
+from byhand.model.reading import Reading, read, read_line, read_numbers
 from byhand.training.runs import CONFIG, MODEL, load_reader
-
-ENDINGS = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-ENDINGS |= {".pbm", ".pgm", ".pnm", ".ppm"}
-
-#: From dark to light, two rows of pixels a line of text.
-SHADES = " .:-=+*#%@"
-
-#: Of the tallest mark's height and of the largest one's ink: what has less is a stroke of a digit, or dirt.
-TALL, INKED = 0.6, 0.2
-
-
-class Seen(NamedTuple):
-    """A picture of one digit, or why there is none."""
-
-    name: str
-    image: Array = np.zeros((28, 28), np.uint8)
-    problem: ByhandError | None = None
-    is_crowded: bool = False
-    """there may be more than one digit in it"""
 
 
 @click.command()
@@ -67,171 +44,86 @@ def command(
     to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
     """
     console = Console(quiet)
-    reader = load_reader(run) if run is not None else shipped_model()
-    model: Reader = ShiftAveraged(reader) if shifts else reader
+    model = load_reader(run) if run is not None else shipped_model()
+    reader = ShiftAveraged(model) if shifts else model
     results: list[dict[str, Any]] = []
-    failed, hinted = False, False
-    for source, parts in sources(pictures, line):
+    has_failed, has_hinted = False, False
+    for source, readings in sources(pictures, reader, line):
         digits: list[dict[str, Any]] = []
-        for seen in parts:
-            if seen.problem is not None:
-                console.info(f"byhand: {seen.problem}")
-                digits.append({"picture": seen.name, "error": str(seen.problem)})
-                failed = True
-                continue
-            result = reading(model, seen.name, seen.image, top)
-            digits.append(result)
-            if as_json:
-                result |= {"input": seen.image.tolist()} if show_input else {}
-            else:
-                click.echo(as_line(result))
+        for reading in readings:
+            digits.append(result := reading.to_json(top))
+            if reading.problem is not None:
+                console.info(f"byhand: {reading.problem}")
+                has_failed = True
+            elif as_json and show_input:
+                result["input"] = reading.image.tolist()
+            elif not as_json:
+                click.echo(reading.text(top))
                 if show_input:
-                    click.echo(as_text(seen.image))
-            if seen.is_crowded and not hinted:
-                console.info(f"{seen.name}: more than one digit? try --line")
-                hinted = True
-        text = "".join(digit.get("digit", "?") for digit in digits)
+                    click.echo(reading.drawing())
+            if reading.is_crowded and not has_hinted:
+                console.info(f"{reading.name}: more than one digit? try --line")
+                has_hinted = True
         if not line or [digit["picture"] for digit in digits if "error" in digit] == [source]:
             results += digits
         else:
+            text = "".join(digit.get("digit", "?") for digit in digits)
             results.append({"picture": source, "text": text, "digits": digits})
             if not as_json:
                 click.echo(text)
     if as_json:
         show_json(results)
-    if failed:
+    if has_failed:
         sys.exit(DataError.exit_code)
 
 
-def sources(places: tuple[str, ...], line: bool) -> Iterator[tuple[str, Iterator[Seen]]]:
-    """(its name, the pictures of one digit in it) for each picture meant by the arguments; `-` is one with many."""
+def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tuple[str, Iterable[Reading]]]:
+    """Yield the name of each picture and what is read in it; `-` is one picture with many digits."""
     for place in places:
-        if place == "-":
-            yield place, numbers(sys.stdin)
-            continue
         try:
-            paths = found(Path(place))
+            if place == "-":
+                yield place, readings_of_lines(sys.stdin, reader)
+            else:
+                yield from ((str(path), readings_of(path, reader, line)) for path in pictures_at(Path(place)))
         except DataError as error:
-            yield place, iter([Seen(place, problem=error)])
-            continue
-        except OSError as error:  # a name that is too long, a folder that is closed
-            yield place, iter([Seen(place, problem=DataError(f"{place:.80}: can't be read: {error.strerror}"))])
-            continue
-        for path in paths:
-            yield str(path), digits_in(path, line)
+            yield place, [Reading(place, problem=error)]
+        except OSError as error:  # a name that is too long, a folder that can't be listed
+            problem = DataError(f"{place:.80}: can't be read: {error.strerror}")
+            yield place, [Reading(place, problem=problem)]
 
 
-def digits_in(path: Path, line: bool) -> Iterator[Seen]:
-    """The digit in a picture or, of a line of them, each by its number. What is wrong is named by the picture."""
-    name = str(path)
-    try:
-        grey = read_picture(path)
-    except DataError as error:
-        yield Seen(name, problem=error)
-        return
-    try:
-        parts = segment_line(grey) if line else [grey]
-    except DataError as error:
-        yield Seen(name, problem=type(error)(f"{name}: {error}"))
-        return
-    for number, part in enumerate(parts, start=1):
-        one = f"{name}:{number}" if line else name
-        try:
-            digit = normalise(part)
-        except DataError as error:
-            yield Seen(one, problem=type(error)(f"{one}: {error}"))
-        else:
-            yield Seen(one, digit.image, is_crowded=not line and is_crowded(grey, digit.ink))
-
-
-def is_crowded(grey: Array, ink: Array) -> bool:
-    """Whether the picture may hold more than one digit: two marks apart, each tall and with ink enough to be one.
-
-    A 4 or a 5 in two strokes is one digit: of the sample's 5,000, two are taken for more.
-    """
-    if len(find_pieces(ink > 0)[1]) < 2:
-        return False
-    try:
-        marks = segment_line(grey)
-    except RowsError:
-        return True
-    except NothingDrawnError:
-        return False
-    heights = np.array([int(mark.any(axis=1).sum()) for mark in marks])
-    amounts = np.array([int(mark.sum()) for mark in marks])
-    like_a_digit = (heights >= TALL * heights.max()) & (amounts >= INKED * amounts.max())
-    return bool(like_a_digit.sum() > 1)
-
-
-def found(path: Path) -> list[Path]:
-    """The picture at a path, or the pictures in a folder, by name."""
-    meant = f"did you mean --run {shlex.quote(str(path))}?"
-    if path.is_dir():
-        inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in ENDINGS)
-        if not inside and any((path / name).is_file() for name in (CONFIG, MODEL)):
-            raise DataMissingError(f"{path}: that is a run: {meant}")
-        if not inside:
-            raise DataMissingError(f"{path}: no pictures in that folder ({', '.join(sorted(ENDINGS))})")
-        return inside
+def pictures_at(path: Path) -> list[Path]:
+    """Return the picture at a path, or the pictures in a folder, by name."""
     if not path.exists():
         raise DataMissingError(f"{path}: no picture there")
-    if path.suffix == Path(MODEL).suffix:
-        raise DataError(f"{path}: that is a model: {meant}")
-    return [path]
+    is_run = any((path / name).is_file() for name in (CONFIG, MODEL))
+    inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in ENDINGS) if path.is_dir() else [path]
+    if path.suffix == Path(MODEL).suffix or (is_run and not inside):
+        what = "a run" if is_run else "a model"
+        raise DataMissingError(f"{path}: that is {what}: did you mean --run {shlex.quote(str(path))}?")
+    if not inside:
+        raise DataMissingError(f"{path}: no pictures in that folder ({', '.join(sorted(ENDINGS))})")
+    return inside
 
 
-def numbers(stream: TextIO) -> Iterator[Seen]:
-    """A picture for each line of 784 numbers; a line that isn't one is named by its number."""
-    count, is_empty = 0, True
-    while True:
-        count += 1
-        try:
-            text = stream.readline()
-        except UnicodeDecodeError:
-            yield Seen("-", problem=DataError("-: standard input must be lines of 784 numbers, and it is no text"))
-            return
-        if not text:
-            break
-        parts = text.replace(",", " ").split()
-        if not parts:
-            continue
-        is_empty = False
-        name = f"-:{count}"
-        try:
-            values = np.array([float(part) for part in parts])
-        except ValueError:
-            yield Seen(name, problem=DataError(f"line {count} must hold numbers, got {text[:40].strip()!r}"))
-            continue
-        whole = (values >= 0) & (values <= 255) & (values == np.floor(values))
-        if values.size != 784:
-            rule = f"line {count} must hold 784 whole numbers from 0 to 255, got {values.size}"
-            yield Seen(name, problem=DataError(rule))
-        elif not whole.all():
-            rule = f"line {count} must hold whole numbers from 0 to 255, got {values[~whole][0]:g}"
-            yield Seen(name, problem=DataError(rule))
-        else:
-            yield Seen(name, values.astype(np.uint8).reshape(28, 28))
-    if is_empty:
-        yield Seen("-", problem=DataMissingError("-: standard input must hold a line for each picture, no line came"))
+def readings_of(path: Path, reader: Reader, line: bool) -> list[Reading]:
+    """Read a picture; what is wrong with it is a reading too."""
+    try:
+        return read_line(path, reader) if line else [read(path, reader)]
+    except DataError as error:
+        return [Reading(str(path), problem=error)]
 
 
-def reading(model: Reader, name: str, image: Array, top: int) -> dict[str, Any]:
-    """What the model makes of one picture."""
-    P = model.probabilities(image[None])[0]
-    order = np.argsort(-P, kind="stable")[:top]
-    guesses = [{"class": model.classes[k], "probability": float(P[k])} for k in order]
-    return {"picture": name, "digit": model.classes[order[0]], "probability": float(P[order[0]]), "guesses": guesses}
-
-
-def as_line(result: dict[str, Any]) -> str:
-    """`seven.png  7  98.2 %   (1: 1.1 %, 9: 0.4 %)`"""
-    others = ", ".join(f"{guess['class']}: {percent(guess['probability'], 1)}" for guess in result["guesses"][1:])
-    return f"{result['picture']}  {result['digit']}  {percent(result['probability'], 1)}" + (
-        f"   ({others})" if others else ""
-    )
-
-
-def as_text(image: Array) -> str:
-    """The picture in characters, darker to lighter, two rows of pixels a line."""
-    rows = image.reshape(14, 2, 28).max(axis=1)
-    return "\n".join("".join(SHADES[int(p) * (len(SHADES) - 1) // 255] for p in row).rstrip() for row in rows)
+def readings_of_lines(stream: TextIO, reader: Reader) -> Iterator[Reading]:
+    """Read the images on standard input, of which there must be at least one."""
+    is_empty = True
+    try:
+        for reading in read_numbers(stream, reader):
+            is_empty = False
+            yield reading
+    except UnicodeDecodeError:
+        yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, and it is no text"))
+    else:
+        if is_empty:
+            rule = "-: standard input must hold a line for each picture, no line came"
+            yield Reading("-", problem=DataMissingError(rule))

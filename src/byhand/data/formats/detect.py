@@ -11,6 +11,7 @@ from byhand.data.dataset import Dataset
 from byhand.data.formats import csv, idx, npz, pickled
 from byhand.data.formats import gzip_io as packed
 from byhand.data.formats import image_folder as pictures
+from byhand.data.handwriting.photo import ENDINGS
 from byhand.errors import DataError, DataMissingError
 
 Sets = tuple[Dataset, Dataset | None]
@@ -95,7 +96,7 @@ def _by_first_bytes(path: Path) -> Place:
         return Place("pickled", path, {"all": path})
     if head.startswith(b"\0\0\x08"):
         raise DataError(f"{path}: an IDX file must have a name like train-images-idx3-ubyte, got {path.name}")
-    if path.suffix.lower() in pictures.ENDINGS:
+    if path.suffix.lower() in ENDINGS:
         raise DataError(f"{path}: a data set must be a folder with a sub-folder of pictures for each class, got one")
     return _csv(path)
 

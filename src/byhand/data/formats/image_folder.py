@@ -13,10 +13,9 @@ import numpy as np
 
 from byhand.data.dataset import Bytes, Dataset
 from byhand.data.formats import gzip_io as packed
+from byhand.data.handwriting.photo import ENDINGS, FORMATS
 from byhand.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".tif", ".tiff", ".webp"))
 GREYABLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
 LARGEST_SIDE = 1024
 LARGEST_FILE = 16 << 20

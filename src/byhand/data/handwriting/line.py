@@ -25,6 +25,9 @@ ROW = 0.5  # of the taller one's height: what stands above another, as tall as t
 ROWS_APART = 0.1  # … if it stands so far off, as a share of that height; the halves of a broken digit don't
 UNUSUAL = 0.2  # … and how much ink, as a share of the height, a cut may save by making them as much wider or narrower
 
+#: Of the tallest mark's height and of the largest one's ink: what has less is a stroke of a digit, or dirt.
+TALL, INKED = 0.6, 0.2
+
 
 class RowsError(NothingDrawnError):
     """Digits, but in several rows."""
@@ -89,6 +92,26 @@ def segment_line(grey: Bytes) -> list[Bytes]:
         for part in _apart(mark, height)
     ]
     return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
+
+
+def is_crowded(grey: Bytes, ink: Bytes) -> bool:
+    """Return True if a picture may hold more than one digit: two separate marks, each as tall and heavy as a digit.
+
+    grey: uint8 (H, W), ink: as `normalise` found it. A 4 or a 5 in two strokes is one digit: of the bundled sample's
+    5,000 digits, two are taken for more.
+    """
+    if len(find_pieces(ink > 0)[1]) < 2:
+        return False
+    try:
+        marks = segment_line(grey)
+    except RowsError:
+        return True
+    except NothingDrawnError:
+        return False
+    heights = np.array([int(mark.any(axis=1).sum()) for mark in marks])
+    amounts = np.array([int(mark.sum()) for mark in marks])
+    like_a_digit = (heights >= TALL * heights.max()) & (amounts >= INKED * amounts.max())
+    return bool(like_a_digit.sum() > 1)
 
 
 def _pieces(numbers: NDArray[np.int64], count: int) -> list[_Piece]:

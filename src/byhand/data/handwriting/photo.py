@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 Bytes = NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+ENDINGS = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".pnm", ".ppm")
+)
 LONGEST_SIDE = 20_000  # pixels: a panorama, not a trap
 MOST_PIXELS = 80_000_000  # what a telephone gives unless it is told to give all its 108 or 200 million
 ENOUGH = 1600  # pixels a side: a JPEG larger than twice this is decoded at half, a quarter or an eighth
