@@ -156,10 +156,10 @@ def accuracy(figures: dict[str, Any]) -> str:
         traits = [row["network"], *(["deskewed"] if row["preparation"]["deskew"] else [])]
         traits += ["augmented"] if row["recipe"]["augment"] != "none" else []
         shares = ", ".join(f"{100 * share:.2f}" for share in row["accuracy"])
-        together = f"{100 * row['committee_of_all']:.2f} %" if row["committee_of_all"] is not None else ""
+        ensemble = f"{100 * row['committee_of_all']:.2f} %" if row["committee_of_all"] is not None else ""
         time = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
         mean, shifted = (f"{100 * statistics.fmean(row[of]):.2f} %" for of in ("accuracy", "accuracy_shifted"))
-        body.append([f"`{name}`", ", ".join(traits), time, f"{shares} %", f"**{mean}**", shifted, together])
+        body.append([f"`{name}`", ", ".join(traits), time, f"{shares} %", f"**{mean}**", shifted, ensemble])
     heads = ["preset", "network", "training", "test accuracy, a seed each", "mean", "with shifts", "as a committee"]
     return rows(heads, body)
 
