@@ -7,7 +7,6 @@ memory; `epoch` with a FILE maps them, so the system may drop the file's pages, 
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -98,6 +97,8 @@ def anonymous() -> float:
 
 def peak() -> float:
     """Peak resident memory so far, in bytes."""
+    import resource  # not on Windows, where the rest of this package can be imported
+
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
