@@ -168,7 +168,7 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     code, out, err = run("import", path, "mine")
     line = f"mine, 21 + 10 images of 5×5, 10 classes: imported from {path}"
     assert (code, out) == (0, [line])
-    assert err == ["kept in the cache: mine is its name from now on"]
+    assert err == ["imported as 'mine'"]
     assert run("import", path, "mine", "--quiet") == (0, [line], [])
     code, out, _ = run("list")
     assert code == 0

@@ -3,16 +3,17 @@
 Results go to stdout, messages and progress to stderr. The work is done in `byhand.data`, which a notebook can call too.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from byhand.cli.output import PLACE, Console, Place, as_json, offline, quiet, show_json
-from byhand.data import bundled, catalog, loading, store
+from byhand.data import loading
 from byhand.data import verify as verifying
 from byhand.data.dataset import Digits
-from byhand.errors import DataError, UsageError
+from byhand.errors import DataError
 
 
 @click.group()
@@ -28,19 +29,16 @@ def command() -> None:
 @as_json
 def list_(as_json: bool) -> None:
     """List the data sets by name, and where each of them is."""
-    rows = [{"name": name, "about": _about(name), **_found(name)} for name in _names()]
+    sets = loading.named_sets()
     if as_json:
-        show_json(rows)
+        show_json([{key: value for key, value in asdict(one).items() if key != "problem" or value} for one in sets])
         return
-    width = max(map(len, _names()))
-    said: set[str | None] = set()
-    for row in rows:
-        problem = row.get("problem")
-        if problem is not None and problem in said:  # one BYHAND_DATA is looked through for each name
-            problem = "the same"
-        said.add(problem)
-        where = row["where"] or problem or f"not here; `byhand data get {row['name']}` fetches it"
-        click.echo(f"{row['name']:{width}}  {row['about']}: {where}")
+    width, problems = max(len(one.name) for one in sets), set()
+    for one in sets:
+        problem = "the same" if one.problem in problems else one.problem  # BYHAND_DATA is searched for each name
+        problems.add(one.problem or "")
+        where = one.where or problem or f"not here; `byhand data get {one.name}` fetches it"
+        click.echo(f"{one.name:{width}}  {one.about}: {where}")
 
 
 @command.command()
@@ -50,19 +48,9 @@ def list_(as_json: bool) -> None:
 @as_json
 def get(name: str, offline: bool, quiet: bool, as_json: bool) -> None:
     """Fetch the data set NAME into the cache, if it isn't there."""
-    known = catalog.known_name(name)
-    if known is None:
-        raise UsageError(f"NAME must be one of {', '.join(catalog.CATALOG)}, got {name!r}")
-    entry = catalog.CATALOG[known]
     console = Console(quiet)
     with console.downloads() as progress:
-        search = loading.Search(offline, None, console.info, progress)
-        if known == bundled.NAME:
-            digits = bundled.load()
-        elif offline:
-            digits = search.named(entry)
-        else:
-            digits = search.in_cache(entry) or search.fetched(entry)
+        digits = loading.fetch(name, offline=offline, say=console.info, progress=progress)
     _show(digits, as_json)
 
 
@@ -76,16 +64,15 @@ def verify(place: str, as_json: bool) -> None:
     """
     report = verifying.verify(place)
     if as_json:
-        what = _facts(report.digits) if report.digits else {}
-        result = {**what, "where": report.where, "ok": not report.problems, "problems": report.problems}
-        show_json(result)
-    for problem in [] if as_json else report.problems:
-        click.echo(problem)
-    if report.problems:
-        click.get_current_context().exit(DataError.exit_code)
-    if report.digits and not as_json:
+        facts = _facts(report.digits) if report.digits else {}
+        show_json({**facts, "where": report.where, "ok": not report.problems, "problems": report.problems})
+    elif report.digits and not report.problems:
         sums = "every checksum is right" if report.known else "sound; its checksums are of no known data set"
         click.echo(f"{report.where}: {_line(report.digits)}; {sums}")
+    else:
+        click.echo("\n".join(report.problems))
+    if report.problems:
+        click.get_current_context().exit(DataError.exit_code)
 
 
 @command.command("import")
@@ -100,33 +87,8 @@ def import_(path: Path, name: str | None, force: bool, quiet: bool, as_json: boo
     Without NAME it is called what its checksums say, or else what its file is called.
     """
     digits = loading.bring_in(path, name, force=force)
-    Console(quiet).info(f"kept in the cache: {digits.name} is its name from now on")
+    Console(quiet).info(f"imported as {digits.name!r}")
     _show(digits, as_json)
-
-
-def _names() -> list[str]:
-    return [*catalog.CATALOG, *(name for name in store.names() if name not in catalog.CATALOG)]
-
-
-def _about(name: str) -> str:
-    return catalog.CATALOG[name].about if name in catalog.CATALOG else "imported"
-
-
-def _found(name: str) -> dict[str, str | None]:
-    try:
-        return {"where": _where(name)}
-    except DataError as error:
-        return {"where": None, "problem": str(error)}
-
-
-def _where(name: str) -> str | None:
-    """Where `load` would find it without the network."""
-    if name == bundled.NAME:
-        return "bundled"
-    search = loading.Search(True, None, lambda _: None, None)
-    entry = catalog.CATALOG.get(name)
-    digits = (entry and search.in_environment(entry)) or store.kept(store.place_of_set(name, None))
-    return digits.source if digits else None
 
 
 def _facts(digits: Digits) -> dict[str, Any]:

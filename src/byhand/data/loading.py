@@ -259,6 +259,45 @@ def _from_memory(data: Any, search: Search) -> Digits:
     return _pair(Dataset.from_arrays(first, second), None, "arrays")
 
 
+@dataclasses.dataclass(frozen=True)
+class NamedSet:
+    """A data set that has a name: where it is on this machine, or why it can't be used."""
+
+    name: str
+    about: str
+    where: str | None = None
+    problem: str | None = None
+
+
+def named_sets() -> list[NamedSet]:
+    """Return the known and the imported data sets, with the place where `load` finds each without the network."""
+    search = Search(True, None, _say_nothing, None)
+    found = []
+    for name in dict.fromkeys([*catalog.CATALOG, *store.names()]):
+        entry = catalog.CATALOG.get(name)
+        about, where, problem = entry.about if entry else "imported", None, None
+        try:
+            if name == bundled.NAME:
+                where = "bundled"
+            elif digits := (entry and search.in_environment(entry)) or store.kept(store.place_of_set(name, None)):
+                where = digits.source
+        except DataError as error:
+            problem = str(error)
+        found.append(NamedSet(name, about, where, problem))
+    return found
+
+
+def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress: Progress | None = None) -> Digits:
+    """Return a known data set from the cache, where it is put if it isn't there. Arguments as for `load`."""
+    known = catalog.known_name(name)
+    if known is None:
+        raise UsageError(f"NAME must be one of {', '.join(catalog.CATALOG)}, got {name!r}")
+    entry, search = catalog.CATALOG[known], Search(offline, None, say or _say_nothing, progress)
+    if offline or known == bundled.NAME:
+        return search.named(entry)
+    return search.in_cache(entry) or search.fetched(entry)
+
+
 def environment() -> Path | None:
     """The path in BYHAND_DATA; if it is set, something must be there."""
     if not (given := os.environ.get(ENVIRONMENT)):

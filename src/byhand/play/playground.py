@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from byhand.data import Dataset, Digits, bundled, load, loading, store
-from byhand.data.catalog import CATALOG
-from byhand.errors import DataError, UsageError
+from byhand.data import Dataset, Digits, bundled, load
+from byhand.data.loading import named_sets
+from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.play.curve import Curve, Point, points_of
@@ -211,16 +211,8 @@ class Playground:
 @functools.cache
 def data_here() -> tuple[str, ...]:
     """The names of the data sets that can be loaded without the network, as this program found them when it began."""
-    names = [bundled.NAME]
-    search = loading.Search(True, None, lambda _: None, None)
-    for name in [*CATALOG, *store.names()]:
-        try:
-            entry = CATALOG.get(name)
-            if (entry and search.in_environment(entry)) or store.kept(store.place_of_set(name, None)):
-                names.append(name)
-        except DataError:
-            continue
-    return tuple(names)
+    here = [one.name for one in named_sets() if one.where]
+    return tuple(sorted(here, key=lambda name: name != bundled.NAME))
 
 
 def fresh_copy(model: Model) -> Model:
