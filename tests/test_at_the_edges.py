@@ -484,15 +484,14 @@ def test_the_longest_name_that_a_file_system_takes(tmp_path):
 
 
 def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypatch):
-    from byhand.training import loop
+    from byhand.training import run
 
     seen = []
 
     @contextlib.contextmanager
-    def stopped_at_once():
-        stop = threading.Event()
-        stop.set()
-        yield stop
+    def stopped_at_once(stop):
+        stop()
+        yield
 
     class Watched(Trainer):
         def load_final_weights(self):
@@ -500,8 +499,8 @@ def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypa
             super().load_final_weights()
             seen.append(self)
 
-    monkeypatch.setattr(loop, "interruptible", stopped_at_once)
-    monkeypatch.setattr(loop, "Trainer", Watched)
+    monkeypatch.setattr(run, "interruptible", stopped_at_once)
+    monkeypatch.setattr(run, "Trainer", Watched)
     made = model()
     assert fit(made, (X, Y), epochs=3, average=0.9).ending == "interrupted"
     assert (made.network.parameters == 7).all()

@@ -27,7 +27,7 @@ from byhand.training import Recipe, Trainer, fit, preset, steps, train
 from byhand.training import plan as plans
 from byhand.training.batches import Inputs
 from byhand.training.evaluation import probe
-from byhand.training.interrupt import interruptible
+from byhand.training.loop import interruptible
 from byhand.training.parallel import shares_of
 from byhand.training.plan import Form, Plan
 from byhand.training.samples import held_out
@@ -443,11 +443,11 @@ def test_where_a_validation_set_is_given_nothing_is_held_out(digits):
 
 def test_ctrl_c_ends_the_run_after_the_step_and_keeps_what_is_there(digits):
     model = Model([784, 32, 10])
-    with Trainer(model, digits.train, Recipe(epochs=1000), seed=0) as session, interruptible() as stop:
+    with Trainer(model, digits.train, Recipe(epochs=1000), seed=0) as session, interruptible(session.stop):
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        for _ in train(session, stop):
+        for _ in train(session):
             pass
-        history = session.history(interrupted=stop.is_set())
+        history = session.history()
     assert history.ending == "interrupted"
     assert 0 < session.progress.step < session.total_steps
 

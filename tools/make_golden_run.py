@@ -21,6 +21,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,9 +31,8 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.cli import train as command
 from byhand.cli.group import cli
-from byhand.training import checkpoint
+from byhand.training import Trainer, checkpoint
 from byhand.training.runs import Run
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "version-before"
@@ -66,21 +66,19 @@ def checksum(array: np.ndarray[Any, Any]) -> str:
 @contextlib.contextmanager
 def interrupted_after(step: int | None) -> Iterator[None]:
     """Make `byhand train` behave as if Ctrl-C was pressed during this step, counted from 1."""
-    train = command.train
+    take_step = Trainer.step
 
-    def stopping(session: Any, stop: Any, *, after_step: Any) -> Any:
-        def after(session: Any) -> None:
-            after_step(session)
-            if session.progress.step == step:
-                stop.set()
+    def interrupted(self: Trainer, *arguments: Any) -> Any:
+        record = take_step(self, *arguments)
+        if self.progress.step == step:
+            signal.raise_signal(signal.SIGINT)
+        return record
 
-        return train(session, stop, after_step=after)
-
-    command.train = stopping
+    Trainer.step = interrupted  # type: ignore[method-assign]
     try:
         yield
     finally:
-        command.train = train
+        Trainer.step = take_step  # type: ignore[method-assign]
 
 
 def run(words: list[str], stop_after: int | None = None) -> None:

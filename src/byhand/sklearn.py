@@ -30,7 +30,7 @@ from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, Optimiz
 from byhand.nn.schedules import SCHEDULES
 from byhand.nn.stacks import Maps
 from byhand.training import EpochRecord, Recipe, Trainer, train
-from byhand.training.interrupt import interruptible
+from byhand.training.loop import interruptible
 from byhand.training.samples import Data
 
 try:
@@ -223,10 +223,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             optimizer_state=self._optimizer_state,
         )
         progress = NoImprovement(self.tol, self.n_iter_no_change)
-        with trainer, interruptible() as stop:
+        with trainer, interruptible(trainer.stop):
             self.n_iter_ = 0
             best = None
-            for record in train(trainer, stop):
+            for record in train(trainer):
                 self._record(record)
                 value = record.validation_accuracy if self.early_stopping else -record.loss
                 assert value is not None
@@ -236,7 +236,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     break
             else:
                 if epochs > 1 and self.learning_rate == "constant":
-                    self._warn(interrupted=stop.is_set())
+                    self._warn(interrupted=trainer.is_stopped)
             self._epochs_run = trainer.progress.step // trainer.batches_per_epoch
             self._optimizer_state = trainer.optimizer_state
         if best is not None:

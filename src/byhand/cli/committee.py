@@ -5,6 +5,8 @@ been begun, so a folder that has one can always be gone on with.
 """
 
 import shlex
+import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +23,8 @@ from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.text import percent
 from byhand.threads import available
-from byhand.training.interrupt import interruptible
+from byhand.training.loop import interruptible
+from byhand.training.run import begin_run
 from byhand.training.runs import Run, load_reader
 
 
@@ -39,14 +42,21 @@ def new(
     """Begin all members, in the seeds' order, and train them."""
     check_jobs(options["threads"])
     digits, run = load_data(data, offline, console), Run.new(folder)
-    config: dict[str, Any] = {}
     for number in range(1, count + 1):
-        member = Run(run.folder / f"member-{number}")
-        task = train_options.new(preset, digits, data, seed + number - 1, options | {"threads": 1}, member)
-        member.write_config(task.config)
-        committee.begin(member, task.model, task.train, task.recipe, seed=task.seed)
-        config = config or task.config
-    run.write_config(config | {"committee": count})
+        own_seed = seed + number - 1
+        model, recipe, images = train_options.untrained(preset, digits, own_seed, options | {"threads": 1})
+        member = run.folder / f"member-{number}"
+        begin_run(
+            member,
+            model,
+            images,
+            recipe,
+            seed=own_seed,
+            source=data,
+            preset=preset,
+            command=shlex.join(["byhand", *sys.argv[1:]]),
+        )
+    run.write_config(Run(run.folder / "member-1").config() | {"committee": count})
     console.info(f"a committee of {count}: {run.folder}")
     return carried_out(run, digits.test, console, jobs=options["threads"], options=passed_on)
 
@@ -64,7 +74,8 @@ def carried_out(
     began = time.perf_counter()
     members, config = run.members, run.config()
     jobs = available() if jobs is None else jobs
-    with interruptible() as stop:
+    stop = threading.Event()
+    with interruptible(stop.set):
         over = committee.train_members(members, jobs=jobs, stop=stop, say=console.info, options=options)
     result: dict[str, Any] = {"run": str(run.folder), "committee": len(members), "data": config["data_name"]}
     if not over:

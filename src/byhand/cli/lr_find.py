@@ -3,7 +3,6 @@
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,6 @@ from byhand.files import write_text
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training import PRESETS
 from byhand.training.lr_find import lr_find
-from byhand.training.runs import Run
 
 
 @click.command()
@@ -49,10 +47,10 @@ def command(
     """
     console = Console(quiet)
     digits = load_data(data, offline, console)
-    task = train_options.new(preset, digits, data, seed, options, Run(Path("unsaved")))
-    sweep = lr_find(task.model, task.train, task.recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
+    model, recipe, images = train_options.untrained(preset, digits, seed, options)
+    sweep = lr_find(model, images, recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
     if page is not None:
-        title = f"{task.model!r} on {task.train.name}"[1:].replace(">", "")
+        title = f"{model!r} on {images.name}"[1:].replace(">", "")
         write_text(page, range_test_page(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))
         console.info(f"wrote {page}")
     if as_json:

@@ -4,18 +4,21 @@ from typing import Any
 
 from byhand.cli.output import Console
 from byhand.text import percent
-from byhand.training import EpochRecord, Trainer
+from byhand.training import Callback, EpochRecord, History, Trainer
 
 
-class Progress:
-    """Shows the records of one trainer. A context, because a bar has to be put away."""
+class Progress(Callback):
+    """Shows the records of one training."""
 
-    def __init__(self, trainer: Trainer, console: Console) -> None:
-        self.trainer = trainer
+    def __init__(self, console: Console) -> None:
         self.console = console
         self.bar: Any = None
 
-    def __enter__(self) -> "Progress":
+    def on_message(self, text: str) -> None:
+        self.console.info(text)
+
+    def on_start(self, trainer: Trainer) -> None:
+        self.trainer = trainer
         if self.console.is_live:
             from rich.console import Console as RichConsole
             from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -25,13 +28,12 @@ class Progress:
             self.bar = Bar(*columns, console=RichConsole(stderr=True), transient=True)
             self.task = self.bar.add_task("starting", total=self.trainer.total_steps)
             self.bar.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def on_end(self, trainer: Trainer, history: History) -> None:
         if self.bar is not None:
             self.bar.stop()
 
-    def show(self, record: EpochRecord) -> None:
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
         """An epoch's line, and the bar moved on."""
         line = self.line(record)
         if self.bar is not None:

@@ -1,38 +1,15 @@
 """The data that a run was made on: what is written down of it, how it is found again, and what it may be judged by."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from byhand.cli.output import Console, load_data
 from byhand.data import Dataset, Digits
-from byhand.data.catalog import CATALOG, known_name
-from byhand.data.loading import ENVIRONMENT
 from byhand.errors import DataError
+from byhand.training.run import data_of
 
 #: The pictures of the left one are among the training images of the right one.
 TAKEN_FROM = {"mnist-5k": "mnist"}
-
-
-def remembered(data: str | None, digits: Digits) -> str | None:
-    """What to write into a run's config.json, so that the same data are found again: from any folder, and also where
-    nobody said which they are and what happened to be there was taken."""
-    if data is None:
-        if digits.name in CATALOG:
-            return digits.name
-        data = os.environ.get(ENVIRONMENT)
-    if data is None or known_name(data) or not os.path.exists(Path(data).expanduser()):
-        return data  # a name
-    return os.path.abspath(Path(data).expanduser())
-
-
-def data_of(config: Mapping[str, Any], card: Mapping[str, Any] | None = None) -> str | None:
-    """The data set that a run was made on, as `load` takes it; None where nothing is known of it."""
-    if config.get("data") is not None:
-        return str(config["data"])
-    named = [config.get("data_name"), (card or {}).get("data", {}).get("name")]
-    return next((name for name in named if name in CATALOG), None)
 
 
 def load_data_of(

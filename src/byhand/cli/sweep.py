@@ -4,6 +4,7 @@ The work is in `byhand.distributed.sweep`; here the options are read and each tr
 """
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from byhand.distributed.sweep import Result, resume, sweep
 from byhand.distributed.trials import DONE, Folder, Trial
 from byhand.errors import UsageError
 from byhand.text import percent
-from byhand.training.interrupt import interruptible
+from byhand.training.loop import interruptible
 
 
 @click.command()
@@ -76,7 +77,8 @@ def command(
     pool = chosen_engine(engine, address, jobs)
     console.info(f"sweep: {place.path}")
     common: dict[str, Any] = {"folder": place, "jobs": jobs, "engine": pool, "offline": offline}
-    with interruptible() as stop:
+    stop = threading.Event()
+    with interruptible(stop.set):
         common |= {"stop": stop, "say": lambda trial: console.info(line(trial))}
         if asked is None:
             result = resume(trials=trials, **common)

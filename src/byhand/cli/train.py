@@ -6,9 +6,8 @@ what it yields is shown here.
 
 import shlex
 import sys
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,13 @@ from byhand.cli import committee as committees
 from byhand.cli import train_options
 from byhand.cli.output import PLACE, Console, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.cli.progress import Progress
+from byhand.data import Digits
 from byhand.distributed import mpi
-from byhand.errors import DivergedError, UsageError
+from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.text import counted, percent
-from byhand.threads import available
-from byhand.training import PRESETS, Trainer, train
-from byhand.training.checkpoint import Checkpoints
-from byhand.training.interrupt import interruptible
+from byhand.training import PRESETS, Callback, History, RunResult, Trainer, train_run
+from byhand.training import resume as resume_run
 from byhand.training.runs import MOST_MEMBERS, Run
 
 
@@ -102,18 +100,85 @@ def command(
         leave(result, as_json, committees.show, console)
         return
     with ranks.together():
-        with ranks.one_by_one():
-            digits = None if resume is not None else load_data(data, offline, console)
-            if digits is None:
-                task = train_options.resumed(str(resume), data, seed_typed, options, console, offline)
-        if digits is not None:
+
+        def load(name: str | None) -> Digits:
+            with ranks.one_by_one():
+                return load_data(name, offline, console)
+
+        shown: list[Callback] = [RanksShown(ranks, console), Progress(console)] if ranks.leads else []
+        settings: dict[str, Any] = {"callbacks": shown, "checkpoint_every": checkpoint_every, "shard": ranks.shard}
+        if resume is not None:
+            run = Run.open(resume)
+            changes = train_options.changes_on_resume(options, seed_typed, run)
+            with witness(ranks, run):
+                outcome = resume_run(run.folder, data=data, load=load, **changes, **settings)
+        else:
+            digits = load(data)
             run = Run.new(folder) if ranks.leads else Run(Path("of rank 0"))
-            task = train_options.new(preset, digits, data, seed, options, run)
+            model, recipe, images = train_options.untrained(preset, digits, seed, options)
+            with witness(ranks, run):
+                outcome = train_run(
+                    run.folder,
+                    model,
+                    images,
+                    recipe,
+                    seed=seed,
+                    test=digits.test,
+                    source=data,
+                    preset=preset,
+                    command=shlex.join(["byhand", *sys.argv[1:]]),
+                    **settings,
+                )
         if not ranks.leads:
-            follow(task, ranks)
             return
-        result = carry_out(task, console, checkpoint_every, ranks)
-    leave(result, as_json, show, console)
+    leave(summary(outcome), as_json, show, console)
+
+
+def witness(ranks: mpi.Comm | mpi.Alone, run: Run) -> AbstractContextManager[None]:
+    """Return a context in which a process is named that dies."""
+    return ranks.witness(f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}")
+
+
+class RanksShown(Callback):
+    """Shows how several processes share the run, and whether that pays."""
+
+    def __init__(self, ranks: mpi.Comm | mpi.Alone, console: Console) -> None:
+        self.ranks, self.console = ranks, console
+
+    def on_start(self, trainer: Trainer) -> None:
+        if self.ranks.size > 1:
+            threads = trainer.plan.blas * trainer.plan.workers
+            self.console.info(f"{self.ranks.size} ranks, {counted(threads, 'thread')} each")
+        memory = len(trainer.recipe.optimizer.memory)
+        if warning := self.ranks.forecast(trainer.model.network, trainer.batch_size, memory):
+            self.console.info(warning)
+
+    def on_end(self, trainer: Trainer, history: History) -> None:
+        if warning := self.ranks.verdict(trainer.progress.total_seconds):
+            self.console.info(warning)
+
+
+def summary(result: RunResult) -> dict[str, Any]:
+    """Return the result as plain values."""
+    last = result.history[-1] if len(result.history) else None
+    test = result.model.metadata["test"]
+    return {
+        "run": str(result.run.folder),
+        "model": str(result.run.model_path),
+        "network": result.model.network.outline,
+        "data": result.model.metadata["data"]["name"],
+        "trained_on": result.samples,
+        "tested_on": test["images"],
+        "epochs": result.epochs,
+        "steps": result.steps,
+        "ending": result.history.ending,
+        "training_seconds": round(result.training_seconds, 3),
+        "seconds": round(result.seconds, 3),
+        "test_accuracy": test["accuracy"],
+        "interval": wilson(round(test["accuracy"] * test["images"]), test["images"]),
+        "train_accuracy": last and last.accuracy,
+        "validation_accuracy": last and last.validation_accuracy,
+    }
 
 
 def is_typed(name: str) -> bool:
@@ -131,83 +196,6 @@ def leave(
         show(result, console)
     if result["ending"] == "interrupted":
         sys.exit(130)
-
-
-def carry_out(
-    task: train_options.Task, console: Console, checkpoint_every: float, ranks: mpi.Comm | mpi.Alone
-) -> dict[str, Any]:
-    """Run the trainer to its end, or to Ctrl-C; save as it goes; give what came of it."""
-    run, model, recipe = task.run, task.model, task.recipe
-    began = time.perf_counter()
-    checkpoints = Checkpoints(run, every=checkpoint_every)
-    witness = ranks.witness(
-        f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}"
-    )
-    with Trainer(model, task.train, recipe, seed=task.seed, shard=ranks.shard) as trainer, witness:
-        if ranks.size > 1:
-            threads = trainer.plan.blas * trainer.plan.workers
-            console.info(f"{ranks.size} ranks, {counted(threads, 'thread')} each")
-        if trainer.threads > available():
-            console.info(
-                f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: they will wait for one "
-                "another, and training takes many times as long"
-            )
-        if warning := ranks.forecast(model.network, trainer.batch_size, len(recipe.optimizer.memory)):
-            console.info(warning)
-        if task.resumes:
-            trainer.restore(*ranks.from_first(checkpoints.load(console.info)))
-            console.info(f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}")
-            for difference in checkpoints.differences(trainer):
-                console.info(f"not as before, so the bits may differ: {difference}")
-        with interruptible() as asked, Progress(trainer, console) as progress, checkpoints:
-            stop = ranks.listen(asked)
-            checkpoints.hold()
-            run.write_config(
-                task.config
-            )  # not before: what was refused leaves no trace, and a run in use stays as it is
-            checkpoints.save(trainer, force=True)  # from here on there is something to go on from
-            try:
-                for record in train(trainer, stop, after_step=checkpoints.save):
-                    progress.show(record)
-                    run.write_records(trainer.progress.records)
-            except DivergedError:
-                run.write_records(trainer.progress.records)
-                raise
-            checkpoints.save(trainer, force=True)
-        if warning := ranks.verdict(trainer.progress.total_seconds):
-            console.info(warning)
-        history = trainer.history(interrupted=stop.is_set())
-        with trainer.averaged() if history.ending == "interrupted" else nullcontext():
-            accuracy = model.accuracy(task.test)
-            model.metadata = task.card(history, accuracy)
-            run.write_model(model)
-    return {
-        "run": str(run.folder),
-        "model": str(run.model_path),
-        "network": model.network.outline,
-        "data": task.train.name,
-        "trained_on": trainer.samples,
-        "tested_on": len(task.test),
-        "epochs": trainer.progress.step // trainer.batches_per_epoch,
-        "steps": trainer.progress.step,
-        "ending": history.ending,
-        "training_seconds": round(trainer.progress.total_seconds, 3),
-        "seconds": round(time.perf_counter() - began, 3),
-        "test_accuracy": accuracy,
-        "interval": wilson(round(accuracy * len(task.test)), len(task.test)),
-        "train_accuracy": history[-1].accuracy if len(history) else None,
-        "validation_accuracy": history[-1].validation_accuracy if len(history) else None,
-    }
-
-
-def follow(task: train_options.Task, ranks: mpi.Comm | mpi.Alone) -> None:
-    """Take the same steps as rank 0, which writes and shows them."""
-    with Trainer(task.model, task.train, task.recipe, seed=task.seed, shard=ranks.shard) as trainer:
-        if task.resumes:
-            trainer.restore(*ranks.from_first(None))
-        with interruptible() as asked:
-            for _ in train(trainer, ranks.listen(asked)):
-                pass
 
 
 def show(result: dict[str, Any], console: Console) -> None:

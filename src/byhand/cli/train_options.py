@@ -1,29 +1,19 @@
-"""The choices of `byhand train`: options that change a preset, and the task they add up to.
+"""The options of `byhand train` that change a preset; an option that is not given leaves the preset's choice."""
 
-An option that nobody gave leaves the preset's choice as it is. The task is all that a run needs; its `config` is what
-is written into the run's folder, and what `--resume` reads back.
-"""
-
-import shlex
-import sys
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from byhand.cli.output import Command, Console, whole_numbers
-from byhand.cli.run_data import load_data_of, remembered
+from byhand.cli.output import Command, whole_numbers
 from byhand.data import Dataset, Digits
-from byhand.errors import ModelFileError, UsageError
+from byhand.errors import UsageError
 from byhand.model import Model
-from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.schedules import SCHEDULES
-from byhand.nn.stacks import layers_from_config
-from byhand.training import History, Recipe, preset
+from byhand.training import Recipe, preset
 from byhand.training.runs import Run
 from byhand.training.settings import SCALES, settled
 
@@ -91,35 +81,14 @@ def options(command: Command) -> Command:
     return command
 
 
-@dataclass(frozen=True)
-class Task:
-    """All that a run needs."""
-
-    run: Run
-    model: Model
-    train: Dataset
-    test: Dataset
-    recipe: Recipe
-    seed: int
-    config: dict[str, Any]
-    resumes: bool = False
-
-    def card(self, history: History, accuracy: float) -> dict[str, Any]:
-        """What the model's file says of its making."""
-        return {
-            "data": {"name": self.train.name, "checksum": self.train.checksum, "images": len(self.train)},
-            "preset": self.config["preset"],
-            "recipe": self.recipe.config(),
-            "seed": self.seed,
-            "epochs": history[-1].epoch if len(history) else 0,
-            "ending": history.ending,
-            "test": {"name": self.test.name, "images": len(self.test), "accuracy": accuracy},
-        }
+def settings_given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: dict[str, Any], run: Run) -> Task:
-    """The task of a new run: the preset, changed by the options that were given."""
-    given = {name: value for name, value in options.items() if value is not None}
+def untrained(preset_name: str, digits: Digits, seed: int, options: dict[str, Any]) -> tuple[Model, Recipe, Dataset]:
+    """Return the model and the recipe of a preset, changed by the options that were given, and the data to train on."""
+    given = settings_given(options)
     chosen = preset(preset_name)
     samples = given.pop("samples", chosen.samples)
     if samples is not None and samples < 1:
@@ -127,54 +96,14 @@ def new(preset_name: str, digits: Digits, data: str | None, seed: int, options: 
     images = digits.train if samples is None else digits.train[:samples]
     height, width = images.shape
     model, recipe = settled(chosen, given, in_size=height * width, classes=images.classes, seed=seed)
-    config = {
-        "command": shlex.join(["byhand", *sys.argv[1:]]),
-        "preset": preset_name,
-        "data": remembered(data, digits),
-        "data_name": images.name,
-        "data_checksum": images.checksum,
-        "samples": samples,
-        "seed": seed,
-        "dtype": str(model.network.dtype),
-        "network": model.network.config(),
-        "preparation": model.preparation.config(),
-        "recipe": recipe.config(),
-    }
-    return Task(run, model, images, digits.test, recipe, seed, config)
+    return model, recipe, images
 
 
-def resumed(
-    folder: str, data: str | None, seed: int | None, options: dict[str, Any], console: Console, offline: bool
-) -> Task:
-    """The task of a run that was stopped, as its folder describes it. Options that say otherwise are refused.
-
-    `data` says where its data set is now, where that is another place; it must be the same by its checksum.
-    """
-    run = Run.open(folder)
-    config = run.config()
-    try:
-        recipe = Recipe.from_config(config["recipe"])
-        layers = layers_from_config(config["network"])
-        preparation = Preparation(**config["preparation"])
-        samples, seed_then, checksum = (config[name] for name in ("samples", "seed", "data_checksum"))
-    except (KeyError, TypeError, UsageError):
-        raise ModelFileError(f"{run.folder}: config.json must describe a run of `byhand train`") from None
-    given = {name: value for name, value in options.items() if value is not None}
-    allowed = {"epochs", "threads"}
-    if others := sorted(set(given) - allowed) + (["seed"] if seed not in (None, seed_then) else []):
+def changes_on_resume(options: dict[str, Any], seed: int | None, run: Run) -> dict[str, Any]:
+    """Return the options that `resume` takes; reject those that a run can't change any more."""
+    given = settings_given(options)
+    if others := sorted(set(given) - {"epochs", "threads"}) + (
+        ["seed"] if seed not in (None, run.config().get("seed")) else []
+    ):
         raise UsageError(f"--resume goes on with the run's own settings; it can't change {', '.join(others)}")
-    digits = load_data_of(config, {}, data, offline, console)
-    images = digits.train if samples is None else digits.train[:samples]
-    if images.checksum != checksum:
-        raise UsageError(
-            f"the run was made on {config['data_name']} (checksum {checksum[:12]}…), this is {images.name} "
-            f"({images.checksum[:12]}…): say with --data where the run's data set is now"
-        )
-    changed = recipe.but(**given)
-    if changed.epochs != recipe.epochs:
-        follows = "the schedule and the gentle epochs change" if recipe.gentle else "the schedule changes"
-        console.info(f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
-    model = Model(layers, preparation=preparation, classes=images.classes, dtype=config["dtype"])
-    return Task(
-        run, model, images, digits.test, changed, seed_then, config | {"recipe": changed.config()}, resumes=True
-    )
+    return given

@@ -13,12 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from byhand.data import Dataset
 from byhand.distributed.engines import ONE_THREAD
 from byhand.errors import ByhandError
-from byhand.model import Model
-from byhand.training import Recipe, Trainer
-from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
 #: How a process ends that was interrupted and has saved its run.
@@ -33,12 +29,6 @@ class MemberFailedError(ByhandError):
     def __init__(self, message: str, exit_code: int = 1) -> None:  # a copy is made with the message alone
         super().__init__(message)
         self.exit_code = exit_code
-
-
-def begin(run: Run, model: Model, data: Dataset, recipe: Recipe, *, seed: int) -> None:
-    """Save a run as it is before its first step."""
-    with Trainer(model, data, recipe, seed=seed) as trainer, Checkpoints(run) as checkpoints:
-        checkpoints.save(trainer, force=True)
 
 
 def is_over(run: Run) -> bool:

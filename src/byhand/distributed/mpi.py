@@ -13,7 +13,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -83,13 +82,9 @@ class Alone:
     leads = True
     size = 1
 
-    def from_first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What rank 0 gives."""
         return value
-
-    def listen(self, stop: threading.Event) -> threading.Event:
-        """The event that ends the run when `stop` has asked for it."""
-        return stop
 
     def witness(self, line: str) -> contextlib.AbstractContextManager[None]:
         """Alone, one is killed without a witness."""
@@ -117,7 +112,6 @@ class Comm:
         self.neighbours: int = machine.Get_size()
         #: Those that the ranks of this machine run on; a launcher may have bound each of them to one.
         self.processors = len(set().union(*machine.allgather(processors())))
-        self.stop, self.stopped = threading.Event(), threading.Event()
         #: Seconds spent in sums so far, waiting for the slowest included.
         self.seconds = 0.0
         self._in_place = MPI.IN_PLACE
@@ -132,11 +126,6 @@ class Comm:
     def shard(self) -> "Comm":
         """What a session is given."""
         return self
-
-    def listen(self, stop: threading.Event) -> threading.Event:
-        """The event that ends the run on every rank after the same step, when `stop` has asked for it on one."""
-        self.stop = stop
-        return self.stopped
 
     def vector(self, size: int, dtype: DTypeLike) -> Array:
         """A vector of zeros; where all ranks are on one machine it lies in memory that all of them see."""
@@ -176,7 +165,7 @@ class Comm:
             "a larger --batch-size or fewer ranks would pay"
         )
 
-    def from_first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What rank 0 gives, on every rank."""
         return self.world.bcast(value, root=0)
 

@@ -1,29 +1,35 @@
 """Training: the loop that turns a model and a data set into a better model, and yields records of what happens.
 
-`loop` is the page to read: one step, the epochs, `fit`. It takes its batches from `batches`, and its choices from a
-`recipe`; `setup` makes once what every step uses, by a `plan` of how a step is executed on this machine. Nothing here
-prints.
+`loop` is the page to read: one step, the epochs. It takes its batches from `batches`, and its choices from a `recipe`;
+`setup` makes once what every step uses, by a `plan` of how a step is executed on this machine. `run` keeps a training
+in a folder. Nothing here prints.
 """
 
 from typing import Any
 
-from byhand.training.loop import Trainer, fit, steps, train
+from byhand.training.loop import Callback, Trainer, steps, train
 from byhand.training.presets import PRESETS, Preset, preset
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, StepRecord
+from byhand.training.run import RunResult, begin_run, fit, resume, train_run
 
 __all__ = [
     "PRESETS",
+    "Callback",
     "EpochRecord",
     "History",
     "Preset",
     "Recipe",
+    "RunResult",
     "StepRecord",
     "Trainer",
+    "begin_run",
     "fit",
     "preset",
+    "resume",
     "steps",
     "train",
+    "train_run",
 ]
 
 

@@ -26,7 +26,8 @@ from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.files import make_folder
 from byhand.model import file as modelfile
 from byhand.nn.arrays import Array
-from byhand.training.loop import Trainer
+from byhand.training.loop import Callback, Trainer
+from byhand.training.records import StepRecord
 from byhand.training.runs import STATE, Run, versions
 
 SLOTS = ("a.safetensors", "b.safetensors")
@@ -46,7 +47,7 @@ class Checkpoint:
     number: int
 
 
-class Checkpoints:
+class Checkpoints(Callback):
     """The checkpoints of one run. Use it as a context, or close it, so that the last write is waited for.
 
     `every` is in seconds; `share` is the part of the time that saving may take: a save that took long waits longer for
@@ -73,6 +74,10 @@ class Checkpoints:
         self._lock: int | None = None
 
     # ---- saving
+
+    def on_step(self, trainer: Trainer, record: StepRecord) -> None:
+        """Save if it is time."""
+        self.save(trainer)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
         """Save the trainer's state if it is time: every so many seconds, and at an epoch's end. To be called after

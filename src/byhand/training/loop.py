@@ -1,6 +1,6 @@
 """The training loop. `Trainer.step` is one step of it, from the next batch to the new weights.
 
-    history = fit(model, data, …)              run it to its end
+    history = complete(trainer, callbacks)     run it to its end, with what is called on the way
     for record in train(trainer): …            a record per epoch
     for record in steps(trainer): …            a record per step
 
@@ -9,18 +9,20 @@ counters: `Trainer.state` returns them, `Trainer.restore` takes them back, and t
 bit. Nothing here prints.
 """
 
+import contextlib
 import math
+import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from types import FrameType
 from typing import Any, Self
 
 import numpy as np
 
 from byhand import threads
-from byhand.data import Dataset
 from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.losses import count_correct
@@ -32,8 +34,6 @@ from byhand.training import state as states
 from byhand.training.batches import Batch, part_of
 from byhand.training.ema import swapped, update_ema
 from byhand.training.evaluation import evaluate, probe
-from byhand.training.interrupt import interruptible
-from byhand.training.presets import preset
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, StepRecord
 from byhand.training.samples import Data
@@ -85,6 +85,7 @@ class Trainer:
         self.best_statistics: Array | None = None
         self.progress = Progress(step=start_epoch * self.batches_per_epoch)
         self.max_records = max_records
+        self._stop_requested = self._stop_agreed = False
         self.watchdog = Watchdog(network, setup.trained_labels, recipe.learning_rate)
         self._stream: Iterator[Batch] | None = None
         #: The step of the stream's next batch.
@@ -177,11 +178,10 @@ class Trainer:
 
     def _all_reduce(self, shard: Shard, loss: float, correct: int) -> tuple[float, int]:
         """Sum the gradient, the loss and the correct answers over all processes; they all stop if one wants to."""
-        self._message[-3:] = loss, correct, shard.stop.is_set()
+        self._message[-3:] = loss, correct, self._stop_requested
         shard.sum(self._message)
-        total_loss, total_correct, asked = self._message[-3:]
-        if asked:
-            shard.stopped.set()
+        total_loss, total_correct, requests = self._message[-3:]
+        self._stop_agreed = bool(requests)
         return float(total_loss), round(float(total_correct))
 
     # ---- one epoch
@@ -268,6 +268,15 @@ class Trainer:
         """True if no step is left to take."""
         return self.progress.finished or self.progress.step >= self.total_steps or self.should_stop
 
+    def stop(self) -> None:
+        """Let the training end after the current step; of several processes, all of them."""
+        self._stop_requested = True
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if `stop` was called: with several processes, once all of them know."""
+        return self._stop_requested if self.shard is None else self._stop_agreed
+
     def finish(self) -> None:
         """Mark the run as finished, and load the weights that the recipe asks for into the model."""
         self.progress.finished = True
@@ -286,9 +295,9 @@ class Trainer:
         """Return a context in which the network holds the averaged weights, if the recipe keeps any."""
         return swapped(self.model.network.parameters, self.ema)
 
-    def history(self, *, interrupted: bool = False) -> History:
+    def history(self) -> History:
         """Return what has been recorded so far, and how the run ended."""
-        ending = "interrupted" if interrupted and not self.progress.finished else "done"
+        ending = "interrupted" if self.is_stopped and not self.progress.finished else "done"
         if ending == "done" and self.should_stop:
             ending = "stopped early"
         return History(list(self.progress.records), ending, self.progress.best_epoch or None)
@@ -337,37 +346,50 @@ class Trainer:
         self.close()
 
 
-def steps(trainer: Trainer, stop: threading.Event | None = None) -> Iterator[StepRecord]:
-    """Yield the record of each step, until the run is over or `stop` is set.
+class Callback:
+    """Base class of what is called during a training. `trainer.stop()` ends the training after the current step."""
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Called before the first step."""
+
+    def on_step(self, trainer: Trainer, record: StepRecord) -> None:
+        """Called after each step, when the trainer's state is complete: the moment to save it."""
+
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Called after each epoch that has a record, after its last step's `on_step`."""
+
+    def on_end(self, trainer: Trainer, history: History) -> None:
+        """Called when the training has ended, with an error too."""
+
+    def on_message(self, text: str) -> None:
+        """Called with a line that the user should read."""
+
+
+def steps(trainer: Trainer) -> Iterator[StepRecord]:
+    """Yield the record of each step, until the run is over or stopped.
 
     The epoch's record, with its validation, is made between its last step and the next one, and is the last of
     `trainer.progress.records`; `train` yields those.
     """
-    for record, _ in _loop(trainer, stop):
+    for record, _ in _loop(trainer):
         yield record
 
 
-def train(
-    trainer: Trainer,
-    stop: threading.Event | None = None,
-    *,
-    after_step: Callable[[Trainer], object] | None = None,
-) -> Iterator[EpochRecord]:
-    """Yield a record for each epoch (each `record_every` epochs), until the run is over or `stop` is set.
-
-    `after_step` is called after each step, when the trainer's state is whole: the place to save it.
-    """
-    for _, epoch in _loop(trainer, stop):
-        if after_step is not None:
-            after_step(trainer)
+def train(trainer: Trainer, callbacks: Iterable[Callback] = ()) -> Iterator[EpochRecord]:
+    """Yield a record for each epoch (each `record_every` epochs), until the run is over or stopped."""
+    for record, epoch in _loop(trainer):
+        for callback in callbacks:
+            callback.on_step(trainer, record)
         if epoch is not None:
+            for callback in callbacks:
+                callback.on_epoch(trainer, epoch)
             yield epoch
 
 
-def _loop(trainer: Trainer, stop: threading.Event | None) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
+def _loop(trainer: Trainer) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
     """Yield each step's record, with the epoch's where it ends one that is recorded."""
     try:
-        while not trainer.is_over and not (stop is not None and stop.is_set()):
+        while not (trainer.is_over or trainer.is_stopped):
             record = trainer.step()
             yield record, trainer.end_epoch() if record.ends_epoch else None
         if trainer.is_over:
@@ -376,36 +398,40 @@ def _loop(trainer: Trainer, stop: threading.Event | None) -> Iterator[tuple[Step
         trainer.release_blas()
 
 
-def fit(
-    model: Model,
-    data: Data,
-    *,
-    recipe: Recipe | str | None = None,
-    seed: int = 0,
-    sample_weights: Array | None = None,
-    validation_data: Data | None = None,
-    **choices: Any,
-) -> History:
-    """Train `model` on `data` to the recipe's end, and return the history of its records.
+def complete(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
+    """Train to the end, or until the training is stopped by a callback or Ctrl-C, and return the history."""
+    with interruptible(trainer.stop):
+        try:
+            for callback in callbacks:
+                callback.on_start(trainer)
+            for _ in train(trainer, callbacks):
+                pass
+        finally:
+            for callback in callbacks:
+                callback.on_end(trainer, trainer.history())
+    return trainer.history()
 
-    data: a Dataset, or (X, y) with X (N, in_size) floats and y (N,) integers. `recipe` is a Recipe or a preset's name;
-    `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Without a recipe it is that of
-    `digits`; floats are not augmented. Ctrl-C ends the run after the current step and returns the history so far.
-    `validation_data`, as `data`, replaces the held-out split: nothing is held out then, whatever the recipe says.
+
+@contextlib.contextmanager
+def interruptible(stop: Callable[[], object]) -> Iterator[None]:
+    """Call `stop` at the first Ctrl-C in this block; the second one raises KeyboardInterrupt.
+
+    Outside the main thread there is no Ctrl-C to catch.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = preset(recipe or "digits").recipe
-        if not isinstance(data, Dataset):
-            recipe = recipe.but(augment="none")
-    chosen = recipe.but(**choices)
-    with (
-        Trainer(
-            model, data, chosen, seed=seed, sample_weights=sample_weights, validation_data=validation_data
-        ) as trainer,
-        interruptible() as stop,
-    ):
-        for _ in train(trainer, stop):
-            pass
-        if stop.is_set():
-            trainer.load_final_weights()
-        return trainer.history(interrupted=stop.is_set())
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    has_asked = False
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal has_asked
+        if has_asked:
+            raise KeyboardInterrupt
+        has_asked = True
+        stop()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

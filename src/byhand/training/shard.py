@@ -5,10 +5,9 @@ an all-reduce: all processes get the same bits, so all take the same step. How i
 implementation, such as that of `byhand.distributed.mpi`.
 """
 
-import threading
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,15 +22,15 @@ class Shard(Protocol):
     rank: int
     size: int
     neighbours: int
-    #: Set in this process to ask all of them to stop; and set in all of them, after the same step, when one has asked.
-    stop: threading.Event
-    stopped: threading.Event
 
     def vector(self, size: int, dtype: DTypeLike) -> Array:
         """Return a vector of zeros where `sum` is fastest. All processes must call it, and `release` it later."""
 
     def release(self, vector: Array) -> None:
         """Take back a vector that is no longer used."""
+
+    def broadcast(self, value: Any) -> Any:
+        """Return the value that rank 0 passes. All processes must call it."""
 
     def sum(self, vector: Array) -> None:
         """Sum the vector over all processes in place. All processes must call it, and all get identical bits."""

@@ -1,0 +1,378 @@
+"""Runs: a training that is kept in a folder, saved while it goes on, and can be resumed.
+
+    result = train_run("runs/007", model, digits, recipe, seed=0)      begin a run, and train to its end
+    result = resume("runs/007")                                        continue a run that was stopped
+    history = fit(model, digits.train, epochs=10, run="runs/007")      the everyday form; without `run`, no folder
+
+The files of a run are in `byhand.training.runs`, the steps of a training in `byhand.training.loop`. `byhand train`
+calls `train_run` and `resume`, so a run made in a notebook has the same files, with the same bits.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byhand.data import Dataset, Digits, load
+from byhand.data.catalog import CATALOG, known_name
+from byhand.data.loading import ENVIRONMENT
+from byhand.errors import DivergedError, ModelFileError, UsageError
+from byhand.model import Model
+from byhand.model.preparation import Preparation
+from byhand.nn.arrays import Array
+from byhand.nn.stacks import layers_from_config
+from byhand.text import counted
+from byhand.threads import available
+from byhand.training import presets
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.loop import Callback, Trainer, complete, interruptible
+from byhand.training.recipe import Recipe
+from byhand.training.records import EpochRecord, History
+from byhand.training.runs import Run
+from byhand.training.samples import Data
+from byhand.training.shard import Shard
+
+#: The name of data that are no data set, or were made from arrays.
+ARRAYS = "arrays"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The result of a run: its folder, the trained model, the history, and the figures of a summary.
+
+    samples: trained on, without those held out;  test_accuracy: None without a test set;  seconds: saving included
+    """
+
+    run: Run
+    model: Model
+    history: History
+    samples: int
+    epochs: int
+    steps: int
+    test_accuracy: float | None
+    training_seconds: float
+    seconds: float
+
+
+def fit(
+    model: Model,
+    data: Data,
+    *,
+    recipe: Recipe | str | None = None,
+    seed: int = 0,
+    sample_weights: Array | None = None,
+    validation_data: Data | None = None,
+    callbacks: Sequence[Callback] = (),
+    run: str | os.PathLike[str] | bool = False,
+    **choices: Any,
+) -> History:
+    """Train `model` on `data` to the recipe's end, and return the history of its records.
+
+    data: a Dataset, or (X, y) with X (N, in_size) floats and y (N,) integers. `recipe` is a Recipe or a preset's name;
+    `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Without a recipe it is that of
+    `digits`; floats are not augmented. Ctrl-C ends the run after the current step and returns the history so far.
+    `validation_data`, as `data`, replaces the held-out split: nothing is held out then, whatever the recipe says.
+    `run` keeps the training in a folder, from which `resume` can continue it: True takes the next one, `runs/NNN`.
+    """
+    name = recipe if isinstance(recipe, str) else None
+    if not isinstance(recipe, Recipe):
+        recipe = presets.preset(recipe or "digits").recipe
+        if not isinstance(data, Dataset):
+            recipe = recipe.but(augment="none")
+    recipe = recipe.but(**choices)
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "sample_weights": sample_weights,
+        "validation_data": validation_data,
+    }
+    if run:
+        folder = None if run is True else run
+        return train_run(folder, model, data, recipe, callbacks=callbacks, preset=name, **settings).history
+    with Trainer(model, data, recipe, **settings) as trainer, interruptible(trainer.stop):
+        history = complete(trainer, callbacks)
+        if history.ending == "interrupted":
+            trainer.load_final_weights()
+        return history
+
+
+def train_run(
+    folder: str | os.PathLike[str] | None,
+    model: Model,
+    data: Data | Digits,
+    recipe: Recipe,
+    *,
+    seed: int,
+    test: Dataset | None = None,
+    sample_weights: Array | None = None,
+    validation_data: Data | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint_every: float = 30.0,
+    source: str | None = None,
+    preset: str | None = None,
+    command: str | None = None,
+    shard: Shard | None = None,
+) -> RunResult:
+    """Train `model` to the recipe's end in a folder, which must be new or empty; None takes the next `runs/NNN`.
+
+    data: as for `fit`, or the pair that `byhand.load` returns, with the `test` set. The folder records what `resume`
+    needs, with the `source`: what `byhand.load` took to load the data, if that is not their name. Ctrl-C ends the run
+    after the current step and saves it. checkpoint_every: seconds between saved states;  preset, command: recorded
+    only;  shard: the part that this process computes, if several share the run. Rank 0 alone writes the folder.
+    """
+    began = time.perf_counter()
+    train, test = (data.train, data.test) if isinstance(data, Digits) else (data, test)
+    run = Run.new(folder)
+    extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
+    with Trainer(model, train, recipe, seed=seed, shard=shard, **extra) as trainer:
+        config = _config(trainer, data_config(train, **extra), source, preset, command)
+        return _complete(run, trainer, config, Checkpoints(run, every=checkpoint_every), test, callbacks, began)
+
+
+def begin_run(
+    folder: str | os.PathLike[str] | None,
+    model: Model,
+    data: Data,
+    recipe: Recipe,
+    *,
+    seed: int,
+    source: str | None = None,
+    preset: str | None = None,
+    command: str | None = None,
+) -> Run:
+    """Write the folder of a run that has not taken a step, for `resume` to train, in whatever process."""
+    run = Run.new(folder)
+    with Trainer(model, data, recipe, seed=seed) as trainer, Checkpoints(run) as checkpoints:
+        config = _config(trainer, data_config(data, None, None), source, preset, command)
+        _begin(run, trainer, config, checkpoints)
+    return run
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    *,
+    data: Data | Digits | str | None = None,
+    test: Dataset | None = None,
+    sample_weights: Array | None = None,
+    validation_data: Data | None = None,
+    epochs: int | None = None,
+    threads: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint_every: float = 30.0,
+    load: Callable[[str | None], Digits] = load,
+    shard: Shard | None = None,
+) -> RunResult:
+    """Continue a run that was stopped, to the bits that it would have given, and train it to its end.
+
+    data: those of the run, or what `load` takes to load them, if they are no longer where the run's folder says. They
+    must be the same, by their checksum. `epochs` makes the run longer or shorter, and its schedule with it.
+    """
+    began = time.perf_counter()
+    run = Run.open(folder)
+    config = run.config()
+    try:
+        recipe = Recipe.from_config(config["recipe"])
+        layers = layers_from_config(config["network"])
+        preparation = Preparation(**config["preparation"])
+        count, seed, dtype = config["samples"], config["seed"], config["dtype"]
+        config["data_checksum"], config["data_name"]
+    except (KeyError, TypeError, UsageError):
+        raise ModelFileError(f"{run.folder}: config.json must describe a run of `byhand train`") from None
+    if data is None and config["data_name"] == ARRAYS:
+        raise UsageError(f"{run.folder}: the run was trained on arrays: pass them as data")
+    if data is None or isinstance(data, str):
+        data = load(data or data_of(config))
+    train, test = (data.train, data.test) if isinstance(data, Digits) else (data, test)
+    if isinstance(train, Dataset) and count is not None and count < len(train):
+        train = train[:count]
+    extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
+    found = data_config(train, **extra)
+    check_same_data(config, found)
+    changes = {name: value for name, value in (("epochs", epochs), ("threads", threads)) if value is not None}
+    changed = recipe.but(**changes)
+    if changed.epochs != recipe.epochs:
+        follows = "the schedule and the gentle epochs change" if recipe.gentle else "the schedule changes"
+        _message(callbacks, f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
+    classes = train.classes if isinstance(train, Dataset) else config["classes"]
+    model = Model(layers, preparation=preparation, classes=classes, dtype=dtype)
+    config |= {"recipe": changed.config(), "samples": found["samples"]}
+    checkpoints = Checkpoints(run, every=checkpoint_every)
+    with Trainer(model, train, changed, seed=seed, shard=shard, **extra) as trainer:
+        leads = shard is None or shard.rank == 0
+        state: Any = checkpoints.load(lambda text: _message(callbacks, text)) if leads else None
+        trainer.restore(*(state if shard is None else shard.broadcast(state)))
+        if leads:
+            _message(
+                callbacks, f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}"
+            )
+            for difference in checkpoints.differences(trainer):
+                _message(callbacks, f"not as before, so the bits may differ: {difference}")
+        return _complete(run, trainer, config, checkpoints, test, callbacks, began)
+
+
+def _complete(
+    run: Run,
+    trainer: Trainer,
+    config: dict[str, Any],
+    checkpoints: Checkpoints,
+    test: Dataset | None,
+    callbacks: Sequence[Callback],
+    began: float,
+) -> RunResult:
+    """Train to the end, or until the run is stopped; write the files of the run on the way and at the end."""
+    model, accuracy = trainer.model, None
+    with interruptible(trainer.stop):
+        if trainer.shard is not None and trainer.shard.rank > 0:
+            history = complete(trainer)
+        else:
+            if trainer.threads > available():
+                _message(
+                    callbacks,
+                    f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: "
+                    "they will wait for one another, and training takes many times as long",
+                )
+            with checkpoints:
+                _begin(run, trainer, config, checkpoints)
+                try:
+                    history = complete(trainer, (checkpoints, *callbacks, _Metrics(run)))
+                except DivergedError:
+                    run.write_records(trainer.progress.records)
+                    raise
+                checkpoints.save(trainer, force=True)
+            with trainer.averaged() if history.ending == "interrupted" else nullcontext():
+                if test is not None:
+                    accuracy = model.accuracy(test)
+                model.metadata = _metadata(config, trainer, history, test, accuracy)
+                run.write_model(model)
+    return RunResult(
+        run=run,
+        model=model,
+        history=history,
+        samples=trainer.samples,
+        epochs=trainer.progress.step // trainer.batches_per_epoch,
+        steps=trainer.progress.step,
+        test_accuracy=accuracy,
+        training_seconds=trainer.progress.total_seconds,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Checkpoints) -> None:
+    """Lock the run, and write what `resume` needs; not before, so that an error of the arguments changes nothing."""
+    checkpoints.hold()
+    run.write_config(config)
+    checkpoints.save(trainer, force=True)
+
+
+def _config(
+    trainer: Trainer, data: dict[str, Any], source: str | None, preset: str | None, command: str | None
+) -> dict[str, Any]:
+    """Return the run's config.json: all that `resume` needs but the state."""
+    model = trainer.model
+    config = {
+        "command": command,
+        "preset": preset,
+        "data": source_of(source, data["data_name"]),
+        **data,
+        "seed": trainer.seed,
+        "dtype": str(model.network.dtype),
+        "network": model.network.config(),
+        "preparation": model.preparation.config(),
+        "recipe": trainer.recipe.config(),
+    }
+    return config if data["data_name"] != ARRAYS else config | {"classes": list(model.classes)}
+
+
+def _metadata(
+    config: Mapping[str, Any], trainer: Trainer, history: History, test: Dataset | None, accuracy: float | None
+) -> dict[str, Any]:
+    """Return what the model's file records of its training."""
+    metadata = {
+        "data": {"name": config["data_name"], "checksum": config["data_checksum"], "images": config["samples"]},
+        "preset": config.get("preset"),
+        "recipe": trainer.recipe.config(),
+        "seed": trainer.seed,
+        "epochs": history[-1].epoch if len(history) else 0,
+        "ending": history.ending,
+    }
+    if test is not None:
+        metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy}
+    return metadata
+
+
+class _Metrics(Callback):
+    """Writes the records of the epochs into the run's folder."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
+        self.run.write_records(trainer.progress.records)
+
+
+def _message(callbacks: Sequence[Callback], text: str) -> None:
+    for callback in callbacks:
+        callback.on_message(text)
+
+
+# ---- the data of a run
+
+
+def data_config(data: Data, sample_weights: Array | None, validation_data: Data | None) -> dict[str, Any]:
+    """Return what a run's config.json records of its data, so that they can be recognized."""
+    if isinstance(data, Dataset):
+        config = {"data_name": data.name, "data_checksum": data.checksum, "samples": len(data)}
+    else:
+        config = {"data_name": ARRAYS, "data_checksum": _checksum(data), "samples": len(data[0])}
+    given = {"sample_weights": sample_weights, "validation_data": validation_data}
+    return config | {name: _checksum(values) for name, values in given.items() if values is not None}
+
+
+def _checksum(data: Data | Array) -> str:
+    """Return the SHA-256 of a data set or of arrays."""
+    if isinstance(data, Dataset):
+        return data.checksum
+    digest = hashlib.sha256()
+    for array in map(np.ascontiguousarray, data if isinstance(data, tuple | list) else [data]):
+        digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def check_same_data(config: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Raise an error if the data found are not those that the run was trained on."""
+    before, now = config["data_checksum"], found["data_checksum"]
+    if before != now:
+        raise UsageError(
+            f"the run was made on {config['data_name']} (checksum {before[:12]}…), this is {found['data_name']} "
+            f"({now[:12]}…): say with --data where the run's data set is now"
+        )
+    for name in ("sample_weights", "validation_data"):
+        if config.get(name) != found.get(name):
+            raise UsageError(f"{name} must be those that the run was begun with")
+
+
+def source_of(source: str | None, name: str) -> str | None:
+    """Return what `byhand.load` takes to load the same data, from any folder; None if that is not known.
+
+    source: what it took, if anything; name: of the data set that it returned
+    """
+    if source is None:
+        if name in CATALOG:
+            return name
+        source = os.environ.get(ENVIRONMENT)
+    if source is None or known_name(source) or not os.path.exists(Path(source).expanduser()):
+        return source
+    return os.path.abspath(Path(source).expanduser())
+
+
+def data_of(config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> str | None:
+    """Return what `byhand.load` takes to load the data that a run was trained on; None if that is not known."""
+    if config.get("data") is not None:
+        return str(config["data"])
+    named = [config.get("data_name"), (metadata or {}).get("data", {}).get("name")]
+    return next((name for name in named if name in CATALOG), None)

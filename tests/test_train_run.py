@@ -1,0 +1,164 @@
+"""Runs from Python: the same folder as `byhand train` makes, resumed to the same bits, and callbacks on the way."""
+
+import json
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.cli.group import cli
+from byhand.errors import DataMissingError, UsageError
+from byhand.training import Callback, Recipe, begin_run, fit, preset, resume, train_run
+from byhand.training.runs import Run
+
+DIGITS = byhand.load("mnist-5k")
+RECIPE = Recipe(epochs=3, batch_size=100, validation=0.1, average=0.9, patience=3)
+
+
+class StopAfter(Callback):
+    """Stops the training after so many steps."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def on_step(self, trainer, record):
+        if record.step + 1 == self.count:
+            trainer.stop()
+
+
+def untrained(seed=0):
+    return byhand.Model([784, 8, 10], seed=seed, dropout=0.1)
+
+
+def bits(run):
+    """The parameters of the model in the folder, and its records without their times."""
+    records = [record.to_json() | {"seconds": 0, "images_per_second": 0} for record in run.records()]
+    return run.model().network.parameters.tobytes(), records
+
+
+def config_of(run):
+    return json.loads((run.folder / "config.json").read_text())
+
+
+def test_a_run_from_python_is_the_run_of_the_command(tmp_path):
+    words = [
+        "train",
+        "--data",
+        "mnist-5k",
+        "--preset",
+        "fast",
+        "--epochs",
+        "2",
+        "--samples",
+        "600",
+        "--seed",
+        "3",
+        "--threads",
+        "1",
+        "-q",
+        "--run",
+    ]
+    cli([*words, "--run", str(tmp_path / "a")], standalone_mode=False)
+    chosen, recipe = preset("fast"), preset("fast").recipe.but(epochs=2, threads=1)
+    model = chosen.model(784, DIGITS.classes, seed=3)
+    result = train_run(
+        tmp_path / "b", model, DIGITS.train[:600], recipe, seed=3, test=DIGITS.test, source="mnist-5k", preset="fast"
+    )
+    command, python = Run(tmp_path / "a"), Run(tmp_path / "b")
+    files = [sorted(str(p.relative_to(r.folder)) for p in r.folder.rglob("*")) for r in (command, python)]
+    assert files[0] == files[1]
+    assert bits(command) == bits(python)
+    assert config_of(command) | {"command": None} == config_of(python)
+    assert command.model().metadata == python.model().metadata
+    assert result.test_accuracy == python.model().metadata["test"]["accuracy"]
+    assert (result.epochs, result.samples, result.history.ending) == (2, 600, "done")
+
+
+@pytest.mark.parametrize("stop", [1, 12, 18])
+def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, stop):
+    train = DIGITS.train[:1000]
+    fit(untrained(), train, recipe=RECIPE, run=tmp_path / "whole", seed=1)
+    history = fit(untrained(), train, recipe=RECIPE, run=tmp_path / "cut", callbacks=[StopAfter(stop)], seed=1)
+    assert history.ending == "interrupted"
+    assert resume(tmp_path / "cut").history.ending == "done"
+    assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "cut"))
+
+
+def test_a_run_that_was_only_begun_can_be_resumed(tmp_path):
+    begin_run(tmp_path / "begun", untrained(), DIGITS.train[:500], RECIPE, seed=1)
+    assert resume(tmp_path / "begun").epochs == 3
+    fit(untrained(), DIGITS.train[:500], recipe=RECIPE, run=tmp_path / "whole", seed=1)
+    assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "begun"))
+
+
+def test_a_run_on_arrays_is_resumed_with_the_same_arrays(tmp_path):
+    X, y = DIGITS.train.images[:300].reshape(300, -1) / np.float32(255), DIGITS.train.labels[:300]
+    weights, recipe = np.linspace(0.5, 1, 300), RECIPE.but(validation=0)
+    extra = {"sample_weights": weights, "validation_data": (X[:50], y[:50])}
+    fit(untrained(), (X, y), recipe=recipe, run=tmp_path / "whole", **extra)
+    fit(untrained(), (X, y), recipe=recipe, run=tmp_path / "cut", callbacks=[StopAfter(4)], **extra)
+    with pytest.raises(UsageError, match="the run was trained on arrays: pass them as data"):
+        resume(tmp_path / "cut")
+    with pytest.raises(UsageError, match="sample_weights must be those that the run was begun with"):
+        resume(tmp_path / "cut", data=(X, y), validation_data=extra["validation_data"])
+    with pytest.raises(UsageError, match="the run was made on arrays"):
+        resume(tmp_path / "cut", data=(X + 1, y), **extra)
+    resume(tmp_path / "cut", data=(X, y), **extra)
+    assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "cut"))
+
+
+def test_data_that_are_somewhere_else_are_passed(tmp_path):
+    strange = byhand.load("mnist-5k").train[:500].renamed("strange")
+    fit(untrained(), strange, recipe=RECIPE, run=tmp_path / "r", callbacks=[StopAfter(2)])
+    with pytest.raises((UsageError, DataMissingError)):
+        resume(tmp_path / "r", data=DIGITS.train[500:1000])
+    assert resume(tmp_path / "r", data=strange, test=DIGITS.test).test_accuracy > 0.1
+
+
+def test_the_next_folder_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit(untrained(), DIGITS.train[:200], epochs=1, augment="none", run=True)
+    fit(untrained(), DIGITS.train[:200], epochs=1, augment="none", run=True)
+    assert Run(tmp_path / "runs" / "002").model().metadata["ending"] == "done"
+    with pytest.raises(UsageError, match="must be new or empty"):
+        fit(untrained(), DIGITS.train[:200], run="runs/002")
+
+
+class Calls(Callback):
+    """Notes each call."""
+
+    def __init__(self):
+        self.names = []
+
+    def on_start(self, trainer):
+        self.names.append("start")
+
+    def on_step(self, trainer, record):
+        self.names.append(f"step {record.step}")
+
+    def on_epoch(self, trainer, record):
+        self.names.append(f"epoch {record.epoch}")
+        assert trainer.progress.records[-1] is record
+
+    def on_end(self, trainer, history):
+        self.names.append(f"{history.ending} with {len(history)}")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_callbacks_are_called_in_order(tmp_path, folder):
+    calls, recipe = Calls(), Recipe(epochs=2, batch_size=100)
+    run = tmp_path / "r" if folder else False
+    fit(untrained(), DIGITS.train[:200], recipe=recipe, callbacks=[calls], run=run)
+    assert calls.names == ["start", "step 0", "step 1", "epoch 1", "step 2", "step 3", "epoch 2", "done with 2"]
+
+
+def test_a_callback_hears_of_the_end_after_an_error_too():
+    calls = Calls()
+
+    class Fails(Callback):
+        def on_epoch(self, trainer, record):
+            raise RuntimeError("full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        fit(untrained(), DIGITS.train[:200], recipe=Recipe(batch_size=100), callbacks=[calls, Fails()])
+    assert calls.names[-1].endswith("with 1")
