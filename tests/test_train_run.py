@@ -58,7 +58,7 @@ def test_a_run_from_python_is_the_run_of_the_command(tmp_path):
         "-q",
         "--run",
     ]
-    cli([*words, "--run", str(tmp_path / "a")], standalone_mode=False)
+    cli([*words, str(tmp_path / "a")], standalone_mode=False)
     chosen, recipe = preset("fast"), preset("fast").recipe.but(epochs=2, threads=1)
     model = chosen.model(784, DIGITS.classes, seed=3)
     result = train_run(
