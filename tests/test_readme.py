@@ -37,7 +37,11 @@ def test_every_page_and_picture_that_the_readme_points_to_is_there():
         assert (ROOT / target).exists(), target
 
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("src/**/*.py"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *sorted(ROOT.glob("src/**/*.py")),
+]
 
 
 def is_there(name):
