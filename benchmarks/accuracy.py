@@ -141,14 +141,14 @@ def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
 
 def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: Path, log: Log) -> dict[str, Any]:
     """Accuracy of those runs on the variants of the test images, normalized as by `byhand predict`."""
-    readers = {name: [run_of(home, name, seed).model() for seed in seeds] for name in presets}
+    models = {name: [run_of(home, name, seed).model() for seed in seeds] for name in presets}
     shares: dict[str, dict[str, float]] = {name: {} for name in presets}
     for variant, how in robustness.VARIANTS.items():
-        pictures = robustness.normalised(digits.test, {variant: how})
+        pictures = robustness.normalized(digits.test, {variant: how})
         for name in presets:
-            shares[name] |= averaged(readers[name], pictures)
+            shares[name] |= averaged(models[name], pictures)
         log(f"{variant}: " + ", ".join(f"{name} {100 * shares[name][variant]:.2f} %" for name in presets))
-    from_elsewhere = robustness.normalised(robustness.small_digits(), robustness.ENLARGED)
+    from_elsewhere = robustness.normalized(robustness.small_digits(), robustness.ENLARGED)
     return {
         "presets": {
             name: {
@@ -156,14 +156,14 @@ def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: P
                 "seeds": list(seeds),
                 "accuracy": shares[name],
                 "costs_too_much": robustness.too_costly(shares[name]),
-                "from_elsewhere": averaged(readers[name], from_elsewhere),
+                "from_elsewhere": averaged(models[name], from_elsewhere),
             }
             for name in presets
         }
     }
 
 
-def averaged(readers: Sequence[Model], pictures: dict[str, robustness.Pictures]) -> dict[str, float]:
+def averaged(models: Sequence[Model], variants: dict[str, robustness.Images]) -> dict[str, float]:
     """Mean of several models' accuracy."""
-    each = [robustness.figures(reader, pictures) for reader in readers]
-    return {name: statistics.fmean(shares[name] for shares in each) for name in pictures}
+    each = [robustness.accuracy_of(model, variants) for model in models]
+    return {name: statistics.fmean(shares[name] for shares in each) for name in variants}

@@ -1,9 +1,10 @@
-"""What each trick buys: the recipe of `digits` with one thing changed at a time, on a validation split.
+"""Ablation: the recipe of the preset `digits` with one change at a time, on a validation split, three seeds each.
 
-MNIST's last 10,000 training images are held out, the same for every run; the test set is not looked at. Three seeds
-each. About five minutes of two cores; `--only NAME` makes one line, what was made before stays.
+MNIST's last 10,000 training images are held out, the same for every run; the test set is not used.
 
     python -m benchmarks.recipes            writes benchmarks/results/recipes.json and prints the table
+
+It takes about five minutes on two cores; `--only NAME` measures one line, and the other results stay.
 """
 
 import sys
@@ -26,7 +27,7 @@ from byhand.training.settings import settled
 SEEDS = (0, 1, 2)
 HELD = 10_000
 
-#: What is changed in the preset `digits`.
+#: Changes of the preset `digits`.
 CHANGES: dict[str, dict[str, Any]] = {
     "neither deskewed nor augmented": {"deskew": False, "augment": "none"},
     "deskewed, not augmented": {"augment": "none"},
@@ -43,7 +44,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "512 units": {"hidden": (512,)},
     "two layers of 256": {"hidden": (256, 256)},
 }
-#: Other views of a picture that are read too, the mean of all probabilities counting.
+#: Test-time augmentation: other views of an image, whose probabilities are averaged with its own.
 VIEWS: dict[str, Sequence[Augmentation | tuple[int, int]]] = {
     "also moved by a pixel, four ways": [(0, 1), (0, -1), (1, 0), (-1, 0)],
     "also distorted, 8 times": [Augmentation(rotate=5, scale=0.05, elastic=0.5)] * 8,
@@ -63,7 +64,7 @@ def main(only: str | None) -> int:
         if not changes:
             figures["`digits`, the three as a committee"] = [error(Ensemble(models).predict(held.images), held)]
             for view, moves in VIEWS.items():
-                figures[f"`digits`, {view}"] = [error(seen(model, held, moves), held) for model in models]
+                figures[f"`digits`, {view}"] = [error(predict_with_views(model, held, moves), held) for model in models]
         print(name, figures[name], flush=True)
         results.write(results.FOLDER, "recipes", figures)
     print(table(figures))
@@ -77,12 +78,12 @@ def trained(train: Dataset, changes: dict[str, Any], seed: int) -> Model:
 
 
 def error(answers: np.ndarray, held: Dataset) -> float:
-    """In percent."""
+    """Error rate in percent."""
     return 100 * float(np.mean(answers != held.labels))
 
 
-def seen(model: Model, held: Dataset, moves: Sequence[Augmentation | tuple[int, int]]) -> np.ndarray:
-    """The answers from the picture itself and its other views together."""
+def predict_with_views(model: Model, held: Dataset, moves: Sequence[Augmentation | tuple[int, int]]) -> np.ndarray:
+    """Predict by the mean of the probabilities of an image and its views."""
     P = model.probabilities(held.images)
     everything = np.arange(len(held))
     for number, move in enumerate(moves):

@@ -1,11 +1,11 @@
-"""Robustness: how well a network reads digits that do not come as MNIST's do.
+"""Robustness: accuracy on digits that do not look like MNIST's.
 
-Each test image is made into another picture: moved, turned, scaled, inverted, put on a larger sheet, drawn with another
-pen, photographed. It then goes the way of every picture, through `byhand.data.handwriting` to the network. The pictures
-are the same for every network. What can't be read at all (nothing drawn, noise) counts as read wrong.
+Each test image is transformed into a variant: shifted, rotated, scaled, inverted, put on a larger sheet, drawn with
+another pen, photographed. The result goes through `byhand.data.handwriting` to the network, like any photo. The images
+are the same for every network. One that is rejected (nothing drawn, noise) counts as a mistake.
 
-    pictures = normalised(test, VARIANTS)               done once
-    figures(reader, pictures)                           for each network
+    variants = normalized(test, VARIANTS)               once
+    accuracy_of(model, variants)                        for each network
 """
 
 import io
@@ -25,27 +25,27 @@ from byhand.model import Reader
 Bytes = NDArray[np.uint8]
 Variant = Callable[[Bytes, np.random.Generator], Bytes]
 
-#: The name of the images as they are, to which the others are compared.
+#: The variant without any change, to which the others are compared.
 PLAIN = "as it is"
-#: Points of accuracy that a variant may cost.
+#: Maximum loss of accuracy by a variant, in percentage points.
 ALLOWED, ALLOWED_TURNED = 1.5, 3.0
 
 
 def moved(image: Bytes, rng: np.random.Generator) -> Bytes:
-    """By up to 4 pixels in each direction; what leaves the picture is lost."""
+    """Shift by up to 4 pixels in each direction; pixels outside the image are lost."""
     down, across = rng.integers(-4, 5, 2)
     wide = np.pad(image, 4)
     return wide[4 - down : 32 - down, 4 - across : 32 - across]
 
 
 def turned(image: Bytes, rng: np.random.Generator) -> Bytes:
-    """By up to 20 degrees about the middle."""
+    """Rotate by up to 20 degrees about the center."""
     sheet = Image.fromarray(np.pad(image, 6))
     return np.asarray(sheet.rotate(rng.uniform(-20, 20), Image.Resampling.BICUBIC))
 
 
 def scaled(factor: float) -> Variant:
-    """Larger or smaller by that factor, on a sheet of 48 × 48."""
+    """Scale by a factor, on a sheet of 48 × 48."""
 
     def variant(image: Bytes, _rng: np.random.Generator) -> Bytes:
         return on_sheet(enlarged(image, factor), 48, 0.5, 0.5)
@@ -54,12 +54,12 @@ def scaled(factor: float) -> Variant:
 
 
 def inverted(image: Bytes, _rng: np.random.Generator) -> Bytes:
-    """Dark on light."""
+    """Invert: dark ink on light paper."""
     return 255 - image
 
 
 def off_centre(factor: float, side: int) -> Variant:
-    """Enlarged and put anywhere on a larger sheet."""
+    """Enlarge, and put at a random place on a larger sheet."""
 
     def variant(image: Bytes, rng: np.random.Generator) -> Bytes:
         return on_sheet(enlarged(image, factor), side, *rng.uniform(0, 1, 2))
@@ -68,7 +68,7 @@ def off_centre(factor: float, side: int) -> Variant:
 
 
 def pen(pixels: float) -> Variant:
-    """Strokes wider by so many pixels of MNIST's, or narrower, drawn at four times the size."""
+    """Make strokes wider by so many of MNIST's pixels, or narrower, at four times the size."""
 
     def variant(image: Bytes, _rng: np.random.Generator) -> Bytes:
         large = Image.fromarray(enlarged(np.pad(image, 3), 4))
@@ -80,8 +80,7 @@ def pen(pixels: float) -> Variant:
 
 
 def photographed(quality: int | None = None, *, uneven: bool = True) -> Variant:
-    """Dark ink on light paper, four times as large; the light falls off to one side to 40 %, the camera adds noise,
-    and the file may be a JPEG."""
+    """Photograph dark ink on light paper, four times as large: light that falls off to 40 %, noise, and JPEG."""
 
     def variant(image: Bytes, rng: np.random.Generator) -> Bytes:
         ink = np.pad(enlarged(image, 4), 28).astype(np.float64) / 255
@@ -98,13 +97,13 @@ def photographed(quality: int | None = None, *, uneven: bool = True) -> Variant:
 
 
 def enlarged(image: Bytes, factor: float) -> Bytes:
-    """By bicubic interpolation."""
+    """Enlarge by bicubic interpolation."""
     size = tuple(round(factor * length) for length in reversed(image.shape))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
 def on_sheet(image: Bytes, side: int, down: float, across: float) -> Bytes:
-    """On a dark square sheet, at a share of the room there is."""
+    """Put on a dark square sheet, at a fraction of the free space from the top and the left."""
     sheet = np.zeros((side, side), np.uint8)
     top, left = (round(share * (side - n)) for share, n in zip((down, across), image.shape, strict=True))
     sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
@@ -112,7 +111,7 @@ def on_sheet(image: Bytes, side: int, down: float, across: float) -> Bytes:
 
 
 def as_jpeg(grey: Bytes, quality: int) -> Bytes:
-    """Written as a JPEG and read again."""
+    """Compress as a JPEG and decode."""
     file = io.BytesIO()
     Image.fromarray(grey).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
@@ -138,21 +137,21 @@ VARIANTS: dict[str, Variant] = {
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What the network is given of one variant; in `lost` more there was no digit.
+class Images:
+    """The network's inputs for one variant, and the number of images that were rejected.
 
     images: uint8 (n, 28, 28);  labels: (n,)
     """
 
     images: Bytes
     labels: NDArray[np.int64]
-    lost: int
+    rejected: int
 
 
-def normalised(data: Dataset, variants: Mapping[str, Variant], *, seed: int = 0) -> dict[str, Pictures]:
-    """Each variant of every picture, as `byhand predict` would give it to the network."""
+def normalized(data: Dataset, variants: Mapping[str, Variant], *, seed: int = 0) -> dict[str, Images]:
+    """Normalize each variant of every image as `byhand predict` does."""
     return {
-        name: read(
+        name: normalize_all(
             (variant(image, np.random.default_rng([seed, index])) for index, image in enumerate(data.images)),
             data.labels,
         )
@@ -160,8 +159,8 @@ def normalised(data: Dataset, variants: Mapping[str, Variant], *, seed: int = 0)
     }
 
 
-def read(pictures: Iterable[Bytes], labels: NDArray[np.int64]) -> Pictures:
-    """Bring pictures of any size to MNIST's form."""
+def normalize_all(pictures: Iterable[Bytes], labels: NDArray[np.int64]) -> Images:
+    """Normalize images of any size to MNIST's form."""
     images, kept = [], []
     for picture, label in zip(pictures, labels, strict=True):
         try:
@@ -170,21 +169,21 @@ def read(pictures: Iterable[Bytes], labels: NDArray[np.int64]) -> Pictures:
             continue
         kept.append(label)
     stack = np.stack(images) if images else np.zeros((0, 28, 28), np.uint8)
-    return Pictures(stack, np.asarray(kept, np.int64), len(labels) - len(kept))
+    return Images(stack, np.asarray(kept, np.int64), len(labels) - len(kept))
 
 
-def figures(reader: Reader, pictures: Mapping[str, Pictures]) -> dict[str, float]:
-    """The share of each variant that is read right."""
+def accuracy_of(reader: Reader, variants: Mapping[str, Images]) -> dict[str, float]:
+    """Accuracy on each variant."""
     return {
-        name: float(np.sum(reader.predict(these.images) == these.labels)) / (len(these.labels) + these.lost)
+        name: float(np.sum(reader.predict(these.images) == these.labels)) / (len(these.labels) + these.rejected)
         if len(these.labels)
         else 0.0
-        for name, these in pictures.items()
+        for name, these in variants.items()
     }
 
 
 def small_digits() -> Dataset:
-    """scikit-learn's 1,797 digits of 8 × 8, 17 greys, by other hands than MNIST's (UCI, Alpaydin and Kaynak, 1998)."""
+    """scikit-learn's 1,797 digits of 8 × 8, by other writers than MNIST's (UCI, Alpaydin and Kaynak, 1998)."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -194,12 +193,12 @@ def small_digits() -> Dataset:
     return Dataset(images, bunch.target.astype(np.int64), name="scikit-learn's digits")
 
 
-#: How those small digits are made into pictures.
+#: The variant of these small digits.
 ENLARGED: dict[str, Variant] = {"8 × 8 digits, ten times as large": lambda image, _rng: np.pad(enlarged(image, 10), 20)}
 
 
 def too_costly(shares: Mapping[str, float]) -> dict[str, float]:
-    """The variants that cost more points of accuracy than they may, and what they cost."""
+    """Variants that cost more accuracy than allowed, and their cost in percentage points."""
     costs = {name: 100 * (shares[PLAIN] - share) for name, share in shares.items() if name != PLAIN}
     return {
         name: cost for name, cost in costs.items() if cost > (ALLOWED_TURNED if name.startswith("turned") else ALLOWED)

@@ -9,7 +9,7 @@ import pytest
 import byhand
 from benchmarks import accuracy, robustness, tables
 from benchmarks.__main__ import main
-from benchmarks.robustness import PLAIN, VARIANTS, Pictures
+from benchmarks.robustness import PLAIN, VARIANTS, Images
 from byhand.errors import ByhandError, UsageError
 from byhand.model import shipped_model
 from byhand.model.ensemble import Ensemble, ShiftAveraged
@@ -124,10 +124,10 @@ def test_a_training_that_fails_is_told_in_its_own_words(tmp_path):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_is_another_picture_that_is_still_read(name):
     digits = SAMPLE[:40]
-    made = robustness.normalised(digits, {name: VARIANTS[name]})
-    assert made[name].lost == 0
+    made = robustness.normalized(digits, {name: VARIANTS[name]})
+    assert made[name].rejected == 0
     assert made[name].images.shape == (40, 28, 28)
-    assert robustness.figures(shipped_model(), made)[name] >= 0.85
+    assert robustness.accuracy_of(shipped_model(), made)[name] >= 0.85
     if name != PLAIN:
         picture = VARIANTS[name](digits.images[3], np.random.default_rng(0))
         assert picture.dtype == np.uint8
@@ -175,15 +175,15 @@ def test_a_stroke_grows_by_the_pixels_named():
 
 def test_a_picture_with_nothing_in_it_counts_as_read_wrong():
     blank = np.zeros((28, 28), np.uint8)
-    pictures = robustness.read([SAMPLE.images[0], blank], SAMPLE.labels[:2])
-    assert (len(pictures.images), pictures.lost) == (1, 1)
+    pictures = robustness.normalize_all([SAMPLE.images[0], blank], SAMPLE.labels[:2])
+    assert (len(pictures.images), pictures.rejected) == (1, 1)
 
     class Right:
         def predict(self, images):
             return SAMPLE.labels[: len(images)]
 
-    assert robustness.figures(Right(), {"v": pictures}) == {"v": 0.5}
-    assert robustness.figures(Right(), {"v": Pictures(pictures.images[:0], pictures.labels[:0], 3)}) == {"v": 0.0}
+    assert robustness.accuracy_of(Right(), {"v": pictures}) == {"v": 0.5}
+    assert robustness.accuracy_of(Right(), {"v": Images(pictures.images[:0], pictures.labels[:0], 3)}) == {"v": 0.0}
 
 
 def test_what_costs_too_much_is_named():
@@ -195,8 +195,8 @@ def test_digits_from_elsewhere():
     pytest.importorskip("sklearn", reason="scikit-learn's digits are in its package")
     digits = robustness.small_digits()
     assert (len(digits), digits.images.shape, digits.images.max()) == (1797, (1797, 8, 8), 255)
-    first = robustness.normalised(digits[:30], robustness.ENLARGED)
-    assert next(iter(robustness.figures(shipped_model(), first).values())) > 0.8
+    first = robustness.normalized(digits[:30], robustness.ENLARGED)
+    assert next(iter(robustness.accuracy_of(shipped_model(), first).values())) > 0.8
 
 
 def test_the_table_of_robustness_shows_what_each_variant_costs():
