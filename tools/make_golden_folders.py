@@ -31,8 +31,8 @@ from byhand.web.playground import Playground
 from byhand.web.setup import Setup
 
 import byhand
+from byhand.cli import cli
 from byhand.cli import committee as command
-from byhand.cli.group import cli
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import resume, sweep
 from byhand.distributed.trials import Folder

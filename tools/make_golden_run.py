@@ -21,7 +21,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,8 +30,9 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.cli.group import cli
-from byhand.training import Trainer, checkpoint
+from byhand.cli import cli
+from byhand.cli import train as command
+from byhand.training import checkpoint
 from byhand.training.runs import Run
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "version-before"
@@ -66,19 +66,21 @@ def checksum(array: np.ndarray[Any, Any]) -> str:
 @contextlib.contextmanager
 def interrupted_after(step: int | None) -> Iterator[None]:
     """Make `byhand train` behave as if Ctrl-C was pressed during this step, counted from 1."""
-    take_step = Trainer.step
+    train = command.train
 
-    def interrupted(self: Trainer, *arguments: Any) -> Any:
-        record = take_step(self, *arguments)
-        if self.progress.step == step:
-            signal.raise_signal(signal.SIGINT)
-        return record
+    def stopping(session: Any, stop: Any, *, after_step: Any) -> Any:
+        def after(session: Any) -> None:
+            after_step(session)
+            if session.progress.step == step:
+                stop.set()
 
-    Trainer.step = interrupted  # type: ignore[method-assign]
+        return train(session, stop, after_step=after)
+
+    command.train = stopping
     try:
         yield
     finally:
-        Trainer.step = take_step  # type: ignore[method-assign]
+        command.train = train
 
 
 def run(words: list[str], stop_after: int | None = None) -> None:
@@ -104,7 +106,7 @@ def make(name: str, stops: tuple[int, int], options: str) -> dict[str, Any]:
     assert steps == list(stops), (steps, [record.validation_loss for record in whole.records()])
     images = byhand.load("mnist-5k").test.images[[3, 500, 911]]
     expected = {
-        "ending": model.metadata["ending"],
+        "ending": model.card["ending"],
         "checkpoints": {
             slot: {
                 "step": state.plain["step"],
