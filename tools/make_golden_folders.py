@@ -1,7 +1,7 @@
 """Make the folders ensemble, sweep and playground in tests/golden/version-before/.
 
 Run this with the version before the one under test. A newer version must read these folders and finish what they
-hold, so it must never write them:
+hold, so it must never write them. The names imported below are those of that version:
 
     git worktree add /tmp/before e8702dd
     PYTHONPATH=/tmp/before/src python tools/make_golden_folders.py

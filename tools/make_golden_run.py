@@ -1,7 +1,7 @@
 """Make tests/golden/version-before/: interrupted runs, and what the version that wrote them makes of them.
 
 Run this with the version before the one under test. A newer version must read these files and finish these runs, so
-it must never write them:
+it must never write them. The names imported below are those of that version:
 
     git worktree add /tmp/before c721bfe
     PYTHONPATH=/tmp/before/src python tools/make_golden_run.py
