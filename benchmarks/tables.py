@@ -23,6 +23,9 @@ def fill(document: Path, folder: Path) -> list[str]:
     missing = []
 
     def table(match: re.Match[str]) -> str:
+        if match["suite"] == "scoreboard":
+            made = scoreboard({suite: results.read(folder, suite) for suite in ("accuracy", "target", "mini-batches")})
+            return f"{match[1]}{made}\n{match[3]}"
         result = results.read(folder, match["suite"])
         if result is None or match["suite"] not in TABLES:
             missing.append(match["suite"])
@@ -148,19 +151,25 @@ def startup(figures: dict[str, Any]) -> str:
     return rows(["process", "time", "above `python -c pass`"], body)
 
 
+def training_time(row: dict[str, Any]) -> str:
+    """Format the median training time of a preset, extrapolated from a timed portion if only that was run."""
+    seconds = row["pace"]["whole_training_seconds"] if "pace" in row else statistics.median(row["training_seconds"])
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
 def accuracy(figures: dict[str, Any]) -> str:
     """One line per preset: time, each seed's accuracy, their mean, the mean with shifts, and that of the ensemble."""
     body = []
     for name, row in figures["presets"].items():
-        seconds = row["pace"]["whole_training_seconds"] if "pace" in row else statistics.median(row["training_seconds"])
         traits = [row["network"], *(["deskewed"] if row["preparation"]["deskew"] else [])]
         traits += ["augmented"] if row["recipe"]["augment"] != "none" else []
         shares = ", ".join(f"{100 * share:.2f}" for share in row["accuracy"])
         ensemble = f"{100 * row['committee_of_all']:.2f} %" if row["committee_of_all"] is not None else ""
-        time = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
         mean, shifted = (f"{100 * statistics.fmean(row[of]):.2f} %" for of in ("accuracy", "accuracy_shifted"))
-        body.append([f"`{name}`", ", ".join(traits), time, f"{shares} %", f"**{mean}**", shifted, ensemble])
-    heads = ["preset", "network", "training", "test accuracy, a seed each", "mean", "with shifts", "as a committee"]
+        body.append(
+            [f"`{name}`", ", ".join(traits), training_time(row), f"{shares} %", f"**{mean}**", shifted, ensemble]
+        )
+    heads = ["preset", "network", "training time", "test accuracy per seed", "mean", "with shifts", "ensemble"]
     return rows(heads, body)
 
 
@@ -180,6 +189,33 @@ def robustness(figures: dict[str, Any]) -> str:
     for name in next(iter(presets.values()))["from_elsewhere"]:
         body.append([name, *(f"{100 * row['from_elsewhere'][name]:.2f} %" for row in presets.values())])
     return rows(["test images", *(f"`{name}`" for name in presets)], body)
+
+
+def scoreboard(stored: dict[str, Any]) -> str:
+    """Summarize accuracy and speed in eight rows: the presets, the time to 98 %, and three kinds of mini-batches."""
+    body = []
+    for name, row in stored["accuracy"]["figures"]["presets"].items():
+        body.append([f"preset `{name}`", training_time(row), f"{100 * statistics.fmean(row['accuracy']):.2f} %"])
+    figures = stored["target"]["figures"]
+    against = figures["times_as_fast_as"]
+    peers = ["PyTorch", "JAX", "scikit-learn"]
+    speedups = [f"{against[f'{peer}, our recipe']['median']:.2f}×" for peer in peers]
+    reached = f"{100 * figures['accuracy']['byhand']['median']:.2f} %"
+    body.append(["whole process to 98 %", f"{figures['seconds']['byhand']['median']:.2f} s", reached, *speedups])
+    for row in stored["mini-batches"]["figures"]:
+        if row["name"] in SCOREBOARD_WORKS:
+            speedups = [f"{row['times_as_fast_as'][peer]['median']:.2f}×" for peer in peers]
+            body.append(
+                [f"epoch, {row['name']}", f"{row['seconds_an_epoch']['byhand']['median']:.2f} s", "", *speedups]
+            )
+    heads = ["", "time", "test accuracy", *(f"speedup vs {peer}" for peer in peers)]
+    machines = [f"{result['machine']['processor']}, {result['machine']['cores']} cores" for result in stored.values()]
+    note = f"\nPresets: {machines[0]}. Whole process: {machines[1]}. Epochs: {machines[2]}."
+    return rows(heads, [line + [""] * (len(heads) - len(line)) for line in body]) + note
+
+
+#: The network, batch size and optimizer of the three epochs on the scoreboard.
+SCOREBOARD_WORKS = ("[784, 128, 10], 32, SGD", "[784, 128, 10], 128, Adam", "[784, 800, 800, 10], 256, Adam")
 
 
 def recipes(figures: dict[str, list[float]]) -> str:

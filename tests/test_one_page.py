@@ -66,12 +66,12 @@ def test_no_function_of_nn_is_longer_than_a_reader_can_hold():
     assert long == []
 
 
-def test_the_readme_names_every_file_that_a_batch_passes():
-    readme = (PACKAGE.parent.parent / "README.md").read_text("utf-8")
+def test_the_architecture_names_every_file_that_a_batch_passes():
+    page = (PACKAGE.parent.parent / "docs" / "architecture.md").read_text("utf-8")
     calls, _ = trace(2)
     step_only = {file for file, name in calls if calls[file, name] >= 2}
     route = ["training/loop.py", "training/batches.py", "nn/backprop.py", "nn/layers.py", "nn/activations.py"]
     route += ["nn/losses.py", "nn/schedules.py", "nn/optimizers.py"]
     assert {str(PACKAGE / file) for file in route} <= step_only
-    places = [readme.index(f"src/byhand/{file}") for file in route]
+    places = [page.index(f"src/byhand/{file}") for file in route]
     assert places == sorted(places)
