@@ -10,8 +10,7 @@ import byhand
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
 from byhand.explain import explain_step
-from byhand.explain.drawing import Grid, grid
-from byhand.explain.steps import Figure, numeral
+from byhand.explain.document import Figure, Grid, grid, numeral
 from byhand.explain.terminal import two_cells
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
@@ -101,7 +100,7 @@ def check_captions(text, true, eps):
     return count
 
 
-def check_units(explanation, true, eps):  # noqa: PLR0912
+def check_units(explanation, true, eps):
     """Every line of every worked unit against the arrays computed again; how many numbers there were."""
     count = 0
     last = max(int(name[1:]) for name in true if re.fullmatch(r"W\d", name))
@@ -110,16 +109,14 @@ def check_units(explanation, true, eps):  # noqa: PLR0912
             left, _, rest = line.partition(" = " if " = " in line else ": ")
             symbol, index = re.fullmatch(r"(\S+?)\[(.+)\]", left).groups()
             place = tuple(int(i) for i in index.split(", "))
-            if symbol.startswith(("W", "b", "dW", "db")):
-                before = true[symbol][place]
-            else:
-                before = true[symbol][(unit.row, *place)]
+            is_parameter = symbol.startswith(("W", "b", "dW", "db"))
+            before = true[symbol][place if is_parameter else (0, *place)]
             slack = eps * max(1.0, abs(before)) * 10
             if "→" in rest:  # before → after
                 shown, after = rest.split(" → ")
                 assert agrees(shown, before, slack), line
                 if symbol[0] == "Z":
-                    assert agrees(after, true["again"][symbol][(unit.row, *place)], slack * 10), line
+                    assert agrees(after, true["again"][symbol][(0, *place)], slack * 10), line
                 else:
                     assert agrees(after, true["new"][new_name(true, symbol)][place], slack), line
                 count += 2
@@ -134,7 +131,7 @@ def check_units(explanation, true, eps):  # noqa: PLR0912
             assert agrees(total, value, slack), line
             arithmetic = parts[0]
             if by_loss := re.fullmatch(r"\((\S+) − (\S+)\) / (\d+)", arithmetic):
-                check_loss_slope(by_loss, true["P"][(unit.row, *place)], value)
+                check_loss_slope(by_loss, true["P"][(0, *place)], value)
             if re.match(r"d?[A-Z]+\d", symbol) and "·" in arithmetic and "more" in arithmetic + "more":
                 written = value_of(arithmetic)
                 if written is not None:
@@ -142,7 +139,7 @@ def check_units(explanation, true, eps):  # noqa: PLR0912
                     assert abs(written - value) <= rounding * 3 + slack, line
             count += 1 + arithmetic.count("·") * 2
         terms_are_the_largest(unit, true, last)
-        blame_comes_from_above(unit, true)
+        the_gradient_comes_from_above(unit, true)
         if unit.weight_gradient is not None:
             column = unit.unit % true[f"b{unit.layer}"].size
             heaviest = int(np.abs(true[f"dW{unit.layer}"][:, column]).argmax())
@@ -157,14 +154,14 @@ def check_loss_slope(found, likely, value):
     assert abs((number(p) - number(target)) / int(N) - value) <= 6e-4 * (number(p) + number(target)) / int(N), found[0]
 
 
-def blame_comes_from_above(unit, true):
-    """Each term of the blame is a unit of the next layer: its own blame times the weight that leads to it."""
-    if unit.blame is not None and f"P{unit.layer + 1}" in true:  # the total is checked with its line
-        assert unit.blame.total == pytest.approx(unit.blame.products.sum(), rel=1e-3, abs=1e-6)
-    elif unit.blame is not None:
-        products = true[f"dZ{unit.layer + 1}"][unit.row] * true[f"W{unit.layer + 1}"][unit.unit]
-        np.testing.assert_allclose(unit.blame.products, products, rtol=1e-3, atol=1e-6)
-        assert unit.blame.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
+def the_gradient_comes_from_above(unit, true):
+    """Each term of the upstream gradient is a unit of the next layer: its gradient times the weight to it."""
+    if unit.upstream_gradient is not None and f"P{unit.layer + 1}" in true:  # the total is checked with its line
+        assert unit.upstream_gradient.total == pytest.approx(unit.upstream_gradient.products.sum(), rel=1e-3, abs=1e-6)
+    elif unit.upstream_gradient is not None:
+        products = true[f"dZ{unit.layer + 1}"][0] * true[f"W{unit.layer + 1}"][unit.unit]
+        np.testing.assert_allclose(unit.upstream_gradient.products, products, rtol=1e-3, atol=1e-6)
+        assert unit.upstream_gradient.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
 
 
 def check_outcome(explanation, true, eps):
@@ -208,12 +205,10 @@ def value_of(arithmetic):
 
 def terms_are_the_largest(unit, true, last):
     """The terms of the sum are x·w of the arrays computed again, all that are not zero, the largest first."""
-    x = true[unit_source(unit, true)][unit.row]
+    x = true[unit_source(unit, true)][0]
     w = true[f"W{unit.layer}"][:, unit.unit % true[f"W{unit.layer}"].shape[1]]
     if f"P{unit.layer}" in true:  # a convolution: what the window sees in the unit's place
-        x = true[f"P{unit.layer}"].reshape(len(true["X"]), -1, len(w))[
-            unit.row, unit.unit // true[f"b{unit.layer}"].size
-        ]
+        x = true[f"P{unit.layer}"].reshape(len(true["X"]), -1, len(w))[0, unit.unit // true[f"b{unit.layer}"].size]
     order = unit.sum.order
     assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1
     np.testing.assert_allclose(unit.sum.products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
@@ -415,7 +410,8 @@ def test_every_unit_of_every_convolution_is_worked_out():
     true = independent(model, data, explanation)
     assert check_units(explanation, true, 1e-11) > 20 * len(asked)
     unseen = explanation.units[4]  # of the third column of places, which no window of the next layer reaches
-    assert (unseen.name, unseen.blame.line()) == ("unit 4 of layer 1, map 0 in line 0, column 2", "dH1[4] = 0 = 0")
+    assert unseen.name == "unit 4 of layer 1, map 0 in line 0, column 2"
+    assert unseen.upstream_gradient.line(4) == "dH1[4] = 0 = 0"
     for unit in explanation.units:
         how, value = unit.bias_gradient.how, unit.bias_gradient.value
         assert value_of(how) == pytest.approx(value, abs=2e-3 * np.abs(true[f"dZ{unit.layer}"]).sum())

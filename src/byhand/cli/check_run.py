@@ -7,7 +7,7 @@ import click
 
 from byhand.cli.output import Console, show_json
 from byhand.cli.run_data import load_data_here
-from byhand.explain.gradients import check_gradients
+from byhand.explain import check_gradients
 from byhand.nn.gradcheck import GradCheck
 from byhand.nn.losses import LOSSES
 from byhand.training.runs import Run, load_model

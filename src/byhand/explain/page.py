@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from byhand.explain.drawing import grid
+from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, numeral
 from byhand.explain.source import Quote
-from byhand.explain.steps import Explanation, Figure, Step, numeral
-from byhand.explain.worked import Sum, Unit
 from byhand.page.document import asset, document, escape, folded, gray_image, signed_image, table
 from byhand.text import percent
 
@@ -15,7 +13,7 @@ WHOLE, LARGEST = 400, 20
 TERMS = 5
 
 
-def as_page(explanation: Explanation) -> str:
+def as_page(explanation: Document) -> str:
     """The whole page."""
     return Page(explanation).html()
 
@@ -23,7 +21,7 @@ def as_page(explanation: Explanation) -> str:
 class Page:
     """Writes one page; remembers which arrays it has drawn, for nothing is shown twice."""
 
-    def __init__(self, explanation: Explanation) -> None:
+    def __init__(self, explanation: Document) -> None:
         self.explanation = explanation
         self.drawn: set[str] = set()
 
@@ -86,8 +84,8 @@ class Page:
         drawing = self.bars(figure) if figure.symbol == "P" else cells(figure)
         notes = [
             f"<b>{escape(figure.symbol)}</b> {escape(figure.array.shape)}",
-            f'<span class="down">lowest {numeral(figure.lowest)}</span> at {list(figure.place_of(figure.lowest))}',
-            f'<span class="up">highest {numeral(figure.highest)}</span> at {list(figure.place_of(figure.highest))}',
+            f'<span class="down">lowest {numeral(figure.lowest)}</span> at {figure.place_of(figure.lowest)}',
+            f'<span class="up">highest {numeral(figure.highest)}</span> at {figure.place_of(figure.highest)}',
             f"sum {numeral(figure.total)}",
         ]
         if figure.zeros:
@@ -112,7 +110,7 @@ class Page:
         rows = "".join(
             f'<tr><th scope="row">{escape(what)}</th><td>{escape(line)}</td></tr>' for what, line in unit.lines(TERMS)
         )
-        sums = [("every term of the sum", unit.sum), ("every term of the blame", unit.blame)]
+        sums = [("every term of the sum", unit.sum), ("every term of the blame", unit.upstream_gradient)]
         all_terms = "".join(folded(f"{title}: {s.symbol}", terms(s)) for title, s in sums if s is not None)
         return (
             f"<section><h3>{escape(unit.name.capitalize())}</h3>{drawn}"
@@ -124,14 +122,14 @@ def cells(figure: Figure) -> str:
     """The array as a picture, a cell a number."""
     is_tiled = bool(figure.pictures)
     laid = grid(figure, columns=231 if is_tiled else 96, rows=231 if is_tiled else 48)
-    if laid.is_grey:
+    if laid.is_gray:
         image = gray_image(np.nan_to_num(laid.cells).astype(np.uint8))
     else:
         image = signed_image(laid.cells, laid.scale)
     rows, columns = laid.cells.shape
     size = cell_size(rows, columns)
     note = f'<div class="small soft">{escape(laid.note)}</div>' if laid.note else ""
-    kind = "cells bytes" if laid.is_grey else "cells"
+    kind = "cells bytes" if laid.is_gray else "cells"
     return (
         f'<div class="{kind}"><img src="{image}" width="{columns * size}" height="{rows * size}" '
         f'alt="{escape(figure.caption)}"></div>{note}'

@@ -8,9 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from byhand.explain.drawing import Grid, grid
-from byhand.explain.steps import Explanation, Figure, Step, numeral
-from byhand.explain.worked import Unit
+from byhand.explain.document import Document, Figure, Grid, Step, Unit, grid, numeral
 
 #: The colours of a number that is more than 0, and of one that is less.
 POSITIVE, NEGATIVE = (255, 159, 28), (64, 156, 255)
@@ -22,7 +20,7 @@ BAR = 30
 TERMS = 4
 
 
-def as_text(explanation: Explanation, width: int, *, color: bool, units_only: bool) -> str:
+def as_text(explanation: Document, width: int, *, color: bool, units_only: bool) -> str:
     """The explanation as lines at most `width` wide (code may be longer), with escape codes where colour is wanted."""
     console = Console(
         file=io.StringIO(),
@@ -45,7 +43,7 @@ class Writer:
         self.console, self.color = console, color
         self.drawn: set[str] = set()
 
-    def write(self, explanation: Explanation, units_only: bool) -> None:
+    def write(self, explanation: Document, units_only: bool) -> None:
         what = "One step of learning from" if explanation.labels is not None else "What the network makes of"
         self.line(f"{what} {explanation.title}: the answer is {explanation.answer()}", "bold")
         for name, value in explanation.settings.items():
@@ -55,7 +53,7 @@ class Writer:
         for unit in explanation.units:
             self.unit(unit, shown=None if units_only else TERMS)
 
-    def step(self, step: Step, number: str, explanation: Explanation) -> None:
+    def step(self, step: Step, number: str, explanation: Document) -> None:
         """One step and its parts."""
         self.line("")
         self.line(f"{number}  {step.title}", "bold")
@@ -77,7 +75,7 @@ class Writer:
         for index, part in enumerate(step.parts, start=1):
             self.step(part, f"{number}.{index}", explanation)
 
-    def figure(self, figure: Figure, explanation: Explanation) -> None:
+    def figure(self, figure: Figure, explanation: Document) -> None:
         """An array's caption, and its drawing where a drawing says more than the caption."""
         self.line(figure.caption, "bold" if self.color else "", indent=3, hang=6)
         if figure.symbol == "P":
@@ -89,7 +87,7 @@ class Writer:
                 self.line(laid.note, "dim", indent=6)
             self.cells(laid)
 
-    def bars(self, figure: Figure, explanation: Explanation) -> None:
+    def bars(self, figure: Figure, explanation: Document) -> None:
         """The first sample's probabilities, a line a class."""
         width = max(len(name) for name in explanation.classes)
         for name, share in zip(explanation.classes, figure.array[0], strict=True):
@@ -149,7 +147,7 @@ def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
 def rgb(value: float, laid: Grid) -> str:
     """A cell's colour."""
     strength = abs(value) / laid.scale if laid.scale else 0.0
-    if laid.is_grey:
+    if laid.is_gray:
         level = round(255 * strength)
         return f"rgb({level},{level},{level})"
     colour = POSITIVE if value > 0 else NEGATIVE

@@ -7,8 +7,7 @@ import numpy as np
 
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.explain import Explanation, explain_step
-from byhand.explain.steps import Figure, Step
+from byhand.explain import Explanation, Figure, Step, explain_step
 from byhand.model import Model
 from byhand.model.inference import blocks, max_block_size
 from byhand.nn.arrays import Array

@@ -1,0 +1,372 @@
+"""Document: one step of learning as data, before it is drawn.
+
+A `Document` is a tree of `Step`s (formula, shapes, arrays, the code that computed them, a sentence) and the `Unit`s
+whose arithmetic is written out. An array is a `Figure`, and `grid` lays it out in cells, one for each number: nothing
+is averaged, and what doesn't fit is left out, with a note. `byhand.explain.terminal` and `page` draw it all.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from byhand.explain.source import Quote
+from byhand.nn.arrays import Array
+
+#: Cells in a row before a single row of numbers is wrapped.
+WRAP = 32
+
+
+def numeral(value: float) -> str:
+    """Return a number in four significant digits or more, with a true minus sign: −0.03125, 2.4e−05, 13,317."""
+    is_long = 1000 <= abs(value) < 1e9
+    return f"{value + 0.0:{',.0f' if is_long else '.4g'}}".replace("-", "−")
+
+
+def bracketed(value: float) -> str:
+    """Return a number as it is written after an operator: in brackets if it is negative."""
+    text = numeral(value)
+    return f"({text})" if text.startswith("−") else text
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One array of the step under its symbol, as the network's code had it.
+
+    `pictures` is "rows" or "columns" if those (a row is a sample, a column the weights of a unit) can be seen as
+    pictures of `shape`, or as so many `channels` of that shape, interleaved. `each` is what one picture shows. With
+    `across` they stand in lines of so many, and `note` says what a line is.
+    """
+
+    symbol: str
+    array: Array
+    pictures: str = ""
+    shape: tuple[int, int] = (0, 0)
+    channels: int = 1
+    each: str = "unit"
+    across: int = 0
+    note: str = ""
+
+    @property
+    def lowest(self) -> float:
+        return float(self.array.min())
+
+    @property
+    def highest(self) -> float:
+        return float(self.array.max())
+
+    @property
+    def total(self) -> float:
+        """The sum of all numbers, added in float64."""
+        return float(self.array.sum(dtype=np.float64))
+
+    @property
+    def zeros(self) -> int:
+        return int(self.array.size - np.count_nonzero(self.array))
+
+    def place_of(self, value: float) -> list[int]:
+        """Return the first place with that value."""
+        flat = np.flatnonzero(self.array.ravel() == value)[0]
+        return [int(i) for i in np.unravel_index(flat, self.array.shape)]
+
+    @property
+    def caption(self) -> str:
+        """`Z1 (1, 128)  lowest −2.1 at [0, 3]  highest 3.4 at [0, 17]  sum 12.5  41 of 128 are 0`"""
+        name = f"{self.symbol} {self.array.shape}"
+        if self.array.size == 1:
+            return f"{name}  {numeral(float(self.array.item()))}"
+        low, high = self.lowest, self.highest
+        caption = (
+            f"{name}  lowest {numeral(low)} at {self.place_of(low)}  highest {numeral(high)} at {self.place_of(high)}"
+            f"  sum {numeral(self.total)}"
+        )
+        return caption + (f"  {self.zeros:,} of {self.array.size:,} are 0" if self.zeros else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step: what happens, as a formula, as shapes, as numbers, as code. `parts` are the steps inside it.
+
+    code: (what was computed, the lines that did it)     lines: arithmetic, for what is one number
+    """
+
+    key: str
+    title: str
+    text: str
+    formula: str = ""
+    shapes: str = ""
+    figures: tuple[Figure, ...] = ()
+    code: tuple[tuple[str, Quote], ...] = ()
+    parts: tuple["Step", ...] = ()
+    lines: tuple[str, ...] = ()
+
+    def walk(self) -> Iterator["Step"]:
+        """Yield this step and all of its parts, in order."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+# ---- the arithmetic of single units
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A sum of products, and the result of the network's code for it: Σ left · right (+ bias) = total."""
+
+    symbol: str
+    left: Array
+    right: Array
+    total: float
+    bias: float | None = None
+
+    @property
+    def products(self) -> Array:
+        """Each product, in float64                                     (n,)"""
+        return self.left.astype(np.float64) * self.right.astype(np.float64)
+
+    @property
+    def order(self) -> list[int]:
+        """The products that are not zero, the largest first."""
+        return largest_first(self.products)
+
+    def line(self, shown: int) -> str:
+        """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`"""
+        order = self.order
+        terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in order[:shown]] or ["0"]
+        if rest := order[shown:]:
+            terms.append(f"… ({len(rest)} more: {numeral(self.products[rest].sum())})")
+        if self.bias is not None:
+            terms.append(bracketed(self.bias))
+        return f"{self.symbol} = {' + '.join(terms)} = {numeral(self.total)}"
+
+
+def largest_first(values: Array) -> list[int]:
+    """Return the places of the values that are not zero, the largest magnitude first."""
+    return [int(i) for i in np.argsort(-np.abs(values), kind="stable") if values[i] != 0]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One number of a unit: its symbol, the arithmetic that gives it, and its value."""
+
+    symbol: str
+    how: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.symbol} = {self.how} = {numeral(self.value)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """The arithmetic of one unit: its sum, its answer, its gradient, and what it learned from that.
+
+    `layer` counts the layers with weights from 1, `unit` counts from 0. `place` says which map of a convolution it is,
+    and where, and `seen` is what the window sees there.
+    """
+
+    layer: int
+    unit: int
+    sum: Sum
+    answers: tuple[Term, ...]
+    weights: Figure
+    place: str = ""
+    seen: Figure | None = None
+    upstream_gradient: Sum | None = None
+    upstream_terms: tuple[Term, ...] = ()
+    weight_gradient: Sum | None = None
+    bias_gradient: Term | None = None
+    changes: tuple[str, ...] = ()
+    afterwards: float | None = None
+    gradient: Figure | None = None
+
+    @property
+    def name(self) -> str:
+        """`unit 3 of layer 1`, or of a convolution `unit 301 of layer 1, map 1 in line 6, column 3`."""
+        return f"unit {self.unit} of layer {self.layer}{', ' if self.place else ''}{self.place}"
+
+    @property
+    def pictures(self) -> tuple[Figure, ...]:
+        """What can be seen of it: what its window sees, its weights and their derivatives."""
+        return tuple(figure for figure in (self.seen, self.weights, self.gradient) if figure and figure.pictures)
+
+    def lines(self, shown: int = 4) -> Iterator[tuple[str, str]]:
+        """Yield (what it is, the arithmetic) line by line, from the inputs to the update; `shown` terms of each sum."""
+        yield "the sum", self.sum.line(shown)
+        for term in self.answers:
+            yield "the answer", str(term)
+        if self.upstream_gradient is not None:
+            yield "the blame", self.upstream_gradient.line(shown)
+        for term in self.upstream_terms:
+            yield "the blame", str(term)
+        if self.weight_gradient is not None:
+            yield "its largest slope", self.weight_gradient.line(shown)
+        if self.bias_gradient is not None:
+            yield "its bias's slope", str(self.bias_gradient)
+        for change in self.changes:
+            yield "the update", change
+        if self.afterwards is not None:
+            yield "afterwards", f"{self.sum.symbol}: {numeral(self.sum.total)} → {numeral(self.afterwards)}"
+
+
+# ---- the whole
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One step of learning, whole; without labels, only the way forward.
+
+    images: uint8 (N, H, W);  labels: (N,) or None;  probabilities, afterwards: (N, K)
+    """
+
+    title: str
+    images: Array
+    labels: Array | None
+    classes: tuple[str, ...]
+    settings: dict[str, str]
+    steps: tuple[Step, ...]
+    units: tuple[Unit, ...]
+    probabilities: Array
+    loss: float | None = None
+    loss_after: float | None = None
+    afterwards: Array | None = None
+
+    def walk(self) -> Iterator[Step]:
+        """Yield every step, in order."""
+        for step in self.steps:
+            yield from step.walk()
+
+    def __getitem__(self, symbol: str) -> Array:
+        """Return the array of that symbol: `explanation["Z1"]`, `explanation["dW2"]`."""
+        arrays = {figure.symbol: figure.array for step in self.walk() for figure in step.figures}
+        if symbol not in arrays:
+            raise KeyError(f"{symbol}: the arrays of this step are {', '.join(arrays)}")
+        return arrays[symbol]
+
+    def answer(self) -> str:
+        """Return the answer for the first sample and its probability: `7 (98.1 %)`."""
+        best = int(self.probabilities[0].argmax())
+        return f"{self.classes[best]} ({100 * self.probabilities[0, best]:.1f} %)"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every number that is shown, as plain values."""
+        return {
+            "title": self.title,
+            "settings": self.settings,
+            "answer": self.answer(),
+            "loss": self.loss,
+            "loss_after": self.loss_after,
+            "steps": [
+                {
+                    "key": step.key,
+                    "title": step.title,
+                    "formula": step.formula,
+                    "shapes": step.shapes,
+                    "lines": list(step.lines),
+                    "code": [{"computes": what, "place": q.place, "text": q.text} for what, q in step.code],
+                    "arrays": [
+                        {
+                            "symbol": f.symbol,
+                            "shape": list(f.array.shape),
+                            "lowest": f.lowest,
+                            "highest": f.highest,
+                            "sum": f.total,
+                            "zeros": f.zeros,
+                        }
+                        for f in step.figures
+                    ],
+                }
+                for step in self.walk()
+            ],
+            "units": [{"unit": unit.name, "lines": list(unit.lines())} for unit in self.units],
+        }
+
+
+# ---- an array in cells
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Cells to draw, float64 (rows, columns), NaN where there is none. `scale` has the full color.
+
+    `is_gray` means shades of gray for bytes; else there are two colors for the two signs.
+    """
+
+    cells: Array
+    note: str
+    scale: float
+    is_gray: bool = False
+
+
+def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
+    """Return the figure laid out in at most so many columns and rows of cells."""
+    values = figure.array.astype(np.float64)
+    is_gray = figure.array.dtype == np.uint8
+    if figure.pictures:
+        cells, note = tiled(values, figure, columns, rows)
+    elif values.ndim == 1 or len(values) == 1:
+        cells, note = wrapped(values.ravel(), min(WRAP, columns), rows)
+    else:
+        cells, note = cropped(values, columns, rows)
+    return Grid(cells, note, 255.0 if is_gray else float(np.abs(values).max(initial=0.0)), is_gray)
+
+
+def tiled(values: Array, figure: Figure, columns: int, rows: int) -> tuple[Array, str]:
+    """Return the figure's pictures side by side, with a gap of one cell             → (rows, columns)
+
+    The channels of one sample or unit follow one another. Pictures that belong in one line stay together if a line has
+    room for them. If not all fit, those with the largest numbers are taken.
+    """
+    each = values if figure.pictures == "rows" else values.T
+    stack = each.reshape(len(each), -1, figure.channels).swapaxes(1, 2).reshape(len(each) * figure.channels, -1)
+    height, width = figure.shape
+    fit = max(1, min(len(stack), (columns + 1) // (width + 1)))
+    line = figure.across if figure.across <= fit else 0
+    across, unit = line or fit, line or 1
+    strengths = np.abs(stack).max(axis=1).reshape(-1, unit).max(axis=1)
+    room = max(1, (rows + 1) // (height + 1)) * across // unit
+    chosen = list(range(len(strengths)))
+    if room < len(strengths):
+        chosen = [int(k) for k in np.argsort(-strengths, kind="stable")[:room]]
+    down = -(-len(chosen) * unit // across)
+    cells = np.full((down * (height + 1) - 1, across * (width + 1) - 1), np.nan)
+    for place, k in enumerate(k * unit + j for k in chosen for j in range(unit)):
+        top, left = place // across * (height + 1), place % across * (width + 1)
+        cells[top : top + height, left : left + width] = stack[k].reshape(height, width)
+    if len(stack) == 1:
+        return cells, f"{height} × {width}"
+    whole = figure.note if line else f"a picture for each {figure.each}"
+    if len(chosen) == len(strengths):
+        return cells, whole
+    names = ", ".join(map(str, chosen)) if len(chosen) <= 8 else f"{len(chosen):,}"
+    of_all = f"{whole}; of the {len(strengths):,} lines" if line else f"of the {len(strengths):,} {figure.each}s"
+    return cells, f"{of_all} those with the largest numbers: {names}"
+
+
+def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
+    """Return a row of numbers, wrapped                                              (n,) → (rows, columns)"""
+    down = min(rows, -(-len(values) // columns))
+    width = min(columns, len(values))
+    shown = min(len(values), down * width)
+    cells = np.full(down * width, np.nan)
+    cells[:shown] = values[:shown]
+    wraps = f"wrapped after {width}" if down > 1 else ""
+    return cells.reshape(down, width), wraps + first_of(shown, len(values), "numbers")
+
+
+def cropped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
+    """Return a matrix as it is, or transposed if it then fits better                (N, n) → (rows, columns)"""
+    turned = values.shape[0] > rows and values.shape[1] < values.shape[0]
+    cells = values.T if turned else values
+    height, width = cells.shape
+    note = "turned: a row is a unit" if turned else ""
+    note += first_of(min(rows, height), height, "units" if turned else "rows")
+    note += first_of(min(columns, width), width, "inputs" if turned else "columns")
+    return cells[:rows, :columns], note.removeprefix(", ")
+
+
+def first_of(shown: int, count: int, what: str) -> str:
+    """`, the first 64 of 128 units`, or nothing if all are shown"""
+    return f", the first {shown:,} of {count:,} {what}" if shown < count else ""

@@ -1,0 +1,369 @@
+"""Trace: the numbers of one step of learning, and the names that they have in this network.
+
+A `Trace` takes a copy of the network through one step with the layers' own `forward` and `backward`, the loss and the
+optimizer, exactly as training does, and keeps every array. `unit_arithmetic` takes the sums of a single unit apart into
+their terms. Layers count from 1 as everywhere in byhand, units from 0 as in the arrays; in a convolution each number of
+its maps is a unit: one place of the window, one map.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from byhand.checks import is_integer, positive
+from byhand.data import Dataset, Sample
+from byhand.errors import DivergedError, UsageError
+from byhand.explain.document import Figure, Sum, Term, Unit, bracketed, largest_first, numeral
+from byhand.model import Model
+from byhand.nn.arrays import Array, Cache
+from byhand.nn.backprop import Pass
+from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
+from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, softmax
+from byhand.nn.network import Network
+from byhand.nn.noise import StepKey
+from byhand.nn.optimizers import GradientDescent, Optimizer
+
+# ---- the symbols
+
+#: Rows, columns and channels of a row of numbers that is a picture, or several maps; the channels are interleaved.
+Extent = tuple[int, int, int]
+
+#: For each kind of layer the symbol of its result, and the letters of its formulas: input, output, its own.
+LETTERS: dict[type[Layer], tuple[str, str, str, tuple[str, ...]]] = {
+    Dense: ("Z", "X", "Z", ("W", "b")),
+    Convolution: ("Z", "X", "Z", ("P", "W", "b")),
+    Activation: ("H", "Z", "H", ()),
+    BatchNorm: ("B", "X", "out", ("γ", "β", "μ", "σ²")),
+    Dropout: ("D", "X", "out", ("M",)),
+}
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """One layer, and the symbols of its arrays in this network.
+
+    `number` is that of the last layer with weights up to here, from 1; `source` is the symbol of the input, `result`
+    of the output: X → Z1 → H1 → Z2 …  `takes` and `gives` are their extents, if they are pictures or maps.
+    """
+
+    layer: Layer
+    number: int
+    source: str
+    result: str
+    takes: Extent | None
+    gives: Extent | None
+
+    def own(self, name: str) -> str:
+        """Return the symbol of one of its own arrays: W → W1."""
+        return f"{name}{self.number}"
+
+    def here(self, text: str) -> str:
+        """Return a formula of the layer's kind in the symbols of this layer: `dW = Xᵀ dZ` → `dW2 = H1ᵀ dZ2`."""
+        _, source, result, own = LETTERS[type(self.layer)]
+        symbols = {source: self.source, result: self.result} | {name: self.own(name) for name in own}
+        pattern = rf"(?<!\w)(d?)({'|'.join(map(re.escape, symbols))})(?!\u0302)(?=[ᵀ²]|(?!\w))"
+        return re.sub(pattern, lambda found: found[1] + symbols[found[2]], text)
+
+    def rows(self, symbol: str, array: Array) -> Figure:
+        """Return an input, an output or a derivative by one, a row a sample; with a picture for each map it has."""
+        maps = {self.source: self.takes, self.result: self.gives}[symbol.removeprefix("d")]
+        if maps is None:
+            return Figure(symbol, array)
+        return Figure(symbol, array, "rows", maps[:2], channels=maps[2], each="sample" if maps[2] == 1 else "map")
+
+    def weights(self, symbol: str, array: Array) -> Figure:
+        """Return an array of the shape of the weights, or some columns of it; pictures if the inputs are any."""
+        if isinstance(self.layer, Convolution):
+            return over_maps(symbol, array, "columns", (self.layer.size, self.layer.size, self.layer.channels), "map")
+        return Figure(symbol, array) if self.takes is None else over_maps(symbol, array, "columns", self.takes, "unit")
+
+    def windows(self, P: Array) -> Figure:
+        """Return what the window of a convolution sees, a picture a place, laid out as the places are."""
+        layer = self.layer
+        assert isinstance(layer, Convolution)
+        figure = over_maps(self.own("P"), P, "rows", (layer.size, layer.size, layer.channels), "window")
+        if layer.channels > 1:
+            return figure
+        return replace(figure, across=layer.columns, note="what the window sees, in the order of its places")
+
+
+def over_maps(symbol: str, array: Array, pictures: str, maps: Extent, each: str) -> Figure:
+    """Return an array whose rows or columns have a number for each number of the maps below, or of a part of them."""
+    rows, columns, channels = maps
+    if channels == 1:
+        return Figure(symbol, array, pictures, (rows, columns), each=each)
+    note = f"a line for each {each}, in it a picture for each of the {channels} maps below"
+    return Figure(symbol, array, pictures, (rows, columns), channels, "picture", across=channels, note=note)
+
+
+def symbols_of(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list[Symbols]:
+    """Return the symbols of every layer; `picture` is the shape of the inputs if they are pixels."""
+    result: list[Symbols] = []
+    number, source, taken = 0, "X", {"X"}
+    takes: Extent | None = (*picture, 1) if picture else None
+    for layer in layers:
+        number += isinstance(layer, Dense | Convolution)
+        gives = None if isinstance(layer, Dense) else takes
+        if isinstance(layer, Convolution):
+            takes, gives = (layer.height, layer.width, layer.channels), (layer.rows, layer.columns, layer.maps)
+        symbol = f"{LETTERS[type(layer)][0]}{number}"
+        while symbol in taken:
+            symbol += "′"
+        taken.add(symbol)
+        result.append(Symbols(layer, number, source, symbol, takes, gives))
+        source, takes = symbol, gives
+    return result
+
+
+# ---- the step
+
+
+def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:
+    """Return pictures uint8 (N, H, W), labels (N,) or None, and a title for them."""
+    if isinstance(image, Sample):
+        image, label = image.image, image.label if label is None else label
+    elif isinstance(image, Dataset):
+        image, label = image.images, image.labels if label is None else label
+    images = np.asarray(image)
+    if images.ndim in (1, 2):
+        images = images[None]
+        label = None if label is None else [label]
+    images = model.check_images(images)
+    if len(images) == 0:
+        raise UsageError("an explanation needs at least one picture, got none")
+    several = f"{len(images)} pictures"
+    if label is None:
+        return images, None, "a picture" if len(images) == 1 else several
+    is_list = isinstance(label, list | tuple | np.ndarray)
+    if not is_list or len(label) != len(images):
+        got = len(label) if is_list else repr(label)
+        raise UsageError(f"label must be one for each of the {several}, got {got}")
+    labels = np.array([class_number(model, one) for one in label])
+    name = model.classes[labels[0]]
+    return images, labels, f"a {name}" if len(images) == 1 else f"{several}, the first a {name}"
+
+
+def class_number(model: Model, label: Any) -> int:
+    """Return a class, given by its number or its name, as a number."""
+    if isinstance(label, str) and label in model.classes:
+        return model.classes.index(label)
+    if is_integer(label, 0, len(model.classes) - 1):
+        return int(label)
+    raise UsageError(f"label must be a class, 0 to {len(model.classes) - 1} or its name, got {label!r}")
+
+
+class Trace:
+    """One step: forward, loss, backward, update, and forward once more to see its effect.
+
+    `pass_` has the arrays before the update and `again` those after it; `before` and `network` have the parameters.
+    Without labels the network runs in inference mode (no dropout, running averages in batch norm) and learns nothing.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        images: Array,
+        labels: Array | None,
+        learning_rate: float,
+        optimizer: Optimizer,
+        loss: Loss,
+        seed: int,
+    ) -> None:
+        self.model, self.images, self.labels = model, images, labels
+        self.rate, self.optimizer, self.loss = positive("learning_rate", learning_rate), optimizer, loss
+        self.before, self.network = model.network.copy(), model.network.copy()
+        network = self.network
+        if labels is not None and network.needs_whole_batch and len(images) < 2:
+            raise UsageError("a network with batch norm learns from at least 2 pictures at once, got 1")
+        height, width = images.shape[1:]
+        self.symbols = symbols_of(self.before.layers, (height, width) if height > 1 else None)
+        self.X = model.preparation(images, network.dtype)
+        key = None if labels is None else StepKey(seed, 0)
+        self.pass_ = Pass(network)
+        logits = self.pass_.forward(self.X, key)
+        if not np.isfinite(logits).all():
+            raise DivergedError("the network's answers must be finite numbers, for this picture they are not")
+        self.probabilities = softmax(logits)
+        if labels is None:
+            return
+        self.loss_before, self.dlogits = loss(logits, labels)
+        self.pass_.backward(self.dlogits)
+        gradient = self.pass_.gradient
+        self.gradients = network.by_layer(gradient)
+        state = optimizer.start(network.parameters)
+        optimizer.update(network.parameters, gradient, state, self.rate, decayed=network.decayed)
+        if network.needs_whole_batch:
+            self.pass_.update_statistics(len(self.X))
+        self.again = Pass(network)
+        logits = self.again.forward(self.X, key)
+        self.loss_after, _ = loss(logits, labels)
+        self.probabilities_after = softmax(logits)
+
+
+# ---- the arithmetic of single units
+
+
+def check_unit(network: Network, layer: int, unit: int) -> None:
+    """Raise an error that names the units there are, if this is none."""
+    if not 1 <= layer <= len(network.weighted):
+        raise UsageError(f"the layer of a unit must be 1 to {len(network.weighted)}, got {layer}")
+    chosen = network.weighted[layer - 1]
+    last = chosen.out_size(chosen.inputs) - 1
+    if not 0 <= unit <= last:
+        raise UsageError(f"the units of layer {layer} are 0 to {last}, got {unit}")
+
+
+def telling_units(trace: Trace) -> list[tuple[int, int]]:
+    """Return one unit of each layer: the one with the largest gradient, and in the last layer that of the right class.
+
+    Without labels, the one with the largest sum, and in the last layer that of the answer.
+    """
+    values = trace.pass_.outs if trace.labels is None else trace.pass_.douts
+    answer = int(trace.probabilities[0].argmax()) if trace.labels is None else int(trace.labels[0])
+    *hidden, last = [required(values[layer.index])[0] for layer in trace.network.weighted]
+    chosen = [int(np.abs(row).argmax()) for row in hidden] + [min(answer, len(last) - 1)]
+    return list(enumerate(chosen, start=1))
+
+
+def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
+    """Return the arithmetic of unit `j` of layer `number` for the first sample of the batch."""
+    layers, pass_ = trace.before.layers, trace.pass_
+    i, end = [*(layer.index for layer in trace.before.weighted), len(layers)][number - 1 : number + 1]
+    at, layer = trace.symbols[i], trace.before.weighted[number - 1]
+    place, column = divmod(j, layer.b.size)  # the row of the layer's product Z = X W + b, and the column
+    inputs, words, seen = pass_.ins[i], "", None
+    if isinstance(layer, Convolution):
+        inputs = pass_.caches[i].P
+        line, along = divmod(place, layer.columns)
+        words = f"map {column} in line {line}, column {along}"
+        seen = alone(replace(at.windows(inputs[place : place + 1]), symbol=f"{at.own('P')}[{place}]"))
+    w, b = layer.W[:, column], float(layer.b[column])
+    unit = Unit(
+        number,
+        j,
+        Sum(f"{at.result}[{j}]", inputs[place], w, float(pass_.outs[i][0, j]), bias=b),
+        tuple(
+            Term(f"{trace.symbols[k].result}[{j}]", applied(layers[k], pass_.ins[k][0, j]), float(pass_.outs[k][0, j]))
+            for k in range(i + 1, end)
+        ),
+        weights=alone(at.weights(f"{at.own('W')}[:, {column}]", w[:, None])),
+        place=words,
+        seen=seen,
+    )
+    if trace.labels is None:
+        return unit
+    dW, db = trace.gradients[i]["W"][:, column], float(trace.gradients[i]["b"][column])
+    heaviest = int(np.abs(dW).argmax())
+    which, slope = f"[{heaviest}, {column}]", float(dW[heaviest])
+    dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # of all sums that share these weights
+    added = f"d{at.result}[{j}]" if len(dZ) == 1 else added_up(dZ)
+    new = trace.network.weighted[number - 1]
+    upstream_gradient, upstream_terms = upstream(trace, i, end, j)
+    rate = trace.rate if type(trace.optimizer) is GradientDescent else None
+    weight_rate = None if trace.optimizer.weight_decay else rate
+    return replace(
+        unit,
+        upstream_gradient=upstream_gradient,
+        upstream_terms=upstream_terms,
+        weight_gradient=Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),
+        bias_gradient=Term(f"{at.own('db')}[{column}]", added, db),
+        changes=(
+            change(f"{at.own('W')}{which}", float(w[heaviest]), slope, float(new.W[heaviest, column]), weight_rate),
+            change(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
+        ),
+        afterwards=float(trace.again.outs[i][0, j]),
+        gradient=alone(at.weights(f"{at.own('dW')}[:, {column}]", dW[:, None])),
+    )
+
+
+def required(array: Array | None) -> Array:
+    """Return an array that the pass has after `backward`."""
+    assert array is not None
+    return array
+
+
+def alone(figure: Figure) -> Figure:
+    """Return a unit's part of an array as pictures that need not stand in lines."""
+    return replace(figure, across=0, each="map")
+
+
+def added_up(values: Array) -> str:
+    """`0.2 + (−0.1) + … (60 more: 0.05)`: the largest first, without those that are 0."""
+    order = largest_first(values)
+    shown = [bracketed(values[k]) for k in order[:4]] or ["0"]
+    shown[0] = shown[0].strip("()")  # nothing stands before it
+    if rest := order[4:]:
+        shown.append(f"… ({len(rest)} more: {numeral(values[rest].sum(dtype=np.float64))})")
+    return " + ".join(shown)
+
+
+def upstream(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | None, tuple[Term, ...]]:
+    """Return the derivative by the unit's sum: from the units that it feeds, or from the loss, back to layer i."""
+    layers, pass_, symbols = trace.before.layers, trace.pass_, trace.symbols
+    gradient, terms = None, []
+    if end < len(layers):  # the next layer with weights: dH[j] = Σ over its units of dZ · W
+        above, received = required(pass_.douts[end])[0], required(pass_.dins[end])[0, j]
+        gradient = Sum(f"d{symbols[end].source}[{j}]", *fed_by(layers[end], above, j), float(received))
+    else:
+        terms.append(Term(f"d{symbols[-1].result}[{j}]", loss_slope(trace, j), float(trace.dlogits[0, j])))
+    for k in range(end - 1, i, -1):
+        how = multiplied(layers[k], pass_.caches[k], required(pass_.douts[k]), j)
+        terms.append(Term(f"d{symbols[k].source}[{j}]", how, float(required(pass_.dins[k])[0, j])))
+    return gradient, tuple(terms)
+
+
+def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
+    """Return the derivative by every sum that input `j` of the layer enters, and its weight there    dZ: (outputs,)
+
+    It enters a dense layer's units once, and a map once for each window that sees it.
+    """
+    if isinstance(layer, Dense):
+        return dZ, layer.W[j]
+    assert isinstance(layer, Convolution)
+    numbers = np.arange(layer.inputs)[None]
+    place, weight = np.nonzero(layer.windows(numbers).reshape(-1, len(layer.W)) == j)
+    return dZ.reshape(-1, layer.maps)[place].ravel(), layer.W[weight].ravel()
+
+
+def applied(layer: Layer, value: float) -> str:
+    """`relu(1.27)`"""
+    name = layer.function.name if isinstance(layer, Activation) else layer.kind
+    return f"{name}({numeral(value)})"
+
+
+def multiplied(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
+    """`0.0512 · 1`: the derivative that arrives times the slope there; for batch norm, the one that arrives.
+
+    The slope is what the layer's backward returns for a derivative of 1.
+    """
+    arriving = numeral(float(dout[0, j]))
+    if isinstance(layer, BatchNorm):
+        return f"batch_norm backward of {arriving}"
+    if isinstance(layer, Activation):
+        slope = layer.function.backward(np.ones_like(dout), cache.kept)
+    else:
+        assert isinstance(layer, Dropout)
+        slope = cache.mask / (1 - layer.rate) if cache.key is not None and layer.rate else np.ones_like(dout)
+    return f"{arriving} · {bracketed(float(slope[0, j]))}"
+
+
+def loss_slope(trace: Trace, j: int) -> str:
+    """`(0.03 − 1) / 8`: the derivative of the loss by one output, from its formula."""
+    N, K = trace.dlogits.shape
+    target = float(required(trace.labels)[0] == j)
+    if isinstance(trace.loss, MeanSquaredError):
+        return f"2 · ({numeral(float(trace.pass_.outs[-1][0, j]))} − {numeral(target)}) / ({N} · {K})"
+    assert isinstance(trace.loss, SoftmaxCrossEntropy)
+    target = (1 - trace.loss.smoothing) * target + trace.loss.smoothing / K
+    return f"({numeral(float(trace.probabilities[0, j]))} − {numeral(target)}) / {N}"
+
+
+def change(symbol: str, before: float, gradient: float, after: float, rate: float | None) -> str:
+    """Return a parameter before and after the update, with the arithmetic if the rule is plain: `rate` is not None."""
+    if rate is None:
+        return f"{symbol}: {numeral(before)} → {numeral(after)}"
+    return f"{symbol} = {numeral(before)} − {rate:g} · {bracketed(gradient)} = {numeral(after)}"
