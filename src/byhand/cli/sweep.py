@@ -1,7 +1,4 @@
-"""`byhand sweep`: many trainings with different settings, the best of them found by Optuna.
-
-The work is in `byhand.distributed.sweep`; here the options are read and each trial is a line on stderr.
-"""
+"""`byhand sweep`: a hyperparameter search. Each trial is a line on stderr, the best one the result on stdout."""
 
 import sys
 import threading
@@ -13,8 +10,7 @@ import click
 from byhand.cli.output import PLACE, Console, as_json, data, offline, quiet, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
-from byhand.distributed.sweep import Result, resume, sweep
-from byhand.distributed.trials import DONE, Folder, Trial
+from byhand.distributed.sweep import DONE, Folder, Result, Trial, resume, sweep
 from byhand.errors import UsageError
 from byhand.text import percent
 from byhand.training.loop import interruptible
@@ -37,7 +33,7 @@ from byhand.training.loop import interruptible
 @click.option(
     "--folder", type=PLACE, metavar="DIR", help="The sweep's folder, new or empty. Without it, the next `sweeps/NNN`."
 )
-@click.option("--resume", "again", type=PLACE, metavar="DIR", help="Go on with a sweep that was stopped or killed.")
+@click.option("--resume", "resumed", type=PLACE, metavar="DIR", help="Go on with a sweep that was stopped or killed.")
 @data
 @seed
 @offline
@@ -50,7 +46,7 @@ def command(
     engine: str,
     address: str | None,
     folder: str | None,
-    again: str | None,
+    resumed: str | None,
     data: str | None,
     seed: int,
     offline: bool,
@@ -71,38 +67,32 @@ def command(
         hidden = { choices = ["128", "256", "256,128"] }
         maps = { choices = ["none", "8,16"] }
     """
-    console = Console(quiet)
-    place = chosen_folder(space, folder, again, data, seed)
-    asked = None if again is not None else Space.read(str(space))
+    if (space is None) == (resumed is None):
+        raise UsageError("give --space FILE for a new sweep, or --resume DIR to go on with one")
+    named = {"--folder": folder, "--data": data, "--seed": seed or None}
+    others = [name for name, value in named.items() if value is not None]
+    if resumed is not None and others:
+        raise UsageError(f"--resume goes on with the sweep's own settings; it can't change {', '.join(others)}")
+    place = Folder(Path(resumed)) if resumed is not None else Folder.new(folder)
+    searched = Space.read(space) if space is not None else None
     pool = chosen_engine(engine, address, jobs)
+    console = Console(quiet)
     console.info(f"sweep: {place.path}")
     common: dict[str, Any] = {"folder": place, "jobs": jobs, "engine": pool, "offline": offline}
     stop = threading.Event()
     with interruptible(stop.set):
-        common |= {"stop": stop, "say": lambda trial: console.info(line(trial))}
-        if asked is None:
+        common |= {"stop": stop, "on_trial": lambda trial: console.info(line(trial))}
+        if searched is None:
             result = resume(trials=trials, **common)
         else:
-            result = sweep(asked, trials=trials or 50, data=data, seed=seed, **common)
+            result = sweep(searched, trials=trials or 50, data=data, seed=seed, **common)
     show(result, console, as_json)
     if result.interrupted:
         sys.exit(130)
 
 
-def chosen_folder(space: str | None, folder: str | None, again: str | None, data: str | None, seed: int) -> Folder:
-    """The folder to work in, or what is wrong with how it was asked for."""
-    if (space is None) == (again is None):
-        raise UsageError("give --space FILE for a new sweep, or --resume DIR to go on with one")
-    if again is None:
-        return Folder.new(folder)
-    named = {"--folder": folder, "--data": data, "--seed": seed or None}
-    if others := [name for name, value in named.items() if value is not None]:
-        raise UsageError(f"--resume goes on with the sweep's own settings; it can't change {', '.join(others)}")
-    return Folder(Path(again))
-
-
 def chosen_engine(engine: str, address: str | None, jobs: int | None) -> Engine | None:
-    """A Dask cluster where one was asked for; None is the pool of this machine."""
+    """Return the Dask cluster, or None for a pool on this machine."""
     if engine == "dask":
         if address is None:
             raise UsageError("--engine dask needs --address tcp://HOST:PORT, the cluster's scheduler")
@@ -113,20 +103,18 @@ def chosen_engine(engine: str, address: str | None, jobs: int | None) -> Engine 
 
 
 def line(trial: Trial) -> str:
-    """One trial that is over."""
+    """Return the line of a trial that is over."""
     settings = "  ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.values.items()
     )
     epochs = trial.records[-1].epoch if trial.records else 0
-    told = f"trial {trial.number:3}  {trial.status:8}  {percent(trial.accuracy):>8}  {epochs:3} epochs  {settings}"
-    return f"{told}  ({trial.message})" if trial.message else told
+    text = f"trial {trial.number:3}  {trial.status:8}  {percent(trial.accuracy):>8}  {epochs:3} epochs  {settings}"
+    return f"{text}  ({trial.message})" if trial.message else text
 
 
 def show(result: Result, console: Console, as_json: bool) -> None:
-    """The best trial on stdout, and on stderr where everything is."""
-    config = result.folder.config()
+    """Write the best trial to stdout, and where all of them are to stderr."""
     best = result.best
-    again = best and Space.from_config(config["space"]).command(best.values, data=config["data"], seed=config["seed"])
     if as_json:
         show_json(
             {
@@ -135,14 +123,14 @@ def show(result: Result, console: Console, as_json: bool) -> None:
                 "done": sum(trial.status == DONE for trial in result.trials),
                 "interrupted": result.interrupted,
                 "best": best and {"trial": best.number, "validation_accuracy": best.accuracy, "values": best.values},
-                "command": again,
+                "command": result.command,
                 "importances": result.importances,
             }
         )
     elif best:
         click.echo(f"best: trial {best.number}, {percent(best.accuracy)} of the held-out images")
-        click.echo(again)
-    if not as_json and not best:
+        click.echo(result.command)
+    else:
         click.echo("no trial came to its end")
     console.info(f"every trial: {result.folder.path / 'sweep.html'}, {result.folder.path / 'trials.csv'}")
     if result.interrupted:

@@ -1,30 +1,29 @@
-"""Engines: where the work of a sweep is run. Each is a pool of workers that other people wrote and look after.
+"""Engines: pools of processes that train the trials of a sweep.
 
-`Local` is joblib's pool of processes on this machine, each with one BLAS thread; `Dask` is a cluster that is already
-there. Both take a function and give a future, and both start what a dead worker had in hand again.
+`Local` is joblib's pool on this machine, each process with one BLAS thread; `Dask` is a cluster that is already
+running. Both restart the work that a worker was doing when it died.
 """
 
 import contextlib
 import os
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from byhand.errors import ByhandError, MissingExtraError, UsageError
 
-#: What limits the BLAS of a worker before NumPy is loaded there.
+#: Limits the BLAS of a process to one thread, if it is in the environment before NumPy is loaded.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-#: How many workers may die over one piece of work before it is taken to be the work's fault.
+#: How many workers may die during one piece of work before it is given up.
 ATTEMPTS = 3
 #: Seconds after which a dead worker that joblib has not reported is taken to have blocked the result queue.
 GRACE = 3.0
 
 
 class WorkerDiedError(ByhandError):
-    """Work that no worker lived to finish."""
+    """Every worker that started this work died."""
 
 
 class Engine(Protocol):
@@ -33,17 +32,17 @@ class Engine(Protocol):
     jobs: int
 
     def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
-        """Start function(*arguments) under this key."""
+        """Start function(*arguments), under a key."""
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
-        """The key of whatever is finished next and its result, or the error it ended with; None when the time is up."""
+        """Return the key of the work that ends next, with its result or its error; None after `timeout` seconds."""
 
     def close(self) -> None:
-        """Drop what is unfinished."""
+        """Drop unfinished work."""
 
 
 class Local:
-    """joblib's pool of processes. A process that dies is replaced, and its work begun again."""
+    """joblib's pool of processes. A process that dies is replaced, and its work is started again."""
 
     def __init__(self, jobs: int) -> None:
         try:
@@ -76,7 +75,7 @@ class Local:
     def _pool(self) -> Any:
         """Return the pool, or a new one if that is broken."""
         self._current = self._executor(
-            max_workers=self.jobs, env=ONE_THREAD, initializer=end_with, initargs=(os.getpid(),)
+            max_workers=self.jobs, env=ONE_THREAD, initializer=exit_with_parent, initargs=(os.getpid(),)
         )
         return self._current
 
@@ -102,7 +101,7 @@ class Local:
         closed, joblib reads the end of the file and reports a broken pool, and the work is started again.
         """
         pool = self._current
-        if pool is None or pool._flags.broken or not any(worker.exitcode for worker in list(pool._processes.values())):
+        if pool is None or pool._flags.broken or not has_dead_worker(pool):
             self._first_seen_dead = None
             return
         now = time.monotonic()
@@ -114,9 +113,14 @@ class Local:
     def close(self) -> None:
         if not self._work or self._current is None:
             return
-        if any(worker.exitcode for worker in list(self._current._processes.values())):
+        if has_dead_worker(self._current):
             break_pool(self._current)  # a blocked queue would block the shutdown too
         self._current.shutdown(wait=True, kill_workers=True)
+
+
+def has_dead_worker(pool: Any) -> bool:
+    """True if a worker of a joblib pool ended with an error."""
+    return any(worker.exitcode for worker in list(pool._processes.values()))
 
 
 def break_pool(pool: Any) -> None:
@@ -129,8 +133,8 @@ def break_pool(pool: Any) -> None:
         pool._result_queue._writer.close()
 
 
-def end_with(parent: int) -> None:
-    """End this process soon after its parent has ended, however that ended: nobody is left to take its results."""
+def exit_with_parent(parent: int) -> None:
+    """Exit soon after the parent process has ended, in whatever way."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -141,7 +145,7 @@ def end_with(parent: int) -> None:
 
 
 class Dask:
-    """A Dask cluster. Its scheduler gives the work of a worker that died to another."""
+    """A Dask cluster. Its scheduler gives the work of a worker that died to another one."""
 
     def __init__(self, address: str, jobs: int | None = None) -> None:
         try:
@@ -158,17 +162,17 @@ class Dask:
             ) from None
         self.jobs = jobs or max(1, sum(self.client.nthreads().values()))
         self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
-        self._held: dict[int, Any] = {}
+        self._futures: dict[int, Any] = {}
 
     def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
         future = self.client.submit(function, *arguments, pure=False, key=None)
-        self._held[key] = future
+        self._futures[key] = future
         future.add_done_callback(lambda future: self._finished.put((key, future)))
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
         with contextlib.suppress(Empty):
             key, future = self._finished.get(timeout=timeout)
-            del self._held[key]
+            del self._futures[key]
             error = future.exception()
             if isinstance(error, self._killed):
                 return key, WorkerDiedError("worker after worker died over it")
@@ -176,34 +180,5 @@ class Dask:
         return None
 
     def close(self) -> None:
-        self.client.cancel(list(self._held.values()))
+        self.client.cancel(list(self._futures.values()))
         self.client.close()
-
-
-@contextlib.contextmanager
-def joblib_on(client: Any) -> Iterator[None]:
-    """joblib, and so every search of scikit-learn, on this Dask client's cluster, where a worker may die.
-
-    joblib's own Dask backend puts each large argument on one worker, and if that one dies the search is lost. Here such
-    an argument is a piece of work too, whose result is the argument: what is lost with a worker is made again.
-    """
-    try:
-        import joblib
-    except ImportError as error:
-        raise MissingExtraError("joblib", "cluster") from error
-
-    async def kept(value: Any, **_: Any) -> Any:
-        return client.submit(itself, value, pure=False)
-
-    client.scatter = kept
-    try:
-        with warnings.catch_warnings(), client.as_current(), joblib.parallel_config(backend="dask"):
-            warnings.filterwarnings("ignore", "Sending large graph")
-            yield
-    finally:
-        del client.scatter
-
-
-def itself(value: Any) -> Any:
-    """The value, on a worker."""
-    return value

@@ -1,39 +1,258 @@
-"""Sweeps: Optuna chooses what to try, an engine tries it, hopeless trials are stopped early, and nothing is lost.
+"""Sweeps: a hyperparameter search in which Optuna suggests the settings and an engine trains them.
 
     result = sweep(Space.read("space.toml"), trials=50, jobs=2)
     result.best.values, result.best.accuracy
 
-A trial advances a few epochs at a time. After each advance its state is written down, its accuracy on held-out images
-is told to Optuna, and Optuna says whether it is worth going on (the median of the trials before it, at the same epoch).
-What is drawn for a trial follows from the seed, its number and the trials that had ended by then.
+A trial advances a few epochs at a time. After each advance its state is saved, its accuracy on held-out images is
+reported to Optuna, and the trial is pruned if it is worse than the median of the earlier trials at that epoch. The
+values of a trial follow from the seed, its number and the trials that had ended by then. The folder of a sweep holds
+
+    sweep.json                  the space, the data, the seed, the number of trials
+    trials/0007.json            one trial: its values, its status, a record for each epoch
+    trials/0007.safetensors     the state of a trial that is still running
+    trials.csv, sweep.html      all trials, for programs and for people
+
+and every file is replaced whole: a sweep that is killed loses at most the work that its workers were doing.
 """
 
+import contextlib
+import csv
+import functools
+import io
+import json
 import math
+import os
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from byhand.checks import integer
+from byhand.data import Digits, load
 from byhand.distributed.engines import Engine, Local, WorkerDiedError
-from byhand.distributed.space import Space
-from byhand.distributed.trials import DIVERGED, DONE, FAILED, PRUNED, RUNNING, Folder, Trial
-from byhand.distributed.work import Advance, Job, State, advance, digits
-from byhand.errors import ByhandError, DataError, MissingExtraError, UsageError
+from byhand.distributed.space import Space, Value
+from byhand.errors import (
+    ByhandError,
+    DataError,
+    DivergedError,
+    MissingExtraError,
+    ModelFileError,
+    StorageError,
+    UsageError,
+)
+from byhand.files import write_text
+from byhand.nn.arrays import Array
 from byhand.threads import available
-from byhand.training import preset
-from byhand.training.runs import versions
+from byhand.training import Trainer, checkpoint, train
+from byhand.training.records import EpochRecord
+from byhand.training.runs import next_number, versions
 
-#: A trial is looked at so many times on its way.
-LOOKS = 10
-#: Trials that are run to their end before any is stopped early, and the share of a trial that it always gets.
-FIRST_TRIALS, FIRST_SHARE = 5, 0.2
+HOME = Path("sweeps")
+RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
+#: The number of advances in which a trial is trained.
+ADVANCES = 10
+#: Trials that are trained to their end before any is pruned, and the fraction of its epochs that every trial gets.
+FIRST_TRIALS, FIRST_FRACTION = 5, 0.2
+
+#: Arrays and plain values, as `Trainer.state` returns them.
+State = tuple[dict[str, Array], dict[str, Any]]
+
+
+# ---- one trial
+
+
+@dataclass
+class Trial:
+    """One trial. `records` has one for each epoch so far."""
+
+    number: int
+    values: dict[str, Value]
+    status: str = RUNNING
+    records: list[EpochRecord] = field(default_factory=list)
+    message: str = ""
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy on the held-out images after the last epoch, by which trials are compared."""
+        return self.records[-1].validation_accuracy if self.records else None
+
+    @property
+    def seconds(self) -> float:
+        """Training time."""
+        return self.records[-1].seconds if self.records else 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """The settings of one trial, and the data to train on, which must have this checksum."""
+
+    space: dict[str, Any]
+    values: dict[str, Value]
+    data: str | None
+    checksum: str
+    offline: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Advance:
+    """The result of some epochs: the new state, True if the training is over, and how it diverged."""
+
+    state: State | None
+    is_over: bool = False
+    diverged: str | None = None
+
+
+def advance(job: Job, state: State | None, epochs: int) -> Advance:
+    """Train `epochs` epochs more, from `state` or from the start.
+
+    Needs nothing but its arguments and the data set, so it can run in any process on any machine, and again if a worker
+    died: the result is the same.
+    """
+    space = Space.from_config(job.space)
+    images = space.images(load_once(job.data, job.offline).train)
+    if images.checksum != job.checksum:
+        raise DataError(
+            f"{images.name}: every worker must have the same data, got {images.checksum[:12]} and {job.checksum[:12]}"
+        )
+    height, width = images.shape
+    model, recipe = space.build(job.values, in_size=height * width, classes=images.classes, seed=job.seed)
+    with Trainer(model, images, recipe, seed=job.seed) as trainer:
+        if state is not None:
+            trainer.restore(*state)
+        try:
+            first = trainer.progress.step // trainer.batches_per_epoch
+            for record in train(trainer):
+                if record.epoch - first >= epochs:
+                    break
+        except DivergedError as error:
+            return Advance(None, is_over=True, diverged=str(error))
+        arrays, plain = trainer.state()
+        return Advance(({name: array.copy() for name, array in arrays.items()}, plain), is_over=trainer.is_over)
+
+
+@functools.lru_cache(maxsize=2)
+def load_once(data: str | None, offline: bool) -> Digits:
+    """Load the data set, once in a process."""
+    return load(data, offline=offline)
+
+
+# ---- the folder
+
+
+class Folder:
+    """The folder of a sweep."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def new(cls, path: str | os.PathLike[str] | None = None) -> "Folder":
+        """Return a folder that is new or empty; without a path, that of the next number under `sweeps/`."""
+        folder = Path(path) if path is not None else HOME / next_number(HOME)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"the sweep's folder must be new or empty, got {folder}; --resume goes on with a sweep")
+        return cls(folder)
+
+    def config(self) -> dict[str, Any]:
+        """Return the space, the data, the seed and the number of trials."""
+        path = self.path / "sweep.json"
+        if not path.is_file():
+            raise UsageError(f"{self.path}: no sweep there: `byhand sweep` makes one")
+        return read_json(path)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        write_text(self.path / "sweep.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+    def trials(self) -> list[Trial]:
+        """Return all trials in order, and a running one with the records of its saved state."""
+        found: list[Trial] = []
+        for path in sorted((self.path / "trials").glob("*.json")):
+            try:
+                config = read_json(path)
+                trial = Trial(**config | {"records": records_of(config)})
+            except (TypeError, KeyError, ValueError):
+                raise ModelFileError(f"{path}: must be a trial as `byhand sweep` wrote it") from None
+            if trial.number != len(found):
+                raise ModelFileError(f"{path}: trials must be numbered without gaps, trial {len(found)} is missing")
+            if trial.status == RUNNING and (state := self.state(trial)) is not None:
+                trial.records = records_of(state[1])
+            found.append(trial)
+        return found
+
+    def write(self, trial: Trial) -> None:
+        """Write a trial, and delete its state if it is over."""
+        write_text(self._path(trial, "json"), json.dumps(asdict(trial), ensure_ascii=False) + "\n")
+        if trial.status != RUNNING:
+            self._path(trial, "safetensors").unlink(missing_ok=True)
+
+    def state(self, trial: Trial) -> State | None:
+        """Return the saved state of a running trial, if it has one."""
+        path = self._path(trial, "safetensors")
+        if not path.is_file():
+            return None
+        saved = checkpoint.read(path)
+        return saved.arrays, saved.plain
+
+    def write_state(self, trial: Trial, state: State) -> None:
+        checkpoint.write(self._path(trial, "safetensors"), checkpoint.Checkpoint(*state, {}, trial.number))
+
+    def write_csv(self, trials: list[Trial]) -> None:
+        """Write a table with a row for each trial."""
+        names = list(trials[0].values) if trials else []
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["trial", "status", "validation_accuracy", "epochs", "seconds", *names])
+        for t in trials:
+            accuracy = "" if t.accuracy is None else t.accuracy
+            table.writerow([t.number, t.status, accuracy, len(t.records), round(t.seconds, 3), *t.values.values()])
+        write_text(self.path / "trials.csv", text.getvalue())
+
+    def _path(self, trial: Trial, suffix: str) -> Path:
+        return self.path / "trials" / f"{trial.number:04}.{suffix}"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for this process, on systems with file locks."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StorageError(f"{self.path}: another process is running this sweep") from None
+            yield
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a file."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{path}: must be a JSON object")
+    return value
+
+
+def records_of(config: dict[str, Any]) -> list[EpochRecord]:
+    """Return the records in the plain values of a trial or of a state."""
+    return [EpochRecord.from_json(record) for record in config["records"]]
+
+
+# ---- the sweep
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a sweep: its trials in order, and whether it was stopped before its end."""
+    """The result of a sweep: its trials in order, and how much each setting matters."""
 
     folder: Folder
     trials: list[Trial]
@@ -45,6 +264,14 @@ class Result:
         """The best of the trials that ran to their end."""
         done = [trial for trial in self.trials if trial.status == DONE]
         return max(done, key=lambda trial: trial.accuracy or 0.0, default=None)
+
+    @property
+    def command(self) -> str | None:
+        """The command that trains the network of the best trial again."""
+        config, best = self.folder.config(), self.best
+        if best is None:
+            return None
+        return Space.from_config(config["space"]).command(best.values, data=config["data"], seed=config["seed"])
 
 
 def sweep(
@@ -58,12 +285,12 @@ def sweep(
     engine: Engine | None = None,
     offline: bool = False,
     stop: threading.Event | None = None,
-    say: Callable[[Trial], object] = lambda trial: None,
+    on_trial: Callable[[Trial], object] = lambda trial: None,
 ) -> Result:
-    """Try `trials` settings of the space, `jobs` at a time. `say` is told of each trial that is over."""
-    check_extra()
+    """Try `trials` settings of the space, `jobs` at a time. `on_trial` is called with each trial that is over."""
+    load_optuna()
     folder = folder or Folder.new()
-    images = space.images(digits(data, offline).train)
+    images = space.images(load_once(data, offline).train)
     config = {
         "space": space.config(),
         "data": data,
@@ -72,12 +299,9 @@ def sweep(
         "trials": trials,
         "made_with": versions(),
     }
-    folder.hold()
-    try:
+    with folder.locked():
         folder.write_config(config)
-        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, say)
-    finally:
-        folder.release()
+        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
 
 
 def resume(
@@ -88,82 +312,68 @@ def resume(
     engine: Engine | None = None,
     offline: bool = False,
     stop: threading.Event | None = None,
-    say: Callable[[Trial], object] = lambda trial: None,
+    on_trial: Callable[[Trial], object] = lambda trial: None,
 ) -> Result:
-    """Go on with a sweep that was stopped or killed, or take `trials` more than it was for. What is over stays over."""
-    check_extra()
-    folder.hold()
-    try:
+    """Continue a sweep that was stopped or killed. `trials` changes their number; trials that are over stay so."""
+    load_optuna()
+    with folder.locked():
         config = folder.config()
         if trials is not None and trials != config["trials"]:
             config["trials"] = trials
             folder.write_config(config)
-        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, say)
-    finally:
-        folder.release()
+        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
 
 
 class Sweep:
-    """One sweep while it runs: the trials, Optuna's study of them, and what the engine has in hand."""
+    """A sweep while it runs: its trials, and the same trials in a study of Optuna."""
 
     def __init__(self, folder: Folder, config: dict[str, Any], offline: bool) -> None:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.optuna = load_optuna()
         self.folder, self.offline = folder, offline
         self.space = Space.from_config(config["space"])
-        self.data, self.checksum = config["data"], config["checksum"]
-        self.seed, self.wanted = config["seed"], config["trials"]
-        if isinstance(self.wanted, bool) or not isinstance(self.wanted, int) or self.wanted < 1:
-            raise UsageError(f"trials must be a positive integer, got {self.wanted!r}")
+        self.data, self.checksum, self.seed = config["data"], config["checksum"], config["seed"]
+        self.count = integer("trials", config["trials"], 1)
         self.trials = folder.trials()
-        self.study = optuna.create_study(direction="maximize", pruner=self._pruner())
-        self.asked: dict[int, Any] = {}
+        warm_up = math.ceil(self.space.epochs({}) * FIRST_FRACTION)
+        pruner = self.optuna.pruners.MedianPruner(n_startup_trials=FIRST_TRIALS, n_warmup_steps=warm_up)
+        self.study = self.optuna.create_study(direction="maximize", pruner=pruner)
+        #: Optuna's object for each trial that is running.
+        self.suggestions: dict[int, Any] = {}
         for trial in self.trials:
-            self._remember(trial)
+            self._add_to_study(trial)
 
-    def _pruner(self) -> Any:
-        import optuna
-
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=FIRST_TRIALS, n_warmup_steps=math.ceil(self.epochs({}) * FIRST_SHARE)
-        )
-
-    def epochs(self, values: dict[str, Any]) -> int:
-        """How many epochs a trial is for."""
-        standard = {"epochs": preset(self.space.preset).recipe.epochs}
-        return int({**standard, **self.space.first(), **self.space.fixed, **values}["epochs"])
-
-    def _remember(self, trial: Trial) -> None:
-        """Tell the study of a trial that an earlier process began."""
-        import optuna
-
-        states = {DONE: optuna.trial.TrialState.COMPLETE, RUNNING: optuna.trial.TrialState.RUNNING}
-        states |= dict.fromkeys((PRUNED, DIVERGED), optuna.trial.TrialState.PRUNED)
+    def _add_to_study(self, trial: Trial) -> None:
+        """Add a trial that an earlier process started."""
+        ended = trial.status in (DONE, PRUNED, DIVERGED)
         self.study.add_trial(
-            optuna.trial.create_trial(
-                state=states.get(trial.status, optuna.trial.TrialState.FAIL),
-                value=(trial.accuracy or 0.0) if trial.status in (DONE, PRUNED, DIVERGED) else None,
+            self.optuna.trial.create_trial(
+                state=self._state_of(trial),
+                value=(trial.accuracy or 0.0) if ended else None,
                 params=trial.values,
-                distributions=self.space.draw(Recorder()),  # type: ignore[arg-type]
+                distributions=self.space.distributions(),
                 intermediate_values={r.epoch: r.validation_accuracy or 0.0 for r in trial.records},
             )
         )
         if trial.status == RUNNING:
-            self.asked[trial.number] = optuna.trial.Trial(self.study, self.study.trials[trial.number]._trial_id)
+            trial_id = self.study.trials[trial.number]._trial_id
+            self.suggestions[trial.number] = self.optuna.trial.Trial(self.study, trial_id)
 
-    # ---- the loop
+    def _state_of(self, trial: Trial) -> Any:
+        """Return a trial's status in Optuna's terms."""
+        states = self.optuna.trial.TrialState
+        pruned = dict.fromkeys((PRUNED, DIVERGED), states.PRUNED)
+        return {RUNNING: states.RUNNING, DONE: states.COMPLETE, FAILED: states.FAIL, **pruned}[trial.status]
 
-    def run(self, engine: Engine, stop: threading.Event | None, say: Callable[[Trial], object]) -> Result:
+    def run(self, engine: Engine, stop: threading.Event | None, on_trial: Callable[[Trial], object]) -> Result:
         """Keep every worker busy until all trials are over, or `stop` is set."""
-        stopped = stop or threading.Event()
+        stop = stop or threading.Event()
         waiting = [trial for trial in self.trials if trial.status == RUNNING]
         busy: set[int] = set()
         try:
-            while not stopped.is_set():
-                while len(busy) < engine.jobs and (waiting or len(self.trials) < self.wanted):
-                    trial = waiting.pop(0) if waiting else self._draw()
-                    self._send(engine, trial, self.folder.state(trial))
+            while not stop.is_set():
+                while len(busy) < engine.jobs and (waiting or len(self.trials) < self.count):
+                    trial = waiting.pop(0) if waiting else self._new_trial()
+                    self._submit(engine, trial, self.folder.state(trial))
                     busy.add(trial.number)
                 if not busy:
                     break
@@ -171,36 +381,34 @@ class Sweep:
                 if finished is None:
                     continue
                 trial = self.trials[finished[0]]
-                state = self._take(trial, finished[1])
+                state = self._record(trial, finished[1])
                 if trial.status == RUNNING:
-                    self._send(engine, trial, state)
+                    self._submit(engine, trial, state)
                 else:
                     busy.discard(trial.number)
                     self.folder.write_csv(self.trials)
-                    say(trial)
+                    on_trial(trial)
         finally:
             engine.close()
         return self._result(interrupted=bool(busy))
 
-    def _draw(self) -> Trial:
-        """A new trial, with values that follow from the seed, its number and what is known by now."""
-        import optuna
-
+    def _new_trial(self) -> Trial:
+        """Return a new trial, with values that follow from the seed, its number and the trials so far."""
         number = len(self.trials)
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        self.asked[number] = self.study.ask()
-        trial = Trial(number, self.space.draw(self.asked[number]))
+        self.study.sampler = self.optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        self.suggestions[number] = self.study.ask(self.space.distributions())
+        trial = Trial(number, self.suggestions[number].params)
         self.trials.append(trial)
         self.folder.write(trial)
         return trial
 
-    def _send(self, engine: Engine, trial: Trial, state: State | None) -> None:
-        job = Job(trial.number, self.space.config(), trial.values, self.data, self.checksum, self.offline, self.seed)
-        engine.submit(trial.number, advance, job, state, math.ceil(self.epochs(trial.values) / LOOKS))
+    def _submit(self, engine: Engine, trial: Trial, state: State | None) -> None:
+        job = Job(self.space.config(), trial.values, self.data, self.checksum, self.offline, self.seed)
+        engine.submit(trial.number, advance, job, state, math.ceil(self.space.epochs(trial.values) / ADVANCES))
 
-    def _take(self, trial: Trial, outcome: Advance | Exception) -> State | None:
-        """Write down how far a trial has come, tell Optuna, and decide whether it goes on."""
+    def _record(self, trial: Trial, outcome: Advance | Exception) -> State | None:
+        """Save an advance of a trial, report it to Optuna, and return the state if the trial goes on."""
         if isinstance(outcome, Exception):
             if not isinstance(outcome, UsageError | WorkerDiedError) or isinstance(outcome, DataError):
                 raise outcome
@@ -211,91 +419,63 @@ class Sweep:
             return None
         assert outcome.state is not None
         known = len(trial.records)
-        trial.records = Trial.from_json({**trial.to_json(), "records": outcome.state[1]["records"]}).records
+        trial.records = records_of(outcome.state[1])
+        suggestion = self.suggestions[trial.number]
         for record in trial.records[known:]:
-            self.asked[trial.number].report(record.validation_accuracy, record.epoch)
-        if outcome.is_over:
-            self._end(trial, DONE)
-            return None
-        if self.asked[trial.number].should_prune():
-            self._end(trial, PRUNED)
+            suggestion.report(record.validation_accuracy, record.epoch)
+        if outcome.is_over or suggestion.should_prune():
+            self._end(trial, DONE if outcome.is_over else PRUNED)
             return None
         self.folder.write_state(trial, outcome.state)
         return outcome.state
 
     def _end(self, trial: Trial, status: str, message: str = "") -> None:
-        import optuna
-
         trial.status, trial.message = status, message
-        if status in (PRUNED, DIVERGED):
-            if not trial.records:
-                self.asked[trial.number].report(0.0, 1)
-            self.study.tell(self.asked[trial.number], state=optuna.trial.TrialState.PRUNED)
-        elif status == FAILED:
-            self.study.tell(self.asked[trial.number], state=optuna.trial.TrialState.FAIL)
-        else:
-            self.study.tell(self.asked[trial.number], trial.accuracy)
+        suggestion = self.suggestions[trial.number]
+        if status == DIVERGED and not trial.records:
+            suggestion.report(0.0, 1)  # a pruned trial needs a value
+        self.study.tell(suggestion, trial.accuracy if status == DONE else None, state=self._state_of(trial))
         self.folder.write(trial)
 
     def _result(self, *, interrupted: bool) -> Result:
-        """The result, with its page."""
+        """Return the result, and write its page and table."""
         from byhand.report.sweep import sweep_page
 
         result = Result(self.folder, self.trials, interrupted, self._importances())
-        best = result.best
-        self.folder.write_csv(self.trials)
-        self.folder.write_page(
-            sweep_page(
-                self.trials,
-                search=self.space.search,
-                importances=result.importances,
-                best=best,
-                command=self.space.command(best.values, data=self.data, seed=self.seed) if best else "",
-            )
+        page = sweep_page(
+            self.trials,
+            search=self.space.search,
+            importances=result.importances,
+            best=result.best,
+            command=result.command or "",
         )
+        self.folder.write_csv(self.trials)
+        write_text(self.folder.path / "sweep.html", page)
         if not interrupted and result.best is None and (failed := [t for t in self.trials if t.status == FAILED]):
             raise ByhandError(f"no trial came to its end; trial {failed[0].number}: {failed[0].message}")
         return result
 
     def _importances(self) -> dict[str, float]:
-        """How much of the difference between good and other trials each setting explains, the largest first."""
-        import optuna
-
+        """Return how much of the variation in accuracy each setting explains (PED-ANOVA), the largest first."""
         over = [trial for trial in self.trials if trial.status in (DONE, PRUNED, DIVERGED)]
         if len(over) < 2 * FIRST_TRIALS or len({trial.accuracy for trial in over}) < 2:
             return {}
-        ranges = self.space.draw(Recorder())
-        study = optuna.create_study(direction="maximize")  # where those that were stopped early count, as poor ones
+        study = self.optuna.create_study(direction="maximize")  # in which pruned trials count, as poor ones
         for trial in over:
             study.add_trial(
-                optuna.trial.create_trial(value=trial.accuracy or 0.0, params=trial.values, distributions=ranges)  # type: ignore[arg-type]
+                self.optuna.trial.create_trial(
+                    value=trial.accuracy or 0.0, params=trial.values, distributions=self.space.distributions()
+                )
             )
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+        evaluator = self.optuna.importance.PedAnovaImportanceEvaluator()
+        return dict(self.optuna.importance.get_param_importances(study, evaluator=evaluator))
 
 
-class Recorder:
-    """Stands in for an Optuna trial and gives the distribution of each setting in the place of a value."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        from optuna.distributions import CategoricalDistribution
-
-        return CategoricalDistribution(choices)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> Any:
-        from optuna.distributions import IntDistribution
-
-        return IntDistribution(low, high, log=log, step=step)
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> Any:
-        from optuna.distributions import FloatDistribution
-
-        return FloatDistribution(low, high, log=log, step=step)
-
-
-def check_extra() -> None:
-    """Say what to install before anything is begun."""
+def load_optuna() -> Any:
+    """Import Optuna, which says what to install before anything is started."""
     try:
-        import optuna  # noqa: F401
+        import optuna
     except ImportError as error:
         raise MissingExtraError("optuna", "sweep") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
