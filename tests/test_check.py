@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from byhand.course import check_file
-from byhand.course.check.mistakes import MISTAKES
-from byhand.course.probes import PAGES
+from byhand.course.check import PAGES
+from byhand.course.check.diagnosis import MISTAKES
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
 from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from byhand.course.sandbox import slicing, wire
+from byhand.course import sandbox
+from byhand.course.sandbox import slicing
 from byhand.course.sandbox.runner import Limits, Student
 
 plain = st.recursive(
@@ -24,7 +25,7 @@ arrays = npst.arrays(
 
 
 def sent(value):
-    return wire.receive(io.BytesIO(wire.packed(value)))
+    return sandbox.receive(io.BytesIO(sandbox.packed(value)))
 
 
 @given(plain)
@@ -55,7 +56,7 @@ def test_arrays_arrive_as_they_left(array):
     ],
 )
 def test_what_can_not_be_sent_arrives_as_its_name(value, what):
-    assert sent([value, 1]) == [wire.Unsendable(what), 1]
+    assert sent([value, 1]) == [sandbox.Unsendable(what), 1]
 
 
 def test_a_list_that_holds_itself_has_an_end():
@@ -86,15 +87,15 @@ def message(tree, blob=b""):
     ],
 )
 def test_what_is_no_message_is_refused_before_anything_is_allocated(stream):
-    with pytest.raises(wire.BrokenMessageError):
-        wire.receive(stream)
+    with pytest.raises(sandbox.BrokenMessageError):
+        sandbox.receive(stream)
 
 
 def test_a_message_cut_short_is_the_end():
-    whole = wire.packed([1, np.ones(4)])
+    whole = sandbox.packed([1, np.ones(4)])
     for size in range(len(whole)):
         with pytest.raises(EOFError):
-            wire.receive(io.BytesIO(whole[:size]))
+            sandbox.receive(io.BytesIO(whole[:size]))
 
 
 # ---- which statements run
@@ -183,13 +184,12 @@ def test_stand_ins_answer_in_the_place_of_a_function_of_the_students():
     assert asked == [([], {"x": 3, "y": 2}), ([], {"x": 3, "y": 5})]
 
 
-def test_arguments_that_are_written_into_come_back():
+def test_arguments_that_are_written_into_are_named():
     source = "def f(a, b): a[0] = 7; return b\ndef g(d): d['new'] = 1"
     with Student([source], ["f", "g"], Limits(), {}) as student:
         outcome = student.call("f", [np.zeros(2), np.ones(2)])
-        assert list(outcome.changed) == [0]
-        np.testing.assert_array_equal(outcome.changed[0], [7, 0])
-        assert student.call("g", [{"old": 0}]).changed == {0: {"old": 0, "new": 1}}
+        assert outcome.changed == [0]
+        assert student.call("g", [{"old": 0}]).changed == [0]
 
 
 def test_a_call_after_a_death_finds_a_fresh_process():

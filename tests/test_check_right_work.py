@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from byhand.course import check_file
-from byhand.course.notebooks.reading import plain
+from byhand.course.notebooks import plain
 from byhand.errors import DataError
 
 STUDENTS = Path(__file__).parent / "students"

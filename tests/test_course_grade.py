@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 import submissions as made
-from byhand.course.grading import Run, mark_file, read_checks, run
-from byhand.course.grading.feedback import feedback
-from byhand.course.grading.submissions import Submission, find
-from byhand.course.grading.table import overview, safe, write_table
+from byhand.course.grading import Submission, mark_file, read_checks, run
+from byhand.course.grading.results import feedback, overview, safe, write_table
+from byhand.course.grading.run import Run, find
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.page.document import escape
 
@@ -286,7 +285,7 @@ def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path,
             return one.marks(find(tmp_path / "in"), 1, lambda *_: None)[0]
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "WORKER", "byhand.course.no_such_module")
+        patch.setattr(run, "WORKER", "import byhand.course.no_such_module")
         broken = mark(checks)
     assert broken.state == "not marked"
     assert "the marker ended without a mark: " in broken.why
@@ -337,19 +336,19 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 # ---- the teacher's file
 
-EXTRA = '''
+CUSTOM = '''
 import numpy as np
-from byhand.course.grading import extra
+from byhand.course.grading import custom_check
 
 points = {"softmax": 4}
 
-@extra("softmax", points=2)
+@custom_check("softmax", points=2)
 def a_large_batch(student, rng):
     """Columns sum to 1, with 500 samples too."""
     H, _ = student.softmax(rng.normal(size=(10, 500)))
     assert abs(H.sum(axis=0) - 1).max() < 1e-9, "some columns do not sum to 1"
 
-@extra("L_layer_model", points=0.5)
+@custom_check("L_layer_model", points=0.5)
 def the_loss_falls(student, rng):
     """Twenty steps lead downhill."""
     X, Y = rng.random((6, 20)), np.eye(10)[:, rng.integers(10, size=20)]
@@ -370,8 +369,8 @@ def the_loss_falls(student, rng):
         ("import numpy as np\ndef relu(Z): return Z, Z", [0, 0, 0], "softmax: not written yet"),
     ],
 )
-def test_extra_checks_give_their_points_and_one_mistake_counts_once(source, points, words, tmp_path):
-    (tmp_path / "checks.py").write_text(EXTRA)
+def test_custom_checks_give_their_points_and_one_mistake_counts_once(source, points, words, tmp_path):
+    (tmp_path / "checks.py").write_text(CUSTOM)
     checks = read_checks(tmp_path / "checks.py")
     assert checks.of == 6.5
     mark = marked(tmp_path / "me.py", source, checks)
@@ -400,24 +399,24 @@ def test_extra_checks_give_their_points_and_one_mistake_counts_once(source, poin
         ("c.toml", "marks = 1", UsageError, "must have no entries but page, seed, rounds, .*, got marks"),
         (
             "c.py",
-            EXTRA.replace("< 1e-9", "> 1"),
+            CUSTOM.replace("< 1e-9", "> 1"),
             UsageError,
             "a_large_batch must pass with the right functions, it says",
         ),
         (
             "c.py",
-            EXTRA.replace("    H, _ = student.softmax", "    return\n    H, _ = student.softmax"),
+            CUSTOM.replace("    H, _ = student.softmax", "    return\n    H, _ = student.softmax"),
             UsageError,
             "a_large_batch must fail where functions return nothing, it passes",
         ),
-        ("c.py", EXTRA.replace("student.softmax", "student.softmaks"), UsageError, "l_layer has no function softmaks"),
+        ("c.py", CUSTOM.replace("student.softmax", "student.softmaks"), UsageError, "l_layer has no function softmaks"),
         (
             "c.py",
-            EXTRA.replace('@extra("softmax"', '@extra("x"'),
+            CUSTOM.replace('@custom_check("softmax"', '@custom_check("x"'),
             UsageError,
-            "the extra check a_large_batch must be about",
+            "the custom check a_large_batch must be about",
         ),
-        ("c.py", EXTRA.replace("def a_large_batch", "def relu"), UsageError, "must not be called like a function"),
+        ("c.py", CUSTOM.replace("def a_large_batch", "def relu"), UsageError, "must not be called like a function"),
     ],
 )
 def test_a_checks_file_that_breaks_a_rule_is_refused_by_name(name, text, error, words, tmp_path):

@@ -9,9 +9,8 @@ import pytest
 
 import submissions as made
 from byhand.course import check_file
-from byhand.course.grading import mark_file, read_checks
+from byhand.course.grading import Submission, mark_file, read_checks
 from byhand.course.grading.importing import import_notebook
-from byhand.course.grading.submissions import Submission
 from byhand.errors import DataError, DataMissingError, UsageError
 
 

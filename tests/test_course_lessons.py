@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.course.notebooks import percent, release, versions
+from byhand.course.check import PAGES
+from byhand.course.notebooks import release
 from byhand.course.notebooks.drawings import DRAWINGS, picture
 from byhand.course.notebooks.syllabus import LESSONS, NETWORK, TWO_LAYER, lesson_of
-from byhand.course.probes import PAGES
 from byhand.errors import DataError
 from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
 
@@ -38,7 +38,7 @@ def test_the_syllabus_has_the_functions_of_the_page_that_checks_it_in_its_order_
 @each_lesson
 def test_each_function_is_explained_written_and_checked_in_that_order(lesson):
     marks = []
-    for cell in percent.lesson_source(lesson.name):
+    for cell in release.lesson_source(lesson.name):
         marks += re.findall(r"<!-- task (\w+) -->", cell.text) if cell.is_markdown else [cell.graded, cell.checks]
     assert [mark for mark in marks if mark] == [name for task in lesson.tasks for name in (task.name,) * 3]
 
@@ -46,7 +46,7 @@ def test_each_function_is_explained_written_and_checked_in_that_order(lesson):
 @each_lesson
 def test_docstrings_have_the_arguments_of_the_page(lesson):
     """A student's stub takes what the answer key takes, by the same names."""
-    for cell in percent.lesson_source(lesson.name):
+    for cell in release.lesson_source(lesson.name):
         if cell.graded:
             key = inspect.unwrap(getattr(PAGES[lesson.page].module, cell.graded)).__code__
             names = re.findall(r"(\w+)(?:=[^,)]+)?[,)]", re.search(r"def \w+\((.*)\):", cell.text)[1] + ")")
@@ -58,7 +58,7 @@ def test_jupytext_reads_the_same_cells(lesson):
     jupytext = pytest.importorskip("jupytext")
     path = ROOT / "src" / "byhand" / "course" / "lessons" / f"{lesson.name.replace('-', '_')}.py"
     theirs = jupytext.read(path, fmt="py:percent").cells
-    ours = percent.lesson_source(lesson.name)
+    ours = release.lesson_source(lesson.name)
     assert [(cell.source.strip(), cell.cell_type == "markdown") for cell in theirs] == [
         (cell.text, cell.is_markdown) for cell in ours
     ]
@@ -66,7 +66,7 @@ def test_jupytext_reads_the_same_cells(lesson):
 
 def test_a_cell_that_begins_in_another_way_is_named():
     with pytest.raises(DataError, match=r"line 2: a cell must begin like .*, got # %% graded=relu"):
-        percent.read("\n# %% graded=relu\n")
+        release.read("\n# %% graded=relu\n")
 
 
 # ---- the pictures
@@ -75,19 +75,19 @@ def test_a_cell_that_begins_in_another_way_is_named():
 @each_lesson
 def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
     seen = 0
-    for cell in percent.lesson_source(lesson.name):
-        for found in versions._PICTURE.finditer(cell.text):
+    for cell in release.lesson_source(lesson.name):
+        for found in release._PICTURE.finditer(cell.text):
             svg = ElementTree.fromstring(picture(found["kind"], found["what"]))
             assert svg.tag == "{http://www.w3.org/2000/svg}svg"
             assert float(svg.get("width")) <= 800
             assert len(found["words"]) > 20
             seen += 1
-        assert "](drawing" not in versions._PICTURE.sub("", cell.text)
+        assert "](drawing" not in release._PICTURE.sub("", cell.text)
     assert seen >= 9
 
 
 def test_no_drawing_is_left_unused():
-    text = "".join(cell.text for lesson in LESSONS for cell in percent.lesson_source(lesson.name))
+    text = "".join(cell.text for lesson in LESSONS for cell in release.lesson_source(lesson.name))
     assert set(re.findall(r"drawing:(\w+)", text)) == set(DRAWINGS)
     with pytest.raises(DataError, match=r"drawing must be one of activations, .*, got sunset"):
         picture("drawing", "sunset")
@@ -107,7 +107,7 @@ def test_what_must_fit_is_drawn_of_the_same_length():
 def solved_names(lesson):
     """What a notebook holds when all is written: helpers, one_hot, and every function."""
     names = {}
-    for cell in percent.lesson_source(lesson.name):
+    for cell in release.lesson_source(lesson.name):
         is_given = "def compare" in cell.text or "def one_hot" in cell.text or "def draw_loss" in cell.text
         if cell.graded or (is_given and not cell.is_markdown):
             exec(cell.text.split("\ntrain_set_x, ")[0], names)
@@ -117,7 +117,7 @@ def solved_names(lesson):
 
 def checks_of(lesson):
     """Each function's check, hidden part included, by name."""
-    return {cell.checks: cell.text for cell in percent.lesson_source(lesson.name) if cell.checks}
+    return {cell.checks: cell.text for cell in release.lesson_source(lesson.name) if cell.checks}
 
 
 @each_lesson
@@ -223,7 +223,7 @@ def test_a_beginning_from_which_every_unit_dies_is_no_mistake():
 @each_lesson
 def test_a_stub_fails_its_check_and_says_what_to_do(lesson):
     names = solved_names(lesson)
-    for cell in versions.student(lesson)["cells"]:
+    for cell in release.student(lesson)["cells"]:
         source = "".join(cell["source"])
         if source.startswith("#Graded"):
             name = re.search(r"def (\w+)", source)[1]
@@ -283,7 +283,7 @@ def run(notebook, folder, digits, cuts=()):
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    release.write_data(folder / "digits.npz", digits)
+    (folder / "digits.npz").write_bytes(release.packed(digits))
     text = json.dumps(notebook)
     for old, new in cuts:
         assert old in text
@@ -321,7 +321,7 @@ def all_pass(lesson, printed):
 
 
 def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_path):
-    printed, error = run(versions.solved(NETWORK), tmp_path, byhand.load("mnist-5k"), TO_500)
+    printed, error = run(release.student(NETWORK, solved=True), tmp_path, byhand.load("mnist-5k"), TO_500)
     assert error is None
     assert all_pass(NETWORK, printed)
     everything = "".join(printed.values())
@@ -333,14 +333,14 @@ def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_p
 
 
 def test_the_text_quotes_the_losses_that_the_runs_are_held_to():
-    text = " ".join(" ".join(cell.text for cell in percent.lesson_source("network")).split())
+    text = " ".join(" ".join(cell.text for cell in release.lesson_source("network")).split())
     assert "2.422624 at iteration 0, 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900" in text
     assert "2.424653, 2.131932, 1.883358, … 0.439419" in text
 
 
 @pytest.mark.full_mnist
 def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path, full_mnist):
-    book = versions.solved(NETWORK)
+    book = release.student(NETWORK, solved=True)
     last = next(k for k, cell in enumerate(book["cells"]) if "NUM_ITERATIONS = 2000" in "".join(cell["source"]))
     book["cells"] = book["cells"][: last + 1]
     printed, error = run(book, tmp_path, full_mnist, TO_500)
@@ -355,7 +355,7 @@ def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path
 
 def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
     cuts = (("ITERATIONS = 500", "ITERATIONS = 101"),)
-    printed, error = run(versions.solved(TWO_LAYER), tmp_path, byhand.load("mnist-5k"), cuts)
+    printed, error = run(release.student(TWO_LAYER, solved=True), tmp_path, byhand.load("mnist-5k"), cuts)
     assert error is None
     assert all_pass(TWO_LAYER, printed)
     accuracies = [float(one) for one in re.findall(r"accuracy: ([\d.]+)", "".join(printed.values()))]
@@ -365,7 +365,7 @@ def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
 
 @each_lesson
 def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_message_that_helps(lesson, tmp_path):
-    printed, error = run(versions.student(lesson), tmp_path, byhand.load("mnist-5k"))
+    printed, error = run(release.student(lesson), tmp_path, byhand.load("mnist-5k"))
     first = lesson.tasks[0]
     assert error.ename == "NotImplementedError"
     assert error.evalue == f"{first.name} is not written yet: put your code in place of this line"
@@ -374,7 +374,7 @@ def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_messag
 
 def test_without_its_data_the_notebook_says_where_to_get_it(tmp_path):
     names = {}
-    source = next(cell.text for cell in percent.lesson_source("network") if "def load_data" in cell.text)
+    source = next(cell.text for cell in release.lesson_source("network") if "def load_data" in cell.text)
     exec(source.split("def show")[0], {"os": __import__("os"), "np": np}, names)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)

@@ -3,18 +3,24 @@
 import json
 import re
 import sys
+from functools import partial
 
 import pytest
 
 from byhand.cli import main
-from byhand.course.notebooks import release, versions
-from byhand.course.notebooks.percent import Cell, between, region
+from byhand.course.notebooks import release
+from byhand.course.notebooks.release import Cell, between, region
 from byhand.course.notebooks.syllabus import LESSONS
 from byhand.errors import DataError, UsageError
 
-VERSIONS = (versions.student, versions.solved, versions.for_nbgrader, versions.for_otter)
+VERSIONS = {
+    "student": release.student,
+    "solved": partial(release.student, solved=True),
+    "nbgrader": release.for_nbgrader,
+    "otter": release.for_otter,
+}
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
-each_version = pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.__name__)
+each_version = pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
 
 
 def sources(notebook, kind="code"):
@@ -48,7 +54,7 @@ def test_pictures_and_headings_are_filled_in(lesson, version):
 
 @each_lesson
 def test_the_students_version_holds_no_answer_and_no_hidden_check(lesson):
-    notebook = versions.student(lesson)
+    notebook = release.student(lesson)
     text = "\n".join(sources(notebook))
     assert "SOLUTION" not in text
     assert "HIDDEN" not in text
@@ -67,7 +73,7 @@ def test_the_students_version_holds_no_answer_and_no_hidden_check(lesson):
 @each_lesson
 def test_the_versions_differ_in_the_blanks_only(lesson):
     """Student's and solved: the same cells in the same order, other code in the graded ones."""
-    student, solved = versions.student(lesson), versions.solved(lesson)
+    student, solved = release.student(lesson), release.student(lesson, solved=True)
     differing = [
         one["id"]
         for one, other in zip(student["cells"], solved["cells"], strict=True)
@@ -79,7 +85,7 @@ def test_the_versions_differ_in_the_blanks_only(lesson):
 @each_lesson
 def test_nbgraders_marks_follow_its_schema(lesson):
     allowed = {"schema_version", "grade_id", "grade", "solution", "locked", "task", "points"}
-    cells = [cell for cell in versions.for_nbgrader(lesson)["cells"] if "nbgrader" in cell["metadata"]]
+    cells = [cell for cell in release.for_nbgrader(lesson)["cells"] if "nbgrader" in cell["metadata"]]
     marks = [cell["metadata"]["nbgrader"] for cell in cells]
     assert len({mark["grade_id"] for mark in marks}) == len(marks)
     for cell, mark in zip(cells, marks, strict=True):
@@ -98,20 +104,20 @@ def test_nbgraders_marks_follow_its_schema(lesson):
             assert ("np.random.default_rng()" in region(source, "HIDDEN TESTS")) == takes_numbers
             assert source.splitlines()[-1].startswith("print("), "a bare number there would be taken for the mark"
     assert sum(mark.get("points", 0) for mark in marks) == lesson.points
-    for cell in versions.for_nbgrader(lesson)["cells"]:  # helpers are locked, with the rest a student may play
+    for cell in release.for_nbgrader(lesson)["cells"]:  # helpers are locked, with the rest a student may play
         is_marked = cell["cell_type"] == "code" and "\ndef " in "\n" + "".join(cell["source"])
         assert ("nbgrader" in cell["metadata"]) == (is_marked or cell["id"].startswith("check-"))
 
 
 @each_lesson
 def test_no_cell_trains_long_while_nbgrader_marks(lesson):
-    text = "\n".join(sources(versions.for_nbgrader(lesson)))
+    text = "\n".join(sources(release.for_nbgrader(lesson)))
     assert re.search(r'if "NBGRADER_EXECUTION" in os.environ:\n    (NUM_)?ITERATIONS = \d{2,3}\b', text)
 
 
 @each_lesson
 def test_otters_marks_open_and_close_in_order(lesson):
-    raw = [source.splitlines() for source in sources(versions.for_otter(lesson), "raw")]
+    raw = [source.splitlines() for source in sources(release.for_otter(lesson), "raw")]
     assert raw[0][0] == "# ASSIGNMENT CONFIG"
     heads = [lines[0] for lines in raw[1:]]
     one = ["# BEGIN QUESTION", "# BEGIN SOLUTION", "# END SOLUTION", "# BEGIN TESTS", "# END TESTS", "# END QUESTION"]
@@ -120,7 +126,7 @@ def test_otters_marks_open_and_close_in_order(lesson):
     assert [(lines[1], lines[2]) for lines in questions] == [
         (f'name: "{task.name}"', f"points: {task.points}") for task in lesson.tasks
     ]
-    hidden = [source for source in sources(versions.for_otter(lesson)) if source.startswith("# HIDDEN\n")]
+    hidden = [source for source in sources(release.for_otter(lesson)) if source.startswith("# HIDDEN\n")]
     assert len(hidden) == len(lesson.tasks)
 
 
@@ -156,9 +162,9 @@ def test_nbgraders_settings_are_python(tmp_path):
 
 def test_a_lesson_whose_functions_are_not_those_of_the_syllabus_is_refused(monkeypatch):
     cells = [Cell("x = 1", marks={"graded": "relu"}), Cell("", marks={"checks": "relu"})]
-    monkeypatch.setattr(versions.percent, "lesson_source", lambda name: cells)
+    monkeypatch.setattr(release, "lesson_source", lambda name: cells)
     with pytest.raises(DataError, match=r"network: must write and then check \['sigmoid', .*, writes \['relu'\]"):
-        versions.student(LESSONS[0])
+        release.student(LESSONS[0])
 
 
 def test_a_region_is_replaced_at_its_own_indentation():

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.course.notebooks import versions
-from byhand.course.notebooks.progress import progress
+from byhand.course.notebooks import progress, release
 from byhand.course.notebooks.syllabus import NETWORK, TWO_LAYER
 from byhand.data import Dataset, Digits
 
@@ -113,12 +112,10 @@ def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_pictures_of_another_size_are_refused_by_name(tmp_path):
-    from byhand.course.notebooks import release
-
+def test_pictures_of_another_size_are_refused_by_name():
     tiny = Dataset(np.zeros((12, 8, 8), np.uint8), np.arange(12) % 10, name="tiny")
     with pytest.raises(byhand.ByhandError, match="tiny: the lessons are about ten classes of pictures of 28 × 28, it"):
-        release.write_data(tmp_path / "digits.npz", Digits(tiny, tiny, "memory"))
+        release.packed(Digits(tiny, tiny, "memory"))
 
 
 @pytest.mark.full_mnist
@@ -136,7 +133,7 @@ def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, mo
 
 def write_functions(path, lesson, names):
     """Write these functions into a student's notebook."""
-    answers = {cell["id"]: cell["source"] for cell in versions.solved(lesson)["cells"]}
+    answers = {cell["id"]: cell["source"] for cell in release.student(lesson, solved=True)["cells"]}
     notebook = json.loads(path.read_text("utf-8"))
     for cell in notebook["cells"]:
         if cell["id"] in {name.replace("_", "-") for name in names}:

@@ -22,8 +22,7 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from byhand.course.notebooks import versions
-from byhand.course.notebooks.release import release
+from byhand.course.notebooks import release
 from byhand.course.notebooks.syllabus import LESSONS, Lesson
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "course_formats.json"
@@ -62,7 +61,7 @@ def submissions(lesson: Lesson) -> dict[str, tuple[str, ...]]:
 def filled(given: Path, lesson: Lesson, names: tuple[str, ...], target: Path) -> None:
     """The notebook that students are given, with these functions written."""
     answers = {}
-    for cell in versions.solved(lesson)["cells"]:
+    for cell in release.student(lesson, solved=True)["cells"]:
         source = "".join(cell["source"])
         if found := re.match(r"#Graded\ndef (\w+)", source):
             answers[found[1]] = source
@@ -75,7 +74,7 @@ def filled(given: Path, lesson: Lesson, names: tuple[str, ...], target: Path) ->
             if found[1] in names:
                 cell["source"] = answers[found[1]].splitlines(keepends=True)
         assert "HIDDEN" not in "".join(cell["source"]), f"{given}: hidden tests are still in it"
-    versions.write(target, notebook)
+    release.write(target, notebook)
 
 
 def with_nbgrader(released: Path, lesson: Lesson, run: Run) -> dict[str, float]:
@@ -136,7 +135,7 @@ def main() -> None:
         marks: dict[str, object] = {"package": f"{package} {version[1]}"}
         with tempfile.TemporaryDirectory() as folder:
             released = Path(folder) / "release"
-            release(released)
+            release.release(released)
             for lesson in LESSONS:
                 begun = time.monotonic()
                 scores = ways[name](released, lesson, run)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import submissions as made  # noqa: E402 - it lies with the tests
-from byhand.course.grading.table import safe  # noqa: E402
+from byhand.course.grading.results import safe  # noqa: E402
 from byhand.files import write_text  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "course_marks.json"

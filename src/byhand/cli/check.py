@@ -15,7 +15,7 @@ import click
 
 from byhand.cli.check_run import check_run, is_run
 from byhand.cli.output import Place, timeout
-from byhand.course.check.verdicts import Report, Verdict
+from byhand.course.check.diagnosis import Report, Verdict
 from byhand.errors import UsageError
 
 MARKS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "not run": ("?", "yellow"), "missing": ("·", "bright_black")}

@@ -2,8 +2,8 @@
 
 import warnings
 
-from byhand.course.grading import extra
+from byhand.course.grading import custom_check as extra
 
 __all__ = ["extra"]
 
-warnings.warn("byhand.course.marking is now byhand.course.grading", DeprecationWarning, stacklevel=2)
+warnings.warn("byhand.course.marking.extra is now byhand.course.grading.custom_check", DeprecationWarning, stacklevel=2)

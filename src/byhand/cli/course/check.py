@@ -9,7 +9,7 @@ import click
 from byhand.cli.check import lines
 from byhand.cli.course import notebook_at
 from byhand.cli.output import Place, as_json, show_json, timeout
-from byhand.course.check.verdicts import Report
+from byhand.course.check.diagnosis import Report
 
 HIDDEN = (
     "Hidden checks were not run: whoever marks the notebook tries the same functions with other numbers, and may "

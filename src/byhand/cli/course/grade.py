@@ -51,9 +51,9 @@ def command(
     student with one in it. Beside the table, a folder of its name gets the pages (feedback/) and the records
     (records/) by which an interrupted run goes on: what is done is not marked again until it or the checks change.
     """
-    from byhand.course.grading import Mark, Run, read_checks
-    from byhand.course.grading.submissions import Submission, find
-    from byhand.course.grading.table import number, overview, points_of, write_table
+    from byhand.course.grading import Mark, Submission, read_checks
+    from byhand.course.grading.results import number, overview, points_of, write_table
+    from byhand.course.grading.run import Run, find
     from byhand.errors import UsageError
 
     if out.suffix.lower() != ".csv":
@@ -94,7 +94,7 @@ def _as_dict(mark: Any) -> dict[str, Any]:
 
 def _summary(marks: Sequence[Any], rows: Sequence[Any], out: Path, folder: Path) -> list[str]:
     """What a teacher wants to see first: how many, how good, what was hard, and whom to look at."""
-    from byhand.course.grading.table import number
+    from byhand.course.grading.results import number
 
     marked = [mark for mark in marks if mark.is_marked]
     lines = []

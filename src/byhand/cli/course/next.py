@@ -16,7 +16,7 @@ def command(notebook: Path | None) -> None:
     Without NOTEBOOK, network.ipynb in this folder is meant. Nothing is run: whether what you have written is right,
     `byhand course check` says.
     """
-    from byhand.course.notebooks.progress import progress
+    from byhand.course.notebooks import progress
 
     notebook = notebook_at(notebook)
     lesson, left = progress(notebook)

@@ -1,37 +1,66 @@
-"""The teacher's file: what each function is worth, the seed of the hidden numbers, and extra checks.
+"""The teacher's file: what each function is worth, the seed of the hidden numbers, and custom checks.
 
-It is a Python file, or TOML where there are no extra checks. Every entry may be left out:
+It is a Python file, or TOML if there are no custom checks. Every entry may be left out:
 
     page = "l_layer"              # or "two_layer"
     seed = 7301                   # keep it to yourself: the hidden numbers follow from it and from each submission
     rounds = 2                    # how often each function is tried anew with other numbers
     timeout = 60                  # seconds for one submission
     points = {"sigmoid": 3, …}    # without it, the points of the course; a function not named here is worth nothing
-    names = {"initialize_parameters": "init_weights"}   # where the notebook calls a function otherwise
+    names = {"initialize_parameters": "init_weights"}   # if the notebook has another name for a function
+
+A custom check is a function of two arguments, beside the probes that every function gets. `student` has the functions
+of the page, under the names of the page; a call runs the student's function in its own process and returns its value.
+`rng` is a generator, fresh for each submission. The check passes if it returns, and fails if it raises; the message of
+an `assert` is the student's feedback.
+
+    @custom_check("softmax", points=2)
+    def columns_of_a_large_batch(student, rng):
+        \"\"\"The columns of softmax sum to 1, with 500 samples too.\"\"\"
+        H, _ = student.softmax(rng.normal(size=(10, 500)))
+        assert abs(H.sum(axis=0) - 1).max() < 1e-9, "some columns do not sum to 1"
 """
 
 import hashlib
-import math
+import inspect
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import byhand
-from byhand.course.grading.extras import MARKER, Extra, prove
+from byhand.checks import is_integer, is_number
+from byhand.course.check import PAGES, Check
 from byhand.course.notebooks.syllabus import lesson_of
-from byhand.course.probes import PAGES
+from byhand.course.probes import Page, Probe
+from byhand.course.sandbox.runner import Answer
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.text import closest
 
 ENTRIES = ("page", "seed", "rounds", "timeout", "points", "names")
+MARKER = "_byhand_custom_check"
+
+Call = Callable[[str, Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class CustomCheck:
+    """A teacher's check: its name, the function of the page that it is about, what it is worth, and how to run it."""
+
+    name: str
+    function: str
+    points: float
+    about: str
+    run: Callable[[Any, np.random.Generator], object]
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What marks are given for. `points` are in the order of the page; `digest` changes when anything here does."""
+    """What points are given for. `points` are in the order of the page; `digest` changes when anything here does."""
 
     page: str
     points: Mapping[str, float]
@@ -39,17 +68,17 @@ class Checks:
     rounds: int = 1
     timeout: float = 60.0
     names: Mapping[str, str] = field(default_factory=dict)
-    extras: tuple[Extra, ...] = ()
+    custom_checks: tuple[CustomCheck, ...] = ()
     digest: str = ""
 
     @property
     def of(self) -> float:
-        """All points together."""
-        return sum(self.points.values()) + sum(one.points for one in self.extras)
+        """The sum of all points."""
+        return sum(self.points.values()) + sum(one.points for one in self.custom_checks)
 
 
 def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
-    """The checks of a file, each entry looked at; without one, the functions and points of the course."""
+    """Return the checks of a file, with each entry checked; without one, the functions and points of the course."""
     content = b""
     if path is None:
         found: dict[str, Any] = {"page": page}
@@ -61,12 +90,12 @@ def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
         content = path.read_bytes()
         found = _of_toml(path, content) if path.suffix == ".toml" else _of_python(path, content)
     marked = (getattr(value, MARKER, None) for value in found.values())
-    extras = tuple(dict.fromkeys(one for one in marked if isinstance(one, Extra)))
+    custom = tuple(dict.fromkeys(one for one in marked if isinstance(one, CustomCheck)))
     entries = {name: found[name] for name in ENTRIES if name in found}
     digest = hashlib.sha256(repr((byhand.__version__, entries.get("page"), content)).encode()).hexdigest()
-    checks = _judged(path, entries, extras, digest)
-    for one in extras:
-        prove(one, PAGES[checks.page], checks.seed)
+    checks = _checked(path, entries, custom, digest)
+    for one in custom:
+        self_test(one, PAGES[checks.page], checks.seed)
     return checks
 
 
@@ -82,7 +111,7 @@ def _of_toml(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _of_python(path: Path, content: bytes) -> dict[str, Any]:
-    """The names that the file defines; modules beside it can be imported, after all others."""
+    """Return the names that the file defines; modules beside it can be imported, after all others."""
     found: dict[str, Any] = {"__name__": "checks", "__file__": str(path)}
     sys.path.append(str(path.resolve().parent))
     try:
@@ -94,8 +123,8 @@ def _of_python(path: Path, content: bytes) -> dict[str, Any]:
     return found
 
 
-def _judged(path: Path | None, found: Mapping[str, Any], extras: tuple[Extra, ...], digest: str) -> Checks:
-    """The entries as they must be, or an error that names the one that is not."""
+def _checked(path: Path | None, found: Mapping[str, Any], custom: tuple[CustomCheck, ...], digest: str) -> Checks:
+    """Return the checks, or raise an error that names the wrong entry."""
 
     def must(holds: bool, rule: str, value: Any) -> None:
         if not holds:
@@ -104,26 +133,110 @@ def _judged(path: Path | None, found: Mapping[str, Any], extras: tuple[Extra, ..
     page, seed, rounds = found.get("page", "l_layer"), found.get("seed", 0), found.get("rounds", 1)
     timeout, names = found.get("timeout", 60), found.get("names", {})
     must(isinstance(page, str) and page in PAGES, f"page must be one of {', '.join(PAGES)}", page)
-    must(type(seed) is int and seed >= 0, "seed must be a whole number, 0 or more", seed)
-    must(type(rounds) is int and 1 <= rounds <= 100, "rounds must be a whole number from 1 to 100", rounds)
-    must(type(timeout) in (int, float) and 1 <= timeout <= 3600, "timeout must be from 1 to 3600 seconds", timeout)
+    must(is_integer(seed, 0), "seed must be a whole number, 0 or more", seed)
+    must(is_integer(rounds, 1, 100), "rounds must be a whole number from 1 to 100", rounds)
+    must(is_number(timeout, 1, 3600), "timeout must be from 1 to 3600 seconds", timeout)
     known = [function.name for function in PAGES[page].functions]
     given = found.get("points", {task.name: task.points for task in lesson_of(page).tasks})
     must(isinstance(given, Mapping), "points must be a dictionary, points by function", given)
     must(isinstance(names, Mapping), "names must be a dictionary, {name here: name in the notebook}", names)
     worth = [(f"points[{name!r}]", name, value) for name, value in given.items()]
-    worth += [(f"the extra check {one.name}", one.function, one.points) for one in extras]
+    worth += [(f"the custom check {one.name}", one.function, one.points) for one in custom]
     for what, name, value in worth:
         near = closest(str(name), known)
-        hint = f" ({near} is one)" if near else ""
-        must(name in known, f"{what} must be about a function of {page}{hint}", name)
-        numeric = type(value) in (int, float)
-        must(numeric and math.isfinite(value) and value >= 0, f"{what} must be worth 0 points or more", value)
-    for one in extras:
-        must(one.name not in known, "an extra check must not be called like a function of the page", one.name)
+        must(name in known, f"{what} must be about a function of {page}{f' ({near} is one)' if near else ''}", name)
+        must(type(value) in (int, float) and is_number(value, 0), f"{what} must be worth 0 points or more", value)
+    for one in custom:
+        must(one.name not in known, "a custom check must not be called like a function of the page", one.name)
     for ours, theirs in names.items():
         must(ours in known, f"names must be of functions of {page}", ours)
         must(isinstance(theirs, str) and theirs.isidentifier(), f"names[{ours!r}] must be a name", theirs)
     points = {name: given[name] for name in known if given.get(name)}
-    must(bool(points or extras), "points must be given for something", given)
-    return Checks(page, points, seed, rounds, float(timeout), dict(names), extras, digest)
+    must(bool(points or custom), "points must be given for something", given)
+    return Checks(page, points, int(seed), int(rounds), float(timeout), dict(names), custom, digest)
+
+
+# ---- custom checks
+
+
+def custom_check(function: str, *, points: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the decorator that makes a custom check, about `function` of the page and worth `points`."""
+
+    def marked(run: Callable[..., Any]) -> Callable[..., Any]:
+        about = (inspect.getdoc(run) or run.__name__.replace("_", " ")).splitlines()[0]
+        setattr(run, MARKER, CustomCheck(run.__name__, function, points, about, run))
+        return run
+
+    return marked
+
+
+class StudentError(Exception):
+    """An error in the student's function; its message is for the student."""
+
+
+class Functions:
+    """The functions of a page, called through `call`: the student's, the reference's, or some that do nothing."""
+
+    def __init__(self, page: Page, call: Call) -> None:
+        self._page, self._call = page, call
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or name not in {function.name for function in self._page.functions}:
+            raise AttributeError(f"{self._page.name} has no function {name}")
+        signature = inspect.signature(getattr(self._page.module, name))
+        return lambda *arguments, **keywords: self._call(name, signature.bind(*arguments, **keywords).arguments)
+
+
+def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str]) -> str:
+    """Return what is wrong by a custom check, or nothing if it passes.
+
+    It is tried with the student's own functions and, if that fails, with the right ones in place of those that are
+    known to be `wrong`, except for the one that it is about.
+    """
+
+    def failure(answers: Mapping[str, Answer]) -> str:
+        def call(name: str, arguments: Mapping[str, Any]) -> Any:
+            if check.student.spent:
+                raise StudentError(f"the {check.student.limits.total:g} seconds for the file are used up")
+            if name in answers:
+                return answers[name]((), dict(arguments))
+            if name not in check.student.loaded["functions"]:
+                raise StudentError(f"{name} is not there")
+            outcome = check.call(name, Probe(arguments, {}), answers)
+            if outcome.died or outcome.error:
+                raise StudentError(f"{name}: {outcome.died or f'{outcome.error}: {outcome.message}'}")
+            return outcome.value
+
+        return _failure(one, Functions(check.page, call), seed)
+
+    failed = failure({})
+    others = {name: check.right_answer(name) for name in sorted(wrong - {one.function})}
+    return "" if failed and others and not failure(others) else failed
+
+
+def _failure(one: CustomCheck, student: Functions, seed: bytes) -> str:
+    """Run a custom check and return why it failed; anything that it raises means that it failed."""
+    rng = np.random.default_rng(list(seed + one.name.encode()))
+    try:
+        with np.errstate(all="ignore"):
+            one.run(student, rng)
+    except StudentError as error:
+        return str(error)
+    except AssertionError as error:
+        return str(error) or "this does not hold"
+    except Exception as error:  # the check failed on a value that is not of the expected form
+        return f"what came back can't be used ({type(error).__name__}: {error})"
+    return ""
+
+
+def self_test(one: CustomCheck, page: Page, seed: int) -> None:
+    """Reject a custom check that the right answers fail, or that functions which return nothing pass."""
+
+    def right(name: str, arguments: Mapping[str, Any]) -> Any:
+        return getattr(page.module, name)(**arguments)
+
+    start = str(seed).encode()
+    if failed := _failure(one, Functions(page, right), start):
+        raise UsageError(f"the custom check {one.name} must pass with the right functions, it says: {failed}")
+    if not _failure(one, Functions(page, lambda _name, _arguments: None), start):
+        raise UsageError(f"the custom check {one.name} must fail where functions return nothing, it passes")

@@ -1,9 +1,9 @@
 """An existing notebook of the assignment, made checkable and gradable.
 
-The functions are found by their names, in whatever cells and order they stand; one that is called otherwise is
-recognised by its name and arguments, and said to be a guess. Out come a copy of the notebook, its graded cells marked
-and its names noted in its metadata, where `byhand course check` finds them; and a checks file for
-`byhand course grade`, with points for the functions that are there.
+The functions are found by their names, in whatever cells and order they stand; one with another name is recognized by
+its name and arguments, and reported as a guess. The result is a copy of the notebook, its graded cells marked and its
+names in its metadata, where `byhand course check` finds them; and a checks file for `byhand course grade`, with points
+for the functions that are there.
 """
 
 import ast
@@ -18,16 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from byhand.course.notebooks.progress import written
-from byhand.course.notebooks.reading import plain, read_notebook, source_of
+from byhand.course.check import PAGES, pages_of
+from byhand.course.notebooks import code_cells, plain, read_notebook, source_of, written
 from byhand.course.notebooks.syllabus import lesson_of
-from byhand.course.probes import PAGES, page_of
-from byhand.course.probes.probing import Page
+from byhand.course.probes import Page
 from byhand.course.sandbox import slicing
 from byhand.errors import DataError, DataMissingError, UsageError
 
 GRADED = re.compile(r"\s*#\s*graded\b", re.IGNORECASE)
-ALIKE, RATHER_ALIKE = 0.8, 0.3  # names: enough by themselves, and enough where the arguments are the same
+ALIKE, RATHER_ALIKE = 0.8, 0.3  # names: enough by themselves, and enough if the arguments are the same
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Imported:
-    """What was found: `functions` by the page's names, `names` of those that are called otherwise, and what is left."""
+    """The result: `functions` by the page's names, `names` of those with another name here, and what is left."""
 
     notebook: Mapping[str, Any]
     page: str
@@ -50,17 +49,17 @@ class Imported:
     absent: tuple[str, ...]
     unknown: tuple[Found, ...]  # in graded cells, and on no page
     empty: tuple[int, ...]  # graded cells that define nothing
-    written: tuple[str, ...]  # of the functions with points, those that are no blanks any more
+    written: tuple[str, ...]  # of the functions with points, those that are no stubs any more
     title: str
 
     @property
     def points(self) -> dict[str, int]:
-        """What the course gives for the functions that are there."""
+        """The points of the course for the functions that are there."""
         worth = {task.name: task.points for task in lesson_of(self.page).tasks}
         return {name: worth[name] for name in self.functions if name in worth}
 
     def checks(self) -> str:
-        """The text of a checks file for this notebook, with a seed of its own."""
+        """Return the text of a checks file for this notebook, with a seed of its own."""
         points = "".join(f'    "{name}": {points},\n' for name, points in self.points.items())
         names = f"names = {json.dumps(self.names)}  # the page's name: the notebook's\n" if self.names else ""
         absent = f"# not in this notebook: {', '.join(self.absent)}\n" if self.absent else ""
@@ -73,9 +72,17 @@ class Imported:
 
 def import_notebook(path: Path) -> Imported:
     """Find the functions of the assignment in a notebook, and prepare its copy."""
-    notebook = _read(path)
-    sources = [plain(source_of(cell)) for cell in _code_cells(notebook)]
-    page = PAGES[page_of(sources)]
+    if path.suffix.lower() != ".ipynb":
+        raise UsageError(f"NOTEBOOK must be a .ipynb file, got {path}")
+    if not path.is_file():
+        raise DataMissingError(f"{path}: no such file")
+    notebook = read_notebook(path)
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        older = isinstance(notebook, dict) and "worksheets" in notebook
+        got = "one of an older version: save it with Jupyter first" if older else "JSON without cells"
+        raise DataError(f"{path}: must be a notebook of version 4, got {got}")
+    sources = [plain(source_of(cell)) for cell in code_cells(notebook["cells"])]
+    page = PAGES[pages_of(sources)[0]]
     defined = _functions(sources)
     graded = {number for number, source in enumerate(sources, 1) if GRADED.match(source)}
     functions, names = _matched(page, defined, graded or set(range(1, len(sources) + 1)))
@@ -97,42 +104,28 @@ def import_notebook(path: Path) -> Imported:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() != ".ipynb":
-        raise UsageError(f"NOTEBOOK must be a .ipynb file, got {path}")
-    if not path.is_file():
-        raise DataMissingError(f"{path}: no such file")
-    notebook = read_notebook(path, path.read_bytes())
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        older = isinstance(notebook, dict) and "worksheets" in notebook
-        got = "one of an older version: save it with Jupyter first" if older else "JSON without cells"
-        raise DataError(f"{path}: must be a notebook of version 4, got {got}")
-    return notebook
-
-
 def _functions(sources: list[str]) -> dict[str, Found]:
-    """Every function that is defined at the top of a cell, blanks that are not Python yet among them."""
+    """Return every function that is defined at the top of a cell, even stubs that are not valid Python."""
     pieces, broken = slicing.cut(sources)
-    found: dict[str, Found] = {}
-    for piece in pieces:
-        if isinstance(piece.node, ast.FunctionDef):
-            arguments = tuple(one.arg for one in piece.node.args.args)
-            _add(found, piece.node.name, piece.cell + 1, arguments)
+    there = [
+        (piece.node.name, piece.cell + 1, tuple(one.arg for one in piece.node.args.args))
+        for piece in pieces
+        if isinstance(piece.node, ast.FunctionDef)
+    ]
     for one in broken:
         for name in one.names:
             head = re.search(rf"def\s+{name}\s*\(([^)]*)\)", sources[one.cell])
-            arguments = tuple(re.split(r"[=:]", part)[0].strip() for part in head[1].split(",")) if head else ()
-            _add(found, name, one.cell + 1, arguments)
+            parts = head[1].split(",") if head else ()
+            there.append((name, one.cell + 1, tuple(re.split(r"[=:]", part)[0].strip() for part in parts)))
+    found: dict[str, Found] = {}
+    for name, cell, arguments in there:
+        before = found[name].cells if name in found else ()
+        found[name] = Found(name, tuple(sorted({*before, cell})), arguments)
     return found
 
 
-def _add(found: dict[str, Found], name: str, cell: int, arguments: tuple[str, ...]) -> None:
-    before = found[name].cells if name in found else ()
-    found[name] = Found(name, tuple(sorted({*before, cell})), arguments)
-
-
 def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tuple[dict[str, Found], dict[str, str]]:
-    """The page's functions that are there, and the notebook's names of those that it calls otherwise."""
+    """Return the page's functions that are there, and the notebook's names of those with another name."""
     taken = {function.name: function.name for function in page.functions if function.name in defined}
     left = [one for one in defined.values() if one.name not in taken and graded & set(one.cells)]
     open_ones = [function.name for function in page.functions if function.name not in taken]
@@ -148,7 +141,7 @@ def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tupl
 
 
 def _likeness(page: Page, name: str, one: Found) -> float:
-    """How alike the names are, whatever the order of their words; 0 where that is not enough."""
+    """Return the similarity of the names, whatever the order of their words; 0 if that is not enough."""
     ours, theirs = ("".join(sorted(text.lower().split("_"))) for text in (name, one.name))
     score = difflib.SequenceMatcher(None, ours, theirs).ratio()
     wanted = [parameter.lower() for parameter in inspect.signature(getattr(page.module, name)).parameters]
@@ -159,9 +152,9 @@ def _likeness(page: Page, name: str, one: Found) -> float:
 def _marked(
     notebook: Mapping[str, Any], page: Page, functions: Mapping[str, Found], names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The copy: `#Graded` at the head of each cell with a function of the page, the names in the metadata."""
+    """Return the copy: `#Graded` at the head of each cell with a function of the page, the names in the metadata."""
     marked = copy.deepcopy(dict(notebook))
-    cells = _code_cells(marked)
+    cells = code_cells(marked["cells"])
     for name, one in functions.items():
         for number in one.cells:
             cell = cells[number - 1]
@@ -173,7 +166,3 @@ def _marked(
             ours["graded"] = [*ours.get("graded", []), name]
     marked.setdefault("metadata", {})["byhand"] = {"page": page.name, **({"names": dict(names)} if names else {})}
     return marked
-
-
-def _code_cells(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [cell for cell in notebook["cells"] if isinstance(cell, dict) and cell.get("cell_type") == "code"]

@@ -1,8 +1,12 @@
-"""Marking everybody: several submissions at a time, each in its own process, none lost.
+"""Finding the submissions in a folder, and marking all of them: several at a time, each in its own process.
+
+Each file in the folder is a submission, with the name of the file without its suffix; each folder in it is one, with
+the name of the folder, if it has one notebook (or else one Python file) somewhere in it. Anything else is found too,
+with its `problem`, so that everybody who handed something in has a row in the table of marks. Hidden files are ignored,
+and links are not followed.
 
 A submission that is done has its record in the folder of records, and is not marked again until it, the checks or
-byhand itself change. So an interrupted run, by Ctrl-C or worse, goes on where it was. The table of marks is written at
-the end, in one piece.
+byhand itself change. So a run that was interrupted, by Ctrl-C or worse, continues from there.
 """
 
 import hashlib
@@ -11,24 +15,89 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from byhand import files
-from byhand.course.grading.checks import Checks
-from byhand.course.grading.feedback import feedback
-from byhand.course.grading.mark import LIMITS, Mark, digest_of, not_marked
-from byhand.course.grading.submissions import Submission
-from byhand.course.sandbox.runner import ROOM
+from byhand.course.grading import LIMITS, Checks, Mark, Submission, not_marked
+from byhand.course.grading.results import feedback
+from byhand.course.sandbox.runner import SOURCE
+from byhand.errors import DataMissingError
 
-GRACE = 60.0  # seconds beyond a submission's longest time before its marker is ended, too
-PATIENCE = 5.0  # seconds that a marker has to end its student's process, when all is to end
-WORKER = "byhand.course.grading.worker"
-LONGEST_NAME = 120  # bytes: a name in a folder has an end, and ours get endings
+IGNORED = ("__MACOSX", "__pycache__")
+MANY = 20_000  # files in one folder: more is somebody's whole disk
+LISTED = 5
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+
+GRACE = 60.0  # seconds beyond a submission's longest time before its worker is ended, too
+PATIENCE = 5.0  # seconds that a worker has to end its student's process, when all is to end
+WORKER = "import sys; from byhand.course.grading import work; work(*sys.argv[1:])"
+LONGEST_NAME = 120  # bytes: the length of a file's name is limited, and ours get endings
 FORBIDDEN = '<>:"/\\|?*'
+
+
+# ---- the submissions
+
+
+def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
+    """Return every submission in the folder, in the order of their names; `leave_out` are files of our own."""
+    if not folder.is_dir():
+        raise DataMissingError(f"{folder}: no such folder")
+    ours = {path.resolve() for path in leave_out}
+    entries = sorted(folder.iterdir(), key=lambda path: (path.name.casefold(), path.name))
+    entries = [one for one in entries if not _is_hidden(one.name) and one.resolve() not in ours]
+    found = [_of(one) for one in entries]
+    count = Counter(one.name for one in found)
+    if not found:
+        raise DataMissingError(
+            f"{folder}: must hold submissions (notebooks, or a folder for each student), it is empty"
+        )
+    return [replace(one, name=at.name) if count[one.name] > 1 else one for one, at in zip(found, entries, strict=True)]
+
+
+def _of(entry: Path) -> Submission:
+    if entry.is_symlink():
+        return Submission(entry.name, entry, "is a link, and links are not followed")
+    if entry.is_dir():
+        return _in_folder(entry)
+    if entry.suffix.lower() in ARCHIVES:
+        return Submission(entry.stem, entry, "is an archive: unpack it into a folder of this name")
+    if entry.suffix.lower() not in (".ipynb", ".py"):
+        return Submission(entry.stem, entry, f"must be a .ipynb or .py file, got {entry.name}")
+    return Submission(entry.stem, entry, "" if entry.is_file() else "is no ordinary file")
+
+
+def _in_folder(folder: Path) -> Submission:
+    """Return the one notebook below the folder, else the one Python file."""
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        files += [Path(place, name) for name in sorted(names) if not _is_hidden(name)]
+        if len(files) > MANY:
+            return Submission(folder.name, folder, f"holds more than {MANY:,} files")
+    files = [one for one in files if one.is_file() and not one.is_symlink()]
+    for suffix in (".ipynb", ".py"):
+        found = [one for one in files if one.suffix.lower() == suffix]
+        if len(found) == 1:
+            return Submission(folder.name, found[0])
+        if found:
+            listed = ", ".join(str(one.relative_to(folder)) for one in found[:LISTED])
+            more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+            return Submission(folder.name, folder, f"must hold one {suffix} file, it holds {listed}{more}")
+    archive = ", but an archive: unpack it" if any(one.suffix.lower() in ARCHIVES for one in files) else ""
+    return Submission(folder.name, folder, f"holds no .ipynb or .py file{archive}")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in IGNORED
+
+
+# ---- marking them
 
 
 class Run:
@@ -55,18 +124,16 @@ class Run:
     def marks(
         self, submissions: Sequence[Submission], jobs: int, done: Callable[[Submission, Mark, bool], None]
     ) -> list[Mark]:
-        """The mark of each, in their order. `done` hears of each when it is there, and whether it is an old one."""
+        """Return the marks, in the order of the submissions. `done` is called with each, and True for an old mark."""
         marks: dict[int, Mark] = {}
-        waiting: list[int] = []
         for place, submission in enumerate(submissions):
             old = None if self.again else self._old(submission)
-            if old is None:
-                waiting.append(place)
-            else:
+            if old is not None:
                 marks[place] = old
-                if not self.feedback_of(submission).exists():
+                if not self._path(submission, "feedback", "html").exists():
                     self._write_feedback(submission, old)
                 done(submission, old, True)
+        waiting = [place for place in range(len(submissions)) if place not in marks]
         with ThreadPoolExecutor(jobs) as pool:
             pending: dict[Future[Mark], int] = {pool.submit(self._new, submissions[one]): one for one in waiting}
             try:
@@ -83,7 +150,7 @@ class Run:
         return [marks[place] for place in range(len(submissions))]
 
     def stop(self) -> None:
-        """End the processes that are still marking; what they were at is marked again next time."""
+        """End the processes that are still marking; their submissions are marked again next time."""
         with self._lock:
             self._stopped = True
             live = list(self._live)
@@ -95,45 +162,45 @@ class Run:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def feedback_of(self, submission: Submission) -> Path:
-        """Where the page for this student lies."""
-        return self.folder / "feedback" / f"{_as_file_name(submission.name)}.html"
-
     # ---- one submission
 
     def _old(self, submission: Submission) -> Mark | None:
-        """The mark that an earlier run has kept, if nothing that it rests on has changed."""
+        """Return the mark that an earlier run has kept, if the submission and the checks have not changed."""
         try:
-            mark = Mark.from_dict(json.loads(self._record_of(submission).read_bytes()))
+            mark = Mark.from_dict(json.loads(self._path(submission, "records", "json").read_bytes()))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        return mark if (mark.digest, mark.checks) == (digest_of(submission), self.checks.digest) else None
+        return mark if (mark.digest, mark.checks) == (submission.digest(), self.checks.digest) else None
 
     def _new(self, submission: Submission) -> Mark:
         if submission.problem:
-            mark = not_marked(submission, self.checks, submission.problem, digest_of(submission))
+            mark = not_marked(submission, self.checks, submission.problem, submission.digest())
         else:
             mark = self._from_a_worker(submission)
         if self._stopped:
             return mark
         self._write_feedback(submission, mark)
-        if mark.digest:  # without one the marker itself was at fault: that is tried again
-            files.write_bytes(self._record_of(submission), json.dumps(mark.as_dict(), indent=1).encode())
+        if mark.digest:  # without one the worker itself failed: that is tried again
+            record = json.dumps(mark.as_dict(), indent=1)
+            files.write_bytes(self._path(submission, "records", "json"), record.encode())
         return mark
 
     def _from_a_worker(self, submission: Submission) -> Mark:
-        """What the worker says, or how it ended without a word."""
+        """Return the worker's mark, or how the worker ended without one."""
         process = self._started(submission)
         if process is None:
             return not_marked(submission, self.checks, "interrupted")
         try:
-            said, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
+            output, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
             return not_marked(submission, self.checks, "marking it did not come to an end")
         finally:
-            self._ended(process)
+            process.kill()
+            process.communicate()  # closes the pipes
+            with self._lock:
+                self._live.discard(process)
         try:
-            return Mark.from_dict(json.loads(said))
+            return Mark.from_dict(json.loads(output))
         except (ValueError, TypeError, KeyError):
             last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
             return not_marked(submission, self.checks, f"the marker ended without a mark: {last or 'no word'}")
@@ -145,31 +212,25 @@ class Run:
             if self._stopped:
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", WORKER, *arguments],  # -P: nothing is imported from where we stand
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (ROOM, os.environ.get("PYTHONPATH"))))},
+                [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: nothing is imported from the working folder
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
                 stdin=self._lifeline[0],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is ours to hear
+                start_new_session=True,  # Ctrl-C is for the main process
             )
             self._live.add(process)
         return process
 
-    def _ended(self, process: "subprocess.Popen[bytes]") -> None:
-        process.kill()
-        process.communicate()  # nothing more to hear: this closes the pipes
-        with self._lock:
-            self._live.discard(process)
-
     def _write_feedback(self, submission: Submission, mark: Mark) -> None:
-        files.write_text(self.feedback_of(submission), feedback(mark))
+        files.write_text(self._path(submission, "feedback", "html"), feedback(mark))
 
-    def _record_of(self, submission: Submission) -> Path:
-        return self.folder / "records" / f"{_as_file_name(submission.name)}.json"
+    def _path(self, submission: Submission, kind: str, suffix: str) -> Path:
+        return self.folder / kind / f"{_as_file_name(submission.name)}.{suffix}"
 
 
 def _as_file_name(name: str) -> str:
-    """A name that every system takes: the student's, where that is one; else as much of it as possible, and a hash."""
+    """Return a name that every system takes: the student's if possible, otherwise a similar one with a hash."""
     plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
     short = plain.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore").rstrip(" .")
     if short == name:

@@ -1,31 +1,44 @@
-"""Making the notebooks: all versions for a teacher (`release`), one folder for a student (`start`), and its data.
+"""The notebooks of the course, all made from the lessons: the student's, the solved one, nbgrader's and otter's.
 
-The data is `digits.npz`, bytes, in three sets for training, validation and test, so that a notebook needs NumPy and
-nothing of byhand: it runs wherever it is carried to, and the answer key can't be imported from where it is marked.
+A lesson is a text notebook in the percent format, which Jupytext and editors open as well. A line `# %%` begins a cell
+of code, `# %% [markdown]` one of text, each line of it behind a `#`. Two marks are ours: `graded="sigmoid"` on the cell
+with the function to write, its solution between `### BEGIN SOLUTION` and `### END SOLUTION`; and `checks="sigmoid"` on
+the cell below that tries it, its hidden part between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
+
+From that come notebooks as plain JSON (nbformat 4.5): pictures are put into the text, headings of functions are filled
+in from the syllabus, solutions become stubs, hidden checks go where they belong. nbgrader and otter are not needed
+here, only their formats are written. `release` writes everything for a teacher, `start` a folder for a student. The
+data beside the notebooks is `digits.npz`, bytes, in three sets, so that a notebook needs NumPy and nothing of byhand:
+it runs wherever it is carried to, and the answer key can't be imported where it is marked.
 """
 
+import base64
 import io
+import itertools
+import json
 import os
+import re
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from byhand.course.notebooks import versions
-from byhand.course.notebooks.syllabus import LESSONS
+from byhand.course.notebooks.drawings import picture
+from byhand.course.notebooks.syllabus import LESSONS, Lesson, Task
 from byhand.data import Digits, load
 from byhand.errors import DataError, UsageError
 from byhand.files import write_bytes, write_text
 
+Notebook = dict[str, Any]
+NBGRADER_SCHEMA = 3
+STUB = "# write your code here\nraise NotImplementedError({message})"
 DATA = "digits.npz"
 SHAPE = (28, 28)
-ARRAYS = (
-    *("train_images", "train_labels"),
-    *("validation_images", "validation_labels"),
-    *("test_images", "test_labels"),
-)
+ARRAYS = tuple(f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels"))
 NBGRADER_CONFIG = '''\
 """Settings for nbgrader: the stubs say what the course says, and marking leaves no room for a stray warning."""
 
@@ -36,10 +49,239 @@ c.ClearSolutions.code_stub = {
 }
 '''
 
+_MARKER = re.compile(r'# %%(?P<markdown> \[markdown\])?(?P<marks>(?: \w+="[^"]*")*)')
+_PICTURE = re.compile(r"!\[(?P<words>[^\]]*)\]\((?P<kind>drawing|shapes):(?P<what>[^)]+)\)")
+_TASK = re.compile(r"<!-- task (?P<name>\w+) -->")
+
+
+# ---- a lesson as it is written
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, whether it is prose, and its marks."""
+
+    text: str
+    is_markdown: bool = False
+    marks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def graded(self) -> str:
+        """The function that is to be written in this cell, or nothing."""
+        return self.marks.get("graded", "")
+
+    @property
+    def checks(self) -> str:
+        """The function that this cell tries, or nothing."""
+        return self.marks.get("checks", "")
+
+
+def lesson_source(name: str) -> list[Cell]:
+    """Return the cells of a lesson, by the lesson's name."""
+    file = resources.files("byhand.course") / "lessons" / f"{name.replace('-', '_')}.py"
+    return read(file.read_text(encoding="utf-8"))
+
+
+def read(text: str) -> list[Cell]:
+    """Return every cell of a text notebook, in order."""
+    cells: list[Cell] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("# %%"):
+            marker = _MARKER.fullmatch(line)
+            if not marker:
+                raise DataError(f'line {number}: a cell must begin like `# %% graded="sigmoid"`, got {line}')
+            marks = dict(re.findall(r'(\w+)="([^"]*)"', marker["marks"]))
+            cells.append(Cell("", bool(marker["markdown"]), marks))
+        elif cells:
+            last = cells[-1]
+            plain = re.sub(r"^# ?", "", line) if last.is_markdown else line
+            cells[-1] = Cell(f"{last.text}{plain}\n", last.is_markdown, last.marks)
+    return [Cell(cell.text.strip("\n"), cell.is_markdown, cell.marks) for cell in cells]
+
+
+def between(text: str, what: str, put: str | None = None) -> str:
+    """Return the text with its regions `### BEGIN what … ### END what` replaced by `put`, at the region's indentation.
+
+    Without `put` only the two marks are removed.
+    """
+
+    def replacement(found: re.Match[str]) -> str:
+        return found[2] if put is None else "".join(f"{found[1]}{line}\n" for line in put.splitlines())
+
+    return _region(what).sub(replacement, f"{text}\n").removesuffix("\n")
+
+
+def region(text: str, what: str) -> str:
+    """Return the text between `### BEGIN what` and `### END what`, without its indentation."""
+    found = _region(what).search(f"{text}\n")
+    return "\n".join(line.removeprefix(found[1]) for line in found[2].strip("\n").split("\n")) if found else ""
+
+
+def _region(what: str) -> re.Pattern[str]:
+    return re.compile(rf"^( *)### BEGIN {what}\n(.*?)^ *### END {what}\n", re.MULTILINE | re.DOTALL)
+
+
+def _source(lesson: Lesson) -> Iterator[Cell]:
+    """Yield the lesson's cells; each function of the syllabus is written in one of them and tried in the next."""
+    cells = lesson_source(lesson.name)
+    written = [cell.graded for cell in cells if cell.graded]
+    tried = [after.checks for cell, after in itertools.pairwise(cells) if cell.graded]
+    wanted = [task.name for task in lesson.tasks]
+    if not written == tried == wanted:
+        raise DataError(f"{lesson.name}: must write and then check {wanted}, writes {written} and checks {tried}")
+    yield from cells
+
+
+# ---- the versions of a lesson
+
+
+def student(lesson: Lesson, *, solved: bool = False) -> Notebook:
+    """Return the student's notebook: stubs, or the solutions if `solved`, and the public checks below them."""
+    locked = {} if solved else {"editable": False, "deletable": False}
+    cells: list[dict[str, Any]] = []
+    for cell in _source(lesson):
+        if cell.graded:
+            put = None if solved else _stub(lesson[cell.graded])
+            cells.append(_code(f"#Graded\n{between(cell.text, 'SOLUTION', put)}", cell.graded))
+        elif cell.checks:
+            public = f"{between(cell.text, 'HIDDEN TESTS', '')}\n{_passed(cell)}"
+            cells.append(_code(public, f"check-{cell.checks}", locked))
+        else:
+            cells.append(_given(cell, lesson))
+    return _notebook(cells)
+
+
+def for_nbgrader(lesson: Lesson) -> Notebook:
+    """Return the teacher's notebook for nbgrader: `nbgrader generate_assignment` makes the student's from it."""
+    cells: list[dict[str, Any]] = []
+    for cell in _source(lesson):
+        if cell.graded:
+            made = _code(f"#Graded\n{cell.text}", cell.graded, _nbgrader(cell.graded, solution=True))
+        elif cell.checks:
+            name, points = f"check-{cell.checks}", lesson[cell.checks].points
+            marks = _nbgrader(name, grade=True, locked=True, points=points)
+            made = _code(f"{cell.text}\n{_passed(cell)}", name, marks)
+        else:
+            made = _given(cell, lesson)
+            if re.search(r"^def ", cell.text, re.MULTILINE):  # nbgrader restores helpers before marking
+                made["metadata"] = _nbgrader(f"given-{len(cells)}", locked=True)
+        cells.append(made)
+    return _notebook(cells)
+
+
+def for_otter(lesson: Lesson) -> Notebook:
+    """Return the master notebook for otter: `otter assign` makes the student's and the autograder from it."""
+    config = {
+        "name": lesson.name,
+        "files": [DATA],
+        "requirements": ["numpy", "matplotlib"],
+        "solutions_pdf": False,
+        "export_cell": {"pdf": False},
+    }
+    cells = [_raw("# ASSIGNMENT CONFIG", **config)]
+    for cell in _source(lesson):
+        if cell.graded:
+            task = lesson[cell.graded]
+            cells += [
+                _raw("# BEGIN QUESTION", name=task.name, points=task.points, all_or_nothing=True),
+                _raw("# BEGIN SOLUTION"),
+                _code(_otter_solution(cell, task)),
+                _raw("# END SOLUTION"),
+            ]
+        elif cell.checks:
+            hidden = region(cell.text, "HIDDEN TESTS")
+            tests = [_code(between(cell.text, "HIDDEN TESTS", "")), _code(f"# HIDDEN\n{hidden}")]
+            cells += [_raw("# BEGIN TESTS"), *tests, _raw("# END TESTS"), _raw("# END QUESTION")]
+        else:
+            cells.append(_given(cell, lesson))
+    return _notebook(cells)
+
+
+def _stub(task: Task) -> str:
+    """Return the line of Python that raises, with a message, until the function is written."""
+    return STUB.format(message=f'"{task.name} is not written yet: put your code in place of this line"')
+
+
+def _otter_solution(cell: Cell, task: Task) -> str:
+    """Return the solution in otter's marks, which have one `#`; the stub is a string that goes with the solution."""
+    prompt = f'""" # BEGIN PROMPT\n{_stub(task)}\n"""; # END PROMPT'
+    solution = f"# BEGIN SOLUTION NO PROMPT\n{region(cell.text, 'SOLUTION')}\n# END SOLUTION\n{prompt}"
+    return f"#Graded\n{between(cell.text, 'SOLUTION', solution)}"
+
+
+def _passed(cell: Cell) -> str:
+    """Return the last line of a check: a print, because nbgrader takes a bare number at the end for the mark."""
+    return f'print("{cell.checks}: the public checks pass (hidden ones are not run here)")'
+
+
+def _given(cell: Cell, lesson: Lesson) -> dict[str, Any]:
+    """Return given code as it is; prose with its pictures and the headings of its functions."""
+    if not cell.is_markdown:
+        return _code(cell.text)
+    text = _TASK.sub(lambda found: _heading(lesson[found["name"]]), cell.text)
+    return {"cell_type": "markdown", "id": "", "metadata": {}, "source": _PICTURE.sub(_embedded, text)}
+
+
+def _heading(task: Task) -> str:
+    """Return a function's name, and a table of one line: what goes in, what comes out, its step, its points."""
+    columns = {"goes in": task.takes, "comes out": task.gives, "in the algorithm": task.where, "points": task.points}
+    shown = {head: words for head, words in columns.items() if words}
+    rows = (shown.keys(), ("---",) * len(shown), shown.values())
+    return f"### `{task.name}`\n\n" + "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def _embedded(found: re.Match[str]) -> str:
+    """Return the picture as an `<img>`: JupyterLab shows no SVG in attachments, and none that stands in the text."""
+    svg = base64.b64encode(picture(found["kind"], found["what"]).encode()).decode()
+    words = found["words"].replace('"', "&quot;")
+    return f'<img alt="{words}" src="data:image/svg+xml;base64,{svg}">'
+
+
+# ---- notebook JSON
+
+
+def _notebook(cells: list[dict[str, Any]]) -> Notebook:
+    """Return the cells with an id each, and the kernel that runs them."""
+    for number, cell in enumerate(cells):
+        cell["id"] = cell["id"] or f"cell-{number}"
+        cell["source"] = cell["source"].splitlines(keepends=True)
+    metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _code(source: str, name: str = "", metadata: dict[str, Any] | None = None) -> dict[str, Any]:
+    made = {"cell_type": "code", "execution_count": None, "id": name.replace("_", "-"), "metadata": metadata or {}}
+    return {**made, "outputs": [], "source": source}
+
+
+def _raw(head: str, **config: Any) -> dict[str, Any]:
+    """Return one of otter's marks, its settings as JSON, which is YAML, too."""
+    lines = [head, *(f"{key}: {json.dumps(value)}" for key, value in config.items())]
+    return {"cell_type": "raw", "id": "", "metadata": {}, "source": "\n".join(lines)}
+
+
+def _nbgrader(
+    name: str, *, solution: bool = False, grade: bool = False, locked: bool = False, **points: int
+) -> Notebook:
+    """Return a cell's metadata for nbgrader."""
+    marks = {"schema_version": NBGRADER_SCHEMA, "grade_id": name, "grade": grade, "solution": solution}
+    return {"nbgrader": {**marks, "locked": locked, "task": False, **points}}
+
+
+def write(path: str | os.PathLike[str], notebook: Notebook) -> None:
+    """Write the notebook in the layout that Jupyter itself writes."""
+    write_text(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+
+
+# ---- folders for students and teachers
+
 
 @dataclass(frozen=True)
 class Started:
-    """What `start` did: the files it wrote, the files that were there, and what the data is."""
+    """The result of `start`: the files it wrote, the files that were there, and a description of the data."""
 
     written: tuple[Path, ...]
     kept: tuple[Path, ...]
@@ -47,34 +289,38 @@ class Started:
 
 
 def start(folder: str | os.PathLike[str], data: str | None = None) -> Started:
-    """Put the student's notebooks and their data into `folder`; what is there already is somebody's work, and stays.
+    """Put the student's notebooks and their data into `folder`; files that are there are somebody's work, and stay.
 
-    Without `data`, a name or a path, the full MNIST is taken where it is found, else the bundled sample; nothing is
-    fetched from the network.
+    `data` is a name or a path, by default the full MNIST if it is on this machine, otherwise the bundled sample;
+    nothing is downloaded.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"DIR must be a folder, or a name for a new one, {folder} is a file")
     files = {folder / f"{lesson.name}.ipynb": lesson for lesson in LESSONS}
     kept = [path for path in (*files, folder / DATA) if path.exists()]
-    if folder / DATA in kept:
-        _must_be_ours(folder / DATA)
     words = "the data that was there"
     if folder / DATA not in kept:
-        digits = find(data)
-        write_data(folder / DATA, digits)
-        words = described(digits)
-    elif data is not None:
-        raise UsageError(f"{folder / DATA} is there already: move it away to have other data")
+        digits = load(data, offline=True)
+        write_bytes(folder / DATA, packed(digits))
+        cut = _cut(len(digits.train))
+        words = (
+            f"{digits.train.name}: {cut:,} pictures for training, {len(digits.train) - cut:,} for validation, "
+            f"{len(digits.test):,} for test"
+        )
+    else:
+        _must_be_ours(folder / DATA)
+        if data is not None:
+            raise UsageError(f"{folder / DATA} is there already: move it away to have other data")
     for path, lesson in files.items():
         if path not in kept:
-            versions.write(path, versions.student(lesson))
+            write(path, student(lesson))
     written = [path for path in (*files, folder / DATA) if path not in kept]
     return Started(tuple(written), tuple(kept), words)
 
 
 def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Path]:
-    """All versions of all lessons, each with the data beside it; returns the files, in the order of writing.
+    """Write all versions of all lessons, each with the data beside it; return the files, in the order of writing.
 
     `folder` must be new or empty: a release is never mixed with what was there.
     """
@@ -84,24 +330,25 @@ def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Pat
     content = packed(load(data or "mnist-5k", offline=True))
     written: list[Path] = []
     for lesson in LESSONS:
-        made = {
-            "student": versions.student(lesson),
-            "solved": versions.solved(lesson),
-            f"nbgrader/source/{lesson.name}": versions.for_nbgrader(lesson),
-            f"otter/{lesson.name}": versions.for_otter(lesson),
+        versions = {
+            "student": student(lesson),
+            "solved": student(lesson, solved=True),
+            f"nbgrader/source/{lesson.name}": for_nbgrader(lesson),
+            f"otter/{lesson.name}": for_otter(lesson),
         }
-        for place, notebook in made.items():
+        for place, notebook in versions.items():
             target = folder / place / f"{lesson.name}.ipynb"
-            versions.write(target, notebook)
+            write(target, notebook)
             if not target.with_name(DATA).exists():
                 write_bytes(target.with_name(DATA), content)
             written.append(target)
-    write_text(folder / "nbgrader" / "nbgrader_config.py", NBGRADER_CONFIG)
-    return [*written, folder / "nbgrader" / "nbgrader_config.py"]
+    written.append(folder / "nbgrader" / "nbgrader_config.py")
+    write_text(written[-1], NBGRADER_CONFIG)
+    return written
 
 
 def _must_be_ours(path: Path) -> None:
-    """Refuse a file of the name of our data that holds something else: the notebooks would stumble over it."""
+    """Reject a file with the name of our data but another content: the notebooks would fail on it."""
     try:
         with zipfile.ZipFile(path) as npz:
             there = {name.removesuffix(".npy") for name in npz.namelist()}
@@ -116,29 +363,9 @@ def _must_be_ours(path: Path) -> None:
         raise UsageError(f"{other}: move it away, or choose another folder")
 
 
-def find(data: str | None) -> Digits:
-    """The data set that was asked for; else the full MNIST where it lies on this machine, else the bundled sample."""
-    if data is not None:
-        return load(data, offline=True)
-    return load(offline=True)
-
-
-def described(digits: Digits) -> str:
-    """`mnist-5k: 3,333 pictures for training, 667 for validation, 1,000 for test`"""
-    cut = _cut(len(digits.train))
-    return (
-        f"{digits.train.name}: {cut:,} pictures for training, {len(digits.train) - cut:,} for validation, "
-        f"{len(digits.test):,} for test"
-    )
-
-
-def write_data(path: str | os.PathLike[str], digits: Digits) -> None:
-    """`digits.npz` for the notebooks: the three sets, images (m, 28, 28) uint8 and labels (m,)."""
-    write_bytes(path, packed(digits))
-
-
 def packed(digits: Digits) -> bytes:
-    """The three sets as a compressed npz; the last sixth of the training pictures is for validation."""
+    """Return the three sets as a compressed npz: images (m, 28, 28) uint8, labels (m,); the last sixth of the training
+    images is for validation."""
     train, test = digits.train, digits.test
     if train.images.shape[1:] != SHAPE or len(train.classes) != 10:
         raise DataError(
@@ -146,12 +373,8 @@ def packed(digits: Digits) -> bytes:
             f"classes of {' × '.join(map(str, train.images.shape[1:]))}"
         )
     cut = _cut(len(train))
-    contents = (
-        *(train.images[:cut], train.labels[:cut]),
-        *(train.images[cut:], train.labels[cut:]),
-        *(test.images, test.labels),
-    )
-    arrays: dict[str, Any] = {name: np.asarray(one) for name, one in zip(ARRAYS, contents, strict=True)}
+    sets = (train.images[:cut], train.labels[:cut], train.images[cut:], train.labels[cut:], test.images, test.labels)
+    arrays: dict[str, Any] = {name: np.asarray(one) for name, one in zip(ARRAYS, sets, strict=True)}
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()

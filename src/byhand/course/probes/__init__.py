@@ -1,33 +1,270 @@
-"""The probes of the two reference pages: for each function of a page the calls to make, and what each mistake gives.
+"""Probes: one call of one function, with the right outputs, the measured slopes, and the outputs of each known mistake.
 
-`PAGES` holds both, `WANTED` the names of all their functions, and `page_of` says which one a file follows; `forward`
-and `backward` have the functions of the L-layer page, `two_layer` the other page.
+`l_layer` and `two_layer` make them for every function of the two reference pages, from fresh random numbers. The check
+calls the student's function with the arguments of a probe and compares the outputs. The second half of this file holds
+the helpers that both pages use.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
 
-from byhand.course.probes.l_layer import L_LAYER
-from byhand.course.probes.probing import Page
-from byhand.course.probes.two_layer import TWO_LAYER
+import numpy as np
+from numpy.typing import NDArray
 
-PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
-WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
+from byhand.course.sandbox import Unsendable
+from byhand.text import listed
 
-__all__ = ["PAGES", "WANTED", "page_of", "pages_of"]
-
-
-def page_of(cells: Sequence[str]) -> str:
-    """The page more of whose names are defined; the L-layer page for a file that defines none."""
-    return pages_of(cells)[0]
+Array = NDArray[Any]
+Outputs = Mapping[str, Any]
+Reader = Callable[[Any, str], Outputs]  # (what the function returned, what it printed) → outputs by name
+Mistakes = Sequence[tuple[str, Outputs]]  # (name of a mistake, the outputs that it changes); a name may come repeatedly
+Generator = Callable[[np.random.Generator], Iterable["Probe"]]
 
 
-def pages_of(cells: Sequence[str]) -> list[str]:
-    """The page more of whose names are defined, or both where it is as many; the L-layer page where it is none."""
-    text = "\n".join(cells)
-    found = {
-        name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
-        for name, page in PAGES.items()
-    }
-    most = max(found.values())
-    return [name for name in found if found[name] == most][: None if most else 1]
+class MisshapenError(Exception):
+    """A function returned something without the required parts; `mistake` is the name of the mistake, if it has one."""
+
+    def __init__(self, message: str, mistake: str = "") -> None:
+        super().__init__(message)
+        self.mistake = mistake
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One call: `arguments` by their names in the assignment, and the right value of each output.
+
+    `related_arrays` are the other arrays of the computation, to recognize one that is returned in place of another;
+    `slopes` are measured by differences; `m` is the number of samples, if the outputs depend on it.
+    """
+
+    arguments: Mapping[str, Any]
+    right: Outputs
+    wrong: Mistakes = ()
+    related_arrays: Outputs = field(default_factory=dict)
+    slopes: Outputs = field(default_factory=dict)
+    m: int = 0
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of a page: its name, the functions of the page that it calls, its probes, and its outputs by name.
+
+    `default_message` is for wrong values that no known mistake explains; `remark` is a probe that a correct function
+    may fail, with the words that are then shown; `in_place` are the arguments that the function must write into.
+    """
+
+    name: str
+    outputs: Reader
+    probes: Generator
+    uses: tuple[str, ...] = ()
+    default_message: str = "differs from the right value"
+    remark: tuple[Probe, str] | None = None
+    in_place: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A reference page and the functions of it that a student writes, in the order of the assignment.
+
+    `given` are functions that are handed out or optional: a file without them is complete.
+    """
+
+    name: str
+    module: ModuleType
+    given: tuple[str, ...] = ()
+    functions: list[Function] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> Function:
+        return next(function for function in self.functions if function.name == name)
+
+    def function(self, outputs: Reader, **entries: Any) -> Callable[[Generator], Generator]:
+        """Return the decorator that adds a function to the page: the generator of its probes, which has its name."""
+
+        def add(probes: Generator) -> Generator:
+            self.functions.append(Function(probes.__name__, outputs, probes, **entries))
+            return probes
+
+        return add
+
+    def depends_on(self, function: Function) -> set[str]:
+        """Return the functions that it calls, directly or not."""
+        return set(function.uses).union(*(self.depends_on(self[name]) for name in function.uses))
+
+
+# ---- reading what a function returned
+
+
+def one(name: str) -> Reader:
+    """Return the reader for a function that returns a single thing."""
+
+    def outputs(value: Any, _printed: str) -> Outputs:
+        if isinstance(value, tuple):
+            raise MisshapenError(f"must return {name} alone, it returns {len(value)} things", "too much returned")
+        return {name: value}
+
+    return outputs
+
+
+def several(*names: str) -> Reader:
+    """Return the reader for a function that returns a tuple."""
+    return lambda value, _printed: dict(zip(names, parts(value, *names), strict=True))
+
+
+def dictionary(name: str) -> Reader:
+    """Return the reader for a function that returns a dictionary."""
+    return lambda value, _printed: entries(value, name)
+
+
+def parts(value: Any, *names: str) -> tuple[Any, ...]:
+    """Return `value` as the tuple of these things that it must be."""
+    is_sequence = isinstance(value, tuple | list)
+    if is_sequence and len(value) == len(names):
+        return tuple(value)
+    got = f"{len(value)} things" if is_sequence else "nothing" if value is None else "one thing"
+    fewer = not is_sequence or len(value) < len(names)
+    mistake = "nothing returned" if value is None else "too little returned" if fewer else "too much returned"
+    raise MisshapenError(f"must be {listed(names)}, got {got}", mistake)
+
+
+def entries(value: Any, name: str) -> Outputs:
+    """Return the entries of a dictionary, whose keys may be anything."""
+    if not isinstance(value, dict):
+        mistake = "nothing returned" if value is None else ""
+        raise MisshapenError(f"must return the dictionary {name}, it returns {kind_of(value)}", mistake)
+    return {str(key): entry for key, entry in value.items()}
+
+
+def as_numbers(value: Any) -> Array | None:
+    """Return an array of floats, or None for anything else."""
+    if value is None or isinstance(value, str | Unsendable | dict):
+        return None
+    try:
+        return np.asarray(value, dtype=float)
+    except (ValueError, TypeError):
+        return None
+
+
+def numbers(value: Any, name: str) -> Array:
+    """Return the array of numbers, at least one, that this must be."""
+    array = as_numbers(value)
+    if array is None or not array.size:
+        raise MisshapenError(f"{name} must be an array of numbers, it is {kind_of(value)}")
+    return array
+
+
+def kind_of(value: Any) -> str:
+    """Return the kind of a value, in a word or two."""
+    if isinstance(value, Unsendable):
+        return value.what
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}" if value.ndim else "a number"
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+# ---- making probes
+
+
+def single(name: str, arguments: Outputs, right: Any, wrong: Sequence[tuple[str, Any]], **more: Any) -> Probe:
+    """Return the probe of a function with one output."""
+    return Probe(arguments, {name: right}, changing(name, wrong), **more)
+
+
+def changing(name: str, values: Sequence[tuple[str, Any]]) -> list[tuple[str, Outputs]]:
+    """Return mistakes that change one output, from (mistake, its value of the output)."""
+    return [(mistake, {name: value}) for mistake, value in values]
+
+
+def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
+    """(f(x + h) − f(x − h)) / 2h for each number of x; f gives one number."""
+    slopes = np.zeros(x.shape)
+    for where in np.ndindex(*x.shape):
+        step = np.zeros(x.shape)
+        step[where] = h
+        slopes[where] = (f(x + step) - f(x - step)) / (2 * h)
+    return slopes
+
+
+def away_from_zero(rng: np.random.Generator, *shape: int) -> Array:
+    """Normal numbers, none within 0.05 of the corner of relu."""
+    Z = rng.normal(size=shape)
+    return Z + 0.05 * np.sign(Z)
+
+
+# ---- what both pages probe
+
+
+def relu_mistakes(Z: Array) -> list[tuple[str, Array]]:
+    """What relu returns with each mistake."""
+    return [
+        ("leaky relu", np.where(Z > 0, Z, 0.01 * Z)),
+        ("absolute value", np.abs(Z)),
+        ("minimum for maximum", np.minimum(0, Z)),
+        ("mask for relu", Z > 0),
+    ]
+
+
+def softmax_inputs(rng: np.random.Generator) -> tuple[Array, ...]:
+    """Logits for softmax: a batch, a square, and numbers so large that e^Z overflows."""
+    return rng.normal(size=(4, 6)), rng.normal(size=(5, 5)), 1000 + rng.normal(size=(3, 4))
+
+
+def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
+    """What softmax returns with each mistake."""
+    E = np.exp(Z - Z.max(axis=0))
+    rows = np.exp(Z - Z.max(axis=1, keepdims=True))
+    with np.errstate(all="ignore"):
+        plain = np.exp(Z)
+        mistakes = [
+            ("softmax along the wrong axis", rows / rows.sum(axis=1, keepdims=True)),
+            ("softmax over everything", np.exp(Z - Z.max()) / np.exp(Z - Z.max()).sum()),
+            ("softmax without the maximum", plain / plain.sum(axis=0)),
+            ("softmax not normalised", plain),
+        ]
+    if Z.shape[0] == Z.shape[1]:  # E / E.sum(axis=1), without keepdims, is possible only here
+        mistakes.append(("softmax along the wrong axis", E / E.sum(axis=1)))
+    return mistakes
+
+
+def one_hot_probes(rng: np.random.Generator, one_hot: Callable[[Array], Array], argument: str) -> Iterator[Probe]:
+    """Probes of one_hot, whose argument has another name on each page."""
+    for labels in (np.append(rng.integers(10, size=6), 9), rng.permutation(7), np.append(rng.permutation(9), 9)):
+        Y = one_hot(labels)
+        yield single("one-hot", {argument: labels}, Y, [("one_hot sized by the largest label", Y[: labels.max() + 1])])
+
+
+def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:
+    """What each db may be, in place of the sum over the samples divided by m, from the dZ of each layer."""
+    ways: list[tuple[str, Callable[[Array, int], Array]]] = [
+        ("bias summed over everything", lambda dZ, m: np.asarray(dZ.sum() / m)),
+        ("bias summed over everything", lambda dZ, m: np.full((len(dZ), 1), dZ.sum() / m)),
+        ("bias summed over everything", lambda dZ, m: np.full((1, 1), dZ.sum() / m)),
+        ("bias summed over units", lambda dZ, m: dZ.sum(axis=0, keepdims=True) / m),
+        ("bias summed over units", lambda dZ, m: dZ.sum(axis=0) / m),
+        ("bias not summed", lambda dZ, m: dZ / m),
+        ("bias not summed", lambda dZ, _m: dZ),
+    ]
+    return [(mistake, {name: way(dZ, dZ.shape[1]) for name, dZ in dZs.items()}) for mistake, way in ways]
+
+
+def update_mistakes(old: Mapping[str, Array], steps: Mapping[str, Array], rate: float) -> list[tuple[str, Outputs]]:
+    """What a step of gradient descent gives with each mistake."""
+    return [
+        ("old weight dropped", {name: rate * step for name, step in steps.items()}),
+        ("old weight dropped", {name: -rate * step for name, step in steps.items()}),
+        ("climbing", {name: old[name] + rate * step for name, step in steps.items()}),
+        ("learning rate left out", {name: old[name] - step for name, step in steps.items()}),
+        ("not updated", dict(old)),
+    ]
+
+
+def training_mistakes(trained: Callable[[int, float], Outputs], k: int, rate: float) -> list[tuple[str, Outputs]]:
+    """What training for `k` iterations gives with each mistake; `trained` is given (iterations, learning rate)."""
+    return [
+        ("an iteration too many", trained(k + 1, rate)),
+        ("an iteration too few", trained(k - 1, rate)),
+        ("begun again in every iteration", trained(1, rate)),
+        ("not trained", trained(0, rate)),
+        ("climbing", trained(k, -rate)),
+    ]

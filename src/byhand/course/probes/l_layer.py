@@ -1,13 +1,532 @@
-"""The L-layer page as the checker sees it: its functions in the order of the assignment.
+"""Probes of the L-layer page: each generator makes the probes of the function of its name.
 
-What the course adds (`beyond`) is checked where it is written; a file of the plain assignment isn't asked for it.
+Some probes have lengths that are all different, so that nothing can be mixed up; in others they are equal, because a
+transposed or swapped array has the right shape only there. `mini_batches` and `update_with_momentum`, which the course
+adds to the assignment, are checked where they are written.
 """
 
-from byhand.course.probes.backward import BACKWARD
-from byhand.course.probes.beyond import BEYOND
-from byhand.course.probes.forward import FORWARD, ONE_HOT
-from byhand.course.probes.probing import Page
-from byhand.reference import beyond
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-OPTIONAL = ("one_hot", *(function.name for function in BEYOND))
-L_LAYER = Page("l_layer", beyond, (ONE_HOT, *FORWARD, *BACKWARD, *BEYOND), given=OPTIONAL)
+import numpy as np
+
+from byhand.course.probes import (
+    Array,
+    MisshapenError,
+    Mistakes,
+    Outputs,
+    Page,
+    Probe,
+    away_from_zero,
+    bias_mistakes,
+    changing,
+    dictionary,
+    entries,
+    kind_of,
+    numbers,
+    one,
+    one_hot_probes,
+    parts,
+    relu_mistakes,
+    several,
+    single,
+    slope,
+    softmax_inputs,
+    softmax_mistakes,
+    training_mistakes,
+    update_mistakes,
+)
+from byhand.reference import beyond
+from byhand.reference import l_layer as page
+
+L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with_momentum"))
+SHAPES = ((4, 3, 5), (3, 6, 7), (4, 4, 6), (5, 5, 5))  # (n_prev, n, m)
+NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+SHARE = rf"{NUMBER}(?=\s*%)|\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a point
+
+Random = np.random.Generator
+
+
+def network(rng: Random, dimensions: list[int], m: int) -> tuple[dict[str, Array], Array, Array]:
+    """Return random parameters, images (n_0, m) and one-hot labels (10, m) for a network of these dimensions."""
+    parameters: dict[str, Array] = {}
+    for layer in range(1, len(dimensions)):
+        fan = dimensions[layer - 1]
+        parameters[f"W{layer}"] = rng.normal(size=(dimensions[layer], fan)) / np.sqrt(fan)
+        parameters[f"b{layer}"] = 0.3 * rng.normal(size=(dimensions[layer], 1))
+    return parameters, rng.random((dimensions[0], m)), page.one_hot(rng.permutation(m) % 10)
+
+
+@L_LAYER.function(one("one-hot"))
+def one_hot(rng: Random) -> Iterator[Probe]:
+    return one_hot_probes(rng, page.one_hot, "j")
+
+
+# ---- feedforward
+
+
+def _activation(Z: Array, H: Array, wrong: Sequence[tuple[str, Array]]) -> Probe:
+    known = {"H": H, "Z": Z}
+    return Probe({"Z": Z}, {"H": H, "Z in the memory": Z}, changing("H", wrong), related_arrays=known)
+
+
+@L_LAYER.function(several("H", "Z in the memory"))
+def sigmoid(rng: Random) -> Iterator[Probe]:
+    far = np.array([[-1000.0, 1000.0, 720.0], [3.0, -720.0, 0.0]])
+    for Z in (3 * rng.normal(size=(3, 5)), 3 * rng.normal(size=(4, 4)), far):
+        H, _ = page.sigmoid(Z)
+        with np.errstate(all="ignore"):
+            wrong = [
+                ("sign of the exponent", 1 - H),
+                ("tanh for sigmoid", np.tanh(Z)),
+                ("derivative for function", H * (1 - H)),
+                ("exponent overflows", np.exp(Z) / (1 + np.exp(Z))),
+            ]
+        yield _activation(Z, H, wrong)
+
+
+@L_LAYER.function(several("H", "Z in the memory"))
+def relu(rng: Random) -> Iterator[Probe]:
+    for shape in ((3, 5), (4, 4)):
+        Z = away_from_zero(rng, *shape)
+        yield _activation(Z, page.relu(Z)[0], relu_mistakes(Z))
+
+
+@L_LAYER.function(several("H", "Z in the memory"))
+def softmax(rng: Random) -> Iterator[Probe]:
+    for Z in softmax_inputs(rng):
+        yield _activation(Z, page.softmax(Z)[0], softmax_mistakes(Z))
+
+
+@L_LAYER.function(
+    dictionary("parameters"),
+    default_message="not the numbers that follow seed(2): randn(n, n_prev) * 0.1 layer by layer, biases 0",
+)
+def initialize_parameters(_rng: Random) -> Iterator[Probe]:
+    for dimensions in ([6, 4, 10], [5, 5, 3, 10]):
+        right = page.initialize_parameters(dimensions)
+        weights = {name: value for name, value in right.items() if name.startswith("W")}
+        uniform, turned = np.random.RandomState(2), np.random.RandomState(2)
+        wrong: Mistakes = [
+            ("wrong scale of the weights", {name: W * 10 for name, W in weights.items()}),
+            ("wrong scale of the weights", {name: W / 10 for name, W in weights.items()}),
+            ("rand for randn", {name: uniform.rand(*W.shape) * 0.1 for name, W in weights.items()}),
+            ("weights drawn transposed", {name: turned.randn(*W.shape[::-1]).T * 0.1 for name, W in weights.items()}),
+            ("biases not zero", {name: np.ones_like(b) for name, b in right.items() if name.startswith("b")}),
+        ]
+        yield Probe({"dimensions": dimensions}, right, wrong)
+
+
+def _memory_parts(memory: Any, of: str = "") -> dict[str, Any]:
+    """Return the four arrays of one layer's memory, by name."""
+    linear, activation = parts(memory, "linear_memory", "activation_memory")
+    if isinstance(activation, tuple | list) and not isinstance(linear, tuple | list):
+        raise MisshapenError(
+            "memory must be (linear_memory, activation_memory), the two are swapped", "memories swapped"
+        )
+    H_prev, W, b = parts(linear, "H_prev", "W", "b")
+    names = (f"{what} in the memory{of}" for what in ("H_prev", "W", "b", "Z"))
+    return dict(zip(names, (H_prev, W, b, activation), strict=True))
+
+
+def _layer_forward_outputs(value: Any, _printed: str) -> Outputs:
+    H, memory = parts(value, "H", "memory")
+    return {"H": H, **_memory_parts(memory)}
+
+
+@L_LAYER.function(_layer_forward_outputs, uses=("sigmoid", "relu", "softmax"))
+def layer_forward(rng: Random) -> Iterator[Probe]:
+    activations = {"relu": page.relu, "sigmoid": page.sigmoid, "softmax": page.softmax}
+    for name, activation in activations.items():
+        for n_prev, n, m in SHAPES:
+            H_prev, W, b = rng.normal(size=(n_prev, m)), rng.normal(size=(n, n_prev)), rng.normal(size=(n, 1))
+            H, memory = page.layer_forward(H_prev, W, b, name)
+            Z = memory[1]
+            sums = [("bias left out", Z - b), ("bias subtracted", Z - 2 * b)]
+            if n == n_prev:
+                sums.append(("weights transposed", W.T @ H_prev + b))
+            others = [other(Z)[0] for other_name, other in activations.items() if other_name != name]
+            wrong: Mistakes = [
+                *((mistake, {"H": activation(z)[0], "Z in the memory": z}) for mistake, z in sums),
+                *(("activation ignored", {"H": other}) for other in others),
+                ("activation left out", {"H": Z}),
+            ]
+            right = _layer_forward_outputs((H, memory), "")
+            known = {"H": H, "Z": Z, "H_prev": H_prev, "W": W, "b": b}
+            yield Probe({"H_prev": H_prev, "W": W, "b": b, "activation": name}, right, wrong, known, m=m)
+
+
+def _L_layer_forward_outputs(value: Any, _printed: str) -> Outputs:
+    HL, memories = parts(value, "HL", "memories")
+    if not isinstance(memories, list | tuple):
+        raise MisshapenError(f"memories must be a list, one memory a layer, it is {kind_of(memories)}")
+    outputs = {"HL": HL, "number of memories": len(memories)}
+    for layer, memory in enumerate(memories, 1):
+        outputs |= _memory_parts(memory, f" of layer {layer}")
+    return outputs
+
+
+@L_LAYER.function(_L_layer_forward_outputs, uses=("layer_forward",))
+def L_layer_forward(rng: Random) -> Iterator[Probe]:
+    changes: list[tuple[str, dict[str, Any]]] = [
+        ("softmax left out", {"last": page.relu}),
+        ("softmax left out", {"last": page.sigmoid}),
+        ("softmax left out", {"last": lambda Z: (Z, Z)}),
+        ("softmax in every layer", {"hidden": page.softmax}),
+        ("sigmoid for relu", {"hidden": page.sigmoid}),
+        ("activation left out", {"hidden": lambda Z: (Z, Z)}),
+    ]
+    squares: list[tuple[str, dict[str, Any]]] = [
+        ("X into every layer", {"again": (2, 3)}),
+        ("X into every layer", {"again": (2,)}),  # but for the last
+    ]
+    for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
+        parameters, X, _ = network(rng, dimensions, m)
+        HL, memories = page.L_layer_forward(X, parameters)
+        possible = [*changes, *squares] if len(set(dimensions)) == 1 else changes
+        wrong: Mistakes = [
+            *((mistake, {"HL": _forward(X, parameters, **change)}) for mistake, change in possible),
+            ("last memory left out", {"number of memories": len(memories) - 1}),
+        ]
+        yield Probe({"X": X, "parameters": parameters}, _L_layer_forward_outputs((HL, memories), ""), wrong, m=m)
+
+
+def _forward(
+    X: Array,
+    parameters: dict[str, Array],
+    *,
+    hidden: Any = page.relu,
+    last: Any = page.softmax,
+    again: tuple[int, ...] = (),
+) -> Array:
+    """Return HL with other activations; the layers `again` are given X."""
+    L, H = len(parameters) // 2, X
+    for layer in range(1, L + 1):
+        Z = parameters[f"W{layer}"] @ (X if layer in again else H) + parameters[f"b{layer}"]
+        H = (last if layer == L else hidden)(Z)[0]
+    return H
+
+
+# ---- loss
+
+
+def _loss_outputs(value: Any, _printed: str) -> Outputs:
+    number = np.asarray(value, dtype=float) if isinstance(value, np.ndarray) else value
+    return {"loss": number.reshape(()) if isinstance(number, np.ndarray) and number.size == 1 else number}
+
+
+_UNDERFLOWN = Probe(
+    {"HL": np.array([[1.0, 0.5], *([0.0, 0.0625],) * 8, [0.0, 0.0]]), "Y": np.eye(10)[:, [0, 0]]},
+    {"loss": np.log(2) / 2},
+)
+
+
+@L_LAYER.function(
+    _loss_outputs, remark=(_UNDERFLOWN, "NaN where a probability is exactly 0 and its label too: 0 · log 0")
+)
+def compute_loss(rng: Random) -> Iterator[Probe]:
+    for K, m in ((10, 6), (10, 13), (10, 10)):
+        HL, _ = page.softmax(rng.normal(size=(K, m)))
+        Y = page.one_hot(rng.permutation(m) % 10)
+        loss, terms = page.compute_loss(HL, Y), -Y * np.log(HL)
+        wrong = [
+            ("mean over all entries", loss / K),
+            ("binary cross-entropy", (terms - (1 - Y) * np.log(1 - HL)).sum() / m),
+            ("wrong logarithm", loss / np.log(2)),
+            ("wrong logarithm", loss / np.log(10)),
+            ("logarithm left out", -(Y * HL).sum() / m),
+            ("not summed to one number", terms.sum(axis=0)),
+            ("not summed to one number", terms / m),
+            ("not summed to one number", terms.sum(axis=0) / m),
+            ("not summed to one number", terms.sum(axis=1, keepdims=True) / m),
+            ("squared error", ((HL - Y) ** 2).sum() / m),
+        ]
+        yield single("loss", {"HL": HL, "Y": Y}, loss, wrong, m=m)
+
+
+# ---- backpropagation
+
+
+def _total(dH: Array, activation: Any) -> Any:
+    """Z ↦ Σ dH ⊗ activation(Z), whose slopes are dZ"""
+    return lambda Z: np.sum(dH * activation(Z)[0])
+
+
+@L_LAYER.function(one("dZ"), uses=("sigmoid",))
+def sigmoid_backward(rng: Random) -> Iterator[Probe]:
+    for shape in ((3, 5), (4, 4)):
+        dH, Z = rng.normal(size=shape), rng.normal(size=shape)
+        H, _ = page.sigmoid(Z)
+        again, _ = page.sigmoid(H)
+        wrong = [
+            ("Z taken for H", dH * Z * (1 - Z)),
+            ("sigmoid taken twice", dH * again * (1 - again)),
+            ("dH left out", H * (1 - H)),
+            ("factor left out", dH * H),
+            ("factor left out", dH * (1 - H)),
+            ("derivative left out", dH),
+        ]
+        slopes = {"dZ": slope(_total(dH, page.sigmoid), Z)}
+        yield single("dZ", {"dH": dH, "sigmoid_memory": Z}, page.sigmoid_backward(dH, Z), wrong, slopes=slopes)
+
+
+@L_LAYER.function(one("dZ"), uses=("relu",))
+def relu_backward(rng: Random) -> Iterator[Probe]:
+    for shape in ((3, 5), (4, 4)):
+        dH, Z = rng.normal(size=shape), away_from_zero(rng, *shape)
+        wrong = [
+            ("sign of dH for sign of Z", np.maximum(0, dH)),
+            ("relu turned round", np.where(Z > 0, 0, dH)),
+            ("dH left out", Z > 0),
+            ("relu of the memory", np.maximum(0, Z)),
+            ("derivative left out", dH),
+            ("wrong derivative", dH * _sigmoid_slope(Z)),
+        ]
+        slopes = {"dZ": slope(_total(dH, page.relu), Z)}
+        yield single("dZ", {"dH": dH, "relu_memory": Z}, page.relu_backward(dH, Z), wrong, slopes=slopes)
+
+
+def _sigmoid_slope(Z: Array) -> Any:
+    H, _ = page.sigmoid(Z)
+    return H * (1 - H)
+
+
+@L_LAYER.function(several("dH_prev", "dW", "db"), uses=("sigmoid_backward", "relu_backward"))
+def layer_backward(rng: Random) -> Iterator[Probe]:
+    back = {"relu": page.relu_backward, "sigmoid": page.sigmoid_backward}
+    for activation, function in (("relu", page.relu), ("sigmoid", page.sigmoid)):
+        for n_prev, n, m in SHAPES:
+            H_prev, W, b = rng.normal(size=(n_prev, m)), rng.normal(size=(n, n_prev)), rng.normal(size=(n, 1))
+            dH, (H, memory) = rng.normal(size=(n, m)), page.layer_forward(H_prev, W, b, activation)
+            right = dict(zip(("dH_prev", "dW", "db"), page.layer_backward(dH, memory, activation), strict=True))
+            Z = memory[1]
+            dZ = back[activation](dH, Z)
+            other = back["sigmoid" if activation == "relu" else "relu"](dH, Z)
+            wrong: list[tuple[str, Outputs]] = [
+                ("derivative left out", _linear_backward(dH, H_prev, W)),
+                ("wrong derivative", _linear_backward(other, H_prev, W)),
+                ("1/m where it does not belong", {"dH_prev": right["dH_prev"] / m}),
+                ("divided by units", {"dW": right["dW"] * m / n, "db": right["db"] * m / n}),
+                ("divided by units", {"dW": right["dW"] * m / n_prev, "db": right["db"] * m / n_prev}),
+                *bias_mistakes({"db": dZ}),
+            ]
+            if n == n_prev:
+                wrong += [
+                    ("H for H_prev", {"dW": dZ @ H.T / m}),
+                    ("Z for H_prev", {"dW": dZ @ Z.T / m}),
+                    ("weights not transposed", {"dH_prev": W @ dZ}),
+                ]
+            slopes = _layer_slopes(_total(dH, function), H_prev, W, b)
+            yield Probe({"dH": dH, "memory": memory, "activation": activation}, right, wrong, slopes=slopes, m=m)
+
+
+def _layer_slopes(total: Any, H_prev: Array, W: Array, b: Array) -> dict[str, Array]:
+    """Return the slopes of total(W · H_prev + b); those of W and b as means over the samples."""
+    m = H_prev.shape[1]
+    return {
+        "dH_prev": slope(lambda value: total(W @ value + b), H_prev),
+        "dW": slope(lambda value: total(value @ H_prev + b), W) / m,
+        "db": slope(lambda value: total(W @ H_prev + value), b) / m,
+    }
+
+
+def _linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:
+    m = dZ.shape[1]
+    return {"dH_prev": W.T @ dZ, "dW": dZ @ H_prev.T / m, "db": dZ.sum(axis=1, keepdims=True) / m}
+
+
+@L_LAYER.function(dictionary("gradients"), uses=("layer_backward",))
+def L_layer_backward(rng: Random) -> Iterator[Probe]:
+    for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
+        parameters, X, Y = network(rng, dimensions, m)
+        HL, memories = page.L_layer_forward(X, parameters)
+        right, dZ, L = page.L_layer_backward(HL, Y, memories), HL - Y, len(memories)
+        wrong: list[tuple[str, Outputs]] = [
+            ("Y minus HL", gradients_from(Y - HL, memories)),
+            ("derivative of softmax again", gradients_from(dZ * HL * (1 - HL), memories)),
+            ("relu in the last layer", gradients_from(dZ * (memories[-1][1] > 0), memories)),
+            ("derivative left out", gradients_from(dZ, memories, np.ones_like)),
+            ("wrong derivative", gradients_from(dZ, memories, _sigmoid_slope)),
+            ("1/m where it does not belong", {name: dH / m for name, dH in right.items() if name.startswith("dH")}),
+        ]
+        if len(set(dimensions)) == 1:
+            for order in ([1, 2, 2], [2, 1, 0], [0, 0, 2]):
+                shuffled = [memories[k] for k in order]
+                wrong.append(("memory of the wrong layer", gradients_from(dZ, shuffled)))
+        dZs = {f"db{L}": dZ}
+        for layer in range(L - 1, 0, -1):
+            dZs[f"db{layer}"] = page.relu_backward(right[f"dH{layer}"], memories[layer - 1][1])
+        slopes = {f"d{name}": _loss_slope(X, Y, parameters, name) for name in parameters if L > 1}
+        arguments = {"HL": HL, "Y": Y, "memories": memories}
+        yield Probe(arguments, right, [*wrong, *bias_mistakes(dZs)], slopes=slopes, m=m)
+
+
+def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) -> dict[str, Any]:
+    """Return all gradients, from a dZ of the last layer and a derivative of relu that may be wrong."""
+    gradients: dict[str, Any] = {}
+    for layer in range(len(memories), 0, -1):
+        (H_prev, W, _), _ = memories[layer - 1]
+        part = _linear_backward(dZ, H_prev, W)
+        gradients |= {f"dH{layer - 1}": part["dH_prev"], f"dW{layer}": part["dW"], f"db{layer}": part["db"]}
+        if layer > 1:
+            dZ = part["dH_prev"] * derivative(memories[layer - 2][1])
+    return gradients
+
+
+def _loss_slope(X: Array, Y: Array, parameters: dict[str, Array], name: str) -> Array:
+    return slope(
+        lambda value: page.compute_loss(page.L_layer_forward(X, {**parameters, name: value})[0], Y), parameters[name]
+    )
+
+
+# ---- updates, training, predictions
+
+
+@L_LAYER.function(dictionary("parameters"))
+def update_parameters(rng: Random) -> Iterator[Probe]:
+    for dimensions in ([5, 4, 10], [6, 6, 6, 10]):
+        parameters, _, _ = network(rng, dimensions, 3)
+        gradients = {f"d{name}": rng.normal(size=value.shape) for name, value in parameters.items()}
+        right = page.update_parameters(dict(parameters), gradients, 0.37)
+        wrong = update_mistakes(parameters, {name: gradients[f"d{name}"] for name in parameters}, 0.37)
+        yield Probe({"parameters": parameters, "gradients": gradients, "learning_rate": 0.37}, right, wrong)
+
+
+@L_LAYER.function(
+    dictionary("parameters"),
+    uses=("initialize_parameters", "L_layer_forward", "compute_loss", "L_layer_backward", "update_parameters"),
+)
+def L_layer_model(rng: Random) -> Iterator[Probe]:
+    # ten iterations at least: programs that print ten times divide by num_iterations // 10
+    for dimensions, rate, k in (([6, 5, 10], 0.4, 12), ([8, 10], 0.3, 10)):
+        _, X, Y = network(rng, dimensions, 9)
+
+        def trained(steps: int, size: float, X: Any = X, Y: Any = Y, d: Any = dimensions) -> dict[str, Array]:
+            parameters = page.initialize_parameters(d)
+            for _ in range(steps):
+                HL, memories = page.L_layer_forward(X, parameters)
+                page.update_parameters(parameters, page.L_layer_backward(HL, Y, memories), size)
+            return parameters
+
+        wrong = [*training_mistakes(trained, k, rate), ("learning rate not passed on", trained(k, 0.0075))]
+        arguments = {"X": X, "Y": Y, "dimensions": dimensions, "learning_rate": rate, "num_iterations": k}
+        yield Probe(arguments, trained(k, rate), wrong, m=9)
+
+
+def _predict_outputs(value: Any, printed: str) -> Outputs:
+    """Return the classes, and the printed accuracy, if a number was printed; a percentage is accepted."""
+    accuracy = _accuracy_in(printed)
+    outputs = {"predictions": value.ravel() if isinstance(value, np.ndarray) and 1 in value.shape else value}
+    return outputs if accuracy is None else {**outputs, "accuracy printed": accuracy}
+
+
+def _accuracy_in(printed: str) -> float | None:
+    """Return the first share after the word, or else the first number; without the word, the last one after a colon."""
+    after = printed.lower().partition("accuracy")[2]
+    last = re.findall(NUMBER, printed.rpartition(":")[2])[-1:]
+    found = re.findall(SHARE, after) or re.findall(NUMBER, after) or last
+    if not found:
+        return None
+    accuracy = float(found[0])
+    return accuracy / 100 if accuracy > 1 else accuracy
+
+
+@L_LAYER.function(_predict_outputs, uses=("L_layer_forward",))
+def predict(rng: Random) -> Iterator[Probe]:
+    for dimensions, m in (([6, 5, 10], 20), ([7, 10], 10)):
+        parameters, X, _ = network(rng, dimensions, m)
+        HL, _ = page.L_layer_forward(X, parameters)
+        classes = HL.argmax(axis=0)
+        labels = np.where(np.arange(m) < 5, classes, (classes + 1) % 10)
+        share = float(np.mean(classes == labels))
+        matches = int(np.sum(classes == page.one_hot(labels)))  # of two arrays that should not be compared
+        wrong: Mistakes = [
+            ("argmax along the wrong axis", {"predictions": HL.argmax(axis=1)}),
+            ("probabilities for classes", {"predictions": HL}),
+            ("probabilities for classes", {"predictions": HL.max(axis=0)}),
+            ("right ones counted", {"accuracy printed": share * m / 100}),
+            ("labels left one-hot", {"accuracy printed": matches / (10 * m)}),
+            ("labels left one-hot", {"accuracy printed": matches / m if matches <= m else matches / m / 100}),
+        ]
+        right = {"predictions": classes, "accuracy printed": share}
+        yield Probe({"X": X, "y": page.one_hot(labels), "parameters": parameters}, right, wrong)
+
+
+# ---- beyond the assignment: mini-batches and momentum
+
+
+def _batches_outputs(value: Any, _printed: str) -> Outputs:
+    if not isinstance(value, list | tuple):
+        mistake = "nothing returned" if value is None else ""
+        raise MisshapenError(f"must return a list of pairs (X_batch, Y_batch), it returns {kind_of(value)}", mistake)
+    outputs: dict[str, Any] = {"number of batches": len(value)}
+    for place, pair in enumerate(value, 1):
+        X, Y = parts(pair, "X_batch", "Y_batch")
+        X_batch, Y_batch = numbers(X, "X_batch"), numbers(Y, "Y_batch")
+        if X_batch.ndim != 2 or Y_batch.ndim != 2 or X_batch.shape[1] != Y_batch.shape[1]:
+            shapes = f"{X_batch.shape} and {Y_batch.shape}"
+            raise MisshapenError(f"X_batch and Y_batch must have a column for each sample of the batch, have {shapes}")
+        # stacked, because the mistakes differ in which of the two is in the wrong order
+        outputs[f"batch {place}, X above Y"] = np.vstack([X_batch, Y_batch])
+    return outputs
+
+
+@L_LAYER.function(_batches_outputs)
+def mini_batches(rng: Random) -> Iterator[Probe]:
+    for m, batch_size in ((12, 4), (11, 4), (3, 5)):
+        _, X, Y = network(rng, [6, 10], m)
+        straight, order = np.arange(m), np.roll(rng.permutation(m), 1)
+        if np.array_equal(order, straight):
+            order = order[::-1].copy()
+
+        def cut(of_X: Array, of_Y: Array, X: Array = X, Y: Array = Y, size: int = batch_size) -> Outputs:
+            starts = range(0, X.shape[1], size)
+            pairs = [(X[:, of_X[k : k + size]], Y[:, of_Y[k : k + size]]) for k in starts]
+            return _batches_outputs(pairs, "")
+
+        wrong = [
+            ("pictures and labels parted", cut(order, straight)),
+            ("pictures and labels parted", cut(straight, order)),
+            ("order ignored", cut(straight, straight)),
+        ]
+        if m % batch_size:
+            wrong.append(("last batch left out", {"number of batches": m // batch_size}))
+        yield Probe({"X": X, "Y": Y, "order": order, "batch_size": batch_size}, cut(order, order), wrong, m=m)
+
+
+def _momentum_outputs(value: Any, _printed: str) -> Outputs:
+    parameters, velocities = parts(value, "parameters", "velocities")
+    speeds = {f"velocity of {name}": array for name, array in entries(velocities, "velocities").items()}
+    return {**entries(parameters, "parameters"), **speeds}
+
+
+@L_LAYER.function(_momentum_outputs, in_place=("parameters", "velocities"))
+def update_with_momentum(rng: Random) -> Iterator[Probe]:
+    for dimensions in ([5, 4, 10], [6, 6, 10]):
+        parameters, _, _ = network(rng, dimensions, 3)
+        steps = {name: rng.normal(size=value.shape) for name, value in parameters.items()}
+        old = {name: rng.normal(size=value.shape) for name, value in parameters.items()}
+        rate, momentum = 0.37, 0.8
+
+        def moved(keep: float, new: float, size: float, p: Any = parameters, g: Any = steps, v: Any = old) -> Outputs:
+            after = {name: keep * v[name] + new * g[name] for name in p}
+            return _momentum_outputs(({name: p[name] - size * after[name] for name in p}, after), "")
+
+        wrong = [
+            ("old velocity dropped", moved(0, 1, rate)),
+            ("old velocity kept whole", moved(1, 1, rate)),
+            ("averaged velocity", moved(momentum, 1 - momentum, rate)),
+            ("learning rate in the velocity", moved(momentum, rate, 1)),
+            ("learning rate left out", moved(momentum, 1, 1)),
+            ("climbing", moved(momentum, 1, -rate)),
+            ("not updated", _momentum_outputs((parameters, old), "")),
+        ]
+        arguments = {
+            "parameters": parameters,
+            "gradients": {f"d{name}": step for name, step in steps.items()},
+            "velocities": old,
+            "learning_rate": rate,
+            "momentum": momentum,
+        }
+        yield Probe(arguments, moved(momentum, 1, rate), wrong)

@@ -1,9 +1,8 @@
-"""The student's process: load the file, then answer calls until there are no more.
+"""The student's process, `python -m byhand.course.sandbox`: load the file, then answer calls until there are no more.
 
-It reads requests from its standard input and answers on what was its standard output; whatever the student's code
-prints goes elsewhere. The first request holds the cells, each later one a call. Where a call is to be tried with the
-right earlier functions, those names are bound to stand-ins that ask the other side for the answer: the answers are
-never here.
+It reads requests from its standard input and answers on what was its standard output; what the student's code prints is
+captured. The first request holds the cells, each later one a call. If a call is to be tried with the right earlier
+functions, their names are bound to stubs that request the answer from the other side: the reference is never here.
 """
 
 import __future__
@@ -24,10 +23,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from byhand.course.sandbox import drawing, lockdown, slicing, wire
+from byhand.course.sandbox import environment, packed, receive, send, slicing
 
-NO_ANNOTATIONS = __future__.annotations.compiler_flag  # kept as text: one that has no value costs no function
-PATIENCE = 2.0  # seconds that one top-level statement may take, imports apart
+NO_ANNOTATIONS = __future__.annotations.compiler_flag  # kept as text: an annotation without a value breaks no function
+STATEMENT_SECONDS = 2.0  # for one top-level statement, imports apart
 ECHO = 4000  # characters of what a call prints that are sent back
 
 
@@ -36,11 +35,11 @@ class TooMuchOutputError(BaseException):
 
 
 class TooSlowError(BaseException):
-    """A top-level statement took longer than `PATIENCE`."""
+    """A top-level statement took longer than `STATEMENT_SECONDS`."""
 
 
-class Paper(io.TextIOBase):
-    """A place to print to: keeps the first characters, counts the rest, and has an end."""
+class CapturedOutput(io.TextIOBase):
+    """A stream that keeps the first characters, counts the rest, and has a limit."""
 
     def __init__(self, limit: int) -> None:
         self.kept, self.size, self.limit = "", 0, limit
@@ -56,47 +55,43 @@ class Paper(io.TextIOBase):
         return True
 
 
-class Room:
+class Sandbox:
     """The student's names, and the two streams to the other side."""
 
     def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
         self.requests, self.answers = requests, answers
-        module = sys.modules["student"] = types.ModuleType("student")  # a dataclass looks up where it stands
+        module = sys.modules["student"] = types.ModuleType("student")  # a dataclass looks up its module
         self.names: dict[str, Any] = module.__dict__
-        self.names.update(display=drawing.Canvas(), get_ipython=drawing.Canvas())  # every notebook has them
+        self.names.update(display=environment.Canvas(), get_ipython=environment.Canvas())  # every notebook has them
         self.cells: list[str] = []
         self.pieces: list[slicing.Piece] = []
-        self.run: list[slicing.Piece] = []
-        self.doors: dict[str, Callable[..., Any]] = {}  # the student's functions as the student's code finds them
-        self.stand_ins: dict[str, Callable[..., Any]] = {}
+        self.ran: list[slicing.Piece] = []
+        self.proxies: dict[str, Callable[..., Any]] = {}  # the student's functions as the student's code finds them
+        self.reference_stubs: dict[str, Callable[..., Any]] = {}
         self.output = 0
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run what is worth running of the cells, statement by statement, and tell what came of it."""
-        self.cells, self.output = request["cells"], request["output"]
+        """Run the statements of the cells that are worth running, and return what came of it."""
+        self.cells, self.output, wanted = request["cells"], request["output"], request["wanted"]
         pieces, broken = slicing.cut(self.cells)
         pieces, copies = slicing.without_blank_copies(pieces)
-        self.pieces, self.run = pieces, slicing.worth_running(pieces, request["wanted"])
+        self.pieces, self.ran = pieces, slicing.worth_running(pieces, wanted)
         failed: list[dict[str, Any]] = []
         stubs = slicing.stubs(pieces)
-        for piece in self.run:
+        for piece in self.ran:
             error = self._run(piece)
-            self._put_doors(piece.binds & set(request["wanted"]))
+            self._put_proxies(piece.binds & set(wanted))
             if error is not None:
                 defines = sorted(slicing.defined(piece))
                 failed.append({**error, "names": sorted(piece.binds), "defines": defines})
-        described = {name: self._describe(name) for name in request["wanted"] if callable(self.names.get(name))}
+        described = {name: self._describe(name) for name in wanted if callable(self.names.get(name))}
+        for name, one in described.items():
+            one["stub"] = name in stubs and one["line"] is not None  # a stub is a `def`, and has its line
         return {
-            "functions": {
-                name: {**one, "stub": name in stubs and one["line"] is not None}  # a blank is a `def`, and has its line
-                for name, one in described.items()
-            },
-            "copies": {name: cells for name, cells in copies.items() if name in request["wanted"]},
+            "functions": described,
+            "copies": {name: cells for name, cells in copies.items() if name in wanted},
             "defined": sorted({piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}),
-            "broken": [
-                {"cell": one.cell, "line": one.line, "message": one.message, "names": list(one.names), "stub": one.stub}
-                for one in broken
-            ],
+            "broken": [vars(one) for one in broken],
             "failed": failed,
             "stubs": sorted(stubs),
         }
@@ -104,14 +99,14 @@ class Room:
     def _run(self, piece: slicing.Piece) -> dict[str, Any] | None:
         code = compile(ast.Module([piece.node], []), f"<cell {piece.cell}>", "exec", NO_ANNOTATIONS, dont_inherit=True)
         try:
-            with self._quiet(), _patience(None if isinstance(piece.node, slicing.IMPORTS) else PATIENCE):
+            with self._captured(), _time_limit(None if isinstance(piece.node, slicing.IMPORTS) else STATEMENT_SECONDS):
                 exec(code, self.names)
         except BaseException as error:
-            return self._told(error)
+            return self._described_error(error)
         return None
 
     def _describe(self, name: str) -> dict[str, Any]:
-        """The parameters of a function of the student's, those without a default first counted."""
+        """Return the parameters of a student's function, and its place."""
         function = self.names[name]
         try:
             parameters = list(inspect.signature(function).parameters.values())
@@ -128,58 +123,60 @@ class Room:
         }
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One call of one function, its answer or its error, and what it changed and printed on the way."""
+        """Call one function; return its value or its error, and what it changed and printed on the way."""
         arguments, keywords = request["arguments"], request["keywords"]
         given = (*arguments, *keywords.values())
-        before = [wire.packed(one) for one in given]
-        np.random.seed(request["seed"])
-        with self._stand_ins(request["ask"]), self._quiet() as paper:
+        before = [packed(one) for one in given]
+        np.random.seed(2)  # the assignment's, for functions that draw without seeding
+        with self._answered_outside(request["ask"]), self._captured() as output:
             try:
                 value = self.names[request["function"]](*arguments, **keywords)
             except BaseException as error:
-                return {"error": self._told(error), "printed": paper.kept}
-        changed = {str(place): one for place, one in enumerate(given) if wire.packed(one) != before[place]}
-        return {"value": value, "changed": changed, "printed": paper.kept}
+                return {"error": self._described_error(error), "printed": output.kept}
+        changed = [place for place, one in enumerate(given) if packed(one) != before[place]]
+        return {"value": value, "changed": changed, "printed": output.kept}
 
-    def peek(self, names: list[str]) -> dict[str, Any]:
-        """The largest number in each array of these names, after running what they come from."""
+    def largest(self, names: list[str]) -> dict[str, Any]:
+        """Return the largest number in each array of these names, after running what they come from."""
         for piece in slicing.worth_running(self.pieces, names):
-            if piece not in self.run:
+            if piece not in self.ran:
                 self._run(piece)
         arrays = {name: self.names[name] for name in names if isinstance(self.names.get(name), np.ndarray)}
-        largest = {name: array.max() for name, array in arrays.items() if array.size and array.dtype.kind in "biuf"}
-        return {"value": {name: float(number) for name, number in largest.items()}, "changed": {}, "printed": ""}
+        found = {name: array.max() for name, array in arrays.items() if array.size and array.dtype.kind in "biuf"}
+        return {"value": {name: float(number) for name, number in found.items()}, "changed": [], "printed": ""}
 
-    def _put_doors(self, names: Iterable[str]) -> None:
-        """Each function of these names behind a door, where its stand-in can be put: also one held in a table."""
+    # ---- the reference's functions in place of the student's
 
-        def door(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+    def _put_proxies(self, names: Iterable[str]) -> None:
+        """Wrap each function of these names, so that a stub can replace it even where a table holds it."""
+
+        def proxy(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(own)
-            def enter(*arguments: Any, **keywords: Any) -> Any:
-                return self.stand_ins.get(name, own)(*arguments, **keywords)
+            def call(*arguments: Any, **keywords: Any) -> Any:
+                return self.reference_stubs.get(name, own)(*arguments, **keywords)
 
-            return enter
+            return call
 
         for name in names:
             own = self.names.get(name)
-            if isinstance(own, types.FunctionType) and own is not self.doors.get(name):
-                self.names[name] = self.doors[name] = door(name, own)
+            if isinstance(own, types.FunctionType) and own is not self.proxies.get(name):
+                self.names[name] = self.proxies[name] = proxy(name, own)
 
     @contextlib.contextmanager
-    def _stand_ins(self, names: list[str]) -> Iterator[None]:
-        """For the time of one call, the functions of these names are answered from the other side."""
+    def _answered_outside(self, names: list[str]) -> Iterator[None]:
+        """Let the other side answer the functions of these names, for the time of one call."""
         own = {name: self.names[name] for name in names if name in self.names}
-        self.stand_ins = {name: self._stand_in(name, own.get(name)) for name in names}
-        self.names.update(self.stand_ins)
+        self.reference_stubs = {name: self._reference_stub(name, own.get(name)) for name in names}
+        self.names.update(self.reference_stubs)
         try:
             yield
         finally:
             for name in names:
                 self.names.pop(name, None)
             self.names.update(own)
-            self.stand_ins = {}
+            self.reference_stubs = {}
 
-    def _stand_in(self, name: str, own: Callable[..., Any] | None) -> Callable[..., Any]:
+    def _reference_stub(self, name: str, own: Callable[..., Any] | None) -> Callable[..., Any]:
         def ask(*arguments: Any, **keywords: Any) -> Any:
             if own is not None:
                 with contextlib.suppress(TypeError, ValueError):
@@ -188,8 +185,8 @@ class Room:
                     bound.apply_defaults()
                     if all(one.kind is one.POSITIONAL_OR_KEYWORD for one in signature.parameters.values()):
                         arguments, keywords = (), dict(bound.arguments)
-            wire.send(self.answers, {"ask": name, "arguments": list(arguments), "keywords": keywords})
-            reply = wire.receive(self.requests)
+            send(self.answers, {"ask": name, "arguments": list(arguments), "keywords": keywords})
+            reply = receive(self.requests)
             if "error" in reply:
                 raise ValueError(f"{name}: {reply['error']}")
             for old, new in zip((*arguments, *keywords.values()), reply["after"], strict=True):
@@ -199,47 +196,41 @@ class Room:
 
         return ask
 
-    @contextlib.contextmanager
-    def _quiet(self) -> Iterator[Paper]:
-        """Prints go to paper, warnings nowhere."""
-        paper = Paper(self.output)
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(paper),
-            contextlib.redirect_stderr(paper),
-        ):
-            warnings.simplefilter("ignore")
-            yield paper
+    # ---- what is printed and raised
 
-    def _told(self, error: BaseException) -> dict[str, Any]:
-        """What was raised, and where in the student's own lines."""
+    @contextlib.contextmanager
+    def _captured(self) -> Iterator[CapturedOutput]:
+        """Capture what is printed, and suppress warnings."""
+        output = CapturedOutput(self.output)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            warnings.simplefilter("ignore")
+            yield output
+
+    def _described_error(self, error: BaseException) -> dict[str, Any]:
+        """Return the type and message of an error, and its place in the student's own lines."""
         place = None
         for frame in traceback.extract_tb(error.__traceback__):
             if frame.filename.startswith("<cell "):
                 place = int(frame.filename[6:-1]), frame.lineno or 1
-        lines = self.cells[place[0]].split("\n") if place else []
+        cell, line = place or (None, None)
+        lines = self.cells[cell].split("\n") if cell is not None else []
         try:
             message = str(error)[:500]
         except Exception:
             message = ""
-        return {
-            "type": type(error).__name__,
-            "message": message,
-            "cell": place[0] if place else None,
-            "line": place[1] if place else None,
-            "text": lines[place[1] - 1].strip()[:200] if place and place[1] <= len(lines) else "",
-        }
+        text = lines[line - 1].strip()[:200] if line is not None and line <= len(lines) else ""
+        return {"type": type(error).__name__, "message": message, "cell": cell, "line": line, "text": text}
 
 
 def _is_in_a_cell(function: Any) -> bool:
-    """Whether it is written in the student's file itself."""
+    """Return True if the function is written in the student's file itself."""
     code = getattr(function, "__code__", None)
     return isinstance(code, types.CodeType) and code.co_filename.startswith("<cell ")
 
 
 @contextlib.contextmanager
-def _patience(seconds: float | None) -> Iterator[None]:
-    """Raise `TooSlowError` after so many seconds, where the system has such an alarm."""
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise `TooSlowError` after so many seconds, if the system has such an alarm."""
     if seconds is None or not hasattr(signal, "setitimer"):
         yield
         return
@@ -257,22 +248,23 @@ def _patience(seconds: float | None) -> Iterator[None]:
 
 
 def main() -> None:
-    """Keep the two streams for ourselves, close the door, and serve."""
+    """Take the two streams, restrict the process, and serve."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    room = Room(requests, answers)
-    first = wire.receive(requests)
-    drawing.put_up()
-    lockdown.close(first["memory"], first["seconds"])
-    wire.send(answers, {"loaded": room.load(first)})
+    sandbox = Sandbox(requests, answers)
+    first = receive(requests)
+    environment.hide_drawing()
+    environment.close(first["memory"], first["seconds"])
+    send(answers, {"loaded": sandbox.load(first)})
     while True:
         try:
-            request = wire.receive(requests)
+            request = receive(requests)
         except EOFError:
             return
-        wire.send(answers, room.peek(request["peek"]) if "peek" in request else room.call(request))
+        names = request.get("largest")
+        send(answers, sandbox.call(request) if names is None else sandbox.largest(names))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Running a student's code: a process apart, one call after another, and an end to everything.
+"""Running a student's code: a process apart, one call after another, with limits.
 
-`Student` starts `byhand.course.sandbox`, hands it the cells, and calls functions in it. A call that takes too long, or
-a process that dies or prints without end, is ended together with everything it started; the next call finds a fresh
-process. What comes back is an `Outcome`: a value, an error with its place, or how the process ended.
+`Student` starts `python -m byhand.course.sandbox`, sends it the cells, and calls functions in it. A call that takes too
+long, and a process that dies or prints without end, is ended together with everything it started; the next call starts
+a fresh process. The result is an `Outcome`: a value, an error with its place, or how the process ended.
 """
 
 import contextlib
@@ -15,34 +15,34 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from byhand.course.sandbox import wire
+from byhand.course.sandbox import BrokenMessageError, receive, send
 
-ROOM = str(Path(__file__).parents[3])  # where byhand lies; not our own sys.path, the caller's folder may be in that
+SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; not our sys.path, which may hold the caller's folder
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a student's process may use."""
+    """The limits of a student's process."""
 
-    call: float = 3.0  # seconds of processor time for one call, where that can be read
+    call: float = 3.0  # seconds of processor time for one call, or of the clock where processor time can't be read
     load: float = 7.0  # the same to read the file, imports included
     waits: float = 2.0  # times these seconds that it may take by the clock, where the processor time can be read
     total: float = 60.0  # the same for the whole file
     memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve much that they never touch
-    output: int = 2**20  # characters that one call may print, and bytes that the process may write past us
+    output: int = 2**20  # characters that one call may print, and bytes that the process may write past the capture
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the student's file: the cell (0 for a plain file), the line in it, and its text."""
+    """A place in the student's file: the cell (0 for a plain file), the line in it, and its text."""
 
     cell: int
     line: int
@@ -51,9 +51,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a call: `value`, or `error` (type and message), or `died` (how the process ended).
+    """The outcome of a call: `value`, or `error` (type and message), or `died` (how the process ended).
 
-    `cut` is where it died of the time for the file, which others have used too.
+    `cut` is True if it died because the time for the file is used up, to which other calls contributed; `changed` are
+    the positions of the arguments that were written into.
     """
 
     value: Any = None
@@ -63,21 +64,21 @@ class Outcome:
     cut: bool = False
     place: Place | None = None
     printed: str = ""
-    changed: Mapping[int, Any] = field(default_factory=dict)  # arguments written into, by position
+    changed: Sequence[int] = ()
 
 
 class Student:
-    """The student's functions, callable from here while they run there."""
+    """The student's functions, callable from here while they run in the other process."""
 
     def __init__(self, cells: list[str], wanted: Sequence[str], limits: Limits, files: Mapping[str, bytes]) -> None:
         self.cells, self.wanted, self.limits, self.files = cells, list(wanted), limits, files
         self.loaded: dict[str, Any] = {}
-        self._began, self._used = time.monotonic(), 0.0  # the clock's time, and the processor's of processes that ended
+        self._began, self._used = time.monotonic(), 0.0  # the clock, and the processor time of processes that ended
         self._folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
         for name, content in files.items():
             Path(self._folder.name, name).write_bytes(content)
         self._process: subprocess.Popen[bytes] | None = None
-        self._answers: queue.Queue[Any] = queue.Queue()
+        self._replies: queue.Queue[Any] = queue.Queue()
         self._flooded = threading.Event()
 
     def __enter__(self) -> Self:
@@ -88,19 +89,11 @@ class Student:
         self._folder.cleanup()
 
     def load(self) -> Outcome:
-        """Start the process and let it read the file; `loaded` then says what is in it."""
+        """Start the process and let it read the file; `loaded` then describes its content."""
         self._end()
         self._start()
-        self._send(
-            {
-                "cells": self.cells,
-                "wanted": self.wanted,
-                "output": self.limits.output,
-                "memory": self.limits.memory,
-                "seconds": int(self.limits.total) + 1,
-            }
-        )
-        outcome = self._wait(self.limits.load, {})
+        limits = {"output": self.limits.output, "memory": self.limits.memory, "seconds": int(self.limits.total) + 1}
+        outcome = self._ask({"cells": self.cells, "wanted": self.wanted, **limits}, self.limits.load)
         if not outcome.died:
             self.loaded = outcome.value
         return outcome
@@ -112,39 +105,36 @@ class Student:
         keywords: Mapping[str, Any] | None = None,
         *,
         answers: Mapping[str, Answer] | None = None,
-        seed: int = 2,
     ) -> Outcome:
-        """One call; `answers` are the functions of the student's that are answered from here instead."""
+        """Call a function; `answers` are the functions of the student's that are answered from here instead."""
         if self._process is None:
             outcome = self.load()
             if outcome.died:
                 return outcome
-        request = {"function": function, "arguments": list(arguments), "keywords": dict(keywords or {}), "seed": seed}
-        self._send({**request, "ask": list(answers or {})})
-        return self._wait(self.limits.call, answers or {})
+        request = {"function": function, "arguments": list(arguments), "keywords": dict(keywords or {})}
+        return self._ask({**request, "ask": list(answers or {})}, self.limits.call, answers or {})
 
-    def peek(self, names: Sequence[str]) -> dict[str, float]:
-        """The largest number in each array of these names at the file's top level, where it can be computed."""
+    def largest(self, names: Sequence[str]) -> dict[str, float]:
+        """Return the largest number in each array of these names at the file's top level, if it can be computed."""
         if self._process is None and self.load().died:
             return {}
-        self._send({"peek": list(names)})
-        outcome = self._wait(self.limits.load, {})
-        found = outcome.value if isinstance(outcome.value, dict) else {}
-        return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
+        found = self._ask({"largest": list(names)}, self.limits.load).value
+        entries = found.items() if isinstance(found, dict) else ()
+        return {str(name): float(value) for name, value in entries if isinstance(value, int | float)}
 
     @property
     def spent(self) -> bool:
-        """Whether the time for the file is used up."""
+        """True if the time for the file is used up."""
         now = self._processor_time()
         return self._is_over(self.limits.total, self._began, None if now is None else self._used + now)
 
     # ---- the process
 
     def _start(self) -> None:
-        self._answers, self._flooded = queue.Queue(), threading.Event()
+        self._replies, self._flooded = queue.Queue(), threading.Event()
         environment = {
             **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ},
-            "PYTHONPATH": os.pathsep.join(filter(None, (ROOM, os.environ.get("PYTHONPATH")))),
+            "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH")))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONIOENCODING": "utf-8",
             **dict.fromkeys(("HOME", "TMPDIR"), self._folder.name),
@@ -160,7 +150,7 @@ class Student:
             start_new_session=True,
         )
         for work, its in (
-            (_listen, (self._process.stdout, self._answers)),
+            (_put_replies, (self._process.stdout, self._replies)),
             (_drain, (self._process, self._flooded, self.limits.output)),
         ):
             threading.Thread(target=work, args=its, daemon=True).start()
@@ -168,20 +158,21 @@ class Student:
     def _send(self, request: Any) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has gone: the next wait finds out how
-            wire.send(self._process.stdin, request)  # type: ignore[arg-type]
+        with contextlib.suppress(BrokenPipeError):  # it has ended: waiting for the reply finds out how
+            send(self._process.stdin, request)  # type: ignore[arg-type]
 
-    def _wait(self, seconds: float, answers: Mapping[str, Answer]) -> Outcome:
-        """The answer to what was sent last, serving the questions that come before it."""
+    def _ask(self, request: Any, seconds: float, answers: Mapping[str, Answer] | None = None) -> Outcome:
+        """Send a request and return its outcome, answering the stubs' questions that come before it."""
+        self._send(request)
         began, used = time.monotonic(), self._processor_time()
         while True:
             with contextlib.suppress(queue.Empty):
-                reply = self._answers.get(timeout=0.2)
+                reply = self._replies.get(timeout=0.2)
                 if not isinstance(reply, dict):
                     return Outcome(died=self._how_it_ended(reply))
                 if "ask" not in reply:
                     return self._outcome(reply)
-                self._send(_served(reply, answers))
+                self._send(_answer(reply, answers or {}))
             now = self._processor_time()
             if self._is_over(seconds, began, None if now is None or used is None else now - used):
                 self._end()
@@ -192,10 +183,10 @@ class Student:
                 return Outcome(died=f"did not end before {total} were used up", cut=True)
 
     def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
-        """Whether so many seconds of the processor are used, or `waits` times as many have passed by the clock.
+        """Return True if so many seconds of the processor are used, or `waits` times as many have passed by the clock.
 
-        On a machine with much else to do an honest call waits for its turn; where the processor time of another process
-        can't be read, the clock alone decides.
+        On a busy machine an honest call waits for its turn; if the processor time of another process can't be read, the
+        clock alone decides.
         """
         passed = time.monotonic() - began
         if used is None:
@@ -203,14 +194,14 @@ class Student:
         return used >= seconds or passed >= self.limits.waits * seconds
 
     def _processor_time(self) -> float | None:
-        """Seconds of processor time that the student's process has used."""
+        """Return the seconds of processor time that the student's process has used, or None if they can't be read."""
         if sys.platform != "linux":
             return None
         if self._process is None:
             return 0.0
         try:
             return time.clock_gettime((~self._process.pid << 3) | 2)  # a clock of that process: clock_getcpuclockid(3)
-        except OSError:  # it has ended, and the next message says so
+        except OSError:  # it has ended, and the next message reports it
             return 0.0
 
     def _outcome(self, reply: dict[str, Any]) -> Outcome:
@@ -218,8 +209,7 @@ class Student:
             return Outcome(reply["loaded"])
         error = reply.get("error")
         if not error:
-            changed = {int(place): value for place, value in reply["changed"].items()}
-            return Outcome(reply["value"], printed=reply["printed"], changed=changed)
+            return Outcome(reply["value"], printed=reply["printed"], changed=reply["changed"])
         if error["type"] == "TooMuchOutputError":
             return Outcome(died=f"printed more than {self.limits.output:,} characters")
         if error["type"] == "MemoryError":
@@ -228,7 +218,7 @@ class Student:
         return Outcome(error=error["type"], message=error["message"], place=place, printed=reply["printed"])
 
     def _how_it_ended(self, last: Any) -> str:
-        """In words: the flood, the exit code or the signal that ended the process."""
+        """Describe the flood, the exit code or the signal that ended the process."""
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
@@ -236,7 +226,7 @@ class Student:
         self._end()
         if self._flooded.is_set():
             return f"wrote more than {self.limits.output:,} bytes of output"
-        if isinstance(last, wire.BrokenMessageError) or code is None:
+        if isinstance(last, BrokenMessageError) or code is None:
             return "wrote into the channel that carries its answers"
         if code < 0:
             names = {one.value: one.name for one in signal.Signals}
@@ -259,19 +249,19 @@ class Student:
         process.wait()  # the other two streams are closed by the threads that read them
 
 
-def _listen(stream: BinaryIO, answers: "queue.Queue[Any]") -> None:
-    """Put each message into the queue, and at the end what ended them."""
+def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
+    """Put each message into the queue, and at the end the error that ended them."""
     with stream:
         while True:
             try:
-                answers.put(wire.receive(stream))
-            except (EOFError, wire.BrokenMessageError, ValueError, OSError) as error:
-                answers.put(error)
+                replies.put(receive(stream))
+            except (EOFError, BrokenMessageError, ValueError, OSError) as error:
+                replies.put(error)
                 return
 
 
 def _drain(process: "subprocess.Popen[bytes]", flooded: threading.Event, limit: int) -> None:
-    """Read what the process writes past us and forget it; end the process when that goes on and on."""
+    """Read and drop what the process writes past the capture; end the process if it exceeds the limit."""
     assert process.stderr is not None
     size = 0
     with process.stderr as stream:
@@ -282,21 +272,21 @@ def _drain(process: "subprocess.Popen[bytes]", flooded: threading.Event, limit: 
                 process.kill()
 
 
-def _served(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """The right answer to a call that a stand-in passed on."""
+def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str, Any]:
+    """Return the right answer to a call that a stub passed on."""
     arguments, keywords = question["arguments"], question["keywords"]
     given = [*arguments, *keywords.values()]
     try:
         if question["ask"] not in answers or any(_is_large(one) for one in given):
             raise ValueError("this can't be answered")
         value = answers[question["ask"]](arguments, keywords)
-    except Exception as error:  # whatever the reference makes of the student's arguments goes back as an error
+    except Exception as error:  # any error of the reference on the student's arguments is sent back
         return {"error": str(error)[:300] or type(error).__name__}
     return {"value": value, "after": given}
 
 
 def _is_large(value: Any) -> bool:
-    """Whether an array in there is beyond anything that is asked for in a check."""
+    """Return True if an array in there is larger than anything that a check uses."""
     if isinstance(value, np.ndarray):
         return value.size > 100_000 or any(side > 1000 for side in value.shape)
     if isinstance(value, dict):

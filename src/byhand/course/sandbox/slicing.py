@@ -100,7 +100,7 @@ def stubs(pieces: list[Piece]) -> set[str]:
         piece.node.name
         for piece in pieces
         if isinstance(piece.node, ast.FunctionDef)
-        and (all(_does_nothing(line) for line in piece.node.body) or _ends_in_a_blank(piece.node))
+        and (all(does_nothing(line) for line in piece.node.body) or _ends_in_a_blank(piece.node))
     }
 
 
@@ -113,14 +113,14 @@ def defined(piece: Piece) -> set[str]:
 
 def _ends_in_a_blank(node: ast.FunctionDef) -> bool:
     last = node.body[-1]
-    return isinstance(last, ast.Raise) and _does_nothing(last) and not any(map(_returns, ast.walk(node)))
+    return isinstance(last, ast.Raise) and does_nothing(last) and not any(map(_returns, ast.walk(node)))
 
 
 def _returns(node: ast.AST) -> bool:
     return isinstance(node, ast.Return | ast.Yield)
 
 
-def _does_nothing(node: ast.stmt) -> bool:
+def does_nothing(node: ast.stmt) -> bool:
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
     if isinstance(node, ast.Raise):

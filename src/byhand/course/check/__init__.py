@@ -1,0 +1,369 @@
+"""The check of a student's file: every function of the page that it follows, one after another, each by itself.
+
+A function is tried as it stands, with the student's own earlier functions. If it is not right, it is tried again with
+the reference's functions in their place; if one of those is known to be wrong, the other way round. Right one way is
+right: one mistake counts once. The student's code runs in the sandbox's process; the right answers stay here.
+"""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import inspect
+import io
+import itertools
+import os
+import pickle
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, diagnose, differing
+from byhand.course.notebooks import names_in, read_cells, renamed
+from byhand.course.probes import Function, MisshapenError, Outputs, Page, Probe
+from byhand.course.probes.l_layer import L_LAYER
+from byhand.course.probes.two_layer import TWO_LAYER
+from byhand.course.sandbox import Unsendable
+from byhand.course.sandbox.runner import Answer, Limits, Outcome, Place, Student
+from byhand.errors import UsageError
+from byhand.text import closest, listed
+
+PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
+WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
+IN_PLACE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # what an update may write into
+UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # in Python's messages
+PIXELS = ("X_train", "X_dev", "X_test", "train_set_x", "test_set_x")  # the texts' names for arrays of pixels
+ROWS = 1200  # in a data file of ours: a thousand for the dev set, and some to train on
+
+
+def pages_of(cells: Sequence[str]) -> list[str]:
+    """Return the page more of whose names a file defines, or both if it is as many; the L-layer page if it is none."""
+    text = "\n".join(cells)
+    found = {
+        name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
+        for name, page in PAGES.items()
+    }
+    most = max(found.values())
+    return [name for name in found if found[name] == most][: None if most else 1]
+
+
+def check_file(
+    path: str | os.PathLike[str],
+    *,
+    timeout: float = 60.0,
+    page: str | None = None,
+    seed: int | None = None,
+    limits: Limits | None = None,
+) -> Report:
+    """Return what is right and what is wrong in a student's .py or .ipynb file, function by function.
+
+    `page` is "l_layer" or "two_layer", by default the one whose names the file uses; if it uses as many of both
+    (`softmax` is on either), the one with more right functions. The numbers of the probes are new for each `seed`;
+    without one they follow from the file's content, so that the same file gets the same report and no answer can be
+    known beforehand. `timeout` is in seconds, for the whole file.
+    """
+    reports = []
+    for name in pages_of(_cells(Path(path))) if page is None else [page]:
+        with checking(path, timeout=timeout, page=name, seed=seed, limits=limits) as check:
+            reports.append(check.report())
+    return max(reports, key=lambda report: report.counts()["right"])
+
+
+@contextlib.contextmanager
+def checking(
+    path: str | os.PathLike[str],
+    *,
+    page: str,
+    timeout: float = 60.0,
+    seed: int | None = None,
+    limits: Limits | None = None,
+    rounds: int = 1,
+    names: Mapping[str, str] | None = None,
+) -> Iterator["Check"]:
+    """Yield the check of one file, whose functions can be called until the context ends.
+
+    The probes are drawn `rounds` times. `names` are the file's own names for functions of the page, {page's: file's};
+    without them, those that `byhand course import` has written into the notebook.
+    """
+    path = Path(path)
+    cells = _cells(path, names)
+    if page not in PAGES:
+        raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
+    digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
+    limits = replace(limits or Limits(), total=timeout)
+    with Student(cells, WANTED, limits, data_files(cells)) as student:
+        yield Check(str(path), student, PAGES[page], rng, rounds, len(cells) > 1)
+
+
+def _cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
+    """Return the file's cells, its own names for functions replaced by the page's."""
+    return renamed(read_cells(path), names_in(path) if names is None else names)
+
+
+class Check:
+    """One check of one file: `report` first, then any function of it by `call`."""
+
+    def __init__(
+        self, file: str, student: Student, page: Page, rng: np.random.Generator, rounds: int, in_cells: bool
+    ) -> None:
+        self.file, self.student, self.page = file, student, page
+        self.rng, self.rounds, self.in_cells = rng, rounds, in_cells
+        self.verdicts: dict[str, Verdict] = {}
+        self.changed: set[str] = set()  # arguments that the function at hand wrote into
+        self.ended = False  # True if it ended the process
+
+    def report(self) -> Report:
+        """Check every function of the page, one after another."""
+        loading = self.student.load()
+        if loading.died:
+            verdicts = [Verdict(f.name, "not run", f"reading the file {loading.died}") for f in self.page.functions]
+            return Report(self.file, self.page.name, tuple(verdicts), (f"reading the file {loading.died}",))
+        for function in self.page.functions:
+            verdict = self._verdict(function)
+            if verdict.status != "missing" or verdict.place or function.name not in self.page.given:
+                self.verdicts[function.name] = verdict  # a blank is shown: its place shows that it is there
+        scaled = pixel_verdicts(self.student.largest(PIXELS)) if self.student.files else []
+        together = (*self.verdicts.values(), *scaled)
+        return Report(self.file, self.page.name, together, tuple(self._notes()), self._finds_any())
+
+    def _notes(self) -> list[str]:
+        loaded, names = self.student.loaded, {function.name for function in self.page.functions}
+        notes = [
+            f"{self._at(one['cell'], one['line'])} is not Python: {one['message']}"
+            for one in loaded["broken"]
+            if not one["stub"] and not set(one["names"]) & names
+        ]
+        for one in loaded["failed"]:
+            if one["line"] and not set(one["defines"]) & names:
+                slow, raised = "took too long and was left out", f"{one['type']}: {one['message']}"
+                notes.append(
+                    f"{self._at(one['cell'], one['line'])}: {slow if one['type'] == 'TooSlowError' else raised}"
+                )
+        for name, cells in loaded["copies"].items():
+            written = " and ".join(f"code cell {cell + 1}" for cell in cells)
+            notes.append(f"{name} is written {len(cells)} times, in {written}: the last one counts")
+        return notes
+
+    def _finds_any(self) -> bool:
+        """Return True if the file has any function of the page, even if it is a stub or broken."""
+        loaded = self.student.loaded
+        there = set(loaded["functions"])
+        there.update(*(one["names"] for one in loaded["broken"]), *(one["defines"] for one in loaded["failed"]))
+        return not there.isdisjoint(function.name for function in self.page.functions)
+
+    def _at(self, cell: int, line: int) -> str:
+        return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
+
+    def _place(self, place: Place | None) -> str:
+        return self._at(place.cell, place.line) if place else ""
+
+    # ---- one function
+
+    def _verdict(self, function: Function) -> Verdict:
+        name = function.name
+        if uncallable := self._uncallable(name):
+            return uncallable
+        if self.student.spent:
+            return Verdict(name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up")
+        probes = [probe for _ in range(self.rounds) for probe in function.probes(self.rng)]
+        earlier = itertools.takewhile(lambda one: one.name != name, self.page.functions)
+        answers = {one.name: self.right_answer(one.name) for one in earlier}
+        needed = [self.verdicts[one] for one in self.page.depends_on(function) if one in self.verdicts]
+        tries = ({}, answers) if all(one.status == "right" for one in needed) else (answers, {})
+        verdict = self._judged(function, probes, tries[0])
+        if verdict.status == "wrong" and answers and not self.ended:
+            second = self._judged(function, probes, tries[1])
+            if second.status == "right":
+                verdict = second
+        if verdict.status == "right" and function.remark:
+            probe, words = function.remark
+            outcome = self.call(name, probe, {})
+            failed = outcome.died or outcome.error
+            if not failed and differing(probe, function.outputs(outcome.value, outcome.printed)):
+                verdict = replace(verdict, remarks=(*verdict.remarks, words))
+        described = self.student.loaded["functions"][name]
+        if verdict.status == "wrong" and not verdict.place and described["line"]:
+            verdict = replace(verdict, place=self._at(described["cell"], described["line"]))
+        return verdict
+
+    def _judged(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
+        """Call the student's function with all probes; the first that kills the process is the last."""
+        name = function.name
+        found: list[tuple[Probe, Outputs]] = []
+        raised: list[Outcome] = []
+        misshapen: list[MisshapenError] = []
+        self.changed, self.ended = set(), False
+        for probe in probes:
+            outcome = self.call(name, probe, answers)
+            if outcome.died:
+                self.ended = True
+                return Verdict(name, "not run" if outcome.cut else "wrong", outcome.died)
+            if outcome.error:
+                raised.append(outcome)
+                continue
+            try:
+                found.append((probe, function.outputs(outcome.value, outcome.printed)))
+            except MisshapenError as error:
+                misshapen.append(error)
+            except (TypeError, ValueError) as error:  # nothing that a function returns may end the check
+                misshapen.append(MisshapenError(f"what is returned can't be used: {error}"))
+        if raised and raised[0].error == "NotImplementedError":
+            return Verdict(name, "missing", "not written yet", place=self._place(raised[0].place))
+        wrong = [(probe, outputs) for probe, outputs in found if differing(probe, outputs)]
+        if wrong:
+            return Verdict(name, "wrong", *diagnose(wrong, function.default_message))
+        if misshapen:
+            return Verdict(name, "wrong", str(misshapen[0]), tuple(filter(None, [misshapen[0].mistake])))
+        if raised:
+            return self._of_error(name, raised[0])
+        remarks: list[str] = []
+        if written_into := self.changed - IN_PLACE:
+            names = ", ".join(sorted(written_into))
+            remarks.append(f"writes into its argument {names}: whoever still holds it is surprised")
+        if left := sorted(set(function.in_place) - self.changed):
+            remarks.append(f"leaves {listed(left)} as they were: training that ignores what is returned learns nothing")
+        return Verdict(name, "right", remarks=tuple(remarks))
+
+    def _of_error(self, name: str, outcome: Outcome) -> Verdict:
+        """Return the verdict on an exception; a missing package is not the student's mistake."""
+        place = self._place(outcome.place)
+        where = f" in `{outcome.place.text}`" if outcome.place and outcome.place.text else ""
+        if package := self._needed_package(outcome.error, outcome.message):
+            return Verdict(name, "not run", package, place=place)
+        unknown = UNKNOWN.match(outcome.message)
+        if outcome.error == "NameError" and unknown:
+            words = f"{unknown[1]}: {MISTAKES['name from outside']}{where}"
+            return Verdict(name, "wrong", words, ("name from outside",), place=place)
+        if outcome.error == "UnboundLocalError" and unknown:
+            return Verdict(name, "wrong", f"{unknown[1]} is used before it has a value{where}", place=place)
+        return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", place=place)
+
+    # ---- functions that can't be called
+
+    def _uncallable(self, name: str) -> Verdict | None:
+        """Return the verdict on a function that is missing, still a stub, or not valid; None if it can be called."""
+        loaded = self.student.loaded
+        described = loaded["functions"].get(name)
+        if described and not described["stub"]:
+            return None  # a copy of it that is broken or still blank doesn't matter
+        for broken in loaded["broken"]:
+            if name in broken["names"]:
+                place = self._at(broken["cell"], broken["line"])
+                if broken["stub"]:
+                    return Verdict(name, "missing", "not written yet", place=place)
+                return Verdict(name, "wrong", f"this is not Python: {broken['message']}", place=place)
+        if described:
+            return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
+        for failed in loaded["failed"]:
+            if name in failed["defines"]:
+                return self._of_definition(name, failed)
+        near = closest(name.lower(), [one.lower() for one in loaded["defined"]], cutoff=0.75)
+        like = next((one for one in loaded["defined"] if one.lower() == near), None)
+        meant = f"; is {like} meant?" if like and like not in WANTED else ""
+        return Verdict(name, "missing", f"there is no function of this name{meant}")
+
+    def _of_definition(self, name: str, failed: Mapping[str, Any]) -> Verdict:
+        """Return the verdict on a function whose `def` raised: in a decorator, or the default of an argument."""
+        place = self._at(failed["cell"], failed["line"]) if failed["line"] else ""
+        if name in self.student.loaded["stubs"]:
+            return Verdict(name, "missing", "not written yet", place=place)
+        if package := self._needed_package(failed["type"], failed["message"]):
+            return Verdict(name, "not run", package, place=place)
+        if failed["type"] == "TooSlowError":
+            return Verdict(name, "wrong", "its definition took too long", place=place)
+        return Verdict(name, "wrong", f"its definition failed: {failed['type']}: {failed['message']}", place=place)
+
+    def _needed_package(self, error: str, message: str) -> str:
+        """Return which package is needed, if a name is unknown because its import found none."""
+        unknown = UNKNOWN.match(message) if error in ("NameError", "UnboundLocalError") else None
+        lost = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
+        return f"needs a package: {lost[0]['message']}" if lost and lost[0]["type"] == "ModuleNotFoundError" else ""
+
+    # ---- calling, by the student's own names for the arguments
+
+    def call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
+        """Call by keyword if the student kept the names, in any order; otherwise in the order of the assignment.
+
+        A function with fewer parameters gets those, unless it takes `*more` of them without a name.
+        """
+        arguments, described = probe.arguments, self.student.loaded["functions"][name]
+        mine = {parameter.lower(): parameter for parameter in described["parameters"] or ()}
+        required = {parameter.lower() for parameter in (described["parameters"] or ())[: described["required"]]}
+        given = [key for key in arguments if key.lower() in mine]
+        by_name = len(given) == len(arguments) or (len(given) == len(mine) and not described["more"])
+        if by_name and required <= {key.lower() for key in arguments}:
+            keywords = {mine[key.lower()]: arguments[key] for key in given}
+            outcome = self.student.call(name, (), keywords, answers=answers)
+        else:
+            given = list(arguments)
+            outcome = self.student.call(name, list(arguments.values()), answers=answers)
+        if isinstance(outcome.value, Unsendable):
+            return Outcome(error="TypeError", message=f"returns something that is no number: {outcome.value.what}")
+        self.changed |= {given[k] for k in outcome.changed if k < len(given)}
+        return outcome
+
+    def right_answer(self, name: str) -> Answer:
+        """Return the reference's function, which can be called as the student calls theirs, with surplus arguments."""
+        function = getattr(self.page.module, name)
+        signature = inspect.signature(function)
+        names = {parameter.lower(): parameter for parameter in signature.parameters}
+
+        def answer(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+            if name == "init_params":
+                return function(rng=np.random.RandomState(2))
+            arguments = arguments[: len(names)]
+            # unknown arguments (`verbose`) are left out, from the last, until as many remain as the function takes
+            surplus = max(0, len(arguments) + len(keywords) - len(names))
+            unknown = [key for key in reversed(list(keywords)) if key.lower() not in names][:surplus]
+            keywords = {key: value for key, value in keywords.items() if key not in unknown}
+            if not all(key.lower() in names for key in keywords):
+                return function(*arguments, *keywords.values())
+            bound = signature.bind_partial(*arguments, **{names[key.lower()]: one for key, one in keywords.items()})
+            unused = {"W1": None} if "W1" in signature.parameters else {}  # backward_prop doesn't need it
+            return function(**unused | bound.arguments)
+
+        return answer
+
+
+# ---- the data around a student's functions
+
+
+def data_files(cells: Sequence[str]) -> dict[str, bytes]:
+    """Return small data files without meaning, under the names that the program mentions.
+
+    Programs of both texts read a file at their top and divide the pixels there. With these files, functions that use
+    the size of the whole data (`m, n = data.shape`) run, and their mistake is seen. CSV has a header, unless the name
+    begins with `mnist`.
+    """
+    text = "\n".join(cells)
+    rng = np.random.default_rng(0)
+    files = {}
+    if "mnist.pkl" in text:
+        pairs = tuple((rng.random((n, 784), np.float32), rng.integers(10, size=n)) for n in (60, 20, 20))
+        files["mnist.pkl.gz"] = gzip.compress(pickle.dumps(pairs), 1)
+    for name in set(re.findall(r"[\"'/]([\w-]+\.csv)\b", text)):
+        rows = np.zeros((ROWS, 785), int)
+        rows[:, 0], rows[:, 300:400] = rng.integers(10, size=ROWS), rng.integers(256, size=(ROWS, 100))
+        page = io.StringIO()
+        writer = csv.writer(page)
+        if not name.startswith("mnist"):
+            writer.writerow(["label", *(f"pixel{k}" for k in range(784))])
+        writer.writerows(rows.tolist())
+        files[name] = page.getvalue().encode()
+    return files
+
+
+def pixel_verdicts(largest: Mapping[str, float]) -> list[Verdict]:
+    """Return a verdict for each array of pixels, given its largest number, whose scale is not 0 to 1."""
+    found = []
+    for name, value in largest.items():
+        mistake = "pixels not scaled" if value > 1 else "pixels scaled twice" if 0 < value < 1 / 64 else ""
+        if mistake:
+            evidence = Evidence(f"{name}.max()", value, 1.0)
+            found.append(Verdict(name, "wrong", f"{name}: {MISTAKES[mistake]}", (mistake,), evidence))
+    return found

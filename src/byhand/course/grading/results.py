@@ -1,0 +1,173 @@
+"""Results of grading: marks.csv, a summary of all submissions, and the page of feedback for each student.
+
+The table is safe to open in a spreadsheet: a cell that would be taken for a formula gets an apostrophe before it, and
+the file starts with a byte order mark, which marks it as UTF-8. A page is one HTML file without external parts; what
+comes from a submission is escaped, and nothing of it is run.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from byhand import files
+from byhand.course.check.diagnosis import SIGNS
+from byhand.course.grading import Checks, Item, Mark
+from byhand.page.document import document, escape
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+LONGEST = 60  # characters of a mistake without a name
+HEAD = ("student", "file", "points", "of", "state", "look")
+
+
+def number(points: float) -> str:
+    """5 or 2.5"""
+    return f"{round(points, 6):.15g}"
+
+
+def points_of(mark: Mark) -> str:
+    """Return `5 of 14`, or that there are none."""
+    return f"{number(mark.points)} of {number(mark.of)}" if mark.is_marked else mark.state
+
+
+# ---- all submissions
+
+
+def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
+    """Write the table at once; the cells of a submission that could not be marked are empty, not zeros to average."""
+    page = io.StringIO()
+    writer = csv.writer(page, lineterminator="\r\n")
+    writer.writerow([*HEAD, *checks.points, *(one.name for one in checks.custom_checks)])
+    for mark in marks:
+        earned = (mark.points, *(item.points for item in mark.items))
+        total, *points = [number(one) if mark.is_marked else "" for one in earned]
+        head = (safe(mark.student), safe(mark.file), total, number(mark.of), mark.state, safe("; ".join(mark.look)))
+        writer.writerow([*head, *points])
+    files.write_bytes(path, page.getvalue().encode("utf-8-sig"))
+
+
+def safe(text: str) -> str:
+    """Return the text as a cell that no spreadsheet computes."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+@dataclass(frozen=True)
+class Row:
+    """How everybody did with one function or custom check."""
+
+    name: str
+    of: float
+    right: int
+    wrong: int
+    missing: int
+    not_run: int
+    most_often: str  # the most frequent mistake, by its name or else its sentence, and how often it was made
+
+
+def overview(marks: Sequence[Mark]) -> list[Row]:
+    """Return a row for each function and custom check, over the submissions that were marked."""
+    rows = []
+    for column in zip(*(mark.items for mark in marks if mark.is_marked), strict=True):
+        counts = Counter(item.status for item in column)
+        mistakes = Counter(mistake for item in column for mistake in _mistakes(item))
+        often = ", ".join(f"{mistake} ({count})" for mistake, count in mistakes.most_common(1))
+        first = column[0]
+        rows.append(
+            Row(first.name, first.of, counts["right"], counts["wrong"], counts["missing"], counts["not run"], often)
+        )
+    return rows
+
+
+def _mistakes(item: Item) -> tuple[str, ...]:
+    """Return the names of the mistakes; most have none, and are known by the beginning of their sentence."""
+    if item.mistakes or item.status != "wrong":
+        return item.mistakes
+    return tuple(one if len(one) <= LONGEST else f"{one[:LONGEST]} …" for one in item.words[:1])
+
+
+def summary(marks: Sequence[Mark]) -> list[str]:
+    """Return the lines that a teacher wants to see first: how many, how good, what was hard, and whom to look at."""
+    marked = [mark for mark in marks if mark.is_marked]
+    lines = []
+    if rows := overview(marks):
+        width = max(len(row.name) for row in rows)
+        lines += [f"{'':{width}}  points  right  wrong  missing  not run  most often"]
+        lines += [
+            f"{row.name:{width}}  {number(row.of):>6}  {row.right:>5}  {row.wrong:>5}  {row.missing:>7}  "
+            f"{row.not_run:>7}  {row.most_often}".rstrip()
+            for row in rows
+        ]
+        mean = sum(mark.points for mark in marked) / len(marked)
+        lines += ["", f"{len(marked)} marked, {mean:.1f} of {number(marked[0].of)} points on average"]
+    lines += [f"not marked: {mark.student}: {mark.why}" for mark in marks if not mark.is_marked]
+    return lines + [f"look at {mark.student}: {mark.look[0]}" for mark in marked if mark.look]
+
+
+# ---- one student's page
+
+STATUS = {"right": "right", "wrong": "wrong", "missing": "not written yet", "not run": "not run"}
+STYLE = """
+.total { font-size: 2.4rem; font-weight: 750; letter-spacing: -.02em; }
+.items { list-style: none; padding: 0; margin: 0; }
+.items li { display: grid; grid-template-columns: 1.6rem 1fr auto; gap: .1rem .5rem; padding: .7rem 0;
+  border-top: 1px solid var(--line); }
+.items li:first-child { border-top: 0; }
+.items code { font-weight: 650; overflow-wrap: anywhere; }
+.items .points { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.items p { grid-column: 2 / -1; margin: 0; overflow-wrap: anywhere; }
+.items .about { color: var(--soft); font-size: .9rem; }
+.right .sign { color: var(--good); } .wrong .sign { color: var(--bad); }
+.sign { font-weight: 700; }
+"""
+HOW = (
+    "Your functions were called with numbers that nobody could know beforehand; the same file always gets the same "
+    "numbers. What they returned was compared with the right values. How a function is written does not matter. "
+    "A mistake counts once: where an earlier function was wrong, the later ones were also tried with the right one in "
+    "its place."
+)
+
+
+def feedback(mark: Mark) -> str:
+    """Return the page that a student gets: points by function, what is wrong and likely why."""
+    if mark.is_marked:
+        total = f"{points_of(mark)} points"
+        custom = [item for item in mark.items if item.extra]
+        cards = _items("Function by function", [item for item in mark.items if not item.extra])
+        cards += _items("Further checks", custom) if custom else ""
+        notes = "".join(f"<li>{escape(note)}</li>" for note in mark.notes)
+        cards += _card("Notes", f"<ul>{notes}</ul>") if notes else ""
+        cards += _card("How this was marked", f"<p>{HOW}</p>")
+    else:
+        total = mark.state
+        again = "<p>Ask your teacher whether it may be handed in again.</p>"
+        cards = _card("This submission could not be marked", f"<p>{escape(mark.why)}</p>{again}")
+    return document(
+        f"{mark.student}: {total}",
+        f'<header class="top"><h1><bdi>{escape(mark.student)}</bdi></h1><p><bdi>{escape(mark.file)}</bdi></p>'
+        f'<p class="total">{total}</p></header><main>{cards}</main>',
+        style=STYLE,
+    )
+
+
+def _card(title: str, content: str) -> str:
+    return f'<section class="card"><h2>{title}</h2>{content}</section>'
+
+
+def _items(title: str, items: list[Item]) -> str:
+    points, of = sum(item.points for item in items), sum(item.of for item in items)
+    rows = "".join(map(_row, items))
+    return _card(f"{title}, {number(points)} of {number(of)}", f'<ul class="items">{rows}</ul>')
+
+
+def _row(item: Item) -> str:
+    status = STATUS[item.status]
+    words = "".join(f"<p>{escape(line)}</p>" for line in item.words if line != status)
+    place = f" ({escape(item.place)})" if item.place else ""
+    return (
+        f'<li class="{item.status.replace(" ", "-")}"><span class="sign" aria-hidden="true">{SIGNS[item.status]}</span>'
+        f"<span><code>{escape(item.name)}</code> {status}{place}</span>"
+        f'<span class="points">{number(item.points)} of {number(item.of)}</span>'
+        f'<p class="about">{escape(item.about)}</p>{words}</li>'
+    )

@@ -1,0 +1,171 @@
+"""Notebooks and Python files as lists of cells: a Python file is one cell, a notebook has its code cells.
+
+A notebook is read as JSON; nothing is run. Lines that only IPython understands are blanked, so that every other line
+keeps its number. `progress` reads off the text which functions of a lesson are still to be written.
+"""
+
+import ast
+import io
+import json
+import re
+import tokenize
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from byhand.course.notebooks.syllabus import LESSONS, Lesson, Task
+from byhand.course.sandbox.slicing import cut, does_nothing, stubs
+from byhand.errors import DataError, DataMissingError, UsageError
+
+LARGEST = 64 * 2**20
+PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
+IPYTHON = re.compile(
+    r"([ \t]*)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$",
+    re.MULTILINE,
+)
+ATOM = re.compile(  # of Python, as far as it matters to where statements begin: strings and comments are whole
+    r"""#[^\n]*|(\"{3}|'{3})(?:\\.|.)*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\\\n|[^#"'\\\n()\[\]{}]+|.""",
+    re.DOTALL,
+)
+ONLY_A_STATEMENT = re.compile(r"[ \t]*(?:def|class|return|import|while|with|try)\b")  # never within brackets
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+
+
+def read_cells(path: Path) -> list[str]:
+    """Return the Python of each cell, in order; an error names the file."""
+    if path.suffix.lower() not in (".py", ".ipynb"):
+        raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
+    if not path.is_file():
+        raise DataMissingError(f"{path}: no such file")
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path}: must be at most {LARGEST / 2**20:.0f} MB, got {path.stat().st_size / 2**20:.0f} MB")
+    if path.suffix.lower() == ".ipynb":
+        return [plain(source_of(cell)) for cell in code_cells(_cells_of(path, read_notebook(path)))]
+    return [_with_newlines(_decoded(path, path.read_bytes()))]
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """Return the text of a Python file, in the encoding that its first lines declare, by default UTF-8."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    except SyntaxError:  # one that Python doesn't know, or the first lines are no UTF-8: decoding fails at the place
+        encoding = "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except (UnicodeError, LookupError) as error:
+        place = error.start if isinstance(error, UnicodeDecodeError) else None
+        got = str(error) if place is None else f"byte {content[place]:#04x} at {place}"
+        raise DataError(f"{path}: must be {encoding.removesuffix('-sig').upper()} text, got {got}") from error
+
+
+# ---- the JSON of a notebook
+
+
+def read_notebook(path: Path) -> Any:
+    """Return the JSON of a notebook."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: must be a notebook, got no valid JSON ({error})") from error
+
+
+def _cells_of(path: Path, notebook: Any) -> list[Any]:
+    """Return the cells; notebooks before version 4 kept them in worksheets."""
+    cells, worksheets = _entry(notebook, "cells"), _entry(notebook, "worksheets")
+    if cells is None and isinstance(worksheets, list):
+        sheets = [_entry(sheet, "cells") for sheet in worksheets]
+        cells = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
+    if not isinstance(cells, list):
+        raise DataError(f"{path}: must be a notebook, got JSON without cells")
+    return cells
+
+
+def _entry(value: Any, key: str) -> Any:
+    """Return an entry of what should be a dictionary, or None."""
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def code_cells(cells: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the cells of code."""
+    return [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+
+
+def source_of(cell: Mapping[str, Any]) -> str:
+    """Return the text of a cell, whether it is kept as one or line by line."""
+    source = cell.get("source", cell.get("input", ""))
+    lines = source if isinstance(source, list) else [source]
+    return _with_newlines("".join(line for line in lines if isinstance(line, str)))
+
+
+def _with_newlines(text: str) -> str:
+    """Return the text with `\\n` at the end of every line that Python counts, so that others count the same lines."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def plain(source: str) -> str:
+    """Return the cell without IPython's own lines: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`.
+
+    They are such only where a statement may begin: a `%` within one is Python's.
+    """
+    first = source.lstrip().split("\n")[0].split(" ")[0].strip()
+    if first.startswith("%%") and first not in PYTHON_MAGICS:
+        return "\n" * source.count("\n")
+    kept: list[str] = []
+    place, depth, at_margin = 0, 0, True
+    while place < len(source):
+        if at_margin and ONLY_A_STATEMENT.match(source, place):
+            depth = 0  # a bracket was left open: the cell is not Python, but magics further down still are
+        magic = IPYTHON.match(source, place) if at_margin and depth == 0 else None
+        found = magic or ATOM.match(source, place)
+        assert found is not None  # an atom is at least one character, whichever it is
+        kept.append(f"{magic[1]}pass" if magic else found[0])
+        depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
+        place, at_margin = found.end(), found[0] == "\n"
+    return "".join(kept)
+
+
+# ---- other names for the assignment's functions
+
+
+def names_in(path: Path) -> dict[str, str]:
+    """Return {page's name: the notebook's} for functions with another name, from an imported notebook's metadata."""
+    if path.suffix.lower() != ".ipynb":
+        return {}
+    names = _entry(_entry(_entry(read_notebook(path), "metadata"), "byhand"), "names")
+    entries = names.items() if isinstance(names, dict) else ()
+    return {str(name): one for name, one in entries if isinstance(one, str) and one.isidentifier()}
+
+
+def renamed(cells: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """Return the cells with their own names for functions replaced by the page's; `names` is {page's: theirs}."""
+    ours = {theirs: name for name, theirs in names.items()}
+    if not ours:
+        return list(cells)
+    words = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, ours))})(?!\w)")
+    return [words.sub(lambda found: ours[found[1]], cell) for cell in cells]
+
+
+# ---- how far a notebook is
+
+
+def progress(path: Path) -> tuple[Lesson, list[Task]]:
+    """Return the lesson that a notebook or .py file belongs to, and its functions that are not written yet."""
+    cells = read_cells(path)
+    pieces, broken = cut(cells)
+    named = {piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
+    named.update(*(one.names for one in broken))
+    lesson = max(LESSONS, key=lambda one: len({task.name for task in one.tasks} & named))
+    done = written(cells)
+    return lesson, [task for task in lesson.tasks if task.name not in done]
+
+
+def written(cells: list[str]) -> set[str]:
+    """Return the functions with a body: no stub, and no `raise NotImplementedError` before any `return`."""
+    pieces, _ = cut(cells)
+    functions = {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
+    return {name for name, node in functions.items() if not _ends_unwritten(node)} - stubs(pieces)
+
+
+def _ends_unwritten(node: ast.FunctionDef) -> bool:
+    ends = [line for line in node.body if isinstance(line, ast.Return | ast.Raise)]
+    return bool(ends) and isinstance(ends[0], ast.Raise) and does_nothing(ends[0])

@@ -1,0 +1,198 @@
+"""The environment of the student's code: limits, files, no other processes, no network, no answer key; and canvases.
+
+`close` can't be undone from inside: limits are lowered for good, and an audit hook can't be removed. Files are read
+where Python and its packages lie and in the folder that the process starts in, and written in that folder only: other
+people's submissions, hidden checks and marks are out of reach. On Linux the process also gets a network of its own,
+with nothing on it, and ends when the process that started it ends. Determined people will still find a way out;
+accidents and star-imports of the answer key will not.
+
+`hide_drawing` replaces the drawing packages: pictures are not checked, and Matplotlib may not be installed. `import
+matplotlib.pyplot as plt` then finds a `Canvas`, which takes any call and any assignment, can be unpacked into any
+number of parts, and counts as a number wherever sizes are computed from it.
+"""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import opcode
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORBIDDEN = (
+    *("os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.posix_spawn", "os.spawn", "os.startfile"),
+    *("os.system", "subprocess.Popen", "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.sendto"),
+)
+READS = ("os.listdir", "os.scandir")
+CHANGES = ("os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.utime")
+CHANGES_OF_TWO = ("os.link", "os.rename", "os.symlink")  # their first two arguments are paths
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/dev", "/System", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")
+NEW_USER, NEW_NETWORK, DIE_WITH_PARENT = 0x10000000, 0x40000000, 1  # <linux/sched.h>, <linux/prctl.h>
+
+DRAWING = ("matplotlib", "mpl_toolkits", "seaborn", "plotly", "IPython")
+UNPACK = opcode.opmap["UNPACK_SEQUENCE"]
+
+
+def close(memory: int, seconds: int) -> None:
+    """Allow at most `memory` bytes, `seconds` of processor time and 16 MB a file from now on, and no byhand."""
+    if sys.platform == "linux":
+        _set_apart()
+    with contextlib.suppress(ImportError):
+        import resource
+
+        for what, limit in (
+            (resource.RLIMIT_AS, memory),
+            (resource.RLIMIT_CPU, seconds),
+            (resource.RLIMIT_FSIZE, 16 * 2**20),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            with contextlib.suppress(ValueError, OSError):  # a system that doesn't know this limit
+                resource.setrlimit(what, (limit, limit))
+    for name in [name for name in sys.modules if name.split(".")[0] == "byhand"]:
+        del sys.modules[name]
+    sys.addaudithook(_Guard().judge)
+
+
+def _set_apart() -> None:
+    """Give up the network, if the process may, and end when the parent ends, even by SIGKILL."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+        if libc.unshare(NEW_NETWORK) != 0:  # without privileges this takes a user namespace
+            libc.unshare(NEW_USER | NEW_NETWORK)
+        libc.prctl(DIE_WITH_PARENT, signal.SIGKILL)
+
+
+class _Guard:
+    """The audit hook: raises if the student's code is about to do what it may not."""
+
+    def __init__(self) -> None:
+        self.package, self.folder = str(Path(__file__).resolve().parents[2]), os.path.realpath(os.curdir)
+        roots = (self.folder, sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(None, sys.path), *SYSTEM)
+        self.readable = {os.path.realpath(root) for root in (*roots, os.environ.get("SYSTEMROOT", self.folder))}
+        self.readable.add(f"/proc/{os.getpid()}")
+
+    def judge(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "import":
+            if str(args[0]).split(".")[0] == "byhand":
+                raise ImportError("byhand can't be imported while it checks this file")
+        elif event == "open":
+            if isinstance(args[2], int) and args[2] & WRITING:
+                self._within(args[0], {self.folder, os.devnull}, "written")
+            else:
+                self._within(args[0], self.readable, "read")
+        elif event in READS:
+            self._within(args[0], self.readable, "read")
+        elif event in CHANGES or event in CHANGES_OF_TWO:
+            for path in args[: 2 if event in CHANGES_OF_TWO else 1]:
+                self._within(path, {self.folder}, "changed")
+        elif event in FORBIDDEN:
+            raise PermissionError(f"{event} is not allowed while this file is checked")
+
+    def _within(self, path: Any, roots: set[str], done: str) -> None:
+        """Raise unless the path lies below one of the roots, and not in byhand."""
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        full = os.path.realpath(os.fsdecode(path))
+        if _below(full, self.package) or not any(_below(full, root) for root in roots):
+            raise PermissionError(f"{os.fsdecode(path)} can't be {done} while this file is checked")
+
+
+def _below(path: str, root: str) -> bool:
+    return (path + os.sep).startswith(root.rstrip(os.sep) + os.sep)
+
+
+# ---- drawing
+
+
+class Canvas:
+    """A stand-in for anything that draws: every attribute, entry, part and result of it is a canvas again."""
+
+    __array_ufunc__ = None  # NumPy's numbers leave arithmetic with a canvas to the canvas
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Canvas()
+
+    def __call__(self, *_arguments: Any, **_keywords: Any) -> Any:
+        return Canvas()
+
+    def __iter__(self) -> Iterator[Any]:
+        """As many as `a, b, c = canvas` unpacks: `plot` gives one or more, `hist` three. Two to a loop."""
+        frame = sys._getframe(1)
+        here = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
+        return iter([Canvas() for _ in range(here[1] if here[0] == UNPACK else 2)])
+
+    def __float__(self) -> float:
+        return 0.0
+
+    def __format__(self, _how: str) -> str:
+        return ""
+
+    def __lt__(self, _other: Any) -> bool:
+        return False
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        pass
+
+    __le__ = __gt__ = __ge__ = __lt__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __call__
+    __getitem__ = __call__
+
+
+class CanvasModule(types.ModuleType):
+    """A module of canvases; its `subplots` gives arrays of them, which have a shape."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return []
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _subplots if name == "subplots" else Canvas()
+
+
+def _subplots(nrows: int = 1, ncols: int = 1, **_: Any) -> tuple[Any, Any]:
+    """Return (figure, axes), as Matplotlib does: one, a row, a column or a grid of them."""
+    axes = np.empty((nrows, ncols), dtype=object)
+    for where in np.ndindex(nrows, ncols):
+        axes[where] = Canvas()
+    return Canvas(), axes[0, 0] if axes.size == 1 else axes.squeeze()
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the drawing packages, and every name in them."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.split(".", 1)[0] in DRAWING:
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        return CanvasModule(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run nothing; `from matplotlib import pyplot` finds the module, not a canvas."""
+        if module.__name__ == "matplotlib":
+            module.__dict__["pyplot"] = importlib.import_module("matplotlib.pyplot")
+
+
+def hide_drawing() -> None:
+    """Replace the drawing packages by canvases from now on."""
+    sys.meta_path.insert(0, _Finder())
