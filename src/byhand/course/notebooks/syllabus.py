@@ -2,7 +2,7 @@
 
 There are two lessons, each a notebook: the assignment (`network`, the functions of `byhand.reference.l_layer` and two
 that go on where the texts stop) and the 784-10-10 network (`two-layer`). Notebooks, markers and `byhand course next`
-all take their points, formulas and shapes from here; `page` says which of `byhand.course.probes.PAGES` checks a lesson.
+all take their points, formulas and shapes from here; `page` says which of `byhand.course.check.PAGES` checks a lesson.
 """
 
 from dataclasses import dataclass
