@@ -5,11 +5,10 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import Console, show_json
-from byhand.cli.run_data import load_data_here
+from byhand.cli.output import Console, load_any_data, show_json
 from byhand.explain import check_gradients
 from byhand.nn.gradcheck import GradCheck
-from byhand.nn.losses import LOSSES
+from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
 
 
@@ -21,10 +20,8 @@ def is_run(path: Path) -> bool:
 def check_run(path: Path, *, as_json: bool) -> None:
     """Check every gradient of the run's network, show a line a tensor, and leave with 1 if one is wrong."""
     model, config = load_model(path), Run.open(path).config()
-    recipe = config.get("recipe") or model.metadata.get("recipe") or {}
-    settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
-    digits = load_data_here(config, model.metadata, Console(quiet=as_json))
-    checked = check_gradients(model, digits.test, loss=LOSSES[settings.pop("kind")](**settings))
+    digits = load_any_data(config, model.metadata, Console(quiet=as_json))
+    checked = check_gradients(model, digits.test, loss=loss_of(config, model.metadata))
     if as_json:
         show_json(as_plain(checked))
     else:

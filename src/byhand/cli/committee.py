@@ -15,8 +15,7 @@ from typing import Any
 import click
 
 from byhand.cli import train_options
-from byhand.cli.output import Console, load_data
-from byhand.cli.run_data import load_data_of
+from byhand.cli.output import Console, load_data, load_data_of_run
 from byhand.data import Dataset
 from byhand.distributed import committee
 from byhand.errors import UsageError
@@ -118,7 +117,7 @@ def again(
     given = {name: value for name, value in options.items() if value is not None and name != "threads"}
     if others := sorted(given) + (["seed"] if seed not in (None, run.config().get("seed")) else []):
         raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")
-    digits = load_data_of(run.config(), {}, data, offline, console)
+    digits = load_data_of_run(run.config(), {}, data, offline, console)
     passed_on = [*passed_on, *(["--data", data] if data is not None else [])]
     return carried_out(run, digits.test, console, jobs=options["threads"], options=passed_on)
 

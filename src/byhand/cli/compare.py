@@ -2,8 +2,18 @@
 
 import click
 
-from byhand.cli.output import PLACE, Console, as_json, data, html, offline, quiet, show_json
-from byhand.cli.run_data import load_data_of, warn_if_seen
+from byhand.cli.output import (
+    PLACE,
+    Console,
+    as_json,
+    data,
+    html,
+    load_data_of_run,
+    offline,
+    quiet,
+    show_json,
+    warn_if_trained_on,
+)
 from byhand.files import write_text
 from byhand.report.comparison import check_several, compare_runs
 from byhand.training.runs import Run, load_reader
@@ -25,10 +35,10 @@ def command(
     """
     console = Console(quiet)
     check_several(runs)  # before anything is loaded
-    digits = load_data_of(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
+    digits = load_data_of_run(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
     comparison = compare_runs(runs, digits.test)
     for one in comparison.runs:
-        warn_if_seen(one.name, one.model.metadata, digits.test, console)
+        warn_if_trained_on(one.name, one.model.metadata, digits.test, console)
     if page is not None:
         write_text(page, comparison.html())
         console.info(f"wrote {page}")

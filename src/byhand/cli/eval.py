@@ -4,8 +4,19 @@ import sys
 
 import click
 
-from byhand.cli.output import PLACE, Console, as_json, data, html, offline, quiet, shifts, show_json
-from byhand.cli.run_data import load_data_of, warn_if_seen
+from byhand.cli.output import (
+    PLACE,
+    Console,
+    as_json,
+    data,
+    html,
+    load_data_of_run,
+    offline,
+    quiet,
+    shifts,
+    show_json,
+    warn_if_trained_on,
+)
 from byhand.files import write_text
 from byhand.model import Reader
 from byhand.model.ensemble import ShiftAveraged
@@ -48,9 +59,9 @@ def command(
     alone = load_reader(run)
     model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()
-    digits = load_data_of(config, model.metadata, data, offline, console)
+    digits = load_data_of_run(config, model.metadata, data, offline, console)
     images = digits.test if split == "test" else digits.train
-    warn_if_seen(run, model.metadata, images, console)
+    warn_if_trained_on(run, model.metadata, images, console)
     evaluation = evaluate(model, images)
     if page is not None:
         settings = config | {"shifts": True} if shifts else config

@@ -5,14 +5,13 @@ import sys
 
 import click
 
-from byhand.cli.output import PLACE, Console, as_json, html, offline, quiet, seed, show_json
+from byhand.cli.output import PLACE, Console, as_json, html, load_data_of_run, offline, quiet, seed, show_json
 from byhand.cli.output import data as data_option
-from byhand.cli.run_data import load_data_of
 from byhand.errors import UsageError
 from byhand.explain import explain_step
 from byhand.files import write_text
-from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
+from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
 
 
@@ -76,10 +75,7 @@ def command(
     """
     console = Console(quiet)
     model, config = load_model(run), Run.open(run).config()
-    recipe = config.get("recipe") or model.metadata.get("recipe") or {}
-    settings = dict(recipe.get("loss") or {"kind": "cross_entropy"})
-    loss = LOSSES[settings.pop("kind")](**settings)
-    digits = load_data_of(config, model.metadata, data, offline, console)
+    digits = load_data_of_run(config, model.metadata, data, offline, console)
     images = digits.test if split == "test" else digits.train
     count = batch or (8 if model.network.needs_whole_batch else 1)
     if count > len(images):
@@ -95,7 +91,7 @@ def command(
         images[sample] if count == 1 else images[sample : sample + count],
         learning_rate=learning_rate,
         optimizer=optimizer_named(optimizer),
-        loss=loss,
+        loss=loss_of(config, model.metadata),
         units=chosen,
         seed=seed,
     )

@@ -1,18 +1,22 @@
-"""What the commands share: messages and progress on stderr, options with one meaning everywhere, JSON on stdout."""
+"""What the commands share: messages and progress on stderr, common options, data sets, JSON on stdout."""
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from byhand.data import Digits, load
-from byhand.errors import UsageError
+from byhand.data import Dataset, Digits, load
+from byhand.errors import DataError, UsageError
 
 Command = Callable[..., Any]
+Config = Mapping[str, Any]
+
+#: A data set whose images are among the training images of another one.
+SUBSETS = {"mnist-5k": "mnist"}
 
 
 class Place(click.Path):
@@ -106,6 +110,37 @@ def load_data(name: str | None, offline: bool, console: Console) -> Digits:
         digits = load(name, offline=offline, say=console.info, progress=progress)
     console.info(f"data: {digits!r}"[:400])
     return digits
+
+
+def load_data_of_run(config: Config, metadata: Config, data: str | None, offline: bool, console: Console) -> Digits:
+    """Load the data set that was named, or else the one that the run was trained on."""
+    from byhand.training.run import data_of
+
+    return load_data(data if data is not None else data_of(config, metadata), offline, console)
+
+
+def load_any_data(config: Config, metadata: Config, console: Console) -> Digits:
+    """Load the data set that a run was trained on if it is on this machine, else any: where all pictures will do."""
+    from byhand.training.run import data_of
+
+    name = data_of(config, metadata)
+    try:
+        return load_data(name, True, console)
+    except DataError as error:
+        if name is None:
+            raise
+        console.info(str(error))
+        return load_data(None, True, console)
+
+
+def warn_if_trained_on(name: str, metadata: Config, images: Dataset, console: Console) -> None:
+    """Warn if a model is tested with images that it was trained on under another name."""
+    trained_on = metadata.get("data", {}).get("name")
+    if trained_on is not None and SUBSETS.get(images.name) == trained_on:
+        console.info(
+            f"watch out: {name} was trained on {trained_on}, and {images.name} is taken from its training images: "
+            "these figures say nothing of pictures never seen"
+        )
 
 
 def show_json(value: Any) -> None:

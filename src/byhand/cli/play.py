@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import click
 
-from byhand.cli.output import PLACE, Console, load_data, offline, quiet
-from byhand.cli.run_data import load_data_here
+from byhand.cli.output import PLACE, Console, load_any_data, load_data, offline, quiet
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.convolution import Convolution
@@ -60,7 +59,7 @@ def command(
     if wanted is not None:
         digits = load_data(wanted, offline or data is None, console)
     else:
-        digits = load_data_here(home.config() if home else {}, model.metadata if run is not None else {}, console)
+        digits = load_any_data(home.config() if home else {}, model.metadata if run is not None else {}, console)
     if run is not None and not fitting(model, digits.train):
         raise UsageError(
             f"{run}: the model takes {model.network.in_size} pixels and knows {len(model.classes)} classes, which "

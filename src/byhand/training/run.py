@@ -26,6 +26,7 @@ from byhand.errors import DivergedError, ModelFileError, UsageError
 from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
+from byhand.nn.losses import Loss, loss_named
 from byhand.nn.stacks import layers_from_config
 from byhand.text import counted
 from byhand.threads import available
@@ -376,3 +377,9 @@ def data_of(config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
         return str(config["data"])
     named = [config.get("data_name"), (metadata or {}).get("data", {}).get("name")]
     return next((name for name in named if name in CATALOG), None)
+
+
+def loss_of(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> Loss:
+    """Return the loss that a run was trained with; the cross-entropy if that is not known."""
+    recipe = config.get("recipe") or metadata.get("recipe") or {}
+    return loss_named(**(recipe.get("loss") or {"kind": "cross_entropy"}))
