@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from byhand.data import Dataset
-from byhand.data.handwriting import normalise
+from byhand.data.handwriting import normalize
 from byhand.errors import MissingExtraError, NothingDrawnError
 from byhand.model import Reader
 
@@ -164,7 +164,7 @@ def normalize_all(pictures: Iterable[Bytes], labels: NDArray[np.int64]) -> Image
     images, kept = [], []
     for picture, label in zip(pictures, labels, strict=True):
         try:
-            images.append(normalise(picture).image)
+            images.append(normalize(picture).image)
         except NothingDrawnError:
             continue
         kept.append(label)

@@ -20,7 +20,7 @@ from PIL import Image
 
 import byhand
 from byhand.data import Dataset
-from byhand.data.handwriting import read_picture
+from byhand.data.handwriting import read_photo
 from byhand.data.handwriting.line import segment_line
 from byhand.distributed.committee import MemberFailedError
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
@@ -327,12 +327,12 @@ def test_a_kind_of_number_that_there_is_not(tmp_path):
 
 def test_a_text_that_is_named_many_times_is_counted_as_often(monkeypatch, tmp_path):
     """Old pickles hold an array's bytes as text; one text can be named by many arrays."""
-    from byhand.data.formats import gzip_io as packed
-    from byhand.data.formats import pickled
+    from byhand.data import formats
+    from byhand.data.formats import arrays
 
-    monkeypatch.setattr(packed, "CEILING", 10_000)
-    steps = pickled._Steps(tmp_path / "bomb.pkl")
-    kind = pickled._Build("dtype", np.dtype("u1"))
+    monkeypatch.setattr(formats, "CEILING", 10_000)
+    steps = arrays._Steps(tmp_path / "bomb.pkl")
+    kind = arrays._Build("dtype", np.dtype("u1"))
     for _ in range(10):
         assert steps._array("x" * 1000, kind, (1000,), False).shape == (1000,)
     with pytest.raises(ValueError, match="at most 10,000 letters in all"):
@@ -356,7 +356,7 @@ def test_a_photograph_with_a_preview_inside(tmp_path):
     picture.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[picture.resize((20, 20))])
     with Image.open(tmp_path / "phone.jpg") as both:
         assert both.n_frames == 2
-    assert read_picture(tmp_path / "phone.jpg").shape == (68, 68)
+    assert read_photo(tmp_path / "phone.jpg").shape == (68, 68)
 
 
 # ---- others

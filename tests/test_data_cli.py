@@ -123,7 +123,7 @@ def damaged_pictures(folder):
     write_pictures(folder)
     for name in ("2/2.png", "7/7.png"):
         (folder / name).write_bytes(b"not a picture")
-    words = "must be a picture (PNG, JPEG, BMP, GIF, PPM, TIFF, WEBP), it begins as none of them does"
+    words = "must be a picture (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM), and it is none of these"
     return folder, [f"2/2.png: {words}", f"7/7.png: {words}"]
 
 

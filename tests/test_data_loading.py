@@ -290,8 +290,8 @@ def test_a_file_that_was_only_touched_is_not_read_again(folder, monkeypatch):
     load(path)
     os.utime(path, ns=(1, 1))
     hashed = []
-    digest = store.packed.digest
-    monkeypatch.setattr(store.packed, "digest", lambda *args: hashed.append(args) or digest(*args))
+    digest = store.formats.digest
+    monkeypatch.setattr(store.formats, "digest", lambda *args: hashed.append(args) or digest(*args))
     time.sleep(0.02)
     load(path)
     assert (len(reads), len(hashed)) == (1, 1)

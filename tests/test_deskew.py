@@ -127,14 +127,10 @@ def test_deskew_does_not_depend_on_the_company_a_picture_is_in():
     np.testing.assert_array_equal(whole[-1:], deskew(images[-1:]))
 
 
-def test_deskew_writes_only_where_it_is_told():
+def test_deskew_leaves_its_argument_alone():
     images = strokes(5)
     images.flags.writeable = False
-    out = np.empty_like(images)
-    assert deskew(images, out=out) is out
-    np.testing.assert_array_equal(out, deskew(images))
-    in_place = images.copy()
-    np.testing.assert_array_equal(deskew(in_place, out=in_place), out)
+    deskew(images)
 
 
 def test_deskew_takes_strided_and_empty_stacks():
@@ -166,11 +162,3 @@ def test_deskew_works_in_blocks():
 def test_deskew_refuses_what_is_not_a_stack_of_bytes(images, said):
     with pytest.raises(UsageError, match=said):
         deskew(images)
-    with pytest.raises(UsageError, match=said):
-        slants(images)
-
-
-@pytest.mark.parametrize("out", [np.empty((2, 28, 27), np.uint8), np.empty((2, 28, 28), np.float32)])
-def test_deskew_refuses_an_out_that_does_not_fit(out):
-    with pytest.raises(UsageError, match=r"out must be uint8 \(2, 28, 28\), got"):
-        deskew(np.zeros((2, 28, 28), np.uint8), out=out)

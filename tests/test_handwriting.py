@@ -18,9 +18,14 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from byhand.data import handwriting, load
-from byhand.data.handwriting import ink, normalise, read_picture, segment_line
+from byhand.data.handwriting import ink, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
-from byhand.data.handwriting.ink import find_ink, find_pieces, without_neighbours, without_specks
+from byhand.data.handwriting.ink import (
+    connected_components,
+    find_ink,
+    remove_border_components,
+    remove_small_components,
+)
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "handwriting.json").read_text("utf-8"))
@@ -66,13 +71,13 @@ def test_every_step_gives_the_golden_bytes(case):
     picture = unpacked(case["grey"])
     if "refused" in case:
         with pytest.raises(NothingDrawnError) as caught:
-            normalise(picture)
+            normalize(picture)
         assert str(caught.value) == case["refused"]
         return
-    found, digit = find_ink(picture), normalise(picture)
+    found, digit = find_ink(picture), normalize(picture)
     assert (found.shrink, found.inverted, digit.inverted) == (case["shrink"], case["inverted"], case["inverted"])
     assert (digit.grown, list(digit.box)) == (case["grown"], case["box"])
-    cleaned, _ = without_specks(without_neighbours(found.ink))
+    cleaned, _ = remove_small_components(remove_border_components(found.ink))
     for name, step in [
         ("ink", found.ink),
         ("cleaned", cleaned),
@@ -93,7 +98,7 @@ def test_golden_pictures_take_every_turn():
 
 
 def test_mnist_goes_through_almost_unchanged():
-    digits = [normalise(image) for image in SAMPLE]
+    digits = [normalize(image) for image in SAMPLE]
     same = [np.array_equal(digit.image, image) for digit, image in zip(digits, SAMPLE, strict=True)]
     assert np.mean(same) > 0.9
     assert difference(np.array([digit.image for digit in digits]), SAMPLE) < 1.5
@@ -101,29 +106,29 @@ def test_mnist_goes_through_almost_unchanged():
 
 def test_an_inverted_picture_gives_the_same_digit():
     for image in SAMPLE:
-        straight, inverted = normalise(image), normalise(255 - image)
+        straight, inverted = normalize(image), normalize(255 - image)
         assert (straight.inverted, inverted.inverted) == (False, True)
         np.testing.assert_array_equal(inverted.image, straight.image)
 
 
 def test_place_and_size_do_not_matter():
     for image in SAMPLE[:30]:
-        plain = normalise(image).image
+        plain = normalize(image).image
         for moved in (on_canvas(image), on_canvas(image, top=0, left=232), np.pad(image, ((6, 1), (0, 9)))):
-            np.testing.assert_array_equal(normalise(moved).image, plain)
-        if normalise(image).grown == 0:
-            assert difference(normalise(enlarged(image)).image, plain) < 6
+            np.testing.assert_array_equal(normalize(moved).image, plain)
+        if normalize(image).grown == 0:
+            assert difference(normalize(enlarged(image)).image, plain) < 6
 
 
 def test_normalise_twice_is_normalise_once_nearly():
     for image in SAMPLE[:30]:
-        once = normalise(on_canvas(enlarged(image, 3))).image
-        assert difference(normalise(once).image, once) < 4
+        once = normalize(on_canvas(enlarged(image, 3))).image
+        assert difference(normalize(once).image, once) < 4
 
 
 @pytest.mark.parametrize("pen", [1.0, 2.0, 4.0, 8.0, 16.0, 26.0])
 def test_a_pen_of_any_width_becomes_one_of_mnists(pen):
-    digit = normalise(ring(pen=pen))
+    digit = normalize(ring(pen=pen))
     mass_of_mnist = np.quantile(SAMPLE.sum(axis=(1, 2), dtype=np.int64), [0.005, 0.995])
     assert mass_of_mnist[0] < digit.image.sum(dtype=np.int64) < mass_of_mnist[1]
     assert digit.image[13:15, 13:15].max() < 60, "the ring stays open"
@@ -136,9 +141,9 @@ def test_uneven_light_and_noise_do_not_matter():
     for image in SAMPLE[:20]:
         black = enlarged(image)
         photo = light * (1 - 0.6 * black / 255) + rng.normal(0, 3, black.shape)
-        digit = normalise(np.clip(photo, 0, 255).astype(np.uint8))
+        digit = normalize(np.clip(photo, 0, 255).astype(np.uint8))
         assert digit.inverted
-        assert difference_but_a_pixel(digit.image, normalise(black).image) < 12
+        assert difference_but_a_pixel(digit.image, normalize(black).image) < 12
 
 
 def test_a_shadow_across_the_page_does_not_matter():
@@ -147,14 +152,14 @@ def test_a_shadow_across_the_page_does_not_matter():
     for image in SAMPLE[:20]:
         black = enlarged(image)
         photo = (200 * shadow * (1 - 0.7 * black / 255)).astype(np.uint8)
-        assert normalise(photo).inverted
+        assert normalize(photo).inverted
 
 
 @settings(max_examples=300)
 @given(grey)
 def test_any_picture_is_a_digit_or_a_clear_refusal(picture):
     try:
-        digit = normalise(picture)
+        digit = normalize(picture)
     except NothingDrawnError:
         return
     assert digit.image.shape == digit.scaled.shape == (28, 28)
@@ -166,7 +171,7 @@ def test_normalise_leaves_its_argument_alone():
     for picture in (SAMPLE[0].copy(), 255 - SAMPLE[0], enlarged(SAMPLE[0], 40)):
         before = picture.copy()
         picture.flags.writeable = False
-        normalise(picture)
+        normalize(picture)
         np.testing.assert_array_equal(picture, before)
 
 
@@ -177,7 +182,7 @@ def test_normalise_leaves_its_argument_alone():
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (1, 300), (900, 700)])
 def test_a_picture_of_one_colour_says_nothing_drawn(value, shape):
     with pytest.raises(NothingDrawnError, match="nothing drawn: ink and paper must differ by 16 grey levels, got 0"):
-        normalise(np.full(shape, value, np.uint8))
+        normalize(np.full(shape, value, np.uint8))
 
 
 @pytest.mark.parametrize("size", [28, 100, 300, 1000])
@@ -193,14 +198,14 @@ def test_noise_is_no_digit(size):
         (rng.random(shape) > 0.05) * 255,
     ]:
         with pytest.raises(NothingDrawnError):
-            normalise(picture.astype(np.uint8))
+            normalize(picture.astype(np.uint8))
 
 
 def test_an_almost_black_picture_is_no_digit():
     picture = np.full((60, 60), 4, np.uint8)
     picture[20:40, 28:32] = 0
     with pytest.raises(NothingDrawnError, match="must differ by 16 grey levels, got 7"):
-        normalise(picture)
+        normalize(picture)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +213,7 @@ def test_an_almost_black_picture_is_no_digit():
     [np.zeros((2, 3)), np.zeros((2, 3, 3), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(784, np.uint8)],
 )
 def test_what_is_no_grey_picture_is_refused(picture):
-    for function in (normalise, segment_line):
+    for function in (normalize, segment_line):
         with pytest.raises(UsageError, match=r"a picture must be uint8 \(H, W\) with H and W at least 1, got "):
             function(picture)
 
@@ -233,10 +238,10 @@ def test_inverting_a_picture_inverts_its_polarity(picture):
 @given(grey, st.integers(0, 255))
 def test_paper_moves_with_the_light_and_is_never_brighter_than_the_picture(picture, light):
     picture = picture // 2
-    ground = ink.paper(picture, 40)
+    ground = ink.background(picture, 40)
     assert ground.shape == picture.shape
     assert ground.max() <= picture.max()
-    np.testing.assert_array_equal(ink.paper(picture + light // 2, 40), ground + light // 2)
+    np.testing.assert_array_equal(ink.background(picture + light // 2, 40), ground + light // 2)
 
 
 def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
@@ -245,8 +250,10 @@ def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
     written = bare.copy()
     written[30:90, 50:70] = 255
     inside = (slice(24, 96), slice(24, 96))
-    assert np.abs(ink.paper(written, 120)[inside].astype(int) - ink.paper(bare, 120)[inside]).max() <= 12
-    assert np.abs(ink.paper(bare, 120)[:, :80].astype(int) - bare[:, :80])[np.abs(np.arange(120) - 60) > 5].max() <= 2
+    assert np.abs(ink.background(written, 120)[inside].astype(int) - ink.background(bare, 120)[inside]).max() <= 12
+    assert (
+        np.abs(ink.background(bare, 120)[:, :80].astype(int) - bare[:, :80])[np.abs(np.arange(120) - 60) > 5].max() <= 2
+    )
 
 
 def test_ink_in_a_shadow_is_as_black_as_in_the_light():
@@ -273,7 +280,7 @@ def test_pieces_are_what_a_flood_finds(mask):
                     expected[at] = len(sizes)
                     waiting.append(at)
         sizes.append(size)
-    pieces, counts = find_pieces(mask)
+    pieces, counts = connected_components(mask)
     np.testing.assert_array_equal(pieces, expected)
     assert counts.tolist() == sizes
 
@@ -284,7 +291,7 @@ def test_pieces_of_a_spiral_are_one():
         spiral[k, k : 101 - k] = spiral[100 - k, k : 101 - k] = spiral[k : 101 - k, 100 - k] = True
         spiral[k + 2 : 101 - k, k] = True
         spiral[k + 2, k : k + 3] = True
-    assert len(find_pieces(spiral)[1]) == 1
+    assert len(connected_components(spiral)[1]) == 1
 
 
 def test_specks_and_what_runs_off_the_edge_are_left_out():
@@ -292,13 +299,13 @@ def test_specks_and_what_runs_off_the_edge_are_left_out():
     dirty = digit.copy()
     dirty[5:8, 5:8] = 255
     dirty[:, 255:] = 255
-    np.testing.assert_array_equal(normalise(dirty).image, normalise(digit).image)
+    np.testing.assert_array_equal(normalize(dirty).image, normalize(digit).image)
 
 
 def test_a_digit_that_touches_the_edge_is_kept():
-    box = normalise(SAMPLE[0]).box
+    box = normalize(SAMPLE[0]).box
     tight = SAMPLE[0][box[0] : box[2], box[1] : box[3]]
-    assert difference(normalise(tight).image, normalise(SAMPLE[0]).image) < 3
+    assert difference(normalize(tight).image, normalize(SAMPLE[0]).image) < 3
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32))
@@ -380,7 +387,9 @@ def line_of(digits, gap=10, factor=3):
 def whole(digits):
     """Digits whose ink is one piece, and of a usual width."""
     return [
-        digit for digit in digits if len(find_pieces(digit > 0)[1]) == 1 and np.ptp(digit.any(axis=0).nonzero()) > 5
+        digit
+        for digit in digits
+        if len(connected_components(digit > 0)[1]) == 1 and np.ptp(digit.any(axis=0).nonzero()) > 5
     ]
 
 
@@ -392,7 +401,7 @@ def test_a_line_is_cut_into_its_digits_in_order():
             parts = segment_line(picture)
             assert len(parts) == 8
             for part, digit in zip(parts, chosen, strict=True):
-                assert difference(normalise(part).image, normalise(enlarged(digit, 3)).image) < 2
+                assert difference(normalize(part).image, normalize(enlarged(digit, 3)).image) < 2
 
 
 def test_digits_that_lean_into_each_other_are_told_apart():
@@ -452,7 +461,7 @@ def test_what_goes_round_or_under_or_between_the_digits_is_left_out(decorated):
         parts = segment_line(decorated(picture))
         assert len(parts) == len(plain) == 4
         for part, other in zip(parts, plain, strict=True):
-            assert difference(normalise(part).image, normalise(other).image) < 4
+            assert difference(normalize(part).image, normalize(other).image) < 4
 
 
 def test_a_line_that_goes_down_a_hill_is_a_line():
@@ -556,7 +565,7 @@ def test_a_grey_file_is_read_as_it_is(kind, tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(file_of(Image.fromarray(PICTURE), kind))
     for source in (path, str(path), path.read_bytes()):
-        read = read_picture(source)
+        read = read_photo(source)
         assert (read.dtype, read.flags.writeable) == (np.uint8, True)
         np.testing.assert_array_equal(read, PICTURE)
 
@@ -564,16 +573,16 @@ def test_a_grey_file_is_read_as_it_is(kind, tmp_path):
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_a_photograph_is_read_nearly(kind):
     smooth = np.kron(PICTURE[:4, :5], np.ones((16, 16), np.uint8))
-    assert difference(read_picture(file_of(Image.fromarray(smooth), kind, quality=95)), smooth) < 4
+    assert difference(read_photo(file_of(Image.fromarray(smooth), kind, quality=95)), smooth) < 4
 
 
 def test_colours_become_grey_by_their_brightness():
     picture = np.zeros((1, 3, 3), np.uint8)
     picture[0, [0, 1, 2], [0, 1, 2]] = 255
-    assert read_picture(file_of(Image.fromarray(picture))).tolist() == [[76, 150, 29]]
+    assert read_photo(file_of(Image.fromarray(picture))).tolist() == [[76, 150, 29]]
     for mode in ("CMYK", "YCbCr"):
         image = Image.fromarray(PICTURE).convert("RGB").convert(mode)
-        read = read_picture(file_of(image, "TIFF" if mode == "CMYK" else "JPEG"))
+        read = read_photo(file_of(image, "TIFF" if mode == "CMYK" else "JPEG"))
         assert read.shape == PICTURE.shape
 
 
@@ -581,15 +590,15 @@ def test_palettes_and_single_bits_are_read_by_their_colours():
     palette = Image.new("P", (2, 1))
     palette.putpalette([255, 255, 255, 10, 10, 10])
     palette.putpixel((1, 0), 1)
-    assert read_picture(file_of(palette)).tolist() == [[255, 10]]
+    assert read_photo(file_of(palette)).tolist() == [[255, 10]]
     bits = Image.fromarray(PICTURE > 100)
-    assert np.array_equal(read_picture(file_of(bits)), 255 * (PICTURE > 100))
+    assert np.array_equal(read_photo(file_of(bits)), 255 * (PICTURE > 100))
 
 
 def test_sixteen_bits_keep_their_upper_byte():
     deep = PICTURE.astype(np.uint16) * 256 + 77
-    np.testing.assert_array_equal(read_picture(file_of(Image.fromarray(deep))), PICTURE)
-    np.testing.assert_array_equal(read_picture(file_of(Image.fromarray(deep), "TIFF")), PICTURE)
+    np.testing.assert_array_equal(read_photo(file_of(Image.fromarray(deep))), PICTURE)
+    np.testing.assert_array_equal(read_photo(file_of(Image.fromarray(deep), "TIFF")), PICTURE)
 
 
 @pytest.mark.parametrize(("ink_is", "paper"), [(0, 255), (255, 0)])
@@ -597,26 +606,26 @@ def test_what_is_transparent_shows_paper_that_the_ink_stands_out_from(ink_is, pa
     layers = np.zeros((20, 20, 4), np.uint8)
     layers[5:15, 8:12] = (ink_is, ink_is, ink_is, 255)
     layers[5, 8, 3] = 128
-    read = read_picture(file_of(Image.fromarray(layers)))
+    read = read_photo(file_of(Image.fromarray(layers)))
     assert (read[0, 0], read[10, 10]) == (paper, ink_is)
     assert abs(int(read[5, 8]) - 128) <= 1
     palette = Image.fromarray(layers).convert("RGB").convert("P")
     index = palette.getpixel((0, 0))
-    assert read_picture(file_of(palette, transparency=index)).shape == (20, 20)
+    assert read_photo(file_of(palette, transparency=index)).shape == (20, 20)
 
 
 def test_the_cameras_orientation_is_obeyed():
     image = Image.fromarray(PICTURE)
     exif = image.getexif()
     exif[0x0112] = 6  # turned by 90° clockwise to be seen right
-    np.testing.assert_array_equal(read_picture(file_of(image, exif=exif)), np.rot90(PICTURE, -1))
+    np.testing.assert_array_equal(read_photo(file_of(image, exif=exif)), np.rot90(PICTURE, -1))
 
 
 def test_a_large_photograph_is_decoded_small():
     large = Image.fromarray(np.kron(SAMPLE[0], np.full((128, 128), 1, np.uint8)))
-    read = read_picture(file_of(large, "JPEG", quality=90))
+    read = read_photo(file_of(large, "JPEG", quality=90))
     assert read.shape == (1792, 1792)
-    assert difference(normalise(read).image, normalise(enlarged(SAMPLE[0])).image) < 3
+    assert difference(normalize(read).image, normalize(enlarged(SAMPLE[0])).image) < 3
 
 
 @pytest.mark.parametrize(
@@ -641,11 +650,11 @@ def test_a_large_photograph_is_decoded_small():
 )
 def test_what_is_no_picture_is_refused_by_name(content, said, tmp_path):
     with pytest.raises(DataError, match=said):
-        read_picture(content)
+        read_photo(content)
     path = tmp_path / "digit.png"
     path.write_bytes(content)
     with pytest.raises(DataError, match=said.replace("the picture", r"digit\.png")):
-        read_picture(path)
+        read_photo(path)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -653,14 +662,14 @@ def test_moving_pictures_and_several_pages_are_refused(kind):
     frames = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1].copy())]
     moving = file_of(frames[0].convert("RGB"), kind, save_all=True, append_images=[frames[1].convert("RGB")])
     with pytest.raises(DataError, match="the picture must be one still picture, got 2 frames or pages"):
-        read_picture(moving)
+        read_photo(moving)
 
 
 def test_what_is_not_there_or_no_file_is_refused(tmp_path):
     with pytest.raises(DataMissingError, match=r"no picture at .*seven\.png"):
-        read_picture(tmp_path / "seven.png")
+        read_photo(tmp_path / "seven.png")
     with pytest.raises(DataError, match="must be a picture file, and it is not a file"):
-        read_picture(tmp_path)
+        read_photo(tmp_path)
 
 
 def test_damage_anywhere_is_a_data_error_or_a_picture():
@@ -676,4 +685,4 @@ def test_damage_anywhere_is_a_data_error_or_a_picture():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the decoders' own, about metadata
                 with contextlib.suppress(DataError):
-                    assert read_picture(bytes(damaged)).ndim == 2
+                    assert read_photo(bytes(damaged)).ndim == 2

@@ -8,7 +8,7 @@ import pytest
 import byhand
 import byhand.model
 from browser import browser
-from byhand.data.handwriting import normalise
+from byhand.data.handwriting import normalize
 from byhand.export import export
 from watched_page import HANDS, PLACES, Watched, exported, home, on_pad, opened
 
@@ -41,7 +41,7 @@ def test_a_drawing_gives_the_same_bytes_and_numbers_as_python(home):
                 "(({picture, seen, probabilities}) => [Array.from(picture), Array.from(seen), probabilities])"
                 "(byhand.recognise())"
             )
-            image = normalise(pad).image
+            image = normalize(pad).image
             np.testing.assert_array_equal(np.array(found[0]).reshape(28, 28), image)
             np.testing.assert_array_equal(np.array(found[1]), model.preparation.pictures(image[None]).ravel())
             np.testing.assert_allclose(found[2], model.probabilities(image[None])[0], atol=1e-5)

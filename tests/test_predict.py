@@ -12,7 +12,7 @@ from PIL import Image
 
 import byhand
 from byhand import Model
-from byhand.data.handwriting import normalise
+from byhand.data.handwriting import normalize
 from byhand.data.handwriting.line import is_crowded
 from byhand.errors import NothingDrawnError
 
@@ -114,7 +114,7 @@ def two_strokes():
 
 
 def seems_crowded(grey):
-    return is_crowded(grey, normalise(grey).ink)
+    return is_crowded(grey, normalize(grey).ink)
 
 
 def test_two_digits_are_taken_for_several():
@@ -188,7 +188,7 @@ def test_what_is_no_model_is_called_so(run):
 def test_the_input_is_in_the_json_where_it_is_asked_for(run):
     written("a.png", 0)
     (result,) = json.loads(run("--json", "--show-input", "a.png")[1])
-    np.testing.assert_array_equal(result["input"], normalise(np.asarray(Image.open("a.png"))).image)
+    np.testing.assert_array_equal(result["input"], normalize(np.asarray(Image.open("a.png"))).image)
     assert "input" not in json.loads(run("--json", "a.png")[1])[0]
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data import load
-from byhand.data.handwriting import normalise
+from byhand.data.handwriting import normalize
 from byhand.data.handwriting.deskew import deskew
-from byhand.data.handwriting.ink import find_ink, without_neighbours, without_specks
+from byhand.data.handwriting.ink import find_ink, remove_border_components, remove_small_components
 from byhand.errors import NothingDrawnError
 from byhand.files import write_text
 
@@ -98,11 +98,11 @@ def pictures() -> dict[str, Bytes]:
 def steps(grey: Bytes) -> dict[str, Any]:
     """Each step's result; or that there is no digit."""
     try:
-        digit = normalise(grey)
+        digit = normalize(grey)
     except NothingDrawnError as error:
         return {"refused": str(error)}
     found = find_ink(grey)
-    cleaned, _ = without_specks(without_neighbours(found.ink))
+    cleaned, _ = remove_small_components(remove_border_components(found.ink))
     return {
         "shrink": found.shrink,
         "inverted": found.inverted,

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import click
 
 from byhand.cli.output import PLACE, Console, as_json, quiet, shifts, show_json
-from byhand.data.handwriting.photo import ENDINGS
+from byhand.data.formats.images import ENDINGS
 from byhand.errors import DataError, DataMissingError
 from byhand.model import Reader, shipped_model
 from byhand.model.ensemble import ShiftAveraged

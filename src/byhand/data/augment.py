@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from byhand import checks
 from byhand.errors import UsageError
 
 Bytes = NDArray[np.uint8]
@@ -44,13 +45,10 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 <= value <= _LIMITS[name]:
-                raise UsageError(f"{name} must be a number from 0 to {_LIMITS[name]:g}, got {value!r}")
-            object.__setattr__(self, name, float(value))
+            object.__setattr__(self, name, checks.number(name, value, 0, _LIMITS[name]))
 
     def __bool__(self) -> bool:
-        """Whether anything is distorted at all."""
+        """True if anything is distorted at all."""
         return self != NONE
 
     def __str__(self) -> str:
@@ -101,18 +99,21 @@ DEFAULT = Augmentation(shift=1.0, rotate=10.0, scale=0.1, shear=0.1, elastic=0.6
 _WORDS = {"none": NONE, "default": DEFAULT}
 
 
-def augment(
-    images: Bytes, indices: ArrayLike, *, seed: int, epoch: int, spec: Augmentation, out: Bytes | None = None
-) -> Bytes:
-    """Distort the pictures `images[indices]` as (seed, epoch, index) says.
+def augment(images: Bytes, indices: ArrayLike, *, seed: int, epoch: int, spec: Augmentation) -> Bytes:
+    """Return the pictures `images[indices]` distorted as a function of (seed, epoch, index).
 
-    images: uint8 (N, H, W); indices: integers (n,), each the number of a picture; out: uint8 (n, H, W).
+    images: uint8 (N, H, W); indices: integers (n,), each the number of a picture; result: uint8 (n, H, W).
     Each pixel is read from between four pixels of the source (bilinear); outside the source it is dark.
     """
-    images, indices, out = _checked(images, indices, out)
+    indices = np.asarray(indices, np.int64)
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise UsageError(f"images must be uint8 (N, H, W), got {images.dtype} {images.shape}")
     _, height, width = images.shape
+    if max(height, width) > LARGEST:
+        raise UsageError(f"images must be at most {LARGEST} pixels a side to be augmented, got {(height, width)}")
+    out: Bytes = images[indices]
     if not spec or out.size == 0:
-        return np.take(images, indices, axis=0, out=out, mode="clip")
+        return out
     size = max(1, BLOCK_PIXELS // (height * width))
     for start in range(0, len(indices), size):
         chosen = indices[start : start + size]
@@ -122,7 +123,7 @@ def augment(
             across, down = _elastic_fields(random[:, AFFINE_WORDS:], spec, height, width)
             x += across
             y += down
-        out[start : start + size] = _bilinear(images[chosen], x, y)
+        out[start : start + size] = _bilinear(out[start : start + size], x, y)
     return out
 
 
@@ -238,18 +239,17 @@ def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArr
     return value
 
 
-# --- Chance ------------------------------------------------------------------------------------------------------
+# --- Random numbers ---------------------------------------------------------------------------------------------
 
 
 def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> NDArray[np.uint64]:
-    """`count` random 64-bit words for each sample, a function of (seed, epoch, sample) alone.       (n, count)
+    """Return `count` random 64-bit words for each sample, a function of (seed, epoch, sample) alone.      (n, count)
 
     Each level opens a SplitMix64 stream (Steele, Lea and Flood, 2014) at a word of the level above:
     word(k) = mix(key + (k+1)·γ), first for the epoch, then for the sample, then for the numbers themselves.
     """
-    for name, value in (("seed", seed), ("epoch", epoch)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**64:
-            raise UsageError(f"{name} must be a whole number from 0 to 2⁶⁴ − 1, got {value!r}")
+    checks.integer("seed", seed, 0, 2**64 - 1)
+    checks.integer("epoch", epoch, 0, 2**64 - 1)
     key = _mix(np.array([seed], np.uint64))
     key = _stream(key, np.array([epoch], np.uint64))
     keys = _stream(key, samples.astype(np.uint64))
@@ -257,32 +257,12 @@ def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: in
 
 
 def _stream(key: NDArray[np.uint64], k: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The k-th words of SplitMix64 from a key: mix(key + (k+1)·γ), γ = 2⁶⁴ over the golden ratio, made odd."""
+    """Return the k-th words of SplitMix64 from a key: mix(key + (k+1)·γ), γ = 2⁶⁴ over the golden ratio, made odd."""
     return _mix(key + (k + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Stir 64 bits so that each bit of the answer hangs on each bit of the question (one to one)."""
+    """SplitMix64's finalizer: a bijective mixer of 64 bits."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-def _checked(images: Bytes, indices: ArrayLike, out: Bytes | None) -> tuple[Bytes, NDArray[np.int64], Bytes]:
-    images, numbers = np.asarray(images), np.asarray(indices)
-    if images.dtype != np.uint8 or images.ndim != 3:
-        raise UsageError(f"images must be uint8 (N, H, W), got {images.dtype} {images.shape}")
-    if max(images.shape[1:]) > LARGEST:
-        raise UsageError(f"images must be at most {LARGEST} pixels a side to be augmented, got {images.shape[1:]}")
-    if numbers.ndim != 1 or (numbers.size and not np.issubdtype(numbers.dtype, np.integer)):
-        raise UsageError(f"indices must be integers (n,), got {numbers.dtype} {numbers.shape}")
-    if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(images):
-        raise UsageError(f"indices must be from 0 to {len(images) - 1}, got {numbers.min()} to {numbers.max()}")
-    shape = (len(numbers), *images.shape[1:])
-    if out is None:
-        out = np.empty(shape, np.uint8)
-    elif out.shape != shape or out.dtype != np.uint8:
-        raise UsageError(f"out must be uint8 {shape}, got {out.dtype} {out.shape}")
-    elif np.may_share_memory(images, out):
-        raise UsageError("out must not share memory with images, which are read in any order, got a part of them")
-    return images, numbers.astype(np.int64), out

@@ -8,17 +8,16 @@ from importlib import resources
 
 from byhand.data import catalog
 from byhand.data.dataset import Digits
-from byhand.data.formats import gzip_io as packed
-from byhand.data.formats import idx
+from byhand.data.formats import InMemoryFile, idx
 
 NAME = "mnist-5k"
 
 
-def files() -> dict[str, packed.File]:
+def files() -> dict[str, InMemoryFile]:
     """The four files, in memory."""
     folder = resources.files("byhand.data") / "sample"
     return {
-        part: packed.Held(f"{NAME}/{name}.gz", (folder / f"{name}.gz").read_bytes())
+        part: InMemoryFile(f"{NAME}/{name}.gz", (folder / f"{name}.gz").read_bytes())
         for part, name in catalog.FILES.items()
     }
 

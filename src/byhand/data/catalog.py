@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data.dataset import DIGITS, Dataset
-from byhand.data.formats import gzip_io as packed
-from byhand.data.formats import idx
+from byhand.data.formats import digest, idx
 
 FILES = {
     "train-images": "train-images-idx3-ubyte",
@@ -111,7 +110,7 @@ def identify(train: Dataset, test: Dataset | None, files: dict[str, Path]) -> En
         return None
     parts = (train.images, train.labels, test.images, test.labels)
     unpacked = tuple(_sha256(part) for part in parts) if _could_be_known(train, test) else None
-    packs = tuple(packed.digest(files[part], "md5") if part in files else "" for part in FILES)
+    packs = tuple(digest(files[part], "md5") if part in files else "" for part in FILES)
     for entry in CATALOG.values():
         if unpacked == entry.sha256 is not None or packs == entry.md5:
             return entry
@@ -124,6 +123,6 @@ def _could_be_known(train: Dataset, test: Dataset) -> bool:
 
 def _sha256(values: npt.NDArray[np.integer]) -> str:
     """Of the IDX file, unpacked, that would hold these values."""
-    digest = hashlib.sha256(idx.header(values))
-    digest.update(np.ascontiguousarray(values, np.uint8).data)
-    return digest.hexdigest()
+    sha256 = hashlib.sha256(idx.header(values))
+    sha256.update(np.ascontiguousarray(values, np.uint8).data)
+    return sha256.hexdigest()

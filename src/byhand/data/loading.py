@@ -15,7 +15,7 @@ import numpy as np
 
 from byhand.data import bundled, catalog, mirrors, store
 from byhand.data.dataset import Dataset, Digits
-from byhand.data.formats import detect as places
+from byhand.data.formats.detect import DataFiles, detect, detect_format
 from byhand.data.mirrors import Progress, Say
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.text import closest
@@ -70,7 +70,7 @@ class Search:
         entry = catalog.CATALOG["mnist"]
         if base := environment():
             inside = base / entry.name
-            return self.at(inside if inside.is_dir() and places.recognise(inside) else base)
+            return self.at(inside if inside.is_dir() and detect(inside) else base)
         digits = self.in_cache(entry)
         if digits:
             return digits
@@ -101,7 +101,7 @@ class Search:
         """What BYHAND_DATA holds, if its checksums say that it is `entry`."""
         base = environment()
         for path in (base / entry.name, base) if base else ():
-            place = places.recognise(path) if path.exists() else None
+            place = detect(path) if path.exists() else None
             if place:
                 digits = self.read(place)
                 if digits.name == entry.name:
@@ -135,9 +135,9 @@ class Search:
 
     def at(self, path: Path) -> Digits:
         """What lies at that path."""
-        return self.read(places.must_recognise(path))
+        return self.read(detect_format(path))
 
-    def read(self, place: places.Place) -> Digits:
+    def read(self, place: DataFiles) -> Digits:
         """What lies there, from the cache if it was read before."""
         sources = list(place.files.values())
         shelf = store.place_of_path(place.kind, place.path, self.cache)
@@ -164,7 +164,7 @@ class Search:
             return digits
 
 
-def read(place: places.Place) -> Digits:
+def read(place: DataFiles) -> Digits:
     """Read what lies there: named after its checksums if they are known, else after its file."""
     train, test = place.read()
     entry = catalog.identify(train, test, place.files if place.kind == "idx" else {})
@@ -189,7 +189,7 @@ def bring_in(
 
     Another data set that was imported under that name is replaced with `force` only.
     """
-    digits = read(places.must_recognise(Path(path).expanduser()))
+    digits = read(detect_format(Path(path).expanduser()))
     name = name or re.sub(r"[^a-z0-9._-]+", "-", digits.name.lower()).strip("-._")
     if not SET_NAME.fullmatch(name):
         raise UsageError(f"the name must be small letters, digits and . _ -, at most 64, got {name!r}")
@@ -251,7 +251,7 @@ def _from_memory(data: Any, search: Search) -> Digits:
     first, second = data
     if isinstance(first, str | os.PathLike) and isinstance(second, str | os.PathLike):
         files = {"train": Path(first).expanduser(), "test": Path(second).expanduser()}
-        return search.read(places.Place("csv", files["train"], files))
+        return search.read(DataFiles("csv", files["train"], files))
     if hasattr(first, "columns") and hasattr(second, "columns"):
         return _pair(Dataset.from_frame(first), Dataset.from_frame(second), "two data frames")
     if all(isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[0]) > 1 for part in data):

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from byhand.data import catalog
 from byhand.data.dataset import Dataset
-from byhand.data.formats import gzip_io as packed
-from byhand.data.formats import idx
+from byhand.data.formats import InMemoryFile, idx, printable, read_all
 from byhand.errors import DataError, DataMissingError
 
 CONNECT, SILENCE = 3, 20  # seconds: to connect; without a byte
@@ -37,12 +36,12 @@ def fetch(entry: catalog.Entry, *, say: Say, progress: Progress | None = None) -
 
 def _one_file(
     entry: catalog.Entry, number: int, name: str, mirrors: list[str], say: Say, progress: Progress | None
-) -> packed.Held:
+) -> InMemoryFile:
     """The file from the first mirror that has it right; those that don't go to the end of `mirrors`."""
     answers = []
     for mirror in tuple(mirrors):
         try:
-            file = packed.Held(f"{mirror}{name}", _download(f"{mirror}{name}", name, progress))
+            file = InMemoryFile(f"{mirror}{name}", _download(f"{mirror}{name}", name, progress))
             _check(entry, number, file)
             return file
         except (OSError, DataError) as error:
@@ -53,10 +52,10 @@ def _one_file(
     raise DataMissingError(f"{entry.name}: one of the mirrors must have {name}; {'; '.join(answers)}")
 
 
-def _check(entry: catalog.Entry, number: int, file: packed.Held) -> None:
+def _check(entry: catalog.Entry, number: int, file: InMemoryFile) -> None:
     """The known SHA-256 of what is inside, or the known MD5 of the `.gz` itself."""
     if entry.sha256:
-        kind, known, found = "SHA-256", entry.sha256[number], hashlib.sha256(packed.read_all(file)).hexdigest()
+        kind, known, found = "SHA-256", entry.sha256[number], hashlib.sha256(read_all(file)).hexdigest()
     elif entry.md5:
         kind, known = "MD5", entry.md5[number]
         found = hashlib.md5(file.content, usedforsecurity=False).hexdigest()
@@ -121,4 +120,4 @@ def _reason(error: Exception) -> str:
         return "no connection"
     if isinstance(error, DataError):
         return str(error).removeprefix(str(getattr(error, "url", "")))
-    return packed.shown(error) or type(error).__name__
+    return printable(error) or type(error).__name__

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand import files
+from byhand.data import formats
 from byhand.data.dataset import Dataset, Digits
-from byhand.data.formats import gzip_io as packed
 from byhand.errors import DataError
 
 VERSION = 1
@@ -80,7 +80,7 @@ def keep(place: Path, digits: Digits, sources: Sequence[Stamp] = ()) -> Digits:
     `sources` are the stamps of the files that it was read from, taken before they were read.
     """
     seen = time.time_ns()
-    noted = [{**dataclasses.asdict(stamp), "sha256": packed.digest(Path(stamp.path))} for stamp in sources]
+    noted = [{**dataclasses.asdict(stamp), "sha256": formats.digest(Path(stamp.path))} for stamp in sources]
     if [Stamp.of(Path(stamp.path)) for stamp in sources] != list(sources):
         return digits  # changed while it was read: these pictures belong to neither version
     parts = {}
@@ -110,7 +110,7 @@ def _write(path: Path, values: npt.NDArray[Any]) -> dict[str, Any]:
     """One array, and what the manifest says of it."""
     with files.replacing(path) as file:
         np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
-    return {"sha256": packed.digest(path), **_size_and_time(path)}
+    return {"sha256": formats.digest(path), **_size_and_time(path)}
 
 
 def _write_manifest(place: Path, manifest: dict[str, Any]) -> None:
@@ -156,7 +156,7 @@ def _sources_are_the_same(place: Path, manifest: dict[str, Any], sources: Sequen
         if {**dataclasses.asdict(stamp), "sha256": noted[stamp.path]["sha256"]} != noted[stamp.path]
         or not stamp.settled(manifest["seen"])
     ]
-    if any(packed.digest(Path(stamp.path)) != noted[stamp.path]["sha256"] for stamp in unsure):
+    if any(formats.digest(Path(stamp.path)) != noted[stamp.path]["sha256"] for stamp in unsure):
         return False
     if unsure and [Stamp.of(path) for path in sources] == stamps:
         manifest["sources"] = [{**dataclasses.asdict(stamp), "sha256": noted[stamp.path]["sha256"]} for stamp in stamps]
@@ -172,7 +172,7 @@ def _check_parts(place: Path, manifest: dict[str, Any], trust: bool) -> None:
         path = place / f"{name}.npy"
         now = _size_and_time(path)
         if not trust or {"sha256": noted["sha256"], **now} != noted:
-            if packed.digest(path) != noted["sha256"]:
+            if formats.digest(path) != noted["sha256"]:
                 raise DataError(f"{path.name} has a wrong checksum")
             noted.update(now)
             moved = True

@@ -12,9 +12,8 @@ from typing import Any
 
 from byhand.data import bundled, catalog, loading, store
 from byhand.data.dataset import DIGITS, Digits, check_labels
-from byhand.data.formats import csv, idx
-from byhand.data.formats import detect as places
-from byhand.data.formats import image_folder as pictures
+from byhand.data.formats import csv, idx, images
+from byhand.data.formats.detect import DataFiles, detect_format
 from byhand.errors import DataError, DataMissingError
 
 MOST_PROBLEMS = 100  # of a folder of pictures
@@ -71,7 +70,7 @@ def _of_environment(base: Path, name: str) -> Report:
 def _at(path: Path) -> Report:
     """What lies at the path: each of its files, and then all of them together."""
     try:
-        place = places.must_recognise(path)
+        place = detect_format(path)
         problems = [problem for check in _checks(place) for problem in _attempt(str(path), check).problems]
     except DataError as error:
         return Report(str(path), [str(error)], None)
@@ -82,16 +81,16 @@ def _at(path: Path) -> Report:
     return _attempt(str(path), lambda: loading.read(place))
 
 
-def _checks(place: places.Place) -> list[Callable[[], Any]]:
+def _checks(place: DataFiles) -> list[Callable[[], Any]]:
     """What can be looked at file by file."""
     if place.kind == "idx":
         return [partial(_idx_file, part, file) for part, file in place.files.items()]
     if place.kind == "csv":
         files = [file for part, file in place.files.items() if part == "train" or csv.has_labels(file)]
         return [partial(csv.read, file) for file in files]
-    found = pictures.find(place.path) if place.kind == "pictures" else {}
+    found = images.find(place.path) if place.kind == "pictures" else {}
     files = [file for classes in found.values() for inside in classes.values() for file in inside]
-    return [partial(pictures.read_one, file) for file in files]
+    return [partial(images.read_image, file) for file in files]
 
 
 def _idx_file(part: str, file: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from byhand.data.handwriting import SIZE, normalise, read_picture, segment_line
+from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
 from byhand.data.handwriting.line import is_crowded
 from byhand.errors import DataError
 from byhand.model.model import Reader, shipped_model
@@ -87,7 +87,7 @@ def read(picture: Picture, reader: Reader | None = None) -> Reading:
     """
     grey, name = _opened(picture)
     with _naming(name):
-        digit = normalise(grey)
+        digit = normalize(grey)
     return read_image(digit.image, reader, name, is_crowded=is_crowded(grey, digit.ink))
 
 
@@ -101,7 +101,7 @@ def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
     for part_name, part in ((f"{name}:{number}", part) for number, part in enumerate(parts, start=1)):
         try:
             with _naming(part_name):
-                readings.append(read_image(normalise(part).image, reader, part_name))
+                readings.append(read_image(normalize(part).image, reader, part_name))
         except DataError as error:
             readings.append(Reading(part_name, problem=error))
     return readings
@@ -142,7 +142,7 @@ def _opened(picture: Picture) -> tuple[Array, str]:
     """Return the grey levels and the picture's name."""
     if isinstance(picture, np.ndarray):
         return picture, "the picture"
-    return read_picture(picture), "the picture" if isinstance(picture, bytes) else str(picture)
+    return read_photo(picture), "the picture" if isinstance(picture, bytes) else str(picture)
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+"""File formats: one module reads each of them, and here is what they share: opening files that nobody vouches for.
+
+Every reader opens its file here. The content is the same whether the file is gzipped or not, damage becomes one
+`DataError` that names the file, and a small file that would unpack to something huge is stopped at `CEILING`.
+`byhand.data.formats.detect` finds out which format lies at a path.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from byhand.errors import DataError, DataMissingError
+
+CEILING = 1 << 30  # bytes of the largest data set that is read, unpacked: twice MNIST in float64
+DEFLATE_LIMIT = 1032  # maximum ratio: no byte of a deflate stream unpacks to more than this
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclasses.dataclass(frozen=True)
+class InMemoryFile:
+    """A file that is in memory: a download that is not verified yet, or the bundled sample."""
+
+    name: str
+    content: bytes = dataclasses.field(repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+File = Path | InMemoryFile
+
+
+@contextlib.contextmanager
+def opened(path: File) -> Iterator[BinaryIO]:
+    """Open `path` for reading, unpacked on the way if it is gzipped; damage found while reading is a `DataError`."""
+    try:
+        with _plain(path) as file:
+            is_gzipped = file.peek(2)[:2] == GZIP_MAGIC
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file) if is_gzipped else file)
+    except EOFError:
+        raise DataError(f"{path}: gzip data must be whole, it is cut short") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: gzip data must be undamaged: {printable(error)}") from None
+    except FileNotFoundError:
+        raise DataMissingError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror or printable(error)}") from None
+
+
+def _plain(path: File) -> io.BufferedReader:
+    if isinstance(path, InMemoryFile):
+        return io.BufferedReader(cast(io.RawIOBase, io.BytesIO(path.content)))
+    return path.open("rb")
+
+
+def max_size(path: File) -> int:
+    """Return a bound on the unpacked bytes: the file's size, or what deflate could make of it, up to `CEILING`."""
+    try:
+        with _plain(path) as file:
+            size = len(path.content) if isinstance(path, InMemoryFile) else path.stat().st_size
+            return min(size * DEFLATE_LIMIT if file.peek(2)[:2] == GZIP_MAGIC else size, CEILING)
+    except OSError:
+        return 0  # `opened` raises the error
+
+
+def pieces(path: File, size: int = 1 << 20) -> Iterator[bytes]:
+    """Yield the unpacked content piece by piece; a `DataError` if it is more than `CEILING` in all."""
+    total = 0
+    with opened(path) as file:
+        while piece := file.read(size):
+            total += len(piece)
+            if total > CEILING:
+                raise DataError(f"{path}: must hold at most {CEILING:,} bytes unpacked, it holds more")
+            yield piece
+
+
+def read_all(path: File) -> bytes:
+    """Return the whole content, unpacked."""
+    whole = io.BytesIO()
+    for piece in pieces(path):
+        whole.write(piece)
+    return whole.getvalue()
+
+
+def printable(text: object, most: int = 120) -> str:
+    """Return text from a file or another library as one printable line of limited length, for a message."""
+    line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Return the checksum of the file as it lies on the disk, gzipped or not."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

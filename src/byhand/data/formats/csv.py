@@ -1,8 +1,8 @@
 """CSV: a line a picture, the label first, then the pixels; a first line of names or none; gzipped or not.
 
-A block of whole lines is read at once, as arithmetic on its bytes: where the separators stand says how many digits
-each number has. A block that isn't plain (a quote, a space, a point, a wrong count) is read again line by line, which
-either understands it or names the line and the column.
+A block of whole lines is read at once, as arithmetic on its bytes: the positions of the separators give the number of
+digits of each number. A block that isn't plain (a quote, a space, a point, a wrong count) is read again line by line,
+which either understands it or raises an error with the line and the column.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from byhand.data.dataset import Bytes, Dataset
-from byhand.data.formats import gzip_io as packed
+from byhand.data.formats import pieces
 from byhand.errors import DataError
 from byhand.text import counted
 
@@ -23,7 +23,7 @@ MOST_LABEL, MOST_PIXEL = 9, 255
 
 
 def read(path: Path) -> Dataset:
-    """The pictures of one file, (N, side, side)."""
+    """Return the pictures of one file, (N, side, side)."""
     tables: list[Bytes] = []
     columns = line = 0
     for block in _blocks(path):
@@ -51,45 +51,41 @@ def has_labels(path: Path) -> bool:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """The file as pieces of whole lines, each ending in one newline; no blank lines at the end."""
-    rest, total = b"", 0
-    with packed.opened(path) as file:
-        while piece := file.read(BLOCK):
-            if total == 0:
-                piece = piece.removeprefix(b"\xef\xbb\xbf")
-            total += len(piece)
-            if total > packed.CEILING:
-                raise DataError(f"{path}: must hold at most {packed.CEILING:,} bytes unpacked, it holds more")
-            # What ends the piece waits for the next one: it may be half a line, or blank lines that end the file.
-            whole = (rest + piece).rstrip()
-            cut = whole.rfind(b"\n") + 1
-            rest = (rest + piece)[cut:]
-            if len(rest) > LONGEST_LINE:
-                raise DataError(f"{path}: a line must be shorter than {LONGEST_LINE:,} bytes, one is longer")
-            if cut:
-                yield whole[:cut].replace(b"\r\n", b"\n")
+    """Yield the file as blocks of whole lines, each ending in one newline; no blank lines at the end."""
+    rest, is_first = b"", True
+    for piece in pieces(path, BLOCK):
+        rest += piece.removeprefix(b"\xef\xbb\xbf") if is_first else piece
+        is_first = False
+        # The end of the piece waits for the next one: it may be half a line, or blank lines that end the file.
+        whole = rest.rstrip()
+        cut = whole.rfind(b"\n") + 1
+        rest = rest[cut:]
+        if len(rest) > LONGEST_LINE:
+            raise DataError(f"{path}: a line must be shorter than {LONGEST_LINE:,} bytes, one is longer")
+        if cut:
+            yield whole[:cut].replace(b"\r\n", b"\n")
     if rest := rest.rstrip():
         yield rest + b"\n"
 
 
 def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
-    """(number of columns, whether the line is a header).
+    """Return the number of columns, and True if the line is a header.
 
     A header is a line of names, or of the column numbers 0, 1, 2, … that pandas writes for a frame without names
-    (where they go beyond what a pixel can be, so that no picture is ever taken for a header).
+    (if they go beyond what a pixel can be, so that no picture is ever taken for a header).
     """
     fields = [_number(field) for field in line.split(b",")]
     columns = len(fields)
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
         pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
-        seen = f"{counted(columns, 'column')}{', pixels without a label' * pixels_only}"
-        raise DataError(f"{path}, line 1: must have a column for the label and those of a square picture, got {seen}")
+        got = f"{counted(columns, 'column')}{', pixels without a label' * pixels_only}"
+        raise DataError(f"{path}, line 1: must have a column for the label and those of a square picture, got {got}")
     names = sum(field is None for field in fields)
     return columns, 2 * names > columns or (columns > MOST_PIXEL + 1 and fields == list(range(columns)))
 
 
 def _at_once(block: bytes, columns: int) -> Bytes | None:
-    """The numbers (rows, columns) of a block of plain lines; None if it isn't plain."""
+    """Return the numbers (rows, columns) of a block of plain lines; None if it isn't plain."""
     text = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(text < ZERO)
     if len(ends) % columns or (len(text) and text.max() > NINE):
@@ -111,7 +107,7 @@ def _at_once(block: bytes, columns: int) -> Bytes | None:
 
 
 def _line_by_line(path: Path, block: bytes, columns: int, first: int) -> Bytes:
-    """The same for a block that isn't plain; `first` is the number of its first line in the file."""
+    """Return the same of a block that isn't plain; `first` is the number of its first line in the file."""
     lines = block.split(b"\n")[:-1]
     table = np.empty((len(lines), columns), np.uint8)
     for row, line in enumerate(lines):
@@ -132,7 +128,7 @@ def _line_by_line(path: Path, block: bytes, columns: int, first: int) -> Bytes:
 
 
 def _number(field: bytes) -> float | None:
-    """What stands in a field, in quotes or not; None if it is no number."""
+    """Return the number in a field, in quotes or not; None if it is none."""
     try:
         return None if b"_" in field else float(field.strip().strip(b'"'))
     except ValueError:

@@ -1,6 +1,6 @@
 """Handwriting: any picture of one digit becomes the 28 × 28 bytes that MNIST would have held.
 
-Takes a grey picture of any size, from `read_picture` or from the drawing pad; finds its ink, leaves out dirt, brings
+Takes a grey picture of any size, from `read_photo` or from the drawing pad; finds its ink, leaves out dirt, brings
 hair-thin and bold strokes to a pen's width, scales the ink to a box of 20 × 20 by area averaging, and places it with
 its centre of mass in the middle. `predict` and the page give the result to the model, whose own preparation follows.
 
@@ -18,12 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.data.handwriting.ink import find_ink, without_neighbours, without_specks
+from byhand.data.formats.images import read_photo
+from byhand.data.handwriting.ink import find_ink, remove_border_components, remove_small_components
 from byhand.data.handwriting.line import segment_line
-from byhand.data.handwriting.photo import read_picture
 from byhand.errors import NothingDrawnError
+from byhand.lazy import renamed
 
-__all__ = ["Digit", "normalise", "read_picture", "segment_line"]
+__all__ = ["Digit", "normalize", "read_photo", "segment_line"]
+
+__getattr__ = renamed(__name__, {"normalise": "normalize", "read_picture": "read_photo"})
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -56,13 +59,13 @@ class Digit:
     """(28, 28): the ink in its box of 20, before it was centred"""
 
 
-def normalise(grey: Bytes) -> Digit:
+def normalize(grey: Bytes) -> Digit:
     """Make of a picture of one digit what MNIST would have held.                    grey: uint8 (H, W)
 
     A picture with nothing in it, or nothing but noise, is a `NothingDrawnError`.
     """
     found = find_ink(grey)
-    ink, pieces = without_specks(without_neighbours(found.ink))
+    ink, pieces = remove_small_components(remove_border_components(found.ink))
     if pieces > MOST_PIECES:
         raise NothingDrawnError(f"no digit: a digit must have at most {MOST_PIECES} pieces, got {pieces}")
     longest, outline = _longest(box_of(ink)), outline_of(ink)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from byhand.errors import UsageError
 
 VERSION = 1
-"""Counts the definitions above: whoever keeps deskewed pictures keeps this number with them."""
+"""The version of the definition above, which a cache of deskewed pictures must keep with them."""
 
 LIMIT = 2.0
 """The steepest shear, in pixels a row. MNIST's steepest digit needs 1.87; a lying dash would need a hundred."""
@@ -31,18 +31,17 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
-def deskew(images: Bytes, *, out: Bytes | None = None) -> Bytes:
-    """Shear each picture upright about its centre of mass.               images, out: uint8 (N, H, W)
+def deskew(images: Bytes) -> Bytes:
+    """Shear each picture upright about its centre of mass.               images, result: uint8 (N, H, W)
 
     Each row is moved sideways by a fraction of a pixel, read between its two neighbours: a window of W + 1 bytes a
-    row, taken from rows with enough empty space between them, and one linear mix. `out` may be `images` itself.
+    row, taken from rows with enough empty space between them, and one linear mix.
     """
-    images = _checked(images)
-    if out is None:
-        out = np.empty(images.shape, np.uint8)
-    elif out.shape != images.shape or out.dtype != np.uint8:
-        raise UsageError(f"out must be uint8 {images.shape}, got {out.dtype} {out.shape}")
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise UsageError(f"images must be uint8 (N, H, W), got {images.dtype} {images.shape}")
     count, height, width = images.shape
+    out = np.empty(images.shape, np.uint8)
     if images.size == 0:
         return out
 
@@ -58,7 +57,7 @@ def deskew(images: Bytes, *, out: Bytes | None = None) -> Bytes:
     for start in range(0, count, block):
         stack = images[start : start + block]
         n = len(stack)
-        slope, y_mean = _slants(stack)
+        slope, y_mean = slants(stack)
         shift = np.floor(256 * slope[:, None] * (y - y_mean[:, None]) + 0.5).astype(np.int64)
         np.clip(shift, -256 * width, 256 * width, out=shift)  # beyond that a row is empty anyway
         rows[:n] = stack
@@ -73,22 +72,11 @@ def deskew(images: Bytes, *, out: Bytes | None = None) -> Bytes:
     return out
 
 
-def slants(images: Bytes) -> tuple[Floats, Floats]:
-    """How far each picture leans: slope = μxy/μyy within ±LIMIT, and the mean row ȳ, counted from H//2.
+def slants(stack: Bytes) -> tuple[Floats, Floats]:
+    """Return how far each picture leans, within ±LIMIT, and its mean row ȳ, counted from H//2; 0 for no ink or one row.
 
-    images: uint8 (N, H, W); slope, y_mean: (N,). A picture with no ink, or with all of it in one row, has slope 0.
+    slope = (m·mxy − mx·my) / (m·myy − my²),  ȳ = my/m                 stack: (n, H, W); slope, y_mean: (n,)
     """
-    images = _checked(images)
-    slope, y_mean = np.zeros(len(images)), np.zeros(len(images))
-    if images.size:
-        for start in range(0, len(images), BLOCK):
-            here = slice(start, start + BLOCK)
-            slope[here], y_mean[here] = _slants(images[here])
-    return slope, y_mean
-
-
-def _slants(stack: Bytes) -> tuple[Floats, Floats]:
-    """slope = (m·mxy − mx·my) / (m·myy − my²),  ȳ = my/m                 stack: (n, H, W); slope, y_mean: (n,)"""
     n, height, width = stack.shape
     masks = _moment_masks(height, width)
     pixels = stack.reshape(n, height * width).astype(masks.dtype)
@@ -108,10 +96,3 @@ def _moment_masks(height: int, width: int) -> NDArray[np.floating]:
     masks = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=-1).reshape(height * width, 5)
     largest = 255 * np.abs(masks).sum(axis=0).max()
     return masks.astype(np.float32 if largest < 2**24 else np.float64)
-
-
-def _checked(images: Bytes) -> Bytes:
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 3:
-        raise UsageError(f"images must be uint8 (N, H, W), got {images.dtype} {images.shape}")
-    return images

@@ -51,7 +51,7 @@ def find_ink(grey: Bytes, *, extent: int | None = None) -> Ink:
     inverted = is_dark_on_light(small)
     bright = 255 - small if inverted else small
     extent = max(grey.shape) if extent is None else extent
-    return Ink(stretched(bright, paper(bright, max(1, extent // shrink)), inverted), inverted, shrink)
+    return Ink(normalize_contrast(bright, background(bright, max(1, extent // shrink)), inverted), inverted, shrink)
 
 
 def shrunk(grey: Bytes, side: int) -> Bytes:
@@ -82,7 +82,7 @@ def is_dark_on_light(grey: Bytes) -> bool:
     return bool((darker**3).sum() > (brighter**3).sum())  # whole numbers below 2⁵³
 
 
-def paper(bright: Bytes, extent: int) -> Bytes:
+def background(bright: Bytes, extent: int) -> Bytes:
     """The brightness of the paper at each pixel, ink or no ink upon it.           bright, result: (H, W)
 
     The (lower) median of each square tile, whose side is ⌈extent/TILES⌉; of those, the smallest in each window of
@@ -123,7 +123,7 @@ def _between(tiles: Integers, length: int, side: int) -> Integers:
     return mixed
 
 
-def stretched(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
+def normalize_contrast(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
     """The ink above its paper, from 0 at the noise to 255 at full ink.             bright, ground, result: (H, W)
 
     d      = max(bright − ground, 0), and for dark ink on paper of the brightness p = 255 − ground (at least 128)
@@ -164,21 +164,21 @@ def _quartile(numbers: Integers) -> int:
     return int(np.sort(numbers, axis=None)[numbers.size // 4]) if numbers.size else 0
 
 
-def without_neighbours(ink: Bytes) -> Bytes:
+def remove_border_components(ink: Bytes) -> Bytes:
     """Leave out what runs off the picture's edge: a table, a margin, the next digit.               (H, W) → (H, W)
 
     Only if the pieces (of pixels that touch, also at corners) that stand free have a quarter as many pixels together.
     """
-    pieces, sizes = find_pieces(ink > 0)
+    pieces, sizes = connected_components(ink > 0)
     at_edge = np.isin(np.arange(len(sizes)), np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
     if 4 * sizes[~at_edge].sum() < sizes[at_edge].sum():
         return ink
     return _only(ink, pieces, ~at_edge)
 
 
-def without_specks(ink: Bytes) -> tuple[Bytes, int]:
+def remove_small_components(ink: Bytes) -> tuple[Bytes, int]:
     """Leave out dirt: pieces with under SPECK of the pixels of the largest; and count those left.  (H, W) → (H, W)"""
-    pieces, sizes = find_pieces(ink > 0)
+    pieces, sizes = connected_components(ink > 0)
     keep = 100 * sizes >= SPECK * sizes.max()
     return _only(ink, pieces, keep), int(keep.sum())
 
@@ -188,7 +188,7 @@ def _only(ink: Bytes, pieces: Integers, keep: Mask) -> Bytes:
     return np.where(np.append(keep, False)[pieces], ink, 0).astype(np.uint8)
 
 
-def find_pieces(mask: Mask) -> tuple[Integers, Integers]:
+def connected_components(mask: Mask) -> tuple[Integers, Integers]:
     """Number the connected pieces, corners included, in the order of their first pixels, row by row.
 
     mask: (H, W); returns the piece of each pixel (H, W), −1 for none, and the number of pixels of each piece (P,).

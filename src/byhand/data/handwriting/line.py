@@ -1,6 +1,6 @@
 """A line of digits, written next to each other, is cut into its digits.
 
-Takes a grey picture and gives grey pictures of one digit each, left to right, which `handwriting.normalise` takes.
+Takes a grey picture and gives grey pictures of one digit each, left to right, which `handwriting.normalize` takes.
 Digits that stand apart are told apart even where they lean into each other's columns. Digits that touch are cut where
 the ink is thinnest near an even division: that is a guess, and a cut through a digit is possible.
 """
@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.data.handwriting.ink import find_ink, find_pieces, without_specks
+from byhand.data.handwriting.ink import connected_components, find_ink, remove_small_components
 from byhand.errors import NothingDrawnError
 
 Bytes = NDArray[np.uint8]
@@ -74,10 +74,10 @@ def segment_line(grey: Bytes) -> list[Bytes]:
     underlines them.
     """
     found = find_ink(grey, extent=min(np.shape(grey), default=0))
-    ink, count = without_specks(found.ink)
+    ink, count = remove_small_components(found.ink)
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
-    numbers, _ = find_pieces(ink > 0)
+    numbers, _ = connected_components(ink > 0)
     groups = _grouped(_without_rules(_without_frames(_pieces(numbers, count))))
     _check_one_row(groups, found.shrink)
     marks = []
@@ -97,10 +97,10 @@ def segment_line(grey: Bytes) -> list[Bytes]:
 def is_crowded(grey: Bytes, ink: Bytes) -> bool:
     """Return True if a picture may hold more than one digit: two separate marks, each as tall and heavy as a digit.
 
-    grey: uint8 (H, W), ink: as `normalise` found it. A 4 or a 5 in two strokes is one digit: of the bundled sample's
+    grey: uint8 (H, W), ink: as `normalize` found it. A 4 or a 5 in two strokes is one digit: of the bundled sample's
     5,000 digits, two are taken for more.
     """
-    if len(find_pieces(ink > 0)[1]) < 2:
+    if len(connected_components(ink > 0)[1]) < 2:
         return False
     try:
         marks = segment_line(grey)
