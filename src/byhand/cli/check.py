@@ -1,30 +1,32 @@
 """`byhand check`: is every function, every gradient, what it should be?
 
 What is checked depends on what the path is: a student's file goes to `byhand.course.check_file`, a run's folder or a
-model's file to the gradient check of its network (`byhand.cli.check_run`).
+model's file to the gradient check of its network.
 """
 
-import json
 import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from byhand.cli.check_run import check_run, is_run
-from byhand.cli.output import Place, timeout
-from byhand.course.check.diagnosis import Report, Verdict
+from byhand.cli.output import Console, Place, as_json, load_any_data, show_json, timeout
 from byhand.errors import UsageError
 
-MARKS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "not run": ("?", "yellow"), "missing": ("·", "bright_black")}
+if TYPE_CHECKING:
+    from byhand.course import Report, Verdict
+
+COLORS = {"right": "green", "wrong": "red", "not run": "yellow", "missing": "bright_black"}
 
 
 @click.command("check")
 @click.argument("path", metavar="FILE|RUN", type=Place(path_type=Path))
 @timeout
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@as_json
 def command(path: Path, timeout: float, as_json: bool) -> None:
     """Check a student's FILE (.py or .ipynb) function by function, and say what is wrong and likely why.
 
@@ -34,39 +36,73 @@ def command(path: Path, timeout: float, as_json: bool) -> None:
     in a process of their own with limits, and are held against the right values and against slopes measured by
     differences. Leaves with 1 if something is wrong, or no function of the assignment is there.
     """
-    if is_run(path):
-        check_run(path, as_json=as_json)
+    if path.is_dir() or path.suffix == ".safetensors":
+        check_run(path, as_json)
         return
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a student's .py or .ipynb file or a run's folder, got {path}")
     from byhand.course import check_file
 
-    report = check_file(path, timeout=timeout)
+    show(check_file(path, timeout=timeout), as_json)
+
+
+def show(report: "Report", as_json: bool, last_lines: Sequence[str] = (), **last_entries: Any) -> None:
+    """Show the report of a student's file, and exit with 1 if something is wrong."""
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
+        show_json({**report.as_dict(), **last_entries})
     else:
-        click.echo("\n".join(lines(report)), color=False if os.environ.get("NO_COLOR") else None)
+        text = "\n".join([*_lines(report), *last_lines])
+        click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
     if not report.ok:
         sys.exit(1)
 
 
-def lines(report: Report) -> list[str]:
-    """The report for a terminal: a line a function, with what is wrong below it."""
+def _lines(report: "Report") -> list[str]:
+    """Return the report for a terminal: a line for each function, with what is wrong below it."""
     width = max(len(verdict.function) for verdict in report.verdicts)
-    shown = [f"{report.file}, the functions of byhand.reference.{report.page}", ""]
+    lines = [f"{report.file}, the functions of byhand.reference.{report.page}", ""]
     for verdict in report.verdicts:
-        shown += _lines_of(verdict, width)
-    counts = ", ".join(f"{count} {status}" for status, count in report.counts().items() if count)
-    lost = [] if report.found else [f"not one function of the assignment was found in {report.file}"]
-    return [*shown, "", *(f"note: {note}" for note in report.notes), counts, *lost]
+        lines += _lines_of(verdict, width)
+    lines += ["", *(f"note: {note}" for note in report.notes)]
+    lines.append(", ".join(f"{count} {status}" for status, count in report.counts().items() if count))
+    return lines if report.found else [*lines, f"not one function of the assignment was found in {report.file}"]
 
 
-def _lines_of(verdict: Verdict, width: int) -> list[str]:
-    mark, colour = MARKS[verdict.status]
-    status = verdict.status if verdict.status != "right" or not verdict.remarks else "right, but"
-    head = f"{click.style(f'{mark} {verdict.function:{width}}', fg=colour)}  {status}"
-    below = [line for line in (verdict.reason, str(verdict.evidence or ""), *verdict.remarks) if line]
+def _lines_of(verdict: "Verdict", width: int) -> list[str]:
+    from byhand.course.check.diagnosis import SIGNS
+
+    status = "right, but" if verdict.status == "right" and verdict.remarks else verdict.status
+    head = click.style(f"{SIGNS[verdict.status]} {verdict.function:{width}}", fg=COLORS[verdict.status])
     place = f"  ({verdict.place})" if verdict.place else ""
     margin, columns = " " * (width + 4), max(shutil.get_terminal_size((120, 24)).columns, width + 44)
-    folded = [textwrap.fill(line, columns, initial_indent=margin, subsequent_indent=margin) for line in below]
-    return [head + place, *folded]
+    folded = [textwrap.fill(line, columns, initial_indent=margin, subsequent_indent=margin) for line in verdict.words]
+    return [f"{head}  {status}{place}", *folded]
+
+
+def check_run(path: Path, as_json: bool) -> None:
+    """Check every gradient of a run's network, show a line for each tensor, and exit with 1 if one is wrong."""
+    from byhand.explain import check_gradients
+    from byhand.training.run import loss_of
+    from byhand.training.runs import Run, load_model
+
+    model, config = load_model(path), Run.open(path).config()
+    digits = load_any_data(config, model.metadata, Console(quiet=as_json))
+    checked = check_gradients(model, digits.test, loss=loss_of(config, model.metadata))
+    if as_json:
+        tensors = [
+            {
+                "name": one.name,
+                "error": one.error,
+                "place": list(one.place),
+                "backward": one.analytic,
+                "slope": one.numeric,
+                "checked": one.checked,
+                "kinks_skipped": one.kinks,
+            }
+            for one in checked.tensors
+        ]
+        show_json({"ok": bool(checked), "tolerance": checked.tolerance, "tensors": tensors})
+    else:
+        click.echo(str(checked))
+    if not checked:
+        sys.exit(1)

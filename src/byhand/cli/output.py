@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from byhand.data import Dataset, Digits, load
 from byhand.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from byhand.data import Dataset, Digits
 
 Command = Callable[..., Any]
 Config = Mapping[str, Any]
@@ -104,22 +106,24 @@ class Console:
                 bars.stop()
 
 
-def load_data(name: str | None, offline: bool, console: Console) -> Digits:
+def load_data(name: str | None, offline: bool, console: Console) -> "Digits":
     """Load a data set by name or path, with a line that says what it is and where it came from."""
+    from byhand.data import load
+
     with console.downloads() as progress:
         digits = load(name, offline=offline, say=console.info, progress=progress)
     console.info(f"data: {digits!r}"[:400])
     return digits
 
 
-def load_data_of_run(config: Config, metadata: Config, data: str | None, offline: bool, console: Console) -> Digits:
+def load_data_of_run(config: Config, metadata: Config, data: str | None, offline: bool, console: Console) -> "Digits":
     """Load the data set that was named, or else the one that the run was trained on."""
     from byhand.training.run import data_of
 
     return load_data(data if data is not None else data_of(config, metadata), offline, console)
 
 
-def load_any_data(config: Config, metadata: Config, console: Console) -> Digits:
+def load_any_data(config: Config, metadata: Config, console: Console) -> "Digits":
     """Load the data set that a run was trained on if it is on this machine, else any: where all pictures will do."""
     from byhand.training.run import data_of
 
@@ -133,7 +137,7 @@ def load_any_data(config: Config, metadata: Config, console: Console) -> Digits:
         return load_data(None, True, console)
 
 
-def warn_if_trained_on(name: str, metadata: Config, images: Dataset, console: Console) -> None:
+def warn_if_trained_on(name: str, metadata: Config, images: "Dataset", console: Console) -> None:
     """Warn if a model is tested with images that it was trained on under another name."""
     trained_on = metadata.get("data", {}).get("name")
     if trained_on is not None and SUBSETS.get(images.name) == trained_on:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from byhand.course.check import PAGES, pages_of
+from byhand.course.check.diagnosis import Report
 from byhand.course.notebooks import code_cells, plain, read_notebook, source_of, written
 from byhand.course.notebooks.syllabus import lesson_of
 from byhand.course.probes import Page
@@ -68,6 +69,24 @@ class Imported:
             f'page = "{self.page}"\nseed = {secrets.randbelow(10**9)}  # keep it to yourself\n{names}'
             f"points = {{\n{points}}}\n{absent}"
         )
+
+    def lines(self, report: Report) -> list[str]:
+        """Return what was found, a line for each function with its verdict in `report`, and what was not."""
+        verdicts = {verdict.function: verdict.status for verdict in report.verdicts}
+        width = max(len(name) for name in self.functions)
+        lines = []
+        for name, one in self.functions.items():
+            where = "code cell " + " and ".join(map(str, one.cells))
+            copies = ", the last that is written counts" if len(one.cells) > 1 else ""
+            called = f", called {one.name} here: is that it?" if name in self.names else ""
+            status = verdicts.get(name, "")
+            status = "not written yet" if status == "missing" else status
+            lines.append(f"{name:{width}}  {status:15}  {where}{copies}{called}")
+        lines += ["", *([f"not found: {', '.join(self.absent)}"] if self.absent else [])]
+        for one in self.unknown:
+            place = f"code cell {one.cells[0]} is graded and defines {one.name}"
+            lines.append(f"{place}, which is on no page: no points for it")
+        return lines + [f"code cell {n} is graded and defines no function: no points for it" for n in self.empty]
 
 
 def import_notebook(path: Path) -> Imported:
