@@ -167,6 +167,17 @@ def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
     assert "No module named" in (tmp_path / "marks" / "feedback" / "me.html").read_text("utf-8")
 
 
+def test_grading_loads_nothing_of_the_data_sets(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "me.py").write_text(made.STUB.format("relu"))
+    code = (
+        "import sys; from byhand.cli.group import cli; cli(['course', 'grade', 'in', '--out', 'm.csv'],"
+        " standalone_mode=False); print([name for name in sys.modules if name.startswith('byhand.data')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.stdout.splitlines()[-1] == "[]", ran.stderr
+
+
 # ---- interrupted, and run again
 
 
@@ -428,6 +439,13 @@ def test_a_checks_file_that_breaks_a_rule_is_refused_by_name(name, text, error, 
 def test_a_checks_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(DataMissingError, match=r"c\.py: no such file"):
         read_checks(tmp_path / "c.py")
+
+
+def test_the_former_name_of_custom_checks_still_works(tmp_path):
+    old = CUSTOM.replace("grading import custom_check", "marking import extra").replace("@custom_check", "@extra")
+    (tmp_path / "checks.py").write_text(old)
+    with pytest.warns(DeprecationWarning, match="is now byhand.course.grading.custom_check"):
+        assert read_checks(tmp_path / "checks.py").of == 6.5
 
 
 def test_without_a_file_the_points_of_the_course_count():
