@@ -14,13 +14,12 @@ from typing import Any
 
 import byhand.model
 from byhand.data import load
-from byhand.play.app import Server
-from byhand.play.auth import Guard
 from byhand.play.playground import Playground
-from byhand.play.serving import listening
+from byhand.play.requests import Authentication
+from byhand.play.server import Handlers, listening
 from byhand.play.setup import Setup
-from byhand.play.storage import Keeper
-from byhand.play.trainer import Trainer
+from byhand.play.storage import RunStorage
+from byhand.play.thread import TrainingThread
 from byhand.training.runs import Run
 
 TOKEN = "a-token-for-tests"
@@ -29,8 +28,8 @@ TOKEN = "a-token-for-tests"
 def a_playground(folder=None, **setup: Any) -> Playground:
     """The shipped model, the bundled sample, and a network that trains in a moment."""
     chosen = Setup(**{"layers": (16,), **setup})
-    keeper = Keeper(Run(folder)) if folder is not None else None
-    return Playground(byhand.model.shipped_model(), "the shipped model", load("mnist-5k"), chosen, keeper)
+    storage = RunStorage(Run(folder)) if folder is not None else None
+    return Playground(byhand.model.shipped_model(), "the shipped model", load("mnist-5k"), chosen, storage)
 
 
 class Served:
@@ -40,11 +39,11 @@ class Served:
         import uvicorn
 
         self.playground = playground
-        self.trainer = Trainer(playground)
+        self.training = TrainingThread(playground)
         self.door = listening(0)
         self.port = self.door.getsockname()[1]
-        self.server = Server(self.trainer)
-        app = Guard(self.server.app(), port=self.port, token=TOKEN)
+        self.handlers = Handlers(self.training)
+        app = Authentication(self.handlers.app(), port=self.port, token=TOKEN)
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.door]}, daemon=True)
@@ -59,7 +58,7 @@ class Served:
     def close(self) -> None:
         self.uvicorn.should_exit = True
         self.thread.join(10)
-        self.trainer.close()
+        self.training.close()
         self.door.close()
 
     # ---- questions

@@ -64,12 +64,11 @@ def test_an_interrupted_sweep_is_finished(copied):
 
 def test_a_playground_is_resumed(copied):
     from byhand.play.playground import Playground
-    from byhand.play.storage import Keeper, resume, setup_of
+    from byhand.play.storage import setup_of
 
     kept, expected = Run.open(copied("playground")), EXPECTED["playground"]
     model = byhand.Model([784, 2, 10], seed=9)
-    playground = Playground(model, "a model", byhand.load("mnist-5k"), setup_of(kept), Keeper(kept))
-    resume(playground, kept)
+    playground = Playground.resume(kept, model, "a model", byhand.load("mnist-5k"), setup_of(kept))
     assert playground.step_number == expected["step"]
     assert checksum(playground.model.network.parameters) == expected["left"]
     assert [record.epoch for record in playground.curve.epochs] == expected["epochs"]

@@ -12,7 +12,7 @@ from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
 from byhand.play.playground import Playground
 from byhand.play.setup import Setup
-from byhand.play.storage import Keeper
+from byhand.play.storage import RunStorage
 from byhand.training.runs import Run
 from playground_server import Served
 from watched_page import HANDS, Watched, opened
@@ -79,8 +79,8 @@ def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_pat
 @pytest.fixture
 def served(model, tmp_path):
     setup = Setup(start="loaded", layers=(12,), maps="4,6@3/1")
-    keeper = Keeper(Run(tmp_path / "run"))
-    running = Served(Playground(model, "a run", byhand.load("mnist-5k"), setup, keeper))
+    storage = RunStorage(Run(tmp_path / "run"))
+    running = Served(Playground(model, "a run", byhand.load("mnist-5k"), setup, storage))
     yield running
     running.close()
 

@@ -66,7 +66,7 @@ def test_a_state_that_was_long_on_its_way_loses_nothing(play, served):
     answers = Held(play, "state")
     play.press("One epoch")  # the first step of all: everything is asked anew
     wait(lambda: answers.answers, play)
-    wait(lambda: served.trainer.status == "paused")
+    wait(lambda: served.training.status == "paused")
     answers.release()
     play.until("byhand.state.status === 'paused' && byhand.curve.epochs.length === 1")
     same_curve(play, served)

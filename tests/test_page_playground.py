@@ -97,7 +97,7 @@ def test_layers_that_are_no_numbers_are_not_even_sent(play):
 
 def test_an_address_that_makes_no_sense_is_refused_in_words(browser, served):
     page = opened(browser, served, behind="#learning_rate=banana&layers=x&seed=&batch_size=0&rubbish=1")
-    page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be a whole number from 1')")
+    page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be an integer from 1')")
     page.page.get_by_text("It is a", exact=False).first.wait_for()  # other panels' questions don't take that away
     page.page.get_by_text("right: ", exact=False).wait_for()
     assert page.page.locator("#notice").is_visible()
@@ -127,7 +127,7 @@ def test_the_step_panels_numbers_are_pythons(play, served):
     sample = playground.digits.test[11]
     setup = playground.setup
     told = explain_step(
-        playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.rule(), units=[]
+        playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.make_optimizer(), units=[]
     ).to_json()
     play.until(f"document.querySelector('#step .reading').textContent.includes('It is a {sample.label}')")
     page_text = play.page.locator("#step").evaluate("(node) => node.textContent")
@@ -162,9 +162,9 @@ def test_wrong_it_is_a_7(play, served):
     play.draw(HANDS["upright"]["7"])
     play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name="7").click()
     play.page.get_by_text("1 of yours in the training set").wait_for()
-    assert served.playground.added_labels.tolist() == [7]
+    assert [label for _, label in served.playground.added] == [7]
     seen = play.page.evaluate("Array.from(byhand.draw.result.picture)")
-    assert served.playground.added_images[0].ravel().tolist() == seen
+    assert served.playground.added[0][0].ravel().tolist() == seen
 
 
 def test_without_centring_the_network_sees_the_whole_pad(play):

@@ -1,6 +1,6 @@
 /*
  * The curve of a training: points of [epoch, loss, accuracy, steps] and a record an epoch. It stays short however long
- * the training gets: beyond MOST, neighbours are joined, as byhand.play.curve does it.
+ * the training gets: beyond MOST, neighbours are joined, as byhand.play.playground does it.
  */
 
 export const MOST = 400;

@@ -1,222 +1,302 @@
-"""The playground: a model, the session that trains it, and the pictures that were added by hand.
+"""The playground: a model, its training with the curve of it, and the images that were added by hand.
 
-It knows nothing of threads or of the web: `trainer` calls it from one thread, and a test calls it as it is. The model
-in use is the one in training, or, before any training, the one that was loaded.
+It uses no threads and no HTTP: `thread` calls it from one thread, and a test calls it directly. The model in use is the
+one in training or, before any training, the one that was loaded.
 """
 
 import functools
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
-from byhand.data import Dataset, Digits, bundled, load
+from byhand.data import Dataset, Digits, load
 from byhand.data.loading import named_sets
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
-from byhand.play.curve import Curve, Point, points_of
-from byhand.play.setup import Setup, fitting
-from byhand.play.storage import Keeper
+from byhand.play.setup import Setup, fits
+from byhand.play.storage import RunStorage, metadata, restore_added, start_of
 from byhand.training import EpochRecord, StepRecord, Trainer, steps
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.runs import Run
 
-#: Held out of the training pictures to watch.
+#: The share of the training images that is held out for validation.
 VALIDATION = 0.1
-#: A picture that was added by hand counts as often as this, or nobody would see it among thousands.
+#: How often an image that was added by hand is repeated, so that it has an effect among thousands.
 ADDED_TIMES = 10
-MOST_ADDED = 500
+MAX_ADDED = 500
+
+#: The maximum number of points of a curve; beyond it neighbours are joined.
+MAX_POINTS = 400
+#: The minimum number of points per epoch, however quickly it passes, and the maximum between two events.
+POINTS_PER_EPOCH, POINTS_PER_EVENT = 20, 40
+
+
+@dataclass
+class Point:
+    """The means over some steps; `epoch` is where they end, as a fraction of epochs."""
+
+    epoch: float
+    loss: float
+    accuracy: float
+    steps: int
+
+    @classmethod
+    def of(cls, records: list[StepRecord], batches_per_epoch: int) -> Self:
+        """Return these steps as one point."""
+        count = len(records)
+        loss, accuracy = sum(r.loss for r in records) / count, sum(r.accuracy for r in records) / count
+        return cls((records[-1].step + 1) / batches_per_epoch, loss, accuracy, count)
+
+    def joined(self, other: "Point") -> "Point":
+        """Return this point and its right neighbour as one."""
+        steps = self.steps + other.steps
+        loss = (self.loss * self.steps + other.loss * other.steps) / steps
+        accuracy = (self.accuracy * self.steps + other.accuracy * other.steps) / steps
+        return Point(other.epoch, loss, accuracy, steps)
+
+    def to_json(self) -> list[float]:
+        return [round(self.epoch, 4), round(self.loss, 6), round(self.accuracy, 5), self.steps]
+
+
+@dataclass
+class Curve:
+    """The loss and the accuracy so far: points of steps, and the records of whole epochs with their validation.
+
+    It stays short however long the training gets.
+    """
+
+    points: list[Point] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list)
+
+    def add(self, point: Point) -> None:
+        self.points.append(point)
+        if len(self.points) > MAX_POINTS:
+            last = self.points[len(self.points) & ~1 :]  # without a neighbour
+            self.points = [a.joined(b) for a, b in zip(self.points[::2], self.points[1::2], strict=False)] + last
+
+    def add_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+        if len(self.epochs) > MAX_POINTS:  # each stands for an epoch; of two, the later is kept
+            self.epochs = self.epochs[1::2]
+
+
+def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
+    """Return the steps since the last point as one point, or as several if they are a large part of an epoch."""
+    span = max(1, batches_per_epoch // POINTS_PER_EPOCH, -(-len(records) // POINTS_PER_EVENT))
+    return [Point.of(records[start : start + span], batches_per_epoch) for start in range(0, len(records), span)]
+
+
+def epoch_json(record: EpochRecord) -> dict[str, Any]:
+    """Return what the page shows of an epoch."""
+    names = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "images_per_second")
+    return {name: getattr(record, name) for name in names}
 
 
 class Playground:
-    """What the page plays with. `loaded` is the model that it began with, `origin` says where that is from."""
+    """The state behind the page. `loaded` is the model that it began with, `origin` describes where that is from."""
 
-    def __init__(self, loaded: Model, origin: str, digits: Digits, setup: Setup, keeper: Keeper | None = None) -> None:
+    def __init__(
+        self, loaded: Model, origin: str, digits: Digits, setup: Setup, storage: RunStorage | None = None
+    ) -> None:
         self.loaded, self.origin = loaded, origin
-        self.digits, self.setup = digits, setup
+        self.digits, self.setup, self.storage = digits, setup, storage
         self._known = {setup.data: digits}
-        self.keeper = keeper
-        self.session: Trainer | None = None
+        self.trainer: Trainer | None = None
         self.steps: Iterator[StepRecord] = iter(())
         self.curve = Curve()
         self.recent: list[StepRecord] = []
-        self.added_images = np.zeros((0, *digits.train.shape), np.uint8)
-        self.added_labels = np.zeros(0, np.int64)
+        #: The images added by hand, uint8 (H, W), each with its label.
+        self.added: list[tuple[Array, int]] = []
+        #: The number of added images that the current epoch does not use yet.
         self.waiting = 0
-        #: Counts the sets of weights there have been, so that the page knows when its own are old.
+        #: Incremented for each new set of weights, so that the page knows when its own are out of date.
         self.version = 0
-        #: Counts the trainings that were begun: weights of another one may be of another shape.
-        self.training = 0
-        self._copy: tuple[int, Model] | None = None
-        self._copied_at = 0.0
+        #: Incremented for each training: the weights of another one may have another shape.
+        self.training_number = 0
         self._split()
+
+    @classmethod
+    def resume(cls, run: Run, model: Model, origin: str, digits: Digits, setup: Setup) -> Self:
+        """Return the playground as it was when the run stopped: added images, weights, optimizer, curve."""
+        playground = cls(start_of(run) or model, origin, digits, setup)
+        restore_added(run, playground.add)
+        playground.begin(setup)
+        assert playground.trainer is not None
+        checkpoints = Checkpoints(run)
+        playground.trainer.restore(*checkpoints.load())
+        playground.trainer.model.metadata = metadata(setup, digits)
+        playground.curve.epochs = run.records()
+        playground.curve.points = [Point(r.epoch, r.loss, r.accuracy, 1) for r in playground.curve.epochs]
+        playground.storage = RunStorage(run, checkpoints)
+        return playground
 
     # ---- the model in use
 
     @property
     def model(self) -> Model:
-        return self.session.model if self.session else self.loaded
+        return self.trainer.model if self.trainer else self.loaded
 
     @property
     def step_number(self) -> int:
-        return self.session.progress.step if self.session else 0
+        return self.trainer.progress.step if self.trainer else 0
 
     @property
     def batches_per_epoch(self) -> int:
-        return self.session.batches_per_epoch if self.session else 1
+        return self.trainer.batches_per_epoch if self.trainer else 1
 
-    def copy(self, older: float = 0.0) -> tuple[int, Model]:
-        """The model as it is now, for others to read while this one goes on: (version, copy).
-
-        `older`: a copy made so many seconds ago is good enough, whatever has been learned since.
-        """
-        now = time.monotonic()
-        if self._copy is None or (self._copy[0] != self.version and now - self._copied_at >= older):
-            self._copy, self._copied_at = (self.version, fresh_copy(self.model)), now
-        return self._copy
+    def copy(self) -> tuple[int, Model]:
+        """Return the version of the model, and a copy of it that another thread can use."""
+        return self.version, copy_of(self.model)
 
     # ---- training
 
     def begin(self, setup: Setup) -> None:
-        """A new session from this setup: new weights from its seed, or the loaded ones. The same setup, the same run.
+        """Begin a new training, from the weights of the seed or the loaded ones. The same setup gives the same bits.
 
-        Anything wrong with the setup is an error before anything changes.
+        An error in the setup is raised before anything changes.
         """
         digits = self._digits(setup.data)
         setup.check_memory(digits.train)
-        if setup.start == "loaded" and not fitting(self.loaded, digits.train):
-            raise UsageError(f"the loaded model can't be trained on {digits.name}: its pictures or classes are others")
-        model = setup.model(digits.train) if setup.start == "new" else fresh_copy(self.loaded)
-        if self.keeper:
-            self.keeper.save(self)  # the training before this one stays what is kept until this one's first step
+        if setup.start == "loaded" and not fits(self.loaded, digits.train):
+            raise UsageError(f"the loaded model can't be trained on {digits.name}: its images or classes are others")
+        model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
+        self.save()
+        if self.storage:
+            self.storage.close()
+            self.storage.checkpoints = None  # the folder keeps the training before until the first step of this one
         if digits is not self.digits:
-            self.added_images = np.zeros((0, *digits.train.shape), np.uint8)
-            self.added_labels = np.zeros(0, np.int64)
+            self.added = []
         self.digits, self.setup = digits, setup
-        self.training += 1
         self._split()
-        self._hold(self._session(model))
+        self.training_number += 1
+        self._replace_trainer(self._new_trainer(model))
         self.curve, self.recent, self.waiting = Curve(), [], 0
-        if self.keeper:
-            self.keeper.begin(self)
-
-    def rewind(self) -> None:
-        """Back to before the first step, with the same seed: the numbers that follow are the same ones."""
-        self.begin(self.setup)
 
     def step(self) -> EpochRecord | None:
-        """Take one step; where it ends an epoch, that epoch's record."""
-        if self.session is None:
+        """Take one step; return the epoch's record if the step ends one."""
+        if self.trainer is None:
             self.begin(self.setup)
-        assert self.session is not None
-        before = self.session.progress.records[-1:]
+        assert self.trainer is not None
+        before = self.trainer.progress.records[-1:]
         self.version += 1
         record = next(self.steps)
         self.recent.append(record)
         ended = None
-        if self.session.progress.records[-1:] != before:
-            ended = self.session.progress.records[-1]
+        if self.trainer.progress.records[-1:] != before:
+            ended = self.trainer.progress.records[-1]
             self.curve.add_epoch(ended)
-        if self.keeper:
-            self.keeper.after_step(self)
+        if self.storage:
+            if self.storage.checkpoints is None:
+                self.storage.open(self.trainer, self.setup, self.digits, self.loaded)
+                self.save()
+            else:
+                self.storage.checkpoints.save(self.trainer)
         if record.ends_epoch and self.waiting:
-            self._take_in()
+            self._include_added()
         return ended
 
+    def as_python(self) -> str:
+        """Return the training so far, to the end of its epoch, as a program."""
+        return self.setup.as_python(epochs=max(1, -(-self.step_number // self.batches_per_epoch)))
+
     def collect(self) -> list[Point]:
-        """Make points of the curve of the steps since the last ones, if there were any."""
+        """Add the steps since the last call to the curve, and return their points."""
         points = points_of(self.recent, self.batches_per_epoch)
         for point in points:
             self.curve.add(point)
         self.recent = []
         return points
 
-    # ---- pictures added by hand
+    def save(self) -> None:
+        """Save everything now, if a step was taken."""
+        if self.storage and self.trainer:
+            self.storage.save(self.trainer, self.curve.epochs, self.added)
+
+    def close(self) -> None:
+        """Save, and end the trainer's threads."""
+        self.save()
+        if self.storage:
+            self.storage.close()
+        if self.trainer is not None:
+            self.trainer.close()
+
+    # ---- images added by hand
 
     def add(self, image: Array, label: int) -> int:
-        """Add a picture to the training set, from the next epoch on; how many there are now.    image: uint8 (H, W)"""
+        """Add an image to the training set from the next epoch on; return their number.          image: uint8 (H, W)"""
         if image.shape != self.digits.train.shape:
             raise UsageError(f"a picture must be {self.digits.train.shape}, got {image.shape}")
         if not 0 <= label < len(self.digits.classes):
             raise UsageError(f"label must be 0 to {len(self.digits.classes) - 1}, got {label}")
-        if len(self.added_labels) >= MOST_ADDED:
-            raise UsageError(f"at most {MOST_ADDED} pictures can be added by hand")
-        self.added_images = np.concatenate([self.added_images, image[None]])
-        self.added_labels = np.append(self.added_labels, label)
-        if self.session is None or self.session.progress.step == 0:
-            if self.session is not None:
-                self.begin(self.setup)
-        else:
+        if len(self.added) >= MAX_ADDED:
+            raise UsageError(f"at most {MAX_ADDED} pictures can be added by hand")
+        self.added.append((image, label))
+        if self.step_number > 0:
             self.waiting += 1
-        return len(self.added_labels)
+        elif self.trainer is not None:
+            self.begin(self.setup)
+        return len(self.added)
 
-    def _take_in(self) -> None:
-        """At an epoch's end: the same run on the larger set. Weights, optimiser and epochs go on as they are."""
-        old = self.session
+    def _include_added(self) -> None:
+        """At the end of an epoch, continue on the larger training set, with the same weights and optimizer state."""
+        old = self.trainer
         assert old is not None
         arrays, plain = old.state()
-        arrays = {name: array.copy() for name, array in arrays.items()}
         epochs = old.progress.step // old.batches_per_epoch
-        session = self._session(old.model)
-        session.restore(arrays, plain | {"step": epochs * session.batches_per_epoch})
-        self._hold(session)
+        trainer = self._new_trainer(old.model)
+        trainer.restore(arrays, plain | {"step": epochs * trainer.batches_per_epoch})
+        self._replace_trainer(trainer)
         self.waiting = 0
 
-    def _training_set(self) -> Dataset:
-        """The pictures to train on, those added by hand among them."""
-        if not len(self.added_labels):
-            return self.kept
-        images = np.concatenate([self.kept.images, *[self.added_images] * ADDED_TIMES])
-        labels = np.concatenate([self.kept.labels, *[self.added_labels] * ADDED_TIMES])
-        return Dataset(images, labels, classes=self.kept.classes, name=self.kept.name, scale=self.kept.scale)
-
-    # ---- sessions
+    # ---- data and trainers
 
     @property
     def data_names(self) -> list[str]:
-        """The data sets that can be had: those in use so far, and those that are here."""
+        """The data sets to choose from: those in use so far, and those on this machine."""
         return list(dict.fromkeys([*self._known, *data_here()]))
 
     def _digits(self, name: str) -> Digits:
+        if name not in self.data_names:
+            raise UsageError(f"data must be one of {', '.join(self.data_names)}, got {name!r}")
         if name not in self._known:
-            if name not in data_here():
-                raise UsageError(f"data must be one of {', '.join(self.data_names)}, got {name!r}"[:300])
             self._known[name] = load(name, offline=True)
         return self._known[name]
 
     def _split(self) -> None:
-        """Hold the validation pictures out once, so that adding pictures never moves one of them across."""
+        """Hold the validation images out once, so that adding images never moves one of them across."""
         rng = np.random.default_rng([self.setup.seed, 0])
-        self.kept, self.held = self.digits.train.split(VALIDATION, rng=rng)
+        self.training_data, self.validation_data = self.digits.train.split(VALIDATION, rng=rng)
 
-    def _session(self, model: Model) -> Trainer:
-        data = self._training_set()
-        # the curve keeps what is shown: a long run must not pile up records
-        return Trainer(model, data, self.setup.recipe(), seed=self.setup.seed, validation_data=self.held, max_records=1)
+    def _new_trainer(self, model: Model) -> Trainer:
+        data = self.training_data
+        if self.added:
+            added = self.added * ADDED_TIMES
+            images = np.concatenate([data.images, [image for image, _ in added]])
+            labels = np.append(data.labels, [label for _, label in added])
+            data = Dataset(images, labels, classes=data.classes, name=data.name, scale=data.scale)
+        # the curve keeps what is shown: a long run must not collect records
+        recipe, seed = self.setup.recipe(), self.setup.seed
+        return Trainer(model, data, recipe, seed=seed, validation_data=self.validation_data, max_records=1)
 
-    def _hold(self, session: Trainer) -> None:
-        if self.session is not None:
-            self.session.close()
-        self.session = session
-        self.steps = steps(session)
+    def _replace_trainer(self, trainer: Trainer) -> None:
+        if self.trainer is not None:
+            self.trainer.close()
+        self.trainer = trainer
+        self.steps = steps(trainer)
         self.version += 1
-
-    def close(self) -> None:
-        """Save what there is, and end the session's threads."""
-        if self.keeper:
-            self.keeper.close(self)
-        if self.session is not None:
-            self.session.close()
 
 
 @functools.cache
 def data_here() -> tuple[str, ...]:
-    """The names of the data sets that can be loaded without the network, as this program found them when it began."""
-    here = [one.name for one in named_sets() if one.where]
-    return tuple(sorted(here, key=lambda name: name != bundled.NAME))
+    """Return the names of the data sets that can be loaded without the network, as they are at the first call."""
+    return tuple(one.name for one in named_sets() if one.where)
 
 
-def fresh_copy(model: Model) -> Model:
-    """The same model over vectors of its own."""
+def copy_of(model: Model) -> Model:
+    """Return the same model with vectors of its own."""
     return Model(
         model.network.copy(), preparation=model.preparation, classes=model.classes, metadata=dict(model.metadata)
     )

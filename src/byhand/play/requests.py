@@ -1,81 +1,193 @@
-"""Bodies: what a request brings, read to a limit and taken for nothing that it doesn't say.
+"""Requests: which are let in, how many at once, and what their bodies may contain.
 
-Each handler names the fields it takes and their kinds; anything else is refused with one line.
+The server listens on loopback, but any page in the same browser could call it, by its address or by a name that points
+to it. So the `Host` must be one of loopback's names with this port, an `Origin` must be this very address, and all
+requests but the first need the token that was drawn for this launch: in a cookie that no other site's request carries,
+or in a header. Too many requests at once are answered 503, so that training keeps its speed; nothing is queued without
+a limit. Each handler names the fields that it takes, and checks them; anything else is rejected in one line.
 """
 
+import asyncio
 import base64
-import binascii
+import contextlib
 import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array
+from byhand.play.thread import OverloadedError
+
+# ---- who may send them
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+TOKEN_HEADER = "x-byhand-token"
+#: Sent with every response: no content from elsewhere, no embedding in another page, no caching.
+PROTECTION = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Authentication:
+    """An ASGI application that passes on the requests of this playground's page to another one.
+
+    `port` and `token` are this launch's.
+    """
+
+    def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
+        self.app = app
+        self.token = token
+        self.hosts = {f"{name}:{port}" for name in LOOPBACK}
+        self.cookie = f"byhand-{port}"  # cookies don't depend on the port: each playground has its own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(PROTECTION)
+                if self.has_token_in_address(scope):
+                    headers.append("set-cookie", f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/")
+            await send(message)
+
+        await (self.rejection(scope) or self.app)(scope, receive, protected)
+
+    def rejection(self, scope: Scope) -> Response | None:
+        """Return the response that says why the request is rejected; None if it is let in."""
+        headers = Headers(scope=scope)
+        origin, in_address = headers.get("origin"), self.has_token_in_address(scope)
+        if headers.get("host", "") not in self.hosts:
+            reason = "Host must be this playground's own address"
+        elif origin is not None and origin not in {f"http://{name}" for name in self.hosts}:
+            reason = "Origin must be this playground's own address"
+        elif headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not in_address:
+            reason = "requests must come from the playground's own page"
+        elif not in_address and not self.has_token(headers):
+            reason = "the token must be this launch's: open the address that `byhand play` printed"
+        else:
+            return None
+        return JSONResponse({"error": reason}, status_code=403)
+
+    def has_token(self, headers: Headers) -> bool:
+        """Return True if the header or the cookie holds this launch's token."""
+        if self.is_token(headers.get(TOKEN_HEADER, "")):
+            return True
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return False
+        return cookie is not None and self.is_token(cookie.value)
+
+    def has_token_in_address(self, scope: Scope) -> bool:
+        """Return True for the address that was opened in the browser; the page then removes the token from it."""
+        if scope["path"] != "/" or scope["method"] != "GET":
+            return False
+        try:
+            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [])
+        except ValueError:
+            return False
+        return any(map(self.is_token, given))
+
+    def is_token(self, given: str) -> bool:
+        return secrets.compare_digest(given.encode(), self.token.encode())
+
+
+# ---- how many at once
+
+
+class ConcurrencyLimit:
+    """Lets `places` requests work at once and as many more wait as `may_wait` says; others raise `OverloadedError`.
+
+    After use a place rests twice as long as it was used: that is training's share of the processor.
+    """
+
+    def __init__(self, places: int, may_wait: int) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.may_wait = may_wait
+
+    @contextlib.asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        if self.places.locked() and self.may_wait <= 0:
+            raise OverloadedError("too many requests at once: try again in a moment")
+        self.may_wait -= 1
+        try:
+            await self.places.acquire()
+        finally:
+            self.may_wait += 1
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            asyncio.get_running_loop().call_later(2 * (time.monotonic() - began), self.places.release)
+
+
+# ---- what their bodies contain
 
 #: No request needs more: a picture is a kilobyte.
-MOST_BYTES = 64 * 1024
-
-Kinds = tuple[type, ...]
+MAX_BYTES = 64 * 1024
 
 
-class TooLargeError(UsageError):
-    """A body over the limit."""
-
-
-async def fields_of(request: Request, **kinds: type | Kinds) -> dict[str, Any]:
-    """The JSON object of a request: only the fields named, each of its kind. What is missing is not in the result."""
+async def fields_of(request: Request, *names: str) -> dict[str, Any]:
+    """Return the JSON object in the body of a request, which may have these fields."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise UsageError("the content type must be application/json")
-    content = await limited(request)
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > MAX_BYTES:
+            raise HTTPException(413, f"the body must be at most {MAX_BYTES:,} bytes")
     try:
-        body = json.loads(content, parse_constant=no_constant)
+        body = json.loads(content, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         raise UsageError("the body must be JSON") from None
     if not isinstance(body, dict):
         raise UsageError("the body must be a JSON object")
-    if unknown := [name for name in body if name not in kinds]:
-        raise UsageError(f"the body may have {', '.join(kinds) or 'no fields'}; got {', '.join(unknown)}"[:300])
-    for name, value in body.items():
-        kind = kinds[name]
-        wanted = kind if isinstance(kind, tuple) else (kind,)
-        if type(value) not in wanted:  # isinstance would take true for a number
-            names = " or ".join(WORDS[one] for one in wanted)
-            raise UsageError(f"{name} must be {names}, got {value!r}"[:200])
+    if unknown := [name for name in body if name not in names]:
+        raise UsageError(f"the body may have {', '.join(names)}; got {', '.join(unknown)}")
     return body
 
 
-WORDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
-}
-
-
-def no_constant(name: str) -> float:
+def reject_constant(name: str) -> float:
+    """Reject NaN and Infinity, which are not JSON."""
     raise ValueError(name)
 
 
-async def limited(request: Request) -> bytes:
-    """The body, as long as it is at most MOST_BYTES."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise TooLargeError(f"the body must be at most {MOST_BYTES:,} bytes")
-    return body
+def query_integer(request: Request, name: str, limit: int) -> int:
+    """Return an integer of the query, from 0 to under `limit`."""
+    text = request.query_params.get(name)
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 12 or int(text) >= limit:
+        raise UsageError(f"{name} must be a whole number from 0 to {limit - 1}, got {text!r}")
+    return int(text)
 
 
-def picture_of(base64_bytes: str, shape: tuple[int, int]) -> Array:
-    """The picture in a field `pixels`: base64 of its bytes, row by row             → uint8 (H, W)"""
+def picture_of(pixels: Any, shape: tuple[int, int]) -> Array:
+    """Return the picture in a field `pixels`: base64 of its bytes, row by row             → uint8 (H, W)"""
     try:
-        content = base64.b64decode(base64_bytes, validate=True)
-    except (binascii.Error, ValueError):
+        content = base64.b64decode(pixels, validate=True)
+    except (TypeError, ValueError):
         raise UsageError("pixels must be base64") from None
     if len(content) != shape[0] * shape[1]:
         raise UsageError(f"pixels must be {shape[0]} × {shape[1]} bytes, got {len(content):,}")
@@ -83,19 +195,5 @@ def picture_of(base64_bytes: str, shape: tuple[int, int]) -> Array:
 
 
 def pixels_of(picture: Array) -> str:
-    """The other way."""
+    """Return the field `pixels` of a picture: the inverse of `picture_of`."""
     return base64.b64encode(np.ascontiguousarray(picture).tobytes()).decode()
-
-
-def whole(text: str | None, name: str, limit: int) -> int:
-    """A query's whole number from 0 to under `limit`."""
-    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 12 or int(text) >= limit:
-        raise UsageError(f"{name} must be a whole number from 0 to {limit - 1}, got {text!r}"[:200])
-    return int(text)
-
-
-def needed(fields: dict[str, Any], name: str) -> Any:
-    """A field that must be there."""
-    if name not in fields:
-        raise UsageError(f"the body must have {name}")
-    return fields[name]

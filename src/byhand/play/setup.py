@@ -1,32 +1,34 @@
 """The setup: everything that the page may choose about a training, checked before any memory is taken for it."""
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from byhand.checks import flag, integer, is_integer, number
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model.inference import MAX_BLOCK_SAMPLES
 from byhand.model.model import Model, memory
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.convolution import Convolution
+from byhand.nn.network import number_of, parameter_shapes
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant
-from byhand.nn.stacks import convolutions
+from byhand.nn.stacks import layers_of
 from byhand.threads import available
 from byhand.training import Recipe
 from byhand.training.settings import maps_of
 
-MOST_LAYERS = 8
-#: Bytes of memory to reckon with where the system doesn't tell.
-UNTOLD_MEMORY = 4 * 2**30
-#: The share of this machine's memory that a network may take with all that training it needs.
-SHARE = 0.25
-#: Vectors of the network's size at once: parameters, gradient, the optimiser's two, and copies on their way out.
+MAX_LAYERS, MAX_UNITS = 8, 10**8
+#: Bytes of memory to assume where the system doesn't report them.
+ASSUMED_MEMORY = 4 * 2**30
+#: The share of this machine's memory that a network may take, with everything that training needs.
+MEMORY_SHARE = 0.25
+#: Vectors of the network's size at once: parameters, gradient, the optimizer's two, and copies for requests.
 COPIES = 8
-#: The playground goes on until it is stopped; its schedule is constant, so that this number decides nothing.
+#: The playground trains until it is stopped; its schedule is constant, so that this number decides nothing.
 EPOCHS = 100_000
 
 CHOICES = {
@@ -44,8 +46,8 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What the Setup panel says. `layers` are the hidden ones, `maps` the convolutions before them, as `byhand train`
-    has them; `start` is new weights, or those that were loaded.
+    """The values of the Setup panel. `layers` are the hidden ones, `maps` the convolutions before them, written as for
+    `byhand train`; `start` is new weights, or those that were loaded.
     """
 
     data: str = "mnist-5k"
@@ -63,71 +65,74 @@ class Setup:
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
-                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"[:200])
-        for name, (lowest, highest) in LIMITS.items():
-            value: Any = getattr(self, name)
-            kinds, words = ((int, float), "a number") if name == "learning_rate" else ((int,), "a whole number")
-            if type(value) not in kinds or not lowest <= value <= highest:
-                raise UsageError(f"{name} must be {words} from {lowest:g} to {highest:g}, got {value!r}"[:200])
-        if not isinstance(self.data, str) or not self.data or len(self.data) > 1_000:
-            raise UsageError(f"data must be the name of a data set, got {self.data!r}"[:200])
-        if not isinstance(self.deskew, bool):
-            raise UsageError(f"deskew must be true or false, got {self.deskew!r}"[:200])
-        sizes_are_right = isinstance(self.layers, tuple) and all(type(n) is int and n > 0 for n in self.layers)
-        if not sizes_are_right or len(self.layers) > MOST_LAYERS:
-            got = list(self.layers) if isinstance(self.layers, tuple) else self.layers
-            raise UsageError(f"layers must be at most {MOST_LAYERS} positive whole numbers, got {got!r}"[:200])
-        if not isinstance(self.maps, str) or len(maps_of(self.maps)) > MOST_LAYERS:
-            raise UsageError(f"maps must be at most {MOST_LAYERS} convolutions, got {self.maps!r}"[:200])
+                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name, (least, most) in LIMITS.items():
+            check: Any = number if name == "learning_rate" else integer
+            check(name, getattr(self, name), least, most)
+        flag("deskew", self.deskew)
+        if not isinstance(self.data, str):
+            raise UsageError(f"data must be the name of a data set, got {self.data!r}")
+        are_sizes = isinstance(self.layers, tuple) and all(is_integer(units, 1, MAX_UNITS) for units in self.layers)
+        if not are_sizes or len(self.layers) > MAX_LAYERS:
+            raise UsageError(f"layers must be at most {MAX_LAYERS} positive integers, got {self.layers!r}")
+        if not isinstance(self.maps, str) or len(maps_of(self.maps)) > MAX_LAYERS:
+            raise UsageError(f"maps must be at most {MAX_LAYERS} convolutions, got {self.maps!r}")
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The setup that the page sent; what is left out has its usual value, an unknown name is an error."""
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the setup of plain values, such as the page sends; missing ones have their defaults."""
         known = [field.name for field in fields(cls)]
-        if unknown := [name for name in values if name not in known]:
-            raise UsageError(f"a setup has {', '.join(known)}; got {', '.join(unknown)}"[:300])
-        values = dict(values)
-        if isinstance(values.get("layers"), list):
-            values["layers"] = tuple(values["layers"])
-        return cls(**values)
+        if unknown := [name for name in config if name not in known]:
+            raise UsageError(f"a setup has {', '.join(known)}; got {', '.join(unknown)}")
+        layers = config.get("layers", cls.layers)
+        return cls(**{**config, "layers": tuple(layers) if isinstance(layers, list) else layers})
 
-    def to_json(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
+        """Return the setup as plain values."""
         return asdict(self)
+
+    @classmethod
+    def like(cls, model: Model, **values: Any) -> Self:
+        """Return a setup with the layers of a model; without its convolutions, if a setup can't describe them."""
+        layers = model.network.weighted
+        hidden = tuple(layer.units for layer in model.network.dense[:-1])
+        convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
+        are_first = convolutions == layers[: len(convolutions)] and all(c.channels == 1 for c in convolutions[:1])
+        maps = ",".join(f"{c.maps}@{c.size}/{c.stride}" for c in convolutions)
+        if not are_first or any(c.height != c.width for c in convolutions):
+            maps = ""
+        return cls(layers=hidden if hidden or maps else cls.layers, maps=maps, **values)
 
     # ---- what it means
 
     def sizes(self, data: Dataset) -> list[int]:
-        """Inputs, hidden units, outputs."""
-        height, width = data.shape
-        return [height * width, *self.layers, len(data.classes)]
+        """Return the numbers of inputs, hidden units and outputs."""
+        return [math.prod(data.shape), *self.layers, len(data.classes)]
 
     @property
     def init(self) -> str:
-        """What goes with the activation."""
+        """The initializer that goes with the activation."""
         return "glorot" if self.activation in ("tanh", "sigmoid") else "he"
 
     def check_memory(self, data: Dataset, machine: int | None = None) -> None:
-        """Refuse a network that this machine could not train, by arithmetic, before it takes the memory."""
+        """Reject a network that this machine could not train, by arithmetic, before it takes the memory."""
         inputs, *sizes = self.sizes(data)
-        sliding = list(convolutions(inputs, maps_of(self.maps), self.init))
-        outs = [inputs, *(layer.outputs for layer in sliding)]
-        seen = sum(layer.im2col_size for layer in sliding)
-        parameters = sum(math.prod(shape) for layer in sliding for shape in layer.shapes.values())
-        parameters += sum((before + 1) * units for before, units in itertools.pairwise([outs[-1], *sizes]))
-        numbers = (
-            6 * max(self.batch_size, 1_000) * sum([*outs, *sizes]) + 2 * max(self.batch_size, MAX_BLOCK_SAMPLES) * seen
-        )
-        needed = 4 * (COPIES * parameters + numbers)
-        limit = int(SHARE * (machine or memory() or UNTOLD_MEMORY))
+        layers = layers_of([inputs, *sizes], maps_of(self.maps), init=self.init)
+        convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
+        parameters = number_of(parameter_shapes(layers))
+        units = inputs + sum(layer.outputs for layer in convolutions) + sum(sizes)
+        windows = sum(layer.im2col_size for layer in convolutions)
+        numbers = COPIES * parameters + 6 * max(self.batch_size, 1_000) * units
+        needed = 4 * (numbers + 2 * max(self.batch_size, MAX_BLOCK_SAMPLES) * windows)
+        limit = int(MEMORY_SHARE * (machine or memory() or ASSUMED_MEMORY))
         if needed > limit:
-            asked = f"{list(self.layers)}" + f" after maps {self.maps}" * bool(sliding)
+            network = f"{list(self.layers)}" + f" after maps {self.maps}" * bool(convolutions)
             raise UsageError(
-                f"layers must fit into {limit / 1e9:.1f} GB of memory, {asked} would need {needed / 1e9:,.1f} GB"[:200]
+                f"layers must fit into {limit / 1e9:.1f} GB of memory, {network} would need {needed / 1e9:,.1f} GB"
             )
 
     def model(self, data: Dataset) -> Model:
-        """A new model, as the seed makes it."""
-        preparation = Preparation.standard(deskew=self.deskew)
+        """Return a new model, with the weights of the seed."""
         return Model(
             self.sizes(data),
             seed=self.seed,
@@ -135,32 +140,78 @@ class Setup:
             activation=self.activation,
             init=self.init,
             output_scale=0.1,
-            preparation=preparation,
+            preparation=Preparation.standard(deskew=self.deskew),
             classes=data.classes,
         )
 
     def recipe(self) -> Recipe:
-        """How to train it: one thread is left to the page."""
+        """Return how to train it: one thread is left to the page."""
         return Recipe(
             epochs=EPOCHS,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            optimizer=self.rule(),
+            optimizer=self.make_optimizer(),
             schedule=Constant(),
             augment=self.augment,
             threads=threads(),
         )
 
-    def rule(self) -> Optimizer:
-        """The optimiser of that name; momentum looks ahead."""
+    def make_optimizer(self) -> Optimizer:
+        """Return the optimizer of that name; momentum is Nesterov's."""
         return Momentum(nesterov=True) if self.optimizer == "momentum" else optimizer_named(self.optimizer)
+
+    def as_python(self, epochs: int) -> str:
+        """Return the training as a program that computes the same numbers."""
+        momentum, preparation, optimizer = "", "", f'"{self.optimizer}"'
+        if self.optimizer == "momentum":
+            momentum, optimizer = "from byhand.nn.optimizers import Momentum\n", "Momentum(nesterov=True)"
+        if self.start == "new":
+            preparation = "from byhand.model.preparation import Preparation\n"
+        return f"""import numpy as np
+
+import byhand
+{preparation}{momentum}
+digits = byhand.load({self.data!r})
+train, held_out = digits.train.split(0.1, rng=np.random.default_rng([{self.seed}, 0]))
+{self._model_as_python()}
+history = byhand.fit(
+    model,
+    train,
+    validation_data=held_out,
+    epochs={epochs},
+    batch_size={self.batch_size},
+    learning_rate={self.learning_rate!r},
+    optimizer={optimizer},
+    schedule="constant",
+    augment={self.augment!r},
+    seed={self.seed},
+    threads={threads()},  # the order of the sums, and so their last bits, depends on the number of threads
+)
+print(history)
+print(f"test accuracy {{model.accuracy(digits.test):.2%}}")
+model.save("digits.safetensors")
+"""
+
+    def _model_as_python(self) -> str:
+        if self.start == "loaded":
+            return 'model = byhand.Model.load("start.safetensors")  # the initial weights, from the folder of the run'
+        maps = f"\n    maps={list(maps_of(self.maps))}," if maps_of(self.maps) else ""
+        return f"""model = byhand.Model(
+    [digits.train.images[0].size, *{list(self.layers)}, len(digits.classes)],
+    seed={self.seed},{maps}
+    activation={self.activation!r},
+    init={self.init!r},
+    output_scale=0.1,
+    preparation=Preparation.standard(deskew={self.deskew}),
+    classes=digits.classes,
+)"""
 
 
 def threads() -> int:
-    """Threads for training: one fewer than there are, so that the page is answered while it trains."""
+    """Return the threads for training: one fewer than there are, so that the page is answered while it trains."""
     return max(1, available() - 1)
 
 
-def fitting(model: Model, data: Dataset) -> bool:
-    """Whether the model takes these pictures and knows as many classes."""
+def fits(model: Model, data: Dataset) -> bool:
+    """Return True if the model takes these images and has as many classes."""
     return math.prod(data.shape) == model.network.in_size and len(data.classes) == len(model.classes)

@@ -1,149 +1,123 @@
-"""Keeping: what is trained in the playground is a run's folder, like any other, so that nothing is lost when it stops.
+"""Storage: a training in the playground is kept in a run's folder, as any other, so that nothing is lost at its end.
 
-Besides what every run has (`config.json`, `metrics.jsonl`, `model.safetensors`, `state/`) it holds `added.npz`, the
-pictures added by hand, and `start.safetensors`, the weights that training began with where they were not new. `resume`
-puts a playground back where it stood; nothing is written before the first step.
+Besides the files of every run (`config.json`, `metrics.jsonl`, `model.safetensors`, `state/`) the folder has
+`added.npz`, the images added by hand, and `start.safetensors`, the initial weights if they were not new.
 """
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from byhand.data import Digits
 from byhand.errors import ByhandError, ModelFileError, UsageError
 from byhand.files import write_bytes
 from byhand.model import Model
-from byhand.play.curve import Point
+from byhand.nn.arrays import Array
 from byhand.play.setup import Setup
+from byhand.training import EpochRecord, Trainer
 from byhand.training.checkpoint import SLOTS, Checkpoints
 from byhand.training.runs import Run
-
-if TYPE_CHECKING:
-    from byhand.play.playground import Playground
 
 ADDED, START = "added.npz", "start.safetensors"
 
 
-class Keeper:
-    """Writes one playground into one run's folder: the one given, or the next number under `runs/`."""
+class RunStorage:
+    """Writes one training at a time into a run's folder: the one given, or the next number under `runs/`."""
 
-    def __init__(self, run: Run | None = None) -> None:
+    def __init__(self, run: Run | None = None, checkpoints: Checkpoints | None = None) -> None:
         self.run = run
-        self.checkpoints: Checkpoints | None = None
-        self.is_new = True
+        #: None before the first step of a training.
+        self.checkpoints = checkpoints
 
-    def begin(self, playground: "Playground") -> None:
-        """A new training takes the place of the one before, from its first step on."""
-        self._close_checkpoints()
-        self.is_new = True
+    @property
+    def folder(self) -> Path | None:
+        """The folder, if the training is in it."""
+        return self.run.folder if self.run is not None and self.checkpoints is not None else None
 
-    def after_step(self, playground: "Playground") -> None:
-        """Save what is due; to be called after each step."""
-        assert playground.session is not None
-        if self.is_new:
-            self._open(playground)
-        assert self.checkpoints is not None
-        self.checkpoints.save(playground.session)
-
-    def save(self, playground: "Playground") -> None:
-        """Save everything now."""
-        session = playground.session
-        if self.run is None or self.is_new or session is None:
-            return
-        assert self.checkpoints is not None
-        self.checkpoints.save(session, force=True)
-        self.run.write_records(playground.curve.epochs)
-        file = io.BytesIO()
-        np.savez_compressed(file, images=playground.added_images, labels=playground.added_labels)
-        write_bytes(self.run.folder / ADDED, file.getvalue())
-        network = session.model.network
-        if np.isfinite(network.parameters).all() and np.isfinite(network.statistics).all():
-            self.run.write_model(session.model)
-
-    def close(self, playground: "Playground") -> None:
-        self.save(playground)
-        self._close_checkpoints()
-
-    def _open(self, playground: "Playground") -> None:
-        """Claim the folder, and write down what is asked."""
-        session = playground.session
-        assert session is not None
+    def open(self, trainer: Trainer, setup: Setup, digits: Digits, loaded: Model) -> None:
+        """Replace the training before, if any, with this one; `save` writes the rest."""
         self.run = self.run or Run.new()
-        self.checkpoints = Checkpoints(self.run)
-        for slot in SLOTS:  # the state of the training before this one
-            (self.checkpoints.folder / slot).unlink(missing_ok=True)
-        session.model.metadata = card(playground)
+        checkpoints = Checkpoints(self.run)
+        checkpoints.hold()
+        for slot in SLOTS:
+            (checkpoints.folder / slot).unlink(missing_ok=True)
+        trainer.model.metadata = metadata(setup, digits)
         self.run.write_config(
             {
                 "command": "byhand play",
-                "playground": playground.setup.to_json(),
-                "data_name": playground.digits.name,
-                "data_checksum": playground.digits.train.checksum,
-                "seed": playground.setup.seed,
-                "dtype": str(session.model.network.dtype),
-                "network": session.model.network.config(),
-                "preparation": session.model.preparation.config(),
-                "recipe": session.recipe.config(),
+                "playground": setup.config(),
+                "data_name": digits.name,
+                "data_checksum": digits.train.checksum,
+                "seed": setup.seed,
+                "dtype": str(trainer.model.network.dtype),
+                "network": trainer.model.network.config(),
+                "preparation": trainer.model.preparation.config(),
+                "recipe": trainer.recipe.config(),
             }
         )
         (self.run.folder / START).unlink(missing_ok=True)
-        if playground.setup.start == "loaded":
-            playground.loaded.save(self.run.folder / START)
-        self.is_new = False
-        self.save(playground)  # and with that nothing is left of the training before this one
+        if setup.start == "loaded":
+            loaded.save(self.run.folder / START)
+        self.checkpoints = checkpoints
 
-    def _close_checkpoints(self) -> None:
+    def save(self, trainer: Trainer, records: list[EpochRecord], added: list[tuple[Array, int]]) -> None:
+        """Save everything now, if a step was taken: the state, the records, the added images, the model."""
+        if self.run is None or self.checkpoints is None:
+            return
+        self.checkpoints.save(trainer, force=True)
+        self.run.write_records(records)
+        file = io.BytesIO()
+        images, labels = [image for image, _ in added], [label for _, label in added]
+        np.savez_compressed(file, images=np.array(images, np.uint8), labels=np.array(labels, np.int64))
+        write_bytes(self.run.folder / ADDED, file.getvalue())
+        network = trainer.model.network
+        if np.isfinite(network.parameters).all() and np.isfinite(network.statistics).all():
+            self.run.write_model(trainer.model)
+
+    def close(self) -> None:
+        """Wait for the last checkpoint, and unlock the run."""
         if self.checkpoints is not None:
             self.checkpoints.close()
-            self.checkpoints = None
 
 
-def card(playground: "Playground") -> dict[str, Any]:
-    """What the model's file says of its making."""
+def metadata(setup: Setup, digits: Digits) -> dict[str, Any]:
+    """Return what the model's file records of its training."""
     return {
-        "about": f"Trained in the playground on {playground.digits.name}.",
-        "data": {"name": playground.digits.name, "checksum": playground.digits.train.checksum},
-        "setup": playground.setup.to_json(),
+        "about": f"Trained in the playground on {digits.name}.",
+        "data": {"name": digits.name, "checksum": digits.train.checksum},
+        "setup": setup.config(),
     }
 
 
 def setup_of(run: Run) -> Setup | None:
-    """The setup of a run that was made in the playground; None of any other run."""
-    values = run.config().get("playground")
-    if not isinstance(values, dict):
+    """Return the setup of a run of the playground; None for any other run."""
+    config = run.config().get("playground")
+    if not isinstance(config, dict):
         return None
     try:
-        return Setup.from_json(values)
+        return Setup.from_config(config)
     except UsageError as error:
         raise ModelFileError(f"{run.folder}: config.json: {error}") from None
 
 
 def start_of(run: Run) -> Model | None:
-    """The weights that the run began with, where they were not new."""
+    """Return the initial weights of the run, if they were not new."""
     path = run.folder / START
     return Model.load(path) if path.is_file() else None
 
 
-def resume(playground: "Playground", run: Run) -> None:
-    """Put the playground back where the run stopped: its pictures, its weights, its optimiser, its curve."""
-    keeper, playground.keeper = playground.keeper, None
+def restore_added(run: Run, add: Callable[[Array, int], object]) -> None:
+    """Call `add` with each image that was added by hand, and its label."""
     path = run.folder / ADDED
-    if path.is_file():
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                for image, label in zip(file["images"], file["labels"], strict=True):
-                    playground.add(image, int(label))
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile, ByhandError) as error:
-            raise ModelFileError(f"{path}: must hold images and labels, as the playground wrote it: {error}") from None
-    playground.begin(playground.setup)
-    session = playground.session
-    assert session is not None
-    checkpoints = Checkpoints(run)
-    session.restore(*checkpoints.load())
-    session.model.metadata = card(playground)
-    playground.curve.epochs = run.records()
-    playground.curve.points = [Point(r.epoch, r.loss, r.accuracy, 1) for r in playground.curve.epochs]
-    if keeper is not None:
-        keeper.run, keeper.checkpoints, keeper.is_new = run, checkpoints, False
-        playground.keeper = keeper
+    if not path.is_file():
+        return
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for image, label in zip(file["images"], file["labels"], strict=True):
+                add(image, int(label))
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, ByhandError) as error:
+        raise ModelFileError(f"{path}: must hold images and labels, as the playground wrote it: {error}") from None

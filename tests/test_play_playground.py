@@ -6,23 +6,35 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.cli.play import convolutions_of, hidden_of
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
-from byhand.play.curve import MOST, Curve, Point
-from byhand.play.panels import as_python, exciting, one_step, unit_answers
-from byhand.play.playground import ADDED_TIMES
+from byhand.play.panels import activations, largest_activations, one_step
+from byhand.play.playground import (
+    ADDED_TIMES,
+    MAX_POINTS,
+    POINTS_PER_EPOCH,
+    POINTS_PER_EVENT,
+    Curve,
+    Playground,
+    Point,
+    points_of,
+)
 from byhand.play.setup import Setup
-from byhand.play.storage import Keeper, resume, setup_of
+from byhand.play.storage import setup_of, start_of
+from byhand.training import StepRecord
 from byhand.training.runs import Run
 from playground_server import a_playground
 
 
 def weights(playground):
     return playground.model.network.parameters.copy()
+
+
+def resumed(run):
+    return Playground.resume(run, byhand.model.shipped_model(), "a run", byhand.load("mnist-5k"), setup_of(run))
 
 
 def take(playground, steps):
@@ -43,7 +55,7 @@ def test_rewind_gives_the_same_numbers_to_the_bit():
     playground = a_playground()
     take(playground, 40)
     first, losses = weights(playground), [r.loss for r in playground.recent]
-    playground.rewind()
+    playground.begin(playground.setup)
     assert playground.step_number == 0
     take(playground, 40)
     np.testing.assert_array_equal(weights(playground), first)
@@ -71,8 +83,7 @@ def test_it_trains_loaded_weights_as_byhand_fit_does(tmp_path, monkeypatch):
 def weights_of_the_program(playground):
     """What the program that the page gives away has trained."""
     made = {}
-    program = as_python(playground.setup, playground.step_number, playground.batches_per_epoch)
-    exec(program.split("print(history)")[0], made)
+    exec(playground.as_python().split("print(history)")[0], made)
     return made["model"].network.parameters
 
 
@@ -83,36 +94,36 @@ def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():
     assert [layer.units for layer in playground.model.network.dense] == [128, 10]
     np.testing.assert_array_equal(playground.loaded.network.parameters, before)
     assert 0 < np.abs(weights(playground) - before).max() < 0.5
-    playground.rewind()
+    playground.begin(playground.setup)
     np.testing.assert_array_equal(weights(playground), before)
 
 
 @pytest.mark.parametrize("maps", [(), (4, 8), ((3, 4, 2), (5, 3, 1))])
 def test_a_setup_says_what_the_loaded_model_has(maps):
     model = Model([784, 12, 10], maps=maps)
-    setup = Setup(layers=hidden_of(model), maps=convolutions_of(model))
+    setup = Setup.like(model)
     assert setup.model(a_playground().digits.train).network.outline == model.network.outline
 
 
 def test_convolutions_that_no_setup_can_say_are_left_out_of_it():
     slid = Convolution(14, 56, 1, 2)
-    assert convolutions_of(Model([slid, Dense(slid.out_size(784), 10)])) == ""
-    assert convolutions_of(Model([Dense(784, 49), Convolution(7, 7, 1, 2), Dense(8, 10)])) == ""
+    assert Setup.like(Model([slid, Dense(slid.out_size(784), 10)])) == Setup()
+    assert Setup.like(Model([Dense(784, 49), Convolution(7, 7, 1, 2), Dense(8, 10)])).maps == ""
 
 
 def test_an_added_picture_is_learned_from_the_next_epoch_on():
     playground = a_playground()
     take(playground, 30)
-    epochs = playground.session.progress.step / playground.batches_per_epoch
+    epochs = playground.trainer.progress.step / playground.batches_per_epoch
     image = np.full((28, 28), 255, np.uint8)
     assert playground.add(image, 7) == 1
     assert playground.waiting == 1
-    assert playground.session.samples == 3600
+    assert playground.trainer.samples == 3600
     take(playground, 2 * 29 - 30)
     assert playground.waiting == 0
-    assert playground.session.samples == 3600 + ADDED_TIMES
-    assert playground.session.progress.step / playground.batches_per_epoch == 2 > epochs
-    assert len(playground.held) == 400  # not one of them has moved across
+    assert playground.trainer.samples == 3600 + ADDED_TIMES
+    assert playground.trainer.progress.step / playground.batches_per_epoch == 2 > epochs
+    assert len(playground.validation_data) == 400  # not one of them has moved across
     before = playground.model.probabilities(image[None])[0, 7]
     take(playground, 10 * playground.batches_per_epoch)
     assert playground.model.probabilities(image[None])[0, 7] > max(before, 0.9)
@@ -129,7 +140,7 @@ def test_added_pictures_have_the_data_sets_shape_and_classes():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"layers": [0]}, r"layers must be at most 8 positive whole numbers, got \[0\]"),
+        ({"layers": [0]}, r"layers must be at most 8 positive integers, got \(0,\)"),
         ({"layers": [1.5]}, "layers must be"),
         ({"layers": [True]}, "layers must be"),
         ({"layers": [1] * 9}, "layers must be"),
@@ -143,23 +154,23 @@ def test_added_pictures_have_the_data_sets_shape_and_classes():
         ({"augment": "elastic=20"}, "augment must be one of none, default"),
         ({"learning_rate": 0}, "learning_rate must be a number from 1e-06 to 100, got 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be"),
-        ({"batch_size": 0}, "batch_size must be a whole number from 1 to 10000, got 0"),
+        ({"batch_size": 0}, "batch_size must be an integer from 1 to 10000, got 0"),
         ({"batch_size": 1.0}, "batch_size must be"),
         ({"seed": -1}, "seed must be"),
         ({"seed": True}, "seed must be"),
-        ({"deskew": 1}, "deskew must be true or false, got 1"),
+        ({"deskew": 1}, "deskew must be True or False, got 1"),
         ({"data": 7}, "data must be the name of a data set, got 7"),
         ({"colour": "red"}, "a setup has data, layers, .*; got colour"),
     ],
 )
 def test_a_setup_that_breaks_a_rule_is_refused_by_name(wrong, message):
     with pytest.raises(UsageError, match=message):
-        Setup.from_json(wrong)
+        Setup.from_config(wrong)
 
 
 def test_a_setup_survives_json():
     setup = Setup(layers=(30, 20), maps="8,16@3/1", activation="gelu", learning_rate=0.3, seed=9, deskew=False)
-    assert Setup.from_json(json.loads(json.dumps(setup.to_json()))) == setup
+    assert Setup.from_config(json.loads(json.dumps(setup.config()))) == setup
 
 
 def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
@@ -172,7 +183,7 @@ def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
         playground.begin(Setup(layers=(), maps="900000@1/1"))
     with pytest.raises(UsageError, match=r"maps must fit one after another, .* a window must fit the picture of 4 × 4"):
         playground.begin(Setup(maps="8,8,8"))
-    assert playground.session is None
+    assert playground.trainer is None
     Setup(maps="16@3/1,32@4/2,64@4/2", layers=(256,)).check_memory(playground.digits.train, machine=4 * 2**30)
     Setup(layers=(2000, 1500, 1000)).check_memory(playground.digits.train, machine=4 * 2**30)
 
@@ -186,11 +197,46 @@ def test_the_curve_stays_short_and_keeps_the_means():
     curve = Curve()
     for i in range(5000):
         curve.add(Point(i + 1, loss=float(i), accuracy=i / 5000, steps=1))
-    assert MOST / 2 <= len(curve.points) <= MOST
+    assert MAX_POINTS / 2 <= len(curve.points) <= MAX_POINTS
     assert sum(p.steps for p in curve.points) == 5000
     assert sum(p.loss * p.steps for p in curve.points) == pytest.approx(sum(range(5000)))
     assert curve.points[-1].epoch == 5000
     assert all(a.epoch < b.epoch for a, b in zip(curve.points, curve.points[1:], strict=False))
+
+
+def step_records(count):
+    return [StepRecord(i, 1, 1 / (1 + i), i / count, 0.1, 1.0, 64, 1000.0, False) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "batches", "points"),
+    [
+        (0, 469, 0),
+        (1, 469, 1),
+        (20, 469, 1),  # slow: less than a twentieth of an epoch between two events
+        (469, 469, POINTS_PER_EPOCH + 1),  # an epoch between two events
+        (10 * 469, 469, POINTS_PER_EVENT),
+        (5, 1, 5),  # the whole data as one batch: each step is an epoch
+        (1000, 1, POINTS_PER_EVENT),
+    ],
+)
+def test_how_many_points_are_made_of_what_happened(count, batches, points):
+    records = step_records(count)
+    made = points_of(records, batches)
+    assert len(made) == points
+    assert sum(point.steps for point in made) == count
+    assert sum(point.loss * point.steps for point in made) == pytest.approx(sum(r.loss for r in records))
+    assert [point.epoch for point in made] == sorted({point.epoch for point in made})
+    assert not made or made[-1].epoch == count / batches
+
+
+def test_a_training_over_before_the_first_event_has_a_curve():
+    playground = a_playground()
+    take(playground, 2 * 29)
+    collected = playground.collect()
+    assert len(collected) >= POINTS_PER_EPOCH
+    assert playground.curve.points == collected
+    assert playground.collect() == []
 
 
 def test_a_run_is_taken_up_where_it_stopped(tmp_path):
@@ -207,9 +253,7 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path):
 
     run = Run.open(folder)
     assert setup_of(run) == playground.setup
-    again = a_playground(**{**playground.setup.to_json(), "layers": playground.setup.layers})
-    again.keeper = Keeper(run)
-    resume(again, run)
+    again = resumed(run)
     assert again.step_number == 65
     np.testing.assert_array_equal(weights(again), weights(playground))
     take(again, 40)
@@ -225,8 +269,6 @@ def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):
     playground = a_playground(tmp_path, start="loaded")
     take(playground, 3)
     playground.close()
-    from byhand.play.storage import start_of
-
     start = start_of(Run.open(tmp_path))
     np.testing.assert_array_equal(start.network.parameters, playground.loaded.network.parameters)
 
@@ -241,8 +283,7 @@ def test_a_training_that_was_left_is_kept_until_the_next_ones_first_step(tmp_pat
     assert setup_of(kept).layers == (16,)
     np.testing.assert_array_equal(kept.model().network.parameters, left)
     assert len(kept.records()) == 1
-    again = a_playground()
-    resume(again, kept)
+    again = resumed(kept)
     assert again.step_number == 40
 
 
@@ -257,8 +298,7 @@ def test_of_a_training_that_was_left_nothing_stays_after_the_next_ones_first_ste
     assert kept.records() == []
     assert not (tmp_path / "start.safetensors").exists()
     np.testing.assert_array_equal(kept.model().network.parameters, weights(playground))
-    again = a_playground(layers=(9,))
-    resume(again, kept)
+    again = resumed(kept)
     assert again.step_number == 1
 
 
@@ -267,9 +307,8 @@ def test_damaged_added_pictures_are_one_line(tmp_path):
     take(playground, 2)
     playground.close()
     (tmp_path / "added.npz").write_bytes(b"PK not a zip")
-    again = a_playground()
     with pytest.raises(ModelFileError, match=r"added\.npz: must hold images and labels"):
-        resume(again, Run.open(tmp_path))
+        resumed(Run.open(tmp_path))
 
 
 def test_nothing_is_written_before_the_first_step(tmp_path):
@@ -281,8 +320,8 @@ def test_nothing_is_written_before_the_first_step(tmp_path):
 
 def test_the_exciting_pictures_are_those_of_the_largest_answers():
     playground = a_playground()
-    data, model = playground.kept, playground.loaded
-    found = exciting(model, data, 0, 5)
+    data, model = playground.training_data, playground.loaded
+    found = largest_activations(model, data, 0, 5)
     X = model.preparation(data.images)
     layer = model.network.dense[0]
     answers = np.maximum(X @ layer.W[:, 5] + layer.b[5], 0)
@@ -291,14 +330,14 @@ def test_the_exciting_pictures_are_those_of_the_largest_answers():
     np.testing.assert_allclose([picture["answer"] for picture in found["pictures"]], answers[best], rtol=1e-5)
     assert found["silent"] == pytest.approx((answers <= 0).mean())
     np.testing.assert_allclose(
-        unit_answers(model, data.images[:9], 1), model.logits(data.images[:9]), rtol=1e-5, atol=1e-5
+        activations(model, data.images[:9], 1), model.logits(data.images[:9]), rtol=1e-5, atol=1e-5
     )
     with pytest.raises(UsageError, match="layer and unit must be one of the network's, got layer 0, unit 128"):
-        exciting(model, data, 0, 128)
+        largest_activations(model, data, 0, 128)
 
 
 def test_a_map_is_as_loud_as_its_loudest_place():
-    model, data = Model([784, 9, 10], maps=[3, (4, 3, 2)], seed=1, batch_norm=True), a_playground().kept[:700]
+    model, data = Model([784, 9, 10], maps=[3, (4, 3, 2)], seed=1, batch_norm=True), a_playground().training_data[:700]
     model.network.statistics[...] = np.random.default_rng(0).uniform(0.5, 2, len(model.network.statistics))
     pass_ = Pass(model.network)
     pass_.forward(model.preparation(data.images))
@@ -306,12 +345,14 @@ def test_a_map_is_as_loud_as_its_loudest_place():
     answers = [out for layer, out in layers if isinstance(layer, Activation)]
     for number, (maps, places) in enumerate([(3, 144), (4, 25), (9, 1)]):
         loudest = answers[number].reshape(700, places, maps).max(axis=1)
-        np.testing.assert_allclose(unit_answers(model, data.images, number), loudest, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(activations(model, data.images, number), loudest, rtol=1e-5, atol=1e-6)
         best = np.argsort(-loudest[:, 2], kind="stable")[:12]
-        assert [picture["index"] for picture in exciting(model, data, number, 2)["pictures"]] == best.tolist()
+        assert [
+            picture["index"] for picture in largest_activations(model, data, number, 2)["pictures"]
+        ] == best.tolist()
     for layer, unit in ((0, 3), (1, 4), (4, 0)):
         with pytest.raises(UsageError, match=f"one of the network's, got layer {layer}, unit {unit}"):
-            exciting(model, data, layer, unit)
+            largest_activations(model, data, layer, unit)
 
 
 def test_the_step_panels_numbers_are_those_of_forward_and_backward():

@@ -1,0 +1,313 @@
+"""The server: which address does what, and the process that serves it on loopback.
+
+Handlers are thin: read the request, have a job done, answer in JSON. What touches the playground is a job for the
+training thread; what takes longer uses a copy of the model in a thread of its own, if the concurrency limit allows.
+"""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from byhand.checks import integer
+from byhand.errors import ByhandError, UsageError
+from byhand.export import exporter, sample_for
+from byhand.model import Model
+from byhand.page import FILES, model_weights, source
+from byhand.play import panels
+from byhand.play.events import EventLog
+from byhand.play.playground import Playground
+from byhand.play.requests import Authentication, ConcurrencyLimit, fields_of, picture_of, query_integer
+from byhand.play.setup import EPOCHS, Setup, fits, threads
+from byhand.play.thread import OverloadedError, TrainingThread
+from byhand.report import Evaluation, evaluate
+from byhand.threads import blas_threads
+
+Result = TypeVar("Result")
+
+PORT = 8765
+#: Seconds between two events.
+PACE = 0.1
+MAX_READERS = 300
+#: Seconds before an answer 503: clients that try again at once are slowed down.
+BUSY_DELAY = 0.25
+CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+DOWNLOADS = {"html": "text/html", "onnx": "application/octet-stream", "npz": "application/octet-stream"}
+
+
+class Handlers:
+    """The handlers of all addresses, and what they share."""
+
+    def __init__(self, thread: TrainingThread) -> None:
+        self.thread = thread
+        self.events = EventLog()
+        self.work = ConcurrencyLimit(2, may_wait=8)
+        self._evaluating = threading.Lock()
+        #: The last evaluation, with the version of the model that it is of.
+        self._evaluation: tuple[int, Evaluation] | None = None
+
+    def app(self) -> Starlette:
+        get, post = ["GET"], ["POST"]
+        return Starlette(
+            routes=[
+                Route("/", self.index, methods=get),
+                Route("/page/{name:path}", self.file, methods=get),
+                Route("/api/state", self.state, methods=get),
+                Route("/api/events", self.event_stream, methods=get),
+                Route("/api/weights", self.weights, methods=get),
+                Route("/api/sample", self.sample, methods=get),
+                Route("/api/unit", self.unit, methods=get),
+                Route("/api/errors", self.errors, methods=get),
+                Route("/api/errors/pictures", self.misread, methods=get),
+                Route("/api/export/{to}", self.export, methods=get),
+                Route("/api/python", self.python, methods=get),
+                Route("/api/control", self.control, methods=post),
+                Route("/api/setup", self.setup, methods=post),
+                Route("/api/added", self.add, methods=post),
+                Route("/api/step", self.step, methods=post),
+            ],
+            lifespan=self.lifespan,
+            exception_handlers=dict.fromkeys((ByhandError, HTTPException, Exception), self.failed),
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        writing = asyncio.create_task(self.write_events())
+        try:
+            yield
+        finally:
+            writing.cancel()
+
+    async def write_events(self) -> None:
+        """Write the news of the training into the event log, at most one event every PACE seconds, for ever."""
+        while True:
+            await asyncio.sleep(PACE)
+            with contextlib.suppress(OverloadedError):
+                news = await self.job(lambda _: self.thread.news())
+                if news is not None:
+                    self.events.write(news)
+
+    async def failed(self, _request: Request, error: Exception) -> Response:
+        """Return the response to a request that failed: one line."""
+        headers: Any = None
+        if isinstance(error, HTTPException):
+            status, text, headers = error.status_code, error.detail, error.headers
+        elif isinstance(error, OverloadedError):
+            await asyncio.sleep(BUSY_DELAY)
+            status, text, headers = 503, str(error), {"retry-after": "1"}
+        elif isinstance(error, ByhandError):
+            status, text = 400, str(error)
+        else:
+            status, text = 500, f"the playground made a mistake: {type(error).__name__}"
+        return JSONResponse({"error": text[:300]}, status_code=status, headers=headers)
+
+    # ---- jobs
+
+    async def job(self, job: Callable[[Playground], Result]) -> Result:
+        """Have a job done by the training thread, between two steps."""
+        return await asyncio.wrap_future(self.thread.submit(job))
+
+    async def change(self, change: Callable[[Playground], object]) -> Response:
+        """Have something changed, and return the state after it."""
+        return JSONResponse(await self.job(lambda playground: (change(playground), self.thread.state())[1]))
+
+    async def on_copy(self, work: Callable[[Model], Result]) -> Result:
+        """Use a copy of the model in another thread, if the limit allows."""
+        async with self.work():
+            _, model = await self.job(Playground.copy)
+            return await asyncio.to_thread(work, model)
+
+    # ---- the page
+
+    async def index(self, _request: Request) -> Response:
+        return Response(source("playground.html"), media_type="text/html")
+
+    async def file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in FILES:
+            raise HTTPException(404, "no such file")
+        return Response(source(name), media_type=CONTENT_TYPES[name[name.rindex(".") :]])
+
+    async def state(self, _request: Request) -> Response:
+        state = await self.job(lambda playground: self.thread.state() | panels.whole_state(playground))
+        # Jobs are done in their order: by now the log has all news from before this state, and none from after it.
+        return JSONResponse(state | {"last": self.events.last_id})
+
+    async def event_stream(self, request: Request) -> Response:
+        if self.events.readers >= MAX_READERS:
+            raise OverloadedError(f"{MAX_READERS} pages are reading already")
+        after = request.headers.get("last-event-id") or request.query_params.get("after")
+        return StreamingResponse(self.events.read(after), media_type="text/event-stream")
+
+    async def weights(self, _request: Request) -> Response:
+        training, version, weights = await self.job(
+            lambda playground: (playground.training_number, playground.version, model_weights(playground.model))
+        )
+        headers = {"x-training": str(training), "x-version": str(version)}
+        return Response(weights.tobytes(), media_type="application/octet-stream", headers=headers)
+
+    # ---- Run, Setup
+
+    async def control(self, request: Request) -> Response:
+        fields = await fields_of(request, "action", "stop_at")
+        if fields.get("stop_at") is not None:
+            integer("stop_at", fields["stop_at"], 1, EPOCHS)
+
+        def control(_playground: Playground) -> None:
+            if "stop_at" in fields:
+                self.thread.stop_at = fields["stop_at"]
+            if "action" in fields:
+                self.thread.control(fields["action"])
+
+        return await self.change(control)
+
+    async def setup(self, request: Request) -> Response:
+        setup = Setup.from_config(await fields_of(request, *Setup().config()))
+        return await self.change(lambda _: self.thread.begin(setup))
+
+    # ---- Draw
+
+    async def add(self, request: Request) -> Response:
+        fields = await fields_of(request, "pixels", "label")
+        label = integer("label", fields.get("label"), 0)
+        return await self.change(
+            lambda playground: playground.add(picture_of(fields.get("pixels"), playground.digits.train.shape), label)
+        )
+
+    async def sample(self, request: Request) -> Response:
+        test = await self.job(lambda playground: playground.digits.test)
+        is_given = "index" in request.query_params
+        index = query_integer(request, "index", len(test)) if is_given else random.randrange(len(test))
+        return JSONResponse(panels.picture_json(test, index))
+
+    # ---- Network, Step, Errors, Share
+
+    async def unit(self, request: Request) -> Response:
+        layer, unit = query_integer(request, "layer", 100), query_integer(request, "unit", 10**6)
+        data = await self.job(lambda playground: playground.training_data)
+        return JSONResponse(await self.on_copy(lambda model: panels.largest_activations(model, data, layer, unit)))
+
+    async def step(self, request: Request) -> Response:
+        fields = await fields_of(request, "index", "pixels", "label", "layer", "unit")
+        test, setup = await self.job(lambda playground: (playground.digits.test, playground.setup))
+        if "pixels" in fields:
+            image, label = picture_of(fields["pixels"], test.shape), integer("label", fields.get("label"), 0)
+        else:
+            image, label = test[integer("index", fields.get("index"), 0, len(test) - 1)]
+        unit = None
+        if {"layer", "unit"} & set(fields):
+            unit = integer("layer", fields.get("layer"), 1), integer("unit", fields.get("unit"), 0)
+        return JSONResponse(await self.on_copy(lambda model: panels.one_step(model, image, label, setup, unit)))
+
+    async def evaluated(self) -> Evaluation:
+        """Return the evaluation of the present model on the test set; computed once for each version of it."""
+
+        def evaluation() -> Evaluation:
+            with self._evaluating:
+                if self._evaluation is None or self._evaluation[0] != version:
+                    self._evaluation = version, evaluate(model, test)
+                return self._evaluation[1]
+
+        async with self.work():
+            version, model, test = await self.job(lambda playground: (*playground.copy(), playground.digits.test))
+            if not fits(model, test):
+                raise UsageError(f"the model doesn't take the pictures of {test.name}")
+            return await asyncio.to_thread(evaluation)
+
+    async def errors(self, _request: Request) -> Response:
+        return JSONResponse(panels.errors(await self.evaluated()))
+
+    async def misread(self, request: Request) -> Response:
+        evaluation = self._evaluation[1] if self._evaluation else await self.evaluated()
+        label, predicted = (
+            query_integer(request, name, len(evaluation.classes)) if name in request.query_params else None
+            for name in ("label", "predicted")
+        )
+        return JSONResponse(panels.misread(evaluation, label, predicted))
+
+    async def export(self, request: Request) -> Response:
+        to = request.path_params["to"]
+        if to not in DOWNLOADS:
+            raise HTTPException(404, "no such export")
+        make = exporter(to)
+        test = await self.job(lambda playground: playground.digits.test)
+        content, _ = await self.on_copy(lambda model: make(model, test if fits(model, test) else sample_for(model)))
+        headers = {"content-disposition": f'attachment; filename="digits.{to}"'}
+        return Response(content, media_type=DOWNLOADS[to], headers=headers)
+
+    async def python(self, _request: Request) -> Response:
+        return JSONResponse({"python": await self.job(Playground.as_python)})
+
+
+# ---- the process
+
+
+def listening(port: int | None) -> socket.socket:
+    """Return a socket on loopback: of the port given, or else the usual one, or else any that is free."""
+    for number in [PORT, 0] if port is None else [port]:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+        except (OSError, OverflowError):
+            listener.close()
+            continue
+        listener.listen(512)
+        return listener
+    raise UsageError(f"the port must be free, {port} is taken: leave --port away to have one chosen")
+
+
+def serve(playground: Playground, *, port: int | None, opened: Callable[[str], None]) -> None:
+    """Serve the playground until Ctrl-C; `opened` is called with its address, which answers from then on.
+
+    The BLAS gets the threads of the training from the start, for the whole process: one thread can't change their
+    number while another one is in a product.
+    """
+    import uvicorn
+
+    listener = listening(port)
+    number, token = listener.getsockname()[1], secrets.token_urlsafe(18)
+    thread = TrainingThread(playground)
+    app = Authentication(Handlers(thread).app(), port=number, token=token)
+    config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
+    server = uvicorn.Server(config)
+    try:
+        # The server raises the signal that ended it once more, so SIGTERM becomes a KeyboardInterrupt, as Ctrl-C does.
+        # SIGHUP (a closed terminal) is not one of its signals: as an exception it would be raised anywhere in the
+        # server, and code that is writing a response swallows all exceptions.
+        with (
+            handling("SIGTERM", handler=signal.default_int_handler),
+            handling("SIGHUP", handler=server.handle_exit),
+            blas_threads(threads()),
+        ):
+            opened(f"http://127.0.0.1:{number}/?token={token}")
+            server.run(sockets=[listener])
+    finally:
+        thread.close()
+        listener.close()
+
+
+@contextlib.contextmanager
+def handling(name: str, *, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle the signal of this name, if the system has it."""
+    number = getattr(signal, name, None)
+    if number is None:
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

@@ -1,0 +1,197 @@
+"""The training thread: the one thread that uses the playground.
+
+Other threads submit jobs, small functions of the playground, and wait for their results; the thread runs them between
+two steps. So nothing is shared, and nothing needs a lock.
+"""
+
+import contextlib
+import itertools
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from byhand.errors import ByhandError, DivergedError, UsageError
+from byhand.play.playground import Playground, epoch_json
+from byhand.play.setup import Setup
+from byhand.training import EpochRecord
+
+Result = TypeVar("Result")
+
+#: The maximum number of jobs in the queue.
+MAX_WAITING = 64
+
+
+class OverloadedError(ByhandError):
+    """Too many requests at once: try again later."""
+
+
+class TrainingThread:
+    """Trains the playground. `status`: ready (no step yet), training, paused, failed (see `message`)."""
+
+    def __init__(self, playground: Playground) -> None:
+        self.playground = playground
+        self.status = "paused" if playground.step_number else "ready"
+        self.message = ""
+        self.stop_at: int | None = None
+        self._steps_left: int | None = None
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
+        #: The epochs since the last news, and that state; `_is_reset` if a training has begun since.
+        self._epochs: list[EpochRecord] = []
+        self._reported: dict[str, Any] = {}
+        self._is_reset = False
+        self._moments = itertools.count(1)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="byhand-training", daemon=True)
+        self._thread.start()
+
+    # ---- called from other threads
+
+    def submit(self, job: Callable[[Playground], Result]) -> "Future[Result]":
+        """Run a job between two steps, or raise an `OverloadedError` if too many are waiting."""
+        future: Future[Result] = Future()
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(job(self.playground))
+                except BaseException as error:
+                    future.set_exception(error)
+
+        if self._is_closing:
+            raise OverloadedError("the playground is closing")
+        try:
+            self._jobs.put_nowait(work)
+        except queue.Full:
+            raise OverloadedError(f"{MAX_WAITING} requests are waiting already: try again in a moment") from None
+        return future
+
+    def close(self) -> None:
+        """Stop after the current step, save, and end the thread."""
+        self._is_closing = True
+        with contextlib.suppress(queue.Full):
+            self._jobs.put(None, timeout=1)
+        self._thread.join()
+
+    # ---- jobs: what the page's buttons do
+
+    def control(self, action: str) -> None:
+        """Do what a button says: `play`, `pause`, `batch` (one step), `epoch` (to its end), `rewind`."""
+        playground = self.playground
+        if action == "rewind":
+            self.begin(playground.setup)
+        elif action == "pause":
+            if self.status == "training":
+                self._pause()
+        elif action in ("play", "batch", "epoch"):
+            if self.status == "failed":
+                raise UsageError("the training failed: rewind, or change the setup")
+            if playground.trainer is None:
+                self.begin(playground.setup)
+            step, per_epoch = playground.step_number, playground.batches_per_epoch
+            if self.stop_at is not None and step >= self.stop_at * per_epoch:
+                self.stop_at = None
+            self._steps_left = {"play": None, "batch": 1, "epoch": per_epoch - step % per_epoch}[action]
+            self.status, self.message = "training", ""
+        else:
+            raise UsageError(f"action must be play, pause, batch, epoch or rewind, got {action!r}")
+
+    def begin(self, setup: Setup) -> None:
+        """Begin a new training."""
+        self.playground.begin(setup)
+        self._stop("ready", "")
+        self._epochs, self._is_reset = [], True
+
+    # ---- the thread itself
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            try:
+                job = self._jobs.get(block=self.status != "training")
+            except queue.Empty:
+                job = self._step
+            if job is not None:
+                job()
+        try:
+            self.playground.close()
+        except ByhandError as error:
+            self.message = str(error)
+
+    def _step(self) -> None:
+        try:
+            ended = self.playground.step()
+        except StopIteration:
+            self._stop("failed", f"{self.playground.setup.data}: the training has come to its end")
+            return
+        except DivergedError as error:
+            self._stop("failed", for_the_page(str(error)))
+            return
+        except ByhandError as error:  # the disk is full, another process took the folder: training can go on from here
+            self._stop("paused", str(error))
+            return
+        except MemoryError:
+            self._stop("failed", "the memory of this machine is used up: take a smaller network or batch")
+            return
+        if ended is not None:
+            self._epochs.append(ended)
+            if ended.warnings:
+                self.message = for_the_page(ended.warnings[-1])
+            if self.stop_at == ended.epoch:
+                self.stop_at, self._steps_left = None, 1
+        if self._steps_left is not None:
+            self._steps_left -= 1
+            if self._steps_left == 0:
+                self._pause()
+
+    def _stop(self, status: str, message: str) -> None:
+        self.status, self.message, self._steps_left = status, message, None
+
+    def _pause(self) -> None:
+        self._stop("paused", self.message)
+        try:
+            self.playground.save()
+        except (ByhandError, OSError) as error:
+            self.message = f"this training could not be saved: {error}"
+
+    # ---- what the page is sent
+
+    def state(self) -> dict[str, Any]:
+        """Return where the training stands; `moment` tells a page which of two such states is the newer one."""
+        return {"moment": next(self._moments), **self._state()}
+
+    def _state(self) -> dict[str, Any]:
+        playground = self.playground
+        folder = playground.storage.folder if playground.storage else None
+        return {
+            "status": self.status,
+            "message": self.message,
+            "step": playground.step_number,
+            "batches_per_epoch": playground.batches_per_epoch,
+            "stop_at": self.stop_at,
+            "version": playground.version,
+            "added": len(playground.added),
+            "waiting": playground.waiting,
+            "saved_in": None if folder is None else str(folder),
+        }
+
+    def news(self) -> dict[str, Any] | None:
+        """Return what happened since the last call, if anything: the state, points of the curve, epochs that ended."""
+        state = self._state()
+        if state == self._reported and not self._is_reset:
+            return None
+        news = {
+            "moment": next(self._moments),
+            **state,
+            "points": [point.to_json() for point in self.playground.collect()],
+            "epochs": [epoch_json(record) for record in self._epochs],
+        }
+        if self._is_reset:
+            news["reset"] = True
+        self._epochs, self._is_reset, self._reported = [], False, state
+        return news
+
+
+def for_the_page(warning: str) -> str:
+    """Return the watchdog's advice with the name of the page's field in place of the command's option."""
+    return warning.replace("--learning-rate ", "a learning rate of ")
