@@ -2,7 +2,7 @@
 
 A page stays open in headless Chromium for ten minutes of training while a hand draws on it now and then: how much its
 JavaScript heap grows after a collection, how many events come in a second, how long from the end of a stroke to the
-answer. With `--crowd` alone: 200 clients read events and 16 ask for predictions without a pause: what is left of the
+answer. With `--crowd` alone: 200 clients read events and 16 ask for explanations without a pause: what is left of the
 training's rate, and what they are answered. The playground is a process of its own, `byhand play`, as anybody starts
 it. What was found is written to benchmarks/results/playground.json. Needs Chromium and Playwright.
 
@@ -24,11 +24,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from base64 import b64encode
 from importlib.metadata import version
 from pathlib import Path
 
-from byhand.data import load
 from byhand.files import write_text
 
 ROOT = Path(__file__).parents[2]
@@ -148,9 +146,8 @@ def crowd() -> dict:
         before = rate(port, token)
         told = multiprocessing.Queue()
         ready, over = multiprocessing.Event(), multiprocessing.Event()
-        pixels = b64encode(load("mnist-5k").test.images[0].tobytes()).decode()
         others = multiprocessing.Process(
-            target=lambda: told.put(asyncio.run(crowded(port, token, pixels, ready, over))), daemon=True
+            target=lambda: told.put(asyncio.run(crowded(port, token, ready, over))), daemon=True
         )
         others.start()
         ready.wait(60)
@@ -162,7 +159,7 @@ def crowd() -> dict:
     alone = (before + after) / 2
     return {
         "readers": READERS,
-        "clients_that_ask_for_predictions": FLOODERS,
+        "clients_that_ask_for_explanations": FLOODERS,
         "steps_a_second": {
             "alone, before and after": [round(before), round(after)],
             "in_the_crowd": round(among),
@@ -188,11 +185,11 @@ def rate(port: int, token: str) -> float:
     return (ask(port, token, "state")["step"] - before) / (time.perf_counter() - began)
 
 
-async def crowded(port: int, token: str, pixels: str, ready, over) -> dict:
+async def crowded(port: int, token: str, ready, over) -> dict:
     """Readers that check that no event is missing, and clients that ask again as soon as they are answered."""
     head = f"Host: 127.0.0.1:{port}\r\nX-Byhand-Token: {token}\r\n"
-    body = json.dumps({"pixels": pixels})
-    question = f"POST /api/predict HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    body = json.dumps({"index": 3})
+    question = f"POST /api/step HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     statuses, gaps, connected = collections.Counter(), 0, 0
 
     async def reader() -> None:
