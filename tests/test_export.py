@@ -17,8 +17,7 @@ from byhand.cli.export import command
 from byhand.data import Dataset
 from byhand.data.handwriting.deskew import deskew
 from byhand.errors import UsageError
-from byhand.export import export, sample_for
-from byhand.export.npz import as_npz, reference_arrays
+from byhand.export import as_npz, export, reference_arrays, sample_for
 from byhand.export.single_page import as_html, exact_probabilities, rounded_to_half
 from byhand.model import Model
 from byhand.model.preparation import Preparation

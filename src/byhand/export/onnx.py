@@ -34,7 +34,7 @@ CHECKED = 1_000
 
 
 def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
-    """The file's bytes, and how near it is to the model."""
+    """Return the file, and how near it is to the model."""
     try:
         import onnx
         import onnxruntime
@@ -58,48 +58,42 @@ class Graph:
     """Nodes and constants, put together in the order in which they compute."""
 
     def __init__(self) -> None:
+        import onnx
+
+        self.onnx = onnx
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
     def constant(self, name: str, array: Array) -> str:
-        from onnx import numpy_helper
-
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        """Append a constant, and return its name."""
+        self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
     def number(self, value: float, dtype: type = np.float64) -> str:
-        """A constant that is one number, made once."""
+        """Return the name of a constant that is one number, made once."""
         name = f"{np.dtype(dtype).name}_{value:g}"
         if all(constant.name != name for constant in self.constants):
             self.constant(name, np.array(value, dtype))
         return name
 
     def add(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Append a node, and give the name of its result."""
-        from onnx import helper
-
+        """Append a node, and return the name of its result."""
         name = name or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def cast(self, value: str, dtype: type) -> str:
-        """The same numbers in another type."""
-        from onnx import helper
-
-        return self.add("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+        """Append a conversion to another type."""
+        return self.add("Cast", value, to=self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
 def graph_of(model: Model) -> Any:
-    """The whole model as an ONNX ModelProto."""
-    from onnx import TensorProto, helper
-
+    """Return the whole model as an ONNX ModelProto."""
     graph = Graph()
+    helper, floats = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
     height, width = picture_shape(model)
-    x = "pictures"
-    if model.preparation.deskew:
-        x = deskewed(graph, x, height, width)
-    x = graph.add("Flatten", x, axis=1)
-    x = scaled(graph, x, model.preparation)
+    x = deskewed(graph, "pictures", height, width) if model.preparation.deskew else "pictures"
+    x = scaled(graph, graph.add("Flatten", x, axis=1), model.preparation)
     for layer in model.network.layers:
         x = layer_node(graph, x, layer)
     graph.add("Softmax", x, name="probabilities", axis=-1)
@@ -107,8 +101,8 @@ def graph_of(model: Model) -> Any:
         helper.make_graph(
             graph.nodes,
             "byhand",
-            [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["batch", height, width])],
-            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(model.classes)])],
+            [helper.make_tensor_value_info("pictures", floats, ["batch", height, width])],
+            [helper.make_tensor_value_info("probabilities", floats, ["batch", len(model.classes)])],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -161,13 +155,8 @@ def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
     left = add("GatherElements", spaced, place, axis=2)
     right = add("GatherElements", spaced, add("Add", place, number(1, np.int64)), axis=2)
     f = add("Unsqueeze", graph.cast(part, np.float32), last)
-    mixed = add(
-        "Add",
-        add("Mul", add("Sub", number(256.0, np.float32), f), left),
-        add("Mul", f, right),
-    )
-    rounded = add("Div", add("Add", mixed, number(128.0, np.float32)), number(256.0, np.float32))
-    return add("Floor", rounded)
+    mixed = add("Add", add("Mul", add("Sub", number(256.0, np.float32), f), left), add("Mul", f, right))
+    return add("Floor", add("Div", add("Add", mixed, number(128.0, np.float32)), number(256.0, np.float32)))
 
 
 def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
@@ -190,8 +179,7 @@ def layer_node(graph: Graph, x: str, layer: Layer) -> str:
     if isinstance(layer, Convolution):
         return convolution_nodes(graph, x, layer)
     if isinstance(layer, BatchNorm):
-        names = ("gamma", "beta", "mean", "variance")
-        settings = [constant(name, getattr(layer, name)) for name in names]
+        settings = [constant(name, getattr(layer, name)) for name in ("gamma", "beta", "mean", "variance")]
         return graph.add("BatchNormalization", x, *settings, epsilon=layer.epsilon)
     if isinstance(layer, Dropout):
         return x
@@ -214,9 +202,8 @@ def convolution_nodes(graph: Graph, x: str, layer: Convolution) -> str:
 
 def activation_node(graph: Graph, z: str, name: str) -> str:
     """H = g(Z), by the name of g."""
-    plain = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
-    if name in plain:
-        return graph.add(plain[name], z)
+    if name in ("relu", "sigmoid", "tanh"):
+        return graph.add(name.capitalize(), z)
     if name == "leaky_relu":
         return graph.add("LeakyRelu", z, alpha=LEAK)
     if name == "identity":

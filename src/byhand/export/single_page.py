@@ -7,9 +7,7 @@ float16 does to the model is measured here, on all pictures given, and stated in
 """
 
 import base64
-import json
 import zlib
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
 from byhand.page import bundled, model_description, model_weights, source
+from byhand.page.document import script_json
 
 #: Pictures embedded for the self-test and as samples, and how near the page must come to Python on them.
 EMBEDDED = 20
@@ -29,27 +28,31 @@ MEASURED = 1_000
 
 
 def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
-    """The page, and how far the rounding moves any probability."""
+    """Return the page, and how far the rounding moves any probability."""
     rounded = rounded_to_half(model)
     images = pictures.images[:MEASURED]
     apart = float(np.abs(model.probabilities(images) - rounded.probabilities(images)).max())
     moves = f"no probability moves by more than {apart:.1e}" if apart else "no probability moves at all"
     about = f"weights rounded to float16: on {len(images):,} pictures of {pictures.name} {moves}"
     embedded = one_of_each(pictures)
+    # All low bytes before all high bytes: the high ones are alike, and deflate well.
+    halves = model_weights(rounded).astype("<f2").view(np.uint8).reshape(-1, 2).T
+    known = [model.metadata.get(name) for name in ("about", "data_license")]
+    sentences = "".join(f"{sentence.rstrip('.')}. " for sentence in known if isinstance(sentence, str))
     content = {
         "description": model_description(model),
-        "weights": packed_halves(model_weights(rounded)),
+        "weights": packed(halves.tobytes()),
         "test": {
             "pictures": packed(embedded.tobytes()),
             "probabilities": np.round(exact_probabilities(rounded, embedded), 8).tolist(),
             "tolerance": TOLERANCE,
         },
-        "about": f"{sentences(model)}Made by byhand {byhand.__version__}; {about}.",
+        "about": f"{sentences}Made by byhand {byhand.__version__}; {about}.",
     }
     page = source("export.html")
     for mark, text in (
         ("/*STYLE*/", source("byhand.css")),
-        ("/*MODEL*/", json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
+        ("/*MODEL*/", script_json(content)),
         ("/*SCRIPT*/", bundled("export.js")),
     ):
         page = page.replace(mark, text)
@@ -57,7 +60,7 @@ def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
 
 
 def rounded_to_half(model: Model) -> Model:
-    """A copy whose every parameter is a float16 number."""
+    """Return a copy whose every parameter is a float16 number."""
     network = model.network.copy()
     for vector in (network.parameters, network.statistics):
         if vector.size and np.abs(vector).max() > np.finfo(np.float16).max:
@@ -67,13 +70,13 @@ def rounded_to_half(model: Model) -> Model:
 
 
 def exact_probabilities(model: Model, images: Array) -> Array:
-    """What the network says in float64, from the same float32 inputs            images: uint8 (N, H, W) → (N, K)"""
+    """Return the probabilities in float64, from the same float32 inputs         images: uint8 (N, H, W) → (N, K)"""
     out = model.network.copy(np.float64).forward(model.preparation(images, np.float32).astype(np.float64))
     return softmax(out)
 
 
 def one_of_each(pictures: Dataset) -> Array:
-    """The first pictures of each class in turn                                  uint8 (EMBEDDED, H, W)"""
+    """Return the first pictures of each class in turn                           uint8 (EMBEDDED, H, W)"""
     places = [np.flatnonzero(pictures.labels == k) for k in range(len(pictures.classes))]
     deepest = max(map(len, places))
     in_turn = [int(place[i]) for i in range(deepest) for place in places if i < len(place)]
@@ -81,18 +84,5 @@ def one_of_each(pictures: Dataset) -> Array:
 
 
 def packed(content: bytes) -> str:
-    """Deflated, as base64."""
+    """Return the bytes deflated, in base64."""
     return base64.b64encode(zlib.compress(content, 9)).decode()
-
-
-def packed_halves(numbers: Array) -> str:
-    """float16 numbers, all low bytes before all high bytes: the high ones are alike and deflate well    (P,)"""
-    pairs = numbers.astype("<f2").view(np.uint8).reshape(-1, 2)
-    return packed(pairs.T.tobytes())
-
-
-def sentences(model: Model) -> str:
-    """What the model's card knows of its making."""
-    card: dict[str, Any] = model.metadata
-    known = [str(card[name]).rstrip(".") for name in ("about", "data_license") if isinstance(card.get(name), str)]
-    return "".join(f"{sentence}. " for sentence in known)

@@ -9,6 +9,7 @@ are enough for a digit and make a small file.
 import base64
 import html
 import io
+import json
 from collections.abc import Iterable
 from importlib import resources
 
@@ -32,6 +33,11 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
         f"<title>{escape(title)}</title>\n<style>\n{asset('document.css')}{style}</style>\n</head>\n"
         f"<body>\n{body}\n{scripts}</body>\n</html>\n"
     )
+
+
+def script_json(value: object) -> str:
+    """Return a value as JSON that can stand inside a script element."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def asset(name: str, package: str = "byhand.page") -> str:

@@ -4,7 +4,6 @@ The page needs no network and no library. Every chart has its numbers in a table
 table whose cells show their pictures when pressed. The figures come from `byhand.report.evaluation`.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from byhand.model import Model
 from byhand.page.charts import Axis, Series, around, chart, spot
-from byhand.page.document import asset, document, escape, folded, table
+from byhand.page.document import asset, document, escape, folded, script_json, table
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.images import COLUMNS, first_layer_section, sprites
 from byhand.text import html_percent
@@ -56,11 +55,10 @@ class Report:
         shown = [(key, title, body) for key, title, body in sections if body]
         nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in shown)
         cards = "".join(f'<section class="card" id="{k}"><h2>{escape(t)}</h2>{b}</section>' for k, t, b in shown)
-        data = json.dumps(self.data(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
         return document(
             f"{html_percent(self.evaluation.accuracy)} on {self.evaluation.data.name}",
             f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards}</main>'
-            f'<script type="application/json" id="data">{data}</script>',
+            f'<script type="application/json" id="data">{script_json(self.data())}</script>',
             style=asset("report.css", "byhand.report") + self.sprites.style(),
             script=asset("report.js", "byhand.report"),
         )
