@@ -10,7 +10,7 @@ import byhand
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
 from byhand.explain import explain_step
-from byhand.explain.document import Figure, Grid, grid, numeral
+from byhand.explain.document import Figure, Grid, Sum, grid, numeral
 from byhand.explain.terminal import two_cells
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
@@ -140,10 +140,10 @@ def check_units(explanation, true, eps):
             count += 1 + arithmetic.count("·") * 2
         terms_are_the_largest(unit, true, last)
         the_gradient_comes_from_above(unit, true)
-        if unit.weight_gradient is not None:
+        if "its largest slope" in unit.arithmetic:
             column = unit.unit % true[f"b{unit.layer}"].size
             heaviest = int(np.abs(true[f"dW{unit.layer}"][:, column]).argmax())
-            assert unit.weight_gradient.symbol == f"dW{unit.layer}[{heaviest}, {column}]"
+            assert unit.arithmetic["its largest slope"][0].symbol == f"dW{unit.layer}[{heaviest}, {column}]"
     return count
 
 
@@ -156,12 +156,14 @@ def check_loss_slope(found, likely, value):
 
 def the_gradient_comes_from_above(unit, true):
     """Each term of the upstream gradient is a unit of the next layer: its gradient times the weight to it."""
-    if unit.upstream_gradient is not None and f"P{unit.layer + 1}" in true:  # the total is checked with its line
-        assert unit.upstream_gradient.total == pytest.approx(unit.upstream_gradient.products.sum(), rel=1e-3, abs=1e-6)
-    elif unit.upstream_gradient is not None:
+    gradient = unit.arithmetic["the blame"][0]
+    if not isinstance(gradient, Sum):  # the last layer: it comes from the loss
+        return
+    assert gradient.total == pytest.approx(gradient.products.sum(), rel=1e-3, abs=1e-6)
+    if f"P{unit.layer + 1}" not in true:
         products = true[f"dZ{unit.layer + 1}"][0] * true[f"W{unit.layer + 1}"][unit.unit]
-        np.testing.assert_allclose(unit.upstream_gradient.products, products, rtol=1e-3, atol=1e-6)
-        assert unit.upstream_gradient.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
+        np.testing.assert_allclose(gradient.products, products, rtol=1e-3, atol=1e-6)
+        assert gradient.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
 
 
 def check_outcome(explanation, true, eps):
@@ -209,10 +211,10 @@ def terms_are_the_largest(unit, true, last):
     w = true[f"W{unit.layer}"][:, unit.unit % true[f"W{unit.layer}"].shape[1]]
     if f"P{unit.layer}" in true:  # a convolution: what the window sees in the unit's place
         x = true[f"P{unit.layer}"].reshape(len(true["X"]), -1, len(w))[0, unit.unit // true[f"b{unit.layer}"].size]
-    order = unit.sum.order
+    order = unit.arithmetic["the sum"][0].order
     assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1
-    np.testing.assert_allclose(unit.sum.products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
-    assert np.all(np.diff(np.abs(unit.sum.products[order])) <= 0)
+    np.testing.assert_allclose(unit.arithmetic["the sum"][0].products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
+    assert np.all(np.diff(np.abs(unit.arithmetic["the sum"][0].products[order])) <= 0)
     assert unit.layer <= last
 
 
@@ -411,10 +413,10 @@ def test_every_unit_of_every_convolution_is_worked_out():
     assert check_units(explanation, true, 1e-11) > 20 * len(asked)
     unseen = explanation.units[4]  # of the third column of places, which no window of the next layer reaches
     assert unseen.name == "unit 4 of layer 1, map 0 in line 0, column 2"
-    assert unseen.upstream_gradient.line(4) == "dH1[4] = 0 = 0"
+    assert unseen.arithmetic["the blame"][0].line(4) == "dH1[4] = 0 = 0"
     for unit in explanation.units:
-        how, value = unit.bias_gradient.how, unit.bias_gradient.value
-        assert value_of(how) == pytest.approx(value, abs=2e-3 * np.abs(true[f"dZ{unit.layer}"]).sum())
+        (term,) = unit.arithmetic["its bias's slope"]
+        assert value_of(term.how) == pytest.approx(term.value, abs=2e-3 * np.abs(true[f"dZ{unit.layer}"]).sum())
 
 
 def test_a_unit_of_a_convolution_shows_what_its_window_sees():
@@ -423,8 +425,8 @@ def test_a_unit_of_a_convolution_shows_what_its_window_sees():
     unit = explain_step(model, image, 2, units=[(1, 4 * (12 * 5 + 6) + 3)]).units[0]
     assert unit.name == "unit 267 of layer 1, map 3 in line 5, column 6"
     X = model.preparation(image[None], np.float32).reshape(28, 28)
-    np.testing.assert_array_equal(unit.seen.array.reshape(5, 5), X[10:15, 12:17])
-    np.testing.assert_array_equal(unit.weights.array.ravel(), model.network.layers[0].W[:, 3])
+    np.testing.assert_array_equal(unit.pictures[0].array.reshape(5, 5), X[10:15, 12:17])
+    np.testing.assert_array_equal(unit.pictures[1].array.ravel(), model.network.layers[0].W[:, 3])
     assert [figure.symbol for figure in unit.pictures] == ["P1[66]", "W1[:, 3]", "dW1[:, 3]"]
 
 
@@ -461,7 +463,7 @@ def test_a_unit_is_worked_out_to_the_last_term():
     line = dict(unit.lines(shown=100))["the sum"]
     assert line.count("·") == 12
     assert "more" not in line
-    assert value_of(line.split(" = ")[1]) == pytest.approx(unit.sum.total, rel=3e-3)
+    assert value_of(line.split(" = ")[1]) == pytest.approx(unit.arithmetic["the sum"][0].total, rel=3e-3)
 
 
 # ---- what it is asked

@@ -163,52 +163,21 @@ class Term:
 class Unit:
     """The arithmetic of one unit: its sum, its answer, its gradient, and what it learned from that.
 
-    `layer` counts the layers with weights from 1, `unit` counts from 0. `place` says which map of a convolution it is,
-    and where, and `seen` is what the window sees there.
+    `layer` counts the layers with weights from 1, `unit` counts from 0; `name` says also which map of a convolution it
+    is, and where. `pictures` are what its window sees, its weights and their derivatives, if they can be seen.
     """
 
     layer: int
     unit: int
-    sum: Sum
-    answers: tuple[Term, ...]
-    weights: Figure
-    place: str = ""
-    seen: Figure | None = None
-    upstream_gradient: Sum | None = None
-    upstream_terms: tuple[Term, ...] = ()
-    weight_gradient: Sum | None = None
-    bias_gradient: Term | None = None
-    changes: tuple[str, ...] = ()
-    afterwards: float | None = None
-    gradient: Figure | None = None
-
-    @property
-    def name(self) -> str:
-        """`unit 3 of layer 1`, or of a convolution `unit 301 of layer 1, map 1 in line 6, column 3`."""
-        return f"unit {self.unit} of layer {self.layer}{', ' if self.place else ''}{self.place}"
-
-    @property
-    def pictures(self) -> tuple[Figure, ...]:
-        """What can be seen of it: what its window sees, its weights and their derivatives."""
-        return tuple(figure for figure in (self.seen, self.weights, self.gradient) if figure and figure.pictures)
+    name: str
+    arithmetic: dict[str, tuple[Sum | Term | str, ...]]
+    pictures: tuple[Figure, ...]
 
     def lines(self, shown: int = 4) -> Iterator[tuple[str, str]]:
         """Yield (what it is, the arithmetic) line by line, from the inputs to the update; `shown` terms of each sum."""
-        yield "the sum", self.sum.line(shown)
-        for term in self.answers:
-            yield "the answer", str(term)
-        if self.upstream_gradient is not None:
-            yield "the blame", self.upstream_gradient.line(shown)
-        for term in self.upstream_terms:
-            yield "the blame", str(term)
-        if self.weight_gradient is not None:
-            yield "its largest slope", self.weight_gradient.line(shown)
-        if self.bias_gradient is not None:
-            yield "its bias's slope", str(self.bias_gradient)
-        for change in self.changes:
-            yield "the update", change
-        if self.afterwards is not None:
-            yield "afterwards", f"{self.sum.symbol}: {numeral(self.sum.total)} → {numeral(self.afterwards)}"
+        for what, items in self.arithmetic.items():
+            for item in items:
+                yield what, item.line(shown) if isinstance(item, Sum) else str(item)
 
 
 # ---- the whole

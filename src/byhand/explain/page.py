@@ -1,9 +1,8 @@
-"""The explanation as one HTML page: no script, no network; arrays as small pictures with their numbers beneath."""
+"""The explanation as one HTML page without script or network: arrays are small pictures with their numbers beneath."""
 
 import numpy as np
 
 from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, numeral
-from byhand.explain.source import Quote
 from byhand.page.document import asset, document, escape, folded, gray_image, signed_image, table
 from byhand.text import percent
 
@@ -14,12 +13,12 @@ TERMS = 5
 
 
 def as_page(explanation: Document) -> str:
-    """The whole page."""
+    """Return the whole page."""
     return Page(explanation).html()
 
 
 class Page:
-    """Writes one page; remembers which arrays it has drawn, for nothing is shown twice."""
+    """Writes one page. No array is drawn twice: `drawn` has the symbols of those that are there."""
 
     def __init__(self, explanation: Document) -> None:
         self.explanation = explanation
@@ -41,25 +40,26 @@ class Page:
 
     def header(self) -> str:
         e = self.explanation
-        picture = gray_image(e.images[0])
         facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in e.settings.items())
-        learned = ""
+        title, learned = "What the network makes of it", ""
         if e.labels is not None and e.loss is not None and e.loss_after is not None and e.afterwards is not None:
             k = int(e.labels[0])
+            name = escape(e.classes[k])
+            title = "One step of learning"
             learned = (
-                f" Its label says <b>{escape(e.classes[k])}</b>. One step of learning takes the loss from "
-                f"{numeral(e.loss)} to {numeral(e.loss_after)}, and the probability of {escape(e.classes[k])} from "
-                f"{percent(e.probabilities[0, k], 1)} to {percent(e.afterwards[0, k], 1)}."
+                f" Its label says <b>{name}</b>. One step of learning takes the loss from {numeral(e.loss)} to "
+                f"{numeral(e.loss_after)}, and the probability of {name} from {percent(e.probabilities[0, k], 1)} to "
+                f"{percent(e.afterwards[0, k], 1)}."
             )
-        title = "One step of learning" if e.labels is not None else "What the network makes of it"
         return (
-            f'<header class="top"><div class="seen"><img src="{picture}" alt="The picture: {escape(e.title)}"></div>'
+            f'<header class="top"><div class="seen"><img src="{gray_image(e.images[0])}" '
+            f'alt="The picture: {escape(e.title)}"></div>'
             f'<div><h1>{title}</h1><p class="verdict">The network says <b>{escape(e.answer())}</b>.{learned}</p>'
             f'<dl class="facts">{facts}</dl></div></header>'
         )
 
     def step(self, step: Step, number: str) -> str:
-        """One step and the steps inside it."""
+        """Return one step and the steps inside it."""
         is_part = "." in number
         level = "h3" if is_part else "h2"
         body = [f"<{level}>{number} · {escape(step.title)}</{level}>", f"<p>{escape(step.text)}</p>"]
@@ -70,15 +70,19 @@ class Page:
         new = [figure for figure in step.figures if figure.symbol not in self.drawn]
         self.drawn |= {figure.symbol for figure in new}
         if new:
-            body.append(f'<div class="arrays">{"".join(self.figure(figure) for figure in new)}</div>')
+            body.append(f'<div class="arrays">{"".join(map(self.figure, new))}</div>')
         if step.lines:
             body.append(f'<ul class="lines">{"".join(f"<li>{escape(line)}</li>" for line in step.lines)}</ul>')
-        body += [code(what, quote) for what, quote in step.code]
+        body += [
+            f'<figure class="code"><figcaption><b>{escape(what)}</b><span>{escape(quote.place)} · '
+            f"{escape(quote.function)}</span></figcaption><pre><code>{escape(quote.text)}</code></pre></figure>"
+            for what, quote in step.code
+        ]
         body += [self.step(part, f"{number}.{index}") for index, part in enumerate(step.parts, start=1)]
         return f'<section{"" if is_part else " class=card"} id="{escape(step.key)}">{"".join(body)}</section>'
 
     def figure(self, figure: Figure) -> str:
-        """An array: its picture, what its numbers come to, and the numbers."""
+        """Return an array: its picture, its extremes and its sum, and its numbers."""
         if figure.array.size == 1:
             return f'<figure class="array"><figcaption class="mono">{escape(figure.caption)}</figcaption></figure>'
         drawing = self.bars(figure) if figure.symbol == "P" else cells(figure)
@@ -93,25 +97,28 @@ class Page:
         return f'<figure class="array">{drawing}<figcaption>{" · ".join(notes)}</figcaption>{numbers(figure)}</figure>'
 
     def bars(self, figure: Figure) -> str:
-        """The first sample's probabilities."""
+        """Return the first sample's probabilities as bars."""
         e = self.explanation
         right = None if e.labels is None else int(e.labels[0])
         rows = "".join(
             f'<tr{" class=right" if k == right else ""}><th scope="row">{escape(name)}</th>'
-            f'<td><i style="width: {100 * float(share):.1f}%"></i></td><td>{numeral(float(share))}</td></tr>'
-            for k, (name, share) in enumerate(zip(e.classes, figure.array[0], strict=True))
+            f'<td><i style="width: {100 * share:.1f}%"></i></td><td>{numeral(share)}</td></tr>'
+            for k, (name, share) in enumerate(zip(e.classes, figure.array[0].tolist(), strict=True))
         )
         return f'<table class="bars"><tbody>{rows}</tbody></table>'
 
     def unit(self, unit: Unit) -> str:
-        """One unit, line by line, with its weights as a picture where they can be seen as one."""
-        drawn = "".join(self.figure(figure) for figure in unit.pictures)
-        drawn = f'<div class="arrays">{drawn}</div>' if drawn else ""
+        """Return one unit, line by line, with its weights as a picture if they can be seen as one."""
+        drawn = f'<div class="arrays">{"".join(map(self.figure, unit.pictures))}</div>' if unit.pictures else ""
         rows = "".join(
             f'<tr><th scope="row">{escape(what)}</th><td>{escape(line)}</td></tr>' for what, line in unit.lines(TERMS)
         )
-        sums = [("every term of the sum", unit.sum), ("every term of the blame", unit.upstream_gradient)]
-        all_terms = "".join(folded(f"{title}: {s.symbol}", terms(s)) for title, s in sums if s is not None)
+        all_terms = "".join(
+            folded(f"every term of {what}: {item.symbol}", terms(item))
+            for what in ("the sum", "the blame")
+            for item in unit.arithmetic.get(what, ())
+            if isinstance(item, Sum)
+        )
         return (
             f"<section><h3>{escape(unit.name.capitalize())}</h3>{drawn}"
             f'<table class="worked"><tbody>{rows}</tbody></table><div class="terms">{all_terms}</div></section>'
@@ -119,9 +126,9 @@ class Page:
 
 
 def cells(figure: Figure) -> str:
-    """The array as a picture, a cell a number."""
-    is_tiled = bool(figure.pictures)
-    laid = grid(figure, columns=231 if is_tiled else 96, rows=231 if is_tiled else 48)
+    """Return the array as an image, a cell a number."""
+    columns, rows = (231, 231) if figure.pictures else (96, 48)
+    laid = grid(figure, columns=columns, rows=rows)
     if laid.is_gray:
         image = gray_image(np.nan_to_num(laid.cells).astype(np.uint8))
     else:
@@ -129,15 +136,14 @@ def cells(figure: Figure) -> str:
     rows, columns = laid.cells.shape
     size = cell_size(rows, columns)
     note = f'<div class="small soft">{escape(laid.note)}</div>' if laid.note else ""
-    kind = "cells bytes" if laid.is_gray else "cells"
     return (
-        f'<div class="{kind}"><img src="{image}" width="{columns * size}" height="{rows * size}" '
-        f'alt="{escape(figure.caption)}"></div>{note}'
+        f'<div class="cells{" bytes" if laid.is_gray else ""}"><img src="{image}" width="{columns * size}" '
+        f'height="{rows * size}" alt="{escape(figure.caption)}"></div>{note}'
     )
 
 
 def cell_size(rows: int, columns: int) -> int:
-    """Pixels of the screen for a cell: large where there are few."""
+    """Return the pixels of the screen for a cell: large if there are few."""
     for size, most in ((18, 16), (10, 40), (6, 80), (3, 120)):
         if columns <= most and rows <= most:
             return min(size, 5) if rows > 20 else size
@@ -145,24 +151,23 @@ def cell_size(rows: int, columns: int) -> int:
 
 
 def numbers(figure: Figure) -> str:
-    """The picture's twin in figures: all of them where there are few, else the largest."""
+    """Return the numbers of an array as a table: all of them if there are few, else the largest."""
     values = figure.array
-    if values.size <= WHOLE:
-        matrix = values.reshape(1, -1) if values.ndim == 1 else values
-        if len(matrix) == 1:
-            line = [(k, numeral(float(value))) for k, value in enumerate(matrix[0])]
-            return folded(f"all {values.size} numbers", table(("", figure.symbol), line))
-        head = ["", *range(matrix.shape[1])]
-        body = [(k, *(numeral(float(value)) for value in row)) for k, row in enumerate(matrix)]
-        return folded(f"all {values.size} numbers", table(head, body))
-    order = np.argsort(-np.abs(values.astype(np.float64)).ravel(), kind="stable")[:LARGEST]
-    places = [tuple(int(i) for i in np.unravel_index(flat, values.shape)) for flat in order]
-    rows = [(str(list(place)), numeral(float(values[place]))) for place in places]
-    return folded(f"the {LARGEST} largest of {values.size:,} numbers", table(("", figure.symbol), rows))
+    if values.size > WHOLE:
+        order = np.argsort(-np.abs(values.astype(np.float64)).ravel(), kind="stable")[:LARGEST]
+        places = [tuple(int(i) for i in np.unravel_index(flat, values.shape)) for flat in order]
+        rows = [(str(list(place)), numeral(float(values[place]))) for place in places]
+        return folded(f"the {LARGEST} largest of {values.size:,} numbers", table(("", figure.symbol), rows))
+    matrix = np.atleast_2d(values)
+    matrix, names = (
+        (matrix.T, [figure.symbol]) if len(matrix) == 1 else (matrix, list(map(str, range(matrix.shape[1]))))
+    )
+    body = [(k, *map(numeral, row)) for k, row in enumerate(matrix.tolist())]
+    return folded(f"all {values.size} numbers", table(("", *names), body))
 
 
 def terms(one: Sum) -> str:
-    """Every term of a sum that is not zero, with what it has come to so far."""
+    """Return every term of a sum that is not zero, with the sum so far."""
     products, running = one.products, 0.0
     rows: list[tuple[object, ...]] = []
     for i in one.order:
@@ -171,11 +176,3 @@ def terms(one: Sum) -> str:
     if one.bias is not None:
         rows.append(("bias", "", "", numeral(one.bias), numeral(running + one.bias)))
     return table(("input", "its value", "its weight", "product", "so far"), rows)
-
-
-def code(what: str, quote: Quote) -> str:
-    """The lines that computed it."""
-    return (
-        f'<figure class="code"><figcaption><b>{escape(what)}</b><span>{escape(quote.place)} · '
-        f"{escape(quote.function)}</span></figcaption><pre><code>{escape(quote.text)}</code></pre></figure>"
-    )

@@ -2,7 +2,6 @@
 
 import io
 import textwrap
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -10,20 +9,21 @@ from rich.text import Text
 
 from byhand.explain.document import Document, Figure, Grid, Step, Unit, grid, numeral
 
-#: The colours of a number that is more than 0, and of one that is less.
+#: The colors of a number that is more than 0, and of one that is less.
 POSITIVE, NEGATIVE = (255, 159, 28), (64, 156, 255)
 SHADES, SHADES_BELOW = " ░▒▓█", " ·-=≡"
 #: Lines that a drawing may take, for a picture and for a matrix.
 PICTURE_LINES, MATRIX_LINES = 14, 6
 BAR = 30
-#: Terms of a worked sum that are shown where a unit is not the subject.
+#: Terms of a sum that are shown if the unit is not the subject.
 TERMS = 4
 
 
-def as_text(explanation: Document, width: int, *, color: bool, units_only: bool) -> str:
-    """The explanation as lines at most `width` wide (code may be longer), with escape codes where colour is wanted."""
+def as_text(document: Document, width: int, *, color: bool, units_only: bool) -> str:
+    """Return the document as lines at most `width` wide (code may be longer), with escape codes if color is wanted."""
+    file = io.StringIO()
     console = Console(
-        file=io.StringIO(),
+        file=file,
         width=max(40, width),
         force_terminal=color,
         color_system="truecolor" if color else None,
@@ -31,30 +31,31 @@ def as_text(explanation: Document, width: int, *, color: bool, units_only: bool)
         highlight=False,
         legacy_windows=False,
     )
-    Writer(console, color).write(explanation, units_only)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    Writer(document, console, color).write(units_only)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
 class Writer:
-    """Writes to one console; remembers which arrays it has drawn, for nothing is shown twice."""
+    """Writes a document to a console. No array is drawn twice: `drawn` has the symbols of those that are there."""
 
-    def __init__(self, console: Console, color: bool) -> None:
-        self.console, self.color = console, color
+    def __init__(self, document: Document, console: Console, color: bool) -> None:
+        self.document, self.console, self.color = document, console, color
         self.drawn: set[str] = set()
 
-    def write(self, explanation: Document, units_only: bool) -> None:
-        what = "One step of learning from" if explanation.labels is not None else "What the network makes of"
-        self.line(f"{what} {explanation.title}: the answer is {explanation.answer()}", "bold")
-        for name, value in explanation.settings.items():
+    def write(self, units_only: bool) -> None:
+        """Write all of it, or only the units, with every term of their sums."""
+        document = self.document
+        what = "One step of learning from" if document.labels is not None else "What the network makes of"
+        self.line(f"{what} {document.title}: the answer is {document.answer()}", "bold")
+        for name, value in document.settings.items():
             self.line(f"  {name}: {value}", "dim", hang=4)
-        for number, step in enumerate([] if units_only else explanation.steps, start=1):
-            self.step(step, str(number), explanation)
-        for unit in explanation.units:
-            self.unit(unit, shown=None if units_only else TERMS)
+        for number, step in enumerate([] if units_only else document.steps, start=1):
+            self.step(step, str(number))
+        for unit in document.units:
+            self.unit(unit, shown=10_000 if units_only else TERMS)
 
-    def step(self, step: Step, number: str, explanation: Document) -> None:
-        """One step and its parts."""
+    def step(self, step: Step, number: str) -> None:
+        """Write one step and its parts."""
         self.line("")
         self.line(f"{number}  {step.title}", "bold")
         self.line(step.text, indent=3)
@@ -65,7 +66,7 @@ class Writer:
         for figure in step.figures:
             if figure.symbol not in self.drawn:
                 self.drawn.add(figure.symbol)
-                self.figure(figure, explanation)
+                self.figure(figure)
         for line in step.lines:
             self.line(line, indent=3)
         for what, quote in step.code:
@@ -73,13 +74,16 @@ class Writer:
             for line in quote.text.splitlines():
                 self.console.print(Text(" " * 6 + line, style="green"), soft_wrap=True)
         for index, part in enumerate(step.parts, start=1):
-            self.step(part, f"{number}.{index}", explanation)
+            self.step(part, f"{number}.{index}")
 
-    def figure(self, figure: Figure, explanation: Document) -> None:
-        """An array's caption, and its drawing where a drawing says more than the caption."""
+    def figure(self, figure: Figure) -> None:
+        """Write an array's caption, and its drawing if that shows more than the caption."""
         self.line(figure.caption, "bold" if self.color else "", indent=3, hang=6)
-        if figure.symbol == "P":
-            self.bars(figure, explanation)
+        if figure.symbol == "P":  # the first sample's probabilities, a line a class
+            classes = self.document.classes
+            width = max(map(len, classes))
+            for name, share in zip(classes, figure.array[0].tolist(), strict=True):
+                self.line(f"{name:>{width}}  {'█' * round(BAR * share):{BAR}}  {numeral(share)}", indent=6)
         elif figure.array.size > 1 and figure.symbol != "X":  # X looks as the picture does
             lines = PICTURE_LINES if figure.pictures else MATRIX_LINES
             laid = grid(figure, columns=min(self.console.width - 6, 64), rows=2 * lines)
@@ -87,14 +91,8 @@ class Writer:
                 self.line(laid.note, "dim", indent=6)
             self.cells(laid)
 
-    def bars(self, figure: Figure, explanation: Document) -> None:
-        """The first sample's probabilities, a line a class."""
-        width = max(len(name) for name in explanation.classes)
-        for name, share in zip(explanation.classes, figure.array[0], strict=True):
-            self.line(f"{name:>{width}}  {'█' * round(BAR * float(share)):{BAR}}  {numeral(float(share))}", indent=6)
-
     def cells(self, laid: Grid) -> None:
-        """Two cells above one another in each character: half blocks in colour, or else one shade for both."""
+        """Write two cells above one another in each character: half blocks in color, or else one shade for both."""
         cells = laid.cells
         if len(cells) % 2:
             cells = np.vstack([cells, np.full((1, cells.shape[1]), np.nan)])
@@ -104,25 +102,25 @@ class Writer:
                 line.append(*(two_cells(above, below, laid) if self.color else (shade(above, below, laid), "")))
             self.console.print(line, soft_wrap=True)
 
-    def unit(self, unit: Unit, shown: int | None) -> None:
-        """One unit worked out; `shown` terms of each sum, or all of them."""
+    def unit(self, unit: Unit, shown: int) -> None:
+        """Write the arithmetic of one unit, with `shown` terms of each sum."""
         self.line("")
         self.line(f"Worked out: {unit.name} (units count from 0)", "bold")
-        for figure in unit.pictures[:-1] if unit.gradient is not None else unit.pictures:
-            self.figure(figure, _NOTHING)
+        for figure in unit.pictures:
+            if not figure.symbol.startswith("d"):  # the derivatives are in the page
+                self.figure(figure)
         before = ""
-        for what, line in unit.lines(shown or 10_000):
+        for what, line in unit.lines(shown):
             self.line(line, indent=21, label=f"   {'' if what == before else what}")
             before = what
 
     def line(self, text: str, style: str = "", indent: int = 0, hang: int | None = None, label: str = "") -> None:
-        """One paragraph, wrapped; the first line begins at `indent`, with a label before it, the others at `hang`."""
-        hang = indent if hang is None else hang
+        """Write one paragraph, wrapped; its first line begins at `indent`, after a label, the others at `hang`."""
         lines = textwrap.wrap(
             text,
             self.console.width,
             initial_indent=f"{label:{indent}}",
-            subsequent_indent=" " * hang,
+            subsequent_indent=" " * (indent if hang is None else hang),
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -130,11 +128,8 @@ class Writer:
             self.console.print(Text(line, style=style), soft_wrap=True)
 
 
-_NOTHING: Any = None
-
-
 def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
-    """A half block and its colours; where a cell is empty the terminal's own ground is left."""
+    """Return a half block and its colors; an empty cell leaves the terminal's own background."""
     if np.isnan(above) and np.isnan(below):
         return " ", ""
     if np.isnan(above):
@@ -145,17 +140,17 @@ def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
 
 
 def rgb(value: float, laid: Grid) -> str:
-    """A cell's colour."""
+    """Return a cell's color."""
     strength = abs(value) / laid.scale if laid.scale else 0.0
     if laid.is_gray:
         level = round(255 * strength)
         return f"rgb({level},{level},{level})"
-    colour = POSITIVE if value > 0 else NEGATIVE
-    return f"rgb({','.join(str(round(20 + (c - 20) * strength)) for c in colour)})"
+    color = POSITIVE if value > 0 else NEGATIVE
+    return f"rgb({','.join(str(round(20 + (c - 20) * strength)) for c in color)})"
 
 
 def shade(above: float, below: float, laid: Grid) -> str:
-    """One character for two cells without colour: how dark is how large, and another set of marks is below 0."""
+    """Return one character for two cells: the darker the larger, with other marks for numbers below 0."""
     values = [value for value in (above, below) if not np.isnan(value)]
     if not values or not laid.scale:
         return " "

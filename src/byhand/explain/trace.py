@@ -235,60 +235,49 @@ def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
     i, end = [*(layer.index for layer in trace.before.weighted), len(layers)][number - 1 : number + 1]
     at, layer = trace.symbols[i], trace.before.weighted[number - 1]
     place, column = divmod(j, layer.b.size)  # the row of the layer's product Z = X W + b, and the column
-    inputs, words, seen = pass_.ins[i], "", None
+    name, inputs, pictures = f"unit {j} of layer {number}", pass_.ins[i], []
     if isinstance(layer, Convolution):
         inputs = pass_.caches[i].P
         line, along = divmod(place, layer.columns)
-        words = f"map {column} in line {line}, column {along}"
-        seen = alone(replace(at.windows(inputs[place : place + 1]), symbol=f"{at.own('P')}[{place}]"))
-    w, b = layer.W[:, column], float(layer.b[column])
-    unit = Unit(
-        number,
-        j,
-        Sum(f"{at.result}[{j}]", inputs[place], w, float(pass_.outs[i][0, j]), bias=b),
-        tuple(
-            Term(f"{trace.symbols[k].result}[{j}]", applied(layers[k], pass_.ins[k][0, j]), float(pass_.outs[k][0, j]))
-            for k in range(i + 1, end)
-        ),
-        weights=alone(at.weights(f"{at.own('W')}[:, {column}]", w[:, None])),
-        place=words,
-        seen=seen,
-    )
-    if trace.labels is None:
-        return unit
-    dW, db = trace.gradients[i]["W"][:, column], float(trace.gradients[i]["b"][column])
-    heaviest = int(np.abs(dW).argmax())
-    which, slope = f"[{heaviest}, {column}]", float(dW[heaviest])
-    dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # of all sums that share these weights
-    added = f"d{at.result}[{j}]" if len(dZ) == 1 else added_up(dZ)
-    new = trace.network.weighted[number - 1]
-    upstream_gradient, upstream_terms = upstream(trace, i, end, j)
-    rate = trace.rate if type(trace.optimizer) is GradientDescent else None
-    weight_rate = None if trace.optimizer.weight_decay else rate
-    return replace(
-        unit,
-        upstream_gradient=upstream_gradient,
-        upstream_terms=upstream_terms,
-        weight_gradient=Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),
-        bias_gradient=Term(f"{at.own('db')}[{column}]", added, db),
-        changes=(
-            change(f"{at.own('W')}{which}", float(w[heaviest]), slope, float(new.W[heaviest, column]), weight_rate),
-            change(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
-        ),
-        afterwards=float(trace.again.outs[i][0, j]),
-        gradient=alone(at.weights(f"{at.own('dW')}[:, {column}]", dW[:, None])),
-    )
+        name += f", map {column} in line {line}, column {along}"
+        pictures.append(replace(at.windows(inputs[place : place + 1]), symbol=f"{at.own('P')}[{place}]"))
+    W, b = layer.W[:, column], float(layer.b[column])
+    Z = Sum(f"{at.result}[{j}]", inputs[place], W, float(pass_.outs[i][0, j]), bias=b)
+    answers = [
+        Term(f"{trace.symbols[k].result}[{j}]", applied(layers[k], pass_.ins[k][0, j]), float(pass_.outs[k][0, j]))
+        for k in range(i + 1, end)
+    ]
+    arithmetic: dict[str, tuple[Sum | Term | str, ...]] = {"the sum": (Z,), "the answer": tuple(answers)}
+    pictures.append(at.weights(f"{at.own('W')}[:, {column}]", W[:, None]))
+    if trace.labels is not None:
+        dW, db = trace.gradients[i]["W"][:, column], float(trace.gradients[i]["b"][column])
+        pictures.append(at.weights(f"{at.own('dW')}[:, {column}]", dW[:, None]))
+        heaviest = int(np.abs(dW).argmax())
+        which, slope = f"[{heaviest}, {column}]", float(dW[heaviest])
+        dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # of all sums that share these weights
+        added = f"d{at.result}[{j}]" if len(dZ) == 1 else added_up(dZ)
+        new = trace.network.weighted[number - 1]
+        rate = trace.rate if type(trace.optimizer) is GradientDescent else None
+        weight_rate = None if trace.optimizer.weight_decay else rate
+        Z_after = float(trace.again.outs[i][0, j])
+        arithmetic |= {
+            "the blame": upstream_gradient(trace, i, end, j),
+            "its largest slope": (Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),),
+            "its bias's slope": (Term(f"{at.own('db')}[{column}]", added, db),),
+            "the update": (
+                change(f"{at.own('W')}{which}", float(W[heaviest]), slope, float(new.W[heaviest, column]), weight_rate),
+                change(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
+            ),
+            "afterwards": (f"{Z.symbol}: {numeral(Z.total)} → {numeral(Z_after)}",),
+        }
+    shown = tuple(replace(figure, across=0, each="map") for figure in pictures if figure.pictures)
+    return Unit(number, j, name, arithmetic, shown)
 
 
 def required(array: Array | None) -> Array:
     """Return an array that the pass has after `backward`."""
     assert array is not None
     return array
-
-
-def alone(figure: Figure) -> Figure:
-    """Return a unit's part of an array as pictures that need not stand in lines."""
-    return replace(figure, across=0, each="map")
 
 
 def added_up(values: Array) -> str:
@@ -301,19 +290,19 @@ def added_up(values: Array) -> str:
     return " + ".join(shown)
 
 
-def upstream(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | None, tuple[Term, ...]]:
+def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | Term, ...]:
     """Return the derivative by the unit's sum: from the units that it feeds, or from the loss, back to layer i."""
     layers, pass_, symbols = trace.before.layers, trace.pass_, trace.symbols
-    gradient, terms = None, []
+    terms: list[Sum | Term] = []
     if end < len(layers):  # the next layer with weights: dH[j] = Σ over its units of dZ · W
         above, received = required(pass_.douts[end])[0], required(pass_.dins[end])[0, j]
-        gradient = Sum(f"d{symbols[end].source}[{j}]", *fed_by(layers[end], above, j), float(received))
+        terms.append(Sum(f"d{symbols[end].source}[{j}]", *fed_by(layers[end], above, j), float(received)))
     else:
         terms.append(Term(f"d{symbols[-1].result}[{j}]", loss_slope(trace, j), float(trace.dlogits[0, j])))
     for k in range(end - 1, i, -1):
         how = multiplied(layers[k], pass_.caches[k], required(pass_.douts[k]), j)
         terms.append(Term(f"d{symbols[k].source}[{j}]", how, float(required(pass_.dins[k])[0, j])))
-    return gradient, tuple(terms)
+    return tuple(terms)
 
 
 def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
