@@ -104,7 +104,7 @@ def is_of(name: str, seed: int, config: dict[str, Any]) -> bool:
     if (config.get("preset"), config.get("seed")) != (name, seed):
         return False
     try:
-        recipe = Recipe.from_config(config["recipe"]).but(threads=None)  # not part of a preset
+        recipe = Recipe.from_config(config["recipe"]).replace(threads=None)  # not part of a preset
         network = Network.from_config(config["network"])
         preparation = Preparation(**config["preparation"])
     except (KeyError, TypeError, UsageError):

@@ -22,7 +22,7 @@ from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.training import fit, preset
 from byhand.training.presets import FAR
-from byhand.training.settings import settled
+from byhand.training.settings import with_overrides
 
 SEEDS = (0, 1, 2)
 HELD = 10_000
@@ -35,8 +35,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "`digits`: both": {},
     "without the elastic part": {"augment": "default,elastic=0"},
     "distorted farther (that of `best`)": {"augment": FAR},
-    "the last fifth distorted half as far": {"gentle": 0.2},
-    "averaged weights, 0.999": {"average": 0.999},
+    "the last fifth distorted half as far": {"weak_augment": 0.2},
+    "averaged weights, 0.999": {"ema_decay": 0.999},
     "dropout 0.1": {"dropout": 0.1},
     "label smoothing 0.05": {"label_smoothing": 0.05},
     "weight decay 0.0001": {"weight_decay": 1e-4},
@@ -72,7 +72,7 @@ def main(only: str | None) -> int:
 
 
 def trained(train: Dataset, changes: dict[str, Any], seed: int) -> Model:
-    model, recipe = settled(preset("digits"), changes, in_size=784, classes=train.classes, seed=seed)
+    model, recipe = with_overrides(preset("digits"), changes, in_size=784, classes=train.classes, seed=seed)
     fit(model, train, recipe=recipe, seed=seed)
     return model
 

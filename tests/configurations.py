@@ -18,8 +18,8 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.gradcheck import gradcheck
 from byhand.nn.losses import LOSSES, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
+from byhand.nn.rng import StepKey
 from byhand.nn.schedules import SCHEDULES, schedule_named
 from byhand.training import Recipe, Trainer, steps
 
@@ -107,7 +107,7 @@ def configuration(rng: Rng) -> Configuration:
         loss=loss,
         clip=one_of([None, None, 1.0]),
         max_norm=one_of([None, None, 3.0]),
-        average=one_of([None, None, 0.9]),
+        ema_decay=one_of([None, None, 0.9]),
         validation=0.25 if validation else 0.0,
         patience=int(rng.integers(1, 4)) if validation and maybe(0.5) else None,
         record_every=int(rng.integers(1, 4)),
@@ -175,7 +175,7 @@ def check_gradient(chosen: Configuration, rng: Rng) -> None:
 
 def check_falls(chosen: Configuration) -> None:
     """Sixty steps at a sane, steady rate make the loss on the training data smaller."""
-    recipe = chosen.recipe.but(
+    recipe = chosen.recipe.replace(
         epochs=60, batch_size=None, schedule=schedule_named("constant"), record_every=1, validation=0.0, patience=None,
         learning_rate=SANE[chosen.recipe.optimizer.kind],
     )  # fmt: skip

@@ -82,13 +82,13 @@ def write_checkpoint(folder: Path) -> Path:
         for record in steps(session):
             if record.step == 24:
                 break
-        checkpoint.write(folder / "a.safetensors", Checkpoint(*session.state(), checkpoint.circumstances(session), 3))
+        checkpoint.write(folder / "a.safetensors", Checkpoint(*session.state(), checkpoint.fingerprint(session), 3))
     return folder / "a.safetensors"
 
 
 def write_config(folder: Path) -> Path:
     with torture.session() as session:
-        Run(folder).write_config(checkpoint.circumstances(session))
+        Run(folder).write_config(checkpoint.fingerprint(session))
     return folder / CONFIG
 
 

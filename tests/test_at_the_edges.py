@@ -45,10 +45,10 @@ def model(**settings):
 
 
 @pytest.mark.parametrize("rate", [3e38, 1e30])
-@pytest.mark.parametrize("more", [{}, {"validation": 0.2}, {"average": 0.9}])
+@pytest.mark.parametrize("more", [{}, {"validation": 0.2}, {"ema_decay": 0.9}])
 def test_a_run_that_diverges_in_its_last_step_has_diverged(rate, more):
     with pytest.raises(DivergedError, match="Try --learning-rate"):
-        fit(model(), (X * 1e5, Y), recipe=WHOLE.but(learning_rate=rate, **more))
+        fit(model(), (X * 1e5, Y), recipe=WHOLE.replace(learning_rate=rate, **more))
 
 
 def test_the_command_says_so_too(tmp_path):
@@ -63,7 +63,7 @@ def test_the_command_says_so_too(tmp_path):
 
 
 def test_after_a_step_that_failed_the_next_one_is_the_same_step():
-    with Trainer(model(), (X, Y), WHOLE.but(batch_size=20, learning_rate=0.1), seed=0) as session:
+    with Trainer(model(), (X, Y), WHOLE.replace(batch_size=20, learning_rate=0.1), seed=0) as session:
         session.step()
         right, session.model.network.parameters[0] = session.model.network.parameters[0], np.nan
         for _ in range(5):
@@ -175,7 +175,7 @@ def test_a_validation_split_is_a_share_or_a_whole_number(value):
         Recipe(validation=value)
 
 
-@pytest.mark.parametrize("name", ["learning_rate", "clip", "max_norm", "average", "validation"])
+@pytest.mark.parametrize("name", ["learning_rate", "clip", "max_norm", "ema_decay", "validation"])
 def test_a_recipe_of_words_is_refused_in_one_line(name):
     with pytest.raises(UsageError, match=f"{name} must be"):
         Recipe(**{name: "high"})
@@ -502,7 +502,7 @@ def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypa
     monkeypatch.setattr(run, "interruptible", stopped_at_once)
     monkeypatch.setattr(run, "Trainer", Watched)
     made = model()
-    assert fit(made, (X, Y), epochs=3, average=0.9).ending == "interrupted"
+    assert fit(made, (X, Y), epochs=3, ema_decay=0.9).ending == "interrupted"
     assert (made.network.parameters == 7).all()
     assert len(seen) == 1
 

@@ -14,7 +14,7 @@ from byhand.nn.optimizers import OPTIMIZERS, AdamW, optimizer_named
 from byhand.nn.schedules import schedule_named
 from byhand.training import Trainer, steps, train
 from byhand.training import checkpoint as module
-from byhand.training.checkpoint import Checkpoints, circumstances, differences
+from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.plan import Plan
 from byhand.training.runs import Run
 
@@ -115,7 +115,11 @@ def test_a_finished_run_stays_as_it_is(run, everything):
 
 def test_a_finished_run_can_be_made_longer(run):
     """The state of the last step is kept as it was before the averaged weights were put in their place."""
-    same = {"patience": None, "schedule": schedule_named("constant"), "gentle": 0.0}  # whatever the number of epochs
+    same = {
+        "patience": None,
+        "schedule": schedule_named("constant"),
+        "weak_augment": 0.0,
+    }  # whatever the number of epochs
     short, longer = ({"chosen": torture.recipe(epochs=epochs, **same)} for epochs in (3, 5))
     with torture.session(**short) as session, Checkpoints(run) as checkpoints:
         for _ in steps(session):
@@ -142,8 +146,8 @@ def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run)
 
 def test_ten_kills_lose_nothing(tmp_path):
     struck = 0
-    for seed, times, fingerprint in torture.kills(tmp_path, 10):
-        assert fingerprint == torture.uninterrupted(seed=seed, chosen=torture.LONG)
+    for seed, times, found in torture.kills(tmp_path, 10):
+        assert found == torture.uninterrupted(seed=seed, chosen=torture.LONG)
         struck += times
     assert struck >= 10
 
@@ -440,7 +444,7 @@ def test_a_checkpoint_knows_on_what_it_was_made(run):
     with torture.session() as session:
         assert checkpoints.differences(session) == []
     with torture.session(chosen=torture.recipe(AdamW(weight_decay=0.5), threads=1)) as session:
-        now = circumstances(session) | {"versions": {"numpy": "1.0"}}
+        now = fingerprint(session) | {"versions": {"numpy": "1.0"}}
         lines = differences(checkpoints.loaded.made, now)
     assert "recipe.optimizer.weight_decay was 0.01, is 0.5" in lines
     assert any(line.startswith("versions.numpy was ") for line in lines)

@@ -99,7 +99,7 @@ def test_every_choice_reaches_the_run(run):
     words = """train --data mnist-5k --hidden 24,12 --activation gelu --dropout 0.1 --batch-norm --init glorot
     --dtype float64 --no-deskew --scale 255 --epochs 1 --batch-size 64 --learning-rate 0.002 --optimizer adamw
     --weight-decay 0.05 --schedule cosine --label-smoothing 0.1 --clip 5
-    --max-norm 4 --average 0.99
+    --max-norm 4 --ema-decay 0.99
     --augment shift=1 --validation 100
     --patience 3 --record-every 1 --samples 500 --threads 1 --seed 7 --run r -q""".split()  # noqa: SIM905
     assert run(*words)[0] == 0

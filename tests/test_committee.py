@@ -19,7 +19,7 @@ from byhand.model.ensemble import Ensemble
 from byhand.nn.losses import softmax
 from byhand.training import fit, preset
 from byhand.training.runs import Run, load_model, load_reader
-from byhand.training.settings import settled
+from byhand.training.settings import with_overrides
 
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
 SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]
@@ -193,7 +193,7 @@ def unbroken(seed):
     """The parameters of a LONG run that nobody disturbed, trained here."""
     digits = byhand.load("mnist-5k")
     settings = {"hidden": (8,), "batch_size": 64, "epochs": 100, "threads": 1}
-    model, recipe = settled(preset("fast"), settings, in_size=784, classes=digits.train.classes, seed=seed)
+    model, recipe = with_overrides(preset("fast"), settings, in_size=784, classes=digits.train.classes, seed=seed)
     fit(model, digits.train[:800], recipe=recipe, seed=seed)
     return model.network.parameters
 

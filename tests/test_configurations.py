@@ -66,6 +66,6 @@ def test_a_wrong_derivative_is_found(monkeypatch):
 
 
 def test_the_toy_can_be_told_apart():
-    with torture.session(chosen=torture.recipe(average=None, patience=None, epochs=15, augment="none")) as session:
+    with torture.session(chosen=torture.recipe(ema_decay=None, patience=None, epochs=15, augment="none")) as session:
         accuracies = [record.validation_accuracy for record in train(session)]
     assert max(accuracies) > 0.9

@@ -118,7 +118,7 @@ def test_momentum_takes_the_steps_that_byhand_nn_takes():
         gradients = {f"d{name}": rng.normal(size=value.shape) for name, value in parameters.items()}
         gradient = np.concatenate([gradients["dW1"].ravel(), gradients["db1"].ravel()])
         beyond.update_with_momentum(parameters, gradients, velocities, 0.1, 0.8)
-        rule.update(vector, gradient, state, 0.1, decayed=slice(0, 0))
+        rule.update(vector, gradient, state, 0.1, weight_slice=slice(0, 0))
     assert np.allclose(np.concatenate([parameters["W1"].ravel(), parameters["b1"].ravel()]), vector, rtol=1e-12)
 
 

@@ -425,7 +425,7 @@ def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
 
 
 def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
-    long = (*TRAIN[:-3], "40", "--samples", "1000", "--augment", "default", "--dropout", "0.1", "--average", "0.9")
+    long = (*TRAIN[:-3], "40", "--samples", "1000", "--augment", "default", "--dropout", "0.1", "--ema-decay", "0.9")
     assert byhand(*long, "--run", tmp_path / "whole", cwd=tmp_path).returncode == 0
     run = Run(tmp_path / "killed")
     words = [sys.executable, "-m", "byhand", *long, "--run", str(run.folder), "--checkpoint-every", "0"]

@@ -34,7 +34,7 @@ def made(smoothed, diverged_at=None, rates=None):
 
 def test_the_suggestion_trains_well(digits, swept):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(32,))
-    byhand.fit(model, digits.train, recipe=preset("digits").recipe.but(learning_rate=swept.suggestion, epochs=3))
+    byhand.fit(model, digits.train, recipe=preset("digits").recipe.replace(learning_rate=swept.suggestion, epochs=3))
     assert model.accuracy(digits.test) > 0.9
 
 
@@ -85,7 +85,7 @@ def test_the_smoothed_loss_begins_at_the_first_loss(swept):
 
 def test_it_is_the_same_each_time(digits):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(8,))
-    recipe = preset("digits").recipe.but(optimizer=Adam(), batch_size=64)
+    recipe = preset("digits").recipe.replace(optimizer=Adam(), batch_size=64)
     one, two = (lr_find(model, digits.train, recipe, steps=30, seed=3) for _ in range(2))
     assert one == two
 

@@ -10,7 +10,7 @@ import byhand
 from byhand.errors import UsageError
 from byhand.training import Trainer, preset
 from byhand.training.runs import load_model
-from byhand.training.settings import maps_of, settled
+from byhand.training.settings import maps_of, with_overrides
 
 TINY = ("train", "--data", "mnist-5k", "--samples", 600, "--hidden", 8, "--batch-size", 64)
 
@@ -73,7 +73,7 @@ def test_a_run_with_convolutions_from_end_to_end(type_in, tmp_path):
 
 def test_a_run_taken_up_again_gives_the_same_bits(tmp_path):
     digits = byhand.load("mnist-5k")
-    recipe = preset("record").recipe.but(epochs=2, batch_size=100)
+    recipe = preset("record").recipe.replace(epochs=2, batch_size=100)
     ends = []
     for stop in (None, 7):
         model = byhand.Model([784, 16, 10], maps=[(4, 3, 1), 6], dropout=0.3, seed=1)
@@ -94,15 +94,15 @@ def test_a_run_taken_up_again_gives_the_same_bits(tmp_path):
 
 def test_the_preset_of_hours_has_them_and_can_do_without():
     made = {"in_size": 784, "classes": tuple("0123456789"), "seed": 0}
-    model, recipe = settled(preset("record"), {}, **made)
-    assert model.network.outline == "784-16@26×26-32@12×12-48@10×10-64@4×4-256-10"
-    assert recipe.gentle
-    dense, _ = settled(preset("record"), {"maps": "none"}, **made)
-    assert dense.network.outline == "784-256-10"
-    assert settled(preset("digits"), {"maps": "8"}, **made)[0].network.outline == "784-8@12×12-256-10"
+    model, recipe = with_overrides(preset("record"), {}, **made)
+    assert model.network.architecture == "784-16@26×26-32@12×12-48@10×10-64@4×4-256-10"
+    assert recipe.weak_augment
+    dense, _ = with_overrides(preset("record"), {"maps": "none"}, **made)
+    assert dense.network.architecture == "784-256-10"
+    assert with_overrides(preset("digits"), {"maps": "8"}, **made)[0].network.architecture == "784-8@12×12-256-10"
 
 
 def test_only_the_record_has_any():
     for name in ("digits", "fast", "best", "l-layer", "two-layer"):
-        model, _ = settled(preset(name), {}, in_size=784, classes=tuple("0123456789"), seed=0)
-        assert model.network.weighted == model.network.dense
+        model, _ = with_overrides(preset(name), {}, in_size=784, classes=tuple("0123456789"), seed=0)
+        assert model.network.parametric_layers == model.network.dense

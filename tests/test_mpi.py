@@ -22,7 +22,7 @@ from byhand.distributed import mpi, together
 from byhand.errors import ByhandError
 from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
-from byhand.nn.noise import StepKey
+from byhand.nn.rng import StepKey
 from byhand.training.shard import check_same, share, summed
 from nn.one_layer import cache_for
 from waiting import until
@@ -49,7 +49,7 @@ CASES = {
     "sgd": {"optimizer": {"kind": "sgd", "weight_decay": 1e-3}, "recipe": {"learning_rate": 0.1, "clip": 0.5}},
     "adam, dropout, augmentation, averaging": {
         "optimizer": {"kind": "adam"},
-        "recipe": {"learning_rate": 0.002, "augment": "default", "average": 0.9},
+        "recipe": {"learning_rate": 0.002, "augment": "default", "ema_decay": 0.9},
         "network": {"dropout": 0.3},
     },
     "batch norm, a last batch of 2, sample weights": {

@@ -51,7 +51,7 @@ def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_pat
     page = Watched(browser, (tmp_path / "maps.html").as_uri())
     page.until("window.byhand")
     assert page.text("#self-test").startswith("✓ Same numbers as Python: 20 pictures")
-    assert page.text("#summary") == f"{model.network.outline}, {model.network.size:,} weights"
+    assert page.text("#summary") == f"{model.network.architecture}, {model.network.size:,} weights"
     page.draw(HANDS["upright"]["3"])
     picture, seen, given = page.page.evaluate(
         "(({picture, seen, probabilities}) => [Array.from(picture), Array.from(seen), probabilities])"
@@ -87,7 +87,7 @@ def served(model, tmp_path):
 
 def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, served):
     play = opened(browser, served)
-    shape = model.network.outline
+    shape = model.network.architecture
     assert play.text("#model-line").startswith(f"{shape}, a run. To train on: mnist-5k")
     play.draw(HANDS["upright"]["3"])
     seen = play.page.evaluate("Array.from(byhand.draw.result.seen)")

@@ -102,7 +102,7 @@ def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():
 def test_a_setup_says_what_the_loaded_model_has(maps):
     model = Model([784, 12, 10], maps=maps)
     setup = Setup.like(model)
-    assert setup.model(a_playground().digits.train).network.outline == model.network.outline
+    assert setup.model(a_playground().digits.train).network.architecture == model.network.architecture
 
 
 def test_convolutions_that_no_setup_can_say_are_left_out_of_it():

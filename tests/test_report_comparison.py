@@ -73,7 +73,7 @@ def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
 
 def test_windows_that_give_maps_of_one_size_are_told_apart():
     wide, narrow = (byhand.Model([784, 10], maps=[(4, size, 2)]) for size in (6, 5))
-    assert wide.network.outline == narrow.network.outline
+    assert wide.network.architecture == narrow.network.architecture
     several = ShiftAveraged(Ensemble([narrow, byhand.Model([784, 10], maps=[4], seed=1)]))
     comparison = compare([compared("wide", [], wide), compared("several", [], several)])
     assert comparison.settings() == [("maps", ["4@6/2", "4@5/2"])]

@@ -153,7 +153,7 @@ def test_convolutions_before_the_hidden_layers(digits):
     X, y, X_test, y_test = digits
     settings = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.01, "max_iter": 10}
     one = clone(quick(maps=((4, 3, 2), 6), **settings)).fit(X, y)
-    assert one.model_.network.outline == "784-4@13×13-6@5×5-12-10"
+    assert one.model_.network.architecture == "784-4@13×13-6@5×5-12-10"
     assert [W.shape for W in one.coefs_] == [(9, 4), (100, 6), (150, 12), (12, 10)]
     assert [b.shape for b in one.intercepts_] == [(4,), (6,), (12,), (10,)]
     assert one.n_layers_ == 5

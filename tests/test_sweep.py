@@ -441,7 +441,7 @@ def test_convolutions_are_searched_as_train_takes_them():
     space = Space.from_config({"search": {"maps": {"choices": ["none", "4,8", "4@3/1,8"]}}, "fixed": {"hidden": "16"}})
 
     def shape(value):
-        return space.build({"maps": value}, in_size=784, classes=("0", "1"), seed=0)[0].network.outline
+        return space.build({"maps": value}, in_size=784, classes=("0", "1"), seed=0)[0].network.architecture
 
     assert [shape(value) for value in ("none", "4,8", "4@3/1,8")] == [
         "784-16-2",
@@ -450,13 +450,13 @@ def test_convolutions_are_searched_as_train_takes_them():
     ]
     assert "--maps 4@3/1,8" in space.command({"maps": "4@3/1,8"}, data=None, seed=0)
     number = Space.from_config({"search": {"maps": {"low": 2, "high": 8}}})
-    assert number.build({"maps": 8}, in_size=784, classes=("0", "1"), seed=0)[0].network.weighted[0].maps == 8
+    assert number.build({"maps": 8}, in_size=784, classes=("0", "1"), seed=0)[0].network.parametric_layers[0].maps == 8
 
 
 def test_a_preset_with_convolutions_can_be_searched():
     space = Space.from_config({"preset": "record", "search": {"dropout": {"choices": [0.1, 0.3]}}})
     model, _ = space.build({"dropout": 0.1}, in_size=784, classes=("0", "1"), seed=0)
-    assert len(model.network.weighted) > len(model.network.dense)
+    assert len(model.network.parametric_layers) > len(model.network.dense)
 
 
 def test_maps_that_do_not_fit_these_pictures_fail_the_trial_by_name(tmp_path):

@@ -12,7 +12,7 @@ from byhand.training import Callback, Recipe, begin_run, fit, preset, resume, tr
 from byhand.training.runs import Run
 
 DIGITS = byhand.load("mnist-5k")
-RECIPE = Recipe(epochs=3, batch_size=100, validation=0.1, average=0.9, patience=3)
+RECIPE = Recipe(epochs=3, batch_size=100, validation=0.1, ema_decay=0.9, patience=3)
 
 
 class StopAfter(Callback):
@@ -59,7 +59,7 @@ def test_a_run_from_python_is_the_run_of_the_command(tmp_path):
         "--run",
     ]
     cli([*words, str(tmp_path / "a")], standalone_mode=False)
-    chosen, recipe = preset("fast"), preset("fast").recipe.but(epochs=2, threads=1)
+    chosen, recipe = preset("fast"), preset("fast").recipe.replace(epochs=2, threads=1)
     model = chosen.model(784, DIGITS.classes, seed=3)
     result = train_run(
         tmp_path / "b", model, DIGITS.train[:600], recipe, seed=3, test=DIGITS.test, source="mnist-5k", preset="fast"
@@ -93,7 +93,7 @@ def test_a_run_that_was_only_begun_can_be_resumed(tmp_path):
 
 def test_a_run_on_arrays_is_resumed_with_the_same_arrays(tmp_path):
     X, y = DIGITS.train.images[:300].reshape(300, -1) / np.float32(255), DIGITS.train.labels[:300]
-    weights, recipe = np.linspace(0.5, 1, 300), RECIPE.but(validation=0)
+    weights, recipe = np.linspace(0.5, 1, 300), RECIPE.replace(validation=0)
     extra = {"sample_weights": weights, "validation_data": (X[:50], y[:50])}
     fit(untrained(), (X, y), recipe=recipe, run=tmp_path / "whole", **extra)
     fit(untrained(), (X, y), recipe=recipe, run=tmp_path / "cut", callbacks=[StopAfter(4)], **extra)
@@ -162,3 +162,40 @@ def test_a_callback_hears_of_the_end_after_an_error_too():
     with pytest.raises(RuntimeError, match="full"):
         fit(untrained(), DIGITS.train[:200], recipe=Recipe(batch_size=100), callbacks=[calls, Fails()])
     assert calls.names[-1].endswith("with 1")
+
+
+def test_names_of_the_version_before_are_accepted_with_a_warning(tmp_path):
+    with pytest.warns(DeprecationWarning, match="average is called ema_decay now"):
+        recipe = Recipe(average=0.5)
+    with pytest.warns(DeprecationWarning, match="gentle is called weak_augment now"):
+        assert recipe.replace(gentle=0.25).weak_augment == 0.25
+    with pytest.warns(DeprecationWarning, match="Recipe.but is called replace now"):
+        assert recipe.but(epochs=3).epochs == 3
+    with pytest.warns(DeprecationWarning, match="average"):
+        assert recipe.average == recipe.ema_decay == 0.5
+    assert recipe.config()["average"] == 0.5  # the name in the files of a run stays
+    assert Recipe.from_config(recipe.config()) == recipe
+
+
+def test_options_of_the_version_before_are_accepted(tmp_path, capsys):
+    words = [
+        "train",
+        "--data",
+        "mnist-5k",
+        "--epochs",
+        "1",
+        "--samples",
+        "100",
+        "--hidden",
+        "4",
+        "--average",
+        "0.5",
+        "--gentle",
+        "1",
+        "-q",
+        "--run",
+    ]
+    cli([*words, str(tmp_path / "r")], standalone_mode=False)
+    assert "--average is called --ema-decay now" in capsys.readouterr().err
+    recipe = Recipe.from_config(config_of(Run(tmp_path / "r"))["recipe"])
+    assert (recipe.ema_decay, recipe.weak_augment) == (0.5, 1)

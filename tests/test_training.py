@@ -55,9 +55,9 @@ def trained(data, *, sizes=(784, 16, 10), seed=0, preparation=None, dtype=np.flo
         {},
         {"optimizer": Adam(), "learning_rate": 0.001},
         {"augment": "default"},
-        {"augment": "default", "gentle": 0.5},
+        {"augment": "default", "weak_augment": 0.5},
         {"batch_size": None},
-        {"average": 0.99, "validation": 0.1, "patience": 3},
+        {"ema_decay": 0.99, "validation": 0.1, "patience": 3},
     ],
 )
 def test_two_runs_with_one_seed_give_the_same_bits(digits, choices):
@@ -99,10 +99,10 @@ def test_training_neither_reads_nor_sets_numpys_global_stream(digits):
     assert np.random.get_state()[1].tobytes() == before
 
 
-@pytest.mark.parametrize(("gentle", "distorted_fully"), [(0.0, 5), (0.4, 3), (1.0, 0)])
-def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, gentle, distorted_fully):
+@pytest.mark.parametrize(("share", "distorted_fully"), [(0.0, 5), (0.4, 3), (1.0, 0)])
+def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, share, distorted_fully):
     data, far = digits.train[:64], Augmentation(rotate=30, elastic=2)
-    recipe = Recipe(epochs=5, batch_size=64, augment=str(far), gentle=gentle)
+    recipe = Recipe(epochs=5, batch_size=64, augment=str(far), weak_augment=share)
     with Trainer(Model([784, 10]), data, recipe, seed=3) as session:
         for epoch in range(5):
             (batch,) = session.batches.epoch(epoch)
@@ -112,7 +112,7 @@ def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, gentle, d
 
 
 @pytest.mark.parametrize(
-    ("epochs", "gentle", "gentle_epochs"),
+    ("epochs", "share", "weak_epochs"),
     [
         (10, 0.15, 2),
         (10, 0.25, 3),
@@ -124,8 +124,8 @@ def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, gentle, d
         (7, 0, 0),
     ],
 )
-def test_at_least_the_share_is_gentle(epochs, gentle, gentle_epochs):
-    assert epochs - Recipe(epochs=epochs, gentle=gentle).gentle_from == gentle_epochs
+def test_at_least_the_share_is_weakly_augmented(epochs, share, weak_epochs):
+    assert epochs - Recipe(epochs=epochs, weak_augment=share).weak_from == weak_epochs
 
 
 # ---- the reference runs, through nn
@@ -163,7 +163,7 @@ def test_the_two_layer_preset_starts_and_steps_as_its_page(digits):
         Z1, A1, Z2, A2 = two_layer.forward_prop(W1, b1, W2, b2, X)
         slopes = two_layer.backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y)
         W1, b1, W2, b2 = two_layer.update_params(W1, b1, W2, b2, *slopes, 0.1)
-    fit(model, data, recipe=preset("two-layer").recipe.but(epochs=20, validation=0))
+    fit(model, data, recipe=preset("two-layer").recipe.replace(epochs=20, validation=0))
     for layer, W, b in ((first, W1, b1), (second, W2, b2)):
         assert np.abs(layer.W - W.T).max() < 1e-12
         assert np.abs(layer.b - b.ravel()).max() < 1e-12
@@ -294,7 +294,7 @@ def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
     """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to go
     through several arrays at once (up to three buffers of 32 KiB a thread) is all that is left."""
     model = Model([784, 800, 10], preparation=Preparation.standard(), dropout=0.1, maps=maps)
-    recipe = Recipe(epochs=2, batch_size=256, optimizer=Adam(), average=0.99, clip=5.0, max_norm=3.0, threads=1)
+    recipe = Recipe(epochs=2, batch_size=256, optimizer=Adam(), ema_decay=0.99, clip=5.0, max_norm=3.0, threads=1)
     with Trainer(model, digits.train, recipe, seed=0) as session:
         for _ in range(3):
             session.step()
@@ -369,7 +369,7 @@ def test_a_batch_that_weighs_nothing_teaches_nothing(threads):
             assert np.isfinite(record.loss)
             before = after
     with pytest.raises(UsageError, match="sample_weights must not be 0 for all 2 samples that validation holds out"):
-        Trainer(model, (X, y), recipe.but(validation=2), seed=0, sample_weights=np.eye(6)[held_in(X, y)])
+        Trainer(model, (X, y), recipe.replace(validation=2), seed=0, sample_weights=np.eye(6)[held_in(X, y)])
 
 
 def held_in(X, y):
@@ -406,7 +406,7 @@ def test_early_stopping_gives_back_the_best_weights(digits):
 
 def test_the_averaged_weights_are_the_exponential_average_of_the_steps(digits):
     model = Model([784, 8, 10], dtype="float64")
-    recipe = Recipe(epochs=1, batch_size=50, average=0.9)
+    recipe = Recipe(epochs=1, batch_size=50, ema_decay=0.9)
     with Trainer(model, digits.train[:500], recipe, seed=0) as session:
         average = model.network.parameters.copy()
         for number in range(10):
@@ -506,7 +506,7 @@ def test_the_watchdog_names_the_layer_that_grew(digits):
 
 def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
     model = Model([784, 8, 10], maps=[4, 5])
-    first, second = model.network.weighted[:2]
+    first, second = model.network.parametric_layers[:2]
     first.b[1] = second.b[0] = second.b[3] = -1e6
     batch = setup_of(model, digits.train[:900], Recipe(epochs=1)).probe
     answers, dead = probe(model.network, Inputs(model.preparation.to_floats, model.network.dtype), batch)
@@ -565,15 +565,15 @@ def test_a_healthy_run_is_left_in_peace(digits):
     ("choices", "words"),
     [
         ({"epochs": 0}, "epochs must be a positive integer, got 0"),
-        ({"batch_size": -1}, "batch_size must be a positive integer or None, got -1"),
+        ({"batch_size": -1}, "batch_size must be a positive integer, got -1"),
         ({"learning_rate": 0}, "learning_rate must be a positive number, got 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number, got nan"),
-        ({"average": 1.0}, "average must be over 0 and under 1, got 1.0"),
+        ({"ema_decay": 1.0}, "ema_decay must be over 0 and under 1, got 1.0"),
         ({"patience": 2}, "patience needs a validation split to watch, got validation 0"),
         ({"validation": -1}, "validation must be a share under 1 or a number of samples, got -1"),
         ({"validation": 5000}, "validation must leave samples on both sides of 4000, got 5000"),
         ({"augment": "wobble=3"}, "wobble"),
-        ({"gentle": 1.5}, "gentle must be a share of the epochs, 0 to 1, got 1.5"),
+        ({"weak_augment": 1.5}, "weak_augment must be a share of the epochs, 0 to 1, got 1.5"),
         ({"augment": None}, "augment must be text such as 'none' or 'shift=2,rotate=10', got None"),
         ({"optimizer": "adm"}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got 'adm'"),
         ({"optimizer": Adam}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got <class"),
@@ -613,7 +613,7 @@ def test_a_recipe_comes_back_from_its_plain_values():
 
 
 def test_a_recipe_takes_the_names_of_the_command_line():
-    named = Recipe().but(optimizer="adam", schedule="cosine", loss="mse")
+    named = Recipe().replace(optimizer="adam", schedule="cosine", loss="mse")
     assert named == Recipe(optimizer=Adam(), schedule=Cosine(), loss=MeanSquaredError())
 
 

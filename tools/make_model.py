@@ -23,7 +23,7 @@ from byhand.training import Recipe, fit
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "byhand" / "model" / "digits.safetensors"
 SEED = 0
-RECIPE = Recipe(epochs=60, batch_size=128, learning_rate=0.1, augment="default", average=0.999)
+RECIPE = Recipe(epochs=60, batch_size=128, learning_rate=0.1, augment="default", ema_decay=0.999)
 
 
 def without(data: Dataset, others: list[Dataset]) -> Dataset:

@@ -338,17 +338,17 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def coefs_(self) -> list[Array]:
         """The weights of each layer that has any: (inputs, units), of a convolution (inputs of a window, maps)."""
-        return [layer.W for layer in self.model_.network.weighted]
+        return [layer.W for layer in self.model_.network.parametric_layers]
 
     @property
     def intercepts_(self) -> list[Array]:
         """The biases of each of those layers, (units,) or (maps,)."""
-        return [layer.b for layer in self.model_.network.weighted]
+        return [layer.b for layer in self.model_.network.parametric_layers]
 
     @property
     def n_layers_(self) -> int:
         """The number of layers, the inputs counted as one."""
-        return len(self.model_.network.weighted) + 1
+        return len(self.model_.network.parametric_layers) + 1
 
 
 class NoImprovement:

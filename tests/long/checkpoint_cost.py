@@ -31,7 +31,7 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "checkpoints.js
 def saving(hidden: tuple[int, ...], seconds: float, folder: Path) -> dict[str, Any]:
     """Train and save for so long: how many states were saved, how large one is, and what all of that took."""
     digits = byhand.load("mnist-5k", offline=True)
-    recipe = Recipe(epochs=1_000_000, optimizer=AdamW(), average=0.99, threads=1)
+    recipe = Recipe(epochs=1_000_000, optimizer=AdamW(), ema_decay=0.99, threads=1)
     run = Run(folder)
     with Trainer(Model([784, *hidden, 10], seed=0), digits.train, recipe, seed=0) as session:
         with Checkpoints(run) as checkpoints:

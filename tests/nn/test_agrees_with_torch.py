@@ -9,8 +9,8 @@ from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, RMSprop, clip_norm
+from byhand.nn.rng import StepKey
 from nn.one_layer import cache_for
 
 TRAINING = StepKey(seed=0, step=0)
@@ -215,7 +215,7 @@ def test_first_50_steps(torch, name, chunk, monkeypatch):
             group["lr"] = rate
         peer.step()
         kept = g.copy()
-        rule.update(p, g, state, rate, decayed=slice(0, weights))
+        rule.update(p, g, state, rate, weight_slice=slice(0, weights))
         np.testing.assert_array_equal(g, kept, "the gradient is an argument, not a scratch pad")
         np.testing.assert_allclose(p[:weights], w.detach().numpy(), rtol=0, atol=1e-12)
         np.testing.assert_allclose(p[weights:], b.detach().numpy(), rtol=0, atol=1e-12)

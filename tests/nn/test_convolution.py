@@ -127,19 +127,19 @@ def test_the_everyday_way():
         Dense,
     ]
     assert [type(layer) for layer in network.layers] == kinds
-    assert network.outline == "784-32@12×12-64@4×4-256-10"
+    assert network.architecture == "784-32@12×12-64@4×4-256-10"
     assert "Convolution(12, 12, 32, 64, size=5, stride=2)  1024      51,264" in network.summary()
     again = Network.from_config(network.config())
     assert again.config() == network.config()
     assert [layer.units for layer in network.dense] == [256, 10]
-    assert len(network.weighted) == 4
+    assert len(network.parametric_layers) == 4
 
 
 def test_windows_of_other_sizes_and_dropout_after_the_last_maps():
     maps = [(16, 3, 1), [32, 4], 64]
     network = Network([784, 128, 10], maps=maps, dropout=0.3, rng=np.random.default_rng(0))
-    assert network.outline == "784-16@26×26-32@12×12-64@4×4-128-10"
-    assert [layer.size for layer in network.weighted[:3]] == [3, 4, 5]
+    assert network.architecture == "784-16@26×26-32@12×12-64@4×4-128-10"
+    assert [layer.size for layer in network.parametric_layers[:3]] == [3, 4, 5]
     drops = [isinstance(layer, Dropout) for layer in network.layers]
     assert drops == [False] * 6 + [True] + [False] * 2 + [True] + [False]
 

@@ -16,7 +16,7 @@ from byhand.nn.gradcheck import gradcheck
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import StepKey
+from byhand.nn.rng import StepKey
 from byhand.nn.stacks import LAYERS
 
 N, D, K = 6, 5, 4

@@ -13,9 +13,9 @@ from byhand.nn.backprop import Pass
 from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network, max_norm
-from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import OPTIMIZERS, clip_norm
 from byhand.nn.packing import PackedDense
+from byhand.nn.rng import StepKey
 from nn.one_layer import cache_for
 
 ROOM = str(Path(nn.__file__).parent)
@@ -63,7 +63,7 @@ class Training:
         self.state = self.rule.start(self.network.parameters)
         self.pass_ = Pass(self.network, layers=[packed(layer) for layer in self.network.layers] if packs else None)
         vectors = self.network.parameters, self.pass_.gradient, self.state
-        self.parts = self.rule.parts(*vectors, self.network.decayed)
+        self.parts = self.rule.parts(*vectors, self.network.weight_slice)
         self.number = number
         self.step = 0
 

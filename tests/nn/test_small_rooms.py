@@ -14,9 +14,9 @@ from byhand.nn.arrays import Cache, aligned
 from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network, max_norm
-from byhand.nn.noise import StepKey, dropout_mask
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.packing import PackedDense, SplitDense
+from byhand.nn.rng import StepKey, dropout_mask
 from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_config, schedule_named
 from nn.one_layer import cache_for
 
@@ -275,7 +275,7 @@ def test_parameters_are_one_vector_weights_first():
     network = rich_network()
     names = [name for name, _ in network.named()]
     assert names == ["0.W", "4.W", "0.b", "1.gamma", "1.beta", "4.b"]
-    assert network.decayed == slice(0, 6 * 5 + 5 * 4)
+    assert network.weight_slice == slice(0, 6 * 5 + 5 * 4)
     assert all(np.shares_memory(view, network.parameters) for _, view in network.named())
     assert np.shares_memory(network.dense[0].W, network.parameters)
     network.parameters[...] = 7

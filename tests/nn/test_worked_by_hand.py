@@ -100,7 +100,9 @@ def test_backward_and_one_step(network):
 
     # p ← p − 10 dp
     rule = GradientDescent()
-    rule.update(network.parameters, pass_.gradient, rule.start(network.parameters), 10.0, decayed=network.decayed)
+    rule.update(
+        network.parameters, pass_.gradient, rule.start(network.parameters), 10.0, weight_slice=network.weight_slice
+    )
     first, last = network.dense
     np.testing.assert_allclose(first.W, [[0.5 - 13 * LN2, -1 - 6 * LN3], [0.25 + 6 * LN2, 0.5 - 12 * LN3]], atol=1e-14)
     np.testing.assert_allclose(first.b, [-LN2, 0.5 - 6 * LN3], atol=1e-14)

@@ -149,7 +149,7 @@ class RanksShown(Callback):
         if self.ranks.size > 1:
             threads = trainer.plan.blas * trainer.plan.workers
             self.console.info(f"{self.ranks.size} ranks, {counted(threads, 'thread')} each")
-        memory = len(trainer.recipe.optimizer.memory)
+        memory = len(trainer.recipe.optimizer.state_names)
         if warning := self.ranks.forecast(trainer.model.network, trainer.batch_size, memory):
             self.console.info(warning)
 
@@ -165,7 +165,7 @@ def summary(result: RunResult) -> dict[str, Any]:
     return {
         "run": str(result.run.folder),
         "model": str(result.run.model_path),
-        "network": result.model.network.outline,
+        "network": result.model.network.architecture,
         "data": result.model.metadata["data"]["name"],
         "trained_on": result.samples,
         "tested_on": test["images"],

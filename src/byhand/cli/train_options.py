@@ -14,8 +14,9 @@ from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.schedules import SCHEDULES
 from byhand.training import Recipe, preset
+from byhand.training.recipe import OLD_NAMES
 from byhand.training.runs import Run
-from byhand.training.settings import SCALES, settled
+from byhand.training.settings import SCALES, with_overrides
 
 OPTIONS = (
     click.option(
@@ -57,13 +58,23 @@ OPTIONS = (
     ),
     click.option("--clip", type=float, help="Shorten gradients longer than this."),
     click.option("--max-norm", type=float, help="Shorten a unit's incoming weights longer than this."),
-    click.option("--average", type=float, metavar="DECAY", help="Use a moving average of the weights, such as 0.999."),
+    click.option(
+        "--ema-decay",
+        type=float,
+        metavar="DECAY",
+        help="Decay of a moving average (EMA) of the weights, e.g. 0.999.",
+    ),
     click.option(
         "--augment",
         metavar="none|default|SPEC",
         help="Distort the training images, e.g. `shift=2,rotate=10,scale=0.1`.",
     ),
-    click.option("--gentle", type=float, metavar="SHARE", help="Distort half as far in this last share of the epochs."),
+    click.option(
+        "--weak-augment",
+        type=float,
+        metavar="SHARE",
+        help="Halve the augmentation in this last share of the epochs.",
+    ),
     click.option(
         "--validation", type=float, help="Held out of training to watch: a share under 1, or a number of images."
     ),
@@ -71,6 +82,7 @@ OPTIONS = (
     click.option("--record-every", type=int, help="Epochs (with --batch-size all: iterations) between two records."),
     click.option("--samples", type=int, help="Train on the first so many images only."),
     click.option("--threads", type=int, help="Threads to use. Without it, all there are."),
+    *(click.option(f"--{old}", type=float, hidden=True) for old in OLD_NAMES),
 )
 
 
@@ -83,6 +95,10 @@ def options(command: Command) -> Command:
 
 def settings_given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given, by name."""
+    for old, name in OLD_NAMES.items():
+        if (value := options.pop(old, None)) is not None:
+            click.echo(f"byhand: --{old} is called --{name.replace('_', '-')} now", err=True)
+            options[name] = value
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -95,7 +111,7 @@ def untrained(preset_name: str, digits: Digits, seed: int, options: dict[str, An
         raise UsageError(f"samples must be positive, got {samples}")
     images = digits.train if samples is None else digits.train[:samples]
     height, width = images.shape
-    model, recipe = settled(chosen, given, in_size=height * width, classes=images.classes, seed=seed)
+    model, recipe = with_overrides(chosen, given, in_size=height * width, classes=images.classes, seed=seed)
     return model, recipe, images
 
 

@@ -109,7 +109,7 @@ def forecast(sizes: Sequence[int], batch: int, memory: int, ranks: int, processo
 
 def dense_sizes(network: Network) -> list[int] | None:
     """The sizes of the network's layers; None where it has convolutions, of whose steps nothing was measured."""
-    if len(network.weighted) > len(network.dense):
+    if len(network.parametric_layers) > len(network.dense):
         return None
     return [network.in_size, *(layer.units for layer in network.dense)]
 

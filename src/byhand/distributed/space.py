@@ -29,7 +29,7 @@ from byhand.model import Model
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.stacks import convolutions
 from byhand.training import Recipe, preset
-from byhand.training.settings import NAMES, OPTIMIZER, maps_of, settled
+from byhand.training.settings import NAMES, OPTIMIZER, maps_of, with_overrides
 
 Value = str | int | float | bool
 RANGE_KEYS = ("low", "high", "log", "step", "choices")
@@ -151,7 +151,9 @@ class Space:
             settings["hidden"] = sizes(settings["hidden"])
         if "maps" in settings:
             settings["maps"] = str(settings["maps"])
-        return settled(preset(self.preset), {"threads": 1, **settings}, in_size=in_size, classes=classes, seed=seed)
+        return with_overrides(
+            preset(self.preset), {"threads": 1, **settings}, in_size=in_size, classes=classes, seed=seed
+        )
 
     def images(self, train: Dataset) -> Dataset:
         """Return the training images that the trials use."""

@@ -26,8 +26,8 @@ from byhand.nn.backprop import Pass
 from byhand.nn.gradcheck import GradCheck, TensorCheck, gradcheck
 from byhand.nn.layers import BatchNorm
 from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, log_softmax, softmax
-from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import GradientDescent, Optimizer
+from byhand.nn.rng import StepKey
 from byhand.threads import blas_threads
 
 __all__ = ["Explanation", "Figure", "Step", "Unit", "check_gradients", "explain_step"]
@@ -236,7 +236,7 @@ def update_step(trace: Trace) -> Step:
     code = [("parameters", quote(rule.rule))]
     if any(isinstance(layer, BatchNorm) for layer in after.layers):
         code.append(("running averages", quote(BatchNorm.update_statistics)))
-    remembers = "; the rule remembers earlier steps, and here begins with an empty memory" if rule.memory else ""
+    remembers = "; the rule remembers earlier steps, and here begins with an empty memory" if rule.state_names else ""
     return Step(
         key="update",
         title="The update",

@@ -24,8 +24,8 @@ from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, softmax
 from byhand.nn.network import Network
-from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import GradientDescent, Optimizer
+from byhand.nn.rng import StepKey
 
 # ---- the symbols
 
@@ -195,7 +195,7 @@ class Trace:
         gradient = self.pass_.gradient
         self.gradients = network.by_layer(gradient)
         state = optimizer.start(network.parameters)
-        optimizer.update(network.parameters, gradient, state, self.rate, decayed=network.decayed)
+        optimizer.update(network.parameters, gradient, state, self.rate, weight_slice=network.weight_slice)
         if network.needs_whole_batch:
             self.pass_.update_statistics(len(self.X))
         self.again = Pass(network)
@@ -209,9 +209,9 @@ class Trace:
 
 def check_unit(network: Network, layer: int, unit: int) -> None:
     """Raise an error that names the units there are, if this is none."""
-    if not 1 <= layer <= len(network.weighted):
-        raise UsageError(f"the layer of a unit must be 1 to {len(network.weighted)}, got {layer}")
-    chosen = network.weighted[layer - 1]
+    if not 1 <= layer <= len(network.parametric_layers):
+        raise UsageError(f"the layer of a unit must be 1 to {len(network.parametric_layers)}, got {layer}")
+    chosen = network.parametric_layers[layer - 1]
     last = chosen.out_size(chosen.inputs) - 1
     if not 0 <= unit <= last:
         raise UsageError(f"the units of layer {layer} are 0 to {last}, got {unit}")
@@ -224,7 +224,7 @@ def telling_units(trace: Trace) -> list[tuple[int, int]]:
     """
     values = trace.pass_.outs if trace.labels is None else trace.pass_.douts
     answer = int(trace.probabilities[0].argmax()) if trace.labels is None else int(trace.labels[0])
-    *hidden, last = [required(values[layer.index])[0] for layer in trace.network.weighted]
+    *hidden, last = [required(values[layer.index])[0] for layer in trace.network.parametric_layers]
     chosen = [int(np.abs(row).argmax()) for row in hidden] + [min(answer, len(last) - 1)]
     return list(enumerate(chosen, start=1))
 
@@ -232,8 +232,8 @@ def telling_units(trace: Trace) -> list[tuple[int, int]]:
 def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
     """Return the arithmetic of unit `j` of layer `number` for the first sample of the batch."""
     layers, pass_ = trace.before.layers, trace.pass_
-    i, end = [*(layer.index for layer in trace.before.weighted), len(layers)][number - 1 : number + 1]
-    at, layer = trace.symbols[i], trace.before.weighted[number - 1]
+    i, end = [*(layer.index for layer in trace.before.parametric_layers), len(layers)][number - 1 : number + 1]
+    at, layer = trace.symbols[i], trace.before.parametric_layers[number - 1]
     place, column = divmod(j, layer.b.size)  # the row of the layer's product Z = X W + b, and the column
     name, inputs, pictures = f"unit {j} of layer {number}", pass_.ins[i], []
     if isinstance(layer, Convolution):
@@ -256,7 +256,7 @@ def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
         which, slope = f"[{heaviest}, {column}]", float(dW[heaviest])
         dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # of all sums that share these weights
         added = f"d{at.result}[{j}]" if len(dZ) == 1 else added_up(dZ)
-        new = trace.network.weighted[number - 1]
+        new = trace.network.parametric_layers[number - 1]
         rate = trace.rate if type(trace.optimizer) is GradientDescent else None
         weight_rate = None if trace.optimizer.weight_decay else rate
         Z_after = float(trace.again.outs[i][0, j])

@@ -78,7 +78,7 @@ class Reader(ABC):
     @property
     def architecture(self) -> str:
         """The sizes of the layers: 784-128-10, or of an ensemble 3 × 784-128-10."""
-        shapes = [model.network.outline for model in self.models]
+        shapes = [model.network.architecture for model in self.models]
         if len(shapes) > 1 and len(set(shapes)) == 1:
             return f"{len(shapes)} × {shapes[0]}"
         return " + ".join(shapes)
@@ -101,7 +101,7 @@ class Reader(ABC):
             "activation": ", ".join(dict.fromkeys(activations)) or "none",
             "dropout": ", ".join(dict.fromkeys(dropouts)) or "0",
             "batch norm": "yes" if any(isinstance(layer, BatchNorm) for layer in layers) else "no",
-            "init": ", ".join(dict.fromkeys(layer.init for layer in network.weighted)),
+            "init": ", ".join(dict.fromkeys(layer.init for layer in network.parametric_layers)),
         }
 
     @property
@@ -229,7 +229,7 @@ class Model(Reader):
         return f"in:   {before}\n{self.network.summary()}\nout:  {' '.join(self.classes)}"
 
     def __repr__(self) -> str:
-        return f"<Model {self.network.outline}, {self.network.size:,} parameters, {self.network.dtype}>"
+        return f"<Model {self.network.architecture}, {self.network.size:,} parameters, {self.network.dtype}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"

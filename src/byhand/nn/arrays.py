@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 if TYPE_CHECKING:
-    from byhand.nn.noise import StepKey
+    from byhand.nn.rng import StepKey
 
 Array = NDArray[Any]
 

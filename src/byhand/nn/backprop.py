@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array, Cache, aligned
 from byhand.nn.layers import BatchNorm, Layer
-from byhand.nn.noise import StepKey
+from byhand.nn.rng import StepKey
 
 if TYPE_CHECKING:
     from byhand.nn.network import Network

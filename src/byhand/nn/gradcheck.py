@@ -21,7 +21,7 @@ from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
 from byhand.nn.losses import Loss, SoftmaxCrossEntropy
 from byhand.nn.network import Network
-from byhand.nn.noise import StepKey
+from byhand.nn.rng import StepKey
 
 FLOOR = 1e-6
 

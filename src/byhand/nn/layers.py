@@ -16,7 +16,7 @@ from byhand.errors import UsageError
 from byhand.nn.activations import activation_named
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.initializers import Rng, initializer_named
-from byhand.nn.noise import dropout_mask
+from byhand.nn.rng import dropout_mask
 
 Views = dict[str, Array]
 Shapes = dict[str, tuple[int, ...]]

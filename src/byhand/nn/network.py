@@ -50,7 +50,9 @@ class Network:
         self._places = parameter_shapes(self.layers)
         self._statistics_places = statistics_shapes(self.layers)
         self.size = number_of(self._places)
-        self.decayed = slice(0, number_of({name: shape for name, shape in self._places.items() if len(shape) == 2}))
+        self.weight_slice = slice(
+            0, number_of({name: shape for name, shape in self._places.items() if len(shape) == 2})
+        )
         self.parameters = aligned(self.size, self.dtype)
         self.statistics = aligned(number_of(self._statistics_places), self.dtype)
         parameters = self.by_layer(self.parameters)
@@ -82,15 +84,15 @@ class Network:
         return [layer for layer in self.layers if isinstance(layer, Dense)]
 
     @property
-    def weighted(self) -> list[Dense | Convolution]:
+    def parametric_layers(self) -> list[Dense | Convolution]:
         """The layers that have weights, first to last."""
         return [layer for layer in self.layers if isinstance(layer, Dense | Convolution)]
 
     @property
-    def outline(self) -> str:
+    def architecture(self) -> str:
         """784-128-10, and with convolutions 784-32@12×12-64@4×4-256-10: so many maps of that size"""
         sizes = [str(self.in_size)]
-        for layer in self.weighted:
+        for layer in self.parametric_layers:
             if isinstance(layer, Dense):
                 sizes.append(str(layer.units))
             else:
@@ -99,11 +101,11 @@ class Network:
 
     def copy(self, dtype: DTypeLike | None = None) -> "Network":
         """The same network over vectors of its own, in another precision if asked."""
-        return refilled(self.config(), np.dtype(dtype or self.dtype), self.parameters, self.statistics)
+        return rebuild(self.config(), np.dtype(dtype or self.dtype), self.parameters, self.statistics)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickled or deep copy is built anew, so that its layers' arrays are views into its own vector."""
-        return refilled, (self.config(), self.dtype, self.parameters, self.statistics)
+        return rebuild, (self.config(), self.dtype, self.parameters, self.statistics)
 
     def config(self) -> list[dict[str, Any]]:
         """What makes this network again, as plain values."""
@@ -129,7 +131,7 @@ class Network:
         return f"Network([{', '.join(map(repr, self.layers))}])"
 
 
-def refilled(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Array, statistics: Array) -> Network:
+def rebuild(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Array, statistics: Array) -> Network:
     """The network of that shape with these parameters and statistics: what a pickle calls when it is read."""
     network = Network.from_config(config, dtype=dtype)
     network.parameters[...] = parameters
@@ -173,7 +175,7 @@ def named_views(vector: Array, places: Shapes) -> Iterator[tuple[str, Array]]:
 
 def max_norm(network: Network, limit: float) -> None:
     """Shorten the incoming weights of each unit to at most `limit`, where they are longer     W: (inputs, units)"""
-    for layer in network.weighted:
+    for layer in network.parametric_layers:
         lengths = np.sqrt(np.einsum("iu,iu->u", layer.W, layer.W))
         layer.W *= float(limit) / np.maximum(lengths, float(limit))
 

@@ -5,8 +5,8 @@ rule remembers between steps is `state`, plain vectors in a dictionary made by `
 The forms are the usual ones (those of PyTorch, to which the tests compare every one).
 
 A large vector is worked through in chunks, so that the several passes of one rule find their chunk still in the cache;
-training cuts the vectors into such `parts` once. `decayed` is the slice of the vector that weight decay applies to: the
-weights, not the biases.
+training cuts the vectors into such `parts` once. `weight_slice` is the part of the vector that weight decay applies to:
+the weights, not the biases.
 """
 
 import math
@@ -44,7 +44,7 @@ class Optimizer:
 
     kind: ClassVar[str]
     #: The names of the vectors that the rule remembers.
-    memory: ClassVar[tuple[str, ...]] = ()
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -62,21 +62,21 @@ class Optimizer:
 
     def start(self, parameters: Array) -> State:
         """A new memory: zeros for each vector, and the number of steps taken."""
-        return {"steps": np.zeros(1, np.int64), **{name: np.zeros_like(parameters) for name in self.memory}}
+        return {"steps": np.zeros(1, np.int64), **{name: np.zeros_like(parameters) for name in self.state_names}}
 
-    def update(self, parameters: Array, gradient: Array, state: State, rate: float, *, decayed: slice) -> None:
+    def update(self, parameters: Array, gradient: Array, state: State, rate: float, *, weight_slice: slice) -> None:
         """Take one step: `parameters` and `state` change in place                     parameters, gradient: (P,)"""
-        self.step(self.parts(parameters, gradient, state, decayed), state, rate)
+        self.step(self.parts(parameters, gradient, state, weight_slice), state, rate)
 
-    def parts(self, parameters: Array, gradient: Array, state: State, decayed: slice) -> list[Part]:
+    def parts(self, parameters: Array, gradient: Array, state: State, weight_slice: slice) -> list[Part]:
         """Cut the vectors into chunks, with the memory that an update needs: once for a run of many steps."""
         scratch = np.empty((2, min(CHUNK, len(parameters))), parameters.dtype)
-        boundary = decayed.stop if self.weight_decay else 0
+        boundary = weight_slice.stop if self.weight_decay else 0
         return [
             Part(
                 parameters[chunk],
                 gradient[chunk],
-                {name: state[name][chunk] for name in self.memory},
+                {name: state[name][chunk] for name in self.state_names},
                 chunk.stop <= boundary,
                 scratch[:, : chunk.stop - chunk.start],
             )
@@ -96,7 +96,7 @@ class Optimizer:
         decayed += g
         return decayed
 
-    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+    def rule(self, p: Array, g: Array, moments: State, rate: float, step: int, scratch: Array) -> None:
         """The rule itself, on one chunk."""
         raise NotImplementedError
 
@@ -111,7 +111,7 @@ class GradientDescent(Optimizer):
 
     kind: ClassVar[str] = "sgd"
 
-    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
+    def rule(self, p: Array, g: Array, moments: State, rate: float, step: int, scratch: Array) -> None:
         p -= np.multiply(g, rate, out=scratch)
 
 
@@ -123,10 +123,10 @@ class Momentum(Optimizer):
     nesterov: bool = False
 
     kind: ClassVar[str] = "momentum"
-    memory: ClassVar[tuple[str, ...]] = ("velocity",)
+    state_names: ClassVar[tuple[str, ...]] = ("velocity",)
 
-    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
-        v = memory["velocity"]
+    def rule(self, p: Array, g: Array, moments: State, rate: float, step: int, scratch: Array) -> None:
+        v = moments["velocity"]
         v *= self.momentum
         v += g
         if self.nesterov:
@@ -146,10 +146,10 @@ class RMSprop(Optimizer):
     epsilon: float = 1e-8
 
     kind: ClassVar[str] = "rmsprop"
-    memory: ClassVar[tuple[str, ...]] = ("square",)
+    state_names: ClassVar[tuple[str, ...]] = ("square",)
 
-    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
-        s = memory["square"]
+    def rule(self, p: Array, g: Array, moments: State, rate: float, step: int, scratch: Array) -> None:
+        s = moments["square"]
         np.multiply(g, g, out=scratch)
         scratch *= 1 - self.alpha
         s *= self.alpha
@@ -176,10 +176,10 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     kind: ClassVar[str] = "adam"
-    memory: ClassVar[tuple[str, ...]] = ("first", "second")
+    state_names: ClassVar[tuple[str, ...]] = ("first", "second")
 
-    def rule(self, p: Array, g: Array, memory: State, rate: float, step: int, scratch: Array) -> None:
-        m, v = memory["first"], memory["second"]
+    def rule(self, p: Array, g: Array, moments: State, rate: float, step: int, scratch: Array) -> None:
+        m, v = moments["first"], moments["second"]
         m *= self.beta1
         m += g
         v *= self.beta2

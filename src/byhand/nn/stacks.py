@@ -29,7 +29,7 @@ def layers_of(
     """Return the layers of a network: those that are given, or the everyday ones of the sizes that are given."""
     if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
         sizes = check_sizes(given)
-        return list(everyday_layers(sizes, maps, activation, dropout, batch_norm, init, output_scale))
+        return list(layers_from_sizes(sizes, maps, activation, dropout, batch_norm, init, output_scale))
     check_unset(
         maps=len(maps) > 0,
         activation=activation != "relu",
@@ -41,7 +41,7 @@ def layers_of(
     return list(given)
 
 
-def everyday_layers(
+def layers_from_sizes(
     sizes: Sequence[int],
     maps: Sequence[Maps],
     activation: str,

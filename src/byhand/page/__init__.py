@@ -83,7 +83,7 @@ def picture_shape(model: "Model") -> tuple[int, int]:
     """Return the height and width of the images: those of a first convolution, else a square if possible."""
     from byhand.nn.convolution import Convolution  # not above: a student's feedback needs a document, but no network
 
-    first = model.network.weighted[0]
+    first = model.network.parametric_layers[0]
     if isinstance(first, Convolution):
         return first.height, first.width * first.channels
     size = model.network.in_size

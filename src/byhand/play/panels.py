@@ -61,7 +61,7 @@ def picture_json(data: Dataset, index: int) -> dict[str, Any]:
 
 def largest_activations(model: Model, data: Dataset, layer: int, unit: int) -> dict[str, Any]:
     """Return the images with a unit's largest activations. layer: counts the layers with weights, from 0."""
-    weighted = model.network.weighted
+    weighted = model.network.parametric_layers
     if not 0 <= layer < len(weighted) or not 0 <= unit < weighted[layer].b.size:
         raise UsageError(f"layer and unit must be one of the network's, got layer {layer}, unit {unit}")
     if not fits(model, data):
@@ -79,7 +79,7 @@ def largest_activations(model: Model, data: Dataset, layer: int, unit: int) -> d
 
 def activations(model: Model, images: Array, number: int) -> Array:
     """Return the activations of weighted layer `number`, of a map the largest     images: (N, H, W) → (N, units)"""
-    layers, weighted = model.network.layers, model.network.weighted
+    layers, weighted = model.network.layers, model.network.parametric_layers
     layer = weighted[number]
     end = weighted[number + 1].index if number + 1 < len(weighted) else len(layers)
     last = next((after for after in layers[layer.index : end] if isinstance(after, Activation)), layer)

@@ -94,7 +94,7 @@ class Setup:
     @classmethod
     def like(cls, model: Model, **values: Any) -> Self:
         """Return a setup with the layers of a model; without its convolutions, if a setup can't describe them."""
-        layers = model.network.weighted
+        layers = model.network.parametric_layers
         hidden = tuple(layer.units for layer in model.network.dense[:-1])
         convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
         are_first = convolutions == layers[: len(convolutions)] and all(c.channels == 1 for c in convolutions[:1])

@@ -88,7 +88,7 @@ def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10,
 
 def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = None) -> Any:
     """The weights of the first layer, a picture for each unit or map: the `count` of them with the longest weights."""
-    layer = model.network.weighted[0]
+    layer = model.network.parametric_layers[0]
     side = round(layer.inputs**0.5)
     first = first_layer(layer, (side, side), integer("count", count, 1))
     if first is None:

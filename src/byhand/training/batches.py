@@ -111,7 +111,7 @@ class Batches:
         batch_size: int | None,
         seed: int,
         augmentation: Augmentation,
-        gentle_from: int,
+        weak_from: int,
         preparation: Preparation,
         shard: Shard | None = None,
     ) -> None:
@@ -126,7 +126,7 @@ class Batches:
         #: All samples as one batch, made once, if that is the batch.
         self.whole: Batch | None = None
         self.seed = seed
-        self.augmentation, self.gentle_from = augmentation, gentle_from
+        self.augmentation, self.weak_from = augmentation, weak_from
         self.preparation = preparation
 
     @property
@@ -176,7 +176,7 @@ class Batches:
     def augmented(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
         """Yield the same batches with augmentation, which is done ahead for several batches at once."""
         group = max(1, PREFETCHED // self.batch_size) * self.batch_size
-        spec = self.augmentation if epoch < self.gentle_from else self.augmentation.halved()
+        spec = self.augmentation if epoch < self.weak_from else self.augmentation.halved()
 
         def distort(left: int) -> tuple[list[Batch], Array]:
             batches = list(self.cut(order[left : left + group]))

@@ -96,7 +96,7 @@ class Checkpoints(Callback):
         began = time.perf_counter()
         arrays, plain = trainer.state()
         copies = {name: array.copy() for name, array in arrays.items()}
-        self._made = self._made or circumstances(trainer)
+        self._made = self._made or fingerprint(trainer)
         self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
         self._writing = self._pool.submit(self._write, copies, plain, self._made)
         self._step = trainer.progress.step
@@ -196,7 +196,7 @@ class Checkpoints(Callback):
 
     def differences(self, trainer: Trainer) -> list[str]:
         """What is other than when the state that was loaded was saved, a line each: then the bits may be others too."""
-        return [] if self.loaded is None else differences(self.loaded.made, circumstances(trainer))
+        return [] if self.loaded is None else differences(self.loaded.made, fingerprint(trainer))
 
     def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
         """For each file that is there: its name, and what it holds or what is wrong with it."""
@@ -263,7 +263,7 @@ def read(path: Path) -> Checkpoint:
 # ---- on what a run goes on
 
 
-def circumstances(trainer: Trainer) -> dict[str, Any]:
+def fingerprint(trainer: Trainer) -> dict[str, Any]:
     """What the bits of a run depend on besides its data: the same here, the same bits."""
     plan = trainer.plan
     return {

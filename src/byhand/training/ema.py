@@ -22,7 +22,7 @@ def update_ema(average: Array, parameters: Array, decay: float, number: int, scr
 
 
 @contextlib.contextmanager
-def swapped(parameters: Array, other: Array | None) -> Iterator[None]:
+def temporarily_replaced(parameters: Array, other: Array | None) -> Iterator[None]:
     """Let `parameters` hold the values of `other` inside this block; do nothing if there is no other."""
     if other is None:
         yield

@@ -27,12 +27,12 @@ from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.losses import count_correct
 from byhand.nn.network import max_norm
-from byhand.nn.noise import StepKey
 from byhand.nn.optimizers import CHUNK, clip_norm
+from byhand.nn.rng import StepKey
 from byhand.threads import blas_threads
 from byhand.training import state as states
 from byhand.training.batches import Batch, part_of
-from byhand.training.ema import swapped, update_ema
+from byhand.training.ema import temporarily_replaced, update_ema
 from byhand.training.evaluation import evaluate, probe
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, StepRecord
@@ -78,8 +78,10 @@ class Trainer:
         self.optimizer_state = recipe.optimizer.start(network.parameters)
         for name, vector in (optimizer_state or {}).items():
             self.optimizer_state[name][...] = vector
-        self._parts = recipe.optimizer.parts(network.parameters, self.gradient, self.optimizer_state, network.decayed)
-        self.ema = network.parameters.copy() if recipe.average else None
+        self._parts = recipe.optimizer.parts(
+            network.parameters, self.gradient, self.optimizer_state, network.weight_slice
+        )
+        self.ema = network.parameters.copy() if recipe.ema_decay else None
         self._scratch = np.empty_like(network.parameters[:CHUNK])
         self.best: Array | None = None
         self.best_statistics: Array | None = None
@@ -132,8 +134,8 @@ class Trainer:
         recipe.optimizer.step(self._parts, self.optimizer_state, learning_rate)
         if recipe.max_norm is not None:
             max_norm(network, recipe.max_norm)
-        if self.ema is not None and recipe.average is not None:
-            update_ema(self.ema, network.parameters, recipe.average, number, self._scratch)
+        if self.ema is not None and recipe.ema_decay is not None:
+            update_ema(self.ema, network.parameters, recipe.ema_decay, number, self._scratch)
 
         seconds = time.perf_counter() - began
         self._count(loss, correct, batch, norm, seconds)
@@ -293,7 +295,7 @@ class Trainer:
 
     def averaged(self) -> Any:
         """Return a context in which the network holds the averaged weights, if the recipe keeps any."""
-        return swapped(self.model.network.parameters, self.ema)
+        return temporarily_replaced(self.model.network.parameters, self.ema)
 
     def history(self) -> History:
         """Return what has been recorded so far, and how the run ended."""

@@ -100,7 +100,9 @@ def lr_find(
     if steps < 4 * MARGIN:
         raise UsageError(f"steps must be at least {4 * MARGIN}, got {steps}")
     twin = Model(check_model(model).network.copy(), preparation=model.preparation, classes=model.classes)
-    recipe = (recipe or Recipe()).but(schedule=Constant(), validation=0.0, patience=None, average=None, epochs=steps)
+    recipe = (recipe or Recipe()).replace(
+        schedule=Constant(), validation=0.0, patience=None, ema_decay=None, epochs=steps
+    )
     rates = [float(rate) for rate in np.geomspace(lowest, highest, steps)]
     losses: list[float] = []
     smoothed: list[float] = []

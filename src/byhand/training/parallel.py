@@ -14,7 +14,7 @@ import numpy as np
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.losses import Loss, count_correct
-from byhand.nn.noise import StepKey
+from byhand.nn.rng import StepKey
 from byhand.training.batches import Batch, Inputs
 from byhand.training.plan import Plan
 

@@ -57,8 +57,8 @@ def plan_for(network: Network, batch_size: int, wanted_threads: int | None = Non
         return Plan(workers=min(wanted, -(-batch_size // block)), blas=1, block=block)
     count = max(1, wanted - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
-        largest = batch_size * max(layer.W.size for layer in network.weighted)
-        is_small = largest < WORTH_BLAS_THREADS and len(network.dense) == len(network.weighted)
+        largest = batch_size * max(layer.W.size for layer in network.parametric_layers)
+        is_small = largest < WORTH_BLAS_THREADS and len(network.dense) == len(network.parametric_layers)
         return Plan(workers=1, blas=1 if is_small else count, block=batch_size)
     workers = min(count, -(-batch_size // BLOCK))
     return Plan(workers=workers, blas=1, block=BLOCK)

@@ -96,7 +96,7 @@ PRESETS = {
                 optimizer=AdamW(weight_decay=0.1),
                 schedule=OneCycle(warmup=0.1),
                 augment=FAR,
-                gentle=0.2,
+                weak_augment=0.2,
             ),
             hidden=(256,),
             preparation=Preparation.standard(deskew=True),

@@ -85,8 +85,8 @@ def fit(
     if not isinstance(recipe, Recipe):
         recipe = presets.preset(recipe or "digits").recipe
         if not isinstance(data, Dataset):
-            recipe = recipe.but(augment="none")
-    recipe = recipe.but(**choices)
+            recipe = recipe.replace(augment="none")
+    recipe = recipe.replace(**choices)
     settings: dict[str, Any] = {
         "seed": seed,
         "sample_weights": sample_weights,
@@ -195,10 +195,11 @@ def resume(
     found = data_config(train, **extra)
     check_same_data(config, found)
     changes = {name: value for name, value in (("epochs", epochs), ("threads", threads)) if value is not None}
-    changed = recipe.but(**changes)
+    changed = recipe.replace(**changes)
     if changed.epochs != recipe.epochs:
-        follows = "the schedule and the gentle epochs change" if recipe.gentle else "the schedule changes"
-        _message(callbacks, f"the run was for {recipe.epochs} epochs, now {changed.epochs}: {follows} with it")
+        weak = " and the epochs of weak augmentation" if changed.weak_augment else ""
+        change = f"the run was for {recipe.epochs} epochs, now {changed.epochs}"
+        _message(callbacks, f"{change}: this changes the schedule{weak}")
     classes = train.classes if isinstance(train, Dataset) else config["classes"]
     model = Model(layers, preparation=preparation, classes=classes, dtype=dtype)
     config |= {"recipe": changed.config(), "samples": found["samples"]}

@@ -1,6 +1,6 @@
 """Settings: a preset changed by name, as the options of `byhand train` and the parameters of a sweep change it.
 
-`settled(preset("digits"), {"hidden": (128,), "learning_rate": 0.05}, …)` is the model and the recipe of that run.
+`with_overrides(preset("digits"), {"hidden": (128,), "learning_rate": 0.05}, …)` returns the model and the recipe.
 """
 
 import re
@@ -16,18 +16,20 @@ from byhand.nn.optimizers import optimizer_named
 from byhand.nn.schedules import schedule_named
 from byhand.nn.stacks import Maps
 from byhand.training.presets import Preset
-from byhand.training.recipe import Recipe
+from byhand.training.recipe import OLD_NAMES, Recipe, renamed
 
 NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
 OPTIMIZER = ("momentum", "nesterov", "weight_decay")
-#: Every name that `settled` understands.
-NAMES = (*NETWORK, "dtype", "deskew", "scale", *(field.name for field in fields(Recipe)), *OPTIMIZER, "label_smoothing")
+#: Every name that `with_overrides` understands.
+CHOICES = tuple(field.name for field in fields(Recipe))
+NAMES = (*NETWORK, "dtype", "deskew", "scale", *CHOICES, *OPTIMIZER, "label_smoothing", *OLD_NAMES)
 
 
-def settled(
+def with_overrides(
     chosen: Preset, given: Mapping[str, Any], *, in_size: int, classes: tuple[str, ...], seed: int
 ) -> tuple[Model, Recipe]:
     """The untrained model and the recipe of a preset with some settings changed."""
+    given = renamed(given)
     recipe = changed_recipe(chosen.recipe, given)
     network = {name: given[name] for name in NETWORK if name in given}
     if isinstance(network.get("maps"), str):
@@ -39,9 +41,7 @@ def settled(
 
 def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     """The preset's recipe with the options that were given."""
-    plain = {
-        name: given[name] for name in vars(recipe) if name in given and name not in ("optimizer", "schedule", "loss")
-    }
+    plain = {name: given[name] for name in CHOICES if name in given and name not in ("optimizer", "schedule", "loss")}
     if "batch_size" in plain:
         plain["batch_size"] = batch_size(str(plain["batch_size"]))
     settings = {name: given[name] for name in OPTIMIZER if name in given}
@@ -56,7 +56,7 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
         if not isinstance(loss, SoftmaxCrossEntropy):
             raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
         loss = SoftmaxCrossEntropy(given["label_smoothing"])
-    return recipe.but(**plain, loss=loss)
+    return recipe.replace(**plain, loss=loss)
 
 
 #: What a pixel may be divided by, as it is typed.

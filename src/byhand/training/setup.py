@@ -41,7 +41,7 @@ class Setup:
         self.network = check_model(model).network
         self._split(data, sample_weights, validation_data)
         if shard is not None:
-            settings = repr((self.network.config(), recipe.but(threads=None).config(), self.seed))
+            settings = repr((self.network.config(), recipe.replace(threads=None).config(), self.seed))
             check_same(shard, "network, recipe and seed", settings.encode(), self.network.parameters.tobytes())
             check_same(shard, "data", self.batches.labels.tobytes())
         self._choose_plan()
@@ -69,7 +69,7 @@ class Setup:
             batch_size=recipe.batch_size,
             seed=self.seed,
             augmentation=augmentation,
-            gentle_from=recipe.gentle_from,
+            weak_from=recipe.weak_from,
             preparation=model.preparation,
             shard=self.shard,
         )

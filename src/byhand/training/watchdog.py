@@ -14,10 +14,10 @@ from byhand.nn.arrays import Array
 from byhand.nn.network import Network
 from byhand.training.records import EpochRecord
 
-MOSTLY_DEAD = 0.5
-GROWN = 1.5
+DEAD_FRACTION = 0.5
+LOSS_GROWTH_LIMIT = 1.5
 #: How near the accuracy must lie to the largest class's share to be taken for it.
-NEAR = 0.005
+CHANCE_TOLERANCE = 0.005
 
 
 class Watchdog:
@@ -35,7 +35,7 @@ class Watchdog:
     def lengths(self) -> list[float]:
         """√Σ W² of each layer that has weights."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.weighted]
+            return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.parametric_layers]
 
     def check_step(self, step: int, loss: float, gradient_norm: float | None) -> None:
         """Raise an error if training diverged, with the likely cause and what to try."""
@@ -79,16 +79,16 @@ class Watchdog:
 
     def _remember(self, record: EpochRecord) -> None:
         self.lowest_loss = min(self.lowest_loss, record.loss)
-        self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < NEAR else 0
+        self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < CHANCE_TOLERANCE else 0
 
     def with_warnings(self, record: EpochRecord) -> EpochRecord:
         """The same record, with what the watchdog has to say of it."""
         says = [
             f"{share:.0%} of layer {layer} is dead: no sample switches those units on. Try {self.gentler()}."
             for layer, share in enumerate(record.dead, start=1)
-            if share >= MOSTLY_DEAD
+            if share >= DEAD_FRACTION
         ]
-        if record.loss > GROWN * self.lowest_loss:
+        if record.loss > LOSS_GROWTH_LIMIT * self.lowest_loss:
             says.append(f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. Try {self.gentler()}.")
         self._remember(record)
         if self.at_one_class > 1 and self.largest_share < 1:
