@@ -1,6 +1,6 @@
 """Whatever is done to a file, it is a valid data set or one `DataError`: 500 mutations a format.
 
-`python tests/long/rack.py 1 mutated` does as many as you have time for.
+`python tests/long/rack.py 1 mutations` does as many as you have time for.
 """
 
 import pytest

@@ -4,6 +4,7 @@ Every import in src/byhand is read with `ast`, those inside functions and under 
 """
 
 import ast
+import importlib
 import itertools
 import json
 import re
@@ -240,3 +241,21 @@ def test_import_byhand_costs_little_more_than_numpy():
     # measured: under 2 ms; the bound is wide, for slow machines, and still far under any heavy package
     run = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, check=True)
     assert float(run.stdout) < 0.1
+
+
+ROOT = SOURCE.parents[1]
+#: Programs that are run by hand, but for those that are run with the version before.
+PROGRAMS = [path for place in ("tools", "tests/long", "benchmarks") for path in sorted((ROOT / place).glob("*.py"))]
+PROGRAMS = [path for path in PROGRAMS if not path.name.startswith("make_golden_")]
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_programs_that_are_run_by_hand_import_names_that_exist(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"byhand", "benchmarks"}:
+            if node.module == "benchmarks.jax_jit":
+                continue  # it needs JAX
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
