@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import runpy
 import warnings
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,12 +13,12 @@ import pytest
 
 import byhand
 from byhand.course.check import PAGES
-from byhand.course.notebooks import release
-from byhand.course.notebooks.drawings import DRAWINGS, picture
-from byhand.course.notebooks.syllabus import LESSONS, NETWORK, TWO_LAYER, lesson_of
+from byhand.course.notebooks import LESSONS, lesson_of, release
+from byhand.course.notebooks.drawings import picture
 from byhand.errors import DataError
 from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
 
+NETWORK, TWO_LAYER = LESSONS
 ROOT = Path(__file__).parents[1]
 STUDENTS = ROOT / "tests" / "students"
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -31,7 +32,7 @@ def test_the_syllabus_has_the_functions_of_the_page_that_checks_it_in_its_order_
     page = PAGES[lesson.page]
     given = {"one_hot"} if lesson is NETWORK else set()
     assert [task.name for task in lesson.tasks] == [f.name for f in page.functions if f.name not in given]
-    assert lesson.points == 100
+    assert sum(task.points for task in lesson.tasks) == 100
     assert lesson_of(lesson.page) is lesson
 
 
@@ -86,9 +87,11 @@ def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
     assert seen >= 9
 
 
-def test_no_drawing_is_left_unused():
+def test_the_drawings_are_those_that_the_tool_makes_and_the_lessons_use():
+    tool = runpy.run_path(str(ROOT / "tools" / "make_drawings.py"))
+    assert tool["main"](check=True) == 0
     text = "".join(cell.text for lesson in LESSONS for cell in release.lesson_source(lesson.name))
-    assert set(re.findall(r"drawing:(\w+)", text)) == set(DRAWINGS)
+    assert set(re.findall(r"drawing:(\w+)", text)) == set(tool["DRAWINGS"])
     with pytest.raises(DataError, match=r"drawing must be one of activations, .*, got sunset"):
         picture("drawing", "sunset")
 

@@ -8,9 +8,8 @@ from functools import partial
 import pytest
 
 from byhand.cli import main
-from byhand.course.notebooks import release
+from byhand.course.notebooks import LESSONS, release
 from byhand.course.notebooks.release import Cell, between, region
-from byhand.course.notebooks.syllabus import LESSONS
 from byhand.errors import DataError, UsageError
 
 VERSIONS = {
@@ -103,7 +102,7 @@ def test_nbgraders_marks_follow_its_schema(lesson):
             takes_numbers = mark["grade_id"] != "check-init_params"  # nothing goes into that one
             assert ("np.random.default_rng()" in region(source, "HIDDEN TESTS")) == takes_numbers
             assert source.splitlines()[-1].startswith("print("), "a bare number there would be taken for the mark"
-    assert sum(mark.get("points", 0) for mark in marks) == lesson.points
+    assert sum(mark.get("points", 0) for mark in marks) == sum(task.points for task in lesson.tasks)
     for cell in release.for_nbgrader(lesson)["cells"]:  # helpers are locked, with the rest a student may play
         is_marked = cell["cell_type"] == "code" and "\ndef " in "\n" + "".join(cell["source"])
         assert ("nbgrader" in cell["metadata"]) == (is_marked or cell["id"].startswith("check-"))

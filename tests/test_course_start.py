@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.course.notebooks import progress, release
-from byhand.course.notebooks.syllabus import NETWORK, TWO_LAYER
+from byhand.course.notebooks import LESSONS, progress, release
 from byhand.data import Dataset, Digits
 
+NETWORK, TWO_LAYER = LESSONS
 FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
 
 

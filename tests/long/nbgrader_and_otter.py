@@ -22,8 +22,7 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from byhand.course.notebooks import release
-from byhand.course.notebooks.syllabus import LESSONS, Lesson
+from byhand.course.notebooks import LESSONS, Lesson, release
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "course_formats.json"
 PACKAGES = {

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 from byhand.course.check import Check, checking
 from byhand.course.check.diagnosis import Report, Status, Verdict
 from byhand.course.grading.checks import Checks, CustomCheck, custom_check, read_checks, run_custom_check
-from byhand.course.notebooks.syllabus import lesson_of
+from byhand.course.notebooks import lesson_of
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import ByhandError
 

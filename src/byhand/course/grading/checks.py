@@ -35,7 +35,7 @@ import numpy as np
 import byhand
 from byhand.checks import is_integer, is_number
 from byhand.course.check import PAGES, Check
-from byhand.course.notebooks.syllabus import lesson_of
+from byhand.course.notebooks import lesson_of
 from byhand.course.probes import Page, Probe
 from byhand.course.sandbox.runner import Answer
 from byhand.errors import DataError, DataMissingError, UsageError

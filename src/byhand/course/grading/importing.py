@@ -20,8 +20,7 @@ from typing import Any
 
 from byhand.course.check import PAGES, pages_of
 from byhand.course.check.diagnosis import Report
-from byhand.course.notebooks import code_cells, plain, read_notebook, source_of, written
-from byhand.course.notebooks.syllabus import lesson_of
+from byhand.course.notebooks import code_cells, lesson_of, plain, read_notebook, source_of, written
 from byhand.course.probes import Page
 from byhand.course.sandbox import slicing
 from byhand.errors import DataError, DataMissingError, UsageError

@@ -2,6 +2,10 @@
 
 A notebook is read as JSON; nothing is run. Lines that only IPython understands are blanked, so that every other line
 keeps its number. `progress` reads off the text which functions of a lesson are still to be written.
+
+There are two lessons, each a notebook: the assignment (`network`, the functions of `byhand.reference.l_layer` and two
+that go on where the texts stop) and the 784-10-10 network (`two-layer`). The syllabus, `lessons/syllabus.toml`, has the
+points, formulas and shapes of their functions, for the notebooks, for marking and for `byhand course next`.
 """
 
 import ast
@@ -9,11 +13,13 @@ import io
 import json
 import re
 import tokenize
+import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from byhand.course.notebooks.syllabus import LESSONS, Lesson, Task
 from byhand.course.sandbox.slicing import cut, does_nothing, stubs
 from byhand.errors import DataError, DataMissingError, UsageError
 
@@ -29,6 +35,57 @@ ATOM = re.compile(  # of Python, as far as it matters to where statements begin:
 )
 ONLY_A_STATEMENT = re.compile(r"[ \t]*(?:def|class|return|import|while|with|try)\b")  # never within brackets
 OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+
+
+FOLDER = resources.files("byhand.course") / "lessons"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One function to write: its formula, its arguments, its result, and its points."""
+
+    name: str
+    chapter: str
+    formula: str
+    takes: str
+    gives: str
+    points: int
+    step: str = ""
+
+    @property
+    def where(self) -> str:
+        """Its place in the algorithm: `step 2.1`, `steps 1 to 3`, or nothing."""
+        return self.step and f"step{'s' if ' to ' in self.step else ''} {self.step}"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook: its name, the page that checks it, its title and its functions."""
+
+    name: str
+    page: str
+    title: str
+    tasks: tuple[Task, ...]
+
+    def __getitem__(self, function: str) -> Task:
+        return next(task for task in self.tasks if task.name == function)
+
+
+def lessons() -> tuple[Lesson, ...]:
+    """Return the lessons of the syllabus."""
+    found = tomllib.loads((FOLDER / "syllabus.toml").read_text(encoding="utf-8"))["lesson"]
+    return tuple(Lesson(tasks=tuple(Task(**task) for task in one.pop("task")), **one) for one in found)
+
+
+LESSONS = lessons()
+
+
+def lesson_of(page: str) -> Lesson:
+    """Return the lesson of a reference page: "l_layer" or "two_layer"."""
+    return next(lesson for lesson in LESSONS if lesson.page == page)
+
+
+# ---- reading a file
 
 
 def read_cells(path: Path) -> list[str]:

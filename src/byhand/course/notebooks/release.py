@@ -21,14 +21,13 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from byhand.course.notebooks import FOLDER, LESSONS, Lesson, Task
 from byhand.course.notebooks.drawings import picture
-from byhand.course.notebooks.syllabus import LESSONS, Lesson, Task
 from byhand.data import Digits, load
 from byhand.errors import DataError, UsageError
 from byhand.files import write_bytes, write_text
@@ -78,8 +77,7 @@ class Cell:
 
 def lesson_source(name: str) -> list[Cell]:
     """Return the cells of a lesson, by the lesson's name."""
-    file = resources.files("byhand.course") / "lessons" / f"{name.replace('-', '_')}.py"
-    return read(file.read_text(encoding="utf-8"))
+    return read((FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))
 
 
 def read(text: str) -> list[Cell]:
