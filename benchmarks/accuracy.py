@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import robustness
 from benchmarks.rounds import Log
-from byhand.data import Dataset, Digits
+from byhand.data import Dataset, TrainTest
 from byhand.errors import ByhandError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
@@ -34,7 +34,7 @@ HOME = Path("runs/accuracy")
 PROCESS = "process_seconds.txt"
 
 
-def measure(presets: Sequence[str], seeds: Sequence[int], digits: Digits, data: str, home: Path, log: Log) -> Any:
+def measure(presets: Sequence[str], seeds: Sequence[int], digits: TrainTest, data: str, home: Path, log: Log) -> Any:
     """Train the runs that are missing; return the figures of each preset."""
     return {name: of_preset(name, seeds, digits.test, data, home, log) for name in presets}
 
@@ -124,7 +124,7 @@ def train(*words: str) -> None:
         raise ByhandError(f"byhand train {' '.join(words)}: {lines[-1].removeprefix('byhand: ')}")
 
 
-def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
+def pace(name: str, digits: TrainTest, *, seconds: float) -> dict[str, float]:
     """Extrapolate the time of a whole training from `seconds` of it: for recipes that take minutes or hours."""
     chosen = preset(name)
     height, width = digits.train.images.shape[1:]
@@ -139,7 +139,7 @@ def pace(name: str, digits: Digits, *, seconds: float) -> dict[str, float]:
         return {"steps": trainer.progress.step - before, "whole_training_seconds": a_step * trainer.total_steps}
 
 
-def robust(presets: Sequence[str], seeds: Sequence[int], digits: Digits, home: Path, log: Log) -> dict[str, Any]:
+def robust(presets: Sequence[str], seeds: Sequence[int], digits: TrainTest, home: Path, log: Log) -> dict[str, Any]:
     """Accuracy of those runs on the variants of the test images, normalized as by `byhand predict`."""
     models = {name: [run_of(home, name, seed).model() for seed in seeds] for name in presets}
     shares: dict[str, dict[str, float]] = {name: {} for name in presets}

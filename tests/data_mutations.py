@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from byhand.data import Digits, load
+from byhand.data import TrainTest, load
 from byhand.data.formats import idx
 from byhand.errors import DataError
 
@@ -226,7 +226,7 @@ def outcomes(name: str, folder: Path, numbers: range) -> dict[str, int]:
     return found
 
 
-def check_valid(digits: Digits) -> None:
+def check_valid(digits: TrainTest) -> None:
     for part in digits:
         assert part.images.dtype == np.uint8
         assert part.images.shape == (len(part), *part.shape)

@@ -191,16 +191,16 @@ def test_patience_may_watch_a_data_set_of_its_own():
 @pytest.mark.parametrize(
     ("slip", "says"),
     [
-        (fit, r"got Digits, which are two: take its \.train"),
-        (lambda own, digits: fit(own, digits.train, validation_data=digits), "got Digits, which are two"),
+        (fit, r"got a TrainTest: pass its \.train"),
+        (lambda own, digits: fit(own, digits.train, validation_data=digits), "got a TrainTest"),
         (lambda own, digits: fit("m.safetensors", digits.train), "model must be a Model, got 'm.safetensors': "),
         (lambda own, digits: fit(own.network, digits.train), "model must be a Model, got a Network: "),
         (lambda own, digits: own.predict(digits.test), "images must be an array, .* got a Dataset"),
-        (lambda own, digits: own.predict(digits), "images must be an array, .* got a Digits"),
+        (lambda own, digits: own.predict(digits), "images must be an array, .* got a TrainTest"),
         (lambda own, digits: own.predict(digits.test[0]), "images must be an array, .* got a Sample"),
-        (lambda own, digits: own.accuracy(digits), "data must be a Dataset, got Digits, which are two"),
+        (lambda own, digits: own.accuracy(digits), "data must be a Dataset, got a TrainTest"),
         (lambda own, digits: own.accuracy(digits.test.images), r"data must be a Dataset, got an array uint8 \(1000, "),
-        (evaluate, "data must be a Dataset, got Digits, which are two"),
+        (evaluate, "data must be a Dataset, got a TrainTest"),
     ],
 )
 def test_a_slip_of_the_everyday_calls_is_named(slip, says):

@@ -9,7 +9,7 @@ import pytest
 
 import byhand
 from byhand.course.notebooks import LESSONS, progress, release
-from byhand.data import Dataset, Digits
+from byhand.data import Dataset, TrainTest
 
 NETWORK, TWO_LAYER = LESSONS
 FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
@@ -115,7 +115,7 @@ def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, 
 def test_pictures_of_another_size_are_refused_by_name():
     tiny = Dataset(np.zeros((12, 8, 8), np.uint8), np.arange(12) % 10, name="tiny")
     with pytest.raises(byhand.ByhandError, match="tiny: the lessons are about ten classes of pictures of 28 × 28, it"):
-        release.packed(Digits(tiny, tiny, "memory"))
+        release.packed(TrainTest(tiny, tiny, "memory"))
 
 
 @pytest.mark.full_mnist

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import byhand.cli
-from byhand.data import catalog, mirrors
+from byhand.data import TrainTest, catalog
 from byhand.data.formats import idx
 from byhand.errors import DataMissingError
 from data_mutations import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
@@ -22,7 +22,7 @@ X, y, X_TEST, Y_TEST = arrays()
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BYHAND_DATA", raising=False)
-    monkeypatch.setattr(mirrors, "_download", lambda *_: pytest.fail("the network was touched"))
+    monkeypatch.setattr(catalog, "_download", lambda *_: pytest.fail("the network was touched"))
     return tmp_path / "cache"
 
 
@@ -246,15 +246,15 @@ def test_get(run, monkeypatch):
 
 def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monkeypatch):
     write_idx(folder, pack=True)
-    train, test = idx.read_folder(folder)
+    digits = TrainTest(*idx.read_folder(folder), "example")
 
     def fetch(entry, *, say, progress):
         say("getting kmnist from example")
         for done in (5, 10):
             progress("file.gz", done, 10)
-        return train, test
+        return digits
 
-    monkeypatch.setattr(mirrors, "fetch", fetch)
+    monkeypatch.setattr(catalog, "fetch", fetch)
     code, out, err = run("get", "kmnist")
     assert code == 0
     assert err == ["getting kmnist from example", "file.gz: 10 bytes"]
@@ -264,7 +264,7 @@ def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monk
     def fail(*_, **__):
         raise DataMissingError("kmnist: one of the mirrors must have it; example: no connection")
 
-    monkeypatch.setattr(mirrors, "fetch", fail)
+    monkeypatch.setattr(catalog, "fetch", fail)
     assert run("get", "kmnist")[0] == 0  # it is in the cache
     assert run("get", "fashion-mnist") == (
         3,

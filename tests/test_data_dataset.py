@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from byhand.data import Dataset, Digits, Sample, load
+from byhand.data import Dataset, Sample, TrainTest, load
 from byhand.errors import DataError, UsageError
 
 
@@ -233,7 +233,7 @@ def test_batches_use_every_picture_once_in_a_fresh_order():
 def test_repr_says_what_it_is():
     assert repr(some()) == "<Dataset some: 20 images of 3×4, 10 classes>"
     digits = load("mnist-5k")
-    assert repr(digits) == "<Digits mnist-5k: 4,000 to train on, 1,000 to test; the bundled sample>"
+    assert repr(digits) == "<TrainTest mnist-5k: 4,000 to train on, 1,000 to test; the bundled sample>"
 
 
 def test_a_notebook_shows_a_contact_sheet():
@@ -253,8 +253,8 @@ def test_a_notebook_shows_a_contact_sheet():
 def test_a_pair_must_belong_together():
     one, other = some(), Dataset(np.zeros((2, 4, 4), np.uint8), np.array([0, 1]))
     with pytest.raises(DataError, match=r"here: both sets need pictures of one size, got \(3, 4\) and \(4, 4\)"):
-        Digits(one, other, "here")
+        TrainTest(one, other, "here")
     with pytest.raises(DataError, match="here: both sets need the same classes"):
-        Digits(one, some(classes=3), "here")
-    train, test = Digits(one, one, "here")
+        TrainTest(one, some(classes=3), "here")
+    train, test = TrainTest(one, one, "here")
     assert train is test is one

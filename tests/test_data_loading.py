@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.data import Dataset, bundled, catalog, load, loading, mirrors, store
+from byhand.data import Dataset, catalog, load, loading, store
 from byhand.data.formats import idx
 from byhand.errors import DataError, DataMissingError, UsageError
 from data_mutations import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
@@ -34,8 +34,8 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BYHAND_DATA", raising=False)
     monkeypatch.setattr(store, "WORTH_KEEPING", 0)
-    monkeypatch.setattr(store, "TICK", 0)
-    monkeypatch.setattr(mirrors, "_download", lambda *_: pytest.fail("the network was touched"))
+    monkeypatch.setattr(store, "MTIME_RESOLUTION", 0)
+    monkeypatch.setattr(catalog, "_download", lambda *_: pytest.fail("the network was touched"))
     return tmp_path / "cache"
 
 
@@ -135,7 +135,7 @@ def test_a_path_comes_before_everything(folder, monkeypatch):
 def test_byhand_data_comes_before_the_cache(folder, monkeypatch):
     write_idx(folder, pack=True)
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *idx.read_folder(folder)))
-    monkeypatch.setattr(catalog, "_could_be_known", lambda *_: True)
+    monkeypatch.setattr(catalog, "SHAPES", [(X.shape, X_TEST.shape)])
     monkeypatch.setenv("BYHAND_DATA", str(folder))
     assert load(offline=True).source == load("mnist", offline=True).source == str(folder)
     inner = folder / "mnist"
@@ -143,7 +143,7 @@ def test_byhand_data_comes_before_the_cache(folder, monkeypatch):
     for path in idx.find(folder).values():
         path.rename(inner / path.name)
     assert load(offline=True).source == load("mnist", offline=True).source == str(inner)
-    loading.bring_in(inner, "mnist")
+    loading.import_dataset(inner, "mnist")
     monkeypatch.delenv("BYHAND_DATA")
     assert load(offline=True).source == load("mnist", offline=True).source == f"imported from {inner}"
 
@@ -182,7 +182,7 @@ def test_no_name_makes_a_data_set_known(folder, monkeypatch):
     with pytest.raises(DataMissingError):
         load("mnist", offline=True)
     with pytest.raises(DataError, match="must be mnist by its checksums to be imported as mnist, it is not"):
-        loading.bring_in(inner, "mnist")
+        loading.import_dataset(inner, "mnist")
 
 
 def test_siblings_are_known_by_the_md5_of_their_gz_and_have_their_classes(folder, monkeypatch):
@@ -275,12 +275,12 @@ def test_a_changed_file_is_read_again_also_when_it_hides_it(folder, monkeypatch)
 
 def test_a_file_changed_within_a_tick_of_the_clock_is_noticed(folder, monkeypatch):
     """Size, times and inode may all be the same if the clock is coarse: too fresh a stamp isn't trusted."""
-    monkeypatch.setattr(store, "TICK", 2_000_000_000)
+    monkeypatch.setattr(store, "MTIME_RESOLUTION", 2_000_000_000)
     path = write_csv_with_header(folder)
     before = load(path).train.checksum
-    frozen = store.Stamp.of(path)
+    frozen = store.FileStat.of(path)
     path.write_bytes(path.read_bytes().replace(b"\n0,0,", b"\n9,0,", 1))
-    monkeypatch.setattr(store.Stamp, "of", lambda _: frozen)
+    monkeypatch.setattr(store.FileStat, "of", lambda _: frozen)
     assert load(path).train.checksum != before
 
 
@@ -388,7 +388,7 @@ def test_small_sets_and_pictures_leave_nothing_in_the_cache(folder, cache, monke
 
 def test_importing_under_a_name(folder, cache):
     path = write_csv(folder)
-    digits = loading.bring_in(path, "mine")
+    digits = loading.import_dataset(path, "mine")
     assert digits.name == "mine"
     for part in folder.iterdir():
         part.unlink()
@@ -413,7 +413,7 @@ def test_importing_under_a_name(folder, cache):
 )
 def test_a_name_to_import_under_must_be_free_and_plain(folder, cache, name, error, words):
     with pytest.raises(error, match=words.replace(".", r"\.")):
-        loading.bring_in(write_csv(folder), name)
+        loading.import_dataset(write_csv(folder), name)
     assert not cache.exists()
 
 
@@ -532,7 +532,7 @@ def test_mirrors_are_tried_in_turn(fresh_cache, monkeypatch, serve, sample, md5)
 def test_a_mirror_that_serves_something_else_leaves_nothing(
     fresh_cache, tmp_path, monkeypatch, serve, sample, behaviour, words
 ):
-    monkeypatch.setattr(mirrors, "LARGEST", 100_000)
+    monkeypatch.setattr(catalog, "LARGEST", 100_000)
     url, asked = serve(behaviour, files_of(*sample))
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
     with pytest.raises(DataMissingError, match=f"one of the mirrors must have train-images.*; .*({words})"):
@@ -565,9 +565,9 @@ def test_offline_asks_nobody(fresh_cache, monkeypatch, serve, sample):
 
 
 def test_a_mirror_that_does_not_answer_is_left_after_three_seconds(monkeypatch, fresh_cache, sample):
-    assert mirrors.CONNECT == 3
-    monkeypatch.setattr(mirrors, "CONNECT", 0.2)
-    monkeypatch.setattr(mirrors, "SILENCE", 0.2)
+    assert catalog.CONNECT == 3
+    monkeypatch.setattr(catalog, "CONNECT", 0.2)
+    monkeypatch.setattr(catalog, "SILENCE", 0.2)
     with socket.socket() as silent:  # takes the connection and says nothing
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -610,7 +610,7 @@ def test_full_mnist_is_known_and_is_quick_the_second_time(tmp_path):
 def test_the_sample_is_from_the_training_set_and_not_from_the_test_set(tmp_path):
     full = load(FULL_MNIST, cache=tmp_path / "c")
     train, test = ({(s.image.tobytes(), s.label) for s in part} for part in full)
-    sample = {(s.image.tobytes(), s.label) for part in bundled.load() for s in part}
+    sample = {(s.image.tobytes(), s.label) for part in catalog.bundled() for s in part}
     assert len(sample) == 5000
     assert sample <= train
     assert not sample & test

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.data.bundled import NAME
+from byhand.data.catalog import BUNDLED as NAME
 
 TINY = ["--preset", "fast", "--epochs", "1", "--hidden", "8", "--samples", "600", "--quiet"]
 SAMPLE = byhand.load("mnist-5k")
@@ -68,7 +68,7 @@ def test_a_run_on_what_was_there_remembers_what_that_was(tmp_path, others):
     for words in (["eval", "r"], ["compare", "r", "r"], ["explain", "r"], ["train", "--resume", "r"]):
         code, _, err = type_in(tmp_path, *words, **there)
         assert code == 0, err
-        assert f"data: <Digits {NAME}" in err
+        assert f"data: <TrainTest {NAME}" in err
 
 
 def test_an_older_run_that_wrote_nothing_down_is_known_by_its_datas_name(tmp_path, others):
@@ -77,7 +77,7 @@ def test_an_older_run_that_wrote_nothing_down_is_known_by_its_datas_name(tmp_pat
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": None}))
     code, _, err = type_in(tmp_path, "train", "--resume", "r", BYHAND_DATA=str(others))
     assert code == 0, err
-    assert f"data: <Digits {NAME}" in err
+    assert f"data: <TrainTest {NAME}" in err
 
 
 def test_a_relative_path_holds_from_another_folder(tmp_path, others):

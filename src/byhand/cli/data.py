@@ -11,8 +11,7 @@ import click
 
 from byhand.cli.output import PLACE, Console, Place, as_json, offline, quiet, show_json
 from byhand.data import loading
-from byhand.data import verify as verifying
-from byhand.data.dataset import Digits
+from byhand.data.dataset import TrainTest
 from byhand.errors import DataError
 
 
@@ -62,7 +61,7 @@ def verify(place: str, as_json: bool) -> None:
 
     Each problem is one line, and the exit code is 3; a sound data set is one line that says what it is.
     """
-    report = verifying.verify(place)
+    report = loading.verify(place)
     if as_json:
         facts = _facts(report.digits) if report.digits else {}
         show_json({**facts, "where": report.where, "ok": not report.problems, "problems": report.problems})
@@ -86,12 +85,12 @@ def import_(path: Path, name: str | None, force: bool, quiet: bool, as_json: boo
 
     Without NAME it is called what its checksums say, or else what its file is called.
     """
-    digits = loading.bring_in(path, name, force=force)
+    digits = loading.import_dataset(path, name, force=force)
     Console(quiet).info(f"imported as {digits.name!r}")
     _show(digits, as_json)
 
 
-def _facts(digits: Digits) -> dict[str, Any]:
+def _facts(digits: TrainTest) -> dict[str, Any]:
     return {
         "name": digits.name,
         "train": len(digits.train),
@@ -102,7 +101,7 @@ def _facts(digits: Digits) -> dict[str, Any]:
     }
 
 
-def _line(digits: Digits) -> str:
+def _line(digits: TrainTest) -> str:
     height, width = digits.train.shape
     return (
         f"{digits.name}, {len(digits.train):,} + {len(digits.test):,} images of {height}×{width}, "
@@ -110,7 +109,7 @@ def _line(digits: Digits) -> str:
     )
 
 
-def _show(digits: Digits, as_json: bool) -> None:
+def _show(digits: TrainTest, as_json: bool) -> None:
     if as_json:
         show_json(_facts(digits))
     else:

@@ -12,7 +12,7 @@ import click
 from byhand.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from byhand.data import Dataset, Digits
+    from byhand.data import Dataset, TrainTest
 
 Command = Callable[..., Any]
 Config = Mapping[str, Any]
@@ -106,7 +106,7 @@ class Console:
                 bars.stop()
 
 
-def load_data(name: str | None, offline: bool, console: Console) -> "Digits":
+def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":
     """Load a data set by name or path, with a line that says what it is and where it came from."""
     from byhand.data import load
 
@@ -116,14 +116,16 @@ def load_data(name: str | None, offline: bool, console: Console) -> "Digits":
     return digits
 
 
-def load_data_of_run(config: Config, metadata: Config, data: str | None, offline: bool, console: Console) -> "Digits":
+def load_data_of_run(
+    config: Config, metadata: Config, data: str | None, offline: bool, console: Console
+) -> "TrainTest":
     """Load the data set that was named, or else the one that the run was trained on."""
     from byhand.training.run import data_of
 
     return load_data(data if data is not None else data_of(config, metadata), offline, console)
 
 
-def load_any_data(config: Config, metadata: Config, console: Console) -> "Digits":
+def load_any_data(config: Config, metadata: Config, console: Console) -> "TrainTest":
     """Load the data set that a run was trained on if it is on this machine, else any: where all pictures will do."""
     from byhand.training.run import data_of
 

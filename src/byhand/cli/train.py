@@ -18,7 +18,7 @@ from byhand.cli import committee as committees
 from byhand.cli import train_options
 from byhand.cli.output import PLACE, Console, as_json, data, load_data, offline, quiet, seed, show_json
 from byhand.cli.progress import Progress
-from byhand.data import Digits
+from byhand.data import TrainTest
 from byhand.distributed import mpi
 from byhand.errors import UsageError
 from byhand.report import wilson
@@ -101,7 +101,7 @@ def command(
         return
     with ranks.together():
 
-        def load(name: str | None) -> Digits:
+        def load(name: str | None) -> TrainTest:
             with ranks.one_by_one():
                 return load_data(name, offline, console)
 

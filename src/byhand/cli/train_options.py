@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from byhand.cli.output import Command, whole_numbers
-from byhand.data import Dataset, Digits
+from byhand.data import Dataset, TrainTest
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
@@ -102,7 +102,7 @@ def settings_given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def untrained(preset_name: str, digits: Digits, seed: int, options: dict[str, Any]) -> tuple[Model, Recipe, Dataset]:
+def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str, Any]) -> tuple[Model, Recipe, Dataset]:
     """Return the model and the recipe of a preset, changed by the options that were given, and the data to train on."""
     given = settings_given(options)
     chosen = preset(preset_name)

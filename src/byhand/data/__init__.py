@@ -1,9 +1,27 @@
-"""Pictures in: reading, finding and keeping data sets.
+"""Data sets: reading, finding and keeping them.
 
-`load` finds a data set by name or path and gives a pair of `Dataset`; one module reads each file format.
+`load` finds a data set by name or path and returns a pair of `Dataset`; `formats` has one module for each file format.
 """
 
-from byhand.data.dataset import Dataset, Digits, Sample
-from byhand.data.loading import load
+from typing import TYPE_CHECKING
 
-__all__ = ["Dataset", "Digits", "Sample", "load"]
+from byhand.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from byhand.data.dataset import Dataset as Dataset
+    from byhand.data.dataset import Sample as Sample
+    from byhand.data.dataset import TrainTest as TrainTest
+    from byhand.data.loading import load as load
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Dataset": "byhand.data.dataset",
+        "Digits": "byhand.data.dataset",
+        "Sample": "byhand.data.dataset",
+        "TrainTest": "byhand.data.dataset",
+        "load": "byhand.data.loading",
+    },
+)
+
+__all__ = ["Dataset", "Sample", "TrainTest", "load"]

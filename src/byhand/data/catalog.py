@@ -1,20 +1,32 @@
-"""The data sets that are known by name: where they can be fetched, and how to tell that it is they.
+"""The catalog: the data sets that are known by name, their checksums, and where they come from.
 
-MNIST is known by the SHA-256 of its four files unpacked (the same data circulates under many gzip encodings), and so is
-the bundled sample; Fashion-MNIST and KMNIST by the classic MD5 of the four `.gz`. All of them use the same file names:
-so a folder is what its checksums say, never what its names say.
+MNIST is identified by the SHA-256 of its four files unpacked (the same data circulates under many gzip encodings), and
+so is the bundled sample; Fashion-MNIST and KMNIST by the classic MD5 of the four `.gz`. All of them use the same file
+names, so only checksums decide which data set a folder is.
+
+`bundled` reads the sample that is installed with byhand: `tools/make_sample.py` made the four IDX files in `sample/`;
+NOTICE says where they are from. `fetch` downloads a data set from its mirrors, each in turn until every file is right.
+A download stays in memory until its checksum is verified: no half file is ever left.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
-from byhand.data.dataset import DIGITS, Dataset
-from byhand.data.formats import digest, idx
+from byhand.data.dataset import DIGITS, Dataset, TrainTest
+from byhand.data.formats import File, InMemoryFile, digest, idx, printable, read_all
+from byhand.errors import DataError, DataMissingError
 
+Progress = Callable[[str, int, int], None]  # (file, bytes so far, bytes in all or 0)
+Say = Callable[[str], None]
+
+BUNDLED = "mnist-5k"
 FILES = {
     "train-images": "train-images-idx3-ubyte",
     "train-labels": "train-labels-idx1-ubyte",
@@ -85,7 +97,7 @@ CATALOG = {
             ),
         ),
         Entry(
-            "mnist-5k",
+            BUNDLED,
             "the bundled sample of MNIST, 4,000 + 1,000",
             sha256=(
                 "c19d6b72364fe159b01b1ce511c42948ccb91dd7596ec4901537481a76b92f31",
@@ -98,18 +110,23 @@ CATALOG = {
 }  # fmt: skip
 
 
+#: The shapes of training and test images of the data sets that are known by SHA-256; others need no hashing.
+SHAPES = [((60_000, 28, 28), (10_000, 28, 28)), ((4_000, 28, 28), (1_000, 28, 28))]
+
+
 def known_name(name: str) -> str | None:
-    """The name as the catalog writes it, whether typed `Fashion_MNIST` or `fashion-mnist`; None if it isn't there."""
+    """Return the name as the catalog writes it, from `Fashion_MNIST` or `fashion-mnist`; None if it isn't there."""
     name = name.lower().replace("_", "-")
     return name if name in CATALOG else None
 
 
 def identify(train: Dataset, test: Dataset | None, files: dict[str, Path]) -> Entry | None:
-    """Which known data set this is, by its pictures or by the files that they came from; None if it is another."""
+    """Return the known data set that this is, by its pictures or by the files that they came from, or None."""
     if test is None:
         return None
     parts = (train.images, train.labels, test.images, test.labels)
-    unpacked = tuple(_sha256(part) for part in parts) if _could_be_known(train, test) else None
+    is_candidate = (train.images.shape, test.images.shape) in SHAPES
+    unpacked = tuple(_sha256(part) for part in parts) if is_candidate else None
     packs = tuple(digest(files[part], "md5") if part in files else "" for part in FILES)
     for entry in CATALOG.values():
         if unpacked == entry.sha256 is not None or packs == entry.md5:
@@ -117,12 +134,103 @@ def identify(train: Dataset, test: Dataset | None, files: dict[str, Path]) -> En
     return None
 
 
-def _could_be_known(train: Dataset, test: Dataset) -> bool:
-    return train.shape == (28, 28) and (len(train), len(test)) in ((60_000, 10_000), (4_000, 1_000))
-
-
 def _sha256(values: npt.NDArray[np.integer]) -> str:
-    """Of the IDX file, unpacked, that would hold these values."""
+    """Return the checksum of the IDX file, unpacked, that would hold these values."""
     sha256 = hashlib.sha256(idx.header(values))
     sha256.update(np.ascontiguousarray(values, np.uint8).data)
     return sha256.hexdigest()
+
+
+def _train_test(files: Mapping[str, File], name: str, classes: tuple[str, ...], source: str) -> TrainTest:
+    train, test = (idx.read_pair(files[f"{part}-images"], files[f"{part}-labels"]) for part in ("train", "test"))
+    return TrainTest(train.renamed(name, classes), test.renamed(name, classes), source)
+
+
+def bundled() -> TrainTest:
+    """Return 4,000 digits to train on and 1,000 to test, 400 and 100 of each class."""
+    folder = resources.files("byhand.data") / "sample"  # which may lie inside a zip
+    files = {
+        part: InMemoryFile(f"{BUNDLED}/{name}.gz", (folder / f"{name}.gz").read_bytes()) for part, name in FILES.items()
+    }
+    return _train_test(files, BUNDLED, DIGITS, "the bundled sample")
+
+
+# ---- mirrors
+
+CONNECT, SILENCE = 3, 20  # seconds: to connect; without a byte
+LARGEST = 64 << 20  # bytes of a download; the largest file known has 18 MB
+
+
+def fetch(entry: Entry, *, say: Say, progress: Progress | None = None) -> TrainTest:
+    """Download a data set; the message of the `DataMissingError` has what each mirror answered."""
+    mirrors, files = list(entry.mirrors), {}
+    say(f"getting {entry.name} from {_host(mirrors[0])}")
+    for number, (part, name) in enumerate(FILES.items()):
+        files[part] = _one_file(entry, number, f"{name}.gz", mirrors, say, progress)
+    return _train_test(files, entry.name, entry.classes, _host(mirrors[0]))
+
+
+def _one_file(
+    entry: Entry, number: int, name: str, mirrors: list[str], say: Say, progress: Progress | None
+) -> InMemoryFile:
+    """Return the file from the first mirror that has it right; those that don't go to the end of `mirrors`."""
+    answers = []
+    for mirror in tuple(mirrors):
+        try:
+            file = InMemoryFile(f"{mirror}{name}", _download(f"{mirror}{name}", name, progress))
+            _check(entry, number, file)
+            return file
+        except (OSError, DataError) as error:
+            answer = _reason(error)
+            say(f"{_host(mirror)}: {name}: {answer}")
+            answers.append(f"{_host(mirror)}: {answer}")
+            mirrors.append(mirrors.pop(mirrors.index(mirror)))
+    raise DataMissingError(f"{entry.name}: one of the mirrors must have {name}; {'; '.join(answers)}")
+
+
+def _check(entry: Entry, number: int, file: InMemoryFile) -> None:
+    """Check the known SHA-256 of what is inside, or the known MD5 of the `.gz` itself."""
+    if entry.sha256:
+        kind, known, found = "SHA-256", entry.sha256[number], hashlib.sha256(read_all(file)).hexdigest()
+    elif entry.md5:
+        kind, known = "MD5", entry.md5[number]
+        found = hashlib.md5(file.content, usedforsecurity=False).hexdigest()
+    else:
+        raise DataError("there is no checksum to know it by")
+    if found != known:
+        raise DataError(f"the {kind} must be {known[:12]}…, got {found[:12]}…")
+
+
+def _download(url: str, name: str, progress: Progress | None) -> bytes:
+    import requests
+
+    content = bytearray()
+    headers = {"Accept-Encoding": "identity"}
+    with requests.get(url, stream=True, timeout=(CONNECT, SILENCE), headers=headers) as answer:
+        answer.raise_for_status()
+        size = int(answer.headers.get("content-length", 0))
+        for piece in answer.iter_content(1 << 16):
+            content += piece
+            if len(content) > LARGEST:
+                raise DataError(f"a file must have at most {LARGEST:,} bytes, this one has more")
+            if progress:
+                progress(name, len(content), size)
+    if progress and len(content) != size:  # the server did not say the size
+        progress(name, len(content), len(content))
+    return bytes(content)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _reason(error: Exception) -> str:
+    """Return one short line on what went wrong."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status:
+        return f"answers {status}"
+    if "Timeout" in type(error).__name__:
+        return "no answer"
+    if "Connection" in type(error).__name__:
+        return "no connection"
+    return printable(error) or type(error).__name__

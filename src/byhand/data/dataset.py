@@ -1,8 +1,9 @@
 """The data set: pictures as bytes, a label for each, and the names of the classes.
 
 A reader (`idx`, `csv`, …) makes a `Dataset` from a file; training, evaluation and the pages take it from here.
-Pixels stay bytes all the way (60,000 digits are 47 MB, as floats 376 MB) and may be a window onto a file in the
-cache; what turns them into floats is the model's preparation, which divides by `scale`.
+Pixels stay bytes all the way (60,000 digits are 47 MB, as floats 376 MB) and may be a memory-mapped file of the cache;
+the model's preparation turns them into floats. `from_arrays` and `from_frame` accept what people have in memory
+(floats, flat rows, labels in a column); nothing is rounded or guessed: what doesn't fit is a `DataError`.
 """
 
 import base64
@@ -16,13 +17,18 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from byhand.data import arrays
 from byhand.errors import DataError, UsageError, short_repr
+from byhand.lazy import renamed
+
+__getattr__ = renamed(__name__, {"Digits": "TrainTest"})
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
 DIGITS = tuple("0123456789")
+SCALE = 255
+#: Rows of a contact sheet: the first classes.
+SHEET_ROWS = 10
 
 
 class Sample(NamedTuple):
@@ -52,7 +58,7 @@ class Dataset:
         *,
         classes: Sequence[str] = DIGITS,
         name: str = "arrays",
-        scale: int = arrays.SCALE,
+        scale: int = SCALE,
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 3:
             raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}")
@@ -63,31 +69,28 @@ class Dataset:
         if images.size == 0:
             raise DataError(f"{name}: there must be at least one image with pixels, got {images.shape}")
         check_labels(labels, classes, name)
-        self._hold(images, labels.astype(np.int64), tuple(classes), name, scale)
+        self.images, self.labels = images, labels.astype(np.int64)
+        self.classes, self.name, self.scale = tuple(classes), name, scale
+        self._protect()
 
-    def _hold(self, images: Bytes, labels: Integers, classes: tuple[str, ...], name: str, scale: int) -> None:
-        self.images, self.labels = np.asarray(images).view(), labels.view()
+    def _protect(self) -> None:
+        """Make the arrays read-only, since `checksum` is remembered."""
+        self.images, self.labels = np.asarray(self.images).view(), self.labels.view()
         self.images.flags.writeable = self.labels.flags.writeable = False
-        self.classes, self.name, self.scale = classes, name, scale
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Of a copy or a pickle: NumPy gives them arrays that may be written to, whatever the checksum says."""
+        """Restore a copy or a pickle, whose arrays NumPy makes writable."""
         self.__dict__ |= state
-        self.images.flags.writeable = self.labels.flags.writeable = False
+        self._protect()
 
-    def _like(self, images: Bytes, labels: Integers) -> "Dataset":
-        """Some of these pictures as a data set of its own; they were checked when this one was made."""
-        part = object.__new__(Dataset)
-        part._hold(images, labels, self.classes, self.name, self.scale)
-        return part
+    def _copy(self, **changes: Any) -> "Dataset":
+        copy = object.__new__(Dataset)
+        copy.__setstate__(vars(self) | changes)
+        return copy
 
     def renamed(self, name: str, classes: Sequence[str] | None = None) -> "Dataset":
-        """The same pictures under another name, the classes too if they are given (as many as before)."""
-        part = object.__new__(Dataset)
-        part._hold(self.images, self.labels, tuple(classes or self.classes), name, self.scale)
-        if "checksum" in vars(self):
-            part.checksum = self.checksum
-        return part
+        """Return the same pictures under another name, the classes too if they are given (as many as before)."""
+        return self._copy(name=name, classes=tuple(classes or self.classes))
 
     # ---- from what people have in memory
 
@@ -100,25 +103,27 @@ class Dataset:
         classes: Sequence[str] | None = None,
         name: str = "arrays",
     ) -> Self:
-        """Images (N, H, W) or (N, H·W of a square), bytes or floats made from bytes; labels (N,).
+        """Make a data set of images (N, H, W) or (N, H·W of a square), bytes or floats made from bytes; labels (N,).
 
         Floats from 0 to 1 must be whole bytes divided by 255 or by 256: they become those bytes again, and `scale`
-        remembers which it was. Without `classes` the labels are digits.
+        remembers which. Without `classes` the labels are digits.
         """
-        pictures, scale = arrays.as_bytes(np.asarray(images), name)
-        pictures = arrays.as_pictures(pictures, name)
-        return cls(
-            pictures, arrays.as_labels(np.asarray(labels), name), classes=classes or DIGITS, name=name, scale=scale
-        )
+        pixels, scale = _as_bytes(np.asarray(images), name)
+        if pixels.ndim == 2:
+            side = round(pixels.shape[1] ** 0.5)
+            if side * side != pixels.shape[1]:
+                raise DataError(f"{name}: a row must hold the pixels of a square, got {pixels.shape[1]} columns")
+            pixels = pixels.reshape(len(pixels), side, side)
+        return cls(pixels, _as_labels(np.asarray(labels)), classes=classes or DIGITS, name=name, scale=scale)
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
-        """A pandas data frame as the CSV programs hold it: the label first, then one column a pixel.
+        """Make a data set of a pandas data frame: the label first, or in the column `label`, then one column a pixel.
 
-        A frame that took the first row of a header-less file for its column names has lost a picture: it is refused.
+        A frame that took the first row of a header-less file for its column names has lost a picture: it is rejected.
         """
         columns = list(frame.columns)
-        if len(columns) > 1 and all(isinstance(c, str) and arrays.is_number(c) for c in columns):
+        if len(columns) > 1 and all(isinstance(c, str) and _is_number(c) for c in columns):
             raise DataError(
                 f"{name}: the column names are numbers ({', '.join(columns[:3])}, …), so the first picture was read "
                 "as a header; read the file with header=None"
@@ -147,7 +152,9 @@ class Dataset:
                 raise UsageError(f"index must be a number, a slice or an array (n,), got an array {index.shape}")
             if index.size == 0:
                 index = index.astype(np.intp)
-        return self._like(self.images[index], self.labels[index])
+        part = self._copy(images=self.images[index], labels=self.labels[index])
+        vars(part).pop("checksum", None)
+        return part
 
     def __iter__(self) -> Iterator[Sample]:
         for image, label in zip(self.images, self.labels, strict=True):
@@ -160,7 +167,7 @@ class Dataset:
 
     @functools.cached_property
     def checksum(self) -> str:
-        """SHA-256 over the shape, the images and the labels: the same pictures in the same order, the same checksum."""
+        """SHA-256 of the shape, the images and the labels in their order."""
         digest = hashlib.sha256(str(self.images.shape).encode())
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
@@ -171,7 +178,7 @@ class Dataset:
         return f"<Dataset {self.name}: {len(self):,} images of {height}×{width}, {len(self.classes)} classes>"
 
     def _repr_html_(self) -> str:
-        """A contact sheet for notebooks: the first few pictures of each class, one class a row."""
+        """Return a contact sheet for notebooks: the first few pictures of each class, one class a row."""
         from PIL import Image
 
         png = io.BytesIO()
@@ -185,7 +192,7 @@ class Dataset:
         )
 
     def _contact_sheet(self, columns: int = 16) -> Bytes:
-        """One row a class (the first ten), its first pictures from left to right, a grey line between."""
+        """Draw one row a class, its first pictures from left to right, with grey lines between."""
         height, width = self.shape
         rows = min(len(self.classes), SHEET_ROWS)
         sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), 40, np.uint8)
@@ -198,9 +205,9 @@ class Dataset:
     # ---- taking it apart
 
     def split(self, held_out: float, *, rng: np.random.Generator) -> "tuple[Dataset, Dataset]":
-        """(rest, held): `held_out` pictures (a number, or a share below 1) drawn so that each class keeps its share.
+        """Return (rest, held): `held_out` pictures, a number or a share below 1, are drawn stratified by class.
 
-        Both keep the order that the pictures had.
+        Both keep the order of the pictures.
         """
         number = round(held_out * len(self)) if isinstance(held_out, float) and held_out <= 1 else held_out
         if not 0 < number < len(self) or number != int(number):
@@ -211,9 +218,9 @@ class Dataset:
         return self[~held], self[held]
 
     def batches(self, size: int, *, rng: np.random.Generator | None) -> "Iterator[Dataset]":
-        """Every picture once, `size` at a time, in an order fresh from `rng` (None: as they stand).
+        """Yield every picture once, `size` at a time, in a new order from `rng` (None: as they stand).
 
-        The last batch may be shorter, and is used.
+        The last batch may be shorter.
         """
         if size < 1:
             raise UsageError(f"size of a batch must be at least 1, got {size}")
@@ -223,10 +230,7 @@ class Dataset:
             yield self[part] if order is None else self[order[part]]
 
 
-SHEET_ROWS = 10
-
-
-class Digits:
+class TrainTest:
     """Two data sets that belong together, `train` and `test`, and a line on where they came from.
 
     Unpacks: `train, test = byhand.load("mnist")`.
@@ -252,23 +256,23 @@ class Digits:
         yield self.test
 
     def __repr__(self) -> str:
-        return f"<Digits {self.name}: {len(self.train):,} to train on, {len(self.test):,} to test; {self.source}>"
+        return f"<TrainTest {self.name}: {len(self.train):,} to train on, {len(self.test):,} to test; {self.source}>"
 
     def _repr_html_(self) -> str:
         return self.train._repr_html_() + self.test._repr_html_()
 
 
 def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
-    """A data set, or an error that says what was given in its place."""
-    if isinstance(data, Digits):
-        raise UsageError(f"data must be {rule}, got Digits, which are two: take its .train or its .test")
+    """Return the data set, or raise an error that says what was given in its place."""
+    if isinstance(data, TrainTest):
+        raise UsageError(f"data must be {rule}, got a TrainTest: pass its .train or its .test")
     if not isinstance(data, Dataset):
         raise UsageError(f"data must be {rule}, got {short_repr(data)}")
     return data
 
 
 def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -> None:
-    """Every label must be the number of a class; the first that isn't is named."""
+    """Reject labels that are not the number of a class; the error names the first."""
     if labels.size and (labels.min() < 0 or labels.max() >= len(classes)):
         wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
         raise DataError(f"{where}: labels must be 0 to {len(classes) - 1}, label {wrong} (from 0) is {labels[wrong]}")
@@ -282,3 +286,51 @@ def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:
     largest_remainders = np.argsort(counts - exact, kind="stable")[: number - counts.sum()]
     counts[largest_remainders] += 1
     return counts
+
+
+def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
+    """Return the bytes behind `values`, and the number that they were divided by (255 if they were not)."""
+    if values.dtype == np.uint8:
+        return values, SCALE
+    if values.dtype == bool:
+        return values * np.uint8(SCALE), SCALE
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{name}: pixels must be numbers, got {values.dtype}")
+    if values.size == 0:
+        return values.astype(np.uint8), SCALE
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 255):  # so that NaN is rejected too
+        raise DataError(f"{name}: pixels must be 0 to 255, or floats from 0 to 1, got {low:g} to {high:g}")
+    if values.dtype.kind == "f" and high <= 1:
+        for scale in (255, 256):
+            if (pixels := _whole(values * values.dtype.type(scale))) is not None:
+                return pixels, scale
+        raise DataError(f"{name}: floats from 0 to 1 must be whole bytes divided by 255 or 256, some are neither")
+    if (pixels := _whole(values)) is None:
+        raise DataError(f"{name}: pixels from 0 to {high:g} must be whole numbers, some have a fraction")
+    return pixels, SCALE
+
+
+def _whole(values: npt.NDArray[Any]) -> Bytes | None:
+    """Return `values` as bytes, if they are whole numbers from 0 to 255 (but for float32's rounding)."""
+    rounded = np.rint(values) if values.dtype.kind == "f" else values
+    if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
+        return None
+    pixels: Bytes = rounded.astype(np.uint8)
+    return pixels
+
+
+def _as_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return whole numbers in one row, also if they came as floats, as booleans or as a column."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    is_whole = labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all()
+    return labels.astype(np.int64) if is_whole or labels.dtype.kind == "b" else labels
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

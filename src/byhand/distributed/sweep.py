@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from byhand.checks import integer
-from byhand.data import Digits, load
+from byhand.data import TrainTest, load
 from byhand.distributed.engines import Engine, Local, WorkerDiedError
 from byhand.distributed.space import Space, Value
 from byhand.errors import (
@@ -135,7 +135,7 @@ def advance(job: Job, state: State | None, epochs: int) -> Advance:
 
 
 @functools.lru_cache(maxsize=2)
-def load_once(data: str | None, offline: bool) -> Digits:
+def load_once(data: str | None, offline: bool) -> TrainTest:
     """Load the data set, once in a process."""
     return load(data, offline=offline)
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand import checks
-from byhand.data import Dataset, Digits, Sample
+from byhand.data import Dataset, Sample, TrainTest
 from byhand.data.dataset import check_dataset
 from byhand.errors import ModelFileError, UsageError, short_repr
 from byhand.model import file as modelfile
@@ -172,7 +172,7 @@ class Model(Reader):
 
     def check_images(self, images: Array) -> Array:
         """Return bytes of the right size, or raise an error that says what was given instead."""
-        if isinstance(images, Dataset | Digits | Sample):
+        if isinstance(images, Dataset | TrainTest | Sample):
             raise UsageError(f"images must be an array, such as the .images of a Dataset, got {short_repr(images)}")
         images = np.asarray(images)
         if images.dtype != np.uint8:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from byhand.data import Dataset, Digits, load
+from byhand.data import Dataset, TrainTest, load
 from byhand.data.loading import named_sets
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -99,7 +99,7 @@ class Playground:
     """The state behind the page. `loaded` is the model that it began with, `origin` describes where that is from."""
 
     def __init__(
-        self, loaded: Model, origin: str, digits: Digits, setup: Setup, storage: RunStorage | None = None
+        self, loaded: Model, origin: str, digits: TrainTest, setup: Setup, storage: RunStorage | None = None
     ) -> None:
         self.loaded, self.origin = loaded, origin
         self.digits, self.setup, self.storage = digits, setup, storage
@@ -119,7 +119,7 @@ class Playground:
         self._split()
 
     @classmethod
-    def resume(cls, run: Run, model: Model, origin: str, digits: Digits, setup: Setup) -> Self:
+    def resume(cls, run: Run, model: Model, origin: str, digits: TrainTest, setup: Setup) -> Self:
         """Return the playground as it was when the run stopped: added images, weights, optimizer, curve."""
         playground = cls(start_of(run) or model, origin, digits, setup)
         restore_added(run, playground.add)
@@ -258,7 +258,7 @@ class Playground:
         """The data sets to choose from: those in use so far, and those on this machine."""
         return list(dict.fromkeys([*self._known, *data_here()]))
 
-    def _digits(self, name: str) -> Digits:
+    def _digits(self, name: str) -> TrainTest:
         if name not in self.data_names:
             raise UsageError(f"data must be one of {', '.join(self.data_names)}, got {name!r}")
         if name not in self._known:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from byhand.data import Digits
+from byhand.data import TrainTest
 from byhand.errors import ByhandError, ModelFileError, UsageError
 from byhand.files import write_bytes
 from byhand.model import Model
@@ -38,7 +38,7 @@ class RunStorage:
         """The folder, if the training is in it."""
         return self.run.folder if self.run is not None and self.checkpoints is not None else None
 
-    def open(self, trainer: Trainer, setup: Setup, digits: Digits, loaded: Model) -> None:
+    def open(self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model) -> None:
         """Replace the training before, if any, with this one; `save` writes the rest."""
         self.run = self.run or Run.new()
         checkpoints = Checkpoints(self.run)
@@ -84,7 +84,7 @@ class RunStorage:
             self.checkpoints.close()
 
 
-def metadata(setup: Setup, digits: Digits) -> dict[str, Any]:
+def metadata(setup: Setup, digits: TrainTest) -> dict[str, Any]:
     """Return what the model's file records of its training."""
     return {
         "about": f"Trained in the playground on {digits.name}.",

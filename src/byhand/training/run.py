@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from byhand.data import Dataset, Digits, load
+from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
 from byhand.errors import DivergedError, ModelFileError, UsageError
@@ -105,7 +105,7 @@ def fit(
 def train_run(
     folder: str | os.PathLike[str] | None,
     model: Model,
-    data: Data | Digits,
+    data: Data | TrainTest,
     recipe: Recipe,
     *,
     seed: int,
@@ -127,7 +127,7 @@ def train_run(
     only;  shard: the part that this process computes, if several share the run. Rank 0 alone writes the folder.
     """
     began = time.perf_counter()
-    train, test = (data.train, data.test) if isinstance(data, Digits) else (data, test)
+    train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     run = Run.new(folder)
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
     with Trainer(model, train, recipe, seed=seed, shard=shard, **extra) as trainer:
@@ -157,7 +157,7 @@ def begin_run(
 def resume(
     folder: str | os.PathLike[str],
     *,
-    data: Data | Digits | str | None = None,
+    data: Data | TrainTest | str | None = None,
     test: Dataset | None = None,
     sample_weights: Array | None = None,
     validation_data: Data | None = None,
@@ -165,7 +165,7 @@ def resume(
     threads: int | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_every: float = 30.0,
-    load: Callable[[str | None], Digits] = load,
+    load: Callable[[str | None], TrainTest] = load,
     shard: Shard | None = None,
 ) -> RunResult:
     """Continue a run that was stopped, to the bits that it would have given, and train it to its end.
@@ -188,7 +188,7 @@ def resume(
         raise UsageError(f"{run.folder}: the run was trained on arrays: pass them as data")
     if data is None or isinstance(data, str):
         data = load(data or data_of(config))
-    train, test = (data.train, data.test) if isinstance(data, Digits) else (data, test)
+    train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     if isinstance(train, Dataset) and count is not None and count < len(train):
         train = train[:count]
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}

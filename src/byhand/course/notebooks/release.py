@@ -28,7 +28,7 @@ import numpy as np
 
 from byhand.course.notebooks import FOLDER, LESSONS, Lesson, Task
 from byhand.course.notebooks.drawings import picture
-from byhand.data import Digits, load
+from byhand.data import TrainTest, load
 from byhand.errors import DataError, UsageError
 from byhand.files import write_bytes, write_text
 
@@ -361,7 +361,7 @@ def _must_be_ours(path: Path) -> None:
         raise UsageError(f"{other}: move it away, or choose another folder")
 
 
-def packed(digits: Digits) -> bytes:
+def packed(digits: TrainTest) -> bytes:
     """Return the three sets as a compressed npz: images (m, 28, 28) uint8, labels (m,); the last sixth of the training
     images is for validation."""
     train, test = digits.train, digits.test

@@ -4,6 +4,8 @@ Only names and first bytes are looked at here; the reader of the format, one mod
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from byhand.data.dataset import Dataset
@@ -39,6 +41,21 @@ class DataFiles:
             "pictures": images.read_folder,
         }
         return readers[self.kind](self.path)
+
+    def readers(self) -> list[Callable[[], object]]:
+        """Return a reader for each file by itself, as far as the format has several."""
+        if self.kind == "idx":
+            return [
+                partial(idx.read_labels, file) if part.endswith("labels") else partial(idx.read, file, 3)
+                for part, file in self.files.items()
+            ]
+        if self.kind == "csv":
+            return [
+                partial(csv.read, file) for part, file in self.files.items() if part == "train" or csv.has_labels(file)
+            ]
+        found = images.find(self.path) if self.kind == "pictures" else {}
+        files = [file for classes in found.values() for inside in classes.values() for file in inside]
+        return [partial(images.read_image, file) for file in files]
 
 
 def detect(path: Path) -> DataFiles | None:
