@@ -3,7 +3,7 @@
 import numpy as np
 
 from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, numeral
-from byhand.page.document import asset, document, escape, folded, gray_image, signed_image, table
+from byhand.page.document import asset, document, escape, facts, folded, gray_image, signed_image, table
 from byhand.text import percent
 
 #: Arrays of at most so many numbers have all of them in their table; of larger ones the table has the largest.
@@ -40,7 +40,6 @@ class Page:
 
     def header(self) -> str:
         e = self.explanation
-        facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in e.settings.items())
         title, learned = "What the network makes of it", ""
         if e.labels is not None and e.loss is not None and e.loss_after is not None and e.afterwards is not None:
             k = int(e.labels[0])
@@ -55,7 +54,7 @@ class Page:
             f'<header class="top"><div class="seen"><img src="{gray_image(e.images[0])}" '
             f'alt="The picture: {escape(e.title)}"></div>'
             f'<div><h1>{title}</h1><p class="verdict">The network says <b>{escape(e.answer())}</b>.{learned}</p>'
-            f'<dl class="facts">{facts}</dl></div></header>'
+            f"{facts(e.settings)}</div></header>"
         )
 
     def step(self, step: Step, number: str) -> str:

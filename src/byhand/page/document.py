@@ -10,7 +10,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 
 import numpy as np
@@ -66,6 +66,21 @@ def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str
 def folded(summary: str, content: str) -> str:
     """What only some want to see: the text twin of a picture, mostly."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
+def cards(sections: Iterable[tuple[str, str, str]]) -> str:
+    """Return sections (id, title, content) as cards; those without content are left out."""
+    return "".join(
+        f'<section class="card" id="{key}"><h2>{escape(title)}</h2>{content}</section>'
+        for key, title, content in sections
+        if content
+    )
+
+
+def facts(values: Mapping[str, object]) -> str:
+    """Return names with their values as a list of definitions."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in values.items())
+    return f'<dl class="facts">{rows}</dl>'
 
 
 # ---- images

@@ -271,8 +271,7 @@ def pairwise_section(test: PairwiseTest, sheet: Sprites) -> str:
 
 def item(index: int, loser: ComparedRun, sheet: Sprites) -> str:
     """Return one picture, its class, and the answer of the run that is wrong."""
-    e = loser.evaluation
-    label, answer = escape(e.classes[e.labels[index]]), escape(e.classes[e.predictions[index]])
+    label, answer = loser.evaluation.names(index)
     tile = sheet.tile(index, f"picture {index}: is {label}, {loser.name} reads {answer}")
-    words = f'is <b>{label}</b><br>not <b class="bad">{answer}</b><br><span class="soft">#{index}</span>'
-    return f"<li>{tile}<p>{words}</p></li>"
+    words = f'is <b>{escape(label)}</b><br>not <b class="bad">{escape(answer)}</b>'
+    return f'<li>{tile}<p>{words}<br><span class="soft">#{index}</span></p></li>'

@@ -109,6 +109,10 @@ class Evaluation:
         """How many pictures were read right."""
         return int(np.count_nonzero(self.right))
 
+    def names(self, index: int) -> tuple[str, str]:
+        """Return the names of a picture's class and of the answer."""
+        return self.classes[self.labels[index]], self.classes[self.predictions[index]]
+
     @property
     def accuracy(self) -> float:
         """The share of the pictures that was read right."""

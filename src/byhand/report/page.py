@@ -12,7 +12,7 @@ import numpy as np
 
 from byhand.model import Model
 from byhand.page.charts import Axis, Series, around, chart, spot
-from byhand.page.document import asset, document, escape, folded, script_json, table
+from byhand.page.document import asset, cards, document, escape, facts, folded, script_json, table
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.images import COLUMNS, first_layer_section, sprites
 from byhand.text import html_percent
@@ -25,15 +25,15 @@ WORST, ROWS = 24, 60
 def html_report(
     evaluation: Evaluation, model: Model, records: Sequence[EpochRecord] = (), config: Mapping[str, Any] | None = None
 ) -> str:
-    """The page. `records` and `config` are the run's (`Run.records()`, `Run.config()`); without them it says less."""
-    return Report(evaluation, model, list(records), dict(config or {})).html()
+    """Return the page. `records` and `config` are the run's (`Run.records()`, `Run.config()`), if there is one."""
+    return Report(evaluation, model, records, config or {}).html()
 
 
 class Report:
     """Writes one page, section by section."""
 
     def __init__(
-        self, evaluation: Evaluation, model: Model, records: list[EpochRecord], config: dict[str, Any]
+        self, evaluation: Evaluation, model: Model, records: Sequence[EpochRecord], config: Mapping[str, Any]
     ) -> None:
         self.evaluation, self.model, self.records, self.config = evaluation, model, records, config
         self.worst = evaluation.mistakes[:WORST]
@@ -41,78 +41,76 @@ class Report:
         self.sprites = sprites(evaluation, [*(m.index for m in self.worst), *self.doubtful])
 
     def html(self) -> str:
-        evaluation = self.evaluation
+        e = self.evaluation
         sections = [
             ("curves", "How it learned", learning_curves(self.records)),
             ("confusion", "Confusion matrix", self.confusion()),
             ("mistakes", "The worst mistakes", self.mistakes()),
             ("doubtful", "Labels known to be doubtful", self.doubts()),
             ("classes", "Class by class", self.classes()),
-            ("calibration", "Calibration", calibration(evaluation)),
-            ("weights", "What the first layer looks for", first_layer_section(self.model, evaluation.data)),
+            ("calibration", "Calibration", calibration(e)),
+            ("weights", "What the first layer looks for", first_layer_section(self.model, e.data)),
             ("run", "Reproduce this run", self.run()),
         ]
-        shown = [(key, title, body) for key, title, body in sections if body]
-        nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in shown)
-        cards = "".join(f'<section class="card" id="{k}"><h2>{escape(t)}</h2>{b}</section>' for k, t, b in shown)
+        nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, body in sections if body)
         return document(
-            f"{html_percent(self.evaluation.accuracy)} on {self.evaluation.data.name}",
-            f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards}</main>'
+            f"{html_percent(e.accuracy)} on {e.data.name}",
+            f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards(sections)}</main>'
             f'<script type="application/json" id="data">{script_json(self.data())}</script>',
             style=asset("report.css", "byhand.report") + self.sprites.style(),
             script=asset("report.js", "byhand.report"),
         )
 
-    # ---- the sections
-
     def header(self) -> str:
         e = self.evaluation
         low, high = e.interval
-        facts = [
-            ("right", f"{e.correct:,} of {len(e):,}"),
-            ("mistakes", f"{len(e.mistakes):,}"),
-            ("mean loss", f"{e.loss:.4f}"),
-            ("network", f"{self.model.architecture}, {self.model.network.size:,} parameters"),
-        ]
+        figures = {
+            "right": f"{e.correct:,} of {len(e):,}",
+            "mistakes": f"{len(e.mistakes):,}",
+            "mean loss": f"{e.loss:.4f}",
+            "network": f"{self.model.architecture}, {self.model.size:,} parameters",
+        }
         if self.records:
-            facts.append(("training", f"{self.records[-1].seconds:.1f} s, {self.records[-1].epoch:,} epochs"))
-        cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+            figures["training"] = f"{self.records[-1].seconds:.1f} s, {self.records[-1].epoch:,} epochs"
+        tiles = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in figures.items())
         return (
             f'<header class="top"><p class="soft">byhand · {escape(e.data.name)}, {len(e):,} pictures</p>'
             f'<h1><span class="accuracy">{html_percent(e.accuracy)}</span> read right</h1>'
             f"<p>With 95 % confidence the accuracy on pictures like these lies between <b>{html_percent(low)}</b> and "
-            f'<b>{html_percent(high)}</b>.</p><dl class="tiles">{cells}</dl></header>'
+            f'<b>{html_percent(high)}</b>.</p><dl class="tiles">{tiles}</dl></header>'
         )
 
     def confusion(self) -> str:
+        """Return the confusion matrix as a table of buttons."""
         e = self.evaluation
         off = e.confusion.copy()
         np.fill_diagonal(off, 0)
         most, largest = max(1, int(off.max())), max(1, int(e.confusion.max()))
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in e.classes)
-        rows = []
-        for i, name in enumerate(e.classes):
-            cells = []
-            for j, count in enumerate(int(c) for c in e.confusion[i]):
-                if not count:
-                    cells.append("<td>·</td>")
-                    continue
-                share = math.sqrt(count / (largest if i == j else most))
-                kind = "right" if i == j else "wrong"
-                label = f"{count} pictures of {name} read as {e.classes[j]}"
-                cells.append(
-                    f'<td class="{kind}" style="--share:{share:.2f}"><button type="button" data-cell="{i},{j}" '
-                    f'aria-label="{escape(label)}">{count}</button></td>'
-                )
-            rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+
+        def cell(i: int, j: int) -> str:
+            count = int(e.confusion[i, j])
+            if not count:
+                return "<td>·</td>"
+            kind, share = ("right", count / largest) if i == j else ("wrong", count / most)
+            label = escape(f"{count} pictures of {e.classes[i]} read as {e.classes[j]}")
+            return (
+                f'<td class="{kind}" style="--share:{math.sqrt(share):.2f}"><button type="button" '
+                f'data-cell="{i},{j}" aria-label="{label}">{count}</button></td>'
+            )
+
+        rows = "".join(
+            f'<tr><th scope="row">{escape(name)}</th>{"".join(cell(i, j) for j in range(len(e.classes)))}</tr>'
+            for i, name in enumerate(e.classes)
+        )
         pairs = sorted(((int(off[i, j]), i, j) for i, j in zip(*np.nonzero(off), strict=True)), reverse=True)[:3]
-        said = ", ".join(f"{escape(e.classes[i])} for {escape(e.classes[j])} ({count})" for count, i, j in pairs)
-        most_often = f" Most often taken: {said}." if said else ""
+        names = ", ".join(f"{escape(e.classes[i])} for {escape(e.classes[j])} ({count})" for count, i, j in pairs)
+        most_often = f" Most often taken: {names}." if names else ""
         return (
             f"<p>A row is what a picture is, a column what it was read as.{most_often} Press a number to see its "
             "pictures; arrow keys move from cell to cell.</p>"
             '<div class="scroll"><table class="confusion"><thead><tr><th scope="col">is \\ read as</th>'
-            f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+            f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
             '<div id="cell" aria-live="polite"></div>'
         )
 
@@ -120,12 +118,10 @@ class Report:
         e = self.evaluation
         if not e.mistakes:
             return "<p>None: every picture was read right.</p>"
-        cards = "".join(self.card(mistake) for mistake in self.worst)
         rows = [
             (
                 m.index,
-                e.classes[m.label],
-                e.classes[m.predicted],
+                *e.names(m.index),
                 html_percent(m.confidence, 1),
                 f"{m.label_probability:.2g}",
                 "doubtful label" if m.doubtful else "",
@@ -136,13 +132,14 @@ class Report:
         count = f"{len(self.worst)} of {len(e.mistakes):,} mistakes" if len(self.worst) < len(e.mistakes) else "all"
         return (
             f"<p>First those where the right answer was thought least likely ({count}).</p>"
-            f'<ul class="cards">{cards}</ul>{folded("the mistakes as a table", table(head, rows))}'
+            f'<ul class="cards">{"".join(map(self.card, self.worst))}</ul>'
+            f"{folded('the mistakes as a table', table(head, rows))}"
         )
 
     def card(self, mistake: Mistake) -> str:
-        """One mistake: the picture, what it is, what it was read as, and what else was thought of."""
+        """Return one mistake: the picture, its class, the answer, and the likeliest classes."""
         e = self.evaluation
-        P = e.probabilities[mistake.index]
+        P, (label, answer) = e.probabilities[mistake.index], map(escape, e.names(mistake.index))
         thoughts = "".join(
             f'<li class="{"is" if k == mistake.label else ""}"><i style="--w:{float(P[k]):.3f}"></i>'
             f"<span>{escape(e.classes[k])}</span><b>{html_percent(float(P[k]), 1)}</b></li>"
@@ -150,9 +147,8 @@ class Report:
         )
         doubt = '<span class="doubt">label doubtful</span>' if mistake.doubtful else ""
         return (
-            f"<li>{self.tile(mistake.index)}<div><p>is <b>{escape(e.classes[mistake.label])}</b>, read as "
-            f'<b class="bad">{escape(e.classes[mistake.predicted])}</b> '
-            f'<span class="soft">#{mistake.index}</span>{doubt}</p>'
+            f"<li>{self.tile(mistake.index)}<div><p>is <b>{label}</b>, read as "
+            f'<b class="bad">{answer}</b> <span class="soft">#{mistake.index}</span>{doubt}</p>'
             f'<ul class="thoughts">{thoughts}</ul></div></li>'
         )
 
@@ -160,11 +156,12 @@ class Report:
         e = self.evaluation
         if not self.doubtful:
             return ""
-        wrong = sum(int(e.predictions[index] != e.labels[index]) for index in self.doubtful)
+        wrong = sum(m.doubtful for m in e.mistakes)
+        names = {index: map(escape, e.names(index)) for index in self.doubtful}
         items = "".join(
-            f"<li>{self.tile(index)}<p>labelled <b>{escape(e.classes[e.labels[index]])}</b><br>read as "
-            f'<b>{escape(e.classes[e.predictions[index]])}</b><br><span class="soft">#{index}</span></p></li>'
-            for index in self.doubtful
+            f"<li>{self.tile(index)}<p>labelled <b>{label}</b><br>read as <b>{answer}</b><br>"
+            f'<span class="soft">#{index}</span></p></li>'
+            for index, (label, answer) in names.items()
         )
         return (
             f"<p>Of five people who looked at each of these {len(self.doubtful)} pictures fewer than three agreed "
@@ -194,24 +191,17 @@ class Report:
             if command
             else "<p>The model came without its run, so the command that made it is not known.</p>"
         )
-        rows = "".join(
-            f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-            for name, value in flat_settings({key: value for key, value in self.config.items() if key != "command"})
-        )
-        summary = escape(self.model.summary())
-        settings = folded("every setting", f'<dl class="facts">{rows}</dl>') if rows else ""
-        return f'{repeat}<pre class="summary">{summary}</pre>{settings}'
-
-    # ---- pictures
+        settings = dict(flat_settings({key: value for key, value in self.config.items() if key != "command"}))
+        every = folded("every setting", facts(settings)) if settings else ""
+        return f'{repeat}<pre class="summary">{escape(self.model.summary())}</pre>{every}'
 
     def tile(self, index: int) -> str:
-        """A picture of the data set, out of the one image that holds them all."""
-        e = self.evaluation
-        label = f"picture {index}: is {e.classes[e.labels[index]]}, read as {e.classes[e.predictions[index]]}"
-        return self.sprites.tile(index, label)
+        """Return a picture of the data set, out of the sprite sheet."""
+        label, answer = self.evaluation.names(index)
+        return self.sprites.tile(index, f"picture {index}: is {label}, read as {answer}")
 
     def data(self) -> dict[str, Any]:
-        """What the script needs: for each picture in the image its index, class, answer and confidence; the counts."""
+        """Return what the script needs: the counts, and of each picture its index, class, answer and confidence."""
         e = self.evaluation
         return {
             "columns": COLUMNS,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from byhand.page.charts import Axis, Series, around, chart
-from byhand.page.document import asset, document, escape, folded, table
+from byhand.page.document import asset, cards, document, escape, folded, table
 from byhand.text import percent
 from byhand.training.records import EpochRecord
 
@@ -54,11 +54,10 @@ def sweep_page(
         ("mattered", "What mattered", mattered(trials, search, importances)),
         ("trials", "Every trial", trial_table(trials)),
     ]
-    cards = "".join(f'<section class="card" id="{key}"><h2>{name}</h2>{body}</section>' for key, name, body in parts)
     return document(
         title,
         f"<header><h1>{escape(title)}</h1><p>{escape(counts)}. Judged by images that were held out of training; the "
-        f"test images were not used.</p></header><main>{cards}</main>",
+        f"test images were not used.</p></header><main>{cards(parts)}</main>",
         style=asset("report.css", "byhand.report"),
     )
 
