@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from byhand.cli.output import Console, Place, as_json, load_any_data, show_json, timeout
+from byhand.cli.output import Console, Place, console_options, load_any_data, show_json, timeout
 from byhand.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ COLORS = {"right": "green", "wrong": "red", "not run": "yellow", "missing": "bri
 @click.command("check")
 @click.argument("path", metavar="FILE|RUN", type=Place(path_type=Path))
 @timeout
-@as_json
-def command(path: Path, timeout: float, as_json: bool) -> None:
+@console_options(quiet=False)
+def command(path: Path, timeout: float, console: Console) -> None:
     """Check a student's FILE (.py or .ipynb) function by function, and say what is wrong and likely why.
 
     Of a RUN, or a model's file, the gradients of the trained network are checked against finite differences.
@@ -37,18 +37,18 @@ def command(path: Path, timeout: float, as_json: bool) -> None:
     differences. Leaves with 1 if something is wrong, or no function of the assignment is there.
     """
     if path.is_dir() or path.suffix == ".safetensors":
-        check_run(path, as_json)
+        check_run(path, console)
         return
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a student's .py or .ipynb file or a run's folder, got {path}")
     from byhand.course import check_file
 
-    show(check_file(path, timeout=timeout), as_json)
+    show(check_file(path, timeout=timeout), console)
 
 
-def show(report: "Report", as_json: bool, last_lines: Sequence[str] = (), **last_entries: Any) -> None:
+def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **last_entries: Any) -> None:
     """Show the report of a student's file, and exit with 1 if something is wrong."""
-    if as_json:
+    if console.as_json:
         show_json({**report.as_dict(), **last_entries})
     else:
         text = "\n".join([*_lines(report), *last_lines])
@@ -79,16 +79,16 @@ def _lines_of(verdict: "Verdict", width: int) -> list[str]:
     return [f"{head}  {status}{place}", *folded]
 
 
-def check_run(path: Path, as_json: bool) -> None:
+def check_run(path: Path, console: Console) -> None:
     """Check every gradient of a run's network, show a line for each tensor, and exit with 1 if one is wrong."""
     from byhand.explain import check_gradients
     from byhand.training.run import loss_of
     from byhand.training.runs import Run, load_model
 
     model, config = load_model(path), Run.open(path).config()
-    digits = load_any_data(config, model.metadata, Console(quiet=as_json))
+    digits = load_any_data(config, model.metadata, Console(quiet=console.as_json))
     checked = check_gradients(model, digits.test, loss=loss_of(config, model.metadata))
-    if as_json:
+    if console.as_json:
         tensors = [
             {
                 "name": one.name,

@@ -13,7 +13,7 @@ import click
 from byhand import files
 from byhand.cli import check as checking
 from byhand.cli.group import LazyGroup
-from byhand.cli.output import PLACE, Console, Place, as_json, quiet, show_json, timeout
+from byhand.cli.output import PLACE, Console, Place, console_options, show_json, timeout
 from byhand.errors import DataMissingError, UsageError
 
 FIRST = Path("network.ipynb")
@@ -63,8 +63,8 @@ def command() -> None:
     help="Pictures to learn from. Without it the full MNIST if it is on this machine, else the bundled sample; "
     "`byhand data get mnist` fetches the full one.",
 )
-@quiet
-def start(folder: Path, data: str | None, quiet: bool) -> None:
+@console_options(json=False)
+def start(folder: Path, data: str | None, console: Console) -> None:
     """Put the notebooks of the course into DIR, with data to learn from. Needs no network.
 
     Files that are there already are left as they are: they may hold somebody's work.
@@ -78,7 +78,6 @@ def start(folder: Path, data: str | None, quiet: bool) -> None:
         click.echo(f"kept {path}, which was there")
     notebook = folder / FIRST
     opens = "" if importlib.util.find_spec("jupyterlab") else ", after pip install 'byhand[course]', or in any editor"
-    console = Console(quiet)
     console.info(f"open it: jupyter lab {notebook}{opens}")
     console.info(f"then:    byhand course next {notebook}   what to write next")
     console.info(f"         byhand course check {notebook}  what is right, what is wrong, and likely why")
@@ -121,8 +120,8 @@ def next_(notebook: Path) -> None:
 @command.command("check")
 @click.argument("notebook", default=FIRST, type=Place(path_type=Path))
 @timeout
-@as_json
-def check(notebook: Path, timeout: float, as_json: bool) -> None:
+@console_options(quiet=False)
+def check(notebook: Path, timeout: float, console: Console) -> None:
     """Say what is right in a NOTEBOOK (or .py file), what is wrong and likely why, and what was not run.
 
     Without NOTEBOOK, network.ipynb in this folder is meant. These are the public checks: every function is called with
@@ -141,7 +140,7 @@ def check(notebook: Path, timeout: float, as_json: bool) -> None:
         result = "The public checks passed for what is written so far; `byhand course next` shows what comes next."
     else:
         result = "All public checks passed."
-    checking.show(report, as_json, ["", result, HIDDEN], hidden_checks="not run")
+    checking.show(report, console, ["", result, HIDDEN], hidden_checks="not run")
 
 
 # ---- for teachers
@@ -155,8 +154,8 @@ def check(notebook: Path, timeout: float, as_json: bool) -> None:
     metavar="NAME|PATH",
     help="Pictures to put beside the notebooks. Without it, the bundled sample.",
 )
-@quiet
-def release(folder: Path, data: str | None, quiet: bool) -> None:
+@console_options(json=False)
+def release(folder: Path, data: str | None, console: Console) -> None:
     """Write all versions of the notebooks into DIR: student's, solved, nbgrader's and otter's.
 
     The solved ones, and the two for nbgrader and otter, hold the answers: they are for you alone.
@@ -165,7 +164,6 @@ def release(folder: Path, data: str | None, quiet: bool) -> None:
 
     for path in release.release(folder, data):
         click.echo(f"wrote {path}")
-    console = Console(quiet)
     console.info(f"give out:  {folder / 'student'}, whole")
     console.info("mark with: byhand course grade SUBMISSIONS --out marks.csv, nbgrader or otter (see docs/course.md)")
 
@@ -189,8 +187,7 @@ def release(folder: Path, data: str | None, quiet: bool) -> None:
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Submissions at a time.")
 @click.option("--again", is_flag=True, help="Mark all anew, also what has not changed since it was marked.")
-@as_json
-@quiet
+@console_options()
 def grade(
     submissions: Path,
     out: Path,
@@ -198,8 +195,7 @@ def grade(
     page: str,
     jobs: int,
     again: bool,
-    as_json: bool,
-    quiet: bool,
+    console: Console,
 ) -> None:
     """Mark every notebook in the folder SUBMISSIONS: points by function, and a page of feedback for each student.
 
@@ -216,7 +212,6 @@ def grade(
     folder = out.with_suffix("")
     if folder.resolve() == submissions.resolve():
         raise UsageError(f"--out must be called otherwise than SUBMISSIONS, a folder of its name is filled, got {out}")
-    console = Console(quiet)
     checks = read_checks(checks_file, page)
     found = find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
     console.info(f"{len(found)} submissions, {number(checks.of)} points to earn; {BOUNDARY}")
@@ -238,7 +233,7 @@ def grade(
             )
             raise
     write_table(out, marks, checks)
-    if as_json:
+    if console.as_json:
         totals = ({"points": mark.points if mark.is_marked else None, "of": mark.of} for mark in marks)
         show_json({"marks": [{**mark.as_dict(), **total} for mark, total in zip(marks, totals, strict=True)]})
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import PLACE, Console, Place, as_json, offline, quiet, show_json
+from byhand.cli.output import PLACE, Console, Place, console_options, offline, show_json
 from byhand.data import loading
 from byhand.data.dataset import TrainTest
 from byhand.errors import DataError
@@ -25,11 +25,11 @@ def command() -> None:
 
 
 @command.command("list")
-@as_json
-def list_(as_json: bool) -> None:
+@console_options(quiet=False)
+def list_(console: Console) -> None:
     """List the data sets by name, and where each of them is."""
     sets = loading.named_sets()
-    if as_json:
+    if console.as_json:
         show_json([{key: value for key, value in asdict(one).items() if key != "problem" or value} for one in sets])
         return
     width, problems = max(len(one.name) for one in sets), set()
@@ -43,26 +43,24 @@ def list_(as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @offline
-@quiet
-@as_json
-def get(name: str, offline: bool, quiet: bool, as_json: bool) -> None:
+@console_options()
+def get(name: str, offline: bool, console: Console) -> None:
     """Fetch the data set NAME into the cache, if it isn't there."""
-    console = Console(quiet)
     with console.downloads() as progress:
         digits = loading.fetch(name, offline=offline, say=console.info, progress=progress)
-    _show(digits, as_json)
+    _show(digits, console)
 
 
 @command.command()
 @click.argument("place", type=PLACE)
-@as_json
-def verify(place: str, as_json: bool) -> None:
+@console_options(quiet=False)
+def verify(place: str, console: Console) -> None:
     """Verify the data set at the path or with the name PLACE.
 
     Each problem is one line, and the exit code is 3; a sound data set is one line that says what it is.
     """
     report = loading.verify(place)
-    if as_json:
+    if console.as_json:
         facts = _facts(report.digits) if report.digits else {}
         show_json({**facts, "where": report.where, "ok": not report.problems, "problems": report.problems})
     elif report.digits and not report.problems:
@@ -78,16 +76,15 @@ def verify(place: str, as_json: bool) -> None:
 @click.argument("path", type=Place(path_type=Path))
 @click.argument("name", required=False)
 @click.option("--force", is_flag=True, help="Replace another data set of that name.")
-@quiet
-@as_json
-def import_(path: Path, name: str | None, force: bool, quiet: bool, as_json: bool) -> None:
+@console_options()
+def import_(path: Path, name: str | None, force: bool, console: Console) -> None:
     """Read the data set at PATH into the cache, to be loaded as NAME from then on.
 
     Without NAME it is called what its checksums say, or else what its file is called.
     """
     digits = loading.import_dataset(path, name, force=force)
-    Console(quiet).info(f"imported as {digits.name!r}")
-    _show(digits, as_json)
+    console.info(f"imported as {digits.name!r}")
+    _show(digits, console)
 
 
 def _facts(digits: TrainTest) -> dict[str, Any]:
@@ -109,8 +106,5 @@ def _line(digits: TrainTest) -> str:
     )
 
 
-def _show(digits: TrainTest, as_json: bool) -> None:
-    if as_json:
-        show_json(_facts(digits))
-    else:
-        click.echo(f"{_line(digits)}: {digits.source}")
+def _show(digits: TrainTest, console: Console) -> None:
+    console.show(lambda: _facts(digits), lambda: f"{_line(digits)}: {digits.source}")

@@ -7,17 +7,14 @@ import click
 from byhand.cli.output import (
     PLACE,
     Console,
-    as_json,
+    console_options,
     data,
-    html,
     load_data_of_run,
     offline,
-    quiet,
     shifts,
-    show_json,
+    split,
     warn_if_trained_on,
 )
-from byhand.files import write_text
 from byhand.model import Reader
 from byhand.model.ensemble import ShiftAveraged
 from byhand.report import evaluate, html_report
@@ -28,34 +25,27 @@ from byhand.training.runs import Run, load_model, load_reader
 @click.command()
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @data
-@click.option(
-    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
-)
-@html
+@split
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 1 where the accuracy is lower."
 )
 @shifts
 @offline
-@quiet
-@as_json
+@console_options(html=True)
 def command(
     run: str,
     data: str | None,
     split: str,
-    page: str | None,
     threshold: float | None,
     shifts: bool,
     offline: bool,
-    quiet: bool,
-    as_json: bool,
+    console: Console,
 ) -> None:
     """Say how well the model of RUN reads, and where it fails.
 
     Without --data it looks at the data set that the model was trained on: at its test half, which the model has not
     seen, or at its training half with --split train.
     """
-    console = Console(quiet)
     alone = load_reader(run)
     model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()
@@ -63,14 +53,9 @@ def command(
     images = digits.test if split == "test" else digits.train
     warn_if_trained_on(run, model.metadata, images, console)
     evaluation = evaluate(model, images)
-    if page is not None:
-        settings = config | {"shifts": True} if shifts else config
-        write_text(page, html_report(evaluation, load_model(run), Run.open(run).records(), settings))
-        console.info(f"wrote {page}")
-    if as_json:
-        show_json(evaluation.to_json() | {"shifts": shifts})
-    else:
-        click.echo(evaluation.text())
+    settings = config | {"shifts": True} if shifts else config
+    console.write_page(lambda: html_report(evaluation, load_model(run), Run.open(run).records(), settings))
+    console.show(lambda: evaluation.to_json() | {"shifts": shifts}, evaluation.text)
     if threshold is not None and evaluation.accuracy < threshold:
         console.info(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
         sys.exit(1)

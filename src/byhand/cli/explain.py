@@ -5,11 +5,9 @@ import sys
 
 import click
 
-from byhand.cli.output import PLACE, Console, as_json, html, load_data_of_run, offline, quiet, seed, show_json
-from byhand.cli.output import data as data_option
+from byhand.cli.output import PLACE, Console, console_options, data, load_data_of_run, offline, seed, split
 from byhand.errors import UsageError
-from byhand.explain import explain_step
-from byhand.files import write_text
+from byhand.explain import Explanation, explain_step
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
@@ -27,10 +25,8 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @click.option("--sample", type=click.IntRange(min=0), default=0, show_default=True, help="Which picture, from 0.")
 @click.option("--batch", type=click.IntRange(min=1), help="Learn from so many at once: the sample and those after it.")
-@data_option
-@click.option(
-    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
-)
+@data
+@split
 @click.option(
     "--unit",
     "chosen",
@@ -48,11 +44,9 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
     show_default=True,
     help="The rule that makes a step of a gradient; it begins with an empty memory.",
 )
-@html
 @seed
 @offline
-@quiet
-@as_json
+@console_options(html=True)
 def command(
     run: str,
     sample: int,
@@ -62,18 +56,15 @@ def command(
     chosen: list[tuple[int, int]],
     learning_rate: float,
     optimizer: str,
-    page: str | None,
     seed: int,
     offline: bool,
-    quiet: bool,
-    as_json: bool,
+    console: Console,
 ) -> None:
     """Show one step of learning: every formula beside its real numbers and the code that computed them.
 
     The model of RUN looks at one picture (forward), is told how wrong it was (loss), finds out which weights are to
     blame (backward), and changes them (update). Nothing is saved: the model stays as it is.
     """
-    console = Console(quiet)
     model, config = load_model(run), Run.open(run).config()
     digits = load_data_of_run(config, model.metadata, data, offline, console)
     images = digits.test if split == "test" else digits.train
@@ -95,19 +86,15 @@ def command(
         units=chosen,
         seed=seed,
     )
-    if page is not None:
-        write_text(page, explanation.html())
-        console.info(f"wrote {page}")
-    if as_json:
-        show_json(explanation.to_json())
-    elif page is None:
-        from rich.console import Console as RichConsole
-
-        terminal = RichConsole(file=sys.stdout)
-        text = explanation.text(min(terminal.width, 120), color=has_colours(terminal), units_only=bool(chosen))
-        click.echo(text, nl=False)
+    console.write_page(explanation.html)
+    if console.as_json or console.page is None:
+        console.show(explanation.to_json, lambda: text_for_terminal(explanation, units_only=bool(chosen)))
 
 
-def has_colours(terminal: object) -> bool:
-    """Whether pictures may be drawn in colour: a terminal that has enough of them, and nobody who said no."""
-    return getattr(terminal, "color_system", None) in ("256", "truecolor") and not getattr(terminal, "no_color", False)
+def text_for_terminal(explanation: Explanation, *, units_only: bool) -> str:
+    """Return the text in the terminal's width, with images in color where it has enough of them."""
+    from rich.console import Console as RichConsole
+
+    terminal = RichConsole(file=sys.stdout)
+    color = terminal.color_system in ("256", "truecolor") and not terminal.no_color
+    return explanation.text(min(terminal.width, 120), color=color, units_only=units_only).rstrip("\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import PLACE, Place, quiet
+from byhand.cli.output import PLACE, Console, Place, console_options
 from byhand.data import Dataset, load
 from byhand.errors import DataError, UsageError
 from byhand.export import KINDS, export, kind_of
@@ -27,8 +27,8 @@ NAMES = {"html": "digits.html", "onnx": "model.onnx", "npz": "model.npz"}
     help="Where to write it. Without it, beside the model (the shipped one: in the current folder) as digits.html, "
     "model.onnx or model.npz, and never over a file that is there.",
 )
-@quiet
-def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -> None:
+@console_options(json=False)
+def command(run: str | None, to: str | None, output: Path | None, console: Console) -> None:
     """Export the model of RUN (a run's folder or a model's file; without it, the shipped model).
 
     \b
@@ -49,9 +49,7 @@ def command(run: str | None, to: str | None, output: Path | None, quiet: bool) -
         output = folder / NAMES[str(to)]
         if output.exists():
             raise UsageError(f"{output} is there already: give -o, with this name or another")
-    about = export(model, output, to=to, pictures=pictures_of(run, model))
-    if not quiet:
-        click.echo(about, err=True)
+    console.info(export(model, output, to=to, pictures=pictures_of(run, model)))
     click.echo(output)
 
 

@@ -1,5 +1,6 @@
 """What the commands share: messages and progress on stderr, common options, data sets, JSON on stdout."""
 
+import functools
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from byhand.errors import DataError, UsageError
+from byhand.files import write_text
 
 if TYPE_CHECKING:
     from byhand.data import Dataset, TrainTest
@@ -34,9 +36,9 @@ class Place(click.Path):
 #: Any place, as it was typed: whether it can be read is for the library to find out.
 PLACE = Place(readable=False)
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
-html = click.option("--html", "page", metavar="FILE", type=Place(dir_okay=False), help="Write it as one HTML page.")
-quiet = click.option("--quiet", "-q", is_flag=True, help="Suppress messages and progress on stderr.")
+split = click.option(
+    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
+)
 offline = click.option("--offline", is_flag=True, help="Never use the network.")
 shifts = click.option(
     "--shifts",
@@ -61,11 +63,22 @@ data = click.option(
 )
 
 
-class Console:
-    """Messages and progress on stderr: none with `--quiet`, nor in nbgrader, which counts any output as an error."""
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+QUIET = click.option("--quiet", "-q", "is_quiet", is_flag=True, help="Suppress messages and progress on stderr.")
+HTML = click.option(
+    "--html", "html_file", metavar="FILE", type=Place(dir_okay=False), help="Write it as one HTML page."
+)
 
-    def __init__(self, quiet: bool) -> None:
+
+class Console:
+    """What a command prints: results on stdout, as text or JSON, and on a page; messages and progress on stderr.
+
+    There are no messages with `--quiet`, nor in nbgrader, which counts any output as an error.
+    """
+
+    def __init__(self, quiet: bool, as_json: bool = False, page: str | None = None) -> None:
         self.is_silent = quiet or bool(os.environ.get("NBGRADER_EXECUTION"))
+        self.as_json, self.page = as_json, page
 
     @property
     def is_live(self) -> bool:
@@ -76,6 +89,19 @@ class Console:
         """Write one line."""
         if not self.is_silent:
             click.echo(line, err=True)
+
+    def show(self, to_json: Callable[[], Any], text: Callable[[], str]) -> None:
+        """Print a result, as JSON with `--json`."""
+        if self.as_json:
+            show_json(to_json())
+        else:
+            click.echo(text())
+
+    def write_page(self, html: Callable[[], str]) -> None:
+        """Write a result as a page with `--html`."""
+        if self.page is not None:
+            write_text(self.page, html())
+            self.info(f"wrote {self.page}")
 
     @contextmanager
     def downloads(self) -> Iterator[Callable[[str, int, int], None]]:
@@ -104,6 +130,22 @@ class Console:
         finally:
             if bars is not None:
                 bars.stop()
+
+
+def console_options(*, quiet: bool = True, json: bool = True, html: bool = False) -> Callable[[Command], Command]:
+    """Give a command `--quiet`, `--json` and `--html`, together as its argument `console`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def decorated(is_quiet: bool = False, as_json: bool = False, html_file: str | None = None, **rest: Any) -> Any:
+            return command(console=Console(is_quiet, as_json, html_file), **rest)
+
+        for is_wanted, option in ((json, JSON), (quiet, QUIET), (html, HTML)):
+            if is_wanted:
+                option(decorated)
+        return decorated
+
+    return decorate
 
 
 def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":

@@ -5,7 +5,7 @@ import shlex
 
 import click
 
-from byhand.cli.output import PLACE, Console, load_any_data, load_data, offline, quiet
+from byhand.cli.output import PLACE, Console, console_options, load_any_data, load_data, offline
 from byhand.errors import UsageError
 from byhand.training.runs import Run, load_model
 
@@ -26,7 +26,7 @@ from byhand.training.runs import Run, load_model
     "--run", "folder", type=PLACE, metavar="FOLDER", help="Where to keep what is trained. [default: runs/NNN]"
 )
 @offline
-@quiet
+@console_options(json=False)
 def command(
     run: str | None,
     data: str | None,
@@ -34,7 +34,7 @@ def command(
     browser: bool,
     folder: str | None,
     offline: bool,
-    quiet: bool,
+    console: Console,
 ) -> None:
     """Watch a network learn, draw a digit, look inside, take it home.
 
@@ -50,7 +50,6 @@ def command(
     from byhand.play.setup import Setup, fits
     from byhand.play.storage import RunStorage, setup_of
 
-    console = Console(quiet)
     home = Run.open(run) if run is not None else None
     model, origin = (load_model(run), run) if run is not None else (shipped_model(), "the shipped model")
     before = setup_of(home) if home else None
@@ -74,7 +73,7 @@ def command(
         console.info(f"the playground is open at {address}\nCtrl-C saves and ends it")
         if browser and not webbrowser.open(address):
             console.info("no browser could be opened: open that address yourself")
-        if quiet:
+        if console.is_silent:
             click.echo(address)
 
     with contextlib.suppress(KeyboardInterrupt):

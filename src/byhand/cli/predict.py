@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-from byhand.cli.output import PLACE, Console, as_json, quiet, shifts, show_json
+from byhand.cli.output import PLACE, Console, console_options, shifts, show_json
 from byhand.data.formats.images import ENDINGS
 from byhand.errors import DataError, DataMissingError
 from byhand.model import Reader, shipped_model
@@ -26,8 +26,7 @@ from byhand.training.runs import CONFIG, MODEL, load_reader
 @click.option("--show-input", is_flag=True, help="Show the 28×28 picture that the network saw; in JSON, its 28 rows.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses to show.")
 @shifts
-@quiet
-@as_json
+@console_options()
 def command(
     pictures: tuple[str, ...],
     run: str | None,
@@ -35,15 +34,13 @@ def command(
     show_input: bool,
     top: int,
     shifts: bool,
-    quiet: bool,
-    as_json: bool,
+    console: Console,
 ) -> None:
     """Read pictures of digits: photos, drawings, scans; dark on light or light on dark.
 
     A folder stands for the pictures in it. `-` reads one picture a line from standard input, each 784 numbers from 0
     to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
     """
-    console = Console(quiet)
     model = load_reader(run) if run is not None else shipped_model()
     reader = ShiftAveraged(model) if shifts else model
     results: list[dict[str, Any]] = []
@@ -55,9 +52,9 @@ def command(
             if reading.problem is not None:
                 console.info(f"byhand: {reading.problem}")
                 has_failed = True
-            elif as_json and show_input:
+            elif console.as_json and show_input:
                 result["input"] = reading.image.tolist()
-            elif not as_json:
+            elif not console.as_json:
                 click.echo(reading.text(top))
                 if show_input:
                     click.echo(reading.drawing())
@@ -69,9 +66,9 @@ def command(
         else:
             text = "".join(digit.get("digit", "?") for digit in digits)
             results.append({"picture": source, "text": text, "digits": digits})
-            if not as_json:
+            if not console.as_json:
                 click.echo(text)
-    if as_json:
+    if console.as_json:
         show_json(results)
     if has_failed:
         sys.exit(DataError.exit_code)

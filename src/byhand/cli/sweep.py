@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import PLACE, Console, as_json, data, offline, quiet, seed, show_json
+from byhand.cli.output import PLACE, Console, console_options, data, offline, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import DONE, Folder, Result, Trial, resume, sweep
@@ -37,8 +37,7 @@ from byhand.training.loop import interruptible
 @data
 @seed
 @offline
-@quiet
-@as_json
+@console_options()
 def command(
     space: str | None,
     trials: int | None,
@@ -50,8 +49,7 @@ def command(
     data: str | None,
     seed: int,
     offline: bool,
-    quiet: bool,
-    as_json: bool,
+    console: Console,
 ) -> None:
     """Try many settings and find the best.
 
@@ -76,7 +74,6 @@ def command(
     place = Folder(Path(resumed)) if resumed is not None else Folder.new(folder)
     searched = Space.read(space) if space is not None else None
     pool = chosen_engine(engine, address, jobs)
-    console = Console(quiet)
     console.info(f"sweep: {place.path}")
     common: dict[str, Any] = {"folder": place, "jobs": jobs, "engine": pool, "offline": offline}
     stop = threading.Event()
@@ -86,7 +83,7 @@ def command(
             result = resume(trials=trials, **common)
         else:
             result = sweep(searched, trials=trials or 50, data=data, seed=seed, **common)
-    show(result, console, as_json)
+    show(result, console)
     if result.interrupted:
         sys.exit(130)
 
@@ -112,10 +109,10 @@ def line(trial: Trial) -> str:
     return f"{text}  ({trial.message})" if trial.message else text
 
 
-def show(result: Result, console: Console, as_json: bool) -> None:
+def show(result: Result, console: Console) -> None:
     """Write the best trial to stdout, and where all of them are to stderr."""
     best = result.best
-    if as_json:
+    if console.as_json:
         show_json(
             {
                 "folder": str(result.folder.path),

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from byhand.cli import committee as committees
 from byhand.cli import train_options
-from byhand.cli.output import PLACE, Console, as_json, data, load_data, offline, quiet, seed, show_json
+from byhand.cli.output import PLACE, Console, console_options, data, load_data, offline, seed, show_json
 from byhand.cli.progress import Progress
 from byhand.data import TrainTest
 from byhand.distributed import mpi
@@ -58,8 +58,7 @@ from byhand.training.runs import MOST_MEMBERS, Run
 )
 @click.option("--checkpoint-every", type=float, default=30.0, show_default=True, help="Seconds between saved states.")
 @offline
-@quiet
-@as_json
+@console_options()
 def command(
     preset: str,
     data: str | None,
@@ -69,8 +68,7 @@ def command(
     committee: int | None,
     checkpoint_every: float,
     offline: bool,
-    quiet: bool,
-    as_json: bool,
+    console: Console,
     **options: Any,
 ) -> None:
     """Train a network and save it.
@@ -84,7 +82,7 @@ def command(
         raise UsageError(f"--resume goes on with the run's own settings; it can't change {named}")
     seed_typed = seed if "seed" in typed else None
     ranks = mpi.ranks()
-    console = Console(quiet or not ranks.leads)
+    console.is_silent |= not ranks.leads
     if committee is not None or (resume is not None and Run.open(resume).members):
         if ranks.size > 1:
             raise UsageError(f"a committee's members have processes of their own: no mpiexec, got {ranks.size} ranks")
@@ -97,7 +95,7 @@ def command(
             result = committees.new(
                 folder, int(committee or 1), preset, data, seed, options, offline, console, passed_on
             )
-        leave(result, as_json, committees.show, console)
+        leave(result, committees.show, console)
         return
     with ranks.together():
 
@@ -131,7 +129,7 @@ def command(
                 )
         if not ranks.leads:
             return
-    leave(summary(outcome), as_json, show, console)
+    leave(summary(outcome), show, console)
 
 
 def witness(ranks: mpi.Comm | mpi.Alone, run: Run) -> AbstractContextManager[None]:
@@ -186,11 +184,9 @@ def is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def leave(
-    result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any], Console], None], console: Console
-) -> None:
+def leave(result: dict[str, Any], show: Callable[[dict[str, Any], Console], None], console: Console) -> None:
     """Show the result, and go with the exit code that it stands for."""
-    if as_json:
+    if console.as_json:
         show_json(result)
     else:
         show(result, console)
