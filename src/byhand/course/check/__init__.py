@@ -28,7 +28,7 @@ from byhand.course.probes import Function, MisshapenError, Outputs, Page, Probe
 from byhand.course.probes.l_layer import L_LAYER
 from byhand.course.probes.two_layer import TWO_LAYER
 from byhand.course.sandbox import Unsendable
-from byhand.course.sandbox.runner import Answer, Limits, Outcome, Place, Student
+from byhand.course.sandbox.runner import Answer, Limits, Outcome, Student
 from byhand.errors import UsageError
 from byhand.text import closest, listed
 
@@ -156,11 +156,11 @@ class Check:
         there.update(*(one["names"] for one in loaded["broken"]), *(one["defines"] for one in loaded["failed"]))
         return not there.isdisjoint(function.name for function in self.page.functions)
 
-    def _at(self, cell: int, line: int) -> str:
+    def _at(self, cell: int | None, line: int | None) -> str:
+        """Return a place in words, or nothing if it is not in the file."""
+        if cell is None or line is None:
+            return ""
         return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
-
-    def _place(self, place: Place | None) -> str:
-        return self._at(place.cell, place.line) if place else ""
 
     # ---- one function
 
@@ -187,7 +187,7 @@ class Check:
             if not failed and differing(probe, function.outputs(outcome.value, outcome.printed)):
                 verdict = replace(verdict, remarks=(*verdict.remarks, words))
         described = self.student.loaded["functions"][name]
-        if verdict.status == "wrong" and not verdict.place and described["line"]:
+        if verdict.status == "wrong" and not verdict.place:
             verdict = replace(verdict, place=self._at(described["cell"], described["line"]))
         return verdict
 
@@ -213,7 +213,7 @@ class Check:
             except (TypeError, ValueError) as error:  # nothing that a function returns may end the check
                 misshapen.append(MisshapenError(f"what is returned can't be used: {error}"))
         if raised and raised[0].error == "NotImplementedError":
-            return Verdict(name, "missing", "not written yet", place=self._place(raised[0].place))
+            return Verdict(name, "missing", "not written yet", place=self._at(raised[0].cell, raised[0].line))
         wrong = [(probe, outputs) for probe, outputs in found if differing(probe, outputs)]
         if wrong:
             return Verdict(name, "wrong", *diagnose(wrong, function.default_message))
@@ -231,8 +231,8 @@ class Check:
 
     def _of_error(self, name: str, outcome: Outcome) -> Verdict:
         """Return the verdict on an exception; a missing package is not the student's mistake."""
-        place = self._place(outcome.place)
-        where = f" in `{outcome.place.text}`" if outcome.place and outcome.place.text else ""
+        place = self._at(outcome.cell, outcome.line)
+        where = f" in `{outcome.text}`" if outcome.text else ""
         if package := self._needed_package(outcome.error, outcome.message):
             return Verdict(name, "not run", package, place=place)
         unknown = UNKNOWN.match(outcome.message)
@@ -251,32 +251,24 @@ class Check:
         described = loaded["functions"].get(name)
         if described and not described["stub"]:
             return None  # a copy of it that is broken or still blank doesn't matter
-        for broken in loaded["broken"]:
-            if name in broken["names"]:
-                place = self._at(broken["cell"], broken["line"])
-                if broken["stub"]:
-                    return Verdict(name, "missing", "not written yet", place=place)
-                return Verdict(name, "wrong", f"this is not Python: {broken['message']}", place=place)
-        if described:
-            return Verdict(name, "missing", "not written yet", place=self._at(described["cell"], described["line"]))
-        for failed in loaded["failed"]:
-            if name in failed["defines"]:
-                return self._of_definition(name, failed)
+        broken = next((one for one in loaded["broken"] if name in one["names"]), None)
+        failed = next((one for one in loaded["failed"] if name in one["defines"]), None)
+        one: Mapping[str, Any] | None = broken or described or failed
+        if one is not None:
+            place = self._at(one["cell"], one["line"])
+            if one.get("stub", name in loaded["stubs"]):
+                return Verdict(name, "missing", "not written yet", place=place)
+            if broken:
+                return Verdict(name, "wrong", f"this is not Python: {one['message']}", place=place)
+            if package := self._needed_package(one["type"], one["message"]):
+                return Verdict(name, "not run", package, place=place)
+            slow, raised = "took too long", f"failed: {one['type']}: {one['message']}"
+            words = f"its definition {slow if one['type'] == 'TooSlowError' else raised}"
+            return Verdict(name, "wrong", words, place=place)
         near = closest(name.lower(), [one.lower() for one in loaded["defined"]], cutoff=0.75)
         like = next((one for one in loaded["defined"] if one.lower() == near), None)
         meant = f"; is {like} meant?" if like and like not in WANTED else ""
         return Verdict(name, "missing", f"there is no function of this name{meant}")
-
-    def _of_definition(self, name: str, failed: Mapping[str, Any]) -> Verdict:
-        """Return the verdict on a function whose `def` raised: in a decorator, or the default of an argument."""
-        place = self._at(failed["cell"], failed["line"]) if failed["line"] else ""
-        if name in self.student.loaded["stubs"]:
-            return Verdict(name, "missing", "not written yet", place=place)
-        if package := self._needed_package(failed["type"], failed["message"]):
-            return Verdict(name, "not run", package, place=place)
-        if failed["type"] == "TooSlowError":
-            return Verdict(name, "wrong", "its definition took too long", place=place)
-        return Verdict(name, "wrong", f"its definition failed: {failed['type']}: {failed['message']}", place=place)
 
     def _needed_package(self, error: str, message: str) -> str:
         """Return which package is needed, if a name is unknown because its import found none."""

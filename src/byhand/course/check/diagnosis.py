@@ -1,17 +1,18 @@
 """Diagnosis: verdicts, the mistakes that a check knows by name, and which of them would have given these numbers.
 
 Nothing is guessed from the text of the program. Each output that differs from the right one is compared with what every
-known mistake would have produced with the same inputs; a mistake is named only if all the numbers fit. The sentences
-about the mistakes say what is wrong and hint at what is right; they are listed in docs/check.md.
+known mistake would have produced with the same inputs; a mistake is named only if all the numbers fit.
 """
 
 import math
+import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from byhand.course.notebooks import FOLDER
 from byhand.course.probes import Array, Outputs, Probe, as_numbers, kind_of
 from byhand.text import listed
 
@@ -19,113 +20,8 @@ Status = Literal["right", "wrong", "not run", "missing"]
 SIGNS: dict[Status, str] = {"right": "✓", "wrong": "✗", "not run": "?", "missing": "·"}
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # float32 and another order of summation pass; no mistake is as small
 
-MISTAKES = {
-    # what any output may show
-    "1/m missing": "1/m is missing: a sum over the samples must be divided by their number, m",
-    "1/m twice": "divided by m once too often",
-    "divided by all": "divided by a larger number than m: only the samples of this batch count, not all there are",
-    "wrong sign": "the sign is wrong",
-    "transposed": "transposed: rows and columns are the wrong way round",
-    "axis lost": "the numbers are right and the shape is not: an axis was lost on the way (keepdims=True keeps it)",
-    "zero": "0 everywhere",
-    "not a number": "not a number (NaN or infinite)",
-    "nothing returned": "nothing is returned (None)",
-    "output missing": "not there",
-    "the wrong array": "another array stands here",
-    "Z and H mixed up": "H, after the activation, and Z, before it, are mixed up",
-    "memories swapped": "memory must be (linear_memory, activation_memory), here the two are swapped",
-    "too little returned": "fewer things are returned than must be",
-    "too much returned": "more things are returned than must be",
-    "name from outside": "it uses a name that it does not have: everything must come in as an argument",
-    # activations
-    "sign of the exponent": "the exponent has the wrong sign: sigmoid is 1 / (1 + e^−Z)",
-    "exponent overflows": "NaN for large Z: e^Z overflows where e^−Z would not",
-    "tanh for sigmoid": "this is tanh, not sigmoid",
-    "derivative for function": "this is the derivative, not the function itself",
-    "leaky relu": "negative Z leaks through: relu is 0 there",
-    "absolute value": "this is the absolute value: relu is 0 where Z is negative",
-    "minimum for maximum": "this is the smaller of 0 and Z, relu is the larger",
-    "mask for relu": "this is 1 where Z is positive, relu is Z there",
-    "softmax along the wrong axis": "taken along the wrong axis: the samples are columns, so each column sums to 1",
-    "softmax over everything": "normalised by the sum over all samples together: each column must sum to 1 by itself",
-    "softmax not normalised": "e^Z is not divided by its sum",
-    "softmax without the maximum": "NaN beyond Z = 709, where e^Z overflows: subtract the maximum of each column first",
-    # parameters
-    "wrong scale of the weights": "the random numbers are right and their scale is not: randn × 0.1",
-    "rand for randn": "these are uniform (rand), normal ones (randn) are wanted",
-    "randn for rand": "these are normal (randn), uniform ones (rand) are wanted",
-    "weights drawn transposed": "drawn in the shape (n_prev, n) and turned: the same seed then gives other numbers",
-    "half not subtracted": "all are positive: rand − 0.5 lies around 0",
-    "one number for all": "hardly any spread: rand − 0.5 lies between −0.5 and 0.5",
-    "biases not zero": "biases must start at 0",
-    # forward
-    "bias left out": "the bias is not added",
-    "bias subtracted": "the bias is subtracted",
-    "weights not transposed": "W must be transposed here",
-    "weights transposed": "W must not be transposed here",
-    "activation ignored": "the activation that was asked for is not the one that is used",
-    "activation left out": "no activation is applied",
-    "softmax left out": "the last layer must end in softmax",
-    "softmax in every layer": "softmax belongs to the last layer only",
-    "sigmoid for relu": "the hidden layers use sigmoid, they must use relu",
-    "X into every layer": "each layer is given X, not the H of the layer before",
-    "last memory left out": "the memory of the last layer is not appended",
-    # loss
-    "mean over all entries": "averaged over classes and samples: the sum over the classes is divided by m only",
-    "binary cross-entropy": "Y log H + (1 − Y) log(1 − H) is for yes-or-no questions: after softmax Y log H alone",
-    "wrong logarithm": "the logarithm has another base: the natural one is wanted",
-    "logarithm left out": "the logarithm is left out",
-    "not summed to one number": "the losses of the samples are not summed up to one number",
-    "squared error": "this is the squared error, cross-entropy is wanted",
-    # backward
-    "Z taken for H": "H (1 − H) is wanted, with H = sigmoid(Z): here Z stands in its place",
-    "sigmoid taken twice": "the memory holds Z, so sigmoid is taken once to get H: here it is taken twice",
-    "dH left out": "the derivative of the activation is there, dH is not multiplied in",
-    "factor left out": "one of the two factors H and 1 − H is left out",
-    "derivative left out": "dH is used where dZ belongs: the derivative of the activation is left out",
-    "sign of dH for sign of Z": "0 where dH is negative: it must be 0 where Z is negative",
-    "relu turned round": "kept where Z is negative, 0 where it is positive: the other way round",
-    "relu of the memory": "this is relu(Z), its derivative times dH is wanted",
-    "wrong derivative": "the derivative of another activation",
-    "H for H_prev": "dW takes the input of the layer, H_prev: here it takes its output",
-    "Z for H_prev": "dW takes the input of the layer, H_prev: here it takes its sum Z",
-    "divided by units": "divided by the number of units, not by the number of samples, m",
-    "bias summed over everything": "summed over everything: each unit has its own number, the sum over samples",
-    "bias summed over units": "summed over the units: the sum goes over the samples (axis=1)",
-    "bias not summed": "not summed over the samples",
-    "1/m where it does not belong": "divided by m: only dW and db are",
-    "Y minus HL": "the wrong way round: dZ of the last layer is HL − Y",
-    "derivative of softmax again": "multiplied by H (1 − H): HL − Y already contains the derivative of softmax",
-    "relu in the last layer": "relu's derivative is applied in the last layer, which has softmax",
-    "memory of the wrong layer": "the memory of another layer is used",
-    "labels not one-hot": "the labels are subtracted as numbers: they must be one-hot",
-    # update, training, predictions
-    "old weight dropped": "the old value is dropped: the new one is old − learning rate × derivative",
-    "climbing": "the step goes uphill: it must be subtracted",
-    "learning rate left out": "the learning rate is left out",
-    "not updated": "not updated",
-    "an iteration too many": "one iteration too many",
-    "an iteration too few": "one iteration too few",
-    "learning rate not passed on": "the default learning rate is used, whatever is asked for",
-    "begun again in every iteration": "the parameters are made anew in every iteration, so only one step is ever taken",
-    "not trained": "the parameters come back as they were made",
-    "argmax along the wrong axis": "the largest of each row: the samples are columns, so axis=0",
-    "probabilities for classes": "these are probabilities, the class with the largest is wanted",
-    "right ones counted": "this is how many are right, the share of them is wanted",
-    "percent for a share": "this is in percent, a share from 0 to 1 is wanted",
-    "labels left one-hot": "the classes are compared with one-hot columns: argmax of y gives the classes",
-    "pixels not scaled": "bytes from 0 to 255, the network expects pixels from 0 to 1: divide them by 255",
-    "pixels scaled twice": "hardly more than 0 everywhere: the pixels were from 0 to 1 already, and are divided again",
-    # mini-batches and momentum
-    "order ignored": "the samples are taken as they stand: the order that is given says which come together",
-    "pictures and labels parted": "X and Y are cut in different orders: each picture must keep its own label",
-    "last batch left out": "the last batch is left out: what remains is a batch too, a shorter one",
-    "old velocity dropped": "the old velocity is dropped: this is plain gradient descent",
-    "old velocity kept whole": "the old velocity is not multiplied by the momentum",
-    "averaged velocity": "the gradient is multiplied by 1 − momentum: it must be added as it is",
-    "learning rate in the velocity": "the learning rate is in the velocity: it belongs to the step",
-    "one_hot sized by the largest label": "as many classes as the largest label: a batch without a nine still has ten",
-}  # fmt: skip
+#: The sentence for each mistake that has a name; docs/check.md lists them.
+MISTAKES: dict[str, str] = tomllib.loads((FOLDER / "mistakes.toml").read_text(encoding="utf-8"))
 
 
 # ---- verdicts

@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from byhand.course.sandbox.slicing import cut, does_nothing, stubs
+from byhand.course.sandbox.slicing import cut, does_nothing, functions, stubs
 from byhand.errors import DataError, DataMissingError, UsageError
 
 LARGEST = 64 * 2**20
@@ -209,8 +209,7 @@ def progress(path: Path) -> tuple[Lesson, list[Task]]:
     """Return the lesson that a notebook or .py file belongs to, and its functions that are not written yet."""
     cells = read_cells(path)
     pieces, broken = cut(cells)
-    named = {piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
-    named.update(*(one.names for one in broken))
+    named = set(functions(pieces)).union(*(one.names for one in broken))
     lesson = max(LESSONS, key=lambda one: len({task.name for task in one.tasks} & named))
     done = written(cells)
     return lesson, [task for task in lesson.tasks if task.name not in done]
@@ -219,10 +218,9 @@ def progress(path: Path) -> tuple[Lesson, list[Task]]:
 def written(cells: list[str]) -> set[str]:
     """Return the functions with a body: no stub, and no `raise NotImplementedError` before any `return`."""
     pieces, _ = cut(cells)
-    functions = {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
-    return {name for name, node in functions.items() if not _ends_unwritten(node)} - stubs(pieces)
-
-
-def _ends_unwritten(node: ast.FunctionDef) -> bool:
-    ends = [line for line in node.body if isinstance(line, ast.Return | ast.Raise)]
-    return bool(ends) and isinstance(ends[0], ast.Raise) and does_nothing(ends[0])
+    ends = {
+        name: next((line for line in node.body if isinstance(line, ast.Return | ast.Raise)), None)
+        for name, node in functions(pieces).items()
+    }
+    unwritten = {name for name, end in ends.items() if isinstance(end, ast.Raise) and does_nothing(end)}
+    return ends.keys() - unwritten - stubs(pieces)

@@ -20,7 +20,8 @@ Array = NDArray[Any]
 Outputs = Mapping[str, Any]
 Reader = Callable[[Any, str], Outputs]  # (what the function returned, what it printed) → outputs by name
 Mistakes = Sequence[tuple[str, Outputs]]  # (name of a mistake, the outputs that it changes); a name may come repeatedly
-Generator = Callable[[np.random.Generator], Iterable["Probe"]]
+Random = np.random.Generator
+Generator = Callable[[Random], Iterable["Probe"]]
 
 
 class MisshapenError(Exception):
@@ -186,7 +187,7 @@ def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
     return slopes
 
 
-def away_from_zero(rng: np.random.Generator, *shape: int) -> Array:
+def away_from_zero(rng: Random, *shape: int) -> Array:
     """Normal numbers, none within 0.05 of the corner of relu."""
     Z = rng.normal(size=shape)
     return Z + 0.05 * np.sign(Z)
@@ -205,7 +206,7 @@ def relu_mistakes(Z: Array) -> list[tuple[str, Array]]:
     ]
 
 
-def softmax_inputs(rng: np.random.Generator) -> tuple[Array, ...]:
+def softmax_inputs(rng: Random) -> tuple[Array, ...]:
     """Logits for softmax: a batch, a square, and numbers so large that e^Z overflows."""
     return rng.normal(size=(4, 6)), rng.normal(size=(5, 5)), 1000 + rng.normal(size=(3, 4))
 
@@ -227,7 +228,7 @@ def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
     return mistakes
 
 
-def one_hot_probes(rng: np.random.Generator, one_hot: Callable[[Array], Array], argument: str) -> Iterator[Probe]:
+def one_hot_probes(rng: Random, one_hot: Callable[[Array], Array], argument: str) -> Iterator[Probe]:
     """Probes of one_hot, whose argument has another name on each page."""
     for labels in (np.append(rng.integers(10, size=6), 9), rng.permutation(7), np.append(rng.permutation(9), 9)):
         Y = one_hot(labels)

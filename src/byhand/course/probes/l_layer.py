@@ -11,32 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from byhand.course.probes import (
-    Array,
-    MisshapenError,
-    Mistakes,
-    Outputs,
-    Page,
-    Probe,
-    away_from_zero,
-    bias_mistakes,
-    changing,
-    dictionary,
-    entries,
-    kind_of,
-    numbers,
-    one,
-    one_hot_probes,
-    parts,
-    relu_mistakes,
-    several,
-    single,
-    slope,
-    softmax_inputs,
-    softmax_mistakes,
-    training_mistakes,
-    update_mistakes,
-)
+from byhand.course import probes
+from byhand.course.probes import Array, MisshapenError, Mistakes, Outputs, Page, Probe, Random
 from byhand.reference import beyond
 from byhand.reference import l_layer as page
 
@@ -44,8 +20,6 @@ L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with
 SHAPES = ((4, 3, 5), (3, 6, 7), (4, 4, 6), (5, 5, 5))  # (n_prev, n, m)
 NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 SHARE = rf"{NUMBER}(?=\s*%)|\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a point
-
-Random = np.random.Generator
 
 
 def network(rng: Random, dimensions: list[int], m: int) -> tuple[dict[str, Array], Array, Array]:
@@ -58,9 +32,9 @@ def network(rng: Random, dimensions: list[int], m: int) -> tuple[dict[str, Array
     return parameters, rng.random((dimensions[0], m)), page.one_hot(rng.permutation(m) % 10)
 
 
-@L_LAYER.function(one("one-hot"))
+@L_LAYER.function(probes.one("one-hot"))
 def one_hot(rng: Random) -> Iterator[Probe]:
-    return one_hot_probes(rng, page.one_hot, "j")
+    return probes.one_hot_probes(rng, page.one_hot, "j")
 
 
 # ---- feedforward
@@ -68,10 +42,10 @@ def one_hot(rng: Random) -> Iterator[Probe]:
 
 def _activation(Z: Array, H: Array, wrong: Sequence[tuple[str, Array]]) -> Probe:
     known = {"H": H, "Z": Z}
-    return Probe({"Z": Z}, {"H": H, "Z in the memory": Z}, changing("H", wrong), related_arrays=known)
+    return Probe({"Z": Z}, {"H": H, "Z in the memory": Z}, probes.changing("H", wrong), related_arrays=known)
 
 
-@L_LAYER.function(several("H", "Z in the memory"))
+@L_LAYER.function(probes.several("H", "Z in the memory"))
 def sigmoid(rng: Random) -> Iterator[Probe]:
     far = np.array([[-1000.0, 1000.0, 720.0], [3.0, -720.0, 0.0]])
     for Z in (3 * rng.normal(size=(3, 5)), 3 * rng.normal(size=(4, 4)), far):
@@ -86,21 +60,21 @@ def sigmoid(rng: Random) -> Iterator[Probe]:
         yield _activation(Z, H, wrong)
 
 
-@L_LAYER.function(several("H", "Z in the memory"))
+@L_LAYER.function(probes.several("H", "Z in the memory"))
 def relu(rng: Random) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
-        Z = away_from_zero(rng, *shape)
-        yield _activation(Z, page.relu(Z)[0], relu_mistakes(Z))
+        Z = probes.away_from_zero(rng, *shape)
+        yield _activation(Z, page.relu(Z)[0], probes.relu_mistakes(Z))
 
 
-@L_LAYER.function(several("H", "Z in the memory"))
+@L_LAYER.function(probes.several("H", "Z in the memory"))
 def softmax(rng: Random) -> Iterator[Probe]:
-    for Z in softmax_inputs(rng):
-        yield _activation(Z, page.softmax(Z)[0], softmax_mistakes(Z))
+    for Z in probes.softmax_inputs(rng):
+        yield _activation(Z, page.softmax(Z)[0], probes.softmax_mistakes(Z))
 
 
 @L_LAYER.function(
-    dictionary("parameters"),
+    probes.dictionary("parameters"),
     default_message="not the numbers that follow seed(2): randn(n, n_prev) * 0.1 layer by layer, biases 0",
 )
 def initialize_parameters(_rng: Random) -> Iterator[Probe]:
@@ -120,18 +94,18 @@ def initialize_parameters(_rng: Random) -> Iterator[Probe]:
 
 def _memory_parts(memory: Any, of: str = "") -> dict[str, Any]:
     """Return the four arrays of one layer's memory, by name."""
-    linear, activation = parts(memory, "linear_memory", "activation_memory")
+    linear, activation = probes.parts(memory, "linear_memory", "activation_memory")
     if isinstance(activation, tuple | list) and not isinstance(linear, tuple | list):
         raise MisshapenError(
             "memory must be (linear_memory, activation_memory), the two are swapped", "memories swapped"
         )
-    H_prev, W, b = parts(linear, "H_prev", "W", "b")
+    H_prev, W, b = probes.parts(linear, "H_prev", "W", "b")
     names = (f"{what} in the memory{of}" for what in ("H_prev", "W", "b", "Z"))
     return dict(zip(names, (H_prev, W, b, activation), strict=True))
 
 
 def _layer_forward_outputs(value: Any, _printed: str) -> Outputs:
-    H, memory = parts(value, "H", "memory")
+    H, memory = probes.parts(value, "H", "memory")
     return {"H": H, **_memory_parts(memory)}
 
 
@@ -158,9 +132,9 @@ def layer_forward(rng: Random) -> Iterator[Probe]:
 
 
 def _L_layer_forward_outputs(value: Any, _printed: str) -> Outputs:
-    HL, memories = parts(value, "HL", "memories")
+    HL, memories = probes.parts(value, "HL", "memories")
     if not isinstance(memories, list | tuple):
-        raise MisshapenError(f"memories must be a list, one memory a layer, it is {kind_of(memories)}")
+        raise MisshapenError(f"memories must be a list, one memory a layer, it is {probes.kind_of(memories)}")
     outputs = {"HL": HL, "number of memories": len(memories)}
     for layer, memory in enumerate(memories, 1):
         outputs |= _memory_parts(memory, f" of layer {layer}")
@@ -192,18 +166,11 @@ def L_layer_forward(rng: Random) -> Iterator[Probe]:
         yield Probe({"X": X, "parameters": parameters}, _L_layer_forward_outputs((HL, memories), ""), wrong, m=m)
 
 
-def _forward(
-    X: Array,
-    parameters: dict[str, Array],
-    *,
-    hidden: Any = page.relu,
-    last: Any = page.softmax,
-    again: tuple[int, ...] = (),
-) -> Array:
+def _forward(X: Array, P: Any, hidden: Any = page.relu, last: Any = page.softmax, again: Any = ()) -> Array:
     """Return HL with other activations; the layers `again` are given X."""
-    L, H = len(parameters) // 2, X
+    L, H = len(P) // 2, X
     for layer in range(1, L + 1):
-        Z = parameters[f"W{layer}"] @ (X if layer in again else H) + parameters[f"b{layer}"]
+        Z = P[f"W{layer}"] @ (X if layer in again else H) + P[f"b{layer}"]
         H = (last if layer == L else hidden)(Z)[0]
     return H
 
@@ -242,7 +209,7 @@ def compute_loss(rng: Random) -> Iterator[Probe]:
             ("not summed to one number", terms.sum(axis=1, keepdims=True) / m),
             ("squared error", ((HL - Y) ** 2).sum() / m),
         ]
-        yield single("loss", {"HL": HL, "Y": Y}, loss, wrong, m=m)
+        yield probes.single("loss", {"HL": HL, "Y": Y}, loss, wrong, m=m)
 
 
 # ---- backpropagation
@@ -253,7 +220,7 @@ def _total(dH: Array, activation: Any) -> Any:
     return lambda Z: np.sum(dH * activation(Z)[0])
 
 
-@L_LAYER.function(one("dZ"), uses=("sigmoid",))
+@L_LAYER.function(probes.one("dZ"), uses=("sigmoid",))
 def sigmoid_backward(rng: Random) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
         dH, Z = rng.normal(size=shape), rng.normal(size=shape)
@@ -267,14 +234,14 @@ def sigmoid_backward(rng: Random) -> Iterator[Probe]:
             ("factor left out", dH * (1 - H)),
             ("derivative left out", dH),
         ]
-        slopes = {"dZ": slope(_total(dH, page.sigmoid), Z)}
-        yield single("dZ", {"dH": dH, "sigmoid_memory": Z}, page.sigmoid_backward(dH, Z), wrong, slopes=slopes)
+        slopes = {"dZ": probes.slope(_total(dH, page.sigmoid), Z)}
+        yield probes.single("dZ", {"dH": dH, "sigmoid_memory": Z}, page.sigmoid_backward(dH, Z), wrong, slopes=slopes)
 
 
-@L_LAYER.function(one("dZ"), uses=("relu",))
+@L_LAYER.function(probes.one("dZ"), uses=("relu",))
 def relu_backward(rng: Random) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
-        dH, Z = rng.normal(size=shape), away_from_zero(rng, *shape)
+        dH, Z = rng.normal(size=shape), probes.away_from_zero(rng, *shape)
         wrong = [
             ("sign of dH for sign of Z", np.maximum(0, dH)),
             ("relu turned round", np.where(Z > 0, 0, dH)),
@@ -283,8 +250,8 @@ def relu_backward(rng: Random) -> Iterator[Probe]:
             ("derivative left out", dH),
             ("wrong derivative", dH * _sigmoid_slope(Z)),
         ]
-        slopes = {"dZ": slope(_total(dH, page.relu), Z)}
-        yield single("dZ", {"dH": dH, "relu_memory": Z}, page.relu_backward(dH, Z), wrong, slopes=slopes)
+        slopes = {"dZ": probes.slope(_total(dH, page.relu), Z)}
+        yield probes.single("dZ", {"dH": dH, "relu_memory": Z}, page.relu_backward(dH, Z), wrong, slopes=slopes)
 
 
 def _sigmoid_slope(Z: Array) -> Any:
@@ -292,7 +259,7 @@ def _sigmoid_slope(Z: Array) -> Any:
     return H * (1 - H)
 
 
-@L_LAYER.function(several("dH_prev", "dW", "db"), uses=("sigmoid_backward", "relu_backward"))
+@L_LAYER.function(probes.several("dH_prev", "dW", "db"), uses=("sigmoid_backward", "relu_backward"))
 def layer_backward(rng: Random) -> Iterator[Probe]:
     back = {"relu": page.relu_backward, "sigmoid": page.sigmoid_backward}
     for activation, function in (("relu", page.relu), ("sigmoid", page.sigmoid)):
@@ -309,7 +276,7 @@ def layer_backward(rng: Random) -> Iterator[Probe]:
                 ("1/m where it does not belong", {"dH_prev": right["dH_prev"] / m}),
                 ("divided by units", {"dW": right["dW"] * m / n, "db": right["db"] * m / n}),
                 ("divided by units", {"dW": right["dW"] * m / n_prev, "db": right["db"] * m / n_prev}),
-                *bias_mistakes({"db": dZ}),
+                *probes.bias_mistakes({"db": dZ}),
             ]
             if n == n_prev:
                 wrong += [
@@ -325,9 +292,9 @@ def _layer_slopes(total: Any, H_prev: Array, W: Array, b: Array) -> dict[str, Ar
     """Return the slopes of total(W · H_prev + b); those of W and b as means over the samples."""
     m = H_prev.shape[1]
     return {
-        "dH_prev": slope(lambda value: total(W @ value + b), H_prev),
-        "dW": slope(lambda value: total(value @ H_prev + b), W) / m,
-        "db": slope(lambda value: total(W @ H_prev + value), b) / m,
+        "dH_prev": probes.slope(lambda value: total(W @ value + b), H_prev),
+        "dW": probes.slope(lambda value: total(value @ H_prev + b), W) / m,
+        "db": probes.slope(lambda value: total(W @ H_prev + value), b) / m,
     }
 
 
@@ -336,7 +303,7 @@ def _linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:
     return {"dH_prev": W.T @ dZ, "dW": dZ @ H_prev.T / m, "db": dZ.sum(axis=1, keepdims=True) / m}
 
 
-@L_LAYER.function(dictionary("gradients"), uses=("layer_backward",))
+@L_LAYER.function(probes.dictionary("gradients"), uses=("layer_backward",))
 def L_layer_backward(rng: Random) -> Iterator[Probe]:
     for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
         parameters, X, Y = network(rng, dimensions, m)
@@ -359,7 +326,7 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
             dZs[f"db{layer}"] = page.relu_backward(right[f"dH{layer}"], memories[layer - 1][1])
         slopes = {f"d{name}": _loss_slope(X, Y, parameters, name) for name in parameters if L > 1}
         arguments = {"HL": HL, "Y": Y, "memories": memories}
-        yield Probe(arguments, right, [*wrong, *bias_mistakes(dZs)], slopes=slopes, m=m)
+        yield Probe(arguments, right, [*wrong, *probes.bias_mistakes(dZs)], slopes=slopes, m=m)
 
 
 def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) -> dict[str, Any]:
@@ -375,7 +342,7 @@ def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) 
 
 
 def _loss_slope(X: Array, Y: Array, parameters: dict[str, Array], name: str) -> Array:
-    return slope(
+    return probes.slope(
         lambda value: page.compute_loss(page.L_layer_forward(X, {**parameters, name: value})[0], Y), parameters[name]
     )
 
@@ -383,18 +350,18 @@ def _loss_slope(X: Array, Y: Array, parameters: dict[str, Array], name: str) -> 
 # ---- updates, training, predictions
 
 
-@L_LAYER.function(dictionary("parameters"))
+@L_LAYER.function(probes.dictionary("parameters"))
 def update_parameters(rng: Random) -> Iterator[Probe]:
     for dimensions in ([5, 4, 10], [6, 6, 6, 10]):
         parameters, _, _ = network(rng, dimensions, 3)
         gradients = {f"d{name}": rng.normal(size=value.shape) for name, value in parameters.items()}
         right = page.update_parameters(dict(parameters), gradients, 0.37)
-        wrong = update_mistakes(parameters, {name: gradients[f"d{name}"] for name in parameters}, 0.37)
+        wrong = probes.update_mistakes(parameters, {name: gradients[f"d{name}"] for name in parameters}, 0.37)
         yield Probe({"parameters": parameters, "gradients": gradients, "learning_rate": 0.37}, right, wrong)
 
 
 @L_LAYER.function(
-    dictionary("parameters"),
+    probes.dictionary("parameters"),
     uses=("initialize_parameters", "L_layer_forward", "compute_loss", "L_layer_backward", "update_parameters"),
 )
 def L_layer_model(rng: Random) -> Iterator[Probe]:
@@ -409,27 +376,22 @@ def L_layer_model(rng: Random) -> Iterator[Probe]:
                 page.update_parameters(parameters, page.L_layer_backward(HL, Y, memories), size)
             return parameters
 
-        wrong = [*training_mistakes(trained, k, rate), ("learning rate not passed on", trained(k, 0.0075))]
+        wrong = [*probes.training_mistakes(trained, k, rate), ("learning rate not passed on", trained(k, 0.0075))]
         arguments = {"X": X, "Y": Y, "dimensions": dimensions, "learning_rate": rate, "num_iterations": k}
         yield Probe(arguments, trained(k, rate), wrong, m=9)
 
 
 def _predict_outputs(value: Any, printed: str) -> Outputs:
-    """Return the classes, and the printed accuracy, if a number was printed; a percentage is accepted."""
-    accuracy = _accuracy_in(printed)
+    """Return the classes, and the printed accuracy, if a number was printed; a percentage is accepted.
+
+    It is the first share after the word, or else the first number; without the word, the last one after a colon.
+    """
     outputs = {"predictions": value.ravel() if isinstance(value, np.ndarray) and 1 in value.shape else value}
-    return outputs if accuracy is None else {**outputs, "accuracy printed": accuracy}
-
-
-def _accuracy_in(printed: str) -> float | None:
-    """Return the first share after the word, or else the first number; without the word, the last one after a colon."""
     after = printed.lower().partition("accuracy")[2]
     last = re.findall(NUMBER, printed.rpartition(":")[2])[-1:]
-    found = re.findall(SHARE, after) or re.findall(NUMBER, after) or last
-    if not found:
-        return None
-    accuracy = float(found[0])
-    return accuracy / 100 if accuracy > 1 else accuracy
+    for accuracy in map(float, (re.findall(SHARE, after) or re.findall(NUMBER, after) or last)[:1]):
+        outputs["accuracy printed"] = accuracy / 100 if accuracy > 1 else accuracy
+    return outputs
 
 
 @L_LAYER.function(_predict_outputs, uses=("L_layer_forward",))
@@ -459,11 +421,13 @@ def predict(rng: Random) -> Iterator[Probe]:
 def _batches_outputs(value: Any, _printed: str) -> Outputs:
     if not isinstance(value, list | tuple):
         mistake = "nothing returned" if value is None else ""
-        raise MisshapenError(f"must return a list of pairs (X_batch, Y_batch), it returns {kind_of(value)}", mistake)
+        raise MisshapenError(
+            f"must return a list of pairs (X_batch, Y_batch), it returns {probes.kind_of(value)}", mistake
+        )
     outputs: dict[str, Any] = {"number of batches": len(value)}
     for place, pair in enumerate(value, 1):
-        X, Y = parts(pair, "X_batch", "Y_batch")
-        X_batch, Y_batch = numbers(X, "X_batch"), numbers(Y, "Y_batch")
+        X, Y = probes.parts(pair, "X_batch", "Y_batch")
+        X_batch, Y_batch = probes.numbers(X, "X_batch"), probes.numbers(Y, "Y_batch")
         if X_batch.ndim != 2 or Y_batch.ndim != 2 or X_batch.shape[1] != Y_batch.shape[1]:
             shapes = f"{X_batch.shape} and {Y_batch.shape}"
             raise MisshapenError(f"X_batch and Y_batch must have a column for each sample of the batch, have {shapes}")
@@ -496,9 +460,9 @@ def mini_batches(rng: Random) -> Iterator[Probe]:
 
 
 def _momentum_outputs(value: Any, _printed: str) -> Outputs:
-    parameters, velocities = parts(value, "parameters", "velocities")
-    speeds = {f"velocity of {name}": array for name, array in entries(velocities, "velocities").items()}
-    return {**entries(parameters, "parameters"), **speeds}
+    parameters, velocities = probes.parts(value, "parameters", "velocities")
+    speeds = {f"velocity of {name}": array for name, array in probes.entries(velocities, "velocities").items()}
+    return {**probes.entries(parameters, "parameters"), **speeds}
 
 
 @L_LAYER.function(_momentum_outputs, in_place=("parameters", "velocities"))

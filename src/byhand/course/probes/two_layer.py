@@ -9,35 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from byhand.course.probes import (
-    Array,
-    Mistakes,
-    Outputs,
-    Page,
-    Probe,
-    away_from_zero,
-    bias_mistakes,
-    numbers,
-    one,
-    one_hot_probes,
-    parts,
-    relu_mistakes,
-    several,
-    single,
-    slope,
-    softmax_inputs,
-    softmax_mistakes,
-    training_mistakes,
-    update_mistakes,
-)
+from byhand.course import probes
+from byhand.course.probes import Array, Mistakes, Outputs, Page, Probe, Random
 from byhand.course.probes.l_layer import gradients_from
 from byhand.reference import two_layer as page
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 GRADIENTS = ("dW1", "db1", "dW2", "db2")
 TWO_LAYER = Page("two_layer", page)
-
-Random = np.random.Generator
 
 
 def _network(rng: Random, inputs: int, m: int) -> tuple[dict[str, Array], Array, Array]:
@@ -49,7 +28,9 @@ def _network(rng: Random, inputs: int, m: int) -> tuple[dict[str, Array], Array,
 
 def _init_params_outputs(value: Any, _printed: str) -> Outputs:
     """Return shapes and the range of the numbers, however they are drawn; W1's 7,840 come close to both ends."""
-    arrays = [numbers(array, name) for array, name in zip(parts(value, *PARAMETERS), PARAMETERS, strict=True)]
+    arrays = [
+        probes.numbers(array, name) for array, name in zip(probes.parts(value, *PARAMETERS), PARAMETERS, strict=True)
+    ]
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
     return {
         **{f"shape of {name}": np.array(array.shape) for name, array in zip(PARAMETERS, arrays, strict=True)},
@@ -68,19 +49,19 @@ def init_params(_rng: Random) -> Iterator[Probe]:
     yield Probe({}, _init_params_outputs(page.init_params(rng=np.random.RandomState(2)), ""), wrong)
 
 
-@TWO_LAYER.function(one("A"))
+@TWO_LAYER.function(probes.one("A"))
 def ReLU(rng: Random) -> Iterator[Probe]:
-    Z = away_from_zero(rng, 4, 6)
-    yield single("A", {"Z": Z}, page.ReLU(Z), relu_mistakes(Z))
+    Z = probes.away_from_zero(rng, 4, 6)
+    yield probes.single("A", {"Z": Z}, page.ReLU(Z), probes.relu_mistakes(Z))
 
 
-@TWO_LAYER.function(one("A"))
+@TWO_LAYER.function(probes.one("A"))
 def softmax(rng: Random) -> Iterator[Probe]:
-    for Z in softmax_inputs(rng):
-        yield single("A", {"Z": Z}, page.softmax(Z), softmax_mistakes(Z))
+    for Z in probes.softmax_inputs(rng):
+        yield probes.single("A", {"Z": Z}, page.softmax(Z), probes.softmax_mistakes(Z))
 
 
-@TWO_LAYER.function(several("Z1", "A1", "Z2", "A2"), uses=("ReLU", "softmax"))
+@TWO_LAYER.function(probes.several("Z1", "A1", "Z2", "A2"), uses=("ReLU", "softmax"))
 def forward_prop(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (10, 8)):
         P, X, _ = _network(rng, inputs, m)
@@ -105,22 +86,22 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
         yield Probe({**P, "X": X}, right, wrong, related_arrays=right, m=m)
 
 
-@TWO_LAYER.function(one("g′(Z)"))
+@TWO_LAYER.function(probes.one("g′(Z)"))
 def ReLU_deriv(rng: Random) -> Iterator[Probe]:
-    Z = away_from_zero(rng, 4, 6)
+    Z = probes.away_from_zero(rng, 4, 6)
     wrong = [("relu turned round", Z < 0), ("relu of the memory", np.maximum(0, Z))]
     slopes = {"g′(Z)": (page.ReLU(Z + 1e-6) - page.ReLU(Z - 1e-6)) / 2e-6}
-    yield single("g′(Z)", {"Z": Z}, Z > 0, wrong, slopes=slopes)
+    yield probes.single("g′(Z)", {"Z": Z}, Z > 0, wrong, slopes=slopes)
 
 
-@TWO_LAYER.function(one("one-hot"))
+@TWO_LAYER.function(probes.one("one-hot"))
 def one_hot(rng: Random) -> Iterator[Probe]:
-    return one_hot_probes(rng, page.one_hot, "Y")
+    return probes.one_hot_probes(rng, page.one_hot, "Y")
 
 
 def _as_columns(value: Any, _printed: str) -> Outputs:
     """Return the four gradients. db may have one axis: programs that reshape it in the update are right, too."""
-    outputs = dict(zip(GRADIENTS, parts(value, *GRADIENTS), strict=True))
+    outputs = dict(zip(GRADIENTS, probes.parts(value, *GRADIENTS), strict=True))
     for name in ("db1", "db2"):
         db = outputs[name]
         if isinstance(db, np.ndarray) and db.ndim == 1 and db.size > 1:
@@ -149,7 +130,7 @@ def backward_prop(rng: Random) -> Iterator[Probe]:
             ("weights not transposed", gradients_from(dZ2, turned)),
             ("Z for H_prev", {"dW2": dZ2 @ Z1.T / m}),
             ("divided by units", {name: value * m / 10 for name, value in right.items()}),
-            *bias_mistakes({"db1": P["W2"].T @ dZ2 * (Z1 > 0), "db2": dZ2}),
+            *probes.bias_mistakes({"db1": P["W2"].T @ dZ2 * (Z1 > 0), "db2": dZ2}),
         ]
         slopes = {f"d{name}": _loss_slope(P, X, Y, name) for name in PARAMETERS}
         arguments = {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2, "W1": P["W1"], "W2": P["W2"], "X": X, "Y": Y}
@@ -161,37 +142,37 @@ def _loss_slope(P: dict[str, Array], X: Array, Y: Array, name: str) -> Array:
         A2 = page.forward_prop(**{**P, name: value}, X=X)[3]
         return -np.mean(np.log(A2[Y, np.arange(len(Y))]))
 
-    return slope(loss, P[name])
+    return probes.slope(loss, P[name])
 
 
-@TWO_LAYER.function(several(*PARAMETERS))
+@TWO_LAYER.function(probes.several(*PARAMETERS))
 def update_params(rng: Random) -> Iterator[Probe]:
     for inputs in (7, 10):
         P, _, _ = _network(rng, inputs, 3)
         steps = {name: rng.normal(size=value.shape) for name, value in P.items()}
         right = {name: P[name] - 0.37 * step for name, step in steps.items()}
         arguments = {**P, **{f"d{name}": step for name, step in steps.items()}, "alpha": 0.37}
-        yield Probe(arguments, right, update_mistakes(P, steps, 0.37))
+        yield Probe(arguments, right, probes.update_mistakes(P, steps, 0.37))
 
 
-@TWO_LAYER.function(one("predictions"))
+@TWO_LAYER.function(probes.one("predictions"))
 def get_predictions(rng: Random) -> Iterator[Probe]:
     for m in (12, 10):
         A2 = page.softmax(rng.normal(size=(10, m)))
         wrong = [("argmax along the wrong axis", A2.argmax(axis=1)), ("probabilities for classes", A2.max(axis=0))]
-        yield single("predictions", {"A2": A2}, page.get_predictions(A2), wrong)
+        yield probes.single("predictions", {"A2": A2}, page.get_predictions(A2), wrong)
 
 
-@TWO_LAYER.function(one("accuracy"))
+@TWO_LAYER.function(probes.one("accuracy"))
 def get_accuracy(rng: Random) -> Iterator[Probe]:
     Y = rng.permutation(20) % 10
     predictions = np.where(np.arange(20) < 7, Y, (Y + 3) % 10)
     wrong = [("right ones counted", 7), ("percent for a share", 35)]
-    yield single("accuracy", {"predictions": predictions, "Y": Y}, 0.35, wrong)
+    yield probes.single("accuracy", {"predictions": predictions, "Y": Y}, 0.35, wrong)
 
 
 @TWO_LAYER.function(
-    several(*PARAMETERS),
+    probes.several(*PARAMETERS),
     uses=("init_params", "forward_prop", "backward_prop", "update_params", "get_predictions", "get_accuracy"),
 )
 def gradient_descent(rng: Random) -> Iterator[Probe]:
@@ -206,13 +187,13 @@ def gradient_descent(rng: Random) -> Iterator[Probe]:
 
     for alpha, k in ((0.2, 11), (0.1, 10)):  # ten at least: programs that print ten times divide by iterations // 10
         arguments = {"X": X, "Y": Y, "alpha": alpha, "iterations": k}
-        yield Probe(arguments, trained(k, alpha), training_mistakes(trained, k, alpha), m=12)
+        yield Probe(arguments, trained(k, alpha), probes.training_mistakes(trained, k, alpha), m=12)
 
 
-@TWO_LAYER.function(one("predictions"), uses=("forward_prop", "get_predictions"))
+@TWO_LAYER.function(probes.one("predictions"), uses=("forward_prop", "get_predictions"))
 def make_predictions(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (9, 10)):
         P, X, _ = _network(rng, inputs, m)
         A2 = page.forward_prop(**P, X=X)[3]
         wrong = [("argmax along the wrong axis", A2.argmax(axis=1)), ("probabilities for classes", A2)]
-        yield single("predictions", {"X": X, **P}, A2.argmax(axis=0), wrong)
+        yield probes.single("predictions", {"X": X, **P}, A2.argmax(axis=0), wrong)

@@ -1,10 +1,13 @@
-"""Values between two processes that don't trust each other: a tree in JSON, and the raw bytes of its arrays.
+"""The student's code in a process of its own: a guard against accidents and easy shortcuts, not a security boundary.
 
-Nothing that arrives is ever executed, and nothing is allocated that is not already there as bytes: an array is a view
-of the bytes received, after its type and size have been checked. What can't be sent arrives as `Unsendable`.
+`runner` starts `python -m byhand.course.sandbox` (`__main__`), which sets its limits and hides the reference
+(`environment`), runs the statements of the file that are worth running (`slicing`), and serves one call after another.
+This file has the messages between the two processes, which don't trust each other: nothing that arrives is executed,
+and nothing is allocated that is not already there as bytes. A value that can't be sent arrives as `Unsendable`.
 
-A message is two lengths (4 bytes each), the tree, the bytes. In the tree, JSON's own values stand for themselves and
-everything else is a one-entry object: tuple `t`, list `l`, dictionary `d`, array `a`, unsendable `u`.
+A message is two lengths (4 bytes each), a tree in JSON, and the bytes of its arrays. In the tree, JSON's own values
+stand for themselves and everything else is a one-entry object: tuple `t`, list `l`, dictionary `d`, array `a`,
+unsendable `u`.
 """
 
 import json
@@ -21,17 +24,17 @@ DEEPEST = 12
 
 @dataclass(frozen=True)
 class Unsendable:
-    """Something that is neither a number, a text nor a container of them; `what` names its type."""
+    """A value that is neither a number, a text nor a container of them; `what` names its type."""
 
     what: str
 
 
 class BrokenMessageError(Exception):
-    """What arrived is not a message."""
+    """The bytes that arrived are not a message."""
 
 
 def packed(value: Any) -> bytes:
-    """The bytes of one message; equal values have equal bytes."""
+    """Return the bytes of one message; equal values have equal bytes."""
     arrays: list[bytes] = []
     tree = json.dumps(_tree(value, arrays, 0)).encode()
     blob = b"".join(arrays)
@@ -66,33 +69,27 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def _tree(value: Any, arrays: list[bytes], depth: int) -> Any:
-    """The JSON of `value`; the bytes of its arrays are appended to `arrays`."""
-    if value is None or type(value) in (bool, float, str):
+    """Return the JSON of `value`; the bytes of its arrays are appended to `arrays`."""
+    is_large = type(value) is int and abs(value) >= 2**63
+    if value is None or (type(value) in (bool, int, float, str) and not is_large):
         return value
-    if type(value) is int:
-        return value if abs(value) < 2**63 else {"u": "a very large int"}
     if isinstance(value, np.ndarray | np.generic):
-        return _tree_of_array(np.asarray(value), arrays)
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            return {"u": f"an array of {array.dtype}"}
+        plain = array.astype("<f8" if array.dtype.itemsize > 8 else array.dtype.newbyteorder("<"))
+        arrays.append(plain.tobytes())
+        return {"a": [plain.dtype.str, list(plain.shape), len(arrays[-1])]}
     if depth < DEEPEST and len(arrays) < 10_000:
         if isinstance(value, tuple | list):
             return {"t" if isinstance(value, tuple) else "l": [_tree(one, arrays, depth + 1) for one in value]}
         if isinstance(value, dict) and all(type(key) is str for key in value):
             return {"d": [[key, _tree(one, arrays, depth + 1)] for key, one in value.items()]}
-    return {"u": type(value).__name__}
-
-
-def _tree_of_array(array: np.ndarray[Any, Any], arrays: list[bytes]) -> Any:
-    if array.dtype.kind not in "biuf":
-        return {"u": f"an array of {array.dtype}"}
-    plain = array.astype(array.dtype.newbyteorder("<"))
-    if plain.dtype.itemsize > 8:
-        plain = plain.astype("<f8")
-    arrays.append(plain.tobytes())
-    return {"a": [plain.dtype.str, list(plain.shape), len(arrays[-1])]}
+    return {"u": "a very large int" if is_large else type(value).__name__}
 
 
 def _value(tree: Any, blob: bytes) -> Any:
-    """The value of a tree, its arrays copied out of `blob` in order."""
+    """Return the value of a tree, its arrays copied out of `blob` in order."""
     start = 0
 
     def build(node: Any) -> Any:

@@ -90,7 +90,7 @@ class Sandbox:
         return {
             "functions": described,
             "copies": {name: cells for name, cells in copies.items() if name in wanted},
-            "defined": sorted({piece.node.name for piece in pieces if isinstance(piece.node, ast.FunctionDef)}),
+            "defined": sorted(slicing.functions(pieces)),
             "broken": [vars(one) for one in broken],
             "failed": failed,
             "stubs": sorted(stubs),

@@ -41,20 +41,12 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place in the student's file: the cell (0 for a plain file), the line in it, and its text."""
-
-    cell: int
-    line: int
-    text: str = ""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """The outcome of a call: `value`, or `error` (type and message), or `died` (how the process ended).
 
-    `cut` is True if it died because the time for the file is used up, to which other calls contributed; `changed` are
-    the positions of the arguments that were written into.
+    `cut` is True if it died because the time for the file is used up, to which other calls contributed. The place of an
+    error is the cell (0 for a plain file), the line in it, and the text of the line. `changed` are the positions of the
+    arguments that were written into.
     """
 
     value: Any = None
@@ -62,7 +54,9 @@ class Outcome:
     message: str = ""
     died: str = ""
     cut: bool = False
-    place: Place | None = None
+    cell: int | None = None
+    line: int | None = None
+    text: str = ""
     printed: str = ""
     changed: Sequence[int] = ()
 
@@ -214,8 +208,8 @@ class Student:
             return Outcome(died=f"printed more than {self.limits.output:,} characters")
         if error["type"] == "MemoryError":
             return Outcome(died=f"asked for more than {self.limits.memory / 2**30:.0f} GB of memory")
-        place = Place(error["cell"], error["line"], error["text"]) if error["line"] else None
-        return Outcome(error=error["type"], message=error["message"], place=place, printed=reply["printed"])
+        place = {name: error[name] for name in ("cell", "line", "text")}
+        return Outcome(error=error["type"], message=error["message"], printed=reply["printed"], **place)
 
     def _how_it_ended(self, last: Any) -> str:
         """Describe the flood, the exit code or the signal that ended the process."""

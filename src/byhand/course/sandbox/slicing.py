@@ -1,4 +1,4 @@
-"""Which statements of a student's file to run: the functions to check, and what those lean on.
+"""Selecting the statements of a student's file to run: the functions to check, and what they depend on.
 
 A notebook loads data, prints, draws and trains for half an hour; to check its functions only the functions are needed,
 with the helpers, imports and constants that they refer to. So each cell is cut into its top-level statements, and those
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 IMPORTS = ast.Import | ast.ImportFrom
-FARTHEST = 40  # blocks that one statement is tried over, when a cell can't be read as a whole
+MAX_BLOCKS = 40  # that one statement may extend over, if a cell can't be parsed as a whole
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Broken:
 
 
 def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
-    """Every top-level statement of every cell, and what could not be read."""
+    """Return every top-level statement of every cell, and what could not be parsed."""
     pieces: list[Piece] = []
     broken: list[Broken] = []
     for cell, source in enumerate(cells):
@@ -59,53 +59,45 @@ def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
 
 
 def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
-    """The statements that bind what is `wanted`, or what those refer to, and so on; in the file's order."""
+    """Return the statements that bind what is `wanted`, or what those refer to, and so on; in the file's order."""
     needed = set(wanted)
     modules = {name for piece in pieces if isinstance(piece.node, IMPORTS) for name in piece.binds}
     kept: set[int] = set()
-    grown = True
-    while grown:
-        fresh = {place for place, piece in enumerate(pieces) if place not in kept and _wanted(piece, needed, modules)}
-        for place in fresh:
-            needed |= pieces[place].needs
+    while fresh := {k for k, piece in enumerate(pieces) if k not in kept and _wanted(piece, needed, modules)}:
+        needed.update(*(pieces[k].needs for k in fresh))
         kept |= fresh
-        grown = bool(fresh)
-    return [pieces[place] for place in sorted(kept)]
+    return [pieces[k] for k in sorted(kept)]
 
 
 def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, list[int]]]:
-    """The pieces without the blanks of functions that are written elsewhere; and the functions written in many cells.
+    """Return the pieces without stubs of functions that are written elsewhere, and the functions with several copies.
 
-    As in a notebook that runs from top to bottom the last copy counts, but a blank one doesn't hide a written one.
+    As in a notebook that runs from top to bottom the last copy counts, but a stub doesn't hide a written one.
     """
-    blank = {place for place, piece in enumerate(pieces) if stubs([piece])}
     cells: dict[str, list[int]] = {}
-    for place, piece in enumerate(pieces):
-        if isinstance(piece.node, ast.FunctionDef) and place not in blank:
-            cells.setdefault(piece.node.name, []).append(piece.cell)
-    kept = [
-        piece
-        for place, piece in enumerate(pieces)
-        if place not in blank or not isinstance(piece.node, ast.FunctionDef) or piece.node.name not in cells
-    ]
+    for piece in pieces:
+        for name in functions([piece]).keys() - stubs([piece]):
+            cells.setdefault(name, []).append(piece.cell)
+    kept = [piece for piece in pieces if not stubs([piece]) & cells.keys()]
     return kept, {name: found for name, found in cells.items() if len(set(found)) > 1}
 
 
-def stubs(pieces: list[Piece]) -> set[str]:
-    """Functions whose body does nothing yet: a docstring, `pass`, `...`, `return None`, `raise NotImplementedError`.
+def functions(pieces: Iterable[Piece]) -> dict[str, ast.FunctionDef]:
+    """Return the functions that are defined at the top level, the last of each name."""
+    return {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
 
-    What is set up before the `raise` doesn't matter, as long as nothing is returned.
+
+def stubs(pieces: Iterable[Piece]) -> set[str]:
+    """Return the functions whose body does nothing: a docstring, `pass`, `...`, `return None`, NotImplementedError.
+
+    What is set up before the `raise NotImplementedError` doesn't matter, as long as nothing is returned.
     """
-    return {
-        piece.node.name
-        for piece in pieces
-        if isinstance(piece.node, ast.FunctionDef)
-        and (all(does_nothing(line) for line in piece.node.body) or _ends_in_a_blank(piece.node))
-    }
+    nodes = [piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)]
+    return {node.name for node in nodes if all(map(does_nothing, node.body)) or _ends_in_a_blank(node)}
 
 
 def defined(piece: Piece) -> set[str]:
-    """The functions and classes that a statement defines, also one behind an `if` or in a `try`."""
+    """Return the functions and classes that a statement defines, also those behind an `if` or in a `try`."""
     if isinstance(piece.node, DEFINITIONS):
         return {piece.node.name}
     return {inner.name for inner in ast.walk(piece.node) if isinstance(inner, DEFINITIONS)}
@@ -113,14 +105,12 @@ def defined(piece: Piece) -> set[str]:
 
 def _ends_in_a_blank(node: ast.FunctionDef) -> bool:
     last = node.body[-1]
-    return isinstance(last, ast.Raise) and does_nothing(last) and not any(map(_returns, ast.walk(node)))
-
-
-def _returns(node: ast.AST) -> bool:
-    return isinstance(node, ast.Return | ast.Yield)
+    returns = any(isinstance(inner, ast.Return | ast.Yield) for inner in ast.walk(node))
+    return isinstance(last, ast.Raise) and does_nothing(last) and not returns
 
 
 def does_nothing(node: ast.stmt) -> bool:
+    """Return True for a statement that stands for code not yet written."""
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
     if isinstance(node, ast.Raise):
@@ -130,7 +120,7 @@ def does_nothing(node: ast.stmt) -> bool:
 
 
 def _wanted(piece: Piece, needed: set[str], modules: set[str]) -> bool:
-    """Something that binds a needed name, or `from … import *`; `plt.show()` doesn't bind `plt`."""
+    """Return True if it binds a needed name, or is `from … import *`; `plt.show()` doesn't bind `plt`."""
     if isinstance(piece.node, IMPORTS):
         return bool(piece.binds & (needed | {"*"}))
     if isinstance(piece.node, DEFINITIONS):
@@ -148,10 +138,13 @@ def _parse(source: str) -> ast.Module | Exception:
 
 
 def _readable_blocks(lines: list[str]) -> list[tuple[int, str]]:
-    """(number of lines before it, text): the whole cell if it can be read, else its smallest readable blocks."""
-    whole = "".join(lines)
-    if isinstance(_parse(whole), ast.Module):
-        return [(0, whole)]
+    """Return (number of lines before it, text) for the whole cell if it can be parsed, or for its smallest blocks."""
+
+    def reads(start: int, end: int) -> bool:
+        return isinstance(_parse("".join(lines[start:end])), ast.Module)
+
+    if reads(0, len(lines)):
+        return [(0, "".join(lines))]
     starts = [n for n, line in enumerate(lines) if re.match(r"[^\s#)\]}]", line)]
     starts = [n for k, n in enumerate(starts) if k == 0 or not lines[starts[k - 1]].startswith("@")]
     starts = [n for n in starts if not re.match(r"(else|elif|except|finally)\b", lines[n])]
@@ -159,16 +152,12 @@ def _readable_blocks(lines: list[str]) -> list[tuple[int, str]]:
     blocks, k = [], 0
     while k < len(edges) - 1:
         reach = next(
-            (far for far in range(k + 1, min(k + FARTHEST, len(edges))) if _reads(lines[edges[k] : edges[far]])),
+            (far for far in range(k + 1, min(k + MAX_BLOCKS, len(edges))) if reads(edges[k], edges[far])),
             k + 1,  # nothing makes it readable: this block alone is broken
         )
         blocks.append((edges[k], "".join(lines[edges[k] : edges[reach]])))
         k = reach
     return blocks
-
-
-def _reads(lines: list[str]) -> bool:
-    return isinstance(_parse("".join(lines)), ast.Module)
 
 
 def _broken(cell: int, start: int, block: str, error: Exception) -> Broken:
@@ -187,7 +176,7 @@ def _piece(cell: int, node: ast.stmt, block: str, start: int) -> Piece:
 
 
 def _bound(node: ast.stmt) -> set[str]:
-    """Names that the statement gives a value, or changes: `a = …`, `a[0] = …`, `a.append(…)`, `import a`."""
+    """Return the names that the statement binds or changes: `a = …`, `a[0] = …`, `a.append(…)`, `import a`."""
     names: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, DEFINITIONS):
@@ -209,7 +198,7 @@ def _base(node: ast.expr) -> set[str]:
 
 
 def _referred(node: ast.stmt, text: str) -> set[str]:
-    """Names that the statement looks up outside itself, in its own scope and in the scopes of its functions."""
+    """Return the names that the statement looks up outside itself, in its own scope and in those of its functions."""
     try:
         table = symtable.symtable(text, "student", "exec")
     except SyntaxError:  # a statement cut from a line that it shares with another
