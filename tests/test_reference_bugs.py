@@ -242,7 +242,7 @@ BUGS = {
         (check_l_layer_is_general, l_layer, ('parameters[f"b{l}"], hidden)', 'parameters[f"b{l}"])')),
         (check_two_layer_is_general, two_layer, ("one_hot(Y, classes=K)", "one_hot(Y)")),
     ],
-    "a dev set of 1,000 to a tenth of a percent": [
+    "a tenth of a percent from a dev set of 1,000": [
         (check_dev_accuracy_comes_with_its_half_width, "app", ("± {half:.1f} points ", "")),
         (check_dev_accuracy_comes_with_its_half_width, "app", ("{100 * accuracy:.0f} %", "{100 * accuracy:.1f} %")),
     ],

@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import DataMissingError, DivergedError
-from byhand.reference import rules
-from byhand.reference.drawing import draw_loss
+from byhand.reference import rules, show
 from byhand.reference.rules import checked, require_dimensions, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
@@ -302,7 +301,7 @@ def L_layer_model(
                 )
         gradients = L_layer_backward(HL, Y, memories, hidden=hidden)
         parameters = update_parameters(parameters, gradients, learning_rate)
-    draw_loss(losses, learning_rate, picture)
+    show(lambda axes: _plot(axes, losses, learning_rate), picture)
     return parameters
 
 
@@ -317,6 +316,12 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
     predictions = np.argmax(HL, axis=0)
     print(f"Accuracy: {np.mean(predictions == np.argmax(y, axis=0))}")
     return predictions
+
+
+def _plot(axes: Any, losses: list[float], learning_rate: float) -> None:
+    """Plot the losses of every hundredth iteration, against the iteration."""
+    axes.plot(range(0, 100 * len(losses), 100), losses)
+    axes.set(xlabel="iteration", ylabel="loss", title=f"Learning rate = {learning_rate}")
 
 
 def _as_in_the_pickle(images: Array, labels: Array) -> Pair:

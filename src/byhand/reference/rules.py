@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from byhand.checks import is_integer
 from byhand.errors import UsageError
 
 HIDDEN = ("relu", "sigmoid")
@@ -101,10 +102,8 @@ def mini_batches(X: Any, Y: Any, order: Any, batch_size: Any) -> None:
 def update_with_momentum(
     parameters: Any, gradients: Any, velocities: Any, learning_rate: Any, momentum: Any = 0.9
 ) -> None:
-    require_names("gradients", gradients, [f"d{name}" for name in parameters])
+    update_parameters(parameters, gradients, learning_rate)
     require_names("velocities", velocities, parameters)
-    for name, value in parameters.items():
-        require_shape(f"d{name}", gradients[f"d{name}"], value.shape, f"as {name}")
 
 
 # ---- two_layer ---------------------------------------------------------------------------------------------------
@@ -184,8 +183,7 @@ def require_labels(name: str, labels: Any, classes: int) -> None:
 
 def require_dimensions(dimensions: Sequence[int]) -> None:
     """Require that `dimensions` gives the inputs and at least one layer, each a positive whole number."""
-    whole = all(isinstance(d, int | np.integer) and d > 0 for d in dimensions)
-    if len(dimensions) < 2 or not whole:
+    if len(dimensions) < 2 or not all(is_integer(d, 1) for d in dimensions):
         raise UsageError(f"dimensions must be two or more positive whole numbers, got {list(dimensions)}")
 
 
@@ -206,5 +204,5 @@ def require_steps(rate_name: str, rate: float, count_name: str, count: int) -> N
     """Require that `rate` is positive and that `count`, a number of steps, is a whole number of 0 or more."""
     if not (np.isfinite(rate) and rate > 0):
         raise UsageError(f"{rate_name} must be a positive number, got {rate}")
-    if not isinstance(count, int | np.integer) or count < 0:
+    if not is_integer(count, 0):
         raise UsageError(f"{count_name} must be a whole number, 0 or more, got {count}")

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.errors import UsageError
-from byhand.reference import rules
-from byhand.reference.drawing import draw_picture
+from byhand.reference import rules, show
 from byhand.reference.rules import checked, require_pixels, require_shape, require_steps
 
 if TYPE_CHECKING:
@@ -114,15 +113,7 @@ def backward_prop(Z1: Array, A1: Array, Z2: Array, A2: Array, W1: Array, W2: Arr
 
 @checked(rules.update_params)
 def update_params(
-    W1: Array,
-    b1: Array,
-    W2: Array,
-    b2: Array,
-    dW1: Array,
-    db1: Array,
-    dW2: Array,
-    db2: Array,
-    alpha: float,
+    W1: Array, b1: Array, W2: Array, b2: Array, dW1: Array, db1: Array, dW2: Array, db2: Array, alpha: float
 ) -> Parameters:
     """W1 := W1 − α dW1, b1 := b1 − α db1, W2 := W2 − α dW2, b2 := b2 − α db2      returns the new four"""
     return W1 - alpha * dW1, b1 - alpha * db1, W2 - alpha * dW2, b2 - alpha * db2
@@ -140,14 +131,7 @@ def get_accuracy(predictions: Array, Y: Array) -> float:
 
 
 def gradient_descent(
-    X: Array,
-    Y: Array,
-    alpha: float,
-    iterations: int,
-    *,
-    hidden: int = 10,
-    classes: int = 10,
-    rng: Random | None = None,
+    X: Array, Y: Array, alpha: float, iterations: int, *, hidden: int = 10, classes: int = 10, rng: Random | None = None
 ) -> Parameters:
     """Initialize, then repeat `iterations` times: forward, backward, update  X: (784, m), pixels 0–1   Y: (m,)
 
@@ -190,7 +174,13 @@ def test_prediction(
     current_image = X[:, index, np.newaxis]
     prediction = make_predictions(current_image, W1, b1, W2, b2)
     print(f"Prediction: {prediction[0]}\nLabel: {Y[index]}")
-    draw_picture(current_image, f"prediction {prediction[0]}, label {Y[index]}", picture)
+
+    def draw(axes: Any) -> None:
+        side = round(current_image.size**0.5)
+        axes.imshow(np.reshape(current_image, (side, side)), cmap="gray", interpolation="nearest")
+        axes.set_title(f"prediction {prediction[0]}, label {Y[index]}")
+
+    show(draw, picture)
 
 
 test_prediction.__test__ = False  # type: ignore[attr-defined]  # the name is the text's; pytest must not collect it
