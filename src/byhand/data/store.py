@@ -3,12 +3,11 @@
     <cache>/sets/NAME/     fetched or imported, found by name
     <cache>/parsed/KEY/    read from files of the user's, found by their path
 
-Each holds four .npy files and `manifest.json`, written last, which says what they must be. Nothing is hashed while
-size and times are what the manifest noted after hashing. If they differ, the checksum decides: for a source, that it
-has not changed; for a part, that it is undamaged. The folder may be deleted at any time.
+Each holds four .npy files and `manifest.json`, written last, which says what they must be. Sources are read again if
+their size, times or inode have changed; the arrays are hashed only if their size or time have, and must then have the
+checksum that they were written with. The folder may be deleted at any time.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -71,13 +70,10 @@ class FileStat(NamedTuple):
         stat = path.stat()
         return cls(str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
-    def with_digest(self, sha256: str | None = None) -> dict[str, Any]:
-        """Return the file's entry in a manifest, with its checksum (computed if it is not given)."""
-        return self._asdict() | {"sha256": sha256 or formats.digest(Path(self.path))}
-
-    def is_settled(self, now: int) -> bool:
-        """True if the file was last changed so long before `now` (ns) that a later change would show."""
-        return max(self.modified, self.changed) + MTIME_RESOLUTION < now
+    @property
+    def is_settled(self) -> bool:
+        """True if the file has not changed for so long that any change from now on will show."""
+        return max(self.modified, self.changed) + MTIME_RESOLUTION < time.time_ns()
 
 
 # ---- writing
@@ -88,11 +84,9 @@ def keep(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> Tr
 
     `sources` are the stats of the files that it was read from, taken before they were read.
     """
-    now = time.time_ns()
-    noted = [source.with_digest() for source in sources]
     paths = [Path(source.path) for source in sources]
-    if [FileStat.of(path) for path in paths] != list(sources):
-        return digits  # changed while it was read: these pictures belong to neither version
+    if not all(source.is_settled for source in sources) or [FileStat.of(path) for path in paths] != list(sources):
+        return digits  # a file may have changed while it was read, or just before: the next load keeps them
     parts = {}
     for which, part in (("train", digits.train), ("test", digits.test)):
         label_type = np.uint8 if len(part.classes) <= 256 else np.int64
@@ -105,11 +99,10 @@ def keep(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> Tr
         "classes": digits.classes,
         "scale": [digits.train.scale, digits.test.scale],
         "checksum": [digits.train.checksum, digits.test.checksum],
-        "seen": now,
-        "sources": noted,
+        "sources": sources,
         "parts": parts,
     }
-    _write_manifest(place, manifest)
+    files.write_text(place / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
     return kept(place, paths) or digits
 
 
@@ -118,10 +111,6 @@ def _write(path: Path, values: npt.NDArray[Any]) -> dict[str, Any]:
     with files.replacing(path) as file:
         np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
     return {"sha256": formats.digest(path), **_size_and_time(path)}
-
-
-def _write_manifest(place: Path, manifest: dict[str, Any]) -> None:
-    files.write_text(place / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
 
 
 def _size_and_time(path: Path) -> dict[str, int]:
@@ -141,50 +130,19 @@ def kept(place: Path, sources: Sequence[Path] = (), *, trust: bool = True) -> Tr
         return None
     try:
         manifest = json.loads((place / MANIFEST).read_text("utf-8"))
-        if manifest["version"] != VERSION:
+        stats = [list(FileStat.of(path)) for path in sources]
+        if manifest["version"] != VERSION or stats != manifest["sources"]:
             return None
-        changes = _changed_sources(manifest, sources)
-        if changes is None:
-            return None
-        changes |= _changed_parts(place, manifest, trust)
-        if changes:
-            with contextlib.suppress(OSError):  # a cache that can't be written can still be read
-                _write_manifest(place, manifest | changes)
+        for name, noted in manifest["parts"].items():
+            path = place / f"{name}.npy"
+            is_same = trust and {"sha256": noted["sha256"], **_size_and_time(path)} == noted
+            if not is_same and formats.digest(path) != noted["sha256"]:
+                raise DataError(f"{path.name} has a wrong checksum")
         return _open(place, manifest)
     except FileNotFoundError as error:
         raise DataError(f"{place}: a kept data set must be whole, {Path(error.filename).name} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise DataError(f"{place}: a kept data set must be undamaged: {error}") from None
-
-
-def _changed_sources(manifest: dict[str, Any], sources: Sequence[Path]) -> dict[str, Any] | None:
-    """Return new stats for the manifest if those of the sources have changed; None if a source itself has."""
-    noted = {entry["path"]: entry for entry in manifest["sources"]}
-    now, stats = time.time_ns(), [FileStat.of(path) for path in sources]
-    if {stat.path for stat in stats} != set(noted):
-        return None
-    same = [stat.with_digest(noted[stat.path]["sha256"]) for stat in stats]
-    unsure = [
-        entry
-        for stat, entry in zip(stats, same, strict=True)
-        if entry != noted[stat.path] or not stat.is_settled(manifest["seen"])
-    ]
-    if any(formats.digest(Path(entry["path"])) != entry["sha256"] for entry in unsure):
-        return None
-    if unsure and [FileStat.of(path) for path in sources] == stats:
-        return {"sources": same, "seen": now}
-    return {}
-
-
-def _changed_parts(place: Path, manifest: dict[str, Any], trust: bool) -> dict[str, Any]:
-    """Return new sizes and times for the manifest, if those of a part have changed but its checksum has not."""
-    parts = {}
-    for name, noted in manifest["parts"].items():
-        path = place / f"{name}.npy"
-        parts[name] = {"sha256": noted["sha256"], **_size_and_time(path)}
-        if (not trust or parts[name] != noted) and formats.digest(path) != noted["sha256"]:
-            raise DataError(f"{path.name} has a wrong checksum")
-    return {"parts": parts} if parts != manifest["parts"] else {}
 
 
 def _open(place: Path, manifest: dict[str, Any]) -> TrainTest:
