@@ -6,13 +6,12 @@ What a command needs is imported when it runs: most of it is heavier than the co
 import importlib.util
 import json
 from pathlib import Path
-from typing import ClassVar
 
 import click
 
 from byhand import files
 from byhand.cli import check as checking
-from byhand.cli.group import LazyGroup
+from byhand.cli.group import CommandGroup
 from byhand.cli.output import PLACE, Console, Place, console_options, show_json, timeout
 from byhand.errors import DataMissingError, UsageError
 
@@ -27,23 +26,7 @@ BOUNDARY = (
 )
 
 
-class CourseGroup(LazyGroup):
-    """The commands of the course, which are all in this module."""
-
-    table: ClassVar[dict[str, str]] = {
-        "start": "Put the notebooks into a folder, with data to learn from.",
-        "next": "The next function to write: its formula and its shapes.",
-        "check": "What is right in a notebook, what is wrong, and likely why.",
-        "release": "For teachers: every version of the notebooks, from one source.",
-        "grade": "For teachers: marks for a folder of submissions.",
-        "import": "For teachers: make an existing notebook of this assignment checkable.",
-    }
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self.commands.get(cmd_name)
-
-
-@click.group("course", cls=CourseGroup)
+@click.group("course", cls=CommandGroup)
 def command() -> None:
     """The course: write a neural network yourself, function by function, from a blank notebook to a mark.
 
@@ -54,7 +37,7 @@ def command() -> None:
 # ---- for students
 
 
-@command.command("start")
+@command.command("start", short_help="Put the notebooks into a folder, with data to learn from.")
 @click.argument("folder", metavar="[DIR]", default=".", type=Place(path_type=Path))
 @click.option(
     "--data",
@@ -92,7 +75,7 @@ def existing(notebook: Path) -> Path:
     return notebook
 
 
-@command.command("next")
+@command.command("next", short_help="The next function to write: its formula and its shapes.")
 @click.argument("notebook", default=FIRST, type=Place(path_type=Path))
 def next_(notebook: Path) -> None:
     """Show the next function to write in NOTEBOOK: its formula, what goes in, what comes out.
@@ -117,7 +100,7 @@ def next_(notebook: Path) -> None:
     click.echo(f"\n{done} of {len(lesson.tasks)} functions are written{after}")
 
 
-@command.command("check")
+@command.command("check", short_help="What is right in a notebook, what is wrong, and likely why.")
 @click.argument("notebook", default=FIRST, type=Place(path_type=Path))
 @timeout
 @console_options(quiet=False)
@@ -146,7 +129,7 @@ def check(notebook: Path, timeout: float, console: Console) -> None:
 # ---- for teachers
 
 
-@command.command("release")
+@command.command("release", short_help="For teachers: every version of the notebooks, from one source.")
 @click.argument("folder", metavar="DIR", type=Place(path_type=Path))
 @click.option(
     "--data",
@@ -168,7 +151,7 @@ def release(folder: Path, data: str | None, console: Console) -> None:
     console.info("mark with: byhand course grade SUBMISSIONS --out marks.csv, nbgrader or otter (see docs/course.md)")
 
 
-@command.command("grade")
+@command.command("grade", short_help="For teachers: marks for a folder of submissions.")
 @click.argument("submissions", type=Place(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=Place(dir_okay=False, path_type=Path), required=True, help="The table, a .csv file.")
 @click.option(
@@ -240,7 +223,7 @@ def grade(
         click.echo("\n".join([*summary(marks), f"{out}: the table; {folder / 'feedback'}: a page for each student"]))
 
 
-@command.command("import")
+@command.command("import", short_help="For teachers: make an existing notebook of this assignment checkable.")
 @click.argument("notebook", type=Place(path_type=Path))
 @click.option(
     "-o",

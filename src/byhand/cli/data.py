@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from byhand.cli.group import CommandGroup
 from byhand.cli.output import PLACE, Console, Place, console_options, offline, show_json
 from byhand.data import loading
 from byhand.data.dataset import TrainTest
 from byhand.errors import DataError
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """List, get, verify and import data sets.
 

@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -53,32 +53,13 @@ DEBUG: dict[str, Any] = {
 DEBUG_OF_COMMANDS = click.Option(["--debug"], hidden=True, **DEBUG)
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are in modules of `package`, imported when they are used."""
-
-    package: ClassVar[str] = "byhand.cli"
-    table: ClassVar[dict[str, str]] = COMMANDS
+class CommandGroup(click.Group):
+    """A group of commands, in the order of their definition. `byhand help data` is `byhand data --help`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.table:
-            return None
-        with exit_on_interrupt():
-            module = importlib.import_module(f"{self.package}.{self.module_of(cmd_name)}")
-        command: click.Command = module.command
-        for one in [command, *getattr(command, "commands", {}).values()]:
-            if DEBUG_OF_COMMANDS not in one.params:
-                one.params.append(DEBUG_OF_COMMANDS)
-        return command
-
-    def module_of(self, cmd_name: str) -> str:
-        """Return the name of a command's module: `lr-find` → `lr_find`."""
-        return cmd_name.replace("-", "_")
+        return list(self.commands)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """`byhand help train` is `byhand train --help`."""
         if args[:1] == ["help"]:
             args = [*args[1:], "--help"]
         return super().parse_args(ctx, args)
@@ -87,14 +68,36 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command of that name; the error for an unknown name suggests a similar one."""
-        name = args[0]
-        if name not in self.table and not name.startswith("-") and not ctx.resilient_parsing:
-            near = closest(name.lower().replace("_", "-"), self.table)
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            near = closest(name.lower().replace("_", "-"), known)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
+
+class Program(CommandGroup):
+    """All commands. The module of a command is imported when the command runs, not to print the help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        with exit_on_interrupt():
+            module = importlib.import_module(f"byhand.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        for one in [command, *getattr(command, "commands", {}).values()]:
+            if DEBUG_OF_COMMANDS not in one.params:
+                one.params.append(DEBUG_OF_COMMANDS)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. A reader that stops early (`byhand data list | head -1`) ends it without a message."""
+        """Run the command, and exit quietly on a closed pipe: `byhand data list | head -1`."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -103,13 +106,8 @@ class LazyGroup(click.Group):
             sys.exit(BROKEN_PIPE)
         return result
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the table: no command's module is imported to print the help."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.table.items()))
 
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(byhand.__version__, prog_name="byhand")
 @click.option("--debug", **DEBUG)
 def cli() -> None:
