@@ -520,7 +520,6 @@ def test_a_concurrency_limit_lets_some_wait_and_rejects_the_others():
                 return str(error)
 
         first = await asyncio.gather(*[visit() for _ in range(9)])
-        await asyncio.sleep(0.1)  # the places rest
         return first, most, await asyncio.gather(*[visit() for _ in range(5)])
 
     first, most, second = asyncio.run(crowd())

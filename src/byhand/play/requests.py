@@ -119,17 +119,15 @@ class Authentication:
 
 
 class ConcurrencyLimit:
-    """Lets `places` requests work at once and as many more wait as `may_wait` says; others raise `OverloadedError`.
-
-    After use a place rests twice as long as it was used: that is training's share of the processor.
-    """
+    """Lets `places` requests work at once and as many more wait as `may_wait` says; others raise `OverloadedError`."""
 
     def __init__(self, places: int, may_wait: int) -> None:
         self.places = asyncio.Semaphore(places)
         self.may_wait = may_wait
 
     @contextlib.asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
+    async def __call__(self, rest: float = 0.0) -> AsyncIterator[None]:
+        """Take a place. It stays empty afterwards for `rest` times as long as it was used."""
         if self.places.locked() and self.may_wait <= 0:
             raise OverloadedError("too many requests at once: try again in a moment")
         self.may_wait -= 1
@@ -141,7 +139,7 @@ class ConcurrencyLimit:
         try:
             yield
         finally:
-            asyncio.get_running_loop().call_later(2 * (time.monotonic() - began), self.places.release)
+            asyncio.get_running_loop().call_later(rest * (time.monotonic() - began), self.places.release)
 
 
 # ---- what their bodies contain

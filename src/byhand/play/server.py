@@ -41,6 +41,9 @@ PORT = 8765
 #: Seconds between two events.
 PACE = 0.1
 MAX_READERS = 300
+#: The idle time of a place for requests after it was used, in the time of that use, while a training goes on: Python
+#: runs one thread at a time.
+REST = 4
 #: Seconds before an answer 503: clients that try again at once are slowed down.
 BUSY_DELAY = 0.25
 CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -123,9 +126,13 @@ class Handlers:
         """Have something changed, and return the state after it."""
         return JSONResponse(await self.job(lambda playground: (change(playground), self.thread.state())[1]))
 
+    def limited(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Return the concurrency limit, as a context for work that takes long."""
+        return self.work(rest=REST if self.thread.status == "training" else 0)
+
     async def on_copy(self, work: Callable[[Model], Result]) -> Result:
         """Use a copy of the model in another thread, if the limit allows."""
-        async with self.work():
+        async with self.limited():
             _, model = await self.job(Playground.copy)
             return await asyncio.to_thread(work, model)
 
@@ -220,7 +227,7 @@ class Handlers:
                     self._evaluation = version, evaluate(model, test)
                 return self._evaluation[1]
 
-        async with self.work():
+        async with self.limited():
             version, model, test = await self.job(lambda playground: (*playground.copy(), playground.digits.test))
             if not fits(model, test):
                 raise UsageError(f"the model doesn't take the pictures of {test.name}")
