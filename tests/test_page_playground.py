@@ -127,7 +127,7 @@ def test_the_step_panels_numbers_are_pythons(play, served):
     sample = playground.digits.test[11]
     setup = playground.setup
     told = explain_step(
-        playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.make_optimizer(), units=[]
+        playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.optimizer_object, units=[]
     ).to_json()
     play.until(f"document.querySelector('#step .reading').textContent.includes('It is a {sample.label}')")
     page_text = play.page.locator("#step").evaluate("(node) => node.textContent")

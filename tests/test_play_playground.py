@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.errors import ModelFileError, UsageError
+from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.model import Model
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
@@ -133,7 +133,7 @@ def test_added_pictures_have_the_data_sets_shape_and_classes():
     playground = a_playground()
     with pytest.raises(UsageError, match=r"a picture must be \(28, 28\), got \(3, 3\)"):
         playground.add(np.zeros((3, 3), np.uint8), 0)
-    with pytest.raises(UsageError, match="label must be 0 to 9, got 10"):
+    with pytest.raises(UsageError, match="label must be an integer from 0 to 9, got 10"):
         playground.add(np.zeros((28, 28), np.uint8), 10)
 
 
@@ -309,6 +309,19 @@ def test_damaged_added_pictures_are_one_line(tmp_path):
     (tmp_path / "added.npz").write_bytes(b"PK not a zip")
     with pytest.raises(ModelFileError, match=r"added\.npz: must hold images and labels"):
         resumed(Run.open(tmp_path))
+
+
+def test_a_folder_in_use_is_left_alone_until_it_is_free(tmp_path):
+    first, second = a_playground(tmp_path), a_playground(tmp_path, layers=(9,))
+    take(first, 3)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="another process is training this run"):
+            take(second, 1)
+    assert setup_of(Run.open(tmp_path)).layers == (16,)
+    first.close()
+    take(second, 1)
+    assert setup_of(Run.open(tmp_path)).layers == (9,)
+    second.close()
 
 
 def test_nothing_is_written_before_the_first_step(tmp_path):

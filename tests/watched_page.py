@@ -144,7 +144,7 @@ def same_curve(play: Watched, served: Served) -> None:
 
     def trained():
         curve = served.playground.curve
-        return [r.epoch for r in curve.epochs], [[round(point.epoch, 4), point.steps] for point in curve.points]
+        return [r.epoch for r in curve.epochs], [[point.epoch, point.steps] for point in curve.points]
 
     end = time.monotonic() + 20
     while drawn() != trained():

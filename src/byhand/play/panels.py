@@ -47,7 +47,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
         "model": model_description(playground.model),
         "origin": playground.origin if playground.trainer is None else "training",
         "loaded": {"fits": fits(playground.loaded, digits.train)},
-        "points": [point.to_json() for point in playground.curve.points],
+        "points": playground.curve.points,
         "history": [epoch_json(record) for record in playground.curve.epochs],
     }
 
@@ -95,15 +95,13 @@ def activations(model: Model, images: Array, number: int) -> Array:
 
 def one_step(model: Model, image: Array, label: int, setup: Setup, unit: tuple[int, int] | None) -> dict[str, Any]:
     """Return one step of learning from one picture: formulas, numbers, code; the model itself is not changed."""
-    rule: dict[str, Any] = {"learning_rate": setup.learning_rate, "optimizer": setup.make_optimizer()}
+    rule: dict[str, Any] = {"learning_rate": setup.learning_rate, "optimizer": setup.optimizer_object}
     with EXPLAINING:
         explanation = explain_step(model, image, label, **rule, units=() if unit is None else [unit])
     after = explanation.afterwards
     return {
-        "title": explanation.title,
+        **{name: getattr(explanation, name) for name in ("title", "loss", "loss_after")},
         "answer": explanation.answer(),
-        "loss": explanation.loss,
-        "loss_after": explanation.loss_after,
         "pixels": pixels_of(image),
         "label": label,
         "probabilities": explanation.probabilities[0].tolist(),
@@ -134,11 +132,8 @@ def figure_json(figure: Figure) -> dict[str, Any]:
 def errors(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures of the test set, and the confusion matrix."""
     return {
+        **{name: getattr(evaluation, name) for name in ("correct", "accuracy", "interval", "loss")},
         "count": len(evaluation),
-        "correct": evaluation.correct,
-        "accuracy": evaluation.accuracy,
-        "interval": list(evaluation.interval),
-        "loss": evaluation.loss,
         "confusion": evaluation.confusion.tolist(),
         "doubtful": sum(mistake.doubtful for mistake in evaluation.mistakes),
     }

@@ -5,25 +5,24 @@ one in training or, before any training, the one that was loaded.
 """
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from statistics import fmean
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from byhand.checks import integer
 from byhand.data import Dataset, TrainTest, load
 from byhand.data.loading import named_sets
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
-from byhand.play.setup import Setup, fits
+from byhand.play.setup import VALIDATION, Setup, fits
 from byhand.play.storage import RunStorage, metadata, restore_added, start_of
-from byhand.training import EpochRecord, StepRecord, Trainer, steps
+from byhand.training import EpochRecord, StepRecord, Trainer
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
-#: The share of the training images that is held out for validation.
-VALIDATION = 0.1
 #: How often an image that was added by hand is repeated, so that it has an effect among thousands.
 ADDED_TIMES = 10
 MAX_ADDED = 500
@@ -34,31 +33,13 @@ MAX_POINTS = 400
 POINTS_PER_EPOCH, POINTS_PER_EVENT = 20, 40
 
 
-@dataclass
-class Point:
+class Point(NamedTuple):
     """The means over some steps; `epoch` is where they end, as a fraction of epochs."""
 
     epoch: float
     loss: float
     accuracy: float
     steps: int
-
-    @classmethod
-    def of(cls, records: list[StepRecord], batches_per_epoch: int) -> Self:
-        """Return these steps as one point."""
-        count = len(records)
-        loss, accuracy = sum(r.loss for r in records) / count, sum(r.accuracy for r in records) / count
-        return cls((records[-1].step + 1) / batches_per_epoch, loss, accuracy, count)
-
-    def joined(self, other: "Point") -> "Point":
-        """Return this point and its right neighbour as one."""
-        steps = self.steps + other.steps
-        loss = (self.loss * self.steps + other.loss * other.steps) / steps
-        accuracy = (self.accuracy * self.steps + other.accuracy * other.steps) / steps
-        return Point(other.epoch, loss, accuracy, steps)
-
-    def to_json(self) -> list[float]:
-        return [round(self.epoch, 4), round(self.loss, 6), round(self.accuracy, 5), self.steps]
 
 
 @dataclass
@@ -73,9 +54,9 @@ class Curve:
 
     def add(self, point: Point) -> None:
         self.points.append(point)
-        if len(self.points) > MAX_POINTS:
-            last = self.points[len(self.points) & ~1 :]  # without a neighbour
-            self.points = [a.joined(b) for a, b in zip(self.points[::2], self.points[1::2], strict=False)] + last
+        if len(self.points) > MAX_POINTS:  # an even number, so that the last one has no neighbour
+            pairs = zip(self.points[:-1:2], self.points[1::2], strict=True)
+            self.points = [*(joined(left, right) for left, right in pairs), self.points[-1]]
 
     def add_epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
@@ -83,10 +64,23 @@ class Curve:
             self.epochs = self.epochs[1::2]
 
 
+def joined(left: Point, right: Point) -> Point:
+    """Return two neighbours as one point."""
+    steps = left.steps + right.steps
+    loss = (left.loss * left.steps + right.loss * right.steps) / steps
+    accuracy = (left.accuracy * left.steps + right.accuracy * right.steps) / steps
+    return Point(right.epoch, loss, accuracy, steps)
+
+
 def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
     """Return the steps since the last point as one point, or as several if they are a large part of an epoch."""
     span = max(1, batches_per_epoch // POINTS_PER_EPOCH, -(-len(records) // POINTS_PER_EVENT))
-    return [Point.of(records[start : start + span], batches_per_epoch) for start in range(0, len(records), span)]
+    points = []
+    for start in range(0, len(records), span):
+        part = records[start : start + span]
+        loss, accuracy = fmean(record.loss for record in part), fmean(record.accuracy for record in part)
+        points.append(Point((part[-1].step + 1) / batches_per_epoch, loss, accuracy, len(part)))
+    return points
 
 
 def epoch_json(record: EpochRecord) -> dict[str, Any]:
@@ -105,7 +99,6 @@ class Playground:
         self.digits, self.setup, self.storage = digits, setup, storage
         self._known = {setup.data: digits}
         self.trainer: Trainer | None = None
-        self.steps: Iterator[StepRecord] = iter(())
         self.curve = Curve()
         self.recent: list[StepRecord] = []
         #: The images added by hand, uint8 (H, W), each with its label.
@@ -123,11 +116,9 @@ class Playground:
         """Return the playground as it was when the run stopped: added images, weights, optimizer, curve."""
         playground = cls(start_of(run) or model, origin, digits, setup)
         restore_added(run, playground.add)
-        playground.begin(setup)
-        assert playground.trainer is not None
-        checkpoints = Checkpoints(run)
-        playground.trainer.restore(*checkpoints.load())
-        playground.trainer.model.metadata = metadata(setup, digits)
+        trainer, checkpoints = playground.begin(setup), Checkpoints(run)
+        trainer.restore(*checkpoints.load())
+        trainer.model.metadata = metadata(setup, digits)
         playground.curve.epochs = run.records()
         playground.curve.points = [Point(r.epoch, r.loss, r.accuracy, 1) for r in playground.curve.epochs]
         playground.storage = RunStorage(run, checkpoints)
@@ -153,7 +144,7 @@ class Playground:
 
     # ---- training
 
-    def begin(self, setup: Setup) -> None:
+    def begin(self, setup: Setup) -> Trainer:
         """Begin a new training, from the weights of the seed or the loaded ones. The same setup gives the same bits.
 
         An error in the setup is raised before anything changes.
@@ -172,28 +163,26 @@ class Playground:
         self.digits, self.setup = digits, setup
         self._split()
         self.training_number += 1
-        self._replace_trainer(self._new_trainer(model))
         self.curve, self.recent, self.waiting = Curve(), [], 0
+        return self._train(model)
 
     def step(self) -> EpochRecord | None:
         """Take one step; return the epoch's record if the step ends one."""
-        if self.trainer is None:
-            self.begin(self.setup)
-        assert self.trainer is not None
-        before = self.trainer.progress.records[-1:]
+        trainer = self.trainer or self.begin(self.setup)
+        if trainer.is_over:
+            raise UsageError(f"the training has come to its end after {trainer.recipe.epochs:,} epochs")
         self.version += 1
-        record = next(self.steps)
+        record = trainer.step()
+        ended = trainer.end_epoch() if record.ends_epoch else None
         self.recent.append(record)
-        ended = None
-        if self.trainer.progress.records[-1:] != before:
-            ended = self.trainer.progress.records[-1]
+        if ended is not None:
             self.curve.add_epoch(ended)
         if self.storage:
             if self.storage.checkpoints is None:
-                self.storage.open(self.trainer, self.setup, self.digits, self.loaded)
+                self.storage.open(trainer, self.setup, self.digits, self.loaded)
                 self.save()
             else:
-                self.storage.checkpoints.save(self.trainer)
+                self.storage.checkpoints.save(trainer)
         if record.ends_epoch and self.waiting:
             self._include_added()
         return ended
@@ -225,12 +214,11 @@ class Playground:
 
     # ---- images added by hand
 
-    def add(self, image: Array, label: int) -> int:
+    def add(self, image: Array, label: Any) -> int:
         """Add an image to the training set from the next epoch on; return their number.          image: uint8 (H, W)"""
         if image.shape != self.digits.train.shape:
             raise UsageError(f"a picture must be {self.digits.train.shape}, got {image.shape}")
-        if not 0 <= label < len(self.digits.classes):
-            raise UsageError(f"label must be 0 to {len(self.digits.classes) - 1}, got {label}")
+        label = integer("label", label, 0, len(self.digits.classes) - 1)
         if len(self.added) >= MAX_ADDED:
             raise UsageError(f"at most {MAX_ADDED} pictures can be added by hand")
         self.added.append((image, label))
@@ -246,9 +234,8 @@ class Playground:
         assert old is not None
         arrays, plain = old.state()
         epochs = old.progress.step // old.batches_per_epoch
-        trainer = self._new_trainer(old.model)
+        trainer = self._train(old.model)
         trainer.restore(arrays, plain | {"step": epochs * trainer.batches_per_epoch})
-        self._replace_trainer(trainer)
         self.waiting = 0
 
     # ---- data and trainers
@@ -270,7 +257,8 @@ class Playground:
         rng = np.random.default_rng([self.setup.seed, 0])
         self.training_data, self.validation_data = self.digits.train.split(VALIDATION, rng=rng)
 
-    def _new_trainer(self, model: Model) -> Trainer:
+    def _train(self, model: Model) -> Trainer:
+        """Make the trainer of this model on the training images and the added ones."""
         data = self.training_data
         if self.added:
             added = self.added * ADDED_TIMES
@@ -278,15 +266,13 @@ class Playground:
             labels = np.append(data.labels, [label for _, label in added])
             data = Dataset(images, labels, classes=data.classes, name=data.name, scale=data.scale)
         # the curve keeps what is shown: a long run must not collect records
-        recipe, seed = self.setup.recipe(), self.setup.seed
-        return Trainer(model, data, recipe, seed=seed, validation_data=self.validation_data, max_records=1)
-
-    def _replace_trainer(self, trainer: Trainer) -> None:
+        settings: Any = {"seed": self.setup.seed, "validation_data": self.validation_data, "max_records": 1}
+        trainer = Trainer(model, data, self.setup.recipe(), **settings)
         if self.trainer is not None:
             self.trainer.close()
         self.trainer = trainer
-        self.steps = steps(trainer)
         self.version += 1
+        return trainer
 
 
 @functools.cache

@@ -14,7 +14,6 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -93,13 +92,9 @@ class Authentication:
 
     def has_token(self, headers: Headers) -> bool:
         """Return True if the header or the cookie holds this launch's token."""
-        if self.is_token(headers.get(TOKEN_HEADER, "")):
-            return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        except CookieError:
-            return False
-        return cookie is not None and self.is_token(cookie.value)
+        cookies = [cookie.strip() for cookie in headers.get("cookie", "").split(";")]
+        given = [cookie.removeprefix(f"{self.cookie}=") for cookie in cookies]
+        return any(map(self.is_token, [*given, headers.get(TOKEN_HEADER, "")]))
 
     def has_token_in_address(self, scope: Scope) -> bool:
         """Return True for the address that was opened in the browser; the page then removes the token from it."""

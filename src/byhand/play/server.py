@@ -10,9 +10,7 @@ import random
 import secrets
 import signal
 import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from types import FrameType
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -57,7 +55,7 @@ class Handlers:
         self.thread = thread
         self.events = EventLog()
         self.work = ConcurrencyLimit(2, may_wait=8)
-        self._evaluating = threading.Lock()
+        self._evaluating = asyncio.Lock()
         #: The last evaluation, with the version of the model that it is of.
         self._evaluation: tuple[int, Evaluation] | None = None
 
@@ -188,10 +186,11 @@ class Handlers:
 
     async def add(self, request: Request) -> Response:
         fields = await fields_of(request, "pixels", "label")
-        label = integer("label", fields.get("label"), 0)
-        return await self.change(
-            lambda playground: playground.add(picture_of(fields.get("pixels"), playground.digits.train.shape), label)
-        )
+
+        def add(playground: Playground) -> None:
+            playground.add(picture_of(fields.get("pixels"), playground.digits.train.shape), fields.get("label"))
+
+        return await self.change(add)
 
     async def sample(self, request: Request) -> Response:
         test = await self.job(lambda playground: playground.digits.test)
@@ -220,18 +219,13 @@ class Handlers:
 
     async def evaluated(self) -> Evaluation:
         """Return the evaluation of the present model on the test set; computed once for each version of it."""
-
-        def evaluation() -> Evaluation:
-            with self._evaluating:
-                if self._evaluation is None or self._evaluation[0] != version:
-                    self._evaluation = version, evaluate(model, test)
-                return self._evaluation[1]
-
-        async with self.limited():
+        async with self.limited(), self._evaluating:
             version, model, test = await self.job(lambda playground: (*playground.copy(), playground.digits.test))
-            if not fits(model, test):
-                raise UsageError(f"the model doesn't take the pictures of {test.name}")
-            return await asyncio.to_thread(evaluation)
+            if self._evaluation is None or self._evaluation[0] != version:
+                if not fits(model, test):
+                    raise UsageError(f"the model doesn't take the pictures of {test.name}")
+                self._evaluation = version, await asyncio.to_thread(evaluate, model, test)
+            return self._evaluation[1]
 
     async def errors(self, _request: Request) -> Response:
         return JSONResponse(panels.errors(await self.evaluated()))
@@ -279,8 +273,8 @@ def listening(port: int | None) -> socket.socket:
 def serve(playground: Playground, *, port: int | None, opened: Callable[[str], None]) -> None:
     """Serve the playground until Ctrl-C; `opened` is called with its address, which answers from then on.
 
-    The BLAS gets the threads of the training from the start, for the whole process: one thread can't change their
-    number while another one is in a product.
+    For the whole process it handles SIGTERM and SIGHUP, and gives the BLAS the threads of the training: their number
+    can't be changed by one thread while another one is in a product.
     """
     import uvicorn
 
@@ -290,31 +284,14 @@ def serve(playground: Playground, *, port: int | None, opened: Callable[[str], N
     app = Authentication(Handlers(thread).app(), port=number, token=token)
     config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
     server = uvicorn.Server(config)
+    # The server raises the signal that ended it once more, so SIGTERM becomes a KeyboardInterrupt, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):  # A closed terminal. It is not one of the server's own signals; an exception here
+        signal.signal(signal.SIGHUP, server.handle_exit)  # would be lost in the response that is being written.
     try:
-        # The server raises the signal that ended it once more, so SIGTERM becomes a KeyboardInterrupt, as Ctrl-C does.
-        # SIGHUP (a closed terminal) is not one of its signals: as an exception it would be raised anywhere in the
-        # server, and code that is writing a response swallows all exceptions.
-        with (
-            handling("SIGTERM", handler=signal.default_int_handler),
-            handling("SIGHUP", handler=server.handle_exit),
-            blas_threads(threads()),
-        ):
+        with blas_threads(threads()):
             opened(f"http://127.0.0.1:{number}/?token={token}")
             server.run(sockets=[listener])
     finally:
         thread.close()
         listener.close()
-
-
-@contextlib.contextmanager
-def handling(name: str, *, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle the signal of this name, if the system has it."""
-    number = getattr(signal, name, None)
-    if number is None:
-        yield
-        return
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -15,7 +15,6 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
 from byhand.nn.network import number_of, parameter_shapes
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
-from byhand.nn.schedules import Constant
 from byhand.nn.stacks import layers_of
 from byhand.threads import available
 from byhand.training import Recipe
@@ -28,6 +27,10 @@ ASSUMED_MEMORY = 4 * 2**30
 MEMORY_SHARE = 0.25
 #: Vectors of the network's size at once: parameters, gradient, the optimizer's two, and copies for requests.
 COPIES = 8
+#: The share of the training images that is held out for validation.
+VALIDATION = 0.1
+#: The file of the initial weights in a run's folder, if they were not new.
+START = "start.safetensors"
 #: The playground trains until it is stopped; its schedule is constant, so that this number decides nothing.
 EPOCHS = 100_000
 
@@ -131,80 +134,74 @@ class Setup:
                 f"layers must fit into {limit / 1e9:.1f} GB of memory, {network} would need {needed / 1e9:,.1f} GB"
             )
 
+    @property
+    def network(self) -> dict[str, Any]:
+        """The settings of a new model, besides its sizes and classes."""
+        return {
+            "seed": self.seed,
+            "maps": maps_of(self.maps),
+            "activation": self.activation,
+            "init": self.init,
+            "output_scale": 0.1,
+            "preparation": Preparation.standard(deskew=self.deskew),
+        }
+
+    @property
+    def optimizer_object(self) -> Optimizer:
+        """The optimizer of that name; momentum is Nesterov's."""
+        return Momentum(nesterov=True) if self.optimizer == "momentum" else optimizer_named(self.optimizer)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The settings of a recipe, besides the epochs. One thread is left to the page."""
+        return {
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "optimizer": self.optimizer_object,
+            "schedule": "constant",
+            "augment": self.augment,
+            "threads": threads(),
+        }
+
     def model(self, data: Dataset) -> Model:
         """Return a new model, with the weights of the seed."""
-        return Model(
-            self.sizes(data),
-            seed=self.seed,
-            maps=maps_of(self.maps),
-            activation=self.activation,
-            init=self.init,
-            output_scale=0.1,
-            preparation=Preparation.standard(deskew=self.deskew),
-            classes=data.classes,
-        )
+        return Model(self.sizes(data), classes=data.classes, **self.network)
 
     def recipe(self) -> Recipe:
-        """Return how to train it: one thread is left to the page."""
-        return Recipe(
-            epochs=EPOCHS,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            optimizer=self.make_optimizer(),
-            schedule=Constant(),
-            augment=self.augment,
-            threads=threads(),
-        )
-
-    def make_optimizer(self) -> Optimizer:
-        """Return the optimizer of that name; momentum is Nesterov's."""
-        return Momentum(nesterov=True) if self.optimizer == "momentum" else optimizer_named(self.optimizer)
+        """Return how to train it."""
+        return Recipe(epochs=EPOCHS, **self.training)
 
     def as_python(self, epochs: int) -> str:
         """Return the training as a program that computes the same numbers."""
-        momentum, preparation, optimizer = "", "", f'"{self.optimizer}"'
-        if self.optimizer == "momentum":
-            momentum, optimizer = "from byhand.nn.optimizers import Momentum\n", "Momentum(nesterov=True)"
-        if self.start == "new":
-            preparation = "from byhand.model.preparation import Preparation\n"
+
+        def written(settings: dict[str, Any]) -> str:
+            return "".join(f"    {name}={value!r},\n" for name, value in settings.items())
+
+        imports = f"from byhand.nn.optimizers import {type(self.optimizer_object).__name__}\n"
+        if self.start == "loaded":
+            model = f'model = byhand.Model.load("{START}")  # the initial weights, from the folder of the run'
+        else:
+            imports = f"from byhand.model.preparation import Preparation\n{imports}"
+            sizes = ", ".join(["digits.train.images[0].size", *map(str, self.layers), "len(digits.classes)"])
+            model = f"model = byhand.Model(\n    [{sizes}],\n    classes=digits.classes,\n{written(self.network)})"
         return f"""import numpy as np
 
 import byhand
-{preparation}{momentum}
+{imports}
 digits = byhand.load({self.data!r})
-train, held_out = digits.train.split(0.1, rng=np.random.default_rng([{self.seed}, 0]))
-{self._model_as_python()}
+train, held_out = digits.train.split({VALIDATION}, rng=np.random.default_rng([{self.seed}, 0]))
+{model}
 history = byhand.fit(
     model,
     train,
     validation_data=held_out,
     epochs={epochs},
-    batch_size={self.batch_size},
-    learning_rate={self.learning_rate!r},
-    optimizer={optimizer},
-    schedule="constant",
-    augment={self.augment!r},
     seed={self.seed},
-    threads={threads()},  # the order of the sums, and so their last bits, depends on the number of threads
-)
+{written(self.training)})
 print(history)
 print(f"test accuracy {{model.accuracy(digits.test):.2%}}")
 model.save("digits.safetensors")
 """
-
-    def _model_as_python(self) -> str:
-        if self.start == "loaded":
-            return 'model = byhand.Model.load("start.safetensors")  # the initial weights, from the folder of the run'
-        maps = f"\n    maps={list(maps_of(self.maps))}," if maps_of(self.maps) else ""
-        return f"""model = byhand.Model(
-    [digits.train.images[0].size, *{list(self.layers)}, len(digits.classes)],
-    seed={self.seed},{maps}
-    activation={self.activation!r},
-    init={self.init!r},
-    output_scale=0.1,
-    preparation=Preparation.standard(deskew={self.deskew}),
-    classes=digits.classes,
-)"""
 
 
 def threads() -> int:

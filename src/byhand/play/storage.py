@@ -17,12 +17,12 @@ from byhand.errors import ByhandError, ModelFileError, UsageError
 from byhand.files import write_bytes
 from byhand.model import Model
 from byhand.nn.arrays import Array
-from byhand.play.setup import Setup
+from byhand.play.setup import START, Setup
 from byhand.training import EpochRecord, Trainer
 from byhand.training.checkpoint import SLOTS, Checkpoints
 from byhand.training.runs import Run
 
-ADDED, START = "added.npz", "start.safetensors"
+ADDED = "added.npz"
 
 
 class RunStorage:
@@ -41,27 +41,30 @@ class RunStorage:
     def open(self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model) -> None:
         """Replace the training before, if any, with this one; `save` writes the rest."""
         self.run = self.run or Run.new()
-        checkpoints = Checkpoints(self.run)
-        checkpoints.hold()
-        for slot in SLOTS:
-            (checkpoints.folder / slot).unlink(missing_ok=True)
-        trainer.model.metadata = metadata(setup, digits)
-        self.run.write_config(
-            {
-                "command": "byhand play",
-                "playground": setup.config(),
-                "data_name": digits.name,
-                "data_checksum": digits.train.checksum,
-                "seed": setup.seed,
-                "dtype": str(trainer.model.network.dtype),
-                "network": trainer.model.network.config(),
-                "preparation": trainer.model.preparation.config(),
-                "recipe": trainer.recipe.config(),
-            }
-        )
-        (self.run.folder / START).unlink(missing_ok=True)
-        if setup.start == "loaded":
-            loaded.save(self.run.folder / START)
+        model, checkpoints = trainer.model, Checkpoints(self.run)
+        model.metadata = metadata(setup, digits)
+        config = {
+            "command": "byhand play",
+            "playground": setup.config(),
+            "data_name": digits.name,
+            "data_checksum": digits.train.checksum,
+            "seed": setup.seed,
+            "dtype": str(model.network.dtype),
+            "network": model.network.config(),
+            "preparation": model.preparation.config(),
+            "recipe": trainer.recipe.config(),
+        }
+        try:
+            checkpoints.hold()  # before anything of another process's run is replaced
+            for slot in SLOTS:
+                (checkpoints.folder / slot).unlink(missing_ok=True)
+            self.run.write_config(config)
+            (self.run.folder / START).unlink(missing_ok=True)
+            if setup.start == "loaded":
+                loaded.save(self.run.folder / START)
+        except BaseException:
+            checkpoints.close()
+            raise
         self.checkpoints = checkpoints
 
     def save(self, trainer: Trainer, records: list[EpochRecord], added: list[tuple[Array, int]]) -> None:

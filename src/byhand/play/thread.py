@@ -121,9 +121,6 @@ class TrainingThread:
     def _step(self) -> None:
         try:
             ended = self.playground.step()
-        except StopIteration:
-            self._stop("failed", f"{self.playground.setup.data}: the training has come to its end")
-            return
         except DivergedError as error:
             self._stop("failed", for_the_page(str(error)))
             return
@@ -183,7 +180,7 @@ class TrainingThread:
         news = {
             "moment": next(self._moments),
             **state,
-            "points": [point.to_json() for point in self.playground.collect()],
+            "points": self.playground.collect(),
             "epochs": [epoch_json(record) for record in self._epochs],
         }
         if self._is_reset:
