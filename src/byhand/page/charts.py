@@ -1,4 +1,4 @@
-"""Charts: lines and points as SVG, drawn with the page's own colours so that they follow dark and light.
+"""Charts: lines and points as SVG, in the page's own colors, which follow dark and light.
 
 Every chart goes onto a page together with a table of the same numbers.
 """
@@ -29,18 +29,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high`; the numbers at the ticks are written by `form`."""
+    """From `low` to `high`; with `is_whole`, only whole numbers get a tick."""
 
     label: str
     low: float
     high: float
-    form: str = "g"
     is_log: bool = False
-    #: Only whole numbers mean something here.
     is_whole: bool = False
 
     def place(self, value: float, start: float, stop: float) -> float:
-        """Where a value stands between two ends of the drawing."""
+        """Return where a value stands between two ends of the drawing."""
         low, high = self.scaled(self.low), self.scaled(self.high)
         share = (self.scaled(value) - low) / (high - low) if high > low else 0.5
         return start + (stop - start) * share
@@ -49,7 +47,7 @@ class Axis:
         return math.log10(value) if self.is_log else value
 
     def ticks(self) -> list[float]:
-        """A few round numbers between the ends."""
+        """Return a few round numbers between the ends."""
         if self.is_log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -59,15 +57,15 @@ class Axis:
 
 
 def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], marks: str = "") -> str:
-    """An SVG with axes, lines and a legend. `marks` is more SVG, in the drawing's coordinates (see `spot`)."""
+    """Return an SVG with axes, lines and a legend. `marks` is more SVG, in its coordinates (see `spot`)."""
     floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     parts = []
     for value in y.ticks():
         at = y.place(value, floor, TOP)
         parts.append(f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(text("tick", LEFT - 6, at + 4, f"{value:{y.form}}", "end"))
+        parts.append(text("tick", LEFT - 6, at + 4, f"{value:g}", "end"))
     for value in x.ticks():
-        parts.append(text("tick", x.place(value, LEFT, right), floor + 16, f"{value:{x.form}}"))
+        parts.append(text("tick", x.place(value, LEFT, right), floor + 16, f"{value:g}"))
     parts.append(text("name", (LEFT + right) / 2, HEIGHT - 6, x.label))
     for one in series:
         parts += line(one, x, y)
@@ -80,7 +78,7 @@ def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], marks: str = "
 
 
 def line(one: Series, x: Axis, y: Axis) -> list[str]:
-    """One line, with a dot at each point where there are few; what lies outside the axis is kept at its edge."""
+    """Return one line, with a dot at each point if there are few; points outside the axis are drawn at its edge."""
     points = [(a, b) for a, b in one.points if math.isfinite(b)]
     if not points:
         return []
@@ -96,22 +94,22 @@ def line(one: Series, x: Axis, y: Axis) -> list[str]:
 
 
 def look(one: Series) -> str:
-    """The classes that the style sheet knows a line by."""
+    """Return the classes of a line in the style sheet."""
     return f"{one.look} dotted" if one.is_dotted else one.look
 
 
 def text(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
-    """Words in the drawing."""
+    """Return words in the drawing."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def spot(x: Axis, y: Axis, a: float, b: float) -> tuple[float, float]:
-    """Where the point (a, b) lies in the drawing."""
+    """Return where the point (a, b) lies in the drawing."""
     return x.place(a, LEFT, WIDTH - RIGHT), y.place(b, HEIGHT - BOTTOM, TOP)
 
 
 def around(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float]:
-    """Ends for an axis that holds these values with a little room, at least `least` apart."""
+    """Return ends for an axis that holds these values with a little room, at least `least` apart."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     room = max((high - low) * 0.06, (least - (high - low)) / 2, abs(high) * 1e-6, 1e-12)
@@ -119,6 +117,6 @@ def around(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float
 
 
 def round_step(rough: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
+    """Return the next 1, 2 or 5 times a power of ten."""
     power = 10 ** math.floor(math.log10(rough))
     return float(next(k * power for k in (1, 2, 5, 10) if k * power >= rough * (1 - 1e-9)))

@@ -14,7 +14,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def verdict(sweep: Sweep) -> str:
-    """What the sweep says, in one or two sentences."""
+    """Return the result in one or two sentences."""
     if sweep.diverged_at is None:
         end = f"Up to {sweep.rates[-1]:.2g} it did not diverge: a higher --highest would show where it does."
     else:
@@ -28,36 +28,26 @@ def verdict(sweep: Sweep) -> str:
 
 
 def axes(sweep: Sweep) -> tuple[Axis, Axis]:
-    """Rates on a logarithmic axis, losses up to a little over the first: an explosion needs no scale."""
+    """Return a logarithmic axis of rates, and one of losses up to a little over the first: beyond, it has diverged."""
     top = max(sweep.smoothed[0], min(sweep.smoothed)) * ROOM
     return Axis("learning rate", sweep.rates[0], sweep.rates[-1], is_log=True), Axis("", 0.0, top)
 
 
 def range_test_page(sweep: Sweep, title: str, command: str = "") -> str:
-    """The page: the loss against the rate, the suggestion and the place where it diverged marked."""
+    """Return the page: the loss against the rate, with marks at the suggestion and where it diverged."""
     x, y = axes(sweep)
-    marks = []
-    spots = [(sweep.suggestion, "suggested", "good")]
-    if sweep.diverged_at is not None:
-        spots.append((sweep.rates[sweep.diverged_at], "diverged", "bad"))
-    for rate, words, kind in spots:
+    diverged = None if sweep.diverged_at is None else sweep.rates[sweep.diverged_at]
+    marks = ""
+    for rate, words, kind in ((sweep.suggestion, "suggested", "good"), (diverged, "diverged", "bad")):
         if rate is not None:
             at, _ = spot(x, y, rate, 0)
-            marks.append(f'<line class="mark {kind}" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-            marks.append(text(f"mark {kind}", at - 5, TOP + 11, f"{words} {rate:.2g}", "end"))
-    points = list(zip(sweep.rates, sweep.smoothed, strict=True))
-    raw = list(zip(sweep.rates, sweep.losses, strict=True))
-    plot = chart(
-        "Loss against learning rate",
-        x,
-        y,
-        [Series("each batch", raw, "faint"), Series("smoothed", points, "one")],
-        "".join(marks),
-    )
-    rows = [
-        (k, f"{rate:.3g}", f"{loss:.4g}", f"{mean:.4g}")
-        for k, (rate, loss, mean) in enumerate(zip(sweep.rates, sweep.losses, sweep.smoothed, strict=True))
-    ]
+            marks += f'<line class="mark {kind}" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+            marks += text(f"mark {kind}", at - 5, TOP + 11, f"{words} {rate:.2g}", "end")
+    raw = Series("each batch", list(zip(sweep.rates, sweep.losses, strict=True)), "faint")
+    smoothed = Series("smoothed", list(zip(sweep.rates, sweep.smoothed, strict=True)))
+    plot = chart("Loss against learning rate", x, y, [raw, smoothed], marks)
+    steps = enumerate(zip(sweep.rates, sweep.losses, sweep.smoothed, strict=True))
+    rows = [(k, f"{rate:.3g}", f"{loss:.4g}", f"{mean:.4g}") for k, (rate, loss, mean) in steps]
     twin = folded("the curve as a table", table(("step", "rate", "loss of the batch", "smoothed"), rows))
     repeat = f'<pre class="command"><code>{escape(command)}</code></pre>' if command else ""
     return document(
@@ -69,7 +59,7 @@ def range_test_page(sweep: Sweep, title: str, command: str = "") -> str:
 
 
 def range_test_text(sweep: Sweep, width: int = 72) -> str:
-    """The same picture in lines of blocks, with the axis below it."""
+    """Return the same chart in lines of blocks, with the axis below it."""
     x, y = axes(sweep)
     columns: list[list[float]] = [[] for _ in range(width)]
     for rate, loss in zip(sweep.rates, sweep.smoothed, strict=True):

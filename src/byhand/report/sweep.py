@@ -63,7 +63,7 @@ def sweep_page(
 
 
 def best_part(best: Trial, command: str) -> str:
-    """The best trial's settings, and the command that trains it again."""
+    """Return the best trial's settings, and the command that trains it again."""
     rows = [(name, shown(value)) for name, value in best.values.items()]
     return (
         f"<p>Trial {best.number}: {percent(best.accuracy)} right after {best.records[-1].epoch} epochs "
@@ -73,40 +73,29 @@ def best_part(best: Trial, command: str) -> str:
 
 
 def curves(trials: Sequence[Trial], best: Trial | None) -> str:
-    """Accuracy on the held-out images, epoch by epoch: the best trial stands out, those stopped early are dotted."""
-    lines = [
-        Series(
-            "",
-            [(r.epoch, 100 * (r.validation_accuracy or 0.0)) for r in trial.records],
-            look="faint",
-            is_dotted=trial.status != DONE,
-        )
-        for trial in trials
-        if trial.records and trial is not best
-    ]
-    if best:
-        points = [(r.epoch, 100 * (r.validation_accuracy or 0.0)) for r in best.records]
-        lines.append(Series(f"trial {best.number}, the best", points))
-    if not lines:
+    """Return the validation accuracy by the epoch: the best trial stands out, those stopped early are dotted."""
+    begun = [trial for trial in trials if trial.records]
+    if not begun:
         return "<p>No trial has finished an epoch yet.</p>"
+    points = {t.number: [(r.epoch, 100 * (r.validation_accuracy or 0.0)) for r in t.records] for t in begun}
+    lines = [Series("", points[t.number], "faint", is_dotted=t.status != DONE) for t in begun if t is not best]
+    if best:
+        lines.append(Series(f"trial {best.number}, the best", points[best.number]))
     ends = sorted(y for line in lines for _, y in line.points)
     low, high = around(ends[len(ends) // 20 :])
-    last = max(x for line in lines for x, _ in line.points)
-    x = Axis("epoch", 1, max(last, 2), is_whole=True)
+    x = Axis("epoch", 1, max(2, *(t.records[-1].epoch for t in begun)), is_whole=True)
     y = Axis("% of held-out images read right", max(low, 0), min(high, 100))
-    rows = [
-        (trial.number, trial.status, *(percent(r.validation_accuracy, missing="") for r in trial.records[-5:]))
-        for trial in trials
-        if trial.records
-    ]
-    width = max(len(row) for row in rows)
-    padded = [(*row, *[""] * (width - len(row))) for row in rows]
-    numbers = table(("trial", "", *["…"] * (width - 2)), padded, "The last epochs of each trial")
+    width = max(min(5, len(t.records)) for t in begun)
+    rows = []
+    for t in begun:
+        last = [percent(r.validation_accuracy, missing="") for r in t.records[-5:]]
+        rows.append((t.number, t.status, *last, *[""] * (width - len(last))))
+    numbers = table(("trial", "", *["…"] * width), rows, "The last epochs of each trial")
     return chart("% of held-out images read right; dotted: stopped early", x, y, lines) + folded("The numbers", numbers)
 
 
 def mattered(trials: Sequence[Trial], search: Mapping[str, Mapping[str, Any]], importances: Mapping[str, float]) -> str:
-    """How much each setting explains, and each setting against what came of it."""
+    """Return the importance of each setting, and a chart of each setting against the accuracy."""
     words = "<p>Too few trials are over to say which settings mattered.</p>"
     if importances:
         rows = [(name, percent(share)) for name, share in importances.items()]
@@ -119,47 +108,38 @@ def mattered(trials: Sequence[Trial], search: Mapping[str, Mapping[str, Any]], i
 
 
 def charts(trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """One chart a setting: its value against the accuracy, for the trials that came to their end."""
-    done = [trial for trial in trials if trial.status == DONE and trial.accuracy is not None]
+    """Yield one chart a setting: its value against the accuracy, for the trials that ran to their end."""
+    done = [
+        (trial.values, 100 * trial.accuracy) for trial in trials if trial.status == DONE and trial.accuracy is not None
+    ]
     if not done:
         return
-    y = Axis("% right", *around([100 * (trial.accuracy or 0.0) for trial in done]))
+    y = Axis("% right", *around([accuracy for _, accuracy in done]))
     for name, values in ranges.items():
-        choices = values.get("choices")
-        place = {choice: i for i, choice in enumerate(choices or [])}
-        points = [
-            (float(place[t.values[name]] if choices else t.values[name]), 100 * (t.accuracy or 0.0)) for t in done
-        ]
-        if choices:
-            label = f"{name}: " + ", ".join(f"{i} = {shown(choice)}" for choice, i in place.items())
+        if choices := values.get("choices"):
+            places = {choice: i for i, choice in enumerate(choices)}
+            label = f"{name}: " + ", ".join(f"{i} = {shown(choice)}" for choice, i in places.items())
             x = Axis(label, -0.5, len(choices) - 0.5, is_whole=True)
+            dots = [(float(places[trial[name]]), accuracy) for trial, accuracy in done]
         else:
             x = Axis(name, values["low"], values["high"], is_log=values.get("log", False))
-        dots = [Series("", [point]) for point in points]
-        yield chart(f"% right, by {name}", x, y, dots)
+            dots = [(float(trial[name]), accuracy) for trial, accuracy in done]
+        yield chart(f"% right, by {name}", x, y, [Series("", [dot]) for dot in dots])
 
 
 def trial_table(trials: Sequence[Trial]) -> str:
-    """All the numbers, the best first."""
+    """Return all the numbers, the best trial first."""
     if not trials:
         return "<p>None yet.</p>"
     ordered = sorted(trials, key=lambda trial: (trial.status != DONE, -(trial.accuracy or 0.0)))
-    head = ("trial", "", "held-out", "epochs", "seconds", *trials[0].values, "")
-    rows = [
-        (
-            t.number,
-            t.status,
-            percent(t.accuracy, missing=""),
-            t.records[-1].epoch if t.records else 0,
-            f"{t.seconds:.1f}",
-            *map(shown, t.values.values()),
-            t.message,
-        )
-        for t in ordered
-    ]
-    return table(head, rows)
+    rows = []
+    for t in ordered:
+        epochs = t.records[-1].epoch if t.records else 0
+        accuracy, seconds = percent(t.accuracy, missing=""), f"{t.seconds:.1f}"
+        rows.append((t.number, t.status, accuracy, epochs, seconds, *map(shown, t.values.values()), t.message))
+    return table(("trial", "", "held-out", "epochs", "seconds", *trials[0].values, ""), rows)
 
 
 def shown(value: object) -> str:
-    """A value, short."""
+    """Return a value in at most four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
