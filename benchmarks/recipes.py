@@ -21,8 +21,7 @@ from byhand.data.augment import Augmentation, augment
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.training import fit, preset
-from byhand.training.presets import FAR
-from byhand.training.settings import with_overrides
+from byhand.training.recipe import FAR, with_overrides
 
 SEEDS = (0, 1, 2)
 HELD = 10_000

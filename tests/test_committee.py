@@ -18,8 +18,8 @@ from byhand.errors import ModelFileError, UsageError
 from byhand.model.ensemble import Ensemble
 from byhand.nn.losses import softmax
 from byhand.training import fit, preset
+from byhand.training.recipe import with_overrides
 from byhand.training.runs import Run, load_model, load_reader
-from byhand.training.settings import with_overrides
 
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
 SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]

@@ -9,8 +9,8 @@ import pytest
 import byhand
 from byhand.errors import UsageError
 from byhand.training import Trainer, preset
+from byhand.training.recipe import maps_of, with_overrides
 from byhand.training.runs import load_model
-from byhand.training.settings import maps_of, with_overrides
 
 TINY = ("train", "--data", "mnist-5k", "--samples", 600, "--hidden", 8, "--batch-size", 64)
 

@@ -16,7 +16,7 @@ from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
 from byhand.model import file as modelfile
 from byhand.model.preparation import Preparation
-from byhand.nn.stacks import layers_from_config
+from byhand.nn.network import layers_from_config
 from mutations import packed, sealed, unpacked
 
 GOLDEN = Path(__file__).parent / "golden" / "model-version-1.safetensors"

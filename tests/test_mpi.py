@@ -23,7 +23,7 @@ from byhand.errors import ByhandError
 from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
 from byhand.nn.rng import StepKey
-from byhand.training.shard import check_same, share, summed
+from byhand.training.batches import check_same, share, summed
 from nn.one_layer import cache_for
 from waiting import until
 

@@ -10,7 +10,7 @@ import byhand
 from byhand import threads
 from byhand.training import Recipe, Trainer, steps
 from byhand.training.batches import prefetch
-from byhand.training.parallel import Member
+from byhand.training.plan import Member
 
 
 @pytest.fixture

@@ -26,12 +26,10 @@ from byhand.reference import l_layer, two_layer
 from byhand.training import Recipe, Trainer, fit, preset, steps, train
 from byhand.training import plan as plans
 from byhand.training.batches import Inputs
-from byhand.training.evaluation import probe
 from byhand.training.loop import interruptible
-from byhand.training.parallel import shares_of
-from byhand.training.plan import Form, Plan
-from byhand.training.samples import held_out
-from byhand.training.setup import Setup
+from byhand.training.plan import Form, Plan, shares_of
+from byhand.training.setup import Setup, held_out
+from byhand.training.watchdog import probe
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from byhand.errors import UsageError
 
 
@@ -54,8 +56,8 @@ def positive(name: str, value: Any) -> float:
 
 def flag(name: str, value: Any) -> bool:
     """Return True or False."""
-    if isinstance(value, bool):
-        return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
     raise UsageError(f"{name} must be True or False, got {value!r:.60}")
 
 

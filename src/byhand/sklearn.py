@@ -26,12 +26,12 @@ from byhand.model.inference import read
 from byhand.model.model import Model, is_name
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
+from byhand.nn.network import Maps
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, Optimizer, RMSprop
 from byhand.nn.schedules import SCHEDULES
-from byhand.nn.stacks import Maps
 from byhand.training import EpochRecord, Recipe, Trainer, train
 from byhand.training.loop import interruptible
-from byhand.training.samples import Data
+from byhand.training.setup import Data
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

@@ -31,7 +31,7 @@ def train(network, X, y):
     for _ in range(STEPS):
         value, dout = loss(pass_.forward(X), y)
         pass_.backward(dout)
-        rule.update(network.parameters, pass_.gradient, state, RATE, decayed=network.decayed)
+        rule.update(network.parameters, pass_.gradient, state, RATE, weight_slice=network.weight_slice)
         losses.append(value)
     return losses
 

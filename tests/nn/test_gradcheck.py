@@ -15,9 +15,8 @@ from byhand.nn.convolution import Convolution
 from byhand.nn.gradcheck import gradcheck
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
-from byhand.nn.network import Network
+from byhand.nn.network import LAYERS, Network
 from byhand.nn.rng import StepKey
-from byhand.nn.stacks import LAYERS
 
 N, D, K = 6, 5, 4
 AT = StepKey(seed=4, step=2, row=3)

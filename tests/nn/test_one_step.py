@@ -14,8 +14,8 @@ from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import Network, max_norm
 from byhand.nn.optimizers import OPTIMIZERS, clip_norm
-from byhand.nn.packing import PackedDense
 from byhand.nn.rng import StepKey
+from byhand.training.plan import PackedDense
 from nn.one_layer import cache_for
 
 ROOM = str(Path(nn.__file__).parent)

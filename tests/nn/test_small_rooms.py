@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from byhand.errors import UsageError
 from byhand.nn.arrays import Cache, aligned
-from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network, max_norm
 from byhand.nn.optimizers import optimizer_named
-from byhand.nn.packing import PackedDense, SplitDense
-from byhand.nn.rng import StepKey, dropout_mask
+from byhand.nn.rng import INITIALIZERS, StepKey, dropout_mask
 from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_config, schedule_named
+from byhand.training.plan import PackedDense, SplitDense
 from nn.one_layer import cache_for
 
 # ---- the network's own words
@@ -128,7 +127,7 @@ def test_the_reference_initialisers_draw_the_numbers_of_the_page():
 def mask(at, *, keep=0.7, shape=(64, 40), layer=1):
     cache = Cache(np.float32)
     Dropout(0.5).prepare(cache, *shape)
-    return dropout_mask(keep, at, layer, cache)
+    return dropout_mask(keep, at, layer, cache.mask, cache.bits, cache.shifted)
 
 
 @settings(max_examples=50, deadline=None)
@@ -254,7 +253,7 @@ def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
         (lambda rng: Network([Activation("relu")], rng=rng), "a network must have at least one Dense layer"),
         (lambda rng: Dense(3, -1), "units must be a positive integer, got -1"),
         (lambda rng: Dropout(1.0), "dropout must be at least 0 and under 1, got 1.0"),
-        (lambda rng: BatchNorm(3, epsilon=0), "epsilon must be positive, got 0"),
+        (lambda rng: BatchNorm(3, epsilon=0), "epsilon must be a positive number, got 0"),
         (lambda rng: Network.from_config([{"kind": "conv"}]), "a layer's kind must be one of dense, convolution"),
         (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 4), np.float32)), "X must have the shape (N, 3)"),
         (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 3))), "X must be float32, as the network is"),

@@ -9,14 +9,13 @@ from byhand.data import Dataset, TrainTest
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
-from byhand.nn.initializers import INITIALIZERS
 from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
+from byhand.nn.rng import INITIALIZERS
 from byhand.nn.schedules import SCHEDULES
 from byhand.training import Recipe, preset
-from byhand.training.recipe import OLD_NAMES
+from byhand.training.recipe import OLD_NAMES, SCALES, with_overrides
 from byhand.training.runs import Run
-from byhand.training.settings import SCALES, with_overrides
 
 OPTIONS = (
     click.option(

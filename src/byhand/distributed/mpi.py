@@ -102,7 +102,7 @@ class Alone:
 
 
 class Comm:
-    """One rank of several: a `byhand.training.shard.Shard` over MPI."""
+    """One rank of several: a `byhand.training.batches.Shard` over MPI."""
 
     def __init__(self, MPI: Any) -> None:
         self.world = MPI.COMM_WORLD

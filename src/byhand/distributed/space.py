@@ -26,10 +26,10 @@ from byhand.checks import is_number
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.nn.network import convolutions
 from byhand.nn.optimizers import OPTIMIZERS
-from byhand.nn.stacks import convolutions
 from byhand.training import Recipe, preset
-from byhand.training.settings import NAMES, OPTIMIZER, maps_of, with_overrides
+from byhand.training.recipe import NAMES, OPTIMIZER, maps_of, with_overrides
 
 Value = str | int | float | bool
 RANGE_KEYS = ("low", "high", "log", "step", "choices")

@@ -29,11 +29,18 @@ from byhand.model.inference import read
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.convolution import Convolution
-from byhand.nn.initializers import Rng
 from byhand.nn.layers import Activation, BatchNorm, Dropout, Layer
 from byhand.nn.losses import softmax
-from byhand.nn.network import Network, float_type, number_of, parameter_shapes, statistics_shapes
-from byhand.nn.stacks import layers_from_config, layers_of
+from byhand.nn.network import (
+    Network,
+    float_type,
+    layers_from_config,
+    layers_of,
+    number_of,
+    parameter_shapes,
+    statistics_shapes,
+)
+from byhand.nn.rng import Rng
 
 #: Maximum length of a class name.
 LONGEST_NAME = 200

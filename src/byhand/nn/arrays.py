@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-if TYPE_CHECKING:
-    from byhand.nn.rng import StepKey
+from byhand.nn.rng import Array, StepKey
 
-Array = NDArray[Any]
+__all__ = ["ALIGNMENT", "Array", "Cache", "aligned", "itself"]
 
 ALIGNMENT = 64
 
@@ -41,7 +40,7 @@ class Cache:
     Every layer adds arrays of its own with `new`.
     """
 
-    key: "StepKey | None" = None
+    key: StepKey | None = None
     shape: tuple[int, ...] = ()
     #: Arguments of an activation's backward that hold memory for it.
     scratch: dict[str, Array]

@@ -18,27 +18,24 @@ arrays: `ins[i]` and `outs[i]` are the input and output of layer i, `dins[i]` an
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array, Cache, aligned
 from byhand.nn.layers import BatchNorm, Layer
 from byhand.nn.rng import StepKey
 
-if TYPE_CHECKING:
-    from byhand.nn.network import Network
-
 
 class Pass:
-    """Take batches through `network`, forward and back.
+    """Take batches through `network`, a `byhand.nn.network.Network`, forward and back.
 
     gradient: the vector to write into, zeros at first, instead of a new one. layers: the network's layers in another
-    form (see `byhand.nn.packing`). needs_gradient=False makes a pass for prediction, which can't go back.
+    form (see `byhand.training.plan`). needs_gradient=False makes a pass for prediction, which can't go back.
     """
 
     def __init__(
         self,
-        network: "Network",
+        network: Any,
         *,
         gradient: Array | None = None,
         layers: Sequence[Layer] | None = None,
@@ -87,7 +84,7 @@ class Pass:
         self.douts = [None] * len(self.layers)
         for i in range(len(self.layers) - 1, self.last_back - 1, -1):
             self.douts[i] = dout
-            dout = self.layers[i].backward(dout, self.caches[i])  # type: ignore[assignment]
+            dout = self.layers[i].backward(dout, self.caches[i])
         self.dX: Array | None = dout
 
     @property

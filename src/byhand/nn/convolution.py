@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from byhand import checks
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array, Cache
-from byhand.nn.initializers import Rng, initializer_named
-from byhand.nn.layers import Layer, Shapes, Views, positive
+from byhand.nn.layers import Layer, Shapes, Views
+from byhand.nn.rng import Rng, initializer_named
 
 #: The largest input of a convolution, and the most numbers that im2col may make of one sample: a small model file must
 #: not claim gigabytes.
@@ -35,9 +36,10 @@ class Convolution(Layer):
     def __init__(
         self, height: int, width: int, channels: int, maps: int, *, size: int = 5, stride: int = 2, init: str = "he"
     ) -> None:
-        self.height, self.width = positive("height", height), positive("width", width)
-        self.channels, self.maps = positive("channels", channels), positive("maps", maps)
-        self.size, self.stride = positive("size", size), positive("stride", stride)
+        sizes = {"height": height, "width": width, "channels": channels, "maps": maps, "size": size, "stride": stride}
+        self.height, self.width, self.channels, self.maps, self.size, self.stride = (
+            checks.integer(name, value, 1) for name, value in sizes.items()
+        )
         if self.size > min(self.height, self.width):
             raise UsageError(f"a window must fit the picture of {height} × {width}, got a size of {size}")
         self.init = init

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from byhand import checks
 from byhand.errors import UsageError
 from byhand.nn.activations import activation_named
 from byhand.nn.arrays import Array, Cache
-from byhand.nn.initializers import Rng, initializer_named
-from byhand.nn.rng import dropout_mask
+from byhand.nn.rng import Rng, dropout_mask, initializer_named
 
 Views = dict[str, Array]
 Shapes = dict[str, tuple[int, ...]]
@@ -73,10 +73,10 @@ class Dense(Layer):
     kind = "dense"
 
     def __init__(self, inputs: int, units: int, *, init: str = "he", scale: float = 1.0) -> None:
-        self.inputs = positive("inputs", inputs)
-        self.units = positive("units", units)
+        self.inputs = checks.integer("inputs", inputs, 1)
+        self.units = checks.integer("units", units, 1)
         self.init = init
-        if not is_finite(scale):
+        if not checks.is_number(scale):
             raise UsageError(f"scale of a layer, output_scale of a network, must be a finite number, got {scale!r}")
         self.scale = float(scale)
         initializer_named(init)
@@ -165,7 +165,7 @@ class Dropout(Layer):
     kind = "dropout"
 
     def __init__(self, rate: float = 0.5) -> None:
-        if not (is_finite(rate) and 0 <= rate < 1):
+        if not (checks.is_number(rate, 0) and rate < 1):
             raise UsageError(f"dropout must be at least 0 and under 1, got {rate!r}")
         self.rate = float(rate)
 
@@ -183,7 +183,7 @@ class Dropout(Layer):
         """out = X · M / (1 − rate),  M = 1 with probability 1 − rate       X, out: (N, n)"""
         if cache.key is None or self.rate == 0:
             return X
-        mask = dropout_mask(1 - self.rate, cache.key, self.index, cache)
+        mask = dropout_mask(1 - self.rate, cache.key, self.index, cache.mask, cache.bits, cache.shifted)
         out = np.multiply(X, mask, out=cache.dropped)
         out *= 1 / (1 - self.rate)
         return out
@@ -212,12 +212,10 @@ class BatchNorm(Layer):
     needs_whole_batch = True
 
     def __init__(self, units: int, *, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
-        self.units = positive("units", units)
-        if not epsilon > 0:
-            raise UsageError(f"epsilon must be positive, got {epsilon}")
+        self.units = checks.integer("units", units, 1)
         if not 0 < momentum <= 1:
             raise UsageError(f"batch norm's momentum must be over 0 and at most 1, got {momentum}")
-        self.epsilon = float(epsilon)
+        self.epsilon = checks.positive("epsilon", epsilon)
         self.momentum = float(momentum)
 
     def __repr__(self) -> str:
@@ -298,15 +296,3 @@ def means_over_batch(cache: Cache, N: int, *sums: Array) -> list[Array]:
     """Turn sums over these N rows into means over the batch, of which other processes may hold more     (n,) each"""
     totals = cache.sum_over_processes(np.concatenate([*sums, np.array([N], cache.dtype)]))
     return np.split(totals[:-1] / totals[-1], len(sums))
-
-
-def is_finite(value: Any) -> bool:
-    """Return True if `value` is a finite real number."""
-    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
-
-
-def positive(name: str, value: int) -> int:
-    """Return the size, or raise an error that names it."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise UsageError(f"{name} must be a positive integer, got {value!r}")
-    return int(value)

@@ -1,22 +1,31 @@
-"""Noise: random numbers that depend on where they are used and on nothing else.
+"""Random numbers of a network: the initial weights, and the dropout masks of each step.
+
+An initializer keeps the size of the signal about the same from layer to layer for one family of activations; the last
+two are those of the reference pages, which is not the same thing.
 
 A dropout mask is a function of (seed, layer, step, row of the batch, unit). A batch can be cut into blocks, shared by
-threads or processes, or run again after a stop, and every part sees the numbers that the whole would have seen.
-
-The generator is counter-based: it hashes a counter with two rounds of xor-shift and multiply (the constants are those
-that Chris Wellons found by search, with a bias under 0.2 % in every output bit). It has no state and works on arrays.
+threads or processes, or run again after a stop, and every part sees the numbers that the whole would have seen. The
+generator is counter-based: it hashes a counter with two rounds of xor-shift and multiply (the constants are those that
+Chris Wellons found by search, with a bias under 0.2 % in every output bit). It has no state and works on arrays.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from byhand.nn.arrays import Array, Cache
+from byhand.errors import UsageError
+
+Array = NDArray[Any]
+
+# ---- dropout masks
 
 _MULTIPLY_1 = np.uint32(0x7FEB352D)
 _MULTIPLY_2 = np.uint32(0x846CA68B)
-_GOLDEN = 0x9E3779B97F4A7C15
-_MASK_64 = (1 << 64) - 1
+MASK_64 = (1 << 64) - 1
+#: The increment of SplitMix64: 2⁶⁴ over the golden ratio, made odd.
+GOLDEN_64 = 0x9E3779B97F4A7C15
 
 
 class StepKey(NamedTuple):
@@ -27,10 +36,13 @@ class StepKey(NamedTuple):
     row: int = 0
 
 
-def dropout_mask(keep: float, key: StepKey, layer: int, cache: Cache) -> Array:
-    """Return 1 with probability `keep`, else 0, for each row and unit of the layer's input       boolean (N, n)"""
-    N, n = cache.mask.shape
-    stream = _mix(_mix(_mix(int(key.seed)) ^ int(key.step)) ^ layer)
+def dropout_mask(keep: float, key: StepKey, layer: int, mask: Array, bits: Array, shifted: Array) -> Array:
+    """Fill `mask` with 1 with probability `keep`, else 0; layer: its index          mask: boolean (N, n)
+
+    bits, shifted: uint32 (N, n), scratch
+    """
+    N, n = mask.shape
+    stream = _hash(_hash(_hash(int(key.seed)) ^ int(key.step)) ^ layer)
     rows = np.arange(key.row, key.row + N, dtype=np.uint32)
     rows *= np.uint32(0x9E3779B9)
     rows += np.uint32(stream >> 32)
@@ -39,9 +51,9 @@ def dropout_mask(keep: float, key: StepKey, layer: int, cache: Cache) -> Array:
     units += np.uint32(stream & 0xFFFFFFFF)
     _scramble(rows, np.empty_like(rows))
     _scramble(units, np.empty_like(units))
-    np.add(rows[:, None], units, out=cache.bits)
-    _scramble(cache.bits, cache.shifted)
-    return np.less(cache.bits, np.uint32(min(round(keep * 2**32), 2**32 - 1)), out=cache.mask)
+    np.add(rows[:, None], units, out=bits)
+    _scramble(bits, shifted)
+    return np.less(bits, np.uint32(min(round(keep * 2**32), 2**32 - 1)), out=mask)
 
 
 def _scramble(bits: Array, shifted: Array) -> None:
@@ -56,9 +68,69 @@ def _scramble(bits: Array, shifted: Array) -> None:
     np.bitwise_xor(bits, shifted, out=bits)
 
 
-def _mix(number: int) -> int:
-    """Return the SplitMix64 hash of a 64-bit integer."""
-    z = (number + _GOLDEN) & _MASK_64
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK_64
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK_64
+def _hash(number: int) -> int:
+    """Return the first word of the SplitMix64 stream of a 64-bit integer."""
+    word: int = mix64((number + GOLDEN_64) & MASK_64)
+    return word
+
+
+def mix64(z: Any) -> Any:
+    """SplitMix64 finalizer: a bijective 64-bit mixer, for a Python integer or an array of uint64."""
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK_64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK_64
     return z ^ (z >> 31)
+
+
+# ---- initial weights
+
+#: The generator of numbers: a new one, or the old kind whose streams the reference pages reproduce.
+Rng = np.random.Generator | np.random.RandomState
+Initializer = Callable[[int, int, Rng], tuple[Array, Array]]
+
+
+def he(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
+    """W ~ N(0, 2 / fan_in), b = 0: for relu, which throws half of the signal away
+
+    Here and below: W (fan_in, fan_out), b (fan_out,).
+    """
+    return rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in), np.zeros(fan_out)
+
+
+def glorot(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
+    """W ~ U(−a, a), a = √(6 / (fan_in + fan_out)), b = 0: for tanh and sigmoid"""
+    limit = np.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, (fan_in, fan_out)), np.zeros(fan_out)
+
+
+def lecun(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
+    """W ~ N(0, 1 / fan_in), b = 0: for layers with no activation after them"""
+    return rng.standard_normal((fan_in, fan_out)) * np.sqrt(1 / fan_in), np.zeros(fan_out)
+
+
+def l_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
+    """W ~ 0.1 N(0, 1), whatever the size, b = 0: as `byhand.reference.l_layer` starts
+
+    Drawn as (fan_out, fan_in) and turned, so that the same numbers land on the same connections as on the page.
+    """
+    return (rng.standard_normal((fan_out, fan_in)) * 0.1).T, np.zeros(fan_out)
+
+
+def two_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
+    """W, b ~ U(−½, ½), whatever the size: as `byhand.reference.two_layer` starts"""
+    return (rng.uniform(size=(fan_out, fan_in)) - 0.5).T, rng.uniform(size=fan_out) - 0.5
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "he": he,
+    "glorot": glorot,
+    "lecun": lecun,
+    "l_layer": l_layer,
+    "two_layer": two_layer,
+}
+
+
+def initializer_named(name: str) -> Initializer:
+    """Return the initializer of that name, or raise an error that lists the names."""
+    if name not in INITIALIZERS:
+        raise UsageError(f"init must be one of {', '.join(INITIALIZERS)}, got {name!r}")
+    return INITIALIZERS[name]

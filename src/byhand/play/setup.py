@@ -13,12 +13,11 @@ from byhand.model.model import Model, memory
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
-from byhand.nn.network import number_of, parameter_shapes
+from byhand.nn.network import layers_of, number_of, parameter_shapes
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
-from byhand.nn.stacks import layers_of
 from byhand.threads import available
 from byhand.training import Recipe
-from byhand.training.settings import maps_of
+from byhand.training.recipe import maps_of
 
 MAX_LAYERS, MAX_UNITS = 8, 10**8
 #: Bytes of memory to assume where the system doesn't report them.

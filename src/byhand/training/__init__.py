@@ -8,8 +8,7 @@ in a folder. Nothing here prints.
 from typing import Any
 
 from byhand.training.loop import Callback, Trainer, steps, train
-from byhand.training.presets import PRESETS, Preset, preset
-from byhand.training.recipe import Recipe
+from byhand.training.recipe import PRESETS, Preset, Recipe, preset
 from byhand.training.records import EpochRecord, History, StepRecord
 from byhand.training.run import RunResult, begin_run, fit, resume, train_run
 

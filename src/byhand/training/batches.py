@@ -3,21 +3,26 @@
 Pixels stay bytes until just before the first product. A batch names rows of an array of pixels; `Inputs` gathers them
 and turns them into floats. The order of an epoch is a function of (seed, epoch), so a run can be resumed at any step.
 With augmentation the pictures are distorted ahead of time by another thread, with the same result as without it.
+
+If several processes share a run (data parallelism), each computes its own rows of each batch: its `Shard`. Every
+process has the recipe, the seed and the order of the samples, and `Shard.sum` is an all-reduce: all processes get the
+same bits, so all take the same step. `byhand.distributed.mpi` implements it.
 """
 
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from byhand.data.augment import Augmentation, augment
-from byhand.errors import UsageError
+from byhand.errors import ByhandError, UsageError
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
-from byhand.training.shard import Shard, share
 
 #: Samples that the prefetching thread distorts at once.
 PREFETCHED = 4_096
@@ -26,6 +31,56 @@ PREFETCH_DEPTH = 2
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+class Shard(Protocol):
+    """One of `size` processes, `neighbours` of which run on this machine (this one counted)."""
+
+    rank: int
+    size: int
+    neighbours: int
+
+    def vector(self, size: int, dtype: DTypeLike) -> Array:
+        """Return a vector of zeros where `sum` is fastest. All processes must call it, and `release` it later."""
+
+    def release(self, vector: Array) -> None:
+        """Take back a vector that is no longer used."""
+
+    def broadcast(self, value: Any) -> Any:
+        """Return the value that rank 0 passes. All processes must call it."""
+
+    def sum(self, vector: Array) -> None:
+        """Sum the vector over all processes in place. All processes must call it, and all get identical bits."""
+
+
+def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
+    """Return the function that sums a vector over all processes and returns it; None without other processes."""
+    if shard is None:
+        return None
+
+    def total(vector: Array) -> Array:
+        shard.sum(vector)
+        return vector
+
+    return total
+
+
+def share(count: int, shard: Shard | None) -> slice:
+    """Return the rows of a batch that this process computes: the processes divide it as evenly as possible."""
+    if shard is None:
+        return slice(0, count)
+    return slice(count * shard.rank // shard.size, count * (shard.rank + 1) // shard.size)
+
+
+def check_same(shard: Shard, what: str, *parts: bytes) -> None:
+    """Raise an error if the processes don't hold the same bytes."""
+    mine = 0
+    for part in parts:
+        mine = zlib.crc32(part, mine)
+    sums = np.array([mine, mine % 65_521], np.float64)  # whole numbers under 2⁵³: exact
+    shard.sum(sums)
+    if sums[0] != shard.size * float(mine) or sums[1] != shard.size * float(mine % 65_521):
+        raise ByhandError(f"every rank must have the same {what}; these differ")
 
 
 @dataclass(slots=True)

@@ -30,17 +30,11 @@ from byhand.nn.network import max_norm
 from byhand.nn.optimizers import CHUNK, clip_norm
 from byhand.nn.rng import StepKey
 from byhand.threads import blas_threads
-from byhand.training import state as states
-from byhand.training.batches import Batch, part_of
-from byhand.training.ema import temporarily_replaced, update_ema
-from byhand.training.evaluation import evaluate, probe
+from byhand.training.batches import Batch, Shard, check_same, part_of
 from byhand.training.recipe import Recipe
-from byhand.training.records import EpochRecord, History, StepRecord
-from byhand.training.samples import Data
-from byhand.training.setup import Setup
-from byhand.training.shard import Shard, check_same
-from byhand.training.state import Progress
-from byhand.training.watchdog import Watchdog
+from byhand.training.records import EpochRecord, History, Progress, StepRecord, check_state
+from byhand.training.setup import Data, Setup
+from byhand.training.watchdog import Watchdog, evaluate, probe
 
 
 class Trainer:
@@ -116,7 +110,7 @@ class Trainer:
             )
             correct = count_correct(Z, batch.labels)
             pass_.backward(dZ)  # self.gradient is now the derivative by all parameters
-        else:  # the same for blocks of the batch, on several threads: see `byhand.training.parallel`
+        else:  # the same for blocks of the batch, on several threads: see `byhand.training.plan`
             loss, correct = self._team(batch, key)
         if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
             loss, correct = self._all_reduce(self.shard, loss, correct)
@@ -317,7 +311,7 @@ class Trainer:
 
     def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
         """Continue the run that `state` described; a state of another run is rejected, and nothing changes."""
-        progress, start_lengths = states.check(arrays, plain, *self.state(), self.total_steps)
+        progress, start_lengths = check_state(arrays, plain, *self.state(), self.total_steps)
         network = self.model.network
         network.parameters[...] = arrays["parameters"]
         network.statistics[...] = arrays["statistics"]
@@ -437,3 +431,33 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+# ---- the exponential moving average (EMA) of the weights
+
+
+def update_ema(average: Array, parameters: Array, decay: float, number: int, scratch: Array) -> None:
+    """a ← a + (1 − d)(p − a), with d rising to `decay`, so that the first weights are soon forgotten
+
+    number: of the step, from 0;  scratch: any memory for some of the numbers at once
+    """
+    decay = min(decay, (1 + number) / (10 + number))
+    for start in range(0, len(average), len(scratch)):
+        part = slice(start, start + len(scratch))
+        change = np.subtract(parameters[part], average[part], out=scratch[: len(average) - start])
+        change *= 1 - decay
+        average[part] += change
+
+
+@contextlib.contextmanager
+def temporarily_replaced(parameters: Array, other: Array | None) -> Iterator[None]:
+    """Let `parameters` hold the values of `other` inside this block; do nothing if there is no other."""
+    if other is None:
+        yield
+        return
+    kept = parameters.copy()
+    parameters[...] = other
+    try:
+        yield
+    finally:
+        parameters[...] = kept

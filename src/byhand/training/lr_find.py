@@ -15,7 +15,7 @@ from byhand.model.model import Model, check_model
 from byhand.nn.schedules import Constant
 from byhand.training.loop import Trainer
 from byhand.training.recipe import Recipe
-from byhand.training.samples import Data
+from byhand.training.setup import Data
 
 #: How much of the smoothed loss is the past.
 MEMORY = 0.9

@@ -1,24 +1,44 @@
-"""The plan: how a step is executed on this machine. It is decided once, before the first step.
+"""The plan: how a step is executed on this machine, in which form of the layers, and on which threads.
 
-A batch can be computed whole, with the BLAS on several threads, or cut into blocks of rows that threads of our own
-share, each with the BLAS to itself. Blocks are small enough that a block's activations stay in the L2 cache between
-forward and backward: the pixels are read from memory once a step, and no activation of the whole batch is
-stored. Some dense layers are computed in another form (see `byhand.nn.packing`). Whatever the plan, the results agree
-to rounding; with the same plan they agree to the bit.
+It is decided once, before the first step. A batch can be computed whole, with the BLAS on several threads, or cut into
+blocks of rows that threads of our own share, each with the BLAS to itself. Blocks are small enough that a block's
+activations stay in the L2 cache between forward and backward: the pixels are read from memory once a step, and no
+activation of the whole batch is stored. Whatever the plan, the results agree to rounding; with the same plan they agree
+to the bit.
+
+A dense layer can be computed in another form. **Packed**, for narrow layers over large batches, W is changed, which is
+far smaller than the batch:
+
+- *Padding.* A BLAS multiplies in tiles of 16 columns or so, and 45 columns can take longer than 48. W gets columns of
+  zeros up to the next tile; the products of those columns are sliced off.
+- *Columns that are left out.* A pixel that is 0 in every sample of the training set adds nothing to any sum, and its
+  weights have the derivative 0. The inputs come without those columns, W without those rows.
+- *The scale.* x / 255 · W is x · (W / 255): scaling W saves a pass over the pixels. dW is scaled in turn.
+
+**Split**, for small batches. Before it multiplies, a BLAS copies W into the order in which its kernel reads it, and for
+32 samples the copy takes longer than the product. On processors with AVX-512, OpenBLAS has kernels for small matrices
+(up to 10⁶ multiplications) that do without it. So the product is split into parts that are small enough: the rows of
+W, and with them the inputs of a sample, in equal parts, whose products are added up.
 """
 
+import itertools
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from byhand import threads
 from byhand.model.inference import max_block_size
 from byhand.model.preparation import Preparation
-from byhand.nn.arrays import Array
+from byhand.nn.arrays import Array, Cache
+from byhand.nn.backprop import Pass
 from byhand.nn.layers import Dense, Layer
+from byhand.nn.losses import Loss, count_correct
 from byhand.nn.network import Network
-from byhand.nn.packing import PackedDense, SplitDense
+from byhand.nn.rng import StepKey
+from byhand.training.batches import Batch, Inputs
 from byhand.training.recipe import Recipe
 
 #: The BLAS computes in tiles of this many columns (one AVX-512 register of float32).
@@ -124,3 +144,182 @@ def padded_width(rows: int, inner: int, columns: int) -> int:
     if columns % TILE == 0 or columns > 6 * TILE or rows * inner * columns < WORTH_PADDING:
         return columns
     return -(-columns // TILE) * TILE
+
+
+# ---- other forms of a dense layer
+
+
+class DenseForm(Layer):
+    """Base class of the forms: it holds the layer whose parameters they use."""
+
+    def __init__(self, layer: Dense, inputs: int) -> None:
+        self.layer = layer
+        self.inputs = inputs
+
+    def out_size(self, in_size: int) -> int:
+        return self.layer.units
+
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        cache.new("Z", N, self.layer.units)
+        cache.new("ones", N).fill(1)
+        if cache.needs_dX:
+            cache.new("dX", N, self.inputs)
+
+
+class PackedDense(DenseForm):
+    """Z = X W + b, with W packed: padded to `width` columns, without the rows that `columns` leaves out, and scaled."""
+
+    def __init__(self, layer: Dense, width: int, *, columns: Array | None = None, scale: float = 1.0) -> None:
+        super().__init__(layer, layer.inputs if columns is None else len(columns))
+        self.width, self.columns, self.scale = width, columns, scale
+
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        super().prepare(cache, N, in_size)
+        units = self.layer.units
+        cache.new("rows_of_W", self.inputs, units)
+        cache.new("W", self.inputs, self.width)[:, units:] = 0
+        cache.new("wide_Z", N, self.width)
+        cache.new("wide_dZ", N, self.width)[:, units:] = 0
+        cache.new("wide_dW", self.inputs, self.width)
+
+    def forward(self, X: Array, cache: Cache) -> Array:
+        """Z = X W + b                                          X: (N, columns) → Z: (N, units)"""
+        W, units = self.layer.W, self.layer.units
+        if self.columns is not None:
+            W = np.take(W, self.columns, axis=0, out=cache.rows_of_W, mode="clip")
+        np.multiply(W, self.scale, out=cache.W[:, :units])
+        cache.X = X
+        wide_Z = np.matmul(X, cache.W, out=cache.wide_Z)
+        return np.add(wide_Z[:, :units], self.layer.b, out=cache.Z)
+
+    def backward(self, dout: Array, cache: Cache) -> Array | None:
+        """dW = Xᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ       dZ: (N, units) → dX: (N, columns)"""
+        units = self.layer.units
+        cache.wide_dZ[:, :units] = dZ = dout
+        dW = np.matmul(cache.X.T, cache.wide_dZ, out=cache.wide_dW)[:, :units]
+        if self.columns is None:
+            np.multiply(dW, self.scale, out=cache.dW)
+        else:
+            dW *= self.scale
+            cache.dW[self.columns] = dW  # the gradient of the other rows is 0, as in a new vector
+        np.matmul(cache.ones, dZ, out=cache.db)
+        return np.matmul(dZ, cache.W[:, :units].T, out=cache.dX) if cache.needs_dX else None
+
+
+class SplitDense(DenseForm):
+    """Z = X W + b, with the product split into `parts` of its rows of W: Z = Σ Xₚ Wₚ + b."""
+
+    def __init__(self, layer: Dense, parts: int) -> None:
+        super().__init__(layer, layer.inputs)
+        self.parts, self.rows = parts, layer.inputs // parts
+
+    def prepare(self, cache: Cache, N: int, in_size: int) -> None:
+        super().prepare(cache, N, in_size)
+        cache.new("products", self.parts, N, self.layer.units)
+        cache.dW_parts = cache.dW.reshape(self.parts, self.rows, self.layer.units)
+
+    def forward(self, X: Array, cache: Cache) -> Array:
+        """Z = Σ Xₚ Wₚ + b                                      X: (N, inputs) → Z: (N, units)"""
+        cache.X_parts = X.reshape(len(X), self.parts, self.rows).transpose(1, 0, 2)
+        W_parts = self.layer.W.reshape(self.parts, self.rows, -1)
+        products = np.matmul(cache.X_parts, W_parts, out=cache.products)
+        Z: Array = np.add.reduce(products, axis=0, out=cache.Z)
+        return np.add(Z, self.layer.b, out=Z)
+
+    def backward(self, dout: Array, cache: Cache) -> Array | None:
+        """dWₚ = Xₚᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ     dZ: (N, units) → dX: (N, inputs)"""
+        dZ = dout
+        np.matmul(cache.X_parts.transpose(0, 2, 1), dZ, out=cache.dW_parts)
+        np.matmul(cache.ones, dZ, out=cache.db)
+        return np.matmul(dZ, self.layer.W.T, out=cache.dX) if cache.needs_dX else None
+
+
+# ---- several threads
+
+
+class Outcome(NamedTuple):
+    """The mean loss of a batch, or a block's part of it, and how many samples were classified correctly."""
+
+    loss: float
+    correct: int
+
+
+class Member:
+    """One thread's pass, inputs and gradient. The members share the parameters, and only read them."""
+
+    def __init__(self, pass_: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
+        self.pass_, self.inputs, self.total, self.loss = pass_, inputs, total, loss
+
+    def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> Outcome:
+        """Take these blocks of the batch; `total` is then their part of the batch's gradient."""
+        value, correct = 0.0, 0
+        self.total.fill(0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges, as in `Trainer.step`
+            for block in blocks:
+                outcome = self.block(batch, block, key._replace(row=key.row + block.start))
+                value, correct = value + outcome.loss, correct + outcome.correct
+                self.total += self.pass_.gradient
+        return Outcome(value, correct)
+
+    def block(self, batch: Batch, block: slice, key: StepKey) -> Outcome:
+        """Forward, loss, backward for one block; its gradient is in the pass."""
+        weights = None if batch.weights is None else batch.weights[block]
+        labels = batch.labels[block]
+        Z = self.pass_.forward(self.inputs(batch, block), key)
+        loss, dZ = self.loss.value_and_gradient(Z, labels, self.pass_.loss_cache, weights=weights, total=batch.total)
+        correct = count_correct(Z, labels)
+        self.pass_.backward(dZ)
+        return Outcome(loss, correct)
+
+
+class Team:
+    """The threads of a plan: `Trainer.step` calls it instead of forward, loss and backward. Close it to end them.
+
+    Each member adds up the gradients of its blocks in order; then the members' sums are added in order. So the same
+    plan gives the same bits, whichever thread is faster. If no thread can be started, the members work one after
+    another.
+    """
+
+    def __init__(self, members: list[Member], plan: Plan) -> None:
+        self.members, self.plan = members, plan
+        self.gradient = members[0].total
+        self.pool = ThreadPoolExecutor(len(members) - 1, "byhand") if len(members) > 1 else None
+
+    def __call__(self, batch: Batch, key: StepKey) -> Outcome:
+        """Return the outcome of the batch; its gradient is in `gradient` until the next call."""
+        (first, own_share), *others = zip(self.members, shares_of(len(batch.labels), self.plan), strict=True)
+        futures = [self.start(member, batch, share, key) for member, share in others]
+        try:
+            outcomes = [first(batch, own_share, key)]
+            for (member, share), future in zip(others, futures, strict=True):
+                was_started = future is not None and not future.cancelled()
+                outcomes.append(future.result() if was_started else member(batch, share, key))  # type: ignore[union-attr]
+                self.gradient += member.total
+        finally:
+            wait([future for future in futures if future is not None])  # an error must leave no thread at work
+        return Outcome(sum(outcome.loss for outcome in outcomes), sum(outcome.correct for outcome in outcomes))
+
+    def start(self, member: Member, batch: Batch, share: list[slice], key: StepKey) -> Future[Outcome] | None:
+        """Start a member's work on a thread; None if no thread can be started."""
+        if self.pool is None:
+            return None
+        try:
+            return self.pool.submit(member, batch, share, key)
+        except RuntimeError:  # can't start new thread; the job is queued already, and must not be done twice
+            self.pool.shutdown(cancel_futures=True)
+            self.pool = None
+            return None
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+
+
+def shares_of(count: int, plan: Plan) -> list[list[slice]]:
+    """Return the blocks of rows of each member: as even as can be, none longer than the plan's."""
+    rounds = max(1, -(-count // (plan.block * plan.workers)))
+    number = rounds * plan.workers
+    edges = [count * i // number for i in range(number + 1)]
+    rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+    return [rows[i * rounds : (i + 1) * rounds] for i in range(plan.workers)]

@@ -1,22 +1,33 @@
 """The recipe: everything about a training run that is a choice. With the data and the seed it decides every bit.
 
-A recipe is plain values all the way down, so it can be written beside the model and read back.
+A recipe is plain values all the way down, so it can be written beside the model and read back. A preset is a recipe
+under a name, with its network and preparation: `l-layer` and `two-layer` repeat the runs of the reference pages,
+`digits` is the default of `byhand train`, `fast` trains in a second, `best` and `record` in minutes. Their figures were
+chosen on a validation split of the training images; `docs/recipes.md` says what each of them bought.
+
+`with_overrides(preset("digits"), {"hidden": (128,), "learning_rate": 0.05}, …)` returns the model and the recipe of a
+preset with some settings changed by name, as the options of `byhand train` and the parameters of a sweep change it.
 """
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from byhand import checks
 from byhand.errors import UsageError
+from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.losses import LOSSES, Loss, SoftmaxCrossEntropy, loss_named
-from byhand.nn.optimizers import Momentum, Optimizer, optimizer_named
-from byhand.nn.schedules import OneCycle, Schedule, schedule_config, schedule_named
+from byhand.nn.network import Maps
+from byhand.nn.optimizers import AdamW, GradientDescent, Momentum, Optimizer, optimizer_named
+from byhand.nn.schedules import Constant, OneCycle, Schedule, schedule_config, schedule_named
 
 #: The choices that are objects, what they must be, and what makes one of its name.
 NAMED: tuple[tuple[str, Any, Callable[[str], Any]], ...] = (
@@ -138,3 +149,213 @@ def renamed(choices: Mapping[str, Any]) -> dict[str, Any]:
     for old in choices.keys() & OLD_NAMES.keys():
         warnings.warn(f"{old} is called {OLD_NAMES[old]} now", DeprecationWarning, stacklevel=3)
     return {OLD_NAMES.get(name, name): value for name, value in choices.items()}
+
+
+# ---- presets
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe, with the network it was made for. `samples` is how many of the data it takes, from the first."""
+
+    name: str
+    about: str
+    recipe: Recipe
+    hidden: tuple[int, ...]
+    preparation: Preparation = Preparation()
+    network: dict[str, Any] = field(default_factory=dict)
+    samples: int | None = None
+    dtype: str = "float32"
+    #: The old generator's seed, where a published run has to be repeated number for number.
+    published_seed: int | None = None
+
+    def model(
+        self, in_size: int, classes: tuple[str, ...], *, seed: int, dtype: DTypeLike | None = None, **changes: Any
+    ) -> Model:
+        """A new model of this preset's shape. `changes` go to the network."""
+        sizes = [in_size, *changes.pop("hidden", self.hidden), len(classes)]
+        rng: np.random.Generator | np.random.RandomState = np.random.default_rng(seed)
+        if self.published_seed is not None:
+            if (published := self.published_seed + seed) >= 2**32:
+                raise UsageError(f"seed must be under {2**32 - self.published_seed:,} for {self.name}, got {seed:,}")
+            rng = np.random.RandomState(published)
+        preparation = changes.pop("preparation", self.preparation)
+        settings = {**self.network, **changes}
+        return Model(sizes, rng=rng, dtype=dtype or self.dtype, preparation=preparation, classes=classes, **settings)
+
+
+#: As far as a large network can bear it that is trained for hundreds of epochs.
+FAR = "shift=1,rotate=12,scale=0.15,shear=0.15,elastic=1"
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "digits",
+            "the default: deskewed and augmented, so that it reads drawings too; under 20 s on full MNIST",
+            Recipe(epochs=10, augment="default"),
+            hidden=(256,),
+            preparation=Preparation.standard(deskew=True),
+            network={"output_scale": 0.1},
+        ),
+        Preset(
+            "fast",
+            "deskewed; about a second of training on full MNIST",
+            Recipe(epochs=4),
+            hidden=(192,),
+            preparation=Preparation.standard(deskew=True),
+            network={"output_scale": 0.1},
+        ),
+        Preset(
+            "best",
+            "two wide layers, deskewed and augmented far; under 15 minutes on full MNIST",
+            Recipe(
+                epochs=150,
+                batch_size=256,
+                learning_rate=0.001,
+                optimizer=AdamW(weight_decay=0.1),
+                schedule=OneCycle(warmup=0.1),
+                augment=FAR,
+            ),
+            hidden=(800, 800),
+            preparation=Preparation.standard(deskew=True),
+            network={"output_scale": 0.1},
+        ),
+        Preset(
+            "record",
+            "four convolutions; under half an hour on full MNIST, and resumable",
+            Recipe(
+                epochs=50,
+                batch_size=256,
+                learning_rate=0.001,
+                optimizer=AdamW(weight_decay=0.1),
+                schedule=OneCycle(warmup=0.1),
+                augment=FAR,
+                weak_augment=0.2,
+            ),
+            hidden=(256,),
+            preparation=Preparation.standard(deskew=True),
+            network={
+                "maps": ((16, 3, 1), (32, 4, 2), (48, 3, 1), (64, 4, 2)),
+                "activation": "leaky_relu",
+                "dropout": 0.3,
+                "output_scale": 0.1,
+            },
+        ),
+        Preset(
+            "l-layer",
+            "the assignment's worked run: 5,000 images, 784-45-10, 2,000 iterations of the whole data",
+            Recipe(
+                epochs=2000,
+                batch_size=None,
+                learning_rate=0.0075,
+                optimizer=GradientDescent(),
+                schedule=Constant(),
+                record_every=100,
+            ),
+            hidden=(45,),
+            preparation=Preparation(divisor=256),
+            network={"init": "l_layer"},
+            samples=5000,
+            published_seed=2,
+        ),
+        Preset(
+            "two-layer",
+            "the 784-10-10 program: 500 iterations of the whole data",
+            Recipe(
+                epochs=500,
+                batch_size=None,
+                learning_rate=0.1,
+                optimizer=GradientDescent(),
+                schedule=Constant(),
+                record_every=10,
+                validation=1000,
+            ),
+            hidden=(10,),
+            network={"init": "two_layer"},
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name, or an error that lists the names there are."""
+    if name not in PRESETS:
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
+    return PRESETS[name]
+
+
+# ---- settings by name
+
+NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
+OPTIMIZER = ("momentum", "nesterov", "weight_decay")
+#: Every name that `with_overrides` understands.
+CHOICES = tuple(field.name for field in fields(Recipe))
+NAMES = (*NETWORK, "dtype", "deskew", "scale", *CHOICES, *OPTIMIZER, "label_smoothing", *OLD_NAMES)
+
+
+def with_overrides(
+    chosen: Preset, given: Mapping[str, Any], *, in_size: int, classes: tuple[str, ...], seed: int
+) -> tuple[Model, Recipe]:
+    """The untrained model and the recipe of a preset with some settings changed."""
+    given = renamed(given)
+    recipe = changed_recipe(chosen.recipe, given)
+    network = {name: given[name] for name in NETWORK if name in given}
+    if isinstance(network.get("maps"), str):
+        network["maps"] = maps_of(network["maps"])
+    preparation = changed_preparation(chosen.preparation, given)
+    model = chosen.model(in_size, classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network)
+    return model, recipe
+
+
+def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """The preset's recipe with the options that were given."""
+    plain = {name: given[name] for name in CHOICES if name in given and name not in ("optimizer", "schedule", "loss")}
+    if "batch_size" in plain:
+        plain["batch_size"] = batch_size(str(plain["batch_size"]))
+    settings = {name: given[name] for name in OPTIMIZER if name in given}
+    if "optimizer" in given:
+        plain["optimizer"] = optimizer_named(given["optimizer"], **settings)
+    elif settings:
+        plain["optimizer"] = optimizer_named(**(recipe.optimizer.config() | settings))
+    if "schedule" in given:
+        plain["schedule"] = schedule_named(given["schedule"])
+    loss = loss_named(given["loss"]) if "loss" in given else recipe.loss
+    if "label_smoothing" in given:
+        if not isinstance(loss, SoftmaxCrossEntropy):
+            raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
+        loss = SoftmaxCrossEntropy(given["label_smoothing"])
+    return recipe.replace(**plain, loss=loss)
+
+
+#: What a pixel may be divided by, as it is typed.
+SCALES = ("255", "256", "standard")
+
+
+def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> Preparation:
+    """The preset's preparation with the options that were given."""
+    if "scale" in given:
+        scale = str(given["scale"])
+        if scale not in SCALES:
+            raise UsageError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
+        preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
+    return replace(preparation, deskew=given.get("deskew", preparation.deskew))
+
+
+def maps_of(text: str) -> tuple[Maps, ...]:
+    """`32,64` → (32, 64), `16@3/1,32@4` → ((16, 3, 1), (32, 4)), `none` → ()"""
+    parts = [] if text.strip() in ("none", "") else text.split(",")
+    forms = [re.fullmatch(r"(\d{1,6})(?:@(\d{1,6})(?:/(\d{1,6}))?)?", part.strip(), re.ASCII) for part in parts]
+    if not all(forms):
+        raise UsageError(f"maps must be like 32,64 or 16@3/1,32@4/2 (so many maps @ window / step), got {text!r:.60}")
+    numbers = [tuple(int(number) for number in form.groups() if number) for form in forms if form]
+    return tuple(each if len(each) > 1 else each[0] for each in numbers)
+
+
+def batch_size(text: str) -> int | None:
+    """`all` → None, `128` → 128"""
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"batch_size must be a positive integer or `all`, got {text!r}")
+    return int(text)

@@ -27,17 +27,17 @@ from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
 from byhand.nn.losses import Loss, loss_named
-from byhand.nn.stacks import layers_from_config
+from byhand.nn.network import layers_from_config
 from byhand.text import counted
 from byhand.threads import available
-from byhand.training import presets
+from byhand.training.batches import Shard
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.loop import Callback, Trainer, complete, interruptible
 from byhand.training.recipe import Recipe
+from byhand.training.recipe import preset as preset_named
 from byhand.training.records import EpochRecord, History
 from byhand.training.runs import Run
-from byhand.training.samples import Data
-from byhand.training.shard import Shard
+from byhand.training.setup import Data
 
 #: The name of data that are no data set, or were made from arrays.
 ARRAYS = "arrays"
@@ -83,7 +83,7 @@ def fit(
     """
     name = recipe if isinstance(recipe, str) else None
     if not isinstance(recipe, Recipe):
-        recipe = presets.preset(recipe or "digits").recipe
+        recipe = preset_named(recipe or "digits").recipe
         if not isinstance(data, Dataset):
             recipe = recipe.replace(augment="none")
     recipe = recipe.replace(**choices)
