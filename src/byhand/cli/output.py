@@ -196,19 +196,6 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def whole_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """`128,64` → (128, 64)"""
-    if text is None:
-        return None
-    try:
-        numbers = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        numbers = ()
-    if any(number < 1 for number in numbers) or (not numbers and text.strip() not in ("", "none")):
-        raise click.BadParameter(f"must be positive integers between commas, or `none`, got {text!r}", ctx, parameter)
-    return numbers
-
-
 def download_bars() -> Any:
     """Return Rich's progress bars for downloads; Rich is imported here because most commands never need it."""
     from rich.console import Console as RichConsole

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Command, whole_numbers
+from byhand.cli.output import Command
 from byhand.data import Dataset, TrainTest
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -16,6 +16,20 @@ from byhand.nn.schedules import SCHEDULES
 from byhand.training import Recipe, preset
 from byhand.training.recipe import OLD_NAMES, SCALES, with_overrides
 from byhand.training.runs import Run
+
+
+def whole_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """`128,64` → (128, 64)"""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = ()
+    if any(number < 1 for number in numbers) or (not numbers and text.strip() not in ("", "none")):
+        raise click.BadParameter(f"must be positive integers between commas, or `none`, got {text!r}", ctx, parameter)
+    return numbers
+
 
 OPTIONS = (
     click.option(
