@@ -92,8 +92,8 @@ def test_explain_refuses_what_is_not_there(runs, monkeypatch, capsys):
     ask = ("explain", runs / "plain", "--quiet")
     for words, message in (
         (("--sample", 1000), "sample must be 0 to 999 of the test half, got 1000"),
-        (("--unit", "9:0"), "the layer of a unit must be 1 to 2, got 9"),
-        (("--unit", "2:10"), "the units of layer 2 are 0 to 9, got 10"),
+        (("--unit", "9:0"), "the layer of a unit must be an integer from 1 to 2, got 9"),
+        (("--unit", "2:10"), "the unit of layer 2 must be an integer from 0 to 9, got 10"),
         (("--unit", "1-0"), "must be LAYER:UNIT, as 1:17, got '1-0'"),
         (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),
     ):
@@ -101,7 +101,7 @@ def test_explain_refuses_what_is_not_there(runs, monkeypatch, capsys):
         assert code == 2
         assert message in said
     code, said = leave(monkeypatch, capsys, "explain", runs / "maps", "--quiet", "--unit", "1:576")
-    assert (code, said) == (2, "byhand: the units of layer 1 are 0 to 575, got 576\n")
+    assert (code, said) == (2, "byhand: the unit of layer 1 must be an integer from 0 to 575, got 576\n")
     code, said = leave(monkeypatch, capsys, "explain", runs / "nowhere")
     assert code == 5
     assert "no run there" in said

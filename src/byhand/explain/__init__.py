@@ -50,9 +50,9 @@ class Explanation(Document):
 
     def html(self) -> str:
         """Return the explanation as one page that needs nothing else."""
-        from byhand.explain.page import as_page
+        from byhand.explain.page import Page
 
-        return as_page(self)
+        return Page(self).html()
 
     def _repr_html_(self) -> str:
         """Return the page in a frame of its own, so that its style and the notebook's stay apart."""

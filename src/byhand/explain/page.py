@@ -12,11 +12,6 @@ WHOLE, LARGEST = 400, 20
 TERMS = 5
 
 
-def as_page(explanation: Document) -> str:
-    """Return the whole page."""
-    return Page(explanation).html()
-
-
 class Page:
     """Writes one page. No array is drawn twice: `drawn` has the symbols of those that are there."""
 
@@ -25,6 +20,7 @@ class Page:
         self.drawn: set[str] = set()
 
     def html(self) -> str:
+        """Return the whole page."""
         steps = self.explanation.steps
         links = [(step.key, step.title) for step in steps] + [("units", "Units worked out")]
         nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in links)

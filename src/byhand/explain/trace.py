@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from byhand.checks import is_integer, positive
+from byhand.checks import integer, is_integer, positive
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
 from byhand.explain.document import Figure, Sum, Term, Unit, bracketed, largest_first, numeral
@@ -208,13 +208,10 @@ class Trace:
 
 
 def check_unit(network: Network, layer: int, unit: int) -> None:
-    """Raise an error that names the units there are, if this is none."""
-    if not 1 <= layer <= len(network.parametric_layers):
-        raise UsageError(f"the layer of a unit must be 1 to {len(network.parametric_layers)}, got {layer}")
-    chosen = network.parametric_layers[layer - 1]
-    last = chosen.out_size(chosen.inputs) - 1
-    if not 0 <= unit <= last:
-        raise UsageError(f"the units of layer {layer} are 0 to {last}, got {unit}")
+    """Raise an error that says which units there are, if this is none."""
+    layers = network.parametric_layers
+    chosen = layers[integer("the layer of a unit", layer, 1, len(layers)) - 1]
+    integer(f"the unit of layer {layer}", unit, 0, chosen.out_size(chosen.inputs) - 1)
 
 
 def telling_units(trace: Trace) -> list[tuple[int, int]]:
