@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from byhand.text import closest, counted, html_percent, listed, percent
+from byhand.text import closest, counted, html_percent, listed, percent, printable
 
 
 def test_percent():
@@ -34,3 +34,8 @@ def test_closest():
     assert closest("mnits", ["kmnist", "mnist"]) == "mnist"
     assert closest("photo", ["mnist"]) is None
     assert closest("learnrate", ["learning_rate"], cutoff=0.9) is None
+
+
+def test_printable():
+    assert printable("a\nb\x1b[2J é") == "a·b·[2J é"
+    assert printable("x" * 200, 10) == "x" * 10 + "…"

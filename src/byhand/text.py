@@ -27,6 +27,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
+def printable(text: object, most: int = 120) -> str:
+    """Return text from a file or another library as one printable line of limited length, for a message."""
+    line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that `name` is most likely a misspelling of, or None."""
     import difflib

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data.dataset import DIGITS, Dataset, TrainTest
-from byhand.data.formats import File, InMemoryFile, digest, idx, printable, read_all
+from byhand.data.formats import File, InMemoryFile, digest, idx, read_all
 from byhand.errors import DataError, DataMissingError
+from byhand.text import printable
 
 Progress = Callable[[str, int, int], None]  # (file, bytes so far, bytes in all or 0)
 Say = Callable[[str], None]

@@ -21,6 +21,7 @@ import numpy as np
 from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
 from byhand.files import replacing
 from byhand.nn.arrays import Array
+from byhand.text import printable
 
 Kind = TypeVar("Kind")
 
@@ -234,5 +235,4 @@ def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, kept to a readable length."""
-    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return "".join(character if character.isprintable() else "\ufffd" for character in line)
+    return printable((str(error).splitlines() or [type(error).__name__])[0], 200)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from byhand.errors import DataError, DataMissingError
+from byhand.text import printable
 
 CEILING = 1 << 30  # bytes of the largest data set that is read, unpacked: twice MNIST in float64
 DEFLATE_LIMIT = 1032  # maximum ratio: no byte of a deflate stream unpacks to more than this
@@ -86,12 +87,6 @@ def read_all(path: File) -> bytes:
     for piece in pieces(path):
         whole.write(piece)
     return whole.getvalue()
-
-
-def printable(text: object, most: int = 120) -> str:
-    """Return text from a file or another library as one printable line of limited length, for a message."""
-    line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
-    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -27,8 +27,9 @@ import numpy.typing as npt
 
 from byhand.data import formats
 from byhand.data.dataset import Dataset
-from byhand.data.formats import printable, read_all
+from byhand.data.formats import read_all
 from byhand.errors import DataError
+from byhand.text import printable
 
 Array = npt.NDArray[Any]
 

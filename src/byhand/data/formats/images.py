@@ -21,6 +21,7 @@ import numpy as np
 from byhand.data import formats
 from byhand.data.dataset import Bytes, Dataset
 from byhand.errors import DataError, DataMissingError
+from byhand.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,7 +74,7 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
     except Exception as error:  # decoders fail in many ways on damaged files: OSError, ValueError, struct.error, …
         if isinstance(error, OSError) and error.strerror:  # an error of the system, not of the decoder
             raise DataError(f"{name} can't be read: {error.strerror}") from None
-        raise DataError(f"{name} is a damaged picture: {formats.printable(error) or type(error).__name__}") from error
+        raise DataError(f"{name} is a damaged picture: {printable(error) or type(error).__name__}") from error
 
 
 # ---- a photo
