@@ -34,7 +34,8 @@ import byhand
 from byhand.cli import cli
 from byhand.cli import committee as command
 from byhand.distributed.space import Space
-from byhand.distributed.sweep import Folder, resume, sweep
+from byhand.distributed.sweep import resume, sweep
+from byhand.distributed.trials import Folder
 from byhand.training.runs import Run, load_reader
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "version-before"

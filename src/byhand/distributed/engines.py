@@ -130,7 +130,10 @@ def break_pool(pool: Any) -> None:
     for worker in list(pool._processes.values()):
         kill_process_tree(worker)
     with contextlib.suppress(OSError):  # joblib may have closed it meanwhile
-        pool._result_queue._writer.close()
+        writer = pool._result_queue._writer
+        own = type(writer)(writer.fileno(), readable=False)
+        writer._handle = None  # joblib closes the queue too, in a thread of its own, at the end of the file
+        own.close()
 
 
 def exit_with_parent(parent: int) -> None:
