@@ -3,11 +3,7 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from byhand.distributed import cost
-from byhand.nn.network import Network
 
 pytest.importorskip("scipy")
 from benchmarks import scaling
@@ -36,22 +32,6 @@ def test_a_step_of_several_ranks_by_hand():
     two = Cluster(rank, Wire(0.5, 256.0))
     assert two.step([1, 16], 8, 2, ranks=2) == pytest.approx(own + 0.5 + 0.5)
     assert Cluster(rank, Wire(0.5, 256.0), processors=1).step([1, 16], 8, 2, ranks=2) == pytest.approx(2 * (own + 1))
-
-
-def test_large_batches_pay_and_small_ones_are_warned_of_with_one_that_would():
-    assert cost.forecast([784, 800, 800, 10], 256, 2, ranks=2, processors=2) is None
-    assert cost.forecast([784, 128, 10], 128, 0, ranks=2, processors=2) is None
-    said = cost.forecast([784, 128, 10], 32, 0, ranks=2, processors=2)
-    assert said.startswith("2 ranks will be about 1.0 × as fast as one with one thread at --batch-size 32")
-    assert said.endswith("from about 64 on they pay")
-    assert cost.HERE.gain([784, 128, 10], 64, 0, 2) >= cost.PAYS > cost.HERE.gain([784, 128, 10], 32, 0, 2)
-    assert cost.forecast([784, 128, 10], 128, 0, 4, processors=1).endswith("no batch size would change that")
-
-
-def test_of_convolutions_the_model_says_nothing():
-    rng = np.random.default_rng(0)
-    assert cost.dense_sizes(Network([784, 12, 10], rng=rng)) == [784, 12, 10]
-    assert cost.dense_sizes(Network([784, 12, 10], maps=[2], rng=rng)) is None
 
 
 # ---- the page

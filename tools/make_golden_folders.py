@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from byhand.distributed.trials import Folder
 from byhand.web.keeping import Keeper
 from byhand.web.playground import Playground
 from byhand.web.setup import Setup
@@ -35,7 +36,6 @@ from byhand.cli import cli
 from byhand.cli import committee as command
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import resume, sweep
-from byhand.distributed.trials import Folder
 from byhand.training.runs import Run, load_reader
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "version-before"

@@ -49,6 +49,15 @@ class Ranks:
         comm = mpi.communicator()
         assert comm is not None, "start this with mpiexec, or without the word `rank`"
         self.comm, self.world, self.least = comm, comm.world, MPI.MIN
+        #: Seconds spent in sums so far, waiting for the slowest rank included.
+        self.seconds, self._sum = 0.0, comm.sum
+        comm.sum = self.sum  # type: ignore[method-assign]
+
+    def sum(self, vector: Any) -> None:
+        """Sum the vector over the ranks, and measure how long that takes."""
+        began = time.perf_counter()
+        self._sum(vector)
+        self.seconds += time.perf_counter() - began
 
     def gather(self) -> None:
         """Wait for all, asleep: MPI's own barrier would keep a processor busy."""
@@ -82,7 +91,7 @@ def measured(ranks: Ranks, hidden: tuple[int, ...], batch: int, steps: int, kind
 
     comm = ranks.comm
     sessions = {
-        "alone": session(batch, None) if comm.leads else None,
+        "alone": session(batch, None) if comm.rank == 0 else None,
         "limit": session(max(1, batch // comm.size), None),
         "shared": session(batch, comm),
     }
@@ -91,11 +100,11 @@ def measured(ranks: Ranks, hidden: tuple[int, ...], batch: int, steps: int, kind
     ranks.round(sessions["shared"], steps)
     while len(rounds) < ROUNDS and ranks.world.bcast(time.monotonic() < until):
         figures, quiet = {}, True
-        before = comm.seconds
+        before = ranks.seconds
         for name, one in sessions.items():
             figures[name], is_quiet = ranks.round(one, steps)
             quiet = quiet and (is_quiet or comm.size > 2)
-        figures["sums"] = 1e3 * (comm.seconds - before) / steps
+        figures["sums"] = 1e3 * (ranks.seconds - before) / steps
         if quiet:
             rounds.append(figures)
         dropped += not quiet
@@ -116,7 +125,7 @@ def pace_of_sums(ranks: Ranks) -> dict[str, float]:
     """Microseconds of a sum over the ranks, by how many numbers it has."""
     found = {}
     for size in (1_000, 10_000, 101_773, 535_821, 1_276_813, 5_000_000):
-        vector = ranks.comm.vector(size, np.float32)
+        vector = np.ones(size, np.float32)
         took = []
         ranks.gather()
         for _ in range(60):
@@ -125,7 +134,6 @@ def pace_of_sums(ranks: Ranks) -> dict[str, float]:
             ranks.comm.sum(vector)
             took.append(time.perf_counter() - began)
             vector[:] = 1
-        ranks.comm.release(vector)
         found[str(size)] = round(1e6 * float(np.percentile(took, 25)), 1)
     return found
 
@@ -139,9 +147,9 @@ def on_a_rank(seconds: float) -> None:
     for i, ((hidden, batch, steps), kind) in enumerate(runs):
         name = f"{kind} {'-'.join(map(str, (784, *hidden, 10)))} / {batch}"
         found["shapes"][name] = measured(ranks, hidden, batch, steps, kind, began + seconds * (i + 1) / len(runs))
-        if ranks.comm.leads:
+        if ranks.comm.rank == 0:
             print(name, found["shapes"][name], flush=True)
-    if ranks.comm.leads:
+    if ranks.comm.rank == 0:
         before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
         made_on = {"machine": platform.machine(), "processors": os.cpu_count(), "numpy": np.__version__}
         write_text(RESULTS, json.dumps(before | made_on | {f"{ranks.comm.size} ranks": found}, indent=1) + "\n")

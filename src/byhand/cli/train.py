@@ -7,7 +7,6 @@ what it yields is shown here.
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from byhand.distributed import mpi
 from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.text import counted, percent
-from byhand.training import PRESETS, Callback, History, RunResult, Trainer, train_run
+from byhand.training import PRESETS, Callback, RunResult, Trainer, train_run
 from byhand.training import resume as resume_run
 from byhand.training.runs import MOST_MEMBERS, Run
 
@@ -81,10 +80,11 @@ def command(
         named = ", ".join(sorted({"folder": "--run"}.get(name, f"--{name}") for name in others))
         raise UsageError(f"--resume goes on with the run's own settings; it can't change {named}")
     seed_typed = seed if "seed" in typed else None
-    ranks = mpi.ranks()
-    console.is_silent |= not ranks.leads
+    ranks = mpi.communicator()
+    leads = ranks is None or ranks.rank == 0
+    console.is_silent |= not leads
     if committee is not None or (resume is not None and Run.open(resume).members):
-        if ranks.size > 1:
+        if ranks is not None:
             raise UsageError(f"a committee's members have processes of their own: no mpiexec, got {ranks.size} ranks")
         passed_on = ["--checkpoint-every", str(checkpoint_every), *(["--offline"] if offline else [])]
         if resume is not None:
@@ -97,63 +97,52 @@ def command(
             )
         leave(result, committees.show, console)
         return
-    with ranks.together():
+    with mpi.aborting(ranks):
 
         def load(name: str | None) -> TrainTest:
-            with ranks.one_by_one():
+            with mpi.rank_0_first(ranks):
                 return load_data(name, offline, console)
 
-        shown: list[Callback] = [RanksShown(ranks, console), Progress(console)] if ranks.leads else []
-        settings: dict[str, Any] = {"callbacks": shown, "checkpoint_every": checkpoint_every, "shard": ranks.shard}
+        settings: dict[str, Any] = {"checkpoint_every": checkpoint_every, "shard": ranks}
         if resume is not None:
             run = Run.open(resume)
             changes = train_options.changes_on_resume(options, seed_typed, run)
-            with witness(ranks, run):
-                outcome = resume_run(run.folder, data=data, load=load, **changes, **settings)
+            callbacks = [RanksShown(ranks, run, console), Progress(console)] if leads else []
+            outcome = resume_run(run.folder, data=data, load=load, callbacks=callbacks, **changes, **settings)
         else:
             digits = load(data)
-            run = Run.new(folder) if ranks.leads else Run(Path("of rank 0"))
+            run = Run.new(folder) if leads else Run(Path("of rank 0"))
             model, recipe, images = train_options.untrained(preset, digits, seed, options)
-            with witness(ranks, run):
-                outcome = train_run(
-                    run.folder,
-                    model,
-                    images,
-                    recipe,
-                    seed=seed,
-                    test=digits.test,
-                    source=data,
-                    preset=preset,
-                    command=shlex.join(["byhand", *sys.argv[1:]]),
-                    **settings,
-                )
-        if not ranks.leads:
-            return
-    leave(summary(outcome), show, console)
-
-
-def witness(ranks: mpi.Comm | mpi.Alone, run: Run) -> AbstractContextManager[None]:
-    """Return a context in which a process is named that dies."""
-    return ranks.witness(f"byhand: a rank died, and the run with it; go on with:  byhand train --resume {run.folder}")
+            outcome = train_run(
+                run.folder,
+                model,
+                images,
+                recipe,
+                seed=seed,
+                test=digits.test,
+                source=data,
+                preset=preset,
+                command=shlex.join(["byhand", *sys.argv[1:]]),
+                callbacks=[RanksShown(ranks, run, console), Progress(console)] if leads else [],
+                **settings,
+            )
+    if leads:
+        leave(summary(outcome), show, console)
 
 
 class RanksShown(Callback):
-    """Shows how several processes share the run, and whether that pays."""
+    """Shows the processes that share the run, and how to go on if one of them dies."""
 
-    def __init__(self, ranks: mpi.Comm | mpi.Alone, console: Console) -> None:
-        self.ranks, self.console = ranks, console
+    def __init__(self, ranks: mpi.Communicator | None, run: Run, console: Console) -> None:
+        self.ranks, self.run, self.console = ranks, run, console
 
     def on_start(self, trainer: Trainer) -> None:
-        if self.ranks.size > 1:
+        if self.ranks is not None:
             threads = trainer.plan.blas * trainer.plan.workers
             self.console.info(f"{self.ranks.size} ranks, {counted(threads, 'thread')} each")
-        memory = len(trainer.recipe.optimizer.state_names)
-        if warning := self.ranks.forecast(trainer.model.network, trainer.batch_size, memory):
-            self.console.info(warning)
-
-    def on_end(self, trainer: Trainer, history: History) -> None:
-        if warning := self.ranks.verdict(trainer.progress.total_seconds):
-            self.console.info(warning)
+            for rank, place in enumerate(self.ranks.places):
+                self.console.info(f"  rank {rank} is {place}")
+            self.console.info(f"if one dies, the run ends; go on with:  byhand train --resume {self.run.folder}")
 
 
 def summary(result: RunResult) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import ByhandError, UsageError
@@ -39,12 +38,6 @@ class Shard(Protocol):
     rank: int
     size: int
     neighbours: int
-
-    def vector(self, size: int, dtype: DTypeLike) -> Array:
-        """Return a vector of zeros where `sum` is fastest. All processes must call it, and `release` it later."""
-
-    def release(self, vector: Array) -> None:
-        """Take back a vector that is no longer used."""
 
     def broadcast(self, value: Any) -> Any:
         """Return the value that rank 0 passes. All processes must call it."""

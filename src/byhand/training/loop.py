@@ -328,8 +328,6 @@ class Trainer:
     def close(self) -> None:
         """End the run's threads, and leave the BLAS as it was before."""
         with ExitStack() as stack:  # all of it, whatever fails
-            if self.shard is not None:
-                stack.callback(self.shard.release, self._message)
             if self._team is not None:
                 stack.callback(self._team.close)
             stack.callback(self.release_blas)

@@ -49,7 +49,7 @@ class Setup:
         self._choose_plan()
         #: The gradient of a step, followed by the loss, the number of correct answers and the stop flag: what the
         #: processes of a shared run sum in one all-reduce.
-        self.message = (shard.vector if shard is not None else aligned)(self.network.size + 3, self.network.dtype)
+        self.message = aligned(self.network.size + 3, self.network.dtype)
         self.gradient = self.message[: self.network.size]
 
     def _split(self, data: Data, sample_weights: Array | None, validation_data: Data | None) -> None:
