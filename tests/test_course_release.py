@@ -160,7 +160,7 @@ def test_nbgraders_settings_are_python(tmp_path):
 
 
 def test_a_lesson_whose_functions_are_not_those_of_the_syllabus_is_refused(monkeypatch):
-    cells = [Cell("x = 1", marks={"graded": "relu"}), Cell("", marks={"checks": "relu"})]
+    cells = [Cell("x = 1", graded="relu"), Cell("", checks="relu")]
     monkeypatch.setattr(release, "lesson_source", lambda name: cells)
     with pytest.raises(DataError, match=r"network: must write and then check \['sigmoid', .*, writes \['relu'\]"):
         release.student(LESSONS[0])

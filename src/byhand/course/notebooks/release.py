@@ -20,7 +20,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ c.ClearSolutions.code_stub = {
 }
 '''
 
-_MARKER = re.compile(r'# %%(?P<markdown> \[markdown\])?(?P<marks>(?: \w+="[^"]*")*)')
+_MARKER = re.compile(r'# %%(?P<markdown> \[markdown\])?(?P<marks>(?: (?:graded|checks)="[^"]*")*)')
 _PICTURE = re.compile(r"!\[(?P<words>[^\]]*)\]\((?P<kind>drawing|shapes):(?P<what>[^)]+)\)")
 _TASK = re.compile(r"<!-- task (?P<name>\w+) -->")
 
@@ -58,21 +58,12 @@ _TASK = re.compile(r"<!-- task (?P<name>\w+) -->")
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, whether it is prose, and its marks."""
+    """One cell: its text, True for prose, and the function that is to be written or tried in it, if it has one."""
 
     text: str
     is_markdown: bool = False
-    marks: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def graded(self) -> str:
-        """The function that is to be written in this cell, or nothing."""
-        return self.marks.get("graded", "")
-
-    @property
-    def checks(self) -> str:
-        """The function that this cell tries, or nothing."""
-        return self.marks.get("checks", "")
+    graded: str = ""
+    checks: str = ""
 
 
 def lesson_source(name: str) -> list[Cell]:
@@ -89,12 +80,11 @@ def read(text: str) -> list[Cell]:
             if not marker:
                 raise DataError(f'line {number}: a cell must begin like `# %% graded="sigmoid"`, got {line}')
             marks = dict(re.findall(r'(\w+)="([^"]*)"', marker["marks"]))
-            cells.append(Cell("", bool(marker["markdown"]), marks))
+            cells.append(Cell("", bool(marker["markdown"]), **marks))
         elif cells:
-            last = cells[-1]
-            plain = re.sub(r"^# ?", "", line) if last.is_markdown else line
-            cells[-1] = Cell(f"{last.text}{plain}\n", last.is_markdown, last.marks)
-    return [Cell(cell.text.strip("\n"), cell.is_markdown, cell.marks) for cell in cells]
+            plain = re.sub(r"^# ?", "", line) if cells[-1].is_markdown else line
+            cells[-1] = replace(cells[-1], text=f"{cells[-1].text}{plain}\n")
+    return [replace(cell, text=cell.text.strip("\n")) for cell in cells]
 
 
 def between(text: str, what: str, put: str | None = None) -> str:
@@ -297,19 +287,17 @@ def start(folder: str | os.PathLike[str], data: str | None = None) -> Started:
         raise UsageError(f"DIR must be a folder, or a name for a new one, {folder} is a file")
     files = {folder / f"{lesson.name}.ipynb": lesson for lesson in LESSONS}
     kept = [path for path in (*files, folder / DATA) if path.exists()]
-    words = "the data that was there"
-    if folder / DATA not in kept:
-        digits = load(data, offline=True)
-        write_bytes(folder / DATA, packed(digits))
-        cut = _cut(len(digits.train))
-        words = (
-            f"{digits.train.name}: {cut:,} pictures for training, {len(digits.train) - cut:,} for validation, "
-            f"{len(digits.test):,} for test"
-        )
-    else:
+    if folder / DATA in kept:
+        words = "the data that was there"
         _must_be_ours(folder / DATA)
         if data is not None:
             raise UsageError(f"{folder / DATA} is there already: move it away to have other data")
+    else:
+        digits = load(data, offline=True)
+        write_bytes(folder / DATA, packed(digits))
+        cut, count = _cut(len(digits.train)), len(digits.train)
+        sets = f"{cut:,} pictures for training, {count - cut:,} for validation, {len(digits.test):,} for test"
+        words = f"{digits.train.name}: {sets}"
     for path, lesson in files.items():
         if path not in kept:
             write(path, student(lesson))

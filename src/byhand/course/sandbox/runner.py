@@ -68,19 +68,22 @@ class Student:
         self.cells, self.wanted, self.limits, self.files = cells, list(wanted), limits, files
         self.loaded: dict[str, Any] = {}
         self._began, self._used = time.monotonic(), 0.0  # the clock, and the processor time of processes that ended
-        self._folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
+        self._resources = contextlib.ExitStack()
+        folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
+        self._folder = self._resources.enter_context(folder)
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the other resources
+        self._output = self._resources.enter_context(output)  # what the process writes past the capture; never read
         for name, content in files.items():
-            Path(self._folder.name, name).write_bytes(content)
+            Path(self._folder, name).write_bytes(content)
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[Any] = queue.Queue()
-        self._flooded = threading.Event()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end()
-        self._folder.cleanup()
+        self._resources.close()
 
     def load(self) -> Outcome:
         """Start the process and let it read the file; `loaded` then describes its content."""
@@ -125,29 +128,27 @@ class Student:
     # ---- the process
 
     def _start(self) -> None:
-        self._replies, self._flooded = queue.Queue(), threading.Event()
+        self._replies = queue.Queue()
+        self._output.seek(0)
+        self._output.truncate()
         environment = {
             **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ},
             "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH")))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONIOENCODING": "utf-8",
-            **dict.fromkeys(("HOME", "TMPDIR"), self._folder.name),
+            **dict.fromkeys(("HOME", "TMPDIR"), self._folder),
             **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "byhand.course.sandbox"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self._folder.name,
+            stderr=self._output,
+            cwd=self._folder,
             env=environment,
             start_new_session=True,
         )
-        for work, its in (
-            (_put_replies, (self._process.stdout, self._replies)),
-            (_drain, (self._process, self._flooded, self.limits.output)),
-        ):
-            threading.Thread(target=work, args=its, daemon=True).start()
+        threading.Thread(target=_put_replies, args=(self._process.stdout, self._replies), daemon=True).start()
 
     def _send(self, request: Any) -> None:
         assert self._process is not None
@@ -162,11 +163,13 @@ class Student:
         while True:
             with contextlib.suppress(queue.Empty):
                 reply = self._replies.get(timeout=0.2)
-                if not isinstance(reply, dict):
+                if not isinstance(reply, dict) or self._has_flooded():
                     return Outcome(died=self._how_it_ended(reply))
                 if "ask" not in reply:
                     return self._outcome(reply)
                 self._send(_answer(reply, answers or {}))
+            if self._has_flooded():
+                return Outcome(died=self._how_it_ended(None))
             now = self._processor_time()
             if self._is_over(seconds, began, None if now is None or used is None else now - used):
                 self._end()
@@ -212,20 +215,24 @@ class Student:
         return Outcome(error=error["type"], message=error["message"], printed=reply["printed"], **place)
 
     def _how_it_ended(self, last: Any) -> str:
-        """Describe the flood, the exit code or the signal that ended the process."""
+        """End the process and describe the flood, the exit code or the signal that ended it."""
         assert self._process is not None
+        if self._has_flooded():
+            self._end()
+            return f"wrote more than {self.limits.output:,} bytes of output"
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         code = self._process.poll()
         self._end()
-        if self._flooded.is_set():
-            return f"wrote more than {self.limits.output:,} bytes of output"
         if isinstance(last, BrokenMessageError) or code is None:
             return "wrote into the channel that carries its answers"
         if code < 0:
             names = {one.value: one.name for one in signal.Signals}
             return f"crashed the process ({names.get(-code, f'signal {-code}')})"
         return f"ended the process (exit code {code})"
+
+    def _has_flooded(self) -> bool:
+        return os.fstat(self._output.fileno()).st_size > self.limits.output
 
     def _end(self) -> None:
         """Kill the process and everything that it started."""
@@ -240,7 +247,7 @@ class Student:
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
-        process.wait()  # the other two streams are closed by the threads that read them
+        process.wait()  # its standard output is closed by the thread that reads it
 
 
 def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
@@ -252,18 +259,6 @@ def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
             except (EOFError, BrokenMessageError, ValueError, OSError) as error:
                 replies.put(error)
                 return
-
-
-def _drain(process: "subprocess.Popen[bytes]", flooded: threading.Event, limit: int) -> None:
-    """Read and drop what the process writes past the capture; end the process if it exceeds the limit."""
-    assert process.stderr is not None
-    size = 0
-    with process.stderr as stream:
-        while chunk := stream.read1(2**16):  # type: ignore[attr-defined]
-            size += len(chunk)
-            if size > limit and not flooded.is_set():
-                flooded.set()
-                process.kill()
 
 
 def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str, Any]:
