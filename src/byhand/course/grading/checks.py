@@ -79,10 +79,9 @@ class Checks:
 
 def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
     """Return the checks of a file, with each entry checked; without one, the functions and points of the course."""
-    content = b""
-    if path is None:
-        found: dict[str, Any] = {"page": page}
-    else:
+    content: bytes = b""
+    found: dict[str, Any] = {"page": page}
+    if path is not None:
         if path.suffix not in (".py", ".toml"):
             raise UsageError(f"the checks must be a .py or .toml file, got {path}")
         if not path.is_file():

@@ -107,7 +107,6 @@ def summary(marks: Sequence[Mark]) -> list[str]:
 
 # ---- one student's page
 
-STATUS = {"right": "right", "wrong": "wrong", "missing": "not written yet", "not run": "not run"}
 STYLE = """
 .total { font-size: 2.4rem; font-weight: 750; letter-spacing: -.02em; }
 .items { list-style: none; padding: 0; margin: 0; }
@@ -162,7 +161,7 @@ def _items(title: str, items: list[Item]) -> str:
 
 
 def _row(item: Item) -> str:
-    status = STATUS[item.status]
+    status = "not written yet" if item.status == "missing" else item.status
     words = "".join(f"<p>{escape(line)}</p>" for line in item.words if line != status)
     place = f" ({escape(item.place)})" if item.place else ""
     return (

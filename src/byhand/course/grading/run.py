@@ -127,11 +127,8 @@ class Run:
         """Return the marks, in the order of the submissions. `done` is called with each, and True for an old mark."""
         marks: dict[int, Mark] = {}
         for place, submission in enumerate(submissions):
-            old = None if self.again else self._old(submission)
-            if old is not None:
+            if (old := self._old(submission)) is not None:
                 marks[place] = old
-                if not self._path(submission, "feedback", "html").exists():
-                    self._write_feedback(submission, old)
                 done(submission, old, True)
         waiting = [place for place in range(len(submissions)) if place not in marks]
         with ThreadPoolExecutor(jobs) as pool:
@@ -170,7 +167,12 @@ class Run:
             mark = Mark.from_dict(json.loads(self._path(submission, "records", "json").read_bytes()))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        return mark if (mark.digest, mark.checks) == (submission.digest(), self.checks.digest) else None
+        if self.again or (mark.digest, mark.checks) != (submission.digest(), self.checks.digest):
+            return None
+        page = self._path(submission, "feedback", "html")
+        if not page.exists():
+            files.write_text(page, feedback(mark))
+        return mark
 
     def _new(self, submission: Submission) -> Mark:
         if submission.problem:
@@ -179,17 +181,28 @@ class Run:
             mark = self._from_a_worker(submission)
         if self._stopped:
             return mark
-        self._write_feedback(submission, mark)
+        files.write_text(self._path(submission, "feedback", "html"), feedback(mark))
         if mark.digest:  # without one the worker itself failed: that is tried again
             record = json.dumps(mark.as_dict(), indent=1)
             files.write_bytes(self._path(submission, "records", "json"), record.encode())
         return mark
 
     def _from_a_worker(self, submission: Submission) -> Mark:
-        """Return the worker's mark, or how the worker ended without one."""
-        process = self._started(submission)
-        if process is None:
-            return not_marked(submission, self.checks, "interrupted")
+        """Return the mark that a process of its own makes, or how the process ended without one."""
+        checks_file = str(self.checks_file.resolve()) if self.checks_file else ""
+        arguments = submission.name, str(submission.path.resolve()), self.checks.page, checks_file
+        with self._lock:
+            if self._stopped:
+                return not_marked(submission, self.checks, "interrupted")
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: nothing is imported from the working folder
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
+                stdin=self._lifeline[0],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the main process
+            )
+            self._live.add(process)
         try:
             output, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
@@ -205,26 +218,6 @@ class Run:
             last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
             return not_marked(submission, self.checks, f"the marker ended without a mark: {last or 'no word'}")
 
-    def _started(self, submission: Submission) -> "subprocess.Popen[bytes] | None":
-        checks_file = str(self.checks_file.resolve()) if self.checks_file else ""
-        arguments = submission.name, str(submission.path.resolve()), self.checks.page, checks_file
-        with self._lock:
-            if self._stopped:
-                return None
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: nothing is imported from the working folder
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
-                stdin=self._lifeline[0],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for the main process
-            )
-            self._live.add(process)
-        return process
-
-    def _write_feedback(self, submission: Submission, mark: Mark) -> None:
-        files.write_text(self._path(submission, "feedback", "html"), feedback(mark))
-
     def _path(self, submission: Submission, kind: str, suffix: str) -> Path:
         return self.folder / kind / f"{_as_file_name(submission.name)}.{suffix}"
 
@@ -233,6 +226,6 @@ def _as_file_name(name: str) -> str:
     """Return a name that every system takes: the student's if possible, otherwise a similar one with a hash."""
     plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
     short = plain.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore").rstrip(" .")
-    if short == name:
-        return name
-    return f"{short}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return (
+        name if short == name else f"{short}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    )

@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 
 from byhand.course.notebooks import FOLDER, LESSONS, Lesson, Task
-from byhand.course.notebooks.drawings import picture
 from byhand.data import TrainTest, load
 from byhand.errors import DataError, UsageError
 from byhand.files import write_bytes, write_text
@@ -223,6 +222,19 @@ def _embedded(found: re.Match[str]) -> str:
     svg = base64.b64encode(picture(found["kind"], found["what"]).encode()).decode()
     words = found["words"].replace('"', "&quot;")
     return f'<img alt="{words}" src="data:image/svg+xml;base64,{svg}">'
+
+
+def picture(kind: str, what: str) -> str:
+    """Return the SVG of `drawing:what` or `shapes:what`."""
+    file = FOLDER / "drawings" / f"{drawing_name(kind, what)}.svg"
+    if not file.is_file():
+        raise DataError(f"there is no file for {kind}:{what}; `python tools/make_drawings.py` makes the drawings")
+    return file.read_text(encoding="utf-8").rstrip("\n")
+
+
+def drawing_name(kind: str, what: str) -> str:
+    """Return the name of a drawing's file, without its suffix."""
+    return what if kind == "drawing" else "-".join(["shapes", *re.findall(r"[A-Za-z0-9_]+", what)])
 
 
 # ---- notebook JSON
