@@ -26,7 +26,8 @@ FLOORS = [
     ["page"],
     ["training"],
     ["model"],
-    ["data", "nn"],
+    ["data"],
+    ["nn"],
     ["files", "checks", "threads", "lazy", "text"],
     ["errors"],
 ]

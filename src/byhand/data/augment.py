@@ -8,8 +8,7 @@ float32 sums that are exact. `byhand.training.batches` calls it, on a second thr
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from byhand import checks
 from byhand.errors import UsageError
+from byhand.nn.rng import GOLDEN_64, mix64
 
 Bytes = NDArray[np.uint8]
 
@@ -29,7 +29,7 @@ BLOCK_PIXELS = 64 * 28 * 28  # handled at once, so that the ten arrays of a bloc
 class Augmentation:
     """How far a picture may be distorted; every amount is drawn evenly between minus and plus its limit.
 
-    `str` and `parse` turn it into the word of the command line and back; `to_json` and `from_json` into a dictionary.
+    `str` and `parse` turn it into the word of the command line and back.
     """
 
     shift: float = 0.0
@@ -77,18 +77,8 @@ class Augmentation:
         return cls(**values)
 
     def halved(self) -> "Augmentation":
-        """Half as far in everything."""
+        """Return the same distortions, half as strong."""
         return Augmentation(**{name: value / 2 for name, value in asdict(self).items()})
-
-    def to_json(self) -> dict[str, float]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, float]) -> "Augmentation":
-        known = {field.name for field in fields(cls)}
-        if not isinstance(values, Mapping) or not known.issuperset(values):
-            raise UsageError(f"augmentation must have no keys but {', '.join(sorted(known))}, got {values!r}")
-        return cls(**values)
 
 
 _LIMITS = {"shift": 100.0, "rotate": 180.0, "scale": 0.9, "shear": 2.0, "elastic": 20.0}
@@ -239,7 +229,7 @@ def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArr
     return value
 
 
-# --- Random numbers ---------------------------------------------------------------------------------------------
+# --- Random numbers ----------------------------------------------------------------------------------------------
 
 
 def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> NDArray[np.uint64]:
@@ -250,19 +240,13 @@ def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: in
     """
     checks.integer("seed", seed, 0, 2**64 - 1)
     checks.integer("epoch", epoch, 0, 2**64 - 1)
-    key = _mix(np.array([seed], np.uint64))
+    key = mix64(np.array([seed], np.uint64))
     key = _stream(key, np.array([epoch], np.uint64))
     keys = _stream(key, samples.astype(np.uint64))
     return _stream(keys[:, None], np.arange(count, dtype=np.uint64))
 
 
 def _stream(key: NDArray[np.uint64], k: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the k-th words of SplitMix64 from a key: mix(key + (k+1)·γ), γ = 2⁶⁴ over the golden ratio, made odd."""
-    return _mix(key + (k + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
-
-
-def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finalizer: a bijective mixer of 64 bits."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    """Return the k-th words of SplitMix64 from a key: mix(key + (k+1)·γ)."""
+    words: NDArray[np.uint64] = mix64(key + (k + np.uint64(1)) * np.uint64(GOLDEN_64))
+    return words
