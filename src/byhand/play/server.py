@@ -192,11 +192,9 @@ class Handlers:
 
         return await self.change(add)
 
-    async def sample(self, request: Request) -> Response:
+    async def sample(self, _request: Request) -> Response:
         test = await self.job(lambda playground: playground.digits.test)
-        is_given = "index" in request.query_params
-        index = query_integer(request, "index", len(test)) if is_given else random.randrange(len(test))
-        return JSONResponse(panels.picture_json(test, index))
+        return JSONResponse(panels.picture_json(test, random.randrange(len(test))))
 
     # ---- Network, Step, Errors, Share
 
