@@ -1,6 +1,8 @@
 """Runs from Python: the same folder as `byhand train` makes, resumed to the same bits, and callbacks on the way."""
 
+import csv
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 import byhand
 from byhand.cli.group import cli
 from byhand.errors import DataMissingError, UsageError
-from byhand.training import Callback, Recipe, begin_run, fit, preset, resume, train_run
+from byhand.training import Callback, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
 from byhand.training.runs import Run
 
 DIGITS = byhand.load("mnist-5k")
@@ -199,3 +201,34 @@ def test_options_of_the_version_before_are_accepted(tmp_path, capsys):
     assert "--average is called --ema-decay now" in capsys.readouterr().err
     recipe = Recipe.from_config(config_of(Run(tmp_path / "r"))["recipe"])
     assert (recipe.ema_decay, recipe.weak_augment) == (0.5, 1)
+
+
+def test_the_history_is_written_as_csv(tmp_path):
+    history = fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100))
+    history.to_csv(tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["epoch"]), float(row["loss"])) for row in rows] == [(r.epoch, r.loss) for r in history]
+
+
+def test_a_progress_bar_is_lines_where_nothing_can_be_redrawn(capsys):
+    fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100), callbacks=[ProgressBar()])
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_progress_bar_in_a_notebook_is_redrawn_in_place(tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    cell = """import byhand
+from byhand.training import ProgressBar
+model = byhand.Model([784, 8, 10], seed=0)
+byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none", callbacks=[ProgressBar()]);"""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours
+        nbclient.NotebookClient(book, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    (output,) = (one for one in book.cells[0].outputs if one.output_type == "display_data")
+    assert "epoch 2/2" in output["data"]["text/html"]
+    assert "<progress" not in output["data"]["text/html"]

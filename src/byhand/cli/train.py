@@ -16,13 +16,12 @@ from click.core import ParameterSource
 from byhand.cli import committee as committees
 from byhand.cli import train_options
 from byhand.cli.output import PLACE, Console, console_options, data, load_data, offline, seed, show_json
-from byhand.cli.progress import Progress
 from byhand.data import TrainTest
 from byhand.distributed import mpi
 from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.text import counted, percent
-from byhand.training import PRESETS, Callback, RunResult, Trainer, train_run
+from byhand.training import PRESETS, Callback, ProgressBar, RunResult, Trainer, train_run
 from byhand.training import resume as resume_run
 from byhand.training.runs import MOST_MEMBERS, Run
 
@@ -107,8 +106,8 @@ def command(
         if resume is not None:
             run = Run.open(resume)
             changes = train_options.changes_on_resume(options, seed_typed, run)
-            callbacks = [RanksShown(ranks, run, console), Progress(console)] if leads else []
-            outcome = resume_run(run.folder, data=data, load=load, callbacks=callbacks, **changes, **settings)
+            settings["callbacks"] = callbacks(ranks, run, console)
+            outcome = resume_run(run.folder, data=data, load=load, **changes, **settings)
         else:
             digits = load(data)
             run = Run.new(folder) if leads else Run(Path("of rank 0"))
@@ -123,11 +122,16 @@ def command(
                 source=data,
                 preset=preset,
                 command=shlex.join(["byhand", *sys.argv[1:]]),
-                callbacks=[RanksShown(ranks, run, console), Progress(console)] if leads else [],
+                callbacks=callbacks(ranks, run, console),
                 **settings,
             )
     if leads:
         leave(summary(outcome), show, console)
+
+
+def callbacks(ranks: mpi.Communicator | None, run: Run, console: Console) -> list[Callback]:
+    """Return what shows the training."""
+    return [] if console.is_silent else [RanksShown(ranks, run, console), ProgressBar()]
 
 
 class RanksShown(Callback):

@@ -8,6 +8,7 @@ in a folder. Nothing here prints.
 from typing import Any
 
 from byhand.training.loop import Callback, Trainer, steps, train
+from byhand.training.progress import ProgressBar
 from byhand.training.recipe import PRESETS, Preset, Recipe, preset
 from byhand.training.records import EpochRecord, History, StepRecord
 from byhand.training.run import RunResult, begin_run, fit, resume, train_run
@@ -18,6 +19,7 @@ __all__ = [
     "EpochRecord",
     "History",
     "Preset",
+    "ProgressBar",
     "Recipe",
     "RunResult",
     "StepRecord",

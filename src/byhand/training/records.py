@@ -7,13 +7,17 @@ another network, optimizer or data. `check_state` requires the names, shapes and
 then nothing can be broadcast, cut short or left out in silence.
 """
 
+import csv
 import html
+import io
 import math
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from byhand.errors import ModelFileError
+from byhand.files import write_text
 from byhand.nn.arrays import Array
 
 
@@ -97,6 +101,15 @@ class History:
     def column(self, name: str) -> list[Any]:
         """One value from each record: `history.column("loss")`."""
         return [getattr(record, name) for record in self.records]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a line for each record, under the names of its fields."""
+        rows = [asdict(record) | {"dead": str(record.dead), "warnings": " ".join(record.warnings)} for record in self]
+        text = io.StringIO()
+        table = csv.DictWriter(text, [field.name for field in fields(EpochRecord)], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        write_text(path, text.getvalue())
 
     def __repr__(self) -> str:
         if not self.records:
