@@ -3,8 +3,6 @@
 import gzip
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,29 +14,21 @@ TINY = ["--preset", "fast", "--epochs", "1", "--hidden", "8", "--samples", "600"
 SAMPLE = byhand.load("mnist-5k")
 
 
-@pytest.fixture(autouse=True)
-def nothing_here(monkeypatch):
-    """No full MNIST, whatever the machine has."""
+@pytest.fixture
+def type_in(type_in, monkeypatch, tmp_path):
+    """Type a command in a folder, with no full MNIST, whatever the machine has: (exit code, stdout, stderr)."""
     monkeypatch.delenv("BYHAND_DATA", raising=False)
     monkeypatch.delenv("BYHAND_REQUIRE_FULL_MNIST", raising=False)
+    monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
 
+    def type_in_folder(folder, *words, **environment):
+        with monkeypatch.context() as patched:
+            patched.chdir(folder)
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            return type_in(*words)
 
-def type_in(folder, *words, **environment):
-    """(exit code, stdout, stderr)"""
-    import os
-
-    home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "home")}
-    command = [sys.executable, "-m", "byhand", *map(str, words)]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=os.environ | home | environment,
-    )
-    return done.returncode, done.stdout, done.stderr
+    return type_in_folder
 
 
 def write_set(folder, pictures, labels, tested=200):
@@ -59,7 +49,7 @@ def others(tmp_path_factory):
     return write_set(folder / "flipped", SAMPLE.train.images[:1200, ::-1], SAMPLE.train.labels[:1200])
 
 
-def test_a_run_on_what_was_there_remembers_what_that_was(tmp_path, others):
+def test_a_run_on_what_was_there_remembers_what_that_was(type_in, tmp_path, others):
     assert type_in(tmp_path, "train", *TINY, "--offline", "--run", "r")[0] == 0
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     assert config["data"] == NAME
@@ -71,7 +61,7 @@ def test_a_run_on_what_was_there_remembers_what_that_was(tmp_path, others):
         assert f"data: <TrainTest {NAME}" in err
 
 
-def test_an_older_run_that_wrote_nothing_down_is_known_by_its_datas_name(tmp_path, others):
+def test_an_older_run_that_wrote_nothing_down_is_known_by_its_datas_name(type_in, tmp_path, others):
     assert type_in(tmp_path, "train", *TINY, "--offline", "--run", "r")[0] == 0
     path = tmp_path / "r" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": None}))
@@ -80,7 +70,7 @@ def test_an_older_run_that_wrote_nothing_down_is_known_by_its_datas_name(tmp_pat
     assert f"data: <TrainTest {NAME}" in err
 
 
-def test_a_relative_path_holds_from_another_folder(tmp_path, others):
+def test_a_relative_path_holds_from_another_folder(type_in, tmp_path, others):
     shutil.copytree(others, tmp_path / "inside" / "own")
     code, _, err = type_in(tmp_path / "inside", "train", *TINY, "--data", "own", "--run", "r")
     assert code == 0, err
@@ -89,14 +79,14 @@ def test_a_relative_path_holds_from_another_folder(tmp_path, others):
     assert json.loads(out)["data"] == "own"
 
 
-def test_what_the_environment_names_is_remembered_too(tmp_path, others):
+def test_what_the_environment_names_is_remembered_too(type_in, tmp_path, others):
     assert type_in(tmp_path, "train", *TINY, "--run", "r", BYHAND_DATA=str(others))[0] == 0
     code, out, err = type_in(tmp_path, "eval", "r", "--json")
     assert code == 0, err
     assert json.loads(out)["data"] == "flipped"
 
 
-def test_a_data_set_that_has_moved_is_found_by_saying_where(tmp_path, others):
+def test_a_data_set_that_has_moved_is_found_by_saying_where(type_in, tmp_path, others):
     shutil.copytree(others, tmp_path / "first")
     assert type_in(tmp_path, "train", *TINY, "--data", "first", "--run", "r")[0] == 0
     (tmp_path / "first").rename(tmp_path / "second")
@@ -120,7 +110,7 @@ def test_a_data_set_that_has_moved_is_found_by_saying_where(tmp_path, others):
         (["--hidden", "9"], "hidden"),
     ],
 )
-def test_resume_refuses_what_it_would_have_to_ignore(tmp_path, words, named):
+def test_resume_refuses_what_it_would_have_to_ignore(type_in, tmp_path, words, named):
     assert type_in(tmp_path, "train", *TINY, "--data", NAME, "--seed", "3", "--run", "r")[0] == 0
     code, _, err = type_in(tmp_path, "train", "--resume", "r", *words)
     assert code == 2
@@ -131,14 +121,14 @@ def test_resume_refuses_what_it_would_have_to_ignore(tmp_path, words, named):
 @pytest.mark.parametrize(
     "words", [["--validation", "700"], ["--augment", "foo=3"], ["--patience", "2"], ["--hidden", "9" * 12]]
 )
-def test_a_choice_that_is_refused_leaves_no_folder(tmp_path, words):
+def test_a_choice_that_is_refused_leaves_no_folder(type_in, tmp_path, words):
     code, _, err = type_in(tmp_path, "train", *TINY, "--data", NAME, "--run", "r", *words)
     assert code == 2, err
     assert not (tmp_path / "r").exists()
     assert type_in(tmp_path, "train", *TINY, "--data", NAME, "--run", "r")[0] == 0
 
 
-def test_a_model_judged_by_what_it_was_trained_on_is_told_of(tmp_path):
+def test_a_model_judged_by_what_it_was_trained_on_is_told_of(type_in, tmp_path):
     """The sample's test images are MNIST's training images: 99.9 % of them read right would mean nothing."""
     model = byhand.Model([784, 10], seed=0, metadata={"data": {"name": "mnist", "images": 60_000}})
     model.save(tmp_path / "m.safetensors")
@@ -154,14 +144,14 @@ def test_a_model_judged_by_what_it_was_trained_on_is_told_of(tmp_path):
     assert f"m.safetensors {said}" in err
 
 
-def test_a_comparison_of_one_looks_for_no_data(tmp_path):
+def test_a_comparison_of_one_looks_for_no_data(type_in, tmp_path):
     byhand.Model([784, 10], seed=0).save(tmp_path / "m.safetensors")
     code, out, err = type_in(tmp_path, "compare", "m.safetensors")
     assert (code, out) == (2, "")
     assert err == "byhand: a comparison needs at least 2 runs, got 1\n"
 
 
-def test_play_takes_the_runs_own_data_or_refuses(tmp_path):
+def test_play_takes_the_runs_own_data_or_refuses(type_in, tmp_path):
     small = write_set(tmp_path / "small", SAMPLE.train.images[:700, ::2, ::2], SAMPLE.train.labels[:700])
     code, _, err = type_in(
         tmp_path, "train", "--preset", "fast", "--epochs", "1", "--data", "small", "--run", "r", "-q"
@@ -176,19 +166,19 @@ def test_play_takes_the_runs_own_data_or_refuses(tmp_path):
     assert "name the data it was made on with --data" in err
 
 
-def test_hints_can_be_pasted(tmp_path):
+def test_hints_can_be_pasted(type_in, tmp_path):
     err = type_in(tmp_path, "train", *TINY[:-1], "--data", NAME, "--run", "my run")[2]
     assert "byhand predict --run 'my run' digit.png" in err
     assert "byhand eval 'my run' " in err
 
 
-def test_more_threads_than_processors_are_warned_of(tmp_path):
+def test_more_threads_than_processors_are_warned_of(type_in, tmp_path):
     small = ["--samples", "200", "--hidden", "4", "--epochs", "1", "--preset", "fast", "--data", NAME]
     err = type_in(tmp_path, "train", *small, "--threads", "99", "--run", "r")[2]
     assert "watch out: 99 threads for " in err
     assert "watch out" not in type_in(tmp_path, "train", *small, "--threads", "1", "--run", "s")[2]
 
 
-def test_one_is_one(tmp_path):
+def test_one_is_one(type_in, tmp_path):
     out = type_in(tmp_path, "train", *TINY, "--data", NAME, "--run", "r")[1]
     assert ": 1 epoch over 600 images, " in out
