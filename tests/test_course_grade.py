@@ -444,7 +444,7 @@ def test_a_checks_file_that_is_not_there_is_told(tmp_path):
 def test_the_former_name_of_custom_checks_still_works(tmp_path):
     old = CUSTOM.replace("grading import custom_check", "marking import extra").replace("@custom_check", "@extra")
     (tmp_path / "checks.py").write_text(old)
-    with pytest.warns(DeprecationWarning, match="is now byhand.course.grading.custom_check"):
+    with pytest.warns(DeprecationWarning, match="extra is deprecated, use custom_check"):
         assert read_checks(tmp_path / "checks.py").of == 6.5
 
 

@@ -54,10 +54,10 @@ def start(folder: Path, data: str | None, console: Console) -> None:
     """
     from byhand.course.notebooks import release
 
-    started = release.start(folder, data)
-    for path in started.written:
-        click.echo(f"wrote {path}" + (f" ({started.data})" if path.suffix == ".npz" else ""))
-    for path in started.kept:
+    written, kept, described = release.start(folder, data)
+    for path in written:
+        click.echo(f"wrote {path}" + (f" ({described})" if path.suffix == ".npz" else ""))
+    for path in kept:
         click.echo(f"kept {path}, which was there")
     notebook = folder / FIRST
     opens = "" if importlib.util.find_spec("jupyterlab") else ", after pip install 'byhand[course]', or in any editor"

@@ -102,8 +102,8 @@ def mini_batches(X: Any, Y: Any, order: Any, batch_size: Any) -> None:
 def update_with_momentum(
     parameters: Any, gradients: Any, velocities: Any, learning_rate: Any, momentum: Any = 0.9
 ) -> None:
-    update_parameters(parameters, gradients, learning_rate)
     require_names("velocities", velocities, parameters)
+    update_parameters(parameters, gradients, learning_rate)
 
 
 # ---- two_layer ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, diagnose, differing
-from byhand.course.notebooks import names_in, read_cells, renamed
+from byhand.course.notebooks import read_cells
 from byhand.course.probes import Function, MisshapenError, Outputs, Page, Probe
 from byhand.course.probes.l_layer import L_LAYER
 from byhand.course.probes.two_layer import TWO_LAYER
@@ -67,7 +67,7 @@ def check_file(
     known beforehand. `timeout` is in seconds, for the whole file.
     """
     reports = []
-    for name in pages_of(_cells(Path(path))) if page is None else [page]:
+    for name in pages_of(read_cells(Path(path))) if page is None else [page]:
         with checking(path, timeout=timeout, page=name, seed=seed, limits=limits) as check:
             reports.append(check.report())
     return max(reports, key=lambda report: report.counts()["right"])
@@ -90,7 +90,7 @@ def checking(
     without them, those that `byhand course import` has written into the notebook.
     """
     path = Path(path)
-    cells = _cells(path, names)
+    cells = read_cells(path, names)
     if page not in PAGES:
         raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
     digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
@@ -98,11 +98,6 @@ def checking(
     limits = replace(limits or Limits(), total=timeout)
     with Student(cells, WANTED, limits, data_files(cells)) as student:
         yield Check(str(path), student, PAGES[page], rng, rounds, len(cells) > 1)
-
-
-def _cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
-    """Return the file's cells, its own names for functions replaced by the page's."""
-    return renamed(read_cells(path), names_in(path) if names is None else names)
 
 
 class Check:

@@ -25,10 +25,7 @@ from byhand.errors import DataError, DataMissingError, UsageError
 
 LARGEST = 64 * 2**20
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
-IPYTHON = re.compile(
-    r"([ \t]*)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$",
-    re.MULTILINE,
-)
+IPYTHON = re.compile(r"([ \t]*)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$", re.MULTILINE)
 ATOM = re.compile(  # of Python, as far as it matters to where statements begin: strings and comments are whole
     r"""#[^\n]*|(\"{3}|'{3})(?:\\.|.)*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\\\n|[^#"'\\\n()\[\]{}]+|.""",
     re.DOTALL,
@@ -71,13 +68,10 @@ class Lesson:
         return next(task for task in self.tasks if task.name == function)
 
 
-def lessons() -> tuple[Lesson, ...]:
-    """Return the lessons of the syllabus."""
-    found = tomllib.loads((FOLDER / "syllabus.toml").read_text(encoding="utf-8"))["lesson"]
-    return tuple(Lesson(tasks=tuple(Task(**task) for task in one.pop("task")), **one) for one in found)
-
-
-LESSONS = lessons()
+LESSONS = tuple(
+    Lesson(one["name"], one["page"], one["title"], tuple(Task(**task) for task in one["task"]))
+    for one in tomllib.loads((FOLDER / "syllabus.toml").read_text(encoding="utf-8"))["lesson"]
+)
 
 
 def lesson_of(page: str) -> Lesson:
@@ -88,17 +82,31 @@ def lesson_of(page: str) -> Lesson:
 # ---- reading a file
 
 
-def read_cells(path: Path) -> list[str]:
-    """Return the Python of each cell, in order; an error names the file."""
+def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
+    """Return the Python of each cell, in order, with its own names for functions replaced by the page's.
+
+    `names` are {page's: file's}, by default those that `byhand course import` has written into the notebook.
+    """
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
     if not path.is_file():
         raise DataMissingError(f"{path}: no such file")
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path}: must be at most {LARGEST / 2**20:.0f} MB, got {path.stat().st_size / 2**20:.0f} MB")
-    if path.suffix.lower() == ".ipynb":
-        return [plain(source_of(cell)) for cell in code_cells(_cells_of(path, read_notebook(path)))]
-    return [_with_newlines(_decoded(path, path.read_bytes()))]
+    if path.suffix.lower() == ".py":
+        return _renamed([_with_newlines(_decoded(path, path.read_bytes()))], names or {})
+    notebook = read_notebook(path)
+    if names is None:
+        found = _entry(_entry(_entry(notebook, "metadata"), "byhand"), "names")
+        entries = found.items() if isinstance(found, dict) else ()
+        names = {str(name): one for name, one in entries if isinstance(one, str) and one.isidentifier()}
+    return _renamed([plain(source_of(cell)) for cell in code_cells(_cells_of(path, notebook))], names)
+
+
+def _renamed(cells: list[str], names: Mapping[str, str]) -> list[str]:
+    ours = {theirs: name for name, theirs in names.items()}
+    words = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, ours))})(?!\w)")
+    return [words.sub(lambda found: ours[found[1]], cell) for cell in cells] if ours else cells
 
 
 def _decoded(path: Path, content: bytes) -> str:
@@ -179,27 +187,6 @@ def plain(source: str) -> str:
         depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
         place, at_margin = found.end(), found[0] == "\n"
     return "".join(kept)
-
-
-# ---- other names for the assignment's functions
-
-
-def names_in(path: Path) -> dict[str, str]:
-    """Return {page's name: the notebook's} for functions with another name, from an imported notebook's metadata."""
-    if path.suffix.lower() != ".ipynb":
-        return {}
-    names = _entry(_entry(_entry(read_notebook(path), "metadata"), "byhand"), "names")
-    entries = names.items() if isinstance(names, dict) else ()
-    return {str(name): one for name, one in entries if isinstance(one, str) and one.isidentifier()}
-
-
-def renamed(cells: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    """Return the cells with their own names for functions replaced by the page's; `names` is {page's: theirs}."""
-    ours = {theirs: name for name, theirs in names.items()}
-    if not ours:
-        return list(cells)
-    words = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, ours))})(?!\w)")
-    return [words.sub(lambda found: ours[found[1]], cell) for cell in cells]
 
 
 # ---- how far a notebook is

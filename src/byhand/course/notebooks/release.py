@@ -279,20 +279,11 @@ def write(path: str | os.PathLike[str], notebook: Notebook) -> None:
 # ---- folders for students and teachers
 
 
-@dataclass(frozen=True)
-class Started:
-    """The result of `start`: the files it wrote, the files that were there, and a description of the data."""
-
-    written: tuple[Path, ...]
-    kept: tuple[Path, ...]
-    data: str
-
-
-def start(folder: str | os.PathLike[str], data: str | None = None) -> Started:
+def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list[Path], list[Path], str]:
     """Put the student's notebooks and their data into `folder`; files that are there are somebody's work, and stay.
 
     `data` is a name or a path, by default the full MNIST if it is on this machine, otherwise the bundled sample;
-    nothing is downloaded.
+    nothing is downloaded. Return the files that were written, those that were there, and a description of the data.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -313,8 +304,7 @@ def start(folder: str | os.PathLike[str], data: str | None = None) -> Started:
     for path, lesson in files.items():
         if path not in kept:
             write(path, student(lesson))
-    written = [path for path in (*files, folder / DATA) if path not in kept]
-    return Started(tuple(written), tuple(kept), words)
+    return [path for path in (*files, folder / DATA) if path not in kept], kept, words
 
 
 def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Path]:

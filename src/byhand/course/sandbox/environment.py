@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +177,7 @@ def _subplots(nrows: int = 1, ncols: int = 1, **_: Any) -> tuple[Any, Any]:
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the drawing packages, and every name in them."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if fullname.split(".", 1)[0] in DRAWING:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         return None
