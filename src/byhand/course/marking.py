@@ -1,6 +1,7 @@
 """The former name of `byhand.course.grading`, kept for one release: teachers' check files import `extra` from here."""
 
-from byhand.course.grading import custom_check as custom_check
+from byhand.course.grading import custom_check
 from byhand.lazy import renamed
 
+__all__ = ["custom_check"]
 __getattr__ = renamed(__name__, {"extra": "custom_check"})
