@@ -22,7 +22,7 @@ import byhand
 from byhand.data import Dataset
 from byhand.data.handwriting import read_photo
 from byhand.data.handwriting.line import segment_line
-from byhand.distributed.committee import MemberFailedError
+from byhand.distributed.ensemble import MemberFailedError
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.nn.optimizers import Adam, GradientDescent, clip_norm

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from byhand.cli import committee as committees
+from byhand.cli import ensemble as ensembles
 from byhand.cli import train_options
 from byhand.cli.output import PLACE, Console, console_options, data, load_data, offline, seed, show_json
 from byhand.data import TrainTest
@@ -85,16 +85,13 @@ def command(
     if committee is not None or (resume is not None and Run.open(resume).members):
         if ranks is not None:
             raise UsageError(f"a committee's members have processes of their own: no mpiexec, got {ranks.size} ranks")
-        passed_on = ["--checkpoint-every", str(checkpoint_every), *(["--offline"] if offline else [])]
+        given: dict[str, Any] = {"console": console, "checkpoint_every": checkpoint_every, "offline": offline}
         if resume is not None:
-            result = committees.again(
-                resume, data, options | {"committee": committee}, seed_typed, offline, console, passed_on
-            )
+            options["committee"] = committee
+            ensemble = ensembles.resume(Run(Path(resume)), data, seed_typed, options, **given)
         else:
-            result = committees.new(
-                folder, int(committee or 1), preset, data, seed, options, offline, console, passed_on
-            )
-        leave(result, committees.show, console)
+            ensemble = ensembles.train(folder, int(committee or 1), preset, data, seed, options, **given)
+        leave(ensembles.summary(ensemble), ensembles.show, console)
         return
     with mpi.aborting(ranks):
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.distributed.committee import MemberFailedError, is_over, train_members
+from byhand.distributed.ensemble import MemberFailedError, is_over, train_members
 from byhand.errors import ModelFileError, UsageError
 from byhand.model.ensemble import Ensemble
 from byhand.nn.losses import softmax
@@ -22,6 +22,8 @@ from byhand.training.recipe import with_overrides
 from byhand.training.runs import Run, load_model, load_reader
 
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
+#: What a member's process gets besides its folder.
+SETTINGS = {"data": None, "offline": True, "checkpoint_every": 30.0}
 SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]
 
 
@@ -260,8 +262,8 @@ def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path)
     for state in (members[0].folder / "state").glob("*.safetensors"):
         state.write_bytes(b"damaged")
     said = []
-    with pytest.raises(MemberFailedError, match=r"member-1: byhand: no checkpoint can be used") as failed:
-        train_members(members, jobs=1, stop=threading.Event(), say=said.append)
+    with pytest.raises(MemberFailedError, match=r"member-1: no checkpoint can be used") as failed:
+        train_members(members, jobs=1, stop=threading.Event(), on_message=said.append, **SETTINGS)
     assert failed.value.exit_code == ModelFileError.exit_code
     assert not is_over(members[0])
     assert is_over(members[1])
@@ -274,5 +276,5 @@ def test_nothing_is_begun_where_stopping_was_asked_for_already(home, tmp_path):
     members[1].model_path.unlink()
     stop, said = threading.Event(), []
     stop.set()
-    assert not train_members(members, jobs=1, stop=stop, say=said.append)
+    assert not train_members(members, jobs=1, stop=stop, on_message=said.append, **SETTINGS)
     assert said == []

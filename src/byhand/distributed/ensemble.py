@@ -1,0 +1,236 @@
+"""Ensembles: networks from several seeds, trained at once in processes of their own, that read together.
+
+    def network(seed):
+        return byhand.Model([784, 128, 10], seed=seed)
+
+    result = train_ensemble("runs/three", network, byhand.load("mnist"), recipe, seeds=(0, 1, 2))
+    result.ensemble.predict(images)
+
+A member is an ordinary run, in `member-1`, `member-2`, …. All are begun before any is trained; then `byhand.training`
+resumes each in a process with one BLAS thread. So a member that was stopped, or whose process was killed, can be
+resumed like any other run, to the same bits. The ensemble's own `config.json` is written when all members have been
+begun: a folder that has one can be resumed.
+"""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from byhand.checks import integer
+from byhand.data import Dataset, TrainTest, load
+from byhand.distributed.engines import ONE_THREAD
+from byhand.errors import ByhandError, UsageError, short_repr
+from byhand.model import Model
+from byhand.model.ensemble import Ensemble
+from byhand.threads import available
+from byhand.training import ProgressBar, Recipe, begin_run, resume
+from byhand.training.loop import interruptible
+from byhand.training.run import data_of
+from byhand.training.runs import Run
+
+#: The exit code of a member's process that was interrupted and has saved its run.
+INTERRUPTED = 130
+#: Seconds between two looks at the processes.
+POLL = 0.1
+
+
+class MemberFailedError(ByhandError):
+    """A member whose process did not reach the end of its training; `exit_code` is that of the process."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:  # a copy is made with the message alone
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class EnsembleResult:
+    """The result of training an ensemble, which is None if it was interrupted."""
+
+    run: Run
+    ensemble: Ensemble | None
+    seconds: float
+
+
+def train_ensemble(
+    folder: str | os.PathLike[str] | None,
+    model: Callable[[int], Model],
+    data: TrainTest | Dataset,
+    recipe: Recipe,
+    *,
+    seeds: Sequence[int],
+    test: Dataset | None = None,
+    source: str | None = None,
+    preset: str | None = None,
+    command: str | None = None,
+    jobs: int | None = None,
+    **settings: Any,
+) -> EnsembleResult:
+    """Train `model(seed)` for each seed in a folder, which must be new or empty; None takes the next `runs/NNN`.
+
+    data, test, source, preset, command: as for `train_run`. The members' processes load the data by their name or
+    source.  jobs, settings: as for `resume_ensemble` (offline, checkpoint_every, on_message)
+    """
+    train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
+    if not isinstance(train, Dataset):
+        raise UsageError(f"data of an ensemble must be a data set that byhand.load can load, got {short_repr(data)}")
+    if not seeds:
+        raise UsageError("an ensemble needs at least 1 seed, got none")
+    jobs, run = checked_jobs(jobs), Run.new(folder)
+    given: dict[str, Any] = {"source": source, "preset": preset, "command": command}
+    for number, seed in enumerate(seeds, start=1):
+        begin_run(run.folder / f"member-{number}", model(seed), train, recipe.replace(threads=1), seed=seed, **given)
+    run.write_config(Run(run.folder / "member-1").config() | {"committee": len(seeds)})
+    return resume_ensemble(run.folder, test=test, jobs=jobs, **settings)
+
+
+def resume_ensemble(
+    folder: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    test: Dataset | None = None,
+    jobs: int | None = None,
+    offline: bool = False,
+    checkpoint_every: float = 30.0,
+    on_message: Callable[[str], object] = lambda text: None,
+) -> EnsembleResult:
+    """Train the members that have not reached their end, `jobs` at a time (one per processor by default).
+
+    data: what `byhand.load` takes to load the data, if they are no longer where the folder says.  test: the data set
+    that measures the ensemble; without one, the test images of the data.  on_message: called with each line of a
+    member. Ctrl-C ends each member after its current step and saves it.
+    """
+    began = time.perf_counter()
+    run, jobs = Run.open(folder), checked_jobs(jobs)
+    config, members = run.config(), run.members
+    if not members:
+        raise UsageError(f"{run.folder} is the run of one network, not of an ensemble")
+    on_message(f"an ensemble of {len(members)}: {run.folder}")
+    stop = threading.Event()
+    given = {"data": data, "offline": offline, "checkpoint_every": checkpoint_every}
+    with interruptible(stop.set):
+        is_complete = train_members(members, jobs=jobs, stop=stop, on_message=on_message, **given)
+    if not is_complete:
+        return EnsembleResult(run, None, time.perf_counter() - began)
+    if test is None:
+        test = load(data or data_of(config), offline=offline).test
+    models = [member.model() for member in members]
+    first = models[0].metadata
+    metadata = {name: first[name] for name in ("data", "preset", "recipe")}
+    metadata["seeds"] = [member.metadata["seed"] for member in models]
+    alone = [member.metadata["test"]["accuracy"] if "test" in member.metadata else None for member in models]
+    accuracy = Ensemble(models).accuracy(test)
+    metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy, "members": alone}
+    run.write_config(config | {"card": metadata})
+    return EnsembleResult(run, Ensemble(models, metadata=metadata), time.perf_counter() - began)
+
+
+def checked_jobs(jobs: int | None) -> int:
+    """Return the number of members to train at a time."""
+    return available() if jobs is None else integer("jobs", jobs, 1)
+
+
+# ---- the processes of the members
+
+
+def train_members(
+    members: Sequence[Run], *, jobs: int, stop: threading.Event, on_message: Callable[[str], object], **settings: Any
+) -> bool:
+    """Train the members that are not over, and return True if then all are. `stop` ends each after its step.
+
+    If a member fails the others go on; the error is raised when they have ended.
+    """
+    waiting = [run for run in members if not is_over(run)]
+    running: list[_Member] = []
+    ended: list[_Member] = []
+    try:
+        while running or (waiting and not stop.is_set()):
+            while waiting and len(running) < jobs and not stop.is_set():
+                running.append(_Member(waiting.pop(0), on_message, settings))
+            for member in [member for member in running if member.process.poll() is not None]:
+                running.remove(member)
+                ended.append(member)
+            if stop.is_set():
+                for member in running:
+                    member.interrupt()
+            time.sleep(POLL)
+    except BaseException:  # a second Ctrl-C: the states that were saved last are good
+        for member in running:
+            member.process.kill()
+        raise
+    for member in ended:
+        member.check(was_stopped=stop.is_set())
+    return not waiting and all(member.process.returncode == 0 for member in ended)
+
+
+def is_over(run: Run) -> bool:
+    """True if a member has reached the end of its training."""
+    return run.model_path.is_file() and run.model().metadata.get("ending") not in (None, "interrupted")
+
+
+class _Member:
+    """The process that trains one member."""
+
+    def __init__(self, run: Run, on_message: Callable[[str], object], settings: dict[str, Any]) -> None:
+        self.run, self.last_line, self.was_interrupted = run, "", False
+        arguments = json.dumps({"folder": str(run.folder), **settings})
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "byhand.distributed.ensemble", arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,  # a member whose parent has died ends at its next line
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=os.environ | ONE_THREAD,
+            start_new_session=True,  # Ctrl-C must reach it once, from `interrupt`
+        )
+        self.reader = threading.Thread(target=self._read, args=(on_message,), daemon=True)
+        self.reader.start()
+
+    def _read(self, on_message: Callable[[str], object]) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                self.last_line = line.rstrip()
+                on_message(f"{self.run.folder.name}: {self.last_line}")
+
+    def interrupt(self) -> None:
+        """Let the member end after its step."""
+        if not self.was_interrupted:
+            self.process.send_signal(signal.SIGINT)
+            self.was_interrupted = True
+
+    def check(self, *, was_stopped: bool) -> None:
+        """Raise an error if the process ended in any other way than by its end or an interruption."""
+        self.reader.join()
+        code = self.process.returncode
+        if code in (0, INTERRUPTED) or (was_stopped and code == -signal.SIGINT):  # before it could handle the signal
+            return
+        raise MemberFailedError(
+            f"{self.run.folder}: {self.last_line or 'its process was killed'} (exit code {code}); what is there can go "
+            f"on with byhand train --resume {self.run.folder.parent}",
+            code if code > 0 else 1,
+        )
+
+
+def main(folder: str, data: str | None, offline: bool, checkpoint_every: float) -> int:
+    """Train one member, in its process, and return the exit code."""
+    by_name = functools.partial(load, offline=offline)
+    try:
+        result = resume(folder, data=data, load=by_name, checkpoint_every=checkpoint_every, callbacks=[ProgressBar()])
+    except ByhandError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return INTERRUPTED if result.history.ending == "interrupted" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(**json.loads(sys.argv[1])))
