@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.distributed.ensemble import MemberFailedError, is_over, train_members
+from byhand.distributed.ensemble import MemberFailedError, is_over, train_ensemble, train_members
 from byhand.errors import ModelFileError, UsageError
 from byhand.model.ensemble import Ensemble
 from byhand.nn.losses import softmax
@@ -113,6 +113,43 @@ def test_members_are_the_runs_that_would_be_trained_alone(home):
     for member, alone in (("c/member-1", "a"), ("c/member-2", "b")):
         one, other = load_model(home / member), load_model(home / alone)
         np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
+
+
+def test_an_ensemble_is_trained_by_one_call_as_by_the_command(home, tmp_path):
+    digits = byhand.load("mnist-5k")
+    settings = {"hidden": (8,), "batch_size": 64, "epochs": 3}
+
+    def untrained(seed):
+        return with_overrides(preset("fast"), settings, in_size=784, classes=digits.train.classes, seed=seed)
+
+    result = train_ensemble(
+        tmp_path / "e",
+        lambda seed: untrained(seed)[0],
+        digits.train[:800],
+        untrained(0)[1],
+        seeds=(5, 6),
+        test=digits.test,
+        offline=True,
+    )
+    expected = load_reader(home / "c")
+    assert result.ensemble.metadata["test"] == expected.metadata["test"]
+    for one, other in zip(result.ensemble.members, expected.members, strict=True):
+        np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": ()}, "at least 1 seed"),
+        ({"jobs": 0}, "jobs must be a positive integer, got 0"),
+        ({"data": (np.zeros((3, 4)), np.zeros(3, int))}, "must be a data set that byhand.load can load"),
+    ],
+)
+def test_an_ensemble_that_makes_no_sense_leaves_no_folder(tmp_path, change, message):
+    arguments = {"data": byhand.load("mnist-5k"), "seeds": (0,), **change}
+    with pytest.raises(UsageError, match=message):
+        train_ensemble(tmp_path / "e", byhand.Model, recipe=preset("fast").recipe, **arguments)
+    assert not (tmp_path / "e").exists()
 
 
 def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
