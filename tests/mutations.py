@@ -53,7 +53,7 @@ class CheckpointRead:
         arrays, plain = self.session.state()
         assert all(np.isfinite(array).all() for array in arrays.values())
         assert json.dumps(plain)
-        json.dumps(found.made)
+        json.dumps(found.environment)
 
 
 def config_read(path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
     jumps = iter(np.random.default_rng(0).uniform(-1e9, 1e9, 100_000))
     monkeypatch.setattr("time.time", lambda: next(jumps))
     monkeypatch.setattr("time.time_ns", lambda: int(next(jumps)))
-    with torture.session() as session, Checkpoints(run, every=0, share=1) as checkpoints:
+    with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
         for _ in islice(steps(session), 25):
             checkpoints.save(session)
         checkpoints.save(session, force=True)

@@ -109,7 +109,7 @@ for line in sys.stdin:
 def train_on(seed: int, folder: str) -> None:
     """Begin the run, or go on with it; save as often as can be; when it is over, leave its fingerprint."""
     run = Run(Path(folder))
-    checkpoints = Checkpoints(run, every=0, share=1)
+    checkpoints = Checkpoints(run, every=0)
     with session(seed=seed, chosen=LONG) as going, checkpoints:
         if any((run.folder / "state").glob("[ab].safetensors")):
             going.restore(*checkpoints.load())

@@ -1,7 +1,7 @@
 """What saving costs: `python tests/long/checkpoint_cost.py [seconds]`, as a share of the time of training.
 
 A small network and a large one train for so many seconds (40 by default) with the settings of `byhand train`: a state
-before the first step, and then every 30 seconds and at epochs' ends, where that stays within a hundredth of the time.
+before the first step, and then every 30 seconds, or more seldom if that would take over a hundredth of the time.
 Counted are the loop's time and the processor's time of the thread that writes, flushes and reads back. Adam and
 averaged weights make the state large: four vectors. Needs a quiet machine. What was found is written to
 benchmarks/results/checkpoints.json, from which `docs/promises.md` quotes.

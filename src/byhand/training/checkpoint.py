@@ -33,41 +33,38 @@ from byhand.training.runs import STATE, Run, versions
 SLOTS = ("a.safetensors", "b.safetensors")
 FORMAT, VERSION = "byhand checkpoint", 1
 
-#: Bytes a second that saving is taken to manage before it was seen to: copied, hashed, written, read, hashed again.
-GUESSED_PACE = 1e8
+#: Between two saves there is at least this many times the time that one takes.
+RARER = 100
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One saved state. `number` counts the saves of a run; `made` says on what: versions, plan, seed, recipe."""
+    """One saved state. `number` counts the saves of a run; `environment`: versions, plan, seed, recipe."""
 
     arrays: dict[str, Array]
     plain: dict[str, Any]
-    made: dict[str, Any]
+    environment: dict[str, Any]
     number: int
 
 
 class Checkpoints(Callback):
     """The checkpoints of one run. Use it as a context, or close it, so that the last write is waited for.
 
-    `every` is in seconds; `share` is the part of the time that saving may take: a save that took long waits longer for
-    the next.
+    every: seconds between two saves, 0 after each step; more if saving would take over a hundredth of the time
     """
 
-    def __init__(self, run: Run, *, every: float = 30.0, share: float = 0.01) -> None:
+    def __init__(self, run: Run, *, every: float = 30.0) -> None:
         if not every >= 0:
             raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
-        self.run = run
-        self.folder = run.folder / STATE
-        self.every, self.share = every, share
-        #: What `load` gave, with what it was made on.
+        self.run, self.folder = run, run.folder / STATE
+        self.every = self._wait = every
+        #: What `load` returned, with the environment in which it was saved.
         self.loaded: Checkpoint | None = None
-        self._made: dict[str, Any] = {}
+        self._environment: dict[str, Any] = {}
         self._proven: tuple[str, int] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._writing: Future[float] | None = None
-        self._cost: float | None = None
-        #: Seconds that saving has cost: of the loop's time, and of the processor's in the second thread.
+        #: Seconds that saving has taken: of the loop's time, and of the processor's in the second thread.
         self.spent = 0.0
         self._saved_at = time.monotonic()
         self._step = -1
@@ -80,47 +77,39 @@ class Checkpoints(Callback):
         self.save(trainer)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
-        """Save the trainer's state if it is time: every so many seconds, and at an epoch's end. To be called after
-        each step; `force` saves now and waits until the file is proven, and so does the run's last step: the state
-        is then that of before `finish`, from which a longer run could still go on.
+        """Save the trainer's state if it is time; to be called after each step.
 
-        An error of the second thread is raised by the next call.
+        `force` saves now and waits until the file is verified, and so does the run's last step: the state is then that
+        of before `finish`, from which a longer run could still go on. An error of the second thread is raised by the
+        next call.
         """
         force = force or trainer.is_over
         if self._writing is not None and (force or self._writing.done()):
             self._settle()
         if trainer.progress.finished and self._step == trainer.progress.step:
             return
-        if self._writing is not None or not (force or self._is_due(trainer)):
+        if self._writing is not None or not (force or time.monotonic() - self._saved_at >= self._wait):
             return
         began = time.perf_counter()
         arrays, plain = trainer.state()
         copies = {name: array.copy() for name, array in arrays.items()}
-        self._made = self._made or fingerprint(trainer)
+        self._environment = self._environment or fingerprint(trainer)
         self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
-        self._writing = self._pool.submit(self._write, copies, plain, self._made)
-        self._step = trainer.progress.step
-        self._saved_at, self._cost = time.monotonic(), time.perf_counter() - began
-        self.spent += self._cost
+        self._writing = self._pool.submit(self._write, copies, plain, self._environment)
+        self._step, self._saved_at = trainer.progress.step, time.monotonic()
+        self.spent += time.perf_counter() - began
         if force:
             self._settle()
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        since = time.monotonic() - self._saved_at
-        if self._cost is None:  # before the first: a guess
-            self._cost = sum(array.nbytes for array in trainer.state()[0].values()) / GUESSED_PACE
-        at_an_end = trainer.progress.samples == 0
-        return since * self.share >= self._cost and (at_an_end or since >= self.every)
 
     def _settle(self) -> None:
         """Wait for the second thread, and raise what went wrong there."""
         assert self._writing is not None
         writing, self._writing = self._writing, None
         took = writing.result()
-        self._cost = (self._cost or 0.0) + took
         self.spent += took
+        self._wait = max(self.every, RARER * took) if self.every else 0.0
 
-    def _write(self, arrays: dict[str, Array], plain: dict[str, Any], made: dict[str, Any]) -> float:
+    def _write(self, arrays: dict[str, Array], plain: dict[str, Any], environment: dict[str, Any]) -> float:
         """Replace the older file, read it back, and give the processor's time that this took."""
         began = time.thread_time()
         if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -131,7 +120,7 @@ class Checkpoints(Callback):
                 self._proven = self._newest()
             slot, number = self._proven or (SLOTS[1], 0)
             other = SLOTS[1 - SLOTS.index(slot)]
-            write(self.folder / other, Checkpoint(arrays, plain, made, number + 1))
+            write(self.folder / other, Checkpoint(arrays, plain, environment, number + 1))
             self._proven = other, number + 1
         except OSError as error:
             if isinstance(error, StorageError):
@@ -196,7 +185,7 @@ class Checkpoints(Callback):
 
     def differences(self, trainer: Trainer) -> list[str]:
         """What is other than when the state that was loaded was saved, a line each: then the bits may be others too."""
-        return [] if self.loaded is None else differences(self.loaded.made, fingerprint(trainer))
+        return [] if self.loaded is None else differences(self.loaded.environment, fingerprint(trainer))
 
     def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
         """For each file that is there: its name, and what it holds or what is wrong with it."""
@@ -237,7 +226,7 @@ class Checkpoints(Callback):
 def write(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all, and prove that it can be read."""
     plain = np.frombuffer(json.dumps(checkpoint.plain).encode(), np.uint8)
-    texts = {"format": FORMAT, "version": VERSION, "number": checkpoint.number, "made": checkpoint.made}
+    texts = {"format": FORMAT, "version": VERSION, "number": checkpoint.number, "made": checkpoint.environment}
     written = modelfile.write_arrays(path, checkpoint.arrays | {"plain": plain}, texts)
     _, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
     if metadata["checksum"] != written:
@@ -248,7 +237,7 @@ def read(path: Path) -> Checkpoint:
     """Take a checkpoint's file apart, or say what is wrong with it."""
     arrays, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
     number = modelfile.parsed(path, metadata, "number", int)
-    made = modelfile.parsed(path, metadata, "made", dict)
+    environment = modelfile.parsed(path, metadata, "made", dict)
     encoded = arrays.pop("plain", np.zeros(0, np.uint8))
     text = encoded.tobytes().decode("utf-8", "replace")
     plain = modelfile.parsed(path, {"plain": text}, "plain", dict)
@@ -257,7 +246,7 @@ def read(path: Path) -> Checkpoint:
         raise ModelFileError(f"{path}: step must be a whole number from 0, got {str(step)[:40]!r}")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ModelFileError(f"{path}: every number of the state must be finite")
-    return Checkpoint(arrays, plain, made, number)
+    return Checkpoint(arrays, plain, environment, number)
 
 
 # ---- on what a run goes on
