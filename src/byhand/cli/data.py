@@ -1,4 +1,4 @@
-"""`byhand data`: which data sets are here, fetching them, verifying them, importing one's own.
+"""`byhand data`: list, fetch, verify and import data sets.
 
 Results go to stdout, messages and progress to stderr. The work is done in `byhand.data`, which a notebook can call too.
 """
@@ -28,7 +28,7 @@ def command() -> None:
 @command.command("list")
 @console_options(quiet=False)
 def list_(console: Console) -> None:
-    """List the data sets by name, and where each of them is."""
+    """List the data sets by name, with the place of each."""
     sets = loading.named_sets()
     if console.as_json:
         show_json([{key: value for key, value in asdict(one).items() if key != "problem" or value} for one in sets])
@@ -46,7 +46,7 @@ def list_(console: Console) -> None:
 @offline
 @console_options()
 def get(name: str, offline: bool, console: Console) -> None:
-    """Fetch the data set NAME into the cache, if it isn't there."""
+    """Fetch the data set NAME into the cache if it is not there."""
     with console.downloads() as progress:
         digits = loading.fetch(name, offline=offline, say=console.info, progress=progress)
     _show(digits, console)
@@ -58,7 +58,7 @@ def get(name: str, offline: bool, console: Console) -> None:
 def verify(place: str, console: Console) -> None:
     """Verify the data set at the path or with the name PLACE.
 
-    Each problem is one line, and the exit code is 3; a sound data set is one line that says what it is.
+    Prints one line per problem and exits with 3, or one line that describes a valid data set.
     """
     report = loading.verify(place)
     if console.as_json:
@@ -76,12 +76,12 @@ def verify(place: str, console: Console) -> None:
 @command.command("import")
 @click.argument("path", type=Place(path_type=Path))
 @click.argument("name", required=False)
-@click.option("--force", is_flag=True, help="Replace another data set of that name.")
+@click.option("--force", is_flag=True, help="Replace a different data set with that name.")
 @console_options()
 def import_(path: Path, name: str | None, force: bool, console: Console) -> None:
-    """Read the data set at PATH into the cache, to be loaded as NAME from then on.
+    """Import the data set at PATH into the cache. From then on it is loaded as NAME.
 
-    Without NAME it is called what its checksums say, or else what its file is called.
+    Without NAME, the name is that of the known data set with the same checksums, or else that of the file.
     """
     digits = loading.import_dataset(path, name, force=force)
     console.info(f"imported as {digits.name!r}")

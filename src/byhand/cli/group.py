@@ -22,15 +22,15 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "train": "Train a network and save it.",
-    "eval": "How well a model reads, and where it fails.",
+    "eval": "Evaluate a model: its accuracy and its mistakes.",
     "predict": "Read pictures of digits.",
-    "compare": "Runs side by side.",
-    "lr-find": "Which learning rate to take.",
-    "sweep": "Many trainings: try settings, keep the best.",
-    "explain": "One step of learning: every formula beside its real numbers.",
+    "compare": "Compare runs side by side.",
+    "lr-find": "Find a learning rate by a range test.",
+    "sweep": "Search hyperparameters and keep the best.",
+    "explain": "Show one training step: every formula with its actual values.",
     "check": "Check a student's file or a run: which gradient is wrong, and likely why.",
-    "export": "A trained model as one HTML page, ONNX, or plain arrays.",
-    "play": "The playground: watch it learn, draw a digit.",
+    "export": "Export a model as an HTML page, ONNX, or plain arrays.",
+    "play": "Open the playground: watch a network learn, draw a digit.",
     "data": "List, get, verify and import data sets.",
     "course": "The course: the assignment from a blank notebook to a mark.",
 }
@@ -47,7 +47,7 @@ DEBUG: dict[str, Any] = {
     "is_eager": True,
     "expose_value": False,
     "callback": set_debug,
-    "help": "Show the whole traceback when something goes wrong; also after a command's name.",
+    "help": "Show the traceback of an error. Also accepted after a command's name.",
 }
 #: The same option for every command; only the help of `byhand` itself lists it.
 DEBUG_OF_COMMANDS = click.Option(["--debug"], hidden=True, **DEBUG)
@@ -111,7 +111,7 @@ class Program(CommandGroup):
 @click.version_option(byhand.__version__, prog_name="byhand")
 @click.option("--debug", **DEBUG)
 def cli() -> None:
-    """A neural network written out by hand, in NumPy, that reads handwriting.
+    """A handwriting-recognition neural network implemented from scratch in NumPy.
 
     Start with `byhand train`: it needs no network and no arguments.
     """

@@ -20,11 +20,13 @@ from byhand.training.runs import CONFIG, MODEL, load_reader
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=PLACE, metavar="PICTURE|FOLDER|-…")
 @click.option(
-    "--run", type=PLACE, metavar="RUN|MODEL", help="The model to read with. Without it, the one that ships with byhand."
+    "--run", type=PLACE, metavar="RUN|MODEL", help="Model to read with. Defaults to the model installed with byhand."
 )
-@click.option("--line", is_flag=True, help="Each picture holds several digits in a row: cut it and read one by one.")
-@click.option("--show-input", is_flag=True, help="Show the 28×28 picture that the network saw; in JSON, its 28 rows.")
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses to show.")
+@click.option(
+    "--line", is_flag=True, help="Each picture has several digits in a row: segment it and read them one by one."
+)
+@click.option("--show-input", is_flag=True, help="Show the 28×28 input of the network; in JSON, its 28 rows.")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of guesses to show.")
 @shifts
 @console_options()
 def command(
@@ -38,8 +40,9 @@ def command(
 ) -> None:
     """Read pictures of digits: photos, drawings, scans; dark on light or light on dark.
 
-    A folder stands for the pictures in it. `-` reads one picture a line from standard input, each 784 numbers from 0
-    to 255 (commas or blanks between), taken as they are. A picture that can't be read is reported, the others go on.
+    A folder stands for the pictures in it. `-` reads one image per line from standard input: 784 numbers from 0 to 255,
+    separated by commas or blanks, which are not normalized. A picture that can't be read is reported, and the others
+    are still read.
     """
     model = load_reader(run) if run is not None else shipped_model()
     reader = ShiftAveraged(model) if shifts else model
