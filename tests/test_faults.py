@@ -314,9 +314,9 @@ def test_the_program_asked_for_too_much(tmp_path):
 
 def test_the_program_out_of_memory(tmp_path):
     """Whatever runs out, and wherever: one line."""
-    code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.cli.data as d\n"
+    code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.data.loading as d\n"
     code += "def full(): raise MemoryError('Unable to allocate 9 GiB')\n"
-    code += "d._names = full; c.main()"
+    code += "d.named_sets = full; c.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert one_line(done, 2) == "byhand: not enough memory: Unable to allocate 9 GiB"
 

@@ -58,8 +58,7 @@ def main(choosing: bool) -> int:
     if choosing:
         return 0
     network = model.network
-    modelfile.write(
-        TARGET,
+    content = modelfile.Content(
         tensors={name: tensor.astype(np.float16) for name, tensor in network.named()},
         architecture=network.config(),
         preparation=model.preparation.config(),
@@ -76,6 +75,7 @@ def main(choosing: bool) -> int:
             "made_by": "tools/make_model.py",
         },
     )
+    modelfile.write(TARGET, content)
     print(f"{TARGET.stat().st_size:,} bytes")
     return 0
 

@@ -2,8 +2,8 @@
 
 The arrays are the parameters under their names (`0.W`, `0.b`, …). The text is safetensors' metadata, JSON in each
 string: `format`, `version`, `architecture`, `preparation`, `classes`, `card`, and `checksum`, which covers all the
-rest. A file is read only after its header has been held against its size; anything that is not understood is refused by
-name with exit code 5. Version 1 is read for ever: `tests/golden` keeps one.
+rest. The header is checked against the size of the file before anything is read; anything that is not understood is
+rejected by name with exit code 5. Version 1 is read for ever: `tests/golden` keeps one.
 """
 
 import contextlib
@@ -40,67 +40,55 @@ MAX_JSON_DEPTH = 20
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds, taken apart but not yet made into a model."""
+    """The content of a file, not yet made into a model."""
 
-    tensors: dict[str, Array]
+    tensors: Mapping[str, Array]
     architecture: list[dict[str, Any]]
     preparation: dict[str, Any]
     classes: tuple[str, ...]
     metadata: dict[str, Any]
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: tensor.shape for name, tensor in self.tensors.items()}
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return next(iter(self.tensors.values())).dtype
-
-
-def write(
-    path: str | os.PathLike[str],
-    *,
-    tensors: Mapping[str, Array],
-    architecture: list[dict[str, Any]],
-    preparation: dict[str, Any],
-    classes: tuple[str, ...],
-    metadata: dict[str, Any],
-) -> None:
+def write(path: str | os.PathLike[str], content: Content) -> None:
     """Write a model's file, whole or not at all."""
-    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelFileError(f"{path}: every parameter must be finite")
+    check_finite(path, content.tensors)
     texts = {
         "format": FORMAT,
         "version": VERSION,
-        "architecture": architecture,
-        "preparation": preparation,
-        "classes": list(classes),
-        "card": metadata,
+        "architecture": content.architecture,
+        "preparation": content.preparation,
+        "classes": list(content.classes),
+        "card": content.metadata,
     }
-    write_arrays(path, tensors, texts)
+    write_arrays(path, content.tensors, texts)
 
 
 def read(path: str | os.PathLike[str]) -> Content:
-    """Take a model's file apart, or say what is wrong with it."""
+    """Return the content of a model's file, or raise an error that says what is wrong with it."""
     path = Path(path)
-    tensors, metadata = read_arrays(path, FORMAT, VERSION)
-    if missing := [name for name in TEXTS if name not in metadata]:
+    tensors, texts = read_arrays(path, FORMAT, VERSION)
+    if missing := [name for name in TEXTS if name not in texts]:
         raise ModelFileError(f"{path}: lacks {', '.join(missing)}")
     types = {tensor.dtype for tensor in tensors.values()}
     if len(types) != 1 or not types <= STORED:
         names = ", ".join(map(str, types))
         raise ModelFileError(f"{path}: tensors must be all float32, all float64 or all float16, got {names}")
-    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelFileError(f"{path}: every parameter must be finite")
+    check_finite(path, tensors)
     if types == {np.dtype(np.float16)}:
         tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
     return Content(
         tensors,
-        parsed(path, metadata, "architecture", list),
-        parsed(path, metadata, "preparation", dict),
-        tuple(parsed(path, metadata, "classes", list)),
-        parsed(path, metadata, "card", dict),
+        architecture=parsed(path, texts, "architecture", list),
+        preparation=parsed(path, texts, "preparation", dict),
+        classes=tuple(parsed(path, texts, "classes", list)),
+        metadata=parsed(path, texts, "card", dict),
     )
+
+
+def check_finite(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> None:
+    """Reject parameters that are NaN or infinite."""
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelFileError(f"{path}: every parameter must be finite")
 
 
 def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], texts: Mapping[str, Any]) -> str:
@@ -122,7 +110,7 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
 
 
 def as_text(name: str, value: Any) -> str:
-    """A value as JSON, or an error that says under which name something is no plain value."""
+    """Return a value as JSON, or raise an error that says under which name something is no plain value."""
     try:
         return json.dumps(value, ensure_ascii=False, default=plain)
     except (TypeError, ValueError) as error:  # an object of some kind; a key that is none; a list that holds itself
@@ -130,15 +118,16 @@ def as_text(name: str, value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, for JSON."""
+    """Return NumPy's numbers as Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"got {short_repr(value)}")
 
 
 def in_order(content: bytes) -> tuple[bytes, memoryview]:
-    """The same file, head and body, with its texts in the order of their names: safetensors leaves that to chance, and
-    the same model should be the same bytes.
+    """Return the file's header and body, with the texts in the order of their names.
+
+    safetensors leaves their order to chance, and the same model should be the same bytes.
     """
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -149,7 +138,7 @@ def in_order(content: bytes) -> tuple[bytes, memoryview]:
 
 
 def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays and texts of a file of that format, up to that version, once its checksum has been found right."""
+    """Return the arrays and texts of a file of that format, up to that version, after checking its checksum."""
     from safetensors import SafetensorError, safe_open
 
     what = form.removeprefix("byhand ")
@@ -161,7 +150,7 @@ def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], 
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path}: not a safetensors file, or a damaged one ({first_line(error)})") from None
+        raise ModelFileError(f"{path}: not a safetensors file, or a damaged one ({reason(error)})") from None
     if metadata.get("format") != json.dumps(form):
         raise ModelFileError(f"{path}: a safetensors file, but not a {form}")
     found = parsed(path, metadata, "version", int)
@@ -181,11 +170,11 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
     except ModelFileError:
         raise
     except (ByhandError, TypeError, ValueError, KeyError, AttributeError, OverflowError, MemoryError) as error:
-        raise ModelFileError(f"{path}: {first_line(error)}") from None
+        raise ModelFileError(f"{path}: {reason(error)}") from None
 
 
 def check_header(path: Path, what: str) -> None:
-    """The header's length must fit the file, and sense, before anything is made of it."""
+    """Reject a header whose length doesn't fit the file, or whose JSON is too deep."""
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path}: must be of at most {MAX_FILE_BYTES:,} bytes, has {size:,}")
@@ -200,7 +189,7 @@ def check_header(path: Path, what: str) -> None:
 
 
 def parsed(path: Path, metadata: Mapping[str, str], name: str, kind: type[Kind]) -> Kind:
-    """The JSON of one text of the metadata, of the kind it must be."""
+    """Return the value of one text of the metadata, of the type that it must have."""
     text = metadata.get(name, "null")
     check_depth(path, text)
     try:
@@ -233,6 +222,6 @@ def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, kept to a readable length."""
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message, of a readable length."""
     return printable((str(error).splitlines() or [type(error).__name__])[0], 200)

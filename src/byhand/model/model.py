@@ -196,14 +196,14 @@ class Model(Reader):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one safetensors file, whole or not at all."""
-        modelfile.write(
-            path,
-            tensors=dict([*self.network.named(), *self.network.named_statistics()]),
+        content = modelfile.Content(
+            dict([*self.network.named(), *self.network.named_statistics()]),
             architecture=self.network.config(),
             preparation=self.preparation.config(),
             classes=self.classes,
             metadata=self.metadata,
         )
+        modelfile.write(path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Model":
@@ -211,12 +211,12 @@ class Model(Reader):
         content = modelfile.read(path)
         with modelfile.refusing(path):
             layers = layers_from_config(content.architecture)
-            if (
-                parameter_shapes(layers) | statistics_shapes(layers) != content.shapes
-            ):  # before any memory is taken for what the architecture claims
+            shapes = {name: tensor.shape for name, tensor in content.tensors.items()}
+            if parameter_shapes(layers) | statistics_shapes(layers) != shapes:  # before any memory is taken for them
                 raise UsageError("its tensors must be those of its architecture")
-            with np.errstate(all="ignore"):  # the weights it starts with, whatever they are, are written over
-                network = Network(layers, rng=np.random.default_rng(0), dtype=content.dtype)
+            dtype = next(iter(content.tensors.values())).dtype
+            with np.errstate(all="ignore"):  # the initial weights, whatever they are, are overwritten
+                network = Network(layers, rng=np.random.default_rng(0), dtype=dtype)
             for name, view in [*network.named(), *network.named_statistics()]:
                 view[...] = content.tensors[name]
             return cls(

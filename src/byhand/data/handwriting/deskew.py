@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from byhand.errors import UsageError
 
-VERSION = 1
-"""The version of the definition above, which a cache of deskewed pictures must keep with them."""
 
 LIMIT = 2.0
 """The steepest shear, in pixels a row. MNIST's steepest digit needs 1.87; a lying dash would need a hundred."""
