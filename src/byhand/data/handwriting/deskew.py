@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from byhand.errors import UsageError
 
-
 LIMIT = 2.0
 """The steepest shear, in pixels a row. MNIST's steepest digit needs 1.87; a lying dash would need a hundred."""
 
