@@ -11,7 +11,7 @@ from byhand.model import Model
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
-from byhand.play.panels import activations, largest_activations, one_step
+from byhand.play.panels import activations, largest_activations, one_step, whole_state
 from byhand.play.playground import (
     ADDED_TIMES,
     MAX_POINTS,
@@ -237,6 +237,14 @@ def test_a_training_over_before_the_first_event_has_a_curve():
     assert len(collected) >= POINTS_PER_EPOCH
     assert playground.curve.points == collected
     assert playground.collect() == []
+
+
+def test_a_state_stays_as_it_was_while_training_goes_on():
+    playground = a_playground()
+    take(playground, 1)
+    state = whole_state(playground)
+    playground.collect()
+    assert state["points"] == []
 
 
 def test_a_run_is_taken_up_where_it_stopped(tmp_path):

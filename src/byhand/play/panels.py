@@ -47,7 +47,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
         "model": model_description(playground.model),
         "origin": playground.origin if playground.trainer is None else "training",
         "loaded": {"fits": fits(playground.loaded, digits.train)},
-        "points": playground.curve.points,
+        "points": list(playground.curve.points),  # the training thread adds to it while this is written as JSON
         "history": [epoch_json(record) for record in playground.curve.epochs],
     }
 
