@@ -1,7 +1,7 @@
-"""Errors: what went wrong, said once, in words a user can act on.
+"""Errors that a user can act on.
 
 Every message names the thing, the rule and the value: ``hidden must be positive integers, got [128, 0]``.
-The command line prints the message as one line and leaves with the class's ``exit_code``;
+The command line prints the message as one line and exits with the class's ``exit_code``;
 in Python the usual families (`ValueError`, `FileNotFoundError`) catch them too.
 """
 
@@ -19,7 +19,7 @@ class UsageError(ByhandError, ValueError):
 
 
 class MissingExtraError(ByhandError, ImportError):
-    """Something optional was asked for and the package behind it is not installed."""
+    """An optional feature whose package is not installed."""
 
     exit_code = 2
 
@@ -38,7 +38,7 @@ class DataError(ByhandError, ValueError):
 
 
 class DataMissingError(DataError, FileNotFoundError):
-    """Data that was asked for and is not there."""
+    """Data that is not there."""
 
 
 class NothingDrawnError(DataError):
@@ -46,7 +46,7 @@ class NothingDrawnError(DataError):
 
 
 class DivergedError(ByhandError, ArithmeticError):
-    """Training left the numbers: the loss or a weight is no longer finite."""
+    """Training that diverged: the loss or a weight is no longer finite."""
 
     exit_code = 4
 
@@ -58,7 +58,7 @@ class ModelFileError(ByhandError, ValueError):
 
 
 class StorageError(ByhandError, OSError):
-    """A file that can't be written where it was asked for: a full disk, a read-only folder, one in use."""
+    """A file that can't be written: a full disk, a read-only folder, one in use."""
 
     exit_code = 2
 

@@ -42,28 +42,28 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(part, target)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # what went wrong first is what is told
+        with contextlib.suppress(OSError):  # the first error is the one to report
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            error.filename = str(target)  # the name that somebody knows
+            error.filename = str(target)  # the name that the caller knows
             del error.filename2  # None would be shown as one
         raise
     _flush_folder(target.parent)
 
 
 def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
-    """Put `content` at `target`, whole or not at all."""
+    """Write `content` to `target`, whole or not at all."""
     with replacing(target) as file:
         file.write(content)
 
 
 def write_text(target: str | os.PathLike[str], content: str) -> None:
-    """Put `content` at `target` as UTF-8, whole or not at all."""
+    """Write `content` to `target` as UTF-8, whole or not at all."""
     write_bytes(target, content.encode())
 
 
 def _status(target: Path) -> os.stat_result | None:
-    """What stands there now, if anything does."""
+    """Return the status of what is there now, or None."""
     try:
         return target.stat()
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def _status(target: Path) -> os.stat_result | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make it and what it lies in; a file that stands in the way is named, and called one."""
+    """Make a folder and its parents; the error of a file that is in the way names that file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

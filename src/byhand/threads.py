@@ -18,8 +18,8 @@ LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 def available() -> int:
     """Return how many threads to use: the processors this process may run on, or the environment's cap if lower."""
     count = len(processors())
-    asked = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdecimal()]
-    return max(1, min([count, *asked]))
+    caps = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdecimal()]
+    return max(1, min([count, *caps]))
 
 
 def processors() -> set[int]:

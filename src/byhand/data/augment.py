@@ -1,10 +1,10 @@
 """Augmentation: every epoch shows each digit as another hand might have written it.
 
-Takes pictures as bytes and the numbers of those wanted, and gives as many distorted pictures as bytes: moved, turned,
-stretched, slanted, and bent by a smooth random field. What happens to a picture is a function of (seed, epoch, the
-picture's own number) and of nothing else: not of the batch it is in, nor of blocks or threads. So two ranks, two
-threads or a resumed run see the same pictures. To stay that way the arithmetic is in whole numbers throughout, or in
-float32 sums that are exact. `byhand.training.batches` calls it, on a second thread.
+`augment` returns distorted copies of pictures as bytes: shifted, rotated, scaled, sheared, and bent by a smooth random
+field (an elastic distortion). The distortion is a function of (seed, epoch, the picture's number) and of nothing else:
+not of the batch it is in, nor of blocks or threads. So two ranks, two threads or a resumed run see the same pictures.
+To that end the arithmetic is in whole numbers throughout, or in float32 sums that are exact. `byhand.training.batches`
+calls it, on a second thread.
 """
 
 import math
@@ -27,7 +27,7 @@ BLOCK_PIXELS = 64 * 28 * 28  # handled at once, so that the ten arrays of a bloc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How far a picture may be distorted; every amount is drawn evenly between minus and plus its limit.
+    """The limits of the distortion; every amount is drawn evenly between minus and plus its limit.
 
     `str` and `parse` turn it into the word of the command line and back.
     """
@@ -63,17 +63,17 @@ class Augmentation:
         """Read `default`, `none`, `shift=2,rotate=10`, or a word with changes, `default,elastic=0`."""
         first, *rest = parts = [part.strip() for part in text.split(",")]
         values = asdict(_WORDS.get(first, NONE))
-        seen = set()
+        given = set()
         for part in rest if first in _WORDS else parts:
             name, equals, number = (piece.strip() for piece in part.partition("="))
-            if name not in values or not equals or name in seen:
+            if name not in values or not equals or name in given:
                 known = ", ".join(f"{name}=…" for name in values)
                 raise UsageError(f"augment must be none, default, or any of {known}, each once, got {text!r}")
             try:
                 values[name] = float(number)
             except ValueError:
                 raise UsageError(f"augment: {name} must be a number, got {number!r}") from None
-            seen.add(name)
+            given.add(name)
         return cls(**values)
 
     def halved(self) -> "Augmentation":
@@ -127,7 +127,7 @@ FIELD_WORDS = 2 * GRID * GRID // 8  # a byte for each number of two grids
 def _affine_sources(
     random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The source of each pixel under one linear map a picture about the middle, then a shift.
+    """Return the source of each pixel under one linear map a picture about the middle, then a shift.
 
     [x'; y'] = R(angle) · [[sx, shear], [0, sy]] · [x; y] + shift, each as a whole number of 1/65536 pixels: (n, H, W).
     """
@@ -158,7 +158,7 @@ def _fixed(pixels: NDArray[np.floating]) -> NDArray[np.int32]:
 def _elastic_fields(
     random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Two smooth fields a picture in 1/65536 pixels: (n, H, W) each, root mean square `spec.elastic`.
+    """Return two smooth fields a picture in 1/65536 pixels: (n, H, W) each, root mean square `spec.elastic`.
 
     d(y, x) = Σ g_k · w_k(y, x), a product of the grids with the splines: whole numbers below 2²⁴, exact in float32.
     """
@@ -172,7 +172,7 @@ def _elastic_fields(
 
 @lru_cache(maxsize=8)
 def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
-    """The weight of each grid number at each pixel, in whole numbers: (GRID², H·W), and the field's deviation."""
+    """Return the weights of the grid's numbers at each pixel, whole numbers (GRID², H·W), and the field's deviation."""
     weights = np.einsum("yi,xj->ijyx", _cubic(height), _cubic(width)).reshape(GRID * GRID, height * width)
     variance_of_a_number = (256**2 - 1) / 3
     deviation = math.sqrt(variance_of_a_number * np.square(weights).sum(axis=0).mean())
@@ -180,7 +180,7 @@ def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
 
 
 def _cubic(length: int) -> NDArray[np.float64]:
-    """Cubic B-splines on GRID − 3 equal stretches, in 252nds: (length, GRID). A row sums to about 252."""
+    """Return cubic B-splines on GRID − 3 equal stretches, in 252nds: (length, GRID). A row sums to about 252."""
     position = (np.arange(length) + 0.5) / length * (GRID - 3)
     stretch = np.minimum(position.astype(int), GRID - 4)
     t = position - stretch
@@ -191,7 +191,7 @@ def _cubic(length: int) -> NDArray[np.float64]:
     return np.rint(252 * weights)
 
 
-# --- What is there -----------------------------------------------------------------------------------------------
+# --- Interpolation -----------------------------------------------------------------------------------------------
 
 
 def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.uint32]:

@@ -57,7 +57,7 @@ def names(cache: str | os.PathLike[str] | None = None) -> list[str]:
 
 
 class FileStat(NamedTuple):
-    """What shows, without reading it, that a file has not changed."""
+    """The figures that show, without reading a file, that it has not changed."""
 
     path: str
     size: int

@@ -20,7 +20,7 @@ MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
 
 @dataclass(frozen=True)
 class Preparation:
-    """x = (byte / divisor − mean) / deviation, after deskewing if asked."""
+    """x = (byte / divisor − mean) / deviation, after deskewing if `deskew`."""
 
     divisor: int = 255
     mean: float = 0.0

@@ -1,4 +1,4 @@
-"""File formats: one module reads each of them, and here is what they share: opening files that nobody vouches for.
+"""File formats: one module reads each of them, and this one has what they share: opening untrusted files.
 
 Every reader opens its file here. The content is the same whether the file is gzipped or not, damage becomes one
 `DataError` that names the file, and a small file that would unpack to something huge is stopped at `CEILING`.

@@ -60,7 +60,7 @@ class Digit:
 
 
 def normalize(grey: Bytes) -> Digit:
-    """Make of a picture of one digit what MNIST would have held.                    grey: uint8 (H, W)
+    """Return a picture of one digit as MNIST would have held it.                    grey: uint8 (H, W)
 
     A picture with nothing in it, or nothing but noise, is a `NothingDrawnError`.
     """
@@ -83,7 +83,7 @@ def normalize(grey: Bytes) -> Digit:
 
 
 def box_of(ink: Bytes) -> Box:
-    """The smallest box around all pixels with a quarter of the brightest one's level: top, left, bottom, right."""
+    """Return the box around all pixels with a quarter of the brightest one's level: top, left, bottom, right."""
     inside = 4 * ink.astype(np.int64) >= max(int(ink.max()), 1)
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
@@ -95,7 +95,7 @@ def _longest(box: Box) -> int:
 
 
 def outline_of(ink: Bytes) -> int:
-    """The number of sides of pixels between ink, which has a quarter of the brightest one's level, and none."""
+    """Return the number of sides of pixels between ink, which has a quarter of the brightest one's level, and none."""
     inside = np.pad(4 * ink.astype(np.int64) >= int(ink.max()), 1)
     return int((inside[1:] != inside[:-1]).sum() + (inside[:, 1:] != inside[:, :-1]).sum())
 
@@ -116,7 +116,7 @@ def to_scale(ink: Bytes, box: Box) -> Bytes:
 
 
 def _overlaps(start: int, longest: int, length: int) -> NDArray[np.float64]:
-    """How much of each source pixel lies in each of 28 target pixels, in twentieths of a pixel: (28, length)."""
+    """Return the overlap of each source pixel with each of 28 target pixels, in twentieths of a pixel: (28, length)."""
     margin = (SIZE - BOX) // 2
     begin = BOX * start + longest * (np.arange(SIZE)[:, None] - margin)
     pixel = BOX * np.arange(length)
@@ -146,7 +146,7 @@ def centred(scaled: Bytes) -> Bytes:
 
 
 def pen_steps(ink: Bytes) -> int:
-    """By how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has.
+    """Return by how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has.
 
     With M the sum of all pixels, A = M/255 the area, L the box's longest side, and C the outline in sides of
     pixels, so that 11/14·C is about its length:

@@ -39,7 +39,7 @@ class Ink:
 
 
 def find_ink(grey: Bytes, *, extent: int | None = None) -> Ink:
-    """Everything from the grey picture, uint8 (H, W), to its ink: shrink, invert, level, stretch.
+    """Return the ink of a grey picture, uint8 (H, W): shrink, invert, subtract the background, normalize the contrast.
 
     A stroke must be narrower than a third of `extent`, the picture's longest side unless said otherwise.
     """
@@ -68,7 +68,7 @@ def shrunk(grey: Bytes, side: int) -> Bytes:
 
 
 def is_dark_on_light(grey: Bytes) -> bool:
-    """Whether the ink is darker than the paper, which is what the picture's border shows.
+    """Return True if the ink is darker than the paper, which the picture's border shows.
 
     Each pixel is held against four: the two ends of its row and the two ends of its column. The cubes of how much it
     is darker than all of them, or brighter than all of them, are added up; the larger sum is the ink's. A shadow
@@ -83,7 +83,7 @@ def is_dark_on_light(grey: Bytes) -> bool:
 
 
 def background(bright: Bytes, extent: int) -> Bytes:
-    """The brightness of the paper at each pixel, ink or no ink upon it.           bright, result: (H, W)
+    """Return the brightness of the paper at each pixel, ink or no ink upon it.           bright, result: (H, W)
 
     The (lower) median of each square tile, whose side is ⌈extent/TILES⌉; of those, the smallest in each window of
     WINDOW × WINDOW tiles, then the largest of these, which takes away all that is narrower than the window (the ink)
@@ -103,7 +103,7 @@ def background(bright: Bytes, extent: int) -> Bytes:
 
 
 def _over_windows(tiles: Bytes, smaller_or_larger: np.ufunc) -> Bytes:
-    """The smallest (or largest) value within WINDOW//2 tiles up, down and to both sides: (h, w) → (h, w)."""
+    """Return the smallest (or largest) value within WINDOW//2 tiles up, down and to both sides: (h, w) → (h, w)."""
     reach = WINDOW // 2
     for _ in range(2):  # along columns, then, turned, along rows
         wide = np.pad(tiles, [(reach, reach), (0, 0)], mode="edge")
@@ -115,7 +115,7 @@ def _over_windows(tiles: Bytes, smaller_or_larger: np.ufunc) -> Bytes:
 
 
 def _between(tiles: Integers, length: int, side: int) -> Integers:
-    """2·side times the value at each of `length` pixels, linear between the middles of tiles: (h, w) → (length, w)."""
+    """Return 2·side times the value at each of `length` pixels, linear between tiles' middles: (h, w) → (length, w)."""
     place = np.clip(2 * np.arange(length) + 1 - side, 0, 2 * side * (len(tiles) - 1))
     before, part = np.divmod(place, 2 * side)
     after = np.minimum(before + 1, len(tiles) - 1)
@@ -124,7 +124,7 @@ def _between(tiles: Integers, length: int, side: int) -> Integers:
 
 
 def normalize_contrast(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
-    """The ink above its paper, from 0 at the noise to 255 at full ink.             bright, ground, result: (H, W)
+    """Return the ink above its background, from 0 at the noise to 255 at full ink.       bright, ground, result: (H, W)
 
     d      = max(bright − ground, 0), and for dark ink on paper of the brightness p = 255 − ground (at least 128)
              the share of p that is missing, ⌊255·d/p⌋: ink in a shadow is as black as ink in the light
@@ -160,7 +160,7 @@ def normalize_contrast(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
 
 
 def _quartile(numbers: Integers) -> int:
-    """The lower quartile: of n numbers in order the ⌊n/4⌋-th, counted from 0; of none, 0."""
+    """Return the lower quartile: of n numbers in order the ⌊n/4⌋-th, counted from 0; of none, 0."""
     return int(np.sort(numbers, axis=None)[numbers.size // 4]) if numbers.size else 0
 
 
@@ -184,7 +184,7 @@ def remove_small_components(ink: Bytes) -> tuple[Bytes, int]:
 
 
 def _only(ink: Bytes, pieces: Integers, keep: Mask) -> Bytes:
-    """The ink of the pieces to keep; piece −1, no ink, is never one of them."""
+    """Return the ink of the pieces to keep; piece −1, no ink, is never one of them."""
     return np.where(np.append(keep, False)[pieces], ink, 0).astype(np.uint8)
 
 
@@ -192,7 +192,8 @@ def connected_components(mask: Mask) -> tuple[Integers, Integers]:
     """Number the connected pieces, corners included, in the order of their first pixels, row by row.
 
     mask: (H, W); returns the piece of each pixel (H, W), −1 for none, and the number of pixels of each piece (P,).
-    Neighbours take the smaller number, and numbers the number of their number, until nothing changes.
+    Connected-component labelling: neighbours take the smaller number, and numbers the number of their number, until
+    nothing changes.
     """
     height, width = mask.shape
     pixels = np.flatnonzero(mask)

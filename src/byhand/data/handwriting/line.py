@@ -1,7 +1,7 @@
 """A line of digits, written next to each other, is cut into its digits.
 
 Takes a grey picture and gives grey pictures of one digit each, left to right, which `handwriting.normalize` takes.
-Digits that stand apart are told apart even where they lean into each other's columns. Digits that touch are cut where
+Digits that stand apart are separated even if they lean into each other's columns. Digits that touch are cut where
 the ink is thinnest near an even division: that is a guess, and a cut through a digit is possible.
 """
 
@@ -48,7 +48,7 @@ class _Piece:
         return self.bottom - self.top
 
     def holds(self, other: "_Piece") -> bool:
-        """Whether the other stands free within this one's box."""
+        """True if the other stands free within this one's box."""
         rows = self.top < other.top and other.bottom < self.bottom
         return rows and self.left < other.left and other.right < self.right
 
@@ -115,7 +115,7 @@ def is_crowded(grey: Bytes, ink: Bytes) -> bool:
 
 
 def _pieces(numbers: NDArray[np.int64], count: int) -> list[_Piece]:
-    """The box of each piece; `numbers` says of each pixel whose it is, (H, W)."""
+    """Return the box of each piece; `numbers` (H, W) is the piece of each pixel."""
     pieces = []
     for number in range(count):
         rows, columns = np.nonzero(numbers == number)
@@ -151,7 +151,7 @@ def _grouped(pieces: list[_Piece]) -> list[_Group]:
 
 
 def _check_one_row(groups: list[_Group], shrink: int) -> None:
-    """Refuse where a third of the digits or more would be two, one above another: those are rows."""
+    """Reject a picture in which a third of the digits or more would be two, one above another: those are rows."""
     gaps = [gap for group in groups if (gap := _gap(group)) is not None]
     if 3 * len(gaps) >= len(groups):
         row = shrink * sorted(gaps)[len(gaps) // 2]
@@ -159,7 +159,7 @@ def _check_one_row(groups: list[_Group], shrink: int) -> None:
 
 
 def _gap(group: _Group) -> int | None:
-    """The middle row between two parts of a group that stand above each other, each tall enough to be a digit."""
+    """Return the middle row between two parts of a group, one above the other, each tall enough to be a digit."""
     parts: list[tuple[int, int]] = []
     for top, bottom in sorted((piece.top, piece.bottom) for piece in group.pieces):
         if parts and top < parts[-1][1]:
@@ -200,7 +200,7 @@ def _apart(mark: Bytes, height: int) -> list[Bytes]:
 
 
 def _cuts(amount: NDArray[np.float64], count: int) -> list[int]:
-    """The first columns of `count` digits: 0, and near each even division the column with the least ink."""
+    """Return the first columns of `count` digits: 0, and near each even division the column with the least ink."""
     width = len(amount)
     reach = max(1, width // (4 * count))
     cuts = [0]
