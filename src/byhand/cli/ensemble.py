@@ -4,8 +4,6 @@ import shlex
 import sys
 from typing import Any
 
-import click
-
 from byhand.checks import integer
 from byhand.cli import train_options
 from byhand.cli.output import Console, load_data, load_data_of_run
@@ -89,19 +87,9 @@ def summary(result: EnsembleResult) -> dict[str, Any]:
     }
 
 
-def show(result: dict[str, Any], console: Console) -> None:
-    """Write the result to stdout, and what to do next to stderr."""
-    run = shlex.quote(result["run"])
-    if result["ending"] == "interrupted":
-        console.info(f"interrupted; go on with:  byhand train --resume {run}")
-        return
-    low, high = result["interval"]
-    click.echo(f"a committee, {result['network']} on {result['data']}, {result['seconds']:.1f} s")
-    click.echo(f"its members alone: {', '.join(percent(share) for share in result['members_test_accuracy'])}")
-    click.echo(
-        f"test accuracy {percent(result['test_accuracy'])} on {result['tested_on']:,} images never seen "
-        f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
-    )
-    click.echo(f"saved {result['run']}")
-    console.info(f"next:  byhand predict --run {run} digit.png     read a picture of your own")
-    console.info(f"       byhand eval {run}                        the worst mistakes")
+def headlines(result: dict[str, Any]) -> list[str]:
+    """Return what was trained, and the accuracy of each member."""
+    return [
+        f"a committee, {result['network']} on {result['data']}, {result['seconds']:.1f} s",
+        f"its members alone: {', '.join(percent(share) for share in result['members_test_accuracy'])}",
+    ]

@@ -91,7 +91,7 @@ def command(
             ensemble = ensembles.resume(Run(Path(resume)), data, seed_typed, options, **given)
         else:
             ensemble = ensembles.train(folder, int(committee or 1), preset, data, seed, options, **given)
-        leave(ensembles.summary(ensemble), ensembles.show, console)
+        leave(ensembles.summary(ensemble), ensembles.headlines, console)
         return
     with mpi.aborting(ranks):
 
@@ -123,7 +123,7 @@ def command(
                 **settings,
             )
     if leads:
-        leave(summary(outcome), show, console)
+        leave(summary(outcome), headlines, console)
 
 
 def callbacks(ranks: mpi.Communicator | None, run: Run, console: Console) -> list[Callback]:
@@ -174,35 +174,39 @@ def is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def leave(result: dict[str, Any], show: Callable[[dict[str, Any], Console], None], console: Console) -> None:
-    """Show the result, and go with the exit code that it stands for."""
+def headlines(result: dict[str, Any]) -> list[str]:
+    """Return what was trained."""
+    unit = "iteration" if result["steps"] == result["epochs"] else "epoch"
+    amount = f"{counted(result['epochs'], unit)} over {counted(result['trained_on'], 'image')}"
+    return [f"{result['network']} on {result['data']}: {amount}, {result['training_seconds']:.1f} s of training"]
+
+
+def leave(result: dict[str, Any], headlines: Callable[[dict[str, Any]], list[str]], console: Console) -> None:
+    """Show the result of a run or an ensemble, and exit with the code for an interruption."""
     if console.as_json:
         show_json(result)
     else:
-        show(result, console)
+        show(result, headlines, console)
     if result["ending"] == "interrupted":
         sys.exit(130)
 
 
-def show(result: dict[str, Any], console: Console) -> None:
-    """The result on stdout, and on stderr what one might do next."""
-    low, high = result["interval"]
-    unit = "iteration" if result["steps"] == result["epochs"] else "epoch"
-    click.echo(
-        f"{result['network']} on {result['data']}: {counted(result['epochs'], unit)} "
-        f"over {counted(result['trained_on'], 'image')}, "
-        f"{result['training_seconds']:.1f} s of training"
-    )
-    click.echo(
-        f"test accuracy {percent(result['test_accuracy'])} on {result['tested_on']:,} images never seen "
-        f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
-    )
-    run = result["run"]
-    click.echo(f"saved {result['model']}")
+def show(result: dict[str, Any], headlines: Callable[[dict[str, Any]], list[str]], console: Console) -> None:
+    """Print the result, and on stderr what to do next."""
+    run, is_ensemble = shlex.quote(result["run"]), "committee" in result
+    if "test_accuracy" in result:  # an ensemble that was interrupted has none
+        low, high = result["interval"]
+        click.echo("\n".join(headlines(result)))
+        click.echo(
+            f"test accuracy {percent(result['test_accuracy'])} on {result['tested_on']:,} images never seen "
+            f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
+        )
+        click.echo(f"saved {result['run' if is_ensemble else 'model']}")
     if result["ending"] == "interrupted":
-        console.info(f"interrupted; go on with:  byhand train --resume {shlex.quote(run)}")
+        console.info(f"interrupted; go on with:  byhand train --resume {run}")
         return
     if result["ending"] == "stopped early":
         console.info("stopped early: the validation loss had stopped falling; the best weights were kept")
-    console.info(f"next:  byhand predict --run {shlex.quote(run)} digit.png     read a picture of your own")
-    console.info(f"       byhand eval {shlex.quote(run)}                        the worst mistakes, and an HTML report")
+    report = "" if is_ensemble else ", and an HTML report"
+    console.info(f"next:  byhand predict --run {run} digit.png     read a picture of your own")
+    console.info(f"       byhand eval {run}                        the worst mistakes{report}")
