@@ -26,7 +26,6 @@ from byhand.distributed.sweep import (
     PRUNED,
     RUNNING,
     Folder,
-    Job,
     Result,
     Trial,
     advance,
@@ -130,19 +129,18 @@ def test_the_best_trials_command_trains_the_same_network(whole, tmp_path, monkey
 
 def test_advances_add_up_to_the_uninterrupted_run(whole):
     digits = byhand.load("mnist-5k").train[:300]
-    job = Job(SPACE, whole.best.values, "mnist-5k", digits.checksum, True, 0)
-    at_once = advance(job, None, 5)
-    first = advance(job, None, 2)
-    rest = advance(job, first.state, 5)
-    assert not first.is_over
-    assert rest.is_over
-    assert at_once.is_over
-    np.testing.assert_array_equal(rest.state[0]["parameters"], at_once.state[0]["parameters"])
+    config = {"space": SPACE, "data": "mnist-5k", "checksum": digits.checksum, "seed": 0}
+    at_once, is_over = advance(config, whole.best.values, None, 5, True)
+    first, first_is_over = advance(config, whole.best.values, None, 2, True)
+    rest, rest_is_over = advance(config, whole.best.values, first, 5, True)
+    assert (is_over, first_is_over, rest_is_over) == (True, False, True)
+    np.testing.assert_array_equal(rest[0]["parameters"], at_once[0]["parameters"])
 
 
 def test_other_data_on_a_worker_is_refused():
+    config = {"space": SPACE, "data": "mnist-5k", "checksum": "abc", "seed": 0}
     with pytest.raises(DataError, match=r"every worker must have the same data, got .* and abc"):
-        advance(Job(SPACE, Space.from_config(SPACE).first(), "mnist-5k", "abc", True, 0), None, 1)
+        advance(config, Space.from_config(SPACE).first(), None, 1, True)
 
 
 # ---- nothing is lost
@@ -206,11 +204,18 @@ def test_more_trials_may_be_asked_of_a_sweep_that_is_over(whole, tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    one, two = Folder(tmp_path), Folder(tmp_path)
-    with one.locked(), pytest.raises(StorageError, match="another process is running this sweep"), two.locked():
-        pass
-    with two.locked():
-        pass
+    lines = []
+
+    def try_another(trial):
+        with pytest.raises(StorageError, match="another process is running this sweep"):
+            resume(Folder(tmp_path / "one"))
+        lines.append(trial.number)
+
+    folder = Folder.new(tmp_path / "one")
+    space = Space.from_config(SPACE)
+    sweep(space, trials=1, data="mnist-5k", folder=folder, engine=Here(), offline=True, on_trial=try_another)
+    assert lines == [0]
+    resume(folder, engine=Here(), offline=True)
 
 
 # ---- workers that die
@@ -316,8 +321,8 @@ def test_a_dask_worker_that_dies_costs_an_attempt_and_not_the_sweep(cluster, tmp
     assert killed
     assert [t.status in (DONE, PRUNED) for t in result.trials] == [True] * 6
     best = result.best
-    job = Job(SPACE, best.values, "mnist-5k", folder.config()["checksum"], True, 0)
-    assert advance(job, None, 5).state[1]["records"][-1]["validation_accuracy"] == best.accuracy
+    state, _ = advance(folder.config(), best.values, None, 5, True)
+    assert state[1]["records"][-1]["validation_accuracy"] == best.accuracy
 
 
 def test_a_grid_search_of_scikit_learn_runs_on_dask(cluster):

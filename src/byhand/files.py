@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from byhand.errors import StorageError
+
 
 @contextlib.contextmanager
 def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -79,6 +81,27 @@ def make_folder(folder: Path) -> None:
             if place.exists() and not place.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(place)) from None
         raise
+
+
+def lock(path: Path, message: str) -> BinaryIO | None:
+    """Lock a file for this process and return it: closing it ends the lock. On a system without file locks, None.
+
+    If another process has the lock, an error with this message is raised.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    make_folder(path.parent)
+    file = open(path, "ab")  # noqa: SIM115 - closed by the caller
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StorageError(message) from None
+    except OSError:
+        pass  # a file system without locks: two processes would still write whole files only
+    return file
 
 
 def _flush_folder(folder: Path) -> None:

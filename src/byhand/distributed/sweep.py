@@ -15,7 +15,6 @@ values of a trial follow from the seed, its number and the trials that had ended
 and every file is replaced whole: a sweep that is killed loses at most the work that its workers were doing.
 """
 
-import contextlib
 import csv
 import functools
 import io
@@ -23,7 +22,8 @@ import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,21 +34,13 @@ from byhand.checks import integer
 from byhand.data import TrainTest, load
 from byhand.distributed.engines import Engine, Local, WorkerDiedError
 from byhand.distributed.space import Space, Value
-from byhand.errors import (
-    ByhandError,
-    DataError,
-    DivergedError,
-    MissingExtraError,
-    ModelFileError,
-    StorageError,
-    UsageError,
-)
-from byhand.files import write_text
+from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
+from byhand.files import lock, write_text
 from byhand.nn.arrays import Array
 from byhand.threads import available
 from byhand.training import Trainer, checkpoint, train
 from byhand.training.records import EpochRecord
-from byhand.training.runs import next_number, versions
+from byhand.training.runs import next_number, read_object, versions
 
 HOME = Path("sweeps")
 RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
@@ -85,53 +77,32 @@ class Trial:
         return self.records[-1].seconds if self.records else 0.0
 
 
-@dataclass(frozen=True)
-class Job:
-    """The settings of one trial, and the data to train on, which must have this checksum."""
-
-    space: dict[str, Any]
-    values: dict[str, Value]
-    data: str | None
-    checksum: str
-    offline: bool
-    seed: int
-
-
-@dataclass(frozen=True)
-class Advance:
-    """The result of some epochs: the new state, True if the training is over, and how it diverged."""
-
-    state: State | None
-    is_over: bool = False
-    diverged: str | None = None
-
-
-def advance(job: Job, state: State | None, epochs: int) -> Advance:
-    """Train `epochs` epochs more, from `state` or from the start.
+def advance(
+    config: dict[str, Any], values: dict[str, Value], state: State | None, epochs: int, offline: bool
+) -> tuple[State, bool]:
+    """Train a trial of the sweep `epochs` epochs more, from `state` or from the start; True if it is over then.
 
     Needs nothing but its arguments and the data set, so it can run in any process on any machine, and again if a worker
     died: the result is the same.
     """
-    space = Space.from_config(job.space)
-    images = space.images(load_once(job.data, job.offline).train)
-    if images.checksum != job.checksum:
+    space = Space.from_config(config["space"])
+    images = space.images(load_once(config["data"], offline).train)
+    if images.checksum != config["checksum"]:
         raise DataError(
-            f"{images.name}: every worker must have the same data, got {images.checksum[:12]} and {job.checksum[:12]}"
+            f"{images.name}: every worker must have the same data, "
+            f"got {images.checksum[:12]} and {config['checksum'][:12]}"
         )
     height, width = images.shape
-    model, recipe = space.build(job.values, in_size=height * width, classes=images.classes, seed=job.seed)
-    with Trainer(model, images, recipe, seed=job.seed) as trainer:
+    model, recipe = space.build(values, in_size=height * width, classes=images.classes, seed=config["seed"])
+    with Trainer(model, images, recipe, seed=config["seed"]) as trainer:
         if state is not None:
             trainer.restore(*state)
-        try:
-            first = trainer.progress.step // trainer.batches_per_epoch
-            for record in train(trainer):
-                if record.epoch - first >= epochs:
-                    break
-        except DivergedError as error:
-            return Advance(None, is_over=True, diverged=str(error))
+        first = trainer.progress.step // trainer.batches_per_epoch
+        for record in train(trainer):
+            if record.epoch - first >= epochs:
+                break
         arrays, plain = trainer.state()
-        return Advance(({name: array.copy() for name, array in arrays.items()}, plain), is_over=trainer.is_over)
+        return ({name: array.copy() for name, array in arrays.items()}, plain), trainer.is_over
 
 
 @functools.lru_cache(maxsize=2)
@@ -162,7 +133,7 @@ class Folder:
         path = self.path / "sweep.json"
         if not path.is_file():
             raise UsageError(f"{self.path}: no sweep there: `byhand sweep` makes one")
-        return read_json(path)
+        return read_object(path)
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.path / "sweep.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
@@ -172,7 +143,7 @@ class Folder:
         found: list[Trial] = []
         for path in sorted((self.path / "trials").glob("*.json")):
             try:
-                config = read_json(path)
+                config = read_object(path)
                 trial = Trial(**config | {"records": records_of(config)})
             except (TypeError, KeyError, ValueError):
                 raise ModelFileError(f"{path}: must be a trial as `byhand sweep` wrote it") from None
@@ -214,33 +185,6 @@ class Folder:
     def _path(self, trial: Trial, suffix: str) -> Path:
         return self.path / "trials" / f"{trial.number:04}.{suffix}"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder for this process, on systems with file locks."""
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(f"{self.path}: another process is running this sweep") from None
-            yield
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object from a file."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise ModelFileError(f"{path}: must be a JSON object")
-    return value
-
 
 def records_of(config: dict[str, Any]) -> list[EpochRecord]:
     """Return the records in the plain values of a trial or of a state."""
@@ -278,30 +222,27 @@ def sweep(
     space: Space,
     *,
     trials: int = 50,
-    jobs: int | None = None,
     data: str | None = None,
     seed: int = 0,
     folder: Folder | None = None,
-    engine: Engine | None = None,
     offline: bool = False,
-    stop: threading.Event | None = None,
-    on_trial: Callable[[Trial], object] = lambda trial: None,
+    **settings: Any,
 ) -> Result:
-    """Try `trials` settings of the space, `jobs` at a time. `on_trial` is called with each trial that is over."""
+    """Try `trials` settings of the space.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
     load_optuna()
     folder = folder or Folder.new()
     images = space.images(load_once(data, offline).train)
-    config = {
-        "space": space.config(),
-        "data": data,
-        "checksum": images.checksum,
-        "seed": seed,
-        "trials": trials,
-        "made_with": versions(),
-    }
-    with folder.locked():
-        folder.write_config(config)
-        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
+    folder.write_config(
+        {
+            "space": space.config(),
+            "data": data,
+            "checksum": images.checksum,
+            "seed": seed,
+            "trials": trials,
+            "made_with": versions(),
+        }
+    )
+    return resume(folder, offline=offline, **settings)
 
 
 def resume(
@@ -314,9 +255,12 @@ def resume(
     stop: threading.Event | None = None,
     on_trial: Callable[[Trial], object] = lambda trial: None,
 ) -> Result:
-    """Continue a sweep that was stopped or killed. `trials` changes their number; trials that are over stay so."""
+    """Continue a sweep that was stopped or killed. `trials` changes their number; trials that are over stay so.
+
+    jobs: trials at a time, on this machine or an `engine`.  on_trial: called with each trial that is over
+    """
     load_optuna()
-    with folder.locked():
+    with lock(folder.path / "lock", f"{folder.path}: another process is running this sweep") or nullcontext():
         config = folder.config()
         if trials is not None and trials != config["trials"]:
             config["trials"] = trials
@@ -329,9 +273,8 @@ class Sweep:
 
     def __init__(self, folder: Folder, config: dict[str, Any], offline: bool) -> None:
         self.optuna = load_optuna()
-        self.folder, self.offline = folder, offline
+        self.folder, self.config, self.offline = folder, config, offline
         self.space = Space.from_config(config["space"])
-        self.data, self.checksum, self.seed = config["data"], config["checksum"], config["seed"]
         self.count = integer("trials", config["trials"], 1)
         self.trials = folder.trials()
         warm_up = math.ceil(self.space.epochs({}) * FIRST_FRACTION)
@@ -395,7 +338,7 @@ class Sweep:
     def _new_trial(self) -> Trial:
         """Return a new trial, with values that follow from the seed, its number and the trials so far."""
         number = len(self.trials)
-        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.config["seed"], number]).generate_state(1)[0])
         self.study.sampler = self.optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self.suggestions[number] = self.study.ask(self.space.distributions())
         trial = Trial(number, self.suggestions[number].params)
@@ -404,30 +347,30 @@ class Sweep:
         return trial
 
     def _submit(self, engine: Engine, trial: Trial, state: State | None) -> None:
-        job = Job(self.space.config(), trial.values, self.data, self.checksum, self.offline, self.seed)
-        engine.submit(trial.number, advance, job, state, math.ceil(self.space.epochs(trial.values) / ADVANCES))
+        epochs = math.ceil(self.space.epochs(trial.values) / ADVANCES)
+        engine.submit(trial.number, advance, self.config, trial.values, state, epochs, self.offline)
 
-    def _record(self, trial: Trial, outcome: Advance | Exception) -> State | None:
+    def _record(self, trial: Trial, outcome: tuple[State, bool] | Exception) -> State | None:
         """Save an advance of a trial, report it to Optuna, and return the state if the trial goes on."""
+        if isinstance(outcome, DivergedError):
+            self._end(trial, DIVERGED, str(outcome))
+            return None
         if isinstance(outcome, Exception):
             if not isinstance(outcome, UsageError | WorkerDiedError) or isinstance(outcome, DataError):
                 raise outcome
             self._end(trial, FAILED, str(outcome))
             return None
-        if outcome.diverged is not None:
-            self._end(trial, DIVERGED, outcome.diverged)
-            return None
-        assert outcome.state is not None
+        state, is_over = outcome
         known = len(trial.records)
-        trial.records = records_of(outcome.state[1])
+        trial.records = records_of(state[1])
         suggestion = self.suggestions[trial.number]
         for record in trial.records[known:]:
             suggestion.report(record.validation_accuracy, record.epoch)
-        if outcome.is_over or suggestion.should_prune():
-            self._end(trial, DONE if outcome.is_over else PRUNED)
+        if is_over or suggestion.should_prune():
+            self._end(trial, DONE if is_over else PRUNED)
             return None
-        self.folder.write_state(trial, outcome.state)
-        return outcome.state
+        self.folder.write_state(trial, state)
+        return state
 
     def _end(self, trial: Trial, status: str, message: str = "") -> None:
         trial.status, trial.message = status, message

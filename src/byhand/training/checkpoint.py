@@ -12,18 +12,17 @@ renamed into place and read back. The loop only copies its arrays; a second thre
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
 from byhand.errors import ModelFileError, StorageError, UsageError
-from byhand.files import make_folder
+from byhand.files import lock, make_folder
 from byhand.model import file as modelfile
 from byhand.nn.arrays import Array
 from byhand.training.loop import Callback, Trainer
@@ -68,7 +67,7 @@ class Checkpoints(Callback):
         self.spent = 0.0
         self._saved_at = time.monotonic()
         self._step = -1
-        self._lock: int | None = None
+        self._lock: BinaryIO | None = None
 
     # ---- saving
 
@@ -146,18 +145,7 @@ class Checkpoints(Callback):
         if self._lock is not None:
             return
         make_folder(self.folder)
-        with contextlib.suppress(ImportError):  # not on Windows
-            import fcntl
-
-            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                raise StorageError(f"{self.run.folder}: another process is training this run") from None
-            except OSError:
-                pass  # a file system without locks: two processes would still write whole files only
-            self._lock = lock
+        self._lock = lock(self.folder / "lock", f"{self.run.folder}: another process is training this run")
         for part in self.folder.glob(".*.safetensors.*.part"):
             part.unlink(missing_ok=True)
 
@@ -209,7 +197,7 @@ class Checkpoints(Callback):
                 self._pool.shutdown()
                 self._pool = None
             if self._lock is not None:
-                os.close(self._lock)
+                self._lock.close()
                 self._lock = None
 
     def __enter__(self) -> Self:

@@ -109,15 +109,7 @@ class Run:
         path = self.folder / CONFIG
         if not path.is_file():
             return {}
-        text = text_of(path)
-        check_depth(path, text)
-        try:
-            config = json.loads(text)
-        except ValueError:
-            config = None
-        if not isinstance(config, dict):
-            raise ModelFileError(f"{path}: must be a JSON object, got {text[:40]!r}")
-        return config
+        return read_object(path)
 
     def records(self) -> list[EpochRecord]:
         """What happened, an epoch a line; empty where nothing was recorded."""
@@ -145,6 +137,19 @@ class Run:
 
     def write_model(self, model: Model) -> None:
         model.save(self.model_path)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file."""
+    text = text_of(path)
+    check_depth(path, text)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{path}: must be a JSON object, got {text[:40]!r}")
+    return value
 
 
 def text_of(path: Path) -> str:
