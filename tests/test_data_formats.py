@@ -101,15 +101,14 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
     write_idx(tmp_path)
     path = tmp_path / "train-images-idx3-ubyte"
     header = struct.pack(">BBBBIII", 0, 0, 8, 3, 2**31, 28, 28)
-    for content, room in ((header + bytes(84), 84), (gzip.compress(header + bytes(84)), None)):
+    for content in (header + bytes(84), gzip.compress(header + bytes(84))):
         path.write_bytes(content)
         tracemalloc.start()
         words = refusal(tmp_path)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 2_000_000
-        assert words.startswith(f"{path}: the header claims 2,147,483,648 × 28 × 28 bytes, the file can hold ")
-        assert room is None or words.endswith(f"{room:,} at most")
+        assert words == f"{path}: the header claims 2,147,483,648 × 28 × 28 bytes, the file has 84"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +120,9 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
         ("train-labels", idx.dump(X), "labels must begin with 00 00 08 01, got 00 00 08 03"),
         ("train-images", b"<html>403</html>", "images must begin with 00 00 08 03, got 3c 68 74 6d"),
         ("train-images", idx.dump(X)[:10], "the header must have 16 bytes, got 10"),
-        ("train-images", idx.dump(X)[:-1], "the header claims 21 × 5 × 5 bytes, the file can hold 524 at most"),
-        ("train-images", gzip.compress(idx.dump(X)[:-1]), "the header claims 21 × 5 × 5 bytes, only 524 are there"),
-        ("train-images", idx.dump(X) + b"\0", "the header claims 21 × 5 × 5 bytes, the file holds more"),
+        ("train-images", idx.dump(X)[:-1], "the header claims 21 × 5 × 5 bytes, the file has 524"),
+        ("train-images", gzip.compress(idx.dump(X)[:-1]), "the header claims 21 × 5 × 5 bytes, the file has 524"),
+        ("train-images", idx.dump(X) + b"\0", "the header claims 21 × 5 × 5 bytes, the file has 526"),
         ("train-labels", idx.dump(y[:-1]), "must hold a label for each of 21 images, got 20"),
         ("train-labels", idx.dump(np.r_[y[:-1], 10]), r"labels must be 0 to 9, label 20 \(from 0\) is 10"),
     ],

@@ -135,7 +135,6 @@ def test_a_path_comes_before_everything(folder, monkeypatch):
 def test_byhand_data_comes_before_the_cache(folder, monkeypatch):
     write_idx(folder, pack=True)
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *idx.read_folder(folder)))
-    monkeypatch.setattr(catalog, "SHAPES", [(X.shape, X_TEST.shape)])
     monkeypatch.setenv("BYHAND_DATA", str(folder))
     assert load(offline=True).source == load("mnist", offline=True).source == str(folder)
     inner = folder / "mnist"

@@ -19,8 +19,6 @@ from byhand.errors import DataError, DataMissingError
 from byhand.text import printable
 
 CEILING = 1 << 30  # bytes of the largest data set that is read, unpacked: twice MNIST in float64
-DEFLATE_LIMIT = 1032  # maximum ratio: no byte of a deflate stream unpacks to more than this
-GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +39,9 @@ File = Path | InMemoryFile
 def opened(path: File) -> Iterator[BinaryIO]:
     """Open `path` for reading, unpacked on the way if it is gzipped; damage found while reading is a `DataError`."""
     try:
-        with _plain(path) as file:
-            is_gzipped = file.peek(2)[:2] == GZIP_MAGIC
+        raw = io.BytesIO(path.content) if isinstance(path, InMemoryFile) else path.open("rb", buffering=0)
+        with io.BufferedReader(cast(io.RawIOBase, raw)) as file:
+            is_gzipped = file.peek(2)[:2] == b"\x1f\x8b"
             yield cast(BinaryIO, gzip.GzipFile(fileobj=file) if is_gzipped else file)
     except EOFError:
         raise DataError(f"{path}: gzip data must be whole, it is cut short") from None
@@ -52,22 +51,6 @@ def opened(path: File) -> Iterator[BinaryIO]:
         raise DataMissingError(f"{path}: there is no such file") from None
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or printable(error)}") from None
-
-
-def _plain(path: File) -> io.BufferedReader:
-    if isinstance(path, InMemoryFile):
-        return io.BufferedReader(cast(io.RawIOBase, io.BytesIO(path.content)))
-    return path.open("rb")
-
-
-def max_size(path: File) -> int:
-    """Return a bound on the unpacked bytes: the file's size, or what deflate could make of it, up to `CEILING`."""
-    try:
-        with _plain(path) as file:
-            size = len(path.content) if isinstance(path, InMemoryFile) else path.stat().st_size
-            return min(size * DEFLATE_LIMIT if file.peek(2)[:2] == GZIP_MAGIC else size, CEILING)
-    except OSError:
-        return 0  # `opened` raises the error
 
 
 def pieces(path: File, size: int = 1 << 20) -> Iterator[bytes]:

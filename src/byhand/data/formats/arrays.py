@@ -87,11 +87,8 @@ def _member(where: str, archive: zipfile.ZipFile, member: str) -> Array:
     info = archive.getinfo(member)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{where}: must be stored or deflated, is packed by method {info.compress_type}")
-    unpacked = io.BytesIO()
-    with archive.open(info) as file:
-        while piece := file.read(1 << 20):  # piece by piece: the size that the zip claims is never allocated
-            unpacked.write(piece)
-    content = unpacked.getvalue()
+    with archive.open(info) as file:  # piece by piece: the size that the zip claims is never allocated
+        content = b"".join(iter(lambda: file.read(1 << 20), b""))
     if content[:6] != NPY_MAGIC or len(content) < 12:
         raise DataError(f"{where}: must begin as .npy does, got {content[:6].hex(' ') or 'nothing'}")
     width = 2 if content[6] == 1 else 4

@@ -4,7 +4,7 @@
     00 00 08 01 | N | N labels                      labels            sizes: 32 bits each, big-endian
 
 `read_folder` finds the files of a folder, gzipped or not, under MNIST's names or those that differ in `.` and `-`;
-`dump` writes one array. The header is checked against the size of the file before anything is allocated.
+`dump` writes one array. What the header claims is never allocated: it must agree with the bytes that are there.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data.dataset import DIGITS, Bytes, Dataset, check_labels
-from byhand.data.formats import File, max_size, opened
+from byhand.data.formats import File, read_all
 from byhand.errors import DataError
 
 NAME = re.compile(r"(train|t10k|test)[-._](images|labels)[-._]idx([13])[-._]ubyte(\.gz)?", re.IGNORECASE)
@@ -26,29 +26,17 @@ KINDS = {1: "labels", 3: "images"}
 
 def read(path: File, dimensions: int) -> Bytes:
     """Return the array of one file: images (N, H, W) for 3 dimensions, labels (N,) for 1."""
-    most = max_size(path)
-    with opened(path) as file:
-        magic = file.read(4)
-        if magic != bytes([0, 0, 8, dimensions]):
-            rule = f"{KINDS[dimensions]} must begin with 00 00 08 {dimensions:02x}"
-            raise DataError(f"{path}: {rule}, got {magic.hex(' ') or 'nothing'}")
-        sizes = file.read(4 * dimensions)
-        if len(sizes) < 4 * dimensions:
-            raise DataError(f"{path}: the header must have {4 + 4 * dimensions} bytes, got {4 + len(sizes)}")
-        shape = struct.unpack(f">{dimensions}I", sizes)
-        count, claim = math.prod(shape), f"the header claims {' × '.join(f'{n:,}' for n in shape)} bytes"
-        room = max(most - 4 - 4 * dimensions, 0)
-        if count > room:
-            raise DataError(f"{path}: {claim}, the file can hold {room:,} at most")
-        values = np.empty(count, np.uint8)
-        filled = 0
-        while filled < count and (got := file.readinto(values.data[filled : filled + (1 << 24)])):  # type: ignore[attr-defined]
-            filled += got
-        if filled < count:
-            raise DataError(f"{path}: {claim}, only {filled:,} are there")
-        if file.read(1):
-            raise DataError(f"{path}: {claim}, the file holds more")
-    return values.reshape(shape)
+    content, start = read_all(path), 4 + 4 * dimensions
+    if content[:4] != bytes([0, 0, 8, dimensions]):
+        rule = f"{KINDS[dimensions]} must begin with 00 00 08 {dimensions:02x}"
+        raise DataError(f"{path}: {rule}, got {content[:4].hex(' ') or 'nothing'}")
+    if len(content) < start:
+        raise DataError(f"{path}: the header must have {start} bytes, got {len(content)}")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    if math.prod(shape) != len(content) - start:
+        claim = " × ".join(f"{n:,}" for n in shape)
+        raise DataError(f"{path}: the header claims {claim} bytes, the file has {len(content) - start:,}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def header(values: npt.NDArray[np.integer[Any]]) -> bytes:
