@@ -89,17 +89,18 @@ class Step:
     """One step: what happens, as a formula, as shapes, as numbers, as code. `parts` are the steps inside it.
 
     code: (what was computed, the lines that did it)     lines: arithmetic, for what is one number
+    key: the name of the step, as `forward.0`
     """
 
-    key: str
     title: str
     text: str
     formula: str = ""
-    shapes: str = ""
     figures: tuple[Figure, ...] = ()
     code: tuple[tuple[str, Quote], ...] = ()
+    shapes: str = ""
     parts: tuple["Step", ...] = ()
     lines: tuple[str, ...] = ()
+    key: str = ""
 
     def walk(self) -> Iterator["Step"]:
         """Yield this step and all of its parts, in order."""

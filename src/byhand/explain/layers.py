@@ -5,10 +5,10 @@ them. A convolution has the form of a dense layer, with one array more: P, whose
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from byhand.explain.document import Figure, Step
-from byhand.explain.source import Quote, formula, formulas, quote
+from byhand.explain.source import formula, formulas, quote
 from byhand.explain.trace import Symbols
 from byhand.nn import convolution
 from byhand.nn.arrays import Array, Cache
@@ -18,39 +18,21 @@ from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Views
 NOTHING_BELOW = " Nothing is handed on: below are only the pixels, and nobody can change those."
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a layer shows besides its input and its output: `own` are its own arrays, or the derivatives by them."""
-
-    title: str
-    text: str
-    formula: str
-    own: tuple[Figure, ...] = ()
-    code: tuple[tuple[str, Quote], ...] = ()
-    shapes: str = ""
-
-
 def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
     """Return what the layer did on the way forward."""
-    shown = WRITERS[type(at.layer)][0](at, at.layer, cache)
-    inputs, result = (at.rows(at.source, X), *shown.own), at.rows(at.result, out)
-    shapes = shown.shapes or shapes_of(inputs)
-    return step("forward", at, shown, f"{shapes} → {shapes_of([result])}", (*inputs, result))
+    own = WRITERS[type(at.layer)][0](at, at.layer, cache)
+    inputs, result = (at.rows(at.source, X), *own.figures), at.rows(at.result, out)
+    shapes = f"{own.shapes or shapes_of(inputs)} → {shapes_of([result])}"
+    return replace(own, key=f"forward.{at.layer.index}", figures=(*inputs, result), shapes=shapes)
 
 
 def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -> Step:
     """Return what the layer did on the way back."""
     below = () if dX is None else (at.rows(f"d{at.source}", dX),)
-    shown = WRITERS[type(at.layer)][1](at, at.layer, gradient, below)
-    dresult, outputs = at.rows(f"d{at.result}", dout), (*shown.own, *below)
-    shapes = shown.shapes or shapes_of(outputs)
-    return step("backward", at, shown, f"{shapes_of([dresult])} → {shapes}", (dresult, *outputs))
-
-
-def step(way: str, at: Symbols, shown: Description, shapes: str, figures: tuple[Figure, ...]) -> Step:
-    """Return a layer's step."""
-    key = f"{way}.{at.layer.index}"
-    return Step(key, shown.title, shown.text, shown.formula, shapes, figures, shown.code)
+    own = WRITERS[type(at.layer)][1](at, at.layer, gradient, below)
+    dresult, outputs = at.rows(f"d{at.result}", dout), (*own.figures, *below)
+    shapes = f"{shapes_of([dresult])} → {own.shapes or shapes_of(outputs)}"
+    return replace(own, key=f"backward.{at.layer.index}", figures=(dresult, *outputs), shapes=shapes)
 
 
 def shapes_of(figures: Sequence[Figure]) -> str:
@@ -58,12 +40,15 @@ def shapes_of(figures: Sequence[Figure]) -> str:
     return ", ".join(f"{figure.symbol} {figure.array.shape}" for figure in figures)
 
 
-def dense_forward(at: Symbols, layer: Dense, cache: Cache) -> Description:
+# The writers give the arrays that are the layer's own; key, input and output are added above.
+
+
+def dense_forward(at: Symbols, layer: Dense, cache: Cache) -> Step:
     laid_out = ""
     if at.takes is not None and at.takes[2] > 1:
         rows, columns, maps = at.takes
         laid_out = f" Its inputs are the {maps} maps of {rows} × {columns} numbers, laid out as one row."
-    return Description(
+    return Step(
         f"Layer {at.number} weighs and adds",
         f"Each of the {layer.units} units multiplies every one of its {layer.inputs} inputs by a weight of its own, "
         f"adds the products up, and adds its bias.{laid_out}",
@@ -76,10 +61,10 @@ def dense_forward(at: Symbols, layer: Dense, cache: Cache) -> Description:
     )
 
 
-def dense_backward(at: Symbols, layer: Dense, gradient: Views, below: tuple[Figure, ...]) -> Description:
+def dense_backward(at: Symbols, layer: Dense, gradient: Views, below: tuple[Figure, ...]) -> Step:
     equations = at.here(formula(Dense.backward)).split(",  ")
     handed_on = " The rest of the blame is handed on to the inputs, along the same weights."
-    return Description(
+    return Step(
         f"Layer {at.number}: who is to blame",
         "A weight is to blame as far as its input was large and its unit wrong: the slope of the loss by a weight is "
         f"the input times the unit's own slope, added up over the samples.{handed_on if below else NOTHING_BELOW}",
@@ -93,11 +78,11 @@ def dense_backward(at: Symbols, layer: Dense, gradient: Views, below: tuple[Figu
     )
 
 
-def convolution_forward(at: Symbols, layer: Convolution, cache: Cache) -> Description:
+def convolution_forward(at: Symbols, layer: Convolution, cache: Cache) -> Step:
     own = at.windows(cache.P), at.weights(at.own("W"), layer.W), Figure(at.own("b"), layer.b)
     P = at.own("P")
     seen = "pixels" if at.source == "X" else f"numbers in each of the {layer.channels} maps below"
-    return Description(
+    return Step(
         f"Layer {at.number} looks through a window",
         f"A window of {layer.size} × {layer.size} {seen} is put to {layer.rows} × {layer.columns} places, moved by "
         f"{layer.stride} from one to the next. What it sees in a place is a row of {P}. All places share the same "
@@ -115,7 +100,7 @@ def convolution_forward(at: Symbols, layer: Convolution, cache: Cache) -> Descri
     )
 
 
-def convolution_backward(at: Symbols, layer: Convolution, gradient: Views, below: tuple[Figure, ...]) -> Description:
+def convolution_backward(at: Symbols, layer: Convolution, gradient: Views, below: tuple[Figure, ...]) -> Step:
     own, dP = (at.weights(at.own("dW"), gradient["W"]), Figure(at.own("db"), gradient["b"])), at.own("dP")
     equations, shapes, handed_on = at.here(formula(Convolution.backward)).split(",  "), "", NOTHING_BELOW
     if below:
@@ -127,7 +112,7 @@ def convolution_backward(at: Symbols, layer: Convolution, gradient: Views, below
             f" Along the same weights the blame of each place goes to what its window saw, a row of {dP}; a number "
             "that several windows saw gets the sum."
         )
-    return Description(
+    return Step(
         f"Layer {at.number}: who is to blame",
         "A weight was used in every place, so its blame is added up over all of them: what the window saw there, times "
         f"how wrong the map was there.{handed_on}",
@@ -142,8 +127,8 @@ def convolution_backward(at: Symbols, layer: Convolution, gradient: Views, below
     )
 
 
-def activation_forward(at: Symbols, layer: Activation, cache: Cache) -> Description:
-    return Description(
+def activation_forward(at: Symbols, layer: Activation, cache: Cache) -> Step:
+    return Step(
         f"{layer.function.name}, the bend",
         "Each sum is bent by the same function, one by one. Without the bend, layers in a row would be no more than "
         "one layer.",
@@ -152,8 +137,8 @@ def activation_forward(at: Symbols, layer: Activation, cache: Cache) -> Descript
     )
 
 
-def activation_backward(at: Symbols, layer: Activation, gradient: Views, below: tuple[Figure, ...]) -> Description:
-    return Description(
+def activation_backward(at: Symbols, layer: Activation, gradient: Views, below: tuple[Figure, ...]) -> Step:
+    return Step(
         f"{layer.function.name}, backwards",
         "A change of the sum changes the answer as much as the function is steep there: the blame is multiplied by "
         "that slope.",
@@ -162,11 +147,11 @@ def activation_backward(at: Symbols, layer: Activation, gradient: Views, below: 
     )
 
 
-def dropout_forward(at: Symbols, layer: Dropout, cache: Cache) -> Description:
+def dropout_forward(at: Symbols, layer: Dropout, cache: Cache) -> Step:
     if cache.key is None or layer.rate == 0:
         text = "Units are silenced while training only; here everything passes as it is."
-        return Description("Dropout does nothing", text, f"{at.result} = {at.source}")
-    return Description(
+        return Step("Dropout does nothing", text, f"{at.result} = {at.source}")
+    return Step(
         f"Dropout silences {layer.rate:.0%}",
         "Each unit is silenced with this probability, and the others are made louder to match, so that no unit learns "
         "to rely on one other.",
@@ -176,8 +161,8 @@ def dropout_forward(at: Symbols, layer: Dropout, cache: Cache) -> Description:
     )
 
 
-def dropout_backward(at: Symbols, layer: Dropout, gradient: Views, below: tuple[Figure, ...]) -> Description:
-    return Description(
+def dropout_backward(at: Symbols, layer: Dropout, gradient: Views, below: tuple[Figure, ...]) -> Step:
+    return Step(
         "Dropout, backwards",
         "What was silenced is not to blame.",
         at.here(formula(Dropout.backward)),
@@ -185,9 +170,9 @@ def dropout_backward(at: Symbols, layer: Dropout, gradient: Views, below: tuple[
     )
 
 
-def batch_norm_forward(at: Symbols, layer: BatchNorm, cache: Cache) -> Description:
+def batch_norm_forward(at: Symbols, layer: BatchNorm, cache: Cache) -> Step:
     own = {"μ": cache.mean, "σ²": cache.variance, "γ": layer.gamma, "β": layer.beta}
-    return Description(
+    return Step(
         "Batch norm",
         "Each unit gets mean 0 and deviation 1 over the samples of the batch, and then a scale and a middle of its "
         "own, which it learns.",
@@ -201,8 +186,8 @@ def batch_norm_forward(at: Symbols, layer: BatchNorm, cache: Cache) -> Descripti
     )
 
 
-def batch_norm_backward(at: Symbols, layer: BatchNorm, gradient: Views, below: tuple[Figure, ...]) -> Description:
-    return Description(
+def batch_norm_backward(at: Symbols, layer: BatchNorm, gradient: Views, below: tuple[Figure, ...]) -> Step:
+    return Step(
         "Batch norm, backwards",
         "Every sample of the batch moved the mean and the deviation, so every sample gets a part of the blame.",
         at.here(formula(BatchNorm.backward)).replace(",  ", "\n"),
@@ -211,7 +196,7 @@ def batch_norm_backward(at: Symbols, layer: BatchNorm, gradient: Views, below: t
     )
 
 
-WRITERS: dict[type[Layer], tuple[Callable[..., Description], Callable[..., Description]]] = {
+WRITERS: dict[type[Layer], tuple[Callable[..., Step], Callable[..., Step]]] = {
     Dense: (dense_forward, dense_backward),
     Convolution: (convolution_forward, convolution_backward),
     Activation: (activation_forward, activation_backward),
