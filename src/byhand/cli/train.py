@@ -1,23 +1,32 @@
-"""`byhand train`: from pictures to a saved model, with its progress on stderr and its result on stdout.
+"""`byhand train`: train a network, or with `--committee` an ensemble, in a run's folder.
 
-The choices of the command line become a `Recipe` (see `byhand.cli.train_options`), the trainer does the work, and
-what it yields is shown here.
+The options become a `Recipe` (see `byhand.cli.train_options`); `byhand.training` and `byhand.distributed` do the work.
 """
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from byhand.cli import ensemble as ensembles
+from byhand.checks import integer
 from byhand.cli import train_options
-from byhand.cli.output import PLACE, Console, console_options, data, load_data, offline, seed, show_json
+from byhand.cli.output import (
+    PLACE,
+    Console,
+    console_options,
+    data,
+    load_data,
+    load_data_of_run,
+    offline,
+    seed,
+    show_json,
+)
 from byhand.data import TrainTest
 from byhand.distributed import mpi
+from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_ensemble
 from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.text import counted, percent
@@ -88,10 +97,10 @@ def command(
         given: dict[str, Any] = {"console": console, "checkpoint_every": checkpoint_every, "offline": offline}
         if resume is not None:
             options["committee"] = committee
-            ensemble = ensembles.resume(Run(Path(resume)), data, seed_typed, options, **given)
+            ensemble = resumed_ensemble(Run(Path(resume)), data, seed_typed, options, **given)
         else:
-            ensemble = ensembles.train(folder, int(committee or 1), preset, data, seed, options, **given)
-        leave(ensembles.summary(ensemble), ensembles.headlines, console)
+            ensemble = new_ensemble(folder, int(committee or 1), preset, data, seed, options, **given)
+        leave(ensemble_summary(ensemble), console)
         return
     with mpi.aborting(ranks):
 
@@ -123,7 +132,7 @@ def command(
                 **settings,
             )
     if leads:
-        leave(summary(outcome), headlines, console)
+        leave(summary(outcome), console)
 
 
 def callbacks(ranks: mpi.Communicator | None, run: Run, console: Console) -> list[Callback]:
@@ -169,34 +178,108 @@ def summary(result: RunResult) -> dict[str, Any]:
     }
 
 
+def new_ensemble(
+    folder: str | None,
+    count: int,
+    preset: str,
+    data: str | None,
+    seed: int,
+    options: dict[str, Any],
+    console: Console,
+    **settings: Any,
+) -> EnsembleResult:
+    """Train a new ensemble from the seeds `seed`, `seed + 1`, …."""
+    jobs = jobs_of(options)
+    digits = load_data(data, settings["offline"], console)
+    _, recipe, images = train_options.untrained(preset, digits, seed, options | {"threads": None})
+    return train_ensemble(
+        folder,
+        lambda seed: train_options.untrained(preset, digits, seed, options | {"threads": None})[0],
+        images,
+        recipe,
+        seeds=range(seed, seed + count),
+        test=digits.test,
+        source=data,
+        preset=preset,
+        command=shlex.join(["byhand", *sys.argv[1:]]),
+        jobs=jobs,
+        on_message=console.info,
+        **settings,
+    )
+
+
+def resumed_ensemble(
+    run: Run, data: str | None, seed: int | None, options: dict[str, Any], console: Console, **settings: Any
+) -> EnsembleResult:
+    """Resume an ensemble; reject options that it can't change any more."""
+    jobs = jobs_of(options)
+    if not run.members:
+        raise UsageError(f"{run.folder} is the run of one network: --committee goes with a new run")
+    given = set(train_options.settings_given(options)) - {"threads"}
+    if others := sorted(given) + (["seed"] if seed not in (None, run.config().get("seed")) else []):
+        raise UsageError(f"--resume goes on with the committee's own settings; it can't change {', '.join(others)}")
+    test = load_data_of_run(run.config(), {}, data, settings["offline"], console).test
+    return resume_ensemble(run.folder, data=data, test=test, jobs=jobs, on_message=console.info, **settings)
+
+
+def jobs_of(options: dict[str, Any]) -> int | None:
+    """Return how many members to train at a time: for an ensemble, that is the meaning of --threads."""
+    return None if options["threads"] is None else integer("threads", options["threads"], 1)
+
+
+def ensemble_summary(result: EnsembleResult) -> dict[str, Any]:
+    """Return the result as plain values."""
+    members, ensemble = result.run.members, result.ensemble
+    values = {
+        "run": str(result.run.folder),
+        "committee": len(members),
+        "data": result.run.config()["data_name"],
+        "ending": "interrupted" if ensemble is None else "done",
+        "seconds": round(result.seconds, 3),
+    }
+    if ensemble is None:
+        return values
+    test = ensemble.metadata["test"]
+    return values | {
+        "network": f"{len(members)} × {ensemble.members[0].architecture}",
+        "seeds": ensemble.metadata["seeds"],
+        "tested_on": test["images"],
+        "members_test_accuracy": test["members"],
+        "training_seconds": [round(member.records()[-1].seconds, 3) for member in members],
+        "test_accuracy": test["accuracy"],
+        "interval": wilson(round(test["accuracy"] * test["images"]), test["images"]),
+    }
+
+
 def is_typed(name: str) -> bool:
     """Whether this option of the command was given, even if as what it is without."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def headlines(result: dict[str, Any]) -> list[str]:
-    """Return what was trained."""
-    unit = "iteration" if result["steps"] == result["epochs"] else "epoch"
-    amount = f"{counted(result['epochs'], unit)} over {counted(result['trained_on'], 'image')}"
-    return [f"{result['network']} on {result['data']}: {amount}, {result['training_seconds']:.1f} s of training"]
-
-
-def leave(result: dict[str, Any], headlines: Callable[[dict[str, Any]], list[str]], console: Console) -> None:
+def leave(result: dict[str, Any], console: Console) -> None:
     """Show the result of a run or an ensemble, and exit with the code for an interruption."""
     if console.as_json:
         show_json(result)
     else:
-        show(result, headlines, console)
+        show(result, console)
     if result["ending"] == "interrupted":
         sys.exit(130)
 
 
-def show(result: dict[str, Any], headlines: Callable[[dict[str, Any]], list[str]], console: Console) -> None:
+def show(result: dict[str, Any], console: Console) -> None:
     """Print the result, and on stderr what to do next."""
     run, is_ensemble = shlex.quote(result["run"]), "committee" in result
     if "test_accuracy" in result:  # an ensemble that was interrupted has none
         low, high = result["interval"]
-        click.echo("\n".join(headlines(result)))
+        if is_ensemble:
+            click.echo(f"a committee, {result['network']} on {result['data']}, {result['seconds']:.1f} s")
+            alone = ", ".join(percent(share) for share in result["members_test_accuracy"])
+            click.echo(f"its members alone: {alone}")
+        else:
+            unit = "iteration" if result["steps"] == result["epochs"] else "epoch"
+            amount = f"{counted(result['epochs'], unit)} over {counted(result['trained_on'], 'image')}"
+            seconds = f"{result['training_seconds']:.1f} s of training"
+            click.echo(f"{result['network']} on {result['data']}: {amount}, {seconds}")
         click.echo(
             f"test accuracy {percent(result['test_accuracy'])} on {result['tested_on']:,} images never seen "
             f"(95 % interval {percent(low, 1)} to {percent(high, 1)})"
