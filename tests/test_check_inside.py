@@ -192,6 +192,13 @@ def test_arguments_that_are_written_into_are_named():
         assert student.call("g", [{"old": 0}]).changed == [0]
 
 
+def test_output_past_the_capture_has_a_limit_for_each_process():
+    source = "import os\ndef f(): os.write(1, b'x' * 3_000_000)\ndef g(): os.write(2, b'x'); return 1"
+    with Student([source], ["f", "g"], Limits(), {}) as student:
+        assert student.call("f").died == "wrote more than 1,048,576 bytes of output"
+        assert student.call("g").value == 1
+
+
 def test_a_call_after_a_death_finds_a_fresh_process():
     with Student(["import os\ndef f(x): os._exit(x)\ndef g(): return 1"], ["f", "g"], Limits(), {}) as student:
         assert student.call("f", [4]).died == "ended the process (exit code 4)"

@@ -15,7 +15,7 @@ import itertools
 import os
 import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from byhand.errors import UsageError
 from byhand.text import closest, listed
 
 PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
-WANTED = sorted({function.name for page in PAGES.values() for function in page.functions})
+TARGETS = sorted({function.name for page in PAGES.values() for function in page.functions})
 IN_PLACE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # what an update may write into
 UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # in Python's messages
 PIXELS = ("X_train", "X_dev", "X_test", "train_set_x", "test_set_x")  # the texts' names for arrays of pixels
@@ -66,51 +66,43 @@ def check_file(
     without one they follow from the file's content, so that the same file gets the same report and no answer can be
     known beforehand. `timeout` is in seconds, for the whole file.
     """
-    reports = []
-    for name in pages_of(read_cells(Path(path))) if page is None else [page]:
-        with checking(path, timeout=timeout, page=name, seed=seed, limits=limits) as check:
+    path, limits, reports = Path(path), replace(limits or Limits(), total=timeout), []
+    for name in pages_of(read_cells(path)) if page is None else [page]:
+        with Check(path, name, limits, seed=seed) as check:
             reports.append(check.report())
     return max(reports, key=lambda report: report.counts()["right"])
 
 
-@contextlib.contextmanager
-def checking(
-    path: str | os.PathLike[str],
-    *,
-    page: str,
-    timeout: float = 60.0,
-    seed: int | None = None,
-    limits: Limits | None = None,
-    rounds: int = 1,
-    names: Mapping[str, str] | None = None,
-) -> Iterator["Check"]:
-    """Yield the check of one file, whose functions can be called until the context ends.
+class Check(contextlib.AbstractContextManager["Check"]):
+    """The check of one file: `report` first, then any function of it by `call`, until the context ends.
 
     The probes are drawn `rounds` times. `names` are the file's own names for functions of the page, {page's: file's};
     without them, those that `byhand course import` has written into the notebook.
     """
-    path = Path(path)
-    cells = read_cells(path, names)
-    if page not in PAGES:
-        raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
-    digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
-    limits = replace(limits or Limits(), total=timeout)
-    with Student(cells, WANTED, limits, data_files(cells)) as student:
-        yield Check(str(path), student, PAGES[page], rng, rounds, len(cells) > 1)
-
-
-class Check:
-    """One check of one file: `report` first, then any function of it by `call`."""
 
     def __init__(
-        self, file: str, student: Student, page: Page, rng: np.random.Generator, rounds: int, in_cells: bool
+        self,
+        path: Path,
+        page: str,
+        limits: Limits,
+        *,
+        seed: int | None = None,
+        rounds: int = 1,
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        self.file, self.student, self.page = file, student, page
-        self.rng, self.rounds, self.in_cells = rng, rounds, in_cells
+        cells = read_cells(path, names)
+        if page not in PAGES:
+            raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
+        digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
+        self.rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
+        self.file, self.page, self.rounds, self.in_cells = str(path), PAGES[page], rounds, len(cells) > 1
+        self.student = Student(cells, TARGETS, limits, data_files(cells))
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the function at hand wrote into
         self.ended = False  # True if it ended the process
+
+    def __exit__(self, *_: object) -> None:
+        self.student.close()
 
     def report(self) -> Report:
         """Check every function of the page, one after another."""
@@ -262,7 +254,7 @@ class Check:
             return Verdict(name, "wrong", words, place=place)
         near = closest(name.lower(), [one.lower() for one in loaded["defined"]], cutoff=0.75)
         like = next((one for one in loaded["defined"] if one.lower() == near), None)
-        meant = f"; is {like} meant?" if like and like not in WANTED else ""
+        meant = f"; is {like} meant?" if like and like not in TARGETS else ""
         return Verdict(name, "missing", f"there is no function of this name{meant}")
 
     def _needed_package(self, error: str, message: str) -> str:

@@ -195,11 +195,14 @@ def _divided_by_more(got: Array, right: Array, m: int) -> bool:
 
 def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
     """Return the mistake of another array of the same probe in place of this one."""
-    wanted = name.split(" ", maxsplit=1)[0]
+    expected = name.split(" ", maxsplit=1)[0]
     return [
-        ("Z and H mixed up" if {other, wanted} == {"Z", "H"} else "the wrong array", f"it holds {other}, not {wanted}")
+        (
+            "Z and H mixed up" if {other, expected} == {"Z", "H"} else "the wrong array",
+            f"it holds {other}, not {expected}",
+        )
         for other, array in probe.related_arrays.items()
-        if other != wanted and close(value, array)
+        if other != expected and close(value, array)
     ]
 
 

@@ -15,11 +15,11 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from byhand.course.check import Check, checking
+from byhand.course.check import Check
 from byhand.course.check.diagnosis import Report, Status, Verdict
 from byhand.course.grading.checks import Checks, CustomCheck, custom_check, read_checks, run_custom_check
 from byhand.course.notebooks import lesson_of
@@ -122,15 +122,9 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
     if submission.problem:
         return not_marked(submission, checks, submission.problem, digest)
     try:
-        with checking(
-            submission.path,
-            page=checks.page,
-            seed=int.from_bytes(seed[:8]),
-            timeout=checks.timeout,
-            limits=LIMITS,
-            rounds=checks.rounds,
-            names=checks.names,
-        ) as check:
+        limits = replace(LIMITS, total=checks.timeout)
+        start = int.from_bytes(seed[:8])
+        with Check(submission.path, checks.page, limits, seed=start, rounds=checks.rounds, names=checks.names) as check:
             report = check.report()
             items = [_of_function(name, report, checks) for name in checks.points]
             items += [_of_custom_check(one, check, report, seed) for one in checks.custom_checks]

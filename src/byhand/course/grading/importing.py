@@ -162,8 +162,8 @@ def _likeness(page: Page, name: str, one: Found) -> float:
     """Return the similarity of the names, whatever the order of their words; 0 if that is not enough."""
     ours, theirs = ("".join(sorted(text.lower().split("_"))) for text in (name, one.name))
     score = difflib.SequenceMatcher(None, ours, theirs).ratio()
-    wanted = [parameter.lower() for parameter in inspect.signature(getattr(page.module, name)).parameters]
-    same = [argument.lower() for argument in one.arguments] == wanted[: len(one.arguments)] and bool(one.arguments)
+    expected = [parameter.lower() for parameter in inspect.signature(getattr(page.module, name)).parameters]
+    same = [argument.lower() for argument in one.arguments] == expected[: len(one.arguments)] and bool(one.arguments)
     return score + same if score >= (RATHER_ALIKE if same else ALIKE) else 0.0
 
 

@@ -9,6 +9,7 @@ A submission that is done has its record in the folder of records, and is not ma
 byhand itself change. So a run that was interrupted, by Ctrl-C or worse, continues from there.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,8 +21,6 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from byhand import files
 from byhand.course.grading import LIMITS, Checks, Mark, Submission, not_marked
@@ -100,7 +99,7 @@ def _is_hidden(name: str) -> bool:
 # ---- marking them
 
 
-class Run:
+class Run(contextlib.AbstractContextManager["Run"]):
     """One run over a folder of submissions; a context, so that no process outlives it.
 
     `folder` gets `records/` (one JSON file for each submission) and `feedback/` (one page for each student).
@@ -113,10 +112,7 @@ class Run:
         self._stopped = False
         self._lifeline = os.pipe()  # (read end, the workers' standard input; write end, which closes when we end)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         for end in self._lifeline:
             os.close(end)

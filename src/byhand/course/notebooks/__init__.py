@@ -57,11 +57,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One notebook: its name, the page that checks it, its title and its functions."""
+    """One notebook: its name, the page that checks it, and its functions."""
 
     name: str
     page: str
-    title: str
     tasks: tuple[Task, ...]
 
     def __getitem__(self, function: str) -> Task:
@@ -69,7 +68,7 @@ class Lesson:
 
 
 LESSONS = tuple(
-    Lesson(one["name"], one["page"], one["title"], tuple(Task(**task) for task in one["task"]))
+    Lesson(one["name"], one["page"], tuple(Task(**task) for task in one["task"]))
     for one in tomllib.loads((FOLDER / "syllabus.toml").read_text(encoding="utf-8"))["lesson"]
 )
 

@@ -113,9 +113,9 @@ def _source(lesson: Lesson) -> Iterator[Cell]:
     cells = lesson_source(lesson.name)
     written = [cell.graded for cell in cells if cell.graded]
     tried = [after.checks for cell, after in itertools.pairwise(cells) if cell.graded]
-    wanted = [task.name for task in lesson.tasks]
-    if not written == tried == wanted:
-        raise DataError(f"{lesson.name}: must write and then check {wanted}, writes {written} and checks {tried}")
+    expected = [task.name for task in lesson.tasks]
+    if not written == tried == expected:
+        raise DataError(f"{lesson.name}: must write and then check {expected}, writes {written} and checks {tried}")
     yield from cells
 
 

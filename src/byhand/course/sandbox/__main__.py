@@ -72,24 +72,24 @@ class Sandbox:
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run the statements of the cells that are worth running, and return what came of it."""
-        self.cells, self.output, wanted = request["cells"], request["output"], request["wanted"]
+        self.cells, self.output, targets = request["cells"], request["output"], request["targets"]
         pieces, broken = slicing.cut(self.cells)
         pieces, copies = slicing.without_blank_copies(pieces)
-        self.pieces, self.ran = pieces, slicing.worth_running(pieces, wanted)
+        self.pieces, self.ran = pieces, slicing.worth_running(pieces, targets)
         failed: list[dict[str, Any]] = []
         stubs = slicing.stubs(pieces)
         for piece in self.ran:
             error = self._run(piece)
-            self._put_proxies(piece.binds & set(wanted))
+            self._put_proxies(piece.binds & set(targets))
             if error is not None:
                 defines = sorted(slicing.defined(piece))
                 failed.append({**error, "names": sorted(piece.binds), "defines": defines})
-        described = {name: self._describe(name) for name in wanted if callable(self.names.get(name))}
+        described = {name: self._describe(name) for name in targets if callable(self.names.get(name))}
         for name, one in described.items():
             one["stub"] = name in stubs and one["line"] is not None  # a stub is a `def`, and has its line
         return {
             "functions": described,
-            "copies": {name: cells for name, cells in copies.items() if name in wanted},
+            "copies": {name: cells for name, cells in copies.items() if name in targets},
             "defined": sorted(slicing.functions(pieces)),
             "broken": [vars(one) for one in broken],
             "failed": failed,

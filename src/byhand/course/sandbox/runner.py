@@ -17,8 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -61,11 +60,11 @@ class Outcome:
     changed: Sequence[int] = ()
 
 
-class Student:
+class Student(contextlib.AbstractContextManager["Student"]):
     """The student's functions, callable from here while they run in the other process."""
 
-    def __init__(self, cells: list[str], wanted: Sequence[str], limits: Limits, files: Mapping[str, bytes]) -> None:
-        self.cells, self.wanted, self.limits, self.files = cells, list(wanted), limits, files
+    def __init__(self, cells: list[str], targets: Sequence[str], limits: Limits, files: Mapping[str, bytes]) -> None:
+        self.cells, self.targets, self.limits, self.files = cells, list(targets), limits, files
         self.loaded: dict[str, Any] = {}
         self._began, self._used = time.monotonic(), 0.0  # the clock, and the processor time of processes that ended
         self._resources = contextlib.ExitStack()
@@ -78,10 +77,11 @@ class Student:
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[Any] = queue.Queue()
 
-    def __enter__(self) -> Self:
-        return self
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """End the process, and remove its folder."""
         self._end()
         self._resources.close()
 
@@ -90,7 +90,7 @@ class Student:
         self._end()
         self._start()
         limits = {"output": self.limits.output, "memory": self.limits.memory, "seconds": int(self.limits.total) + 1}
-        outcome = self._ask({"cells": self.cells, "wanted": self.wanted, **limits}, self.limits.load)
+        outcome = self._ask({"cells": self.cells, "targets": self.targets, **limits}, self.limits.load)
         if not outcome.died:
             self.loaded = outcome.value
         return outcome

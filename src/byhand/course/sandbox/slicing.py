@@ -2,8 +2,8 @@
 
 A notebook loads data, prints, draws and trains for half an hour; to check its functions only the functions are needed,
 with the helpers, imports and constants that they refer to. So each cell is cut into its top-level statements, and those
-are kept that bind a wanted name, or a name which something kept refers to as a global. A piece that is not valid Python
-is set aside, and costs only itself.
+are kept that bind a function to check, or a name which something kept refers to as a global. A piece that is not valid
+Python is set aside, and costs only itself.
 """
 
 import ast
@@ -58,12 +58,12 @@ def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
     return pieces, broken
 
 
-def worth_running(pieces: list[Piece], wanted: Iterable[str]) -> list[Piece]:
-    """Return the statements that bind what is `wanted`, or what those refer to, and so on; in the file's order."""
-    needed = set(wanted)
+def worth_running(pieces: list[Piece], targets: Iterable[str]) -> list[Piece]:
+    """Return the statements that bind what is `targets`, or what those refer to, and so on; in the file's order."""
+    needed = set(targets)
     modules = {name for piece in pieces if isinstance(piece.node, IMPORTS) for name in piece.binds}
     kept: set[int] = set()
-    while fresh := {k for k, piece in enumerate(pieces) if k not in kept and _wanted(piece, needed, modules)}:
+    while fresh := {k for k, piece in enumerate(pieces) if k not in kept and _is_needed(piece, needed, modules)}:
         needed.update(*(pieces[k].needs for k in fresh))
         kept |= fresh
     return [pieces[k] for k in sorted(kept)]
@@ -119,7 +119,7 @@ def does_nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
-def _wanted(piece: Piece, needed: set[str], modules: set[str]) -> bool:
+def _is_needed(piece: Piece, needed: set[str], modules: set[str]) -> bool:
     """Return True if it binds a needed name, or is `from … import *`; `plt.show()` doesn't bind `plt`."""
     if isinstance(piece.node, IMPORTS):
         return bool(piece.binds & (needed | {"*"}))
