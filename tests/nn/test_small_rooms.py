@@ -72,19 +72,19 @@ def test_a_schedule_has_the_factor_that_its_formula_gives(schedule, step, factor
     ("make", "words"),
     [
         (lambda: Step(factor=0), "factor must be over 0 and at most 1, got 0"),
-        (lambda: Step(parts=0), "parts must be at least 1, got 0"),
+        (lambda: Step(parts=0), "parts must be a positive integer, got 0"),
         (lambda: Exponential(end=2), "end must be over 0 and at most 1, got 2"),
         (lambda: Cosine(warmup=1), "warmup must be at least 0 and under 1, got 1"),
         (lambda: OneCycle(warmup=0), "warmup must be over 0 and under 1, got 0"),
-        (lambda: OneCycle(start=-1), "start must be 0 to 1, got -1"),
+        (lambda: OneCycle(start=-1), "start must be a number from 0 to 1, got -1"),
         (lambda: schedule_named("linear"), "schedule must be one of constant, step, exponential, cosine, one_cycle"),
         (lambda: schedule_named("step", end=1), "step takes factor, parts, got end"),
         (lambda: schedule_named("constant", end=1), "constant takes no settings, got end"),
         (lambda: optimizer_named("adagrad"), "optimizer must be one of sgd, momentum, rmsprop, adam, adamw"),
         (lambda: optimizer_named("adam", momentum=1), "adam takes weight_decay, beta1, beta2, epsilon, got momentum"),
         (lambda: optimizer_named("adam", beta1=1.0), "beta1 must be at least 0 and under 1, got 1.0"),
-        (lambda: optimizer_named("adam", epsilon=0), "epsilon must be positive, got 0"),
-        (lambda: optimizer_named("sgd", weight_decay=-1), "weight_decay must be finite and at least 0, got -1"),
+        (lambda: optimizer_named("adam", epsilon=0), "epsilon must be a positive number, got 0"),
+        (lambda: optimizer_named("sgd", weight_decay=-1), "weight_decay must be a number of at least 0, got -1"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(make, words):

@@ -12,8 +12,6 @@ channels), so that what a window sees of one line is one run of numbers, and out
 same way. A window never reaches over the edge.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -32,6 +30,7 @@ class Convolution(Layer):
     """The same weights in every place: Z = P W + b, with W (size·size·channels, maps) and b (maps,)."""
 
     kind = "convolution"
+    settings = ("height", "width", "channels", "maps", "size", "stride", "init")
 
     def __init__(
         self, height: int, width: int, channels: int, maps: int, *, size: int = 5, stride: int = 2, init: str = "he"
@@ -132,7 +131,3 @@ class Convolution(Layer):
         window = (self.size, self.size * self.channels)
         everywhere = sliding_window_view(lines, window, axis=(1, 2), writeable=writeable)
         return everywhere[:, :: self.stride, :: self.stride * self.channels]
-
-    def config(self) -> dict[str, Any]:
-        names = ("kind", "height", "width", "channels", "maps", "size", "stride", "init")
-        return {name: getattr(self, name) for name in names}

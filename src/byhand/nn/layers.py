@@ -26,6 +26,8 @@ class Layer:
     """What all layers share: a place in the network, and by default no parameters."""
 
     kind: str
+    #: The arguments that make it again.
+    settings: tuple[str, ...] = ()
     #: The layer's place in its network; −1 while it has none.
     index = -1
     #: True if the result for one sample depends on the others in the batch, so that it can't be cut into blocks.
@@ -63,14 +65,15 @@ class Layer:
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """What makes this layer again, as plain values for a model's file."""
-        return {"kind": self.kind}
+        """Return what makes this layer again, as plain values for a model's file."""
+        return {name: getattr(self, name) for name in ("kind", *self.settings)}
 
 
 class Dense(Layer):
     """Every input connected to every unit: Z = X W + b, with W (inputs, units) and b (units,)."""
 
     kind = "dense"
+    settings = ("inputs", "units", "init", "scale")
 
     def __init__(self, inputs: int, units: int, *, init: str = "he", scale: float = 1.0) -> None:
         self.inputs = checks.integer("inputs", inputs, 1)
@@ -123,17 +126,15 @@ class Dense(Layer):
         np.matmul(cache.ones, dZ, out=cache.db)
         return np.matmul(dZ, self.W.T, out=cache.dX) if cache.needs_dX else None
 
-    def config(self) -> dict[str, Any]:
-        return {"kind": self.kind, "inputs": self.inputs, "units": self.units, "init": self.init, "scale": self.scale}
-
 
 class Activation(Layer):
     """The same function applied to every number: H = g(Z). The functions are in `byhand.nn.activations`."""
 
     kind = "activation"
+    settings = ("name",)
 
     def __init__(self, name: str = "relu") -> None:
-        self.function = activation_named(name)
+        self.name, self.function = name, activation_named(name)
 
     def __repr__(self) -> str:
         return f"Activation({self.function.name!r})"
@@ -155,14 +156,12 @@ class Activation(Layer):
         dH = dout
         return self.function.backward(dH, cache.kept, out=cache.dZ, **cache.scratch)
 
-    def config(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.function.name}
-
 
 class Dropout(Layer):
     """In training, set each unit to 0 with probability `rate` and scale the others up to match; else do nothing."""
 
     kind = "dropout"
+    settings = ("rate",)
 
     def __init__(self, rate: float = 0.5) -> None:
         if not (checks.is_number(rate, 0) and rate < 1):
@@ -196,9 +195,6 @@ class Dropout(Layer):
         dX *= 1 / (1 - self.rate)
         return dX
 
-    def config(self) -> dict[str, Any]:
-        return {"kind": self.kind, "rate": self.rate}
-
 
 class BatchNorm(Layer):
     """Normalize each unit to mean 0 and variance 1 over the batch, then scale and shift it: out = γ X̂ + β.
@@ -209,6 +205,7 @@ class BatchNorm(Layer):
     """
 
     kind = "batch_norm"
+    settings = ("units", "epsilon", "momentum")
     needs_whole_batch = True
 
     def __init__(self, units: int, *, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
@@ -287,9 +284,6 @@ class BatchNorm(Layer):
         corrected = cache.variance * (N / (N - 1)) if N > 1 else cache.variance
         self.mean += self.momentum * (cache.mean - self.mean)
         self.variance += self.momentum * (corrected - self.variance)
-
-    def config(self) -> dict[str, Any]:
-        return {"kind": self.kind, "units": self.units, "epsilon": self.epsilon, "momentum": self.momentum}
 
 
 def means_over_batch(cache: Cache, N: int, *sums: Array) -> list[Array]:

@@ -21,14 +21,12 @@ from byhand.nn.arrays import Array, Cache
 class _Loss:
     """Base class of the losses: the checks, and the weight that a mean divides by."""
 
-    def __call__(
-        self, Z: Array, target: Array, *, weights: Array | None = None, total: float | None = None
-    ) -> tuple[float, Array]:
+    def __call__(self, Z: Array, target: Array, *, weights: Array | None = None) -> tuple[float, Array]:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
         check_target(Z.shape, target, weights)
         self.check(target)
         target = target if target.ndim == 2 else target.astype(np.intp, copy=False)
-        total = weight_of_batch(len(Z), weights) if total is None else float(total)
+        total = weight_of_batch(len(Z), weights)
         return self.value_and_gradient(Z, target, Cache(Z.dtype), weights=weights, total=total)
 
     def value_and_gradient(
@@ -158,7 +156,7 @@ LOSSES: dict[str, type[Loss]] = {"cross_entropy": SoftmaxCrossEntropy, "mse": Me
 
 
 def loss_named(kind: str, **settings: Any) -> Loss:
-    """The loss of that name with these settings, or an error that lists what there is."""
+    """Return the loss of that name with these settings, or raise an error that lists the names."""
     if kind not in LOSSES:
         raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {kind!r}")
     return LOSSES[kind](**settings)

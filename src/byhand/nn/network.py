@@ -48,8 +48,8 @@ class Network:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.dtype = float_type(dtype)
-        options = maps, activation, dropout, batch_norm, init, output_scale
-        self.layers: tuple[Layer, ...] = tuple(layers_of(layers, *options))
+        options = {"maps": maps, "activation": activation, "dropout": dropout, "batch_norm": batch_norm, "init": init}
+        self.layers: tuple[Layer, ...] = tuple(layers_of(layers, **options, output_scale=output_scale))
         self.in_size, self.out_size = check_chain(self.layers)
         #: True if a sample's result depends on the others in its batch.
         self.needs_whole_batch = any(layer.needs_whole_batch for layer in self.layers)
@@ -73,7 +73,7 @@ class Network:
         return Pass(self, needs_gradient=False).forward(X)
 
     def by_layer(self, vector: Array) -> list[Views]:
-        """Views into a vector of the parameters' shape: for each layer, name → array."""
+        """Return views into a vector of the parameters' shape: for each layer, name → array."""
         return by_layer(vector, self._places, self.layers)
 
     def named(self, vector: Array | None = None) -> Iterator[tuple[str, Array]]:
@@ -106,7 +106,7 @@ class Network:
         return "-".join(sizes)
 
     def copy(self, dtype: DTypeLike | None = None) -> "Network":
-        """The same network over vectors of its own, in another precision if asked."""
+        """Return the same network over vectors of its own, in another precision if `dtype` is given."""
         return rebuild(self.config(), np.dtype(dtype or self.dtype), self.parameters, self.statistics)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -114,16 +114,16 @@ class Network:
         return rebuild, (self.config(), self.dtype, self.parameters, self.statistics)
 
     def config(self) -> list[dict[str, Any]]:
-        """What makes this network again, as plain values."""
+        """Return what makes this network again, as plain values."""
         return [layer.config() for layer in self.layers]
 
     @classmethod
     def from_config(cls, config: list[dict[str, Any]], *, dtype: DTypeLike = np.float32) -> "Network":
-        """A network of that shape, with parameters that wait to be filled."""
+        """Return a network of that shape, whose parameters are to be filled."""
         return cls(layers_from_config(config), rng=np.random.default_rng(0), dtype=dtype)
 
     def summary(self) -> str:
-        """A table: each layer, what comes out of it, how many parameters it has."""
+        """Return a table: each layer, what comes out of it, how many parameters it has."""
         rows = [("layer", "out", "parameters")]
         size = self.in_size
         for layer in self.layers:
@@ -138,7 +138,7 @@ class Network:
 
 
 def rebuild(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Array, statistics: Array) -> Network:
-    """The network of that shape with these parameters and statistics: what a pickle calls when it is read."""
+    """Return the network of that shape with these parameters and statistics; a pickle calls it when it is read."""
     network = Network.from_config(config, dtype=dtype)
     network.parameters[...] = parameters
     network.statistics[...] = statistics
@@ -200,27 +200,23 @@ def float_type(dtype: DTypeLike) -> np.dtype[Any]:
 # ---- the layers, from sizes or from a model's file
 
 
-def layers_of(
-    given: Sequence[Any],
-    maps: Sequence[Maps] = (),
-    activation: str = "relu",
-    dropout: float = 0.0,
-    batch_norm: bool = False,
-    init: str = "he",
-    output_scale: float = 1.0,
-) -> list[Layer]:
-    """Return the layers of a network: those that are given, or the everyday ones of the sizes that are given."""
+#: The options of `layers_from_sizes`, with their defaults.
+OPTIONS: dict[str, Any] = {
+    "maps": (),
+    "activation": "relu",
+    "dropout": 0.0,
+    "batch_norm": False,
+    "init": "he",
+    "output_scale": 1.0,
+}
+
+
+def layers_of(given: Sequence[Any], **options: Any) -> list[Layer]:
+    """Return the layers of a network: those that are given, or those of the sizes that are given."""
     if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
-        sizes = check_sizes(given)
-        return list(layers_from_sizes(sizes, maps, activation, dropout, batch_norm, init, output_scale))
-    check_unset(
-        maps=len(maps) > 0,
-        activation=activation != "relu",
-        dropout=dropout != 0,
-        batch_norm=batch_norm,
-        init=init != "he",
-        output_scale=output_scale != 1,
-    )
+        return list(layers_from_sizes(check_sizes(given), **(OPTIONS | options)))
+    if changed := [name for name, value in options.items() if value not in (OPTIONS[name], [])]:
+        raise UsageError(f"{', '.join(changed)} must go with sizes, not with layers: layers have their own")
     return list(given)
 
 
@@ -233,10 +229,10 @@ def layers_from_sizes(
     init: str,
     output_scale: float,
 ) -> Iterator[Layer]:
-    """Convolutions with these maps, then dense layers of these sizes.
+    """Yield convolutions with these maps, then dense layers of these sizes.
 
-    After each but the last: batch norm if asked, the activation, dropout if asked. The last layer starts `output_scale`
-    times smaller: at 0.1 the first answers are nearly even, and learning is calm.
+    After each but the last: batch norm if chosen, the activation, dropout if chosen. The last layer's initial weights
+    are multiplied by `output_scale`: at 0.1 the first probabilities are nearly even, and training is stable.
     """
     checks.flag("batch_norm", batch_norm)
 
@@ -260,7 +256,7 @@ def layers_from_sizes(
 
 
 def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Convolution]:
-    """One convolution after another over a square picture of so many pixels: see `Maps`."""
+    """Yield convolutions, one after another, over a square picture of `in_size` pixels: see `Maps`."""
     if not isinstance(maps, Sequence) or isinstance(maps, str | bytes):
         raise UsageError(f"maps must be a list, such as [32, 64] or [(32, 5, 2), (64, 5, 2)], got {maps!r:.60}")
     rows, channels = math.isqrt(in_size), 1
@@ -283,7 +279,7 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
 
 
 def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
-    """The layers that `Network.config` described; no memory is taken for their parameters yet."""
+    """Return the layers that `Network.config` described; their parameters have no memory yet."""
     layers = []
     for entry in config:
         settings = dict(entry)
@@ -294,15 +290,8 @@ def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
     return layers
 
 
-def check_unset(**given: bool) -> None:
-    """Refuse settings of layers that are not made here: they would be passed over in silence."""
-    if any(given.values()):
-        names = ", ".join(name for name, is_set in given.items() if is_set)
-        raise UsageError(f"{names} must go with sizes, not with layers: layers have their own")
-
-
 def check_sizes(sizes: Sequence[Any]) -> list[int]:
-    """At least an input and an output, each a positive integer."""
+    """Return sizes: at least an input and an output, each a positive integer."""
     if len(sizes) < 2:
         raise UsageError(f"sizes must name at least the inputs and the outputs, got {list(sizes)}")
     if not all(checks.is_integer(size, 1) for size in sizes):
@@ -311,7 +300,7 @@ def check_sizes(sizes: Sequence[Any]) -> list[int]:
 
 
 def check_chain(layers: Sequence[Layer]) -> tuple[int, int]:
-    """The number of inputs and outputs of layers that fit together, or an error that names the one that doesn't."""
+    """Return the numbers of inputs and outputs of layers, or raise an error that names the one that doesn't fit."""
     if len(set(map(id, layers))) != len(layers):
         raise UsageError("each layer must be its own object, got the same one twice")
     for layer in layers:

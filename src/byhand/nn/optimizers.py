@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from byhand import checks
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array
 
@@ -50,18 +51,13 @@ class Optimizer:
         for name, value in asdict(self).items():
             if isinstance(value, bool):
                 continue
-            if not isinstance(value, int | float | np.integer | np.floating):
-                raise UsageError(f"{name} must be a number, got {value!r}")
-            if name in ("momentum", "beta1", "beta2", "alpha") and not 0 <= value < 1:
+            number = checks.positive(name, value) if name == "epsilon" else checks.number(name, value, 0)
+            if name in ("momentum", "beta1", "beta2", "alpha") and number >= 1:
                 raise UsageError(f"{name} must be at least 0 and under 1, got {value}")
-            if name == "epsilon" and not value > 0:
-                raise UsageError(f"epsilon must be positive, got {value}")
-            if name == "weight_decay" and not (0 <= value < np.inf):
-                raise UsageError(f"weight_decay must be finite and at least 0, got {value}")
-            object.__setattr__(self, name, float(value))  # a NumPy float64 would make a float32 step float64
+            object.__setattr__(self, name, number)  # a NumPy float64 would make a float32 step float64
 
     def start(self, parameters: Array) -> State:
-        """A new memory: zeros for each vector, and the number of steps taken."""
+        """Return a new state: zeros for each vector, and the number of steps taken."""
         return {"steps": np.zeros(1, np.int64), **{name: np.zeros_like(parameters) for name in self.state_names}}
 
     def update(self, parameters: Array, gradient: Array, state: State, rate: float, *, weight_slice: slice) -> None:
@@ -209,7 +205,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (GradientD
 
 
 def optimizer_named(kind: str, **settings: Any) -> Optimizer:
-    """The optimizer of that name with these settings, or an error that lists what there is."""
+    """Return the optimizer of that name with these settings, or raise an error that lists the names."""
     if kind not in OPTIMIZERS:
         raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {kind!r}")
     known = [field.name for field in fields(OPTIMIZERS[kind])]

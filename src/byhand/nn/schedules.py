@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from byhand import checks
 from byhand.errors import UsageError
 
 
@@ -30,8 +31,7 @@ class Step:
 
     def __post_init__(self) -> None:
         _check("factor", self.factor)
-        if self.parts < 1:
-            raise UsageError(f"parts must be at least 1, got {self.parts}")
+        checks.integer("parts", self.parts, 1)
 
     def __call__(self, step: int, total: int) -> float:
         return float(self.factor ** (self.parts * min(step, total - 1) // total))
@@ -60,8 +60,7 @@ class Cosine:
     kind: ClassVar[str] = "cosine"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.end <= 1:
-            raise UsageError(f"end must be 0 to 1, got {self.end}")
+        checks.number("end", self.end, 0, 1)
         if not 0 <= self.warmup < 1:
             raise UsageError(f"warmup must be at least 0 and under 1, got {self.warmup}")
 
@@ -84,8 +83,7 @@ class OneCycle:
 
     def __post_init__(self) -> None:
         for name in ("start", "end"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} must be 0 to 1, got {getattr(self, name)}")
+            checks.number(name, getattr(self, name), 0, 1)
         if not 0 < self.warmup < 1:
             raise UsageError(f"warmup must be over 0 and under 1, got {self.warmup}")
 
@@ -102,7 +100,7 @@ SCHEDULES: dict[str, type[Schedule]] = {s.kind: s for s in (Constant, Step, Expo
 
 
 def schedule_named(kind: str, **settings: Any) -> Schedule:
-    """The schedule of that name with these settings, or an error that lists what there is."""
+    """Return the schedule of that name with these settings, or raise an error that lists the names."""
     if kind not in SCHEDULES:
         raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}, got {kind!r}")
     known = [field.name for field in fields(SCHEDULES[kind])]
@@ -112,7 +110,7 @@ def schedule_named(kind: str, **settings: Any) -> Schedule:
 
 
 def schedule_config(schedule: Schedule) -> dict[str, Any]:
-    """What makes this schedule again, as plain values."""
+    """Return what makes this schedule again, as plain values."""
     return {"kind": schedule.kind, **asdict(schedule)}
 
 

@@ -119,7 +119,7 @@ class Setup:
     def check_memory(self, data: Dataset, machine: int | None = None) -> None:
         """Reject a network that this machine could not train, by arithmetic, before it takes the memory."""
         inputs, *sizes = self.sizes(data)
-        layers = layers_of([inputs, *sizes], maps_of(self.maps), init=self.init)
+        layers = layers_of([inputs, *sizes], maps=maps_of(self.maps), init=self.init)
         convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
         parameters = number_of(parameter_shapes(layers))
         units = inputs + sum(layer.outputs for layer in convolutions) + sum(sizes)
