@@ -43,7 +43,7 @@ def command(run: str | None, to: str | None, output: Path | None, console: Conso
     if output is not None:
         if str(output) == "-":
             raise UsageError("-o must name a file, got -: stdout is for the file's path")
-        kind_of(output, to)  # what is typed wrong is said before anything is loaded
+        kind_of(output, to)  # raises an error before anything is loaded
     model, folder = chosen(run)
     if output is None:
         output = folder / NAMES[str(to)]

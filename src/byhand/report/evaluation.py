@@ -32,7 +32,7 @@ MNIST_LABEL_ERRORS = frozenset(
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was read wrong: which one, what its label says, what the model said, and how sure it was."""
+    """A picture that was read wrong: its index, its label, the prediction and the confidence in that."""
 
     index: int
     label: int

@@ -1,8 +1,7 @@
 """Plots: the report's pictures on Matplotlib's axes, for notebooks. Needs the extra `plots`.
 
 Every function takes `ax=` (or makes its own figure) and returns the axes, so that they can be changed and combined. The
-two pictures of the reference programs are `plot_history` (the loss curve) and `plot_prediction` (one picture with what
-it was read as).
+two plots of the reference programs are `plot_history` (the loss curve) and `plot_prediction`.
 """
 
 from collections.abc import Sequence
@@ -24,13 +23,13 @@ COLORS = {"training": "#1b62c4", "validation": "#d9660b"}
 
 
 def plot_history(history: History | Sequence[EpochRecord], *, column: str = "loss", ax: Any = None) -> Any:
-    """The loss (or `column="accuracy"`) of training and validation, epoch by epoch."""
+    """Plot the loss (or `column="accuracy"`) of training and validation, epoch by epoch."""
     records = list(history)
     if column not in ("loss", "accuracy"):
         raise UsageError(f"column must be loss or accuracy, got {column!r}")
     if not records:
         raise UsageError("a history to plot needs at least one record, got none")
-    ax = ax if ax is not None else _new_axes()
+    ax = axes(ax)
     epochs = [r.epoch for r in records]
     mark = "o" if len(records) <= 40 else None
     lines = [("training", [getattr(r, column) for r in records], "-")]
@@ -45,8 +44,8 @@ def plot_history(history: History | Sequence[EpochRecord], *, column: str = "los
 
 
 def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
-    """How many pictures of each class (row) were read as each class (column). The colours leave the right ones out."""
-    ax = ax if ax is not None else _new_axes(figsize=(6, 6))
+    """Plot the confusion matrix: classes in rows, predictions in columns. The colors leave the right ones out."""
+    ax = axes(ax, figsize=(6, 6))
     counts = evaluation.confusion
     wrong = counts.astype(float)
     np.fill_diagonal(wrong, np.nan)
@@ -65,20 +64,19 @@ def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
 
 
 def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10, ax: Any = None) -> Any:
-    """The worst mistakes as one picture: beneath each what it is, and what it was read as."""
+    """Plot the worst mistakes, with the class and the prediction beneath each."""
     mistakes = evaluation.mistakes[: integer("count", count, 1)]
     columns = min(integer("columns", columns, 1), max(1, len(mistakes)))
     rows = max(1, -(-len(mistakes) // columns))
-    ax = ax if ax is not None else _new_axes(figsize=(columns * 0.9, rows * 1.25))
+    ax = axes(ax, figsize=(columns * 0.9, rows * 1.25))
     height, width = evaluation.data.shape
     down, across = round(height * 1.45), width + 2
     sheet = np.zeros((rows * down, columns * across))
     for place, mistake in enumerate(mistakes):
         top, left = place // columns * down, place % columns * across
         sheet[top : top + height, left : left + width] = evaluation.data.images[mistake.index]
-        words = f"{evaluation.classes[mistake.label]} → {evaluation.classes[mistake.predicted]}"
-        star = "*" if mistake.doubtful else ""
-        ax.text(left + width / 2, top + height * 1.05, words + star, ha="center", va="top", fontsize=8, color="white")
+        words = " → ".join(evaluation.names(mistake.index)) + ("*" if mistake.doubtful else "")
+        ax.text(left + width / 2, top + height * 1.05, words, ha="center", va="top", fontsize=8, color="white")
     ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set_axis_off()
     doubt = " (*: its label is doubtful)" if any(mistake.doubtful for mistake in mistakes) else ""
@@ -87,14 +85,14 @@ def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10,
 
 
 def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = None) -> Any:
-    """The weights of the first layer, a picture for each unit or map: the `count` of them with the longest weights."""
+    """Plot the weights of the first layer, a picture for each of the `count` units or maps with the largest norms."""
     layer = model.network.parametric_layers[0]
     side = round(layer.inputs**0.5)
     first = first_layer(layer, (side, side), integer("count", count, 1))
     if first is None:
         raise UsageError(f"weights are pictures where the inputs are a square of pixels, got {layer.inputs} inputs")
     columns = min(integer("columns", columns, 1), len(first.chosen))
-    ax = ax if ax is not None else _new_axes(figsize=(columns, -(-len(first.chosen) // columns)))
+    ax = axes(ax, figsize=(columns, -(-len(first.chosen) // columns)))
     limit = float(np.abs(layer.W).max()) or 1.0
     ax.imshow(first.sheet(columns), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_axis_off()
@@ -105,13 +103,13 @@ def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = N
 
 
 def plot_prediction(model: Model, image: Sample | Array, label: int | None = None, *, ax: Any = None) -> Any:
-    """One picture, with what the model reads and, where it is known, what it is      image: uint8 (H, W) or a Sample"""
+    """Plot one picture with its prediction and, if it is known, its label       image: uint8 (H, W) or a Sample"""
     if isinstance(image, Sample) and label is None:
         label = image.label
     images = np.asarray(image.image if isinstance(image, Sample) else image)[None]
     probabilities = model.probabilities(images)[0]
     best = int(probabilities.argmax())
-    ax = ax if ax is not None else _new_axes(figsize=(3.2, 3.6))
+    ax = axes(ax, figsize=(3.2, 3.6))
     ax.imshow(model.check_images(images)[0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set_axis_off()
     truth = "" if label is None else f", label: {model.classes[label]}"
@@ -120,10 +118,12 @@ def plot_prediction(model: Model, image: Sample | Array, label: int | None = Non
     return ax
 
 
-def _new_axes(**settings: Any) -> Any:
+def axes(ax: Any, **settings: Any) -> Any:
+    """Return the axes that were given, or new ones on a figure of their own."""
+    if ax is not None:
+        return ax
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise MissingExtraError("matplotlib", "plots") from None
-    _, ax = plt.subplots(layout="constrained", **settings)
-    return ax
+    return plt.subplots(layout="constrained", **settings)[1]
