@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 import byhand
@@ -305,6 +307,19 @@ def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path)
     assert not is_over(members[0])
     assert is_over(members[1])
     assert any(line.startswith("member-2: ") for line in said)
+
+
+def test_a_member_that_is_killed_is_named_and_can_be_resumed(tmp_path):
+    process = begun(tmp_path, *LONG, "--committee", "2", "--run", "c", "--threads", "2")
+    victim = next(p for p in psutil.Process(process.pid).children() if "member-1" in p.cmdline()[-1])
+    victim.kill()
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert re.search(r"member-1: its process was killed \(exit code -9\).*byhand train --resume c", err)
+    first, second = Run(tmp_path / "c").members
+    assert (is_over(first), is_over(second)) == (False, True)
+    assert type_in(tmp_path, "train", "--resume", "c").returncode == 0
+    np.testing.assert_array_equal(first.model().network.parameters, unbroken(0))
 
 
 def test_nothing_is_begun_where_stopping_was_asked_for_already(home, tmp_path):

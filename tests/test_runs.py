@@ -67,7 +67,7 @@ def test_new_runs_are_numbered_from_the_highest(tmp_path, monkeypatch):
 def test_a_folder_that_has_something_in_it_is_not_taken(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match=r"the run's folder must be new or empty, got .*mine: name another with --run"):
+    with pytest.raises(UsageError, match=r"the run's folder must be new or empty, got .*mine: name another"):
         Run.new(tmp_path / "mine")
     with pytest.raises(UsageError, match="must be new or empty"):
         Run.new(tmp_path / "mine" / "thesis.txt")

@@ -80,7 +80,7 @@ class Here:
         pass
 
 
-def told(result):
+def outcome(result):
     """What a sweep came to, without its seconds."""
     return [
         (t.number, t.status, t.values, [(r.epoch, r.loss, r.validation_accuracy) for r in t.records])
@@ -156,7 +156,7 @@ def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(whole, tmp_path, 
         sweep(Space.from_config(SPACE), trials=12, data="mnist-5k", folder=folder, engine=engine, offline=True)
     over = {t.number for t in folder.trials() if t.status != RUNNING}
     again = Here()
-    assert told(resume(folder, engine=again, offline=True)) == told(whole)
+    assert outcome(resume(folder, engine=again, offline=True)) == outcome(whole)
     assert not over & set(again.done)
     assert len(engine.done) - 1 + len(again.done) == sum(len(t.records) for t in whole.trials)
 
@@ -188,7 +188,7 @@ def test_a_sweep_killed_with_9_and_resumed_runs_no_finished_trial_again(whole, t
     )
     assert {name: (trials / name).read_bytes() for name in kept} == kept
     result = Result(Folder(tmp_path / "killed"), Folder(tmp_path / "killed").trials())
-    assert told(result) == told(whole)
+    assert outcome(result) == outcome(whole)
     assert json.loads(done.stdout)["best"]["trial"] == whole.best.number
     assert len([line for line in done.stderr.splitlines() if line.startswith("trial ")]) == 12 - len(kept)
 
@@ -200,7 +200,7 @@ def test_more_trials_may_be_asked_of_a_sweep_that_is_over(whole, tmp_path):
     engine = Here()
     result = resume(folder, trials=6, engine=engine, offline=True)
     assert set(engine.done) == {4, 5}
-    assert told(result) == told(whole)[:6]
+    assert outcome(result) == outcome(whole)[:6]
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -53,19 +53,17 @@ class Local:
         self.jobs = jobs
         self._executor = get_reusable_executor
         self._broken = BrokenProcessPool
-        self._work: dict[int, tuple[Any, ...]] = {}
-        self._attempts: dict[int, int] = {}
+        #: For each key: the function and its arguments, and how often they were started.
+        self._work: dict[int, tuple[tuple[Any, ...], int]] = {}
         self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         self._current: Any = None
         self._first_seen_dead: float | None = None
 
     def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
-        self._attempts[key] = 0
-        self._start(key, (function, *arguments))
+        self._start(key, (function, *arguments), 1)
 
-    def _start(self, key: int, call: tuple[Any, ...]) -> None:
-        self._work[key] = call
-        self._attempts[key] += 1
+    def _start(self, key: int, call: tuple[Any, ...], attempt: int) -> None:
+        self._work[key] = call, attempt
         try:
             future = self._pool().submit(*call)
         except self._broken:  # another piece of work broke the pool at this moment: the next call makes a new one
@@ -82,13 +80,13 @@ class Local:
     def next(self, timeout: float) -> tuple[int, Any] | None:
         with contextlib.suppress(Empty):
             key, future = self._finished.get(timeout=timeout)
-            call = self._work.pop(key)
+            call, attempt = self._work.pop(key)
             error = future.exception()
             if not isinstance(error, self._broken):
                 return key, error or future.result()
-            if self._attempts[key] >= ATTEMPTS:
+            if attempt >= ATTEMPTS:
                 return key, WorkerDiedError(f"{ATTEMPTS} workers died over it, one after another")
-            self._start(key, call)
+            self._start(key, call, attempt + 1)
             return None
         self._unblock()
         return None

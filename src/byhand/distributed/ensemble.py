@@ -214,9 +214,10 @@ class _Member:
         code = self.process.returncode
         if code in (0, INTERRUPTED) or (was_stopped and code == -signal.SIGINT):  # before it could handle the signal
             return
+        reason = "its process was killed" if code < 0 else self.last_line
         raise MemberFailedError(
-            f"{self.run.folder}: {self.last_line or 'its process was killed'} (exit code {code}); what is there can go "
-            f"on with byhand train --resume {self.run.folder.parent}",
+            f"{self.run.folder}: {reason} (exit code {code}); what is there can go on with "
+            f"byhand train --resume {self.run.folder.parent}",
             code if code > 0 else 1,
         )
 

@@ -40,7 +40,7 @@ from byhand.nn.arrays import Array
 from byhand.threads import available
 from byhand.training import Trainer, checkpoint, train
 from byhand.training.records import EpochRecord
-from byhand.training.runs import next_number, read_object, versions
+from byhand.training.runs import new_folder, read_object, versions
 
 HOME = Path("sweeps")
 RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
@@ -123,10 +123,7 @@ class Folder:
     @classmethod
     def new(cls, path: str | os.PathLike[str] | None = None) -> "Folder":
         """Return a folder that is new or empty; without a path, that of the next number under `sweeps/`."""
-        folder = Path(path) if path is not None else HOME / next_number(HOME)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"the sweep's folder must be new or empty, got {folder}; --resume goes on with a sweep")
-        return cls(folder)
+        return cls(new_folder("sweep", path, HOME))
 
     def config(self) -> dict[str, Any]:
         """Return the space, the data, the seed and the number of trials."""
@@ -289,17 +286,21 @@ class Sweep:
         """Add a trial that an earlier process started."""
         ended = trial.status in (DONE, PRUNED, DIVERGED)
         self.study.add_trial(
-            self.optuna.trial.create_trial(
+            self._frozen(
+                trial,
                 state=self._state_of(trial),
                 value=(trial.accuracy or 0.0) if ended else None,
-                params=trial.values,
-                distributions=self.space.distributions(),
                 intermediate_values={r.epoch: r.validation_accuracy or 0.0 for r in trial.records},
             )
         )
         if trial.status == RUNNING:
             trial_id = self.study.trials[trial.number]._trial_id
             self.suggestions[trial.number] = self.optuna.trial.Trial(self.study, trial_id)
+
+    def _frozen(self, trial: Trial, **values: Any) -> Any:
+        """Return a trial as Optuna keeps it."""
+        distributions = self.space.distributions()
+        return self.optuna.trial.create_trial(params=trial.values, distributions=distributions, **values)
 
     def _state_of(self, trial: Trial) -> Any:
         """Return a trial's status in Optuna's terms."""
@@ -405,11 +406,7 @@ class Sweep:
             return {}
         study = self.optuna.create_study(direction="maximize")  # in which pruned trials count, as poor ones
         for trial in over:
-            study.add_trial(
-                self.optuna.trial.create_trial(
-                    value=trial.accuracy or 0.0, params=trial.values, distributions=self.space.distributions()
-                )
-            )
+            study.add_trial(self._frozen(trial, value=trial.accuracy or 0.0))
         evaluator = self.optuna.importance.PedAnovaImportanceEvaluator()
         return dict(self.optuna.importance.get_param_importances(study, evaluator=evaluator))
 

@@ -42,12 +42,7 @@ class Run:
     @classmethod
     def new(cls, folder: str | os.PathLike[str] | None = None) -> "Run":
         """A folder for a new run: the one named, which must be empty or absent, or the next number under `runs/`."""
-        if folder is None:
-            folder = HOME / next_number(HOME)
-        folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"the run's folder must be new or empty, got {folder}: name another with --run")
-        return cls(folder)
+        return cls(new_folder("run", folder, HOME))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Run":
@@ -172,6 +167,14 @@ def load_reader(path: str | os.PathLike[str]) -> Model | Ensemble:
     """The same, or the committee of a committee's folder."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()
+
+
+def new_folder(kind: str, folder: str | os.PathLike[str] | None, home: Path) -> Path:
+    """Return a folder that is new or empty; without a name, the next number under `home`."""
+    folder = home / next_number(home) if folder is None else Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"the {kind}'s folder must be new or empty, got {folder}: name another")
+    return folder
 
 
 def next_number(home: Path) -> str:
