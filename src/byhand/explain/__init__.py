@@ -18,6 +18,7 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.explain.document import Document, Figure, Step, Unit, numeral
 from byhand.explain.layers import backward_step, forward_step
+from byhand.explain.page import Page
 from byhand.explain.source import Quote, formula, formulas, quote
 from byhand.explain.trace import Trace, check_unit, samples_of, telling_units, unit_arithmetic
 from byhand.model import Model
@@ -50,8 +51,6 @@ class Explanation(Document):
 
     def html(self) -> str:
         """Return the explanation as one page that needs nothing else."""
-        from byhand.explain.page import Page
-
         return Page(self).html()
 
     def _repr_html_(self) -> str:

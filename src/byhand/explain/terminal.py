@@ -130,13 +130,10 @@ class Writer:
 
 def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
     """Return a half block and its colors; an empty cell leaves the terminal's own background."""
-    if np.isnan(above) and np.isnan(below):
-        return " ", ""
-    if np.isnan(above):
-        return "▄", rgb(below, laid)
-    if np.isnan(below):
-        return "▀", rgb(above, laid)
-    return "▀", f"{rgb(above, laid)} on {rgb(below, laid)}"
+    upper, lower = ("" if np.isnan(value) else rgb(value, laid) for value in (above, below))
+    if not upper:
+        return ("▄", lower) if lower else (" ", "")
+    return "▀", f"{upper} on {lower}" if lower else upper
 
 
 def rgb(value: float, laid: Grid) -> str:
