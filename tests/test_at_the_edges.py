@@ -84,7 +84,7 @@ def test_who_may_not_go_on_with_a_run_leaves_its_config_alone(tmp_path):
     before = (tmp_path / "r" / "config.json").read_bytes()
     pytest.importorskip("fcntl")
     with Checkpoints(Run(tmp_path / "r")) as held:
-        held.hold()
+        held.lock()
         done = subprocess.run(
             [*command, "--resume", "r", "--epochs", "3"], cwd=tmp_path, capture_output=True, text=True, check=False
         )
@@ -400,7 +400,7 @@ def limited(threads):
 def test_an_unknown_name_and_a_bad_value_are_told_apart():
     from byhand.nn.optimizers import optimizer_named
 
-    with pytest.raises(UsageError, match="momentum must be a number, got 'high'"):
+    with pytest.raises(UsageError, match="momentum must be a number of at least 0, got 'high'"):
         optimizer_named("momentum", momentum="high")
     with pytest.raises(UsageError, match="momentum takes weight_decay, momentum, nesterov, got speed"):
         optimizer_named("momentum", speed=1)

@@ -55,7 +55,7 @@ class RunStorage:
             "recipe": trainer.recipe.config(),
         }
         try:
-            checkpoints.hold()  # before anything of another process's run is replaced
+            checkpoints.lock()  # before anything of another process's run is replaced
             for slot in SLOTS:
                 (checkpoints.folder / slot).unlink(missing_ok=True)
             self.run.write_config(config)

@@ -109,12 +109,12 @@ class Checkpoints(Callback):
         self._wait = max(self.every, RARER * took) if self.every else 0.0
 
     def _write(self, arrays: dict[str, Array], plain: dict[str, Any], environment: dict[str, Any]) -> float:
-        """Replace the older file, read it back, and give the processor's time that this took."""
+        """Replace the older file, read it back, and return the processor time that this took."""
         began = time.thread_time()
         if not all(np.isfinite(array).all() for array in arrays.values()):
             return 0.0  # the next step will say that the run diverged; the last good state is worth more than this one
         try:
-            self.hold()
+            self.lock()
             if self._proven is None:
                 self._proven = self._newest()
             slot, number = self._proven or (SLOTS[1], 0)
@@ -132,16 +132,16 @@ class Checkpoints(Callback):
         return time.thread_time() - began
 
     def _newest(self) -> tuple[str, int] | None:
-        """The file and number of the newest good checkpoint, of earlier sessions of this run."""
+        """Return the file and number of the newest intact checkpoint of an earlier process."""
         found = [(slot, checkpoint.number) for slot, checkpoint, _ in self._found() if checkpoint is not None]
         return max(found, key=lambda entry: entry[1], default=None)
 
     def _left(self) -> str:
-        """What there is to go on from when a save failed."""
+        """Describe what the run can be resumed from after a failed save."""
         return f"the one before it is intact: {self.folder / self._proven[0]}" if self._proven else "there is none yet"
 
-    def hold(self) -> None:
-        """Take the run for this process, where the system has locks, and sweep up after one that was killed."""
+    def lock(self) -> None:
+        """Lock the run, and remove temporary files left by a killed process."""
         if self._lock is not None:
             return
         make_folder(self.folder)
@@ -151,13 +151,13 @@ class Checkpoints(Callback):
 
     # ---- loading
 
-    def load(self, say: Callable[[str], object] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return the newest intact state, for `Trainer.restore`; call `say` if a damaged one is skipped."""
-        newest = self.newest(say)
+    def load(self, warn: Callable[[str], object] = lambda _: None) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return the newest intact state, for `Trainer.restore`; call `warn` if a damaged one is skipped."""
+        newest = self.newest(warn)
         return newest.arrays, newest.plain
 
-    def newest(self, say: Callable[[str], object] | None = None) -> Checkpoint:
-        """The newest good checkpoint, with what it was made on."""
+    def newest(self, warn: Callable[[str], object] = lambda _: None) -> Checkpoint:
+        """Return the newest intact checkpoint, with the environment in which it was saved."""
         found = list(self._found())
         good = [(checkpoint, slot) for slot, checkpoint, _ in found if checkpoint is not None]
         problems = [problem for _, _, problem in found if problem is not None]
@@ -166,17 +166,17 @@ class Checkpoints(Callback):
         if not good:
             raise ModelFileError(f"no checkpoint can be used: {'; '.join(problems)}")
         newest, slot = max(good, key=lambda entry: entry[0].number)
-        for problem in problems if say is not None else ():
-            say(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")  # type: ignore[misc]
+        for problem in problems:
+            warn(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")
         self._proven, self.loaded = (slot, newest.number), newest
         return newest
 
     def differences(self, trainer: Trainer) -> list[str]:
-        """What is other than when the state that was loaded was saved, a line each: then the bits may be others too."""
+        """Return what differs from the environment of the loaded state, a line each: the bits may then differ too."""
         return [] if self.loaded is None else differences(self.loaded.environment, fingerprint(trainer))
 
     def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
-        """For each file that is there: its name, and what it holds or what is wrong with it."""
+        """Yield, for each file: its name, and its checkpoint or what is wrong with it."""
         for slot in SLOTS:
             path = self.folder / slot
             if path.exists():
@@ -188,7 +188,7 @@ class Checkpoints(Callback):
     # ---- ends
 
     def close(self) -> None:
-        """Wait for the last write, raise what went wrong in it, and let the run go."""
+        """Wait for the last write, raise its error, and unlock the run."""
         try:
             if self._writing is not None:
                 self._settle()
@@ -212,7 +212,7 @@ class Checkpoints(Callback):
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all, and prove that it can be read."""
+    """Write a checkpoint, whole or not at all, and verify that it can be read."""
     plain = np.frombuffer(json.dumps(checkpoint.plain).encode(), np.uint8)
     texts = {"format": FORMAT, "version": VERSION, "number": checkpoint.number, "made": checkpoint.environment}
     written = modelfile.write_arrays(path, checkpoint.arrays | {"plain": plain}, texts)
@@ -222,7 +222,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Take a checkpoint's file apart, or say what is wrong with it."""
+    """Read a checkpoint's file, or raise an error that says what is wrong with it."""
     arrays, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
     number = modelfile.parsed(path, metadata, "number", int)
     environment = modelfile.parsed(path, metadata, "made", dict)
@@ -237,11 +237,11 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(arrays, plain, environment, number)
 
 
-# ---- on what a run goes on
+# ---- what the bits of a run depend on
 
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:
-    """What the bits of a run depend on besides its data: the same here, the same bits."""
+    """Return what the bits of a run depend on besides its data: with the same values they are the same."""
     plan = trainer.plan
     return {
         "seed": trainer.seed,
@@ -255,7 +255,7 @@ def fingerprint(trainer: Trainer) -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two settings, a line each: `recipe.learning_rate was 0.1, is 0.2`."""
+    """Return what differs between two settings, a line each: `recipe.learning_rate was 0.1, is 0.2`."""
     before, now = flat(old), flat(new)
     return [
         f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}"
@@ -265,7 +265,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Every setting under its whole name, as JSON: the same whether it comes from a file or from memory."""
+    """Return every setting under its full name, as JSON: the same whether it comes from a file or from memory."""
     lines: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:

@@ -165,7 +165,6 @@ class Preset:
     preparation: Preparation = Preparation()
     network: dict[str, Any] = field(default_factory=dict)
     samples: int | None = None
-    dtype: str = "float32"
     #: The old generator's seed, where a published run has to be repeated number for number.
     published_seed: int | None = None
 
@@ -181,7 +180,7 @@ class Preset:
             rng = np.random.RandomState(published)
         preparation = changes.pop("preparation", self.preparation)
         settings = {**self.network, **changes}
-        return Model(sizes, rng=rng, dtype=dtype or self.dtype, preparation=preparation, classes=classes, **settings)
+        return Model(sizes, rng=rng, dtype=dtype or "float32", preparation=preparation, classes=classes, **settings)
 
 
 #: As far as a large network can bear it that is trained for hundreds of epochs.

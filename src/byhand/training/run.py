@@ -266,7 +266,7 @@ def _complete(
 
 def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Checkpoints) -> None:
     """Lock the run, and write what `resume` needs; not before, so that an error of the arguments changes nothing."""
-    checkpoints.hold()
+    checkpoints.lock()
     run.write_config(config)
     checkpoints.save(trainer, force=True)
 

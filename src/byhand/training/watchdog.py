@@ -73,7 +73,7 @@ def switched_on(pass_: Pass) -> list[Array]:
 
 
 class Watchdog:
-    """Watches one run. `start_lengths` are the lengths of the layers' weights at its start."""
+    """Monitors one run. `start_lengths` are the lengths of the layers' weights at its start."""
 
     def __init__(self, network: Network, labels: Array, learning_rate: float) -> None:
         self.network = network
@@ -96,20 +96,20 @@ class Watchdog:
         if gradient_norm is not None and not np.isfinite(gradient_norm):
             self.stop("the gradient", gradient_norm, step)
 
-    def check_epoch(self, step: int, answers: Array, validation_loss: float | None) -> None:
-        """The same for what the last step has left behind: after the last epoch there is no next step to say so."""
-        if not np.isfinite(answers).all():
-            self.stop("the network's answers", float(answers[~np.isfinite(answers)][0]), step)
+    def check_epoch(self, step: int, outputs: Array, validation_loss: float | None) -> None:
+        """Raise the same error for what the last step left behind: after the last epoch no step would show it."""
+        if not np.isfinite(outputs).all():
+            self.stop("the network's output", float(outputs[~np.isfinite(outputs)][0]), step)
         if validation_loss is not None and not np.isfinite(validation_loss):
             self.stop("the validation loss", validation_loss, step)
 
     def stop(self, what: str, value: float, step: int) -> None:
-        """Say what left the numbers."""
+        """Raise the error: what became NaN or infinite, the likely cause, and what to try."""
         became = "NaN" if np.isnan(value) else "infinite"
-        raise DivergedError(f"{what} became {became} at step {step}: {self.cause()}. Try {self.gentler()}.")
+        raise DivergedError(f"{what} became {became} at step {step}: {self.cause()}. Try {self.lower_rate()}.")
 
     def cause(self) -> str:
-        """Which layer grew most since the start, and by how much."""
+        """Return the likely cause: the layer that grew most since the start, and by how much."""
         growth = [now / max(start, 1e-30) for now, start in zip(self.lengths(), self.start_lengths, strict=True)]
         worst = max(range(len(growth)), key=lambda i: np.inf if np.isnan(growth[i]) else growth[i])
         if not np.isfinite(growth[worst]):
@@ -119,8 +119,8 @@ class Watchdog:
             return f"the learning rate {self.learning_rate:g} made layer {worst + 1} {times} times larger"
         return f"the learning rate is {self.learning_rate:g} and no layer has grown: look for very large inputs"
 
-    def gentler(self) -> str:
-        """A learning rate to try instead."""
+    def lower_rate(self) -> str:
+        """Return an option with a learning rate to try instead."""
         return f"--learning-rate {float(f'{self.learning_rate / 10:.1g}'):g}"
 
     def restore(self, records: Sequence[EpochRecord]) -> None:
@@ -134,18 +134,20 @@ class Watchdog:
         self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < CHANCE_TOLERANCE else 0
 
     def with_warnings(self, record: EpochRecord) -> EpochRecord:
-        """The same record, with what the watchdog has to say of it."""
-        says = [
-            f"{share:.0%} of layer {layer} is dead: no sample switches those units on. Try {self.gentler()}."
+        """Return the same record with its warnings."""
+        warnings = [
+            f"{share:.0%} of layer {layer} is dead: no sample switches those units on. Try {self.lower_rate()}."
             for layer, share in enumerate(record.dead, start=1)
             if share >= DEAD_FRACTION
         ]
         if record.loss > LOSS_GROWTH_LIMIT * self.lowest_loss:
-            says.append(f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. Try {self.gentler()}.")
+            warnings.append(
+                f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. Try {self.lower_rate()}."
+            )
         self._remember(record)
         if self.at_one_class > 1 and self.largest_share < 1:
-            says.append(
+            warnings.append(
                 f"accuracy is {record.accuracy:.1%}, the share of one class: the network gives everything one answer. "
-                f"Try {self.gentler()}."
+                f"Try {self.lower_rate()}."
             )
-        return replace(record, warnings=tuple(says))
+        return replace(record, warnings=tuple(warnings))
