@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 import byhand
-from byhand.cli import choose_blas_kernel, is_amd_with_avx512
 from byhand.cli.group import COMMANDS, cli
+from byhand.cli.start import choose_blas_kernel, is_amd_with_avx512
 
 ROOT = Path(__file__).parent.parent
 

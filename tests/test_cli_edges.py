@@ -75,7 +75,9 @@ def test_the_front_door_loads_next_to_nothing_before_ctrl_c_has_its_answer():
 
 
 def test_ctrl_c_that_the_caller_ignores_stays_ignored():
-    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nfrom byhand.cli import exit_on_interrupt\n"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nfrom byhand.cli.start import exit_on_interrupt\n"
+    )
     code += "with exit_on_interrupt(): signal.raise_signal(signal.SIGINT)\nprint('still here')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "still here\n")

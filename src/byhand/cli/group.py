@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 import byhand
-from byhand.cli import INTERRUPTED, exit_on_interrupt
+from byhand.cli.start import INTERRUPTED, exit_on_interrupt
 from byhand.errors import ByhandError, StorageError, UsageError
 from byhand.text import closest
 
