@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.rounds import Log, in_turn, speedups, spread
 from byhand.data import load
 from byhand.model import Model
-from byhand.model.inference import read
+from byhand.model.inference import forward_in_blocks
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
 from byhand.threads import processors
@@ -37,7 +37,9 @@ def readers(model: Model, images: Array) -> dict[str, dict[str, Call]]:
         return peer(np.divide(bytes_, np.float32(255), dtype=np.float32))
 
     from_bytes: dict[str, Call] = {"byhand": partial(model.probabilities, images)}
-    from_floats: dict[str, Call] = {"byhand": lambda: softmax(read(model.network, lambda rows, _: X[rows], len(X)))}
+    from_floats: dict[str, Call] = {
+        "byhand": lambda: softmax(forward_in_blocks(model.network, lambda rows, _: X[rows], len(X)))
+    }
     for name, peer in peers.items():
         from_bytes[name] = partial(scaled, peer)
         from_floats[name] = partial(peer, X)

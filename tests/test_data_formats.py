@@ -388,7 +388,7 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
             pickle.dumps(((X.astype(object), y),)),
             "the pickle must be whole and in order: arrays must hold plain numbers",
         ),
-        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must take at most 10,000 steps, it takes more"),
+        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 steps, it has more"),
         # a tuple of itself, doubled 400 times: 2^400 things for whoever walks through it
         (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must hold one to three pairs"),
         (b"\x80\x02]q\0h\0a.", "the pickle must hold one to three pairs"),

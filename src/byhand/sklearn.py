@@ -22,7 +22,7 @@ import numpy as np
 from byhand.checks import integer, is_integer, is_number, number, positive
 from byhand.data import Dataset
 from byhand.errors import MissingExtraError, UsageError
-from byhand.model.inference import read
+from byhand.model.inference import forward_in_blocks
 from byhand.model.model import Model, is_name
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
@@ -325,7 +325,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _logits(self, X: Any) -> Array:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32, np.uint8], reset=False)
-        return read(self.model_.network, lambda rows, _: self._floats(X[rows]), len(X))
+        return forward_in_blocks(self.model_.network, lambda rows, _: self._floats(X[rows]), len(X))
 
     def _floats(self, X: Array) -> Array:
         """Return bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""

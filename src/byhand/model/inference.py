@@ -31,7 +31,7 @@ def max_block_size(network: Network, most: int) -> int:
     return min(most, MAX_BLOCK_SAMPLES, max(1, MAX_IM2COL_ELEMENTS // largest)) if largest else most
 
 
-def read(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
+def forward_in_blocks(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
     """Return the network's outputs for `count` samples; `inputs` makes the floats of a block        → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
     passes = thread_passes(network)

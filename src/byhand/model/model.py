@@ -25,7 +25,7 @@ from byhand.data import Dataset, Sample, TrainTest
 from byhand.data.dataset import check_dataset
 from byhand.errors import ModelFileError, UsageError, short_repr
 from byhand.model import file as modelfile
-from byhand.model.inference import read
+from byhand.model.inference import forward_in_blocks
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.convolution import Convolution
@@ -175,7 +175,7 @@ class Model(Reader):
             X = cache.new("X", len(pictures), self.network.in_size)
             return self.preparation.to_floats(pictures.reshape(X.shape), X)
 
-        return read(self.network, inputs, len(images))
+        return forward_in_blocks(self.network, inputs, len(images))
 
     def check_images(self, images: Array) -> Array:
         """Return bytes of the right size, or raise an error that says what was given instead."""

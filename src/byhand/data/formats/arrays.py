@@ -17,7 +17,6 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -147,10 +146,6 @@ class _Name(str):
     """A thing that the pickle names, like `numpy.dtype`; only its name, never the thing."""
 
 
-class _Mark:
-    """Where a tuple or list of any length begins on the stack."""
-
-
 class _Build:
     """An array or a dtype between its making and the step that fills it in: `of` is "array" or "dtype"."""
 
@@ -164,6 +159,7 @@ class _Steps:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.stack: list[Any] = []
+        self.marks: list[int] = []  # where tuples and lists of any length begin on the stack
         self.memo: dict[int, Any] = {}
         self.encoded = 0
 
@@ -172,12 +168,10 @@ class _Steps:
         try:
             with warnings.catch_warnings(action="ignore"):  # about odd escapes in a name: it will be a wrong name
                 for step, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(content))):
-                    if step == MOST_STEPS:
-                        raise DataError(
-                            f"{self.path}: the pickle must take at most {MOST_STEPS:,} steps, it takes more"
-                        )
                     if opcode.name == "STOP":
                         return self.stack.pop()
+                    if step == MOST_STEPS:
+                        raise DataError(f"{self.path}: the pickle must have at most {MOST_STEPS:,} steps, it has more")
                     self._take(opcode.name, argument)
             raise ValueError("it has no end")
         except DataError:
@@ -189,34 +183,34 @@ class _Steps:
     def _take(self, name: str, argument: Any) -> None:
         """Take one step."""
         stack = self.stack
-        if name in _CONSTANTS:
-            stack.append(_CONSTANTS[name]())
-        elif name in _VALUES:
-            stack.append(argument)
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1]
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(self.memo[argument])
-        elif name in _LENGTHS:
-            stack.append(tuple(self._pop(_LENGTHS[name])))
-        elif name in ("TUPLE", "LIST"):
-            items = self._pop_to_mark()
-            stack.append(tuple(items) if name == "TUPLE" else items)
-        elif name in ("APPEND", "APPENDS"):
-            items = self._pop(1) if name == "APPEND" else self._pop_to_mark()
-            stack[-1].extend(items)
-        elif name in ("GLOBAL", "STACK_GLOBAL"):
-            self._name(argument.split(" ", 1) if name == "GLOBAL" else self._pop(2))
-        elif name == "REDUCE":
-            called, arguments = self._pop(2)
-            stack.append(self._called(called, arguments))
-        elif name == "BUILD":
-            (state,) = self._pop(1)
-            self._fill_in(stack[-1], state)
-        elif name not in ("PROTO", "FRAME"):
-            raise DataError(f"{self.path}: the pickle must hold arrays only, it has a step {name}; nothing was run")
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case "MARK":
+                self.marks.append(len(stack))
+            case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if name == "MEMOIZE" else argument] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[argument])
+            case "EMPTY_TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(self._pop(0 if name == "EMPTY_TUPLE" else int(name[-1]))))
+            case "EMPTY_LIST" | "LIST" | "TUPLE":
+                items = [] if name == "EMPTY_LIST" else self._pop_to_mark()
+                stack.append(tuple(items) if name == "TUPLE" else items)
+            case "APPEND" | "APPENDS":
+                items = self._pop(1) if name == "APPEND" else self._pop_to_mark()
+                stack[-1].extend(items)
+            case "GLOBAL" | "STACK_GLOBAL":
+                self._name(argument.split(" ", 1) if name == "GLOBAL" else self._pop(2))
+            case "REDUCE":
+                stack.append(self._called(*self._pop(2)))
+            case "BUILD":
+                (state,) = self._pop(1)
+                self._fill_in(stack[-1], state)
+            case _ if name in _VALUES:
+                stack.append(_CONSTANTS.get(name, argument))
+            case _:
+                raise DataError(f"{self.path}: the pickle must hold arrays only, it has a step {name}; nothing was run")
 
     def _pop(self, count: int) -> list[Any]:
         if len(self.stack) < count:
@@ -226,9 +220,7 @@ class _Steps:
         return items
 
     def _pop_to_mark(self) -> list[Any]:
-        mark = max(i for i, item in enumerate(self.stack) if isinstance(item, _Mark))
-        _, *items = self._pop(len(self.stack) - mark)
-        return items
+        return self._pop(max(len(self.stack) - self.marks.pop(), 0))
 
     def _name(self, parts: list[Any]) -> None:
         name = ".".join(map(str, parts)).replace("numpy._core.", "numpy.core.")
@@ -284,11 +276,9 @@ _ALLOWED = {
     "numpy.core.multiarray._reconstruct", "numpy.core.numeric._frombuffer", "numpy.ndarray", "numpy.dtype",
     "_codecs.encode",
 }  # fmt: skip
-_LENGTHS = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "MARK": _Mark, "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list,
-}  # fmt: skip
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {
+    *_CONSTANTS,
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1",
     "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
     "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
