@@ -22,6 +22,7 @@ from byhand.data.augment import Augmentation, augment
 from byhand.errors import ByhandError, UsageError
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
+from byhand.training.recipe import Recipe
 
 #: Samples that the prefetching thread distorts at once.
 PREFETCHED = 4_096
@@ -153,29 +154,23 @@ class Batches:
         self,
         pictures: Array,
         labels: Array,
-        *,
         index: Array,
         weights: Array | None,
-        batch_size: int | None,
+        recipe: Recipe,
         seed: int,
-        augmentation: Augmentation,
-        weak_from: int,
         preparation: Preparation,
-        shard: Shard | None = None,
+        shard: Shard | None,
     ) -> None:
-        if augmentation and pictures.dtype != np.uint8:
+        self.augmentation, self.weak_from = Augmentation.parse(recipe.augment), recipe.weak_from
+        if self.augmentation and pictures.dtype != np.uint8:
             raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
-        self.shard = shard
-        self.pictures = pictures
-        self.pixels = pictures.reshape(len(pictures), -1)
+        self.pictures, self.pixels = pictures, pictures.reshape(len(pictures), -1)
         self.labels, self.weights, self.index = labels, weights, index
-        self.batch_size = min(batch_size or len(index), len(index))
+        self.batch_size = min(recipe.batch_size or len(index), len(index))
         self.per_epoch = -(-len(index) // self.batch_size)
         #: All samples as one batch, made once, if that is the batch.
         self.whole: Batch | None = None
-        self.seed = seed
-        self.augmentation, self.weak_from = augmentation, weak_from
-        self.preparation = preparation
+        self.seed, self.preparation, self.shard = seed, preparation, shard
 
     @property
     def is_whole(self) -> bool:

@@ -55,35 +55,38 @@ class Setup:
     def _split(self, data: Data, sample_weights: Array | None, validation_data: Data | None) -> None:
         """Check the data, and divide them into those to train on, to validate with and to probe."""
         model, recipe = self.model, self.recipe
-        augmentation = Augmentation.parse(recipe.augment)
-        pictures, labels = pictures_of(model, data, prepared=not augmentation)
+        self._augments = bool(Augmentation.parse(recipe.augment))
+        pictures, labels = pictures_of(model, data, prepared=not self._augments)
         recipe.loss.check(labels)
         weights = check_weights(sample_weights, len(labels))
         fraction = recipe.validation if validation_data is None else 0  # given validation data replace the split
         kept, held = held_out(labels, fraction, len(model.classes), self.seed)
         if weights is not None and not weights[kept].any():
             raise UsageError("sample_weights must not leave nothing to train on: they weigh only what is held out")
-        self.batches = Batches(
-            pictures,
-            labels,
-            index=kept,
-            weights=weights,
-            batch_size=recipe.batch_size,
-            seed=self.seed,
-            augmentation=augmentation,
-            weak_from=recipe.weak_from,
-            preparation=model.preparation,
-            shard=self.shard,
-        )
+        self.batches = Batches(pictures, labels, kept, weights, recipe, self.seed, model.preparation, self.shard)
         self.trained_labels = labels[kept]
-        raw = bool(augmentation)
-        self.validation = validation_batch(model, pictures, labels, weights, held, validation_data, raw=raw)
-        if self.validation is not None:
-            recipe.loss.check(self.validation.labels)
+        self.validation: Batch | None = None
+        if validation_data is not None:
+            rows, own_labels = pictures_of(model, validation_data, prepared=True)
+            self.validation = batch_of(rows.reshape(len(rows), -1), slice(0, len(rows)), own_labels)
+        elif len(held):
+            held_weights = None if weights is None else weights[held]
+            if held_weights is not None and not held_weights.any():
+                raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
+            self.validation = self._batch(pictures, labels, held, held_weights)
         elif recipe.patience is not None:
             raise UsageError("patience needs a validation split to watch, got validation 0")
+        if self.validation is not None:
+            recipe.loss.check(self.validation.labels)
         probed = kept[:: max(1, len(kept) // PROBE_SIZE)][:PROBE_SIZE]
-        self.probe = batch_of(prepared_rows(model, pictures, probed, raw=raw), slice(0, len(probed)), labels[probed])
+        self.probe = self._batch(pictures, labels, probed)
+
+    def _batch(self, pictures: Array, labels: Array, index: Array, weights: Array | None = None) -> Batch:
+        """Return some of the samples as a batch, prepared as outside training."""
+        rows = pictures[index]
+        if self._augments:  # then the preparation follows the augmentation
+            rows = self.model.preparation.pictures(rows)
+        return batch_of(rows.reshape(len(index), -1), slice(0, len(index)), labels[index], weights)
 
     def _choose_plan(self) -> None:
         """Choose how a step is executed, and the form that the layers and a whole-data batch have in it."""
@@ -127,7 +130,7 @@ class Setup:
 
 
 def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
-    """The samples and labels to train on: bytes (N, H, W), deskewed where asked, or floats (N, D) as they came."""
+    """Return the samples and labels: bytes (N, H, W), deskewed if `prepared`, or floats (N, D) as they are."""
     if not isinstance(data, tuple | list):
         data = check_dataset(data, "a Dataset or a pair (X, y)")
         if len(data) == 0:
@@ -157,7 +160,7 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
 
 
 def check_weights(weights: Array | None, count: int) -> Array | None:
-    """A weight of at least 0 for each sample, 1 in the mean, or none: only their proportions count."""
+    """Return weights of at least 0, 1 in the mean, or None: only their proportions count              (count,)"""
     if weights is None:
         return None
     weights = np.asarray(weights)
@@ -173,7 +176,7 @@ def check_weights(weights: Array | None, count: int) -> Array | None:
 
 
 def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
-    """(kept, held): indices of the samples, the held-out ones drawn so that each class keeps its share."""
+    """Return the indices of the samples kept and held out, drawn so that each class keeps its share."""
     everything = np.arange(len(labels))
     if not validation:
         return everything, everything[:0]
@@ -190,31 +193,3 @@ def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple
     mask = np.zeros(len(labels), bool)
     mask[chosen] = True
     return everything[~mask], everything[mask]
-
-
-def prepared_rows(model: Model, pictures: Array, index: Array, *, raw: bool) -> Array:
-    """Some of the samples, a row each; `raw`: as they came, so that they are still to be prepared."""
-    rows = pictures[index]
-    return (model.preparation.pictures(rows) if raw else rows).reshape(len(index), -1)
-
-
-def validation_batch(
-    model: Model,
-    pictures: Array,
-    labels: Array,
-    weights: Array | None,
-    held: Array,
-    given: Data | None,
-    *,
-    raw: bool,
-) -> Batch | None:
-    """What is watched without being trained on: the data given for it, else the samples held out, if any are."""
-    if given is not None:
-        rows, labels = pictures_of(model, given, prepared=True)
-        return batch_of(rows.reshape(len(rows), -1), slice(0, len(rows)), labels)
-    if len(held) == 0:
-        return None
-    rows, weights = prepared_rows(model, pictures, held, raw=raw), None if weights is None else weights[held]
-    if weights is not None and not weights.any():
-        raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
-    return batch_of(rows, slice(0, len(held)), labels[held], weights)
