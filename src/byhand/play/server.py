@@ -41,7 +41,7 @@ PACE = 0.1
 MAX_READERS = 300
 #: The idle time of a place for requests after it was used, in the time of that use, while a training goes on: Python
 #: runs one thread at a time.
-REST = 4
+REST = 6
 #: Seconds before an answer 503: clients that try again at once are slowed down.
 BUSY_DELAY = 0.25
 CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
