@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast"]
 
 FAST = ["tests/nn", "tests/test_reference_l_layer.py", "tests/test_reference_two_layer.py", "tests/test_training.py"]
-FAST += ["tests/test_floors.py", "tests/test_checks.py", "tests/test_promises.py"]
+FAST += ["tests/test_floors.py", "tests/test_names.py", "tests/test_checks.py", "tests/test_promises.py"]
 #: Comparisons and whole runs that take seconds each.
 LONGER = ["--ignore=tests/nn/test_agrees_with_torch.py"]
 LONGER += ["--deselect=tests/test_reference_two_layer.py::test_the_run_ends_inside_its_band"]

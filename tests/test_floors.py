@@ -149,6 +149,10 @@ def test_circular_imports_are_found(tmp_path, files, expected):
     assert [line.rpartition(" → ")[0] for line in found] == expected
 
 
+def test_there_are_no_circular_imports():
+    assert import_cycles.all_cycles() == []
+
+
 def test_small_files_with_one_importer_are_listed(tmp_path):
     files = {"a.py": "import byhand.b, byhand.c, byhand.d", "b.py": "x = 1\n", "c.py": "import byhand.d", "d.py": ""}
     package = write_package(tmp_path, {**files, "e.py": "import byhand.c\n" * 3, "a.py": files["a.py"] + "\n" * 200})
@@ -194,6 +198,16 @@ def starts_the_program(tree):
 )
 def test_the_test_sees_the_program_started_as_a_subprocess(line, is_wrong):
     assert bool(starts_the_program(ast.parse(line))) == is_wrong
+
+
+def test_no_room_below_the_command_line_starts_the_program():
+    wrong = [
+        f"{name}, line {line}"
+        for name, tree, _ in modules()
+        if room_of(name) not in {"cli", *FRONT_DOOR}
+        for line in starts_the_program(tree)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(("room", "allowed"), [("nn", {"numpy"}), ("reference", {"numpy", "matplotlib"})])
