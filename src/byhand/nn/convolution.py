@@ -1,7 +1,7 @@
 """Convolution: a dense layer that looks through a window, and is slid over the picture.
 
 A dense layer has to learn a stroke anew in every place where it may stand. Here the same few weights are put to every
-place: what comes out is a stack of `maps`, smaller pictures, each of which says where in the old picture something was
+place: what comes out is a stack of `maps`, smaller pictures, each of which shows where in the old picture something was
 found. Laid out as rows of numbers, one row for each place of the window, it is the very product of a dense layer:
 
     P = windows of X       (N·places, size·size·channels)      each row is what the window sees in one place

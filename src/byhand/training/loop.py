@@ -41,7 +41,7 @@ class Trainer:
     """The training of one model on one data set by one recipe, a step at a time.
 
     Use it as a context, or close it, to end its threads. From its first step until the run is over, the loop over it is
-    left, or it is closed, the BLAS uses as many threads as the plan says, in the whole process. `start_epoch` and
+    left, or it is closed, the BLAS uses as many threads as the plan has, in the whole process. `start_epoch` and
     `optimizer_state` continue an earlier training on other data or for more epochs, as scikit-learn's `partial_fit`
     does; of the records of epochs, only the last `max_records` are kept.
     """
@@ -167,7 +167,7 @@ class Trainer:
         self._blas.close()
 
     def _restart_stream(self) -> None:
-        """Let the next step take its batch anew, as its number says."""
+        """Let the next step start the stream of batches again."""
         if self._stream is not None:
             self._stream.close()  # type: ignore[attr-defined]
             self._stream = None
@@ -415,13 +415,13 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    has_asked = False
+    is_stopping = False
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal has_asked
-        if has_asked:
+        nonlocal is_stopping
+        if is_stopping:
             raise KeyboardInterrupt
-        has_asked = True
+        is_stopping = True
         stop()
 
     before = signal.signal(signal.SIGINT, handle)

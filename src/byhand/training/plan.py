@@ -66,16 +66,16 @@ class Plan:
     block: int
 
 
-def plan_for(network: Network, batch_size: int, wanted_threads: int | None = None, *, busy: int = 0) -> Plan:
+def plan_for(network: Network, batch_size: int, max_threads: int | None = None, *, busy: int = 0) -> Plan:
     """Return the plan for batches of this size, while `busy` threads are already at work (augmentation).
 
     With convolutions, augmentation is a tenth of the work and gets no processor of its own.
     """
-    wanted = wanted_threads or threads.available()
+    count = max_threads or threads.available()
     block = max_block_size(network, batch_size)
     if block < batch_size and not network.needs_whole_batch:
-        return Plan(workers=min(wanted, -(-batch_size // block)), blas=1, block=block)
-    count = max(1, wanted - busy)
+        return Plan(workers=min(count, -(-batch_size // block)), blas=1, block=block)
+    count = max(1, count - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
         largest = batch_size * max(layer.W.size for layer in network.parametric_layers)
         is_small = largest < WORTH_BLAS_THREADS and len(network.dense) == len(network.parametric_layers)

@@ -1,6 +1,6 @@
 """Records: what the training loop yields for its steps and epochs, and how far a run has come.
 
-A step's record is light, for it is made thousands of times; an epoch's says all that a curve or a watchdog needs.
+A step's record is light, for it is made thousands of times; an epoch's holds all that a curve or the watchdog needs.
 
 The state of a run is arrays and plain values. A checkpoint's file can be intact and still belong to another run:
 another network, optimizer or data. `check_state` requires the names, shapes and kinds that the state of this run has;
@@ -12,10 +12,11 @@ import html
 import io
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
+from byhand import checks
 from byhand.errors import ModelFileError
 from byhand.files import write_text
 from byhand.nn.arrays import Array
@@ -67,7 +68,7 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
-        """The record that these plain values describe; a ValueError where they are of the wrong kinds."""
+        """Return the record that these plain values describe; raise a ValueError if they are of the wrong kinds."""
         record = cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
         numbers = [record.loss, record.accuracy, record.rate, record.gradient_norm, *record.dead]
         numbers += [record.images_per_second, record.seconds]
@@ -99,7 +100,7 @@ class History:
         return self.records[index]
 
     def column(self, name: str) -> list[Any]:
-        """One value from each record: `history.column("loss")`."""
+        """Return one value of each record: `history.column("loss")`."""
         return [getattr(record, name) for record in self.records]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -180,30 +181,31 @@ def check_state(
     """Return the progress and the start lengths of a state, or raise an error if it is not of this run."""
     check_arrays(arrays, own_arrays)
     check_plain(plain, own_plain)
-    records = records_in(plain)
     if plain["step"] > total_steps:
         raise ModelFileError(f"step of the state must be at most {total_steps}, got {plain['step']}")
     values = dict(plain)
+    try:
+        values["records"] = [EpochRecord.from_json(record) for record in plain["records"]]
+    except (TypeError, ValueError, KeyError):
+        raise ModelFileError("records of the state must each be the record of an epoch") from None
     start_lengths = [float(length) for length in values.pop("start_lengths")]
-    return Progress(**{**values, "records": records}), start_lengths
+    return Progress(**values), start_lengths
 
 
 def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
     """Check that the arrays of a state have the names, shapes and dtypes of this run's."""
-    wanted = dict(own)
+    expected = {name: array for name, array in own.items() if name not in OPTIONAL_STATE}
     if set(OPTIONAL_STATE) <= set(arrays):
-        wanted |= {name: own[like] for name, like in OPTIONAL_STATE.items()}
-    else:
-        wanted = {name: array for name, array in wanted.items() if name not in OPTIONAL_STATE}
-    if set(arrays) != set(wanted):
-        odd = sorted(set(arrays) ^ set(wanted))
-        raise ModelFileError(f"the state must be of this run: it has {listed(arrays)}, not {listed(wanted)} ({odd[0]})")
-    for name in wanted:
+        expected |= {name: own[like] for name, like in OPTIONAL_STATE.items()}
+    if set(arrays) != set(expected):
+        odd = min(set(arrays) ^ set(expected))
+        raise ModelFileError(f"the state must be of this run: it has {listed(arrays)}, not {listed(expected)} ({odd})")
+    for name, like in expected.items():
         array = arrays[name]
-        if array.shape != wanted[name].shape or array.dtype != wanted[name].dtype:
+        if array.shape != like.shape or array.dtype != like.dtype:
             raise ModelFileError(
                 f"the state must be of this run: its {name} is {array.dtype} {array.shape}, "
-                f"here it is {wanted[name].dtype} {wanted[name].shape}"
+                f"here it is {like.dtype} {like.shape}"
             )
 
 
@@ -213,36 +215,21 @@ def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         raise ModelFileError(f"the state must hold {listed(own)}, got {listed(plain)}")
     for name, like in own.items():
         if not is_alike(plain[name], like):
-            raise ModelFileError(f"{name} of the state must be {kind(like)}, got {str(plain[name])[:40]!r}")
+            kind = {bool: "true or false", float: "a number", int: "a whole number from 0"}.get(type(like), "a list")
+            raise ModelFileError(f"{name} of the state must be {kind}, got {str(plain[name])[:40]!r}")
     lengths = plain["start_lengths"]
     if len(lengths) != len(own["start_lengths"]) or not all(is_alike(length, 0.0) for length in lengths):
         raise ModelFileError(f"start_lengths of the state must be {len(own['start_lengths'])} numbers, got {lengths}")
 
 
-def records_in(plain: Mapping[str, Any]) -> list[EpochRecord]:
-    """Return the records of the epochs, each as `EpochRecord.to_json` wrote it."""
-    try:
-        return [EpochRecord.from_json(record) for record in plain["records"]]
-    except (TypeError, ValueError, KeyError):
-        raise ModelFileError("records of the state must each be the record of an epoch") from None
-
-
 def is_alike(value: Any, like: Any) -> bool:
-    """Return True if a value is of the same kind: a whole number from 0, a float that is one, true or false, a list."""
-    if isinstance(like, float):
-        return type(value) is float and not math.isnan(value)  # JSON keeps the decimal point of the floats in a state
-    if isinstance(like, int) and not isinstance(like, bool):
-        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-    return type(value) is type(like)
+    """Return True if a value is of the same kind; integers are from 0 to 2⁶³, and NaN is not accepted."""
+    if type(like) is int:
+        return checks.is_integer(value, 0, 2**63 - 1)
+    # JSON keeps the decimal point of the floats in a state
+    return type(value) is type(like) and not (isinstance(value, float) and math.isnan(value))
 
 
-def kind(like: Any) -> str:
-    """Describe the kind, for a message."""
-    if isinstance(like, bool):
-        return "true or false"
-    return "a number" if isinstance(like, float) else "a whole number from 0" if isinstance(like, int) else "a list"
-
-
-def listed(names: Mapping[str, Any]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return the names in order."""
     return ", ".join(sorted(names))[:200]

@@ -1,6 +1,6 @@
-"""A run is a folder: what was asked (`config.json`), what happened (`metrics.jsonl`), and what came of it
-(`model.safetensors`). While it trains, its whole state lies in `state/` (see `checkpoint`). A committee's run holds
-those of its members instead, each a run of its own in `member-1/`, `member-2/`, …
+"""The folder of a run: its settings (`config.json`), the records of its epochs (`metrics.jsonl`), and its model
+(`model.safetensors`). While it trains, its state is in `state/` (see `checkpoint`). The run of an ensemble holds those
+of its members instead, each a run of its own in `member-1/`, `member-2/`, …
 
 Every file is replaced whole, so a run that is stopped at any moment leaves the last good version of each.
 """
@@ -26,7 +26,7 @@ from byhand.training.records import EpochRecord
 CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"
 HOME = Path("runs")
 
-#: More networks than anybody trained for one committee.
+#: The largest number of members of an ensemble.
 MOST_MEMBERS = 1_000
 
 #: A record is some 300 bytes: room for 200,000 of them.
@@ -41,12 +41,12 @@ class Run:
 
     @classmethod
     def new(cls, folder: str | os.PathLike[str] | None = None) -> "Run":
-        """A folder for a new run: the one named, which must be empty or absent, or the next number under `runs/`."""
+        """Return a new run, in the folder named, which must be empty or absent, or the next number under `runs/`."""
         return cls(new_folder("run", folder, HOME))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Run":
-        """The run at a folder, or the one that a model's file lies in."""
+        """Return the run in a folder, or the one that a model's file belongs to."""
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not path.exists():
@@ -59,7 +59,7 @@ class Run:
 
     @property
     def members(self) -> list["Run"]:
-        """Where this is a committee: its members' runs, in order. Else none."""
+        """The members' runs of an ensemble, in order; empty for another run."""
         count = self.config().get("committee")
         if count is None:
             return []
@@ -71,7 +71,7 @@ class Run:
         return [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
 
     def reader(self) -> Model | Ensemble:
-        """The trained model, or where this is a committee, all of it."""
+        """Return the trained model, or the ensemble."""
         members = [] if self.model_path.is_file() else self.members
         if not members:
             return self.model()
@@ -82,7 +82,7 @@ class Run:
         return Ensemble([member.model() for member in members], metadata=self.config().get("card"))
 
     def model(self) -> Model:
-        """The trained model."""
+        """Return the trained model."""
         if not self.model_path.is_file():
             if members := self.members:
                 raise ModelFileError(
@@ -100,14 +100,14 @@ class Run:
             ) from None
 
     def config(self) -> dict[str, Any]:
-        """What was asked; empty where there is only a model."""
+        """Return the settings; empty if there is only a model."""
         path = self.folder / CONFIG
         if not path.is_file():
             return {}
         return read_object(path)
 
     def records(self) -> list[EpochRecord]:
-        """What happened, an epoch a line; empty where nothing was recorded."""
+        """Return the records of the epochs; empty if there are none."""
         path = self.folder / METRICS
         if not path.is_file():
             return []
@@ -148,7 +148,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def text_of(path: Path) -> str:
-    """The text of a run's file, where it is one and of a size that a run writes."""
+    """Return the text of a run's file, or raise an error if it is too large or not text."""
     if (size := path.stat().st_size) > MOST_TEXT:
         raise ModelFileError(f"{path}: must be of at most {MOST_TEXT:,} bytes, has {size:,}")
     try:
@@ -158,13 +158,13 @@ def text_of(path: Path) -> str:
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """The model of a run's folder, or of a model's file by itself."""
+    """Return the model of a run's folder, or of a model's file."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).model()
 
 
 def load_reader(path: str | os.PathLike[str]) -> Model | Ensemble:
-    """The same, or the committee of a committee's folder."""
+    """Return the model of a run's folder or of a model's file, or the ensemble of its folder."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()
 
@@ -178,13 +178,13 @@ def new_folder(kind: str, folder: str | os.PathLike[str] | None, home: Path) -> 
 
 
 def next_number(home: Path) -> str:
-    """001, 002, …: one more than the highest there is."""
+    """Return 001, 002, …: one more than the highest number in the folder."""
     names = [entry.name for entry in home.iterdir()] if home.is_dir() else []
     return f"{max([int(name) for name in names if re.fullmatch(r'[0-9]{1,9}', name)], default=0) + 1:03}"
 
 
 def versions() -> dict[str, str]:
-    """What a run was made with: on these the same seed gives the same bits."""
+    """Return the versions of what computes a run: with the same ones, the same seed gives the same bits."""
     return {
         "byhand": byhand.__version__,
         "numpy": np.__version__,
@@ -195,7 +195,7 @@ def versions() -> dict[str, str]:
 
 
 def blas_kernel() -> str:
-    """The BLAS and the kernel it chose for this processor."""
+    """Return the BLAS and the kernel that it chose for this processor."""
     from byhand.threads import blas_libraries
 
     names = [
