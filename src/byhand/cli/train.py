@@ -30,7 +30,7 @@ from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_e
 from byhand.errors import UsageError
 from byhand.report import wilson
 from byhand.text import counted, percent
-from byhand.training import PRESETS, Callback, ProgressBar, RunResult, Trainer, train_run
+from byhand.training import PRESETS, Callback, ProgressBar, RunResult, train_run
 from byhand.training import resume as resume_run
 from byhand.training.runs import MOST_MEMBERS, Run
 
@@ -100,7 +100,7 @@ def command(
             ensemble = resumed_ensemble(Run(Path(resume)), data, seed_typed, options, **given)
         else:
             ensemble = new_ensemble(folder, int(committee or 1), preset, data, seed, options, **given)
-        leave(ensemble_summary(ensemble), console)
+        leave(summary(ensemble), console)
         return
     with mpi.aborting(ranks):
 
@@ -137,45 +137,17 @@ def command(
 
 def callbacks(ranks: mpi.Communicator | None, run: Run, console: Console) -> list[Callback]:
     """Return what shows the training."""
-    return [] if console.is_silent else [RanksShown(ranks, run, console), ProgressBar()]
+    if console.is_silent:
+        return []
+    return [ProgressBar()] if ranks is None else [mpi.ShowRanks(ranks, run.folder, console.info), ProgressBar()]
 
 
-class RanksShown(Callback):
-    """Shows the processes that share the run, and how to go on if one of them dies."""
-
-    def __init__(self, ranks: mpi.Communicator | None, run: Run, console: Console) -> None:
-        self.ranks, self.run, self.console = ranks, run, console
-
-    def on_start(self, trainer: Trainer) -> None:
-        if self.ranks is not None:
-            threads = trainer.plan.blas * trainer.plan.workers
-            self.console.info(f"{self.ranks.size} ranks, {counted(threads, 'thread')} each")
-            for rank, place in enumerate(self.ranks.places):
-                self.console.info(f"  rank {rank} is {place}")
-            self.console.info(f"if one dies, the run ends; go on with:  byhand train --resume {self.run.folder}")
-
-
-def summary(result: RunResult) -> dict[str, Any]:
-    """Return the result as plain values."""
-    last = result.history[-1] if len(result.history) else None
-    test = result.model.metadata["test"]
-    return {
-        "run": str(result.run.folder),
-        "model": str(result.run.model_path),
-        "network": result.model.network.architecture,
-        "data": result.model.metadata["data"]["name"],
-        "trained_on": result.samples,
-        "tested_on": test["images"],
-        "epochs": result.epochs,
-        "steps": result.steps,
-        "ending": result.history.ending,
-        "training_seconds": round(result.training_seconds, 3),
-        "seconds": round(result.seconds, 3),
-        "test_accuracy": test["accuracy"],
-        "interval": wilson(round(test["accuracy"] * test["images"]), test["images"]),
-        "train_accuracy": last and last.accuracy,
-        "validation_accuracy": last and last.validation_accuracy,
-    }
+def summary(result: RunResult | EnsembleResult) -> dict[str, Any]:
+    """Return the result as plain values, with the 95 % interval of the test accuracy."""
+    values = result.to_json()
+    if values.get("test_accuracy") is not None:
+        values["interval"] = wilson(round(values["test_accuracy"] * values["tested_on"]), values["tested_on"])
+    return values
 
 
 def new_ensemble(
@@ -227,32 +199,8 @@ def jobs_of(options: dict[str, Any]) -> int | None:
     return None if options["threads"] is None else integer("threads", options["threads"], 1)
 
 
-def ensemble_summary(result: EnsembleResult) -> dict[str, Any]:
-    """Return the result as plain values."""
-    members, ensemble = result.run.members, result.ensemble
-    values = {
-        "run": str(result.run.folder),
-        "committee": len(members),
-        "data": result.run.config()["data_name"],
-        "ending": "interrupted" if ensemble is None else "done",
-        "seconds": round(result.seconds, 3),
-    }
-    if ensemble is None:
-        return values
-    test = ensemble.metadata["test"]
-    return values | {
-        "network": f"{len(members)} × {ensemble.members[0].architecture}",
-        "seeds": ensemble.metadata["seeds"],
-        "tested_on": test["images"],
-        "members_test_accuracy": test["members"],
-        "training_seconds": [round(member.records()[-1].seconds, 3) for member in members],
-        "test_accuracy": test["accuracy"],
-        "interval": wilson(round(test["accuracy"] * test["images"]), test["images"]),
-    }
-
-
 def is_typed(name: str) -> bool:
-    """Whether this option of the command was given, even if as what it is without."""
+    """Return True if this option was given, even with its default value."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 

@@ -58,6 +58,28 @@ class EnsembleResult:
     ensemble: Ensemble | None
     seconds: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        members, ensemble = self.run.members, self.ensemble
+        values = {
+            "run": str(self.run.folder),
+            "committee": len(members),
+            "data": self.run.config()["data_name"],
+            "ending": "interrupted" if ensemble is None else "done",
+            "seconds": round(self.seconds, 3),
+        }
+        if ensemble is None:
+            return values
+        test = ensemble.metadata["test"]
+        return values | {
+            "network": f"{len(members)} × {ensemble.members[0].architecture}",
+            "seeds": ensemble.metadata["seeds"],
+            "tested_on": test["images"],
+            "members_test_accuracy": test["members"],
+            "training_seconds": [round(member.records()[-1].seconds, 3) for member in members],
+            "test_accuracy": test["accuracy"],
+        }
+
 
 def train_ensemble(
     folder: str | os.PathLike[str] | None,

@@ -60,6 +60,26 @@ class RunResult:
     training_seconds: float
     seconds: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        last, metadata = self.history[-1] if len(self.history) else None, self.model.metadata
+        return {
+            "run": str(self.run.folder),
+            "model": str(self.run.model_path),
+            "network": self.model.network.architecture,
+            "data": metadata["data"]["name"],
+            "trained_on": self.samples,
+            "tested_on": metadata.get("test", {}).get("images"),
+            "epochs": self.epochs,
+            "steps": self.steps,
+            "ending": self.history.ending,
+            "training_seconds": round(self.training_seconds, 3),
+            "seconds": round(self.seconds, 3),
+            "test_accuracy": self.test_accuracy,
+            "train_accuracy": last and last.accuracy,
+            "validation_accuracy": last and last.validation_accuracy,
+        }
+
 
 def fit(
     model: Model,
