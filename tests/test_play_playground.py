@@ -308,6 +308,7 @@ def test_of_a_training_that_was_left_nothing_stays_after_the_next_ones_first_ste
     np.testing.assert_array_equal(kept.model().network.parameters, weights(playground))
     again = resumed(kept)
     assert again.step_number == 1
+    playground.close()
 
 
 def test_damaged_added_pictures_are_one_line(tmp_path):
