@@ -44,33 +44,31 @@ OPTIONS = (
         help="Maps of each convolution before the hidden layers; `16@3/1` has a window of 3 × 3 that moves by 1, "
         "in place of 5 and 2; `none` for no convolution.",
     ),
-    click.option("--activation", type=click.Choice(list(ACTIVATIONS)), help="What the hidden units do with their sum."),
     click.option(
-        "--dropout", type=float, help="Share of hidden units (and of the last maps) silenced at each training step."
+        "--activation", type=click.Choice(list(ACTIVATIONS)), help="Activation function of the hidden layers."
     ),
-    click.option("--batch-norm/--no-batch-norm", default=None, help="Normalise each hidden layer over the batch."),
-    click.option("--init", type=click.Choice(list(INITIALIZERS)), help="Where the weights start."),
-    click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision of everything."),
-    click.option("--deskew/--no-deskew", default=None, help="Set slanted digits upright first; saved with the model."),
+    click.option("--dropout", type=float, help="Dropout rate of the hidden layers (and of the last maps)."),
+    click.option("--batch-norm/--no-batch-norm", default=None, help="Batch normalization of the hidden layers."),
+    click.option("--init", type=click.Choice(list(INITIALIZERS)), help="Initialization of the weights."),
+    click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Floating-point precision."),
+    click.option("--deskew/--no-deskew", default=None, help="Deskew the images first; saved with the model."),
     click.option(
         "--scale",
         type=click.Choice(SCALES),
         help="What a pixel is divided by; `standard`: mean 0, deviation 1.",
     ),
     click.option("--epochs", type=int, help="Passes over the training images."),
-    click.option("--batch-size", metavar="N|all", help="Images a step; `all` takes the whole data as one batch."),
-    click.option("--learning-rate", type=float, help="How far a step goes."),
-    click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), help="The rule that makes a step of a gradient."),
-    click.option("--momentum", type=float, help="Share of the last step that the next one keeps (optimizer momentum)."),
-    click.option("--nesterov/--no-nesterov", default=None, help="Look ahead along the momentum."),
-    click.option("--weight-decay", type=float, help="Pull of the weights towards zero."),
-    click.option("--schedule", type=click.Choice(list(SCHEDULES)), help="How the learning rate changes on the way."),
-    click.option("--loss", type=click.Choice(list(LOSSES)), help="What is made small."),
-    click.option(
-        "--label-smoothing", type=float, help="How much certainty to take off the labels (loss cross_entropy)."
-    ),
-    click.option("--clip", type=float, help="Shorten gradients longer than this."),
-    click.option("--max-norm", type=float, help="Shorten a unit's incoming weights longer than this."),
+    click.option("--batch-size", metavar="N|all", help="Images per step; `all` takes the whole data as one batch."),
+    click.option("--learning-rate", type=float, help="Step size."),
+    click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), help="Optimizer."),
+    click.option("--momentum", type=float, help="Momentum coefficient (optimizer momentum)."),
+    click.option("--nesterov/--no-nesterov", default=None, help="Nesterov momentum."),
+    click.option("--weight-decay", type=float, help="L2 penalty on the weights."),
+    click.option("--schedule", type=click.Choice(list(SCHEDULES)), help="Learning-rate schedule."),
+    click.option("--loss", type=click.Choice(list(LOSSES)), help="Loss function to minimize."),
+    click.option("--label-smoothing", type=float, help="Label smoothing (loss cross_entropy)."),
+    click.option("--clip", type=float, help="Gradient clipping: the largest norm."),
+    click.option("--max-norm", type=float, help="The largest norm of a unit's incoming weights."),
     click.option(
         "--ema-decay",
         type=float,
@@ -88,13 +86,11 @@ OPTIONS = (
         metavar="SHARE",
         help="Halve the augmentation in this last share of the epochs.",
     ),
-    click.option(
-        "--validation", type=float, help="Held out of training to watch: a share under 1, or a number of images."
-    ),
-    click.option("--patience", type=int, help="Stop when the validation loss has not fallen for so many epochs."),
+    click.option("--validation", type=float, help="Images held out for validation: a share under 1, or a number."),
+    click.option("--patience", type=int, help="Early stopping: epochs without a lower validation loss."),
     click.option("--record-every", type=int, help="Epochs (with --batch-size all: iterations) between two records."),
-    click.option("--samples", type=int, help="Train on the first so many images only."),
-    click.option("--threads", type=int, help="Threads to use. Without it, all there are."),
+    click.option("--samples", type=int, help="Train on the first N images only."),
+    click.option("--threads", type=int, help="Number of threads. Default: all available."),
     *(click.option(f"--{old}", type=float, hidden=True) for old in OLD_NAMES),
 )
 
