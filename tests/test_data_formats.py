@@ -377,7 +377,7 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
     [
         (old_pickle()[:-1], "the pickle must be whole and in order: pickle exhausted before seeing STOP"),
         (old_pickle()[:500], "the pickle must be whole and in order: expected"),
-        (b"\x80\x02.", "the pickle must be whole and in order: pop from empty list"),
+        (b"\x80\x02.", "the pickle must be whole and in order: unpickling stack underflow"),
         (pickle.dumps([1, 2]), "the pickle must hold one to three pairs (images, labels), it holds something else"),
         (pickle.dumps({"a": 1}), "the pickle must hold arrays only, it has a step EMPTY_DICT; nothing was run"),
         (pickle.dumps(((X, y),) * 4), "the pickle must hold one to three pairs (images, labels)"),
@@ -392,6 +392,14 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
         # a tuple of itself, doubled 400 times: 2^400 things for whoever walks through it
         (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must hold one to three pairs"),
         (b"\x80\x02]q\0h\0a.", "the pickle must hold one to three pairs"),
+        (
+            b"\x80\x02cnumpy\ndtype\n)" + b"q\0h\0\x86" * 400 + b"\x85R.",
+            "the pickle must be whole and in order: arrays must hold plain numbers, not <class 'tuple'>",
+        ),
+        (
+            b"\x80\x02Nr\xff\xff\xff\x7f.",
+            "the pickle must be whole and in order: a place in the memo must be at most 10,000, got 2,147,483,647",
+        ),
     ],
 )
 def test_pickle_rules(tmp_path, content, words):
@@ -451,10 +459,10 @@ def npy(values, allow_pickle=False):
     ("members", "words"),
     [
         ({"y_test": None}, ": must hold x_train, y_train, x_test, y_test, y_test is missing"),
-        ({"x_train": b"hello"}, ": x_train: must begin as .npy does, got 68 65 6c 6c 6f"),
+        ({"x_train": b"hello"}, ": x_train: must begin with a header as .npy does: "),
         ({"x_train": npy(X)[:-1]}, ": x_train: an array of (21, 5, 5) uint8 has 524 bytes, which doesn't fit"),
         ({"x_train": npy(X) + b"0"}, ": x_train: an array of (21, 5, 5) uint8 has 526 bytes, which doesn't fit"),
-        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the header must tell dtype, order and"),
+        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the shape of an array must be at"),
         ({"x_train": npy(X.astype(object), True)}, ": x_train: must hold plain numbers, holds |O"),
         ({"y_train": y[:-1]}, ": train: each image needs one label, got 21 images, 20 labels"),
         ({"y_test": Y_TEST + 1}, ": test: labels must be 0 to 9, label 9 (from 0) is 10"),
@@ -483,7 +491,7 @@ def test_npz_arrays_in_fortran_order_and_old_headers(tmp_path):
     path.write_bytes(zipped(x_train=np.asfortranarray(X)))
     assert (array_files.read_npz(path)[0].images == X).all()
     path.write_bytes(zipped(y_train=old))
-    assert refusal(path).startswith(f"{path}: y_train: the header must tell dtype, order and shape, got {{'descr'")
+    assert (array_files.read_npz(path)[0].labels == y).all()
 
 
 def test_an_npz_that_is_cut_short_is_named(tmp_path):
