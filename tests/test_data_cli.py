@@ -188,7 +188,7 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the stamp lies; verify hashes all the same
     assert run("verify", "mine") == (
         3,
-        [f"{part.parent}: a kept data set must be undamaged: test-images.npy has a wrong checksum"],
+        [f"{part.parent}: a kept data set must be undamaged: the test set has a wrong checksum"],
         [],
     )
 

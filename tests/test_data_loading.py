@@ -380,7 +380,7 @@ def test_importing_under_a_name(folder, cache):
     assert load("mine").source == f"imported from {path}"
     assert store.names() == ["mine"]
     damage(cache / "sets" / "mine", "bit")
-    with pytest.raises(DataError, match=r"train-images\.npy has a wrong checksum"):
+    with pytest.raises(DataError, match=r"the train set has a wrong checksum"):
         load("mine")
 
 
@@ -571,7 +571,7 @@ def test_a_damaged_cache_of_a_named_set_is_fetched_again(fresh_cache, monkeypatc
     said = []
     assert load("mnist", say=said.append).train.checksum == sample[0].checksum
     assert len(asked) == 8
-    assert "train-images.npy has a wrong checksum" in said[0]
+    assert "a kept data set must be undamaged" in said[0]
 
 
 # ---- the full MNIST

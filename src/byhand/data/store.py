@@ -4,8 +4,8 @@
     <cache>/parsed/KEY/    read from files of the user's, found by their path
 
 Each holds four .npy files and `manifest.json`, written last, which says what they must be. Sources are read again if
-their size, times or inode have changed; the arrays are hashed only if their size or time have, and must then have the
-checksum that they were written with. The folder may be deleted at any time.
+their size, times or inode have changed. The arrays are hashed only if their files' size or time have changed, and must
+then have the checksum that they were written with. The folder may be deleted at any time.
 """
 
 import hashlib
@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from byhand import files
-from byhand.data import formats
 from byhand.data.dataset import Dataset, TrainTest
 from byhand.errors import DataError
 
@@ -91,7 +89,10 @@ def keep(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> Tr
     for which, part in (("train", digits.train), ("test", digits.test)):
         label_type = np.uint8 if len(part.classes) <= 256 else np.int64
         for kind, values in (("images", part.images), ("labels", part.labels.astype(label_type))):
-            parts[f"{which}-{kind}"] = _write(place / f"{which}-{kind}.npy", values)
+            path = place / f"{which}-{kind}.npy"
+            with files.replacing(path) as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
+            parts[f"{which}-{kind}"] = _size_and_time(path)
     manifest = {
         "version": VERSION,
         "name": digits.name,
@@ -106,13 +107,6 @@ def keep(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> Tr
     return kept(place, paths) or digits
 
 
-def _write(path: Path, values: npt.NDArray[Any]) -> dict[str, Any]:
-    """Write one array, and return its entry in the manifest."""
-    with files.replacing(path) as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
-    return {"sha256": formats.digest(path), **_size_and_time(path)}
-
-
 def _size_and_time(path: Path) -> dict[str, int]:
     stat = path.stat()
     return {"size": stat.st_size, "modified": stat.st_mtime_ns}
@@ -124,7 +118,7 @@ def _size_and_time(path: Path) -> dict[str, int]:
 def kept(place: Path, sources: Sequence[Path] = (), *, trust: bool = True) -> TrainTest | None:
     """Return the data set at `place`; None if there is none or its sources have changed; DataError if it is damaged.
 
-    Without `trust` every part is hashed, whatever its size and time are.
+    Without `trust` the arrays are hashed, whatever the size and time of their files are.
     """
     if not os.path.exists(place / MANIFEST):
         return None
@@ -133,26 +127,24 @@ def kept(place: Path, sources: Sequence[Path] = (), *, trust: bool = True) -> Tr
         stats = [list(FileStat.of(path)) for path in sources]
         if manifest["version"] != VERSION or stats != manifest["sources"]:
             return None
-        for name, noted in manifest["parts"].items():
-            path = place / f"{name}.npy"
-            is_same = trust and {"sha256": noted["sha256"], **_size_and_time(path)} == noted
-            if not is_same and formats.digest(path) != noted["sha256"]:
-                raise DataError(f"{path.name} has a wrong checksum")
-        return _open(place, manifest)
+        return _open(place, manifest, trust)
     except FileNotFoundError as error:
         raise DataError(f"{place}: a kept data set must be whole, {Path(error.filename).name} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise DataError(f"{place}: a kept data set must be undamaged: {error}") from None
 
 
-def _open(place: Path, manifest: dict[str, Any]) -> TrainTest:
+def _open(place: Path, manifest: dict[str, Any], trust: bool) -> TrainTest:
     """Return the arrays as memory maps of their files."""
     sets = []
     for which, scale, checksum in zip(("train", "test"), manifest["scale"], manifest["checksum"], strict=True):
-        images, labels = (
-            np.load(place / f"{which}-{kind}.npy", mmap_mode="r", allow_pickle=False) for kind in ("images", "labels")
-        )
+        paths = {f"{which}-{kind}": place / f"{which}-{kind}.npy" for kind in ("images", "labels")}
+        images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values())
         part = Dataset(images, labels, classes=manifest["classes"], name=manifest["name"], scale=scale)
+        noted = [manifest["parts"][name] for name in paths]  # an earlier version also noted a hash of each file
+        is_same = all(note | _size_and_time(path) == note for note, path in zip(noted, paths.values(), strict=True))
+        if not (trust and is_same) and part.checksum != checksum:
+            raise DataError(f"the {which} set has a wrong checksum")
         part.checksum = checksum
         sets.append(part)
     return TrainTest(sets[0], sets[1], manifest["source"])
