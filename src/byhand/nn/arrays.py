@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from byhand.nn.rng import Array, StepKey
 
-__all__ = ["ALIGNMENT", "Array", "Cache", "aligned", "itself"]
+__all__ = ["ALIGNMENT", "Array", "Cache", "aligned"]
 
 ALIGNMENT = 64
 
@@ -24,11 +24,6 @@ def aligned(size: int, dtype: DTypeLike) -> Array:
     start = -raw.ctypes.data % ALIGNMENT
     vector: Array = raw[start : start + size * itemsize].view(dtype)
     return vector
-
-
-def itself(sums: Array) -> Array:
-    """Return the argument: the sum over the whole batch, where no other process holds a part of it."""
-    return sums
 
 
 class Cache:
@@ -49,7 +44,7 @@ class Cache:
         self.dtype = np.dtype(dtype)
         self.needs_dX = needs_dX
         #: Adds a vector up over the processes that share a batch, and returns it.
-        self.sum_over_processes: Callable[[Array], Array] = itself
+        self.sum_over_processes: Callable[[Array], Array] = lambda sums: sums
         self._memory: dict[str, Array] = {}
 
     def new(self, name: str, *shape: int, dtype: DTypeLike | None = None) -> Array:

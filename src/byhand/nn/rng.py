@@ -120,13 +120,7 @@ def two_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
     return (rng.uniform(size=(fan_out, fan_in)) - 0.5).T, rng.uniform(size=fan_out) - 0.5
 
 
-INITIALIZERS: dict[str, Initializer] = {
-    "he": he,
-    "glorot": glorot,
-    "lecun": lecun,
-    "l_layer": l_layer,
-    "two_layer": two_layer,
-}
+INITIALIZERS: dict[str, Initializer] = {rule.__name__: rule for rule in (he, glorot, lecun, l_layer, two_layer)}
 
 
 def initializer_named(name: str) -> Initializer:
