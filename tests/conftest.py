@@ -9,6 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow, not wrong: the time of an example says nothing about the code.
+settings.register_profile("byhand", deadline=None)
+settings.load_profile("byhand")
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.pop("COLUMNS", None)  # how wide somebody's terminal is; xdist says 80, and lines would be broken
