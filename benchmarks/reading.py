@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.rounds import Log, in_turn, speedups, spread
 from byhand.data import load
 from byhand.model import Model
-from byhand.model.inference import forward_in_blocks
+from byhand.model.model import forward_in_blocks
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
 from byhand.threads import processors

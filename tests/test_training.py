@@ -16,7 +16,7 @@ import byhand
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
-from byhand.model import inference as reading
+from byhand.model.model import MAX_BLOCK_SAMPLES, max_block_size
 from byhand.model.preparation import Preparation
 from byhand.nn.layers import Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -519,9 +519,9 @@ def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
     assert plans.plan_for(model.network, 256, 2) == plan
     assert plans.plan_for(model.network, 256, 2, busy=1) == plan  # distorting a picture is a tenth of the work
     assert plans.plan_for(model.network, 20, 2).workers == 1
-    assert reading.max_block_size(Model([784, 10], maps=[8]).network, 256) == reading.MAX_BLOCK_SAMPLES
-    assert reading.max_block_size(Model([784, 10], maps=[(8, 5, 24), (9, 1)]).network, 7) == 7
-    assert reading.max_block_size(Model([784, 10]).network, 256) == 256
+    assert max_block_size(Model([784, 10], maps=[8]).network, 256) == MAX_BLOCK_SAMPLES
+    assert max_block_size(Model([784, 10], maps=[(8, 5, 24), (9, 1)]).network, 7) == 7
+    assert max_block_size(Model([784, 10]).network, 256) == 256
     with Trainer(model, digits.train[:3000], Recipe(epochs=1, validation=0.5), seed=0) as session:
         session.step()
         tracemalloc.start()

@@ -22,8 +22,7 @@ import numpy as np
 from byhand.checks import integer, is_integer, is_number, number, positive
 from byhand.data import Dataset
 from byhand.errors import MissingExtraError, UsageError
-from byhand.model.inference import forward_in_blocks
-from byhand.model.model import Model, is_name
+from byhand.model.model import Model, forward_in_blocks, is_name
 from byhand.nn.arrays import Array
 from byhand.nn.losses import softmax
 from byhand.nn.network import Maps

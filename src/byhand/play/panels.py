@@ -9,7 +9,7 @@ from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.explain import Figure, Step, explain_step
 from byhand.model import Model
-from byhand.model.inference import blocks, max_block_size
+from byhand.model.model import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation

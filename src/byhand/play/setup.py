@@ -8,8 +8,7 @@ from typing import Any, Self
 from byhand.checks import flag, integer, is_integer, number
 from byhand.data import Dataset
 from byhand.errors import UsageError
-from byhand.model.inference import MAX_BLOCK_SAMPLES
-from byhand.model.model import Model, memory
+from byhand.model.model import MAX_BLOCK_SAMPLES, Model, memory
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution

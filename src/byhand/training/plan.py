@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from byhand import threads
-from byhand.model.inference import max_block_size
+from byhand.model.model import max_block_size
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.backprop import Pass

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from byhand.errors import DivergedError
-from byhand.model.inference import blocks, max_block_size
+from byhand.model.model import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
