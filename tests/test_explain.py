@@ -322,8 +322,8 @@ def test_the_page_shows_the_same_numbers_as_the_terminal():
     page = explanation.html()
     true = independent(model, data, explanation)
     found = re.findall(
-        r"<b>(\S+)</b> \([\d, ]+\) · <span class=\"down\">lowest (\S+)</span> at \[[\d, ]+\] · "
-        r"<span class=\"up\">highest (\S+)</span> at \[[\d, ]+\] · sum ([^\s<]+)",
+        r"<b>(\S+)</b> \([\d, ]+\) · <span class=\"down\">lowest (\S+) at \[[\d, ]+\]</span> · "
+        r"<span class=\"up\">highest (\S+) at \[[\d, ]+\]</span> · sum ([^\s<]+)",
         page,
     )
     found = [caption for caption in found if caption[0] in true]

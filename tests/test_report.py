@@ -14,6 +14,7 @@ from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
 from byhand.nn.network import Network
 from byhand.page.charts import Axis, Series, chart
+from byhand.page.document import tiled
 from byhand.report import Evaluation, evaluate, html_report, wilson
 from byhand.report.evaluation import MNIST_LABEL_ERRORS, known_label_errors
 from byhand.report.images import BUDGET, COLUMNS, cells, first_layer, sprites
@@ -291,9 +292,9 @@ def test_the_longest_weights_are_chosen_and_laid_out_in_their_order():
     layer = Convolution(4, 4, 1, 3, size=2)
     layer.W, layer.b = np.array([[1.0, 0, 5], [2, 0, 6], [3, 0, 7], [4, 1, 8]]), np.zeros(3)
     first = first_layer(layer, (4, 4), 2)
-    assert (first.chosen.tolist(), first.count, first.each) == ([0, 2], 3, "map")
-    np.testing.assert_array_equal(first.sheet(8), [[1, 2, np.nan, 5, 6], [3, 4, np.nan, 7, 8]])
-    assert first.sheet(1).shape == (5, 2)
+    assert (first.chosen.tolist(), len(first.norms), first.each) == ([0, 2], 3, "map")
+    np.testing.assert_array_equal(tiled(first.pictures, 8), [[1, 2, np.nan, 5, 6], [3, 4, np.nan, 7, 8]])
+    assert tiled(first.pictures, 1).shape == (5, 2)
     assert first_layer(Dense(12, 3), (4, 4), 2) is None
 
 

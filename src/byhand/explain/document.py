@@ -13,6 +13,7 @@ import numpy as np
 
 from byhand.explain.source import Quote
 from byhand.nn.arrays import Array
+from byhand.page.document import tiled
 
 #: Cells in a row before a single row of numbers is wrapped.
 WRAP = 32
@@ -49,64 +50,49 @@ class Figure:
     note: str = ""
 
     @property
-    def lowest(self) -> float:
-        return float(self.array.min())
+    def summary(self) -> dict[str, float]:
+        """The smallest and the largest number, the sum, added in float64, and the number of zeros."""
+        array = self.array
+        return {
+            "lowest": float(array.min()),
+            "highest": float(array.max()),
+            "sum": float(array.sum(dtype=np.float64)),
+            "zeros": int(array.size - np.count_nonzero(array)),
+        }
 
     @property
-    def highest(self) -> float:
-        return float(self.array.max())
-
-    @property
-    def total(self) -> float:
-        """The sum of all numbers, added in float64."""
-        return float(self.array.sum(dtype=np.float64))
-
-    @property
-    def zeros(self) -> int:
-        return int(self.array.size - np.count_nonzero(self.array))
-
-    def place_of(self, value: float) -> list[int]:
-        """Return the first place with that value."""
-        flat = np.flatnonzero(self.array.ravel() == value)[0]
-        return [int(i) for i in np.unravel_index(flat, self.array.shape)]
+    def notes(self) -> list[str]:
+        """`lowest −2.1 at [0, 3]`, `highest 3.4 at [0, 17]`, `sum 12.5` and, if there are any, `41 of 128 are 0`"""
+        array, summary = self.array, self.summary
+        notes = [f"{name} {numeral(summary[name])}" for name in ("lowest", "highest", "sum")]
+        for k, first in enumerate((array.argmin(), array.argmax())):
+            notes[k] += f" at {[int(i) for i in np.unravel_index(first, array.shape)]}"
+        return notes + ([f"{summary['zeros']:,} of {array.size:,} are 0"] if summary["zeros"] else [])
 
     @property
     def caption(self) -> str:
-        """`Z1 (1, 128)  lowest −2.1 at [0, 3]  highest 3.4 at [0, 17]  sum 12.5  41 of 128 are 0`"""
-        name = f"{self.symbol} {self.array.shape}"
-        if self.array.size == 1:
-            return f"{name}  {numeral(float(self.array.item()))}"
-        low, high = self.lowest, self.highest
-        caption = (
-            f"{name}  lowest {numeral(low)} at {self.place_of(low)}  highest {numeral(high)} at {self.place_of(high)}"
-            f"  sum {numeral(self.total)}"
-        )
-        return caption + (f"  {self.zeros:,} of {self.array.size:,} are 0" if self.zeros else "")
+        """The symbol, the shape and the notes; or the number, if there is only one."""
+        notes = self.notes if self.array.size > 1 else [numeral(float(self.array.item()))]
+        return "  ".join([f"{self.symbol} {self.array.shape}", *notes])
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """One step: what happens, as a formula, as shapes, as numbers, as code. `parts` are the steps inside it.
 
-    code: (what was computed, the lines that did it)     lines: arithmetic, for what is one number
-    key: the name of the step, as `forward.0`
+    key: the name of the step, as `forward.0`            code: (what was computed, the lines that did it)
+    lines: arithmetic, for what is one number
     """
 
+    key: str
     title: str
     text: str
     formula: str = ""
     figures: tuple[Figure, ...] = ()
     code: tuple[tuple[str, Quote], ...] = ()
     shapes: str = ""
-    parts: tuple["Step", ...] = ()
     lines: tuple[str, ...] = ()
-    key: str = ""
-
-    def walk(self) -> Iterator["Step"]:
-        """Yield this step and all of its parts, in order."""
-        yield self
-        for part in self.parts:
-            yield from part.walk()
+    parts: tuple["Step", ...] = ()
 
 
 # ---- the arithmetic of single units
@@ -204,9 +190,9 @@ class Document:
     afterwards: Array | None = None
 
     def walk(self) -> Iterator[Step]:
-        """Yield every step, in order."""
+        """Yield every step, each before its parts."""
         for step in self.steps:
-            yield from step.walk()
+            yield from (step, *step.parts)
 
     def __getitem__(self, symbol: str) -> Array:
         """Return the array of that symbol: `explanation["Z1"]`, `explanation["dW2"]`."""
@@ -236,17 +222,7 @@ class Document:
                     "shapes": step.shapes,
                     "lines": list(step.lines),
                     "code": [{"computes": what, "place": q.place, "text": q.text} for what, q in step.code],
-                    "arrays": [
-                        {
-                            "symbol": f.symbol,
-                            "shape": list(f.array.shape),
-                            "lowest": f.lowest,
-                            "highest": f.highest,
-                            "sum": f.total,
-                            "zeros": f.zeros,
-                        }
-                        for f in step.figures
-                    ],
+                    "arrays": [{"symbol": f.symbol, "shape": list(f.array.shape), **f.summary} for f in step.figures],
                 }
                 for step in self.walk()
             ],
@@ -275,7 +251,7 @@ def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
     values = figure.array.astype(np.float64)
     is_gray = figure.array.dtype == np.uint8
     if figure.pictures:
-        cells, note = tiled(values, figure, columns, rows)
+        cells, note = side_by_side(values, figure, columns, rows)
     elif values.ndim == 1 or len(values) == 1:
         cells, note = wrapped(values.ravel(), min(WRAP, columns), rows)
     else:
@@ -283,7 +259,7 @@ def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
     return Grid(cells, note, 255.0 if is_gray else float(np.abs(values).max(initial=0.0)), is_gray)
 
 
-def tiled(values: Array, figure: Figure, columns: int, rows: int) -> tuple[Array, str]:
+def side_by_side(values: Array, figure: Figure, columns: int, rows: int) -> tuple[Array, str]:
     """Return the figure's pictures side by side, with a gap of one cell             → (rows, columns)
 
     The channels of one sample or unit follow one another. Pictures that belong in one line stay together if a line has
@@ -300,11 +276,7 @@ def tiled(values: Array, figure: Figure, columns: int, rows: int) -> tuple[Array
     chosen = list(range(len(strengths)))
     if room < len(strengths):
         chosen = [int(k) for k in np.argsort(-strengths, kind="stable")[:room]]
-    down = -(-len(chosen) * unit // across)
-    cells = np.full((down * (height + 1) - 1, across * (width + 1) - 1), np.nan)
-    for place, k in enumerate(k * unit + j for k in chosen for j in range(unit)):
-        top, left = place // across * (height + 1), place % across * (width + 1)
-        cells[top : top + height, left : left + width] = stack[k].reshape(height, width)
+    cells = tiled(stack.reshape(-1, unit, height, width)[chosen].reshape(-1, height, width), across)
     if len(stack) == 1:
         return cells, f"{height} × {width}"
     whole = figure.note if line else f"a picture for each {figure.each}"

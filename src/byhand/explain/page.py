@@ -81,15 +81,10 @@ class Page:
         if figure.array.size == 1:
             return f'<figure class="array"><figcaption class="mono">{escape(figure.caption)}</figcaption></figure>'
         drawing = self.bars(figure) if figure.symbol == "P" else cells(figure)
-        notes = [
-            f"<b>{escape(figure.symbol)}</b> {escape(figure.array.shape)}",
-            f'<span class="down">lowest {numeral(figure.lowest)}</span> at {figure.place_of(figure.lowest)}',
-            f'<span class="up">highest {numeral(figure.highest)}</span> at {figure.place_of(figure.highest)}',
-            f"sum {numeral(figure.total)}",
-        ]
-        if figure.zeros:
-            notes.append(f"{figure.zeros:,} of {figure.array.size:,} are 0")
-        return f'<figure class="array">{drawing}<figcaption>{" · ".join(notes)}</figcaption>{numbers(figure)}</figure>'
+        lowest, highest, *others = figure.notes
+        notes = [f'<span class="down">{lowest}</span>', f'<span class="up">{highest}</span>', *others]
+        caption = " · ".join([f"<b>{escape(figure.symbol)}</b> {escape(figure.array.shape)}", *notes])
+        return f'<figure class="array">{drawing}<figcaption>{caption}</figcaption>{numbers(figure)}</figure>'
 
     def bars(self, figure: Figure) -> str:
         """Return the first sample's probabilities as bars."""

@@ -86,6 +86,17 @@ def facts(values: Mapping[str, object]) -> str:
 # ---- images
 
 
+def tiled(stack: Array, across: int) -> Array:
+    """Return pictures side by side, with a gap of one cell of NaN          (count, H, W) → (rows, columns)"""
+    count, height, width = stack.shape
+    across = min(across, count)
+    sheet = np.full((-(-count // across) * (height + 1) - 1, across * (width + 1) - 1), np.nan)
+    for place, picture in enumerate(stack):
+        top, left = place // across * (height + 1), place % across * (width + 1)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
 def signed_image(cells: Array, scale: float) -> str:
     """Return the data URI of an image with a pixel for each number; NaN and 0 are clear       cells: (rows, columns)"""
     strength = np.zeros(cells.shape) if scale == 0 else np.nan_to_num(cells / scale)

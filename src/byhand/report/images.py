@@ -15,7 +15,7 @@ from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense, Layer
-from byhand.page.document import data_uri, escape, folded, gray_image, gray_png, signed_image, table
+from byhand.page.document import data_uri, escape, folded, gray_image, gray_png, signed_image, table, tiled
 from byhand.report.evaluation import Evaluation
 
 #: Maximum size of the sprite sheet in bytes, before it is written into the page in base64 (a third more).
@@ -111,52 +111,29 @@ def reduced(image: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class FirstLayer:
-    """The units or maps of the first layer whose weights have the largest norms, and the shape of their pictures."""
+    """The weights of the first layer as pictures: those of the units, or maps, with the largest norms.
+
+    chosen: their numbers;  pictures: (chosen, H, W);  norms: (units,), of all of them;  each: `unit` or `map`
+    """
 
     layer: Dense | Convolution
-    shape: tuple[int, int]
+    each: str
     chosen: Array
-
-    @property
-    def count(self) -> int:
-        """The number of all units or maps."""
-        return len(self.layer.b)
-
-    @property
-    def each(self) -> str:
-        return "map" if isinstance(self.layer, Convolution) else "unit"
-
-    def sheet(self, across: int) -> Array:
-        """Return the weights of those chosen, a picture each                       → (rows, columns)"""
-        return tiled(self.layer.W.T[self.chosen].reshape(-1, *self.shape), across)
+    pictures: Array
+    norms: Array
 
 
 def first_layer(layer: Layer, picture: tuple[int, int], count: int = UNITS) -> FirstLayer | None:
     """Return the layer's weights as pictures; None if its inputs are not the pixels of a picture."""
     if isinstance(layer, Convolution) and layer.channels == 1:
-        shape = layer.size, layer.size
+        each, picture = "map", (layer.size, layer.size)
     elif isinstance(layer, Dense) and layer.inputs == picture[0] * picture[1] and picture[0] > 1:
-        shape = picture
+        each = "unit"
     else:
         return None
-    return FirstLayer(layer, shape, np.sort(np.argsort(-norms(layer), kind="stable")[:count]))
-
-
-def norms(layer: Dense | Convolution) -> Array:
-    """Return the norm of each unit's weights                                       → (units,)"""
-    result: Array = np.sqrt((layer.W.astype(np.float64) ** 2).sum(axis=0))
-    return result
-
-
-def tiled(stack: Array, across: int) -> Array:
-    """Return pictures side by side, with a gap of one cell                         (count, H, W) → (rows, columns)"""
-    count, height, width = stack.shape
-    across = min(across, count)
-    sheet = np.full((-(-count // across) * (height + 1) - 1, across * (width + 1) - 1), np.nan)
-    for place, picture in enumerate(stack):
-        top, left = place // across * (height + 1), place % across * (width + 1)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
+    norms = np.linalg.norm(layer.W.astype(np.float64), axis=0)
+    chosen = np.sort(np.argsort(-norms, kind="stable")[:count])
+    return FirstLayer(layer, each, chosen, layer.W.T[chosen].reshape(-1, *picture), norms)
 
 
 def first_layer_section(model: Model, data: Dataset) -> str:
@@ -164,16 +141,16 @@ def first_layer_section(model: Model, data: Dataset) -> str:
     first = first_layer(model.network.layers[0], data.shape)
     if first is None:
         return ""
-    which = f"all of its {first.count} {first.each}s" if first.count > 1 else f"its one {first.each}"
-    if len(first.chosen) < first.count:
-        which = f"the {len(first.chosen)} of its {first.count} {first.each}s with the longest weights"
-    W, norm = first.layer.W.T[first.chosen], norms(first.layer)
+    count, each, b = len(first.norms), first.each, first.layer.b
+    which = f"all of its {count} {each}s" if count > 1 else f"its one {each}"
+    if len(first.chosen) < count:
+        which = f"the {len(first.chosen)} of its {count} {each}s with the longest weights"
     rows = [
-        (int(u), *(f"{value:.3g}" for value in (norm[u], w.min(), w.max(), first.layer.b[u])))
-        for u, w in zip(first.chosen, W, strict=True)
+        (int(u), *(f"{value:.3g}" for value in (first.norms[u], w.min(), w.max(), b[u])))
+        for u, w in zip(first.chosen, first.pictures, strict=True)
     ]
-    drawn = image(first.sheet(ACROSS), first.shape, f"The weights of {which}, a picture each; their figures are below")
-    twin = folded(f"the {first.each}s as a table", table((first.each, "length", "lowest", "highest", "bias"), rows))
+    drawn = image(first.pictures, f"The weights of {which}, a picture each; their figures are below")
+    twin = folded(f"the {each}s as a table", table((each, "length", "lowest", "highest", "bias"), rows))
     return f"<p>{legend(first, which)}</p>{drawn}{twin}{first_maps(model, data, first)}"
 
 
@@ -185,7 +162,7 @@ def legend(first: FirstLayer, which: str) -> str:
             f"Each square is one unit's weights, one for each pixel ({which}): ink on {orange} switches it on, ink on "
             f"{blue} switches it off."
         )
-    height, width = first.shape
+    height, width = first.pictures.shape[1:]
     return (
         f"The first layer is a convolution: a window of {height} × {width} pixels, put to {first.layer.rows} × "
         f"{first.layer.columns} places. Each square is what one map looks for in all of them ({which}): ink on "
@@ -205,20 +182,19 @@ def first_maps(model: Model, data: Dataset, first: FirstLayer) -> str:
         out = result
         if isinstance(layer, Activation):
             after = f", after {layer.function.name}"
-    shape = first.layer.rows, first.layer.columns
-    maps = out.reshape(*shape, first.layer.maps).transpose(2, 0, 1)[first.chosen]
+    maps = out.reshape(first.layer.rows, first.layer.columns, first.layer.maps).transpose(2, 0, 1)[first.chosen]
     name = escape(data.classes[int(data.labels[0])])
     title = f"What the maps say of picture 0, a {name}"
     return (
         f"<h3>{title}</h3><p>In the order of the windows above{after}: where a window found what it looks for it is "
         f'<span class="up">orange</span>.</p><div class="found"><img class="seen" src="{gray_image(data.images[0])}" '
-        f'width="84" alt="Picture 0, a {name}">{image(tiled(maps, ACROSS), shape, title)}</div>'
+        f'width="84" alt="Picture 0, a {name}">{image(maps, title)}</div>'
     )
 
 
-def image(sheet: Array, shape: tuple[int, int], alt: str) -> str:
-    """Return pictures of this shape as one image, with cells that are large enough to see."""
-    size = max(LEAST, SIDE // max(shape))
+def image(pictures: Array, alt: str) -> str:
+    """Return pictures side by side as one image, with cells that are large enough to see."""
+    size, sheet = max(LEAST, SIDE // max(pictures.shape[1:])), tiled(pictures, ACROSS)
     uri = signed_image(sheet, float(np.nanmax(np.abs(sheet), initial=0.0)))
     height, width = sheet.shape
     return f'<img class="weights" src="{uri}" width="{width * size}" height="{height * size}" alt="{escape(alt)}">'

@@ -15,6 +15,7 @@ from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.layers import Dense
+from byhand.page.document import tiled
 from byhand.report.evaluation import Evaluation
 from byhand.report.images import first_layer
 from byhand.training.records import EpochRecord, History
@@ -94,10 +95,10 @@ def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = N
     columns = min(integer("columns", columns, 1), len(first.chosen))
     ax = axes(ax, figsize=(columns, -(-len(first.chosen) // columns)))
     limit = float(np.abs(layer.W).max()) or 1.0
-    ax.imshow(first.sheet(columns), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    ax.imshow(tiled(first.pictures, columns), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_axis_off()
     switched = "switches it on" if isinstance(layer, Dense) else "raises it there"
-    words = f"What {len(first.chosen)} of {first.count} {first.each}s look for (orange: ink {switched})"
+    words = f"What {len(first.chosen)} of {len(first.norms)} {first.each}s look for (orange: ink {switched})"
     ax.set_title(words, fontsize=10)
     return ax
 
