@@ -169,49 +169,45 @@ def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
 
 
 def layer_node(graph: Graph, x: str, layer: Layer) -> str:
-    """One layer of the network, as it works outside training."""
+    """Append one layer of the network, as it works outside training."""
+    add = graph.add
 
     def constant(name: str, array: Array) -> str:
         return graph.constant(f"{layer.index}.{name}", array.astype(np.float32))
 
-    if isinstance(layer, Dense):
-        return graph.add("Gemm", x, constant("W", layer.W), constant("b", layer.b))
-    if isinstance(layer, Convolution):
-        return convolution_nodes(graph, x, layer)
-    if isinstance(layer, BatchNorm):
-        settings = [constant(name, getattr(layer, name)) for name in ("gamma", "beta", "mean", "variance")]
-        return graph.add("BatchNormalization", x, *settings, epsilon=layer.epsilon)
-    if isinstance(layer, Dropout):
-        return x
-    if isinstance(layer, Activation):
-        return activation_node(graph, x, layer.function.name)
+    match layer:
+        case Dense():
+            return add("Gemm", x, constant("W", layer.W), constant("b", layer.b))
+        case Convolution():  # Conv takes only a picture, the channels first
+            shape = np.array([0, layer.height, layer.width, layer.channels])  # 0: as many pictures as there are
+            x = add("Reshape", x, graph.constant(f"{layer.index}.picture", shape))
+            picture = add("Transpose", x, perm=[0, 3, 1, 2])
+            W = layer.W.reshape(layer.size, layer.size, layer.channels, layer.maps).transpose(3, 2, 0, 1)
+            maps = add("Conv", picture, constant("W", W), constant("b", layer.b), strides=[layer.stride] * 2)
+            return add("Flatten", add("Transpose", maps, perm=[0, 2, 3, 1]), axis=1)
+        case BatchNorm():
+            settings = [constant(name, getattr(layer, name)) for name in ("gamma", "beta", "mean", "variance")]
+            return add("BatchNormalization", x, *settings, epsilon=layer.epsilon)
+        case Dropout():
+            return x
+        case Activation():
+            return activation_node(graph, x, layer.function.name)
     raise UsageError(f"onnx can't express {layer!r}")
 
 
-def convolution_nodes(graph: Graph, x: str, layer: Convolution) -> str:
-    """A row of numbers as a picture, the channels first, and back: Conv takes nothing else."""
-    add, constant = graph.add, graph.constant
-    shape = np.array([0, layer.height, layer.width, layer.channels])  # 0: as many pictures as there are
-    picture = add("Transpose", add("Reshape", x, constant(f"{layer.index}.picture", shape)), perm=[0, 3, 1, 2])
-    windows = layer.W.reshape(layer.size, layer.size, layer.channels, layer.maps).transpose(3, 2, 0, 1)
-    W = constant(f"{layer.index}.W", windows.astype(np.float32))
-    b = constant(f"{layer.index}.b", layer.b.astype(np.float32))
-    maps = add("Conv", picture, W, b, strides=[layer.stride] * 2)
-    return add("Flatten", add("Transpose", maps, perm=[0, 2, 3, 1]), axis=1)
-
-
 def activation_node(graph: Graph, z: str, name: str) -> str:
-    """H = g(Z), by the name of g."""
-    if name in ("relu", "sigmoid", "tanh"):
-        return graph.add(name.capitalize(), z)
-    if name == "leaky_relu":
-        return graph.add("LeakyRelu", z, alpha=LEAK)
-    if name == "identity":
-        return z
-    if name == "gelu":  # Z (1 + tanh(c Z (1 + 0.044715 Z²))) / 2
-        number = graph.number
-        cubic = graph.add("Mul", graph.add("Mul", z, z), number(GELU_SCALE * GELU_CUBIC, np.float32))
-        inner = graph.add("Mul", z, graph.add("Add", cubic, number(GELU_SCALE, np.float32)))
-        louder = graph.add("Add", graph.add("Tanh", inner), number(1.0, np.float32))
-        return graph.add("Mul", graph.add("Mul", z, louder), number(0.5, np.float32))
+    """Append H = g(Z), by the name of g."""
+    add, number = graph.add, graph.number
+    match name:
+        case "relu" | "sigmoid" | "tanh":
+            return add(name.capitalize(), z)
+        case "leaky_relu":
+            return add("LeakyRelu", z, alpha=LEAK)
+        case "identity":
+            return z
+        case "gelu":  # Z (1 + tanh(c Z (1 + 0.044715 Z²))) / 2
+            cubic = add("Mul", add("Mul", z, z), number(GELU_SCALE * GELU_CUBIC, np.float32))
+            inner = add("Mul", z, add("Add", cubic, number(GELU_SCALE, np.float32)))
+            louder = add("Add", add("Tanh", inner), number(1.0, np.float32))
+            return add("Mul", add("Mul", z, louder), number(0.5, np.float32))
     raise UsageError(f"onnx can't express the activation {name!r}")

@@ -18,11 +18,10 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Reader
-from byhand.page.charts import Axis, Series
 from byhand.page.document import asset, document, escape, folded, table
 from byhand.report.evaluation import Evaluation, evaluate
 from byhand.report.images import Sprites, sprite_sheet
-from byhand.report.page import curve_plots, flat_settings
+from byhand.report.page import Curve, curve_plots, curve_points, flat_settings
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 from byhand.training.runs import Run, load_reader
@@ -54,16 +53,8 @@ class PairwiseTest:
 
     best: ComparedRun
     other: ComparedRun
-
-    @property
-    def only_best(self) -> list[int]:
-        """The pictures that only the best run reads right."""
-        return np.flatnonzero(self.best.evaluation.right & ~self.other.evaluation.right).tolist()
-
-    @property
-    def only_other(self) -> list[int]:
-        """The pictures that only the other run reads right."""
-        return np.flatnonzero(self.other.evaluation.right & ~self.best.evaluation.right).tolist()
+    only_best: list[int]
+    only_other: list[int]
 
     @property
     def p_value(self) -> float:
@@ -96,7 +87,13 @@ class Comparison:
     @property
     def tests(self) -> list[PairwiseTest]:
         """The best against every other."""
-        return [PairwiseTest(self.best, other) for other in self.runs if other is not self.best]
+        best, right = self.best, self.best.evaluation.right
+        return [
+            PairwiseTest(best, one, *(np.flatnonzero(only).tolist() for only in (right > other, other > right)))
+            for one in self.runs
+            for other in [one.evaluation.right]
+            if one is not best
+        ]
 
     def figures(self) -> list[tuple[str, list[str]]]:
         """Return (name, one value for each run): first the results, then the settings in which the runs differ."""
@@ -230,29 +227,20 @@ def mcnemar_p(b: int, c: int) -> float:
 
 def curves_section(runs: Sequence[ComparedRun]) -> str:
     """Return loss and accuracy of all runs: those of the validation data, or else of the training data."""
-    recorded = [(one, [watched(record) for record in one.records]) for one in runs if one.records]
-    if not recorded:
-        return ""
-    losses, shares, rows = [], [], []
-    for place, (one, points) in enumerate(recorded):
-        name = one.name if one.records[0].validation_loss is not None else f"{one.name} (training)"
-        look, is_dotted = LOOKS[place % len(LOOKS)], place >= len(LOOKS)
-        losses.append(Series(name, [(float(epoch), loss) for epoch, loss, _ in points], look, is_dotted))
-        shares.append(Series(name, [(float(epoch), 100 * share) for epoch, _, share in points], look, is_dotted))
+    curves: list[Curve] = []
+    rows: list[tuple[object, ...]] = []
+    for place, one in enumerate(run for run in runs if run.records):
+        training, validated = curve_points(one.records)
+        points, name = validated or training, one.name if validated else f"{one.name} (training)"
+        curves.append((name, LOOKS[place % len(LOOKS)], place >= len(LOOKS), points))
         rows += [(one.name, epoch, f"{loss:.4f}", f"{100 * share:.2f}") for epoch, loss, share in points[-ROWS:]]
-    x = Axis("epoch", 0.7, max(one.records[-1].epoch for one, _ in recorded) + 0.3, is_whole=True)
+    if not curves:
+        return ""
     twin = folded("the curves as a table", table(("run", "epoch", "loss", "accuracy, %"), rows))
     return (
         '<section class="card"><h2>How they learned</h2><p>On the pictures held out for validation, where there were '
-        f"any.</p>{curve_plots(x, losses, shares)}{twin}</section>"
+        f"any.</p>{curve_plots(curves)}{twin}</section>"
     )
-
-
-def watched(record: EpochRecord) -> tuple[int, float, float]:
-    """Return the epoch, the loss and the accuracy, of the validation data if there was any."""
-    if record.validation_loss is None or record.validation_accuracy is None:
-        return record.epoch, record.loss, record.accuracy
-    return record.epoch, record.validation_loss, record.validation_accuracy
 
 
 def pairwise_section(test: PairwiseTest, sheet: Sprites) -> str:

@@ -45,28 +45,17 @@ class Mistake:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class: how many pictures have it, how many were given it, and how many of each were right."""
+    """One class and the number of its pictures. What would be divided by zero is NaN.
+
+    precision: of the pictures that were given this class, the share that has it;  recall: of those that have it, the
+    share that was found;  f1: the harmonic mean of the two
+    """
 
     name: str
     count: int
-    predicted: int
-    right: int
-
-    @property
-    def precision(self) -> float:
-        """Of the pictures that were given this class, the share that has it; NaN where none was."""
-        return self.right / self.predicted if self.predicted else math.nan
-
-    @property
-    def recall(self) -> float:
-        """Of the pictures that have this class, the share that was found; NaN where none has it."""
-        return self.right / self.count if self.count else math.nan
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall; NaN where the class never appears."""
-        total = self.count + self.predicted
-        return 2 * self.right / total if total else math.nan
+    precision: float
+    recall: float
+    f1: float
 
 
 @dataclass(frozen=True)
@@ -132,10 +121,15 @@ class Evaluation:
 
     @functools.cached_property
     def per_class(self) -> tuple[ClassFigures, ...]:
-        """Precision and recall of each class."""
-        found, given, right = self.confusion.sum(axis=1), self.confusion.sum(axis=0), self.confusion.diagonal()
+        """Precision, recall and F1 of each class."""
+
+        def share(part: int, whole: int) -> float:
+            return part / whole if whole else math.nan
+
+        counts = (self.confusion.sum(axis=1), self.confusion.sum(axis=0), self.confusion.diagonal())
         return tuple(
-            ClassFigures(name, int(found[k]), int(given[k]), int(right[k])) for k, name in enumerate(self.classes)
+            ClassFigures(name, count, share(right, given), share(right, count), share(2 * right, count + given))
+            for name, count, given, right in zip(self.classes, *(n.tolist() for n in counts), strict=True)
         )
 
     @functools.cached_property
@@ -200,6 +194,10 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain values; what is undefined is None."""
+
+        def defined(share: float) -> float | None:
+            return None if math.isnan(share) else share
+
         return {
             "data": self.data.name,
             "images": len(self),
@@ -209,12 +207,7 @@ class Evaluation:
             "classes": self.classes,
             "confusion": self.confusion.tolist(),
             "per_class": [
-                {
-                    "class": f.name,
-                    "images": f.count,
-                    "precision": f.precision if f.predicted else None,
-                    "recall": f.recall if f.count else None,
-                }
+                {"class": f.name, "images": f.count, "precision": defined(f.precision), "recall": defined(f.recall)}
                 for f in self.per_class
             ],
             "mistakes": [

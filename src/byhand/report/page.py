@@ -21,6 +21,10 @@ from byhand.training.records import EpochRecord
 #: Mistakes shown as cards, and rows of a long table.
 WORST, ROWS = 24, 60
 
+#: An epoch, its loss and its accuracy; and a learning curve: its name, its look, True if it is dotted, its points.
+Point = tuple[int, float, float]
+Curve = tuple[str, str, bool, Sequence[Point]]
+
 
 def html_report(
     evaluation: Evaluation, model: Model, records: Sequence[EpochRecord] = (), config: Mapping[str, Any] | None = None
@@ -230,18 +234,10 @@ def learning_curves(records: Sequence[EpochRecord]) -> str:
     """Return loss and accuracy by the epoch, with the warnings of the watchdog; empty if there is no record."""
     if not records:
         return ""
-    losses = [Series("training", [(float(r.epoch), r.loss) for r in records])]
-    shares = [Series("training", [(float(r.epoch), 100 * r.accuracy) for r in records])]
-    validated = [
-        (float(r.epoch), r.validation_loss, r.validation_accuracy)
-        for r in records
-        if r.validation_loss is not None and r.validation_accuracy is not None
-    ]
+    training, validated = curve_points(records)
+    curves: list[Curve] = [("training", "one", False, training)]
     if validated:
-        losses.append(Series("validation", [(epoch, loss) for epoch, loss, _ in validated], "two", is_dotted=True))
-        points = [(epoch, 100 * share) for epoch, _, share in validated]
-        shares.append(Series("validation", points, "two", is_dotted=True))
-    x = Axis("epoch", min(r.epoch for r in records) - 0.3, max(r.epoch for r in records) + 0.3, is_whole=True)
+        curves.append(("validation", "two", True, validated))
     head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "rate", "images a second")
     every = max(1, -(-len(records) // ROWS))
     rows = [
@@ -260,13 +256,29 @@ def learning_curves(records: Sequence[EpochRecord]) -> str:
     warnings = "".join(f"<li>epoch {r.epoch}: {escape(warning)}</li>" for r in records for warning in r.warnings)
     note = f"<p>The watchdog said:</p><ul>{warnings}</ul>" if warnings else ""
     note += "" if validated else "<p class=soft>No part of the training data was held out to watch.</p>"
-    return f"{curve_plots(x, losses, shares)}{note}{folded('the curves as a table', table(head, rows))}"
+    return f"{curve_plots(curves)}{note}{folded('the curves as a table', table(head, rows))}"
 
 
-def curve_plots(x: Axis, losses: Sequence[Series], accuracies: Sequence[Series]) -> str:
+def curve_points(records: Sequence[EpochRecord]) -> tuple[list[Point], list[Point]]:
+    """Return the points of the training data, and those of the validation data, if there is any."""
+    validated = [
+        (r.epoch, r.validation_loss, r.validation_accuracy)
+        for r in records
+        if r.validation_loss is not None and r.validation_accuracy is not None
+    ]
+    return [(r.epoch, r.loss, r.accuracy) for r in records], validated
+
+
+def curve_plots(curves: Sequence[Curve]) -> str:
     """Return a chart of losses beside one of accuracies in percent."""
+    epochs = [point[0] for *_, points in curves for point in points]
+    x = Axis("epoch", min(epochs) - 0.3, max(epochs) + 0.3, is_whole=True)
     plots = []
-    for title, series, most in (("Loss", losses, math.inf), ("Accuracy, %", accuracies, 100.0)):
+    for k, title, factor, most in ((1, "Loss", 1, math.inf), (2, "Accuracy, %", 100, 100.0)):
+        series = [
+            Series(name, [(point[0], factor * point[k]) for point in points], look, is_dotted)
+            for name, look, is_dotted, points in curves
+        ]
         low, high = around([value for one in series for _, value in one.points], least=1e-3)
         plots.append(chart(title, x, Axis("", low, min(high, most)), series))
     return f'<div class="plots">{"".join(plots)}</div>'
@@ -275,17 +287,12 @@ def curve_plots(x: Axis, losses: Sequence[Series], accuracies: Sequence[Series])
 def calibration(e: Evaluation) -> str:
     """Return the reliability diagram: confidence against accuracy."""
     x, y = Axis("how sure it was, %", 0, 100), Axis("", 0, 100)
-    points = [(100 * b.confidence, 100 * b.accuracy) for b in e.calibration]
     biggest = max(b.count for b in e.calibration)
-    marks = []
-    for (a, b), one in zip(points, e.calibration, strict=True):
-        cx, cy = spot(x, y, a, b)
-        radius = 3 + 9 * math.sqrt(one.count / biggest)
-        marks.append(f'<circle class="dot two" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>')
-    series = [
-        Series("if it knew", [(0, 0), (100, 100)], "faint", is_dotted=True),
-        Series("this model", points, "two"),
-    ]
+    points, marks = [(100 * b.confidence, 100 * b.accuracy) for b in e.calibration], ""
+    for point, b in zip(points, e.calibration, strict=True):
+        cx, cy = spot(x, y, *point)
+        marks += f'<circle class="dot two" cx="{cx:.1f}" cy="{cy:.1f}" r="{3 + 9 * math.sqrt(b.count / biggest):.1f}"/>'
+    series = [Series("if it knew", [(0, 0), (100, 100)], "faint", is_dotted=True), Series("this model", points, "two")]
     rows = [
         (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", html_percent(b.confidence, 1), html_percent(b.accuracy, 1))
         for b in e.calibration
@@ -295,7 +302,7 @@ def calibration(e: Evaluation) -> str:
     return (
         f"<p>Of the pictures on which it was, say, 80 % sure, 80 % should be read right. It is off by "
         f"{html_percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
-        f"{chart('Right how often, %', x, y, series, ''.join(marks))}"
+        f"{chart('Right how often, %', x, y, series, marks)}"
         f"{folded('calibration as a table', table(('sure', 'pictures', 'sure on average', 'right'), rows))}"
     )
 
