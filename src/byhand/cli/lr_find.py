@@ -10,7 +10,6 @@ import click
 from byhand.cli import train_options
 from byhand.cli.output import Console, console_options, data, load_data, offline, seed
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
-from byhand.training import PRESETS
 from byhand.training.lr_find import lr_find
 
 
@@ -18,9 +17,9 @@ from byhand.training.lr_find import lr_find
 @click.option("--lowest", type=float, default=1e-4, show_default=True, help="The rate of the first step.")
 @click.option("--highest", type=float, default=10.0, show_default=True, help="The rate of the last step.")
 @click.option("--steps", type=int, default=120, show_default=True, help="Steps from the one to the other.")
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="digits", show_default=True, help="As in `train`.")
+@train_options.preset_option("As in `train`.")
 @data
-@train_options.options
+@train_options.of_recipe
 @seed
 @offline
 @console_options(html=True)

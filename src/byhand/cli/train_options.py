@@ -1,10 +1,12 @@
 """The options of `byhand train` that change a preset; an option that is not given leaves the preset's choice."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from byhand.cli.output import Command
+from byhand.cli.output import PLACE, Command
 from byhand.data import Dataset, TrainTest
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -13,93 +15,87 @@ from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.rng import INITIALIZERS
 from byhand.nn.schedules import SCHEDULES
-from byhand.training import Recipe, preset
+from byhand.training import PRESETS, Recipe, preset
 from byhand.training.recipe import OLD_NAMES, SCALES, with_overrides
-from byhand.training.runs import Run
+from byhand.training.runs import MOST_MEMBERS
 
-
-def whole_numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """`128,64` → (128, 64)"""
-    if text is None:
-        return None
-    try:
-        numbers = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        numbers = ()
-    if any(number < 1 for number in numbers) or (not numbers and text.strip() not in ("", "none")):
-        raise click.BadParameter(f"must be positive integers between commas, or `none`, got {text!r}", ctx, parameter)
-    return numbers
-
-
-OPTIONS = (
-    click.option(
-        "--hidden",
-        metavar="N,N,…",
-        callback=whole_numbers,
-        help="Units in each hidden layer; `none` for no hidden layer.",
+#: The options that change a preset: how each is written, its type and its help.
+OF_RECIPE: tuple[tuple[str, Any, str], ...] = (
+    ("--hidden N,N,…", str, "Units in each hidden layer; `none` for no hidden layer."),
+    (
+        "--maps N,N,…",
+        str,
+        (
+            "Maps of each convolution before the hidden layers; `16@3/1` has a window of 3 × 3 that moves by 1, "
+            "in place of 5 and 2; `none` for no convolution."
+        ),
     ),
-    click.option(
-        "--maps",
-        metavar="N,N,…",
-        help="Maps of each convolution before the hidden layers; `16@3/1` has a window of 3 × 3 that moves by 1, "
-        "in place of 5 and 2; `none` for no convolution.",
+    ("--activation", ACTIVATIONS, "Activation function of the hidden layers."),
+    ("--dropout", float, "Dropout rate of the hidden layers (and of the last maps)."),
+    ("--batch-norm/--no-batch-norm", None, "Batch normalization of the hidden layers."),
+    ("--init", INITIALIZERS, "Initialization of the weights."),
+    ("--dtype", ("float32", "float64"), "Floating-point precision."),
+    ("--deskew/--no-deskew", None, "Deskew the images first; saved with the model."),
+    ("--scale", SCALES, "What a pixel is divided by; `standard`: mean 0, deviation 1."),
+    ("--epochs", int, "Passes over the training images."),
+    ("--batch-size N|all", str, "Images per step; `all` takes the whole data as one batch."),
+    ("--learning-rate", float, "Step size."),
+    ("--optimizer", OPTIMIZERS, "Optimizer."),
+    ("--momentum", float, "Momentum coefficient (optimizer momentum)."),
+    ("--nesterov/--no-nesterov", None, "Nesterov momentum."),
+    ("--weight-decay", float, "L2 penalty on the weights."),
+    ("--schedule", SCHEDULES, "Learning-rate schedule."),
+    ("--loss", LOSSES, "Loss function to minimize."),
+    ("--label-smoothing", float, "Label smoothing (loss cross_entropy)."),
+    ("--clip", float, "Gradient clipping: the largest norm."),
+    ("--max-norm", float, "The largest norm of a unit's incoming weights."),
+    ("--ema-decay DECAY", float, "Decay of a moving average (EMA) of the weights, e.g. 0.999."),
+    ("--augment none|default|SPEC", str, "Distort the training images, e.g. `shift=2,rotate=10,scale=0.1`."),
+    ("--weak-augment SHARE", float, "Halve the augmentation in this last share of the epochs."),
+    ("--validation", float, "Images held out for validation: a share under 1, or a number."),
+    ("--patience", int, "Early stopping: epochs without a lower validation loss."),
+    ("--record-every", int, "Epochs (with --batch-size all: iterations) between two records."),
+    ("--samples", int, "Train on the first N images only."),
+    ("--threads", int, "Number of threads. Default: all available."),
+)
+#: The options of `byhand train` about the run's folder.
+OF_RUN: tuple[tuple[str, Any, str], ...] = (
+    ("--run DIR", PLACE, "The run's folder, new or empty. Without it, the next `runs/NNN`."),
+    ("--resume RUN", PLACE, "Go on with a run that was stopped, to the bits it would have given."),
+    (
+        "--committee N",
+        click.IntRange(1, MOST_MEMBERS),
+        (
+            "Train N networks from the seeds --seed, --seed + 1, …, each in a process of its own, --threads at a time; "
+            "they read together, by the mean of their probabilities."
+        ),
     ),
-    click.option(
-        "--activation", type=click.Choice(list(ACTIVATIONS)), help="Activation function of the hidden layers."
-    ),
-    click.option("--dropout", type=float, help="Dropout rate of the hidden layers (and of the last maps)."),
-    click.option("--batch-norm/--no-batch-norm", default=None, help="Batch normalization of the hidden layers."),
-    click.option("--init", type=click.Choice(list(INITIALIZERS)), help="Initialization of the weights."),
-    click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Floating-point precision."),
-    click.option("--deskew/--no-deskew", default=None, help="Deskew the images first; saved with the model."),
-    click.option(
-        "--scale",
-        type=click.Choice(SCALES),
-        help="What a pixel is divided by; `standard`: mean 0, deviation 1.",
-    ),
-    click.option("--epochs", type=int, help="Passes over the training images."),
-    click.option("--batch-size", metavar="N|all", help="Images per step; `all` takes the whole data as one batch."),
-    click.option("--learning-rate", type=float, help="Step size."),
-    click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), help="Optimizer."),
-    click.option("--momentum", type=float, help="Momentum coefficient (optimizer momentum)."),
-    click.option("--nesterov/--no-nesterov", default=None, help="Nesterov momentum."),
-    click.option("--weight-decay", type=float, help="L2 penalty on the weights."),
-    click.option("--schedule", type=click.Choice(list(SCHEDULES)), help="Learning-rate schedule."),
-    click.option("--loss", type=click.Choice(list(LOSSES)), help="Loss function to minimize."),
-    click.option("--label-smoothing", type=float, help="Label smoothing (loss cross_entropy)."),
-    click.option("--clip", type=float, help="Gradient clipping: the largest norm."),
-    click.option("--max-norm", type=float, help="The largest norm of a unit's incoming weights."),
-    click.option(
-        "--ema-decay",
-        type=float,
-        metavar="DECAY",
-        help="Decay of a moving average (EMA) of the weights, e.g. 0.999.",
-    ),
-    click.option(
-        "--augment",
-        metavar="none|default|SPEC",
-        help="Distort the training images, e.g. `shift=2,rotate=10,scale=0.1`.",
-    ),
-    click.option(
-        "--weak-augment",
-        type=float,
-        metavar="SHARE",
-        help="Halve the augmentation in this last share of the epochs.",
-    ),
-    click.option("--validation", type=float, help="Images held out for validation: a share under 1, or a number."),
-    click.option("--patience", type=int, help="Early stopping: epochs without a lower validation loss."),
-    click.option("--record-every", type=int, help="Epochs (with --batch-size all: iterations) between two records."),
-    click.option("--samples", type=int, help="Train on the first N images only."),
-    click.option("--threads", type=int, help="Number of threads. Default: all available."),
-    *(click.option(f"--{old}", type=float, hidden=True) for old in OLD_NAMES),
 )
 
 
-def options(command: Command) -> Command:
-    """Give a command all the options above, in that order."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+def options(table: Iterable[tuple[str, Any, str]]) -> Callable[[Command], Command]:
+    """Give a command the options of a table; a type that is a collection holds the values to choose from."""
+
+    def decorate(command: Command) -> Command:
+        for written, kind, about in reversed([*table]):
+            flag, _, metavar = written.partition(" ")
+            values = click.Choice(list(kind)) if isinstance(kind, dict | tuple) else kind
+            command = click.option(flag, type=values, default=None, metavar=metavar or None, help=about)(command)
+        return command
+
+    return decorate
+
+
+def of_recipe(command: Command) -> Command:
+    """Give a command the options that change a preset, also under the names of the version before."""
+    for old in reversed(OLD_NAMES):
+        command = click.option(f"--{old}", type=float, hidden=True)(command)
+    return options(OF_RECIPE)(command)
+
+
+def preset_option(about: str) -> Callable[[Command], Command]:
+    """Return the option for the preset from which all other choices start."""
+    return click.option("--preset", type=click.Choice(list(PRESETS)), default="digits", show_default=True, help=about)
 
 
 def settings_given(options: dict[str, Any]) -> dict[str, Any]:
@@ -124,11 +120,9 @@ def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str,
     return model, recipe, images
 
 
-def changes_on_resume(options: dict[str, Any], seed: int | None, run: Run) -> dict[str, Any]:
-    """Return the options that `resume` takes; reject those that a run can't change any more."""
-    given = settings_given(options)
-    if others := sorted(set(given) - {"epochs", "threads"}) + (
-        ["seed"] if seed not in (None, run.config().get("seed")) else []
-    ):
-        raise UsageError(f"--resume goes on with the run's own settings; it can't change {', '.join(others)}")
-    return given
+def settings_of_resume(options: dict[str, Any]) -> dict[str, Any]:
+    """Return all that was given beside --resume, also what says how to begin a new run."""
+    context = click.get_current_context()
+    named = {"preset": "--preset", "run": "--run", "seed": "seed", "committee": "committee"}
+    typed = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return settings_given(options) | {named[name]: context.params[name] for name in typed}

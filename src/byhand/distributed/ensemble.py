@@ -30,9 +30,11 @@ from byhand.distributed.engines import ONE_THREAD
 from byhand.errors import ByhandError, UsageError, short_repr
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
+from byhand.text import percent
 from byhand.threads import available
 from byhand.training import ProgressBar, Recipe, begin_run, resume
 from byhand.training.loop import interruptible
+from byhand.training.records import tested, tested_lines
 from byhand.training.run import data_of
 from byhand.training.runs import Run
 
@@ -59,26 +61,39 @@ class EnsembleResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        members, ensemble = self.run.members, self.ensemble
+        """Return the figures as plain values: what `byhand train --committee N --json` prints."""
+        members = self.run.members
         values = {
             "run": str(self.run.folder),
             "committee": len(members),
             "data": self.run.config()["data_name"],
-            "ending": "interrupted" if ensemble is None else "done",
+            "ending": "interrupted" if self.ensemble is None else "done",
             "seconds": round(self.seconds, 3),
         }
-        if ensemble is None:
+        if self.ensemble is None:
             return values
-        test = ensemble.metadata["test"]
         return values | {
-            "network": f"{len(members)} × {ensemble.members[0].architecture}",
-            "seeds": ensemble.metadata["seeds"],
-            "tested_on": test["images"],
-            "members_test_accuracy": test["members"],
+            "network": f"{len(members)} × {self.ensemble.members[0].architecture}",
+            "seeds": self.ensemble.metadata["seeds"],
+            "members_test_accuracy": self.ensemble.metadata["test"]["members"],
             "training_seconds": [round(member.records()[-1].seconds, 3) for member in members],
-            "test_accuracy": test["accuracy"],
+            **tested(self.ensemble.metadata),
         }
+
+    def text(self) -> str:
+        """Return the figures for a terminal; nothing if the training was interrupted."""
+        if self.ensemble is None:
+            return ""
+        found = self.to_json()
+        alone = ", ".join(percent(share) for share in found["members_test_accuracy"])
+        return "\n".join(
+            [
+                f"a committee, {found['network']} on {found['data']}, {self.seconds:.1f} s",
+                f"its members alone: {alone}",
+                *tested_lines(self.ensemble.metadata),
+                f"saved {self.run.folder}",
+            ]
+        )
 
 
 def train_ensemble(

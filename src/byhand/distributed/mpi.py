@@ -11,14 +11,11 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from byhand.errors import ByhandError, MissingExtraError
 from byhand.nn.arrays import Array
-from byhand.text import counted
-from byhand.training.loop import Callback, Trainer
 
 #: Set by the launchers of MPI (MPICH and its relatives, Open MPI, PMIx) in the environment of each process.
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
@@ -58,20 +55,6 @@ def communicator() -> Communicator | None:
     except ImportError as error:
         raise MissingExtraError("mpi4py", "mpi") from error
     return Communicator(MPI) if MPI.COMM_WORLD.Get_size() > 1 else None
-
-
-class ShowRanks(Callback):
-    """Writes which processes share the run, and how to resume it if one of them dies."""
-
-    def __init__(self, ranks: Communicator, folder: Path, write: Callable[[str], object]) -> None:
-        self.ranks, self.folder, self.write = ranks, folder, write
-
-    def on_start(self, trainer: Trainer) -> None:
-        threads = trainer.plan.blas * trainer.plan.workers
-        self.write(f"{self.ranks.size} ranks, {counted(threads, 'thread')} each")
-        for rank, place in enumerate(self.ranks.places):
-            self.write(f"  rank {rank} is {place}")
-        self.write(f"if one dies, the run ends; go on with:  byhand train --resume {self.folder}")
 
 
 @contextlib.contextmanager

@@ -147,10 +147,7 @@ class Space:
         """Return the model and the recipe of a trial, with one thread unless `threads` is fixed."""
         settings = self.settings(values)
         settings.pop("samples", None)
-        if "hidden" in settings:
-            settings["hidden"] = sizes(settings["hidden"])
-        if "maps" in settings:
-            settings["maps"] = str(settings["maps"])
+        settings |= {name: str(settings[name]) for name in ("hidden", "maps") if name in settings}
         return with_overrides(
             preset(self.preset), {"threads": 1, **settings}, in_size=in_size, classes=classes, seed=seed
         )
@@ -172,16 +169,6 @@ class Space:
             option = name.replace("_", "-")
             words += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
         return shlex.join(words)
-
-
-def sizes(value: Any) -> tuple[int, ...]:
-    """128 → (128,), "256,128" → (256, 128), "none" → ()"""
-    if value in ("none", ""):
-        return ()
-    try:
-        return tuple(int(part) for part in str(value).split(","))
-    except ValueError:
-        raise UsageError(f"hidden must be whole numbers between commas, or none; got {value!r}") from None
 
 
 def check_range(name: str, values: Mapping[str, Any]) -> None:

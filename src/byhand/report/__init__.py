@@ -6,9 +6,10 @@ of a hyperparameter search.
 """
 
 from byhand.report.comparison import compare, compare_runs
-from byhand.report.evaluation import Evaluation, evaluate, wilson
+from byhand.report.evaluation import Evaluation, evaluate
 from byhand.report.page import html_report
 from byhand.report.plots import plot_confusion, plot_history, plot_mistakes, plot_prediction, plot_weights
+from byhand.training.records import wilson
 
 __all__ = [
     "Evaluation",

@@ -18,9 +18,7 @@ from byhand.model.model import check_classes
 from byhand.nn.arrays import Array
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
 from byhand.text import percent
-
-#: 1.96 standard deviations hold 95 % of a normal distribution.
-Z_95 = 1.959963984540054
+from byhand.training.records import wilson
 
 #: MNIST's test set, by the checksum of its `Dataset`, and its pictures whose given label fewer than three of five
 #: people agreed with. They count as they are labelled; they are marked where mistakes are shown.
@@ -254,15 +252,3 @@ def evaluate(model: Reader, data: Dataset) -> Evaluation:
 def known_label_errors(data: Dataset) -> frozenset[int]:
     """The pictures of this data set whose labels are known to be doubtful: those of MNIST's test set."""
     return MNIST_LABEL_ERRORS if len(data) == 10_000 and data.checksum == MNIST_TEST else frozenset()
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count`, of which `right` were seen (Wilson's score interval).
-
-    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n): it stays inside 0 … 1 and is honest near both ends.
-    """
-    p, z2 = right / count, Z_95**2
-    middle = p + z2 / (2 * count)
-    reach = Z_95 * math.sqrt(p * (1 - p) / count + z2 / (4 * count * count))
-    low, high = (middle - reach) / (1 + z2 / count), (middle + reach) / (1 + z2 / count)
-    return max(0.0, low), min(1.0, high)

@@ -39,6 +39,8 @@ class Shard(Protocol):
     rank: int
     size: int
     neighbours: int
+    #: The process of each rank, for a message.
+    places: list[str]
 
     def broadcast(self, value: Any) -> Any:
         """Return the value that rank 0 passes. All processes must call it."""

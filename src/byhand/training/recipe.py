@@ -300,8 +300,9 @@ def with_overrides(
     given = renamed(given)
     recipe = changed_recipe(chosen.recipe, given)
     network = {name: given[name] for name in NETWORK if name in given}
-    if isinstance(network.get("maps"), str):
-        network["maps"] = maps_of(network["maps"])
+    for name, parsed in (("hidden", sizes_of), ("maps", maps_of)):
+        if isinstance(network.get(name), str):
+            network[name] = parsed(network[name])
     preparation = changed_preparation(chosen.preparation, given)
     model = chosen.model(in_size, classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network)
     return model, recipe
@@ -339,6 +340,19 @@ def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> P
             raise UsageError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
     return replace(preparation, deskew=given.get("deskew", preparation.deskew))
+
+
+def sizes_of(text: str) -> tuple[int, ...]:
+    """`128,64` → (128, 64), `none` → ()"""
+    if text.strip() in ("none", ""):
+        return ()
+    try:
+        sizes = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise UsageError(f"hidden must be positive integers between commas, or `none`, got {text!r:.60}")
+    return sizes
 
 
 def maps_of(text: str) -> tuple[Maps, ...]:

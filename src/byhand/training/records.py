@@ -20,6 +20,10 @@ from byhand import checks
 from byhand.errors import ModelFileError
 from byhand.files import write_text
 from byhand.nn.arrays import Array
+from byhand.text import counted, percent
+
+#: 1.96 standard deviations hold 95 % of a normal distribution.
+Z_95 = 1.959963984540054
 
 
 class StepRecord(NamedTuple):
@@ -233,3 +237,35 @@ def is_alike(value: Any, like: Any) -> bool:
 def listed(names: Iterable[str]) -> str:
     """Return the names in order."""
     return ", ".join(sorted(names))[:200]
+
+
+# ---- the accuracy of a result
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of `count`, of which `right` were seen (Wilson's score interval).
+
+    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n): it stays inside 0 … 1 and is honest near both ends.
+    """
+    p, z2 = right / count, Z_95**2
+    middle = p + z2 / (2 * count)
+    reach = Z_95 * math.sqrt(p * (1 - p) / count + z2 / (4 * count * count))
+    low, high = (middle - reach) / (1 + z2 / count), (middle + reach) / (1 + z2 / count)
+    return max(0.0, low), min(1.0, high)
+
+
+def tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the accuracy that a model's metadata record, with its 95 % interval; nothing without a test set."""
+    if "test" not in metadata:
+        return {}
+    accuracy, count = metadata["test"]["accuracy"], metadata["test"]["images"]
+    return {"tested_on": count, "test_accuracy": accuracy, "interval": wilson(round(accuracy * count), count)}
+
+
+def tested_lines(metadata: Mapping[str, Any]) -> list[str]:
+    """Return the same in a line of text, in a list."""
+    if not (found := tested(metadata)):
+        return []
+    low, high = (percent(end, 1) for end in found["interval"])
+    accuracy, images = percent(found["test_accuracy"]), counted(found["tested_on"], "image")
+    return [f"test accuracy {accuracy} on {images} never seen (95 % interval {low} to {high})"]

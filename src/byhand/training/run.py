@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from byhand.checks import integer
 from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
@@ -35,7 +36,7 @@ from byhand.training.checkpoint import Checkpoints
 from byhand.training.loop import Callback, Trainer, complete, interruptible
 from byhand.training.recipe import Recipe
 from byhand.training.recipe import preset as preset_named
-from byhand.training.records import EpochRecord, History
+from byhand.training.records import EpochRecord, History, tested, tested_lines
 from byhand.training.runs import Run
 from byhand.training.setup import Data
 
@@ -61,24 +62,35 @@ class RunResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        last, metadata = self.history[-1] if len(self.history) else None, self.model.metadata
+        """Return the figures as plain values: what `byhand train --json` prints."""
+        last = self.history[-1] if len(self.history) else None
         return {
             "run": str(self.run.folder),
             "model": str(self.run.model_path),
             "network": self.model.network.architecture,
-            "data": metadata["data"]["name"],
+            "data": self.model.metadata["data"]["name"],
             "trained_on": self.samples,
-            "tested_on": metadata.get("test", {}).get("images"),
             "epochs": self.epochs,
             "steps": self.steps,
             "ending": self.history.ending,
             "training_seconds": round(self.training_seconds, 3),
             "seconds": round(self.seconds, 3),
-            "test_accuracy": self.test_accuracy,
+            **tested(self.model.metadata),
             "train_accuracy": last and last.accuracy,
             "validation_accuracy": last and last.validation_accuracy,
         }
+
+    def text(self) -> str:
+        """Return the figures for a terminal."""
+        amount = counted(self.epochs, "iteration" if self.steps == self.epochs else "epoch")
+        trained = f"{amount} over {counted(self.samples, 'image')}, {self.training_seconds:.1f} s of training"
+        return "\n".join(
+            [
+                f"{self.model.network.architecture} on {self.model.metadata['data']['name']}: {trained}",
+                *tested_lines(self.model.metadata),
+                f"saved {self.run.model_path}",
+            ]
+        )
 
 
 def fit(
@@ -148,7 +160,7 @@ def train_run(
     """
     began = time.perf_counter()
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
-    run = Run.new(folder)
+    run = Run.new(folder) if shard is None or shard.rank == 0 else Run(Path("of rank 0"))
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
     with Trainer(model, train, recipe, seed=seed, shard=shard, **extra) as trainer:
         config = _config(trainer, data_config(train, **extra), source, preset, command)
@@ -258,6 +270,12 @@ def _complete(
                     f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: "
                     "they will wait for one another, and training takes many times as long",
                 )
+            if trainer.shard is not None:
+                threads = counted(trainer.plan.blas * trainer.plan.workers, "thread")
+                _message(callbacks, f"{trainer.shard.size} ranks, {threads} each")
+                for rank, place in enumerate(trainer.shard.places):
+                    _message(callbacks, f"  rank {rank} is {place}")
+                _message(callbacks, f"if one dies, the run ends; go on with:  byhand train --resume {run.folder}")
             with checkpoints:
                 _begin(run, trainer, config, checkpoints)
                 try:
@@ -376,6 +394,23 @@ def check_same_data(config: Mapping[str, Any], found: Mapping[str, Any]) -> None
     for name in ("sample_weights", "validation_data"):
         if config.get(name) != found.get(name):
             raise UsageError(f"{name} must be those that the run was begun with")
+
+
+def changes_on_resume(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a resumed run takes; reject those that it can't change any more.
+
+    An ensemble's are `threads`, the number of members at a time. The seed may be given again if it is the run's own.
+    """
+    config, members = run.config(), run.members
+    if "committee" in given and not members:
+        raise UsageError(f"{run.folder} is the run of one network: --committee goes with a new run")
+    changes = {name: value for name, value in given.items() if name != "seed" or value != config.get("seed")}
+    if others := sorted(changes.keys() - ({"threads"} if members else {"epochs", "threads"})):
+        what = "committee" if members else "run"
+        raise UsageError(f"--resume goes on with the {what}'s own settings; it can't change {', '.join(others)}")
+    if "threads" in changes:
+        integer("threads", changes["threads"], 1)
+    return changes
 
 
 def source_of(source: str | None, name: str) -> str | None:
