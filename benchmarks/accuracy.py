@@ -130,7 +130,7 @@ def pace(name: str, digits: TrainTest, *, seconds: float) -> dict[str, float]:
     height, width = digits.train.images.shape[1:]
     model = chosen.model(height * width, digits.train.classes, seed=0)
     with Trainer(model, digits.train, chosen.recipe, seed=0) as trainer:
-        for _ in range(max(1, 10_000 // trainer.batch_size)):  # warm-up: memory is allocated, prefetching runs
+        for _ in range(max(1, 10_000 // trainer.batches.batch_size)):  # warm-up: memory is allocated, prefetching runs
             trainer.step()
         begun, before = time.perf_counter(), trainer.progress.step
         while time.perf_counter() - begun < seconds:

@@ -496,7 +496,7 @@ def test_the_watchdog_names_the_layer_that_grew(digits):
     with Trainer(model, digits.train[:200], Recipe(learning_rate=3.0), seed=0) as session:
         model.network.dense[1].W *= 40
         with pytest.raises(DivergedError) as caught:
-            session.watchdog.check_step(312, float("nan"), 1.0)
+            session.watchdog.check(312, {"loss": float("nan")})
     assert str(caught.value) == (
         "loss became NaN at step 312: the learning rate 3 made layer 2 40 times larger. Try --learning-rate 0.3."
     )

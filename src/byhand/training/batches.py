@@ -12,8 +12,9 @@ same bits, so all take the same step. `byhand.distributed.mpi` implements it.
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -118,11 +119,6 @@ def part_of(batch: Batch, shard: Shard | None) -> Batch:
     return replace(batch, index=index, labels=batch.labels[rows], weights=weights, first=rows.start)
 
 
-def order_of_epoch(count: int, seed: int, epoch: int) -> Array:
-    """Return the order in which an epoch takes its samples: every one once                        → (count,)"""
-    return np.random.default_rng([seed, 1, epoch]).permutation(count)
-
-
 class Inputs:
     """Turns rows of a batch into the network's inputs, in memory that is kept. It belongs to one thread."""
 
@@ -189,7 +185,7 @@ class Batches:
         """Return the samples in the order of this epoch; a whole-data batch needs no shuffling."""
         if self.is_whole:
             return self.index
-        return self.index[order_of_epoch(len(self.index), self.seed, epoch)]
+        return self.index[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.index))]
 
     def from_step(self, step: int) -> Iterator[Batch]:
         """Yield the batches from this step on, epoch after epoch, without end."""
@@ -245,24 +241,17 @@ def prefetch(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator
     are taken in the caller's thread. An error in `function` is raised where its result would have come. Closing the
     iterator drops the jobs not yet begun and waits for the one that has.
     """
-    begun: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="byhand-prefetch") as second:
-        has_thread = True
-        try:
-            for job in jobs:
-                if has_thread:
-                    try:
-                        begun.append(second.submit(function, job))
-                    except RuntimeError:  # can't start new thread
-                        has_thread = False
-                if not has_thread:
-                    yield from (future.result() for future in begun)
-                    begun.clear()
-                    yield function(job)
-                elif len(begun) > PREFETCH_DEPTH:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            for future in begun:
-                future.cancel()
+    results: deque[Callable[[], Result]] = deque()
+    second = ThreadPoolExecutor(max_workers=1, thread_name_prefix="byhand-prefetch")
+    try:
+        for job in jobs:
+            try:
+                results.append(second.submit(function, job).result)
+            except RuntimeError:  # can't start new thread
+                results.append(partial(function, job))
+            if len(results) > PREFETCH_DEPTH:
+                yield results.popleft()()
+        while results:
+            yield results.popleft()()
+    finally:
+        second.shutdown(cancel_futures=True)

@@ -120,7 +120,7 @@ class Trainer:
         norm = clip_norm(self.gradient, recipe.clip) if recipe.clip is not None or ends_epoch else None
         if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
             self._restart_stream()  # the step was not taken: the next call gets the same batch
-            self.watchdog.check_step(number, loss, norm)  # raises DivergedError
+            self.watchdog.check(number, {"loss": loss, "the gradient": norm})  # raises DivergedError
         if network.needs_whole_batch:
             pass_.update_statistics(batch.count)
         if learning_rate is None:
@@ -204,7 +204,9 @@ class Trainer:
         validation_loss, validation_accuracy = self.validate()
         with blas_threads(self.threads):
             outputs, dead = probe(network, self._evaluation_inputs, self._probe)
-        self.watchdog.check_epoch(progress.step - 1, outputs, validation_loss)
+        # what the last step left behind: after the last epoch no step would show it
+        measured = {"the network's output": outputs, "the validation loss": validation_loss}
+        self.watchdog.check(progress.step - 1, measured)
         record = EpochRecord(
             epoch=epoch,
             step=progress.step - 1,
@@ -250,11 +252,6 @@ class Trainer:
         return len(self.batches.index)
 
     @property
-    def batch_size(self) -> int:
-        """The number of samples in a batch, but for the last of an epoch."""
-        return self.batches.batch_size
-
-    @property
     def should_stop(self) -> bool:
         """True if the validation loss has not fallen for as many records as the recipe's patience."""
         return self.recipe.patience is not None and self.progress.waited >= self.recipe.patience
@@ -287,9 +284,19 @@ class Trainer:
         elif self.ema is not None:
             network.parameters[...] = self.ema
 
-    def averaged(self) -> Any:
-        """Return a context in which the network holds the averaged weights, if the recipe keeps any."""
-        return temporarily_replaced(self.model.network.parameters, self.ema)
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the network hold the averaged weights inside this block, if the recipe keeps any."""
+        parameters = self.model.network.parameters
+        if self.ema is None:
+            yield
+            return
+        kept = parameters.copy()
+        parameters[...] = self.ema
+        try:
+            yield
+        finally:
+            parameters[...] = kept
 
     def history(self) -> History:
         """Return what has been recorded so far, and how the run ended."""
@@ -445,17 +452,3 @@ def update_ema(average: Array, parameters: Array, decay: float, number: int, scr
         change = np.subtract(parameters[part], average[part], out=scratch[: len(average) - start])
         change *= 1 - decay
         average[part] += change
-
-
-@contextlib.contextmanager
-def temporarily_replaced(parameters: Array, other: Array | None) -> Iterator[None]:
-    """Let `parameters` hold the values of `other` inside this block; do nothing if there is no other."""
-    if other is None:
-        yield
-        return
-    kept = parameters.copy()
-    parameters[...] = other
-    try:
-        yield
-    finally:
-        parameters[...] = kept

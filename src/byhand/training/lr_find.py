@@ -103,24 +103,22 @@ def lr_find(
     recipe = (recipe or Recipe()).replace(
         schedule=Constant(), validation=0.0, patience=None, ema_decay=None, epochs=steps
     )
-    rates = [float(rate) for rate in np.geomspace(lowest, highest, steps)]
+    rates = tuple(float(rate) for rate in np.geomspace(lowest, highest, steps))
     losses: list[float] = []
     smoothed: list[float] = []
-    mean = 0.0
+    mean, diverged = 0.0, False
     with Trainer(twin, data, recipe, seed=seed) as trainer:
-        for step, rate in enumerate(rates):
+        while len(losses) < steps and not diverged:
             try:
-                record = trainer.step(learning_rate=rate)
+                losses.append(trainer.step(learning_rate=rates[len(losses)]).loss)
+                mean = MEMORY * mean + (1 - MEMORY) * losses[-1]
+                smoothed.append(mean / (1 - MEMORY ** len(losses)))
+                diverged = len(losses) > MARGIN + 1 and has_diverged(smoothed)
             except DivergedError:
                 losses.append(float("nan"))
                 smoothed.append(float("inf"))
-                return Sweep(tuple(rates[: step + 1]), tuple(losses), tuple(smoothed), step)
-            mean = MEMORY * mean + (1 - MEMORY) * record.loss
-            losses.append(record.loss)
-            smoothed.append(mean / (1 - MEMORY ** (step + 1)))
-            if step > MARGIN and has_diverged(smoothed):
-                return Sweep(tuple(rates[: step + 1]), tuple(losses), tuple(smoothed), step)
-    return Sweep(tuple(rates), tuple(losses), tuple(smoothed), None)
+                diverged = True
+    return Sweep(rates[: len(losses)], tuple(losses), tuple(smoothed), len(losses) - 1 if diverged else None)
 
 
 def has_diverged(smoothed: list[float]) -> bool:

@@ -25,7 +25,6 @@ import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -119,11 +118,10 @@ def layers_for(network: Network, rows: int, form: Form | None = None) -> Sequenc
     layers = list(network.layers)
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Dense):
-            first = form if i == 0 else None
             width = padded_width(rows, layer.inputs, layer.units)
             parts = parts_of(rows, layer.inputs, layer.units)
-            if first is not None:
-                layers[i] = PackedDense(layer, width, columns=first.columns, scale=first.scale)
+            if i == 0 and form is not None:
+                layers[i] = PackedDense(layer, width, columns=form.columns, scale=form.scale)
             elif parts > 1:
                 layers[i] = SplitDense(layer, parts)
             elif width != layer.units:
@@ -237,39 +235,26 @@ class SplitDense(DenseForm):
 # ---- several threads
 
 
-class Outcome(NamedTuple):
-    """The mean loss of a batch, or a block's part of it, and how many samples were classified correctly."""
-
-    loss: float
-    correct: int
-
-
 class Member:
     """One thread's pass, inputs and gradient. The members share the parameters, and only read them."""
 
     def __init__(self, pass_: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
         self.pass_, self.inputs, self.total, self.loss = pass_, inputs, total, loss
 
-    def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> Outcome:
-        """Take these blocks of the batch; `total` is then their part of the batch's gradient."""
-        value, correct = 0.0, 0
+    def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> tuple[float, int]:
+        """Return these blocks' parts of the loss and of the correct answers; `total` is their part of the gradient."""
+        value, correct, pass_ = 0.0, 0, self.pass_
         self.total.fill(0)
         with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges, as in `Trainer.step`
             for block in blocks:
-                outcome = self.block(batch, block, key._replace(row=key.row + block.start))
-                value, correct = value + outcome.loss, correct + outcome.correct
-                self.total += self.pass_.gradient
-        return Outcome(value, correct)
-
-    def block(self, batch: Batch, block: slice, key: StepKey) -> Outcome:
-        """Forward, loss, backward for one block; its gradient is in the pass."""
-        weights = None if batch.weights is None else batch.weights[block]
-        labels = batch.labels[block]
-        Z = self.pass_.forward(self.inputs(batch, block), key)
-        loss, dZ = self.loss.value_and_gradient(Z, labels, self.pass_.loss_cache, weights=weights, total=batch.total)
-        correct = count_correct(Z, labels)
-        self.pass_.backward(dZ)
-        return Outcome(loss, correct)
+                weights = None if batch.weights is None else batch.weights[block]
+                labels = batch.labels[block]
+                Z = pass_.forward(self.inputs(batch, block), key._replace(row=key.row + block.start))
+                loss, dZ = self.loss.value_and_gradient(Z, labels, pass_.loss_cache, weights=weights, total=batch.total)
+                value, correct = value + loss, correct + count_correct(Z, labels)
+                pass_.backward(dZ)
+                self.total += pass_.gradient
+        return value, correct
 
 
 class Team:
@@ -285,8 +270,8 @@ class Team:
         self.gradient = members[0].total
         self.pool = ThreadPoolExecutor(len(members) - 1, "byhand") if len(members) > 1 else None
 
-    def __call__(self, batch: Batch, key: StepKey) -> Outcome:
-        """Return the outcome of the batch; its gradient is in `gradient` until the next call."""
+    def __call__(self, batch: Batch, key: StepKey) -> tuple[float, int]:
+        """Return the batch's loss and number of correct answers; its gradient is in `gradient` until the next call."""
         (first, own_share), *others = zip(self.members, shares_of(len(batch.labels), self.plan), strict=True)
         futures = [self.start(member, batch, share, key) for member, share in others]
         try:
@@ -297,9 +282,9 @@ class Team:
                 self.gradient += member.total
         finally:
             wait([future for future in futures if future is not None])  # an error must leave no thread at work
-        return Outcome(sum(outcome.loss for outcome in outcomes), sum(outcome.correct for outcome in outcomes))
+        return sum(loss for loss, _ in outcomes), sum(correct for _, correct in outcomes)
 
-    def start(self, member: Member, batch: Batch, share: list[slice], key: StepKey) -> Future[Outcome] | None:
+    def start(self, member: Member, batch: Batch, share: list[slice], key: StepKey) -> Future[tuple[float, int]] | None:
         """Start a member's work on a thread; None if no thread can be started."""
         if self.pool is None:
             return None

@@ -5,7 +5,7 @@ After an epoch, held-out samples are evaluated, and some training samples are pr
 loss that grows, for dead units, and for an accuracy that is only the share of one class, which are warnings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -89,24 +89,12 @@ class Watchdog:
         with np.errstate(over="ignore", invalid="ignore"):
             return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.parametric_layers]
 
-    def check_step(self, step: int, loss: float, gradient_norm: float | None) -> None:
-        """Raise an error if training diverged, with the likely cause and what to try."""
-        if not np.isfinite(loss):
-            self.stop("loss", loss, step)
-        if gradient_norm is not None and not np.isfinite(gradient_norm):
-            self.stop("the gradient", gradient_norm, step)
-
-    def check_epoch(self, step: int, outputs: Array, validation_loss: float | None) -> None:
-        """Raise the same error for what the last step left behind: after the last epoch no step would show it."""
-        if not np.isfinite(outputs).all():
-            self.stop("the network's output", float(outputs[~np.isfinite(outputs)][0]), step)
-        if validation_loss is not None and not np.isfinite(validation_loss):
-            self.stop("the validation loss", validation_loss, step)
-
-    def stop(self, what: str, value: float, step: int) -> None:
-        """Raise the error: what became NaN or infinite, the likely cause, and what to try."""
-        became = "NaN" if np.isnan(value) else "infinite"
-        raise DivergedError(f"{what} became {became} at step {step}: {self.cause()}. Try {self.lower_rate()}.")
+    def check(self, step: int, measured: Mapping[str, float | Array | None]) -> None:
+        """Raise an error if one of these values is NaN or infinite, with the likely cause and what to try."""
+        for name, value in measured.items():
+            if value is not None and not (finite := np.isfinite(value)).all():
+                became = "NaN" if np.isnan(np.asarray(value)[~finite][0]) else "infinite"
+                raise DivergedError(f"{name} became {became} at step {step}: {self.cause()}. Try {self.lower_rate()}.")
 
     def cause(self) -> str:
         """Return the likely cause: the layer that grew most since the start, and by how much."""
