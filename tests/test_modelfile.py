@@ -149,7 +149,7 @@ def convolution(**changes):
 @pytest.mark.parametrize("name", ["architecture", "preparation", "classes", "card"])
 def test_a_missing_text_is_named(path, name):
     with_header(path, lambda header: header["__metadata__"].pop(name) and None)
-    refused(path, f"lacks {name}")
+    refused(path, f"{name} must be a")
 
 
 @pytest.mark.parametrize(

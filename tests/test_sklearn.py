@@ -24,7 +24,7 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 import byhand
 from byhand.errors import UsageError
-from byhand.sklearn import NetworkClassifier, NoImprovement
+from byhand.sklearn import NetworkClassifier
 
 ROOT = Path(__file__).parents[1]
 
@@ -261,13 +261,6 @@ def test_a_validation_set_gives_curves_without_stopping(blobs):
     assert len(model.validation_scores_) == 3
     assert model.validation_scores_[-1] == pytest.approx(model.score(X[300:], y[300:]))
     assert quick().fit(X, y).validation_scores_ is None
-
-
-def test_no_improvement_counts_epochs_without_enough_gain():
-    watch = NoImprovement(tol=0.1, patience=1)
-    said = [(watch.improves(value), watch.is_over) for value in (1.0, 1.05, 1.06)]
-    assert said == [(True, False), (True, False), (True, True)]
-    assert not watch.improves(0.5)
 
 
 def test_a_run_that_has_not_converged_says_so_and_a_schedule_ends_by_itself(blobs):

@@ -221,25 +221,31 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             start_epoch=self._epochs_run,
             optimizer_state=self._optimizer_state,
         )
-        progress = NoImprovement(self.tol, self.n_iter_no_change)
+        self.n_iter_ = waited = 0
+        best_value, best_weights = -np.inf, None
         with trainer, interruptible(trainer.stop):
-            self.n_iter_ = 0
-            best = None
             for record in train(trainer):
                 self._record(record)
                 value = record.validation_accuracy if self.early_stopping else -record.loss
                 assert value is not None
-                if progress.improves(value) and self.early_stopping:
-                    best = (self.model_.network.parameters.copy(), self.model_.network.statistics.copy())
-                if progress.is_over and (self.early_stopping or self.learning_rate == "constant"):
+                waited = waited + 1 if value < best_value + self.tol else 0
+                if value > best_value:
+                    best_value = value
+                    if self.early_stopping:
+                        best_weights = (self.model_.network.parameters.copy(), self.model_.network.statistics.copy())
+                if waited > self.n_iter_no_change and (self.early_stopping or self.learning_rate == "constant"):
                     break
             else:
                 if epochs > 1 and self.learning_rate == "constant":
-                    self._warn(interrupted=trainer.is_stopped)
+                    if trainer.is_stopped:
+                        warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=3)
+                    else:
+                        text = f"training reached max_iter={self.max_iter} epochs and had not converged yet"
+                        warnings.warn(text, ConvergenceWarning, stacklevel=3)
             self._epochs_run = trainer.progress.step // trainer.batches_per_epoch
             self._optimizer_state = trainer.optimizer_state
-        if best is not None:
-            self.model_.network.parameters[...], self.model_.network.statistics[...] = best
+        if best_weights is not None:
+            self.model_.network.parameters[...], self.model_.network.statistics[...] = best_weights
 
     def _recipe(self, samples: int, weights: Array | None, epochs: int, *, split: bool) -> Recipe:
         """Return the recipe for so many samples; with `split`, a part of them is held out."""
@@ -283,13 +289,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             score = "" if record.validation_accuracy is None else f"  validation {record.validation_accuracy:.4f}"
             line = f"epoch {self.n_iter_}  loss {record.loss:.6f}  accuracy {record.accuracy:.4f}{score}"
             print(line, *record.warnings, sep="\n", file=sys.stderr, flush=True)
-
-    def _warn(self, *, interrupted: bool) -> None:
-        if interrupted:
-            warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=4)
-        else:
-            text = f"training reached max_iter={self.max_iter} epochs and had not converged yet"
-            warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
     def _numbered(self, X: Array, labels: Array) -> Data:
         """Return the samples with class numbers instead of labels; bytes stay bytes until their block is computed."""
@@ -348,25 +347,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def n_layers_(self) -> int:
         """The number of layers, the inputs counted as one."""
         return len(self.model_.network.parametric_layers) + 1
-
-
-class NoImprovement:
-    """Early stopping: over when a value has not risen by `tol` for more than `patience` epochs."""
-
-    def __init__(self, tol: float, patience: int) -> None:
-        self.tol, self.patience = tol, patience
-        self.best, self.waited = -np.inf, 0
-
-    def improves(self, value: float) -> bool:
-        """Take the next value; return True if it is the best so far."""
-        self.waited = self.waited + 1 if value < self.best + self.tol else 0
-        is_best = value > self.best
-        self.best = max(self.best, value)
-        return is_best
-
-    @property
-    def is_over(self) -> bool:
-        return self.waited > self.patience
 
 
 def without_zero_weights(X: Array, labels: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:

@@ -253,7 +253,7 @@ def named_sets() -> list[NamedSet]:
         try:
             if name == BUNDLED:
                 where = "bundled"
-            elif digits := (entry and search.in_environment(entry)) or store.kept(store.place_of_set(name, None)):
+            elif digits := (entry and search.in_environment(entry)) or store.kept(store.place_of_set(name)):
                 where = digits.source
         except DataError as error:
             problem = str(error)
@@ -261,9 +261,7 @@ def named_sets() -> list[NamedSet]:
     return found
 
 
-def import_dataset(
-    path: str | os.PathLike[str], name: str | None = None, *, cache: CacheFolder = None, force: bool = False
-) -> TrainTest:
+def import_dataset(path: str | os.PathLike[str], name: str | None = None, *, force: bool = False) -> TrainTest:
     """Read the data set at `path` into the cache, to be loaded as `name` (else as what it is) from then on.
 
     Another data set that was imported under that name is replaced with `force` only.
@@ -277,7 +275,7 @@ def import_dataset(
         raise UsageError(f"the name must be free, {known} is the bundled sample")
     if known and digits.name != known:
         raise DataError(f"{path}: must be {known} by its checksums to be imported as {known}, it is not")
-    place = store.place_of_set(known or name, cache)
+    place = store.place_of_set(known or name)
     if not force and (there := _other_than(digits, place)):
         raise UsageError(f"{name} is there already, another data set, {there}: give another name, or --force")
     train, test = (part.renamed(known or name) for part in digits)
@@ -316,7 +314,7 @@ class Report:
         return self.digits is not None and self.digits.name in CATALOG
 
 
-def verify(name_or_path: str | os.PathLike[str], *, cache: CacheFolder = None) -> Report:
+def verify(name_or_path: str | os.PathLike[str]) -> Report:
     """Verify a data set by name (in the cache, else in BYHAND_DATA) or by path; list all that is wrong with it.
 
     Files are read as `load` reads them, but each on its own first; nothing is written or fetched.
@@ -327,7 +325,7 @@ def verify(name_or_path: str | os.PathLike[str], *, cache: CacheFolder = None) -
         return _report(name, _verified_sample)
     if name is None and os.path.exists(path):
         return _verify_files(path)
-    place = store.place_of_set(name or str(name_or_path), cache)
+    place = store.place_of_set(name or str(name_or_path))
     if SET_NAME.fullmatch(name or str(name_or_path)) and (place / store.MANIFEST).exists():
         return _report(str(place), lambda: store.kept(place, trust=False))
     if name and (base := environment()):

@@ -37,7 +37,7 @@ def folder(cache: str | os.PathLike[str] | None = None) -> Path:
     return Path(user_cache_dir("byhand", appauthor=False))
 
 
-def place_of_set(name: str, cache: str | os.PathLike[str] | None) -> Path:
+def place_of_set(name: str, cache: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of the data set of that name."""
     return folder(cache) / "sets" / name
 

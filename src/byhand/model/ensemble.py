@@ -121,11 +121,7 @@ class ShiftAveraged(Averaged):
 
 def moved(images: Array, down: int, right: int) -> Array:
     """Return every picture moved as a whole; what comes in is empty       images, result: uint8 (N, H, W)"""
-    if not down and not right:
-        return images
     _, H, W = images.shape
-    result = np.zeros_like(images)
-    to_rows, to_columns = slice(max(0, down), H + min(0, down)), slice(max(0, right), W + min(0, right))
-    rows, columns = slice(max(0, -down), H + min(0, -down)), slice(max(0, -right), W + min(0, -right))
-    result[:, to_rows, to_columns] = images[:, rows, columns]
-    return result
+    margin = max(abs(down), abs(right))
+    wide = np.pad(images, [(0, 0), (margin, margin), (margin, margin)])
+    return wide[:, margin - down : margin - down + H, margin - right : margin - right + W]

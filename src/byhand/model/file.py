@@ -27,7 +27,6 @@ Kind = TypeVar("Kind")
 
 FORMAT = "byhand model"
 VERSION = 1
-TEXTS = ("format", "version", "architecture", "preparation", "classes", "card", "checksum")
 
 #: What parameters may be kept as. float16 is for keeping only: it halves a file, and is read as float32.
 STORED = {np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)}
@@ -67,8 +66,6 @@ def read(path: str | os.PathLike[str]) -> Content:
     """Return the content of a model's file, or raise an error that says what is wrong with it."""
     path = Path(path)
     tensors, texts = read_arrays(path, FORMAT, VERSION)
-    if missing := [name for name in TEXTS if name not in texts]:
-        raise ModelFileError(f"{path}: lacks {', '.join(missing)}")
     types = {tensor.dtype for tensor in tensors.values()}
     if len(types) != 1 or not types <= STORED:
         names = ", ".join(map(str, types))

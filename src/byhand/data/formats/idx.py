@@ -65,8 +65,6 @@ def find(folder: Path) -> dict[str, Path]:
 def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set (None if the folder has only one set)."""
     found = find(folder)
-    if not found:
-        raise DataError(f"{folder}: must hold IDX files (train-images-idx3-ubyte.gz, …), none is there")
     for part in ("train", "test"):
         for kind, other in (("images", "labels"), ("labels", "images")):
             if f"{part}-{kind}" in found and f"{part}-{other}" not in found:

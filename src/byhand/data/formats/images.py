@@ -105,10 +105,9 @@ def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
         frames = getattr(picture, "n_frames", 1)
         if frames > 1 and picture.format != "MPO":  # a photo with a preview behind it: the first is the picture
             raise DataError(f"{name} must be one still picture, got {frames} frames or pages")
-        if picture.mode == "LAB":
-            raise DataError(f"{name} must be grey, RGB, CMYK or with a palette, got LAB")
-        if picture.mode in ("I", "F"):
-            raise DataError(f"{name} must have 8 or 16 bits a channel, got 32 (mode {picture.mode})")
+        if picture.mode in ("LAB", "I", "F"):
+            rule = "grey, RGB, CMYK or with a palette, of 8 or 16 bits a channel"
+            raise DataError(f"{name} must be {rule}, its mode is {picture.mode}")
         picture.draft("L", (ENOUGH, ENOUGH))
         return _grey(picture)
 
@@ -169,8 +168,6 @@ def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set, or None for it."""
     found = find(folder)
     classes = tuple(found["train"])
-    if not classes:
-        raise DataError(f"{folder}: must hold a sub-folder of pictures for each class, none is there")
     for name in found["test"]:
         if name not in classes:
             raise DataError(f"{folder}: the classes of test must be among those of train, {name!r} is not")

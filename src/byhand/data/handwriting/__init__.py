@@ -135,11 +135,7 @@ def centred(scaled: Bytes) -> Bytes:
     row, column = (((2 * MIDDLE + 1) * mass - 2 * moment) // (2 * mass) for moment in (down, across))
     row = min(max(row, -top), SIZE - bottom)
     column = min(max(column, -left), SIZE - right)
-    out = np.zeros_like(scaled)
-    out[max(row, 0) : SIZE + min(row, 0), max(column, 0) : SIZE + min(column, 0)] = scaled[
-        max(-row, 0) : SIZE + min(-row, 0), max(-column, 0) : SIZE + min(-column, 0)
-    ]
-    return out
+    return np.pad(scaled, SIZE)[SIZE - row : 2 * SIZE - row, SIZE - column : 2 * SIZE - column].copy()
 
 
 # --- The pen -------------------------------------------------------------------------------------------------------
