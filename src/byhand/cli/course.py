@@ -12,7 +12,7 @@ import click
 from byhand import files
 from byhand.cli import check as checking
 from byhand.cli.group import CommandGroup
-from byhand.cli.output import PLACE, Console, Place, console_options, show_json, timeout
+from byhand.cli.output import PLACE, Console, Place, console_options, option, show_json, timeout
 from byhand.errors import DataMissingError, UsageError
 
 FIRST = Path("network.ipynb")
@@ -39,12 +39,11 @@ def command() -> None:
 
 @command.command("start", short_help="Put the notebooks into a folder, with data to learn from.")
 @click.argument("folder", metavar="[DIR]", default=".", type=Place(path_type=Path))
-@click.option(
-    "--data",
-    type=PLACE,
-    metavar="NAME|PATH",
-    help="Pictures to learn from. Without it the full MNIST if it is on this machine, else the bundled sample; "
-    "`byhand data get mnist` fetches the full one.",
+@option(
+    "--data NAME|PATH",
+    PLACE,
+    "Pictures to learn from. Without it the full MNIST if it is on this machine, else the bundled sample; `byhand data "
+    "get mnist` fetches the full one.",
 )
 @console_options(json=False)
 def start(folder: Path, data: str | None, console: Console) -> None:
@@ -131,12 +130,7 @@ def check(notebook: Path, timeout: float, console: Console) -> None:
 
 @command.command("release", short_help="For teachers: every version of the notebooks, from one source.")
 @click.argument("folder", metavar="DIR", type=Place(path_type=Path))
-@click.option(
-    "--data",
-    type=PLACE,
-    metavar="NAME|PATH",
-    help="Pictures to put beside the notebooks. Without it, the bundled sample.",
-)
+@option("--data NAME|PATH", PLACE, "Pictures to put beside the notebooks. Without it, the bundled sample.")
 @console_options(json=False)
 def release(folder: Path, data: str | None, console: Console) -> None:
     """Write all versions of the notebooks into DIR: student's, solved, nbgrader's and otter's.
@@ -153,23 +147,16 @@ def release(folder: Path, data: str | None, console: Console) -> None:
 
 @command.command("grade", short_help="For teachers: marks for a folder of submissions.")
 @click.argument("submissions", type=Place(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=Place(dir_okay=False, path_type=Path), required=True, help="The table, a .csv file.")
-@click.option(
+@option("--out", Place(dir_okay=False, path_type=Path), "The table, a .csv file.", required=True)
+@option(
     "--checks",
+    Place(exists=True, dir_okay=False, path_type=Path),
+    "Your file with points, seed and custom checks (.py or .toml). Without it, the functions and points of the course.",
     "checks_file",
-    type=Place(exists=True, dir_okay=False, path_type=Path),
-    help="Your file with points, seed and custom checks (.py or .toml). Without it, the functions and points of the "
-    "course.",
 )
-@click.option(
-    "--page",
-    type=click.Choice(["l_layer", "two_layer"]),
-    default="l_layer",
-    show_default=True,
-    help="Which functions are marked, without --checks.",
-)
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Submissions at a time.")
-@click.option("--again", is_flag=True, help="Mark all anew, also what has not changed since it was marked.")
+@option("--page", ("l_layer", "two_layer"), "Which functions are marked, without --checks.", default="l_layer")
+@option("--jobs", click.IntRange(1, 64), "Submissions at a time.", default=2)
+@option("--again", bool, "Mark all anew, also what has not changed since it was marked.")
 @console_options()
 def grade(
     submissions: Path,
@@ -225,13 +212,12 @@ def grade(
 
 @command.command("import", short_help="For teachers: make an existing notebook of this assignment checkable.")
 @click.argument("notebook", type=Place(path_type=Path))
-@click.option(
-    "-o",
-    "--out",
-    type=Place(dir_okay=False, path_type=Path),
-    help="The copy, a .ipynb file.  [default: NOTEBOOK's name with .byhand before its end]",
+@option(
+    "-o --out",
+    Place(dir_okay=False, path_type=Path),
+    "The copy, a .ipynb file.  [default: NOTEBOOK's name with .byhand before its end]",
 )
-@click.option("--force", is_flag=True, help="Write over files that are there.")
+@option("--force", bool, "Write over files that are there.")
 def import_(notebook: Path, out: Path | None, force: bool) -> None:
     """Find the functions of the assignment in an existing NOTEBOOK, and make it checkable and gradable.
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from byhand.cli.group import CommandGroup
-from byhand.cli.output import PLACE, Console, Place, console_options, offline, show_json
+from byhand.cli.output import PLACE, Console, Place, console_options, offline, option, show_json
 from byhand.data import loading
 from byhand.data.dataset import TrainTest
 from byhand.errors import DataError
@@ -76,7 +76,7 @@ def verify(place: str, console: Console) -> None:
 @command.command("import")
 @click.argument("path", type=Place(path_type=Path))
 @click.argument("name", required=False)
-@click.option("--force", is_flag=True, help="Replace a different data set with that name.")
+@option("--force", bool, "Replace a different data set with that name.")
 @console_options()
 def import_(path: Path, name: str | None, force: bool, console: Console) -> None:
     """Import the data set at PATH into the cache. From then on it is loaded as NAME.

@@ -11,6 +11,7 @@ from byhand.cli.output import (
     data,
     load_data_of_run,
     offline,
+    option,
     shifts,
     split,
     warn_if_trained_on,
@@ -26,9 +27,7 @@ from byhand.training.runs import Run, load_model, load_reader
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @data
 @split
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit with 1 where the accuracy is lower."
-)
+@option("--threshold SHARE", click.FloatRange(0, 1), "Exit with 1 where the accuracy is lower.")
 @shifts
 @offline
 @console_options(html=True)
@@ -50,7 +49,7 @@ def command(
     model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()
     digits = load_data_of_run(config, model.metadata, data, offline, console)
-    images = digits.test if split == "test" else digits.train
+    images = getattr(digits, split)
     warn_if_trained_on(run, model.metadata, images, console)
     evaluation = evaluate(model, images)
     settings = config | {"shifts": True} if shifts else config

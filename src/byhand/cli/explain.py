@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, data, load_data_of_run, offline, seed, split
+from byhand.cli.output import PLACE, Console, console_options, data, load_data_of_run, offline, option, seed, split
 from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
@@ -23,26 +23,25 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
 
 @click.command()
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
-@click.option("--sample", type=click.IntRange(min=0), default=0, show_default=True, help="Which picture, from 0.")
-@click.option("--batch", type=click.IntRange(min=1), help="Learn from so many at once: the sample and those after it.")
+@option("--sample", click.IntRange(min=0), "Which picture, from 0.", default=0)
+@option("--batch", click.IntRange(min=1), "Learn from so many at once: the sample and those after it.")
 @data
 @split
-@click.option(
-    "--unit",
+@option(
+    "--unit L:J",
+    str,
+    "Only unit J (from 0) of layer L (from 1), worked out to the last term; in a convolution every number of its maps "
+    "is one. May be given again.",
     "chosen",
-    metavar="L:J",
     multiple=True,
     callback=units,
-    help="Only unit J (from 0) of layer L (from 1), worked out to the last term; in a convolution every number of its "
-    "maps is one. May be given again.",
 )
-@click.option("--learning-rate", type=float, default=0.01, show_default=True, help="How far the step goes.")
-@click.option(
+@option("--learning-rate", float, "How far the step goes.", default=0.01)
+@option(
     "--optimizer",
-    type=click.Choice(list(OPTIMIZERS)),
+    OPTIMIZERS,
+    "The rule that makes a step of a gradient; it begins with an empty memory.",
     default="sgd",
-    show_default=True,
-    help="The rule that makes a step of a gradient; it begins with an empty memory.",
 )
 @seed
 @offline
@@ -67,7 +66,7 @@ def command(
     """
     model, config = load_model(run), Run.open(run).config()
     digits = load_data_of_run(config, model.metadata, data, offline, console)
-    images = digits.test if split == "test" else digits.train
+    images = getattr(digits, split)
     count = batch or (8 if model.network.needs_whole_batch else 1)
     if count > len(images):
         raise UsageError(f"batch must be at most the {len(images)} pictures of the {split} half, got {count}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from byhand.cli.output import PLACE, Console, Place, console_options
+from byhand.cli.output import PLACE, Console, Place, console_options, option
 from byhand.data import Dataset, load
 from byhand.errors import DataError, UsageError
 from byhand.export import KINDS, export, kind_of
@@ -19,12 +19,11 @@ NAMES = {"html": "digits.html", "onnx": "model.onnx", "npz": "model.npz"}
 
 @click.command()
 @click.argument("run", required=False, type=PLACE, metavar="[RUN]")
-@click.option("--to", type=click.Choice(KINDS), help="What to make. Without it, the end of --output's name decides.")
-@click.option(
-    "--output",
-    "-o",
-    type=Place(path_type=Path),
-    help="Where to write it. Without it, beside the model (the shipped one: in the current folder) as digits.html, "
+@option("--to", KINDS, "What to make. Without it, the end of --output's name decides.")
+@option(
+    "--output -o",
+    Place(path_type=Path),
+    "Where to write it. Without it, beside the model (the shipped one: in the current folder) as digits.html, "
     "model.onnx or model.npz, and never over a file that is there.",
 )
 @console_options(json=False)

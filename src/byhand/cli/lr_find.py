@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from byhand.cli import train_options
-from byhand.cli.output import Console, console_options, data, load_data, offline, seed
+from byhand.cli.output import Console, console_options, data, load_data, offline, option, seed
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training.lr_find import lr_find
 
 
 @click.command()
-@click.option("--lowest", type=float, default=1e-4, show_default=True, help="The rate of the first step.")
-@click.option("--highest", type=float, default=10.0, show_default=True, help="The rate of the last step.")
-@click.option("--steps", type=int, default=120, show_default=True, help="Steps from the one to the other.")
+@option("--lowest", float, "The rate of the first step.", default=1e-4)
+@option("--highest", float, "The rate of the last step.", default=10.0)
+@option("--steps", int, "Steps from the one to the other.", default=120)
 @train_options.preset_option("As in `train`.")
 @data
 @train_options.of_recipe

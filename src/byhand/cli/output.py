@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,38 +36,56 @@ class Place(click.Path):
 #: Any place, as it was typed: whether it can be read is for the library to find out.
 PLACE = Place(readable=False)
 
-split = click.option(
-    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which half of the data."
-)
-offline = click.option("--offline", is_flag=True, help="Never use the network.")
-shifts = click.option(
+
+def option(
+    written: str, kind: Any, about: str, dest: str | None = None, **settings: Any
+) -> Callable[[Command], Command]:
+    """Return an option: its names and its metavar, as in `--run DIR`, its type, and its help, which shows the default.
+
+    A type that is a collection holds the values to choose from; `bool` is a flag, and None a flag with an opposite,
+    which is None if neither is given.  dest: the argument of the command, if it is not called like the option
+    """
+    names = [word for word in written.split() if word.startswith("-")]
+    metavar = " ".join(word for word in written.split() if word not in names)
+    if "default" in settings:
+        settings["show_default"] = True
+    elif kind is None:
+        settings["default"] = None
+    return click.option(
+        *names,
+        *([dest] if dest else []),
+        type=click.Choice(list(kind)) if isinstance(kind, dict | tuple) else kind,
+        is_flag=True if kind is bool else None,
+        metavar=metavar or None,
+        help=about,
+        **settings,
+    )
+
+
+split = option("--split", ("test", "train"), "Which half of the data.", default="test")
+offline = option("--offline", bool, "Never use the network.")
+shifts = option(
     "--shifts",
-    is_flag=True,
-    help="Test-time augmentation: read each picture five times, also shifted by a pixel in four directions. Fewer "
-    "mistakes for five times the work.",
+    bool,
+    "Test-time augmentation: read each picture five times, also shifted by a pixel in four directions. Fewer mistakes "
+    "for five times the work.",
 )
-timeout = click.option(
+timeout = option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    click.FloatRange(min=1),
+    "Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
     default=60.0,
-    show_default=True,
-    help="Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
 )
-seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
-data = click.option(
-    "--data",
-    type=PLACE,
-    metavar="NAME|PATH",
-    help="Data set by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Defaults to full MNIST if it is available "
-    "or can be downloaded, otherwise the bundled sample.",
+seed = option("--seed", click.IntRange(min=0), "Random seed.", default=0)
+data = option(
+    "--data NAME|PATH",
+    PLACE,
+    "Data set by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Defaults to full MNIST if it is available or "
+    "can be downloaded, otherwise the bundled sample.",
 )
-
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
-QUIET = click.option("--quiet", "-q", "is_quiet", is_flag=True, help="Suppress messages and progress on stderr.")
-HTML = click.option(
-    "--html", "html_file", metavar="FILE", type=Place(dir_okay=False), help="Write it as one HTML page."
-)
+JSON = option("--json", bool, "Print the result as JSON on stdout.", "as_json")
+QUIET = option("--quiet -q", bool, "Suppress messages and progress on stderr.", "is_quiet")
+HTML = option("--html FILE", Place(dir_okay=False), "Write it as one HTML page.", "html_file")
 
 
 class Console:
@@ -109,27 +127,17 @@ class Console:
 
         On a terminal each file has a bar, drawn when its download starts; elsewhere each has a line when it is done.
         """
-        bars: Any = None
-        tasks: dict[str, Any] = {}
+        with ExitStack() as stack:
+            bars = functools.cache(lambda: stack.enter_context(download_bars()))
+            bar_of = functools.cache(lambda file: bars().add_task(file))
 
-        def show(file: str, done: int, total: int) -> None:
-            nonlocal bars
-            if not self.is_live:
-                if done == total:
+            def show(file: str, done: int, total: int) -> None:
+                if self.is_live:
+                    bars().update(bar_of(file), completed=done, total=total or None)
+                elif done == total:
                     self.info(f"{file}: {done:,} bytes")
-                return
-            if bars is None:
-                bars = download_bars()
-                bars.start()
-            if file not in tasks:
-                tasks[file] = bars.add_task(file)
-            bars.update(tasks[file], completed=done, total=total or None)
 
-        try:
             yield show
-        finally:
-            if bars is not None:
-                bars.stop()
 
 
 def console_options(*, quiet: bool = True, json: bool = True, html: bool = False) -> Callable[[Command], Command]:

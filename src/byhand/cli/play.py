@@ -5,26 +5,21 @@ import shlex
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, load_any_data, load_data, offline
+from byhand.cli.output import PLACE, Console, console_options, load_any_data, load_data, offline, option
 from byhand.errors import UsageError
 from byhand.training.runs import Run, load_model
 
 
 @click.command()
 @click.argument("run", required=False, type=PLACE, metavar="[RUN]")
-@click.option(
-    "--data",
-    type=PLACE,
-    metavar="NAME|PATH",
-    help="The data set to train on. Without it, what is there, without the network: full MNIST, or the bundled sample.",
+@option(
+    "--data NAME|PATH",
+    PLACE,
+    "The data set to train on. Without it, what is there, without the network: full MNIST, or the bundled sample.",
 )
-@click.option(
-    "--port", type=click.IntRange(0, 65535), help="Where to listen, on loopback only. [default: 8765, or any]"
-)
+@option("--port", click.IntRange(0, 65535), "Where to listen, on loopback only. [default: 8765, or any]")
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
-@click.option(
-    "--run", "folder", type=PLACE, metavar="FOLDER", help="Where to keep what is trained. [default: runs/NNN]"
-)
+@option("--run FOLDER", PLACE, "Where to keep what is trained. [default: runs/NNN]", "folder")
 @offline
 @console_options(json=False)
 def command(

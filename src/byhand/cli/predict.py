@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, shifts, show_json
+from byhand.cli.output import PLACE, Console, console_options, option, shifts, show_json
 from byhand.data.formats.images import ENDINGS
 from byhand.errors import DataError, DataMissingError
 from byhand.model import Reader, shipped_model
@@ -19,14 +19,10 @@ from byhand.training.runs import CONFIG, MODEL, load_reader
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=PLACE, metavar="PICTURE|FOLDER|-…")
-@click.option(
-    "--run", type=PLACE, metavar="RUN|MODEL", help="Model to read with. Defaults to the model installed with byhand."
-)
-@click.option(
-    "--line", is_flag=True, help="Each picture has several digits in a row: segment it and read them one by one."
-)
-@click.option("--show-input", is_flag=True, help="Show the 28×28 input of the network; in JSON, its 28 rows.")
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of guesses to show.")
+@option("--run RUN|MODEL", PLACE, "Model to read with. Defaults to the model installed with byhand.")
+@option("--line", bool, "Each picture has several digits in a row: segment it and read them one by one.")
+@option("--show-input", bool, "Show the 28×28 input of the network; in JSON, its 28 rows.")
+@option("--top", click.IntRange(1), "Number of guesses to show.", default=3)
 @shifts
 @console_options()
 def command(
@@ -116,14 +112,13 @@ def readings_of(path: Path, reader: Reader, line: bool) -> list[Reading]:
 
 def readings_of_lines(stream: TextIO, reader: Reader) -> Iterator[Reading]:
     """Read the images on standard input, of which there must be at least one."""
-    is_empty = True
+    reading = None
     try:
         for reading in read_numbers(stream, reader):
-            is_empty = False
             yield reading
     except UnicodeDecodeError:
         yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, and it is no text"))
     else:
-        if is_empty:
+        if reading is None:
             rule = "-: standard input must hold a line for each picture, no line came"
             yield Reading("-", problem=DataMissingError(rule))

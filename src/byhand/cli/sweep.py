@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, data, offline, seed, show_json
+from byhand.cli.output import PLACE, Console, console_options, data, offline, option, seed, show_json
 from byhand.distributed.engines import Dask, Engine
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import DONE, Folder, Result, Trial, resume, sweep
@@ -17,23 +17,13 @@ from byhand.training.loop import interruptible
 
 
 @click.command()
-@click.option(
-    "--space", type=PLACE, metavar="FILE", help="A TOML file: [fixed] settings, and under [search] the ranges to try."
-)
-@click.option("--trials", type=click.IntRange(min=1), help="How many settings to try.  [default: 50]")
-@click.option("--jobs", type=click.IntRange(min=1), help="How many at a time. Without it, one a processor.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "dask"]),
-    default="local",
-    show_default=True,
-    help="Processes of this machine (joblib), or a Dask cluster.",
-)
-@click.option("--address", metavar="tcp://HOST:PORT", help="The scheduler of the Dask cluster.")
-@click.option(
-    "--folder", type=PLACE, metavar="DIR", help="The sweep's folder, new or empty. Without it, the next `sweeps/NNN`."
-)
-@click.option("--resume", "resumed", type=PLACE, metavar="DIR", help="Go on with a sweep that was stopped or killed.")
+@option("--space FILE", PLACE, "A TOML file: [fixed] settings, and under [search] the ranges to try.")
+@option("--trials", click.IntRange(min=1), "How many settings to try.  [default: 50]")
+@option("--jobs", click.IntRange(min=1), "How many at a time. Without it, one a processor.")
+@option("--engine", ("local", "dask"), "Processes of this machine (joblib), or a Dask cluster.", default="local")
+@option("--address tcp://HOST:PORT", str, "The scheduler of the Dask cluster.")
+@option("--folder DIR", PLACE, "The sweep's folder, new or empty. Without it, the next `sweeps/NNN`.")
+@option("--resume DIR", PLACE, "Go on with a sweep that was stopped or killed.", "resumed")
 @data
 @seed
 @offline

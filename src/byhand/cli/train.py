@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from byhand.cli import train_options
-from byhand.cli.output import Console, console_options, data, load_data, offline, seed, show_json
+from byhand.cli.output import Console, console_options, data, load_data, offline, option, seed, show_json
 from byhand.data import TrainTest
 from byhand.distributed import mpi
 from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_ensemble
@@ -29,7 +29,7 @@ from byhand.training.runs import Run
 @train_options.of_recipe
 @seed
 @train_options.options(train_options.OF_RUN)
-@click.option("--checkpoint-every", type=float, default=30.0, show_default=True, help="Seconds between saved states.")
+@option("--checkpoint-every", float, "Seconds between saved states.", default=30.0)
 @offline
 @console_options()
 def command(

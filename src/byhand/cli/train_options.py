@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from byhand.cli.output import PLACE, Command
+from byhand.cli.output import PLACE, Command, option
 from byhand.data import Dataset, TrainTest
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -74,13 +74,11 @@ OF_RUN: tuple[tuple[str, Any, str], ...] = (
 
 
 def options(table: Iterable[tuple[str, Any, str]]) -> Callable[[Command], Command]:
-    """Give a command the options of a table; a type that is a collection holds the values to choose from."""
+    """Give a command the options of a table."""
 
     def decorate(command: Command) -> Command:
-        for written, kind, about in reversed([*table]):
-            flag, _, metavar = written.partition(" ")
-            values = click.Choice(list(kind)) if isinstance(kind, dict | tuple) else kind
-            command = click.option(flag, type=values, default=None, metavar=metavar or None, help=about)(command)
+        for row in reversed([*table]):
+            command = option(*row)(command)
         return command
 
     return decorate
@@ -95,7 +93,7 @@ def of_recipe(command: Command) -> Command:
 
 def preset_option(about: str) -> Callable[[Command], Command]:
     """Return the option for the preset from which all other choices start."""
-    return click.option("--preset", type=click.Choice(list(PRESETS)), default="digits", show_default=True, help=about)
+    return option("--preset", PRESETS, about, default="digits")
 
 
 def settings_given(options: dict[str, Any]) -> dict[str, Any]:
