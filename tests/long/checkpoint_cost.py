@@ -42,11 +42,12 @@ def saving(hidden: tuple[int, ...], seconds: float, folder: Path) -> dict[str, A
                 if time.perf_counter() - began >= seconds:
                     break
         took = time.perf_counter() - began
+    (saved := Checkpoints(run)).load()
     size = max(file.stat().st_size for file in (folder / "state").glob("*.safetensors"))
     return {
         "seconds": round(took, 1),
         "steps": session.progress.step,
-        "saves": Checkpoints(run).newest().number,
+        "saves": saved.loaded.number,
         "megabytes": round(size / 1e6, 1),
         "share_of_time": round(checkpoints.spent / took, 5),
     }

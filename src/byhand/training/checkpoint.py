@@ -13,20 +13,21 @@ renamed into place and read back. The loop only copies its arrays; a second thre
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import numpy as np
 
+from byhand.checks import is_integer
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.files import lock, make_folder
 from byhand.model import file as modelfile
 from byhand.nn.arrays import Array
 from byhand.training.loop import Callback, Trainer
-from byhand.training.records import StepRecord
+from byhand.training.records import EpochRecord, StepRecord
 from byhand.training.runs import STATE, Run, versions
 
 SLOTS = ("a.safetensors", "b.safetensors")
@@ -57,7 +58,7 @@ class Checkpoints(Callback):
             raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
         self.run, self.folder = run, run.folder / STATE
         self.every = self._wait = every
-        #: What `load` returned, with the environment in which it was saved.
+        #: The newest checkpoint of an earlier process, if it was read.
         self.loaded: Checkpoint | None = None
         self._environment: dict[str, Any] = {}
         self._proven: tuple[str, int] | None = None
@@ -74,6 +75,10 @@ class Checkpoints(Callback):
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
         """Save if it is time."""
         self.save(trainer)
+
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Write the records of the epochs so far."""
+        self.run.write_records(trainer.progress.records)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
         """Save the trainer's state if it is time; to be called after each step.
@@ -116,7 +121,8 @@ class Checkpoints(Callback):
         try:
             self.lock()
             if self._proven is None:
-                self._proven = self._newest()
+                with contextlib.suppress(ModelFileError):  # the first checkpoint of the run, or none is intact
+                    self.load()
             slot, number = self._proven or (SLOTS[1], 0)
             other = SLOTS[1 - SLOTS.index(slot)]
             write(self.folder / other, Checkpoint(arrays, plain, environment, number + 1))
@@ -130,11 +136,6 @@ class Checkpoints(Callback):
         except ModelFileError as error:
             raise StorageError(f"the checkpoint can't be read back: {error}; {self._left()}") from None
         return time.thread_time() - began
-
-    def _newest(self) -> tuple[str, int] | None:
-        """Return the file and number of the newest intact checkpoint of an earlier process."""
-        found = [(slot, checkpoint.number) for slot, checkpoint, _ in self._found() if checkpoint is not None]
-        return max(found, key=lambda entry: entry[1], default=None)
 
     def _left(self) -> str:
         """Describe what the run can be resumed from after a failed save."""
@@ -153,15 +154,15 @@ class Checkpoints(Callback):
 
     def load(self, warn: Callable[[str], object] = lambda _: None) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return the newest intact state, for `Trainer.restore`; call `warn` if a damaged one is skipped."""
-        newest = self.newest(warn)
-        return newest.arrays, newest.plain
-
-    def newest(self, warn: Callable[[str], object] = lambda _: None) -> Checkpoint:
-        """Return the newest intact checkpoint, with the environment in which it was saved."""
-        found = list(self._found())
-        good = [(checkpoint, slot) for slot, checkpoint, _ in found if checkpoint is not None]
-        problems = [problem for _, _, problem in found if problem is not None]
-        if not found:
+        good: list[tuple[Checkpoint, str]] = []
+        problems: list[str] = []
+        for slot in SLOTS:
+            if (path := self.folder / slot).exists():
+                try:
+                    good.append((read(path), slot))
+                except ModelFileError as error:
+                    problems.append(str(error))
+        if not good and not problems:
             raise ModelFileError(f"{self.run.folder}: no checkpoint there: the run ended before it could save one")
         if not good:
             raise ModelFileError(f"no checkpoint can be used: {'; '.join(problems)}")
@@ -169,21 +170,7 @@ class Checkpoints(Callback):
         for problem in problems:
             warn(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")
         self._proven, self.loaded = (slot, newest.number), newest
-        return newest
-
-    def differences(self, trainer: Trainer) -> list[str]:
-        """Return what differs from the environment of the loaded state, a line each: the bits may then differ too."""
-        return [] if self.loaded is None else differences(self.loaded.environment, fingerprint(trainer))
-
-    def _found(self) -> Iterator[tuple[str, Checkpoint | None, str | None]]:
-        """Yield, for each file: its name, and its checkpoint or what is wrong with it."""
-        for slot in SLOTS:
-            path = self.folder / slot
-            if path.exists():
-                try:
-                    yield slot, read(path), None
-                except ModelFileError as error:
-                    yield slot, None, str(error)
+        return newest.arrays, newest.plain
 
     # ---- ends
 
@@ -229,8 +216,7 @@ def read(path: Path) -> Checkpoint:
     encoded = arrays.pop("plain", np.zeros(0, np.uint8))
     text = encoded.tobytes().decode("utf-8", "replace")
     plain = modelfile.parsed(path, {"plain": text}, "plain", dict)
-    step = plain.get("step")
-    if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+    if not is_integer(step := plain.get("step"), 0):
         raise ModelFileError(f"{path}: step must be a whole number from 0, got {str(step)[:40]!r}")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ModelFileError(f"{path}: every number of the state must be finite")
@@ -242,14 +228,13 @@ def read(path: Path) -> Checkpoint:
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:
     """Return what the bits of a run depend on besides its data: with the same values they are the same."""
-    plan = trainer.plan
     return {
         "seed": trainer.seed,
         "recipe": trainer.recipe.config(),
         "network": trainer.model.network.config(),
         "preparation": trainer.model.preparation.config(),
         "samples": trainer.samples,
-        "plan": {"workers": plan.workers, "blas": plan.blas, "block": plan.block},
+        "plan": asdict(trainer.plan),
         "versions": versions(),
     }
 

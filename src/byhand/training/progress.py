@@ -24,14 +24,14 @@ SHOWN = 12
 class ProgressBar(Callback):
     """Shows the epochs of a training, with a bar, the warnings and the time left. Lines go to stderr."""
 
+    bar: Any = None
+
     def on_start(self, trainer: Trainer) -> None:
         self.drawn = time.monotonic()
         if in_notebook():
-            self.bar: Any = NotebookBar(trainer.total_steps)
+            self.bar = NotebookBar(trainer.total_steps)
         elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self.bar = TerminalBar(trainer.total_steps)
-        else:
-            self.bar = None
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
         if self.bar is not None and (now := time.monotonic()) - self.drawn > REDRAW:
@@ -43,12 +43,12 @@ class ProgressBar(Callback):
             self.on_message(line)
 
     def on_end(self, trainer: Trainer, history: History) -> None:
-        if getattr(self, "bar", None) is not None:
+        if self.bar is not None:
             self.bar.close()
             self.bar = None
 
     def on_message(self, text: str) -> None:
-        if getattr(self, "bar", None) is not None:
+        if self.bar is not None:
             self.bar.write(text)
         else:
             print(text, file=sys.stderr, flush=True)

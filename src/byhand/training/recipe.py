@@ -30,7 +30,7 @@ from byhand.nn.optimizers import AdamW, GradientDescent, Momentum, Optimizer, op
 from byhand.nn.schedules import Constant, OneCycle, Schedule, schedule_config, schedule_named
 
 #: The choices that are objects, what they must be, and what makes one of its name.
-NAMED: tuple[tuple[str, Any, Callable[[str], Any]], ...] = (
+NAMED: tuple[tuple[str, Any, Callable[..., Any]], ...] = (
     ("optimizer", Optimizer, optimizer_named),
     ("schedule", Schedule, schedule_named),
     ("loss", Loss, loss_named),
@@ -131,7 +131,7 @@ class Recipe:
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Return the recipe that `config` described."""
         values = {OLD_NAMES.get(name, name): value for name, value in config.items()}
-        for name, named in (("optimizer", optimizer_named), ("schedule", schedule_named), ("loss", loss_named)):
+        for name, _, named in NAMED:
             values[name] = named(**values[name])
         return cls(**values)
 
@@ -185,6 +185,14 @@ class Preset:
 
 #: As far as a large network can bear it that is trained for hundreds of epochs.
 FAR = "shift=1,rotate=12,scale=0.15,shear=0.15,elastic=1"
+LONG = Recipe(
+    epochs=150,
+    batch_size=256,
+    learning_rate=0.001,
+    optimizer=AdamW(weight_decay=0.1),
+    schedule=OneCycle(warmup=0.1),
+    augment=FAR,
+)
 
 PRESETS = {
     preset.name: preset
@@ -208,14 +216,7 @@ PRESETS = {
         Preset(
             "best",
             "two wide layers, deskewed and augmented far; under 15 minutes on full MNIST",
-            Recipe(
-                epochs=150,
-                batch_size=256,
-                learning_rate=0.001,
-                optimizer=AdamW(weight_decay=0.1),
-                schedule=OneCycle(warmup=0.1),
-                augment=FAR,
-            ),
+            LONG,
             hidden=(800, 800),
             preparation=Preparation.standard(deskew=True),
             network={"output_scale": 0.1},
@@ -223,15 +224,7 @@ PRESETS = {
         Preset(
             "record",
             "four convolutions; under half an hour on full MNIST, and resumable",
-            Recipe(
-                epochs=50,
-                batch_size=256,
-                learning_rate=0.001,
-                optimizer=AdamW(weight_decay=0.1),
-                schedule=OneCycle(warmup=0.1),
-                augment=FAR,
-                weak_augment=0.2,
-            ),
+            LONG.replace(epochs=50, weak_augment=0.2),
             hidden=(256,),
             preparation=Preparation.standard(deskew=True),
             network={

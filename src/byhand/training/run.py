@@ -32,11 +32,11 @@ from byhand.nn.network import layers_from_config
 from byhand.text import counted
 from byhand.threads import available
 from byhand.training.batches import Shard
-from byhand.training.checkpoint import Checkpoints
+from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.loop import Callback, Trainer, complete, interruptible
 from byhand.training.recipe import Recipe
 from byhand.training.recipe import preset as preset_named
-from byhand.training.records import EpochRecord, History, tested, tested_lines
+from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import Run
 from byhand.training.setup import Data
 
@@ -244,7 +244,8 @@ def resume(
             _message(
                 callbacks, f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}"
             )
-            for difference in checkpoints.differences(trainer):
+            before = checkpoints.loaded.environment if checkpoints.loaded else {}
+            for difference in differences(before, fingerprint(trainer)):
                 _message(callbacks, f"not as before, so the bits may differ: {difference}")
         return _complete(run, trainer, config, checkpoints, test, callbacks, began)
 
@@ -279,15 +280,16 @@ def _complete(
             with checkpoints:
                 _begin(run, trainer, config, checkpoints)
                 try:
-                    history = complete(trainer, (checkpoints, *callbacks, _Metrics(run)))
+                    history = complete(trainer, (checkpoints, *callbacks))
                 except DivergedError:
                     run.write_records(trainer.progress.records)
                     raise
                 checkpoints.save(trainer, force=True)
             with trainer.averaged() if history.ending == "interrupted" else nullcontext():
+                model.metadata = _metadata(config, history)
                 if test is not None:
                     accuracy = model.accuracy(test)
-                model.metadata = _metadata(config, trainer, history, test, accuracy)
+                    model.metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy}
                 run.write_model(model)
     return RunResult(
         run=run,
@@ -328,31 +330,16 @@ def _config(
     return config if data["data_name"] != ARRAYS else config | {"classes": list(model.classes)}
 
 
-def _metadata(
-    config: Mapping[str, Any], trainer: Trainer, history: History, test: Dataset | None, accuracy: float | None
-) -> dict[str, Any]:
+def _metadata(config: Mapping[str, Any], history: History) -> dict[str, Any]:
     """Return what the model's file records of its training."""
-    metadata = {
+    return {
         "data": {"name": config["data_name"], "checksum": config["data_checksum"], "images": config["samples"]},
         "preset": config.get("preset"),
-        "recipe": trainer.recipe.config(),
-        "seed": trainer.seed,
+        "recipe": config["recipe"],
+        "seed": config["seed"],
         "epochs": history[-1].epoch if len(history) else 0,
         "ending": history.ending,
     }
-    if test is not None:
-        metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy}
-    return metadata
-
-
-class _Metrics(Callback):
-    """Writes the records of the epochs into the run's folder."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        self.run.write_records(trainer.progress.records)
 
 
 def _message(callbacks: Sequence[Callback], text: str) -> None:

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 import byhand
+from byhand.checks import is_integer
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import write_text
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.model.file import check_depth
+from byhand.threads import blas_libraries
 from byhand.training.records import EpochRecord
 
 CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"
@@ -63,7 +65,7 @@ class Run:
         count = self.config().get("committee")
         if count is None:
             return []
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_MEMBERS:
+        if not is_integer(count, 1, MOST_MEMBERS):
             raise ModelFileError(
                 f"{self.folder / CONFIG}: committee must be a number of members from 1 to {MOST_MEMBERS}, "
                 f"got {str(count)[:40]}"
@@ -102,16 +104,12 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Return the settings; empty if there is only a model."""
         path = self.folder / CONFIG
-        if not path.is_file():
-            return {}
-        return read_object(path)
+        return read_object(path) if path.is_file() else {}
 
     def records(self) -> list[EpochRecord]:
         """Return the records of the epochs; empty if there are none."""
         path = self.folder / METRICS
-        if not path.is_file():
-            return []
-        lines = text_of(path).splitlines()
+        lines = text_of(path).splitlines() if path.is_file() else []
         for line in lines:
             check_depth(path, line)
         try:
@@ -184,22 +182,18 @@ def next_number(home: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what computes a run: with the same ones, the same seed gives the same bits."""
+    """Return the versions of what computes a run: with the same ones, the same seed gives the same bits.
+
+    Of the BLAS also the kernel that it chose for this processor.
+    """
+    names = [
+        f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"
+        for library in blas_libraries()
+    ]
     return {
         "byhand": byhand.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "blas": blas_kernel(),
+        "blas": ", ".join(name.strip() for name in names) or "unknown",
     }
-
-
-def blas_kernel() -> str:
-    """Return the BLAS and the kernel that it chose for this processor."""
-    from byhand.threads import blas_libraries
-
-    names = [
-        f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"
-        for library in blas_libraries()
-    ]
-    return ", ".join(name.strip() for name in names) or "unknown"
