@@ -126,7 +126,7 @@ class Sum:
             terms.append(f"… ({len(rest)} more: {numeral(self.products[rest].sum())})")
         if self.bias is not None:
             terms.append(bracketed(self.bias))
-        return f"{self.symbol} = {' + '.join(terms)} = {numeral(self.total)}"
+        return equation(self.symbol, " + ".join(terms), self.total)
 
 
 def largest_first(values: Array) -> list[int]:
@@ -134,16 +134,9 @@ def largest_first(values: Array) -> list[int]:
     return [int(i) for i in np.argsort(-np.abs(values), kind="stable") if values[i] != 0]
 
 
-@dataclass(frozen=True)
-class Term:
-    """One number of a unit: its symbol, the arithmetic that gives it, and its value."""
-
-    symbol: str
-    how: str
-    value: float
-
-    def __str__(self) -> str:
-        return f"{self.symbol} = {self.how} = {numeral(self.value)}"
+def equation(symbol: str, arithmetic: str, value: float) -> str:
+    """`H1[3] = relu(1.27) = 1.27`"""
+    return f"{symbol} = {arithmetic} = {numeral(value)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +150,14 @@ class Unit:
     layer: int
     unit: int
     name: str
-    arithmetic: dict[str, tuple[Sum | Term | str, ...]]
+    arithmetic: dict[str, tuple[Sum | str, ...]]
     pictures: tuple[Figure, ...]
 
     def lines(self, shown: int = 4) -> Iterator[tuple[str, str]]:
         """Yield (what it is, the arithmetic) line by line, from the inputs to the update; `shown` terms of each sum."""
         for what, items in self.arithmetic.items():
             for item in items:
-                yield what, item.line(shown) if isinstance(item, Sum) else str(item)
+                yield what, item.line(shown) if isinstance(item, Sum) else item
 
 
 # ---- the whole

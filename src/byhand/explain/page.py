@@ -3,7 +3,7 @@
 import numpy as np
 
 from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, numeral
-from byhand.page.document import asset, document, escape, facts, folded, gray_image, signed_image, table
+from byhand.page.document import document, escape, facts, folded, gray_image, signed_image, source, table
 from byhand.text import percent
 
 #: Arrays of at most so many numbers have all of them in their table; of larger ones the table has the largest.
@@ -31,7 +31,7 @@ class Page:
             f'{self.header()}<nav aria-label="Steps"><ol>{nav}</ol></nav><main>{sections}'
             '<section class="card" id="units"><h2>Units worked out</h2><p>Single units, to the last addition. '
             f"Units count from 0; the largest terms come first.</p>{units}</section></main>",
-            style=asset("page.css", "byhand.explain"),
+            style=source("page.css", "byhand.explain"),
         )
 
     def header(self) -> str:

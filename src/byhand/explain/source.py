@@ -54,18 +54,14 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
     found: list[ast.stmt] = []
     if mention is not None:
         expression = ast.dump(ast.parse(mention, mode="eval").body)
-        found = [statement for statement in simple_statements(body) if mentions(statement, expression)]
+        nodes = [node for statement in body for node in ast.walk(statement) if isinstance(node, ast.stmt)]
+        simple = sorted((node for node in nodes if not hasattr(node, "body")), key=lambda node: node.lineno)
+        found = [statement for statement in simple if mentions(statement, expression)]
         found = [statement for statement in found if not isinstance(statement, ast.Return)] or found
     parts = [(s.lineno, s.end_lineno) for s in found] or [(body[0].lineno, body[-1].end_lineno)]
     text = "\n".join(textwrap.dedent("\n".join(lines[start - 1 : end])) for start, end in parts)
     text = re.sub(r"  # type: ignore.*", "", text)
     return Quote(name, file, first + parts[0][0] - 1, text, is_exact=bool(found) or mention is None)
-
-
-def simple_statements(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Return the statements that have no others inside them, in order."""
-    nodes = [node for statement in body for node in ast.walk(statement) if isinstance(node, ast.stmt)]
-    return sorted((node for node in nodes if not hasattr(node, "body")), key=lambda node: node.lineno)
 
 
 def mentions(statement: ast.stmt, expression: str) -> bool:

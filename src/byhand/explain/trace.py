@@ -16,7 +16,7 @@ import numpy as np
 from byhand.checks import integer, is_integer, positive
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
-from byhand.explain.document import Figure, Sum, Term, Unit, bracketed, largest_first, numeral
+from byhand.explain.document import Figure, Sum, Unit, bracketed, equation, largest_first, numeral
 from byhand.model import Model
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.backprop import Pass
@@ -241,10 +241,10 @@ def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
     W, b = layer.W[:, column], float(layer.b[column])
     Z = Sum(f"{at.result}[{j}]", inputs[place], W, float(pass_.outs[i][0, j]), bias=b)
     answers = [
-        Term(f"{trace.symbols[k].result}[{j}]", applied(layers[k], pass_.ins[k][0, j]), float(pass_.outs[k][0, j]))
+        equation(f"{trace.symbols[k].result}[{j}]", applied(layers[k], pass_.ins[k][0, j]), float(pass_.outs[k][0, j]))
         for k in range(i + 1, end)
     ]
-    arithmetic: dict[str, tuple[Sum | Term | str, ...]] = {"the sum": (Z,), "the answer": tuple(answers)}
+    arithmetic: dict[str, tuple[Sum | str, ...]] = {"the sum": (Z,), "the answer": tuple(answers)}
     pictures.append(at.weights(f"{at.own('W')}[:, {column}]", W[:, None]))
     if trace.labels is not None:
         dW, db = trace.gradients[i]["W"][:, column], float(trace.gradients[i]["b"][column])
@@ -260,7 +260,7 @@ def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
         arithmetic |= {
             "the blame": upstream_gradient(trace, i, end, j),
             "its largest slope": (Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),),
-            "its bias's slope": (Term(f"{at.own('db')}[{column}]", added, db),),
+            "its bias's slope": (equation(f"{at.own('db')}[{column}]", added, db),),
             "the update": (
                 change(f"{at.own('W')}{which}", float(W[heaviest]), slope, float(new.W[heaviest, column]), weight_rate),
                 change(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
@@ -287,18 +287,18 @@ def added_up(values: Array) -> str:
     return " + ".join(shown)
 
 
-def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | Term, ...]:
+def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str, ...]:
     """Return the derivative by the unit's sum: from the units that it feeds, or from the loss, back to layer i."""
     layers, pass_, symbols = trace.before.layers, trace.pass_, trace.symbols
-    terms: list[Sum | Term] = []
+    terms: list[Sum | str] = []
     if end < len(layers):  # the next layer with weights: dH[j] = Σ over its units of dZ · W
         above, received = required(pass_.douts[end])[0], required(pass_.dins[end])[0, j]
         terms.append(Sum(f"d{symbols[end].source}[{j}]", *fed_by(layers[end], above, j), float(received)))
     else:
-        terms.append(Term(f"d{symbols[-1].result}[{j}]", loss_slope(trace, j), float(trace.dlogits[0, j])))
+        terms.append(equation(f"d{symbols[-1].result}[{j}]", loss_slope(trace, j), float(trace.dlogits[0, j])))
     for k in range(end - 1, i, -1):
         how = multiplied(layers[k], pass_.caches[k], required(pass_.douts[k]), j)
-        terms.append(Term(f"d{symbols[k].source}[{j}]", how, float(required(pass_.dins[k])[0, j])))
+        terms.append(equation(f"d{symbols[k].source}[{j}]", how, float(required(pass_.dins[k])[0, j])))
     return tuple(terms)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.nn.arrays import Array
+from byhand.page.document import source as source
 
 if TYPE_CHECKING:
     from byhand.model import Model
@@ -32,11 +33,6 @@ FILES = tuple(
 )
 
 
-def source(name: str) -> str:
-    """The text of one of the page's files."""
-    return (resources.files("byhand.page") / name).read_text("utf-8")
-
-
 def bundled(entry: str) -> str:
     """The module `entry` and everything it imports, as the text of one script.
 
@@ -44,6 +40,9 @@ def bundled(entry: str) -> str:
     from those that came before. The modules themselves are not changed.
     """
     parts: dict[str, str] = {}
+
+    def variable(name: str) -> str:
+        return re.sub(r"\W", "_", name)  # ink.js → ink_js
 
     def add(name: str) -> None:
         if name in parts:
@@ -59,11 +58,6 @@ def bundled(entry: str) -> str:
 
     add(entry)
     return "\n".join(parts.values())
-
-
-def variable(name: str) -> str:
-    """`./ink.js` → `ink_js`"""
-    return re.sub(r"\W", "_", name)
 
 
 # ---- a model for the page

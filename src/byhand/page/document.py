@@ -30,7 +30,7 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{asset('document.css')}{style}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{source('document.css')}{style}</style>\n</head>\n"
         f"<body>\n{body}\n{scripts}</body>\n</html>\n"
     )
 
@@ -40,7 +40,7 @@ def script_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def asset(name: str, package: str = "byhand.page") -> str:
+def source(name: str, package: str = "byhand.page") -> str:
     """The text of a file that is installed with the package."""
     return resources.files(package).joinpath(name).read_text("utf-8")
 
@@ -50,17 +50,20 @@ def escape(text: object) -> str:
     return html.escape(str(text), quote=True)
 
 
-def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str = "") -> str:
-    """A table with its first column as the rows' headings. Cells are escaped."""
+class Cell(str):
+    """A cell of a table that is HTML already: `<td class="right">7</td>`."""
+
+
+def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str = "", *, kind: str = "") -> str:
+    """Return a table with its first column as the rows' headings. Cells are escaped, but for a `Cell`."""
     heads = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     lines = []
-    for row in rows:
-        first, *rest = row
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+    for first, *rest in rows:
+        cells = "".join(cell if isinstance(cell, Cell) else f"<td>{escape(cell)}</td>" for cell in rest)
         lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    title, style = f"<caption>{escape(caption)}</caption>" if caption else "", f' class="{kind}"' if kind else ""
     body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="scroll"><table>{title}{body}</table></div>'
+    return f'<div class="scroll"><table{style}>{title}{body}</table></div>'
 
 
 def folded(summary: str, content: str) -> str:

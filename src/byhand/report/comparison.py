@@ -18,7 +18,7 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Reader
-from byhand.page.document import asset, document, escape, folded, table
+from byhand.page.document import document, escape, folded, source, table
 from byhand.report.evaluation import Evaluation, evaluate
 from byhand.report.images import Sprites, sprite_sheet
 from byhand.report.page import Curve, curve_plots, curve_points, flat_settings
@@ -97,22 +97,20 @@ class Comparison:
 
     def figures(self) -> list[tuple[str, list[str]]]:
         """Return (name, one value for each run): first the results, then the settings in which the runs differ."""
-        figures = [
-            {
-                "accuracy": html_percent(e.accuracy),
-                "95 % interval": " to ".join(html_percent(end) for end in e.interval),
-                "mistakes": f"{len(e.mistakes):,}",
-                "loss": f"{e.loss:.4f}",
-                "calibration error": html_percent(e.calibration_error),
-                "network": one.model.architecture,
-                "parameters": f"{one.model.size:,}",
-                "epochs": f"{one.records[-1].epoch:,}" if one.records else "–",
-                "training, s": f"{one.records[-1].seconds:.1f}" if one.records else "–",
-            }
-            for one in self.runs
-            for e in [one.evaluation]
+        evaluations, models = [one.evaluation for one in self.runs], [one.model for one in self.runs]
+        last = [one.records[-1] if one.records else None for one in self.runs]
+        return [
+            ("accuracy", [html_percent(e.accuracy) for e in evaluations]),
+            ("95 % interval", [" to ".join(map(html_percent, e.interval)) for e in evaluations]),
+            ("mistakes", [f"{len(e.mistakes):,}" for e in evaluations]),
+            ("loss", [f"{e.loss:.4f}" for e in evaluations]),
+            ("calibration error", [html_percent(e.calibration_error) for e in evaluations]),
+            ("network", [model.architecture for model in models]),
+            ("parameters", [f"{model.size:,}" for model in models]),
+            ("epochs", [f"{record.epoch:,}" if record else "–" for record in last]),
+            ("training, s", [f"{record.seconds:.1f}" if record else "–" for record in last]),
+            *self.settings(),
         ]
-        return [(name, [each[name] for each in figures]) for name in figures[0]] + self.settings()
 
     def settings(self) -> list[tuple[str, list[str]]]:
         """Return the settings that are not the same in all runs."""
@@ -150,7 +148,7 @@ class Comparison:
             f"{escape(evaluation.data.name)}. Best: <b>{escape(self.best.name)}</b>.</p></header><main>"
             f'<section class="card"><h2>Figures</h2><p>Settings are shown where they differ.</p>{figures}</section>'
             f"{curves_section(self.runs)}{''.join(pairwise_section(test, sheet) for test in tests)}</main>",
-            style=asset("report.css", "byhand.report") + sheet.style(),
+            style=source("report.css", "byhand.report") + sheet.style(),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -134,19 +134,13 @@ class Evaluation:
     def mistakes(self) -> tuple[Mistake, ...]:
         """Every picture that was read wrong, the worst first: where the label was thought least likely."""
         wrong = np.flatnonzero(~self.right)
-        of_label = self.probabilities[wrong, self.labels[wrong]]
-        of_answer = self.probabilities[wrong, self.predictions[wrong]]
+        labels, answers = self.labels[wrong], self.predictions[wrong]
+        of_label, of_answer = self.probabilities[wrong, labels], self.probabilities[wrong, answers]
         order = np.lexsort((wrong, -of_answer, of_label))
+        columns = (array[order].tolist() for array in (wrong, labels, answers, of_answer, of_label))
         return tuple(
-            Mistake(
-                index=int(wrong[i]),
-                label=int(self.labels[wrong[i]]),
-                predicted=int(self.predictions[wrong[i]]),
-                confidence=float(of_answer[i]),
-                label_probability=float(of_label[i]),
-                doubtful=int(wrong[i]) in self.label_errors,
-            )
-            for i in order
+            Mistake(index, label, answer, sure, likely, index in self.label_errors)
+            for index, label, answer, sure, likely in zip(*columns, strict=True)
         )
 
     @functools.cached_property

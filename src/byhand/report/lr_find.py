@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from byhand.page.charts import BOTTOM, HEIGHT, TOP, Axis, Series, chart, spot, text
-from byhand.page.document import asset, document, escape, folded, table
+from byhand.page.document import document, escape, folded, source, table
 from byhand.training.lr_find import Sweep
 
 #: Lines of the terminal's plot, and how many times the first loss its top is.
@@ -54,7 +54,7 @@ def range_test_page(sweep: Sweep, title: str, command: str = "") -> str:
         f"Learning rates: {title}",
         f"<header><h1>Which learning rate?</h1><p class=soft>{escape(title)}</p></header>"
         f'<main class="card"><p>{escape(verdict(sweep))}</p>{plot}{twin}{repeat}</main>',
-        style=asset("report.css", "byhand.report"),
+        style=source("report.css", "byhand.report"),
     )
 
 

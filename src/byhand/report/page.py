@@ -12,7 +12,7 @@ import numpy as np
 
 from byhand.model import Model
 from byhand.page.charts import Axis, Series, around, chart, spot
-from byhand.page.document import asset, cards, document, escape, facts, folded, script_json, table
+from byhand.page.document import Cell, cards, document, escape, facts, folded, script_json, source, table
 from byhand.report.evaluation import Evaluation, Mistake
 from byhand.report.images import COLUMNS, first_layer_section, sprites
 from byhand.text import html_percent
@@ -61,8 +61,8 @@ class Report:
             f"{html_percent(e.accuracy)} on {e.data.name}",
             f'{self.header()}<nav aria-label="Sections"><ol>{nav}</ol></nav><main>{cards(sections)}</main>'
             f'<script type="application/json" id="data">{script_json(self.data())}</script>',
-            style=asset("report.css", "byhand.report") + self.sprites.style(),
-            script=asset("report.js", "byhand.report"),
+            style=source("report.css", "byhand.report") + self.sprites.style(),
+            script=source("report.js", "byhand.report"),
         )
 
     def header(self) -> str:
@@ -90,32 +90,27 @@ class Report:
         off = e.confusion.copy()
         np.fill_diagonal(off, 0)
         most, largest = max(1, int(off.max())), max(1, int(e.confusion.max()))
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in e.classes)
 
         def cell(i: int, j: int) -> str:
             count = int(e.confusion[i, j])
             if not count:
-                return "<td>·</td>"
+                return "·"
             kind, share = ("right", count / largest) if i == j else ("wrong", count / most)
             label = escape(f"{count} pictures of {e.classes[i]} read as {e.classes[j]}")
-            return (
+            return Cell(
                 f'<td class="{kind}" style="--share:{math.sqrt(share):.2f}"><button type="button" '
                 f'data-cell="{i},{j}" aria-label="{label}">{count}</button></td>'
             )
 
-        rows = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>{"".join(cell(i, j) for j in range(len(e.classes)))}</tr>'
-            for i, name in enumerate(e.classes)
-        )
+        rows = [(name, *(cell(i, j) for j in range(len(e.classes)))) for i, name in enumerate(e.classes)]
+        head = "is \\ read as", *e.classes
         pairs = sorted(((int(off[i, j]), i, j) for i, j in zip(*np.nonzero(off), strict=True)), reverse=True)[:3]
         names = ", ".join(f"{escape(e.classes[i])} for {escape(e.classes[j])} ({count})" for count, i, j in pairs)
         most_often = f" Most often taken: {names}." if names else ""
         return (
             f"<p>A row is what a picture is, a column what it was read as.{most_often} Press a number to see its "
             "pictures; arrow keys move from cell to cell.</p>"
-            '<div class="scroll"><table class="confusion"><thead><tr><th scope="col">is \\ read as</th>'
-            f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-            '<div id="cell" aria-live="polite"></div>'
+            f'{table(head, rows, kind="confusion")}<div id="cell" aria-live="polite"></div>'
         )
 
     def mistakes(self) -> str:
@@ -174,18 +169,11 @@ class Report:
         )
 
     def classes(self) -> str:
-        names = ("class", "pictures", "precision", "recall", "F1")
-        head = "".join(f'<th scope="col">{name}</th>' for name in names)
-        rows = "".join(
-            f'<tr><th scope="row">{escape(c.name)}</th><td>{c.count:,}</td>'
-            f"{bar(c.precision)}{bar(c.recall)}{bar(c.f1)}</tr>"
-            for c in self.evaluation.per_class
-        )
+        head = ("class", "pictures", "precision", "recall", "F1")
+        rows = [(c.name, f"{c.count:,}", *map(bar, (c.precision, c.recall, c.f1))) for c in self.evaluation.per_class]
         return (
             "<p>Precision: of all pictures read as this class, how many are. Recall: of all pictures that are, how "
-            "many were read so. F1 lies between the two, nearer to the worse.</p>"
-            f'<div class="scroll"><table class="classes"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>"
+            f"many were read so. F1 lies between the two, nearer to the worse.</p>{table(head, rows, kind='classes')}"
         )
 
     def run(self) -> str:
@@ -224,10 +212,10 @@ class Report:
         }
 
 
-def bar(share: float) -> str:
-    """A share as a table cell with a bar behind it."""
+def bar(share: float) -> Cell:
+    """Return a share as a table cell with a bar behind it."""
     width = 0.0 if math.isnan(share) else share
-    return f'<td class="bar" style="--w:{width:.3f}">{html_percent(share, 1)}</td>'
+    return Cell(f'<td class="bar" style="--w:{width:.3f}">{html_percent(share, 1)}</td>')
 
 
 def learning_curves(records: Sequence[EpochRecord]) -> str:

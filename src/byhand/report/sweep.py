@@ -5,11 +5,11 @@ search; its trials are handed in.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from byhand.page.charts import Axis, Series, around, chart
-from byhand.page.document import asset, cards, document, escape, folded, table
+from byhand.page.document import cards, document, escape, folded, source, table
 from byhand.text import percent
 from byhand.training.records import EpochRecord
 
@@ -58,7 +58,7 @@ def sweep_page(
         title,
         f"<header><h1>{escape(title)}</h1><p>{escape(counts)}. Judged by images that were held out of training; the "
         f"test images were not used.</p></header><main>{cards(parts)}</main>",
-        style=asset("report.css", "byhand.report"),
+        style=source("report.css", "byhand.report"),
     )
 
 
@@ -117,14 +117,13 @@ def charts(trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]]) -> 
     y = Axis("% right", *around([accuracy for _, accuracy in done]))
     for name, values in ranges.items():
         if choices := values.get("choices"):
-            places = {choice: i for i, choice in enumerate(choices)}
-            label = f"{name}: " + ", ".join(f"{i} = {shown(choice)}" for choice, i in places.items())
+            place: Callable[[Any], float] = choices.index
+            label = f"{name}: " + ", ".join(f"{i} = {shown(choice)}" for i, choice in enumerate(choices))
             x = Axis(label, -0.5, len(choices) - 0.5, is_whole=True)
-            dots = [(float(places[trial[name]]), accuracy) for trial, accuracy in done]
         else:
-            x = Axis(name, values["low"], values["high"], is_log=values.get("log", False))
-            dots = [(float(trial[name]), accuracy) for trial, accuracy in done]
-        yield chart(f"% right, by {name}", x, y, [Series("", [dot]) for dot in dots])
+            place, x = float, Axis(name, values["low"], values["high"], is_log=values.get("log", False))
+        dots = [Series("", [(place(trial[name]), accuracy)]) for trial, accuracy in done]
+        yield chart(f"% right, by {name}", x, y, dots)
 
 
 def trial_table(trials: Sequence[Trial]) -> str:
