@@ -10,7 +10,6 @@ data, `source` quotes the code, `terminal` and `page` draw it all. `check_gradie
 
 import html
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,30 +89,18 @@ def explain_step(
     )
     for layer, unit in units:
         check_unit(trace.network, layer, unit)
-    explanation = Explanation(
-        title=title,
-        images=images,
-        labels=labels,
-        classes=model.classes,
-        settings={"model": repr(model)[1:-1].removeprefix("Model "), "layers": repr(trace.network)[8:-1]},
-        steps=(picture_step(trace), forward_steps(trace), answer_step(trace)),
-        units=tuple(unit_arithmetic(trace, layer, unit) for layer, unit in units or telling_units(trace)),
-        probabilities=trace.probabilities,
-    )
-    if labels is None:
-        return explanation
-    learning = {
-        "loss": repr(trace.loss),
-        "update rule": f"{trace.optimizer!r}, learning rate {trace.rate:g}",
-        "samples in the batch": str(len(images)),
-    }
-    return replace(
-        explanation,
-        settings=explanation.settings | learning,
-        steps=(*explanation.steps, loss_step(trace), backward_steps(trace), update_step(trace)),
-        loss=trace.loss_before,
-        loss_after=trace.loss_after,
-        afterwards=trace.probabilities_after,
+    steps = [picture_step(trace), forward_steps(trace), answer_step(trace)]
+    settings = {"model": repr(model)[1:-1].removeprefix("Model "), "layers": repr(trace.network)[8:-1]}
+    learned: dict[str, Any] = {}
+    if labels is not None:
+        settings["loss"] = repr(trace.loss)
+        settings["update rule"] = f"{trace.optimizer!r}, learning rate {trace.rate:g}"
+        settings["samples in the batch"] = str(len(images))
+        steps += [loss_step(trace), backward_steps(trace), update_step(trace)]
+        learned = {"loss": trace.loss_before, "loss_after": trace.loss_after, "afterwards": trace.probabilities_after}
+    worked_out = tuple(unit_arithmetic(trace, layer, unit) for layer, unit in units or telling_units(trace))
+    return Explanation(
+        title, images, labels, model.classes, settings, tuple(steps), worked_out, trace.probabilities, **learned
     )
 
 

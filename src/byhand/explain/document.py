@@ -120,18 +120,20 @@ class Sum:
 
     def line(self, shown: int) -> str:
         """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`"""
-        order = self.order
-        terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in order[:shown]] or ["0"]
-        if rest := order[shown:]:
-            terms.append(f"… ({len(rest)} more: {numeral(self.products[rest].sum())})")
-        if self.bias is not None:
-            terms.append(bracketed(self.bias))
-        return equation(self.symbol, " + ".join(terms), self.total)
+        terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in self.order[:shown]]
+        added = joined(terms, self.products[self.order[shown:]])
+        return equation(self.symbol, added if self.bias is None else f"{added} + {bracketed(self.bias)}", self.total)
 
 
 def largest_first(values: Array) -> list[int]:
     """Return the places of the values that are not zero, the largest magnitude first."""
     return [int(i) for i in np.argsort(-np.abs(values), kind="stable") if values[i] != 0]
+
+
+def joined(terms: list[str], rest: Array) -> str:
+    """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8)`, or `0` if there is nothing to add"""
+    more = [f"… ({len(rest)} more: {numeral(rest.sum(dtype=np.float64))})"] if len(rest) else []
+    return " + ".join([*(terms or ["0"]), *more])
 
 
 def equation(symbol: str, arithmetic: str, value: float) -> str:

@@ -10,6 +10,8 @@ from byhand.text import percent
 WHOLE, LARGEST = 400, 20
 #: Terms of a worked sum that stand in its line; all of them are in the table.
 TERMS = 5
+#: Pixels of the screen for a cell of an image, and the most rows and columns of cells that are so large.
+CELL_SIZES = ((18, 16), (10, 40), (6, 80), (3, 120))
 
 
 class Page:
@@ -124,20 +126,13 @@ def cells(figure: Figure) -> str:
     else:
         image = signed_image(laid.cells, laid.scale)
     rows, columns = laid.cells.shape
-    size = cell_size(rows, columns)
+    size = next((size for size, most in CELL_SIZES if max(rows, columns) <= most), 2)
+    size = min(size, 5) if rows > 20 else size
     note = f'<div class="small soft">{escape(laid.note)}</div>' if laid.note else ""
     return (
         f'<div class="cells{" bytes" if laid.is_gray else ""}"><img src="{image}" width="{columns * size}" '
         f'height="{rows * size}" alt="{escape(figure.caption)}"></div>{note}'
     )
-
-
-def cell_size(rows: int, columns: int) -> int:
-    """Return the pixels of the screen for a cell: large if there are few."""
-    for size, most in ((18, 16), (10, 40), (6, 80), (3, 120)):
-        if columns <= most and rows <= most:
-            return min(size, 5) if rows > 20 else size
-    return 2
 
 
 def numbers(figure: Figure) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from byhand.checks import integer, is_integer, positive
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError
-from byhand.explain.document import Figure, Sum, Unit, bracketed, equation, largest_first, numeral
+from byhand.explain.document import Figure, Sum, Unit, bracketed, equation, joined, largest_first, numeral
 from byhand.model import Model
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.backprop import Pass
@@ -142,18 +142,13 @@ def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | Non
     if not is_list or len(label) != len(images):
         got = len(label) if is_list else repr(label)
         raise UsageError(f"label must be one for each of the {several}, got {got}")
-    labels = np.array([class_number(model, one) for one in label])
+    numbers = [model.classes.index(one) if isinstance(one, str) and one in model.classes else one for one in label]
+    for one in numbers:
+        if not is_integer(one, 0, len(model.classes) - 1):
+            raise UsageError(f"label must be a class, 0 to {len(model.classes) - 1} or its name, got {one!r}")
+    labels = np.array(numbers, np.int64)
     name = model.classes[labels[0]]
     return images, labels, f"a {name}" if len(images) == 1 else f"{several}, the first a {name}"
-
-
-def class_number(model: Model, label: Any) -> int:
-    """Return a class, given by its number or its name, as a number."""
-    if isinstance(label, str) and label in model.classes:
-        return model.classes.index(label)
-    if is_integer(label, 0, len(model.classes) - 1):
-        return int(label)
-    raise UsageError(f"label must be a class, 0 to {len(model.classes) - 1} or its name, got {label!r}")
 
 
 class Trace:
@@ -280,11 +275,9 @@ def required(array: Array | None) -> Array:
 def added_up(values: Array) -> str:
     """`0.2 + (−0.1) + … (60 more: 0.05)`: the largest first, without those that are 0."""
     order = largest_first(values)
-    shown = [bracketed(values[k]) for k in order[:4]] or ["0"]
-    shown[0] = shown[0].strip("()")  # nothing stands before it
-    if rest := order[4:]:
-        shown.append(f"… ({len(rest)} more: {numeral(values[rest].sum(dtype=np.float64))})")
-    return " + ".join(shown)
+    terms = [bracketed(values[k]) for k in order[:4]]
+    terms[:1] = [term.strip("()") for term in terms[:1]]  # nothing stands before it
+    return joined(terms, values[order[4:]])
 
 
 def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str, ...]:

@@ -156,11 +156,11 @@ class Report:
         if not self.doubtful:
             return ""
         wrong = sum(m.doubtful for m in e.mistakes)
-        names = {index: map(escape, e.names(index)) for index in self.doubtful}
         items = "".join(
             f"<li>{self.tile(index)}<p>labelled <b>{label}</b><br>read as <b>{answer}</b><br>"
             f'<span class="soft">#{index}</span></p></li>'
-            for index, (label, answer) in names.items()
+            for index in self.doubtful
+            for label, answer in [map(escape, e.names(index))]
         )
         return (
             f"<p>Of five people who looked at each of these {len(self.doubtful)} pictures fewer than three agreed "
@@ -194,22 +194,11 @@ class Report:
 
     def data(self) -> dict[str, Any]:
         """Return what the script needs: the counts, and of each picture its index, class, answer and confidence."""
-        e = self.evaluation
-        return {
-            "columns": COLUMNS,
-            "classes": e.classes,
-            "counts": e.confusion.tolist(),
-            "tiles": [
-                [
-                    index,
-                    int(e.labels[index]),
-                    int(e.predictions[index]),
-                    round(float(e.probabilities[index].max()), 3),
-                    int(index in e.label_errors),
-                ]
-                for index in self.sprites.order
-            ],
-        }
+        e, order = self.evaluation, self.sprites.order
+        sure = [round(share, 3) for share in e.probabilities[order].max(axis=1).tolist()]
+        doubtful = [int(index in e.label_errors) for index in order]
+        tiles = zip(order, e.labels[order].tolist(), e.predictions[order].tolist(), sure, doubtful, strict=True)
+        return {"columns": COLUMNS, "classes": e.classes, "counts": e.confusion.tolist(), "tiles": list(tiles)}
 
 
 def bar(share: float) -> Cell:

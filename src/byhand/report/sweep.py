@@ -48,8 +48,16 @@ def sweep_page(
     """
     counts = ", ".join(f"{count} {status}" for status, count in Counter(t.status for t in trials).items())
     title = f"{len(trials)} trials" + (f", the best {percent(best.accuracy)}" if best else "")
+    found = "<p>No trial has come to its end.</p>"
+    if best:
+        rows = [(name, shown(value)) for name, value in best.values.items()]
+        found = (
+            f"<p>Trial {best.number}: {percent(best.accuracy)} right after {best.records[-1].epoch} epochs "
+            f"and {best.seconds:.1f} s of training.</p>{table(('setting', 'value'), rows)}"
+            f"<pre><code>{escape(command)}</code></pre>"
+        )
     parts = [
-        ("best", "The best", best_part(best, command) if best else "<p>No trial has come to its end.</p>"),
+        ("best", "The best", found),
         ("curves", "Every trial's curve", curves(trials, best)),
         ("mattered", "What mattered", mattered(trials, search, importances)),
         ("trials", "Every trial", trial_table(trials)),
@@ -59,16 +67,6 @@ def sweep_page(
         f"<header><h1>{escape(title)}</h1><p>{escape(counts)}. Judged by images that were held out of training; the "
         f"test images were not used.</p></header><main>{cards(parts)}</main>",
         style=source("report.css", "byhand.report"),
-    )
-
-
-def best_part(best: Trial, command: str) -> str:
-    """Return the best trial's settings, and the command that trains it again."""
-    rows = [(name, shown(value)) for name, value in best.values.items()]
-    return (
-        f"<p>Trial {best.number}: {percent(best.accuracy)} right after {best.records[-1].epoch} epochs "
-        f"and {best.seconds:.1f} s of training.</p>{table(('setting', 'value'), rows)}"
-        f"<pre><code>{escape(command)}</code></pre>"
     )
 
 
