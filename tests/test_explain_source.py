@@ -40,11 +40,12 @@ def test_every_quoted_line_stands_in_the_file_where_it_is_said_to():
     assert len(seen) > 30
     for found in seen.values():
         assert found.is_exact, f"{found.function} no longer has the line that explanations quote"
-        text = (ROOT / found.file).read_text("utf-8")
+        file, line = found.place.split(":")
+        text = (ROOT / file).read_text("utf-8")
         lines = [re.sub(r"  # type: ignore.*", "", line) for line in text.splitlines()]  # a word to the type checker
         first = found.text.splitlines()[0]
         assert first, found
-        assert first in lines[found.line - 1], found
+        assert first in lines[int(line) - 1], found
         in_file = "\n".join(line.strip() for line in lines)
         for line in found.text.splitlines():
             assert line.strip() in in_file, found
@@ -68,10 +69,10 @@ def test_a_line_that_is_gone_is_never_quoted_from_memory(tmp_path, monkeypatch):
     import quoted_once
 
     found = quote(quoted_once.f, "2 * x")
-    assert (found.text, found.line, found.is_exact) == ("y = 2 * x", 3, True)
+    assert (found.text, found.place, found.is_exact) == ("y = 2 * x", "quoted_once.py:3", True)
     module.write_text('def f(x):\n    """y = 2 x"""\n    y = x\n    return y + x\n')
     found = quote(quoted_once.f, "2 * x")
-    assert (found.text, found.line, found.is_exact) == ("y = x\nreturn y + x", 3, False)
+    assert (found.text, found.place, found.is_exact) == ("y = x\nreturn y + x", "quoted_once.py:3", False)
 
 
 def test_expressions_are_compared_as_code():

@@ -18,21 +18,15 @@ Documented = Callable[..., Any] | type | ModuleType
 
 @dataclass(frozen=True)
 class Quote:
-    """Some lines of code: the function, its file, the number of the first line, and the lines.
+    """Some lines of code, the function that they are from, and their place: `byhand/nn/layers.py:108`.
 
     `is_exact` is False if they are the whole function because the expression was not found in it.
     """
 
     function: str
-    file: str
-    line: int
+    place: str
     text: str
     is_exact: bool = True
-
-    @property
-    def place(self) -> str:
-        """`byhand/nn/layers.py:108`"""
-        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
@@ -46,7 +40,7 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
     try:
         source, first = inspect.getsourcelines(function)
     except OSError:
-        return Quote(name, file, 0, "")
+        return Quote(name, file, "")
     lines = textwrap.dedent("".join(source)).splitlines()
     definition = ast.parse("\n".join(lines)).body[0]
     assert isinstance(definition, ast.FunctionDef)
@@ -61,7 +55,7 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
     parts = [(s.lineno, s.end_lineno) for s in found] or [(body[0].lineno, body[-1].end_lineno)]
     text = "\n".join(textwrap.dedent("\n".join(lines[start - 1 : end])) for start, end in parts)
     text = re.sub(r"  # type: ignore.*", "", text)
-    return Quote(name, file, first + parts[0][0] - 1, text, is_exact=bool(found) or mention is None)
+    return Quote(name, f"{file}:{first + parts[0][0] - 1}", text, is_exact=bool(found) or mention is None)
 
 
 def mentions(statement: ast.stmt, expression: str) -> bool:

@@ -51,7 +51,10 @@ class Axis:
         if self.is_log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
-        step = max(round_step((self.high - self.low) / 6), float(self.is_whole))
+        rough = (self.high - self.low) / 6
+        power = 10 ** math.floor(math.log10(rough))
+        round_step = next(k * power for k in (1, 2, 5, 10) if k * power >= rough * (1 - 1e-9))
+        step = float(max(round_step, self.is_whole))
         first = math.ceil(self.low / step - 1e-9)
         return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
@@ -114,9 +117,3 @@ def around(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float
     low, high = min(finite), max(finite)
     room = max((high - low) * 0.06, (least - (high - low)) / 2, abs(high) * 1e-6, 1e-12)
     return low - room, high + room
-
-
-def round_step(rough: float) -> float:
-    """Return the next 1, 2 or 5 times a power of ten."""
-    power = 10 ** math.floor(math.log10(rough))
-    return float(next(k * power for k in (1, 2, 5, 10) if k * power >= rough * (1 - 1e-9)))

@@ -86,12 +86,11 @@ def cells(evaluation: Evaluation) -> list[list[int]]:
     """Return the pictures of each cell of the confusion matrix, the worst mistakes and the least certain first."""
     K = len(evaluation.classes)
     indices: list[list[int]] = [[] for _ in range(K * K)]
-    for mistake in evaluation.mistakes:
-        indices[mistake.label * K + mistake.predicted].append(mistake.index)
-    confidence = evaluation.probabilities.max(axis=1)
     right = np.flatnonzero(evaluation.right)
-    for index in right[np.argsort(confidence[right], kind="stable")]:
-        indices[int(evaluation.labels[index]) * (K + 1)].append(int(index))
+    least_certain = right[np.argsort(evaluation.probabilities[right].max(axis=1), kind="stable")]
+    cell = (evaluation.labels * K + evaluation.predictions).tolist()
+    for index in [*(mistake.index for mistake in evaluation.mistakes), *least_certain.tolist()]:
+        indices[cell[index]].append(index)
     return indices
 
 
