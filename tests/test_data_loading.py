@@ -57,7 +57,7 @@ def entry_for(name, train, test, *urls, md5=False):
     files = files_of(train, test)
     unpacked = tuple(hashlib.sha256(gzip.decompress(content)).hexdigest() for content in files.values())
     packs = tuple(hashlib.md5(content).hexdigest() for content in files.values())
-    return catalog.Entry(name, "a test", mirrors=urls, sha256=None if md5 else unpacked, md5=packs if md5 else None)
+    return catalog.Entry(name, "a test", mirrors=urls, sha256=() if md5 else unpacked, md5=packs if md5 else ())
 
 
 # ---- the bundled sample
@@ -201,7 +201,7 @@ def test_the_catalog_has_four_checksums_of_each():
     for entry in catalog.CATALOG.values():
         assert len(entry.classes) == 10
         for sums, digits in ((entry.sha256, 64), (entry.md5, 32)):
-            assert sums is None or [len(s) for s in sums] == [digits] * 4
+            assert not sums or [len(s) for s in sums] == [digits] * 4
         assert entry.sha256 or entry.md5
         assert all(url.endswith("/") for url in entry.mirrors)
 

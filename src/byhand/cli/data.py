@@ -12,6 +12,7 @@ import click
 from byhand.cli.group import CommandGroup
 from byhand.cli.output import PLACE, Console, Place, console_options, offline, option, show_json
 from byhand.data import loading
+from byhand.data.catalog import CATALOG
 from byhand.data.dataset import TrainTest
 from byhand.errors import DataError
 
@@ -65,7 +66,8 @@ def verify(place: str, console: Console) -> None:
         facts = _facts(report.digits) if report.digits else {}
         show_json({**facts, "where": report.where, "ok": not report.problems, "problems": report.problems})
     elif report.digits and not report.problems:
-        sums = "every checksum is right" if report.known else "sound; its checksums are of no known data set"
+        is_known = report.digits.name in CATALOG
+        sums = "every checksum is right" if is_known else "sound; its checksums are of no known data set"
         click.echo(f"{report.where}: {_line(report.digits)}; {sums}")
     else:
         click.echo("\n".join(report.problems))

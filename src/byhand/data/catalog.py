@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byhand.data.dataset import DIGITS, Dataset, TrainTest
-from byhand.data.formats import File, InMemoryFile, digest, idx, read_all
+from byhand.data.formats import File, InMemoryFile, idx, read_all
 from byhand.errors import DataError, DataMissingError
 from byhand.text import printable
 
@@ -43,8 +43,8 @@ class Entry(NamedTuple):
     about: str
     classes: tuple[str, ...] = DIGITS
     mirrors: tuple[str, ...] = ()
-    sha256: tuple[str, ...] | None = None  # of the files unpacked
-    md5: tuple[str, ...] | None = None  # of the files gzipped
+    sha256: tuple[str, ...] = ()  # of the files unpacked, or else
+    md5: tuple[str, ...] = ()  # of the files gzipped
 
 
 CATALOG = {
@@ -117,7 +117,7 @@ def identify(train: Dataset, test: Dataset | None, files: dict[str, Path]) -> En
         return None
     parts = (train.images, train.labels, test.images, test.labels)
     unpacked = tuple(_sha256(part) for part in parts)
-    packs = tuple(digest(files[part], "md5") if part in files else "" for part in FILES)
+    packs = tuple(_md5(files[part].read_bytes()) if part in files else "" for part in FILES)
     for entry in CATALOG.values():
         if unpacked == entry.sha256 or packs == entry.md5:
             return entry
@@ -129,6 +129,10 @@ def _sha256(values: npt.NDArray[np.integer]) -> str:
     sha256 = hashlib.sha256(idx.header(values))
     sha256.update(np.ascontiguousarray(values, np.uint8).data)
     return sha256.hexdigest()
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _train_test(files: Mapping[str, File], name: str, classes: tuple[str, ...], source: str) -> TrainTest:
@@ -182,11 +186,8 @@ def _check(entry: Entry, number: int, file: InMemoryFile) -> None:
     """Check the known SHA-256 of what is inside, or the known MD5 of the `.gz` itself."""
     if entry.sha256:
         kind, known, found = "SHA-256", entry.sha256[number], hashlib.sha256(read_all(file)).hexdigest()
-    elif entry.md5:
-        kind, known = "MD5", entry.md5[number]
-        found = hashlib.md5(file.content, usedforsecurity=False).hexdigest()
     else:
-        raise DataError("there is no checksum to know it by")
+        kind, known, found = "MD5", entry.md5[number], _md5(file.content)
     if found != known:
         raise DataError(f"the {kind} must be {known[:12]}…, got {found[:12]}…")
 

@@ -291,10 +291,8 @@ def _other_than(digits: TrainTest, place: Path) -> str | None:
         there = store.kept(place)
     except DataError:
         return None
-    is_same = there is None or [(part.classes, part.checksum) for part in there] == [
-        (part.classes, part.checksum) for part in digits
-    ]
-    return None if there is None or is_same else there.source
+    sums, sums_there = ([(part.classes, part.checksum) for part in pair or ()] for pair in (digits, there))
+    return there.source if there and sums_there != sums else None
 
 
 # ---- verifying
@@ -307,11 +305,6 @@ class Report:
     where: str
     problems: list[str]
     digits: TrainTest | None
-
-    @property
-    def known(self) -> bool:
-        """True if its checksums are those of a data set of the catalog."""
-        return self.digits is not None and self.digits.name in CATALOG
 
 
 def verify(name_or_path: str | os.PathLike[str]) -> Report:

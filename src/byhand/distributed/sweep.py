@@ -114,11 +114,11 @@ def load_once(data: str | None, offline: bool) -> TrainTest:
 # ---- the folder
 
 
+@dataclass(frozen=True)
 class Folder:
     """The folder of a sweep."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     @classmethod
     def new(cls, path: str | os.PathLike[str] | None = None) -> "Folder":

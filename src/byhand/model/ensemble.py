@@ -32,12 +32,7 @@ class Averaged(Reader):
 
     def probabilities(self, images: Array) -> Array:
         """P = mean over the members' probabilities               images: uint8 (N, H, W) or (N, D) → (N, K)"""
-        members = self.member_probabilities(images)
-        P, count = next(members), 1
-        for member in members:
-            P += member
-            count += 1
-        P /= count
+        P: Array = np.mean(list(self.member_probabilities(images)), axis=0)
         return P
 
     def logits(self, images: Array) -> Array:

@@ -8,7 +8,6 @@ Every reader opens its file here. The content is the same whether the file is gz
 import contextlib
 import dataclasses
 import gzip
-import hashlib
 import io
 import zlib
 from collections.abc import Iterator
@@ -70,9 +69,3 @@ def read_all(path: File) -> bytes:
     for piece in pieces(path):
         whole.write(piece)
     return whole.getvalue()
-
-
-def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return the checksum of the file as it lies on the disk, gzipped or not."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
