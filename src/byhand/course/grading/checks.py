@@ -201,7 +201,7 @@ def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str
                 return answers[name]((), dict(arguments))
             if name not in check.student.loaded["functions"]:
                 raise StudentError(f"{name} is not there")
-            outcome = check.call(name, Probe(arguments, {}), answers)
+            outcome = check.call(name, Probe(arguments), answers)
             if outcome.died or outcome.error:
                 raise StudentError(f"{name}: {outcome.died or f'{outcome.error}: {outcome.message}'}")
             return outcome.value

@@ -6,7 +6,8 @@ the helpers that both pages use.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from byhand.text import listed
 Array = NDArray[Any]
 Outputs = Mapping[str, Any]
 Reader = Callable[[Any, str], Outputs]  # (what the function returned, what it printed) → outputs by name
-Mistakes = Sequence[tuple[str, Outputs]]  # (name of a mistake, the outputs that it changes); a name may come repeatedly
+Mistakes = Sequence[tuple[str, Any]]  # (name, the outputs that it changes, or the value of the first); names may repeat
 Random = np.random.Generator
 Generator = Callable[[Random], Iterable["Probe"]]
 
@@ -34,18 +35,19 @@ class MisshapenError(Exception):
 
 @dataclass(frozen=True)
 class Probe:
-    """One call: `arguments` by their names in the assignment, and the right value of each output.
+    """One call: `arguments` by their names in the assignment, and the outputs of each mistake.
 
     `related_arrays` are the other arrays of the computation, to recognize one that is returned in place of another;
-    `slopes` are measured by differences; `m` is the number of samples, if the outputs depend on it.
+    `slopes` are measured by differences; `m` is the number of samples, if the outputs depend on it; `right` are the
+    right outputs, if they are not those of the page's own function.
     """
 
     arguments: Mapping[str, Any]
-    right: Outputs
     wrong: Mistakes = ()
     related_arrays: Outputs = field(default_factory=dict)
     slopes: Outputs = field(default_factory=dict)
     m: int = 0
+    right: Outputs = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,16 @@ class Page:
         """Return the decorator that adds a function to the page: the generator of its probes, which has its name."""
 
         def add(probes: Generator) -> Generator:
-            self.functions.append(Function(probes.__name__, outputs, probes, **entries))
+            right_function = getattr(self.module, probes.__name__)
+
+            def completed(rng: Random) -> Iterator[Probe]:
+                for probe in probes(rng):
+                    right = probe.right or outputs(right_function(*deepcopy(list(probe.arguments.values()))), "")
+                    first = next(iter(right))
+                    wrong = [(name, one if isinstance(one, dict) else {first: one}) for name, one in probe.wrong]
+                    yield replace(probe, right=right, wrong=wrong)
+
+            self.functions.append(Function(probes.__name__, outputs, completed, **entries))
             return probes
 
         return add
@@ -167,16 +178,6 @@ def kind_of(value: Any) -> str:
 # ---- making probes
 
 
-def single(name: str, arguments: Outputs, right: Any, wrong: Sequence[tuple[str, Any]], **more: Any) -> Probe:
-    """Return the probe of a function with one output."""
-    return Probe(arguments, {name: right}, changing(name, wrong), **more)
-
-
-def changing(name: str, values: Sequence[tuple[str, Any]]) -> list[tuple[str, Outputs]]:
-    """Return mistakes that change one output, from (mistake, its value of the output)."""
-    return [(mistake, {name: value}) for mistake, value in values]
-
-
 def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
     """(f(x + h) − f(x − h)) / 2h for each number of x; f gives one number."""
     slopes = np.zeros(x.shape)
@@ -185,6 +186,15 @@ def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
         step[where] = h
         slopes[where] = (f(x + step) - f(x - step)) / (2 * h)
     return slopes
+
+
+def slopes_of(f: Callable[[dict[str, Array]], Any], arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return the slopes of f by each of the arrays that it takes, under the names of the gradients."""
+
+    def by(name: str) -> Array:
+        return slope(lambda value: f({**arrays, name: value}), arrays[name])
+
+    return {f"d{name}": by(name) for name in arrays}
 
 
 def away_from_zero(rng: Random, *shape: int) -> Array:
@@ -232,7 +242,7 @@ def one_hot_probes(rng: Random, one_hot: Callable[[Array], Array], argument: str
     """Probes of one_hot, whose argument has another name on each page."""
     for labels in (np.append(rng.integers(10, size=6), 9), rng.permutation(7), np.append(rng.permutation(9), 9)):
         Y = one_hot(labels)
-        yield single("one-hot", {argument: labels}, Y, [("one_hot sized by the largest label", Y[: labels.max() + 1])])
+        yield Probe({argument: labels}, [("one_hot sized by the largest label", Y[: labels.max() + 1])])
 
 
 def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:

@@ -6,7 +6,7 @@ adds to the assignment, are checked where they are written.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,6 @@ def one_hot(rng: Random) -> Iterator[Probe]:
 # ---- feedforward
 
 
-def _activation(Z: Array, H: Array, wrong: Sequence[tuple[str, Array]]) -> Probe:
-    known = {"H": H, "Z": Z}
-    return Probe({"Z": Z}, {"H": H, "Z in the memory": Z}, probes.changing("H", wrong), related_arrays=known)
-
-
 @L_LAYER.function(probes.several("H", "Z in the memory"))
 def sigmoid(rng: Random) -> Iterator[Probe]:
     far = np.array([[-1000.0, 1000.0, 720.0], [3.0, -720.0, 0.0]])
@@ -57,20 +52,20 @@ def sigmoid(rng: Random) -> Iterator[Probe]:
                 ("derivative for function", H * (1 - H)),
                 ("exponent overflows", np.exp(Z) / (1 + np.exp(Z))),
             ]
-        yield _activation(Z, H, wrong)
+        yield Probe({"Z": Z}, wrong, {"H": H, "Z": Z})
 
 
 @L_LAYER.function(probes.several("H", "Z in the memory"))
 def relu(rng: Random) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
         Z = probes.away_from_zero(rng, *shape)
-        yield _activation(Z, page.relu(Z)[0], probes.relu_mistakes(Z))
+        yield Probe({"Z": Z}, probes.relu_mistakes(Z), {"H": page.relu(Z)[0], "Z": Z})
 
 
 @L_LAYER.function(probes.several("H", "Z in the memory"))
 def softmax(rng: Random) -> Iterator[Probe]:
     for Z in probes.softmax_inputs(rng):
-        yield _activation(Z, page.softmax(Z)[0], probes.softmax_mistakes(Z))
+        yield Probe({"Z": Z}, probes.softmax_mistakes(Z), {"H": page.softmax(Z)[0], "Z": Z})
 
 
 @L_LAYER.function(
@@ -89,7 +84,7 @@ def initialize_parameters(_rng: Random) -> Iterator[Probe]:
             ("weights drawn transposed", {name: turned.randn(*W.shape[::-1]).T * 0.1 for name, W in weights.items()}),
             ("biases not zero", {name: np.ones_like(b) for name, b in right.items() if name.startswith("b")}),
         ]
-        yield Probe({"dimensions": dimensions}, right, wrong)
+        yield Probe({"dimensions": dimensions}, wrong)
 
 
 def _memory_parts(memory: Any, of: str = "") -> dict[str, Any]:
@@ -115,20 +110,18 @@ def layer_forward(rng: Random) -> Iterator[Probe]:
     for name, activation in activations.items():
         for n_prev, n, m in SHAPES:
             H_prev, W, b = rng.normal(size=(n_prev, m)), rng.normal(size=(n, n_prev)), rng.normal(size=(n, 1))
-            H, memory = page.layer_forward(H_prev, W, b, name)
-            Z = memory[1]
+            H, (_, Z) = page.layer_forward(H_prev, W, b, name)
             sums = [("bias left out", Z - b), ("bias subtracted", Z - 2 * b)]
             if n == n_prev:
                 sums.append(("weights transposed", W.T @ H_prev + b))
             others = [other(Z)[0] for other_name, other in activations.items() if other_name != name]
             wrong: Mistakes = [
                 *((mistake, {"H": activation(z)[0], "Z in the memory": z}) for mistake, z in sums),
-                *(("activation ignored", {"H": other}) for other in others),
-                ("activation left out", {"H": Z}),
+                *(("activation ignored", other) for other in others),
+                ("activation left out", Z),
             ]
-            right = _layer_forward_outputs((H, memory), "")
-            known = {"H": H, "Z": Z, "H_prev": H_prev, "W": W, "b": b}
-            yield Probe({"H_prev": H_prev, "W": W, "b": b, "activation": name}, right, wrong, known, m=m)
+            inputs = {"H_prev": H_prev, "W": W, "b": b}
+            yield Probe({**inputs, "activation": name}, wrong, {"H": H, "Z": Z, **inputs}, m=m)
 
 
 def _L_layer_forward_outputs(value: Any, _printed: str) -> Outputs:
@@ -157,13 +150,12 @@ def L_layer_forward(rng: Random) -> Iterator[Probe]:
     ]
     for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
         parameters, X, _ = network(rng, dimensions, m)
-        HL, memories = page.L_layer_forward(X, parameters)
         possible = [*changes, *squares] if len(set(dimensions)) == 1 else changes
         wrong: Mistakes = [
-            *((mistake, {"HL": _forward(X, parameters, **change)}) for mistake, change in possible),
-            ("last memory left out", {"number of memories": len(memories) - 1}),
+            *((mistake, _forward(X, parameters, **change)) for mistake, change in possible),
+            ("last memory left out", {"number of memories": len(dimensions) - 2}),
         ]
-        yield Probe({"X": X, "parameters": parameters}, _L_layer_forward_outputs((HL, memories), ""), wrong, m=m)
+        yield Probe({"X": X, "parameters": parameters}, wrong, m=m)
 
 
 def _forward(X: Array, P: Any, hidden: Any = page.relu, last: Any = page.softmax, again: Any = ()) -> Array:
@@ -185,7 +177,7 @@ def _loss_outputs(value: Any, _printed: str) -> Outputs:
 
 _UNDERFLOWN = Probe(
     {"HL": np.array([[1.0, 0.5], *([0.0, 0.0625],) * 8, [0.0, 0.0]]), "Y": np.eye(10)[:, [0, 0]]},
-    {"loss": np.log(2) / 2},
+    right={"loss": np.log(2) / 2},
 )
 
 
@@ -209,7 +201,7 @@ def compute_loss(rng: Random) -> Iterator[Probe]:
             ("not summed to one number", terms.sum(axis=1, keepdims=True) / m),
             ("squared error", ((HL - Y) ** 2).sum() / m),
         ]
-        yield probes.single("loss", {"HL": HL, "Y": Y}, loss, wrong, m=m)
+        yield Probe({"HL": HL, "Y": Y}, wrong, m=m)
 
 
 # ---- backpropagation
@@ -235,7 +227,7 @@ def sigmoid_backward(rng: Random) -> Iterator[Probe]:
             ("derivative left out", dH),
         ]
         slopes = {"dZ": probes.slope(_total(dH, page.sigmoid), Z)}
-        yield probes.single("dZ", {"dH": dH, "sigmoid_memory": Z}, page.sigmoid_backward(dH, Z), wrong, slopes=slopes)
+        yield Probe({"dH": dH, "sigmoid_memory": Z}, wrong, slopes=slopes)
 
 
 @L_LAYER.function(probes.one("dZ"), uses=("relu",))
@@ -251,7 +243,7 @@ def relu_backward(rng: Random) -> Iterator[Probe]:
             ("wrong derivative", dH * _sigmoid_slope(Z)),
         ]
         slopes = {"dZ": probes.slope(_total(dH, page.relu), Z)}
-        yield probes.single("dZ", {"dH": dH, "relu_memory": Z}, page.relu_backward(dH, Z), wrong, slopes=slopes)
+        yield Probe({"dH": dH, "relu_memory": Z}, wrong, slopes=slopes)
 
 
 def _sigmoid_slope(Z: Array) -> Any:
@@ -261,18 +253,17 @@ def _sigmoid_slope(Z: Array) -> Any:
 
 @L_LAYER.function(probes.several("dH_prev", "dW", "db"), uses=("sigmoid_backward", "relu_backward"))
 def layer_backward(rng: Random) -> Iterator[Probe]:
-    back = {"relu": page.relu_backward, "sigmoid": page.sigmoid_backward}
-    for activation, function in (("relu", page.relu), ("sigmoid", page.sigmoid)):
+    backs = page.relu_backward, page.sigmoid_backward
+    for activation, own, other in (("relu", *backs), ("sigmoid", *backs[::-1])):
         for n_prev, n, m in SHAPES:
             H_prev, W, b = rng.normal(size=(n_prev, m)), rng.normal(size=(n, n_prev)), rng.normal(size=(n, 1))
             dH, (H, memory) = rng.normal(size=(n, m)), page.layer_forward(H_prev, W, b, activation)
-            right = dict(zip(("dH_prev", "dW", "db"), page.layer_backward(dH, memory, activation), strict=True))
             Z = memory[1]
-            dZ = back[activation](dH, Z)
-            other = back["sigmoid" if activation == "relu" else "relu"](dH, Z)
-            wrong: list[tuple[str, Outputs]] = [
+            dZ = own(dH, Z)
+            right = _linear_backward(dZ, H_prev, W)
+            wrong = [
                 ("derivative left out", _linear_backward(dH, H_prev, W)),
-                ("wrong derivative", _linear_backward(other, H_prev, W)),
+                ("wrong derivative", _linear_backward(other(dH, Z), H_prev, W)),
                 ("1/m where it does not belong", {"dH_prev": right["dH_prev"] / m}),
                 ("divided by units", {"dW": right["dW"] * m / n, "db": right["db"] * m / n}),
                 ("divided by units", {"dW": right["dW"] * m / n_prev, "db": right["db"] * m / n_prev}),
@@ -284,18 +275,13 @@ def layer_backward(rng: Random) -> Iterator[Probe]:
                     ("Z for H_prev", {"dW": dZ @ Z.T / m}),
                     ("weights not transposed", {"dH_prev": W @ dZ}),
                 ]
-            slopes = _layer_slopes(_total(dH, function), H_prev, W, b)
-            yield Probe({"dH": dH, "memory": memory, "activation": activation}, right, wrong, slopes=slopes, m=m)
 
+            def total(inputs: dict[str, Array], dH: Array = dH, activation: str = activation) -> Any:
+                return np.sum(dH * page.layer_forward(**inputs, activation=activation)[0])
 
-def _layer_slopes(total: Any, H_prev: Array, W: Array, b: Array) -> dict[str, Array]:
-    """Return the slopes of total(W · H_prev + b); those of W and b as means over the samples."""
-    m = H_prev.shape[1]
-    return {
-        "dH_prev": probes.slope(lambda value: total(W @ value + b), H_prev),
-        "dW": probes.slope(lambda value: total(value @ H_prev + b), W) / m,
-        "db": probes.slope(lambda value: total(W @ H_prev + value), b) / m,
-    }
+            slopes = probes.slopes_of(total, {"H_prev": H_prev, "W": W, "b": b})
+            slopes |= {name: slopes[name] / m for name in ("dW", "db")}
+            yield Probe({"dH": dH, "memory": memory, "activation": activation}, wrong, slopes=slopes, m=m)
 
 
 def _linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:
@@ -309,7 +295,7 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
         parameters, X, Y = network(rng, dimensions, m)
         HL, memories = page.L_layer_forward(X, parameters)
         right, dZ, L = page.L_layer_backward(HL, Y, memories), HL - Y, len(memories)
-        wrong: list[tuple[str, Outputs]] = [
+        wrong = [
             ("Y minus HL", gradients_from(Y - HL, memories)),
             ("derivative of softmax again", gradients_from(dZ * HL * (1 - HL), memories)),
             ("relu in the last layer", gradients_from(dZ * (memories[-1][1] > 0), memories)),
@@ -324,9 +310,13 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
         dZs = {f"db{L}": dZ}
         for layer in range(L - 1, 0, -1):
             dZs[f"db{layer}"] = page.relu_backward(right[f"dH{layer}"], memories[layer - 1][1])
-        slopes = {f"d{name}": _loss_slope(X, Y, parameters, name) for name in parameters if L > 1}
+
+        def loss(parameters: dict[str, Array], X: Array = X, Y: Array = Y) -> float:
+            return page.compute_loss(page.L_layer_forward(X, parameters)[0], Y)
+
+        slopes = probes.slopes_of(loss, parameters) if L > 1 else {}
         arguments = {"HL": HL, "Y": Y, "memories": memories}
-        yield Probe(arguments, right, [*wrong, *probes.bias_mistakes(dZs)], slopes=slopes, m=m)
+        yield Probe(arguments, [*wrong, *probes.bias_mistakes(dZs)], slopes=slopes, m=m)
 
 
 def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) -> dict[str, Any]:
@@ -341,12 +331,6 @@ def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) 
     return gradients
 
 
-def _loss_slope(X: Array, Y: Array, parameters: dict[str, Array], name: str) -> Array:
-    return probes.slope(
-        lambda value: page.compute_loss(page.L_layer_forward(X, {**parameters, name: value})[0], Y), parameters[name]
-    )
-
-
 # ---- updates, training, predictions
 
 
@@ -355,9 +339,8 @@ def update_parameters(rng: Random) -> Iterator[Probe]:
     for dimensions in ([5, 4, 10], [6, 6, 6, 10]):
         parameters, _, _ = network(rng, dimensions, 3)
         gradients = {f"d{name}": rng.normal(size=value.shape) for name, value in parameters.items()}
-        right = page.update_parameters(dict(parameters), gradients, 0.37)
         wrong = probes.update_mistakes(parameters, {name: gradients[f"d{name}"] for name in parameters}, 0.37)
-        yield Probe({"parameters": parameters, "gradients": gradients, "learning_rate": 0.37}, right, wrong)
+        yield Probe({"parameters": parameters, "gradients": gradients, "learning_rate": 0.37}, wrong)
 
 
 @L_LAYER.function(
@@ -378,7 +361,7 @@ def L_layer_model(rng: Random) -> Iterator[Probe]:
 
         wrong = [*probes.training_mistakes(trained, k, rate), ("learning rate not passed on", trained(k, 0.0075))]
         arguments = {"X": X, "Y": Y, "dimensions": dimensions, "learning_rate": rate, "num_iterations": k}
-        yield Probe(arguments, trained(k, rate), wrong, m=9)
+        yield Probe(arguments, wrong, m=9, right=trained(k, rate))
 
 
 def _predict_outputs(value: Any, printed: str) -> Outputs:
@@ -404,15 +387,15 @@ def predict(rng: Random) -> Iterator[Probe]:
         share = float(np.mean(classes == labels))
         matches = int(np.sum(classes == page.one_hot(labels)))  # of two arrays that should not be compared
         wrong: Mistakes = [
-            ("argmax along the wrong axis", {"predictions": HL.argmax(axis=1)}),
-            ("probabilities for classes", {"predictions": HL}),
-            ("probabilities for classes", {"predictions": HL.max(axis=0)}),
+            ("argmax along the wrong axis", HL.argmax(axis=1)),
+            ("probabilities for classes", HL),
+            ("probabilities for classes", HL.max(axis=0)),
             ("right ones counted", {"accuracy printed": share * m / 100}),
             ("labels left one-hot", {"accuracy printed": matches / (10 * m)}),
             ("labels left one-hot", {"accuracy printed": matches / m if matches <= m else matches / m / 100}),
         ]
         right = {"predictions": classes, "accuracy printed": share}
-        yield Probe({"X": X, "y": page.one_hot(labels), "parameters": parameters}, right, wrong)
+        yield Probe({"X": X, "y": page.one_hot(labels), "parameters": parameters}, wrong, right=right)
 
 
 # ---- beyond the assignment: mini-batches and momentum
@@ -456,7 +439,7 @@ def mini_batches(rng: Random) -> Iterator[Probe]:
         ]
         if m % batch_size:
             wrong.append(("last batch left out", {"number of batches": m // batch_size}))
-        yield Probe({"X": X, "Y": Y, "order": order, "batch_size": batch_size}, cut(order, order), wrong, m=m)
+        yield Probe({"X": X, "Y": Y, "order": order, "batch_size": batch_size}, wrong, m=m)
 
 
 def _momentum_outputs(value: Any, _printed: str) -> Outputs:
@@ -493,4 +476,4 @@ def update_with_momentum(rng: Random) -> Iterator[Probe]:
             "learning_rate": rate,
             "momentum": momentum,
         }
-        yield Probe(arguments, moved(momentum, 1, rate), wrong)
+        yield Probe(arguments, wrong)

@@ -46,26 +46,25 @@ def init_params(_rng: Random) -> Iterator[Probe]:
         ("randn for rand", {"lowest number": -1, "highest number": 1}),
         ("one number for all", {"lowest number": 0, "highest number": 0}),
     ]
-    yield Probe({}, _init_params_outputs(page.init_params(rng=np.random.RandomState(2)), ""), wrong)
+    yield Probe({}, wrong, right=_init_params_outputs(page.init_params(rng=np.random.RandomState(2)), ""))
 
 
 @TWO_LAYER.function(probes.one("A"))
 def ReLU(rng: Random) -> Iterator[Probe]:
     Z = probes.away_from_zero(rng, 4, 6)
-    yield probes.single("A", {"Z": Z}, page.ReLU(Z), probes.relu_mistakes(Z))
+    yield Probe({"Z": Z}, probes.relu_mistakes(Z))
 
 
 @TWO_LAYER.function(probes.one("A"))
 def softmax(rng: Random) -> Iterator[Probe]:
     for Z in probes.softmax_inputs(rng):
-        yield probes.single("A", {"Z": Z}, page.softmax(Z), probes.softmax_mistakes(Z))
+        yield Probe({"Z": Z}, probes.softmax_mistakes(Z))
 
 
 @TWO_LAYER.function(probes.several("Z1", "A1", "Z2", "A2"), uses=("ReLU", "softmax"))
 def forward_prop(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (10, 8)):
         P, X, _ = _network(rng, inputs, m)
-        right = dict(zip(("Z1", "A1", "Z2", "A2"), page.forward_prop(**P, X=X), strict=True))
 
         def forward(P: Any = P, X: Any = X, first: Any = page.ReLU, last: Any = page.softmax) -> Outputs:
             Z1 = P["W1"] @ X + P["b1"]
@@ -80,10 +79,10 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
             ("softmax in every layer", forward(first=page.softmax)),
             ("weights transposed", forward({**P, "W2": P["W2"].T})),
         ]
-        if inputs == len(right["A1"]):  # the second layer takes X only here
+        if inputs == 10:  # the second layer takes X only here
             Z2 = P["W2"] @ X + P["b2"]
             wrong.append(("X into every layer", {"Z2": Z2, "A2": page.softmax(Z2)}))
-        yield Probe({**P, "X": X}, right, wrong, related_arrays=right, m=m)
+        yield Probe({**P, "X": X}, wrong, related_arrays=forward(), m=m)
 
 
 @TWO_LAYER.function(probes.one("g′(Z)"))
@@ -91,7 +90,7 @@ def ReLU_deriv(rng: Random) -> Iterator[Probe]:
     Z = probes.away_from_zero(rng, 4, 6)
     wrong = [("relu turned round", Z < 0), ("relu of the memory", np.maximum(0, Z))]
     slopes = {"g′(Z)": (page.ReLU(Z + 1e-6) - page.ReLU(Z - 1e-6)) / 2e-6}
-    yield probes.single("g′(Z)", {"Z": Z}, Z > 0, wrong, slopes=slopes)
+    yield Probe({"Z": Z}, wrong, slopes=slopes)
 
 
 @TWO_LAYER.function(probes.one("one-hot"))
@@ -132,17 +131,12 @@ def backward_prop(rng: Random) -> Iterator[Probe]:
             ("divided by units", {name: value * m / 10 for name, value in right.items()}),
             *probes.bias_mistakes({"db1": P["W2"].T @ dZ2 * (Z1 > 0), "db2": dZ2}),
         ]
-        slopes = {f"d{name}": _loss_slope(P, X, Y, name) for name in PARAMETERS}
+
+        def loss(P: dict[str, Array], X: Array = X, Y: Array = Y) -> Any:
+            return -np.mean(np.log(page.forward_prop(**P, X=X)[3][Y, np.arange(len(Y))]))
+
         arguments = {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2, "W1": P["W1"], "W2": P["W2"], "X": X, "Y": Y}
-        yield Probe(arguments, right, wrong, slopes=slopes, m=m)
-
-
-def _loss_slope(P: dict[str, Array], X: Array, Y: Array, name: str) -> Array:
-    def loss(value: Array) -> Any:
-        A2 = page.forward_prop(**{**P, name: value}, X=X)[3]
-        return -np.mean(np.log(A2[Y, np.arange(len(Y))]))
-
-    return probes.slope(loss, P[name])
+        yield Probe(arguments, wrong, slopes=probes.slopes_of(loss, P), m=m)
 
 
 @TWO_LAYER.function(probes.several(*PARAMETERS))
@@ -150,9 +144,8 @@ def update_params(rng: Random) -> Iterator[Probe]:
     for inputs in (7, 10):
         P, _, _ = _network(rng, inputs, 3)
         steps = {name: rng.normal(size=value.shape) for name, value in P.items()}
-        right = {name: P[name] - 0.37 * step for name, step in steps.items()}
         arguments = {**P, **{f"d{name}": step for name, step in steps.items()}, "alpha": 0.37}
-        yield Probe(arguments, right, probes.update_mistakes(P, steps, 0.37))
+        yield Probe(arguments, probes.update_mistakes(P, steps, 0.37))
 
 
 @TWO_LAYER.function(probes.one("predictions"))
@@ -160,7 +153,7 @@ def get_predictions(rng: Random) -> Iterator[Probe]:
     for m in (12, 10):
         A2 = page.softmax(rng.normal(size=(10, m)))
         wrong = [("argmax along the wrong axis", A2.argmax(axis=1)), ("probabilities for classes", A2.max(axis=0))]
-        yield probes.single("predictions", {"A2": A2}, page.get_predictions(A2), wrong)
+        yield Probe({"A2": A2}, wrong)
 
 
 @TWO_LAYER.function(probes.one("accuracy"))
@@ -168,7 +161,7 @@ def get_accuracy(rng: Random) -> Iterator[Probe]:
     Y = rng.permutation(20) % 10
     predictions = np.where(np.arange(20) < 7, Y, (Y + 3) % 10)
     wrong = [("right ones counted", 7), ("percent for a share", 35)]
-    yield probes.single("accuracy", {"predictions": predictions, "Y": Y}, 0.35, wrong)
+    yield Probe({"predictions": predictions, "Y": Y}, wrong)
 
 
 @TWO_LAYER.function(
@@ -187,7 +180,7 @@ def gradient_descent(rng: Random) -> Iterator[Probe]:
 
     for alpha, k in ((0.2, 11), (0.1, 10)):  # ten at least: programs that print ten times divide by iterations // 10
         arguments = {"X": X, "Y": Y, "alpha": alpha, "iterations": k}
-        yield Probe(arguments, trained(k, alpha), probes.training_mistakes(trained, k, alpha), m=12)
+        yield Probe(arguments, probes.training_mistakes(trained, k, alpha), m=12, right=trained(k, alpha))
 
 
 @TWO_LAYER.function(probes.one("predictions"), uses=("forward_prop", "get_predictions"))
@@ -196,4 +189,4 @@ def make_predictions(rng: Random) -> Iterator[Probe]:
         P, X, _ = _network(rng, inputs, m)
         A2 = page.forward_prop(**P, X=X)[3]
         wrong = [("argmax along the wrong axis", A2.argmax(axis=1)), ("probabilities for classes", A2)]
-        yield probes.single("predictions", {"X": X, **P}, A2.argmax(axis=0), wrong)
+        yield Probe({"X": X, **P}, wrong)
