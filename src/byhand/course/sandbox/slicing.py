@@ -52,7 +52,8 @@ def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
                 parsed = _parse(block)
                 if isinstance(parsed, ast.Module):
                     ast.increment_lineno(parsed, start)
-                    pieces += [_piece(cell, node, block, start) for node in parsed.body]
+                    bound = [(node, frozenset(_bound(node)), frozenset(_referred(node))) for node in parsed.body]
+                    pieces += [Piece(cell, *one) for one in bound]
                 else:
                     broken.append(_broken(cell, start, block, parsed))
     return pieces, broken
@@ -167,14 +168,6 @@ def _broken(cell: int, start: int, block: str, error: Exception) -> Broken:
     return Broken(cell, line, getattr(error, "msg", None) or type(error).__name__, names, stub)
 
 
-def _piece(cell: int, node: ast.stmt, block: str, start: int) -> Piece:
-    first, last = node.lineno - start, (node.end_lineno or node.lineno) - start
-    if isinstance(node, DEFINITIONS) and node.decorator_list:
-        first = min(decorator.lineno for decorator in node.decorator_list) - start
-    text = "\n" * (first - 1) + "\n".join(block.split("\n")[first - 1 : last])
-    return Piece(cell, node, frozenset(_bound(node)), frozenset(_referred(node, text)))
-
-
 def _bound(node: ast.stmt) -> set[str]:
     """Return the names that the statement binds or changes: `a = …`, `a[0] = …`, `a.append(…)`, `import a`."""
     names: set[str] = set()
@@ -197,11 +190,11 @@ def _base(node: ast.expr) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-def _referred(node: ast.stmt, text: str) -> set[str]:
+def _referred(node: ast.stmt) -> set[str]:
     """Return the names that the statement looks up outside itself, in its own scope and in those of its functions."""
     try:
-        table = symtable.symtable(text, "student", "exec")
-    except SyntaxError:  # a statement cut from a line that it shares with another
+        table = symtable.symtable(ast.unparse(node), "student", "exec")
+    except (SyntaxError, ValueError, RecursionError):  # a statement that nests too deeply to be written out again
         return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
     names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     scopes = list(table.get_children())
