@@ -101,8 +101,8 @@ class Check(contextlib.AbstractContextManager["Check"]):
         self.changed: set[str] = set()  # arguments that the function at hand wrote into
         self.ended = False  # True if it ended the process
 
-    def __exit__(self, *_: object) -> None:
-        self.student.close()
+    def __exit__(self, *error: Any) -> None:
+        self.student.__exit__(*error)
 
     def report(self) -> Report:
         """Check every function of the page, one after another."""

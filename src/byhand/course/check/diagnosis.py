@@ -87,8 +87,9 @@ class Report:
         return {status: statuses.count(status) for status in ("right", "wrong", "not run", "missing")}
 
     def __getitem__(self, function: str) -> Verdict:
-        """Return the verdict about one function."""
-        return next(verdict for verdict in self.verdicts if verdict.function == function)
+        """Return the verdict about one function; the report leaves out those that are optional and not there."""
+        missing = Verdict(function, "missing", "there is no function of this name")
+        return next((verdict for verdict in self.verdicts if verdict.function == function), missing)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values for JSON; NaN and infinity become texts."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from byhand.course.check import Check
-from byhand.course.check.diagnosis import Report, Status, Verdict
+from byhand.course.check.diagnosis import Report, Status
 from byhand.course.grading.checks import Checks, CustomCheck, custom_check, read_checks, run_custom_check
 from byhand.course.notebooks import lesson_of
 from byhand.course.sandbox.runner import Limits
@@ -156,8 +156,7 @@ def shown(text: str) -> str:
 
 
 def _of_function(name: str, report: Report, checks: Checks) -> Item:
-    found = {verdict.function: verdict for verdict in report.verdicts}
-    verdict = found.get(name, Verdict(name, "missing", "there is no function of this name"))
+    verdict = report[name]
     of, is_right = checks.points[name], verdict.status == "right"
     place = "" if is_right else _short(verdict.place)
     words = tuple(map(_short, verdict.words))
@@ -166,12 +165,11 @@ def _of_function(name: str, report: Report, checks: Checks) -> Item:
 
 
 def _of_custom_check(one: CustomCheck, check: Check, report: Report, seed: bytes) -> Item:
-    statuses = {verdict.function: verdict.status for verdict in report.verdicts}
-    status = statuses.get(one.function, "missing")
+    status = report[one.function].status
     if status in ("missing", "not run"):
         words = f"{one.function}: {'not written yet' if status == 'missing' else 'not run'}"
     else:
-        wrong = {name for name, found in statuses.items() if found != "right"}
+        wrong = {verdict.function for verdict in report.verdicts if verdict.status != "right"}
         words = _short(run_custom_check(one, check, seed, wrong))
         status = "wrong" if words else "right"
     points = one.points if status == "right" else 0

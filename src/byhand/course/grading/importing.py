@@ -71,15 +71,13 @@ class Imported:
 
     def lines(self, report: Report) -> list[str]:
         """Return what was found, a line for each function with its verdict in `report`, and what was not."""
-        verdicts = {verdict.function: verdict.status for verdict in report.verdicts}
         width = max(len(name) for name in self.functions)
         lines = []
         for name, one in self.functions.items():
             where = "code cell " + " and ".join(map(str, one.cells))
             copies = ", the last that is written counts" if len(one.cells) > 1 else ""
             called = f", called {one.name} here: is that it?" if name in self.names else ""
-            status = verdicts.get(name, "")
-            status = "not written yet" if status == "missing" else status
+            status = report[name].status.replace("missing", "not written yet")
             lines.append(f"{name:{width}}  {status:15}  {where}{copies}{called}")
         lines += ["", *([f"not found: {', '.join(self.absent)}"] if self.absent else [])]
         for one in self.unknown:

@@ -263,12 +263,10 @@ def _raw(head: str, **config: Any) -> dict[str, Any]:
     return {"cell_type": "raw", "id": "", "metadata": {}, "source": "\n".join(lines)}
 
 
-def _nbgrader(
-    name: str, *, solution: bool = False, grade: bool = False, locked: bool = False, **points: int
-) -> Notebook:
+def _nbgrader(name: str, **marks: int) -> Notebook:
     """Return a cell's metadata for nbgrader."""
-    marks = {"schema_version": NBGRADER_SCHEMA, "grade_id": name, "grade": grade, "solution": solution}
-    return {"nbgrader": {**marks, "locked": locked, "task": False, **points}}
+    kinds = dict.fromkeys(("grade", "solution", "locked", "task"), False)
+    return {"nbgrader": {"schema_version": NBGRADER_SCHEMA, "grade_id": name, **kinds, **marks}}
 
 
 def write(path: str | os.PathLike[str], notebook: Notebook) -> None:

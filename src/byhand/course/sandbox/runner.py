@@ -78,9 +78,6 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self._replies: queue.Queue[Any] = queue.Queue()
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         """End the process, and remove its folder."""
         self._end()
         self._resources.close()
