@@ -9,7 +9,6 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from byhand import files
@@ -19,6 +18,7 @@ from byhand.page.document import document, escape
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 LONGEST = 60  # characters of a mistake without a name
+HEADS = ("points", "right", "wrong", "missing", "not run")  # of the overview
 HEAD = ("student", "file", "points", "of", "state", "look")
 
 
@@ -53,30 +53,17 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-@dataclass(frozen=True)
-class Row:
-    """How everybody did with one function or custom check."""
+def overview(marks: Sequence[Mark]) -> list[tuple[str, ...]]:
+    """Return a row for each function and custom check, over the submissions that were marked: see `HEADS`.
 
-    name: str
-    of: float
-    right: int
-    wrong: int
-    missing: int
-    not_run: int
-    most_often: str  # the most frequent mistake, by its name or else its sentence, and how often it was made
-
-
-def overview(marks: Sequence[Mark]) -> list[Row]:
-    """Return a row for each function and custom check, over the submissions that were marked."""
+    The last entry is the most frequent mistake, by its name or else its sentence, and how often it was made.
+    """
     rows = []
     for column in zip(*(mark.items for mark in marks if mark.is_marked), strict=True):
         counts = Counter(item.status for item in column)
         mistakes = Counter(mistake for item in column for mistake in _mistakes(item))
         often = ", ".join(f"{mistake} ({count})" for mistake, count in mistakes.most_common(1))
-        first = column[0]
-        rows.append(
-            Row(first.name, first.of, counts["right"], counts["wrong"], counts["missing"], counts["not run"], often)
-        )
+        rows.append((column[0].name, number(column[0].of), *(str(counts[head]) for head in HEADS[1:]), often))
     return rows
 
 
@@ -92,13 +79,10 @@ def summary(marks: Sequence[Mark]) -> list[str]:
     marked = [mark for mark in marks if mark.is_marked]
     lines = []
     if rows := overview(marks):
-        width = max(len(row.name) for row in rows)
-        lines += [f"{'':{width}}  points  right  wrong  missing  not run  most often"]
-        lines += [
-            f"{row.name:{width}}  {number(row.of):>6}  {row.right:>5}  {row.wrong:>5}  {row.missing:>7}  "
-            f"{row.not_run:>7}  {row.most_often}".rstrip()
-            for row in rows
-        ]
+        width = max(len(row[0]) for row in rows)
+        for name, *numbers, often in [("", *HEADS, "most often"), *rows]:
+            columns = "  ".join(f"{one:>{len(head)}}" for head, one in zip(HEADS, numbers, strict=True))
+            lines.append(f"{name:{width}}  {columns}  {often}".rstrip())
         mean = sum(mark.points for mark in marked) / len(marked)
         lines += ["", f"{len(marked)} marked, {mean:.1f} of {number(marked[0].of)} points on average"]
     lines += [f"not marked: {mark.student}: {mark.why}" for mark in marks if not mark.is_marked]
