@@ -16,9 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from byhand.play.events import EventLog
 from byhand.play.requests import ConcurrencyLimit
-from byhand.play.server import MAX_READERS, PACE
+from byhand.play.server import MAX_READERS, PACE, EventLog
 from byhand.play.thread import OverloadedError
 from playground_server import TOKEN, Events, Served, a_playground
 

@@ -1,4 +1,4 @@
-"""The server: which address does what, and the process that serves it on loopback.
+"""The server: which address does what, the news that the pages receive, and the process that serves on loopback.
 
 Handlers are thin: read the request, have a job done, answer in JSON. What touches the playground is a job for the
 training thread; what takes longer uses a copy of the model in a thread of its own, if the concurrency limit allows.
@@ -6,11 +6,14 @@ training thread; what takes longer uses a copy of the model in a thread of its o
 
 import asyncio
 import contextlib
+import json
 import random
 import secrets
 import signal
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -25,7 +28,6 @@ from byhand.export import exporter, sample_for
 from byhand.model import Model
 from byhand.page import FILES, model_weights, source
 from byhand.play import panels
-from byhand.play.events import EventLog
 from byhand.play.playground import Playground
 from byhand.play.requests import Authentication, ConcurrencyLimit, fields_of, picture_of, query_integer
 from byhand.play.setup import EPOCHS, Setup, fits, threads
@@ -39,6 +41,10 @@ PORT = 8765
 #: Seconds between two events.
 PACE = 0.1
 MAX_READERS = 300
+#: Seconds between two signs of life while nothing happens.
+PING = 15.0
+#: The number of events kept for pages that were away: over three minutes of training.
+KEPT = 2_000
 #: The idle time of a place for requests after it was used, in the time of that use, while a training goes on: Python
 #: runs one thread at a time.
 REST = 6
@@ -46,6 +52,73 @@ REST = 6
 BUSY_DELAY = 0.25
 CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 DOWNLOADS = {"html": "text/html", "onnx": "application/octet-stream", "npz": "application/octet-stream"}
+
+
+# ---- the news
+
+
+class EventLog:
+    """Numbered events, so that a page that was away can catch up: it reads from where it stopped.
+
+    An id is `launch-number`, so that an id of another launch is recognized. If some of the events after it are no
+    longer kept, the page gets one event `reset` instead, and fetches the whole state. Everything here runs in the event
+    loop. Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html.
+    """
+
+    def __init__(self) -> None:
+        self.launch = secrets.token_hex(3)
+        self.events: deque[str] = deque(maxlen=KEPT)
+        self.count = 0
+        self.readers = 0
+        self._written = asyncio.Event()
+
+    @property
+    def last_id(self) -> str:
+        return f"{self.launch}-{self.count}"
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Number an event, and wake the readers."""
+        self.count += 1
+        self.events.append(f"id: {self.last_id}\ndata: {json.dumps(event, ensure_ascii=False, allow_nan=False)}\n\n")
+        self._written.set()
+        self._written = asyncio.Event()
+
+    def number_of(self, event_id: str) -> int | None:
+        """Return the number in an id if all events after it are kept, else None."""
+        launch, _, number = event_id.rpartition("-")
+        if launch != self.launch or not number.isdecimal() or len(number) > 15:
+            return None
+        return int(number) if self.count - len(self.events) <= int(number) <= self.count else None
+
+    def _since(self, number: int | None) -> str:
+        """Return the events after that number, or the event `reset` if they are not all kept."""
+        first = self.count - len(self.events)
+        if number is None or number < first:
+            return f'id: {self.last_id}\ndata: {{"reset": true}}\n\n'
+        return "".join(islice(self.events, number - first, None))
+
+    async def read(self, after: str | None, ping: float = PING) -> AsyncIterator[str]:
+        """Yield the text of an endless event stream, from the event after that id; without an id, from now on."""
+        number = self.count if after is None else self.number_of(after)
+        self.readers += 1
+        try:
+            yield "retry: 1000\n\n"
+            while True:
+                written = self._written
+                if number != self.count:
+                    text, number = self._since(number), self.count
+                    yield text
+                    continue
+                try:
+                    async with asyncio.timeout(ping):
+                        await written.wait()
+                except TimeoutError:
+                    yield ": ping\n\n"
+        finally:
+            self.readers -= 1
+
+
+# ---- the addresses
 
 
 class Handlers:
@@ -60,20 +133,20 @@ class Handlers:
         self._evaluation: tuple[int, Evaluation] | None = None
 
     def app(self) -> Starlette:
-        get, post = ["GET"], ["POST"]
+        post = ["POST"]
         return Starlette(
             routes=[
-                Route("/", self.index, methods=get),
-                Route("/page/{name:path}", self.file, methods=get),
-                Route("/api/state", self.state, methods=get),
-                Route("/api/events", self.event_stream, methods=get),
-                Route("/api/weights", self.weights, methods=get),
-                Route("/api/sample", self.sample, methods=get),
-                Route("/api/unit", self.unit, methods=get),
-                Route("/api/errors", self.errors, methods=get),
-                Route("/api/errors/pictures", self.misread, methods=get),
-                Route("/api/export/{to}", self.export, methods=get),
-                Route("/api/python", self.python, methods=get),
+                Route("/", self.index),
+                Route("/page/{name:path}", self.file),
+                Route("/api/state", self.state),
+                Route("/api/events", self.event_stream),
+                Route("/api/weights", self.weights),
+                Route("/api/sample", self.sample),
+                Route("/api/unit", self.unit),
+                Route("/api/errors", self.errors),
+                Route("/api/errors/pictures", self.misread),
+                Route("/api/export/{to}", self.export),
+                Route("/api/python", self.python),
                 Route("/api/control", self.control, methods=post),
                 Route("/api/setup", self.setup, methods=post),
                 Route("/api/added", self.add, methods=post),
