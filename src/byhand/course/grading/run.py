@@ -15,7 +15,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -108,14 +107,13 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def __init__(self, checks: Checks, checks_file: Path | None, folder: Path, *, again: bool = False) -> None:
         self.checks, self.checks_file, self.folder, self.again = checks, checks_file, folder, again
         self._live: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
         self._stopped = False
-        self._lifeline = os.pipe()  # (read end, the workers' standard input; write end, which closes when we end)
+        self._stdin, lifeline = os.pipe()  # the workers' standard input, and its other end, which closes when we end
+        self._lifeline = os.fdopen(lifeline, "wb")
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        for end in self._lifeline:
-            os.close(end)
+        os.close(self._stdin)
 
     def marks(
         self, submissions: Sequence[Submission], jobs: int, done: Callable[[Submission, Mark, bool], None]
@@ -144,12 +142,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def stop(self) -> None:
         """End the processes that are still marking; their submissions are marked again next time."""
-        with self._lock:
-            self._stopped = True
-            live = list(self._live)
-        for process in live:
-            process.terminate()
-        for process in live:
+        self._stopped = True
+        self._lifeline.close()  # each worker then ends by itself, one that is only being started, too
+        for process in list(self._live):
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -187,18 +182,15 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """Return the mark that a process of its own makes, or how the process ended without one."""
         checks_file = str(self.checks_file.resolve()) if self.checks_file else ""
         arguments = submission.name, str(submission.path.resolve()), self.checks.page, checks_file
-        with self._lock:
-            if self._stopped:
-                return not_marked(submission, self.checks, "interrupted")
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: nothing is imported from the working folder
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
-                stdin=self._lifeline[0],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for the main process
-            )
-            self._live.add(process)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: nothing is imported from the working folder
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
+            stdin=self._stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the main process
+        )
+        self._live.add(process)
         try:
             output, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
@@ -206,8 +198,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         finally:
             process.kill()
             process.communicate()  # closes the pipes
-            with self._lock:
-                self._live.discard(process)
+            self._live.discard(process)
         try:
             return Mark.from_dict(json.loads(output))
         except (ValueError, TypeError, KeyError):
