@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
         loss = {"kind": "mse"} if name == "rich" else {"kind": "cross_entropy", "smoothing": 0.1}
         run.write_config({"command": "byhand train", "data": "mnist-5k", "recipe": {"loss": loss}})
         run.write_records(list(history))
-        run.write_model(model)
+        model.save(run.model_path)
     return home
 
 
@@ -120,7 +120,7 @@ def test_compare_prints_a_table_and_verdicts(runs, tmp_path):
 
 def test_compare_knows_runs_of_one_name_apart(runs, tmp_path):
     twin = tmp_path / "plain"
-    Run.new(twin).write_model(Run.open(runs / "plain").model())
+    Run.open(runs / "plain").model().save(Run.new(twin).model_path)
     shown = call("compare", runs / "plain", twin, "--data", "mnist-5k").stdout
     assert str(twin) in shown
     assert "are right about the same pictures" in shown
@@ -182,7 +182,7 @@ def wide(tmp_path):
     model.network.layers[0].b[...] = np.random.default_rng(1).normal(0, 0.1, 16)
     run = Run.new(tmp_path / "wide")
     run.write_config({"command": "byhand train", "data": "mnist-5k"})
-    run.write_model(model)
+    model.save(run.model_path)
     return run.folder
 
 

@@ -42,7 +42,7 @@ def test_the_config_comes_back_with_what_it_was_made_with(run):
 
 def test_a_model_comes_back_from_the_folder_and_from_its_file(run):
     model = torture.model()
-    run.write_model(model)
+    model.save(run.model_path)
     images = torture.digits().images
     for loaded in (run.model(), load_model(run.folder), load_model(run.folder / MODEL)):
         assert (loaded.logits(images) == model.logits(images)).all()

@@ -79,7 +79,7 @@ class RunStorage:
         write_bytes(self.run.folder / ADDED, file.getvalue())
         network = trainer.model.network
         if np.isfinite(network.parameters).all() and np.isfinite(network.statistics).all():
-            self.run.write_model(trainer.model)
+            trainer.model.save(self.run.model_path)
 
     def close(self) -> None:
         """Wait for the last checkpoint, and unlock the run."""

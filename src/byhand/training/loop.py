@@ -17,6 +17,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from types import FrameType
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ from byhand.nn.network import max_norm
 from byhand.nn.optimizers import CHUNK, clip_norm
 from byhand.nn.rng import StepKey
 from byhand.threads import blas_threads
-from byhand.training.batches import Batch, Shard, check_same, part_of
+from byhand.training.batches import Batch, Inputs, Shard, check_same, part_of
 from byhand.training.recipe import Recipe
 from byhand.training.records import EpochRecord, History, Progress, StepRecord, check_state
 from byhand.training.setup import Data, Setup
@@ -68,7 +69,8 @@ class Trainer:
         network = model.network
         self.gradient, self._message = setup.gradient, setup.message
         self._inputs, self._pass, self._team = setup.inputs(), setup.new_pass(setup.gradient), setup.team()
-        self._evaluation_inputs, self._validation, self._probe = setup.plain_inputs(), setup.validation, setup.probe
+        self._validation, self._probe = setup.validation, setup.probe
+        self._evaluation_inputs = Inputs(model.preparation.to_floats, network.dtype)
         self.optimizer_state = recipe.optimizer.start(network.parameters)
         for name, vector in (optimizer_state or {}).items():
             self.optimizer_state[name][...] = vector
@@ -82,7 +84,7 @@ class Trainer:
         self.progress = Progress(step=start_epoch * self.batches_per_epoch)
         self.max_records = max_records
         self._stop_requested = self._stop_agreed = False
-        self.watchdog = Watchdog(network, setup.trained_labels, recipe.learning_rate)
+        self.watchdog = Watchdog(network, self.batches.labels[self.batches.index], recipe.learning_rate)
         self._stream: Iterator[Batch] | None = None
         #: The step of the stream's next batch.
         self._stream_step = 0
@@ -185,16 +187,17 @@ class Trainer:
     @np.errstate(over="ignore", invalid="ignore")
     def end_epoch(self) -> EpochRecord | None:
         """Close the epoch, and return its record, from its steps and the validation data, if it is to be recorded."""
-        epoch, every = self.progress.step // self.batches_per_epoch, self.recipe.record_every
-        record = None
-        if (epoch - 1) % every == 0 or epoch == self.recipe.epochs:
+        progress, record = self.progress, None
+        epoch = progress.step // self.batches_per_epoch
+        if (epoch - 1) % self.recipe.record_every == 0 or epoch == self.recipe.epochs:
             record = self._record(epoch)
-            self.progress.records.append(record)
+            progress.records.append(record)
             if self.max_records is not None:
-                del self.progress.records[: max(0, len(self.progress.records) - self.max_records)]
+                del progress.records[: max(0, len(progress.records) - self.max_records)]
             if self.recipe.patience is not None:
                 self._remember_best(record)
-        self.progress.reset_epoch()
+        progress.loss = progress.weight = progress.norm = progress.seconds = 0.0
+        progress.correct = progress.samples = 0
         return record
 
     def _record(self, epoch: int) -> EpochRecord:
@@ -314,7 +317,7 @@ class Trainer:
         arrays |= {f"optimizer.{name}": vector for name, vector in self.optimizer_state.items()}
         optional = {"average": self.ema, "best": self.best, "best_statistics": self.best_statistics}
         arrays |= {name: vector for name, vector in optional.items() if vector is not None}
-        return arrays, self.progress.to_json() | {"start_lengths": self.watchdog.start_lengths}
+        return arrays, asdict(self.progress) | {"start_lengths": self.watchdog.start_lengths}
 
     def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
         """Continue the run that `state` described; a state of another run is rejected, and nothing changes."""

@@ -161,15 +161,6 @@ class Progress:
     finished: bool = False
     records: list[EpochRecord] = field(default_factory=list)
 
-    def reset_epoch(self) -> None:
-        """Start the sums of the next epoch."""
-        self.loss, self.weight, self.correct, self.samples = 0.0, 0.0, 0, 0
-        self.norm, self.seconds = 0.0, 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self) | {"records": [record.to_json() for record in self.records]}
-
 
 #: State that a run has only from some moment on: the best weights so far.
 OPTIONAL_STATE = {"best": "parameters", "best_statistics": "statistics"}

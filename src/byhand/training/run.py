@@ -290,7 +290,7 @@ def _complete(
                 if test is not None:
                     accuracy = model.accuracy(test)
                     model.metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy}
-                run.write_model(model)
+                model.save(run.model_path)
     return RunResult(
         run=run,
         model=model,

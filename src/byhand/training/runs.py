@@ -110,8 +110,6 @@ class Run:
         """Return the records of the epochs; empty if there are none."""
         path = self.folder / METRICS
         lines = text_of(path).splitlines() if path.is_file() else []
-        for line in lines:
-            check_depth(path, line)
         try:
             return [EpochRecord.from_json(json.loads(line)) for line in lines]
         except (ValueError, TypeError, KeyError):
@@ -128,14 +126,10 @@ class Run:
         lines = [json.dumps(record.to_json()) for record in records]
         write_text(self.folder / METRICS, "".join(f"{line}\n" for line in lines))
 
-    def write_model(self, model: Model) -> None:
-        model.save(self.model_path)
-
 
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file."""
     text = text_of(path)
-    check_depth(path, text)
     try:
         value = json.loads(text)
     except ValueError:
@@ -146,13 +140,15 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a run's file, or raise an error if it is too large or not text."""
+    """Return the text of a run's file, or raise an error if it is too large, not text or nested too deep."""
     if (size := path.stat().st_size) > MOST_TEXT:
         raise ModelFileError(f"{path}: must be of at most {MOST_TEXT:,} bytes, has {size:,}")
     try:
-        return path.read_text("utf-8")
+        text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise ModelFileError(f"{path}: must be text in UTF-8, and byte {error.start:,} is not") from None
+    check_depth(path, text)
+    return text
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

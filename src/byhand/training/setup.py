@@ -58,13 +58,12 @@ class Setup:
         self._augments = bool(Augmentation.parse(recipe.augment))
         pictures, labels = pictures_of(model, data, prepared=not self._augments)
         recipe.loss.check(labels)
-        weights = check_weights(sample_weights, len(labels))
+        weights = None if sample_weights is None else check_weights(sample_weights, len(labels))
         fraction = recipe.validation if validation_data is None else 0  # given validation data replace the split
         kept, held = held_out(labels, fraction, len(model.classes), self.seed)
         if weights is not None and not weights[kept].any():
             raise UsageError("sample_weights must not leave nothing to train on: they weigh only what is held out")
         self.batches = Batches(pictures, labels, kept, weights, recipe, self.seed, model.preparation, self.shard)
-        self.trained_labels = labels[kept]
         self.validation: Batch | None = None
         if validation_data is not None:
             rows, own_labels = pictures_of(model, validation_data, prepared=True)
@@ -112,10 +111,6 @@ class Setup:
         to_floats = self.model.preparation.to_floats if self.form is None else unscaled
         return Inputs(to_floats, self.network.dtype)
 
-    def plain_inputs(self) -> Inputs:
-        """Return what turns pixels into inputs outside training."""
-        return Inputs(self.model.preparation.to_floats, self.network.dtype)
-
     def team(self) -> Team | None:
         """Return what takes a batch in blocks, if that is the plan."""
         if self.plan.workers == 1 and self.plan.block >= self.rows:
@@ -159,10 +154,8 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
     return X, y if y.ndim == 2 else y.astype(np.intp, copy=False)
 
 
-def check_weights(weights: Array | None, count: int) -> Array | None:
-    """Return weights of at least 0, 1 in the mean, or None: only their proportions count              (count,)"""
-    if weights is None:
-        return None
+def check_weights(weights: Array, count: int) -> Array:
+    """Return weights of at least 0, 1 in the mean: only their proportions count                       (count,)"""
     weights = np.asarray(weights)
     if weights.shape != (count,):
         raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
@@ -190,6 +183,4 @@ def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple
         chosen = np.concatenate(held)
     else:
         chosen = rng.permutation(len(labels))[:count]
-    mask = np.zeros(len(labels), bool)
-    mask[chosen] = True
-    return everything[~mask], everything[mask]
+    return np.setdiff1d(everything, chosen), np.sort(chosen)

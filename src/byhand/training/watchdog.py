@@ -78,6 +78,7 @@ class Watchdog:
     def __init__(self, network: Network, labels: Array, learning_rate: float) -> None:
         self.network = network
         self.learning_rate = learning_rate
+        self.advice = f"Try --learning-rate {float(f'{learning_rate / 10:.1g}'):g}."
         counts = np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0)
         self.largest_share = float(counts.max() / counts.sum()) if len(labels) else 1.0
         self.start_lengths = self.lengths()
@@ -94,7 +95,7 @@ class Watchdog:
         for name, value in measured.items():
             if value is not None and not (finite := np.isfinite(value)).all():
                 became = "NaN" if np.isnan(np.asarray(value)[~finite][0]) else "infinite"
-                raise DivergedError(f"{name} became {became} at step {step}: {self.cause()}. Try {self.lower_rate()}.")
+                raise DivergedError(f"{name} became {became} at step {step}: {self.cause()}. {self.advice}")
 
     def cause(self) -> str:
         """Return the likely cause: the layer that grew most since the start, and by how much."""
@@ -106,10 +107,6 @@ class Watchdog:
             times = f"{growth[worst]:,.0f}" if growth[worst] < 1e9 else f"{growth[worst]:.0e}"
             return f"the learning rate {self.learning_rate:g} made layer {worst + 1} {times} times larger"
         return f"the learning rate is {self.learning_rate:g} and no layer has grown: look for very large inputs"
-
-    def lower_rate(self) -> str:
-        """Return an option with a learning rate to try instead."""
-        return f"--learning-rate {float(f'{self.learning_rate / 10:.1g}'):g}"
 
     def restore(self, records: Sequence[EpochRecord]) -> None:
         """Restore the state from earlier records."""
@@ -124,18 +121,16 @@ class Watchdog:
     def with_warnings(self, record: EpochRecord) -> EpochRecord:
         """Return the same record with its warnings."""
         warnings = [
-            f"{share:.0%} of layer {layer} is dead: no sample switches those units on. Try {self.lower_rate()}."
+            f"{share:.0%} of layer {layer} is dead: no sample switches those units on. {self.advice}"
             for layer, share in enumerate(record.dead, start=1)
             if share >= DEAD_FRACTION
         ]
         if record.loss > LOSS_GROWTH_LIMIT * self.lowest_loss:
-            warnings.append(
-                f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. Try {self.lower_rate()}."
-            )
+            warnings.append(f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. {self.advice}")
         self._remember(record)
         if self.at_one_class > 1 and self.largest_share < 1:
             warnings.append(
                 f"accuracy is {record.accuracy:.1%}, the share of one class: the network gives everything one answer. "
-                f"Try {self.lower_rate()}."
+                f"{self.advice}"
             )
         return replace(record, warnings=tuple(warnings))
