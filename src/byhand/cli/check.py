@@ -88,21 +88,6 @@ def check_run(path: Path, console: Console) -> None:
     model, config = load_model(path), Run.open(path).config()
     digits = load_any_data(config, model.metadata, Console(quiet=console.as_json))
     checked = check_gradients(model, digits.test, loss=loss_of(config, model.metadata))
-    if console.as_json:
-        tensors = [
-            {
-                "name": one.name,
-                "error": one.error,
-                "place": list(one.place),
-                "backward": one.analytic,
-                "slope": one.numeric,
-                "checked": one.checked,
-                "kinks_skipped": one.kinks,
-            }
-            for one in checked.tensors
-        ]
-        show_json({"ok": bool(checked), "tolerance": checked.tolerance, "tensors": tensors})
-    else:
-        click.echo(str(checked))
+    console.show(checked.to_json, lambda: str(checked))
     if not checked:
         sys.exit(1)

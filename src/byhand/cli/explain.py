@@ -13,12 +13,12 @@ from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
 
 
-def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[int, int]]:
+def unit(text: str) -> tuple[int, int]:
     """`1:17` → (1, 17)"""
-    for text in values:
-        if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", text):
-            raise click.BadParameter(f"must be LAYER:UNIT, as 1:17, got {text!r}", ctx, parameter)
-    return [(int(layer), int(unit)) for layer, unit in (text.split(":") for text in values)]
+    if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", text):
+        raise click.BadParameter(f"must be LAYER:UNIT, as 1:17, got {text!r}")
+    layer, number = text.split(":")
+    return int(layer), int(number)
 
 
 @click.command()
@@ -29,12 +29,11 @@ def units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
 @split
 @option(
     "--unit L:J",
-    str,
+    unit,
     "Only unit J (from 0) of layer L (from 1), worked out to the last term; in a convolution every number of its maps "
     "is one. May be given again.",
     "chosen",
     multiple=True,
-    callback=units,
 )
 @option("--learning-rate", float, "How far the step goes.", default=0.01)
 @option(
@@ -52,7 +51,7 @@ def command(
     batch: int | None,
     data: str | None,
     split: str,
-    chosen: list[tuple[int, int]],
+    chosen: tuple[tuple[int, int], ...],
     learning_rate: float,
     optimizer: str,
     seed: int,

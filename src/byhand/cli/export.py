@@ -11,7 +11,8 @@ from byhand.cli.output import PLACE, Console, Place, console_options, option
 from byhand.data import Dataset, load
 from byhand.errors import DataError, UsageError
 from byhand.export import KINDS, export, kind_of
-from byhand.model import Model
+from byhand.model import Model, shipped_model
+from byhand.training.runs import Run, load_model
 
 #: What an export is called without --output. `digits.npz` is the name of the course's data.
 NAMES = {"html": "digits.html", "onnx": "model.onnx", "npz": "model.npz"}
@@ -43,25 +44,13 @@ def command(run: str | None, to: str | None, output: Path | None, console: Conso
         if str(output) == "-":
             raise UsageError("-o must name a file, got -: stdout is for the file's path")
         kind_of(output, to)  # raises an error before anything is loaded
-    model, folder = chosen(run)
+    model = shipped_model() if run is None else load_model(run)
     if output is None:
-        output = folder / NAMES[str(to)]
+        output = (Path() if run is None else Run.open(run).folder) / NAMES[str(to)]
         if output.exists():
             raise UsageError(f"{output} is there already: give -o, with this name or another")
     console.info(export(model, output, to=to, pictures=pictures_of(run, model)))
     click.echo(output)
-
-
-def chosen(run: str | None) -> tuple[Model, Path]:
-    """The model, and the folder that its exports go to."""
-    if run is None:
-        from byhand.model import shipped_model
-
-        return shipped_model(), Path()
-    from byhand.training.runs import load_model
-
-    path = Path(run)
-    return load_model(path), path if path.is_dir() else path.parent
 
 
 def pictures_of(run: str | None, model: Model) -> Dataset | None:

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, data, offline, option, seed, show_json
-from byhand.distributed.engines import Dask, Engine
+from byhand.cli.output import PLACE, Console, console_options, data, offline, option, seed
+from byhand.distributed.engines import Dask
 from byhand.distributed.space import Space
-from byhand.distributed.sweep import DONE, Folder, Result, Trial, resume, sweep
+from byhand.distributed.sweep import Folder, resume, sweep
 from byhand.errors import UsageError
-from byhand.text import percent
 from byhand.training.loop import interruptible
 
 
@@ -63,62 +62,26 @@ def command(
         raise UsageError(f"--resume goes on with the sweep's own settings; it can't change {', '.join(others)}")
     place = Folder(Path(resumed)) if resumed is not None else Folder.new(folder)
     searched = Space.read(space) if space is not None else None
-    pool = chosen_engine(engine, address, jobs)
-    console.info(f"sweep: {place.path}")
-    common: dict[str, Any] = {"folder": place, "jobs": jobs, "engine": pool, "offline": offline}
+    if (engine == "dask") != (address is not None):
+        rule = "--engine dask needs --address tcp://HOST:PORT, the cluster's scheduler"
+        raise UsageError(rule if address is None else "--address goes with --engine dask")
     stop = threading.Event()
+    common: dict[str, Any] = {
+        "folder": place,
+        "jobs": jobs,
+        "engine": Dask(address, jobs) if address is not None else None,
+        "offline": offline,
+        "stop": stop,
+        "on_trial": lambda trial: console.info(str(trial)),
+    }
+    console.info(f"sweep: {place.path}")
     with interruptible(stop.set):
-        common |= {"stop": stop, "on_trial": lambda trial: console.info(line(trial))}
         if searched is None:
             result = resume(trials=trials, **common)
         else:
             result = sweep(searched, trials=trials or 50, data=data, seed=seed, **common)
-    show(result, console)
+    console.show(result.to_json, result.text)
+    console.info(f"every trial: {place.path / 'sweep.html'}, {place.path / 'trials.csv'}")
     if result.interrupted:
+        console.info(f"interrupted; go on with:  byhand sweep --resume {place.path}")
         sys.exit(130)
-
-
-def chosen_engine(engine: str, address: str | None, jobs: int | None) -> Engine | None:
-    """Return the Dask cluster, or None for a pool on this machine."""
-    if engine == "dask":
-        if address is None:
-            raise UsageError("--engine dask needs --address tcp://HOST:PORT, the cluster's scheduler")
-        return Dask(address, jobs)
-    if address is not None:
-        raise UsageError("--address goes with --engine dask")
-    return None
-
-
-def line(trial: Trial) -> str:
-    """Return the line of a trial that is over."""
-    settings = "  ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.values.items()
-    )
-    epochs = trial.records[-1].epoch if trial.records else 0
-    text = f"trial {trial.number:3}  {trial.status:8}  {percent(trial.accuracy):>8}  {epochs:3} epochs  {settings}"
-    return f"{text}  ({trial.message})" if trial.message else text
-
-
-def show(result: Result, console: Console) -> None:
-    """Write the best trial to stdout, and where all of them are to stderr."""
-    best = result.best
-    if console.as_json:
-        show_json(
-            {
-                "folder": str(result.folder.path),
-                "trials": len(result.trials),
-                "done": sum(trial.status == DONE for trial in result.trials),
-                "interrupted": result.interrupted,
-                "best": best and {"trial": best.number, "validation_accuracy": best.accuracy, "values": best.values},
-                "command": result.command,
-                "importances": result.importances,
-            }
-        )
-    elif best:
-        click.echo(f"best: trial {best.number}, {percent(best.accuracy)} of the held-out images")
-        click.echo(result.command)
-    else:
-        click.echo("no trial came to its end")
-    console.info(f"every trial: {result.folder.path / 'sweep.html'}, {result.folder.path / 'trials.csv'}")
-    if result.interrupted:
-        console.info(f"interrupted; go on with:  byhand sweep --resume {result.folder.path}")

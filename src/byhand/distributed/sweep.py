@@ -37,6 +37,7 @@ from byhand.distributed.space import Space, Value
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
 from byhand.files import lock, write_text
 from byhand.nn.arrays import Array
+from byhand.text import percent
 from byhand.threads import available
 from byhand.training import Trainer, checkpoint, train
 from byhand.training.records import EpochRecord
@@ -75,6 +76,15 @@ class Trial:
     def seconds(self) -> float:
         """Training time."""
         return self.records[-1].seconds if self.records else 0.0
+
+    def __str__(self) -> str:
+        settings = "  ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self.values.items()
+        )
+        epochs = self.records[-1].epoch if self.records else 0
+        text = f"trial {self.number:3}  {self.status:8}  {percent(self.accuracy):>8}  {epochs:3} epochs  {settings}"
+        return f"{text}  ({self.message})" if self.message else text
 
 
 def advance(
@@ -213,6 +223,25 @@ class Result:
         if best is None:
             return None
         return Space.from_config(config["space"]).command(best.values, data=config["data"], seed=config["seed"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: what `byhand sweep --json` prints."""
+        best = self.best
+        return {
+            "folder": str(self.folder.path),
+            "trials": len(self.trials),
+            "done": sum(trial.status == DONE for trial in self.trials),
+            "interrupted": self.interrupted,
+            "best": best and {"trial": best.number, "validation_accuracy": best.accuracy, "values": best.values},
+            "command": self.command,
+            "importances": self.importances,
+        }
+
+    def text(self) -> str:
+        """Return the best trial and its command for a terminal."""
+        if (best := self.best) is None:
+            return "no trial came to its end"
+        return f"best: trial {best.number}, {percent(best.accuracy)} of the held-out images\n{self.command}"
 
 
 def sweep(

@@ -13,6 +13,7 @@ there is no slope to compare with: such places are counted and skipped.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,12 @@ class GradCheck:
 
     def __bool__(self) -> bool:
         return self.worst.error < self.tolerance and all(tensor.checked for tensor in self.tensors)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: what `byhand check RUN --json` prints."""
+        names = {"analytic": "backward", "numeric": "slope", "kinks": "kinks_skipped"}
+        tensors = [{names.get(name, name): value for name, value in vars(one).items()} for one in self.tensors]
+        return {"ok": bool(self), "tolerance": self.tolerance, "tensors": tensors}
 
     def __str__(self) -> str:
         verdict = "passed" if self else "FAILED"
