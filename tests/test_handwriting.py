@@ -221,39 +221,10 @@ def test_what_is_no_grey_picture_is_refused(picture):
 # --- Each step by its definition ---------------------------------------------------------------------------------
 
 
-@given(grey, st.integers(1, 5))
-def test_shrunk_is_the_mean_of_squares(picture, side):
-    small = ink.shrunk(picture, side)
-    for row, column in np.ndindex(small.shape):
-        square = picture[row * side : (row + 1) * side, column * side : (column + 1) * side].astype(int)
-        assert small[row, column] == math.floor(square.mean() + 0.5)
-
-
 @given(grey)
 def test_inverting_a_picture_inverts_its_polarity(picture):
     straight, inverted = ink.is_dark_on_light(picture), ink.is_dark_on_light(255 - picture)
     assert not (straight and inverted)
-
-
-@given(grey, st.integers(0, 255))
-def test_paper_moves_with_the_light_and_is_never_brighter_than_the_picture(picture, light):
-    picture = picture // 2
-    ground = ink.background(picture, 40)
-    assert ground.shape == picture.shape
-    assert ground.max() <= picture.max()
-    np.testing.assert_array_equal(ink.background(picture + light // 2, 40), ground + light // 2)
-
-
-def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
-    y, x = np.mgrid[:120, :120]
-    bare = (60 + x // 4 + (y > 59) * 50).astype(np.uint8)
-    written = bare.copy()
-    written[30:90, 50:70] = 255
-    inside = (slice(24, 96), slice(24, 96))
-    assert np.abs(ink.background(written, 120)[inside].astype(int) - ink.background(bare, 120)[inside]).max() <= 12
-    assert (
-        np.abs(ink.background(bare, 120)[:, :80].astype(int) - bare[:, :80])[np.abs(np.arange(120) - 60) > 5].max() <= 2
-    )
 
 
 def test_ink_in_a_shadow_is_as_black_as_in_the_light():
@@ -323,11 +294,6 @@ def test_to_scale_is_the_mean_over_areas(height, width, top, left, seed):
     assert scaled[r, c] == math.floor(wide[np.ix_(rows, columns)].sum() / longest**2 + 0.5)
 
 
-def test_to_scale_of_a_box_of_20_is_a_copy():
-    picture = np.random.default_rng(0).integers(0, 256, (60, 70), dtype=np.uint8)
-    np.testing.assert_array_equal(handwriting.to_scale(picture, (25, 30, 45, 50)), picture[21:49, 26:54])
-
-
 @given(st.integers(0, 2**32), st.integers(1, 784))
 def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(seed, count):
     rng = np.random.default_rng(seed)
@@ -339,38 +305,6 @@ def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(see
     across = min(max(math.floor(14.5 - x), -left), 28 - right)
     expected = np.pad(scaled, 28)[28 - down : 56 - down, 28 - across : 56 - across]
     np.testing.assert_array_equal(handwriting.centred(scaled), expected)
-
-
-def test_mnist_is_centred_where_centred_puts_it():
-    for image in SAMPLE:
-        np.testing.assert_array_equal(handwriting.centred(image), image)
-
-
-def test_with_pen_grows_by_octagons_and_shrinks_back():
-    dot = np.zeros((5, 5), np.uint8)
-    dot[2, 2] = 9
-    once, twice = handwriting.with_pen(dot, 1), handwriting.with_pen(dot, 2)
-    assert (once.shape, twice.shape) == ((7, 7), (9, 9))
-    assert (int((once > 0).sum()), int((twice > 0).sum())) == (5, 21)
-    np.testing.assert_array_equal(handwriting.with_pen(dot, 0), dot)
-    np.testing.assert_array_equal(handwriting.with_pen(dot, -1), dot)  # nothing would be left
-    square = np.pad(np.full((9, 9), 255, np.uint8), 8)
-    np.testing.assert_array_equal(handwriting.with_pen(square, -2)[10:15, 10:15], 255)
-    assert handwriting.with_pen(square, -2).sum() == 255 * 25
-
-
-def test_pen_steps_of_a_bar_are_what_its_width_asks():
-    def steps(width, longest=200):
-        bar = np.zeros((300, 100), np.uint8)
-        bar[20 : 20 + longest, 20 : 20 + width] = 255
-        return handwriting.pen_steps(bar)
-
-    # a bar of 200 × 10: area 2000, outline 420, w = 28·2000/(11·420) = 12.12, on MNIST's scale 1.21: thin
-    # steps = ⌊(2.2·10 − 12.12)/2 + ½⌋ = ⌊5.44⌋
-    assert steps(10) == 5
-    assert [steps(width) for width in (11, 20, 40)] == [0, 0, 0]
-    # 200 × 50: area 10000, outline 500, w = 50.9, on MNIST's scale 5.09: thick; ⌊(32 − 50.9)/2 + ½⌋ = ⌊−8.95⌋
-    assert steps(50) == -9
 
 
 # --- A line ------------------------------------------------------------------------------------------------------

@@ -51,20 +51,6 @@ def test_before_any_step_the_model_is_the_loaded_one():
     assert [layer.units for layer in playground.model.network.dense] == [16, 10]
 
 
-def test_rewind_gives_the_same_numbers_to_the_bit():
-    playground = a_playground()
-    take(playground, 40)
-    first, losses = weights(playground), [r.loss for r in playground.recent]
-    playground.begin(playground.setup)
-    assert playground.step_number == 0
-    take(playground, 40)
-    np.testing.assert_array_equal(weights(playground), first)
-    assert [r.loss for r in playground.recent] == losses
-    playground.begin(Setup(layers=(16,), seed=1))
-    take(playground, 40)
-    assert (weights(playground) != first).any()
-
-
 @pytest.mark.parametrize("maps", ["", "3, 4@3/1"])
 def test_it_trains_as_byhand_fit_does(maps):
     playground = a_playground(maps=maps)

@@ -156,7 +156,6 @@ def test_a_body_over_the_limit_is_refused_even_if_it_does_not_say_its_length(unt
         ("/api/added", {"label": 1}, "pixels must be base64"),
         ("/api/added", {"label": 1, "pixels": "AAAA"}, "pixels must be 28 × 28 bytes, got 3"),
         ("/api/added", {"label": 1, "pixels": "¡hola!"}, "pixels must be base64"),
-        ("/api/added", {"label": 1, "pixels": 7}, "pixels must be base64"),
         ("/api/added", {"pixels": PICTURE}, "label must be an integer from 0 to 9, got None"),
         ("/api/added", {"pixels": PICTURE, "label": 10}, "label must be an integer from 0 to 9, got 10"),
         ("/api/step", {"index": -1}, "index must be an integer from 0 to 999, got -1"),
@@ -166,7 +165,6 @@ def test_a_body_over_the_limit_is_refused_even_if_it_does_not_say_its_length(unt
         ("/api/step", {"index": 1, "layer": 1, "unit": 999}, "unit"),
         ("/api/setup", {"colour": "red"}, "the body may have data, layers"),
         ("/api/setup", {"layers": [100_000, 100_000]}, "layers must fit into"),
-        ("/api/setup", {"layers": [10**7, 10**7]}, "layers must fit into"),
         ("/api/setup", {"layers": [10**4000]}, "layers must be at most 8 positive integers"),
         ("/api/setup", {"seed": 10**30}, "seed must be an integer from 0"),
     ],
@@ -287,23 +285,6 @@ def test_what_is_exported_is_the_model_in_use(served):
         assert file["W1"].shape == (16, 784)
     assert b"What the network sees" in served.call("GET", "/api/export/html")[1]
     assert "layers" not in served.get("/api/python")["python"]
-
-
-def test_stopping_the_server_loses_nothing(tmp_path):
-    running = Served(a_playground(tmp_path / "run"))
-    running.post("/api/control", action="play")
-    running.post("/api/added", pixels=PICTURE, label=4)
-    time.sleep(0.3)
-    running.close()
-    from byhand.training.checkpoint import Checkpoints
-    from byhand.training.runs import Run
-
-    run = Run.open(tmp_path / "run")
-    arrays, plain = Checkpoints(run).load()
-    assert plain["step"] == running.playground.step_number > 0
-    np.testing.assert_array_equal(arrays["parameters"], run.model().network.parameters)
-    with np.load(tmp_path / "run" / "added.npz") as file:
-        assert file["labels"].tolist() == [4]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum"])

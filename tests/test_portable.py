@@ -112,20 +112,6 @@ def test_blas_limits_that_end_in_another_order_restore_the_number():
     assert blas_now() == before
 
 
-def test_the_thread_that_came_first_decides_the_number_of_blas_threads():
-    seen = []
-
-    def other():
-        with threads.blas_threads(1):
-            seen.append(blas_now())
-
-    with threads.blas_threads(2):
-        thread = threading.Thread(target=other)
-        thread.start()
-        thread.join()
-    assert seen == [[2 for _ in threads.blas_libraries()]]
-
-
 def test_a_member_whose_thread_could_not_be_started_works_once(monkeypatch):
     """The pool queues a job before it starts its thread: a thread that did start must not take it as well."""
     recipe = Recipe(epochs=1, batch_size=None, threads=3)

@@ -62,12 +62,6 @@ def test_softmax_is_each_power_over_the_sum_of_its_column():
     np.testing.assert_allclose(A, [[0.25, 0.2], [0.25, 0.6], [0.5, 0.2]], rtol=1e-15)
 
 
-def test_softmax_stays_finite_with_the_sums_that_bytes_would_make():
-    with np.errstate(divide="raise", over="raise", invalid="raise"):
-        A = softmax(np.array([[2000.0, -2000.0], [1500.0, 1e4]]))
-    np.testing.assert_allclose(A, [[1, 0], [0, 1]], atol=1e-200)
-
-
 def test_one_hot_puts_a_one_in_the_row_of_the_label():
     np.testing.assert_array_equal(one_hot(np.array([1, 0]), classes=3), [[0, 1], [1, 0], [0, 0]])
     assert one_hot(np.array([1, 0])).shape == (10, 2)

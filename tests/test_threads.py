@@ -90,5 +90,6 @@ def test_the_usual_limits_limit(monkeypatch):
     assert available() == len(processors())
     monkeypatch.setenv("BYHAND_THREADS", "0")
     assert available() == 1
-    monkeypatch.setenv("BYHAND_THREADS", "many")
-    assert available() == len(processors())
+    for word in ("many", "²"):
+        monkeypatch.setenv("BYHAND_THREADS", word)
+        assert available() == len(processors())

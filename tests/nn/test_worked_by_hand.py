@@ -11,7 +11,7 @@ import pytest
 
 from byhand import Network
 from byhand.nn.backprop import Pass
-from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy, softmax
+from byhand.nn.losses import SoftmaxCrossEntropy, softmax
 from byhand.nn.optimizers import GradientDescent
 
 LN2, LN3 = log(2), log(3)
@@ -52,32 +52,6 @@ def test_loss(network):
     loss, dZ2 = SoftmaxCrossEntropy()(Z2, Y)
     assert loss == pytest.approx((log(5 / 2) + log(5)) / 2, abs=1e-15)
     close(dZ2, [[0.3, -0.3], [-0.4, 0.4]])
-
-
-def test_weighted_loss(network):
-    # the second sample counts three times: the whole weighs 4, loss = (1·ln 5/2 + 3·ln 5) / 4, and dZ2 = w (P − Y) / 4
-    Z2 = network.forward(X)
-    loss, dZ2 = SoftmaxCrossEntropy()(Z2, Y, weights=np.array([1.0, 3.0]))
-    assert loss == pytest.approx((log(5 / 2) + 3 * log(5)) / 4, abs=1e-15)
-    close(dZ2, [[0.15, -0.15], [-0.6, 0.6]])
-
-
-def test_smoothed_loss(network):
-    # with s = ½ the targets are (¼, ¾) and (¾, ¼):
-    # loss = ½ (¼ ln 5/3 + ¾ ln 5/2  +  ¾ ln 5 + ¼ ln 5/4)
-    # dZ2 = ½ (3/5 − ¼, 2/5 − ¾) = (.175, −.175),  ½ (1/5 − ¾, 4/5 − ¼) = (−.275, .275)
-    Z2 = network.forward(X)
-    loss, dZ2 = SoftmaxCrossEntropy(smoothing=0.5)(Z2, Y)
-    assert loss == pytest.approx((log(5 / 3) + 3 * log(5 / 2) + 3 * log(5) + log(5 / 4)) / 8, abs=1e-15)
-    close(dZ2, [[0.175, -0.175], [-0.275, 0.275]])
-
-
-def test_squared_loss(network):
-    # differences: (ln 3 − 0, ln 2 − 1) and (0 − 1, ln 4 − 0); their squares over 2 samples · 2 outputs
-    Z2 = network.forward(X)
-    loss, dZ2 = MeanSquaredError()(Z2, Y)
-    assert loss == pytest.approx((LN3**2 + (LN2 - 1) ** 2 + 1 + (2 * LN2) ** 2) / 4, abs=1e-15)
-    close(dZ2, [[LN3 / 2, (LN2 - 1) / 2], [-1 / 2, LN2]])
 
 
 def test_backward_and_one_step(network):
