@@ -199,18 +199,6 @@ def test_digits_from_elsewhere():
     assert next(iter(robustness.accuracy_of(shipped_model(), first).values())) > 0.8
 
 
-def test_the_table_of_robustness_shows_what_each_variant_costs():
-    row = {"accuracy": {PLAIN: 0.99, "inverted": 0.98}, "from_elsewhere": {"8 × 8": 0.9}}
-    table = tables.TABLES["robustness"]({"presets": {"digits": row}})
-    assert "| inverted | 98.00 % (-1.00) |" in table
-    assert "| 8 × 8 | 90.00 % |" in table
-
-
-def test_the_table_of_recipes_shows_means_and_seeds():
-    table = tables.TABLES["recipes"]({"`digits`: both": [0.92, 0.93, 0.86]})
-    assert "| `digits`: both | 0.90 % | 0.92, 0.93, 0.86 |" in table
-
-
 def test_the_table_of_accuracy_takes_the_quiet_pace_where_it_was_measured():
     row = {
         "network": "784-800-800-10",

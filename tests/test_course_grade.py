@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from byhand.course.grading.results import feedback, overview, safe, write_table
 from byhand.course.grading.run import Run, find
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.page.document import escape
+from waiting import until
 
 FEW = made.few()
 TOML = "seed = 5\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUNCTIONS)
@@ -202,13 +202,6 @@ def has_ended(pid):
         return True
 
 
-def wait_for(what, seconds=120):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to this"
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes through /proc")
 def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
     handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
@@ -228,11 +221,11 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
             start_new_session=True,
         )
         # b is being marked: its worker runs, and below that the student's process
-        wait_for(lambda process=process: record.exists() and len(descendants(process.pid)) >= 2)
+        until(lambda process=process: record.exists() and len(descendants(process.pid)) >= 2)
         below = descendants(process.pid)
         os.kill(process.pid, number)
         _, talk = process.communicate(timeout=60)
-        wait_for(lambda below=below: all(map(has_ended, below)))
+        until(lambda below=below: all(map(has_ended, below)))
         written.append(record.stat().st_mtime_ns)
         assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
         assert not out.exists()

@@ -1,7 +1,7 @@
-"""Compatibility: files written by the version before this one are read bit for bit, and its runs are finished.
+"""Compatibility: files written by the version before this one are read bit for bit, and its folders are finished.
 
-The files in tests/golden/version-before were made by tools/make_golden_run.py, with the code of that version. See
-there for what each run contains.
+The files in tests/golden/version-before were made by tools/make_golden_run.py (runs) and tools/make_golden_folders.py
+(an ensemble, a sweep and a playground), with the code of that version. See there for what each contains.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from click.testing import CliRunner
 import byhand
 from byhand.cli.group import cli
 from byhand.training.checkpoint import Checkpoints
-from byhand.training.runs import Run
+from byhand.training.runs import Run, load_reader
 
 GOLDEN = Path(__file__).parent / "golden" / "version-before"
-EXPECTED = json.loads((GOLDEN / "expected.json").read_text("utf-8"))
+EXPECTED, FOLDERS = (json.loads((GOLDEN / name).read_text("utf-8")) for name in ("expected.json", "folders.json"))
 #: The runs in float64 differ between machines only by the rounding of their BLAS kernels. The run with augmentation is
 #: in float32, and its distorted images are rounded to bytes.
 TOLERANCE = {"everything": 1e-9, "whole-data": 1e-9, "augmented": 1e-4}
@@ -31,8 +31,13 @@ every_run = pytest.mark.parametrize("name", EXPECTED)
 
 
 def checksum(array):
-    """The same as in tools/make_golden_run.py."""
+    """The same as in tools/make_golden_run.py and tools/make_golden_folders.py."""
     return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+
+
+def type_words(*words):
+    result = CliRunner().invoke(cli, [*map(str, words), "--offline", "--quiet"])
+    assert result.exit_code == 0, result.output
 
 
 def checksums(model):
@@ -97,8 +102,7 @@ def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, 
     run, tolerance = copied(name, slot), TOLERANCE[name]
     before = {record.epoch: record for record in run.records()}
     step = EXPECTED[name]["checkpoints"][slot]["step"]
-    result = CliRunner().invoke(cli, ["train", "--resume", str(run.folder), "--threads", "1", "--offline", "--quiet"])
-    assert result.exit_code == 0, result.output
+    type_words("train", "--resume", run.folder, "--threads", 1)
 
     records, expected = run.records(), EXPECTED[name]["records"]
     assert all(record == before[record.epoch] for record in records if record.step < step)
@@ -119,3 +123,47 @@ def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, 
         now, then = getattr(model.network, vector), getattr(finished.network, vector)
         assert now.dtype == then.dtype
         np.testing.assert_allclose(now, then, rtol=tolerance, atol=tolerance)
+
+
+# ---- folders of several runs
+
+
+def test_an_interrupted_ensemble_is_finished(tmp_path):
+    folder, expected = shutil.copytree(GOLDEN / "ensemble", tmp_path / "ensemble"), FOLDERS["ensemble"]
+    first = Run(folder / "member-1").model()
+    assert checksum(first.network.parameters) == expected["first"]
+    type_words("train", "--resume", folder, "--threads", 1)
+    reader = load_reader(folder)
+    images = byhand.load("mnist-5k").test.images[[3, 500, 911]]
+    np.testing.assert_allclose(reader.probabilities(images), expected["probabilities"], atol=1e-9)
+    metadata = Run(folder).config()["card"]
+    assert {**metadata, "recipe": None} == {**expected["card"], "recipe": None}
+
+
+def test_an_interrupted_sweep_is_finished(tmp_path):
+    pytest.importorskip("optuna")
+    folder, expected = shutil.copytree(GOLDEN / "sweep", tmp_path / "sweep"), FOLDERS["sweep"]
+    found = [json.loads(path.read_text("utf-8")) for path in sorted((folder / "trials").glob("*.json"))]
+    assert [trial["status"] for trial in found] == expected["statuses"]
+    type_words("sweep", "--resume", folder, "--jobs", 1)
+    found = [json.loads(path.read_text("utf-8")) for path in sorted((folder / "trials").glob("*.json"))]
+    assert len(found) == len(expected["trials"])
+    for now, then in zip(found, expected["trials"], strict=True):
+        assert (now["values"], now["status"]) == (then["values"], then["status"])
+        assert now["records"][-1]["validation_accuracy"] == then["accuracy"]
+
+
+def test_a_playground_is_resumed(tmp_path):
+    from byhand.play.playground import Playground
+    from byhand.play.storage import setup_of
+
+    kept, expected = Run.open(shutil.copytree(GOLDEN / "playground", tmp_path / "playground")), FOLDERS["playground"]
+    model = byhand.Model([784, 2, 10], seed=9)
+    playground = Playground.resume(kept, model, "a model", byhand.load("mnist-5k"), setup_of(kept))
+    assert playground.step_number == expected["step"]
+    assert checksum(playground.model.network.parameters) == expected["left"]
+    assert [record.epoch for record in playground.curve.epochs] == expected["epochs"]
+    for _ in range(20):
+        playground.step()
+    np.testing.assert_allclose(playground.model.network.parameters, expected["later"], atol=1e-5)
+    playground.close()

@@ -43,24 +43,8 @@ def config_of(run):
 
 
 def test_a_run_from_python_is_the_run_of_the_command(tmp_path):
-    words = [
-        "train",
-        "--data",
-        "mnist-5k",
-        "--preset",
-        "fast",
-        "--epochs",
-        "2",
-        "--samples",
-        "600",
-        "--seed",
-        "3",
-        "--threads",
-        "1",
-        "-q",
-        "--run",
-    ]
-    cli([*words, str(tmp_path / "a")], standalone_mode=False)
+    words = ["train", "--data", "mnist-5k", "--preset", "fast", "--epochs", "2", "--samples", "600", "--seed", "3"]
+    cli([*words, "--threads", "1", "-q", "--run", str(tmp_path / "a")], standalone_mode=False)
     chosen, recipe = preset("fast"), preset("fast").recipe.replace(epochs=2, threads=1)
     model = chosen.model(784, DIGITS.classes, seed=3)
     result = train_run(
@@ -180,24 +164,8 @@ def test_names_of_the_version_before_are_accepted_with_a_warning(tmp_path):
 
 
 def test_options_of_the_version_before_are_accepted(tmp_path, capsys):
-    words = [
-        "train",
-        "--data",
-        "mnist-5k",
-        "--epochs",
-        "1",
-        "--samples",
-        "100",
-        "--hidden",
-        "4",
-        "--average",
-        "0.5",
-        "--gentle",
-        "1",
-        "-q",
-        "--run",
-    ]
-    cli([*words, str(tmp_path / "r")], standalone_mode=False)
+    words = ["train", "--data", "mnist-5k", "--epochs", "1", "--samples", "100", "--hidden", "4", "-q"]
+    cli([*words, "--average", "0.5", "--gentle", "1", "--run", str(tmp_path / "r")], standalone_mode=False)
     assert "--average is called --ema-decay now" in capsys.readouterr().err
     recipe = Recipe.from_config(config_of(Run(tmp_path / "r"))["recipe"])
     assert (recipe.ema_decay, recipe.weak_augment) == (0.5, 1)
