@@ -504,25 +504,6 @@ def test_the_command_says_it_in_words_and_leaves_with_1(tmp_path):
     assert ran.stdout.endswith("13 right, 1 wrong\n")
 
 
-def test_the_command_prints_json_and_leaves_with_0():
-    ran = byhand(STUDENTS / "in_loops.py", "--json")
-    assert ran.returncode == 0
-    report = json.loads(ran.stdout)
-    assert report["ok"]
-    assert report["page"] == "l_layer"
-    assert report["counts"] == {"right": 15, "wrong": 0, "not run": 0, "missing": 0}
-    assert {verdict["status"] for verdict in report["verdicts"]} == {"right"}
-
-
-def test_the_command_says_where_nothing_of_the_assignment_is_there_and_leaves_with_1(tmp_path):
-    path = tmp_path / "essay.py"
-    path.write_text(NOTHING_OF_IT["misspelt"])
-    ran = byhand(path)
-    assert (ran.returncode, ran.stderr) == (1, "")
-    assert "there is no function of this name; is softmx meant?" in ran.stdout
-    assert ran.stdout.endswith(f"14 missing\nnot one function of the assignment was found in {path}\n")
-
-
 @pytest.mark.parametrize("command", [["check"], ["course", "check"]], ids=" ".join)
 def test_the_help_says_whose_seconds_are_meant(command):
     helped = subprocess.run(

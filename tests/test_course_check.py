@@ -1,9 +1,8 @@
 """`byhand course check`: the public checks in words, and plainly what was not checked; and how long a call may take."""
 
 import json
-import os
-import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -12,19 +11,11 @@ from byhand.course import check_file
 from byhand.course.sandbox.runner import Limits, Student
 
 
-def byhand(*arguments, folder=None):
-    command = [sys.executable, "-m", "byhand", "course", "check", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(
-        command,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-        env=environment,
-    )
+@pytest.fixture
+def run(monkeypatch, type_in, tmp_path):
+    """Type `byhand course check …` in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    return partial(type_in, "course", "check")
 
 
 HIDDEN = (
@@ -51,34 +42,34 @@ HIDDEN = (
         ),
     ],
 )
-def test_it_never_says_that_all_is_well(cells, code, said, counts, tmp_path):
+def test_it_never_says_that_all_is_well(run, cells, code, said, counts, tmp_path):
     (tmp_path / "me.ipynb").write_bytes(made.notebook(cells))
-    ran = byhand(tmp_path / "me.ipynb")
-    assert (ran.returncode, ran.stderr) == (code, "")
-    assert ran.stdout.endswith(f"{counts}\n{said}{HIDDEN}")
+    left, out, err = run("me.ipynb")
+    assert (left, err) == (code, "")
+    assert out.endswith(f"{counts}\n{said}{HIDDEN}")
     if code:
-        assert "✗ relu                   wrong  (code cell 3, line 1)\n" in ran.stdout
-        assert "H: this is the absolute value: relu is 0 where Z is negative" in ran.stdout
+        assert "✗ relu                   wrong  (code cell 3, line 1)\n" in out
+        assert "H: this is the absolute value: relu is 0 where Z is negative" in out
 
 
-def test_nothing_has_passed_where_nothing_is_there(tmp_path):
+def test_nothing_has_passed_where_nothing_is_there(run, tmp_path):
     (tmp_path / "me.ipynb").write_bytes(made.notebook(["import numpy as np", "def softmx(Z): return Z, Z"]))
-    ran = byhand(tmp_path / "me.ipynb")
-    assert (ran.returncode, ran.stderr) == (1, "")
-    assert "checks passed" not in ran.stdout
-    said = f"not one function of the assignment was found in {tmp_path / 'me.ipynb'}\n"
-    assert ran.stdout.endswith(f"14 missing\n{said}\nNothing was checked.\n{HIDDEN}")
+    code, out, err = run("me.ipynb")
+    assert (code, err) == (1, "")
+    assert "checks passed" not in out
+    said = "not one function of the assignment was found in me.ipynb\n"
+    assert out.endswith(f"14 missing\n{said}\nNothing was checked.\n{HIDDEN}")
 
 
-def test_as_json_it_says_the_same(tmp_path):
+def test_as_json_it_says_the_same(run, tmp_path):
     (tmp_path / "me.py").write_text(made.instead("sigmoid", "return np.exp(Z)/(1+np.exp(Z)), Z"))
-    ran = byhand(tmp_path / "me.py", "--json")
-    assert ran.returncode == 1
+    code, out, _ = run("me.py", "--json")
+    assert code == 1
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    report = json.loads(ran.stdout, parse_constant=refuse)
+    report = json.loads(out, parse_constant=refuse)
     assert report["hidden_checks"] == "not run"
     assert report["verdicts"][0]["mistakes"] == ["exponent overflows"]
     assert report["verdicts"][0]["evidence"]["yours"] == "nan"
@@ -92,21 +83,20 @@ def test_as_json_it_says_the_same(tmp_path):
         (".", 2, "NOTEBOOK must be a .ipynb or .py file, got "),
     ],
 )
-def test_what_is_no_notebook_is_told(name, code, words, tmp_path):
-    ran = byhand(tmp_path / name)
-    assert (ran.returncode, ran.stdout) == (code, "")
-    assert words in ran.stderr
+def test_what_is_no_notebook_is_told(run, name, code, words):
+    left, out, err = run(name)
+    assert (left, out) == (code, "")
+    assert words in err
 
 
-def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(tmp_path):
-    ran = byhand(folder=tmp_path)
-    assert (ran.returncode, ran.stdout) == (3, "")
-    assert ran.stderr == "byhand: network.ipynb: there is no such notebook; `byhand course start` puts one here\n"
+def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(run, tmp_path):
+    missing = "byhand: network.ipynb: there is no such notebook; `byhand course start` puts one here\n"
+    assert run() == (3, "", missing)
     (tmp_path / "network.ipynb").write_bytes(made.notebook(["import numpy as np", RIGHT]))
-    ran = byhand(folder=tmp_path)
-    assert ran.returncode == 0
-    assert ran.stdout.startswith("network.ipynb, the functions of byhand.reference.l_layer\n")
-    assert "1 right, 13 missing\n" in ran.stdout
+    code, out, _ = run()
+    assert code == 0
+    assert out.startswith("network.ipynb, the functions of byhand.reference.l_layer\n")
+    assert "1 right, 13 missing\n" in out
 
 
 # ---- copies

@@ -13,10 +13,9 @@ import pytest
 
 import submissions as made
 from byhand.course.grading import Submission, mark_file, read_checks, run
-from byhand.course.grading.results import feedback, overview, safe, write_table
+from byhand.course.grading.results import overview, safe, write_table
 from byhand.course.grading.run import Run, find
 from byhand.errors import DataError, DataMissingError, UsageError
-from byhand.page.document import escape
 from waiting import until
 
 FEW = made.few()
@@ -453,16 +452,6 @@ def test_names_of_the_notebook_count_in_every_place(tmp_path):
     source = source.replace("L_forward(", "L_layer_forward(")
     mark = marked(tmp_path / "me.py", source, read_checks(tmp_path / "checks.toml"))
     assert right_in(mark) == made.ALL
-
-
-def test_a_definition_that_fails_is_told_on_the_page_of_feedback(tmp_path):
-    source = made.solution().replace("def relu(Z):", "@not_there\ndef relu(Z):")
-    mark = marked(tmp_path / "me.py", source, read_checks())
-    (relu,) = (item for item in mark.items if item.name == "relu")
-    words = "its definition failed: NameError: name 'not_there' is not defined"
-    assert (relu.points, relu.status, relu.words) == (0, "wrong", (words,))
-    assert escape(words) in feedback(mark)
-    assert right_in(mark) == made.without("relu")
 
 
 def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):

@@ -1,9 +1,7 @@
 """`byhand course import`: notebooks as they are in circulation become checkable and gradable."""
 
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 
@@ -14,12 +12,10 @@ from byhand.course.grading.importing import import_notebook
 from byhand.errors import DataError, DataMissingError, UsageError
 
 
-def byhand(*arguments):
-    command = [sys.executable, "-m", "byhand", "course", "import", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120, env=environment
-    )
+@pytest.fixture
+def run(type_in):
+    """Type `byhand course import …`: (exit code, stdout, stderr)."""
+    return partial(type_in, "course", "import")
 
 
 def blank(function, source):
@@ -71,13 +67,13 @@ def test_the_copy_is_the_notebook_with_its_graded_cells_marked(circulating):
         assert not graded or source.lstrip("%time\n").startswith("#Graded")
 
 
-def test_what_was_imported_can_be_checked_and_marked(circulating, tmp_path):
+def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path):
     path, source = circulating
-    ran = byhand(path)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert "initialize_parameters  not written yet  code cell 12, called init_weights here: is that it?\n" in ran.stdout
-    assert "code cell 16 is graded and defines draw_loss, which is on no page: no points for it\n" in ran.stdout
-    assert "code cell 17 is graded and defines no function: no points for it\n" in ran.stdout
+    code, out, err = run(path)
+    assert (code, err) == (0, "")
+    assert "initialize_parameters  not written yet  code cell 12, called init_weights here: is that it?\n" in out
+    assert "code cell 16 is graded and defines draw_loss, which is on no page: no points for it\n" in out
+    assert "code cell 17 is graded and defines no function: no points for it\n" in out
     handed_out = tmp_path / "Assignment.byhand.ipynb"
     notebook = json.loads(handed_out.read_bytes())
     assert {verdict.status for verdict in check_file(handed_out).verdicts} == {"missing"}
@@ -97,7 +93,7 @@ def test_what_was_imported_can_be_checked_and_marked(circulating, tmp_path):
 @pytest.mark.parametrize(
     ("written", "are"), [(14, "14 of 14 graded functions are"), (1, "1 of 14 graded functions is")]
 )
-def test_answers_in_the_notebook_are_told_before_it_is_handed_out(written, are, tmp_path):
+def test_answers_in_the_notebook_are_told_before_it_is_handed_out(run, written, are, tmp_path):
     head, *functions = made.cells_of(made.solution().replace("initialize_parameters", "init_weights"))
     blanks = [
         blank(cell.split("(")[0].removeprefix("def "), made.solution()) for cell in made.cells_of(made.solution())[1:]
@@ -105,21 +101,20 @@ def test_answers_in_the_notebook_are_told_before_it_is_handed_out(written, are, 
     given = "def load_data():\n    return 1\n"
     path = tmp_path / "solved.ipynb"
     path.write_bytes(made.notebook([head, given, *functions[:written], *blanks[written:]]))
-    ran = byhand(path)
-    assert ran.returncode == 0
-    assert ran.stderr == f"{are} filled in: whoever gets this copy has the answers\n"
-    assert "the notebook to hand out" not in ran.stdout
+    code, out, err = run(path)
+    assert (code, err) == (0, f"{are} filled in: whoever gets this copy has the answers\n")
+    assert "the notebook to hand out" not in out
 
 
-def test_nothing_is_written_over_unless_it_is_asked_for(circulating, tmp_path):
+def test_nothing_is_written_over_unless_it_is_asked_for(run, circulating, tmp_path):
     path, _ = circulating
     (tmp_path / "Assignment_checks.py").write_text("mine")
-    ran = byhand(path)
-    assert ran.returncode == 2
-    assert "Assignment_checks.py is there already: --force writes over it" in ran.stderr
+    code, _, err = run(path)
+    assert code == 2
+    assert "Assignment_checks.py is there already: --force writes over it" in err
     assert (tmp_path / "Assignment_checks.py").read_text() == "mine"
     assert not (tmp_path / "Assignment.byhand.ipynb").exists()
-    assert byhand(path, "--force", "-o", tmp_path / "out.ipynb").returncode == 0
+    assert run(path, "--force", "-o", tmp_path / "out.ipynb")[0] == 0
     assert (tmp_path / "out_checks.py").exists()
 
 

@@ -539,15 +539,6 @@ def test_files_that_one_mirror_lacks_come_from_another(fresh_cache, monkeypatch,
     assert "train-images-idx3-ubyte.gz" not in rest_asked
 
 
-def test_offline_asks_nobody(fresh_cache, monkeypatch, serve, sample):
-    url, asked = serve("right", files_of(*sample))
-    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
-    with pytest.raises(DataMissingError):
-        load("mnist", offline=True)
-    assert load(offline=True).name == "mnist-5k"
-    assert asked == []
-
-
 def test_a_mirror_that_does_not_answer_is_left_after_three_seconds(monkeypatch, fresh_cache, sample):
     assert catalog.CONNECT == 3
     monkeypatch.setattr(catalog, "CONNECT", 0.2)

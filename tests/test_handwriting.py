@@ -307,6 +307,20 @@ def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(see
     np.testing.assert_array_equal(handwriting.centred(scaled), expected)
 
 
+def test_pen_steps_of_a_bar_are_what_its_width_asks():
+    def steps(width, longest=200):
+        bar = np.zeros((300, 100), np.uint8)
+        bar[20 : 20 + longest, 20 : 20 + width] = 255
+        return handwriting.pen_steps(bar)
+
+    # a bar of 200 × 10: area 2000, outline 420, w = 28·2000/(11·420) = 12.12, on MNIST's scale 1.21: thin
+    # steps = ⌊(2.2·10 − 12.12)/2 + ½⌋ = ⌊5.44⌋
+    assert steps(10) == 5
+    assert [steps(width) for width in (11, 20, 40)] == [0, 0, 0]
+    # 200 × 50: area 10000, outline 500, w = 50.9, on MNIST's scale 5.09: thick; ⌊(32 − 50.9)/2 + ½⌋ = ⌊−8.95⌋
+    assert steps(50) == -9
+
+
 # --- A line ------------------------------------------------------------------------------------------------------
 
 
