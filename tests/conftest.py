@@ -67,6 +67,14 @@ def type_in(monkeypatch, capsys):
     return typed
 
 
+@pytest.fixture
+def run(monkeypatch, type_in, tmp_path):
+    """Type a command in an empty folder, without the full MNIST: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BYHAND_DATA", raising=False)
+    return type_in
+
+
 @pytest.fixture(scope="session")
 def torch():
     """PyTorch, to compare with. It is no dependency: without it the comparison is skipped."""

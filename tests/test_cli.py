@@ -24,15 +24,6 @@ from byhand.cli.start import choose_blas_kernel, is_amd_with_avx512
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
-def run(monkeypatch, type_in, tmp_path):
-    """Type a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BYHAND_DATA", raising=False)
-
-    return type_in
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run's folder, made once."""

@@ -12,16 +12,6 @@ import pytest
 BYHAND = [sys.executable, "-m", "byhand"]
 
 
-@pytest.fixture
-def run(monkeypatch, type_in, tmp_path):
-    """Type a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("BYHAND_DATA", raising=False)
-
-    return type_in
-
-
 def in_a_shell(line, cwd):
     """The line as a shell runs it, `byhand` being the program."""
     line = line.replace("byhand ", shlex.join(BYHAND) + " ")

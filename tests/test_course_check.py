@@ -12,10 +12,9 @@ from byhand.course.sandbox.runner import Limits, Student
 
 
 @pytest.fixture
-def run(monkeypatch, type_in, tmp_path):
+def run(run):
     """Type `byhand course check …` in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    return partial(type_in, "course", "check")
+    return partial(run, "course", "check")
 
 
 HIDDEN = (

@@ -16,12 +16,9 @@ FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
 
 
 @pytest.fixture
-def run(monkeypatch, type_in, tmp_path):
-    """Type a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BYHAND_DATA", raising=False)
-
-    return partial(type_in, "course")
+def run(run):
+    """Type `byhand course …` in an empty folder: (exit code, stdout, stderr)."""
+    return partial(run, "course")
 
 
 # ---- start

@@ -2,14 +2,12 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import byhand
-from byhand.cli import main
 from byhand.cli.group import cli
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
@@ -37,14 +35,6 @@ def runs(tmp_path_factory):
 def call(*words):
     """What the command prints, its talk left away."""
     return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
-
-
-def leave(monkeypatch, capsys, *words):
-    """The exit code and the one line on stderr that a wrong call ends with."""
-    monkeypatch.setattr(sys, "argv", ["byhand", *map(str, words)])
-    with pytest.raises(SystemExit) as left:
-        main()
-    return left.value.code, capsys.readouterr().err
 
 
 def test_explain_prints_the_step(runs):
@@ -88,7 +78,7 @@ def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
     assert "samples in the batch: 3" in call("explain", runs / "rich", "--batch", 3, "--optimizer", "adam").stdout
 
 
-def test_explain_refuses_what_is_not_there(runs, monkeypatch, capsys):
+def test_explain_refuses_what_is_not_there(runs, type_in):
     ask = ("explain", runs / "plain", "--quiet")
     for words, message in (
         (("--sample", 1000), "sample must be 0 to 999 of the test half, got 1000"),
@@ -97,12 +87,12 @@ def test_explain_refuses_what_is_not_there(runs, monkeypatch, capsys):
         (("--unit", "1-0"), "must be LAYER:UNIT, as 1:17, got '1-0'"),
         (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),
     ):
-        code, said = leave(monkeypatch, capsys, *ask, *words)
+        code, _, said = type_in(*ask, *words)
         assert code == 2
         assert message in said
-    code, said = leave(monkeypatch, capsys, "explain", runs / "maps", "--quiet", "--unit", "1:576")
+    code, _, said = type_in("explain", runs / "maps", "--quiet", "--unit", "1:576")
     assert (code, said) == (2, "byhand: the unit of layer 1 must be an integer from 0 to 575, got 576\n")
-    code, said = leave(monkeypatch, capsys, "explain", runs / "nowhere")
+    code, _, said = type_in("explain", runs / "nowhere")
     assert code == 5
     assert "no run there" in said
 

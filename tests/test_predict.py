@@ -21,11 +21,9 @@ HINT = "more than one digit? try --line"
 
 
 @pytest.fixture
-def run(monkeypatch, type_in, tmp_path):
+def run(run):
     """Type `byhand predict …` in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    return partial(type_in, "predict")
+    return partial(run, "predict")
 
 
 def on_paper(*digits, side=84):

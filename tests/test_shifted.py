@@ -1,8 +1,6 @@
 """A reader that looks five times: at the picture, and at it moved by a pixel, four ways."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,11 +13,6 @@ from byhand.model.ensemble import Ensemble, ShiftAveraged, moved
 from byhand.nn.losses import softmax
 
 TEST = byhand.load("mnist-5k").test
-
-
-def type_in(folder, *words):
-    command = [sys.executable, "-m", "byhand", *map(str, words)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def by_padding(model, images):
@@ -97,16 +90,16 @@ def test_an_empty_data_set_is_refused():
         ShiftAveraged(shipped_model()).accuracy(TEST[:0])
 
 
-def test_eval_and_predict_look_five_times_when_asked(tmp_path):
+def test_eval_and_predict_look_five_times_when_asked(run, tmp_path):
     model = byhand.Model([784, 16, 10], seed=0)
     model.save(tmp_path / "m.safetensors")
     read = ["eval", "m.safetensors", "--data", "mnist-5k", "--json"]
-    once, often = (json.loads(type_in(tmp_path, *read, *more)) for more in ([], ["--shifts", "--html", "r.html"]))
+    once, often = (json.loads(run(*read, *more)[1]) for more in ([], ["--shifts", "--html", "r.html"]))
     assert (once["shifts"], once["accuracy"]) == (False, model.accuracy(TEST))
     assert (often["shifts"], often["accuracy"]) == (True, ShiftAveraged(model).accuracy(TEST))
     assert once["loss"] != often["loss"]
     assert ">shifts<" in (tmp_path / "r.html").read_text("utf-8")
     Image.fromarray(255 - TEST.images[0]).resize((140, 140)).save(tmp_path / "digit.png")
     read = ["predict", "digit.png", "--run", "m.safetensors", "--json"]
-    (once,), (often,) = (json.loads(type_in(tmp_path, *read, *more)) for more in ([], ["--shifts"]))
+    (once,), (often,) = (json.loads(run(*read, *more)[1]) for more in ([], ["--shifts"]))
     assert once["probability"] != often["probability"]
