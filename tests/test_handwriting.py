@@ -221,10 +221,39 @@ def test_what_is_no_grey_picture_is_refused(picture):
 # --- Each step by its definition ---------------------------------------------------------------------------------
 
 
+@given(grey, st.integers(1, 5))
+def test_shrunk_is_the_mean_of_squares(picture, side):
+    small = ink.shrunk(picture, side)
+    for row, column in np.ndindex(small.shape):
+        square = picture[row * side : (row + 1) * side, column * side : (column + 1) * side].astype(int)
+        assert small[row, column] == math.floor(square.mean() + 0.5)
+
+
 @given(grey)
 def test_inverting_a_picture_inverts_its_polarity(picture):
     straight, inverted = ink.is_dark_on_light(picture), ink.is_dark_on_light(255 - picture)
     assert not (straight and inverted)
+
+
+@given(grey, st.integers(0, 255))
+def test_paper_moves_with_the_light_and_is_never_brighter_than_the_picture(picture, light):
+    picture = picture // 2
+    ground = ink.background(picture, 40)
+    assert ground.shape == picture.shape
+    assert ground.max() <= picture.max()
+    np.testing.assert_array_equal(ink.background(picture + light // 2, 40), ground + light // 2)
+
+
+def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
+    y, x = np.mgrid[:120, :120]
+    bare = (60 + x // 4 + (y > 59) * 50).astype(np.uint8)
+    written = bare.copy()
+    written[30:90, 50:70] = 255
+    inside = (slice(24, 96), slice(24, 96))
+    assert np.abs(ink.background(written, 120)[inside].astype(int) - ink.background(bare, 120)[inside]).max() <= 12
+    assert (
+        np.abs(ink.background(bare, 120)[:, :80].astype(int) - bare[:, :80])[np.abs(np.arange(120) - 60) > 5].max() <= 2
+    )
 
 
 def test_ink_in_a_shadow_is_as_black_as_in_the_light():
@@ -305,6 +334,19 @@ def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(see
     across = min(max(math.floor(14.5 - x), -left), 28 - right)
     expected = np.pad(scaled, 28)[28 - down : 56 - down, 28 - across : 56 - across]
     np.testing.assert_array_equal(handwriting.centred(scaled), expected)
+
+
+def test_with_pen_grows_by_octagons_and_shrinks_back():
+    dot = np.zeros((5, 5), np.uint8)
+    dot[2, 2] = 9
+    once, twice = handwriting.with_pen(dot, 1), handwriting.with_pen(dot, 2)
+    assert (once.shape, twice.shape) == ((7, 7), (9, 9))
+    assert (int((once > 0).sum()), int((twice > 0).sum())) == (5, 21)
+    np.testing.assert_array_equal(handwriting.with_pen(dot, 0), dot)
+    np.testing.assert_array_equal(handwriting.with_pen(dot, -1), dot)  # nothing would be left
+    square = np.pad(np.full((9, 9), 255, np.uint8), 8)
+    np.testing.assert_array_equal(handwriting.with_pen(square, -2)[10:15, 10:15], 255)
+    assert handwriting.with_pen(square, -2).sum() == 255 * 25
 
 
 def test_pen_steps_of_a_bar_are_what_its_width_asks():
