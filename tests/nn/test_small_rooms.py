@@ -118,6 +118,10 @@ def test_the_reference_initialisers_draw_the_numbers_of_the_page():
     stream = np.random.RandomState(2)
     W, _ = INITIALIZERS["l_layer"](5, 3, np.random.RandomState(2))
     np.testing.assert_array_equal(W.T, stream.randn(3, 5) * 0.1)
+    stream = np.random.RandomState(2)
+    W, b = INITIALIZERS["two_layer"](5, 3, np.random.RandomState(2))
+    np.testing.assert_array_equal(W.T, stream.rand(3, 5) - 0.5)
+    np.testing.assert_array_equal(b, stream.rand(3) - 0.5)
 
 
 # ---- noise
