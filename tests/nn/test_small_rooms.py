@@ -16,6 +16,8 @@ from byhand.nn.network import Network, max_norm
 from byhand.nn.optimizers import optimizer_named
 from byhand.nn.rng import INITIALIZERS, StepKey, dropout_mask
 from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_config, schedule_named
+from byhand.training.plan import SplitDense
+from nn.one_layer import cache_for
 
 # ---- the network's own words
 
@@ -188,6 +190,26 @@ def test_a_cache_gives_the_same_memory_for_as_many_numbers_or_fewer():
     assert not np.shares_memory(large, cache.new("y", 10, 4))
     assert not np.shares_memory(large, cache.new("x", 20, 4))
     assert cache.new("y", 10, 4, dtype=np.uint8).dtype == np.uint8
+
+
+# ---- products in parts
+
+
+@settings(max_examples=60, deadline=None)
+@given(*(st.integers(1, size) for size in (12, 9, 9, 20)), st.integers(0, 2**32 - 1))
+def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
+    rng = np.random.default_rng(seed)
+    network = Network([parts * rows, units], rng=rng, dtype=np.float64)
+    layer = network.dense[0]
+    layer.b[...] = rng.standard_normal(units)
+    split, cache = SplitDense(layer, parts), cache_for(layer, 0, 0)
+    for count in (N, max(1, N // 2)):
+        X, dZ = rng.standard_normal((count, parts * rows)), rng.standard_normal((count, units))
+        split.prepare(cache, count, parts * rows)
+        np.testing.assert_allclose(split.forward(X, cache), X @ layer.W + layer.b, atol=1e-12)
+        np.testing.assert_allclose(split.backward(dZ, cache), dZ @ layer.W.T, atol=1e-12)
+        np.testing.assert_allclose(cache.dW, X.T @ dZ, atol=1e-12)
+        np.testing.assert_allclose(cache.db, dZ.sum(axis=0), atol=1e-12)
 
 
 # ---- the network's own words
