@@ -146,8 +146,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         expected = {"ensemble": ensemble(), "sweep": searched(), "playground": played()}
-        for lock in Path().rglob("lock"):
-            lock.unlink()
+        for path in [*Path().rglob("lock"), Path("sweep/sweep.html")]:
+            path.unlink()
         for name in expected:
             shutil.rmtree(TARGET / name, ignore_errors=True)
             shutil.copytree(name, TARGET / name)

@@ -111,14 +111,8 @@ def readings_of(path: Path, reader: Reader, line: bool) -> list[Reading]:
 
 
 def readings_of_lines(stream: TextIO, reader: Reader) -> Iterator[Reading]:
-    """Read the images on standard input, of which there must be at least one."""
-    reading = None
+    """Read the images on standard input."""
     try:
-        for reading in read_numbers(stream, reader):
-            yield reading
+        yield from read_numbers(stream, reader)
     except UnicodeDecodeError:
         yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, and it is no text"))
-    else:
-        if reading is None:
-            rule = "-: standard input must hold a line for each picture, no line came"
-            yield Reading("-", problem=DataMissingError(rule))

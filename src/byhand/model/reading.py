@@ -17,7 +17,7 @@ import numpy as np
 
 from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
 from byhand.data.handwriting.line import is_crowded
-from byhand.errors import DataError
+from byhand.errors import DataError, DataMissingError
 from byhand.model.model import Reader, shipped_model
 from byhand.nn.arrays import Array
 from byhand.text import percent
@@ -118,12 +118,17 @@ def read_image(
 def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator[Reading]:
     """Read an image from each line that is not blank: 784 numbers from 0 to 255, with commas or blanks between."""
     reader = reader or shipped_model()
+    is_empty = True
     for count, line in enumerate(lines, start=1):
         if parts := line.replace(",", " ").split():
+            is_empty = False
             try:
                 yield read_image(_image(parts), reader, f"-:{count}")
             except DataError as error:
                 yield Reading(f"-:{count}", problem=DataError(f"line {count} {error}"))
+    if is_empty:
+        rule = "-: standard input must hold a line for each picture, no line came"
+        yield Reading("-", problem=DataMissingError(rule))
 
 
 def _image(parts: list[str]) -> Array:
