@@ -17,7 +17,7 @@ from byhand.course.check import PAGES
 from byhand.course.check.diagnosis import MISTAKES
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
-from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
+from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
 
 ROOT = Path(__file__).parents[1]
 KEY = ROOT / "src" / "byhand" / "reference" / "l_layer.py"

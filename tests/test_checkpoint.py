@@ -8,7 +8,6 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-import torture
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.nn.optimizers import OPTIMIZERS, AdamW, optimizer_named
 from byhand.nn.schedules import schedule_named
@@ -17,6 +16,7 @@ from byhand.training import checkpoint as module
 from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.plan import Plan
 from byhand.training.runs import Run
+from helpers import kills_and_faults, small_run
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def run(tmp_path):
 
 def stopped(run, at, **settings):
     """A run that was left after so many steps, its state saved."""
-    with torture.session(**settings) as session, Checkpoints(run) as checkpoints:
+    with small_run.session(**settings) as session, Checkpoints(run) as checkpoints:
         for _ in islice(steps(session), at):
             pass
         checkpoints.save(session, force=True)
@@ -34,11 +34,11 @@ def stopped(run, at, **settings):
 
 def resumed(run, **settings):
     """The fingerprint that the run ends with when it is taken up again."""
-    with torture.session(**settings) as session:
+    with small_run.session(**settings) as session:
         session.restore(*Checkpoints(run).load())
         for _ in steps(session):
             pass
-        return torture.fingerprint(session)
+        return small_run.fingerprint(session)
 
 
 # ---- to the bit
@@ -47,7 +47,7 @@ def resumed(run, **settings):
 @pytest.fixture(scope="module")
 def everything():
     """What the run with augmentation, dropout, batch norm, averages and early stopping ends with."""
-    return torture.uninterrupted()
+    return small_run.uninterrupted()
 
 
 @pytest.mark.parametrize("at", [0, 1, 9, 10, 11, 25, 39, 79])
@@ -61,51 +61,51 @@ def test_the_fingerprint_sees_a_state_that_is_not_quite_restored(run, everything
     for name in ("parameters", "statistics", "average", "optimizer.first", "optimizer.second"):
         arrays, plain = Checkpoints(run).load()
         arrays[name][0] += np.float32(0.01)
-        with torture.session() as session:
+        with small_run.session() as session:
             session.restore(arrays, plain)
             for _ in steps(session):
                 pass
-            assert torture.fingerprint(session) != everything, name
+            assert small_run.fingerprint(session) != everything, name
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_optimizer_resumes_to_the_bit(run, kind, dtype):
     optimizer = optimizer_named(kind, weight_decay=0.01)
-    settings = {"chosen": torture.recipe(optimizer, epochs=2, patience=None), "dtype": dtype}
+    settings = {"chosen": small_run.recipe(optimizer, epochs=2, patience=None), "dtype": dtype}
     stopped(run, 13, **settings)
-    assert resumed(run, **settings) == torture.uninterrupted(**settings)
+    assert resumed(run, **settings) == small_run.uninterrupted(**settings)
 
 
 def test_a_run_that_stops_early_resumes_to_the_same_end_and_the_best_weights(run):
-    settings = {"chosen": torture.recipe(epochs=30, patience=1, learning_rate=0.3)}
-    with torture.session(**settings) as session:
+    settings = {"chosen": small_run.recipe(epochs=30, patience=1, learning_rate=0.3)}
+    with small_run.session(**settings) as session:
         taken = sum(1 for _ in steps(session))
         assert session.should_stop
         assert taken < session.total_steps
     stopped(run, taken - 3, **settings)
-    assert resumed(run, **settings) == torture.uninterrupted(**settings)
+    assert resumed(run, **settings) == small_run.uninterrupted(**settings)
 
 
 def test_a_run_over_blocks_and_threads_resumes_to_the_bit(run, monkeypatch):
     monkeypatch.setattr("byhand.training.setup.plan_for", lambda *_, **__: Plan(workers=2, blas=1, block=30))
-    chosen = torture.recipe(batch_size=None, epochs=6, validation=0, patience=None)
+    chosen = small_run.recipe(batch_size=None, epochs=6, validation=0, patience=None)
     settings = {"chosen": chosen, "batch_norm": False}
-    with torture.session(**settings) as session:
+    with small_run.session(**settings) as session:
         assert session.plan.workers == 2
     stopped(run, 3, **settings)
-    assert resumed(run, **settings) == torture.uninterrupted(**settings)
+    assert resumed(run, **settings) == small_run.uninterrupted(**settings)
 
 
 def test_a_run_resumes_again_and_again(run, everything):
     stopped(run, 0)
     for _ in range(12):
-        with torture.session() as session, Checkpoints(run) as checkpoints:
+        with small_run.session() as session, Checkpoints(run) as checkpoints:
             session.restore(*checkpoints.load())
             for _ in islice(steps(session), 7):
                 pass
             checkpoints.save(session, force=True)
-    assert torture.fingerprint(session) == everything
+    assert small_run.fingerprint(session) == everything
 
 
 def test_a_finished_run_stays_as_it_is(run, everything):
@@ -120,21 +120,21 @@ def test_a_finished_run_can_be_made_longer(run):
         "schedule": schedule_named("constant"),
         "weak_augment": 0.0,
     }  # whatever the number of epochs
-    short, longer = ({"chosen": torture.recipe(epochs=epochs, **same)} for epochs in (3, 5))
-    with torture.session(**short) as session, Checkpoints(run) as checkpoints:
+    short, longer = ({"chosen": small_run.recipe(epochs=epochs, **same)} for epochs in (3, 5))
+    with small_run.session(**short) as session, Checkpoints(run) as checkpoints:
         for _ in steps(session):
             checkpoints.save(session)
         checkpoints.save(session, force=True)
-    assert resumed(run, **short) == torture.uninterrupted(**short)
-    assert resumed(run, **longer) == torture.uninterrupted(**longer)
+    assert resumed(run, **short) == small_run.uninterrupted(**short)
+    assert resumed(run, **longer) == small_run.uninterrupted(**longer)
 
 
 def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run):
-    settings = {"chosen": torture.recipe(epochs=5, patience=None, learning_rate=1e-9, validation=0)}
-    with torture.session(**settings) as whole:
+    settings = {"chosen": small_run.recipe(epochs=5, patience=None, learning_rate=1e-9, validation=0)}
+    with small_run.session(**settings) as whole:
         records = list(train(whole))
     stopped(run, 24, **settings)
-    with torture.session(**settings) as session:
+    with small_run.session(**settings) as session:
         session.restore(*Checkpoints(run).load())
         list(train(session))
         assert [r.warnings for r in session.progress.records] == [r.warnings for r in records]
@@ -146,8 +146,8 @@ def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run)
 
 def test_ten_kills_lose_nothing(tmp_path):
     struck = 0
-    for seed, times, found in torture.kills(tmp_path, 10):
-        assert found == torture.uninterrupted(seed=seed, chosen=torture.LONG)
+    for seed, times, found in kills_and_faults.kills(tmp_path, 10):
+        assert found == small_run.uninterrupted(seed=seed, chosen=small_run.LONG)
         struck += times
     assert struck >= 10
 
@@ -174,7 +174,7 @@ class Clock:
 
 def test_it_saves_every_so_many_seconds(run, monkeypatch):
     clock, saved = Clock(monkeypatch), []
-    with torture.session() as session, Checkpoints(run, every=30) as checkpoints:
+    with small_run.session() as session, Checkpoints(run, every=30) as checkpoints:
         checkpoints._write = lambda arrays, plain, made: saved.append(plain["step"]) or 0.0
         for _ in islice(steps(session), 25):
             clock.now += 4
@@ -185,7 +185,7 @@ def test_it_saves_every_so_many_seconds(run, monkeypatch):
 
 def test_a_save_that_takes_long_waits_longer_for_the_next(run, monkeypatch):
     clock, saved = Clock(monkeypatch), []
-    with torture.session() as session, Checkpoints(run, every=1) as checkpoints:
+    with small_run.session() as session, Checkpoints(run, every=1) as checkpoints:
         checkpoints._write = lambda arrays, plain, made: saved.append(plain["step"]) or 0.2
         for _ in islice(steps(session), 60):
             clock.now += 1
@@ -199,7 +199,7 @@ def test_the_loop_does_not_wait_for_the_disk(run, monkeypatch):
     gate = threading.Event()
     write = module.write
     monkeypatch.setattr(module, "write", lambda *args: (gate.wait(10), write(*args)))
-    with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
+    with small_run.session() as session, Checkpoints(run, every=0) as checkpoints:
         began, walk = time.perf_counter(), steps(session)
         next(walk)
         then = {name: array.copy() for name, array in session.state()[0].items()}
@@ -215,7 +215,7 @@ def test_the_loop_does_not_wait_for_the_disk(run, monkeypatch):
 
 
 def test_numbers_that_are_no_longer_numbers_never_replace_a_good_state(run):
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
         checkpoints.save(session, force=True)
         session.model.network.parameters[3] = np.nan
@@ -236,7 +236,7 @@ def test_seconds_that_make_no_sense(run, every):
 
 def test_the_newer_file_stays_while_the_older_is_replaced(run):
     stopped(run, 3)
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         session.restore(*checkpoints.load())
         for _ in steps(session):
             checkpoints.save(session, force=True)
@@ -262,12 +262,12 @@ def test_a_damaged_newest_is_named_and_the_one_before_is_taken(run, damage, ever
     if damage == "gone":
         newest.unlink()
     told = []
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         session.restore(*checkpoints.load(told.append))
         assert session.progress.step == 3
         for _ in steps(session):
             checkpoints.save(session)
-    assert torture.fingerprint(session) == everything
+    assert small_run.fingerprint(session) == everything
     if damage != "gone":
         assert len(told) == 1
         assert told[0].startswith(f"{newest}: ")
@@ -278,7 +278,7 @@ def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
     stopped(run, 3)
     stopped(run, 6)
     (run.folder / "state" / "b.safetensors").write_bytes(b"rubbish")
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
         checkpoints.save(session, force=True)
         assert module.read(checkpoints.folder / "a.safetensors").plain["step"] == 3
@@ -304,7 +304,7 @@ def test_a_file_that_does_not_read_back_as_written_is_an_error(run, monkeypatch)
         return checksum
 
     monkeypatch.setattr(modelfile, "write_arrays", a_disk_that_lies)
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
         with pytest.raises(
             StorageError, match=r"can't be read back: .*damaged.*the one before it is intact: .*a\.safe"
@@ -314,7 +314,7 @@ def test_a_file_that_does_not_read_back_as_written_is_an_error(run, monkeypatch)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(run):
-    with torture.session() as session, Checkpoints(run) as first, Checkpoints(run) as second:
+    with small_run.session() as session, Checkpoints(run) as first, Checkpoints(run) as second:
         next(steps(session))
         first.save(session, force=True)
         with pytest.raises(StorageError, match="another process is training this run"):
@@ -330,7 +330,7 @@ def test_an_error_of_the_second_thread_comes_out_of_the_loop(run, monkeypatch):
     monkeypatch.setattr(module, "write", full)
 
     def trains():
-        with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
+        with small_run.session() as session, Checkpoints(run, every=0) as checkpoints:
             for _ in steps(session):
                 checkpoints.save(session)
                 time.sleep(0.001)
@@ -347,7 +347,7 @@ def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypat
     monkeypatch.setattr(module, "write", full)
 
     def diverges():
-        with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
+        with small_run.session() as session, Checkpoints(run, every=0) as checkpoints:
             next(steps(session))
             checkpoints.save(session)
             raise ArithmeticError("loss became NaN")
@@ -361,20 +361,20 @@ def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypat
 
 def test_the_state_of_another_network_is_refused_and_nothing_changes(run):
     stopped(run, 3)
-    with Trainer(torture.model(batch_norm=False), torture.digits(), torture.recipe(), seed=5) as other:
-        before = torture.fingerprint(other)
+    with Trainer(small_run.model(batch_norm=False), small_run.digits(), small_run.recipe(), seed=5) as other:
+        before = small_run.fingerprint(other)
         with pytest.raises(
             ModelFileError, match=r"state must be of this run: its parameters is float32 \(856,\), here"
         ):
             other.restore(*Checkpoints(run).load())
-        assert torture.fingerprint(other) == before
+        assert small_run.fingerprint(other) == before
 
 
 def test_the_state_of_another_optimizer_or_precision_is_refused(run):
     stopped(run, 3)
-    for settings in ({"chosen": torture.recipe(optimizer_named("momentum"))}, {"dtype": "float64"}):
+    for settings in ({"chosen": small_run.recipe(optimizer_named("momentum"))}, {"dtype": "float64"}):
         with (
-            torture.session(**settings) as other,
+            small_run.session(**settings) as other,
             pytest.raises(ModelFileError, match=r"state must be of this run: it"),
         ):
             other.restore(*Checkpoints(run).load())
@@ -391,17 +391,17 @@ def test_the_state_of_another_optimizer_or_precision_is_refused(run):
 def test_plain_values_that_make_no_sense_are_refused(run, name, value):
     stopped(run, 3)
     arrays, plain = Checkpoints(run).load()
-    with torture.session() as session:
-        before = torture.fingerprint(session)
+    with small_run.session() as session:
+        before = small_run.fingerprint(session)
         with pytest.raises(ModelFileError, match=r"state|record"):
             session.restore(arrays, plain | {name: value})
-        assert torture.fingerprint(session) == before
+        assert small_run.fingerprint(session) == before
 
 
 def test_a_step_beyond_the_end_of_the_run_is_refused(run):
     stopped(run, 3)
     arrays, plain = Checkpoints(run).load()
-    with torture.session() as session, pytest.raises(ModelFileError, match="step of the state must be at most 80"):
+    with small_run.session() as session, pytest.raises(ModelFileError, match="step of the state must be at most 80"):
         session.restore(arrays, plain | {"step": 81})
 
 
@@ -421,9 +421,9 @@ def test_a_checkpoint_knows_on_what_it_was_made(run):
     stopped(run, 3)
     checkpoints = Checkpoints(run)
     checkpoints.load()
-    with torture.session() as session:
+    with small_run.session() as session:
         assert differences(checkpoints.loaded.environment, fingerprint(session)) == []
-    with torture.session(chosen=torture.recipe(AdamW(weight_decay=0.5), threads=1)) as session:
+    with small_run.session(chosen=small_run.recipe(AdamW(weight_decay=0.5), threads=1)) as session:
         now = fingerprint(session) | {"versions": {"numpy": "1.0"}}
         lines = differences(checkpoints.loaded.environment, now)
     assert "recipe.optimizer.weight_decay was 0.01, is 0.5" in lines

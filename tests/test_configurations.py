@@ -3,31 +3,30 @@
 import numpy as np
 import pytest
 
-import configurations
-import torture
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.layers import Activation
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.schedules import SCHEDULES
 from byhand.training import Trainer, train
+from helpers import random_configurations, small_run
 
 TIMES = 90
 
 
 @pytest.mark.parametrize("part", range(3))
 def test_whatever_is_chosen_the_invariants_hold(part):
-    found = [configurations.tried(number) for number in range(part, TIMES, 3)]
+    found = [random_configurations.tried(number) for number in range(part, TIMES, 3)]
     assert found.count("finished") > TIMES / 6
 
 
 @pytest.mark.parametrize("number", [814])
 def test_what_the_rack_has_found_stays_found(number):
     """814: a run that is about to diverge is looked at, at an epoch's end, and must not warn in NumPy's words."""
-    configurations.tried(number)
+    random_configurations.tried(number)
 
 
 def test_the_configurations_differ_in_everything():
-    chosen = [configurations.configuration(np.random.default_rng([9, number])) for number in range(TIMES)]
+    chosen = [random_configurations.configuration(np.random.default_rng([9, number])) for number in range(TIMES)]
     assert {c.recipe.optimizer.kind for c in chosen} == set(OPTIMIZERS)
     assert {c.recipe.schedule.kind for c in chosen} == set(SCHEDULES)
     assert {c.network["activation"] for c in chosen} == set(ACTIVATIONS)
@@ -40,7 +39,7 @@ def test_the_configurations_differ_in_everything():
 
 def try_thirty():
     for number in range(30):
-        configurations.tried(number)
+        random_configurations.tried(number)
 
 
 def test_an_optimizer_that_forgets_is_found(monkeypatch):
@@ -66,6 +65,8 @@ def test_a_wrong_derivative_is_found(monkeypatch):
 
 
 def test_the_toy_can_be_told_apart():
-    with torture.session(chosen=torture.recipe(ema_decay=None, patience=None, epochs=15, augment="none")) as session:
+    with small_run.session(
+        chosen=small_run.recipe(ema_decay=None, patience=None, epochs=15, augment="none")
+    ) as session:
         accuracies = [record.validation_accuracy for record in train(session)]
     assert max(accuracies) > 0.9

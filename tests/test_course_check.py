@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-import submissions as made
 from byhand.course import check_file
 from byhand.course.sandbox.runner import Limits, Student
+from helpers.submissions import FUNCTIONS, STUB, cells_of, first, instead, notebook, solution
 
 
 @pytest.fixture
@@ -26,15 +26,18 @@ HIDDEN = (
 @pytest.mark.parametrize(
     ("cells", "code", "said", "counts"),
     [
-        (made.cells_of(made.solution()), 0, "All public checks passed.\n", "14 right\n"),
+        (cells_of(solution()), 0, "All public checks passed.\n", "14 right\n"),
         (
-            [*made.cells_of(made.solution())[:3], *(made.STUB.format(name) for name in made.FUNCTIONS[2:])],
+            [
+                *cells_of(solution())[:3],
+                *(STUB.format(name) for name in FUNCTIONS[2:]),
+            ],
             0,
             "The public checks passed for what is written so far; `byhand course next` shows what comes next.\n",
             "2 right, 12 missing\n",
         ),
         (
-            made.cells_of(made.instead("relu", "return np.abs(Z), Z")),
+            cells_of(instead("relu", "return np.abs(Z), Z")),
             1,
             "Not all public checks passed.\n",
             "13 right, 1 wrong\n",
@@ -42,7 +45,7 @@ HIDDEN = (
     ],
 )
 def test_it_never_says_that_all_is_well(run, cells, code, said, counts, tmp_path):
-    (tmp_path / "me.ipynb").write_bytes(made.notebook(cells))
+    (tmp_path / "me.ipynb").write_bytes(notebook(cells))
     left, out, err = run("me.ipynb")
     assert (left, err) == (code, "")
     assert out.endswith(f"{counts}\n{said}{HIDDEN}")
@@ -52,7 +55,7 @@ def test_it_never_says_that_all_is_well(run, cells, code, said, counts, tmp_path
 
 
 def test_nothing_has_passed_where_nothing_is_there(run, tmp_path):
-    (tmp_path / "me.ipynb").write_bytes(made.notebook(["import numpy as np", "def softmx(Z): return Z, Z"]))
+    (tmp_path / "me.ipynb").write_bytes(notebook(["import numpy as np", "def softmx(Z): return Z, Z"]))
     code, out, err = run("me.ipynb")
     assert (code, err) == (1, "")
     assert "checks passed" not in out
@@ -61,7 +64,7 @@ def test_nothing_has_passed_where_nothing_is_there(run, tmp_path):
 
 
 def test_as_json_it_says_the_same(run, tmp_path):
-    (tmp_path / "me.py").write_text(made.instead("sigmoid", "return np.exp(Z)/(1+np.exp(Z)), Z"))
+    (tmp_path / "me.py").write_text(instead("sigmoid", "return np.exp(Z)/(1+np.exp(Z)), Z"))
     code, out, _ = run("me.py", "--json")
     assert code == 1
 
@@ -91,7 +94,7 @@ def test_what_is_no_notebook_is_told(run, name, code, words):
 def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(run, tmp_path):
     missing = "byhand: network.ipynb: there is no such notebook; `byhand course start` puts one here\n"
     assert run() == (3, "", missing)
-    (tmp_path / "network.ipynb").write_bytes(made.notebook(["import numpy as np", RIGHT]))
+    (tmp_path / "network.ipynb").write_bytes(notebook(["import numpy as np", RIGHT]))
     code, out, _ = run()
     assert code == 0
     assert out.startswith("network.ipynb, the functions of byhand.reference.l_layer\n")
@@ -102,7 +105,7 @@ def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(
 
 
 def statuses(tmp_path, *cells):
-    (tmp_path / "me.ipynb").write_bytes(made.notebook(["import numpy as np", *cells]))
+    (tmp_path / "me.ipynb").write_bytes(notebook(["import numpy as np", *cells]))
     return {verdict.function: verdict.status for verdict in check_file(tmp_path / "me.ipynb").verdicts}
 
 
@@ -139,7 +142,7 @@ def test_what_returns_before_it_raises_is_no_blank(tmp_path):
 
 @pytest.mark.parametrize("line", ["while True: sigmoid(Z)", "while True: pass"])
 def test_a_call_that_asks_or_works_without_end_is_ended(line, tmp_path):
-    (tmp_path / "me.py").write_text(made.first("layer_forward", f"Z = b\n    {line}"))
+    (tmp_path / "me.py").write_text(first("layer_forward", f"Z = b\n    {line}"))
     report = check_file(tmp_path / "me.py", limits=Limits(call=0.5))
     assert report["layer_forward"].reason == "did not end within 0.5 seconds"
     assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["layer_forward"]

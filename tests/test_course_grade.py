@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-import submissions as made
 from byhand.course.grading import Submission, mark_file, read_checks, run
 from byhand.course.grading.results import overview, safe, write_table
 from byhand.course.grading.run import Run, find
 from byhand.errors import DataError, DataMissingError, UsageError
-from waiting import until
+from helpers.submissions import ALL, FUNCTIONS, STUB, Synthetic, few, first, hand_in, instead, name_of, solution
+from helpers.waiting import until
 
-FEW = made.few()
-TOML = "seed = 5\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUNCTIONS)
+FEW = few()
+TOML = "seed = 5\n[points]\n" + "".join(f"{name} = 1\n" for name in FUNCTIONS)
 COMMAND = [sys.executable, "-m", "byhand", "course", "grade"]
 
 
@@ -46,7 +46,7 @@ def marked(path, content, checks):
 def twice(tmp_path_factory):
     """All of them, marked by the command, and marked again."""
     folder = tmp_path_factory.mktemp("course")
-    made.hand_in(folder / "handed in", FEW)
+    hand_in(folder / "handed in", FEW)
     (folder / "hidden.toml").write_text(TOML)
     ran = [
         grade(folder / "handed in", "--out", folder / name / "marks.csv", "--checks", folder / "hidden.toml")
@@ -61,11 +61,11 @@ def twice(tmp_path_factory):
 @pytest.mark.parametrize("one", FEW, ids=lambda one: one.name[:40])
 def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
     folder, _ = twice
-    row = rows_of(folder / "first" / "marks.csv")[safe(made.name_of(one))]
+    row = rows_of(folder / "first" / "marks.csv")[safe(name_of(one))]
     assert row["state"] == ("not marked" if one.right is None else "marked")
-    assert {name for name in made.FUNCTIONS if row[name] == "1"} == set(one.right or ()), row["look"]
+    assert {name for name in FUNCTIONS if row[name] == "1"} == set(one.right or ()), row["look"]
     assert (row["points"], row["of"]) == ("" if one.right is None else str(len(one.right)), "14")
-    assert one.right is not None or {row[name] for name in made.FUNCTIONS} == {""}
+    assert one.right is not None or {row[name] for name in FUNCTIONS} == {""}
 
 
 def test_marked_twice_everything_is_the_same(twice):
@@ -120,7 +120,7 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text():
 
 def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_path):
     other, marks = tmp_path / "other.py", tmp_path / "marks.csv"
-    other.write_text(made.solution())
+    other.write_text(solution())
     marks.write_text("student,points\n")
     checks = read_checks()
     tries = [
@@ -133,13 +133,13 @@ def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_p
         f"import os; os.symlink({str(other)!r}, 'mine'); open('mine').read()",
     ]
     for line in tries:
-        mark = marked(tmp_path / "me.py", made.first("relu", line), checks)
+        mark = marked(tmp_path / "me.py", first("relu", line), checks)
         (relu,) = (item for item in mark.items if item.name == "relu")
         assert relu.status == "wrong"
         assert relu.words[0].startswith("PermissionError: "), relu.words
     assert marks.read_text() == "student,points\n"
     allowed = "open('mine', 'w').write('x'); assert open('mine').read() == 'x'"
-    assert "relu" in right_in(marked(tmp_path / "me.py", made.first("relu", allowed), checks))
+    assert "relu" in right_in(marked(tmp_path / "me.py", first("relu", allowed), checks))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process a network of its own")
@@ -148,9 +148,9 @@ def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
     apart = "import ctypes; ctypes.CDLL(None).unshare(0x50000000)"
     if subprocess.run([sys.executable, "-c", f"{apart} and exit(1)"], check=False).returncode:
         pytest.skip("this system gives no process a network of its own")
-    mark = marked(tmp_path / "me.py", made.first("relu", f"assert {lines} == 1"), read_checks())
+    mark = marked(tmp_path / "me.py", first("relu", f"assert {lines} == 1"), read_checks())
     assert "relu" in right_in(mark)
-    mark = marked(tmp_path / "me.py", made.first("relu", f"assert {lines} != 1"), read_checks())
+    mark = marked(tmp_path / "me.py", first("relu", f"assert {lines} != 1"), read_checks())
     assert "relu" not in right_in(mark)
 
 
@@ -158,7 +158,7 @@ def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
     (tmp_path / "hidden.py").write_text("page = 'l_layer'\nsecret = 1\n")
     (tmp_path / "secrets.py").write_text("raise SystemExit('this stood where the marker was started')")
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "me.py").write_text(made.first("relu", "import hidden"))
+    (tmp_path / "in" / "me.py").write_text(first("relu", "import hidden"))
     command = [COMMAND[0], "-P", *COMMAND[1:], "in", "--out", "marks.csv", "--checks", "hidden.py"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 0, ran.stderr
@@ -168,7 +168,7 @@ def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
 
 def test_grading_loads_nothing_of_the_data_sets(tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "me.py").write_text(made.STUB.format("relu"))
+    (tmp_path / "in" / "me.py").write_text(STUB.format("relu"))
     code = (
         "import sys; from byhand.cli.group import cli; cli(['course', 'grade', 'in', '--out', 'm.csv'],"
         " standalone_mode=False); print([name for name in sys.modules if name.startswith('byhand.data')])"
@@ -204,10 +204,13 @@ def has_ended(pid):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes through /proc")
 def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
     handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
-    endless = made.solution().replace("):\n", "):\n    while True: pass\n")
-    made.hand_in(
+    endless = solution().replace("):\n", "):\n    while True: pass\n")
+    hand_in(
         handed_in,
-        [made.Synthetic("a.py", made.solution().encode(), None), made.Synthetic("b.py", endless.encode(), None)],
+        [
+            Synthetic("a.py", solution().encode(), None),
+            Synthetic("b.py", endless.encode(), None),
+        ],
     )
     record = tmp_path / "marks" / "records" / "a.json"
     written = []
@@ -230,7 +233,7 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
         assert not out.exists()
         assert [one.name for one in record.parent.iterdir()] == ["a.json"]
     assert "interrupted: 1 of 2 are marked and kept; the same command goes on from here" in talk
-    (handed_in / "b.py").write_text(made.solution())
+    (handed_in / "b.py").write_text(solution())
     ran = grade(handed_in, "--out", out)
     assert ran.returncode == 0, ran.stderr
     assert [row["points"] for row in rows_of(out).values()] == ["90", "90"]
@@ -238,7 +241,7 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
 
 
 def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them(tmp_path):
-    made.hand_in(tmp_path / "in", [made.Synthetic("readme.md", b"hello", None)])
+    hand_in(tmp_path / "in", [Synthetic("readme.md", b"hello", None)])
     ran = grade(tmp_path / "in", "--out", tmp_path / "marks.csv", "--json")
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.endswith("1/1  readme: not marked\n")
@@ -254,7 +257,10 @@ def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them
 def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
     handed_in = tmp_path / "in"
     names = ("a", "b")
-    made.hand_in(handed_in, [made.Synthetic(f"{name}.py", made.STUB.format("relu").encode(), None) for name in names])
+    hand_in(
+        handed_in,
+        [Synthetic(f"{name}.py", STUB.format("relu").encode(), None) for name in names],
+    )
     checks = read_checks()
 
     def again(checks, **options):
@@ -280,7 +286,7 @@ def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
 
 def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.py").write_text(made.solution())
+    (tmp_path / "in" / "a.py").write_text(solution())
     checks = read_checks()
 
     def mark(checks):
@@ -363,12 +369,12 @@ def the_loss_falls(student, rng):
 @pytest.mark.parametrize(
     ("source", "points", "words"),
     [
-        (made.solution(), [4, 2, 0.5], ""),
-        (made.instead("softmax", "return np.exp(Z), Z"), [0, 0, 0.5], "some columns do not sum to 1"),
-        (made.instead("softmax", "return Z"), [0, 0, 0.5], "what came back can't be used (ValueError"),
-        (made.instead("softmax", "raise KeyError('x')"), [0, 0, 0.5], "softmax: KeyError: 'x'"),
-        (made.instead("compute_loss", "return 5"), [4, 2, 0.5], ""),
-        (made.solution().replace("range(0, num_iterations)", "range(0)"), [4, 2, 0], "the loss does not fall"),
+        (solution(), [4, 2, 0.5], ""),
+        (instead("softmax", "return np.exp(Z), Z"), [0, 0, 0.5], "some columns do not sum to 1"),
+        (instead("softmax", "return Z"), [0, 0, 0.5], "what came back can't be used (ValueError"),
+        (instead("softmax", "raise KeyError('x')"), [0, 0, 0.5], "softmax: KeyError: 'x'"),
+        (instead("compute_loss", "return 5"), [4, 2, 0.5], ""),
+        (solution().replace("range(0, num_iterations)", "range(0)"), [4, 2, 0], "the loss does not fall"),
         ("import numpy as np\ndef relu(Z): return Z, Z", [0, 0, 0], "softmax: not written yet"),
     ],
 )
@@ -448,14 +454,14 @@ def test_without_a_file_the_points_of_the_course_count():
 
 def test_names_of_the_notebook_count_in_every_place(tmp_path):
     (tmp_path / "checks.toml").write_text('[names]\nsoftmax = "soft_max"\nlayer_forward = "forward"\n')
-    source = made.solution().replace("softmax(", "soft_max(").replace("layer_forward(", "forward(")
+    source = solution().replace("softmax(", "soft_max(").replace("layer_forward(", "forward(")
     source = source.replace("L_forward(", "L_layer_forward(")
     mark = marked(tmp_path / "me.py", source, read_checks(tmp_path / "checks.toml"))
-    assert right_in(mark) == made.ALL
+    assert right_in(mark) == ALL
 
 
 def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
-    source = made.instead("relu", "return np.abs(Z), Z")
+    source = instead("relu", "return np.abs(Z), Z")
     words = []
     for seed in (1, 2):
         (tmp_path / "checks.toml").write_text(f"seed = {seed}\nrounds = 2\n[points]\nrelu = 1\n")
@@ -468,8 +474,12 @@ def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
 
 def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
     checks = read_checks()
-    sources = [made.instead("relu", "return np.abs(Z), Z"), made.instead("relu", "return Z > 0, Z"), made.solution()]
-    sources.append(made.instead("relu", "return abs(Z), Z"))
+    sources = [
+        instead("relu", "return np.abs(Z), Z"),
+        instead("relu", "return Z > 0, Z"),
+        solution(),
+    ]
+    sources.append(instead("relu", "return abs(Z), Z"))
     marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
     (row,) = (row for row in overview(marks) if row[0] == "relu")
     assert row == ("relu", "3", "1", "3", "0", "0", "absolute value (2)")
@@ -480,8 +490,11 @@ def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
 
 def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp_path):
     checks = read_checks()
-    sources = [made.instead("relu", "return np.maximum(Z, 1), Z")] * 2
-    sources += [made.instead("relu", f"return Z.{'x' * 200}, Z"), made.instead("relu", "return np.abs(Z), Z")]
+    sources = [instead("relu", "return np.maximum(Z, 1), Z")] * 2
+    sources += [
+        instead("relu", f"return Z.{'x' * 200}, Z"),
+        instead("relu", "return np.abs(Z), Z"),
+    ]
     marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
     often = [next(row[-1] for row in overview(some) if row[0] == "relu") for some in (marks, marks[2:3], marks[3:])]
     assert often[0] == "H: differs from the right value (2)"

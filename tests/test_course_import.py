@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 
-import submissions as made
 from byhand.course import check_file
 from byhand.course.grading import Submission, mark_file, read_checks
 from byhand.course.grading.importing import import_notebook
 from byhand.errors import DataError, DataMissingError, UsageError
+from helpers.submissions import FUNCTIONS, body_of, cells_of, notebook, solution
 
 
 @pytest.fixture
@@ -20,22 +20,22 @@ def run(type_in):
 
 def blank(function, source):
     """A cell as the assignment has it: its head, a comment, and the blanks, which are not Python yet."""
-    head = made.body_of(function, source).partition("\n")[0]
+    head = body_of(function, source).partition("\n")[0]
     return f"#Graded\n\n{head}\n    # {function}: see the formula\n    H = # write your code here\n\n    return H\n"
 
 
 @pytest.fixture
 def circulating(tmp_path):
     """The notebook of the assignment: blanks in another order, two of them called otherwise, and other graded cells."""
-    source = made.solution().replace("initialize_parameters", "init_weights").replace("layer_forward", "forward_layer")
+    source = solution().replace("initialize_parameters", "init_weights").replace("layer_forward", "forward_layer")
     source = source.replace("L_forward_layer", "L_layer_forward")
-    functions = [cell.split("(")[0].removeprefix("def ") for cell in made.cells_of(source)[1:]]
+    functions = [cell.split("(")[0].removeprefix("def ") for cell in cells_of(source)[1:]]
     cells = [blank(name, source) for name in functions[::-1]]
     cells[0] = cells[0].replace("#Graded\n", "%%time\n")
     plot = "# graded\ndef draw_loss(losses):\n    plt.plot(losses)\n"
     imports = "import numpy as np\nimport matplotlib.pyplot as plt\n%matplotlib inline"
     path = tmp_path / "Assignment.ipynb"
-    path.write_bytes(made.notebook([imports, *cells, plot, "#Graded\n# write your code here\n"]))
+    path.write_bytes(notebook([imports, *cells, plot, "#Graded\n# write your code here\n"]))
     return path, source
 
 
@@ -43,7 +43,7 @@ def test_the_functions_are_found_whatever_their_order_and_names(circulating):
     path, _ = circulating
     found = import_notebook(path)
     assert found.page == "l_layer"
-    assert tuple(found.functions) == made.FUNCTIONS
+    assert tuple(found.functions) == FUNCTIONS
     assert found.names == {"initialize_parameters": "init_weights", "layer_forward": "forward_layer"}
     assert found.functions["predict"].cells == (2,)
     assert found.functions["sigmoid"].arguments == ("Z",)
@@ -81,7 +81,7 @@ def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path)
     for cell in notebook["cells"]:  # a student fills it in, and makes one mistake
         for name in cell["metadata"].get("byhand", {}).get("graded", []):
             theirs = notebook["metadata"]["byhand"]["names"].get(name, name)
-            cell["source"] = f"#Graded\n{made.body_of(theirs, source)}"
+            cell["source"] = f"#Graded\n{body_of(theirs, source)}"
     (tmp_path / "student.ipynb").write_text(json.dumps(notebook).replace("np.maximum(0,Z)", "np.abs(Z)"))
     assert check_file(tmp_path / "student.ipynb").counts()["right"] == 13
     checks = read_checks(tmp_path / "Assignment_checks.py")
@@ -94,13 +94,11 @@ def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path)
     ("written", "are"), [(14, "14 of 14 graded functions are"), (1, "1 of 14 graded functions is")]
 )
 def test_answers_in_the_notebook_are_told_before_it_is_handed_out(run, written, are, tmp_path):
-    head, *functions = made.cells_of(made.solution().replace("initialize_parameters", "init_weights"))
-    blanks = [
-        blank(cell.split("(")[0].removeprefix("def "), made.solution()) for cell in made.cells_of(made.solution())[1:]
-    ]
+    head, *functions = cells_of(solution().replace("initialize_parameters", "init_weights"))
+    blanks = [blank(cell.split("(")[0].removeprefix("def "), solution()) for cell in cells_of(solution())[1:]]
     given = "def load_data():\n    return 1\n"
     path = tmp_path / "solved.ipynb"
-    path.write_bytes(made.notebook([head, given, *functions[:written], *blanks[written:]]))
+    path.write_bytes(notebook([head, given, *functions[:written], *blanks[written:]]))
     code, out, err = run(path)
     assert (code, err) == (0, f"{are} filled in: whoever gets this copy has the answers\n")
     assert "the notebook to hand out" not in out
@@ -125,19 +123,19 @@ def test_two_notebooks_get_different_seeds_that_nobody_chose(circulating):
 
 
 def test_the_other_page_is_recognised(tmp_path):
-    source = made.solution("two_layer_as_published")
+    source = solution("two_layer_as_published")
     path = tmp_path / "app.ipynb"
-    path.write_bytes(made.notebook(made.cells_of(source)))
+    path.write_bytes(notebook(cells_of(source)))
     found = import_notebook(path)
     assert (found.page, found.names, found.absent) == ("two_layer", {}, ())
 
 
 def test_functions_that_are_not_there_are_told(tmp_path):
     path = tmp_path / "short.ipynb"
-    path.write_bytes(made.notebook(made.cells_of(made.solution())[:6]))
+    path.write_bytes(notebook(cells_of(solution())[:6]))
     found = import_notebook(path)
-    assert tuple(found.functions) == made.FUNCTIONS[:5]
-    assert found.absent == made.FUNCTIONS[5:]
+    assert tuple(found.functions) == FUNCTIONS[:5]
+    assert found.absent == FUNCTIONS[5:]
     assert "# not in this notebook: L_layer_forward, " in found.checks()
 
 
@@ -151,11 +149,11 @@ def test_functions_that_are_not_there_are_told(tmp_path):
         ("a.ipynb", b'{"worksheets": []}', DataError, "got one of an older version: save it with Jupyter first"),
         (
             "a.ipynb",
-            made.notebook(["def f(): pass"]),
+            notebook(["def f(): pass"]),
             DataError,
             "must define functions of the assignment, it defines f",
         ),
-        ("a.ipynb", made.notebook([]), DataError, "must define functions of the assignment, it defines none"),
+        ("a.ipynb", notebook([]), DataError, "must define functions of the assignment, it defines none"),
     ],
 )
 def test_what_can_not_be_imported_is_told(name, content, error, words, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 import byhand
 from byhand.course.check import PAGES
 from byhand.course.notebooks import LESSONS, lesson_of, release
-from planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
+from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
 
 NETWORK, TWO_LAYER = LESSONS
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ import byhand.cli
 from byhand.data import TrainTest, catalog
 from byhand.data.formats import idx
 from byhand.errors import DataMissingError
-from data_mutations import arrays, csv_text, write_csv, write_idx, write_npz, write_pictures
+from helpers.data_files import arrays, csv_text, write_csv, write_idx, write_npz, write_pictures
 
 X, y, X_TEST, Y_TEST = arrays()
 

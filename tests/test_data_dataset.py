@@ -258,3 +258,11 @@ def test_a_pair_must_belong_together():
         TrainTest(one, some(classes=3), "here")
     train, test = TrainTest(one, one, "here")
     assert train is test is one
+
+
+def test_pictures_of_true_and_false(tmp_path):
+    bits = np.random.default_rng(0).random((5, 4, 4)) > 0.5
+    data = Dataset.from_arrays(bits, np.arange(5))
+    np.testing.assert_array_equal(data.images, bits * 255)
+    np.savez(tmp_path / "m.npz", x_train=bits, y_train=np.arange(5), x_test=bits, y_test=np.arange(5))
+    np.testing.assert_array_equal(load(tmp_path / "m.npz").train.images, bits * 255)

@@ -17,7 +17,7 @@ from byhand.data import formats, load
 from byhand.data.formats import arrays as array_files
 from byhand.data.formats import csv, idx, images
 from byhand.errors import DataError, DataMissingError
-from data_mutations import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
+from helpers.data_files import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
 
 X, y, X_TEST, Y_TEST = arrays()
 
@@ -610,3 +610,27 @@ def test_a_path_that_is_missing_is_an_error(tmp_path):
     for path in (tmp_path / "nothing", str(tmp_path / "nothing"), "x" * 5000, "a\0b"):
         with pytest.raises(DataMissingError):
             load(path, offline=True)
+
+
+def test_a_kind_of_number_that_there_is_not(tmp_path):
+    file = io.BytesIO()
+    np.save(file, np.zeros(3, "<f4"))
+    arrays = {"x_train": np.zeros((3, 4, 4), np.uint8), "y_train": np.zeros(3, np.uint8)}
+    np.savez(tmp_path / "m.npz", **arrays, x_test=arrays["x_train"], y_test=np.zeros(3, "<f4"))
+    content = (tmp_path / "m.npz").read_bytes()
+    (tmp_path / "m.npz").write_bytes(content.replace(b"'<f4'", b"'<f1'"))
+    with pytest.raises(DataError):
+        load(tmp_path / "m.npz")
+
+
+def test_a_text_that_is_named_many_times_is_not_made_bytes_as_often(tmp_path):
+    """Old pickles hold an array's bytes as text; one text can be named by many arrays."""
+    text = b"X" + (1_000_000).to_bytes(4, "little") + b"x" * 1_000_000 + b"q\0"
+    encoded = b"c_codecs\nencode\nh\0X\6\0\0\0latin1\x86R"
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(b"\x80\2](" + text + 500 * encoded + b"e.")
+    tracemalloc.start()
+    with pytest.raises(DataError, match="must hold one to three pairs"):
+        array_files.read_pickle(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

@@ -21,7 +21,7 @@ import byhand
 from byhand.data import Dataset, catalog, load, loading, store
 from byhand.data.formats import idx
 from byhand.errors import DataError, DataMissingError, UsageError
-from data_mutations import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
+from helpers.data_files import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
 
 X, y, X_TEST, Y_TEST = arrays()
 FULL_MNIST = os.environ.get("BYHAND_DATA")

@@ -5,24 +5,24 @@
 
 import pytest
 
-import data_mutations
 from byhand.data import load
+from helpers import data_files
 
 TIMES = 500
 
 
-@pytest.mark.parametrize("name", data_mutations.FORMATS)
+@pytest.mark.parametrize("name", data_files.FORMATS)
 def test_a_mutated_file_is_a_valid_data_set_or_one_error(name, tmp_path):
-    outcomes = data_mutations.outcomes(name, tmp_path, range(TIMES))
+    outcomes = data_files.outcomes(name, tmp_path, range(TIMES))
     assert sum(outcomes.values()) == TIMES
     assert outcomes["refused"] > TIMES / 5
 
 
-@pytest.mark.parametrize("name", data_mutations.FORMATS)
+@pytest.mark.parametrize("name", data_files.FORMATS)
 def test_every_format_gives_the_same_pictures(name, tmp_path):
-    digits = load(data_mutations.FORMATS[name](tmp_path))
-    X, y, X_test, y_test = data_mutations.arrays()
-    data_mutations.check_valid(digits)
+    digits = load(data_files.FORMATS[name](tmp_path))
+    X, y, X_test, y_test = data_files.arrays()
+    data_files.check_valid(digits)
     if "held out" in digits.source:
         if "pictures" in name:
             X, y = X_test, y_test

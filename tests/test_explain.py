@@ -21,7 +21,7 @@ from byhand.nn.network import Network
 from byhand.nn.optimizers import OPTIMIZERS, GradientDescent
 from byhand.nn.schedules import Constant
 from byhand.training import Recipe, Trainer
-from recomputed import recompute
+from helpers.recomputed_step import recompute
 
 SIZES = {1: [12, 3], 2: [12, 6, 3], 3: [12, 6, 5, 3], 4: [12, 6, 5, 4, 3]}
 RATE = 0.05

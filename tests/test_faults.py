@@ -11,11 +11,11 @@ import sys
 import time
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-import torture
 from byhand import files, load
 from byhand.errors import ByhandError, StorageError, UsageError
 from byhand.model.model import Model, memory
@@ -23,6 +23,7 @@ from byhand.training import checkpoint as module
 from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
+from helpers import kills_and_faults, small_run
 
 
 @pytest.fixture
@@ -72,14 +73,14 @@ def attempt(function, *arguments, **keywords):
 # ---- every write, each call in turn
 
 
-@pytest.mark.parametrize("code", torture.CODES, ids=errno.errorcode.get)
+@pytest.mark.parametrize("code", kills_and_faults.CODES, ids=errno.errorcode.get)
 @pytest.mark.parametrize("short", [False, True])
 def test_whichever_call_fails_the_file_is_the_old_one_or_the_new_one(tmp_path, code, short):
     path = tmp_path / "file"
     struck = set()
     for at in range(50):
         path.write_bytes(b"old")
-        with torture.Fault(at, code, short=short) as fault:
+        with kills_and_faults.Fault(at, code, short=short) as fault:
             error = attempt(files.write_bytes, path, b"new and longer")
         assert path.read_bytes() == (b"old" if error else b"new and longer")
         assert error is None or (error.errno, error.filename) == (code, str(path))
@@ -92,14 +93,14 @@ def test_whichever_call_fails_the_file_is_the_old_one_or_the_new_one(tmp_path, c
 
 @pytest.mark.parametrize("short", [False, True])
 def test_whichever_call_of_a_checkpoint_fails_the_last_good_state_is_intact(run, short):
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
         next(walk)
         checkpoints.save(session, force=True)
         last, at, failures = 1, 0, []
         while True:
             next(walk)
-            with torture.Fault(at, errno.ENOSPC, short=short) as fault:
+            with kills_and_faults.Fault(at, errno.ENOSPC, short=short) as fault:
                 error = attempt(checkpoints.save, session, force=True)
             last = last if error else session.progress.step
             assert Checkpoints(run).load()[1]["step"] == last
@@ -116,7 +117,7 @@ def test_whichever_call_of_a_checkpoint_fails_the_last_good_state_is_intact(run,
 
 
 def test_a_fault_is_planted_where_it_says(tmp_path):
-    with torture.Fault(0, errno.EIO) as fault, pytest.raises(OSError, match="Input/output error"):
+    with kills_and_faults.Fault(0, errno.EIO) as fault, pytest.raises(OSError, match="Input/output error"):
         files.write_bytes(tmp_path / "file", b"x")
     assert fault.struck == "open"
 
@@ -125,7 +126,7 @@ def test_a_fault_is_planted_where_it_says(tmp_path):
 
 
 def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
         next(walk)
         checkpoints.save(session, force=True)
@@ -142,7 +143,7 @@ def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
 
 
 def test_a_full_disk(tmp_path):
-    with small_disk(tmp_path / "disk", 96), torture.session() as session:
+    with small_disk(tmp_path / "disk", 96), small_run.session() as session:
         run = Run(tmp_path / "disk" / "run")
         with Checkpoints(run) as checkpoints:
             walk = steps(session)
@@ -165,7 +166,7 @@ def test_a_full_disk(tmp_path):
 
 
 def test_a_run_goes_on_saving_when_its_state_was_deleted(run):
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
         next(walk)
         checkpoints.save(session, force=True)
@@ -186,7 +187,7 @@ def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monk
         return checksum
 
     monkeypatch.setattr(modelfile, "write_arrays", deleted)
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
         with pytest.raises(StorageError, match=r"can't be read back: .*no checkpoint file there; there is none yet"):
             checkpoints.save(session, force=True)
@@ -195,7 +196,7 @@ def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monk
 def test_a_folder_where_the_state_should_be_a_file(run):
     (run.folder / "state" / "a.safetensors").mkdir(parents=True)
     (run.folder / "state" / "b.safetensors").mkdir(parents=True)
-    with torture.session() as session, Checkpoints(run) as checkpoints:
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
         with pytest.raises(StorageError, match="can't be saved: is a folder, not a file"):
             checkpoints.save(session, force=True)
@@ -205,16 +206,16 @@ def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
     jumps = iter(np.random.default_rng(0).uniform(-1e9, 1e9, 100_000))
     monkeypatch.setattr("time.time", lambda: next(jumps))
     monkeypatch.setattr("time.time_ns", lambda: int(next(jumps)))
-    with torture.session() as session, Checkpoints(run, every=0) as checkpoints:
+    with small_run.session() as session, Checkpoints(run, every=0) as checkpoints:
         for _ in islice(steps(session), 25):
             checkpoints.save(session)
         checkpoints.save(session, force=True)
-    with torture.session() as session:
+    with small_run.session() as session:
         session.restore(*Checkpoints(run).load())
         assert session.progress.step == 25
         for _ in steps(session):
             pass
-        assert torture.fingerprint(session) == torture.uninterrupted()
+        assert small_run.fingerprint(session) == small_run.uninterrupted()
 
 
 # ---- memory
@@ -344,16 +345,16 @@ def test_a_folder_that_may_not_be_written(tmp_path):
 def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
     run = Run(tmp_path / "run")
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); import torture\n"
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from helpers import small_run\n"
         "from pathlib import Path; from byhand.training import steps; from byhand.training.checkpoint import *\n"
-        "with torture.session() as session, Checkpoints(Run(Path(sys.argv[2]))) as checkpoints:\n"
+        "with small_run.session() as session, Checkpoints(Run(Path(sys.argv[2]))) as checkpoints:\n"
         "    walk = steps(session); next(walk); checkpoints.save(session, force=True)\n"
         "    os.chmod(checkpoints.folder, 0o555); next(walk)\n"
         "    try: checkpoints.save(session, force=True)\n"
         "    except StorageError as error: print(error)\n"
     )
     done = subprocess.run(
-        [*as_anybody(), sys.executable, "-c", code, os.path.dirname(torture.__file__), str(run.folder)],
+        [*as_anybody(), sys.executable, "-c", code, str(Path(__file__).parent), str(run.folder)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -676,3 +676,23 @@ def test_damage_anywhere_is_a_data_error_or_a_picture():
                 warnings.simplefilter("ignore")  # the decoders' own, about metadata
                 with contextlib.suppress(DataError):
                     assert read_photo(bytes(damaged)).ndim == 2
+
+
+@pytest.mark.parametrize("height", [1, 2, 3])
+def test_a_dash_is_not_hundreds_of_digits(height):
+    page = np.zeros((300, 800), np.uint8)
+    page[150 : 150 + height, 20:780] = 255
+    try:
+        parts = segment_line(page)
+    except DataError:
+        parts = []
+    assert len(parts) <= 3
+
+
+def test_a_photograph_with_a_preview_inside(tmp_path):
+    """Some phones write a JPEG with a second, smaller one behind it (MPO)."""
+    picture = Image.fromarray(np.pad(SAMPLE[0], 20)).convert("RGB")
+    picture.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[picture.resize((20, 20))])
+    with Image.open(tmp_path / "phone.jpg") as both:
+        assert both.n_frames == 2
+    assert read_photo(tmp_path / "phone.jpg").shape == (68, 68)

@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mutations
-import torture
 from byhand.errors import ModelFileError, UsageError
 from byhand.model import Model
 from byhand.model import file as modelfile
 from byhand.model.preparation import Preparation
 from byhand.nn.network import layers_from_config
-from mutations import packed, sealed, unpacked
+from byhand.nn.optimizers import Adam
+from byhand.training import Recipe, Trainer, fit
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.runs import Run
+from helpers import model_file_mutations, small_run
+from helpers.model_file_mutations import packed, sealed, unpacked
 
 GOLDEN = Path(__file__).parent / "golden" / "model-version-1.safetensors"
 
@@ -25,7 +28,7 @@ GOLDEN = Path(__file__).parent / "golden" / "model-version-1.safetensors"
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "model.safetensors"
-    torture.model().save(path)
+    small_run.model().save(path)
     return path
 
 
@@ -52,7 +55,7 @@ def with_text(path, name, value, *, raw=False):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_model_comes_back_to_the_bit(tmp_path, dtype):
-    model = torture.model(dtype=dtype)
+    model = small_run.model(dtype=dtype)
     model.metadata["note"] = "größer"
     model.save(tmp_path / "m")
     loaded = Model.load(tmp_path / "m")
@@ -134,7 +137,7 @@ def test_other_files_are_called_by_what_they_are_not(tmp_path):
 
 
 def test_a_checkpoint_is_no_model(tmp_path):
-    refused(mutations.write_checkpoint(tmp_path), "a safetensors file, but not a byhand model")
+    refused(model_file_mutations.write_checkpoint(tmp_path), "a safetensors file, but not a byhand model")
 
 
 def test_a_later_version_is_named(path):
@@ -295,7 +298,7 @@ def test_reading_runs_no_code(path):
 
 @pytest.mark.parametrize("name", ["model", "checkpoint"])
 def test_mutated_files_are_read_or_refused(name, tmp_path):
-    found = mutations.outcomes(name, tmp_path, range(600))
+    found = model_file_mutations.outcomes(name, tmp_path, range(600))
     assert found["read"] > 20
     assert found["refused"] > 300
 
@@ -309,3 +312,53 @@ def test_the_checksum_covers_every_text_and_every_array(path):
             changed["__metadata__"][name] += " "
             path.write_bytes(packed(changed, body))
             refused(path, "damaged: its content doesn't match its checksum")
+
+
+def tiny(**settings):
+    return Model([6, 5, 3], seed=0, **settings)
+
+
+def test_what_would_not_be_read_is_not_written(tmp_path):
+    path = tmp_path / "m.safetensors"
+    tiny().save(path)
+    before = path.read_bytes()
+    broken = tiny()
+    broken.network.parameters[3] = np.nan
+    deep = tiny(metadata={"a": {}})
+    inner = deep.metadata["a"]
+    for _ in range(30):
+        inner["a"] = {}
+        inner = inner["a"]
+    for bad in (broken, deep, tiny(metadata={"a": "x" * 5_000_000})):
+        with pytest.raises(ModelFileError):
+            bad.save(path)
+        assert path.read_bytes() == before
+
+
+def test_a_card_of_objects_is_named(tmp_path):
+    for card, got in (
+        ({"x": object()}, "got an object"),
+        ({"x": np.zeros(3)}, "got an array float64"),
+        ({(1, 2): 3}, "keys must"),
+    ):
+        with pytest.raises(UsageError, match=f"^card must hold plain values only: {got}"):
+            tiny(metadata=card).save(tmp_path / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numpys_numbers_can_be_saved(tmp_path):
+    made = tiny(output_scale=np.float32(0.5), metadata={"share": np.float32(0.25), "count": np.int64(7)})
+    data = (np.random.default_rng(0).random((60, 6)).astype(np.float32), np.arange(60) % 3)
+    recipe = Recipe(
+        epochs=np.int64(1),
+        batch_size=np.int32(20),
+        learning_rate=np.float32(0.5),
+        validation=np.float64(0.5),
+        optimizer=Adam(beta1=np.float32(0.5)),
+    )
+    fit(made, data, recipe=recipe)
+    made.save(tmp_path / "m.safetensors")
+    assert Model.load(tmp_path / "m.safetensors").metadata == {"share": 0.25, "count": 7}
+    assert json.loads(json.dumps(recipe.config()))["epochs"] == 1
+    with Trainer(made, data, recipe, seed=0) as session, Checkpoints(Run(tmp_path / "r")) as checkpoints:
+        checkpoints.save(session, force=True)

@@ -24,10 +24,10 @@ from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
 from byhand.nn.rng import StepKey
 from byhand.training.batches import check_same, share, summed
-from nn.one_layer import cache_for
-from waiting import until
+from helpers.layer_cache import cache_for
+from helpers.waiting import until
 
-HERE = Path(__file__).parent
+RANK = Path(__file__).parent / "helpers" / "mpi_rank.py"
 MPIEXEC = next(
     (p for p in (Path(sys.executable).with_name("mpiexec"), shutil.which("mpiexec")) if p and Path(p).exists()), None
 )
@@ -72,11 +72,11 @@ CASES = {
 def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path):
     """After 100 steps. The script compares the ranks' bits after every step."""
     case, tolerance = json.dumps(CASES[name]), 1e-3 if "float32" in name else 1e-7
-    subprocess.run([sys.executable, HERE / "ranks.py", "1.npz", case], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, RANK, "1.npz", case], cwd=tmp_path, check=True)
     with np.load(tmp_path / "1.npz") as alone:
         assert len(alone["curves"]) > 10 or name.startswith("the whole")
         for ranks in (2, 4) if name != "sgd" else (2, 3):
-            done = mpiexec(ranks, HERE / "ranks.py", f"{ranks}.npz", case, cwd=tmp_path)
+            done = mpiexec(ranks, RANK, f"{ranks}.npz", case, cwd=tmp_path)
             assert done.returncode == 0, done.stderr
             with np.load(tmp_path / f"{ranks}.npz") as several:
                 assert set(several) == set(alone)
@@ -89,7 +89,7 @@ def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path)
 @needs_mpi
 def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
     """The same script, with a rank that adds something of its own."""
-    text = (HERE / "ranks.py").read_text()
+    text = RANK.read_text()
     bad = text.replace(
         "with mpi", "real = shard.sum\nshard.sum = lambda v: (real(v), v.__iadd__(shard.rank * 1e-3))\nwith mpi"
     )
@@ -277,14 +277,14 @@ def test_two_ranks_at_two_addresses_take_the_same_steps(tmp_path, two_hosts):
         "-iface",
         "wire-a",
     ]
-    program = ["-n", "2", sys.executable, str(HERE / "ranks.py"), "two.npz", case]
+    program = ["-n", "2", sys.executable, str(RANK), "two.npz", case]
     environment = {**os.environ, "HYDRA_HOST_FILE": "", "MPIR_CVAR_CH4_OFI_ENABLE_SHM": "0"}
     done = subprocess.run(
         ["ip", "netns", "exec", two_hosts[0], *ranks, *program],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    subprocess.run([sys.executable, HERE / "ranks.py", "1.npz", case], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, RANK, "1.npz", case], cwd=tmp_path, check=True)
     with np.load(tmp_path / "two.npz") as two, np.load(tmp_path / "1.npz") as one:
         assert list(two["places"]) == [1, 2], "each rank must be alone at its address"
         np.testing.assert_allclose(two["parameters"], one["parameters"], rtol=1e-7, atol=1e-9)

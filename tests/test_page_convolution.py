@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import byhand
-from browser import browser
 from byhand.export import export
 from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
@@ -14,8 +13,9 @@ from byhand.play.playground import Playground
 from byhand.play.setup import Setup
 from byhand.play.storage import RunStorage
 from byhand.training.runs import Run
-from playground_server import Served
-from watched_page import HANDS, Watched, opened
+from helpers.browser import browser
+from helpers.playground_server import Served
+from helpers.watched_page import HANDS, Watched, opened
 
 #: The colours of a canvas, and of what it shows: how strongly, from −1 to 1.
 PAINTED = """(canvas) => {

@@ -7,10 +7,10 @@ import pytest
 
 import byhand
 import byhand.model
-from browser import browser
 from byhand.data.handwriting import normalize
 from byhand.export import export
-from watched_page import HANDS, PLACES, Watched, exported, home, on_pad, opened
+from helpers.browser import browser
+from helpers.watched_page import HANDS, PLACES, Watched, exported, home, on_pad, opened
 
 # ---- drawing
 

@@ -5,8 +5,8 @@ import base64
 import numpy as np
 import pytest
 
-from browser import browser
-from watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
+from helpers.browser import browser
+from helpers.watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
 
 
 def test_from_the_end_of_a_stroke_to_the_answer_takes_under_16_ms(play):

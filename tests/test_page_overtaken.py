@@ -1,8 +1,8 @@
 """Slow answers in a real browser: each goes its own way, and may be overtaken by the events."""
 
-from browser import browser
-from playground_server import Served
-from watched_page import Watched, play, same_curve, served, wait
+from helpers.browser import browser
+from helpers.playground_server import Served
+from helpers.watched_page import Watched, play, same_curve, served, wait
 
 
 class Held:

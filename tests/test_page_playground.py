@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from browser import browser
 from byhand.explain import explain_step
-from watched_page import HANDS, Watched, exported, home, opened, play, same_curve, served, wait
+from helpers.browser import browser
+from helpers.watched_page import HANDS, Watched, exported, home, opened, play, same_curve, served, wait
 
 
 def test_two_epochs_move_the_curves_and_a_rewind_gives_the_same_numbers(play):

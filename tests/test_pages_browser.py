@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 import byhand
-from browser import browser, open_page
 from byhand.explain import explain_step
 from byhand.report import compare, evaluate, html_report
 from byhand.report.comparison import ComparedRun
 from byhand.report.lr_find import range_test_page
 from byhand.training import Recipe
 from byhand.training.lr_find import lr_find
+from helpers.browser import browser, open_page
 
 __all__ = ["browser", "open_page"]
 

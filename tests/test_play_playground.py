@@ -26,7 +26,7 @@ from byhand.play.setup import Setup
 from byhand.play.storage import setup_of, start_of
 from byhand.training import StepRecord
 from byhand.training.runs import Run
-from playground_server import a_playground
+from helpers.playground_server import a_playground
 
 
 def weights(playground):

@@ -19,7 +19,7 @@ import pytest
 from byhand.play.requests import ConcurrencyLimit
 from byhand.play.server import MAX_READERS, PACE, EventLog
 from byhand.play.thread import OverloadedError
-from playground_server import TOKEN, Events, Served, a_playground
+from helpers.playground_server import TOKEN, Events, Served, a_playground
 
 PICTURE = base64.b64encode(bytes(784)).decode()
 

@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-import mutations
-import torture
 from byhand.errors import ModelFileError, UsageError
 from byhand.training import steps
 from byhand.training.runs import CONFIG, METRICS, MODEL, Run, load_model, next_number, versions
+from helpers import model_file_mutations, small_run
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ def run(tmp_path):
 
 
 def records():
-    with torture.session(chosen=torture.recipe(epochs=2)) as session:
+    with small_run.session(chosen=small_run.recipe(epochs=2)) as session:
         for _ in steps(session):
             pass
         return session.progress.records
@@ -41,9 +40,9 @@ def test_the_config_comes_back_with_what_it_was_made_with(run):
 
 
 def test_a_model_comes_back_from_the_folder_and_from_its_file(run):
-    model = torture.model()
+    model = small_run.model()
     model.save(run.model_path)
-    images = torture.digits().images
+    images = small_run.digits().images
     for loaded in (run.model(), load_model(run.folder), load_model(run.folder / MODEL)):
         assert (loaded.logits(images) == model.logits(images)).all()
 
@@ -134,6 +133,6 @@ def test_a_text_larger_than_any_run_writes_is_not_read(run):
 
 @pytest.mark.parametrize("name", ["config", "records"])
 def test_mutated_files_are_read_or_refused(name, tmp_path):
-    found = mutations.outcomes(name, tmp_path, range(600))
+    found = model_file_mutations.outcomes(name, tmp_path, range(600))
     assert found["read"] > 50
     assert found["refused"] > 50

@@ -371,3 +371,10 @@ def test_the_page_has_the_figures_that_were_measured_and_they_are_good():
         assert f"{100 * difference:+.2f} ± {100 * error:.2f} %" in row
         assert difference + 2 * error > 0
         assert found["times_faster"][0] > 1
+
+
+def test_a_label_of_any_kind_has_a_class():
+    classifier = NetworkClassifier(hidden_layer_sizes=(4,), max_iter=1)
+    X = np.random.default_rng(0).random((60, 6))
+    labels = np.array(["a\nb", "x" * 300, "c"])[np.arange(60) % 3]
+    assert set(classifier.fit(X, labels).predict(X)) <= set(labels)

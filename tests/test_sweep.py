@@ -33,7 +33,7 @@ from byhand.distributed.sweep import (
     sweep,
 )
 from byhand.errors import ByhandError, DataError, ModelFileError, StorageError, UsageError
-from waiting import until
+from helpers.waiting import until
 
 SPACE = {
     "fixed": {"epochs": 5, "samples": 300, "deskew": False},
@@ -539,3 +539,10 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path):
     (tmp_path / "sweep.json").write_text("[1]")
     with pytest.raises(ModelFileError, match="must be a JSON object"):
         folder.config()
+
+
+def test_the_command_of_the_best_trial_can_be_pasted():
+    command = Space({"learning_rate": {"low": 0.1, "high": 0.2}}, preset="fast").command(
+        {"learning_rate": 0.15}, data="/my data/x", seed=1
+    )
+    assert "--data '/my data/x' --seed 1" in command

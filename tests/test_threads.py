@@ -93,3 +93,24 @@ def test_the_usual_limits_limit(monkeypatch):
     for word in ("many", "²"):
         monkeypatch.setenv("BYHAND_THREADS", word)
         assert available() == len(processors())
+
+
+def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
+    from byhand import threads
+
+    def broken():
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "blas_libraries", broken)
+        with pytest.raises(OSError), threads.blas_threads(1):  # noqa: PT011
+            pytest.fail("it never gets here")
+    before = [library.num_threads for library in threads.blas_libraries()]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(limited, threads).result() == [1 for _ in before]
+    assert [library.num_threads for library in threads.blas_libraries()] == before
+
+
+def limited(threads):
+    with threads.blas_threads(1):
+        return [library.num_threads for library in threads.blas_libraries()]

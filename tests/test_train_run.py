@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -11,6 +13,7 @@ import byhand
 from byhand.cli.group import cli
 from byhand.errors import DataMissingError, UsageError
 from byhand.training import Callback, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
+from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
 DIGITS = byhand.load("mnist-5k")
@@ -200,3 +203,29 @@ byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none",
     (output,) = (one for one in book.cells[0].outputs if one.output_type == "display_data")
     assert "epoch 2/2" in output["data"]["text/html"]
     assert "<progress" not in output["data"]["text/html"]
+
+
+def test_the_command_says_so_too(tmp_path):
+    words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--batch-size", "all"]
+    words += ["--learning-rate", "3e38", "--schedule", "constant", "--optimizer", "sgd", "--run", "r"]
+    command = [sys.executable, "-m", "byhand", "train", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert not (tmp_path / "r" / "model.safetensors").exists()
+    for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_who_may_not_go_on_with_a_run_leaves_its_config_alone(tmp_path):
+    words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--run", "r"]
+    command = [sys.executable, "-m", "byhand", "train"]
+    subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, check=True)
+    before = (tmp_path / "r" / "config.json").read_bytes()
+    pytest.importorskip("fcntl")
+    with Checkpoints(Run(tmp_path / "r")) as held:
+        held.lock()
+        done = subprocess.run(
+            [*command, "--resume", "r", "--epochs", "3"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    assert "another process is training this run" in done.stderr
+    assert (tmp_path / "r" / "config.json").read_bytes() == before

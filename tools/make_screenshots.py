@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "long")]
 
 from soak import HANDS, draw  # noqa: E402
 
-from playground_server import Served, a_playground  # noqa: E402
+from helpers.playground_server import Served, a_playground  # noqa: E402
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
 PANELS = ("draw", "run", "setup", "network", "errors", "step", "share")

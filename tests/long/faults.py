@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-import torture
 from byhand.errors import ByhandError
 from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
+from helpers import small_run
 
 #: What the kernel answers, call by call.
 CALLS = {
@@ -63,7 +63,7 @@ def faults(folder: Path) -> dict[str, Any]:
 def save_some(run: Path, out: socket.socket) -> None:
     """Save three states of a run, and tell of each; this is what the faults strike."""
     try:
-        with torture.session() as session, Checkpoints(Run(run)) as checkpoints:
+        with small_run.session() as session, Checkpoints(Run(run)) as checkpoints:
             for _ in zip(range(SAVES), steps(session), strict=False):
                 checkpoints.save(session, force=True)
                 out.send(f"{session.progress.step}\n".encode())

@@ -35,10 +35,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import faults as failing  # noqa: E402
 
-import configurations as by_chance  # noqa: E402
-import data_mutations as of_data  # noqa: E402
-import mutations as of_models  # noqa: E402
-import torture  # noqa: E402
+from helpers import (  # noqa: E402
+    data_files,
+    kills_and_faults,
+    model_file_mutations,
+    random_configurations,
+    small_run,
+)
 
 #: The full load.
 KILLS, CONFIGURATIONS, MUTATIONS = 2_000, 10_000, 1_000_000
@@ -54,8 +57,8 @@ Trial = Callable[[Path, range], dict[str, int]]
 def kills(share: float, folder: Path, before: Found) -> Iterator[Found]:
     """Runs killed until so many kills have struck; each must end as if nothing had happened."""
     runs, struck = 0, 0
-    for seed, times, fingerprint in torture.kills(folder, max(10, round(KILLS * share)), longest=0.2):
-        whole = torture.uninterrupted(seed=seed, chosen=torture.LONG)
+    for seed, times, fingerprint in kills_and_faults.kills(folder, max(10, round(KILLS * share)), longest=0.2):
+        whole = small_run.uninterrupted(seed=seed, chosen=small_run.LONG)
         assert fingerprint == whole, f"run {seed}, killed {times} times, ended otherwise"
         shutil.rmtree(folder / str(seed))
         runs, struck = runs + 1, struck + times
@@ -76,7 +79,7 @@ def configurations(share: float, folder: Path, before: Found) -> Iterator[Found]
     """Configurations of everything."""
 
     def trial(folder: Path, numbers: range) -> dict[str, int]:
-        return Counter(by_chance.tried(number) for number in numbers)
+        return Counter(random_configurations.tried(number) for number in numbers)
 
     return in_pieces({"all": trial}, round(CONFIGURATIONS * share), folder, before)
 
@@ -87,8 +90,8 @@ def mutations(share: float, folder: Path, before: Found) -> Iterator[Found]:
     def trial(module: Any, name: str) -> Trial:
         return lambda folder, numbers: module.outcomes(name, folder, numbers)
 
-    kinds = {name: trial(of_models, name) for name in of_models.READERS}
-    kinds |= {name: trial(of_data, name) for name in of_data.FORMATS}
+    kinds = {name: trial(model_file_mutations, name) for name in model_file_mutations.READERS}
+    kinds |= {name: trial(data_files, name) for name in data_files.FORMATS}
     return in_pieces(kinds, round(MUTATIONS * share / len(kinds)), folder, before)
 
 

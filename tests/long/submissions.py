@@ -1,8 +1,8 @@
 """Three hundred submissions, marked on two cores, twice: `python tests/long/submissions.py`, under ten minutes a time.
 
 With a folder as its argument everything is kept there, and each call marks once, for a machine that is busy later.
-The submissions are those of tests/submissions.py: correct in several styles, with each planted mistake, broken and
-hostile. Each must get the mark that it deserves, and the second time the very same table, records and pages.
+The submissions are those of tests/helpers/submissions.py: correct in several styles, with each planted mistake,
+broken and hostile. Each must get the mark that it deserves, and the second time the very same table, records and pages.
 What was found is written to benchmarks/results/course_marks.json.
 """
 
@@ -18,13 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-import submissions as made  # noqa: E402 - it lies with the tests
 from byhand.course.grading.results import safe  # noqa: E402
 from byhand.files import write_text  # noqa: E402
+from helpers.submissions import FUNCTIONS, hand_in, many, name_of  # noqa: E402 - it lies with the tests
 
 RESULTS = ROOT / "benchmarks" / "results" / "course_marks.json"
 COUNT, JOBS = 300, 2
-POINTS = "seed = 300\n[points]\n" + "".join(f"{name} = 1\n" for name in made.FUNCTIONS)
+POINTS = "seed = 300\n[points]\n" + "".join(f"{name} = 1\n" for name in FUNCTIONS)
 
 
 def marked(folder, name):
@@ -45,8 +45,8 @@ def undeserved(table, handed_in):
     assert len(rows) == len(handed_in), "somebody is lost"
     wrong = []
     for one in handed_in:
-        row = rows[safe(made.name_of(one))]
-        right = {name for name in made.FUNCTIONS if row[name] == "1"}
+        row = rows[safe(name_of(one))]
+        right = {name for name in FUNCTIONS if row[name] == "1"}
         if right != set(one.right or ()) or (row["state"] == "marked") != (one.right is not None):
             wrong.append({"name": one.name, "differs in": sorted(right ^ set(one.right or ())), "look": row["look"]})
     return wrong
@@ -57,11 +57,11 @@ def contents(folder):
 
 
 def main(kept=None):
-    handed_in = made.many(COUNT)
+    handed_in = many(COUNT)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(kept or temporary)
         if not (folder / "hidden.toml").exists():
-            made.hand_in(folder / "in", handed_in)
+            hand_in(folder / "in", handed_in)
             write_text(folder / "hidden.toml", POINTS)
         if kept and not (folder / "first.seconds").exists():
             print(f"{marked(folder, 'first'):.1f} seconds; the same again for the second time")

@@ -9,7 +9,7 @@ from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network
 from byhand.training import Recipe
-from nn.one_layer import cache_for
+from helpers.layer_cache import cache_for
 
 
 def made(layer, seed=0, dtype=np.float64):

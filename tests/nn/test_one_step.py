@@ -16,7 +16,7 @@ from byhand.nn.network import Network, max_norm
 from byhand.nn.optimizers import OPTIMIZERS, clip_norm
 from byhand.nn.rng import StepKey
 from byhand.training.plan import PackedDense
-from nn.one_layer import cache_for
+from helpers.layer_cache import cache_for
 
 ROOM = str(Path(nn.__file__).parent)
 D, K = 50, 10
@@ -267,3 +267,18 @@ def test_a_pass_uses_its_memory_again_for_smaller_batches():
     for N in (5, 3, 5):
         assert np.shares_memory(pass_.forward(np.zeros((N, D), np.float32)), memory)
     assert not np.shares_memory(pass_.forward(np.zeros((50, D), np.float32)), memory)
+
+
+@pytest.mark.parametrize("size", [1e19, 1e30, 1e-24, 1e-30])
+def test_the_length_of_a_gradient_does_not_leave_the_numbers(size):
+    gradient = np.full(100, size, np.float32)
+    for limit in (None, 20 * size):  # shorter than the limit: left as it is
+        assert clip_norm(gradient, limit) == pytest.approx(10 * size, rel=1e-5)
+    assert clip_norm(gradient, 5 * size) == pytest.approx(10 * size, rel=1e-5)
+    np.testing.assert_allclose(gradient, np.float32(size / 2), rtol=1e-5)
+
+
+def test_a_gradient_of_zeros_and_one_that_is_none():
+    assert clip_norm(np.zeros(3, np.float32), 1.0) == 0
+    assert np.isnan(clip_norm(np.array([1, np.nan], np.float32), 1.0))
+    assert clip_norm(np.array([1, np.inf], np.float32), 1.0) == np.inf

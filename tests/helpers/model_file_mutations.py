@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-import torture
 from byhand.errors import ModelFileError
 from byhand.model import Model
 from byhand.model.file import checksum
 from byhand.training import checkpoint, steps
 from byhand.training.checkpoint import Checkpoint
 from byhand.training.runs import CONFIG, METRICS, MODEL, Run
-from data_mutations import mutate
+from helpers import small_run
+from helpers.data_files import mutate
 
 MOST_SECONDS, MOST_BYTES = 5.0, 32 << 20
 
@@ -44,7 +44,7 @@ class CheckpointRead:
     """A checkpoint that loads is taken up by a run, or refused by it; one that is taken up can go on."""
 
     def __init__(self) -> None:
-        self.session = torture.session(chosen=torture.recipe(augment="none"))
+        self.session = small_run.session(chosen=small_run.recipe(augment="none"))
         self.start = self.session.state()
 
     def __call__(self, path: Path) -> None:
@@ -73,12 +73,12 @@ def records_read(path: Path) -> None:
 
 
 def write_model(folder: Path) -> Path:
-    torture.model().save(folder / MODEL)
+    small_run.model().save(folder / MODEL)
     return folder / MODEL
 
 
 def write_checkpoint(folder: Path) -> Path:
-    with torture.session(chosen=torture.recipe(augment="none")) as session:
+    with small_run.session(chosen=small_run.recipe(augment="none")) as session:
         for record in steps(session):
             if record.step == 24:
                 break
@@ -87,13 +87,13 @@ def write_checkpoint(folder: Path) -> Path:
 
 
 def write_config(folder: Path) -> Path:
-    with torture.session() as session:
+    with small_run.session() as session:
         Run(folder).write_config(checkpoint.fingerprint(session))
     return folder / CONFIG
 
 
 def write_records(folder: Path) -> Path:
-    with torture.session(chosen=torture.recipe(epochs=2)) as session:
+    with small_run.session(chosen=small_run.recipe(epochs=2)) as session:
         for _ in steps(session):
             pass
         Run(folder).write_records(session.progress.records)

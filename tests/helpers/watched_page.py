@@ -13,11 +13,11 @@ import pytest
 
 import byhand
 import byhand.model
-from browser import browser  # noqa: F401 - a fixture
 from byhand.export import export
-from playground_server import Served, a_playground
+from helpers.browser import browser  # noqa: F401 - a fixture
+from helpers.playground_server import Served, a_playground
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
 #: Where on the pad a digit is drawn: the square (left, top, side), as shares of the pad.
 PLACES = {"middle": (0.0, 0.0, 1.0), "corner": (-0.06, -0.04, 0.5), "off-centre": (0.42, 0.4, 0.6)}

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-import torture
 from byhand.errors import DivergedError
 from byhand.model import Model
 from byhand.nn.activations import ACTIVATIONS
@@ -22,6 +21,7 @@ from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.nn.rng import StepKey
 from byhand.nn.schedules import SCHEDULES, schedule_named
 from byhand.training import Recipe, Trainer, steps
+from helpers import small_run
 
 Rng = np.random.Generator
 
@@ -59,11 +59,11 @@ class Configuration:
                         second.restore(arrays, plain)
                         for _ in steps(second):
                             pass
-                        return torture.fingerprint(second)
+                        return small_run.fingerprint(second)
             except DivergedError as error:
                 return str(error)
             assert np.isfinite(session.model.network.parameters).all()
-            return torture.fingerprint(session)
+            return small_run.fingerprint(session)
 
 
 def configuration(rng: Rng) -> Configuration:

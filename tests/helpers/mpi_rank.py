@@ -1,6 +1,6 @@
 """What each rank runs in `test_mpi`: 100 steps of training, and after every step the ranks' bits compared.
 
-mpiexec -n 2 python ranks.py OUT.npz '{"optimizer": {"kind": "sgd"}, …}'
+mpiexec -n 2 python mpi_rank.py OUT.npz '{"optimizer": {"kind": "sgd"}, …}'
 """
 
 import json

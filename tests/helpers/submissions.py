@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from planted_mistakes import IN_L_LAYER, planted, rounds
+from helpers.planted_mistakes import IN_L_LAYER, planted, rounds
 
-STUDENTS = Path(__file__).parent / "students"
+STUDENTS = Path(__file__).parents[1] / "students"
 STYLES = ("as_the_assignment", "in_einsum", "in_float32", "in_loops")
 FUNCTIONS = (
     *("sigmoid", "relu", "softmax", "initialize_parameters", "layer_forward", "L_layer_forward", "compute_loss"),

@@ -1,0 +1,24 @@
+"""Errors: each can be pickled and copied."""
+
+import copy
+import pickle
+
+from byhand.distributed.ensemble import MemberFailedError
+from byhand.errors import ByhandError, MissingExtraError
+
+
+def every_error(kind=ByhandError):
+    """Our errors, of every room that has some."""
+    yield kind
+    for below in kind.__subclasses__():
+        yield from every_error(below)
+
+
+def test_an_error_arrives_whole_from_another_process():
+    failed = MemberFailedError("member 2 ended", 139)
+    errors = [kind("onnx", "onnx") if kind is MissingExtraError else kind("what went wrong") for kind in every_error()]
+    assert len(errors) >= 11
+    for error in [*errors, failed]:
+        for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+            assert (type(again), str(again), again.exit_code) == (type(error), str(error), error.exit_code)
+    assert str(MissingExtraError("joblib", "sweep")) == "this needs joblib: pip install 'byhand[sweep]'"

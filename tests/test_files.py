@@ -1,0 +1,63 @@
+"""Atomic writes: permissions, links, pipes, folders in the way and long names."""
+
+import os
+import re
+import threading
+
+import pytest
+
+import byhand
+from byhand.files import write_text
+
+
+@pytest.mark.skipif(not hasattr(os, "fchmod"), reason="needs POSIX permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions_and_its_links(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    write_text(real, "one")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_text(link, "two")
+    assert link.is_symlink()
+    assert real.read_text() == "two"
+    assert real.stat().st_mode & 0o777 == 0o600
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "new")
+    write_text(dangling, "three")
+    assert (tmp_path / "new").read_text() == "three"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_what_is_no_file_is_written_to_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    told = []
+    reader = threading.Thread(target=lambda: told.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    write_text(tmp_path / "pipe", "told")
+    reader.join(10)
+    assert told == ["told"]
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_folder_in_the_way_is_named_and_what_else_fails_too(tmp_path, monkeypatch):
+    folder, file = tmp_path / "m", tmp_path / "m.safetensors"
+    folder.mkdir()
+    with pytest.raises(
+        IsADirectoryError, match=rf"^\[Errno \d+\] is a folder, not a file: '{re.escape(str(folder))}'$"
+    ):
+        byhand.Model([6, 3], seed=0).save(folder)
+
+    def refuse(source, target):
+        raise PermissionError(13, "Permission denied", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError, match=rf"^\[Errno 13\] Permission denied: '{re.escape(str(file))}'$"):
+        byhand.Model([6, 3], seed=0).save(file)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_the_longest_name_that_a_file_system_takes(tmp_path):
+    name = "n" * 255
+    write_text(tmp_path / name, "x")
+    write_text(tmp_path / name, "y")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "y")]

@@ -1,0 +1,177 @@
+"""`fit`: the inputs that it accepts and rejects, divergence in the last step, and interruption."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import byhand
+from byhand.errors import DivergedError, UsageError
+from byhand.nn.optimizers import GradientDescent
+from byhand.nn.schedules import Constant
+from byhand.report import evaluate
+from byhand.training import Recipe, Trainer, fit
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
+WHOLE = Recipe(epochs=1, batch_size=None, optimizer=GradientDescent(), schedule=Constant())
+
+
+def model(**settings):
+    return byhand.Model([6, 5, 3], seed=0, **settings)
+
+
+@pytest.mark.parametrize("rate", [3e38, 1e30])
+@pytest.mark.parametrize("more", [{}, {"validation": 0.2}, {"ema_decay": 0.9}])
+def test_a_run_that_diverges_in_its_last_step_has_diverged(rate, more):
+    with pytest.raises(DivergedError, match="Try --learning-rate"):
+        fit(model(), (X * 1e5, Y), recipe=WHOLE.replace(learning_rate=rate, **more))
+
+
+def test_after_a_step_that_failed_the_next_one_is_the_same_step():
+    with Trainer(model(), (X, Y), WHOLE.replace(batch_size=20, learning_rate=0.1), seed=0) as session:
+        session.step()
+        right, session.model.network.parameters[0] = session.model.network.parameters[0], np.nan
+        for _ in range(5):
+            with pytest.raises(DivergedError, match="at step 1"):
+                session.step()
+        session.model.network.parameters[0] = right
+        assert session.step().step == 1
+        assert session.step().ends_epoch
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ((X * 255).astype(np.uint8), "bytes are pixels"),
+        (X.astype(str), "X must be numbers, got <U"),
+        (X.astype(complex), "X must be numbers, got complex"),
+        (X.astype(object), "X must be numbers, got object"),
+    ],
+)
+def test_inputs_that_would_be_misunderstood_are_refused(inputs, says):
+    with pytest.raises(UsageError, match=says):
+        fit(model(), (inputs, Y), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ((X, Y, Y), r"data must be a pair \(X, y\), weights go into sample_weights; got a tuple of 3"),
+        (X, r"data must be a Dataset or a pair \(X, y\), got an array float32 \(60, 6\)"),
+        (None, r"data must be a Dataset or a pair \(X, y\), got None"),
+        ((X, Y[:, None]), r"y must have the shape \(60,\) or \(60, 3\), got \(60, 1\)"),
+        ((X, Y[:50]), r"y must have the shape \(60,\) or \(60, 3\), got \(50,\)"),
+        ((X, 3), r"y must have the shape \(60,\) or \(60, 3\), got \(\)"),
+    ],
+)
+def test_what_is_no_pair_is_refused(data, says):
+    with pytest.raises(UsageError, match=says):
+        fit(model(), data, epochs=1)
+
+
+def test_whole_numbers_are_inputs():
+    fit(model(), ((X > 0.5).astype(int), Y), epochs=1)
+    fit(model(), (X > 0.5, Y), epochs=1)
+
+
+@pytest.mark.parametrize("labels", [Y.astype(str), Y.astype(float), Y.astype(object), Y - 1])
+def test_labels_that_are_none_are_refused_in_one_line(labels):
+    with pytest.raises(UsageError, match="labels must be integers 0 to 2, got"):
+        fit(model(), (X, labels), epochs=1)
+
+
+def test_weights_that_are_no_numbers_are_refused_in_one_line():
+    with pytest.raises(UsageError, match="sample_weights must be numbers, got <U"):
+        fit(model(), (X, Y), epochs=1, sample_weights=Y.astype(str))
+
+
+def test_weights_that_leave_nothing_to_learn_from_are_refused():
+    recipe = Recipe(epochs=1, validation=0.5)
+    with Trainer(model(), (X, Y), recipe, seed=0) as session:
+        kept = session.batches.index
+    weights = np.ones(60)
+    weights[kept] = 0
+    with pytest.raises(UsageError, match="leave nothing to train on"):
+        fit(model(), (X, Y), recipe=recipe, sample_weights=weights)
+
+
+@pytest.mark.parametrize("size", [1e-50, 1e39, 1e-30])
+def test_only_the_proportions_of_weights_count(size):
+    plain, scaled = model(), model()
+    fit(plain, (X, Y), epochs=2)
+    fit(scaled, (X, Y), epochs=2, sample_weights=np.full(60, size))
+    np.testing.assert_allclose(scaled.network.parameters, plain.network.parameters, rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_of_an_epoch_is_the_weighted_mean_over_its_samples():
+    weights = np.where(RNG.random(60) < 0.5, 1.0, 100.0)
+    recipe = Recipe(epochs=1, batch_size=7, learning_rate=1e-12, optimizer=GradientDescent(), schedule=Constant())
+    still = model(dtype=np.float64)
+    history = fit(still, (X.astype(float), Y), recipe=recipe, sample_weights=weights)
+    Z = still.network.forward(X.astype(float))
+    each = np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(60), Y]
+    assert history[-1].loss == pytest.approx((weights * each).sum() / weights.sum(), rel=1e-7)
+
+
+@pytest.mark.parametrize("value", [2.5, "0.1", True])
+def test_a_validation_split_is_a_share_or_a_whole_number(value):
+    with pytest.raises(UsageError, match="validation must be"):
+        Recipe(validation=value)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "clip", "max_norm", "ema_decay", "validation"])
+def test_a_recipe_of_words_is_refused_in_one_line(name):
+    with pytest.raises(UsageError, match=f"{name} must be"):
+        Recipe(**{name: "high"})
+
+
+def test_patience_may_watch_a_data_set_of_its_own():
+    history = fit(model(), (X, Y), epochs=30, patience=1, learning_rate=0.5, validation_data=(X[:20], Y[:20]))
+    assert history.best_epoch
+    with pytest.raises(UsageError, match="patience needs a validation split to watch"):
+        fit(model(), (X, Y), epochs=1, patience=1)
+
+
+@pytest.mark.parametrize(
+    ("slip", "says"),
+    [
+        (fit, r"got a TrainTest: pass its \.train"),
+        (lambda own, digits: fit(own, digits.train, validation_data=digits), "got a TrainTest"),
+        (lambda own, digits: fit("m.safetensors", digits.train), "model must be a Model, got 'm.safetensors': "),
+        (lambda own, digits: fit(own.network, digits.train), "model must be a Model, got a Network: "),
+        (lambda own, digits: own.predict(digits.test), "images must be an array, .* got a Dataset"),
+        (lambda own, digits: own.predict(digits), "images must be an array, .* got a TrainTest"),
+        (lambda own, digits: own.predict(digits.test[0]), "images must be an array, .* got a Sample"),
+        (lambda own, digits: own.accuracy(digits), "data must be a Dataset, got a TrainTest"),
+        (lambda own, digits: own.accuracy(digits.test.images), r"data must be a Dataset, got an array uint8 \(1000, "),
+        (evaluate, "data must be a Dataset, got a TrainTest"),
+    ],
+)
+def test_a_slip_of_the_everyday_calls_is_named(slip, says):
+    with pytest.raises(UsageError, match=says):
+        slip(byhand.Model([784, 10], seed=0), byhand.load("mnist-5k"))
+
+
+def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypatch):
+    from byhand.training import run
+
+    seen = []
+
+    @contextlib.contextmanager
+    def stopped_at_once(stop):
+        stop()
+        yield
+
+    class Watched(Trainer):
+        def load_final_weights(self):
+            self.ema[...] = 7
+            super().load_final_weights()
+            seen.append(self)
+
+    monkeypatch.setattr(run, "interruptible", stopped_at_once)
+    monkeypatch.setattr(run, "Trainer", Watched)
+    made = model()
+    assert fit(made, (X, Y), epochs=3, ema_decay=0.9).ending == "interrupted"
+    assert (made.network.parameters == 7).all()
+    assert len(seen) == 1
