@@ -124,7 +124,7 @@ def test_every_choice_reaches_the_run(run):
         ("train --batch-size many", 2, "batch_size must be a positive integer or `all`, got 'many'"),
         ("train --dropout 1", 2, "dropout must be at least 0 and under 1, got 1.0"),
         ("train --data nowhere", 3, "nowhere"),
-        ("train --patience 2", 2, "patience needs a validation split to watch"),
+        ("train --patience 2", 2, "patience needs validation data"),
         ("train --optimizer sgd --momentum 0.9", 2, "sgd takes weight_decay, got momentum"),
         ("train --loss mse --label-smoothing 0.1", 2, "label smoothing goes with the loss cross_entropy, got mse"),
         ("train --samples 0", 2, "samples must be positive, got 0"),

@@ -43,7 +43,7 @@ def test_after_a_step_that_failed_the_next_one_is_the_same_step():
 @pytest.mark.parametrize(
     ("inputs", "says"),
     [
-        ((X * 255).astype(np.uint8), "bytes are pixels"),
+        ((X * 255).astype(np.uint8), "X must be floats, got uint8: pass a Dataset"),
         (X.astype(str), "X must be numbers, got <U"),
         (X.astype(complex), "X must be numbers, got complex"),
         (X.astype(object), "X must be numbers, got object"),
@@ -57,7 +57,7 @@ def test_inputs_that_would_be_misunderstood_are_refused(inputs, says):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ((X, Y, Y), r"data must be a pair \(X, y\), weights go into sample_weights; got a tuple of 3"),
+        ((X, Y, Y), r"data must be a pair \(X, y\), got a tuple of 3: pass weights as sample_weights"),
         (X, r"data must be a Dataset or a pair \(X, y\), got an array float32 \(60, 6\)"),
         (None, r"data must be a Dataset or a pair \(X, y\), got None"),
         ((X, Y[:, None]), r"y must have the shape \(60,\) or \(60, 3\), got \(60, 1\)"),
@@ -92,7 +92,7 @@ def test_weights_that_leave_nothing_to_learn_from_are_refused():
         kept = session.batches.index
     weights = np.ones(60)
     weights[kept] = 0
-    with pytest.raises(UsageError, match="leave nothing to train on"):
+    with pytest.raises(UsageError, match="sample_weights must be positive for a training sample"):
         fit(model(), (X, Y), recipe=recipe, sample_weights=weights)
 
 
@@ -129,7 +129,7 @@ def test_a_recipe_of_words_is_refused_in_one_line(name):
 def test_patience_may_watch_a_data_set_of_its_own():
     history = fit(model(), (X, Y), epochs=30, patience=1, learning_rate=0.5, validation_data=(X[:20], Y[:20]))
     assert history.best_epoch
-    with pytest.raises(UsageError, match="patience needs a validation split to watch"):
+    with pytest.raises(UsageError, match="patience needs validation data"):
         fit(model(), (X, Y), epochs=1, patience=1)
 
 

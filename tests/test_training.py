@@ -482,7 +482,8 @@ def test_the_watchdog_names_the_layer_that_grew(digits):
         with pytest.raises(DivergedError) as caught:
             session.watchdog.check(312, {"loss": float("nan")})
     assert str(caught.value) == (
-        "loss became NaN at step 312: the learning rate 3 made layer 2 40 times larger. Try --learning-rate 0.3."
+        "loss became NaN at step 312: with learning rate 3, the weights of layer 2 grew 40 times larger. "
+        "Try --learning-rate 0.3."
     )
 
 
@@ -522,8 +523,8 @@ def test_the_watchdog_speaks_of_dead_layers_and_of_one_class(digits):
     data = digits.train[:1000]
     history = fit(model, data, epochs=6, learning_rate=1e-6, optimizer=GradientDescent())
     warnings = history[-1].warnings
-    assert any(warning.startswith("100% of layer 1 is dead") for warning in warnings)
-    assert any("the share of one class" in warning for warning in warnings)
+    assert any(warning.startswith("100% of the units in layer 1 are dead") for warning in warnings)
+    assert any("predicts one class for all samples" in warning for warning in warnings)
 
 
 def test_the_watchdog_speaks_of_a_loss_that_grows(digits):
@@ -551,9 +552,9 @@ def test_a_healthy_run_is_left_in_peace(digits):
         ({"learning_rate": 0}, "learning_rate must be a positive number, got 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number, got nan"),
         ({"ema_decay": 1.0}, "ema_decay must be over 0 and under 1, got 1.0"),
-        ({"patience": 2}, "patience needs a validation split to watch, got validation 0"),
+        ({"patience": 2}, "patience needs validation data, got validation 0"),
         ({"validation": -1}, "validation must be a share under 1 or a number of samples, got -1"),
-        ({"validation": 5000}, "validation must leave samples on both sides of 4000, got 5000"),
+        ({"validation": 5000}, "validation must hold out some of the 4000 samples, not all, got 5000"),
         ({"augment": "wobble=3"}, "wobble"),
         ({"weak_augment": 1.5}, "weak_augment must be a share of the epochs, 0 to 1, got 1.5"),
         ({"augment": None}, "augment must be text such as 'none' or 'shift=2,rotate=10', got None"),
@@ -577,7 +578,7 @@ def test_bad_data_is_named(digits):
         fit(Model([3, 2]), (X, np.zeros(4, int)))
     with pytest.raises(UsageError, match=r"labels must be integers 0 to 1, got 0 to 5"):
         fit(Model([3, 2]), (np.zeros((2, 3)), np.array([0, 5])))
-    with pytest.raises(UsageError, match=r"training needs at least one picture"):
+    with pytest.raises(UsageError, match=r"training needs at least one image"):
         fit(Model([784, 10]), digits.train[:0])
     with pytest.raises(UsageError, match=r"the model knows 2 classes, the data has 10"):
         fit(Model([784, 2]), digits.train)
@@ -684,9 +685,9 @@ def test_runs_with_split_products_agree_with_plain_ones(digits, monkeypatch):
 def test_the_names_of_the_version_before_still_work_with_a_warning(digits):
     from byhand import training
 
-    with pytest.warns(DeprecationWarning, match="Session is called Trainer now"):
+    with pytest.warns(DeprecationWarning, match="Session is deprecated, use Trainer"):
         kind = training.Session
-    with pytest.warns(DeprecationWarning, match=r"history_of\(session\) is trainer.history\(\) now"):
+    with pytest.warns(DeprecationWarning, match="history_of is deprecated, use Trainer.history"):
         history_of = training.history_of
     with kind(Model([784, 10]), digits.train[:200], Recipe(epochs=1, batch_size=None), seed=0) as trainer:
         for _ in train(trainer):

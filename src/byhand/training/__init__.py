@@ -1,12 +1,10 @@
-"""Training: the loop that turns a model and a data set into a better model, and yields records of what happens.
+"""Training: the step, the loop over epochs, settings, and runs that are saved in a folder.
 
-`loop` is the page to read: one step, the epochs. It takes its batches from `batches`, and its choices from a `recipe`;
-`setup` makes once what every step uses, by a `plan` of how a step is executed on this machine. `run` keeps a training
-in a folder. Nothing here prints.
+Start reading with `loop`. Its batches come from `batches`, and its settings are a `recipe`. `setup` allocates the
+arrays of a step, by a `plan` for this machine, and `run` saves a training in a folder. Only `progress` prints.
 """
 
-from typing import Any
-
+from byhand.lazy import renamed
 from byhand.training.loop import Callback, Trainer, steps, train
 from byhand.training.progress import ProgressBar
 from byhand.training.recipe import PRESETS, Preset, Recipe, preset
@@ -33,15 +31,4 @@ __all__ = [
     "train_run",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Return what had another name in the version before, with a warning."""
-    import warnings
-
-    if name == "Session":
-        warnings.warn("byhand.training.Session is called Trainer now", DeprecationWarning, stacklevel=2)
-        return Trainer
-    if name == "history_of":
-        warnings.warn("history_of(session) is trainer.history() now", DeprecationWarning, stacklevel=2)
-        return Trainer.history
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = renamed(__name__, {"Session": "Trainer", "history_of": "Trainer.history"})

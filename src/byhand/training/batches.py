@@ -1,12 +1,12 @@
-"""Batches: which samples make up each batch, in which order, and as what.
+"""Batches: the samples of each step, in a shuffled order, as floats.
 
-Pixels stay bytes until just before the first product. A batch names rows of an array of pixels; `Inputs` gathers them
-and turns them into floats. The order of an epoch is a function of (seed, epoch), so a run can be resumed at any step.
-With augmentation the pictures are distorted ahead of time by another thread, with the same result as without it.
+A batch is a set of rows of an array of bytes; `Inputs` gathers them and converts them to floats just before the first
+product. The order of an epoch is a function of (seed, epoch), so a run can be resumed at any step. Augmented images are
+prefetched by a second thread.
 
-If several processes share a run (data parallelism), each computes its own rows of each batch: its `Shard`. Every
-process has the recipe, the seed and the order of the samples, and `Shard.sum` is an all-reduce: all processes get the
-same bits, so all take the same step. `byhand.distributed.mpi` implements it.
+Data parallelism: if several processes share a run, each computes some rows of each batch, its `Shard`. All have the
+same recipe, seed and order. `Shard.sum` is an all-reduce with the same bits for all processes, so all take the same
+step. `byhand.distributed.mpi` implements it.
 """
 
 import zlib
@@ -25,33 +25,31 @@ from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
 from byhand.training.recipe import Recipe
 
-#: Samples that the prefetching thread distorts at once.
-PREFETCHED = 4_096
-#: Results that the prefetching thread may be ahead of the loop.
-PREFETCH_DEPTH = 2
+#: Samples per block of augmentation, and the number of blocks that may be prefetched.
+PREFETCH_SIZE, PREFETCH_DEPTH = 4_096, 2
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
 class Shard(Protocol):
-    """One of `size` processes, `neighbours` of which run on this machine (this one counted)."""
+    """One of `size` processes. `neighbours` of them, including this one, run on this machine."""
 
     rank: int
     size: int
     neighbours: int
-    #: The process of each rank, for a message.
+    #: A description of each rank's process, for messages.
     places: list[str]
 
     def broadcast(self, value: Any) -> Any:
-        """Return the value that rank 0 passes. All processes must call it."""
+        """Return the value that rank 0 passes. Every process must call it."""
 
     def sum(self, vector: Array) -> None:
-        """Sum the vector over all processes in place. All processes must call it, and all get identical bits."""
+        """Sum a vector over all processes in place, with identical bits. Every process must call it."""
 
 
 def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
-    """Return the function that sums a vector over all processes and returns it; None without other processes."""
+    """Return a function that sums a vector over all processes in place; None for a single process."""
     if shard is None:
         return None
 
@@ -63,18 +61,18 @@ def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
 
 
 def share(count: int, shard: Shard | None) -> slice:
-    """Return the rows of a batch that this process computes: the processes divide it as evenly as possible."""
+    """Return the rows of a batch that this process computes: an even share."""
     if shard is None:
         return slice(0, count)
     return slice(count * shard.rank // shard.size, count * (shard.rank + 1) // shard.size)
 
 
 def check_same(shard: Shard, what: str, *parts: bytes) -> None:
-    """Raise an error if the processes don't hold the same bytes."""
+    """Raise an error if the processes have different bytes."""
     mine = 0
     for part in parts:
         mine = zlib.crc32(part, mine)
-    sums = np.array([mine, mine % 65_521], np.float64)  # whole numbers under 2⁵³: exact
+    sums = np.array([mine, mine % 65_521], np.float64)  # sums below 2⁵³ are exact
     shard.sum(sums)
     if sums[0] != shard.size * float(mine) or sums[1] != shard.size * float(mine % 65_521):
         raise ByhandError(f"every rank must have the same {what}; these differ")
@@ -82,12 +80,12 @@ def check_same(shard: Shard, what: str, *parts: bytes) -> None:
 
 @dataclass(slots=True)
 class Batch:
-    """Samples to train on: rows of `pixels` named by `index`, with their labels and weights.
+    """A batch of samples: the rows `index` of `pixels`, with their labels and weights.
 
     pixels: uint8 or float (M, D);  index: slice or (N,);  labels: (N,) or (N, K);  weights: (N,) or None
 
-    `count` is the number of samples and `total` their weight. If several processes share a batch, these are the rows of
-    one of them, from row `first` on, and `count` and `total` are those of the whole batch.
+    `count` is the number of samples and `total` the sum of their weights, both of the whole batch. With several
+    processes, the rows are those of one process, and `first` is the first of them.
     """
 
     pixels: Array
@@ -100,7 +98,7 @@ class Batch:
 
 
 def batch_of(pixels: Array, index: slice | Array, labels: Array, weights: Array | None = None) -> Batch:
-    """Return a whole batch."""
+    """Return a batch, not divided between processes."""
     total = float(len(labels)) if weights is None else float(weights.sum(dtype=np.float64))
     return Batch(pixels, index, labels, weights, 0, len(labels), total)
 
@@ -120,7 +118,7 @@ def part_of(batch: Batch, shard: Shard | None) -> Batch:
 
 
 class Inputs:
-    """Turns rows of a batch into the network's inputs, in memory that is kept. It belongs to one thread."""
+    """Converts rows of a batch to the network's inputs, in arrays that are reused. Not thread-safe."""
 
     def __init__(self, to_floats: Callable[[Array, Array], Array], dtype: np.dtype[np.floating]) -> None:
         self.to_floats = to_floats
@@ -129,7 +127,7 @@ class Inputs:
         self.rows = self.X = np.empty((0, 0), dtype)
 
     def __call__(self, batch: Batch, block: slice | None = None) -> Array:
-        """Return the inputs of a batch, or of a block of its rows                                  → X: (N, D)"""
+        """Return the inputs of a batch, or of a block of its rows                      → X: (N, D)"""
         pixels, index = batch.pixels, batch.index
         if isinstance(index, slice):
             pixels = pixels[index] if block is None else pixels[index][block]
@@ -150,7 +148,7 @@ class Batches:
 
     def __init__(
         self,
-        pictures: Array,
+        images: Array,
         labels: Array,
         index: Array,
         weights: Array | None,
@@ -160,35 +158,35 @@ class Batches:
         shard: Shard | None,
     ) -> None:
         self.augmentation, self.weak_from = Augmentation.parse(recipe.augment), recipe.weak_from
-        if self.augmentation and pictures.dtype != np.uint8:
-            raise UsageError(f"augment needs pictures of bytes, got {pictures.dtype}")
-        self.pictures, self.pixels = pictures, pictures.reshape(len(pictures), -1)
+        if self.augmentation and images.dtype != np.uint8:
+            raise UsageError(f"augment needs uint8 images, got {images.dtype}")
+        self.images, self.pixels = images, images.reshape(len(images), -1)
         self.labels, self.weights, self.index = labels, weights, index
         self.batch_size = min(recipe.batch_size or len(index), len(index))
         self.per_epoch = -(-len(index) // self.batch_size)
-        #: All samples as one batch, made once, if that is the batch.
+        #: The batch of all samples, if there is only one batch.
         self.whole: Batch | None = None
         self.seed, self.preparation, self.shard = seed, preparation, shard
 
     @property
     def is_whole(self) -> bool:
-        """True if the whole data is one batch."""
+        """True if one batch has all samples."""
         return self.per_epoch == 1
 
     def all_as_one(self) -> Batch:
-        """Return all samples as one batch, whose rows lie one after another."""
+        """Return a batch of all samples, contiguous in memory."""
         rows = slice(None) if len(self.index) == len(self.pixels) else self.index
         weights = None if self.weights is None else self.weights[rows]
         return batch_of(self.pixels[rows], slice(0, len(self.index)), self.labels[rows], weights)
 
     def order(self, epoch: int) -> Array:
-        """Return the samples in the order of this epoch; a whole-data batch needs no shuffling."""
+        """Return the indices of the samples in the order of this epoch; a single batch is not shuffled."""
         if self.is_whole:
             return self.index
         return self.index[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.index))]
 
     def from_step(self, step: int) -> Iterator[Batch]:
-        """Yield the batches from this step on, epoch after epoch, without end."""
+        """Yield the batches from this step on, endlessly."""
         epoch, start = divmod(step, self.per_epoch)
         while True:
             yield from self.epoch(epoch, start)
@@ -206,24 +204,24 @@ class Batches:
             yield from self.cut(order[start * self.batch_size :])
 
     def cut(self, order: Array) -> Iterator[Batch]:
-        """Yield batch after batch of the samples in this order."""
+        """Yield the batches of the samples in this order."""
         labels = self.labels[order]
         weights = None if self.weights is None else self.weights[order]
         for left in range(0, len(labels), self.batch_size):
             rows = slice(left, left + self.batch_size)
             batch = batch_of(self.pixels, order[rows], labels[rows], None if weights is None else weights[rows])
-            yield batch if self.shard is None else part_of(batch, self.shard)
+            yield part_of(batch, self.shard)
 
     def augmented(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
-        """Yield the same batches with augmentation, which is done ahead for several batches at once."""
-        group = max(1, PREFETCHED // self.batch_size) * self.batch_size
+        """Yield the batches of the samples in this order, augmented in blocks of several batches."""
+        group = max(1, PREFETCH_SIZE // self.batch_size) * self.batch_size
         spec = self.augmentation if epoch < self.weak_from else self.augmentation.halved()
 
         def distort(left: int) -> tuple[list[Batch], Array]:
             batches = list(self.cut(order[left : left + group]))
             index = np.concatenate([batch.index for batch in batches])
-            pictures = augment(self.pictures, index, seed=self.seed, epoch=epoch, spec=spec)
-            return batches, self.preparation.pictures(pictures).reshape(len(index), -1)
+            images = augment(self.images, index, seed=self.seed, epoch=epoch, spec=spec)
+            return batches, self.preparation.pictures(images).reshape(len(index), -1)
 
         for batches, pixels in prefetch(distort, range(start * self.batch_size, len(order), group)):
             taken = 0
@@ -234,12 +232,11 @@ class Batches:
 
 
 def prefetch(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-    """Yield function(job) for each job in order, computed by a second thread up to `PREFETCH_DEPTH` results ahead.
+    """Yield function(job) for each job, like `map`, but computed by a second thread, up to `PREFETCH_DEPTH` ahead.
 
-    The results are those of `map`: the thread changes when they are computed, not what they are. If no thread can be
-    started (in a browser, or at the system's limit), the caller's thread computes each result when it is needed. Jobs
-    are taken in the caller's thread. An error in `function` is raised where its result would have come. Closing the
-    iterator drops the jobs not yet begun and waits for the one that has.
+    If no thread can be started (in a browser, or at the system's limit), the caller's thread computes the results. An
+    error in `function` is raised in place of its result. Closing the iterator drops the waiting jobs, and waits for
+    the running one.
     """
     results: deque[Callable[[], Result]] = deque()
     second = ThreadPoolExecutor(max_workers=1, thread_name_prefix="byhand-prefetch")

@@ -1,12 +1,11 @@
-"""The training loop. `Trainer.step` is one step of it, from the next batch to the new weights.
+"""The training loop. `Trainer.step` is one step, from the next batch to the new weights.
 
-    history = complete(trainer, callbacks)     run it to its end, with what is called on the way
-    for record in train(trainer): …            a record per epoch
-    for record in steps(trainer): …            a record per step
+    history = complete(trainer, callbacks)     train to the end, and call the callbacks
+    for record in train(trainer): …            one record per epoch
+    for record in steps(trainer): …            one record per step
 
-Everything random in a step follows from the seed and the step's number, so the state of a run is only arrays and
-counters: `Trainer.state` returns them, `Trainer.restore` takes them back, and the steps that follow are the same to the
-bit. Nothing here prints.
+Random numbers depend only on the seed and the step, so the state of a run is arrays and counters. After
+`Trainer.restore(*Trainer.state())` the steps are bit-identical.
 """
 
 import contextlib
@@ -39,12 +38,11 @@ from byhand.training.watchdog import Watchdog, evaluate, probe
 
 
 class Trainer:
-    """The training of one model on one data set by one recipe, a step at a time.
+    """Trains a model on a data set by a recipe, step by step.
 
-    Use it as a context, or close it, to end its threads. From its first step until the run is over, the loop over it is
-    left, or it is closed, the BLAS uses as many threads as the plan has, in the whole process. `start_epoch` and
-    `optimizer_state` continue an earlier training on other data or for more epochs, as scikit-learn's `partial_fit`
-    does; of the records of epochs, only the last `max_records` are kept.
+    Use it as a context manager, or close it, to end its threads. While it trains, it sets the number of BLAS threads of
+    the whole process. `start_epoch` and `optimizer_state` continue an earlier training, as `partial_fit` of
+    scikit-learn does. Only the last `max_records` epoch records are kept.
     """
 
     def __init__(
@@ -86,42 +84,42 @@ class Trainer:
         self._stop_requested = self._stop_agreed = False
         self.watchdog = Watchdog(network, self.batches.labels[self.batches.index], recipe.learning_rate)
         self._stream: Iterator[Batch] | None = None
-        #: The step of the stream's next batch.
+        #: The step that the stream's next batch is for.
         self._stream_step = 0
         self._blas = ExitStack()
         weakref.finalize(self, self._blas.close)
 
     # ---- one step
 
-    @np.errstate(over="ignore", invalid="ignore")  # a run that diverges is reported by its loss
+    @np.errstate(over="ignore", invalid="ignore")  # divergence is reported by the loss
     def step(self, learning_rate: float | None = None) -> StepRecord:
-        """Take one step: the next batch, forward, loss, backward, clipping, the update, the record.
+        """Take one step, and return its record.
 
-        learning_rate: used in this step instead of the recipe's rate and schedule
+        learning_rate: replaces the recipe's rate and schedule in this step
         """
         began = time.perf_counter()
         recipe, network, pass_, number = self.recipe, self.model.network, self._pass, self.progress.step
-        batch = self._next_batch()  # which samples
-        key = StepKey(self.seed, number, batch.first)  # of the random numbers in this step
+        batch = self._next_batch()
+        key = StepKey(self.seed, number, batch.first)  # the key of this step's random numbers
 
         if self._team is None:
-            X = self._inputs(batch)  # the samples as floats: (N, D)
-            Z = pass_.forward(X, key)  # the network's outputs: (N, K)
-            loss, dZ = recipe.loss.value_and_gradient(  # how wrong they are, and the derivative by each of them
+            X = self._inputs(batch)  # (N, D)
+            Z = pass_.forward(X, key)  # (N, K)
+            loss, dZ = recipe.loss.value_and_gradient(
                 Z, batch.labels, pass_.loss_cache, weights=batch.weights, total=batch.total
             )
             correct = count_correct(Z, batch.labels)
-            pass_.backward(dZ)  # self.gradient is now the derivative by all parameters
+            pass_.backward(dZ)  # writes self.gradient
         else:  # the same for blocks of the batch, on several threads: see `byhand.training.plan`
             loss, correct = self._team(batch, key)
-        if self.shard is not None:  # the gradient of the whole batch, from the parts of all processes
+        if self.shard is not None:
             loss, correct = self._all_reduce(self.shard, loss, correct)
 
         epoch, place = divmod(number, self.batches_per_epoch)
         ends_epoch = place == self.batches_per_epoch - 1
         norm = clip_norm(self.gradient, recipe.clip) if recipe.clip is not None or ends_epoch else None
         if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
-            self._restart_stream()  # the step was not taken: the next call gets the same batch
+            self._restart_stream()  # no step was taken: the next call gets the same batch
             self.watchdog.check(number, {"loss": loss, "the gradient": norm})  # raises DivergedError
         if network.needs_whole_batch:
             pass_.update_statistics(batch.count)
@@ -142,7 +140,7 @@ class Trainer:
         )
 
     def _count(self, loss: float, correct: int, batch: Batch, norm: float | None, seconds: float) -> None:
-        """Add the step to the run's progress."""
+        """Add a step to the progress."""
         progress = self.progress
         progress.step += 1
         progress.loss += loss * batch.total
@@ -154,8 +152,8 @@ class Trainer:
         progress.total_seconds += seconds
 
     def _next_batch(self) -> Batch:
-        """Return the next batch, in the order of the epoch and with the threads of the plan."""
-        if self._stream is None or self._stream_step != self.progress.step:  # also after a step that was interrupted
+        """Return the next batch, and set the BLAS threads of the plan."""
+        if self._stream is None or self._stream_step != self.progress.step:  # also after an interrupted step
             self._restart_stream()
             self._stream = self.batches.from_step(self.progress.step)
         if threads.in_force != self.plan.blas:
@@ -165,17 +163,17 @@ class Trainer:
         return next(self._stream)
 
     def release_blas(self) -> None:
-        """Leave the BLAS as it was before the first step; the next step limits it again."""
+        """Restore the BLAS threads until the next step."""
         self._blas.close()
 
     def _restart_stream(self) -> None:
-        """Let the next step start the stream of batches again."""
+        """Close the stream of batches; the next step starts a new one."""
         if self._stream is not None:
             self._stream.close()  # type: ignore[attr-defined]
             self._stream = None
 
     def _all_reduce(self, shard: Shard, loss: float, correct: int) -> tuple[float, int]:
-        """Sum the gradient, the loss and the correct answers over all processes; they all stop if one wants to."""
+        """Sum the gradient, the loss, the correct predictions and the stop requests over all processes."""
         self._message[-3:] = loss, correct, self._stop_requested
         shard.sum(self._message)
         total_loss, total_correct, requests = self._message[-3:]
@@ -186,7 +184,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")
     def end_epoch(self) -> EpochRecord | None:
-        """Close the epoch, and return its record, from its steps and the validation data, if it is to be recorded."""
+        """Reset the sums of the epoch, and return its record; None between two recorded epochs."""
         progress, record = self.progress, None
         epoch = progress.step // self.batches_per_epoch
         if (epoch - 1) % self.recipe.record_every == 0 or epoch == self.recipe.epochs:
@@ -207,7 +205,7 @@ class Trainer:
         validation_loss, validation_accuracy = self.validate()
         with blas_threads(self.threads):
             outputs, dead = probe(network, self._evaluation_inputs, self._probe)
-        # what the last step left behind: after the last epoch no step would show it
+        # After the last epoch no further step would detect NaN.
         measured = {"the network's output": outputs, "the validation loss": validation_loss}
         self.watchdog.check(progress.step - 1, measured)
         record = EpochRecord(
@@ -226,7 +224,7 @@ class Trainer:
         return self.watchdog.with_warnings(record)
 
     def validate(self) -> tuple[float | None, float | None]:
-        """Return the loss and the accuracy of the validation data, if there are any, with the weights that count."""
+        """Return the loss and accuracy on the validation data, with the averaged weights if there are any."""
         if self._validation is None:
             return None, None
         with self.averaged(), blas_threads(self.threads):
@@ -251,35 +249,35 @@ class Trainer:
 
     @property
     def samples(self) -> int:
-        """The number of samples to train on, without those held out."""
+        """The number of training samples, without the held-out ones."""
         return len(self.batches.index)
 
     @property
     def should_stop(self) -> bool:
-        """True if the validation loss has not fallen for as many records as the recipe's patience."""
+        """True if the validation loss has not fallen for `patience` records."""
         return self.recipe.patience is not None and self.progress.waited >= self.recipe.patience
 
     @property
     def is_over(self) -> bool:
-        """True if no step is left to take."""
+        """True if there is no further step."""
         return self.progress.finished or self.progress.step >= self.total_steps or self.should_stop
 
     def stop(self) -> None:
-        """Let the training end after the current step; of several processes, all of them."""
+        """End the training after the current step, in all processes."""
         self._stop_requested = True
 
     @property
     def is_stopped(self) -> bool:
-        """True if `stop` was called: with several processes, once all of them know."""
+        """True if `stop` was called, in any of the processes, by the last all-reduce."""
         return self._stop_requested if self.shard is None else self._stop_agreed
 
     def finish(self) -> None:
-        """Mark the run as finished, and load the weights that the recipe asks for into the model."""
+        """Mark the run as finished, and load the final weights."""
         self.progress.finished = True
         self.load_final_weights()
 
     def load_final_weights(self) -> None:
-        """Load the weights that the recipe asks for into the model: the best, the averaged, or the last."""
+        """Load the final weights into the model: the best, the averaged, or the last."""
         network = self.model.network
         if self.best is not None and self.best_statistics is not None:
             network.parameters[...] = self.best
@@ -289,7 +287,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the network hold the averaged weights inside this block, if the recipe keeps any."""
+        """Replace the network's weights by the averaged ones in a `with` block, if there are any."""
         parameters = self.model.network.parameters
         if self.ema is None:
             yield
@@ -302,7 +300,7 @@ class Trainer:
             parameters[...] = kept
 
     def history(self) -> History:
-        """Return what has been recorded so far, and how the run ended."""
+        """Return the records so far, and how the run ended."""
         ending = "interrupted" if self.is_stopped and not self.progress.finished else "done"
         if ending == "done" and self.should_stop:
             ending = "stopped early"
@@ -311,7 +309,7 @@ class Trainer:
     # ---- state
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return all that the run is, as arrays (not copies) and as plain values; `restore` takes both."""
+        """Return the state of the run, for `restore`: arrays (not copies) and plain values."""
         network = self.model.network
         arrays = {"parameters": network.parameters, "statistics": network.statistics}
         arrays |= {f"optimizer.{name}": vector for name, vector in self.optimizer_state.items()}
@@ -320,7 +318,7 @@ class Trainer:
         return arrays, asdict(self.progress) | {"start_lengths": self.watchdog.start_lengths}
 
     def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
-        """Continue the run that `state` described; a state of another run is rejected, and nothing changes."""
+        """Restore a state of this run; reject that of another one, without changes."""
         progress, start_lengths = check_state(arrays, plain, *self.state(), self.total_steps)
         network = self.model.network
         network.parameters[...] = arrays["parameters"]
@@ -336,8 +334,8 @@ class Trainer:
         self._restart_stream()
 
     def close(self) -> None:
-        """End the run's threads, and leave the BLAS as it was before."""
-        with ExitStack() as stack:  # all of it, whatever fails
+        """End the threads, and restore the number of BLAS threads."""
+        with ExitStack() as stack:  # everything is released, even if one step fails
             if self._team is not None:
                 stack.callback(self._team.close)
             stack.callback(self.release_blas)
@@ -351,36 +349,35 @@ class Trainer:
 
 
 class Callback:
-    """Base class of what is called during a training. `trainer.stop()` ends the training after the current step."""
+    """Base class of callbacks. `trainer.stop()` ends the training after the current step."""
 
     def on_start(self, trainer: Trainer) -> None:
         """Called before the first step."""
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        """Called after each step, when the trainer's state is complete: the moment to save it."""
+        """Called after each step, when the trainer's state can be saved."""
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        """Called after each epoch that has a record, after its last step's `on_step`."""
+        """Called after each recorded epoch, after the `on_step` of its last step."""
 
     def on_end(self, trainer: Trainer, history: History) -> None:
-        """Called when the training has ended, with an error too."""
+        """Called at the end of the training, also after an error."""
 
     def on_message(self, text: str) -> None:
-        """Called with a line that the user should read."""
+        """Called with a message for the user."""
 
 
 def steps(trainer: Trainer) -> Iterator[StepRecord]:
     """Yield the record of each step, until the run is over or stopped.
 
-    The epoch's record, with its validation, is made between its last step and the next one, and is the last of
-    `trainer.progress.records`; `train` yields those.
+    After the last step of an epoch, its record is the last of `trainer.progress.records`.
     """
     for record, _ in _loop(trainer):
         yield record
 
 
 def train(trainer: Trainer, callbacks: Iterable[Callback] = ()) -> Iterator[EpochRecord]:
-    """Yield a record for each epoch (each `record_every` epochs), until the run is over or stopped."""
+    """Yield the record of each epoch (every `record_every` epochs), until the run is over or stopped."""
     for record, epoch in _loop(trainer):
         for callback in callbacks:
             callback.on_step(trainer, record)
@@ -391,7 +388,7 @@ def train(trainer: Trainer, callbacks: Iterable[Callback] = ()) -> Iterator[Epoc
 
 
 def _loop(trainer: Trainer) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
-    """Yield each step's record, with the epoch's where it ends one that is recorded."""
+    """Yield the record of each step, with that of the epoch if the step ends one."""
     try:
         while not (trainer.is_over or trainer.is_stopped):
             record = trainer.step()
@@ -403,7 +400,7 @@ def _loop(trainer: Trainer) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
 
 
 def complete(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
-    """Train to the end, or until the training is stopped by a callback or Ctrl-C, and return the history."""
+    """Train until the end, Ctrl-C or a callback's `stop`, and return the history."""
     with interruptible(trainer.stop):
         try:
             for callback in callbacks:
@@ -418,11 +415,8 @@ def complete(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
 
 @contextlib.contextmanager
 def interruptible(stop: Callable[[], object]) -> Iterator[None]:
-    """Call `stop` at the first Ctrl-C in this block; the second one raises KeyboardInterrupt.
-
-    Outside the main thread there is no Ctrl-C to catch.
-    """
-    if threading.current_thread() is not threading.main_thread():
+    """Call `stop` at the first Ctrl-C in a `with` block; the second one raises KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield
         return
     is_stopping = False
@@ -445,9 +439,9 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
 
 
 def update_ema(average: Array, parameters: Array, decay: float, number: int, scratch: Array) -> None:
-    """a ← a + (1 − d)(p − a), with d rising to `decay`, so that the first weights are soon forgotten
+    """a ← a + (1 − d)(p − a): d rises to `decay`, so that the first weights have little influence
 
-    number: of the step, from 0;  scratch: any memory for some of the numbers at once
+    number: the step, from 0;  scratch: a buffer for a block of the weights
     """
     decay = min(decay, (1 + number) / (10 + number))
     for start in range(0, len(average), len(scratch)):

@@ -1,8 +1,7 @@
-"""The rising-rate sweep: which learning rate suits this network, this data and this recipe?
+"""The learning-rate range test: a short run on a copy of the model, with a learning rate that grows at every step.
 
-A short run on a copy of the model in which the rate grows at every step, from far too small to far too large. At first
-nothing happens, then the loss falls faster and faster, then it explodes. Where it falls fastest is a careful rate,
-where it is lowest a daring one, and the suggestion lies between the two. The model that was given is not changed.
+The loss first stays the same, then falls, then explodes. The rate of the steepest fall is conservative, that of the
+lowest loss aggressive; the suggestion is between them.
 """
 
 from dataclasses import dataclass
@@ -17,23 +16,21 @@ from byhand.training.loop import Trainer
 from byhand.training.recipe import Recipe
 from byhand.training.setup import Data
 
-#: How much of the smoothed loss is the past.
-MEMORY = 0.9
-#: The sweep is over when the smoothed loss is so many times its lowest, or when all that was learned is lost again:
-#: it had fallen under this share of its first value, and is back above it.
+#: Decay of the exponential moving average (EMA) of the losses.
+DECAY = 0.9
+#: The loss has diverged at this multiple of its minimum, or above its first value if it fell to this fraction of it.
 EXPLODED, LEARNED = 4.0, 0.9
-#: The share of the rate at which it diverged that a suggestion may reach.
+#: The suggestion is at most this fraction of the rate at which the loss diverged.
 SAFE = 0.25
-#: Steps at either end that say nothing: the smoothing has only begun, or the explosion has.
+#: Steps that are ignored at the start, where the average is still noisy.
 MARGIN = 5
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The rates, the loss of each step's batch and the smoothed loss; where it diverged and what to take.
+    """The learning rates, losses and smoothed losses of a range test, and a suggestion.
 
-    rates, losses, smoothed: one number a step. `diverged_at` is the step at which it was clear that the loss had
-    exploded, or that all was lost again; None where neither happened.
+    rates, losses, smoothed: one number per step;  diverged_at: the step at which the loss diverged, or None
     """
 
     rates: tuple[float, ...]
@@ -43,12 +40,12 @@ class Sweep:
 
     @property
     def lowest(self) -> int:
-        """The step at which the smoothed loss was lowest."""
+        """The step of the lowest smoothed loss."""
         return int(np.argmin(self.smoothed))
 
     @property
     def steepest(self) -> int | None:
-        """The step at which the loss fell fastest for the rate's growth; None where it never fell."""
+        """The step of the steepest fall of the smoothed loss, over ln rate; None if it never fell."""
         stop = self.lowest + 1
         if stop - MARGIN < 3:
             return None
@@ -57,9 +54,9 @@ class Sweep:
 
     @property
     def suggestion(self) -> float | None:
-        """√(the rate of the steepest step · the rate of the lowest loss), in two digits; None where it never fell.
+        """√(steepest rate · rate of the lowest loss), to two digits; None if the loss never fell.
 
-        And at most a quarter of the rate at which it diverged: the smoothed loss lags behind the explosion.
+        At most a quarter of the rate at which the loss diverged, since the smoothed loss lags behind.
         """
         if self.steepest is None:
             return None
@@ -68,7 +65,7 @@ class Sweep:
         return float(f"{min(between, limit):.1e}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return {
             "suggestion": self.suggestion,
             "steepest_rate": None if self.steepest is None else self.rates[self.steepest],
@@ -90,10 +87,9 @@ def lr_find(
     steps: int = 120,
     seed: int = 0,
 ) -> Sweep:
-    """Sweep the learning rate from `lowest` to `highest` in `steps` steps of training, each a batch of `data`.
+    """Run a learning-rate range test from `lowest` to `highest`, in `steps` training steps.
 
-    The recipe gives the batch size, the optimiser, the loss and the augmentation; its own rate and schedule are not
-    used.
+    The learning rate and the schedule of the recipe are not used.
     """
     if not 0 < lowest < highest < np.inf:
         raise UsageError(f"lowest must be positive and below highest, got {lowest} and {highest}")
@@ -111,8 +107,8 @@ def lr_find(
         while len(losses) < steps and not diverged:
             try:
                 losses.append(trainer.step(learning_rate=rates[len(losses)]).loss)
-                mean = MEMORY * mean + (1 - MEMORY) * losses[-1]
-                smoothed.append(mean / (1 - MEMORY ** len(losses)))
+                mean = DECAY * mean + (1 - DECAY) * losses[-1]
+                smoothed.append(mean / (1 - DECAY ** len(losses)))
                 diverged = len(losses) > MARGIN + 1 and has_diverged(smoothed)
             except DivergedError:
                 losses.append(float("nan"))
@@ -122,6 +118,6 @@ def lr_find(
 
 
 def has_diverged(smoothed: list[float]) -> bool:
-    """Whether the last of these losses has exploded, or has lost all that was learned."""
+    """Return True if the last of these losses shows divergence."""
     now, lowest, first = smoothed[-1], min(smoothed), smoothed[0]
     return now > EXPLODED * lowest or (lowest < LEARNED * first and now > first)

@@ -1,8 +1,6 @@
-"""Progress: a callback that shows a training on a terminal, in a notebook, or as lines of a log.
+"""A progress bar: on a terminal (drawn by rich), in a notebook (HTML), or only a line per epoch in a log.
 
-    fit(model, digits.train, callbacks=[ProgressBar()])
-
-There is a line for each epoch, and a bar where it can be redrawn: with rich on a terminal, as HTML in a notebook.
+fit(model, digits.train, callbacks=[ProgressBar()])
 """
 
 import html
@@ -15,31 +13,29 @@ from byhand.text import percent
 from byhand.training.loop import Callback, Trainer
 from byhand.training.records import EpochRecord, History, StepRecord
 
-#: Seconds between two drawings of a bar.
-REDRAW = 0.1
-#: Lines shown in a notebook, the last ones.
-SHOWN = 12
+#: Seconds between two updates of the bar, and the number of lines in a notebook.
+INTERVAL, NOTEBOOK_LINES = 0.1, 12
 
 
 class ProgressBar(Callback):
-    """Shows the epochs of a training, with a bar, the warnings and the time left. Lines go to stderr."""
+    """Callback that writes epochs, warnings and the remaining time to stderr."""
 
     bar: Any = None
 
     def on_start(self, trainer: Trainer) -> None:
-        self.drawn = time.monotonic()
+        self.updated = time.monotonic()
         if in_notebook():
             self.bar = NotebookBar(trainer.total_steps)
         elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self.bar = TerminalBar(trainer.total_steps)
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        if self.bar is not None and (now := time.monotonic()) - self.drawn > REDRAW:
-            self.drawn = now
+        if self.bar is not None and (now := time.monotonic()) - self.updated > INTERVAL:
+            self.updated = now
             self.bar.update(record.step + 1, f"{record.images_per_second:,.0f} images/s")
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        for line in (epoch_line(trainer, record), *(f"  watch out: {warning}" for warning in record.warnings)):
+        for line in (epoch_line(trainer, record), *(f"  warning: {warning}" for warning in record.warnings)):
             self.on_message(line)
 
     def on_end(self, trainer: Trainer, history: History) -> None:
@@ -55,7 +51,7 @@ class ProgressBar(Callback):
 
 
 class TerminalBar:
-    """A bar below the lines of a terminal, drawn by rich."""
+    """A bar on a terminal."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
@@ -77,7 +73,7 @@ class TerminalBar:
 
 
 class NotebookBar:
-    """The last lines above an HTML progress element. (rich needs ipywidgets to redraw in a notebook.)"""
+    """The last lines, and an HTML progress element. (In a notebook, rich would need ipywidgets.)"""
 
     def __init__(self, total: int) -> None:
         from IPython import display
@@ -97,12 +93,12 @@ class NotebookBar:
         self.show("")
 
     def show(self, bar: str) -> None:
-        lines = html.escape("\n".join(self.lines[-SHOWN:]))
+        lines = html.escape("\n".join(self.lines[-NOTEBOOK_LINES:]))
         self.handle.update(self.html(f"<pre>{lines}</pre>{bar}"))
 
 
 def in_notebook() -> bool:
-    """Return True in a notebook, whose outputs can be redrawn."""
+    """Return True in a Jupyter notebook, and False in IPython on a terminal."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 

@@ -1,8 +1,4 @@
-"""Setup: what a run needs before its first step, checked and made once.
-
-The data are checked and split, the plan is chosen, and the gradient vectors and passes are made. Nothing of this is
-decided again in a step.
-"""
+"""Setup of a run, before its first step: check and split the data, choose the plan, allocate the arrays."""
 
 from dataclasses import replace
 
@@ -22,12 +18,12 @@ from byhand.training.plan import Member, Team, form_of, layers_for, plan_for, un
 from byhand.training.recipe import Recipe
 from byhand.training.watchdog import PROBE_SIZE
 
-#: What training takes: pictures with labels, or the network's own inputs with labels.
+#: Training data: a data set, or the network's inputs with labels.
 Data = Dataset | tuple[Array, Array]
 
 
 class Setup:
-    """The parts of one run."""
+    """The parts of one run: batches, plan, layers and arrays."""
 
     def __init__(
         self,
@@ -47,48 +43,47 @@ class Setup:
             check_same(shard, "network, recipe and seed", settings.encode(), self.network.parameters.tobytes())
             check_same(shard, "data", self.batches.labels.tobytes())
         self._choose_plan()
-        #: The gradient of a step, followed by the loss, the number of correct answers and the stop flag: what the
-        #: processes of a shared run sum in one all-reduce.
+        #: The vector of the all-reduce: gradient, loss, number of correct predictions, stop request.
         self.message = aligned(self.network.size + 3, self.network.dtype)
         self.gradient = self.message[: self.network.size]
 
     def _split(self, data: Data, sample_weights: Array | None, validation_data: Data | None) -> None:
-        """Check the data, and divide them into those to train on, to validate with and to probe."""
+        """Check the data, and split it into training, validation and probe samples."""
         model, recipe = self.model, self.recipe
         self._augments = bool(Augmentation.parse(recipe.augment))
-        pictures, labels = pictures_of(model, data, prepared=not self._augments)
+        images, labels = samples_of(model, data, prepared=not self._augments)
         recipe.loss.check(labels)
         weights = None if sample_weights is None else check_weights(sample_weights, len(labels))
-        fraction = recipe.validation if validation_data is None else 0  # given validation data replace the split
+        fraction = recipe.validation if validation_data is None else 0
         kept, held = held_out(labels, fraction, len(model.classes), self.seed)
         if weights is not None and not weights[kept].any():
-            raise UsageError("sample_weights must not leave nothing to train on: they weigh only what is held out")
-        self.batches = Batches(pictures, labels, kept, weights, recipe, self.seed, model.preparation, self.shard)
+            raise UsageError("sample_weights must be positive for a training sample, all are 0 or held out")
+        self.batches = Batches(images, labels, kept, weights, recipe, self.seed, model.preparation, self.shard)
         self.validation: Batch | None = None
         if validation_data is not None:
-            rows, own_labels = pictures_of(model, validation_data, prepared=True)
+            rows, own_labels = samples_of(model, validation_data, prepared=True)
             self.validation = batch_of(rows.reshape(len(rows), -1), slice(0, len(rows)), own_labels)
         elif len(held):
             held_weights = None if weights is None else weights[held]
             if held_weights is not None and not held_weights.any():
                 raise UsageError(f"sample_weights must not be 0 for all {len(held)} samples that validation holds out")
-            self.validation = self._batch(pictures, labels, held, held_weights)
+            self.validation = self._batch(images, labels, held, held_weights)
         elif recipe.patience is not None:
-            raise UsageError("patience needs a validation split to watch, got validation 0")
+            raise UsageError("patience needs validation data, got validation 0")
         if self.validation is not None:
             recipe.loss.check(self.validation.labels)
         probed = kept[:: max(1, len(kept) // PROBE_SIZE)][:PROBE_SIZE]
-        self.probe = self._batch(pictures, labels, probed)
+        self.probe = self._batch(images, labels, probed)
 
-    def _batch(self, pictures: Array, labels: Array, index: Array, weights: Array | None = None) -> Batch:
-        """Return some of the samples as a batch, prepared as outside training."""
-        rows = pictures[index]
-        if self._augments:  # then the preparation follows the augmentation
+    def _batch(self, images: Array, labels: Array, index: Array, weights: Array | None = None) -> Batch:
+        """Return a batch of these samples, prepared but not augmented."""
+        rows = images[index]
+        if self._augments:  # the images are not prepared yet, since augmentation comes first
             rows = self.model.preparation.pictures(rows)
         return batch_of(rows.reshape(len(index), -1), slice(0, len(index)), labels[index], weights)
 
     def _choose_plan(self) -> None:
-        """Choose how a step is executed, and the form that the layers and a whole-data batch have in it."""
+        """Choose the plan, the forms of the layers, and the form of a batch of all samples."""
         processes, neighbours = (self.shard.size, self.shard.neighbours) if self.shard else (1, 1)
         self.threads = self.recipe.threads or max(1, available() // neighbours)
         self.rows = -(-self.batches.batch_size // processes)
@@ -103,16 +98,16 @@ class Setup:
         self.layers = layers_for(self.network, min(self.rows, self.plan.block), self.form)
 
     def new_pass(self, gradient: Array | None = None) -> Pass:
-        """Return a pass for the blocks of the plan."""
+        """Return a pass through the layers of the plan."""
         return Pass(self.network, gradient=gradient, layers=self.layers, sum_over_processes=summed(self.shard))
 
     def inputs(self) -> Inputs:
-        """Return what turns the batches' pixels into inputs."""
+        """Return a converter of the batches' pixels to inputs."""
         to_floats = self.model.preparation.to_floats if self.form is None else unscaled
         return Inputs(to_floats, self.network.dtype)
 
     def team(self) -> Team | None:
-        """Return what takes a batch in blocks, if that is the plan."""
+        """Return the threads that compute a batch in blocks; None if the plan has no blocks."""
         if self.plan.workers == 1 and self.plan.block >= self.rows:
             return None
         totals = [self.gradient]
@@ -124,24 +119,24 @@ class Setup:
 # ---- the samples
 
 
-def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
-    """Return the samples and labels: bytes (N, H, W), deskewed if `prepared`, or floats (N, D) as they are."""
+def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
+    """Return samples and labels: bytes (N, H, W), deskewed if `prepared`, or floats (N, D)."""
     if not isinstance(data, tuple | list):
         data = check_dataset(data, "a Dataset or a pair (X, y)")
         if len(data) == 0:
-            raise UsageError("training needs at least one picture, got an empty data set")
+            raise UsageError("training needs at least one image, got an empty data set")
         check_classes(model.classes, data)
         images = model.check_images(data.images)
         return (model.preparation.pictures(images) if prepared else images), data.labels
     if len(data) != 2:
-        raise UsageError(f"data must be a pair (X, y), weights go into sample_weights; got {short_repr(data)}")
+        raise UsageError(f"data must be a pair (X, y), got {short_repr(data)}: pass weights as sample_weights")
     X, y = map(np.asarray, data)
     if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
         raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
     if y.shape not in ((len(X),), (len(X), model.network.out_size)):
         raise UsageError(f"y must have the shape ({len(X)},) or ({len(X)}, {model.network.out_size}), got {y.shape}")
     if X.dtype == np.uint8:
-        raise UsageError("X must be the network's inputs, and bytes are pixels: give a Dataset, or divide them by 255")
+        raise UsageError("X must be floats, got uint8: pass a Dataset, or divide the pixels by 255")
     if X.dtype.kind not in "iufb":
         raise UsageError(f"X must be numbers, got {X.dtype}")
     X = np.ascontiguousarray(X, dtype=model.network.dtype)
@@ -155,7 +150,7 @@ def pictures_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arr
 
 
 def check_weights(weights: Array, count: int) -> Array:
-    """Return weights of at least 0, 1 in the mean: only their proportions count                       (count,)"""
+    """Return sample weights, scaled to a mean of 1                                   (count,)"""
     weights = np.asarray(weights)
     if weights.shape != (count,):
         raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
@@ -169,13 +164,13 @@ def check_weights(weights: Array, count: int) -> Array:
 
 
 def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
-    """Return the indices of the samples kept and held out, drawn so that each class keeps its share."""
+    """Return the indices of the training and the held-out samples, a stratified split."""
     everything = np.arange(len(labels))
     if not validation:
         return everything, everything[:0]
     count = round(validation * len(labels)) if validation < 1 else int(validation)
     if not 0 < count < len(labels):
-        raise UsageError(f"validation must leave samples on both sides of {len(labels)}, got {validation}")
+        raise UsageError(f"validation must hold out some of the {len(labels)} samples, not all, got {validation}")
     rng = np.random.default_rng([seed, 0])
     if labels.ndim == 1:
         held_counts = stratified_counts(labels, count, classes)

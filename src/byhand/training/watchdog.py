@@ -1,8 +1,7 @@
-"""Monitoring: what is measured besides the steps, and what is concluded from it.
+"""Evaluation during training, and the watchdog.
 
-After an epoch, held-out samples are evaluated, and some training samples are probed for units that never switch on
-(dead ReLUs). The watchdog checks each step for a loss that is NaN or infinite, which ends the run, and each epoch for a
-loss that grows, for dead units, and for an accuracy that is only the share of one class, which are warnings.
+The watchdog ends a run whose loss is NaN or infinite. After an epoch it warns of a growing loss, of dead ReLUs (units
+that are 0 for every sample), and of an accuracy that is no better than always predicting the most frequent class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,18 +20,18 @@ from byhand.nn.network import Network
 from byhand.training.batches import Batch, Inputs
 from byhand.training.records import EpochRecord
 
-#: Samples computed at once.
+#: Samples per block.
 BLOCK = 250
-#: Training samples checked, after each epoch, for units that never switch on.
+#: Training samples in which dead units are searched, after each epoch.
 PROBE_SIZE = 1_000
-#: Warn of a layer with this fraction of dead units, and of a loss this many times its lowest.
+#: Warn of a layer with this fraction of dead units, and of a loss this many times its minimum.
 DEAD_FRACTION, LOSS_GROWTH_LIMIT = 0.5, 1.5
-#: How near the accuracy must lie to the largest class's share to be taken for it.
+#: Warn if the accuracy differs by less from the fraction of the most frequent class.
 CHANCE_TOLERANCE = 0.005
 
 
 def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tuple[float, float]:
-    """Return the mean loss and the accuracy of a batch, in inference; of one process's rows, their part of both."""
+    """Return the mean loss and the accuracy of a batch; for the rows of one process, their part of both."""
     pass_ = Pass(network, needs_gradient=False)
     losses, correct = 0.0, 0.0
     for rows in blocks(len(batch.labels), max_block_size(network, BLOCK)):
@@ -46,7 +45,7 @@ def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tupl
 
 
 def probe(network: Network, inputs: Inputs, batch: Batch) -> tuple[Array, tuple[float, ...]]:
-    """Return the network's outputs, and for each activation that can switch off, the fraction of its dead units."""
+    """Return the network's outputs, and the fraction of dead units of each ReLU layer."""
     pass_ = Pass(network, needs_gradient=False)
     outputs: list[Array] = []
     on: list[Array] = []
@@ -58,9 +57,9 @@ def probe(network: Network, inputs: Inputs, batch: Batch) -> tuple[Array, tuple[
 
 
 def switched_on(pass_: Pass) -> list[Array]:
-    """For each activation that can switch off, which of its units some sample switched on         (units,) each
+    """Return a mask of the active units of each ReLU layer: those above 0 for a sample     (units,) each
 
-    A map of a convolution is one unit: its weights are the same everywhere, and it is alive if it is on anywhere.
+    A map of a convolution counts as one unit, which is active if it is above 0 at any position.
     """
     on: list[Array] = []
     units = 0
@@ -73,11 +72,10 @@ def switched_on(pass_: Pass) -> list[Array]:
 
 
 class Watchdog:
-    """Monitors one run. `start_lengths` are the lengths of the layers' weights at its start."""
+    """Monitors one run. `start_lengths` are the norms of the layers' initial weights."""
 
     def __init__(self, network: Network, labels: Array, learning_rate: float) -> None:
-        self.network = network
-        self.learning_rate = learning_rate
+        self.network, self.learning_rate = network, learning_rate
         self.advice = f"Try --learning-rate {float(f'{learning_rate / 10:.1g}'):g}."
         counts = np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0)
         self.largest_share = float(counts.max() / counts.sum()) if len(labels) else 1.0
@@ -86,27 +84,28 @@ class Watchdog:
         self.at_one_class = 0
 
     def lengths(self) -> list[float]:
-        """√Σ W² of each layer that has weights."""
+        """Return the norm √Σ W² of each layer with weights."""
         with np.errstate(over="ignore", invalid="ignore"):
             return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.parametric_layers]
 
     def check(self, step: int, measured: Mapping[str, float | Array | None]) -> None:
-        """Raise an error if one of these values is NaN or infinite, with the likely cause and what to try."""
+        """Raise an error with the likely cause and an advice if one of the values is NaN or infinite."""
         for name, value in measured.items():
             if value is not None and not (finite := np.isfinite(value)).all():
                 became = "NaN" if np.isnan(np.asarray(value)[~finite][0]) else "infinite"
                 raise DivergedError(f"{name} became {became} at step {step}: {self.cause()}. {self.advice}")
 
     def cause(self) -> str:
-        """Return the likely cause: the layer that grew most since the start, and by how much."""
+        """Return the likely cause: the layer whose norm grew most."""
         growth = [now / max(start, 1e-30) for now, start in zip(self.lengths(), self.start_lengths, strict=True)]
+        rate = f"{self.learning_rate:g}"
         worst = max(range(len(growth)), key=lambda i: np.inf if np.isnan(growth[i]) else growth[i])
         if not np.isfinite(growth[worst]):
-            return f"the learning rate {self.learning_rate:g} made layer {worst + 1} infinitely large"
+            return f"with learning rate {rate}, the weights of layer {worst + 1} became infinite"
         if growth[worst] > 2:
             times = f"{growth[worst]:,.0f}" if growth[worst] < 1e9 else f"{growth[worst]:.0e}"
-            return f"the learning rate {self.learning_rate:g} made layer {worst + 1} {times} times larger"
-        return f"the learning rate is {self.learning_rate:g} and no layer has grown: look for very large inputs"
+            return f"with learning rate {rate}, the weights of layer {worst + 1} grew {times} times larger"
+        return f"the learning rate is {rate} and no weights have grown: check for very large inputs"
 
     def restore(self, records: Sequence[EpochRecord]) -> None:
         """Restore the state from earlier records."""
@@ -119,18 +118,17 @@ class Watchdog:
         self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < CHANCE_TOLERANCE else 0
 
     def with_warnings(self, record: EpochRecord) -> EpochRecord:
-        """Return the same record with its warnings."""
+        """Return the record with its warnings."""
         warnings = [
-            f"{share:.0%} of layer {layer} is dead: no sample switches those units on. {self.advice}"
+            f"{share:.0%} of the units in layer {layer} are dead (0 for every sample). {self.advice}"
             for layer, share in enumerate(record.dead, start=1)
             if share >= DEAD_FRACTION
         ]
         if record.loss > LOSS_GROWTH_LIMIT * self.lowest_loss:
-            warnings.append(f"the loss grows: {record.loss:.4g}, and it was {self.lowest_loss:.4g}. {self.advice}")
+            warnings.append(f"the loss grows: it is {record.loss:.4g}, and was {self.lowest_loss:.4g}. {self.advice}")
         self._remember(record)
         if self.at_one_class > 1 and self.largest_share < 1:
             warnings.append(
-                f"accuracy is {record.accuracy:.1%}, the share of one class: the network gives everything one answer. "
-                f"{self.advice}"
+                f"the network predicts one class for all samples: its accuracy is {record.accuracy:.1%}. {self.advice}"
             )
         return replace(record, warnings=tuple(warnings))
