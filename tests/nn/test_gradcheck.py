@@ -168,7 +168,7 @@ def _nan(dH, H, out=None):
 
 #: Function → what is written there → what a slip of the pen makes of it.
 SLIPS = {
-    activations.relu_backward: [("np.greater(H, 0", "np.less(H, 0"), ("np.multiply(dH, was_on", "np.add(dH, was_on")],
+    activations.relu_backward: [("np.greater(H, 0", "np.less(H, 0"), ("np.multiply(dH, slope", "np.add(dH, slope")],
     activations.leaky_relu_backward: [
         ("np.greater(H", "np.less(H"),
         ("1 - LEAK", "1"),

@@ -1,8 +1,8 @@
-"""Activations: the function g that each unit applies to its sum, H = g(Z), and its derivative g′.
+"""Activation functions: H = g(Z), element by element, each above its derivative.
 
-Each function stands above its derivative. `byhand.nn.layers.Activation` calls them through the table at the end;
-nothing here holds state. A derivative is written in terms of the output H where that is enough, and of the sum Z where
-it is not. Results go to `out` if it is given; no argument is written into otherwise.
+Backward is the chain rule, dZ = dH · g′(Z): it multiplies the upstream gradient dH by the local derivative. Most
+derivatives are computed from the output H; only GELU needs the input Z. Results are written to `out` if it is passed.
+`ACTIVATIONS` is the table of all functions.
 """
 
 from collections.abc import Callable
@@ -21,22 +21,22 @@ def relu(Z: Array, out: Array | None = None) -> Array:
 
 
 def relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
-    """dZ = dH where the unit was on, 0 where it was off            dH, H, dZ: (N, n)"""
-    was_on = np.greater(H, 0, out=np.empty_like(dH) if out is None else out)
-    return np.multiply(dH, was_on, out=was_on)
+    """dZ = dH where H > 0, 0 elsewhere                             dH, H, dZ: (N, n)"""
+    slope = np.greater(H, 0, out=np.empty_like(dH) if out is None else out)
+    return np.multiply(dH, slope, out=slope)
 
 
 LEAK = 0.01
 
 
 def leaky_relu(Z: Array, out: Array | None = None) -> Array:
-    """H = Z where Z > 0, Z / 100 elsewhere                         Z, H: (N, n)"""
+    """H = Z where Z > 0, 0.01 Z elsewhere                          Z, H: (N, n)"""
     H = np.multiply(Z, LEAK, out=out)
     return np.maximum(Z, H, out=H)
 
 
 def leaky_relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
-    """dZ = dH where the unit was on, dH / 100 elsewhere            dH, H, dZ: (N, n)"""
+    """dZ = dH where H > 0, 0.01 dH elsewhere                       dH, H, dZ: (N, n)"""
     slope = np.greater(H, 0, out=np.empty_like(dH) if out is None else out)
     slope *= 1 - LEAK
     slope += LEAK
@@ -46,7 +46,7 @@ def leaky_relu_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
 def sigmoid(Z: Array, out: Array | None = None) -> Array:
     """H = 1 / (1 + exp(−Z)) = (1 + tanh(Z / 2)) / 2                Z, H: (N, n)
 
-    The second form is the same function and cannot overflow, whatever Z is.
+    The second form cannot overflow.
     """
     H = np.multiply(Z, 0.5, out=out)
     np.tanh(H, out=H)
@@ -78,7 +78,7 @@ def tanh_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
 
 GELU_SCALE = float(np.sqrt(2 / np.pi))
 GELU_CUBIC = 0.044715
-#: Beyond this tanh is 1 to the last bit, in float64 too; stopping Z² here keeps it from overflowing.
+#: Z is clipped to ±10 before it is squared, so that Z² cannot overflow. There tanh is exactly 1, also in float64.
 GELU_FLAT = 10.0
 
 
@@ -99,7 +99,7 @@ def gelu(Z: Array, out: Array | None = None) -> Array:
 def gelu_backward(dH: Array, Z: Array, out: Array | None = None, scratch: Array | None = None) -> Array:
     """dZ = dH [ 1 + t + Z (1 − t²) c (1 + 3 · 0.044715 Z²) ] / 2                dH, Z, dZ: (N, n)
 
-    (1 − t²) is taken as (1 − t)(1 + t), so that two arrays are enough.
+    (1 − t²) is computed as (1 − t)(1 + t), so that two arrays are enough.
     """
     square = np.clip(Z, -GELU_FLAT, GELU_FLAT, out=out)
     square *= square
@@ -134,7 +134,10 @@ def identity_backward(dH: Array, H: Array, out: Array | None = None) -> Array:
 
 @dataclass(frozen=True)
 class ActivationFunction:
-    """One row of the table: g, g′ applied to dH, and which of Z and H the derivative needs."""
+    """A row of `ACTIVATIONS`: g, its backward, and the array that backward needs.
+
+    `has_kink` is True if g has no derivative at 0, and `needs_scratch` if backward needs memory of its own.
+    """
 
     name: str
     forward: Callable[..., Array]

@@ -1,8 +1,4 @@
-"""Arrays: memory that is made once, and used again at every step.
-
-A `Cache` holds the arrays of one layer in one pass through the network (see `byhand.nn.backprop`), as plain attributes.
-Its memory is reused: after the first batches, a step allocates no array of the size of an activation.
-"""
+"""Arrays and caches: memory is allocated once and reused at every step."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +14,7 @@ ALIGNMENT = 64
 
 
 def aligned(size: int, dtype: DTypeLike) -> Array:
-    """Return a vector of zeros that starts on a cache line, where the BLAS and the vector units are fastest."""
+    """Return a vector of zeros that starts on a cache line, where the BLAS and SIMD instructions are fastest."""
     itemsize = np.dtype(dtype).itemsize
     raw = np.zeros(size * itemsize + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
@@ -27,28 +23,28 @@ def aligned(size: int, dtype: DTypeLike) -> Array:
 
 
 class Cache:
-    """The arrays of one layer in one pass: those it writes into, and what its `backward` needs from its `forward`.
+    """The cache of one layer in a `Pass`: its outputs, its gradients, and what `backward` needs from `forward`.
 
     dW, db, …    views into the pass's gradient vector, one for each parameter of the layer
-    key          the step of training, from which dropout draws its masks; None means inference
+    key          the training step, from which dropout draws its masks; None means inference
 
-    Every layer adds arrays of its own with `new`.
+    Layers add arrays with `new`. After the first batches, a step allocates no array as large as an activation.
     """
 
     key: StepKey | None = None
     shape: tuple[int, ...] = ()
-    #: Arguments of an activation's backward that hold memory for it.
+    #: Keyword arguments for the backward of an activation function: memory for intermediate results.
     scratch: dict[str, Array]
 
     def __init__(self, dtype: DTypeLike, *, needs_dX: bool = True) -> None:
         self.dtype = np.dtype(dtype)
         self.needs_dX = needs_dX
-        #: Adds a vector up over the processes that share a batch, and returns it.
+        #: All-reduce: returns the sum of a vector over the processes that share a batch.
         self.sum_over_processes: Callable[[Array], Array] = lambda sums: sums
         self._memory: dict[str, Array] = {}
 
     def new(self, name: str, *shape: int, dtype: DTypeLike | None = None) -> Array:
-        """Set the attribute `name` to an array of this shape, in the memory that it had before if that is enough."""
+        """Set the attribute `name` to an array of this shape, and reuse its memory if it is large enough."""
         size = 1
         for length in shape:
             size *= length
@@ -60,7 +56,7 @@ class Cache:
         setattr(self, name, array)
         return array
 
-    if TYPE_CHECKING:  # the arrays have the names that the layers give them
+    if TYPE_CHECKING:  # the attributes depend on the layer
 
         def __getattr__(self, name: str) -> Array: ...
 

@@ -1,20 +1,18 @@
-"""Backpropagation: one pass through a network, forward and back.
+"""Backpropagation: the forward and backward pass of a batch through a network.
 
-Forward, each layer's output is the next one's input. Backward, the same row of layers is walked from its end: each
-layer turns the derivative by its output into the derivative by its input, and writes the derivatives by its own
-parameters into the gradient vector. That is all of backpropagation; what a layer does in each direction is in
-`byhand.nn.layers` (and `byhand.nn.convolution`).
+Forward, the output of each layer is the input of the next. Backward goes through the same layers in reverse order. Each
+layer receives its upstream gradient `dout`, the gradient with respect to its output. By the chain rule, it returns
+the gradient with respect to its input, which is the upstream gradient of the layer before. It also writes the
+gradients with respect to its own parameters. The formulas of each layer are in `layers` and `convolution`.
 
     pass_ = Pass(network)
-    Z = pass_.forward(X)                  the outputs
+    Z = pass_.forward(X)
     loss, dZ = SoftmaxCrossEntropy()(Z, y)
-    pass_.backward(dZ)                    `pass_.gradient` is now the derivative of the loss by `network.parameters`
+    pass_.backward(dZ)                    `pass_.gradient` is now the gradient with respect to `network.parameters`
 
-A pass owns every array that the layers write into, made once for batches of one size (a batch of another size has them
-made again, in the same memory if it is smaller). So a pass belongs to one thread, and what `forward` returns is
-overwritten by the next `forward`. Prediction, the gradient check and the explanations use the same pass and read its
-arrays: `ins[i]` and `outs[i]` are the input and output of layer i, `dins[i]` and `douts[i]` the derivatives by them,
-`caches[i]` what the layer kept.
+A pass owns all arrays that the layers write to, so each thread needs its own pass. `forward` overwrites the arrays that
+the previous `forward` returned. The gradient check and the explanations read them: for layer i, `ins[i]` and `outs[i]`
+are its input and output, `dins[i]` and `douts[i]` the gradients with respect to them, and `caches[i]` is its cache.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,10 +25,12 @@ from byhand.nn.rng import StepKey
 
 
 class Pass:
-    """Take batches through `network`, a `byhand.nn.network.Network`, forward and back.
+    """Forward and backward passes through `network`, a `byhand.nn.network.Network`.
 
-    gradient: the vector to write into, zeros at first, instead of a new one. layers: the network's layers in another
-    form (see `byhand.training.plan`). needs_gradient=False makes a pass for prediction, which can't go back.
+    gradient: the vector to write the gradient to, initially zeros; by default a new one.
+    layers: replacements for the network's layers, as `byhand.training.plan` makes them.
+    needs_gradient: False for prediction, without `backward`.
+    sum_over_processes: an all-reduce, for processes that share a batch.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Pass:
         self.layers = tuple(layers or network.layers)
         self.dtype = network.dtype
         self.in_size = getattr(self.layers[0], "inputs", network.in_size)
-        #: The first layer with parameters is the last one backward: the derivative by the pixels is not needed.
+        #: Backward ends at the first layer with parameters: the gradient with respect to the pixels is not needed.
         self.last_back = next(i for i, layer in enumerate(network.layers) if layer.shapes)
         needs_dX = [needs_gradient and i > self.last_back for i in range(len(self.layers))]
         self.caches = [Cache(self.dtype, needs_dX=needed) for needed in needs_dX]
         self.outs: list[Array] = []
         self.douts: list[Array | None] = []
-        #: The arrays of the loss that follows the last layer.
+        #: The cache of the loss function.
         self.loss_cache = Cache(network.dtype)
         self.shape = (-1, -1)
         if needs_gradient:
@@ -66,8 +66,7 @@ class Pass:
     def forward(self, X: Array, key: StepKey | None = None) -> Array:
         """Return the outputs for a batch                        X: (N, in_size) → (N, out_size)
 
-        `key` says which step of training this is. Without one it is inference: dropout does nothing and batch norm
-        uses its running averages.
+        `key` identifies the training step. None means inference: no dropout, and batch norm uses its running averages.
         """
         if X.shape != self.shape or X.dtype != self.dtype:
             self.prepare(X)
@@ -80,7 +79,7 @@ class Pass:
         return out
 
     def backward(self, dout: Array) -> None:
-        """Write the derivatives by all parameters into `gradient`       dout: (N, out_size)"""
+        """Write the gradient with respect to all parameters to `gradient`       dout: (N, out_size)"""
         self.douts = [None] * len(self.layers)
         for i in range(len(self.layers) - 1, self.last_back - 1, -1):
             self.douts[i] = dout
@@ -94,18 +93,18 @@ class Pass:
 
     @property
     def dins(self) -> list[Array | None]:
-        """The derivative by the input of each layer, None where it was not needed."""
+        """The gradient with respect to each layer's input, or None where it was not needed."""
         below: list[Array | None] = [None] * self.last_back
         return [*below, self.dX, *self.douts[self.last_back : -1]]
 
     def update_statistics(self, N: int) -> None:
-        """Add the batch's means and variances to the running averages of batch norm; N: samples in the batch."""
+        """Add the batch's means and variances to the running averages of batch norm; N is the batch size."""
         for layer, cache in zip(self.layers, self.caches, strict=True):
             if isinstance(layer, BatchNorm):
                 layer.update_statistics(cache, N)
 
     def prepare(self, X: Array) -> None:
-        """Make the arrays for batches of this shape, or raise an error if the network can't take them."""
+        """Allocate the arrays for batches of this shape, after a check of the shape and the dtype."""
         if X.ndim != 2 or X.shape[1] != self.in_size:
             raise UsageError(f"X must have the shape (N, {self.in_size}), got {X.shape}")
         if X.dtype != self.dtype:

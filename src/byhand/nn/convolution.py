@@ -1,15 +1,14 @@
-"""Convolution: a dense layer that looks through a window, and is slid over the picture.
+"""Convolution: the same small filters at every position of the image.
 
-A dense layer has to learn a stroke anew in every place where it may stand. Here the same few weights are put to every
-place: what comes out is a stack of `maps`, smaller pictures, each of which shows where in the old picture something was
-found. Laid out as rows of numbers, one row for each place of the window, it is the very product of a dense layer:
+A dense layer must learn a stroke separately for each position. A convolution slides a window over the image and
+multiplies it by the same weights W at every place. Each filter makes one map, which shows where in the image its
+pattern is. If the windows are copied to the rows of a matrix (im2col), a convolution is the product of a dense layer:
 
-    P = windows of X       (N·places, size·size·channels)      each row is what the window sees in one place
-    Z = P W + b            (N·places, maps)                    the same W for all of them
+    P = windows of X       (N·places, size·size·channels)      one row for each place of the window
+    Z = P W + b            (N·places, maps)                    the same W and b at all places
 
-Pictures are rows of a batch like any others. Within a row the channels of a pixel stand together: (height, width,
-channels), so that what a window sees of one line is one run of numbers, and out comes (rows, columns, maps), the
-same way. A window never reaches over the edge.
+A sample is a row in the order (height, width, channels), so that one line of a window is contiguous in memory. The
+output has the order (rows, columns, maps). There is no padding: windows stay inside the image.
 """
 
 import numpy as np
@@ -21,13 +20,12 @@ from byhand.nn.arrays import Array, Cache
 from byhand.nn.layers import Layer, Shapes, Views
 from byhand.nn.rng import Rng, initializer_named
 
-#: The largest input of a convolution, and the most numbers that im2col may make of one sample: a small model file must
-#: not claim gigabytes.
+#: Limits per sample, of the input and of im2col: a small model file must not make byhand allocate gigabytes.
 MAX_INPUTS, MAX_IM2COL_SIZE = 2**22, 2**24
 
 
 class Convolution(Layer):
-    """The same weights in every place: Z = P W + b, with W (size·size·channels, maps) and b (maps,)."""
+    """Convolution layer: Z = P W + b, with W (size·size·channels, maps) and b (maps,)."""
 
     kind = "convolution"
     settings = ("height", "width", "channels", "maps", "size", "stride", "init")
@@ -43,10 +41,10 @@ class Convolution(Layer):
             raise UsageError(f"a window must fit the picture of {height} × {width}, got a size of {size}")
         self.init = init
         initializer_named(init)
-        #: The number of places of the window, down and across.
+        #: The height and width of a map: the number of places of the window, down and across.
         self.rows = (self.height - self.size) // self.stride + 1
         self.columns = (self.width - self.size) // self.stride + 1
-        #: The numbers that im2col makes of one sample: each pixel once for every window that covers it.
+        #: The size of one sample after im2col: each pixel is copied once for every window that covers it.
         self.im2col_size = self.rows * self.columns * self.size * self.size * self.channels
         if self.inputs > MAX_INPUTS or self.im2col_size > MAX_IM2COL_SIZE:
             raise UsageError(
@@ -60,12 +58,12 @@ class Convolution(Layer):
 
     @property
     def inputs(self) -> int:
-        """How many numbers a picture has."""
+        """Number of inputs a sample."""
         return self.height * self.width * self.channels
 
     @property
     def outputs(self) -> int:
-        """How many numbers come of it."""
+        """Number of outputs a sample."""
         return self.rows * self.columns * self.maps
 
     @property
@@ -94,10 +92,7 @@ class Convolution(Layer):
             cache.new("dX", N, self.inputs)
 
     def forward(self, X: Array, cache: Cache) -> Array:
-        """Z = P W + b        X: (N, inputs) → P: (N·places, size·size·channels) → Z: (N, places·maps)
-
-        Copying the windows into the rows of P is called im2col.
-        """
+        """Z = P W + b        X: (N, inputs) → P: (N·places, size·size·channels) → Z: (N, places·maps)"""
         windows = self.windows(X)
         np.copyto(cache.P.reshape(windows.shape), windows)
         Z = np.matmul(cache.P, self.W, out=cache.Z)
@@ -107,7 +102,7 @@ class Convolution(Layer):
     def backward(self, dout: Array, cache: Cache) -> Array | None:
         """dW = Pᵀ dZ,  db = Σ dZ over places and samples,  dP = dZ Wᵀ        dZ: (N, places·maps) → dX: (N, inputs)
 
-        A pixel was seen by every window that covers it, so its derivative is the sum of theirs.
+        Each pixel is in several windows, and its gradient is the sum over them (col2im).
         """
         dZ = dout.reshape(-1, self.maps)
         np.matmul(cache.P.T, dZ, out=cache.dW)
@@ -117,16 +112,13 @@ class Convolution(Layer):
         cache.dX.fill(0)
         into = self.windows(cache.dX, writeable=True)
         dP = np.matmul(dZ, self.W.T, out=cache.dP).reshape(into.shape)
-        for column in range(self.columns):  # one line of the windows of one column: these don't overlap
+        for column in range(self.columns):  # the same line of all windows of one column: these do not overlap
             for line in range(self.size):
                 into[:, :, column, line] += dP[:, :, column, line]
         return cache.dX
 
     def windows(self, X: Array, *, writeable: bool = False) -> Array:
-        """X as its windows see it: a view, in which most numbers are many times.
-
-        X: (N, inputs) → (N, rows, columns, size, size·channels)
-        """
+        """Return all windows as a view of X      X: (N, inputs) → (N, rows, columns, size, size·channels)"""
         lines = X.reshape(len(X), self.height, self.width * self.channels)
         window = (self.size, self.size * self.channels)
         everywhere = sliding_window_view(lines, window, axis=(1, 2), writeable=writeable)

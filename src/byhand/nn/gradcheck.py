@@ -1,13 +1,14 @@
-"""The gradient check: is the derivative that `backward` gives the slope that `forward` has?
+"""Gradient check: compare the gradient of backpropagation with finite differences of the loss.
 
-Every parameter is moved a little both ways, and the differences of the losses are held against the derivative a:
+Each parameter p is changed by h and 2h in both directions, in float64. The differences of the loss L give the numeric
+derivative n, which is compared with the analytic derivative a of `backward`:
 
     n = [8 (L(p + h) − L(p − h)) − (L(p + 2h) − L(p − 2h))] / 12h       relative error = |a − n| / max(|a|, |n|, 1e-6)
 
-in float64. (The plain difference (L(p + h) − L(p − h)) / 2h errs by h²; the second pair of points takes that term away,
-so h can be a thousandth, where rounding doesn't matter yet.) A right derivative agrees to about 1e-8. Small networks
-are checked element by element, large ones along random directions. Where a relu's sum changes sign between the points
-there is no slope to compare with: such places are counted and skipped.
+The central difference (L(p + h) − L(p − h)) / 2h has an error of the order h². The points at 2h cancel it, so that h
+can be 0.001, where rounding errors are still small. Right derivatives agree to about 1e-8. Small tensors are checked
+element by element, large ones along random directions. If the input of a ReLU changes its sign between the points, the
+loss has no derivative there: such places are counted and skipped.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,7 @@ FLOOR = 1e-6
 
 @dataclass(frozen=True)
 class TensorCheck:
-    """One tensor's worst place: where the analytic and the numeric derivative are furthest apart."""
+    """Result for one tensor: the place where the analytic and the numeric derivative differ most."""
 
     name: str
     error: float
@@ -52,21 +53,21 @@ class TensorCheck:
 
 @dataclass(frozen=True)
 class GradCheck:
-    """The whole check. True when every tensor was checked and its worst relative error is under `tolerance`."""
+    """Result of a gradient check; True if every tensor was checked and no relative error reaches `tolerance`."""
 
     tensors: tuple[TensorCheck, ...]
     tolerance: float
 
     @property
     def worst(self) -> TensorCheck:
-        """The tensor furthest from its slope."""
+        """The tensor with the largest error."""
         return max(self.tensors, key=lambda tensor: tensor.error)
 
     def __bool__(self) -> bool:
         return self.worst.error < self.tolerance and all(tensor.checked for tensor in self.tensors)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: what `byhand check RUN --json` prints."""
+        """Return the result as plain values, for `byhand check RUN --json`."""
         names = {"analytic": "backward", "numeric": "slope", "kinks": "kinks_skipped"}
         tensors = [{names.get(name, name): value for name, value in vars(one).items()} for one in self.tensors]
         return {"ok": bool(self), "tolerance": self.tolerance, "tensors": tensors}
@@ -89,12 +90,11 @@ def gradcheck(
     step: float = 1e-3,
     elements: int = 200,
 ) -> GradCheck:
-    """Compare the gradient of a pass with central differences of the loss, tensor by tensor.
+    """Compare the gradient of each parameter with finite differences of the loss, on a float64 copy of the network.
 
-    X: (N, in_size), target: labels (N,) or (N, K), weights: (N,). The network is copied to float64 first and is not
-    changed. A tensor of at most `elements` numbers is checked element by element; a larger one along `elements` random
-    directions, drawn from `rng`. `key` is the step of training, which switches dropout and batch norm to what they do
-    in training. A place that seems wrong is checked again with a longer and a shorter `step`, and the best counts.
+    X: (N, in_size), target: labels (N,) or (N, K), weights: (N,). A tensor of at most `elements` numbers is checked
+    element by element, a larger one along `elements` random directions from `rng`. With a `key`, dropout and batch norm
+    behave as in that training step. `step` is h; where the check fails, it is repeated with 4h and h/4.
     """
     loss, rng = loss or SoftmaxCrossEntropy(), rng or np.random.default_rng(0)
     network = network.copy(np.float64)
@@ -123,7 +123,7 @@ def _check_tensor(
     step: float,
     elements: int,
 ) -> TensorCheck:
-    """Check one tensor, and return its worst place."""
+    """Check one tensor."""
     whole = values.size <= elements
     worst, checked = TensorCheck(name, 0.0, (), 0.0, 0.0, 0, 0), 0
     count = values.size if whole else elements
@@ -142,7 +142,7 @@ def _check_tensor(
 
 
 def _direction(shape: tuple[int, ...], index: int | None, rng: np.random.Generator) -> Array:
-    """Return a direction of length 1: along one element, or a random one."""
+    """Return a direction of length 1: along the element `index`, or a random one if it is None."""
     if index is None:
         direction = rng.standard_normal(shape)
         direction /= np.linalg.norm(direction)
@@ -172,7 +172,7 @@ def _best_slope(slope: "Slope", direction: Array, analytic: float, tolerance: fl
 
 
 def _relative_error(analytic: float, numeric: float) -> float:
-    """|a − n| / max(|a|, |n|, 1e-6), infinite where one of them is no number"""
+    """|a − n| / max(|a|, |n|, 1e-6), or infinity if a or n is not finite"""
     error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), FLOOR)
     return error if np.isfinite(error) else np.inf
 

@@ -1,11 +1,12 @@
-"""Layers: what a network is made of. Each has its forward directly above its backward.
+"""Layers: dense, activation, dropout, batch norm. Each has its backward directly below its forward.
 
-    forward(X, cache)      → out        the output; what the backward needs is kept in the cache
-    backward(dout, cache)  → dX         the derivative by the input; the derivatives by the parameters go to cache.dW, …
+    forward(X, cache)      → out        the output; `cache` keeps what backward needs
+    backward(dout, cache)  → dX         dout: upstream gradient; the gradients of the parameters go to cache.dW, …
 
-A layer holds its parameters and nothing that depends on the data, so one network can serve many threads at once. The
-arrays that a layer writes into are in its cache: `prepare` makes them for N samples, before the first step. Parameters
-are views into the network's one vector (see `byhand.nn.network`): `shapes` lists them, `bind` sets them.
+Backward is the chain rule: it multiplies the upstream gradient by the layer's own derivatives. A layer holds only
+parameters; everything that depends on the data is in the cache, so several threads can share a network. `prepare`
+allocates the cache's arrays for N samples. Parameters are views into the network's vector: `shapes` lists them, and
+`bind` sets them.
 """
 
 from typing import Any
@@ -23,54 +24,54 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 class Layer:
-    """What all layers share: a place in the network, and by default no parameters."""
+    """Base class of the layers; by default without parameters."""
 
     kind: str
-    #: The arguments that make it again.
+    #: The names of the constructor's arguments, for `config`.
     settings: tuple[str, ...] = ()
-    #: The layer's place in its network; −1 while it has none.
+    #: The position in the network; −1 outside of a network.
     index = -1
-    #: True if the result for one sample depends on the others in the batch, so that it can't be cut into blocks.
+    #: True if the output for a sample depends on the other samples, so that a batch can't be split into blocks.
     needs_whole_batch = False
 
     @property
     def shapes(self) -> Shapes:
-        """The parameters learned by gradient: weights (decayed, of two dimensions) and biases."""
+        """Name → shape of the parameters: weights (two dimensions; weight decay applies) and biases."""
         return {}
 
     @property
     def statistics(self) -> Shapes:
-        """What is saved with the layer but not learned by gradient."""
+        """Name → shape of the arrays that are saved with the layer but not trained by gradient."""
         return {}
 
     def out_size(self, in_size: int) -> int:
-        """How many numbers a sample has after this layer."""
+        """Return the number of outputs a sample, for `in_size` inputs."""
         return in_size
 
     def bind(self, parameters: Views, statistics: Views) -> None:
-        """Keep the views that are this layer's part of the network's vectors."""
+        """Store the layer's views into the network's vectors."""
 
     def initialize(self, rng: Rng) -> None:
-        """Fill the parameters with where they start."""
+        """Fill the parameters with their initial values."""
 
     def prepare(self, cache: Cache, N: int, in_size: int) -> None:
-        """Make the arrays for N samples of `in_size` numbers."""
+        """Allocate the cache's arrays for N samples of `in_size` numbers."""
 
     def forward(self, X: Array, cache: Cache) -> Array:
-        """Return the output for the input X."""
+        """Return the output for X                              X: (N, inputs) → (N, outputs)"""
         raise NotImplementedError
 
     def backward(self, dout: Array, cache: Cache) -> Array | None:
-        """Return dX, or None where it is not needed; write the derivatives by the parameters into the cache."""
+        """Write the gradients of the parameters to the cache, and return dX, or None if it is not needed."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """Return what makes this layer again, as plain values for a model's file."""
+        """Return the kind and the constructor's arguments as plain values, for a model file."""
         return {name: getattr(self, name) for name in ("kind", *self.settings)}
 
 
 class Dense(Layer):
-    """Every input connected to every unit: Z = X W + b, with W (inputs, units) and b (units,)."""
+    """Dense (fully connected) layer: Z = X W + b, with W (inputs, units) and b (units,)."""
 
     kind = "dense"
     settings = ("inputs", "units", "init", "scale")
@@ -119,7 +120,7 @@ class Dense(Layer):
     def backward(self, dout: Array, cache: Cache) -> Array | None:
         """dW = Xᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ       dZ: (N, units) → dX: (N, inputs)
 
-        The sum is a product with a row of ones, in which the BLAS adds three times as fast.
+        The sum is computed as a product with a row of ones, which is three times as fast with a BLAS.
         """
         dZ = dout
         np.matmul(cache.X.T, dZ, out=cache.dW)
@@ -128,7 +129,7 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """The same function applied to every number: H = g(Z). The functions are in `byhand.nn.activations`."""
+    """Activation layer: H = g(Z), with a function of `byhand.nn.activations`."""
 
     kind = "activation"
     settings = ("name",)
@@ -158,7 +159,7 @@ class Activation(Layer):
 
 
 class Dropout(Layer):
-    """In training, set each unit to 0 with probability `rate` and scale the others up to match; else do nothing."""
+    """Dropout: in training, set each unit to 0 with probability `rate`, and divide the others by 1 − `rate`."""
 
     kind = "dropout"
     settings = ("rate",)
@@ -197,11 +198,10 @@ class Dropout(Layer):
 
 
 class BatchNorm(Layer):
-    """Normalize each unit to mean 0 and variance 1 over the batch, then scale and shift it: out = γ X̂ + β.
+    """Batch normalization: mean 0 and variance 1 for each unit over the batch, then out = γ X̂ + β.
 
-    Inference uses running averages of the mean and the variance instead of the batch's own. They are statistics, not
-    parameters: forward leaves the batch's in its cache and `update_statistics` adds them to the running averages, so
-    forward itself changes nothing in the layer.
+    Inference uses running averages (EMA) of the mean and variance. Forward writes those of the batch to its cache, and
+    `update_statistics` adds them to the running averages, so that forward does not change the layer.
     """
 
     kind = "batch_norm"
@@ -280,13 +280,13 @@ class BatchNorm(Layer):
         return dX
 
     def update_statistics(self, cache: Cache, N: int) -> None:
-        """mean ← (1 − m) mean + m μ;  variance likewise, with the batch's corrected by N/(N − 1)"""
+        """mean ← (1 − m) mean + m μ, m: momentum; the same for the variance, with σ² N/(N − 1)     N: batch size"""
         corrected = cache.variance * (N / (N - 1)) if N > 1 else cache.variance
         self.mean += self.momentum * (cache.mean - self.mean)
         self.variance += self.momentum * (corrected - self.variance)
 
 
 def means_over_batch(cache: Cache, N: int, *sums: Array) -> list[Array]:
-    """Turn sums over these N rows into means over the batch, of which other processes may hold more     (n,) each"""
+    """Return the means over the batch, of which other processes may have more rows    sums over N rows: (n,) each"""
     totals = cache.sum_over_processes(np.concatenate([*sums, np.array([N], cache.dtype)]))
     return np.split(totals[:-1] / totals[-1], len(sums))

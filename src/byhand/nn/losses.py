@@ -1,12 +1,11 @@
-"""Losses: one number for how wrong a batch is, and its derivative by each of the network's outputs.
+"""Loss functions: the mean loss of a batch, and dZ, its gradient with respect to the outputs Z.
 
-Both come from one function, because they share nearly all the work. The number is the mean over the samples; with
-sample weights it is the weighted mean. A batch can come in blocks: `total` is then the weight of the whole batch, and
-the blocks' losses and gradients add up to the batch's.
+Backpropagation starts with dZ. A loss function returns both, because they share most of the computation. With sample
+weights, the loss is the weighted mean. A batch can be split into blocks: `total` is then the number of samples (or the
+sum of the weights) of the whole batch, and the losses and gradients of the blocks add up to those of the batch.
 
-    loss(Z, target)                                checks the target first: for use by hand
-    loss.value_and_gradient(Z, target, cache)      the formulas only, in arrays that are kept: for training, which
-                                                   checks all targets once, before its first step
+    loss(Z, target)                                             check the target, then compute
+    loss.value_and_gradient(Z, target, cache, weights=, total=) compute only: training checks all targets once
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from byhand.nn.arrays import Array, Cache
 
 
 class _Loss:
-    """Base class of the losses: the checks, and the weight that a mean divides by."""
+    """Base class of the loss functions."""
 
     def __call__(self, Z: Array, target: Array, *, weights: Array | None = None) -> tuple[float, Array]:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
@@ -36,18 +35,19 @@ class _Loss:
         raise NotImplementedError
 
     def check(self, target: Array) -> None:
-        """Reject a target of the right shape that this loss has no derivative for."""
+        """Reject a target that has the right shape but values for which `dZ` would be wrong."""
 
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(_Loss):
-    """Softmax and cross-entropy in one, from the logits, in log space: finite for any finite logits.
+    """Softmax followed by cross-entropy, computed from the logits Z in log space.
 
         log P = Z − max Z − log Σ exp(Z − max Z)
         loss  = −(1/N) Σ Y log P
         dZ    = (P − Y) / N
 
-    With label smoothing s the target is (1 − s) Y + s/K, which is never exactly 0 or 1.
+    Subtracting the maximum keeps the loss finite for all finite logits. dZ is this simple because the derivative of
+    the logarithm cancels most of the softmax's. Label smoothing s replaces the target Y by (1 − s) Y + s/K.
     """
 
     smoothing: float = 0.0
@@ -57,7 +57,7 @@ class SoftmaxCrossEntropy(_Loss):
             raise UsageError(f"smoothing must be at least 0 and under 1, got {self.smoothing}")
 
     def check(self, target: Array) -> None:
-        """Reject rows that are not probabilities: P − Y would not be the derivative       target: (N,) or (N, K)"""
+        """Reject rows that do not add up to 1: their gradient is not P − Y               target: (N,) or (N, K)"""
         sums = target.sum(axis=1) if target.ndim == 2 else np.ones(len(target))
         wrong = ~(np.abs(sums - 1) < 1e-3)
         if wrong.any():
@@ -69,21 +69,21 @@ class SoftmaxCrossEntropy(_Loss):
     ) -> tuple[float, Array]:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
         P, shifted, log_sum = log_softmax(Z, cache)
-        hit = self.subtract_target(P, shifted, target, cache)  # Σ Y (Z − max Z) of each sample; P becomes P − Y
+        hit = self.subtract_target(P, shifted, target, cache)
         hit -= log_sum
         if self.smoothing:
             self.smooth(P, hit, shifted, log_sum)
         if weights is not None:
             hit *= weights
             P *= weights
-        scale = 1 / float(total) if total else 0.0  # a batch in which every sample weighs nothing teaches nothing
+        scale = 1 / float(total) if total else 0.0  # all sample weights of the batch may be 0
         dZ = np.multiply(P.T, scale, out=cache.dZ)
         return -scale * float(np.add.reduce(hit, dtype=np.float64)), dZ
 
     def subtract_target(self, P: Array, shifted: Array, target: Array, cache: Cache) -> Array:
-        """Return Σ Y (Z − max Z) over the classes, and turn P into P − (1 − s) Y                  P: (K, N) → (N,)"""
+        """Return Σ Y (Z − max Z) over the classes, and change P to P − (1 − s) Y in place         P: (K, N) → (N,)"""
         if target.ndim == 1:
-            places = target * P.shape[1] + cache.samples  # in the flat arrays: class · N + sample
+            places = target * P.shape[1] + cache.samples  # index in the flattened array: class · N + sample
             P.reshape(-1)[places] -= 1 - float(self.smoothing)
             hit: Array = shifted.reshape(-1)[places]
             return hit
@@ -95,7 +95,7 @@ class SoftmaxCrossEntropy(_Loss):
         return hit
 
     def smooth(self, P: Array, hit: Array, shifted: Array, log_sum: Array) -> None:
-        """Add what the s/K of each class contributes: s · mean log P to `hit`, −s/K to P"""
+        """Add the terms of label smoothing in place: s · mean log P to `hit`, −s/K to P"""
         s = float(self.smoothing)
         hit *= 1 - s
         hit += s * (shifted.mean(axis=0) - log_sum)
@@ -105,7 +105,7 @@ class SoftmaxCrossEntropy(_Loss):
 def log_softmax(Z: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """P = exp(S) / Σ exp(S),  S = Z − max Z,  log Σ exp(S)         Z: (N, K) → P, S: (K, N), log sum: (N,)
 
-    The results are transposed, a class a row: sums over ten classes are then long vector operations, which are fast.
+    The results are transposed, one class a row: sums over the classes are then long vector operations, which are fast.
     """
     if cache.shape != Z.shape:
         N, K = cache.shape = Z.shape
@@ -125,7 +125,7 @@ def log_softmax(Z: Array, cache: Cache) -> tuple[Array, Array, Array]:
 
 @dataclass(frozen=True)
 class MeanSquaredError(_Loss):
-    """The mean of the squared differences, over samples and outputs.
+    """Mean squared error over samples and outputs.
 
     loss = (1/NK) Σ (Z − Y)²
     dZ   = 2 (Z − Y) / NK
@@ -145,7 +145,7 @@ class MeanSquaredError(_Loss):
         weighted = dZ
         if weights is not None:
             weighted = np.multiply(dZ, weights[:, None], out=cache.new("weighted", N, K))
-        scale = 1 / (float(total) * K) if total else 0.0  # a batch in which every sample weighs nothing teaches nothing
+        scale = 1 / (float(total) * K) if total else 0.0  # all sample weights of the batch may be 0
         loss = scale * float(np.vdot(dZ, weighted))
         np.multiply(weighted, 2 * scale, out=dZ)
         return loss, dZ
@@ -156,7 +156,7 @@ LOSSES: dict[str, type[Loss]] = {"cross_entropy": SoftmaxCrossEntropy, "mse": Me
 
 
 def loss_named(kind: str, **settings: Any) -> Loss:
-    """Return the loss of that name with these settings, or raise an error that lists the names."""
+    """Return the loss function with this name and these settings."""
     if kind not in LOSSES:
         raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {kind!r}")
     return LOSSES[kind](**settings)
@@ -169,15 +169,15 @@ def softmax(Z: Array) -> Array:
 
 
 def count_correct(Z: Array, target: Array) -> int:
-    """Return how many samples have their largest output at the right class      Z: (N, K), target: (N,) or (N, K)"""
+    """Return the number of samples whose largest output is the right class      Z: (N, K), target: (N,) or (N, K)"""
     labels = target if target.ndim == 1 else target.argmax(axis=1)
     return int(np.count_nonzero(Z.argmax(axis=1) == labels))
 
 
 def check_target(shape: tuple[int, int], target: Array, weights: Array | None) -> None:
-    """Reject a target that can only be a mistake: shapes that would broadcast, labels outside the classes.
+    """Reject targets and weights of wrong shapes, which NumPy could broadcast, and labels outside 0 … K − 1.
 
-    shape: (N, K), that of the outputs;  target: (N,) or (N, K);  weights: (N,)
+    shape: (N, K), that of the outputs   target: (N,) or (N, K)   weights: (N,)
     """
     N, K = shape
     if target.shape not in ((N,), (N, K)):
@@ -193,7 +193,7 @@ def check_target(shape: tuple[int, int], target: Array, weights: Array | None) -
 
 
 def weight_of_batch(N: int, weights: Array | None) -> float:
-    """Return what the mean divides by: the number of samples, or the sum of their weights       weights: (N,)"""
+    """Return the denominator of the mean: the number of samples, or the sum of their weights    weights: (N,)"""
     if N == 0:
         raise UsageError("a batch must have at least one sample, got 0")
     total = float(N) if weights is None else float(weights.sum(dtype=np.float64))

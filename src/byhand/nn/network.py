@@ -1,12 +1,12 @@
-"""The network: layers in a row, over one vector of parameters. `byhand.nn.backprop` takes batches through it.
+"""The network: a sequence of layers whose parameters are views into one vector.
 
-    Network([784, 128, 10], rng=rng)                                        the everyday way: dense layers, relu between
-    Network([784, 256, 10], maps=[32, 64], rng=rng)                         two convolutions before them
-    Network([Dense(784, 128), Activation("gelu"), Dropout(0.1), Dense(128, 10)], rng=rng)              the general way
+    Network([784, 128, 10], rng=rng)                                                       dense layers with ReLU
+    Network([784, 256, 10], maps=[32, 64], rng=rng)                                        two convolutions first
+    Network([Dense(784, 128), Activation("gelu"), Dropout(0.1), Dense(128, 10)], rng=rng)  any layers
 
-All weights and biases are named views into `parameters`, one contiguous vector; a gradient is a vector of the same
-shape. So an optimizer is a few vector operations, a checkpoint is one array, and an all-reduce is one message. The
-weights come first and everything else after them, so that weight decay is an operation on one slice.
+`parameters` is one contiguous vector, and so is the gradient. An optimizer is then a few vector operations, a
+checkpoint is one array, and an all-reduce is one message. The weights come first, so that weight decay applies to one
+slice. `byhand.nn.backprop.Pass` runs batches through a network.
 """
 
 import math
@@ -24,15 +24,15 @@ from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Shapes, Views
 from byhand.nn.rng import Rng
 
-#: A convolution in short: how many maps, and of which size and step its window is, where not 5 and 2.
+#: A convolution: the number of maps, or (maps, window size, stride); the defaults are a 5 × 5 window and stride 2.
 Maps = int | Sequence[int]
 
-#: Every kind of layer, by the name that it has in a model's file.
+#: The kinds of layers by their names in model files.
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Dense, Convolution, Activation, Dropout, BatchNorm)}
 
 
 class Network:
-    """Layers in a row. See the module's text for the two ways to make one."""
+    """A sequence of layers, or of dense layers with these sizes: see the module's docstring."""
 
     def __init__(
         self,
@@ -51,7 +51,6 @@ class Network:
         options = {"maps": maps, "activation": activation, "dropout": dropout, "batch_norm": batch_norm, "init": init}
         self.layers: tuple[Layer, ...] = tuple(layers_of(layers, **options, output_scale=output_scale))
         self.in_size, self.out_size = check_chain(self.layers)
-        #: True if a sample's result depends on the others in its batch.
         self.needs_whole_batch = any(layer.needs_whole_batch for layer in self.layers)
         self._places = parameter_shapes(self.layers)
         self._statistics_places = statistics_shapes(self.layers)
@@ -69,19 +68,19 @@ class Network:
             layer.initialize(rng)
 
     def forward(self, X: Array) -> Array:
-        """Return the outputs for a batch, in inference            X: (N, in_size) → (N, out_size)"""
+        """Return the outputs for a batch, in inference mode       X: (N, in_size) → (N, out_size)"""
         return Pass(self, needs_gradient=False).forward(X)
 
     def by_layer(self, vector: Array) -> list[Views]:
-        """Return views into a vector of the parameters' shape: for each layer, name → array."""
+        """Return views into a vector like `parameters`: for each layer, name → array."""
         return by_layer(vector, self._places, self.layers)
 
     def named(self, vector: Array | None = None) -> Iterator[tuple[str, Array]]:
-        """`("0.W", array)`, … in the vector's order: the parameters, or a vector of their shape."""
+        """Yield `("0.W", array)`, … in the order of the vector: of `parameters`, or of a vector like it."""
         yield from named_views(self.parameters if vector is None else vector, self._places)
 
     def named_statistics(self) -> Iterator[tuple[str, Array]]:
-        """`("1.mean", array)`, …: what is saved but not learned by gradient."""
+        """Yield `("1.mean", array)`, …: the arrays that are saved but not trained by gradient."""
         yield from named_views(self.statistics, self._statistics_places)
 
     @property
@@ -91,12 +90,12 @@ class Network:
 
     @property
     def parametric_layers(self) -> list[Dense | Convolution]:
-        """The layers that have weights, first to last."""
+        """The layers with weights, first to last."""
         return [layer for layer in self.layers if isinstance(layer, Dense | Convolution)]
 
     @property
     def architecture(self) -> str:
-        """784-128-10, and with convolutions 784-32@12×12-64@4×4-256-10: so many maps of that size"""
+        """The sizes as text: 784-128-10, or with convolutions (maps@height×width) 784-32@12×12-64@4×4-256-10."""
         sizes = [str(self.in_size)]
         for layer in self.parametric_layers:
             if isinstance(layer, Dense):
@@ -106,24 +105,24 @@ class Network:
         return "-".join(sizes)
 
     def copy(self, dtype: DTypeLike | None = None) -> "Network":
-        """Return the same network over vectors of its own, in another precision if `dtype` is given."""
+        """Return a copy with vectors of its own, of type `dtype` if it is passed."""
         return rebuild(self.config(), np.dtype(dtype or self.dtype), self.parameters, self.statistics)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickled or deep copy is built anew, so that its layers' arrays are views into its own vector."""
+        """Make pickle and deepcopy rebuild the network, so that its layers are views into its own vector."""
         return rebuild, (self.config(), self.dtype, self.parameters, self.statistics)
 
     def config(self) -> list[dict[str, Any]]:
-        """Return what makes this network again, as plain values."""
+        """Return the layers as plain values, for `from_config`."""
         return [layer.config() for layer in self.layers]
 
     @classmethod
     def from_config(cls, config: list[dict[str, Any]], *, dtype: DTypeLike = np.float32) -> "Network":
-        """Return a network of that shape, whose parameters are to be filled."""
+        """Return a network with the layers that `config` describes; its parameters are still to be set."""
         return cls(layers_from_config(config), rng=np.random.default_rng(0), dtype=dtype)
 
     def summary(self) -> str:
-        """Return a table: each layer, what comes out of it, how many parameters it has."""
+        """Return a table of the layers, with their numbers of outputs and parameters."""
         rows = [("layer", "out", "parameters")]
         size = self.in_size
         for layer in self.layers:
@@ -138,7 +137,7 @@ class Network:
 
 
 def rebuild(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Array, statistics: Array) -> Network:
-    """Return the network of that shape with these parameters and statistics; a pickle calls it when it is read."""
+    """Return a network with this configuration and copies of these vectors; pickles call this function."""
     network = Network.from_config(config, dtype=dtype)
     network.parameters[...] = parameters
     network.statistics[...] = statistics
@@ -146,23 +145,23 @@ def rebuild(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Arra
 
 
 def parameter_shapes(layers: Sequence[Layer]) -> Shapes:
-    """Return `0.W` → shape, … of all parameters in the vector's order: the weights (matrices) first."""
+    """Return `0.W` → shape, … of all parameters in the order of the vector: weights (matrices) first."""
     shapes = [(f"{i}.{name}", shape) for i, layer in enumerate(layers) for name, shape in layer.shapes.items()]
     return dict(sorted(shapes, key=lambda place: len(place[1]) != 2))
 
 
 def statistics_shapes(layers: Sequence[Layer]) -> Shapes:
-    """Return `1.mean` → shape, … of what is saved but not learned by gradient."""
+    """Return `1.mean` → shape, … of the arrays that are saved but not trained by gradient."""
     return {f"{i}.{name}": shape for i, layer in enumerate(layers) for name, shape in layer.statistics.items()}
 
 
 def number_of(shapes: Shapes) -> int:
-    """Return how many numbers arrays of these shapes hold together."""
+    """Return the total size of arrays of these shapes."""
     return sum(math.prod(shape) for shape in shapes.values())
 
 
 def by_layer(vector: Array, places: Shapes, layers: Sequence[Layer]) -> list[Views]:
-    """Cut a vector into named views and give each layer its own, under its own names."""
+    """Split a vector into views, and return them for each layer: name → array."""
     views: list[Views] = [{} for _ in layers]
     for place, view in named_views(vector, places):
         index, name = place.split(".")
@@ -171,7 +170,7 @@ def by_layer(vector: Array, places: Shapes, layers: Sequence[Layer]) -> list[Vie
 
 
 def named_views(vector: Array, places: Shapes) -> Iterator[tuple[str, Array]]:
-    """Cut a vector into arrays, one after another, in the order of `places`."""
+    """Split a vector into views of the shapes in `places`, in that order."""
     start = 0
     for place, shape in places.items():
         size = math.prod(shape)
@@ -180,14 +179,14 @@ def named_views(vector: Array, places: Shapes) -> Iterator[tuple[str, Array]]:
 
 
 def max_norm(network: Network, limit: float) -> None:
-    """Shorten the incoming weights of each unit to at most `limit`, where they are longer     W: (inputs, units)"""
+    """Scale down the incoming weights of each unit whose norm exceeds `limit`     W: (inputs, units)"""
     for layer in network.parametric_layers:
         lengths = np.sqrt(np.einsum("iu,iu->u", layer.W, layer.W))
         layer.W *= float(limit) / np.maximum(lengths, float(limit))
 
 
 def float_type(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64, or an error."""
+    """Return float32 or float64; reject other types."""
     try:
         kind = np.dtype(dtype)
     except TypeError:
@@ -197,7 +196,7 @@ def float_type(dtype: DTypeLike) -> np.dtype[Any]:
     return kind
 
 
-# ---- the layers, from sizes or from a model's file
+# ---- layers from sizes or from a model file
 
 
 #: The options of `layers_from_sizes`, with their defaults.
@@ -212,7 +211,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def layers_of(given: Sequence[Any], **options: Any) -> list[Layer]:
-    """Return the layers of a network: those that are given, or those of the sizes that are given."""
+    """Return the layers in `given`, or the layers for the sizes in `given`."""
     if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
         return list(layers_from_sizes(check_sizes(given), **(OPTIONS | options)))
     if changed := [name for name, value in options.items() if value not in (OPTIONS[name], [])]:
@@ -231,8 +230,8 @@ def layers_from_sizes(
 ) -> Iterator[Layer]:
     """Yield convolutions with these maps, then dense layers of these sizes.
 
-    After each but the last: batch norm if chosen, the activation, dropout if chosen. The last layer's initial weights
-    are multiplied by `output_scale`: at 0.1 the first probabilities are nearly even, and training is stable.
+    Batch norm (optional), the activation and dropout (optional) follow each layer except the last. `output_scale`
+    multiplies the initial weights of the last: at 0.1 the first probabilities are nearly equal, and training is stable.
     """
     checks.flag("batch_norm", batch_norm)
 
@@ -246,7 +245,7 @@ def layers_from_sizes(
 
     size = sizes[0]
     sliding = list(convolutions(size, maps, init))
-    for convolution in sliding:  # what one place of a map doesn't say, its neighbours do: only the last ones drop out
+    for convolution in sliding:  # neighboring places of a map are correlated: dropout follows only the last one
         size = convolution.out_size(size)
         yield from followed(convolution, size, drops=convolution is sliding[-1])
     for units in sizes[1:-1]:
@@ -256,7 +255,7 @@ def layers_from_sizes(
 
 
 def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Convolution]:
-    """Yield convolutions, one after another, over a square picture of `in_size` pixels: see `Maps`."""
+    """Yield the convolutions that `maps` describes, for a square image of `in_size` pixels."""
     if not isinstance(maps, Sequence) or isinstance(maps, str | bytes):
         raise UsageError(f"maps must be a list, such as [32, 64] or [(32, 5, 2), (64, 5, 2)], got {maps!r:.60}")
     rows, channels = math.isqrt(in_size), 1
@@ -279,7 +278,7 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
 
 
 def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
-    """Return the layers that `Network.config` described; their parameters have no memory yet."""
+    """Return the layers of a `Network.config`, without parameters."""
     layers = []
     for entry in config:
         settings = dict(entry)
@@ -291,7 +290,7 @@ def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
 
 
 def check_sizes(sizes: Sequence[Any]) -> list[int]:
-    """Return sizes: at least an input and an output, each a positive integer."""
+    """Return the sizes: two or more positive integers."""
     if len(sizes) < 2:
         raise UsageError(f"sizes must name at least the inputs and the outputs, got {list(sizes)}")
     if not all(checks.is_integer(size, 1) for size in sizes):
@@ -300,7 +299,7 @@ def check_sizes(sizes: Sequence[Any]) -> list[int]:
 
 
 def check_chain(layers: Sequence[Layer]) -> tuple[int, int]:
-    """Return the numbers of inputs and outputs of layers, or raise an error that names the one that doesn't fit."""
+    """Return the numbers of inputs and outputs of the layers; reject layers that do not fit together."""
     if len(set(map(id, layers))) != len(layers):
         raise UsageError("each layer must be its own object, got the same one twice")
     for layer in layers:

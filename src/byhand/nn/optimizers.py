@@ -1,12 +1,11 @@
-"""Optimizers: from a gradient to new parameters.
+"""Optimizers: `update(parameters, gradient, state, rate)` takes one step, in place.
 
-Each is a rule over whole vectors: `update(parameters, gradient, state, rate)` changes the parameters in place. What a
-rule remembers between steps is `state`, plain vectors in a dictionary made by `start`, so that a checkpoint holds it.
-The forms are the usual ones (those of PyTorch, to which the tests compare every one).
+The formulas are those of PyTorch; tests compare every optimizer with it. The symbols are: p parameters, g gradient,
+η learning rate, λ weight decay. `state` holds the vectors that an optimizer keeps between steps, such as the velocity.
+It is a dictionary, so that a checkpoint can save it. `weight_slice` is the part of the vector that weight decay applies
+to: the weights, not the biases.
 
-A large vector is worked through in chunks, so that the several passes of one rule find their chunk still in the cache;
-training cuts the vectors into such `parts` once. `weight_slice` is the part of the vector that weight decay applies to:
-the weights, not the biases.
+Large vectors are updated in chunks, so that all operations on a chunk find it in the L2 cache.
 """
 
 import math
@@ -22,13 +21,13 @@ from byhand.nn.arrays import Array
 
 State = dict[str, Array]
 
-#: Numbers in a chunk. Measured on 2 MiB of L2 cache, with 100,000 to 1.3 million parameters, SGD and Adam: 32,768 is as
-#: fast as any other size from 16,384 to 131,072, and up to 7 % of a step faster for small networks.
+#: Size of a chunk. Measured with 2 MiB of L2 cache, SGD and Adam, on 100,000 to 1.3 million parameters: no size from
+#: 16,384 to 131,072 was faster, and for small networks a step took up to 7 % less time.
 CHUNK = 32_768
 
 
 class Part(NamedTuple):
-    """A chunk of all vectors: parameters p, gradient g, the rule's own; True if the p decay; and scratch memory."""
+    """A chunk of each vector: parameters, gradient and state; `decays` is True if weight decay applies to it."""
 
     p: Array
     g: Array
@@ -39,12 +38,12 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Base class of the rules. `weight_decay` adds so many times the weights to their gradient (AdamW: see there)."""
+    """Base class of the optimizers. `weight_decay` is the factor λ of the L2 penalty λ/2 Σ p² on the weights."""
 
     weight_decay: float = 0.0
 
     kind: ClassVar[str]
-    #: The names of the vectors that the rule remembers.
+    #: The names of the vectors in the state.
     state_names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -54,18 +53,18 @@ class Optimizer:
             number = checks.positive(name, value) if name == "epsilon" else checks.number(name, value, 0)
             if name in ("momentum", "beta1", "beta2", "alpha") and number >= 1:
                 raise UsageError(f"{name} must be at least 0 and under 1, got {value}")
-            object.__setattr__(self, name, number)  # a NumPy float64 would make a float32 step float64
+            object.__setattr__(self, name, number)  # with a NumPy float64, float32 vectors would become float64
 
     def start(self, parameters: Array) -> State:
-        """Return a new state: zeros for each vector, and the number of steps taken."""
+        """Return the state before the first step: zeros."""
         return {"steps": np.zeros(1, np.int64), **{name: np.zeros_like(parameters) for name in self.state_names}}
 
     def update(self, parameters: Array, gradient: Array, state: State, rate: float, *, weight_slice: slice) -> None:
-        """Take one step: `parameters` and `state` change in place                     parameters, gradient: (P,)"""
+        """Change `parameters` and `state` by one step, in place                       parameters, gradient: (P,)"""
         self.step(self.parts(parameters, gradient, state, weight_slice), state, rate)
 
     def parts(self, parameters: Array, gradient: Array, state: State, weight_slice: slice) -> list[Part]:
-        """Cut the vectors into chunks, with the memory that an update needs: once for a run of many steps."""
+        """Split the vectors into chunks for `step`; training does this once."""
         scratch = np.empty((2, min(CHUNK, len(parameters))), parameters.dtype)
         boundary = weight_slice.stop if self.weight_decay else 0
         return [
@@ -80,20 +79,20 @@ class Optimizer:
         ]
 
     def step(self, parts: list[Part], state: State, rate: float) -> None:
-        """Take one step on vectors that `parts` has cut."""
+        """Take one step on the result of `parts`."""
         number, rate = int(state["steps"][0]) + 1, float(rate)
         state["steps"][0] = number
         for p, g, moments, decays, (scratch, more_scratch) in parts:
             self.rule(p, self.decay(p, g, rate, more_scratch) if decays else g, moments, rate, number, scratch)
 
     def decay(self, p: Array, g: Array, rate: float, scratch: Array) -> Array:
-        """g + λ p: the gradient of the loss with λ/2 Σ p² added"""
+        """g + λ p: the gradient of the loss plus the L2 penalty λ/2 Σ p²"""
         decayed = np.multiply(p, self.weight_decay, out=scratch)
         decayed += g
         return decayed
 
     def rule(self, p: Array, g: Array, moments: State, rate: float, step: int, scratch: Array) -> None:
-        """The rule itself, on one chunk."""
+        """Update one chunk in place."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -113,7 +112,7 @@ class GradientDescent(Optimizer):
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """v ← μ v + g;  p ← p − η v, or with Nesterov's look ahead  p ← p − η (g + μ v)"""
+    """v ← μ v + g;  p ← p − η v, or with Nesterov momentum  p ← p − η (g + μ v)"""
 
     momentum: float = 0.9
     nesterov: bool = False
@@ -161,8 +160,8 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  p ← p − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)
 
-    The vectors kept are m′ = m/(1 − β₁) and v′ = v/(1 − β₂): then the moments need no multiplication of g, and every
-    constant goes into the step and ε. With a = √((1 − β₂)/(1 − β₂ᵗ)):
+    m and v are exponential moving averages (EMA); m̂ and v̂ correct their bias towards 0. The state holds
+    m′ = m/(1 − β₁) and v′ = v/(1 − β₂), which saves two multiplications. With a = √((1 − β₂)/(1 − β₂ᵗ)):
 
         p ← p − [η (1 − β₁) / ((1 − β₁ᵗ) a)] m′ / (√v′ + ε/a)
     """
@@ -190,7 +189,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """p ← p − η λ p first, then Adam's step with the plain gradient: the decay is not divided by √v̂"""
+    """p ← p − η λ p, then Adam's step: decoupled weight decay, which is not divided by √v̂"""
 
     weight_decay: float = 0.01
 
@@ -205,7 +204,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (GradientD
 
 
 def optimizer_named(kind: str, **settings: Any) -> Optimizer:
-    """Return the optimizer of that name with these settings, or raise an error that lists the names."""
+    """Return the optimizer with this name and these settings."""
     if kind not in OPTIMIZERS:
         raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {kind!r}")
     known = [field.name for field in fields(OPTIMIZERS[kind])]
@@ -215,7 +214,7 @@ def optimizer_named(kind: str, **settings: Any) -> Optimizer:
 
 
 def clip_norm(gradient: Array, limit: float | None) -> float:
-    """Return the gradient's norm; if it is over `limit`, scale the gradient down to it in place     gradient: (P,)"""
+    """Return the gradient's norm, and scale the gradient down to `limit` in place if it is larger   gradient: (P,)"""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         square = np.dot(gradient, gradient)
     if np.finfo(gradient.dtype).tiny <= square < np.inf:
@@ -231,7 +230,7 @@ def clip_norm(gradient: Array, limit: float | None) -> float:
 
 
 def chunks(size: int, boundary: int) -> Iterator[slice]:
-    """Yield slices of at most CHUNK that cover 0 … size and never cross `boundary`."""
+    """Yield slices of at most CHUNK that cover 0 … size and do not cross `boundary`."""
     for start, stop in ((0, boundary), (boundary, size)):
         for left in range(start, stop, CHUNK):
             yield slice(left, min(left + CHUNK, stop))

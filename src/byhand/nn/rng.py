@@ -1,12 +1,9 @@
-"""Random numbers of a network: the initial weights, and the dropout masks of each step.
+"""Random numbers: initial weights and dropout masks.
 
-An initializer keeps the size of the signal about the same from layer to layer for one family of activations; the last
-two are those of the reference pages, which is not the same thing.
-
-A dropout mask is a function of (seed, layer, step, row of the batch, unit). A batch can be cut into blocks, shared by
-threads or processes, or run again after a stop, and every part sees the numbers that the whole would have seen. The
-generator is counter-based: it hashes a counter with two rounds of xor-shift and multiply (the constants are those that
-Chris Wellons found by search, with a bias under 0.2 % in every output bit). It has no state and works on arrays.
+A dropout mask is a function of (seed, layer, step, row of the batch, unit). So it does not change if a batch is split
+into blocks, threads or processes, or if a run is resumed. The random numbers are counter-based: each is the hash of its
+position, computed with two rounds of xor-shift and multiply, without state. The constants were found by Chris Wellons
+with a search; the bias of every output bit is below 0.2 %.
 """
 
 from collections.abc import Callable
@@ -29,7 +26,7 @@ GOLDEN_64 = 0x9E3779B97F4A7C15
 
 
 class StepKey(NamedTuple):
-    """The key of a step's random numbers: the run's seed, the step, and the row of the batch where the block begins."""
+    """Key of the random numbers of a step: the run's seed, the step, and the first row of the block in the batch."""
 
     seed: int
     step: int
@@ -37,9 +34,9 @@ class StepKey(NamedTuple):
 
 
 def dropout_mask(keep: float, key: StepKey, layer: int, mask: Array, bits: Array, shifted: Array) -> Array:
-    """Fill `mask` with 1 with probability `keep`, else 0; layer: its index          mask: boolean (N, n)
+    """Fill `mask` with 1 with probability `keep`, otherwise 0; layer: its index     mask: boolean (N, n)
 
-    bits, shifted: uint32 (N, n), scratch
+    bits, shifted: uint32 (N, n), memory for intermediate results
     """
     N, n = mask.shape
     stream = _hash(_hash(_hash(int(key.seed)) ^ int(key.step)) ^ layer)
@@ -57,7 +54,7 @@ def dropout_mask(keep: float, key: StepKey, layer: int, mask: Array, bits: Array
 
 
 def _scramble(bits: Array, shifted: Array) -> None:
-    """Hash each 32-bit number in place; `shifted` is scratch of the same shape."""
+    """Hash each 32-bit number in place; `shifted` is an array of the same shape for intermediate results."""
     np.right_shift(bits, 16, out=shifted)
     np.bitwise_xor(bits, shifted, out=bits)
     np.multiply(bits, _MULTIPLY_1, out=bits)
@@ -83,15 +80,15 @@ def mix64(z: Any) -> Any:
 
 # ---- initial weights
 
-#: The generator of numbers: a new one, or the old kind whose streams the reference pages reproduce.
+#: A random generator: NumPy's current one, or the legacy one that the reference programs use.
 Rng = np.random.Generator | np.random.RandomState
 Initializer = Callable[[int, int, Rng], tuple[Array, Array]]
 
 
 def he(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W ~ N(0, 2 / fan_in), b = 0: for relu, which throws half of the signal away
+    """W ~ N(0, 2 / fan_in), b = 0: for ReLU, which sets half of the sums to 0     W: (fan_in, fan_out), b: (fan_out,)
 
-    Here and below: W (fan_in, fan_out), b (fan_out,).
+    Like `glorot` and `lecun`, it keeps the variance of the signal about the same from layer to layer.
     """
     return rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in), np.zeros(fan_out)
 
@@ -103,20 +100,20 @@ def glorot(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
 
 
 def lecun(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W ~ N(0, 1 / fan_in), b = 0: for layers with no activation after them"""
+    """W ~ N(0, 1 / fan_in), b = 0: for layers without an activation function"""
     return rng.standard_normal((fan_in, fan_out)) * np.sqrt(1 / fan_in), np.zeros(fan_out)
 
 
 def l_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W ~ 0.1 N(0, 1), whatever the size, b = 0: as `byhand.reference.l_layer` starts
+    """W ~ 0.1 N(0, 1), b = 0: the initial values of `byhand.reference.l_layer`
 
-    Drawn as (fan_out, fan_in) and turned, so that the same numbers land on the same connections as on the page.
+    Drawn as (fan_out, fan_in) and transposed, as the reference has its samples in columns.
     """
     return (rng.standard_normal((fan_out, fan_in)) * 0.1).T, np.zeros(fan_out)
 
 
 def two_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W, b ~ U(−½, ½), whatever the size: as `byhand.reference.two_layer` starts"""
+    """W, b ~ U(−½, ½): the initial values of `byhand.reference.two_layer`"""
     return (rng.uniform(size=(fan_out, fan_in)) - 0.5).T, rng.uniform(size=fan_out) - 0.5
 
 
@@ -124,7 +121,7 @@ INITIALIZERS: dict[str, Initializer] = {rule.__name__: rule for rule in (he, glo
 
 
 def initializer_named(name: str) -> Initializer:
-    """Return the initializer of that name, or raise an error that lists the names."""
+    """Return the initializer with this name."""
     if name not in INITIALIZERS:
         raise UsageError(f"init must be one of {', '.join(INITIALIZERS)}, got {name!r}")
     return INITIALIZERS[name]

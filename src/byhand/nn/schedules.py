@@ -1,7 +1,4 @@
-"""Schedules: the learning rate as a function of how far training has come.
-
-`schedule(step, total)` is the factor by which the learning rate is multiplied at that step, counted from 0.
-"""
+"""Learning-rate schedules: `schedule(step, total)` is the factor of the learning rate at a step, counted from 0."""
 
 import math
 from dataclasses import asdict, dataclass, fields
@@ -13,7 +10,7 @@ from byhand.errors import UsageError
 
 @dataclass(frozen=True)
 class Constant:
-    """1, always"""
+    """1"""
 
     kind: ClassVar[str] = "constant"
 
@@ -23,7 +20,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Step:
-    """factor^⌊parts · step / total⌋: the run is cut into equal parts, and each has `factor` times the rate before it"""
+    """factor^⌊parts · step / total⌋: equal parts of the run, each with `factor` times the rate of the one before"""
 
     factor: float = 0.1
     parts: int = 3
@@ -39,7 +36,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Exponential:
-    """end^(step / total): the same share is lost at each step, down to `end` times the rate"""
+    """end^(step / total): exponential decay, down to `end` times the rate"""
 
     end: float = 0.01
     kind: ClassVar[str] = "exponential"
@@ -53,7 +50,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Cosine:
-    """end + (1 − end)(1 + cos(π step / total)) / 2, after a straight rise over the first `warmup` share of the run"""
+    """end + (1 − end)(1 + cos(π step / total)) / 2, after a linear rise over the first `warmup` fraction of the run"""
 
     end: float = 0.0
     warmup: float = 0.0
@@ -74,7 +71,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """A straight rise from `start` to 1 over the first `warmup` share of the run, then a straight fall to `end`"""
+    """A linear rise from `start` to 1 over the first `warmup` fraction of the run, then a linear fall to `end`"""
 
     start: float = 0.1
     warmup: float = 0.3
@@ -100,7 +97,7 @@ SCHEDULES: dict[str, type[Schedule]] = {s.kind: s for s in (Constant, Step, Expo
 
 
 def schedule_named(kind: str, **settings: Any) -> Schedule:
-    """Return the schedule of that name with these settings, or raise an error that lists the names."""
+    """Return the schedule with this name and these settings."""
     if kind not in SCHEDULES:
         raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}, got {kind!r}")
     known = [field.name for field in fields(SCHEDULES[kind])]
@@ -110,7 +107,7 @@ def schedule_named(kind: str, **settings: Any) -> Schedule:
 
 
 def schedule_config(schedule: Schedule) -> dict[str, Any]:
-    """Return what makes this schedule again, as plain values."""
+    """Return the schedule and its settings as plain values."""
     return {"kind": schedule.kind, **asdict(schedule)}
 
 
