@@ -97,7 +97,7 @@ def test_two_mistakes_in_one_function_are_both_named(tmp_path):
 def test_the_evidence_is_a_number_with_its_measured_slope(tmp_path):
     missing = [m for m in IN_L_LAYER if m[:2] == ("layer_backward", "1/m missing")]
     verdict = check(planted(student(), missing), tmp_path)["layer_backward"]
-    assert verdict.reason == "dW and db: 1/m is missing: a sum over the samples must be divided by their number, m"
+    assert verdict.reason == "dW and db: 1/m is missing: divide the sum over the samples by their number, m"
     assert verdict.evidence.measured == pytest.approx(verdict.evidence.right, rel=1e-5)
     assert verdict.evidence.yours / verdict.evidence.right == pytest.approx(5)
     assert re.fullmatch(r"dW\[\d, \d\]", verdict.evidence.where)
@@ -118,7 +118,7 @@ def test_a_size_taken_from_the_whole_data_is_seen(tmp_path):
     source = source.replace("    m = Y.size\n", "")
     verdict = check(source, tmp_path)["backward_prop"]
     assert verdict.mistakes == ("divided by all",)
-    assert "only the samples of this batch count" in verdict.reason
+    assert "use the number of samples in this batch" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_name_that_is_nearly_right_is_pointed_out(tmp_path):
 def test_an_exception_is_told_with_its_line(tmp_path):
     verdict = check(student().replace("np.dot(W, H_prev) + b", "np.dot(W, H_prev) + c"), tmp_path)["layer_forward"]
     assert verdict.mistakes == ("name from outside",)
-    assert "c: it uses a name that it does not have" in verdict.reason
+    assert verdict.reason == "c in `Z = np.dot(W, H_prev) + c`: not defined in the function; pass it as an argument"
     assert "in `Z = np.dot(W, H_prev) + c`" in verdict.reason
 
 
@@ -500,7 +500,7 @@ def test_the_command_says_it_in_words_and_leaves_with_1(tmp_path):
     assert ran.stderr == ""
     line = 1 + student().splitlines().index("def compute_loss(HL, Y):")
     assert f"✗ compute_loss           wrong  (line {line})" in ran.stdout
-    assert "loss: 1/m is missing: a sum over the samples must be divided by their number, m" in ran.stdout
+    assert "loss: 1/m is missing: divide the sum over the samples by their number, m" in ran.stdout
     assert ran.stdout.endswith("13 right, 1 wrong\n")
 
 

@@ -222,7 +222,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return Verdict(name, "not run", package, place=place)
         unknown = UNKNOWN.match(outcome.message)
         if outcome.error == "NameError" and unknown:
-            words = f"{unknown[1]}: {MISTAKES['name from outside']}{where}"
+            words = f"{unknown[1]}{where}: {MISTAKES['name from outside']}"
             return Verdict(name, "wrong", words, ("name from outside",), place=place)
         if outcome.error == "UnboundLocalError" and unknown:
             return Verdict(name, "wrong", f"{unknown[1]} is used before it has a value{where}", place=place)
