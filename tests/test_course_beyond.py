@@ -61,7 +61,7 @@ def test_an_update_that_updates_nothing_in_place_is_remarked_upon(tmp_path):
     return {name: parameters[name] - learning_rate * faster[name] for name in parameters}, faster
 """
     verdict = check(RIGHT.partition("    for name in parameters")[0] + body, tmp_path)["update_with_momentum"]
-    words = "leaves parameters and velocities as they were: training that ignores what is returned learns nothing"
+    words = "does not change parameters and velocities in place: training must use the returned values"
     assert (verdict.status, verdict.remarks) == ("right", (words,))
 
 
@@ -86,12 +86,12 @@ def test_each_planted_mistake_is_called_by_its_name(function, mistake, changes, 
 def test_a_batch_that_is_no_pair_of_arrays_is_wrong_and_nothing_worse(pair, tmp_path):
     verdict = check(f"def mini_batches(X, Y, order, batch_size):\n    return [({pair})]\n", tmp_path)["mini_batches"]
     assert (verdict.status, verdict.evidence) == ("wrong", None)
-    assert "_batch must be an array of numbers, it is " in verdict.reason
+    assert "_batch must be an array of numbers, got " in verdict.reason
 
 
 def test_a_batch_whose_labels_are_of_another_number_is_named(tmp_path):
     verdict = check(RIGHT.replace("Y[:, chosen]", "Y[:, chosen[:1]]"), tmp_path)["mini_batches"]
-    assert verdict.reason.startswith("X_batch and Y_batch must have a column for each sample of the batch, have (6, 4)")
+    assert verdict.reason.startswith("X_batch and Y_batch must have one column per sample, got (6, 4)")
 
 
 # ---- the answer key

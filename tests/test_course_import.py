@@ -144,7 +144,7 @@ def test_functions_that_are_not_there_are_told(tmp_path):
     [
         ("a.py", b"", UsageError, r"NOTEBOOK must be a \.ipynb file, got .*a\.py"),
         ("a.ipynb", None, DataMissingError, r"a\.ipynb: no such file"),
-        ("a.ipynb", b"x", DataError, "must be a notebook, got no valid JSON"),
+        ("a.ipynb", b"x", DataError, "must be a notebook, got invalid JSON"),
         ("a.ipynb", b"[]", DataError, "must be a notebook of version 4, got JSON without cells"),
         ("a.ipynb", b'{"worksheets": []}', DataError, "got one of an older version: save it with Jupyter first"),
         (

@@ -147,7 +147,7 @@ def test_release_says_what_it_wrote_and_refuses_a_folder_in_use(tmp_path, monkey
     assert not left.value.code
     assert out.count("wrote ") == 4 * len(LESSONS) + 1
     assert "byhand course grade" in err
-    with pytest.raises(UsageError, match=r"DIR must be a new or an empty folder, .*out is not"):
+    with pytest.raises(UsageError, match=r"DIR must be a new or empty folder, got .*out"):
         release.release(tmp_path / "out")
 
 

@@ -29,7 +29,7 @@ def test_start_puts_the_notebooks_and_their_data_there_and_says_what_next(run, t
     assert code == 0
     folder = tmp_path / "course"
     assert {path.name for path in folder.iterdir()} == {"network.ipynb", "two-layer.ipynb", "digits.npz"}
-    words = "mnist-5k: 3,333 pictures for training, 667 for validation, 1,000 for test"
+    words = "mnist-5k: 3,333 images for training, 667 for validation, 1,000 for test"
     assert out.splitlines()[-1] == f"wrote course/digits.npz ({words})"
     assert "byhand course next course/network.ipynb" in err
     assert "byhand course check course/network.ipynb" in err
@@ -64,7 +64,7 @@ def test_other_data_does_not_replace_the_data_that_is_there(run):
     run("start")
     code, _, err = run("start", "--data", "mnist-5k")
     assert code == 2
-    assert err == "byhand: digits.npz is there already: move it away to have other data\n"
+    assert err == "byhand: digits.npz already exists: move it to use other data\n"
 
 
 @pytest.mark.parametrize("words", [[], ["--data", "mnist-5k"]])
@@ -73,7 +73,7 @@ def test_other_data_does_not_replace_the_data_that_is_there(run):
     [
         ({"weights": np.zeros(3), "biases": np.zeros(3)}, "no train_images in it"),
         ({"train_images": np.zeros(1), "train_labels": np.zeros(1)}, "no validation_images in it"),
-        (None, "no npz"),
+        (None, "it is not an npz file"),
     ],
 )
 def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written(run, tmp_path, words, arrays, what):
@@ -85,7 +85,7 @@ def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written
     code, out, err = run("start", *words)
     assert (code, out) == (2, "")
     assert err == (
-        f"byhand: digits.npz is there already and is not the data of the course ({what}): move it away, or choose "
+        f"byhand: digits.npz already exists and is not the data of the course ({what}): move it, or choose "
         "another folder\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]
@@ -96,7 +96,7 @@ def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written
     ("words", "code", "line"),
     [
         (["--data", "nothing-of-this-name"], 3, "must be a data set's name or a path, there is neither"),
-        (["taken"], 2, "DIR must be a folder, or a name for a new one, taken is a file"),
+        (["taken"], 2, "DIR must be a folder or a new name, got the file taken"),
         (["--data", "mnist"], 3, "`byhand data get mnist` fetches it"),
     ],
 )
@@ -111,7 +111,7 @@ def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, 
 
 def test_pictures_of_another_size_are_refused_by_name():
     tiny = Dataset(np.zeros((12, 8, 8), np.uint8), np.arange(12) % 10, name="tiny")
-    with pytest.raises(byhand.ByhandError, match="tiny: the lessons are about ten classes of pictures of 28 × 28, it"):
+    with pytest.raises(byhand.ByhandError, match="tiny: must have ten classes of images of 28 × 28, got"):
         release.packed(TrainTest(tiny, tiny, "memory"))
 
 
@@ -120,7 +120,7 @@ def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, mo
     monkeypatch.setenv("BYHAND_DATA", FULL)
     code, out, _ = run("start")
     assert code == 0
-    assert "digits.npz (mnist: 50,000 pictures for training, 10,000 for validation, 10,000 for test)" in out
+    assert "digits.npz (mnist: 50,000 images for training, 10,000 for validation, 10,000 for test)" in out
     with np.load(tmp_path / "digits.npz") as digits:
         assert np.array_equal(digits["test_images"], full_mnist.test.images)
 
@@ -145,8 +145,8 @@ def test_next_shows_the_first_function_with_its_formula_and_shapes(run):
     assert out == (
         "sigmoid   (Feedforward, step 2.2 of the algorithm; 3 points)\n\n"
         "  formula    H = 1 / (1 + e^−Z)\n"
-        "  goes in    Z (n, m)\n"
-        "  comes out  H (n, m), and Z as its memory\n\n"
+        "  inputs     Z (n, m)\n"
+        "  outputs    H (n, m), and Z as its memory\n\n"
         "0 of 16 functions are written; after it comes relu\n"
     )
     assert run("next", "two-layer.ipynb")[1].startswith("init_params   (Start somewhere; 5 points)\n")
@@ -186,7 +186,7 @@ def test_next_reads_the_older_blanks_that_are_no_python_yet(tmp_path):
     ("name", "content", "code", "line"),
     [
         ("", None, 3, "network.ipynb: there is no such notebook; `byhand course start` puts one here"),
-        ("mine.ipynb", "{", 3, "mine.ipynb: must be a notebook, got no valid JSON"),
+        ("mine.ipynb", "{", 3, "mine.ipynb: must be a notebook, got invalid JSON"),
         ("notes.txt", "", 2, "NOTEBOOK must be a .ipynb or .py file, got notes.txt"),
     ],
 )

@@ -33,7 +33,7 @@ IN_L_LAYER = [
     ),
     (
         "softmax",
-        "softmax not normalised",
+        "softmax not normalized",
         ("np.exp(Z - np.max(Z, axis=0, keepdims=True))", "np.exp(Z)"),
         ("e/np.sum(e, axis=0, keepdims=True)", "e"),
     ),

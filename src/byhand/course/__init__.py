@@ -1,9 +1,8 @@
-"""The course: read a student's file, run it safely apart, and report what is right and what is not.
+"""The course: check a student's file, make the notebooks, and grade submissions.
 
-`check_file` is the entry point, for Python and for `byhand check`. The student's code runs in a process of its own
-(`sandbox`); what it returns comes back as plain numbers and is compared with the reference pages (`check`, `probes`).
-Around that, `notebooks` makes and reads the notebooks, and `grading` marks a folder of submissions. Names are loaded
-when first used, because the student's process, which starts from this package, must load nothing of it.
+`check_file` is the entry point of the check. It runs the student's code in a process of its own (`sandbox`) and compares
+its results with a reference implementation (`check`, `probes`). `notebooks` reads and makes notebooks, and `grading`
+grades a folder. Names are loaded on first use, because the student's process imports this package.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The former name of `byhand.course.grading`, kept for one release: teachers' check files import `extra` from here."""
+"""The former name of `byhand.course.grading`, from which teachers' check files import `extra`; kept for one release."""
 
 from byhand.course.grading import custom_check
 from byhand.lazy import renamed

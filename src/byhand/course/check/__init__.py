@@ -1,8 +1,8 @@
-"""The check of a student's file: every function of the page that it follows, one after another, each by itself.
+"""Check a student's file, function by function, against a reference implementation.
 
-A function is tried as it stands, with the student's own earlier functions. If it is not right, it is tried again with
-the reference's functions in their place; if one of those is known to be wrong, the other way round. Right one way is
-right: one mistake counts once. The student's code runs in the sandbox's process; the right answers stay here.
+Each function is tested with the student's own earlier functions and, if that fails, with the reference versions of
+them. If an earlier function is wrong, the reference versions come first. Passing either way counts as passing, so that
+one mistake counts once. The student's code runs in the sandbox; the expected values stay in this process.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ from byhand.text import closest, listed
 
 PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
 TARGETS = sorted({function.name for page in PAGES.values() for function in page.functions})
-IN_PLACE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # what an update may write into
+MUTABLE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # arguments that an update may change in place
 UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # in Python's messages
-PIXELS = ("X_train", "X_dev", "X_test", "train_set_x", "test_set_x")  # the texts' names for arrays of pixels
-ROWS = 1200  # in a data file of ours: a thousand for the dev set, and some to train on
+PIXELS = ("X_train", "X_dev", "X_test", "train_set_x", "test_set_x")  # the assignment's names for arrays of pixels
+ROWS = 1200  # of a generated data file: 1,000 for the dev set, the rest for training
 
 
 def pages_of(cells: Sequence[str]) -> list[str]:
-    """Return the page more of whose names a file defines, or both if it is as many; the L-layer page if it is none."""
+    """Return the reference with more names in the file: both in a tie, the L-layer one without any name."""
     text = "\n".join(cells)
     found = {
         name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
@@ -57,12 +57,13 @@ def check_file(
     seed: int | None = None,
     limits: Limits | None = None,
 ) -> Report:
-    """Return what is right and what is wrong in a student's .py or .ipynb file, function by function.
+    """Check a student's .py or .ipynb file, function by function.
 
-    `page` is "l_layer" or "two_layer", by default the one whose names the file uses; if it uses as many of both
-    (`softmax` is on either), the one with more right functions. The numbers of the probes are new for each `seed`;
-    without one they follow from the file's content, so that the same file gets the same report and no answer can be
-    known beforehand. `timeout` is in seconds, for the whole file.
+    timeout: seconds for the whole file
+    page: the reference, "l_layer" or "two_layer"; by default the one whose names the file uses, or if it uses as many
+        of both (both have `softmax`), the one with more right functions
+    seed: of the probes' random numbers; by default it is derived from the file's content, so that the same file gets
+        the same report but the numbers cannot be known in advance
     """
     path, limits, reports = Path(path), replace(limits or Limits(), total=timeout), []
     for name in pages_of(read_cells(path)) if page is None else [page]:
@@ -72,10 +73,10 @@ def check_file(
 
 
 class Check(contextlib.AbstractContextManager["Check"]):
-    """The check of one file: `report` first, then any function of it by `call`, until the context ends.
+    """The check of one file, as a context. Call `report` first, then `call` for single functions.
 
-    The probes are drawn `rounds` times. `names` are the file's own names for functions of the page, {page's: file's};
-    without them, those that `byhand course import` has written into the notebook.
+    The probes are drawn `rounds` times. `names` maps the reference's names to the file's, by default as stored in the
+    notebook by `byhand course import`.
     """
 
     def __init__(
@@ -96,8 +97,8 @@ class Check(contextlib.AbstractContextManager["Check"]):
         self.file, self.page, self.rounds, self.in_cells = str(path), PAGES[page], rounds, len(cells) > 1
         self.student = Student(cells, TARGETS, limits, data_files(cells))
         self.verdicts: dict[str, Verdict] = {}
-        self.changed: set[str] = set()  # arguments that the function at hand wrote into
-        self.ended = False  # True if it ended the process
+        self.changed: set[str] = set()  # arguments that the current function changed in place
+        self.ended = False  # True if the current function ended the process
 
     def __exit__(self, *error: Any) -> None:
         self.student.__exit__(*error)
@@ -111,7 +112,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         for function in self.page.functions:
             verdict = self._verdict(function)
             if verdict.status != "missing" or verdict.place or function.name not in self.page.given:
-                self.verdicts[function.name] = verdict  # a blank is shown: its place shows that it is there
+                self.verdicts[function.name] = verdict
         scaled = pixel_verdicts(self.student.largest(PIXELS)) if self.student.files else []
         together = (*self.verdicts.values(), *scaled)
         return Report(self.file, self.page.name, together, tuple(self._notes()), self._finds_any())
@@ -119,13 +120,13 @@ class Check(contextlib.AbstractContextManager["Check"]):
     def _notes(self) -> list[str]:
         loaded, names = self.student.loaded, {function.name for function in self.page.functions}
         notes = [
-            f"{self._at(one['cell'], one['line'])} is not Python: {one['message']}"
+            f"{self._at(one['cell'], one['line'])} is not valid Python: {one['message']}"
             for one in loaded["broken"]
             if not one["stub"] and not set(one["names"]) & names
         ]
         for one in loaded["failed"]:
             if one["line"] and not set(one["defines"]) & names:
-                slow, raised = "took too long and was left out", f"{one['type']}: {one['message']}"
+                slow, raised = "took too long and was skipped", f"{one['type']}: {one['message']}"
                 notes.append(
                     f"{self._at(one['cell'], one['line'])}: {slow if one['type'] == 'TooSlowError' else raised}"
                 )
@@ -142,7 +143,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         return not there.isdisjoint(function.name for function in self.page.functions)
 
     def _at(self, cell: int | None, line: int | None) -> str:
-        """Return a place in words, or nothing if it is not in the file."""
+        """Describe a place in the file; empty for any other place."""
         if cell is None or line is None:
             return ""
         return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
@@ -177,7 +178,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         return verdict
 
     def _judged(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
-        """Call the student's function with all probes; the first that kills the process is the last."""
+        """Call the student's function with all probes, until one ends the process."""
         name = function.name
         found: list[tuple[Probe, Outputs]] = []
         raised: list[Outcome] = []
@@ -195,8 +196,8 @@ class Check(contextlib.AbstractContextManager["Check"]):
                 found.append((probe, function.outputs(outcome.value, outcome.printed)))
             except MisshapenError as error:
                 misshapen.append(error)
-            except (TypeError, ValueError) as error:  # nothing that a function returns may end the check
-                misshapen.append(MisshapenError(f"what is returned can't be used: {error}"))
+            except (TypeError, ValueError) as error:  # a student's objects may raise anything
+                misshapen.append(MisshapenError(f"the returned value can't be used: {error}"))
         if raised and raised[0].error == "NotImplementedError":
             return Verdict(name, "missing", "not written yet", place=self._at(raised[0].cell, raised[0].line))
         wrong = [(probe, outputs) for probe, outputs in found if differing(probe, outputs)]
@@ -207,15 +208,14 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if raised:
             return self._of_error(name, raised[0])
         remarks: list[str] = []
-        if written_into := self.changed - IN_PLACE:
-            names = ", ".join(sorted(written_into))
-            remarks.append(f"writes into its argument {names}: whoever still holds it is surprised")
-        if left := sorted(set(function.in_place) - self.changed):
-            remarks.append(f"leaves {listed(left)} as they were: training that ignores what is returned learns nothing")
+        if changed := sorted(self.changed - MUTABLE):
+            remarks.append(f"changes {listed(changed)} in place: the caller may still need the old values")
+        if unchanged := sorted(set(function.in_place) - self.changed):
+            remarks.append(f"does not change {listed(unchanged)} in place: training must use the returned values")
         return Verdict(name, "right", remarks=tuple(remarks))
 
     def _of_error(self, name: str, outcome: Outcome) -> Verdict:
-        """Return the verdict on an exception; a missing package is not the student's mistake."""
+        """Return the verdict on an exception. A missing package is not the student's mistake."""
         place = self._at(outcome.cell, outcome.line)
         where = f" in `{outcome.text}`" if outcome.text else ""
         if package := self._needed_package(outcome.error, outcome.message):
@@ -231,11 +231,11 @@ class Check(contextlib.AbstractContextManager["Check"]):
     # ---- functions that can't be called
 
     def _uncallable(self, name: str) -> Verdict | None:
-        """Return the verdict on a function that is missing, still a stub, or not valid; None if it can be called."""
+        """Return the verdict on a function that is missing, a stub, or invalid; None if it can be called."""
         loaded = self.student.loaded
         described = loaded["functions"].get(name)
         if described and not described["stub"]:
-            return None  # a copy of it that is broken or still blank doesn't matter
+            return None  # whether or not a broken or blank copy exists
         broken = next((one for one in loaded["broken"] if name in one["names"]), None)
         failed = next((one for one in loaded["failed"] if name in one["defines"]), None)
         one: Mapping[str, Any] | None = broken or described or failed
@@ -244,7 +244,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
             if one.get("stub", name in loaded["stubs"]):
                 return Verdict(name, "missing", "not written yet", place=place)
             if broken:
-                return Verdict(name, "wrong", f"this is not Python: {one['message']}", place=place)
+                return Verdict(name, "wrong", f"invalid Python: {one['message']}", place=place)
             if package := self._needed_package(one["type"], one["message"]):
                 return Verdict(name, "not run", package, place=place)
             slow, raised = "took too long", f"failed: {one['type']}: {one['message']}"
@@ -252,11 +252,11 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return Verdict(name, "wrong", words, place=place)
         near = closest(name.lower(), [one.lower() for one in loaded["defined"]], cutoff=0.75)
         like = next((one for one in loaded["defined"] if one.lower() == near), None)
-        meant = f"; is {like} meant?" if like and like not in TARGETS else ""
-        return Verdict(name, "missing", f"there is no function of this name{meant}")
+        hint = f"; is {like} meant?" if like and like not in TARGETS else ""
+        return Verdict(name, "missing", f"not found{hint}")
 
     def _needed_package(self, error: str, message: str) -> str:
-        """Return which package is needed, if a name is unknown because its import found none."""
+        """Describe the missing package, if a name is unknown because its import failed."""
         unknown = UNKNOWN.match(message) if error in ("NameError", "UnboundLocalError") else None
         lost = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
         return f"needs a package: {lost[0]['message']}" if lost and lost[0]["type"] == "ModuleNotFoundError" else ""
@@ -264,9 +264,9 @@ class Check(contextlib.AbstractContextManager["Check"]):
     # ---- calling, by the student's own names for the arguments
 
     def call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
-        """Call by keyword if the student kept the names, in any order; otherwise in the order of the assignment.
+        """Call the student's function: by keyword if the parameters have the assignment's names, otherwise by position.
 
-        A function with fewer parameters gets those, unless it takes `*more` of them without a name.
+        A function with fewer parameters is passed only those, unless it has a parameter like `*args`.
         """
         arguments, described = probe.arguments, self.student.loaded["functions"][name]
         mine = {parameter.lower(): parameter for parameter in described["parameters"] or ()}
@@ -280,12 +280,12 @@ class Check(contextlib.AbstractContextManager["Check"]):
             given = list(arguments)
             outcome = self.student.call(name, list(arguments.values()), answers=answers)
         if isinstance(outcome.value, Unsendable):
-            return Outcome(error="TypeError", message=f"returns something that is no number: {outcome.value.what}")
+            return Outcome(error="TypeError", message=f"must return numbers, got {outcome.value.what}")
         self.changed |= {given[k] for k in outcome.changed if k < len(given)}
         return outcome
 
     def right_answer(self, name: str) -> Answer:
-        """Return the reference's function, which can be called as the student calls theirs, with surplus arguments."""
+        """Return the reference's function, callable with the names and surplus arguments of the student's own."""
         function = getattr(self.page.module, name)
         signature = inspect.signature(function)
         names = {parameter.lower(): parameter for parameter in signature.parameters}
@@ -294,28 +294,28 @@ class Check(contextlib.AbstractContextManager["Check"]):
             if name == "init_params":
                 return function(rng=np.random.RandomState(2))
             arguments = arguments[: len(names)]
-            # unknown arguments (`verbose`) are left out, from the last, until as many remain as the function takes
+            # drop unknown arguments (`verbose`), the last ones first, until the function accepts as many
             surplus = max(0, len(arguments) + len(keywords) - len(names))
             unknown = [key for key in reversed(list(keywords)) if key.lower() not in names][:surplus]
             keywords = {key: value for key, value in keywords.items() if key not in unknown}
             if not all(key.lower() in names for key in keywords):
                 return function(*arguments, *keywords.values())
             bound = signature.bind_partial(*arguments, **{names[key.lower()]: one for key, one in keywords.items()})
-            unused = {"W1": None} if "W1" in signature.parameters else {}  # backward_prop doesn't need it
+            unused = {"W1": None} if "W1" in signature.parameters else {}  # backward_prop doesn't use it
             return function(**unused | bound.arguments)
 
         return answer
 
 
-# ---- the data around a student's functions
+# ---- data files and pixels
 
 
 def data_files(cells: Sequence[str]) -> dict[str, bytes]:
-    """Return small data files without meaning, under the names that the program mentions.
+    """Return small random data files, under the file names in the program.
 
-    Programs of both texts read a file at their top and divide the pixels there. With these files, functions that use
-    the size of the whole data (`m, n = data.shape`) run, and their mistake is seen. CSV has a header, unless the name
-    begins with `mnist`.
+    Both programs read a file at the top level and scale the pixels there. With these files that code runs, and so do
+    functions that use the size of the whole data set (`m, n = data.shape`), which is a mistake that the check reports.
+    CSV files have a header, unless the name begins with `mnist`.
     """
     text = "\n".join(cells)
     rng = np.random.default_rng(0)
@@ -332,7 +332,7 @@ def data_files(cells: Sequence[str]) -> dict[str, bytes]:
 
 
 def pixel_verdicts(largest: Mapping[str, float]) -> list[Verdict]:
-    """Return a verdict for each array of pixels, given its largest number, whose scale is not 0 to 1."""
+    """Return a verdict for each array of pixels that is not scaled to 0 to 1, given its maximum."""
     found = []
     for name, value in largest.items():
         mistake = "pixels not scaled" if value > 1 else "pixels scaled twice" if 0 < value < 1 / 64 else ""

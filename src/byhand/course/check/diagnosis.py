@@ -1,7 +1,7 @@
-"""Diagnosis: verdicts, the mistakes that a check knows by name, and which of them would have given these numbers.
+"""Verdicts, and the diagnosis: the known mistake that produces exactly the wrong numbers.
 
-Nothing is guessed from the text of the program. Each output that differs from the right one is compared with what every
-known mistake would have produced with the same inputs; a mistake is named only if all the numbers fit.
+The program text is not analyzed. Each wrong output is compared with the output of every known mistake for the same
+inputs, and a mistake is reported only if all numbers match.
 """
 
 import math
@@ -18,9 +18,9 @@ from byhand.text import listed
 
 Status = Literal["right", "wrong", "not run", "missing"]
 SIGNS: dict[Status, str] = {"right": "✓", "wrong": "✗", "not run": "?", "missing": "·"}
-RELATIVE, OF_LARGEST = 1e-4, 1e-5  # float32 and another order of summation pass; no mistake is as small
+RELATIVE, OF_LARGEST = 1e-4, 1e-5  # accept float32 and any order of summation; every known mistake differs by more
 
-#: The sentence for each mistake that has a name; docs/check.md lists them.
+#: The sentence for each known mistake; docs/check.md lists them.
 MISTAKES: dict[str, str] = tomllib.loads((FOLDER / "mistakes.toml").read_text(encoding="utf-8"))
 
 
@@ -29,7 +29,7 @@ MISTAKES: dict[str, str] = tomllib.loads((FOLDER / "mistakes.toml").read_text(en
 
 @dataclass(frozen=True)
 class Evidence:
-    """One number that shows a mistake: its place, the student's value, the right one, and the measured slope."""
+    """One wrong number: its position, the student's value, the right value, and the finite difference."""
 
     where: str
     yours: float
@@ -37,16 +37,16 @@ class Evidence:
     measured: float | None = None
 
     def __str__(self) -> str:
-        slope = "" if self.measured is None else f", measured by differences {self.measured:.6g}"
+        slope = "" if self.measured is None else f", finite difference {self.measured:.6g}"
         return f"{self.where}: yours {self.yours:.6g}, right {self.right:.6g}{slope}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of the check of one function.
+    """The result for one function.
 
-    `mistakes` are the names of the mistakes that its numbers fit in `MISTAKES`, empty if the function is wrong in
-    a way that has no name; `reason` is the sentence; `remarks` are worth knowing, and not wrong.
+    `reason` describes what is wrong; `mistakes` are keys of `MISTAKES`, empty if no known mistake matches. `remarks`
+    are hints on a right function.
     """
 
     function: str
@@ -59,15 +59,15 @@ class Verdict:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Everything to be read about the function, line by line."""
+        """The reason, the evidence and the remarks, one per line."""
         return tuple(filter(None, (self.reason, str(self.evidence or ""), *self.remarks)))
 
 
 @dataclass(frozen=True)
 class Report:
-    """All verdicts about one file, in the order of the assignment; `notes` are about the file as a whole.
+    """All verdicts on one file, in the order of the assignment, and notes on the whole file.
 
-    `found` is True if the file has any function of the assignment, even if it is a stub.
+    `found` is True if the file has any function of the assignment, even a stub.
     """
 
     file: str
@@ -78,7 +78,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True if a function was found and none of the written ones is wrong or was not run."""
+        """True if a function was found, and none is wrong or was not run."""
         return self.found and all(verdict.status in ("right", "missing") for verdict in self.verdicts)
 
     def counts(self) -> dict[str, int]:
@@ -87,12 +87,12 @@ class Report:
         return {status: statuses.count(status) for status in ("right", "wrong", "not run", "missing")}
 
     def __getitem__(self, function: str) -> Verdict:
-        """Return the verdict about one function; the report leaves out those that are optional and not there."""
-        missing = Verdict(function, "missing", "there is no function of this name")
+        """Return the verdict on one function. Optional functions that are missing are not in `verdicts`."""
+        missing = Verdict(function, "missing", "not found")
         return next((verdict for verdict in self.verdicts if verdict.function == function), missing)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain values for JSON; NaN and infinity become texts."""
+        """Return the report as JSON values; NaN and infinity become strings."""
         report = {**asdict(self), "ok": self.ok, "counts": self.counts()}
         for evidence in filter(None, (verdict["evidence"] for verdict in report["verdicts"])):
             evidence |= {
@@ -101,11 +101,11 @@ class Report:
         return report
 
 
-# ---- from numbers to mistakes
+# ---- diagnosis
 
 
 def close(a: Any, b: Any) -> bool:
-    """Return True if the two are as equal as any correct ways of computing them are; NaN equals NaN."""
+    """Return True if both have the same shape and equal values, up to rounding; NaN equals NaN."""
     a, b = as_numbers(a), as_numbers(b)
     if a is None or b is None or a.shape != b.shape:
         return False
@@ -115,16 +115,16 @@ def close(a: Any, b: Any) -> bool:
 
 
 def differing(probe: Probe, got: Outputs) -> list[str]:
-    """Return the outputs that are not right, including missing ones."""
+    """Return the names of the outputs that are wrong or missing."""
     return [name for name, right in probe.right.items() if name not in got or not close(got[name], right)]
 
 
 def diagnose(
     found: Sequence[tuple[Probe, Outputs]], default_message: str
 ) -> tuple[str, tuple[str, ...], Evidence | None]:
-    """Return (reason, names of the mistakes, one telling number) for all wrong answers to the probes of one function.
+    """Return (reason, mistakes, evidence) for the wrong outputs of one function.
 
-    The fewest mistakes are named that explain everything that is wrong; `default_message` is for what none explains.
+    The smallest set of mistakes that explains all of them is reported; `default_message` describes the rest.
     """
     unexplained = {
         (name, place): _all_that_fit(name, probe, got)
@@ -140,7 +140,7 @@ def diagnose(
             names = list(dict.fromkeys(name for name, _ in unexplained))
             sentences.append(f"{listed(names)}: {_plainly(name, *found[place]) or default_message}")
             break
-        # the first of those that explain most; what is missing is said last, it may follow from a mistake with a name
+        # the first of the mistakes that explain most; a missing output comes last, it may result from another mistake
         mistake, words = best = max(votes, key=lambda vote: (vote[0] != "output missing", votes.count(vote)))
         explained = [key for key, fits in unexplained.items() if best in fits]
         unexplained = {key: fits for key, fits in unexplained.items() if best not in fits}
@@ -151,7 +151,7 @@ def diagnose(
 
 
 def _all_that_fit(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]]:
-    """Return every mistake that gives exactly this output, specific ones first, with their sentences."""
+    """Return every mistake that produces this output, specific ones first, with their sentences."""
     if name not in got:
         return [("output missing", MISTAKES["output missing"])]
     value, right = got[name], np.asarray(probe.right[name], dtype=float)
@@ -165,7 +165,7 @@ def _all_that_fit(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]
 
 
 def _general(value: Any, right: Array, probe: Probe) -> list[str]:
-    """Return the mistakes of scale, sign and shape, which any output may show."""
+    """Return the mistakes of scale, sign and shape, which are possible for any output."""
     got = as_numbers(value)
     if got is None:
         return ["nothing returned"] if value is None else []
@@ -186,7 +186,7 @@ def _general(value: Any, right: Array, probe: Probe) -> list[str]:
 
 
 def _divided_by_more(got: Array, right: Array, m: int) -> bool:
-    """Return True if the divisor is an integer larger than m, in place of m."""
+    """Return True if the output is divided by an integer larger than m in place of m."""
     largest = np.unravel_index(int(np.argmax(np.abs(right))), right.shape)
     if m < 2 or not np.isfinite(got).all() or not got[largest]:
         return False
@@ -195,12 +195,12 @@ def _divided_by_more(got: Array, right: Array, m: int) -> bool:
 
 
 def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
-    """Return the mistake of another array of the same probe in place of this one."""
+    """Return the mistake if the output is another array of the same computation."""
     expected = name.split(" ", maxsplit=1)[0]
     return [
         (
             "Z and H mixed up" if {other, expected} == {"Z", "H"} else "the wrong array",
-            f"it holds {other}, not {expected}",
+            f"this is {other}, not {expected}",
         )
         for other, array in probe.related_arrays.items()
         if other != expected and close(value, array)
@@ -208,7 +208,7 @@ def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
 
 
 def _plainly(name: str, probe: Probe, got: Outputs) -> str:
-    """Describe the kind, the shape or the size of a value that no known mistake gives."""
+    """Describe the type, the shape or the scale of a value that no known mistake produces."""
     value, right = got[name], np.asarray(probe.right[name], dtype=float)
     numbers = as_numbers(value)
     if numbers is None:
@@ -222,7 +222,7 @@ def _plainly(name: str, probe: Probe, got: Outputs) -> str:
 
 
 def _evidence(found: Sequence[tuple[Probe, Outputs]]) -> Evidence | None:
-    """Return the number that is furthest off, if the shapes are right."""
+    """Return the number with the largest error, from the first output with the right shape."""
     for probe, got in found:
         for name in differing(probe, got):
             yours, right = as_numbers(got.get(name)), np.asarray(probe.right[name], dtype=float)

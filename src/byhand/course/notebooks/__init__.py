@@ -1,11 +1,8 @@
-"""Notebooks and Python files as lists of cells: a Python file is one cell, a notebook has its code cells.
+"""Read notebooks and Python files as lists of cells, without running them; and the syllabus of the lessons.
 
-A notebook is read as JSON; nothing is run. Lines that only IPython understands are blanked, so that every other line
-keeps its number. `progress` reads off the text which functions of a lesson are still to be written.
-
-There are two lessons, each a notebook: the assignment (`network`, the functions of `byhand.reference.l_layer` and two
-that go on where the texts stop) and the 784-10-10 network (`two-layer`). The syllabus, `lessons/syllabus.toml`, has the
-points, formulas and shapes of their functions, for the notebooks, for marking and for `byhand course next`.
+There are two lessons, each a notebook: `network` has the assignment (`byhand.reference.l_layer`) with two more
+functions, and `two-layer` the 784-10-10 network. `lessons/syllabus.toml` has the points, formulas and shapes of their
+functions, for the notebooks, for grading and for `byhand course next`.
 """
 
 import ast
@@ -23,10 +20,10 @@ from typing import Any
 from byhand.course.sandbox.slicing import cut, does_nothing, functions, stubs
 from byhand.errors import DataError, DataMissingError, UsageError
 
-LARGEST = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
 IPYTHON = re.compile(r"([ \t]*)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$", re.MULTILINE)
-ATOM = re.compile(  # of Python, as far as it matters to where statements begin: strings and comments are whole
+ATOM = re.compile(  # a token of Python, as needed to find the start of statements: strings and comments are whole
     r"""#[^\n]*|(\"{3}|'{3})(?:\\.|.)*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\\\n|[^#"'\\\n()\[\]{}]+|.""",
     re.DOTALL,
 )
@@ -39,7 +36,7 @@ FOLDER = resources.files("byhand.course") / "lessons"
 
 @dataclass(frozen=True)
 class Task:
-    """One function to write: its formula, its arguments, its result, and its points."""
+    """One function to write: its formula, arguments, result and points."""
 
     name: str
     chapter: str
@@ -51,13 +48,13 @@ class Task:
 
     @property
     def where(self) -> str:
-        """Its place in the algorithm: `step 2.1`, `steps 1 to 3`, or nothing."""
+        """Its place in the algorithm: `step 2.1`, `steps 1 to 3`, or empty."""
         return self.step and f"step{'s' if ' to ' in self.step else ''} {self.step}"
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One notebook: its name, the page that checks it, and its functions."""
+    """One notebook: its name, the reference that checks it, and its functions."""
 
     name: str
     page: str
@@ -74,24 +71,25 @@ LESSONS = tuple(
 
 
 def lesson_of(page: str) -> Lesson:
-    """Return the lesson of a reference page: "l_layer" or "two_layer"."""
+    """Return the lesson of a reference, "l_layer" or "two_layer"."""
     return next(lesson for lesson in LESSONS if lesson.page == page)
 
 
-# ---- reading a file
+# ---- files
 
 
 def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
-    """Return the Python of each cell, in order, with its own names for functions replaced by the page's.
+    """Return the Python code of each cell; a Python file is one cell. Lines keep their numbers.
 
-    `names` are {page's: file's}, by default those that `byhand course import` has written into the notebook.
+    `names` maps the reference's names of functions to the file's, which are replaced. By default it is read from the
+    metadata that `byhand course import` has written.
     """
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
     if not path.is_file():
         raise DataMissingError(f"{path}: no such file")
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path}: must be at most {LARGEST / 2**20:.0f} MB, got {path.stat().st_size / 2**20:.0f} MB")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise DataError(f"{path}: must be at most {MAX_BYTES >> 20} MB, got {size / 2**20:.0f} MB")
     if path.suffix.lower() == ".py":
         return _renamed([_with_newlines(_decoded(path, path.read_bytes()))], names or {})
     notebook = read_notebook(path)
@@ -109,10 +107,10 @@ def _renamed(cells: list[str], names: Mapping[str, str]) -> list[str]:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    """Return the text of a Python file, in the encoding that its first lines declare, by default UTF-8."""
+    """Decode a Python file with the encoding that its first lines declare, by default UTF-8."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-    except SyntaxError:  # one that Python doesn't know, or the first lines are no UTF-8: decoding fails at the place
+    except SyntaxError:  # an unknown encoding, or the first lines are not UTF-8: the error below has the position
         encoding = "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -126,15 +124,14 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def read_notebook(path: Path) -> Any:
-    """Return the JSON of a notebook."""
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: must be a notebook, got no valid JSON ({error})") from error
+        raise DataError(f"{path}: must be a notebook, got invalid JSON ({error})") from error
 
 
 def _cells_of(path: Path, notebook: Any) -> list[Any]:
-    """Return the cells; notebooks before version 4 kept them in worksheets."""
+    """Return the cells of a notebook; before version 4 they are in worksheets."""
     cells, worksheets = _entry(notebook, "cells"), _entry(notebook, "worksheets")
     if cells is None and isinstance(worksheets, list):
         sheets = [_entry(sheet, "cells") for sheet in worksheets]
@@ -145,31 +142,30 @@ def _cells_of(path: Path, notebook: Any) -> list[Any]:
 
 
 def _entry(value: Any, key: str) -> Any:
-    """Return an entry of what should be a dictionary, or None."""
+    """Return an entry of a dictionary, or None if it is missing or the value is not a dictionary."""
     return value.get(key) if isinstance(value, dict) else None
 
 
 def code_cells(cells: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the cells of code."""
     return [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
 
 
 def source_of(cell: Mapping[str, Any]) -> str:
-    """Return the text of a cell, whether it is kept as one or line by line."""
+    """Return the text of a cell, which is stored as a string or as a list of lines."""
     source = cell.get("source", cell.get("input", ""))
     lines = source if isinstance(source, list) else [source]
     return _with_newlines("".join(line for line in lines if isinstance(line, str)))
 
 
 def _with_newlines(text: str) -> str:
-    """Return the text with `\\n` at the end of every line that Python counts, so that others count the same lines."""
+    """Return the text with `\\n` as the only line ending."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def plain(source: str) -> str:
-    """Return the cell without IPython's own lines: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`.
+    """Blank the lines that only IPython understands: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`.
 
-    They are such only where a statement may begin: a `%` within one is Python's.
+    They are recognized only at the start of a statement: elsewhere `%` is an operator.
     """
     first = source.lstrip().split("\n")[0].split(" ")[0].strip()
     if first.startswith("%%") and first not in PYTHON_MAGICS:
@@ -178,21 +174,21 @@ def plain(source: str) -> str:
     place, depth, at_margin = 0, 0, True
     while place < len(source):
         if at_margin and ONLY_A_STATEMENT.match(source, place):
-            depth = 0  # a bracket was left open: the cell is not Python, but magics further down still are
+            depth = 0  # an unclosed bracket makes the cell invalid, but the magics below it are still blanked
         magic = IPYTHON.match(source, place) if at_margin and depth == 0 else None
         found = magic or ATOM.match(source, place)
-        assert found is not None  # an atom is at least one character, whichever it is
+        assert found is not None  # an atom matches at least one character
         kept.append(f"{magic[1]}pass" if magic else found[0])
         depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
         place, at_margin = found.end(), found[0] == "\n"
     return "".join(kept)
 
 
-# ---- how far a notebook is
+# ---- progress
 
 
 def progress(path: Path) -> tuple[Lesson, list[Task]]:
-    """Return the lesson that a notebook or .py file belongs to, and its functions that are not written yet."""
+    """Return the lesson of a notebook or .py file, and its functions that are not written yet."""
     cells = read_cells(path)
     pieces, broken = cut(cells)
     named = set(functions(pieces)).union(*(one.names for one in broken))
@@ -202,7 +198,7 @@ def progress(path: Path) -> tuple[Lesson, list[Task]]:
 
 
 def written(cells: list[str]) -> set[str]:
-    """Return the functions with a body: no stub, and no `raise NotImplementedError` before any `return`."""
+    """Return the functions that are neither stubs nor raise `NotImplementedError` before any `return`."""
     pieces, _ = cut(cells)
     ends = {
         name: next((line for line in node.body if isinstance(line, ast.Return | ast.Raise)), None)

@@ -1,15 +1,14 @@
-"""The notebooks of the course, all made from the lessons: the student's, the solved one, nbgrader's and otter's.
+"""Make the notebooks of the course from the lessons: the student's, the solved one, nbgrader's and otter's.
 
-A lesson is a text notebook in the percent format, which Jupytext and editors open as well. A line `# %%` begins a cell
-of code, `# %% [markdown]` one of text, each line of it behind a `#`. Two marks are ours: `graded="sigmoid"` on the cell
-with the function to write, its solution between `### BEGIN SOLUTION` and `### END SOLUTION`; and `checks="sigmoid"` on
-the cell below that tries it, its hidden part between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
+A lesson is a text notebook in the percent format, which Jupytext and many editors can open. A line `# %%` begins a code
+cell and `# %% [markdown]` a text cell, in which each line begins with `#`. There are two attributes:
 
-From that come notebooks as plain JSON (nbformat 4.5): pictures are put into the text, headings of functions are filled
-in from the syllabus, solutions become stubs, hidden checks go where they belong. nbgrader and otter are not needed
-here, only their formats are written. `release` writes everything for a teacher, `start` a folder for a student. The
-data beside the notebooks is `digits.npz`, bytes, in three sets, so that a notebook needs NumPy and nothing of byhand:
-it runs wherever it is carried to, and the answer key can't be imported where it is marked.
+- `graded="sigmoid"`: the cell with a function to write, its solution between `### BEGIN SOLUTION` and `### END SOLUTION`;
+- `checks="sigmoid"`: the cell that tests it, its hidden part between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
+
+A notebook is JSON (nbformat 4.5), with embedded pictures and headings from the syllabus. nbgrader and otter need not be
+installed. The data is `digits.npz`, so that a notebook needs NumPy but not byhand: it runs anywhere, and the answer key
+cannot be imported where it is graded.
 """
 
 import base64
@@ -36,7 +35,7 @@ DATA = "digits.npz"
 SHAPE = (28, 28)
 ARRAYS = tuple(f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels"))
 NBGRADER_CONFIG = '''\
-"""Settings for nbgrader: the stubs say what the course says, and marking leaves no room for a stray warning."""
+"""Settings for nbgrader: the stubs are the same as those of the course."""
 
 c = get_config()  # noqa: F821 - nbgrader provides it
 c.CourseDirectory.course_id = "byhand"
@@ -49,12 +48,12 @@ _PICTURE = re.compile(r"!\[(?P<words>[^\]]*)\]\((?P<kind>drawing|shapes):(?P<wha
 _TASK = re.compile(r"<!-- task (?P<name>\w+) -->")
 
 
-# ---- a lesson as it is written
+# ---- lessons
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, True for prose, and the function that is to be written or tried in it, if it has one."""
+    """One cell of a lesson, and the name of the function to write or to test in it, if any."""
 
     text: str
     is_markdown: bool = False
@@ -63,12 +62,11 @@ class Cell:
 
 
 def lesson_source(name: str) -> list[Cell]:
-    """Return the cells of a lesson, by the lesson's name."""
     return read((FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))
 
 
 def read(text: str) -> list[Cell]:
-    """Return every cell of a text notebook, in order."""
+    """Return the cells of a text notebook."""
     cells: list[Cell] = []
     for line in text.splitlines():
         if line.startswith("# %%"):
@@ -80,9 +78,9 @@ def read(text: str) -> list[Cell]:
 
 
 def between(text: str, what: str, put: str | None = None) -> str:
-    """Return the text with its regions `### BEGIN what … ### END what` replaced by `put`, at the region's indentation.
+    """Replace the regions `### BEGIN what … ### END what` by `put`, with the same indentation.
 
-    Without `put` only the two marks are removed.
+    Without `put`, only the two marks are removed.
     """
 
     def replacement(found: re.Match[str]) -> str:
@@ -101,11 +99,11 @@ def _region(what: str) -> re.Pattern[str]:
     return re.compile(rf"^( *)### BEGIN {what}\n(.*?)^ *### END {what}\n", re.MULTILINE | re.DOTALL)
 
 
-# ---- the versions of a lesson
+# ---- versions of a lesson
 
 
 def student(lesson: Lesson, *, solved: bool = False) -> Notebook:
-    """Return the student's notebook: stubs, or the solutions if `solved`, and the public checks below them."""
+    """Return the student's notebook, with stubs (or solutions) and the public checks."""
     locked = {} if solved else {"editable": False, "deletable": False}
     cells: list[dict[str, Any]] = []
     for cell in lesson_source(lesson.name):
@@ -121,7 +119,7 @@ def student(lesson: Lesson, *, solved: bool = False) -> Notebook:
 
 
 def for_nbgrader(lesson: Lesson) -> Notebook:
-    """Return the teacher's notebook for nbgrader: `nbgrader generate_assignment` makes the student's from it."""
+    """Return the source notebook for `nbgrader generate_assignment`, which makes the student's from it."""
     cells: list[dict[str, Any]] = []
     for cell in lesson_source(lesson.name):
         if cell.graded:
@@ -132,14 +130,14 @@ def for_nbgrader(lesson: Lesson) -> Notebook:
             made = _code(f"{cell.text}\n{_passed(cell)}", name, marks)
         else:
             made = _given(cell, lesson)
-            if re.search(r"^def ", cell.text, re.MULTILINE):  # nbgrader restores helpers before marking
+            if re.search(r"^def ", cell.text, re.MULTILINE):  # nbgrader restores locked helpers before grading
                 made["metadata"] = _nbgrader(f"given-{len(cells)}", locked=True)
         cells.append(made)
     return _notebook(cells)
 
 
 def for_otter(lesson: Lesson) -> Notebook:
-    """Return the master notebook for otter: `otter assign` makes the student's and the autograder from it."""
+    """Return the master notebook for `otter assign`, which makes the student's and the autograder from it."""
     config = {
         "name": lesson.name,
         "files": [DATA],
@@ -167,24 +165,23 @@ def for_otter(lesson: Lesson) -> Notebook:
 
 
 def _stub(task: Task) -> str:
-    """Return the line of Python that raises, with a message, until the function is written."""
     return STUB.format(message=f'"{task.name} is not written yet: put your code in place of this line"')
 
 
 def _otter_solution(cell: Cell, task: Task) -> str:
-    """Return the solution in otter's marks, which have one `#`; the stub is a string that goes with the solution."""
+    """Return a cell with otter's marks, in which the stub is a string."""
     prompt = f'""" # BEGIN PROMPT\n{_stub(task)}\n"""; # END PROMPT'
     solution = f"# BEGIN SOLUTION NO PROMPT\n{region(cell.text, 'SOLUTION')}\n# END SOLUTION\n{prompt}"
     return f"#Graded\n{between(cell.text, 'SOLUTION', solution)}"
 
 
 def _passed(cell: Cell) -> str:
-    """Return the last line of a check: a print, because nbgrader takes a bare number at the end for the mark."""
+    """Return the last line of a check: a print, because nbgrader uses a number at the end as the mark."""
     return f'print("{cell.checks}: the public checks pass (hidden ones are not run here)")'
 
 
 def _given(cell: Cell, lesson: Lesson) -> dict[str, Any]:
-    """Return given code as it is; prose with its pictures and the headings of its functions."""
+    """Return a cell that is not graded; text gets its pictures and headings."""
     if not cell.is_markdown:
         return _code(cell.text)
     text = _TASK.sub(lambda found: _heading(lesson[found["name"]]), cell.text)
@@ -192,28 +189,27 @@ def _given(cell: Cell, lesson: Lesson) -> dict[str, Any]:
 
 
 def _heading(task: Task) -> str:
-    """Return a function's name, and a table of one line: what goes in, what comes out, its step, its points."""
-    columns = {"goes in": task.takes, "comes out": task.gives, "in the algorithm": task.where, "points": task.points}
+    """Return a heading with a table: the inputs, the outputs, the step and the points of a function."""
+    columns = {"inputs": task.takes, "outputs": task.gives, "in the algorithm": task.where, "points": task.points}
     shown = {head: words for head, words in columns.items() if words}
     rows = (shown.keys(), ("---",) * len(shown), shown.values())
     return f"### `{task.name}`\n\n" + "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 def _embedded(found: re.Match[str]) -> str:
-    """Return the picture as an `<img>`: JupyterLab shows no SVG in attachments, and none that stands in the text."""
+    """Return a picture as an `<img>`: JupyterLab shows no SVG in attachments and no inline SVG."""
     svg = base64.b64encode(picture(found["kind"], found["what"]).encode()).decode()
     words = found["words"].replace('"', "&quot;")
     return f'<img alt="{words}" src="data:image/svg+xml;base64,{svg}">'
 
 
 def picture(kind: str, what: str) -> str:
-    """Return the SVG of `drawing:what` or `shapes:what`."""
     file = FOLDER / "drawings" / f"{drawing_name(kind, what)}.svg"
     return file.read_text(encoding="utf-8").rstrip("\n")
 
 
 def drawing_name(kind: str, what: str) -> str:
-    """Return the name of a drawing's file, without its suffix."""
+    """Return the file name, without suffix, of `drawing:what` or `shapes:what`."""
     return what if kind == "drawing" else "-".join(["shapes", *re.findall(r"[A-Za-z0-9_]+", what)])
 
 
@@ -221,7 +217,6 @@ def drawing_name(kind: str, what: str) -> str:
 
 
 def _notebook(cells: list[dict[str, Any]]) -> Notebook:
-    """Return the cells with an id each, and the kernel that runs them."""
     for number, cell in enumerate(cells):
         cell["id"] = cell["id"] or f"cell-{number}"
         cell["source"] = cell["source"].splitlines(keepends=True)
@@ -238,46 +233,45 @@ def _code(source: str, name: str = "", metadata: dict[str, Any] | None = None) -
 
 
 def _raw(head: str, **config: Any) -> dict[str, Any]:
-    """Return one of otter's marks, its settings as JSON, which is YAML, too."""
+    """Return one of otter's marks, with its settings as JSON, a subset of YAML."""
     lines = [head, *(f"{key}: {json.dumps(value)}" for key, value in config.items())]
     return {"cell_type": "raw", "id": "", "metadata": {}, "source": "\n".join(lines)}
 
 
 def _nbgrader(name: str, **marks: int) -> Notebook:
-    """Return a cell's metadata for nbgrader."""
     kinds = dict.fromkeys(("grade", "solution", "locked", "task"), False)
     return {"nbgrader": {"schema_version": NBGRADER_SCHEMA, "grade_id": name, **kinds, **marks}}
 
 
 def write(path: str | os.PathLike[str], notebook: Notebook) -> None:
-    """Write the notebook in the layout that Jupyter itself writes."""
+    """Write a notebook in Jupyter's own layout."""
     write_text(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
 
 
-# ---- folders for students and teachers
+# ---- folders
 
 
 def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list[Path], list[Path], str]:
-    """Put the student's notebooks and their data into `folder`; files that are there are somebody's work, and stay.
+    """Write the student's notebooks and their data to `folder`; existing files are kept, because they may be work.
 
-    `data` is a name or a path, by default the full MNIST if it is on this machine, otherwise the bundled sample;
-    nothing is downloaded. Return the files that were written, those that were there, and a description of the data.
+    `data` is a name or a path, by default the full MNIST if it is on this machine, otherwise the bundled sample; nothing
+    is downloaded. Return the written files, the existing ones, and a description of the data.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"DIR must be a folder, or a name for a new one, {folder} is a file")
+        raise UsageError(f"DIR must be a folder or a new name, got the file {folder}")
     files = {folder / f"{lesson.name}.ipynb": lesson for lesson in LESSONS}
     kept = [path for path in (*files, folder / DATA) if path.exists()]
     if folder / DATA in kept:
-        words = "the data that was there"
+        words = "existing data"
         _must_be_ours(folder / DATA)
         if data is not None:
-            raise UsageError(f"{folder / DATA} is there already: move it away to have other data")
+            raise UsageError(f"{folder / DATA} already exists: move it to use other data")
     else:
         digits = load(data, offline=True)
         write_bytes(folder / DATA, packed(digits))
         cut, count = _cut(len(digits.train)), len(digits.train)
-        sets = f"{cut:,} pictures for training, {count - cut:,} for validation, {len(digits.test):,} for test"
+        sets = f"{cut:,} images for training, {count - cut:,} for validation, {len(digits.test):,} for test"
         words = f"{digits.train.name}: {sets}"
     for path, lesson in files.items():
         if path not in kept:
@@ -286,13 +280,10 @@ def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list
 
 
 def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Path]:
-    """Write all versions of all lessons, each with the data beside it; return the files, in the order of writing.
-
-    `folder` must be new or empty: a release is never mixed with what was there.
-    """
+    """Write all versions of all lessons, each with the data, to a new or empty folder; return the files."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"DIR must be a new or an empty folder, {folder} is not")
+        raise UsageError(f"DIR must be a new or empty folder, got {folder}")
     content = packed(load(data or "mnist-5k", offline=True))
     written: list[Path] = []
     for lesson in LESSONS:
@@ -314,29 +305,31 @@ def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Pat
 
 
 def _must_be_ours(path: Path) -> None:
-    """Reject a file with the name of our data but another content: the notebooks would fail on it."""
+    """Reject a data file with other content, on which the notebooks would fail."""
     try:
         with zipfile.ZipFile(path) as npz:
             there = {name.removesuffix(".npy") for name in npz.namelist()}
         absent = [name for name in ARRAYS if name not in there]
-        what = f"no {absent[0]} in it" if absent else ""
+        what = f"{absent[0]} is missing" if absent else ""
     except zipfile.BadZipFile:
-        what = "no npz"
+        what = "it is not an npz file"
     except OSError as error:
         what = error.strerror or "it can't be read"
     if what:
-        other = f"{path} is there already and is not the data of the course ({what})"
-        raise UsageError(f"{other}: move it away, or choose another folder")
+        other = f"{path} already exists and is not the data of the course ({what})"
+        raise UsageError(f"{other}: move it, or choose another folder")
 
 
 def packed(digits: TrainTest) -> bytes:
-    """Return the three sets as a compressed npz: images (m, 28, 28) uint8, labels (m,); the last sixth of the training
-    images is for validation."""
+    """Return three sets as a compressed npz: images (m, 28, 28) uint8, labels (m,).
+
+    The last sixth of the training images is for validation.
+    """
     train, test = digits.train, digits.test
     if train.images.shape[1:] != SHAPE or len(train.classes) != 10:
         raise DataError(
-            f"{train.name}: the lessons are about ten classes of pictures of 28 × 28, it has {len(train.classes)} "
-            f"classes of {' × '.join(map(str, train.images.shape[1:]))}"
+            f"{train.name}: must have ten classes of images of 28 × 28, got {len(train.classes)} classes of "
+            f"{' × '.join(map(str, train.images.shape[1:]))}"
         )
     cut = _cut(len(train))
     sets = (train.images[:cut], train.labels[:cut], train.images[cut:], train.labels[cut:], test.images, test.labels)

@@ -1,8 +1,7 @@
-"""Probes: one call of one function, with the right outputs, the measured slopes, and the outputs of each known mistake.
+"""Probes: calls of the student's functions with random arguments, the expected outputs, and those of known mistakes.
 
-`l_layer` and `two_layer` make them for every function of the two reference pages, from fresh random numbers. The check
-calls the student's function with the arguments of a probe and compares the outputs. The second half of this file holds
-the helpers that both pages use.
+`l_layer` and `two_layer` have the probes for every function of the two references. The second half of this file has the
+helpers that both use.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,14 +18,14 @@ from byhand.text import listed
 
 Array = NDArray[Any]
 Outputs = Mapping[str, Any]
-Reader = Callable[[Any, str], Outputs]  # (what the function returned, what it printed) → outputs by name
-Mistakes = Sequence[tuple[str, Any]]  # (name, the outputs that it changes, or the value of the first); names may repeat
+Reader = Callable[[Any, str], Outputs]  # (returned value, printed text) → outputs by name
+Mistakes = Sequence[tuple[str, Any]]  # (name, outputs that differ, or the value of the first); a name may repeat
 Random = np.random.Generator
 Generator = Callable[[Random], Iterable["Probe"]]
 
 
 class MisshapenError(Exception):
-    """A function returned something without the required parts; `mistake` is the name of the mistake, if it has one."""
+    """The returned value lacks a required part; `mistake` is the name of the known mistake, if any."""
 
     def __init__(self, message: str, mistake: str = "") -> None:
         super().__init__(message)
@@ -35,11 +34,14 @@ class MisshapenError(Exception):
 
 @dataclass(frozen=True)
 class Probe:
-    """One call: `arguments` by their names in the assignment, and the outputs of each mistake.
+    """One call of a function, with its expected outputs.
 
-    `related_arrays` are the other arrays of the computation, to recognize one that is returned in place of another;
-    `slopes` are measured by differences; `m` is the number of samples, if the outputs depend on it; `right` are the
-    right outputs, if they are not those of the page's own function.
+    arguments: by their names in the assignment
+    wrong: the outputs of each known mistake
+    related_arrays: other arrays of the computation, to recognize one that is returned by mistake
+    slopes: finite differences
+    m: number of samples, if the outputs depend on it
+    right: the expected outputs, by default those of the reference
     """
 
     arguments: Mapping[str, Any]
@@ -52,10 +54,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of a page: its name, the functions of the page that it calls, its probes, and its outputs by name.
+    """One function of the assignment, and how it is tested.
 
-    `default_message` is for wrong values that no known mistake explains; `remark` is a probe that a correct function
-    may fail, with the words that are then shown; `in_place` are the arguments that the function must write into.
+    outputs: reads the outputs from the returned value
+    probes: makes the probes from a random generator
+    uses: the functions of the assignment that it calls
+    default_message: describes wrong values that no known mistake explains
+    remark: a probe that a right function may fail, and the remark in that case
+    in_place: arguments that the function should change in place
     """
 
     name: str
@@ -69,9 +75,9 @@ class Function:
 
 @dataclass(frozen=True)
 class Page:
-    """A reference page and the functions of it that a student writes, in the order of the assignment.
+    """A reference implementation, and the functions that a student writes, in the order of the assignment.
 
-    `given` are functions that are handed out or optional: a file without them is complete.
+    `given` are functions that are provided or optional: a file without them is complete.
     """
 
     name: str
@@ -83,7 +89,7 @@ class Page:
         return next(function for function in self.functions if function.name == name)
 
     def function(self, outputs: Reader, **entries: Any) -> Callable[[Generator], Generator]:
-        """Return the decorator that adds a function to the page: the generator of its probes, which has its name."""
+        """Return a decorator that adds a function, given by the generator of its probes, which has the same name."""
 
         def add(probes: Generator) -> Generator:
             right_function = getattr(self.module, probes.__name__)
@@ -101,55 +107,55 @@ class Page:
         return add
 
     def depends_on(self, function: Function) -> set[str]:
-        """Return the functions that it calls, directly or not."""
+        """Return the functions that a function calls, directly or indirectly."""
         return set(function.uses).union(*(self.depends_on(self[name]) for name in function.uses))
 
 
-# ---- reading what a function returned
+# ---- outputs
 
 
 def one(name: str) -> Reader:
-    """Return the reader for a function that returns a single thing."""
+    """Return the reader of a single value."""
 
     def outputs(value: Any, _printed: str) -> Outputs:
         if isinstance(value, tuple):
-            raise MisshapenError(f"must return {name} alone, it returns {len(value)} things", "too much returned")
+            raise MisshapenError(f"must return only {name}, got {len(value)} values", "too much returned")
         return {name: value}
 
     return outputs
 
 
 def several(*names: str) -> Reader:
-    """Return the reader for a function that returns a tuple."""
+    """Return the reader of a tuple."""
     return lambda value, _printed: dict(zip(names, parts(value, *names), strict=True))
 
 
 def dictionary(name: str) -> Reader:
-    """Return the reader for a function that returns a dictionary."""
+    """Return the reader of a dictionary."""
     return lambda value, _printed: entries(value, name)
 
 
 def parts(value: Any, *names: str) -> tuple[Any, ...]:
-    """Return `value` as the tuple of these things that it must be."""
+    """Return the value as a tuple with these parts."""
     is_sequence = isinstance(value, tuple | list)
     if is_sequence and len(value) == len(names):
         return tuple(value)
-    got = f"{len(value)} things" if is_sequence else "nothing" if value is None else "one thing"
+    got = f"{len(value)} values" if is_sequence else "nothing" if value is None else "one value"
     fewer = not is_sequence or len(value) < len(names)
     mistake = "nothing returned" if value is None else "too little returned" if fewer else "too much returned"
-    raise MisshapenError(f"must be {listed(names)}, got {got}", mistake)
+    raise MisshapenError(f"must be a tuple of {listed(names)}, got {got}", mistake)
 
 
 def entries(value: Any, name: str) -> Outputs:
-    """Return the entries of a dictionary, whose keys may be anything."""
+    """Return the entries of a dictionary."""
     if not isinstance(value, dict):
         mistake = "nothing returned" if value is None else ""
-        raise MisshapenError(f"must return the dictionary {name}, it returns {kind_of(value)}", mistake)
+        raise MisshapenError(f"must return the dictionary {name}, got {kind_of(value)}", mistake)
     return {str(key): entry for key, entry in value.items()}
 
 
 def as_numbers(value: Any) -> Array | None:
-    """Return an array of floats, or None for anything else."""
+    """Return the value as an array of floats, or None if that is impossible."""
     if value is None or isinstance(value, str | Unsendable | dict):
         return None
     try:
@@ -159,15 +165,15 @@ def as_numbers(value: Any) -> Array | None:
 
 
 def numbers(value: Any, name: str) -> Array:
-    """Return the array of numbers, at least one, that this must be."""
+    """Return the value as an array of at least one number."""
     array = as_numbers(value)
     if array is None or not array.size:
-        raise MisshapenError(f"{name} must be an array of numbers, it is {kind_of(value)}")
+        raise MisshapenError(f"{name} must be an array of numbers, got {kind_of(value)}")
     return array
 
 
 def kind_of(value: Any) -> str:
-    """Return the kind of a value, in a word or two."""
+    """Describe the type of a value."""
     if isinstance(value, Unsendable):
         return value.what
     if isinstance(value, np.ndarray):
@@ -175,11 +181,11 @@ def kind_of(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
-# ---- making probes
+# ---- finite differences
 
 
 def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
-    """(f(x + h) − f(x − h)) / 2h for each number of x; f gives one number."""
+    """(f(x + h) − f(x − h)) / 2h for each element of x, where f returns one number."""
     slopes = np.zeros(x.shape)
     for where in np.ndindex(*x.shape):
         step = np.zeros(x.shape)
@@ -189,7 +195,7 @@ def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
 
 
 def slopes_of(f: Callable[[dict[str, Array]], Any], arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return the slopes of f by each of the arrays that it takes, under the names of the gradients."""
+    """Return the slopes of f by each of its arrays, under the names of the gradients."""
 
     def by(name: str) -> Array:
         return slope(lambda value: f({**arrays, name: value}), arrays[name])
@@ -198,16 +204,16 @@ def slopes_of(f: Callable[[dict[str, Array]], Any], arrays: dict[str, Array]) ->
 
 
 def away_from_zero(rng: Random, *shape: int) -> Array:
-    """Normal numbers, none within 0.05 of the corner of relu."""
+    """Draw normal numbers, all at least 0.05 away from the kink of relu."""
     Z = rng.normal(size=shape)
     return Z + 0.05 * np.sign(Z)
 
 
-# ---- what both pages probe
+# ---- probes and mistakes of both references
 
 
 def relu_mistakes(Z: Array) -> list[tuple[str, Array]]:
-    """What relu returns with each mistake."""
+    """Return the output of relu with each mistake."""
     return [
         ("leaky relu", np.where(Z > 0, Z, 0.01 * Z)),
         ("absolute value", np.abs(Z)),
@@ -217,12 +223,12 @@ def relu_mistakes(Z: Array) -> list[tuple[str, Array]]:
 
 
 def softmax_inputs(rng: Random) -> tuple[Array, ...]:
-    """Logits for softmax: a batch, a square, and numbers so large that e^Z overflows."""
+    """Draw logits: a batch, a square, and numbers so large that e^Z overflows."""
     return rng.normal(size=(4, 6)), rng.normal(size=(5, 5)), 1000 + rng.normal(size=(3, 4))
 
 
 def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
-    """What softmax returns with each mistake."""
+    """Return the output of softmax with each mistake."""
     E = np.exp(Z - Z.max(axis=0))
     rows = np.exp(Z - Z.max(axis=1, keepdims=True))
     with np.errstate(all="ignore"):
@@ -231,7 +237,7 @@ def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
             ("softmax along the wrong axis", rows / rows.sum(axis=1, keepdims=True)),
             ("softmax over everything", np.exp(Z - Z.max()) / np.exp(Z - Z.max()).sum()),
             ("softmax without the maximum", plain / plain.sum(axis=0)),
-            ("softmax not normalised", plain),
+            ("softmax not normalized", plain),
         ]
     if Z.shape[0] == Z.shape[1]:  # E / E.sum(axis=1), without keepdims, is possible only here
         mistakes.append(("softmax along the wrong axis", E / E.sum(axis=1)))
@@ -239,14 +245,14 @@ def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
 
 
 def one_hot_probes(rng: Random, one_hot: Callable[[Array], Array], argument: str) -> Iterator[Probe]:
-    """Probes of one_hot, whose argument has another name on each page."""
+    """Yield the probes of one_hot, whose argument has another name in each reference."""
     for labels in (np.append(rng.integers(10, size=6), 9), rng.permutation(7), np.append(rng.permutation(9), 9)):
         Y = one_hot(labels)
         yield Probe({argument: labels}, [("one_hot sized by the largest label", Y[: labels.max() + 1])])
 
 
 def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:
-    """What each db may be, in place of the sum over the samples divided by m, from the dZ of each layer."""
+    """Return each db with each mistake, from the dZ of each layer; right is the sum over the samples divided by m."""
     ways: list[tuple[str, Callable[[Array, int], Array]]] = [
         ("bias summed over everything", lambda dZ, m: np.asarray(dZ.sum() / m)),
         ("bias summed over everything", lambda dZ, m: np.full((len(dZ), 1), dZ.sum() / m)),
@@ -260,7 +266,7 @@ def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:
 
 
 def update_mistakes(old: Mapping[str, Array], steps: Mapping[str, Array], rate: float) -> list[tuple[str, Outputs]]:
-    """What a step of gradient descent gives with each mistake."""
+    """Return the result of a step of gradient descent with each mistake."""
     return [
         ("old weight dropped", {name: rate * step for name, step in steps.items()}),
         ("old weight dropped", {name: -rate * step for name, step in steps.items()}),
@@ -271,7 +277,7 @@ def update_mistakes(old: Mapping[str, Array], steps: Mapping[str, Array], rate: 
 
 
 def training_mistakes(trained: Callable[[int, float], Outputs], k: int, rate: float) -> list[tuple[str, Outputs]]:
-    """What training for `k` iterations gives with each mistake; `trained` is given (iterations, learning rate)."""
+    """Return the result of `k` iterations with each mistake. `trained` takes (iterations, learning rate)."""
     return [
         ("an iteration too many", trained(k + 1, rate)),
         ("an iteration too few", trained(k - 1, rate)),

@@ -1,8 +1,7 @@
-"""Probes of the L-layer page: each generator makes the probes of the function of its name.
+"""Probes of the L-layer network: each generator yields the probes of the function with its name.
 
-Some probes have lengths that are all different, so that nothing can be mixed up; in others they are equal, because a
-transposed or swapped array has the right shape only there. `mini_batches` and `update_with_momentum`, which the course
-adds to the assignment, are checked where they are written.
+Some probes have sizes that are all different, so that arrays cannot be mixed up. In others the sizes are equal, because
+only then does a transposed or swapped array have the right shape.
 """
 
 import re
@@ -19,11 +18,11 @@ from byhand.reference import l_layer as page
 L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with_momentum"))
 SHAPES = ((4, 3, 5), (3, 6, 7), (4, 4, 6), (5, 5, 5))  # (n_prev, n, m)
 NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-SHARE = rf"{NUMBER}(?=\s*%)|\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a point
+SHARE = rf"{NUMBER}(?=\s*%)|\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a decimal point
 
 
 def network(rng: Random, dimensions: list[int], m: int) -> tuple[dict[str, Array], Array, Array]:
-    """Return random parameters, images (n_0, m) and one-hot labels (10, m) for a network of these dimensions."""
+    """Draw parameters, images (n_0, m) and one-hot labels (10, m)."""
     parameters: dict[str, Array] = {}
     for layer in range(1, len(dimensions)):
         fan = dimensions[layer - 1]
@@ -70,7 +69,7 @@ def softmax(rng: Random) -> Iterator[Probe]:
 
 @L_LAYER.function(
     probes.dictionary("parameters"),
-    default_message="not the numbers that follow seed(2): randn(n, n_prev) * 0.1 layer by layer, biases 0",
+    default_message="not the numbers of seed(2): randn(n, n_prev) * 0.1 layer by layer, biases 0",
 )
 def initialize_parameters(_rng: Random) -> Iterator[Probe]:
     for dimensions in ([6, 4, 10], [5, 5, 3, 10]):
@@ -92,7 +91,7 @@ def _memory_parts(memory: Any, of: str = "") -> dict[str, Any]:
     linear, activation = probes.parts(memory, "linear_memory", "activation_memory")
     if isinstance(activation, tuple | list) and not isinstance(linear, tuple | list):
         raise MisshapenError(
-            "memory must be (linear_memory, activation_memory), the two are swapped", "memories swapped"
+            "memory must be (linear_memory, activation_memory), but the two are swapped", "memories swapped"
         )
     H_prev, W, b = probes.parts(linear, "H_prev", "W", "b")
     names = (f"{what} in the memory{of}" for what in ("H_prev", "W", "b", "Z"))
@@ -127,7 +126,7 @@ def layer_forward(rng: Random) -> Iterator[Probe]:
 def _L_layer_forward_outputs(value: Any, _printed: str) -> Outputs:
     HL, memories = probes.parts(value, "HL", "memories")
     if not isinstance(memories, list | tuple):
-        raise MisshapenError(f"memories must be a list, one memory a layer, it is {probes.kind_of(memories)}")
+        raise MisshapenError(f"memories must be a list, one memory per layer, got {probes.kind_of(memories)}")
     outputs = {"HL": HL, "number of memories": len(memories)}
     for layer, memory in enumerate(memories, 1):
         outputs |= _memory_parts(memory, f" of layer {layer}")
@@ -146,7 +145,7 @@ def L_layer_forward(rng: Random) -> Iterator[Probe]:
     ]
     squares: list[tuple[str, dict[str, Any]]] = [
         ("X into every layer", {"again": (2, 3)}),
-        ("X into every layer", {"again": (2,)}),  # but for the last
+        ("X into every layer", {"again": (2,)}),  # except for the last
     ]
     for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
         parameters, X, _ = network(rng, dimensions, m)
@@ -159,7 +158,7 @@ def L_layer_forward(rng: Random) -> Iterator[Probe]:
 
 
 def _forward(X: Array, P: Any, hidden: Any = page.relu, last: Any = page.softmax, again: Any = ()) -> Array:
-    """Return HL with other activations; the layers `again` are given X."""
+    """Return HL with other activations, and with X as the input of the layers `again`."""
     L, H = len(P) // 2, X
     for layer in range(1, L + 1):
         Z = P[f"W{layer}"] @ (X if layer in again else H) + P[f"b{layer}"]
@@ -208,7 +207,7 @@ def compute_loss(rng: Random) -> Iterator[Probe]:
 
 
 def _total(dH: Array, activation: Any) -> Any:
-    """Z ↦ Σ dH ⊗ activation(Z), whose slopes are dZ"""
+    """Return the function Z ↦ Σ dH ⊗ activation(Z), whose slopes are dZ."""
     return lambda Z: np.sum(dH * activation(Z)[0])
 
 
@@ -320,7 +319,7 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
 
 
 def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) -> dict[str, Any]:
-    """Return all gradients, from a dZ of the last layer and a derivative of relu that may be wrong."""
+    """Return all gradients, from the dZ of the last layer and a derivative of relu, which may both be wrong."""
     gradients: dict[str, Any] = {}
     for layer in range(len(memories), 0, -1):
         (H_prev, W, _), _ = memories[layer - 1]
@@ -348,7 +347,7 @@ def update_parameters(rng: Random) -> Iterator[Probe]:
     uses=("initialize_parameters", "L_layer_forward", "compute_loss", "L_layer_backward", "update_parameters"),
 )
 def L_layer_model(rng: Random) -> Iterator[Probe]:
-    # ten iterations at least: programs that print ten times divide by num_iterations // 10
+    # at least ten iterations: programs that print ten times divide by num_iterations // 10
     for dimensions, rate, k in (([6, 5, 10], 0.4, 12), ([8, 10], 0.3, 10)):
         _, X, Y = network(rng, dimensions, 9)
 
@@ -365,9 +364,10 @@ def L_layer_model(rng: Random) -> Iterator[Probe]:
 
 
 def _predict_outputs(value: Any, printed: str) -> Outputs:
-    """Return the classes, and the printed accuracy, if a number was printed; a percentage is accepted.
+    """Return the classes and the printed accuracy, a fraction or a percentage, if there is one.
 
-    It is the first share after the word, or else the first number; without the word, the last one after a colon.
+    It is the first fraction or percentage after the word "accuracy", or else the first number. Without the word, it is
+    the last number after a colon.
     """
     outputs = {"predictions": value.ravel() if isinstance(value, np.ndarray) and 1 in value.shape else value}
     after = printed.lower().partition("accuracy")[2]
@@ -385,7 +385,7 @@ def predict(rng: Random) -> Iterator[Probe]:
         classes = HL.argmax(axis=0)
         labels = np.where(np.arange(m) < 5, classes, (classes + 1) % 10)
         share = float(np.mean(classes == labels))
-        matches = int(np.sum(classes == page.one_hot(labels)))  # of two arrays that should not be compared
+        matches = int(np.sum(classes == page.one_hot(labels)))
         wrong: Mistakes = [
             ("argmax along the wrong axis", HL.argmax(axis=1)),
             ("probabilities for classes", HL),
@@ -404,17 +404,15 @@ def predict(rng: Random) -> Iterator[Probe]:
 def _batches_outputs(value: Any, _printed: str) -> Outputs:
     if not isinstance(value, list | tuple):
         mistake = "nothing returned" if value is None else ""
-        raise MisshapenError(
-            f"must return a list of pairs (X_batch, Y_batch), it returns {probes.kind_of(value)}", mistake
-        )
+        raise MisshapenError(f"must return a list of pairs (X_batch, Y_batch), got {probes.kind_of(value)}", mistake)
     outputs: dict[str, Any] = {"number of batches": len(value)}
     for place, pair in enumerate(value, 1):
         X, Y = probes.parts(pair, "X_batch", "Y_batch")
         X_batch, Y_batch = probes.numbers(X, "X_batch"), probes.numbers(Y, "Y_batch")
         if X_batch.ndim != 2 or Y_batch.ndim != 2 or X_batch.shape[1] != Y_batch.shape[1]:
             shapes = f"{X_batch.shape} and {Y_batch.shape}"
-            raise MisshapenError(f"X_batch and Y_batch must have a column for each sample of the batch, have {shapes}")
-        # stacked, because the mistakes differ in which of the two is in the wrong order
+            raise MisshapenError(f"X_batch and Y_batch must have one column per sample, got {shapes}")
+        # stacked, because either of the two may have the wrong order
         outputs[f"batch {place}, X above Y"] = np.vstack([X_batch, Y_batch])
     return outputs
 

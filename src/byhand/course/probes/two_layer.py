@@ -1,7 +1,7 @@
-"""Probes of the 784-10-10 page: each generator makes the probes of the function of its name.
+"""Probes of the 784-10-10 network: each generator yields the probes of the function with its name.
 
-Networks have ten hidden units and ten classes here, as the text's program has, because many programs say so literally;
-the images are smaller where the number of pixels doesn't matter.
+The networks have ten hidden units and ten classes, because many programs contain these numbers literally. The images
+are smaller if the number of pixels doesn't matter.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ TWO_LAYER = Page("two_layer", page)
 
 
 def _network(rng: Random, inputs: int, m: int) -> tuple[dict[str, Array], Array, Array]:
-    """Return parameters, images (inputs, m) and labels (m,), a nine among them."""
+    """Draw parameters, images (inputs, m) and labels (m,) with at least one nine."""
     shapes = (10, inputs), (10, 1), (10, 10), (10, 1)
     parameters = dict(zip(PARAMETERS, (rng.random(shape) - 0.5 for shape in shapes), strict=True))
     return parameters, rng.random((inputs, m)), (9 - rng.permutation(m)) % 10
 
 
 def _init_params_outputs(value: Any, _printed: str) -> Outputs:
-    """Return shapes and the range of the numbers, however they are drawn; W1's 7,840 come close to both ends."""
+    """Return the shapes and the range of the numbers, for any seed; W1 has 7,840 and comes close to both limits."""
     arrays = [
         probes.numbers(array, name) for array, name in zip(probes.parts(value, *PARAMETERS), PARAMETERS, strict=True)
     ]
@@ -79,7 +79,7 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
             ("softmax in every layer", forward(first=page.softmax)),
             ("weights transposed", forward({**P, "W2": P["W2"].T})),
         ]
-        if inputs == 10:  # the second layer takes X only here
+        if inputs == 10:  # only then does X fit the second layer
             Z2 = P["W2"] @ X + P["b2"]
             wrong.append(("X into every layer", {"Z2": Z2, "A2": page.softmax(Z2)}))
         yield Probe({**P, "X": X}, wrong, related_arrays=forward(), m=m)
@@ -99,7 +99,7 @@ def one_hot(rng: Random) -> Iterator[Probe]:
 
 
 def _as_columns(value: Any, _printed: str) -> Outputs:
-    """Return the four gradients. db may have one axis: programs that reshape it in the update are right, too."""
+    """Return the four gradients. A db with one axis is right too: some programs reshape it in the update."""
     outputs = dict(zip(GRADIENTS, probes.parts(value, *GRADIENTS), strict=True))
     for name in ("db1", "db2"):
         db = outputs[name]
@@ -178,7 +178,7 @@ def gradient_descent(rng: Random) -> Iterator[Probe]:
             P = page.update_params(*P, *gradients, size)
         return dict(zip(PARAMETERS, P, strict=True))
 
-    for alpha, k in ((0.2, 11), (0.1, 10)):  # ten at least: programs that print ten times divide by iterations // 10
+    for alpha, k in ((0.2, 11), (0.1, 10)):  # at least ten: programs that print ten times divide by iterations // 10
         arguments = {"X": X, "Y": Y, "alpha": alpha, "iterations": k}
         yield Probe(arguments, probes.training_mistakes(trained, k, alpha), m=12, right=trained(k, alpha))
 

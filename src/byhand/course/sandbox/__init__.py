@@ -1,13 +1,11 @@
-"""The student's code in a process of its own: a guard against accidents and easy shortcuts, not a security boundary.
+"""The sandbox: run a student's code in a process of its own. It prevents accidents; it is not a security boundary.
 
-`runner` starts `python -m byhand.course.sandbox` (`__main__`), which sets its limits and hides the reference
-(`environment`), runs the statements of the file that are worth running (`slicing`), and serves one call after another.
-This file has the messages between the two processes, which don't trust each other: nothing that arrives is executed,
-and nothing is allocated that is not already there as bytes. A value that can't be sent arrives as `Unsendable`.
+`runner` starts `python -m byhand.course.sandbox` (`__main__`), which limits itself (`environment`), runs the needed
+statements of the file (`slicing`), and serves calls. This file has the messages between the two processes. Nothing in a
+message is executed, and no array is allocated whose bytes have not arrived.
 
-A message is two lengths (4 bytes each), a tree in JSON, and the bytes of its arrays. In the tree, JSON's own values
-stand for themselves and everything else is a one-entry object: tuple `t`, list `l`, dictionary `d`, array `a`,
-unsendable `u`.
+A message is two lengths (4 bytes each), a tree in JSON, and the bytes of its arrays. In the tree, types that JSON lacks
+are objects with one entry: tuple `t`, list `l`, dictionary `d`, array `a`, unsendable `u`.
 """
 
 import json
@@ -18,23 +16,23 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-LIMIT = 32 * 2**20  # bytes in a message: a thousand times what an honest answer needs
-DEEPEST = 12
+LIMIT = 32 * 2**20  # bytes per message, a thousand times what an answer needs
+MAX_DEPTH = 12
 
 
 @dataclass(frozen=True)
 class Unsendable:
-    """A value that is neither a number, a text nor a container of them; `what` names its type."""
+    """A value that cannot be sent: no number, string or container of them; `what` is its type."""
 
     what: str
 
 
 class BrokenMessageError(Exception):
-    """The bytes that arrived are not a message."""
+    """The received bytes are not a message."""
 
 
 def packed(value: Any) -> bytes:
-    """Return the bytes of one message; equal values have equal bytes."""
+    """Return a value as the bytes of a message; equal values have equal bytes."""
     arrays: list[bytes] = []
     tree = json.dumps(_tree(value, arrays, 0)).encode()
     blob = b"".join(arrays)
@@ -44,16 +42,16 @@ def packed(value: Any) -> bytes:
 
 
 def send(stream: BinaryIO, value: Any) -> None:
-    """Write one message, at once."""
+    """Write one message."""
     stream.write(packed(value))
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> Any:
-    """Read one message; EOFError when the other side has gone."""
+    """Read one message; EOFError if the other process has ended."""
     tree_size, blob_size = struct.unpack(">II", _exactly(stream, 8))
     if tree_size + blob_size > LIMIT:
-        raise BrokenMessageError(f"a message of {tree_size + blob_size} bytes")
+        raise BrokenMessageError(f"a message must have at most {LIMIT} bytes, got {tree_size + blob_size}")
     tree, blob = _exactly(stream, tree_size), _exactly(stream, blob_size)
     try:
         return _value(json.loads(tree), blob)
@@ -69,7 +67,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def _tree(value: Any, arrays: list[bytes], depth: int) -> Any:
-    """Return the JSON of `value`; the bytes of its arrays are appended to `arrays`."""
+    """Return the JSON of a value, and append the bytes of its arrays to `arrays`."""
     is_large = type(value) is int and abs(value) >= 2**63
     if value is None or (type(value) in (bool, int, float, str) and not is_large):
         return value
@@ -80,7 +78,7 @@ def _tree(value: Any, arrays: list[bytes], depth: int) -> Any:
         plain = array.astype("<f8" if array.dtype.itemsize > 8 else array.dtype.newbyteorder("<"))
         arrays.append(plain.tobytes())
         return {"a": [plain.dtype.str, list(plain.shape), len(arrays[-1])]}
-    if depth < DEEPEST and len(arrays) < 10_000:
+    if depth < MAX_DEPTH and len(arrays) < 10_000:
         if isinstance(value, tuple | list):
             return {"t" if isinstance(value, tuple) else "l": [_tree(one, arrays, depth + 1) for one in value]}
         if isinstance(value, dict) and all(type(key) is str for key in value):
@@ -89,7 +87,7 @@ def _tree(value: Any, arrays: list[bytes], depth: int) -> Any:
 
 
 def _value(tree: Any, blob: bytes) -> Any:
-    """Return the value of a tree, its arrays copied out of `blob` in order."""
+    """Return the value of a tree, with its arrays from `blob`."""
     start = 0
 
     def build(node: Any) -> Any:
@@ -101,7 +99,7 @@ def _value(tree: Any, blob: bytes) -> Any:
             dtype, shape, size = np.dtype(content[0]), tuple(content[1]), content[2]
             plain = dtype.kind in "biuf" and all(isinstance(n, int) and n >= 0 for n in shape)
             if not plain or size != prod(shape) * dtype.itemsize or start + size > len(blob):
-                raise ValueError("an array whose size is not that of its bytes")
+                raise ValueError("the size of an array differs from that of its bytes")
             start += size
             return np.frombuffer(blob[start - size : start], dtype).reshape(shape).copy()
         if kind == "d":

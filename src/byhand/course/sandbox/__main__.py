@@ -1,8 +1,8 @@
-"""The student's process, `python -m byhand.course.sandbox`: load the file, then answer calls until there are no more.
+"""The student's process, `python -m byhand.course.sandbox`: load the file, then serve calls.
 
-It reads requests from its standard input and answers on what was its standard output; what the student's code prints is
-captured. The first request holds the cells, each later one a call. If a call is to be tried with the right earlier
-functions, their names are bound to stubs that request the answer from the other side: the reference is never here.
+Requests arrive on standard input, and replies go to the original standard output; output of the student's code is
+captured. The first request contains the cells, each later one a call. In a call with the reference's functions, their
+names are bound to stubs that send the arguments to the main process, because the reference is not available here.
 """
 
 import __future__
@@ -25,13 +25,13 @@ import numpy as np
 
 from byhand.course.sandbox import environment, packed, receive, send, slicing
 
-NO_ANNOTATIONS = __future__.annotations.compiler_flag  # kept as text: an annotation without a value breaks no function
-STATEMENT_SECONDS = 2.0  # for one top-level statement, imports apart
-ECHO = 4000  # characters of what a call prints that are sent back
+NO_ANNOTATIONS = __future__.annotations.compiler_flag  # don't evaluate annotations, which may be invalid
+STATEMENT_SECONDS = 2.0  # time limit of one top-level statement, except imports
+MAX_ECHO = 4000  # characters of a call's output that are sent back
 
 
 class TooMuchOutputError(BaseException):
-    """More was printed than one call may print."""
+    """A call printed more than the limit."""
 
 
 class TooSlowError(BaseException):
@@ -39,14 +39,14 @@ class TooSlowError(BaseException):
 
 
 class CapturedOutput(io.TextIOBase):
-    """A stream that keeps the first characters, counts the rest, and has a limit."""
+    """A stream with a limit, which keeps the first characters."""
 
     def __init__(self, limit: int) -> None:
         self.kept, self.size, self.limit = "", 0, limit
 
     def write(self, text: str) -> int:
         self.size += len(text)
-        self.kept += text[: max(0, ECHO - len(self.kept))]
+        self.kept += text[: max(0, MAX_ECHO - len(self.kept))]
         if self.size > self.limit:
             raise TooMuchOutputError
         return len(text)
@@ -56,22 +56,22 @@ class CapturedOutput(io.TextIOBase):
 
 
 class Sandbox:
-    """The student's names, and the two streams to the other side."""
+    """The student's names, and the two streams to the main process."""
 
     def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
         self.requests, self.answers = requests, answers
-        module = sys.modules["student"] = types.ModuleType("student")  # a dataclass looks up its module
+        module = sys.modules["student"] = types.ModuleType("student")  # dataclasses look up their module
         self.names: dict[str, Any] = module.__dict__
-        self.names.update(display=environment.Canvas(), get_ipython=environment.Canvas())  # every notebook has them
+        self.names.update(display=environment.Canvas(), get_ipython=environment.Canvas())  # globals of a notebook
         self.cells: list[str] = []
         self.pieces: list[slicing.Piece] = []
         self.ran: list[slicing.Piece] = []
-        self.proxies: dict[str, Callable[..., Any]] = {}  # the student's functions as the student's code finds them
+        self.proxies: dict[str, Callable[..., Any]] = {}
         self.reference_stubs: dict[str, Callable[..., Any]] = {}
         self.output = 0
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run the statements of the cells that are worth running, and return what came of it."""
+        """Run the needed statements of the cells; return the functions, copies, broken parts and errors."""
         self.cells, self.output, targets = request["cells"], request["output"], request["targets"]
         pieces, broken = slicing.cut(self.cells)
         pieces, copies = slicing.without_blank_copies(pieces)
@@ -86,7 +86,7 @@ class Sandbox:
                 failed.append({**error, "names": sorted(piece.binds), "defines": defines})
         described = {name: self._describe(name) for name in targets if callable(self.names.get(name))}
         for name, one in described.items():
-            one["stub"] = name in stubs and one["line"] is not None  # a stub is a `def`, and has its line
+            one["stub"] = name in stubs and one["line"] is not None  # a stub is a `def`, so it has a line
         return {
             "functions": described,
             "copies": {name: cells for name, cells in copies.items() if name in targets},
@@ -106,7 +106,7 @@ class Sandbox:
         return None
 
     def _describe(self, name: str) -> dict[str, Any]:
-        """Return the parameters of a student's function, and its place."""
+        """Return the parameters and the place of a function."""
         function = self.names[name]
         try:
             parameters = list(inspect.signature(function).parameters.values())
@@ -123,11 +123,11 @@ class Sandbox:
         }
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Call one function; return its value or its error, and what it changed and printed on the way."""
+        """Call a function; return its value or error, the arguments that it changed, and its output."""
         arguments, keywords = request["arguments"], request["keywords"]
         given = (*arguments, *keywords.values())
         before = [packed(one) for one in given]
-        np.random.seed(2)  # the assignment's, for functions that draw without seeding
+        np.random.seed(2)  # the assignment's seed, for functions that do not set it
         with self._answered_outside(request["ask"]), self._captured() as output:
             try:
                 value = self.names[request["function"]](*arguments, **keywords)
@@ -137,7 +137,7 @@ class Sandbox:
         return {"value": value, "changed": changed, "printed": output.kept}
 
     def largest(self, names: list[str]) -> dict[str, Any]:
-        """Return the largest number in each array of these names, after running what they come from."""
+        """Return the maximum of each array with one of these names, after running the statements that define it."""
         for piece in slicing.worth_running(self.pieces, names):
             if piece not in self.ran:
                 self._run(piece)
@@ -145,10 +145,10 @@ class Sandbox:
         found = {name: array.max() for name, array in arrays.items() if array.size and array.dtype.kind in "biuf"}
         return {"value": {name: float(number) for name, number in found.items()}, "changed": [], "printed": ""}
 
-    # ---- the reference's functions in place of the student's
+    # ---- reference functions in place of the student's
 
     def _put_proxies(self, names: Iterable[str]) -> None:
-        """Wrap each function of these names, so that a stub can replace it even where a table holds it."""
+        """Wrap these functions, so that a stub can replace them even inside a table or an object."""
 
         def proxy(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(own)
@@ -164,7 +164,7 @@ class Sandbox:
 
     @contextlib.contextmanager
     def _answered_outside(self, names: list[str]) -> Iterator[None]:
-        """Let the other side answer the functions of these names, for the time of one call."""
+        """Replace these functions by stubs during one call."""
         own = {name: self.names[name] for name in names if name in self.names}
         self.reference_stubs = {name: self._reference_stub(name, own.get(name)) for name in names}
         self.names.update(self.reference_stubs)
@@ -196,18 +196,18 @@ class Sandbox:
 
         return ask
 
-    # ---- what is printed and raised
+    # ---- output and errors
 
     @contextlib.contextmanager
     def _captured(self) -> Iterator[CapturedOutput]:
-        """Capture what is printed, and suppress warnings."""
+        """Capture the output and suppress warnings."""
         output = CapturedOutput(self.output)
         with warnings.catch_warnings(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             warnings.simplefilter("ignore")
             yield output
 
     def _described_error(self, error: BaseException) -> dict[str, Any]:
-        """Return the type and message of an error, and its place in the student's own lines."""
+        """Return the type and the message of an error, and its place in the student's code."""
         place = None
         for frame in traceback.extract_tb(error.__traceback__):
             if frame.filename.startswith("<cell "):
@@ -223,14 +223,14 @@ class Sandbox:
 
 
 def _is_in_a_cell(function: Any) -> bool:
-    """Return True if the function is written in the student's file itself."""
+    """Return True if the function is defined in the student's file."""
     code = getattr(function, "__code__", None)
     return isinstance(code, types.CodeType) and code.co_filename.startswith("<cell ")
 
 
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `TooSlowError` after so many seconds, if the system has such an alarm."""
+    """Raise `TooSlowError` after so many seconds, if the system has interval timers."""
     if seconds is None or not hasattr(signal, "setitimer"):
         yield
         return
@@ -248,7 +248,7 @@ def _time_limit(seconds: float | None) -> Iterator[None]:
 
 
 def main() -> None:
-    """Take the two streams, restrict the process, and serve."""
+    """Take over the streams, restrict the process, and serve requests."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -1,14 +1,10 @@
-"""The environment of the student's code: limits, files, no other processes, no network, no answer key; and canvases.
+"""The environment of the student's code: limits, access to files, and stand-ins for plotting packages.
 
-`close` can't be undone from inside: limits are lowered for good, and an audit hook can't be removed. Files are read
-where Python and its packages lie and in the folder that the process starts in, and written in that folder only: other
-people's submissions, hidden checks and marks are out of reach. On Linux the process also gets a network of its own,
-with nothing on it, and ends when the process that started it ends. Determined people will still find a way out;
-accidents and star-imports of the answer key will not.
+`close` cannot be undone from inside: limits can only be lowered, and an audit hook cannot be removed. The process may
+read the folders of Python and its packages, and read and write the folder that it starts in. Other submissions, hidden
+checks and marks are out of reach. On Linux it also gets an empty network namespace, and ends with its parent.
 
-`hide_drawing` replaces the drawing packages: pictures are not checked, and Matplotlib may not be installed. `import
-matplotlib.pyplot as plt` then finds a `Canvas`, which takes any call and any assignment, can be unpacked into any
-number of parts, and counts as a number wherever sizes are computed from it.
+`hide_drawing` replaces the plotting packages, because plots are not checked and Matplotlib may not be installed.
 """
 
 import contextlib
@@ -41,7 +37,7 @@ UNPACK = opcode.opmap["UNPACK_SEQUENCE"]
 
 
 def close(memory: int, seconds: int) -> None:
-    """Allow at most `memory` bytes, `seconds` of processor time and 16 MB a file from now on, and no byhand."""
+    """Limit the process to `memory` bytes, `seconds` of CPU time and files of 16 MB, and make byhand unavailable."""
     if sys.platform == "linux":
         _set_apart()
     with contextlib.suppress(ImportError):
@@ -53,7 +49,7 @@ def close(memory: int, seconds: int) -> None:
             (resource.RLIMIT_FSIZE, 16 * 2**20),
             (resource.RLIMIT_CORE, 0),
         ):
-            with contextlib.suppress(ValueError, OSError):  # a system that doesn't know this limit
+            with contextlib.suppress(ValueError, OSError):  # not every system has each limit
                 resource.setrlimit(what, (limit, limit))
     for name in [name for name in sys.modules if name.split(".")[0] == "byhand"]:
         del sys.modules[name]
@@ -61,18 +57,18 @@ def close(memory: int, seconds: int) -> None:
 
 
 def _set_apart() -> None:
-    """Give up the network, if the process may, and end when the parent ends, even by SIGKILL."""
+    """Drop network access if the kernel allows it, and die with the parent process."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 
         libc = ctypes.CDLL(None)
-        if libc.unshare(NEW_NETWORK) != 0:  # without privileges this takes a user namespace
+        if libc.unshare(NEW_NETWORK) != 0:  # without privileges, only together with a user namespace
             libc.unshare(NEW_USER | NEW_NETWORK)
         libc.prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
 class _Guard:
-    """The audit hook: raises if the student's code is about to do what it may not."""
+    """The audit hook, which raises an error on forbidden operations."""
 
     def __init__(self) -> None:
         self.package, self.folder = str(Path(__file__).resolve().parents[2]), os.path.realpath(os.curdir)
@@ -98,7 +94,7 @@ class _Guard:
             raise PermissionError(f"{event} is not allowed while this file is checked")
 
     def _within(self, path: Any, roots: set[str], done: str) -> None:
-        """Raise unless the path lies below one of the roots, and not in byhand."""
+        """Raise an error unless the path is below one of the roots and outside byhand."""
         if not isinstance(path, str | bytes | os.PathLike):
             return
         full = os.path.realpath(os.fsdecode(path))
@@ -110,13 +106,13 @@ def _below(path: str, root: str) -> bool:
     return (path + os.sep).startswith(root.rstrip(os.sep) + os.sep)
 
 
-# ---- drawing
+# ---- plotting
 
 
 class Canvas:
-    """A stand-in for anything that draws: every attribute, entry, part and result of it is a canvas again."""
+    """A stand-in for any object of a plotting package: its attributes, entries and results are canvases again."""
 
-    __array_ufunc__ = None  # NumPy's numbers leave arithmetic with a canvas to the canvas
+    __array_ufunc__ = None  # so that NumPy's numbers use the operators below
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -127,7 +123,7 @@ class Canvas:
         return Canvas()
 
     def __iter__(self) -> Iterator[Any]:
-        """As many as `a, b, c = canvas` unpacks: `plot` gives one or more, `hist` three. Two to a loop."""
+        """Yield as many canvases as `a, b, c = canvas` unpacks, as for `plot` and `hist`; two in a loop."""
         frame = sys._getframe(1)
         here = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
         return iter([Canvas() for _ in range(here[1] if here[0] == UNPACK else 2)])
@@ -156,7 +152,7 @@ class Canvas:
 
 
 class CanvasModule(types.ModuleType):
-    """A module of canvases; its `subplots` gives arrays of them, which have a shape."""
+    """A module of canvases."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
@@ -167,7 +163,7 @@ class CanvasModule(types.ModuleType):
 
 
 def _subplots(nrows: int = 1, ncols: int = 1, **_: Any) -> tuple[Any, Any]:
-    """Return (figure, axes), as Matplotlib does: one, a row, a column or a grid of them."""
+    """Return (figure, axes) like Matplotlib: a single canvas, or an array of them, which has a shape."""
     axes = np.empty((nrows, ncols), dtype=object)
     for where in np.ndindex(nrows, ncols):
         axes[where] = Canvas()
@@ -175,7 +171,7 @@ def _subplots(nrows: int = 1, ncols: int = 1, **_: Any) -> tuple[Any, Any]:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the drawing packages, and every name in them."""
+    """Find the plotting packages, and every name in them."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if fullname.split(".", 1)[0] in DRAWING:
@@ -186,11 +182,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return CanvasModule(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Run nothing; `from matplotlib import pyplot` finds the module, not a canvas."""
+        """Make `from matplotlib import pyplot` find the module, not a canvas."""
         if module.__name__ == "matplotlib":
             module.__dict__["pyplot"] = importlib.import_module("matplotlib.pyplot")
 
 
 def hide_drawing() -> None:
-    """Replace the drawing packages by canvases from now on."""
+    """Replace the plotting packages by canvases."""
     sys.meta_path.insert(0, _Finder())

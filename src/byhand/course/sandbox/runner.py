@@ -1,8 +1,7 @@
-"""Running a student's code: a process apart, one call after another, with limits.
+"""Run a student's code in a sandbox process, call by call, with limits.
 
-`Student` starts `python -m byhand.course.sandbox`, sends it the cells, and calls functions in it. A call that takes too
-long, and a process that dies or prints without end, is ended together with everything it started; the next call starts
-a fresh process. The result is an `Outcome`: a value, an error with its place, or how the process ended.
+`Student` starts `python -m byhand.course.sandbox`, sends it the cells, and calls functions in it. If a call exceeds a
+limit, the process is killed with everything that it started, and the next call starts a new one.
 """
 
 import contextlib
@@ -23,29 +22,28 @@ import numpy as np
 
 from byhand.course.sandbox import BrokenMessageError, receive, send
 
-SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; not our sys.path, which may hold the caller's folder
+SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; sys.path may contain the caller's folder
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a student's process."""
+    """Limits of a student's process. Times are seconds of CPU time, or wall-clock time where that is not available."""
 
-    call: float = 3.0  # seconds of processor time for one call, or of the clock where processor time can't be read
-    load: float = 7.0  # the same to read the file, imports included
-    waits: float = 2.0  # times these seconds that it may take by the clock, where the processor time can be read
-    total: float = 60.0  # the same for the whole file
-    memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve much that they never touch
-    output: int = 2**20  # characters that one call may print, and bytes that the process may write past the capture
+    call: float = 3.0  # for one call
+    load: float = 7.0  # to load the file, imports included
+    waits: float = 2.0  # the wall-clock limits, as multiples of the CPU limits
+    total: float = 60.0  # for the whole file
+    memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve more than they use
+    output: int = 2**20  # characters per call, and bytes that the process may write past the capture
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a call: `value`, or `error` (type and message), or `died` (how the process ended).
+    """The outcome of a call: a value, an error with its message and place, or the reason why the process died.
 
-    `cut` is True if it died because the time for the file is used up, to which other calls contributed. The place of an
-    error is the cell (0 for a plain file), the line in it, and the text of the line. `changed` are the positions of the
-    arguments that were written into.
+    `cut` is True if it died because the time for the whole file is used up. `text` is the line of an error. `changed`
+    has the positions of the arguments that were changed in place.
     """
 
     value: Any = None
@@ -61,29 +59,29 @@ class Outcome:
 
 
 class Student(contextlib.AbstractContextManager["Student"]):
-    """The student's functions, callable from here while they run in the other process."""
+    """The student's functions, which run in another process."""
 
     def __init__(self, cells: list[str], targets: Sequence[str], limits: Limits, files: Mapping[str, bytes]) -> None:
         self.cells, self.targets, self.limits, self.files = cells, list(targets), limits, files
         self.loaded: dict[str, Any] = {}
-        self._began, self._used = time.monotonic(), 0.0  # the clock, and the processor time of processes that ended
+        self._began, self._used = time.monotonic(), 0.0  # `_used` is the CPU time of the processes that have ended
         self._resources = contextlib.ExitStack()
         folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
         self._folder = self._resources.enter_context(folder)
         output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the other resources
-        self._output = self._resources.enter_context(output)  # what the process writes past the capture; never read
+        self._output = self._resources.enter_context(output)  # written past the capture, and never read
         for name, content in files.items():
             Path(self._folder, name).write_bytes(content)
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[Any] = queue.Queue()
 
     def __exit__(self, *_: object) -> None:
-        """End the process, and remove its folder."""
+        """Kill the process and remove its folder."""
         self._end()
         self._resources.close()
 
     def load(self) -> Outcome:
-        """Start the process and let it read the file; `loaded` then describes its content."""
+        """Start the process and load the file; `loaded` then describes its content."""
         self._end()
         self._start()
         limits = {"output": self.limits.output, "memory": self.limits.memory, "seconds": int(self.limits.total) + 1}
@@ -100,7 +98,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         *,
         answers: Mapping[str, Answer] | None = None,
     ) -> Outcome:
-        """Call a function; `answers` are the functions of the student's that are answered from here instead."""
+        """Call a function; `answers` replace functions of the student."""
         if self._process is None:
             outcome = self.load()
             if outcome.died:
@@ -109,7 +107,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         return self._ask({**request, "ask": list(answers or {})}, self.limits.call, answers or {})
 
     def largest(self, names: Sequence[str]) -> dict[str, float]:
-        """Return the largest number in each array of these names at the file's top level, if it can be computed."""
+        """Return the maximum of each global array with one of these names, if it can be computed."""
         if self._process is None and self.load().died:
             return {}
         found = self._ask({"largest": list(names)}, self.limits.load).value
@@ -118,7 +116,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
 
     @property
     def spent(self) -> bool:
-        """True if the time for the file is used up."""
+        """True if the time for the whole file is used up."""
         now = self._processor_time()
         return self._is_over(self.limits.total, self._began, None if now is None else self._used + now)
 
@@ -150,11 +148,11 @@ class Student(contextlib.AbstractContextManager["Student"]):
     def _send(self, request: Any) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended: waiting for the reply finds out how
+        with contextlib.suppress(BrokenPipeError):  # the process has ended: `_ask` reports how
             send(self._process.stdin, request)  # type: ignore[arg-type]
 
     def _ask(self, request: Any, seconds: float, answers: Mapping[str, Answer] | None = None) -> Outcome:
-        """Send a request and return its outcome, answering the stubs' questions that come before it."""
+        """Send a request and return its outcome; answer the requests of reference stubs in between."""
         self._send(request)
         began, used = time.monotonic(), self._processor_time()
         while True:
@@ -177,10 +175,9 @@ class Student(contextlib.AbstractContextManager["Student"]):
                 return Outcome(died=f"did not end before {total} were used up", cut=True)
 
     def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
-        """Return True if so many seconds of the processor are used, or `waits` times as many have passed by the clock.
+        """Return True if so much CPU time is used, or `waits` times as much wall-clock time has passed.
 
-        On a busy machine an honest call waits for its turn; if the processor time of another process can't be read, the
-        clock alone decides.
+        A process on a busy machine waits for the CPU. Without the CPU time, the wall-clock time alone decides.
         """
         passed = time.monotonic() - began
         if used is None:
@@ -188,14 +185,14 @@ class Student(contextlib.AbstractContextManager["Student"]):
         return used >= seconds or passed >= self.limits.waits * seconds
 
     def _processor_time(self) -> float | None:
-        """Return the seconds of processor time that the student's process has used, or None if they can't be read."""
+        """Return the CPU time of the student's process in seconds, or None if it is not available."""
         if sys.platform != "linux":
             return None
         if self._process is None:
             return 0.0
         try:
-            return time.clock_gettime((~self._process.pid << 3) | 2)  # a clock of that process: clock_getcpuclockid(3)
-        except OSError:  # it has ended, and the next message reports it
+            return time.clock_gettime((~self._process.pid << 3) | 2)  # its CPU clock: see clock_getcpuclockid(3)
+        except OSError:  # it has ended
             return 0.0
 
     def _outcome(self, reply: dict[str, Any]) -> Outcome:
@@ -207,12 +204,12 @@ class Student(contextlib.AbstractContextManager["Student"]):
         if error["type"] == "TooMuchOutputError":
             return Outcome(died=f"printed more than {self.limits.output:,} characters")
         if error["type"] == "MemoryError":
-            return Outcome(died=f"asked for more than {self.limits.memory / 2**30:.0f} GB of memory")
+            return Outcome(died=f"needed more than {self.limits.memory / 2**30:.0f} GB of memory")
         place = {name: error[name] for name in ("cell", "line", "text")}
         return Outcome(error=error["type"], message=error["message"], printed=reply["printed"], **place)
 
     def _how_it_ended(self, last: Any) -> str:
-        """End the process and describe the flood, the exit code or the signal that ended it."""
+        """Kill the process and return the reason: too much output, the exit code or the signal."""
         assert self._process is not None
         if self._has_flooded():
             self._end()
@@ -222,7 +219,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         code = self._process.poll()
         self._end()
         if isinstance(last, BrokenMessageError) or code is None:
-            return "wrote into the channel that carries its answers"
+            return "wrote to the sandbox's message channel"
         if code < 0:
             names = {one.value: one.name for one in signal.Signals}
             return f"crashed the process ({names.get(-code, f'signal {-code}')})"
@@ -244,11 +241,11 @@ class Student(contextlib.AbstractContextManager["Student"]):
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
-        process.wait()  # its standard output is closed by the thread that reads it
+        process.wait()  # the thread that reads its standard output closes it
 
 
 def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
-    """Put each message into the queue, and at the end the error that ended them."""
+    """Put each message into the queue, and finally the error that ended them."""
     with stream:
         while True:
             try:
@@ -259,20 +256,20 @@ def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
 
 
 def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """Return the right answer to a call that a stub passed on."""
+    """Return the reference's result for a call of a stub."""
     arguments, keywords = question["arguments"], question["keywords"]
     given = [*arguments, *keywords.values()]
     try:
         if question["ask"] not in answers or any(_is_large(one) for one in given):
-            raise ValueError("this can't be answered")
+            raise ValueError("unknown function or array too large")
         value = answers[question["ask"]](arguments, keywords)
-    except Exception as error:  # any error of the reference on the student's arguments is sent back
+    except Exception as error:  # with the student's arguments, the reference may raise anything
         return {"error": str(error)[:300] or type(error).__name__}
     return {"value": value, "after": given}
 
 
 def _is_large(value: Any) -> bool:
-    """Return True if an array in there is larger than anything that a check uses."""
+    """Return True if the value contains an array larger than any of the probes."""
     if isinstance(value, np.ndarray):
         return value.size > 100_000 or any(side > 1000 for side in value.shape)
     if isinstance(value, dict):

@@ -1,9 +1,8 @@
-"""Selecting the statements of a student's file to run: the functions to check, and what they depend on.
+"""Select the statements of a student's file to run: the functions to check, and everything that they depend on.
 
-A notebook loads data, prints, draws and trains for half an hour; to check its functions only the functions are needed,
-with the helpers, imports and constants that they refer to. So each cell is cut into its top-level statements, and those
-are kept that bind a function to check, or a name which something kept refers to as a global. A piece that is not valid
-Python is set aside, and costs only itself.
+A notebook loads data, prints, plots and trains for half an hour. Its functions need only the helpers, imports and
+constants that they refer to. So each cell is split into its top-level statements, and a statement is kept if it binds a
+function to check, or a global name that a kept statement refers to. Statements that are not valid Python are skipped.
 """
 
 import ast
@@ -16,12 +15,12 @@ from dataclasses import dataclass
 
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 IMPORTS = ast.Import | ast.ImportFrom
-MAX_BLOCKS = 40  # that one statement may extend over, if a cell can't be parsed as a whole
+MAX_BLOCKS = 40  # per statement, if a cell can't be parsed as a whole
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One top-level statement: where it stands, and the names it binds and refers to."""
+    """One top-level statement of a cell, with the names that it binds and those that it refers to."""
 
     cell: int
     node: ast.stmt
@@ -31,23 +30,23 @@ class Piece:
 
 @dataclass(frozen=True)
 class Broken:
-    """A stretch of lines that is not Python, and the names that it would have defined."""
+    """Lines that are not valid Python, with the names that they would define."""
 
     cell: int
     line: int
     message: str
     names: tuple[str, ...]
-    stub: bool  # a blank of the assignment, still waiting for its code
+    stub: bool  # True for an unfilled blank of the assignment
 
 
 def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
-    """Return every top-level statement of every cell, and what could not be parsed."""
+    """Return every top-level statement of every cell, and the parts that cannot be parsed."""
     pieces: list[Piece] = []
     broken: list[Broken] = []
     for cell, source in enumerate(cells):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stray backslash in a docstring is no concern of ours
-            lines = list(io.StringIO(source))  # str.splitlines would see more ends of lines than Python does
+            warnings.simplefilter("ignore")  # such as an invalid escape in a docstring
+            lines = list(io.StringIO(source))  # str.splitlines splits at characters where Python does not
             for start, block in _readable_blocks(lines):
                 parsed = _parse(block)
                 if isinstance(parsed, ast.Module):
@@ -60,7 +59,7 @@ def cut(cells: list[str]) -> tuple[list[Piece], list[Broken]]:
 
 
 def worth_running(pieces: list[Piece], targets: Iterable[str]) -> list[Piece]:
-    """Return the statements that bind what is `targets`, or what those refer to, and so on; in the file's order."""
+    """Return the statements that bind the targets or anything that they depend on, in the file's order."""
     needed = set(targets)
     modules = {name for piece in pieces if isinstance(piece.node, IMPORTS) for name in piece.binds}
     kept: set[int] = set()
@@ -73,7 +72,7 @@ def worth_running(pieces: list[Piece], targets: Iterable[str]) -> list[Piece]:
 def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, list[int]]]:
     """Return the pieces without stubs of functions that are written elsewhere, and the functions with several copies.
 
-    As in a notebook that runs from top to bottom the last copy counts, but a stub doesn't hide a written one.
+    The last copy counts, as in a notebook that runs from top to bottom, but a stub never replaces a written function.
     """
     cells: dict[str, list[int]] = {}
     for piece in pieces:
@@ -84,21 +83,21 @@ def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, li
 
 
 def functions(pieces: Iterable[Piece]) -> dict[str, ast.FunctionDef]:
-    """Return the functions that are defined at the top level, the last of each name."""
+    """Return the functions that are defined at the top level, by name."""
     return {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
 
 
 def stubs(pieces: Iterable[Piece]) -> set[str]:
-    """Return the functions whose body does nothing: a docstring, `pass`, `...`, `return None`, NotImplementedError.
+    """Return the functions without a body: a docstring, `pass`, `...`, `return None` or `raise NotImplementedError`.
 
-    What is set up before the `raise NotImplementedError` doesn't matter, as long as nothing is returned.
+    Other statements may precede the `raise NotImplementedError`, unless one of them returns.
     """
     nodes = [piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)]
     return {node.name for node in nodes if all(map(does_nothing, node.body)) or _ends_in_a_blank(node)}
 
 
 def defined(piece: Piece) -> set[str]:
-    """Return the functions and classes that a statement defines, also those behind an `if` or in a `try`."""
+    """Return the functions and classes that a statement defines, including those inside an `if` or `try`."""
     if isinstance(piece.node, DEFINITIONS):
         return {piece.node.name}
     return {inner.name for inner in ast.walk(piece.node) if isinstance(inner, DEFINITIONS)}
@@ -111,7 +110,7 @@ def _ends_in_a_blank(node: ast.FunctionDef) -> bool:
 
 
 def does_nothing(node: ast.stmt) -> bool:
-    """Return True for a statement that stands for code not yet written."""
+    """Return True if the statement is a placeholder for code."""
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
     if isinstance(node, ast.Raise):
@@ -121,7 +120,7 @@ def does_nothing(node: ast.stmt) -> bool:
 
 
 def _is_needed(piece: Piece, needed: set[str], modules: set[str]) -> bool:
-    """Return True if it binds a needed name, or is `from … import *`; `plt.show()` doesn't bind `plt`."""
+    """Return True if the statement binds a needed name, or is `from … import *`; `plt.show()` does not bind `plt`."""
     if isinstance(piece.node, IMPORTS):
         return bool(piece.binds & (needed | {"*"}))
     if isinstance(piece.node, DEFINITIONS):
@@ -132,14 +131,14 @@ def _is_needed(piece: Piece, needed: set[str], modules: set[str]) -> bool:
 def _parse(source: str) -> ast.Module | Exception:
     try:
         tree = ast.parse(source)
-        compile(source, "student", "exec")  # some errors, such as `return` outside a function, show only here
+        compile(source, "student", "exec")  # finds more errors, such as `return` outside a function
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return error
     return tree
 
 
 def _readable_blocks(lines: list[str]) -> list[tuple[int, str]]:
-    """Return (number of lines before it, text) for the whole cell if it can be parsed, or for its smallest blocks."""
+    """Return (line offset, text) of the whole cell if it can be parsed, otherwise of its smallest valid blocks."""
 
     def reads(start: int, end: int) -> bool:
         return isinstance(_parse("".join(lines[start:end])), ast.Module)
@@ -154,7 +153,7 @@ def _readable_blocks(lines: list[str]) -> list[tuple[int, str]]:
     while k < len(edges) - 1:
         reach = next(
             (far for far in range(k + 1, min(k + MAX_BLOCKS, len(edges))) if reads(edges[k], edges[far])),
-            k + 1,  # nothing makes it readable: this block alone is broken
+            k + 1,  # this block alone is broken
         )
         blocks.append((edges[k], "".join(lines[edges[k] : edges[reach]])))
         k = reach
@@ -169,7 +168,7 @@ def _broken(cell: int, start: int, block: str, error: Exception) -> Broken:
 
 
 def _bound(node: ast.stmt) -> set[str]:
-    """Return the names that the statement binds or changes: `a = …`, `a[0] = …`, `a.append(…)`, `import a`."""
+    """Return the names that a statement binds or changes: `a = …`, `a[0] = …`, `a.append(…)`, `import a`."""
     names: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, DEFINITIONS):
@@ -191,10 +190,10 @@ def _base(node: ast.expr) -> set[str]:
 
 
 def _referred(node: ast.stmt) -> set[str]:
-    """Return the names that the statement looks up outside itself, in its own scope and in those of its functions."""
+    """Return the global names that a statement refers to, including those in its functions."""
     try:
         table = symtable.symtable(ast.unparse(node), "student", "exec")
-    except (SyntaxError, ValueError, RecursionError):  # a statement that nests too deeply to be written out again
+    except (SyntaxError, ValueError, RecursionError):  # such as a statement that is nested too deeply
         return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
     names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     scopes = list(table.get_children())
