@@ -518,7 +518,7 @@ def test_the_help_says_whose_seconds_are_meant(command):
 def test_the_command_refuses_what_is_no_students_file(tmp_path):
     ran = byhand(tmp_path / "picture.png")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert "FILE must be a student's .py or .ipynb file" in ran.stderr
+    assert "FILE must be a .py, .ipynb or .safetensors file" in ran.stderr
 
 
 # ---- the numbers behind it

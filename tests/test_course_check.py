@@ -18,8 +18,8 @@ def run(run):
 
 
 HIDDEN = (
-    "Hidden checks were not run: whoever marks the notebook tries the same functions with other numbers, and may "
-    "check more.\n"
+    "Hidden checks were not run: the grader tests the same functions with other numbers, and may run additional "
+    "checks.\n"
 )
 
 
@@ -33,7 +33,7 @@ HIDDEN = (
                 *(STUB.format(name) for name in FUNCTIONS[2:]),
             ],
             0,
-            "The public checks passed for what is written so far; `byhand course next` shows what comes next.\n",
+            "The public checks passed for all functions written so far; `byhand course next` shows the next one.\n",
             "2 right, 12 missing\n",
         ),
         (
@@ -59,7 +59,7 @@ def test_nothing_has_passed_where_nothing_is_there(run, tmp_path):
     code, out, err = run("me.ipynb")
     assert (code, err) == (1, "")
     assert "checks passed" not in out
-    said = "not one function of the assignment was found in me.ipynb\n"
+    said = "me.ipynb has no function of the assignment\n"
     assert out.endswith(f"14 missing\n{said}\nNothing was checked.\n{HIDDEN}")
 
 
@@ -80,7 +80,11 @@ def test_as_json_it_says_the_same(run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "code", "words"),
     [
-        ("nowhere.ipynb", 3, "nowhere.ipynb: there is no such notebook; `byhand course start` puts one here\n"),
+        (
+            "nowhere.ipynb",
+            3,
+            "nowhere.ipynb: no such file; `byhand course start` writes the notebooks to this folder\n",
+        ),
         ("picture.png", 2, "NOTEBOOK must be a .ipynb or .py file, got "),
         (".", 2, "NOTEBOOK must be a .ipynb or .py file, got "),
     ],
@@ -92,12 +96,12 @@ def test_what_is_no_notebook_is_told(run, name, code, words):
 
 
 def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(run, tmp_path):
-    missing = "byhand: network.ipynb: there is no such notebook; `byhand course start` puts one here\n"
+    missing = "byhand: network.ipynb: no such file; `byhand course start` writes the notebooks to this folder\n"
     assert run() == (3, "", missing)
     (tmp_path / "network.ipynb").write_bytes(notebook(["import numpy as np", RIGHT]))
     code, out, _ = run()
     assert code == 0
-    assert out.startswith("network.ipynb, the functions of byhand.reference.l_layer\n")
+    assert out.startswith("network.ipynb: functions of byhand.reference.l_layer\n")
     assert "1 right, 13 missing\n" in out
 
 

@@ -84,7 +84,7 @@ def test_marked_twice_everything_is_the_same(twice):
 
 def test_the_command_says_what_it_is_not_and_whom_to_look_at(twice):
     _, (ran, _) = twice
-    assert "it is no security boundary" in ran.stderr
+    assert "not a security boundary" in ran.stderr
     assert "not marked: an essay: must be a .ipynb or .py file, got an essay.pdf\n" in ran.stdout
     assert "look at hangs: sigmoid: did not end within 3 seconds\n" in ran.stdout
     unmarked = sum(one.right is None for one in FEW)
@@ -232,7 +232,7 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
         assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
         assert not out.exists()
         assert [one.name for one in record.parent.iterdir()] == ["a.json"]
-    assert "interrupted: 1 of 2 are marked and kept; the same command goes on from here" in talk
+    assert "interrupted: 1 of 2 are graded; run the same command again to resume" in talk
     (handed_in / "b.py").write_text(solution())
     ran = grade(handed_in, "--out", out)
     assert ran.returncode == 0, ran.stderr
@@ -508,7 +508,7 @@ def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp
     ("arguments", "code", "words"),
     [
         (["{in}", "--out", "marks.txt"], 2, "--out must be a .csv file, got marks.txt"),
-        (["{in}", "--out", "{in}.csv"], 2, "--out must be called otherwise than SUBMISSIONS"),
+        (["{in}", "--out", "{in}.csv"], 2, "--out must not have the name of SUBMISSIONS"),
         (["{in}"], 2, "Missing option '--out'"),
         (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
         (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),

@@ -100,7 +100,7 @@ def test_answers_in_the_notebook_are_told_before_it_is_handed_out(run, written, 
     path = tmp_path / "solved.ipynb"
     path.write_bytes(notebook([head, given, *functions[:written], *blanks[written:]]))
     code, out, err = run(path)
-    assert (code, err) == (0, f"{are} filled in: whoever gets this copy has the answers\n")
+    assert (code, err) == (0, f"{are} filled in: this copy contains the answers\n")
     assert "the notebook to hand out" not in out
 
 
@@ -109,7 +109,7 @@ def test_nothing_is_written_over_unless_it_is_asked_for(run, circulating, tmp_pa
     (tmp_path / "Assignment_checks.py").write_text("mine")
     code, _, err = run(path)
     assert code == 2
-    assert "Assignment_checks.py is there already: --force writes over it" in err
+    assert "Assignment_checks.py already exists: use --force to overwrite it" in err
     assert (tmp_path / "Assignment_checks.py").read_text() == "mine"
     assert not (tmp_path / "Assignment.byhand.ipynb").exists()
     assert run(path, "--force", "-o", tmp_path / "out.ipynb")[0] == 0

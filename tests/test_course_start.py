@@ -51,7 +51,7 @@ def test_start_never_touches_what_is_there(run, tmp_path):
     code, out, _ = run("start")
     assert code == 0
     assert (tmp_path / "network.ipynb").read_text() == "hours of work"
-    assert "kept network.ipynb, which was there" in out
+    assert "kept the existing network.ipynb" in out
     assert "wrote two-layer.ipynb" in out
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     code, out, _ = run("start")
@@ -71,8 +71,8 @@ def test_other_data_does_not_replace_the_data_that_is_there(run):
 @pytest.mark.parametrize(
     ("arrays", "what"),
     [
-        ({"weights": np.zeros(3), "biases": np.zeros(3)}, "no train_images in it"),
-        ({"train_images": np.zeros(1), "train_labels": np.zeros(1)}, "no validation_images in it"),
+        ({"weights": np.zeros(3), "biases": np.zeros(3)}, "train_images is missing"),
+        ({"train_images": np.zeros(1), "train_labels": np.zeros(1)}, "validation_images is missing"),
         (None, "it is not an npz file"),
     ],
 )
@@ -147,7 +147,7 @@ def test_next_shows_the_first_function_with_its_formula_and_shapes(run):
         "  formula    H = 1 / (1 + e^−Z)\n"
         "  inputs     Z (n, m)\n"
         "  outputs    H (n, m), and Z as its memory\n\n"
-        "0 of 16 functions are written; after it comes relu\n"
+        "0 of 16 functions are written; the one after it is relu\n"
     )
     assert run("next", "two-layer.ipynb")[1].startswith("init_params   (Start somewhere; 5 points)\n")
 
@@ -185,7 +185,7 @@ def test_next_reads_the_older_blanks_that_are_no_python_yet(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "code", "line"),
     [
-        ("", None, 3, "network.ipynb: there is no such notebook; `byhand course start` puts one here"),
+        ("", None, 3, "network.ipynb: no such file; `byhand course start` writes the notebooks to this folder"),
         ("mine.ipynb", "{", 3, "mine.ipynb: must be a notebook, got invalid JSON"),
         ("notes.txt", "", 2, "NOTEBOOK must be a .ipynb or .py file, got notes.txt"),
     ],

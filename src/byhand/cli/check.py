@@ -1,8 +1,4 @@
-"""`byhand check`: is every function, every gradient, what it should be?
-
-What is checked depends on what the path is: a student's file goes to `byhand.course.check_file`, a run's folder or a
-model's file to the gradient check of its network.
-"""
+"""`byhand check`: test a student's functions, or the gradients of a trained network."""
 
 import os
 import shutil
@@ -28,26 +24,26 @@ COLORS = {"right": "green", "wrong": "red", "not run": "yellow", "missing": "bri
 @timeout
 @console_options(quiet=False)
 def command(path: Path, timeout: float, console: Console) -> None:
-    """Check a student's FILE (.py or .ipynb) function by function, and say what is wrong and likely why.
+    """Test the functions of a student's FILE (.py or .ipynb), and report mistakes with their likely cause.
 
-    Of a RUN, or a model's file, the gradients of the trained network are checked against finite differences.
+    With a RUN or a model file, check the gradients of the trained network with finite differences.
 
-    The functions are those of either reference page: byhand.reference.l_layer or byhand.reference.two_layer. They run
-    in a process of their own with limits, and are held against the right values and against slopes measured by
-    differences. Leaves with 1 if something is wrong, or no function of the assignment is there.
+    The functions are those of byhand.reference.l_layer or byhand.reference.two_layer. They run in a process of their
+    own with limits, and are compared with reference values and finite differences. Exits with status 1 if a function is
+    wrong or cannot be run, or if the file has no function of the assignment.
     """
     if path.is_dir() or path.suffix == ".safetensors":
         check_run(path, console)
         return
     if path.suffix.lower() not in (".py", ".ipynb"):
-        raise UsageError(f"FILE must be a student's .py or .ipynb file or a run's folder, got {path}")
+        raise UsageError(f"FILE must be a .py, .ipynb or .safetensors file or the folder of a run, got {path}")
     from byhand.course import check_file
 
     show(check_file(path, timeout=timeout), console)
 
 
 def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **last_entries: Any) -> None:
-    """Show the report of a student's file, and exit with 1 if something is wrong."""
+    """Show the report on a student's file, and exit with status 1 if it is not ok."""
     if console.as_json:
         show_json({**report.as_dict(), **last_entries})
     else:
@@ -58,14 +54,14 @@ def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **l
 
 
 def _lines(report: "Report") -> list[str]:
-    """Return the report for a terminal: a line for each function, with what is wrong below it."""
+    """Return the report for a terminal: a line per function, with the reason below it."""
     width = max(len(verdict.function) for verdict in report.verdicts)
-    lines = [f"{report.file}, the functions of byhand.reference.{report.page}", ""]
+    lines = [f"{report.file}: functions of byhand.reference.{report.page}", ""]
     for verdict in report.verdicts:
         lines += _lines_of(verdict, width)
     lines += ["", *(f"note: {note}" for note in report.notes)]
     lines.append(", ".join(f"{count} {status}" for status, count in report.counts().items() if count))
-    return lines if report.found else [*lines, f"not one function of the assignment was found in {report.file}"]
+    return lines if report.found else [*lines, f"{report.file} has no function of the assignment"]
 
 
 def _lines_of(verdict: "Verdict", width: int) -> list[str]:
@@ -80,7 +76,7 @@ def _lines_of(verdict: "Verdict", width: int) -> list[str]:
 
 
 def check_run(path: Path, console: Console) -> None:
-    """Check every gradient of a run's network, show a line for each tensor, and exit with 1 if one is wrong."""
+    """Check the gradients of a run's network, show a line per tensor, and exit with status 1 if one is wrong."""
     from byhand.explain import check_gradients
     from byhand.training.run import loss_of
     from byhand.training.runs import Run, load_model

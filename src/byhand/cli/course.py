@@ -1,7 +1,4 @@
-"""`byhand course`: the student's three commands, and the teacher's three.
-
-What a command needs is imported when it runs: most of it is heavier than the command line itself.
-"""
+"""`byhand course`: three commands for students, and three for teachers."""
 
 import importlib.util
 import json
@@ -17,70 +14,65 @@ from byhand.errors import DataMissingError, UsageError
 
 FIRST = Path("network.ipynb")
 HIDDEN = (
-    "Hidden checks were not run: whoever marks the notebook tries the same functions with other numbers, and may "
-    "check more."
+    "Hidden checks were not run: the grader tests the same functions with other numbers, and may run additional checks."
 )
 BOUNDARY = (
-    "each submission runs in a process of its own with limits; that guards against accidents and easy shortcuts, it "
-    "is no security boundary: mark strangers' files where you would run them"
+    "each submission runs in a process of its own with limits, which prevents accidents and simple shortcuts but is "
+    "not a security boundary: grade strangers' files where you would run them"
 )
 
 
 @click.group("course", cls=CommandGroup)
 def command() -> None:
-    """The course: write a neural network yourself, function by function, from a blank notebook to a mark.
+    """The course: write a neural network yourself, function by function, in a notebook.
 
-    `byhand course start` puts the notebooks into a folder and says what to do next.
+    Begin with `byhand course start`.
     """
 
 
 # ---- for students
 
 
-@command.command("start", short_help="Put the notebooks into a folder, with data to learn from.")
+@command.command("start", short_help="Write the notebooks and their data to a folder.")
 @click.argument("folder", metavar="[DIR]", default=".", type=Place(path_type=Path))
 @option(
     "--data NAME|PATH",
     PLACE,
-    "Pictures to learn from. Without it the full MNIST if it is on this machine, else the bundled sample; `byhand data "
-    "get mnist` fetches the full one.",
+    "Data set by name or path. Defaults to full MNIST if it is on this machine (`byhand data get mnist` downloads it), "
+    "otherwise the bundled sample.",
 )
 @console_options(json=False)
 def start(folder: Path, data: str | None, console: Console) -> None:
-    """Put the notebooks of the course into DIR, with data to learn from. Needs no network.
-
-    Files that are there already are left as they are: they may hold somebody's work.
-    """
+    """Write the notebooks of the course and their data to DIR. Existing files are kept. Needs no network."""
     from byhand.course.notebooks import release
 
     written, kept, described = release.start(folder, data)
     for path in written:
         click.echo(f"wrote {path}" + (f" ({described})" if path.suffix == ".npz" else ""))
     for path in kept:
-        click.echo(f"kept {path}, which was there")
+        click.echo(f"kept the existing {path}")
     notebook = folder / FIRST
-    opens = "" if importlib.util.find_spec("jupyterlab") else ", after pip install 'byhand[course]', or in any editor"
-    console.info(f"open it: jupyter lab {notebook}{opens}")
-    console.info(f"then:    byhand course next {notebook}   what to write next")
-    console.info(f"         byhand course check {notebook}  what is right, what is wrong, and likely why")
+    hint = "" if importlib.util.find_spec("jupyterlab") else ", after pip install 'byhand[course]', or in an editor"
+    console.info(f"open it: jupyter lab {notebook}{hint}")
+    console.info(f"then:    byhand course next {notebook}   shows the next function to write")
+    console.info(f"         byhand course check {notebook}  tests your functions")
 
 
 def existing(notebook: Path) -> Path:
-    """Return the path of a notebook, or raise an error if there is none."""
+    """Return the path of a notebook, or raise an error if it is missing."""
     if notebook.suffix not in (".ipynb", ".py"):
         raise UsageError(f"NOTEBOOK must be a .ipynb or .py file, got {notebook}")
     if not notebook.exists():
-        raise DataMissingError(f"{notebook}: there is no such notebook; `byhand course start` puts one here")
+        raise DataMissingError(f"{notebook}: no such file; `byhand course start` writes the notebooks to this folder")
     return notebook
 
 
-@command.command("next", short_help="The next function to write: its formula and its shapes.")
+@command.command("next", short_help="Show the next function to write: its formula and its shapes.")
 @click.argument("notebook", default=FIRST, type=Place(path_type=Path))
 def next_(notebook: Path) -> None:
-    """Show the next function to write in NOTEBOOK: its formula, what goes in, what comes out.
+    """Show the next function to write in NOTEBOOK: its formula, its inputs and its outputs.
 
-    Without NOTEBOOK, network.ipynb in this folder is meant. Nothing is run: whether what you have written is right,
-    `byhand course check` says.
+    NOTEBOOK defaults to network.ipynb in this folder. Nothing is run: `byhand course check` tests your functions.
     """
     from byhand.course.notebooks import progress
 
@@ -88,27 +80,27 @@ def next_(notebook: Path) -> None:
     done = len(lesson.tasks) - len(left)
     if not left:
         click.echo(f"all {done} functions of {lesson.name} are written")
-        click.echo(f"now: byhand course check {notebook}")
+        click.echo(f"next: byhand course check {notebook}")
         return
     task = left[0]
     step = f", {task.where} of the algorithm" if task.where else ""
     click.echo(f"{task.name}   ({task.chapter}{step}; {task.points} points)\n")
-    for head, words in (("formula", task.formula), ("goes in", task.takes), ("comes out", task.gives)):
+    for head, words in (("formula", task.formula), ("inputs", task.takes), ("outputs", task.gives)):
         click.echo(f"  {head:10} {words}")
-    after = f"; after it comes {left[1].name}" if len(left) > 1 else ""
+    after = f"; the one after it is {left[1].name}" if len(left) > 1 else ""
     click.echo(f"\n{done} of {len(lesson.tasks)} functions are written{after}")
 
 
-@command.command("check", short_help="What is right in a notebook, what is wrong, and likely why.")
+@command.command("check", short_help="Test the functions of a notebook, with the likely cause of each mistake.")
 @click.argument("notebook", default=FIRST, type=Place(path_type=Path))
 @timeout
 @console_options(quiet=False)
 def check(notebook: Path, timeout: float, console: Console) -> None:
-    """Say what is right in a NOTEBOOK (or .py file), what is wrong and likely why, and what was not run.
+    """Test the functions of a NOTEBOOK (or .py file), and report mistakes with their likely cause.
 
-    Without NOTEBOOK, network.ipynb in this folder is meant. These are the public checks: every function is called with
-    fresh numbers, in a process of its own with limits; an earlier mistake is not held against the later functions.
-    Leaves with 1 if something is wrong, or no function of the assignment is there.
+    NOTEBOOK defaults to network.ipynb in this folder. These are the public checks: every function is called with new
+    random numbers, in a process of its own with limits. An earlier mistake does not count against later functions.
+    Exits with status 1 if a function is wrong or cannot be run, or if the file has no function of the assignment.
     """
     from byhand.course import check_file
 
@@ -119,7 +111,7 @@ def check(notebook: Path, timeout: float, console: Console) -> None:
     elif counts["wrong"] or counts["not run"]:
         result = "Not all public checks passed."
     elif counts["missing"]:
-        result = "The public checks passed for what is written so far; `byhand course next` shows what comes next."
+        result = "The public checks passed for all functions written so far; `byhand course next` shows the next one."
     else:
         result = "All public checks passed."
     checking.show(report, console, ["", result, HIDDEN], hidden_checks="not run")
@@ -128,35 +120,35 @@ def check(notebook: Path, timeout: float, console: Console) -> None:
 # ---- for teachers
 
 
-@command.command("release", short_help="For teachers: every version of the notebooks, from one source.")
+@command.command("release", short_help="For teachers: write all versions of the notebooks.")
 @click.argument("folder", metavar="DIR", type=Place(path_type=Path))
-@option("--data NAME|PATH", PLACE, "Pictures to put beside the notebooks. Without it, the bundled sample.")
+@option("--data NAME|PATH", PLACE, "Data set by name or path. Defaults to the bundled sample.")
 @console_options(json=False)
 def release(folder: Path, data: str | None, console: Console) -> None:
-    """Write all versions of the notebooks into DIR: student's, solved, nbgrader's and otter's.
+    """Write all versions of the notebooks to DIR: for students, solved, for nbgrader and for otter.
 
-    The solved ones, and the two for nbgrader and otter, hold the answers: they are for you alone.
+    Only the students' version has no solutions: keep the other versions to yourself.
     """
     from byhand.course.notebooks import release
 
     for path in release.release(folder, data):
         click.echo(f"wrote {path}")
-    console.info(f"give out:  {folder / 'student'}, whole")
-    console.info("mark with: byhand course grade SUBMISSIONS --out marks.csv, nbgrader or otter (see docs/course.md)")
+    console.info(f"hand out:   {folder / 'student'}, the whole folder")
+    console.info("grade with: byhand course grade SUBMISSIONS --out marks.csv, nbgrader or otter (see docs/course.md)")
 
 
-@command.command("grade", short_help="For teachers: marks for a folder of submissions.")
+@command.command("grade", short_help="For teachers: grade a folder of submissions.")
 @click.argument("submissions", type=Place(exists=True, file_okay=False, path_type=Path))
-@option("--out", Place(dir_okay=False, path_type=Path), "The table, a .csv file.", required=True)
+@option("--out", Place(dir_okay=False, path_type=Path), "Table of marks to write, a .csv file.", required=True)
 @option(
     "--checks",
     Place(exists=True, dir_okay=False, path_type=Path),
-    "Your file with points, seed and custom checks (.py or .toml). Without it, the functions and points of the course.",
+    "File with points, seed and custom checks (.py or .toml). Defaults to the functions and points of the course.",
     "checks_file",
 )
-@option("--page", ("l_layer", "two_layer"), "Which functions are marked, without --checks.", default="l_layer")
-@option("--jobs", click.IntRange(1, 64), "Submissions at a time.", default=2)
-@option("--again", bool, "Mark all anew, also what has not changed since it was marked.")
+@option("--page", ("l_layer", "two_layer"), "Functions to grade without --checks.", default="l_layer")
+@option("--jobs", click.IntRange(1, 64), "Number of submissions to grade in parallel.", default=2)
+@option("--again", bool, "Grade everything again, including unchanged submissions.")
 @console_options()
 def grade(
     submissions: Path,
@@ -167,11 +159,11 @@ def grade(
     again: bool,
     console: Console,
 ) -> None:
-    """Mark every notebook in the folder SUBMISSIONS: points by function, and a page of feedback for each student.
+    """Grade every notebook in the folder SUBMISSIONS: points per function, and a feedback page per student.
 
-    A submission is a notebook or Python file in the folder, named after its student, or a folder named after its
-    student with one in it. Beside the table, a folder of its name gets the pages (feedback/) and the records
-    (records/) by which an interrupted run goes on: what is done is not marked again until it or the checks change.
+    A submission is a notebook or Python file named after its student, or a folder named after its student that contains
+    one. A folder next to the table, with the same name, gets the pages (feedback/) and the records (records/). An
+    interrupted run is resumed by the same command: a submission is graded again only if it or the checks change.
     """
     from byhand.course.grading import Mark, Submission, read_checks
     from byhand.course.grading.results import number, points_of, summary, write_table
@@ -181,10 +173,10 @@ def grade(
         raise UsageError(f"--out must be a .csv file, got {out}")
     folder = out.with_suffix("")
     if folder.resolve() == submissions.resolve():
-        raise UsageError(f"--out must be called otherwise than SUBMISSIONS, a folder of its name is filled, got {out}")
+        raise UsageError(f"--out must not have the name of SUBMISSIONS, because it also names a folder, got {out}")
     checks = read_checks(checks_file, page)
     found = find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
-    console.info(f"{len(found)} submissions, {number(checks.of)} points to earn; {BOUNDARY}")
+    console.info(f"{len(found)} submissions, {number(checks.of)} points possible; {BOUNDARY}")
     ready = 0
 
     def done(_: Submission, mark: Mark, is_old: bool) -> None:
@@ -198,31 +190,29 @@ def grade(
         try:
             marks = run.marks(found, jobs, done)
         except KeyboardInterrupt:
-            console.info(
-                f"interrupted: {ready} of {len(found)} are marked and kept; the same command goes on from here"
-            )
+            console.info(f"interrupted: {ready} of {len(found)} are graded; run the same command again to resume")
             raise
     write_table(out, marks, checks)
     if console.as_json:
         totals = ({"points": mark.points if mark.is_marked else None, "of": mark.of} for mark in marks)
         show_json({"marks": [{**mark.as_dict(), **total} for mark, total in zip(marks, totals, strict=True)]})
     else:
-        click.echo("\n".join([*summary(marks), f"{out}: the table; {folder / 'feedback'}: a page for each student"]))
+        click.echo("\n".join([*summary(marks), f"{out}: the table; {folder / 'feedback'}: a page per student"]))
 
 
-@command.command("import", short_help="For teachers: make an existing notebook of this assignment checkable.")
+@command.command("import", short_help="For teachers: prepare an existing notebook of this assignment for grading.")
 @click.argument("notebook", type=Place(path_type=Path))
 @option(
     "-o --out",
     Place(dir_okay=False, path_type=Path),
-    "The copy, a .ipynb file.  [default: NOTEBOOK's name with .byhand before its end]",
+    "Copy to write, a .ipynb file.  [default: NOTEBOOK with .byhand before its suffix]",
 )
-@option("--force", bool, "Write over files that are there.")
+@option("--force", bool, "Overwrite existing files.")
 def import_(notebook: Path, out: Path | None, force: bool) -> None:
-    """Find the functions of the assignment in an existing NOTEBOOK, and make it checkable and gradable.
+    """Find the functions of the assignment in an existing NOTEBOOK, and prepare it for checking and grading.
 
-    Writes a copy, in which every cell with a function begins with #Graded, and beside it a file for
-    `byhand course grade --checks`, with points for the functions that were found: look through it, it is yours.
+    Writes a copy, in which every cell with a function begins with #Graded, and a file for `byhand course grade
+    --checks`, with points for the functions that were found. Review that file.
     """
     from byhand.course import check_file
     from byhand.course.grading.importing import import_notebook
@@ -234,14 +224,14 @@ def import_(notebook: Path, out: Path | None, force: bool) -> None:
     found = import_notebook(notebook)
     for path in (out, checks):
         if path.exists() and not force:
-            raise UsageError(f"{path} is there already: --force writes over it, --out chooses another name")
+            raise UsageError(f"{path} already exists: use --force to overwrite it, or --out for another name")
     files.write_text(out, json.dumps(found.notebook, indent=1, ensure_ascii=False) + "\n")
     files.write_text(checks, found.checks())
-    click.echo(f"{notebook}, the functions of byhand.reference.{found.page}\n")
+    click.echo(f"{notebook}: functions of byhand.reference.{found.page}\n")
     click.echo("\n".join(found.lines(check_file(out, page=found.page))))
-    copy = "your notebook, answers and all" if found.written else "the notebook to hand out"
+    copy = "your notebook, with answers" if found.written else "the notebook to hand out"
     click.echo(f"{out}: {copy}; {checks}: points, for `byhand course grade --checks`")
     if found.written:
         are = "is" if len(found.written) == 1 else "are"
         filled = f"{len(found.written)} of {len(found.points)} graded functions {are} filled in"
-        click.echo(f"{filled}: whoever gets this copy has the answers", err=True)
+        click.echo(f"{filled}: this copy contains the answers", err=True)

@@ -1,8 +1,8 @@
 """The course: check a student's file, make the notebooks, and grade submissions.
 
-`check_file` is the entry point of the check. It runs the student's code in a process of its own (`sandbox`) and compares
-its results with a reference implementation (`check`, `probes`). `notebooks` reads and makes notebooks, and `grading`
-grades a folder. Names are loaded on first use, because the student's process imports this package.
+`check_file` runs the student's code in a process of its own (`sandbox`) and compares the results with a reference
+(`check`, `probes`). `notebooks` reads and makes notebooks, and `grading` grades a folder of submissions. Names are
+loaded on first use, because the student's process imports this package.
 """
 
 from typing import TYPE_CHECKING

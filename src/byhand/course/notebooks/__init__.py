@@ -163,7 +163,7 @@ def _with_newlines(text: str) -> str:
 
 
 def plain(source: str) -> str:
-    """Blank the lines that only IPython understands: `%matplotlib inline`, `!pip …`, `sigmoid?`, `files = !ls`, `%%bash`.
+    """Blank the lines that only IPython understands: `%matplotlib inline`, `!pip …`, `sigmoid?`, `%%bash`, `a = !ls`.
 
     They are recognized only at the start of a statement: elsewhere `%` is an operator.
     """

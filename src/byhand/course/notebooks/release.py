@@ -3,8 +3,8 @@
 A lesson is a text notebook in the percent format, which Jupytext and many editors can open. A line `# %%` begins a code
 cell and `# %% [markdown]` a text cell, in which each line begins with `#`. There are two attributes:
 
-- `graded="sigmoid"`: the cell with a function to write, its solution between `### BEGIN SOLUTION` and `### END SOLUTION`;
-- `checks="sigmoid"`: the cell that tests it, its hidden part between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
+- `graded="sigmoid"`: the cell with a function to write, with `### BEGIN SOLUTION` and `### END SOLUTION`;
+- `checks="sigmoid"`: the cell that tests it, with `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
 
 A notebook is JSON (nbformat 4.5), with embedded pictures and headings from the syllabus. nbgrader and otter need not be
 installed. The data is `digits.npz`, so that a notebook needs NumPy but not byhand: it runs anywhere, and the answer key
@@ -254,8 +254,8 @@ def write(path: str | os.PathLike[str], notebook: Notebook) -> None:
 def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list[Path], list[Path], str]:
     """Write the student's notebooks and their data to `folder`; existing files are kept, because they may be work.
 
-    `data` is a name or a path, by default the full MNIST if it is on this machine, otherwise the bundled sample; nothing
-    is downloaded. Return the written files, the existing ones, and a description of the data.
+    `data` is a name or a path, by default the full MNIST if it is on this machine, otherwise the bundled sample.
+    Nothing is downloaded. Return the written files, the existing ones, and a description of the data.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
