@@ -71,9 +71,11 @@ def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path)
     path, source = circulating
     code, out, err = run(path)
     assert (code, err) == (0, "")
-    assert "initialize_parameters  not written yet  code cell 12, called init_weights here: is that it?\n" in out
-    assert "code cell 16 is graded and defines draw_loss, which is on no page: no points for it\n" in out
-    assert "code cell 17 is graded and defines no function: no points for it\n" in out
+    assert "initialize_parameters  not written yet  code cell 12, named init_weights here: please confirm\n" in out
+    assert (
+        "code cell 16 is graded and defines draw_loss, which is not part of the assignment: no points assigned\n" in out
+    )
+    assert "code cell 17 is graded and defines no function: no points assigned\n" in out
     handed_out = tmp_path / "Assignment.byhand.ipynb"
     notebook = json.loads(handed_out.read_bytes())
     assert {verdict.status for verdict in check_file(handed_out).verdicts} == {"missing"}
@@ -146,14 +148,14 @@ def test_functions_that_are_not_there_are_told(tmp_path):
         ("a.ipynb", None, DataMissingError, r"a\.ipynb: no such file"),
         ("a.ipynb", b"x", DataError, "must be a notebook, got invalid JSON"),
         ("a.ipynb", b"[]", DataError, "must be a notebook of version 4, got JSON without cells"),
-        ("a.ipynb", b'{"worksheets": []}', DataError, "got one of an older version: save it with Jupyter first"),
+        ("a.ipynb", b'{"worksheets": []}', DataError, "got an older version: save it with Jupyter first"),
         (
             "a.ipynb",
             notebook(["def f(): pass"]),
             DataError,
-            "must define functions of the assignment, it defines f",
+            "must define functions of the assignment, got f",
         ),
-        ("a.ipynb", notebook([]), DataError, "must define functions of the assignment, it defines none"),
+        ("a.ipynb", notebook([]), DataError, "must define functions of the assignment, got none"),
     ],
 )
 def test_what_can_not_be_imported_is_told(name, content, error, words, tmp_path):

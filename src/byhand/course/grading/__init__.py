@@ -1,11 +1,10 @@
-"""Grading: a folder of submissions becomes marks.csv, a record and a page of feedback for each.
+"""Grade submissions: marks.csv, and a record and a feedback page per submission.
 
-`checks` reads the teacher's file with its custom checks; this file marks one submission, in a process of its own; `run`
-finds the submissions and marks all of them, several at once; `results` writes what comes of it.
+`checks` reads the teacher's checks file, this file grades one submission, `run` grades a folder, several submissions in
+parallel, and `results` writes the table and the pages.
 
-A function gets its points if everything that it returns is right, for random numbers that follow from the teacher's
-seed and the submission's own bytes: the same submission gets the same mark, and nobody knows the numbers beforehand.
-What the student's process returns is compared here.
+A function gets its points if everything that it returns is right. The random numbers follow from the teacher's seed and
+the submission's bytes, so that the same submission gets the same mark but the numbers cannot be known in advance.
 """
 
 import hashlib
@@ -28,14 +27,14 @@ from byhand.errors import ByhandError
 
 __all__ = ["Checks", "Item", "Mark", "Submission", "custom_check", "mark_file", "not_marked", "read_checks"]
 
-LONGEST = 600  # characters of one sentence, some of which a submission writes itself
-MOST_NOTES = 20
-LIMITS = Limits(waits=4.0)  # a mark must not depend on what else the machine has to do
+MAX_LINE = 600  # characters of one message, which may contain text of the submission
+MAX_NOTES = 20
+LIMITS = Limits(waits=4.0)  # so that a mark does not depend on the load of the machine
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission: the student's name as the file or folder has it, the file to mark, or why there is none."""
+    """One submission: the name of its file or folder, the file to grade, and the problem if it cannot be graded."""
 
     name: str
     path: Path
@@ -55,7 +54,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that points are given for: a function, or a custom check (`extra`, with a line `about` it)."""
+    """Points for a function, or for a custom check (`extra`), described by `about`."""
 
     name: str
     points: float
@@ -70,10 +69,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Mark:
-    """The mark of one submission. If it could not be marked, `state` is "not marked" and `why` is the reason.
+    """The mark of one submission, or the reason `why` it could not be graded.
 
-    `look` is for the teacher: what was not run, or was ended by a limit. `digest` is of the submission, `checks` of the
-    checks; a mark is made again when one of them changes.
+    `look` lists items for the teacher to look at: not run, or stopped by a limit. `digest` and `checks` are the hashes
+    of the submission and of the checks: a submission is graded again if one of them changes.
     """
 
     student: str
@@ -88,26 +87,26 @@ class Mark:
 
     @property
     def is_marked(self) -> bool:
-        """True if the submission has points, even if they are 0; False if it could not be marked."""
+        """True if the submission could be graded, even with 0 points."""
         return self.state == "marked"
 
     @property
     def points(self) -> float:
-        """The sum of the points that were earned."""
+        """The points earned."""
         return sum(item.points for item in self.items)
 
     @property
     def of(self) -> float:
-        """The sum of the points that could be earned."""
+        """The points possible."""
         return sum(item.of for item in self.items)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the mark as plain values for JSON."""
+        """Return the mark as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Self:
-        """Return the mark of a record; TypeError, KeyError or ValueError if it is none."""
+        """Return the mark of a record; raise TypeError, KeyError or ValueError if it is invalid."""
         items = tuple(
             Item(**{**item, "words": tuple(item["words"]), "mistakes": tuple(item["mistakes"])})
             for item in entries["items"]
@@ -116,7 +115,7 @@ class Mark:
 
 
 def mark_file(submission: Submission, checks: Checks) -> Mark:
-    """Mark one submission; its code runs in a process apart, under limits."""
+    """Grade one submission, whose code runs in the sandbox."""
     digest = submission.digest()
     seed = hashlib.sha256(f"{checks.seed}:{digest}".encode()).digest()
     if submission.problem:
@@ -130,19 +129,19 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
             items += [_of_custom_check(one, check, report, seed) for one in checks.custom_checks]
     except (ByhandError, OSError) as error:
         return not_marked(submission, checks, str(error).removeprefix(f"{submission.path}: "), digest)
-    # what the student may not be to blame for: it was not run, or ran into a limit
+    # failures that may not be the student's fault
     look = [
         f"{item.name}: {item.words[0]}"
         for item in items
         if item.words and (item.status == "not run" or "did not end" in item.words[0])
     ]
-    notes = tuple(_short(note) for note in report.notes[:MOST_NOTES])
+    notes = tuple(_short(note) for note in report.notes[:MAX_NOTES])
     name, file = shown(submission.name), shown(submission.path.name)
     return Mark(name, file, digest, checks.digest, "marked", tuple(items), "", notes, tuple(dict.fromkeys(look)))
 
 
 def not_marked(submission: Submission, checks: Checks, why: str, digest: str = "") -> Mark:
-    """Return the mark of a submission that could not be marked: no points, and the reason."""
+    """Return the mark of a submission that could not be graded."""
     items = [Item(name, 0, points, "not run") for name, points in checks.points.items()]
     items += [Item(one.name, 0, one.points, "not run", about=one.about, extra=True) for one in checks.custom_checks]
     name, file = shown(submission.name), shown(submission.path.name)
@@ -150,7 +149,7 @@ def not_marked(submission: Submission, checks: Checks, why: str, digest: str = "
 
 
 def shown(text: str) -> str:
-    """Return a file's name as text that can be written anywhere: unprintable characters become \\x1b or the like."""
+    """Return a file's name with unprintable characters escaped, such as \\x1b."""
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in readable)
 
@@ -177,19 +176,19 @@ def _of_custom_check(one: CustomCheck, check: Check, report: Report, seed: bytes
 
 
 def _short(text: str) -> str:
-    """Return one line of printable text, cut after `LONGEST` characters."""
-    line = shown(" ".join(text[: 2 * LONGEST].split()))
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]} …"
+    """Return one line of printable text of limited length."""
+    line = shown(" ".join(text[: 2 * MAX_LINE].split()))
+    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} …"
 
 
-# ---- in a process of its own
+# ---- worker processes
 
 
 def work(name: str, path: str, page: str, checks_file: str) -> None:
-    """Mark one submission in this process, which `run` has started, and write the mark to standard output as JSON.
+    """Grade one submission in a process that `run` has started, and write the mark to standard output as JSON.
 
-    What a teacher's checks print goes to standard error. When the other end of standard input closes, because the main
-    process has ended in whatever way, this process ends its student's process and itself.
+    The output of custom checks goes to standard error. When standard input closes, because the main process has ended,
+    this process ends too, with the student's process.
     """
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -199,8 +198,8 @@ def work(name: str, path: str, page: str, checks_file: str) -> None:
     checks = read_checks(Path(checks_file) if checks_file else None, page)
     try:
         mark = mark_file(submission, checks)
-    except Exception as error:  # the student's process sent what no honest one sends
-        mark = not_marked(submission, checks, f"marking it ended in {type(error).__name__}: {error}")
+    except Exception as error:  # an attack on the sandbox may lead to any error here
+        mark = not_marked(submission, checks, f"grading failed: {type(error).__name__}: {error}")
     answers.write(json.dumps(mark.as_dict()).encode())
     answers.close()
 

@@ -1,24 +1,8 @@
-"""The teacher's file: what each function is worth, the seed of the hidden numbers, and custom checks.
+"""The teacher's checks file: points per function, the seed of the hidden numbers, and custom checks.
 
-It is a Python file, or TOML if there are no custom checks. Every entry may be left out:
-
-    page = "l_layer"              # or "two_layer"
-    seed = 7301                   # keep it to yourself: the hidden numbers follow from it and from each submission
-    rounds = 2                    # how often each function is tried anew with other numbers
-    timeout = 60                  # seconds for one submission
-    points = {"sigmoid": 3, …}    # without it, the points of the course; a function not named here is worth nothing
-    names = {"initialize_parameters": "init_weights"}   # if the notebook has another name for a function
-
-A custom check is a function of two arguments, beside the probes that every function gets. `student` has the functions
-of the page, under the names of the page; a call runs the student's function in its own process and returns its value.
-`rng` is a generator, fresh for each submission. The check passes if it returns, and fails if it raises; the message of
-an `assert` is the student's feedback.
-
-    @custom_check("softmax", points=2)
-    def columns_of_a_large_batch(student, rng):
-        \"\"\"The columns of softmax sum to 1, with 500 samples too.\"\"\"
-        H, _ = student.softmax(rng.normal(size=(10, 500)))
-        assert abs(H.sum(axis=0) - 1).max() < 1e-9, "some columns do not sum to 1"
+It is a Python file, or TOML without custom checks; docs/marking.md has an example. A custom check is a function
+`(student, rng)`. `student` has the functions of the assignment, which run in the student's process. The check fails if
+it raises an error; the message of an `assert` is the student's feedback.
 """
 
 import hashlib
@@ -49,7 +33,7 @@ Call = Callable[[str, Mapping[str, Any]], Any]
 
 @dataclass(frozen=True)
 class CustomCheck:
-    """A teacher's check: its name, the function of the page that it is about, what it is worth, and how to run it."""
+    """A custom check of one function of the assignment."""
 
     name: str
     function: str
@@ -60,7 +44,7 @@ class CustomCheck:
 
 @dataclass(frozen=True)
 class Checks:
-    """What points are given for. `points` are in the order of the page; `digest` changes when anything here does."""
+    """Settings of grading. `points` are in the order of the assignment; `digest` is a hash of the checks file."""
 
     page: str
     points: Mapping[str, float]
@@ -73,12 +57,12 @@ class Checks:
 
     @property
     def of(self) -> float:
-        """The sum of all points."""
+        """The points possible."""
         return sum(self.points.values()) + sum(one.points for one in self.custom_checks)
 
 
 def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
-    """Return the checks of a file, with each entry checked; without one, the functions and points of the course."""
+    """Read and validate a checks file; without a file, use the functions and points of the course."""
     content: bytes = b""
     found: dict[str, Any] = {"page": page}
     if path is not None:
@@ -105,12 +89,12 @@ def _of_toml(path: Path, content: bytes) -> dict[str, Any]:
         raise DataError(f"{path}: must be TOML, got {error}") from error
     for name in found:
         if name not in ENTRIES:
-            raise UsageError(f"{path}: must have no entries but {', '.join(ENTRIES)}, got {name}")
+            raise UsageError(f"{path}: entries must be {', '.join(ENTRIES)}, got {name}")
     return found
 
 
 def _of_python(path: Path, content: bytes) -> dict[str, Any]:
-    """Return the names that the file defines; modules beside it can be imported, after all others."""
+    """Run the file and return its names; it can import modules from its folder."""
     found: dict[str, Any] = {"__name__": "checks", "__file__": str(path)}
     sys.path.append(str(path.resolve().parent))
     try:
@@ -123,7 +107,7 @@ def _of_python(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _checked(path: Path | None, found: Mapping[str, Any], custom: tuple[CustomCheck, ...], digest: str) -> Checks:
-    """Return the checks, or raise an error that names the wrong entry."""
+    """Return the checks, or raise an error that names the invalid entry."""
 
     def must(holds: bool, rule: str, value: Any) -> None:
         if not holds:
@@ -132,26 +116,27 @@ def _checked(path: Path | None, found: Mapping[str, Any], custom: tuple[CustomCh
     page, seed, rounds = found.get("page", "l_layer"), found.get("seed", 0), found.get("rounds", 1)
     timeout, names = found.get("timeout", 60), found.get("names", {})
     must(isinstance(page, str) and page in PAGES, f"page must be one of {', '.join(PAGES)}", page)
-    must(is_integer(seed, 0), "seed must be a whole number, 0 or more", seed)
-    must(is_integer(rounds, 1, 100), "rounds must be a whole number from 1 to 100", rounds)
+    must(is_integer(seed, 0), "seed must be an integer of at least 0", seed)
+    must(is_integer(rounds, 1, 100), "rounds must be an integer from 1 to 100", rounds)
     must(is_number(timeout, 1, 3600), "timeout must be from 1 to 3600 seconds", timeout)
     known = [function.name for function in PAGES[page].functions]
     given = found.get("points", {task.name: task.points for task in lesson_of(page).tasks})
-    must(isinstance(given, Mapping), "points must be a dictionary, points by function", given)
-    must(isinstance(names, Mapping), "names must be a dictionary, {name here: name in the notebook}", names)
+    must(isinstance(given, Mapping), "points must be a dictionary {function: points}", given)
+    must(isinstance(names, Mapping), "names must be a dictionary {function: name in the notebook}", names)
     worth = [(f"points[{name!r}]", name, value) for name, value in given.items()]
     worth += [(f"the custom check {one.name}", one.function, one.points) for one in custom]
     for what, name, value in worth:
         near = closest(str(name), known)
-        must(name in known, f"{what} must be about a function of {page}{f' ({near} is one)' if near else ''}", name)
-        must(type(value) in (int, float) and is_number(value, 0), f"{what} must be worth 0 points or more", value)
+        hint = f" (did you mean {near}?)" if near else ""
+        must(name in known, f"{what} must be for a function of {page}{hint}", name)
+        must(type(value) in (int, float) and is_number(value, 0), f"{what} must be at least 0 points", value)
     for one in custom:
-        must(one.name not in known, "a custom check must not be called like a function of the page", one.name)
+        must(one.name not in known, "a custom check must not have the name of a function", one.name)
     for ours, theirs in names.items():
-        must(ours in known, f"names must be of functions of {page}", ours)
-        must(isinstance(theirs, str) and theirs.isidentifier(), f"names[{ours!r}] must be a name", theirs)
+        must(ours in known, f"names must be for functions of {page}", ours)
+        must(isinstance(theirs, str) and theirs.isidentifier(), f"names[{ours!r}] must be a Python name", theirs)
     points = {name: given[name] for name in known if given.get(name)}
-    must(bool(points or custom), "points must be given for something", given)
+    must(bool(points or custom), "points must not all be 0", given)
     return Checks(page, points, int(seed), int(rounds), float(timeout), dict(names), custom, digest)
 
 
@@ -159,7 +144,7 @@ def _checked(path: Path | None, found: Mapping[str, Any], custom: tuple[CustomCh
 
 
 def custom_check(function: str, *, points: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the decorator that makes a custom check, about `function` of the page and worth `points`."""
+    """Return the decorator that makes a custom check of a function of the assignment."""
 
     def marked(run: Callable[..., Any]) -> Callable[..., Any]:
         about = (inspect.getdoc(run) or run.__name__.replace("_", " ")).splitlines()[0]
@@ -170,11 +155,11 @@ def custom_check(function: str, *, points: float) -> Callable[[Callable[..., Any
 
 
 class StudentError(Exception):
-    """An error in the student's function; its message is for the student."""
+    """An error in the student's function, with a message for the student."""
 
 
 class Functions:
-    """The functions of a page, called through `call`: the student's, the reference's, or some that do nothing."""
+    """The functions of the assignment as attributes, implemented by `call(name, arguments)`."""
 
     def __init__(self, page: Page, call: Call) -> None:
         self._page, self._call = page, call
@@ -187,10 +172,10 @@ class Functions:
 
 
 def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str]) -> str:
-    """Return what is wrong by a custom check, or nothing if it passes.
+    """Return the reason why a custom check fails, or "" if it passes.
 
-    It is tried with the student's own functions and, if that fails, with the right ones in place of those that are
-    known to be `wrong`, except for the one that it is about.
+    If it fails with the student's own functions, the `wrong` ones are replaced by the reference, except the function
+    that it checks.
     """
 
     def failure(answers: Mapping[str, Answer]) -> str:
@@ -200,7 +185,7 @@ def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str
             if name in answers:
                 return answers[name]((), dict(arguments))
             if name not in check.student.loaded["functions"]:
-                raise StudentError(f"{name} is not there")
+                raise StudentError(f"{name} not found")
             outcome = check.call(name, Probe(arguments), answers)
             if outcome.died or outcome.error:
                 raise StudentError(f"{name}: {outcome.died or f'{outcome.error}: {outcome.message}'}")
@@ -214,7 +199,7 @@ def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str
 
 
 def _failure(one: CustomCheck, student: Functions, seed: bytes) -> str:
-    """Run a custom check and return why it failed; anything that it raises means that it failed."""
+    """Run a custom check, and return the reason if it fails."""
     rng = np.random.default_rng(list(seed + one.name.encode()))
     try:
         with np.errstate(all="ignore"):
@@ -222,20 +207,20 @@ def _failure(one: CustomCheck, student: Functions, seed: bytes) -> str:
     except StudentError as error:
         return str(error)
     except AssertionError as error:
-        return str(error) or "this does not hold"
-    except Exception as error:  # the check failed on a value that is not of the expected form
-        return f"what came back can't be used ({type(error).__name__}: {error})"
+        return str(error) or "an assertion fails"
+    except Exception as error:  # such as an operation on a value of the wrong type
+        return f"the returned value can't be used ({type(error).__name__}: {error})"
     return ""
 
 
 def self_test(one: CustomCheck, page: Page, seed: int) -> None:
-    """Reject a custom check that the right answers fail, or that functions which return nothing pass."""
+    """Reject a custom check that fails with the reference, or passes with functions that return None."""
 
     def right(name: str, arguments: Mapping[str, Any]) -> Any:
         return getattr(page.module, name)(**arguments)
 
     start = str(seed).encode()
     if failed := _failure(one, Functions(page, right), start):
-        raise UsageError(f"the custom check {one.name} must pass with the right functions, it says: {failed}")
+        raise UsageError(f"the custom check {one.name} must pass with the reference functions, got: {failed}")
     if not _failure(one, Functions(page, lambda _name, _arguments: None), start):
-        raise UsageError(f"the custom check {one.name} must fail where functions return nothing, it passes")
+        raise UsageError(f"the custom check {one.name} must fail if the functions return None, but it passes")

@@ -1,9 +1,8 @@
-"""An existing notebook of the assignment, made checkable and gradable.
+"""Prepare an existing notebook of the assignment for checking and grading.
 
-The functions are found by their names, in whatever cells and order they stand; one with another name is recognized by
-its name and arguments, and reported as a guess. The result is a copy of the notebook, its graded cells marked and its
-names in its metadata, where `byhand course check` finds them; and a checks file for `byhand course grade`, with points
-for the functions that are there.
+The functions are found by their names; one with a similar name is recognized by its name and arguments, and reported as
+a guess. The result is a copy of the notebook, with marked cells and its own names in the metadata, and a checks file
+with points for the functions that were found.
 """
 
 import ast
@@ -26,12 +25,12 @@ from byhand.course.sandbox import slicing
 from byhand.errors import DataError, DataMissingError, UsageError
 
 GRADED = re.compile(r"\s*#\s*graded\b", re.IGNORECASE)
-ALIKE, RATHER_ALIKE = 0.8, 0.3  # names: enough by themselves, and enough if the arguments are the same
+ALIKE, RATHER_ALIKE = 0.8, 0.3  # least similarity of two names, and the same for equal arguments
 
 
 @dataclass(frozen=True)
 class Found:
-    """A function of the notebook: its name, the code cells that define it (from 1), and its arguments."""
+    """A function of the notebook: its name, the numbers of its code cells (from 1), and its arguments."""
 
     name: str
     cells: tuple[int, ...]
@@ -40,50 +39,50 @@ class Found:
 
 @dataclass(frozen=True)
 class Imported:
-    """The result: `functions` by the page's names, `names` of those with another name here, and what is left."""
+    """The copy of the notebook, and the functions that were found, by the names of the reference."""
 
     notebook: Mapping[str, Any]
     page: str
     functions: Mapping[str, Found]
-    names: Mapping[str, str]
+    names: Mapping[str, str]  # {name in the reference: other name in the notebook}
     absent: tuple[str, ...]
-    unknown: tuple[Found, ...]  # in graded cells, and on no page
-    empty: tuple[int, ...]  # graded cells that define nothing
-    written: tuple[str, ...]  # of the functions with points, those that are no stubs any more
+    unknown: tuple[Found, ...]  # in graded cells, but not part of the assignment
+    empty: tuple[int, ...]  # graded cells without a function
+    written: tuple[str, ...]  # functions with points that are not stubs
     title: str
 
     @property
     def points(self) -> dict[str, int]:
-        """The points of the course for the functions that are there."""
+        """The points of the course for these functions."""
         worth = {task.name: task.points for task in lesson_of(self.page).tasks}
         return {name: worth[name] for name in self.functions if name in worth}
 
     def checks(self) -> str:
-        """Return the text of a checks file for this notebook, with a seed of its own."""
+        """Return the text of a checks file for this notebook, with a random seed."""
         points = "".join(f'    "{name}": {points},\n' for name, points in self.points.items())
-        names = f"names = {json.dumps(self.names)}  # the page's name: the notebook's\n" if self.names else ""
+        names = f"names = {json.dumps(self.names)}  # assignment's name: notebook's name\n" if self.names else ""
         absent = f"# not in this notebook: {', '.join(self.absent)}\n" if self.absent else ""
         return (
-            f'"""Checks for {self.title}: points by function. docs/marking.md says what else may stand here."""\n\n'
+            f'"""Checks for {self.title}: points per function. docs/marking.md describes all entries."""\n\n'
             f'page = "{self.page}"\nseed = {secrets.randbelow(10**9)}  # keep it to yourself\n{names}'
             f"points = {{\n{points}}}\n{absent}"
         )
 
     def lines(self, report: Report) -> list[str]:
-        """Return what was found, a line for each function with its verdict in `report`, and what was not."""
+        """Return a line for each function, with its status in `report`, and for everything that has no points."""
         width = max(len(name) for name in self.functions)
         lines = []
         for name, one in self.functions.items():
             where = "code cell " + " and ".join(map(str, one.cells))
-            copies = ", the last that is written counts" if len(one.cells) > 1 else ""
-            called = f", called {one.name} here: is that it?" if name in self.names else ""
+            copies = ", the last written copy counts" if len(one.cells) > 1 else ""
+            called = f", named {one.name} here: please confirm" if name in self.names else ""
             status = report[name].status.replace("missing", "not written yet")
             lines.append(f"{name:{width}}  {status:15}  {where}{copies}{called}")
         lines += ["", *([f"not found: {', '.join(self.absent)}"] if self.absent else [])]
         for one in self.unknown:
             place = f"code cell {one.cells[0]} is graded and defines {one.name}"
-            lines.append(f"{place}, which is on no page: no points for it")
-        return lines + [f"code cell {n} is graded and defines no function: no points for it" for n in self.empty]
+            lines.append(f"{place}, which is not part of the assignment: no points assigned")
+        return lines + [f"code cell {n} is graded and defines no function: no points assigned" for n in self.empty]
 
 
 def import_notebook(path: Path) -> Imported:
@@ -95,7 +94,7 @@ def import_notebook(path: Path) -> Imported:
     notebook = read_notebook(path)
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         older = isinstance(notebook, dict) and "worksheets" in notebook
-        got = "one of an older version: save it with Jupyter first" if older else "JSON without cells"
+        got = "an older version: save it with Jupyter first" if older else "JSON without cells"
         raise DataError(f"{path}: must be a notebook of version 4, got {got}")
     sources = [plain(source_of(cell)) for cell in code_cells(notebook["cells"])]
     page = PAGES[pages_of(sources)[0]]
@@ -103,7 +102,7 @@ def import_notebook(path: Path) -> Imported:
     graded = {number for number, source in enumerate(sources, 1) if GRADED.match(source)}
     functions, names = _matched(page, defined, graded or set(range(1, len(sources) + 1)))
     if not functions:
-        raise DataError(f"{path}: must define functions of the assignment, it defines {', '.join(defined) or 'none'}")
+        raise DataError(f"{path}: must define functions of the assignment, got {', '.join(defined) or 'none'}")
     taken = {one.name for one in functions.values()}
     offered = {task.name for task in lesson_of(page.name).tasks}
     filled = written(sources)
@@ -121,7 +120,7 @@ def import_notebook(path: Path) -> Imported:
 
 
 def _functions(sources: list[str]) -> dict[str, Found]:
-    """Return every function that is defined at the top of a cell, even stubs that are not valid Python."""
+    """Return the functions that are defined at the top level, including stubs that are not valid Python."""
     pieces, broken = slicing.cut(sources)
     there = [
         (piece.node.name, piece.cell + 1, tuple(one.arg for one in piece.node.args.args))
@@ -141,7 +140,7 @@ def _functions(sources: list[str]) -> dict[str, Found]:
 
 
 def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tuple[dict[str, Found], dict[str, str]]:
-    """Return the page's functions that are there, and the notebook's names of those with another name."""
+    """Return the functions of the assignment, and the notebook's names of those with other names."""
     taken = {function.name: function.name for function in page.functions if function.name in defined}
     left = [one for one in defined.values() if one.name not in taken and graded & set(one.cells)]
     open_ones = [function.name for function in page.functions if function.name not in taken]
@@ -157,7 +156,7 @@ def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tupl
 
 
 def _likeness(page: Page, name: str, one: Found) -> float:
-    """Return the similarity of the names, whatever the order of their words; 0 if that is not enough."""
+    """Return the similarity of two names, regardless of the order of their words; 0 if it is too small."""
     ours, theirs = ("".join(sorted(text.lower().split("_"))) for text in (name, one.name))
     score = difflib.SequenceMatcher(None, ours, theirs).ratio()
     expected = [parameter.lower() for parameter in inspect.signature(getattr(page.module, name)).parameters]
@@ -168,7 +167,7 @@ def _likeness(page: Page, name: str, one: Found) -> float:
 def _marked(
     notebook: Mapping[str, Any], page: Page, functions: Mapping[str, Found], names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the copy: `#Graded` at the head of each cell with a function of the page, the names in the metadata."""
+    """Return a copy with `#Graded` at the top of each cell with a function, and the names in the metadata."""
     marked = copy.deepcopy(dict(notebook))
     cells = code_cells(marked["cells"])
     for name, one in functions.items():

@@ -1,9 +1,4 @@
-"""Results of grading: marks.csv, a summary of all submissions, and the page of feedback for each student.
-
-The table is safe to open in a spreadsheet: a cell that would be taken for a formula gets an apostrophe before it, and
-the file starts with a byte order mark, which marks it as UTF-8. A page is one HTML file without external parts; what
-comes from a submission is escaped, and nothing of it is run.
-"""
+"""Results of grading: marks.csv, the summary on the terminal, and the feedback pages."""
 
 import csv
 import io
@@ -17,18 +12,18 @@ from byhand.course.grading import Checks, Item, Mark
 from byhand.page.document import document, escape
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-LONGEST = 60  # characters of a mistake without a name
+MAX_REASON = 60  # characters of the reason for an unknown mistake
 HEADS = ("points", "right", "wrong", "missing", "not run")  # of the overview
 HEAD = ("student", "file", "points", "of", "state", "look")
 
 
 def number(points: float) -> str:
-    """5 or 2.5"""
+    """Format points: `5` or `2.5`."""
     return f"{round(points, 6):.15g}"
 
 
 def points_of(mark: Mark) -> str:
-    """Return `5 of 14`, or that there are none."""
+    """Format a mark: `5 of 14`, or `not marked`."""
     return f"{number(mark.points)} of {number(mark.of)}" if mark.is_marked else mark.state
 
 
@@ -36,7 +31,10 @@ def points_of(mark: Mark) -> str:
 
 
 def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
-    """Write the table at once; the cells of a submission that could not be marked are empty, not zeros to average."""
+    """Write the table. It has no points for submissions that could not be graded, so that averages are right.
+
+    The byte order mark makes spreadsheets read it as UTF-8.
+    """
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\r\n")
     writer.writerow([*HEAD, *checks.points, *(one.name for one in checks.custom_checks)])
@@ -49,14 +47,14 @@ def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
 
 
 def safe(text: str) -> str:
-    """Return the text as a cell that no spreadsheet computes."""
+    """Return the text as a cell that spreadsheets do not interpret as a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def overview(marks: Sequence[Mark]) -> list[tuple[str, ...]]:
-    """Return a row for each function and custom check, over the submissions that were marked: see `HEADS`.
+    """Return a row for each function and custom check: its name, the columns `HEADS`, and the most frequent mistake.
 
-    The last entry is the most frequent mistake, by its name or else its sentence, and how often it was made.
+    Submissions that could not be graded do not count.
     """
     rows = []
     for column in zip(*(mark.items for mark in marks if mark.is_marked), strict=True):
@@ -68,14 +66,14 @@ def overview(marks: Sequence[Mark]) -> list[tuple[str, ...]]:
 
 
 def _mistakes(item: Item) -> tuple[str, ...]:
-    """Return the names of the mistakes; most have none, and are known by the beginning of their sentence."""
+    """Return the names of the known mistakes, or else the beginning of the reason."""
     if item.mistakes or item.status != "wrong":
         return item.mistakes
-    return tuple(one if len(one) <= LONGEST else f"{one[:LONGEST]} …" for one in item.words[:1])
+    return tuple(one if len(one) <= MAX_REASON else f"{one[:MAX_REASON]} …" for one in item.words[:1])
 
 
 def summary(marks: Sequence[Mark]) -> list[str]:
-    """Return the lines that a teacher wants to see first: how many, how good, what was hard, and whom to look at."""
+    """Return the lines for the terminal: the overview, the average, and the submissions to look at."""
     marked = [mark for mark in marks if mark.is_marked]
     lines = []
     if rows := overview(marks):
@@ -89,7 +87,7 @@ def summary(marks: Sequence[Mark]) -> list[str]:
     return lines + [f"look at {mark.student}: {mark.look[0]}" for mark in marked if mark.look]
 
 
-# ---- one student's page
+# ---- feedback pages
 
 STYLE = """
 .total { font-size: 2.4rem; font-weight: 750; letter-spacing: -.02em; }
@@ -105,15 +103,14 @@ STYLE = """
 .sign { font-weight: 700; }
 """
 HOW = (
-    "Your functions were called with numbers that nobody could know beforehand; the same file always gets the same "
-    "numbers. What they returned was compared with the right values. How a function is written does not matter. "
-    "A mistake counts once: where an earlier function was wrong, the later ones were also tried with the right one in "
-    "its place."
+    "Your functions were called with random numbers that cannot be known in advance. The same file always gets the "
+    "same numbers. The results were compared with the right values. How you write a function does not matter. "
+    "A mistake counts once: if an earlier function was wrong, later ones were also tested with a right version of it."
 )
 
 
 def feedback(mark: Mark) -> str:
-    """Return the page that a student gets: points by function, what is wrong and likely why."""
+    """Return the student's page: points per function, and mistakes with their likely cause. All texts are escaped."""
     if mark.is_marked:
         total = f"{points_of(mark)} points"
         custom = [item for item in mark.items if item.extra]
@@ -121,11 +118,11 @@ def feedback(mark: Mark) -> str:
         cards += _items("Further checks", custom) if custom else ""
         notes = "".join(f"<li>{escape(note)}</li>" for note in mark.notes)
         cards += _card("Notes", f"<ul>{notes}</ul>") if notes else ""
-        cards += _card("How this was marked", f"<p>{HOW}</p>")
+        cards += _card("How this was graded", f"<p>{HOW}</p>")
     else:
         total = mark.state
-        again = "<p>Ask your teacher whether it may be handed in again.</p>"
-        cards = _card("This submission could not be marked", f"<p>{escape(mark.why)}</p>{again}")
+        again = "<p>Ask your teacher if you may submit it again.</p>"
+        cards = _card("This submission could not be graded", f"<p>{escape(mark.why)}</p>{again}")
     return document(
         f"{mark.student}: {total}",
         f'<header class="top"><h1><bdi>{escape(mark.student)}</bdi></h1><p><bdi>{escape(mark.file)}</bdi></p>'

@@ -1,12 +1,11 @@
-"""Finding the submissions in a folder, and marking all of them: several at a time, each in its own process.
+"""Find the submissions in a folder, and grade them, several in parallel, each in a process of its own.
 
-Each file in the folder is a submission, with the name of the file without its suffix; each folder in it is one, with
-the name of the folder, if it has one notebook (or else one Python file) somewhere in it. Anything else is found too,
-with its `problem`, so that everybody who handed something in has a row in the table of marks. Hidden files are ignored,
-and links are not followed.
+A submission is a notebook or Python file, named after the student, or a folder with one notebook, or else one Python
+file, in it. Any other entry becomes a submission with a `problem`, so that it has a row in the table. Hidden files are
+ignored, and links are not followed.
 
-A submission that is done has its record in the folder of records, and is not marked again until it, the checks or
-byhand itself change. So a run that was interrupted, by Ctrl-C or worse, continues from there.
+A graded submission has a record, and is not graded again until it, the checks or byhand's version changes. Therefore an
+interrupted run can be resumed.
 """
 
 import contextlib
@@ -28,14 +27,14 @@ from byhand.course.sandbox.runner import SOURCE
 from byhand.errors import DataMissingError
 
 IGNORED = ("__MACOSX", "__pycache__")
-MANY = 20_000  # files in one folder: more is somebody's whole disk
-LISTED = 5
+MAX_FILES = 20_000  # per submission
+MAX_LISTED = 5
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
-GRACE = 60.0  # seconds beyond a submission's longest time before its worker is ended, too
-PATIENCE = 5.0  # seconds that a worker has to end its student's process, when all is to end
+GRACE = 60.0  # seconds beyond a submission's time limit before its worker is killed
+PATIENCE = 5.0  # seconds for a worker to end its student's process at the end of the run
 WORKER = "import sys; from byhand.course.grading import work; work(*sys.argv[1:])"
-LONGEST_NAME = 120  # bytes: the length of a file's name is limited, and ours get endings
+MAX_NAME = 120  # bytes of a file name, without a hash and a suffix
 FORBIDDEN = '<>:"/\\|?*'
 
 
@@ -43,7 +42,7 @@ FORBIDDEN = '<>:"/\\|?*'
 
 
 def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
-    """Return every submission in the folder, in the order of their names; `leave_out` are files of our own."""
+    """Return the submissions in a folder, sorted by name, without the files `leave_out`."""
     if not folder.is_dir():
         raise DataMissingError(f"{folder}: no such folder")
     ours = {path.resolve() for path in leave_out}
@@ -53,62 +52,62 @@ def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
     count = Counter(one.name for one in found)
     if not found:
         raise DataMissingError(
-            f"{folder}: must hold submissions (notebooks, or a folder for each student), it is empty"
+            f"{folder}: must contain submissions (notebooks, or a folder per student), got an empty folder"
         )
     return [replace(one, name=at.name) if count[one.name] > 1 else one for one, at in zip(found, entries, strict=True)]
 
 
 def _of(entry: Path) -> Submission:
     if entry.is_symlink():
-        return Submission(entry.name, entry, "is a link, and links are not followed")
+        return Submission(entry.name, entry, "links are not followed")
     if entry.is_dir():
         return _in_folder(entry)
     if entry.suffix.lower() in ARCHIVES:
-        return Submission(entry.stem, entry, "is an archive: unpack it into a folder of this name")
+        return Submission(entry.stem, entry, "archives must be unpacked, into a folder of this name")
     if entry.suffix.lower() not in (".ipynb", ".py"):
         return Submission(entry.stem, entry, f"must be a .ipynb or .py file, got {entry.name}")
-    return Submission(entry.stem, entry, "" if entry.is_file() else "is no ordinary file")
+    return Submission(entry.stem, entry, "" if entry.is_file() else "must be a regular file")
 
 
 def _in_folder(folder: Path) -> Submission:
-    """Return the one notebook below the folder, else the one Python file."""
+    """Return the only notebook in the folder, or else the only Python file."""
     files: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         files += [Path(place, name) for name in sorted(names) if not _is_hidden(name)]
-        if len(files) > MANY:
-            return Submission(folder.name, folder, f"holds more than {MANY:,} files")
+        if len(files) > MAX_FILES:
+            return Submission(folder.name, folder, f"must contain at most {MAX_FILES:,} files")
     files = [one for one in files if one.is_file() and not one.is_symlink()]
     for suffix in (".ipynb", ".py"):
         found = [one for one in files if one.suffix.lower() == suffix]
         if len(found) == 1:
             return Submission(folder.name, found[0])
         if found:
-            listed = ", ".join(str(one.relative_to(folder)) for one in found[:LISTED])
-            more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-            return Submission(folder.name, folder, f"must hold one {suffix} file, it holds {listed}{more}")
-    archive = ", but an archive: unpack it" if any(one.suffix.lower() in ARCHIVES for one in files) else ""
-    return Submission(folder.name, folder, f"holds no .ipynb or .py file{archive}")
+            listed = ", ".join(str(one.relative_to(folder)) for one in found[:MAX_LISTED])
+            more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
+            return Submission(folder.name, folder, f"must contain one {suffix} file, got {listed}{more}")
+    archive = "an archive: unpack it" if any(one.suffix.lower() in ARCHIVES for one in files) else "none"
+    return Submission(folder.name, folder, f"must contain a .ipynb or .py file, got {archive}")
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in IGNORED
 
 
-# ---- marking them
+# ---- grading
 
 
 class Run(contextlib.AbstractContextManager["Run"]):
-    """One run over a folder of submissions; a context, so that no process outlives it.
+    """Grading of a folder of submissions; a context that ends its processes.
 
-    `folder` gets `records/` (one JSON file for each submission) and `feedback/` (one page for each student).
+    `folder` gets `records/` (a JSON file per submission) and `feedback/` (a page per student).
     """
 
     def __init__(self, checks: Checks, checks_file: Path | None, folder: Path, *, again: bool = False) -> None:
         self.checks, self.checks_file, self.folder, self.again = checks, checks_file, folder, again
         self._live: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
-        self._stdin, lifeline = os.pipe()  # the workers' standard input, and its other end, which closes when we end
+        self._stdin, lifeline = os.pipe()  # the workers' standard input; its other end closes when this process ends
         self._lifeline = os.fdopen(lifeline, "wb")
 
     def __exit__(self, *_: object) -> None:
@@ -118,7 +117,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def marks(
         self, submissions: Sequence[Submission], jobs: int, done: Callable[[Submission, Mark, bool], None]
     ) -> list[Mark]:
-        """Return the marks, in the order of the submissions. `done` is called with each, and True for an old mark."""
+        """Return the marks in order; call `done(submission, mark, is_old)` for each, where an old mark has a record."""
         marks: dict[int, Mark] = {}
         for place, submission in enumerate(submissions):
             if (old := self._old(submission)) is not None:
@@ -141,9 +140,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
         return [marks[place] for place in range(len(submissions))]
 
     def stop(self) -> None:
-        """End the processes that are still marking; their submissions are marked again next time."""
+        """End the workers; their submissions are graded in the next run."""
         self._stopped = True
-        self._lifeline.close()  # each worker then ends by itself, one that is only being started, too
+        self._lifeline.close()  # ends each worker, even one that is just starting
         for process in list(self._live):
             try:
                 process.wait(PATIENCE)
@@ -153,7 +152,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
     # ---- one submission
 
     def _old(self, submission: Submission) -> Mark | None:
-        """Return the mark that an earlier run has kept, if the submission and the checks have not changed."""
+        """Return the mark of an earlier run, if neither the submission nor the checks have changed."""
         try:
             mark = Mark.from_dict(json.loads(self._path(submission, "records", "json").read_bytes()))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -173,28 +172,28 @@ class Run(contextlib.AbstractContextManager["Run"]):
         if self._stopped:
             return mark
         files.write_text(self._path(submission, "feedback", "html"), feedback(mark))
-        if mark.digest:  # without one the worker itself failed: that is tried again
+        if mark.digest:  # without a digest the worker failed, and the next run tries again
             record = json.dumps(mark.as_dict(), indent=1)
             files.write_bytes(self._path(submission, "records", "json"), record.encode())
         return mark
 
     def _from_a_worker(self, submission: Submission) -> Mark:
-        """Return the mark that a process of its own makes, or how the process ended without one."""
+        """Return the mark that a worker process makes, or the reason why it failed."""
         checks_file = str(self.checks_file.resolve()) if self.checks_file else ""
         arguments = submission.name, str(submission.path.resolve()), self.checks.page, checks_file
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: nothing is imported from the working folder
+            [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: import nothing from the working folder
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
             stdin=self._stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the main process
+            start_new_session=True,  # so that only the main process gets Ctrl-C
         )
         self._live.add(process)
         try:
             output, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
-            return not_marked(submission, self.checks, "marking it did not come to an end")
+            return not_marked(submission, self.checks, "the worker did not finish in time")
         finally:
             process.kill()
             process.communicate()  # closes the pipes
@@ -203,16 +202,16 @@ class Run(contextlib.AbstractContextManager["Run"]):
             return Mark.from_dict(json.loads(output))
         except (ValueError, TypeError, KeyError):
             last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            return not_marked(submission, self.checks, f"the marker ended without a mark: {last or 'no word'}")
+            return not_marked(submission, self.checks, f"the worker failed: {last or 'no message'}")
 
     def _path(self, submission: Submission, kind: str, suffix: str) -> Path:
         return self.folder / kind / f"{_as_file_name(submission.name)}.{suffix}"
 
 
 def _as_file_name(name: str) -> str:
-    """Return a name that every system takes: the student's if possible, otherwise a similar one with a hash."""
+    """Return a portable file name: the student's name if possible, otherwise a similar one with a hash."""
     plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
-    short = plain.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore").rstrip(" .")
+    short = plain.encode("utf-8", "replace")[:MAX_NAME].decode("utf-8", "ignore").rstrip(" .")
     return (
         name if short == name else f"{short}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
     )
