@@ -117,9 +117,6 @@ def augment(images: Bytes, indices: ArrayLike, *, seed: int, epoch: int, spec: A
     return out
 
 
-# --- Where each pixel comes from ---------------------------------------------------------------------------------
-
-
 AFFINE_WORDS = 6  # angle, two scales, shear, two shifts
 FIELD_WORDS = 2 * GRID * GRID // 8  # a byte for each number of two grids
 
@@ -191,9 +188,6 @@ def _cubic(length: int) -> NDArray[np.float64]:
     return np.rint(252 * weights)
 
 
-# --- Interpolation -----------------------------------------------------------------------------------------------
-
-
 def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.uint32]:
     """Read each picture at its own (y, x), given in 1/65536 pixels.         stack, x, y, result: (n, H, W)
 
@@ -227,9 +221,6 @@ def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArr
     value += 1 << 15
     value >>= 16
     return value
-
-
-# --- Random numbers ----------------------------------------------------------------------------------------------
 
 
 def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> NDArray[np.uint64]:

@@ -45,12 +45,6 @@ class Dataset:
     The arrays are read-only. An index gives a `Sample`; a slice or an array of indices or booleans, a `Dataset`.
     """
 
-    images: Bytes
-    labels: Integers
-    classes: tuple[str, ...]
-    name: str
-    scale: int
-
     def __init__(
         self,
         images: Bytes,
@@ -92,8 +86,6 @@ class Dataset:
         """Return the same pictures under another name, the classes too if they are given (as many as before)."""
         return self._copy(name=name, classes=tuple(classes or self.classes))
 
-    # ---- from what people have in memory
-
     @classmethod
     def from_arrays(
         cls,
@@ -132,8 +124,6 @@ class Dataset:
         table = frame.to_numpy()
         return cls.from_arrays(np.delete(table, where, axis=1), table[:, where], name=name)
 
-    # ---- looking at it
-
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -157,8 +147,7 @@ class Dataset:
         return part
 
     def __iter__(self) -> Iterator[Sample]:
-        for image, label in zip(self.images, self.labels, strict=True):
-            yield Sample(image, int(label))
+        return (self[i] for i in range(len(self)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -201,8 +190,6 @@ class Dataset:
                 top, left = row * (height + 1), column * (width + 1)
                 sheet[top : top + height, left : left + width] = self.images[i]
         return sheet
-
-    # ---- taking it apart
 
     def split(self, held_out: float, *, rng: np.random.Generator) -> "tuple[Dataset, Dataset]":
         """Return (rest, held): `held_out` pictures, a number or a share below 1, are drawn stratified by class.

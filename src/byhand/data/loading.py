@@ -81,9 +81,9 @@ class Search:
     """One search for data: where it may look, and the callbacks for messages and progress."""
 
     offline: bool
-    cache: CacheFolder
-    say: Say
-    progress: Progress | None
+    cache: CacheFolder = None
+    say: Say = _ignore
+    progress: Progress | None = None
 
     def default(self) -> TrainTest:
         """Return MNIST from BYHAND_DATA, the cache or the mirrors, or else the bundled sample."""
@@ -230,9 +230,6 @@ def _from_memory(data: Any, search: Search) -> TrainTest:
     return _pair(Dataset.from_arrays(first, second), None, "arrays")
 
 
-# ---- the data sets on this machine
-
-
 @dataclasses.dataclass(frozen=True)
 class NamedSet:
     """A data set that has a name: where it is on this machine, or why it can't be used."""
@@ -245,7 +242,7 @@ class NamedSet:
 
 def named_sets() -> list[NamedSet]:
     """Return the known and the imported data sets, with the place where `load` finds each without the network."""
-    search = Search(True, None, _ignore, None)
+    search = Search(offline=True)
     found = []
     for name in dict.fromkeys([*CATALOG, *store.names()]):
         entry = CATALOG.get(name)
@@ -293,9 +290,6 @@ def _other_than(digits: TrainTest, place: Path) -> str | None:
         return None
     sums, sums_there = ([(part.classes, part.checksum) for part in pair or ()] for pair in (digits, there))
     return there.source if there and sums_there != sums else None
-
-
-# ---- verifying
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,9 +74,6 @@ class FileStat(NamedTuple):
         return max(self.modified, self.changed) + MTIME_RESOLUTION < time.time_ns()
 
 
-# ---- writing
-
-
 def keep(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> TrainTest:
     """Put `digits` at `place` and return them as they lie there; OSError if that can't be written.
 
@@ -110,9 +107,6 @@ def keep(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> Tr
 def _size_and_time(path: Path) -> dict[str, int]:
     stat = path.stat()
     return {"size": stat.st_size, "modified": stat.st_mtime_ns}
-
-
-# ---- reading
 
 
 def kept(place: Path, sources: Sequence[Path] = (), *, trust: bool = True) -> TrainTest | None:

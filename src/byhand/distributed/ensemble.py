@@ -120,10 +120,11 @@ def train_ensemble(
         raise UsageError(f"data of an ensemble must be a data set that byhand.load can load, got {short_repr(data)}")
     if not seeds:
         raise UsageError("an ensemble needs at least 1 seed, got none")
-    jobs, run = checked_jobs(jobs), Run.new(folder)
-    given: dict[str, Any] = {"source": source, "preset": preset, "command": command}
+    jobs = available() if jobs is None else integer("jobs", jobs, 1)
+    run = Run.new(folder)
+    shared: dict[str, Any] = {"source": source, "preset": preset, "command": command}
     for number, seed in enumerate(seeds, start=1):
-        begin_run(run.folder / f"member-{number}", model(seed), train, recipe.replace(threads=1), seed=seed, **given)
+        begin_run(run.folder / f"member-{number}", model(seed), train, recipe.replace(threads=1), seed=seed, **shared)
     run.write_config(Run(run.folder / "member-1").config() | {"committee": len(seeds)})
     return resume_ensemble(run.folder, test=test, jobs=jobs, **settings)
 
@@ -145,15 +146,16 @@ def resume_ensemble(
     member. Ctrl-C ends each member after its current step and saves it.
     """
     began = time.perf_counter()
-    run, jobs = Run.open(folder), checked_jobs(jobs)
+    jobs = available() if jobs is None else integer("jobs", jobs, 1)
+    run = Run.open(folder)
     config, members = run.config(), run.members
     if not members:
         raise UsageError(f"{run.folder} is the run of one network, not of an ensemble")
     on_message(f"an ensemble of {len(members)}: {run.folder}")
     stop = threading.Event()
-    given = {"data": data, "offline": offline, "checkpoint_every": checkpoint_every}
+    settings = {"data": data, "offline": offline, "checkpoint_every": checkpoint_every}
     with interruptible(stop.set):
-        is_complete = train_members(members, jobs=jobs, stop=stop, on_message=on_message, **given)
+        is_complete = train_members(members, jobs=jobs, stop=stop, on_message=on_message, **settings)
     if not is_complete:
         return EnsembleResult(run, None, time.perf_counter() - began)
     if test is None:
@@ -167,14 +169,6 @@ def resume_ensemble(
     metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy, "members": alone}
     run.write_config(config | {"card": metadata})
     return EnsembleResult(run, Ensemble(models, metadata=metadata), time.perf_counter() - began)
-
-
-def checked_jobs(jobs: int | None) -> int:
-    """Return the number of members to train at a time."""
-    return available() if jobs is None else integer("jobs", jobs, 1)
-
-
-# ---- the processes of the members
 
 
 def train_members(

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from byhand.checks import integer
-from byhand.data import TrainTest, load
+from byhand.data import load
 from byhand.distributed.engines import Engine, Local, WorkerDiedError
 from byhand.distributed.space import Space, Value
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
@@ -45,6 +45,8 @@ from byhand.training.runs import new_folder, read_object, versions
 
 HOME = Path("sweeps")
 RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
+#: Optuna's name of each status.
+STATES = {RUNNING: "RUNNING", DONE: "COMPLETE", PRUNED: "PRUNED", DIVERGED: "PRUNED", FAILED: "FAIL"}
 #: The number of advances in which a trial is trained.
 ADVANCES = 10
 #: Trials that are trained to their end before any is pruned, and the fraction of its epochs that every trial gets.
@@ -52,9 +54,6 @@ FIRST_TRIALS, FIRST_FRACTION = 5, 0.2
 
 #: Arrays and plain values, as `Trainer.state` returns them.
 State = tuple[dict[str, Array], dict[str, Any]]
-
-
-# ---- one trial
 
 
 @dataclass
@@ -96,7 +95,7 @@ def advance(
     died: the result is the same.
     """
     space = Space.from_config(config["space"])
-    images = space.images(load_once(config["data"], offline).train)
+    images = space.images(load_once(config["data"], offline=offline).train)
     if images.checksum != config["checksum"]:
         raise DataError(
             f"{images.name}: every worker must have the same data, "
@@ -115,13 +114,7 @@ def advance(
         return ({name: array.copy() for name, array in arrays.items()}, plain), trainer.is_over
 
 
-@functools.lru_cache(maxsize=2)
-def load_once(data: str | None, offline: bool) -> TrainTest:
-    """Load the data set, once in a process."""
-    return load(data, offline=offline)
-
-
-# ---- the folder
+load_once = functools.lru_cache(maxsize=2)(load)
 
 
 @dataclass(frozen=True)
@@ -198,9 +191,6 @@ def records_of(config: dict[str, Any]) -> list[EpochRecord]:
     return [EpochRecord.from_json(record) for record in config["records"]]
 
 
-# ---- the sweep
-
-
 @dataclass(frozen=True)
 class Result:
     """The result of a sweep: its trials in order, and how much each setting matters."""
@@ -257,7 +247,7 @@ def sweep(
     """Try `trials` settings of the space.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
     load_optuna()
     folder = folder or Folder.new()
-    images = space.images(load_once(data, offline).train)
+    images = space.images(load_once(data, offline=offline).train)
     folder.write_config(
         {
             "space": space.config(),
@@ -285,7 +275,6 @@ def resume(
 
     jobs: trials at a time, on this machine or an `engine`.  on_trial: called with each trial that is over
     """
-    load_optuna()
     with lock(folder.path / "lock", f"{folder.path}: another process is running this sweep") or nullcontext():
         config = folder.config()
         if trials is not None and trials != config["trials"]:
@@ -317,7 +306,7 @@ class Sweep:
         self.study.add_trial(
             self._frozen(
                 trial,
-                state=self._state_of(trial),
+                state=self.optuna.trial.TrialState[STATES[trial.status]],
                 value=(trial.accuracy or 0.0) if ended else None,
                 intermediate_values={r.epoch: r.validation_accuracy or 0.0 for r in trial.records},
             )
@@ -330,12 +319,6 @@ class Sweep:
         """Return a trial as Optuna keeps it."""
         distributions = self.space.distributions()
         return self.optuna.trial.create_trial(params=trial.values, distributions=distributions, **values)
-
-    def _state_of(self, trial: Trial) -> Any:
-        """Return a trial's status in Optuna's terms."""
-        states = self.optuna.trial.TrialState
-        pruned = dict.fromkeys((PRUNED, DIVERGED), states.PRUNED)
-        return {RUNNING: states.RUNNING, DONE: states.COMPLETE, FAILED: states.FAIL, **pruned}[trial.status]
 
     def run(self, engine: Engine, stop: threading.Event | None, on_trial: Callable[[Trial], object]) -> Result:
         """Keep every worker busy until all trials are over, or `stop` is set."""
@@ -382,13 +365,10 @@ class Sweep:
 
     def _record(self, trial: Trial, outcome: tuple[State, bool] | Exception) -> State | None:
         """Save an advance of a trial, report it to Optuna, and return the state if the trial goes on."""
-        if isinstance(outcome, DivergedError):
-            self._end(trial, DIVERGED, str(outcome))
-            return None
         if isinstance(outcome, Exception):
-            if not isinstance(outcome, UsageError | WorkerDiedError) or isinstance(outcome, DataError):
+            if not isinstance(outcome, DivergedError | UsageError | WorkerDiedError):
                 raise outcome
-            self._end(trial, FAILED, str(outcome))
+            self._end(trial, DIVERGED if isinstance(outcome, DivergedError) else FAILED, str(outcome))
             return None
         state, is_over = outcome
         known = len(trial.records)
@@ -407,7 +387,8 @@ class Sweep:
         suggestion = self.suggestions[trial.number]
         if status == DIVERGED and not trial.records:
             suggestion.report(0.0, 1)  # a pruned trial needs a value
-        self.study.tell(suggestion, trial.accuracy if status == DONE else None, state=self._state_of(trial))
+        state = self.optuna.trial.TrialState[STATES[status]]
+        self.study.tell(suggestion, trial.accuracy if status == DONE else None, state=state)
         self.folder.write(trial)
 
     def _result(self, *, interrupted: bool) -> Result:

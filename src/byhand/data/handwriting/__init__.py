@@ -138,9 +138,6 @@ def centred(scaled: Bytes) -> Bytes:
     return np.pad(scaled, SIZE)[SIZE - row : 2 * SIZE - row, SIZE - column : 2 * SIZE - column].copy()
 
 
-# --- The pen -------------------------------------------------------------------------------------------------------
-
-
 def pen_steps(ink: Bytes) -> int:
     """Return by how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has.
 
