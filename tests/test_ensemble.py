@@ -142,7 +142,7 @@ def test_an_ensemble_is_trained_by_one_call_as_by_the_command(home, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": ()}, "at least 1 seed"),
+        ({"seeds": ()}, "at least one seed"),
         ({"jobs": 0}, "jobs must be a positive integer, got 0"),
         ({"data": (np.zeros((3, 4)), np.zeros(3, int))}, "must be a data set that byhand.load can load"),
     ],
@@ -268,7 +268,7 @@ def test_a_committee_that_is_over_is_not_trained_again(run):
     code, out, err = run("train", "--resume", "c")
     assert code == 0
     assert "member-" not in err
-    assert "a committee, 2 × 784-8-10 on mnist-5k" in out
+    assert "ensemble, 2 × 784-8-10 on mnist-5k" in out
 
 
 @pytest.mark.parametrize("words", [("--committee", "2"), ("--resume", "c")])

@@ -139,7 +139,7 @@ def test_advances_add_up_to_the_uninterrupted_run(whole):
 
 def test_other_data_on_a_worker_is_refused():
     config = {"space": SPACE, "data": "mnist-5k", "checksum": "abc", "seed": 0}
-    with pytest.raises(DataError, match=r"every worker must have the same data, got .* and abc"):
+    with pytest.raises(DataError, match=r"every worker must have the same data, got checksums .* and abc"):
         advance(config, Space.from_config(SPACE).first(), None, 1, True)
 
 
@@ -346,7 +346,7 @@ def test_a_grid_search_of_scikit_learn_runs_on_dask(cluster):
 
 
 def test_no_scheduler_at_the_address_is_one_line():
-    with pytest.raises(UsageError, match=r"--address must be a Dask scheduler's.*got nowhere"):
+    with pytest.raises(UsageError, match=r"--address must be the address of a Dask scheduler.*got nowhere"):
         Dask("nowhere")
 
 
@@ -380,7 +380,7 @@ class Failing(Here):
 
 def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_path):
     space = Space.from_config(SPACE)
-    with pytest.raises(byhand.ByhandError, match="no trial came to its end; trial 0: too odd"):
+    with pytest.raises(byhand.ByhandError, match="no trial was completed; trial 0: too odd"):
         sweep(
             space, trials=2, data="mnist-5k", folder=Folder.new(tmp_path / "a"), engine=Failing(UsageError("too odd"))
         )
@@ -396,31 +396,31 @@ def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_pat
     ("change", "message"),
     [
         ({"search": {}}, "a space must search at least one setting"),
-        ({"search": {"learning_rat": {"low": 1, "high": 2}}}, "a space knows hidden, .*; got 'learning_rat'"),
-        ({"search": {"learning_rate": 0.1}}, r"learning_rate must be like { low = 1, high = 9 } .* got 0.1"),
+        ({"search": {"learning_rat": {"low": 1, "high": 2}}}, "must be one of hidden, .*, got 'learning_rat'"),
+        ({"search": {"learning_rate": 0.1}}, r"learning_rate must be a table such as { low = 1, high = 9 } .* got 0.1"),
         (
             {"search": {"learning_rate": {"low": 1}}},
-            "learning_rate must have two numbers, low and high, got 1 and None",
+            "learning_rate: low and high must be numbers, got 1 and None",
         ),
-        ({"search": {"learning_rate": {"low": 2, "high": 1}}}, "learning_rate: low must be under high, got 2 and 1"),
+        ({"search": {"learning_rate": {"low": 2, "high": 1}}}, "low must be less than high, got 2 and 1"),
         ({"search": {"dropout": {"low": 0.0, "high": 0.5, "log": True}}}, "dropout: low must be positive with log"),
         ({"search": {"dropout": {"low": 0.0, "high": 1.5}}}, "dropout must be at least 0 and under 1, got 1.5"),
-        ({"search": {"dropout": {"low": 0.0, "hihg": 1.5}}}, "dropout has low, high, .*; got hihg"),
-        ({"search": {"dropout": {"choices": []}}}, "dropout: choices must be a list of words or numbers"),
+        ({"search": {"dropout": {"low": 0.0, "hihg": 1.5}}}, "dropout: the keys must be among low, high, .*, got hihg"),
+        ({"search": {"dropout": {"choices": []}}}, "dropout: choices must be a list of strings or numbers"),
         (
             {"search": {"dropout": {"choices": [0.1], "low": 0.0}}},
-            "dropout must have choices, or low and high, not both",
+            "dropout must have either choices or low and high, not both",
         ),
-        ({"search": {"dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}}, "dropout must have log or step"),
+        ({"search": {"dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}}, "must have either log or step"),
         ({"search": {"optimizer": {"choices": ["adamm"]}}}, "optimizer must be one of .* got 'adamm'"),
         ({"search": {"hidden": {"choices": ["1,x"]}}}, "hidden must be positive integers between commas"),
         ({"search": {"maps": {"choices": ["8,x"]}}}, "maps must be like 32,64 or 16@3/1,32@4/2 .* got '8,x'"),
         ({"search": {"maps": {"choices": ["8@0"]}}}, "size must be a positive integer, got 0"),
-        ({"search": {"samples": {"choices": [100]}}}, "samples must be fixed"),
+        ({"fixed": {}, "search": {"samples": {"choices": [100]}}}, "samples must be under .fixed."),
         ({"search": {"epochs": {"choices": [5]}}}, "epochs must be fixed or searched, not both"),
-        ({"fixed": {"validation": 0}}, "validation must be more than 0"),
+        ({"fixed": {"validation": 0}}, "validation must be positive, got 0"),
         ({"preset": "digit"}, "preset must be one of digits.* got 'digit'"),
-        ({"sarch": {}}, "a space has preset, .*; got sarch"),
+        ({"sarch": {}}, "a space must have preset, .* only, got sarch"),
     ],
 )
 def test_a_wrong_space_is_named(change, message):
@@ -466,7 +466,7 @@ def test_a_preset_with_convolutions_can_be_searched():
 
 def test_maps_that_do_not_fit_these_pictures_fail_the_trial_by_name(tmp_path):
     space = Space.from_config({"search": {"maps": {"choices": ["4@29"]}}, "fixed": {"epochs": 1, "samples": 100}})
-    with pytest.raises(ByhandError, match=r"no trial came to its end; trial 0: maps must fit one after another"):
+    with pytest.raises(ByhandError, match=r"no trial was completed; trial 0: maps must fit one after another"):
         sweep(space, trials=1, jobs=1, data="mnist-5k", folder=Folder.new(tmp_path / "sweep"))
 
 
@@ -491,7 +491,7 @@ def test_wrong_commands_are_one_line_and_exit_2(tmp_path):
         ((), "give --space FILE for a new sweep, or --resume DIR"),
         (("--space", "nosuch.toml"), "nosuch.toml: no such file"),
         (("--space", str(bad)), "must be TOML"),
-        (("--resume", str(tmp_path)), "no sweep there"),
+        (("--resume", str(tmp_path)), "no sweep.json in this folder"),
         (("--resume", str(tmp_path), "--seed", "3"), "it can't change --seed"),
         (("--space", "x", "--engine", "dask"), "x: no such file"),
         (("--resume", str(tmp_path), "--engine", "dask"), "--engine dask needs --address"),
@@ -534,7 +534,7 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path):
     with pytest.raises(ModelFileError, match="trial 1 is missing"):
         folder.trials()
     (tmp_path / "trials" / "0000.json").write_text("{}")
-    with pytest.raises(ModelFileError, match="must be a trial as `byhand sweep` wrote it"):
+    with pytest.raises(ModelFileError, match="must be a trial that `byhand sweep` wrote"):
         folder.trials()
     (tmp_path / "sweep.json").write_text("[1]")
     with pytest.raises(ModelFileError, match="must be a JSON object"):

@@ -1,11 +1,4 @@
-"""Several trainings at once, and one training on several machines, with the engines that people have.
-
-`space`, `sweep`, `engines`: a hyperparameter search. Optuna suggests, joblib or Dask runs, a folder keeps everything.
-`ensemble`: the same network from several seeds, each trained by a process of its own.
-`mpi`: one training. Every rank computes its share of each batch, and an all-reduce sums the gradients.
-
-Nothing here is a scheduler or a protocol, and each engine is imported when it is used.
-"""
+"""Distributed training: hyperparameter search, ensembles, and data-parallel training over MPI."""
 
 from byhand.lazy import lazy_names
 

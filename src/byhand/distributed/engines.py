@@ -1,8 +1,4 @@
-"""Engines: pools of processes that train the trials of a sweep.
-
-`Local` is joblib's pool on this machine, each process with one BLAS thread; `Dask` is a cluster that is already
-running. Both restart the work that a worker was doing when it died.
-"""
+"""Engines: pools of worker processes that train the trials of a sweep, with joblib on this machine or with Dask."""
 
 import contextlib
 import os
@@ -14,16 +10,16 @@ from typing import Any, Protocol
 
 from byhand.errors import ByhandError, MissingExtraError, UsageError
 
-#: Limits the BLAS of a process to one thread, if it is in the environment before NumPy is loaded.
+#: Environment variables that limit BLAS to one thread; they must be set before NumPy is imported.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-#: How many workers may die during one piece of work before it is given up.
+#: Maximum number of times that a task is started.
 ATTEMPTS = 3
-#: Seconds after which a dead worker that joblib has not reported is taken to have blocked the result queue.
+#: Seconds to wait for joblib to report a dead worker, before the result queue counts as blocked.
 GRACE = 3.0
 
 
 class WorkerDiedError(ByhandError):
-    """Every worker that started this work died."""
+    """Every worker that started the task died."""
 
 
 class Engine(Protocol):
@@ -32,17 +28,17 @@ class Engine(Protocol):
     jobs: int
 
     def submit(self, key: int, function: Callable[..., Any], *arguments: Any) -> None:
-        """Start function(*arguments), under a key."""
+        """Start the task function(*arguments); `key` identifies its result."""
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
-        """Return the key of the work that ends next, with its result or its error; None after `timeout` seconds."""
+        """Return the key of the next finished task with its result or exception; None after `timeout` seconds."""
 
     def close(self) -> None:
-        """Drop unfinished work."""
+        """Cancel unfinished tasks."""
 
 
 class Local:
-    """joblib's pool of processes. A process that dies is replaced, and its work is started again."""
+    """joblib's process pool, one BLAS thread per process. The task of a process that dies is started again."""
 
     def __init__(self, jobs: int) -> None:
         try:
@@ -53,8 +49,8 @@ class Local:
         self.jobs = jobs
         self._executor = get_reusable_executor
         self._broken = BrokenProcessPool
-        #: For each key: the function and its arguments, and how often they were started.
-        self._work: dict[int, tuple[tuple[Any, ...], int]] = {}
+        #: For each key: the function with its arguments, and the number of attempts.
+        self._tasks: dict[int, tuple[tuple[Any, ...], int]] = {}
         self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         self._current: Any = None
         self._first_seen_dead: float | None = None
@@ -63,15 +59,15 @@ class Local:
         self._start(key, (function, *arguments), 1)
 
     def _start(self, key: int, call: tuple[Any, ...], attempt: int) -> None:
-        self._work[key] = call, attempt
+        self._tasks[key] = call, attempt
         try:
             future = self._pool().submit(*call)
-        except self._broken:  # another piece of work broke the pool at this moment: the next call makes a new one
+        except self._broken:  # another task broke the pool at this moment: the next call makes a new pool
             future = self._pool().submit(*call)
         future.add_done_callback(lambda future: self._finished.put((key, future)))
 
     def _pool(self) -> Any:
-        """Return the pool, or a new one if that is broken."""
+        """Return the pool, or a new one if it is broken."""
         self._current = self._executor(
             max_workers=self.jobs, env=ONE_THREAD, initializer=exit_with_parent, initargs=(os.getpid(),)
         )
@@ -80,12 +76,12 @@ class Local:
     def next(self, timeout: float) -> tuple[int, Any] | None:
         with contextlib.suppress(Empty):
             key, future = self._finished.get(timeout=timeout)
-            call, attempt = self._work.pop(key)
+            call, attempt = self._tasks.pop(key)
             error = future.exception()
             if not isinstance(error, self._broken):
                 return key, error or future.result()
             if attempt >= ATTEMPTS:
-                return key, WorkerDiedError(f"{ATTEMPTS} workers died over it, one after another")
+                return key, WorkerDiedError(f"{ATTEMPTS} worker processes died during this trial")
             self._start(key, call, attempt + 1)
             return None
         self._unblock()
@@ -94,9 +90,8 @@ class Local:
     def _unblock(self) -> None:
         """Break the pool if a worker died while it was sending a result.
 
-        Such a worker leaves half a message in the result queue and holds the queue's lock: joblib waits for the other
-        half, the other workers wait for the lock, and the death is never reported. Once every writer of the queue is
-        closed, joblib reads the end of the file and reports a broken pool, and the work is started again.
+        It leaves half a message in the result queue and holds the queue's lock, so joblib and the other workers wait
+        forever. When all writers of the queue are closed, joblib reads EOF and reports a broken pool.
         """
         pool = self._current
         if pool is None or pool._flags.broken or not has_dead_worker(pool):
@@ -109,33 +104,32 @@ class Local:
             break_pool(pool)
 
     def close(self) -> None:
-        if not self._work or self._current is None:
-            return
-        if has_dead_worker(self._current):
-            break_pool(self._current)  # a blocked queue would block the shutdown too
-        self._current.shutdown(wait=True, kill_workers=True)
+        if self._tasks and self._current is not None:
+            if has_dead_worker(self._current):
+                break_pool(self._current)  # a blocked queue would block the shutdown too
+            self._current.shutdown(wait=True, kill_workers=True)
 
 
 def has_dead_worker(pool: Any) -> bool:
-    """True if a worker of a joblib pool ended with an error."""
+    """Return True if a worker of a joblib pool ended with an error."""
     return any(worker.exitcode for worker in list(pool._processes.values()))
 
 
 def break_pool(pool: Any) -> None:
-    """Kill the workers of a joblib pool and close its result queue, so that the reader gets the end of the file."""
+    """Kill the workers of a joblib pool and close its result queue, so that the reader gets EOF."""
     from joblib.externals.loky.backend.utils import kill_process_tree
 
     for worker in list(pool._processes.values()):
         kill_process_tree(worker)
-    with contextlib.suppress(OSError):  # joblib may have closed it meanwhile
+    with contextlib.suppress(OSError):  # already closed by joblib
         writer = pool._result_queue._writer
         own = type(writer)(writer.fileno(), readable=False)
-        writer._handle = None  # joblib closes the queue too, in a thread of its own, at the end of the file
+        writer._handle = None  # at EOF, a thread of joblib closes the queue too
         own.close()
 
 
 def exit_with_parent(parent: int) -> None:
-    """Exit soon after the parent process has ended, in whatever way."""
+    """Start a thread that ends this process when the parent process has ended."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -146,7 +140,7 @@ def exit_with_parent(parent: int) -> None:
 
 
 class Dask:
-    """A Dask cluster. Its scheduler gives the work of a worker that died to another one."""
+    """A running Dask cluster. Its scheduler restarts the tasks of a worker that dies."""
 
     def __init__(self, address: str, jobs: int | None = None) -> None:
         try:
@@ -158,9 +152,8 @@ class Dask:
         try:
             self.client = untyped(address, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise UsageError(
-                f"--address must be a Dask scheduler's, such as tcp://host:8786; got {address}: {error}"
-            ) from None
+            rule = "the address of a Dask scheduler, such as tcp://host:8786"
+            raise UsageError(f"--address must be {rule}, got {address}: {error}") from None
         self.jobs = jobs or max(1, sum(self.client.nthreads().values()))
         self._finished: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         self._futures: dict[int, Any] = {}
@@ -176,7 +169,7 @@ class Dask:
             del self._futures[key]
             error = future.exception()
             if isinstance(error, self._killed):
-                return key, WorkerDiedError("worker after worker died over it")
+                return key, WorkerDiedError("several Dask workers died during this trial")
             return key, error or future.result()
         return None
 

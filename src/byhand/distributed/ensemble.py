@@ -1,4 +1,4 @@
-"""Ensembles: networks from several seeds, trained at once in processes of their own, that read together.
+"""Ensembles: networks from several seeds, each trained in a process of its own.
 
     def network(seed):
         return byhand.Model([784, 128, 10], seed=seed)
@@ -6,10 +6,9 @@
     result = train_ensemble("runs/three", network, byhand.load("mnist"), recipe, seeds=(0, 1, 2))
     result.ensemble.predict(images)
 
-A member is an ordinary run, in `member-1`, `member-2`, …. All are begun before any is trained; then `byhand.training`
-resumes each in a process with one BLAS thread. So a member that was stopped, or whose process was killed, can be
-resumed like any other run, to the same bits. The ensemble's own `config.json` is written when all members have been
-begun: a folder that has one can be resumed.
+Each member is an ordinary run, in `member-1`, `member-2`, …, which a process with one BLAS thread resumes from its
+first step. So a member that was stopped or killed can be resumed like any run, with bit-identical results. The
+ensemble's `config.json` is written last: a folder that has one can be resumed.
 """
 
 import functools
@@ -38,30 +37,30 @@ from byhand.training.records import tested, tested_lines
 from byhand.training.run import data_of
 from byhand.training.runs import Run
 
-#: The exit code of a member's process that was interrupted and has saved its run.
+#: Exit code of a process that was interrupted and has saved its run.
 INTERRUPTED = 130
-#: Seconds between two looks at the processes.
-POLL = 0.1
+#: Seconds between two checks of the processes.
+POLL_INTERVAL = 0.1
 
 
 class MemberFailedError(ByhandError):
-    """A member whose process did not reach the end of its training; `exit_code` is that of the process."""
+    """The process of a member failed; `exit_code` is that of the process."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:  # a copy is made with the message alone
+    def __init__(self, message: str, exit_code: int = 1) -> None:  # the default is for copies
         super().__init__(message)
         self.exit_code = exit_code
 
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """The result of training an ensemble, which is None if it was interrupted."""
+    """Result of training an ensemble; `ensemble` is None if the training was interrupted."""
 
     run: Run
     ensemble: Ensemble | None
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain values: what `byhand train --committee N --json` prints."""
+        """Return the results as plain values, as `byhand train --committee N --json` prints them."""
         members = self.run.members
         values = {
             "run": str(self.run.folder),
@@ -81,19 +80,18 @@ class EnsembleResult:
         }
 
     def text(self) -> str:
-        """Return the figures for a terminal; nothing if the training was interrupted."""
+        """Return the results for a terminal; empty if the training was interrupted."""
         if self.ensemble is None:
             return ""
-        found = self.to_json()
-        alone = ", ".join(percent(share) for share in found["members_test_accuracy"])
-        return "\n".join(
-            [
-                f"a committee, {found['network']} on {found['data']}, {self.seconds:.1f} s",
-                f"its members alone: {alone}",
-                *tested_lines(self.ensemble.metadata),
-                f"saved {self.run.folder}",
-            ]
-        )
+        values = self.to_json()
+        accuracies = ", ".join(percent(accuracy) for accuracy in values["members_test_accuracy"])
+        lines = [
+            f"ensemble, {values['network']} on {values['data']}, {self.seconds:.1f} s",
+            f"test accuracy of its members: {accuracies}",
+            *tested_lines(self.ensemble.metadata),
+            f"saved {self.run.folder}",
+        ]
+        return "\n".join(lines)
 
 
 def train_ensemble(
@@ -110,16 +108,16 @@ def train_ensemble(
     jobs: int | None = None,
     **settings: Any,
 ) -> EnsembleResult:
-    """Train `model(seed)` for each seed in a folder, which must be new or empty; None takes the next `runs/NNN`.
+    """Train `model(seed)` for each seed, in a folder that is new or empty (None: the next `runs/NNN`).
 
-    data, test, source, preset, command: as for `train_run`. The members' processes load the data by their name or
-    source.  jobs, settings: as for `resume_ensemble` (offline, checkpoint_every, on_message)
+    data, test, source, preset, command: as for `train_run`. Each process loads the data again, by name or source.
+    jobs, settings: as for `resume_ensemble` (offline, checkpoint_every, on_message)
     """
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     if not isinstance(train, Dataset):
-        raise UsageError(f"data of an ensemble must be a data set that byhand.load can load, got {short_repr(data)}")
+        raise UsageError(f"data must be a data set that byhand.load can load, got {short_repr(data)}")
     if not seeds:
-        raise UsageError("an ensemble needs at least 1 seed, got none")
+        raise UsageError("seeds must have at least one seed, got none")
     jobs = available() if jobs is None else integer("jobs", jobs, 1)
     run = Run.new(folder)
     shared: dict[str, Any] = {"source": source, "preset": preset, "command": command}
@@ -139,18 +137,18 @@ def resume_ensemble(
     checkpoint_every: float = 30.0,
     on_message: Callable[[str], object] = lambda text: None,
 ) -> EnsembleResult:
-    """Train the members that have not reached their end, `jobs` at a time (one per processor by default).
+    """Train the unfinished members of an ensemble, `jobs` at a time (default: one per processor).
 
-    data: what `byhand.load` takes to load the data, if they are no longer where the folder says.  test: the data set
-    that measures the ensemble; without one, the test images of the data.  on_message: called with each line of a
-    member. Ctrl-C ends each member after its current step and saves it.
+    data: name or path of the data, if they have moved.  test: data set for the evaluation (default: the test set of
+    the data).  on_message: called with each output line of a member. Ctrl-C ends each member after its current step
+    and saves it.
     """
     began = time.perf_counter()
     jobs = available() if jobs is None else integer("jobs", jobs, 1)
     run = Run.open(folder)
     config, members = run.config(), run.members
     if not members:
-        raise UsageError(f"{run.folder} is the run of one network, not of an ensemble")
+        raise UsageError(f"{run.folder} must be the run of an ensemble, it is that of a single network")
     on_message(f"an ensemble of {len(members)}: {run.folder}")
     stop = threading.Event()
     settings = {"data": data, "offline": offline, "checkpoint_every": checkpoint_every}
@@ -174,9 +172,9 @@ def resume_ensemble(
 def train_members(
     members: Sequence[Run], *, jobs: int, stop: threading.Event, on_message: Callable[[str], object], **settings: Any
 ) -> bool:
-    """Train the members that are not over, and return True if then all are. `stop` ends each after its step.
+    """Train the unfinished members; return True if all are finished. `stop` ends each member after its step.
 
-    If a member fails the others go on; the error is raised when they have ended.
+    If a member fails, the others continue, and the error is raised at the end.
     """
     waiting = [run for run in members if not is_over(run)]
     running: list[_Member] = []
@@ -191,8 +189,8 @@ def train_members(
             if stop.is_set():
                 for member in running:
                     member.interrupt()
-            time.sleep(POLL)
-    except BaseException:  # a second Ctrl-C: the states that were saved last are good
+            time.sleep(POLL_INTERVAL)
+    except BaseException:  # a second Ctrl-C: each member keeps its last checkpoint
         for member in running:
             member.process.kill()
         raise
@@ -202,7 +200,7 @@ def train_members(
 
 
 def is_over(run: Run) -> bool:
-    """True if a member has reached the end of its training."""
+    """Return True if the training of a member is finished."""
     return run.model_path.is_file() and run.model().metadata.get("ending") not in (None, "interrupted")
 
 
@@ -216,12 +214,12 @@ class _Member:
             [sys.executable, "-P", "-m", "byhand.distributed.ensemble", arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,  # a member whose parent has died ends at its next line
+            stderr=subprocess.PIPE,  # if the parent dies, the member ends at its next line of output
             text=True,
             encoding="utf-8",
             errors="replace",
             env=os.environ | ONE_THREAD,
-            start_new_session=True,  # Ctrl-C must reach it once, from `interrupt`
+            start_new_session=True,  # it must get Ctrl-C only once, from `interrupt`
         )
         self.reader = threading.Thread(target=self._read, args=(on_message,), daemon=True)
         self.reader.start()
@@ -234,27 +232,24 @@ class _Member:
                 on_message(f"{self.run.folder.name}: {self.last_line}")
 
     def interrupt(self) -> None:
-        """Let the member end after its step."""
+        """Send SIGINT once, so that the member ends after its current step."""
         if not self.was_interrupted:
             self.process.send_signal(signal.SIGINT)
             self.was_interrupted = True
 
     def check(self, *, was_stopped: bool) -> None:
-        """Raise an error if the process ended in any other way than by its end or an interruption."""
+        """Raise an error unless the process finished or was interrupted."""
         self.reader.join()
         code = self.process.returncode
-        if code in (0, INTERRUPTED) or (was_stopped and code == -signal.SIGINT):  # before it could handle the signal
+        if code in (0, INTERRUPTED) or (was_stopped and code == -signal.SIGINT):  # SIGINT before its handler was set
             return
         reason = "its process was killed" if code < 0 else self.last_line
-        raise MemberFailedError(
-            f"{self.run.folder}: {reason} (exit code {code}); what is there can go on with "
-            f"byhand train --resume {self.run.folder.parent}",
-            code if code > 0 else 1,
-        )
+        hint = f"to resume, run byhand train --resume {self.run.folder.parent}"
+        raise MemberFailedError(f"{self.run.folder}: {reason} (exit code {code}); {hint}", code if code > 0 else 1)
 
 
 def main(folder: str, data: str | None, offline: bool, checkpoint_every: float) -> int:
-    """Train one member, in its process, and return the exit code."""
+    """Train one member in this process, and return the exit code."""
     by_name = functools.partial(load, offline=offline)
     try:
         result = resume(folder, data=data, load=by_name, checkpoint_every=checkpoint_every, callbacks=[ProgressBar()])

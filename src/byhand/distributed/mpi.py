@@ -1,8 +1,8 @@
-"""One training in several processes, over MPI: `mpiexec -n 4 byhand train …`.
+"""Data-parallel training over MPI: `mpiexec -n 4 byhand train …`.
 
-Every rank has the whole recipe and computes its own rows of each batch; one all-reduce sums their gradients, and all
-take the same step. Random numbers are functions of seed, step and sample, so four ranks draw what one process would
-have drawn, and the result is that of one process, to rounding. Rank 0 alone writes files and messages.
+Every rank computes its rows of each batch, an all-reduce sums the gradients, and all ranks take the same step. Random
+numbers are functions of seed, step and sample, so the result equals that of one process up to rounding. Only rank 0
+writes files and messages.
 """
 
 import contextlib
@@ -17,23 +17,23 @@ from typing import Any
 from byhand.errors import ByhandError, MissingExtraError
 from byhand.nn.arrays import Array
 
-#: Set by the launchers of MPI (MPICH and its relatives, Open MPI, PMIx) in the environment of each process.
+#: Environment variables that MPI launchers set (MPICH and its derivatives, Open MPI, PMIx).
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
-#: Seconds that the other ranks wait before they report an error, since rank 0 may have the same one.
-PATIENCE = 3.0
-#: Seconds between a message and the abort: the launcher drops what it has not yet read from a process that it ends.
-READING = 0.5
+#: Seconds that other ranks wait before they report an error: rank 0 may report the same one first.
+REPORT_DELAY = 3.0
+#: Seconds between the message and the abort: the launcher drops unread output of a process that it ends.
+ABORT_DELAY = 0.5
 
 
 class Communicator:
-    """All ranks, seen from one of them: a `byhand.training.batches.Shard` over MPI."""
+    """A `byhand.training.batches.Shard` over MPI: this rank, and collective operations with all others."""
 
     def __init__(self, MPI: Any) -> None:
         self.world = MPI.COMM_WORLD
         self.rank: int = self.world.Get_rank()
         self.size: int = self.world.Get_size()
         self.neighbours: int = self.world.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
-        #: The process of each rank; the launcher's message about one that died has the same two names.
+        #: The process and the node of each rank: the launcher uses them to report a rank that died.
         self.places: list[str] = self.world.allgather(f"process {os.getpid()} on {platform.node()}")
         self._in_place = MPI.IN_PLACE
 
@@ -42,12 +42,12 @@ class Communicator:
         self.world.Allreduce(self._in_place, vector)
 
     def broadcast(self, value: Any) -> Any:
-        """Return the value that rank 0 passes."""
+        """Return the value of rank 0."""
         return self.world.bcast(value, root=0)
 
 
 def communicator() -> Communicator | None:
-    """Return the ranks, or None if this process was not started as one of several by mpiexec."""
+    """Return the communicator, or None if mpiexec did not start this process as one of several."""
     if not any(name in os.environ for name in LAUNCHED):
         return None
     try:
@@ -59,7 +59,7 @@ def communicator() -> Communicator | None:
 
 @contextlib.contextmanager
 def rank_0_first(ranks: Communicator | None) -> Iterator[None]:
-    """Run the block on rank 0, then on the others: they find the data that it downloads."""
+    """Run the block on rank 0, then on the other ranks, which find the data that rank 0 has downloaded."""
     if ranks is not None and ranks.rank > 0:
         ranks.world.Barrier()
     yield
@@ -69,7 +69,7 @@ def rank_0_first(ranks: Communicator | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def aborting(ranks: Communicator | None) -> Iterator[None]:
-    """End all ranks if one ends with an error, with a message that names it; none of them waits for it forever."""
+    """Abort all ranks if one raises an exception, with a message that names the rank."""
     try:
         yield
     except Exception as error:
@@ -77,11 +77,11 @@ def aborting(ranks: Communicator | None) -> Iterator[None]:
             raise
         code = error.exit_code if isinstance(error, ByhandError) else 1
         if ranks.rank > 0:
-            time.sleep(PATIENCE)
+            time.sleep(REPORT_DELAY)
         if not isinstance(error, ByhandError):
             traceback.print_exc()
         where = f"rank {ranks.rank}: " if ranks.rank > 0 else ""
         print(f"byhand: {where}{error}", file=sys.stderr, flush=True)
-        time.sleep(READING)
+        time.sleep(ABORT_DELAY)
         ranks.world.Abort(code)
-        os._exit(code)  # the launcher ends this process, but not always at once
+        os._exit(code)  # the launcher may need a moment to end this process

@@ -1,17 +1,15 @@
-"""The space of a sweep: which settings are fixed, and which are searched in what range.
+"""The search space of a sweep: fixed settings, and the ranges of searched ones.
 
-    preset = "digits"                                        # where all settings start; the default
+preset = "digits"                                        # the base of all settings; this is the default
 
-    [fixed]                                                  # options of `byhand train`, with _ for -
-    epochs = 8
+[fixed]                                                  # options of `byhand train`, with _ for -
+epochs = 8
 
-    [search]
-    learning_rate = { low = 0.01, high = 0.5, log = true }   # a number between two; log: uniform in its logarithm
-    hidden = { low = 64, high = 512, step = 64 }             # an integer, if both bounds are; one hidden layer
-    optimizer = { choices = ["momentum", "adam"] }           # one of these; `hidden` may be "256,128" here
-    maps = { choices = ["none", "8,16", "16@3/1,32"] }       # convolutions, as in `byhand train --maps`
-
-A space is read from a TOML file or made from a dictionary, and checked then: an error names the setting.
+[search]
+learning_rate = { low = 0.01, high = 0.5, log = true }   # a number; log: uniform in its logarithm
+hidden = { low = 64, high = 512, step = 64 }             # an integer if both bounds are; one hidden layer
+optimizer = { choices = ["momentum", "adam"] }           # one of these; `hidden` may be "256,128" here
+maps = { choices = ["none", "8,16", "16@3/1,32"] }       # convolutions, as in `byhand train --maps`
 """
 
 import os
@@ -33,15 +31,15 @@ from byhand.training.recipe import NAMES, OPTIMIZER, maps_of, with_overrides
 
 Value = str | int | float | bool
 RANGE_KEYS = ("low", "high", "log", "step", "choices")
-#: Pixels of an image in which every sensible window fits.
+#: Pixels of an image in which every reasonable filter fits.
 LARGE = 128 * 128
-#: Fraction of the training images by which trials are judged, unless the space sets another.
+#: Default fraction of the training images that is held out for validation.
 VALIDATION = 0.1
 
 
 @dataclass(frozen=True)
 class Space:
-    """`search`: name → {low, high, log, step} or {choices}.  `fixed`: name → value."""
+    """A search space. `search`: name → {low, high, log, step} or {choices}; `fixed`: name → value."""
 
     search: dict[str, dict[str, Any]]
     fixed: dict[str, Any] = field(default_factory=dict)
@@ -54,24 +52,24 @@ class Space:
         known = [*NAMES, "samples"]
         for name in [*self.fixed, *self.search]:
             if name not in known:
-                raise UsageError(f"a space knows {', '.join(known)}; got {name!r}")
+                raise UsageError(f"a setting of a space must be one of {', '.join(known)}, got {name!r}")
         for name, values in self.search.items():
             if name in self.fixed:
                 raise UsageError(f"{name} must be fixed or searched, not both")
             if name in ("samples", "validation", "threads"):
-                raise UsageError(f"{name} must be fixed: trials that differ in it can't be compared")
+                raise UsageError(f"{name} must be under [fixed]: trials that differ in it are not comparable")
             check_range(name, values)
         if not self.fixed.get("validation", chosen.recipe.validation or VALIDATION):
-            raise UsageError("validation must be more than 0: trials are judged by images that they don't train on")
+            raise UsageError("validation must be positive, got 0: trials are compared on held-out images")
         for name, values in self.search.items():
             for value in values.get("choices", [values.get("low"), values.get("high")]):
                 self._check_value(name, value)
 
     def _check_value(self, name: str, value: Value) -> None:
-        """Build a network with this value.
+        """Raise an error if no network can be built with this value.
 
-        The size of the images is not known yet, so convolutions are built by themselves, for large images. If the real
-        images are too small for their windows, the trial fails with a message.
+        The image size is not known yet, so convolutions are built separately, for large images. Filters that do not fit
+        the actual images make the trial fail later.
         """
         values = {**self.first(), name: value}
         maps = {**self.fixed, **values}.get("maps", "none")
@@ -80,9 +78,9 @@ class Space:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the space in a TOML file."""
+        """Read a space from a TOML file."""
         if not Path(path).is_file():
-            raise UsageError(f"{path}: no such file; see `byhand sweep --help` for what it holds")
+            raise UsageError(f"{path}: no such file; see `byhand sweep --help` for its format")
         try:
             return cls.from_config(tomllib.loads(Path(path).read_text("utf-8")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -92,18 +90,17 @@ class Space:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return the space that these plain values describe."""
+        """Make a space from the plain values that `config` returns."""
         if unknown := set(config) - {"preset", "fixed", "search"}:
-            raise UsageError(f"a space has preset, [fixed] and [search]; got {', '.join(sorted(unknown))}")
+            raise UsageError(f"a space must have preset, [fixed] and [search] only, got {', '.join(sorted(unknown))}")
         search, fixed = config.get("search", {}), config.get("fixed", {})
         for name, table in (("fixed", fixed), ("search", search)):
             if not isinstance(table, Mapping):
                 raise UsageError(f"{name} must be a table, got {table!r}")
         for name, values in search.items():
             if not isinstance(values, Mapping):
-                raise UsageError(
-                    f"{name} must be like {{ low = 1, high = 9 }} or {{ choices = [1, 9] }}, got {values!r}"
-                )
+                rule = "{ low = 1, high = 9 } or { choices = [1, 9] }"
+                raise UsageError(f"{name} must be a table such as {rule}, got {values!r}")
         return cls({name: dict(values) for name, values in search.items()}, dict(fixed), config.get("preset", "digits"))
 
     def config(self) -> dict[str, Any]:
@@ -131,20 +128,20 @@ class Space:
         return {name: distribution(values) for name, values in self.search.items()}
 
     def settings(self, values: Mapping[str, Value]) -> dict[str, Any]:
-        """Return all that a trial changes in the preset: the fixed settings and these values.
+        """Return the settings of a trial that replace those of the preset.
 
-        Settings that the drawn optimizer doesn't have are left out: a space may search momentum beside Adam.
+        Settings that the trial's optimizer does not have are omitted, so a space may search both momentum and Adam.
         """
         settings = {"validation": preset(self.preset).recipe.validation or VALIDATION, **self.fixed, **values}
         if "optimizer" in self.search and values["optimizer"] in OPTIMIZERS:
-            takes = OPTIMIZERS[str(values["optimizer"])].__dataclass_fields__
-            settings = {name: value for name, value in settings.items() if name not in OPTIMIZER or name in takes}
+            options = OPTIMIZERS[str(values["optimizer"])].__dataclass_fields__
+            settings = {name: value for name, value in settings.items() if name not in OPTIMIZER or name in options}
         return settings
 
     def build(
         self, values: Mapping[str, Value], *, in_size: int, classes: tuple[str, ...], seed: int
     ) -> tuple[Model, Recipe]:
-        """Return the model and the recipe of a trial, with one thread unless `threads` is fixed."""
+        """Return the model and the recipe of a trial. The default is one thread."""
         settings = self.settings(values)
         settings.pop("samples", None)
         settings |= {name: str(settings[name]) for name in ("hidden", "maps") if name in settings}
@@ -153,17 +150,17 @@ class Space:
         )
 
     def images(self, train: Dataset) -> Dataset:
-        """Return the training images that the trials use."""
+        """Return the images that the trials are trained on."""
         count = self.fixed.get("samples", preset(self.preset).samples)
         return train if count is None else train[:count]
 
     def epochs(self, values: Mapping[str, Value]) -> int:
         """Return the number of epochs of a trial."""
-        standard = preset(self.preset).recipe.epochs
-        return int({"epochs": standard, **self.first(), **self.fixed, **values}["epochs"])
+        default = preset(self.preset).recipe.epochs
+        return int({"epochs": default, **self.first(), **self.fixed, **values}["epochs"])
 
     def command(self, values: Mapping[str, Value], *, data: str | None, seed: int) -> str:
-        """Return the command that trains the network of a trial again."""
+        """Return the `byhand train` command with the settings of a trial."""
         words = ["byhand", "train", "--preset", self.preset, *(["--data", data] if data else []), "--seed", str(seed)]
         for name, value in self.settings(values).items():
             option = name.replace("_", "-")
@@ -172,23 +169,24 @@ class Space:
 
 
 def check_range(name: str, values: Mapping[str, Any]) -> None:
-    """Raise an error unless these are ordered bounds or a list of plain choices."""
+    """Raise an error unless `values` has ordered bounds or a list of choices."""
     if unknown := set(values) - set(RANGE_KEYS):
-        raise UsageError(f"{name} has {', '.join(RANGE_KEYS)}; got {', '.join(sorted(unknown))}")
+        rule = f"{name}: the keys must be among {', '.join(RANGE_KEYS)}"
+        raise UsageError(f"{rule}, got {', '.join(sorted(unknown))}")
     if "choices" in values:
         choices = values["choices"]
         if len(values) > 1:
-            raise UsageError(f"{name} must have choices, or low and high, not both")
+            raise UsageError(f"{name} must have either choices or low and high, not both")
         if not isinstance(choices, list) or not choices or not all(isinstance(c, str | int | float) for c in choices):
-            raise UsageError(f"{name}: choices must be a list of words or numbers, got {choices!r}")
+            raise UsageError(f"{name}: choices must be a list of strings or numbers, got {choices!r}")
         return
     low: Any = values.get("low")
     high: Any = values.get("high")
     if not (is_number(low) and is_number(high)):
-        raise UsageError(f"{name} must have two numbers, low and high, got {low!r} and {high!r}")
+        raise UsageError(f"{name}: low and high must be numbers, got {low!r} and {high!r}")
     if not low < high:
-        raise UsageError(f"{name}: low must be under high, got {low} and {high}")
+        raise UsageError(f"{name}: low must be less than high, got {low} and {high}")
     if values.get("log") and not low > 0:
         raise UsageError(f"{name}: low must be positive with log, got {low}")
     if values.get("log") and "step" in values:
-        raise UsageError(f"{name} must have log or step, not both")
+        raise UsageError(f"{name} must have either log or step, not both")

@@ -1,18 +1,18 @@
-"""Sweeps: a hyperparameter search in which Optuna suggests the settings and an engine trains them.
+"""Hyperparameter search: Optuna suggests the settings, and an engine trains the trials.
 
     result = sweep(Space.read("space.toml"), trials=50, jobs=2)
     result.best.values, result.best.accuracy
 
-A trial advances a few epochs at a time. After each advance its state is saved, its accuracy on held-out images is
-reported to Optuna, and the trial is pruned if it is worse than the median of the earlier trials at that epoch. The
-values of a trial follow from the seed, its number and the trials that had ended by then. The folder of a sweep holds
+A trial is trained a few epochs at a time. Then its state is saved, its accuracy on held-out images is reported to
+Optuna, and it is pruned if it is worse than the median of earlier trials at that epoch. The values of a trial depend
+on the seed, its number and the trials that ended before. The folder of a sweep contains
 
     sweep.json                  the space, the data, the seed, the number of trials
     trials/0007.json            one trial: its values, its status, a record for each epoch
-    trials/0007.safetensors     the state of a trial that is still running
-    trials.csv, sweep.html      all trials, for programs and for people
+    trials/0007.safetensors     the state of a running trial
+    trials.csv, sweep.html      all trials, as a table and as a page
 
-and every file is replaced whole: a sweep that is killed loses at most the work that its workers were doing.
+Files are replaced atomically: a killed sweep loses at most the epochs that its workers were training.
 """
 
 import csv
@@ -47,9 +47,9 @@ HOME = Path("sweeps")
 RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
 #: Optuna's name of each status.
 STATES = {RUNNING: "RUNNING", DONE: "COMPLETE", PRUNED: "PRUNED", DIVERGED: "PRUNED", FAILED: "FAIL"}
-#: The number of advances in which a trial is trained.
+#: The number of parts in which a trial is trained.
 ADVANCES = 10
-#: Trials that are trained to their end before any is pruned, and the fraction of its epochs that every trial gets.
+#: Trials that run to their end before any is pruned, and the fraction of the epochs before a trial can be pruned.
 FIRST_TRIALS, FIRST_FRACTION = 5, 0.2
 
 #: Arrays and plain values, as `Trainer.state` returns them.
@@ -58,7 +58,7 @@ State = tuple[dict[str, Array], dict[str, Any]]
 
 @dataclass
 class Trial:
-    """One trial. `records` has one for each epoch so far."""
+    """One trial, with a record for each of its epochs so far."""
 
     number: int
     values: dict[str, Value]
@@ -68,12 +68,12 @@ class Trial:
 
     @property
     def accuracy(self) -> float | None:
-        """The accuracy on the held-out images after the last epoch, by which trials are compared."""
+        """Accuracy on the held-out images after the last epoch; trials are ranked by it."""
         return self.records[-1].validation_accuracy if self.records else None
 
     @property
     def seconds(self) -> float:
-        """Training time."""
+        """Training time in seconds."""
         return self.records[-1].seconds if self.records else 0.0
 
     def __str__(self) -> str:
@@ -89,18 +89,15 @@ class Trial:
 def advance(
     config: dict[str, Any], values: dict[str, Value], state: State | None, epochs: int, offline: bool
 ) -> tuple[State, bool]:
-    """Train a trial of the sweep `epochs` epochs more, from `state` or from the start; True if it is over then.
+    """Train a trial for `epochs` more epochs, from `state` or from the start. Return its state, and True at its end.
 
-    Needs nothing but its arguments and the data set, so it can run in any process on any machine, and again if a worker
-    died: the result is the same.
+    The result depends on the arguments and the data only, so any worker can run this, and again if a worker died.
     """
     space = Space.from_config(config["space"])
     images = space.images(load_once(config["data"], offline=offline).train)
     if images.checksum != config["checksum"]:
-        raise DataError(
-            f"{images.name}: every worker must have the same data, "
-            f"got {images.checksum[:12]} and {config['checksum'][:12]}"
-        )
+        sums = f"{images.checksum[:12]} and {config['checksum'][:12]}"
+        raise DataError(f"{images.name}: every worker must have the same data, got checksums {sums}")
     height, width = images.shape
     model, recipe = space.build(values, in_size=height * width, classes=images.classes, seed=config["seed"])
     with Trainer(model, images, recipe, seed=config["seed"]) as trainer:
@@ -125,28 +122,28 @@ class Folder:
 
     @classmethod
     def new(cls, path: str | os.PathLike[str] | None = None) -> "Folder":
-        """Return a folder that is new or empty; without a path, that of the next number under `sweeps/`."""
+        """Return a folder that is new or empty (default: the next number under `sweeps/`)."""
         return cls(new_folder("sweep", path, HOME))
 
     def config(self) -> dict[str, Any]:
         """Return the space, the data, the seed and the number of trials."""
         path = self.path / "sweep.json"
         if not path.is_file():
-            raise UsageError(f"{self.path}: no sweep there: `byhand sweep` makes one")
+            raise UsageError(f"{self.path}: no sweep.json in this folder; `byhand sweep` starts a sweep")
         return read_object(path)
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.path / "sweep.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
     def trials(self) -> list[Trial]:
-        """Return all trials in order, and a running one with the records of its saved state."""
+        """Return all trials in order; the records of a running one come from its saved state."""
         found: list[Trial] = []
         for path in sorted((self.path / "trials").glob("*.json")):
             try:
                 config = read_object(path)
                 trial = Trial(**config | {"records": records_of(config)})
             except (TypeError, KeyError, ValueError):
-                raise ModelFileError(f"{path}: must be a trial as `byhand sweep` wrote it") from None
+                raise ModelFileError(f"{path}: must be a trial that `byhand sweep` wrote") from None
             if trial.number != len(found):
                 raise ModelFileError(f"{path}: trials must be numbered without gaps, trial {len(found)} is missing")
             if trial.status == RUNNING and (state := self.state(trial)) is not None:
@@ -155,13 +152,13 @@ class Folder:
         return found
 
     def write(self, trial: Trial) -> None:
-        """Write a trial, and delete its state if it is over."""
+        """Write a trial, and delete its state if it has ended."""
         write_text(self._path(trial, "json"), json.dumps(asdict(trial), ensure_ascii=False) + "\n")
         if trial.status != RUNNING:
             self._path(trial, "safetensors").unlink(missing_ok=True)
 
     def state(self, trial: Trial) -> State | None:
-        """Return the saved state of a running trial, if it has one."""
+        """Return the saved state of a running trial, or None."""
         path = self._path(trial, "safetensors")
         if not path.is_file():
             return None
@@ -187,13 +184,13 @@ class Folder:
 
 
 def records_of(config: dict[str, Any]) -> list[EpochRecord]:
-    """Return the records in the plain values of a trial or of a state."""
+    """Return the records of a trial or a state from their plain values."""
     return [EpochRecord.from_json(record) for record in config["records"]]
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a sweep: its trials in order, and how much each setting matters."""
+    """Result of a sweep: its trials in order, and the importance of each setting."""
 
     folder: Folder
     trials: list[Trial]
@@ -202,20 +199,20 @@ class Result:
 
     @property
     def best(self) -> Trial | None:
-        """The best of the trials that ran to their end."""
+        """The most accurate of the trials that ran to their end."""
         done = [trial for trial in self.trials if trial.status == DONE]
         return max(done, key=lambda trial: trial.accuracy or 0.0, default=None)
 
     @property
     def command(self) -> str | None:
-        """The command that trains the network of the best trial again."""
+        """The `byhand train` command with the settings of the best trial."""
         config, best = self.folder.config(), self.best
         if best is None:
             return None
         return Space.from_config(config["space"]).command(best.values, data=config["data"], seed=config["seed"])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: what `byhand sweep --json` prints."""
+        """Return plain values, as `byhand sweep --json` prints them."""
         best = self.best
         return {
             "folder": str(self.folder.path),
@@ -230,8 +227,8 @@ class Result:
     def text(self) -> str:
         """Return the best trial and its command for a terminal."""
         if (best := self.best) is None:
-            return "no trial came to its end"
-        return f"best: trial {best.number}, {percent(best.accuracy)} of the held-out images\n{self.command}"
+            return "no trial was completed"
+        return f"best: trial {best.number}, {percent(best.accuracy)} accuracy on held-out images\n{self.command}"
 
 
 def sweep(
@@ -244,20 +241,12 @@ def sweep(
     offline: bool = False,
     **settings: Any,
 ) -> Result:
-    """Try `trials` settings of the space.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
+    """Search the space with this number of trials.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
     load_optuna()
     folder = folder or Folder.new()
     images = space.images(load_once(data, offline=offline).train)
-    folder.write_config(
-        {
-            "space": space.config(),
-            "data": data,
-            "checksum": images.checksum,
-            "seed": seed,
-            "trials": trials,
-            "made_with": versions(),
-        }
-    )
+    config = {"space": space.config(), "data": data, "checksum": images.checksum, "seed": seed, "trials": trials}
+    folder.write_config({**config, "made_with": versions()})
     return resume(folder, offline=offline, **settings)
 
 
@@ -271,9 +260,9 @@ def resume(
     stop: threading.Event | None = None,
     on_trial: Callable[[Trial], object] = lambda trial: None,
 ) -> Result:
-    """Continue a sweep that was stopped or killed. `trials` changes their number; trials that are over stay so.
+    """Resume a sweep that was stopped or killed; `trials` changes the number of trials.
 
-    jobs: trials at a time, on this machine or an `engine`.  on_trial: called with each trial that is over
+    jobs: number of parallel trials on this machine, unless `engine` is passed.  on_trial: called when a trial ends
     """
     with lock(folder.path / "lock", f"{folder.path}: another process is running this sweep") or nullcontext():
         config = folder.config()
@@ -284,7 +273,7 @@ def resume(
 
 
 class Sweep:
-    """A sweep while it runs: its trials, and the same trials in a study of Optuna."""
+    """A running sweep: its trials, and the same trials in an Optuna study."""
 
     def __init__(self, folder: Folder, config: dict[str, Any], offline: bool) -> None:
         self.optuna = load_optuna()
@@ -295,13 +284,13 @@ class Sweep:
         warm_up = math.ceil(self.space.epochs({}) * FIRST_FRACTION)
         pruner = self.optuna.pruners.MedianPruner(n_startup_trials=FIRST_TRIALS, n_warmup_steps=warm_up)
         self.study = self.optuna.create_study(direction="maximize", pruner=pruner)
-        #: Optuna's object for each trial that is running.
+        #: Optuna's object for each running trial.
         self.suggestions: dict[int, Any] = {}
         for trial in self.trials:
             self._add_to_study(trial)
 
     def _add_to_study(self, trial: Trial) -> None:
-        """Add a trial that an earlier process started."""
+        """Add a trial of an earlier process to the study."""
         ended = trial.status in (DONE, PRUNED, DIVERGED)
         self.study.add_trial(
             self._frozen(
@@ -316,12 +305,12 @@ class Sweep:
             self.suggestions[trial.number] = self.optuna.trial.Trial(self.study, trial_id)
 
     def _frozen(self, trial: Trial, **values: Any) -> Any:
-        """Return a trial as Optuna keeps it."""
+        """Return Optuna's object for a trial of an earlier process."""
         distributions = self.space.distributions()
         return self.optuna.trial.create_trial(params=trial.values, distributions=distributions, **values)
 
     def run(self, engine: Engine, stop: threading.Event | None, on_trial: Callable[[Trial], object]) -> Result:
-        """Keep every worker busy until all trials are over, or `stop` is set."""
+        """Train until all trials have ended, or `stop` is set."""
         stop = stop or threading.Event()
         waiting = [trial for trial in self.trials if trial.status == RUNNING]
         busy: set[int] = set()
@@ -349,7 +338,7 @@ class Sweep:
         return self._result(interrupted=bool(busy))
 
     def _new_trial(self) -> Trial:
-        """Return a new trial, with values that follow from the seed, its number and the trials so far."""
+        """Return a new trial; its values depend on the seed, its number and the results so far."""
         number = len(self.trials)
         seed = int(np.random.SeedSequence([self.config["seed"], number]).generate_state(1)[0])
         self.study.sampler = self.optuna.samplers.TPESampler(seed=seed, constant_liar=True)
@@ -364,17 +353,17 @@ class Sweep:
         engine.submit(trial.number, advance, self.config, trial.values, state, epochs, self.offline)
 
     def _record(self, trial: Trial, outcome: tuple[State, bool] | Exception) -> State | None:
-        """Save an advance of a trial, report it to Optuna, and return the state if the trial goes on."""
+        """Report a result to Optuna and save it; return the state if the trial continues."""
         if isinstance(outcome, Exception):
             if not isinstance(outcome, DivergedError | UsageError | WorkerDiedError):
                 raise outcome
             self._end(trial, DIVERGED if isinstance(outcome, DivergedError) else FAILED, str(outcome))
             return None
         state, is_over = outcome
-        known = len(trial.records)
+        reported = len(trial.records)
         trial.records = records_of(state[1])
         suggestion = self.suggestions[trial.number]
-        for record in trial.records[known:]:
+        for record in trial.records[reported:]:
             suggestion.report(record.validation_accuracy, record.epoch)
         if is_over or suggestion.should_prune():
             self._end(trial, DONE if is_over else PRUNED)
@@ -386,43 +375,40 @@ class Sweep:
         trial.status, trial.message = status, message
         suggestion = self.suggestions[trial.number]
         if status == DIVERGED and not trial.records:
-            suggestion.report(0.0, 1)  # a pruned trial needs a value
+            suggestion.report(0.0, 1)  # Optuna requires a value for a pruned trial
         state = self.optuna.trial.TrialState[STATES[status]]
         self.study.tell(suggestion, trial.accuracy if status == DONE else None, state=state)
         self.folder.write(trial)
 
     def _result(self, *, interrupted: bool) -> Result:
-        """Return the result, and write its page and table."""
+        """Write the table and the page, and return the result."""
         from byhand.report.sweep import sweep_page
 
         result = Result(self.folder, self.trials, interrupted, self._importances())
+        best, command = result.best, result.command or ""
         page = sweep_page(
-            self.trials,
-            search=self.space.search,
-            importances=result.importances,
-            best=result.best,
-            command=result.command or "",
+            self.trials, search=self.space.search, importances=result.importances, best=best, command=command
         )
         self.folder.write_csv(self.trials)
         write_text(self.folder.path / "sweep.html", page)
         if not interrupted and result.best is None and (failed := [t for t in self.trials if t.status == FAILED]):
-            raise ByhandError(f"no trial came to its end; trial {failed[0].number}: {failed[0].message}")
+            raise ByhandError(f"no trial was completed; trial {failed[0].number}: {failed[0].message}")
         return result
 
     def _importances(self) -> dict[str, float]:
-        """Return how much of the variation in accuracy each setting explains (PED-ANOVA), the largest first."""
-        over = [trial for trial in self.trials if trial.status in (DONE, PRUNED, DIVERGED)]
-        if len(over) < 2 * FIRST_TRIALS or len({trial.accuracy for trial in over}) < 2:
+        """Return the importance of each setting, largest first: its share of the variance of accuracy (PED-ANOVA)."""
+        ended = [trial for trial in self.trials if trial.status in (DONE, PRUNED, DIVERGED)]
+        if len(ended) < 2 * FIRST_TRIALS or len({trial.accuracy for trial in ended}) < 2:
             return {}
-        study = self.optuna.create_study(direction="maximize")  # in which pruned trials count, as poor ones
-        for trial in over:
+        study = self.optuna.create_study(direction="maximize")  # here pruned trials count, with low accuracies
+        for trial in ended:
             study.add_trial(self._frozen(trial, value=trial.accuracy or 0.0))
         evaluator = self.optuna.importance.PedAnovaImportanceEvaluator()
         return dict(self.optuna.importance.get_param_importances(study, evaluator=evaluator))
 
 
 def load_optuna() -> Any:
-    """Import Optuna, which says what to install before anything is started."""
+    """Import Optuna; the error of a missing package names the extra to install."""
     try:
         import optuna
     except ImportError as error:
