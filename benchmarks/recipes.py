@@ -21,7 +21,7 @@ from byhand.data.augment import Augmentation, augment
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.training import fit, preset
-from byhand.training.recipe import FAR, with_overrides
+from byhand.training.recipe import LONG, with_overrides
 
 SEEDS = (0, 1, 2)
 HELD = 10_000
@@ -33,7 +33,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "augmented, not deskewed": {"deskew": False},
     "`digits`: both": {},
     "without the elastic part": {"augment": "default,elastic=0"},
-    "distorted farther (that of `best`)": {"augment": FAR},
+    "distorted farther (that of `best`)": {"augment": LONG.augment},
     "the last fifth distorted half as far": {"weak_augment": 0.2},
     "averaged weights, 0.999": {"ema_decay": 0.999},
     "dropout 0.1": {"dropout": 0.1},

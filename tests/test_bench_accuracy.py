@@ -114,7 +114,7 @@ def test_seeds_typed_wrong(home, monkeypatch, capsys, seeds):
 
 
 def test_a_training_that_fails_is_told_in_its_own_words(tmp_path):
-    with pytest.raises(ByhandError, match=r"byhand train --resume .*no run there"):
+    with pytest.raises(ByhandError, match=r"byhand train --resume .*no such run"):
         accuracy.train("--resume", str(tmp_path / "nowhere"))
 
 

@@ -271,7 +271,7 @@ def test_a_damaged_newest_is_named_and_the_one_before_is_taken(run, damage, ever
     if damage != "gone":
         assert len(told) == 1
         assert told[0].startswith(f"{newest}: ")
-        assert told[0].endswith("; going on from a.safetensors, saved after step 3")
+        assert told[0].endswith("; resuming from a.safetensors, saved after step 3")
 
 
 def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
@@ -286,7 +286,7 @@ def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
 
 
 def test_no_checkpoint_at_all(run):
-    with pytest.raises(ModelFileError, match="no checkpoint there: the run ended before it could save one"):
+    with pytest.raises(ModelFileError, match="no checkpoint in this folder: the run ended before the first save"):
         Checkpoints(run).load()
 
 
@@ -306,9 +306,7 @@ def test_a_file_that_does_not_read_back_as_written_is_an_error(run, monkeypatch)
     monkeypatch.setattr(modelfile, "write_arrays", a_disk_that_lies)
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
-        with pytest.raises(
-            StorageError, match=r"can't be read back: .*damaged.*the one before it is intact: .*a\.safe"
-        ):
+        with pytest.raises(StorageError, match=r"can't be read back: .*damaged.*the previous one is intact: .*a\.safe"):
             checkpoints.save(session, force=True)
     assert Checkpoints(run).load()[1]["step"] == 3
 
@@ -336,7 +334,7 @@ def test_an_error_of_the_second_thread_comes_out_of_the_loop(run, monkeypatch):
                 time.sleep(0.001)
             pytest.fail("the run ended without a word")
 
-    with pytest.raises(StorageError, match=r"can't be saved: No space left on device; there is none yet"):
+    with pytest.raises(StorageError, match=r"can't be saved: No space left on device; there is no previous one"):
         trains()
 
 

@@ -94,7 +94,7 @@ def test_explain_refuses_what_is_not_there(runs, type_in):
     assert (code, said) == (2, "byhand: the unit of layer 1 must be an integer from 0 to 575, got 576\n")
     code, _, said = type_in("explain", runs / "nowhere")
     assert code == 5
-    assert "no run there" in said
+    assert "no such run" in said
 
 
 def test_compare_prints_a_table_and_verdicts(runs, tmp_path):

@@ -110,7 +110,7 @@ def test_whichever_call_of_a_checkpoint_fails_the_last_good_state_is_intact(run,
             at += 1
     assert len(failures) >= 6
     assert all(
-        "can't be saved: No space left on device; the one before it is intact: " in line and "\n" not in line
+        "can't be saved: No space left on device; the previous one is intact: " in line and "\n" not in line
         for line in failures
     )
     assert leftovers(run.folder) == []
@@ -135,7 +135,7 @@ def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
             next(walk)
             with (
                 largest_file(limit),
-                pytest.raises(StorageError, match="can't be saved: File too large; the one before"),
+                pytest.raises(StorageError, match="can't be saved: File too large; the previous one"),
             ):
                 checkpoints.save(session, force=True)
             assert Checkpoints(run).load()[1]["step"] == 1
@@ -153,7 +153,7 @@ def test_a_full_disk(tmp_path):
             with pytest.raises(OSError, match="No space"):
                 filler.write_bytes(bytes(200_000))
             next(walk)
-            with pytest.raises(StorageError, match=r"No space left on device; the one before it is intact: .*a\.safe"):
+            with pytest.raises(StorageError, match=r"No space left on device; the previous one is intact: .*a\.safe"):
                 checkpoints.save(session, force=True)
             assert Checkpoints(run).load()[1]["step"] == 1
             filler.unlink()
@@ -189,7 +189,9 @@ def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monk
     monkeypatch.setattr(modelfile, "write_arrays", deleted)
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
-        with pytest.raises(StorageError, match=r"can't be read back: .*no checkpoint file there; there is none yet"):
+        with pytest.raises(
+            StorageError, match=r"can't be read back: .*no such checkpoint file; there is no previous one"
+        ):
             checkpoints.save(session, force=True)
 
 
@@ -362,7 +364,7 @@ def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
     )
     state = run.folder / "state"
     assert done.stdout == (
-        f"{state}: the checkpoint can't be saved: Permission denied; the one before it is intact: "
+        f"{state}: the checkpoint can't be saved: Permission denied; the previous one is intact: "
         f"{state / 'a.safetensors'}\n"
     ), done.stderr
     assert Checkpoints(run).load()[1]["step"] == 1
@@ -399,8 +401,8 @@ def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
     with pytest.raises(ByhandError) as caught:
         run.model()
     assert str(caught.value) == (
-        f"{run.model_path}: damaged: its content doesn't match its checksum; "
-        f"its training can be taken up from the last checkpoint: byhand train --resume {run.folder}"
+        f"{run.model_path}: damaged: the content does not match the checksum; "
+        f"resume from the last checkpoint: byhand train --resume {run.folder}"
     )
     assert caught.value.exit_code == 5
     done = byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path)
@@ -434,4 +436,4 @@ def test_both_checkpoints_damaged_end_with_one_line_and_exit_5(tmp_path):
     for slot in module.SLOTS:
         (run.folder / "state" / slot).write_bytes(b"rubbish")
     line = one_line(byhand("train", "--resume", run.folder, "--offline", "--quiet", cwd=tmp_path), 5)
-    assert re.match("byhand: no checkpoint can be used: .*a.safetensors: .*; .*b.safetensors: ", line)
+    assert re.match("byhand: no valid checkpoint: .*a.safetensors: .*; .*b.safetensors: ", line)

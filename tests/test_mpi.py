@@ -175,7 +175,7 @@ def test_a_rank_killed_mid_epoch_leaves_a_line_and_a_checkpoint_for_any_number_o
     _, said = process.communicate(timeout=60)
     assert process.returncode != 0
     assert f"rank 1 is process {victim} on " in said
-    assert "if one dies, the run ends; go on with:  byhand train --resume cut" in said
+    assert "if a rank dies, the run ends; resume it:  byhand train --resume cut" in said
     if "BAD TERMINATION" in said:  # MPICH's launcher
         assert f"PID {victim} RUNNING AT" in said
     assert len(metrics.read_text().splitlines()) < 12
@@ -185,7 +185,7 @@ def test_a_rank_killed_mid_epoch_leaves_a_line_and_a_checkpoint_for_any_number_o
             ranks, "-m", "byhand", "train", "--resume", f"on {ranks}", "--threads", "1", "--offline", cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
-        assert "going on with" in done.stderr
+        assert "resuming " in done.stderr
         assert_same_run(tmp_path / f"on {ranks}", tmp_path / "whole")
 
 

@@ -126,7 +126,7 @@ def test_two_digits_are_taken_for_several():
 
 def test_an_empty_pipe_is_told_apart_from_one_that_was_read(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n\n"))
-    said = "byhand: -: standard input must hold a line for each picture, no line came\n"
+    said = "byhand: -: standard input must have a line per image, got none\n"
     assert run("-") == (3, "", said)
 
 

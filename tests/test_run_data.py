@@ -97,7 +97,7 @@ def test_a_data_set_that_has_moved_is_found_by_saying_where(type_in, tmp_path, o
     assert code == 0, err
     code, _, err = type_in(tmp_path, "train", "--resume", "r", "--data", NAME)
     assert code == 2
-    assert "say with --data where the run's data set is now" in err
+    assert "pass the data set of the run with --data" in err
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_resume_refuses_what_it_would_have_to_ignore(type_in, tmp_path, words, n
     assert type_in(tmp_path, "train", *TINY, "--data", NAME, "--seed", "3", "--run", "r")[0] == 0
     code, _, err = type_in(tmp_path, "train", "--resume", "r", *words)
     assert code == 2
-    assert f"it can't change {named}\n" in err
+    assert f"--resume can change epochs and threads only, got {named}\n" in err
     assert type_in(tmp_path, "train", "--resume", "r", "--seed", "3")[0] == 0
 
 
@@ -175,8 +175,8 @@ def test_hints_can_be_pasted(type_in, tmp_path):
 def test_more_threads_than_processors_are_warned_of(type_in, tmp_path):
     small = ["--samples", "200", "--hidden", "4", "--epochs", "1", "--preset", "fast", "--data", NAME]
     err = type_in(tmp_path, "train", *small, "--threads", "99", "--run", "r")[2]
-    assert "watch out: 99 threads for " in err
-    assert "watch out" not in type_in(tmp_path, "train", *small, "--threads", "1", "--run", "s")[2]
+    assert "warning: 99 threads on " in err
+    assert "warning" not in type_in(tmp_path, "train", *small, "--threads", "1", "--run", "s")[2]
 
 
 def test_one_is_one(type_in, tmp_path):

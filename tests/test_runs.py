@@ -73,9 +73,9 @@ def test_a_folder_that_has_something_in_it_is_not_taken(tmp_path):
 
 
 def test_no_run_and_no_model_are_said(tmp_path, run):
-    with pytest.raises(ModelFileError, match="no run there: `byhand train` makes one"):
+    with pytest.raises(ModelFileError, match="no such run: byhand train makes one"):
         Run.open(tmp_path / "nowhere")
-    with pytest.raises(ModelFileError, match=r"no model.safetensors in that folder"):
+    with pytest.raises(ModelFileError, match=r"no model.safetensors in this folder"):
         run.model()
 
 
@@ -87,7 +87,7 @@ def test_no_run_and_no_model_are_said(tmp_path, run):
     [
         (b"", "must be a JSON object, got ''"),
         (b"[1]", r"must be a JSON object, got '\[1\]'"),
-        (b'{"a": \xff}', "must be text in UTF-8, and byte 6 is not"),
+        (b'{"a": \xff}', "must be UTF-8 text, byte 6 is not"),
         (b"[" * 100_000, "JSON must be nested at most 20 deep"),
         (b'{"a":' * 30 + b"1" + b"}" * 30, "JSON must be nested at most 20 deep"),
         (b'{"a": ' + b"9" * 5000 + b"}", "must be a JSON object, got '"),
@@ -113,7 +113,7 @@ def line(**changes):
 )  # fmt: skip
 def test_a_record_of_the_wrong_kind_is_refused(run, changes):
     (run.folder / METRICS).write_text(f"{line()}\n{line(**changes)}\n")
-    with pytest.raises(ModelFileError, match=r"metrics\.jsonl: each line must be the record of an epoch"):
+    with pytest.raises(ModelFileError, match=r"metrics\.jsonl: each line must be an epoch record"):
         run.records()
 
 
@@ -127,7 +127,7 @@ def test_a_text_larger_than_any_run_writes_is_not_read(run):
     for name, read in ((CONFIG, run.config), (METRICS, run.records)):
         with (run.folder / name).open("wb") as file:
             file.truncate(1 << 40)  # a terabyte of nothing, in no blocks
-        with pytest.raises(ModelFileError, match="must be of at most 64,000,000 bytes, has 1,099,511,627,776"):
+        with pytest.raises(ModelFileError, match="must have at most 64,000,000 bytes, has 1,099,511,627,776"):
             read()
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 import byhand
 from byhand.errors import UsageError
 from byhand.model import ensemble, shipped_model
-from byhand.model.ensemble import Ensemble, ShiftAveraged, moved
+from byhand.model.ensemble import Ensemble, ShiftAveraged, shifted
 from byhand.nn.losses import softmax
 
 TEST = byhand.load("mnist-5k").test
@@ -49,7 +49,7 @@ def test_a_committee_looks_from_several_places_too():
 def test_what_leaves_on_one_side_does_not_come_in_on_the_other(move):
     down, right = move
     images = np.random.default_rng(0).integers(1, 256, (2, 7, 9), np.uint8)
-    result = moved(images, down, right)
+    result = shifted(images, down, right)
     for row in range(7):
         for column in range(9):
             inside = 0 <= row - down < 7 and 0 <= column - right < 9
@@ -58,7 +58,7 @@ def test_what_leaves_on_one_side_does_not_come_in_on_the_other(move):
 
 
 def test_what_has_no_rows_and_columns_is_refused():
-    with pytest.raises(UsageError, match=r"must come as \(N, H, W\), got \(3, 1, 6\)"):
+    with pytest.raises(UsageError, match=r"must have the shape \(N, H, W\), got \(3, 1, 6\)"):
         ShiftAveraged(byhand.Model([6, 2], seed=0)).predict(np.zeros((3, 6), np.uint8))
 
 
@@ -86,7 +86,7 @@ def test_the_names_of_the_version_before_still_work():
 
 
 def test_an_empty_data_set_is_refused():
-    with pytest.raises(UsageError, match="at least one picture"):
+    with pytest.raises(UsageError, match="at least one image"):
         ShiftAveraged(shipped_model()).accuracy(TEST[:0])
 
 

@@ -265,7 +265,7 @@ def test_a_validation_set_gives_curves_without_stopping(blobs):
 
 def test_a_run_that_has_not_converged_says_so_and_a_schedule_ends_by_itself(blobs):
     X, y = blobs
-    with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs and had not converged"):
+    with pytest.warns(ConvergenceWarning, match="training did not converge in max_iter=3 epochs"):
         quick().fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -332,13 +332,15 @@ def test_wrong_calls_are_named(blobs):
         quick(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(UsageError, match="partial_fit needs learning_rate='constant', got 'cosine'"):
         quick(learning_rate="cosine").partial_fit(X, y, classes=[0, 1, 2])
-    with pytest.raises(UsageError, match=r"labels among the classes \[0, 1\], got 2"):
+    with pytest.raises(UsageError, match=r"labels must be among the classes \[0, 1\], got 2"):
         quick().partial_fit(X, y, classes=[0, 1])
     with pytest.raises(UsageError, match=r"those of the first call, \[0, 1, 2\], got \[0, 1, 2, 3\]"):
         quick().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1, 2, 3])
-    with pytest.raises(UsageError, match=r"warm_start needs the classes it had, \[0, 1, 2\], got \[0, 1\]"):
+    with pytest.raises(
+        UsageError, match=r"classes must be those of the first call with warm_start, \[0, 1, 2\], got \[0, 1\]"
+    ):
         quick(warm_start=True).fit(X, y).fit(X[y < 2], y[y < 2])
-    with pytest.raises(UsageError, match="X_val and y_val must come together, got only X_val"):
+    with pytest.raises(UsageError, match="X_val and y_val go together, got only X_val"):
         quick().fit(X, y, X_val=X)
     with pytest.raises(UsageError, match=r"sample_weight must have the shape \(400,\), got \(3,\)"):
         quick().fit(X, y, sample_weight=[1, 2, 3])

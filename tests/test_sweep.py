@@ -413,7 +413,7 @@ def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_pat
         ),
         ({"search": {"dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}}, "must have either log or step"),
         ({"search": {"optimizer": {"choices": ["adamm"]}}}, "optimizer must be one of .* got 'adamm'"),
-        ({"search": {"hidden": {"choices": ["1,x"]}}}, "hidden must be positive integers between commas"),
+        ({"search": {"hidden": {"choices": ["1,x"]}}}, "hidden must be positive integers separated by commas"),
         ({"search": {"maps": {"choices": ["8,x"]}}}, "maps must be like 32,64 or 16@3/1,32@4/2 .* got '8,x'"),
         ({"search": {"maps": {"choices": ["8@0"]}}}, "size must be a positive integer, got 0"),
         ({"fixed": {}, "search": {"samples": {"choices": [100]}}}, "samples must be under .fixed."),

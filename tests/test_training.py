@@ -553,16 +553,16 @@ def test_a_healthy_run_is_left_in_peace(digits):
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number, got nan"),
         ({"ema_decay": 1.0}, "ema_decay must be over 0 and under 1, got 1.0"),
         ({"patience": 2}, "patience needs validation data, got validation 0"),
-        ({"validation": -1}, "validation must be a share under 1 or a number of samples, got -1"),
+        ({"validation": -1}, "validation must be a fraction under 1 or a number of samples, got -1"),
         ({"validation": 5000}, "validation must hold out some of the 4000 samples, not all, got 5000"),
         ({"augment": "wobble=3"}, "wobble"),
-        ({"weak_augment": 1.5}, "weak_augment must be a share of the epochs, 0 to 1, got 1.5"),
+        ({"weak_augment": 1.5}, "weak_augment must be a fraction of the epochs, 0 to 1, got 1.5"),
         ({"augment": None}, "augment must be text such as 'none' or 'shift=2,rotate=10', got None"),
         ({"optimizer": "adm"}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got 'adm'"),
         ({"optimizer": Adam}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got <class"),
         ({"schedule": None}, "schedule must be one of constant, step, exponential, cosine, one_cycle, got None"),
         ({"loss": "l1"}, "loss must be one of cross_entropy, mse, got 'l1'"),
-        ({"eopchs": 3}, "a recipe has epochs, batch_size"),
+        ({"eopchs": 3}, "recipe settings must be among epochs, batch_size"),
     ],
 )
 def test_a_bad_choice_is_named(digits, choices, words):
@@ -580,7 +580,7 @@ def test_bad_data_is_named(digits):
         fit(Model([3, 2]), (np.zeros((2, 3)), np.array([0, 5])))
     with pytest.raises(UsageError, match=r"training needs at least one image"):
         fit(Model([784, 10]), digits.train[:0])
-    with pytest.raises(UsageError, match=r"the model knows 2 classes, the data has 10"):
+    with pytest.raises(UsageError, match=r"data must have the model.s 2 classes, got 10"):
         fit(Model([784, 2]), digits.train)
     with pytest.raises(UsageError, match=r"sample_weights must have the shape \(4000,\), got \(3,\)"):
         fit(Model([784, 10]), digits.train, sample_weights=np.ones(3))

@@ -1,14 +1,9 @@
-"""A scikit-learn estimator: byhand's network for pipelines, grids and cross-validation. It needs the extra `sklearn`.
+"""A scikit-learn estimator for pipelines, grid search and cross-validation. It needs the extra `sklearn`.
 
     from byhand.sklearn import NetworkClassifier
     NetworkClassifier(max_iter=20).fit(X, y).score(X_test, y_test)
 
-Its parameters and attributes have the names of `sklearn.neural_network.MLPClassifier` wherever they mean the same, so
-that changing the import is enough to try it. X and y come from scikit-learn's own checks and go, as floats and class
-numbers, into a `byhand.training.Trainer`; nothing here computes a gradient.
-
-X may be floats, taken as they are, or bytes (uint8), taken as pixels: byte / 255. A `sample_weight` of w is the same as
-w copies of the sample in a batch, and 0 the same as leaving it out.
+It replaces `sklearn.neural_network.MLPClassifier`: parameters and attributes with the same meaning have the same names.
 """
 
 import sys
@@ -44,36 +39,38 @@ except ImportError as error:
 __all__ = ["NetworkClassifier"]
 
 SOLVERS = ("adam", "sgd", "adamw", "rmsprop")
-#: scikit-learn's names of activations that have another name in byhand.
+#: Activations that have another name in scikit-learn.
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 
 
 @dataclass(eq=False, repr=False)  # the fields are the constructor's arguments; repr is scikit-learn's
 class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A network of dense layers, or of convolutions and dense layers, trained on the softmax cross-entropy.
+    """A network of dense layers, with optional convolutions, that minimizes the softmax cross-entropy.
+
+    X is floats, or bytes (uint8), which are divided by 255. A `sample_weight` of w is equivalent to w copies of the
+    sample in the batch, and 0 to leaving it out.
 
     As in MLPClassifier
-        hidden_layer_sizes, activation ("relu", "tanh", "logistic", "identity"), solver ("adam", "sgd"), alpha (the
-        weight of the L2 penalty, of which each batch takes alpha / its samples), batch_size ("auto" is min(200, N)),
-        learning_rate_init, max_iter, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum,
-        early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change
-    More
-        activation "gelu", "leaky_relu"; solver "adamw" (its weight decay is alpha itself), "rmsprop"
-        batch_size=None takes all samples as one batch
-        learning_rate: "constant", or a schedule over the whole run: "one_cycle", "cosine", "step", "exponential";
-            such a run goes to its end unless early_stopping ends it
-        dropout: the share of hidden units silenced in training;  batch_norm: normalise before each activation
-        maps: convolutions before the hidden layers, as (8, 16) or ((8, 3, 1), (16, 5, 2)): so many maps, the window's
-            size and its step, 5 and 2 where they are left out; X must then be square pictures, row after row
-        dtype: "float32" or "float64"; None computes in float64 where X is float64, in float32 for float32 and bytes
-        threads: how many to use; None takes what the machine, or the environment of a joblib worker, allows
-    Not here
-        solver "lbfgs", learning_rate "invscaling" and "adaptive", shuffle=False, sparse X, several labels a sample
+        hidden_layer_sizes, activation ("relu", "tanh", "logistic", "identity"), solver ("adam", "sgd"), alpha (the L2
+        penalty: alpha / batch size), batch_size ("auto": min(200, N)), learning_rate_init, max_iter, random_state, tol,
+        verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
+        n_iter_no_change
+    Additional
+        activation: "gelu", "leaky_relu";  solver: "adamw" (with weight decay alpha), "rmsprop"
+        batch_size: None puts all samples into one batch
+        learning_rate: "constant", or a schedule: "one_cycle", "cosine", "step", "exponential"; with a schedule, only
+            early_stopping ends the training before max_iter
+        dropout: fraction of hidden units set to 0 in training;  batch_norm: batch normalization before activations
+        maps: convolutions before the hidden layers, such as (8, 16) or ((8, 3, 1), (16, 5, 2)): maps, window size
+            (default 5) and stride (default 2); the rows of X must be square images
+        dtype: "float32" or "float64"; None: float64 if X is float64, otherwise float32
+        threads: number of threads; None: one per processor, or what joblib allows
+    Not available
+        solver "lbfgs", learning_rate "invscaling" and "adaptive", shuffle=False, sparse X, multilabel y
 
-    After `fit`: classes_, model_ (a `byhand.Model`), coefs_, intercepts_, n_layers_, n_iter_ (epochs of the last call),
+    Attributes: classes_, model_ (a `byhand.Model`), coefs_, intercepts_, n_layers_, n_iter_ (epochs of the last call),
     loss_, best_loss_, loss_curve_ (the mean loss of each epoch, without the penalty) and, with early_stopping or X_val,
-    validation_scores_, validation_loss_curve_, best_validation_score_. With early_stopping the weights are those of the
-    best score.
+    validation_scores_, validation_loss_curve_, best_validation_score_. With early_stopping, the best weights are kept.
     """
 
     hidden_layer_sizes: int | Iterable[int] = (100,)
@@ -108,27 +105,25 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Train for up to max_iter epochs, from new weights or, with warm_start, from those of the last call.
 
-        X: (N, D);  y: (N,) labels of any kind;  sample_weight: (N,);  X_val, y_val: samples to score after each epoch;
-        with early_stopping they replace the held-out split
+        X: (N, D);  y: (N,);  sample_weight: (N,);  X_val, y_val: validation data, in place of the held-out split
         """
         self._check_parameters()
         if (X_val is None) != (y_val is None):
-            raise UsageError(f"X_val and y_val must come together, got only {'X_val' if y_val is None else 'y_val'}")
+            raise UsageError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
         continues = self.warm_start and hasattr(self, "model_")
         X, labels = self._checked(X, y, reset=not continues)
         if not continues:
             self._begin(X, unique_labels(labels))
         elif not np.array_equal(unique_labels(labels), self.classes_):
-            raise UsageError(
-                f"warm_start needs the classes it had, {self.classes_.tolist()}, got {unique_labels(labels).tolist()}"
-            )
+            known, got = self.classes_.tolist(), unique_labels(labels).tolist()
+            raise UsageError(f"classes must be those of the first call with warm_start, {known}, got {got}")
         validation = None if X_val is None else self._numbered(*self._checked(X_val, y_val, reset=False))
         self._reset_steps()
         self._train(X, labels, sample_weight, epochs=self.max_iter, validation=validation)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train for one more epoch, on these samples; the first call must name all the `classes` there will be.
+        """Train for one epoch on these samples. The first call needs `classes`: all that will occur.
 
         X: (N, D);  y: (N,);  classes: (K,);  sample_weight: (N,)
         """
@@ -151,7 +146,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _check_parameters(self) -> None:
-        """Reject values that byhand would report under another name, or not at all."""
+        """Check the parameters that have another name in byhand, or none."""
         for name, known in (("solver", SOLVERS), ("learning_rate", tuple(SCHEDULES))):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
@@ -170,14 +165,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError(f"batch_size must be a positive integer, 'auto' or None, got {self.batch_size!r}")
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
-        """Return X and y after scikit-learn's checks: floats or bytes (N, D), labels (N,)"""
+        """Return X and y after scikit-learn's checks        X: floats or bytes (N, D), y: (N,)"""
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32, np.uint8], reset=reset)
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         return X, labels
 
     def _begin(self, X: Array, classes: Array) -> None:
-        """Make a new network for these samples and classes, and empty curves."""
+        """Create the network and empty curves."""
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if isinstance(sizes, Iterable) else [sizes]
         self.classes_ = classes
@@ -202,14 +197,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.best_validation_score_: float | None = None
 
     def _reset_steps(self) -> None:
-        """Make the next epoch the first, for the optimizer and for everything random."""
+        """Restart the random numbers and the optimizer's state at the first epoch."""
         self._epochs_run = 0
         self._optimizer_state: dict[str, Array] = {}
 
     def _train(
         self, X: Array, labels: Array, sample_weight: Any, *, epochs: int, validation: Data | None = None
     ) -> None:
-        """Train for so many epochs, from where the last call ended, and stop when nothing improves."""
+        """Train for more epochs, after those of the last call, until nothing improves."""
         X, labels, weights = without_zero_weights(X, labels, sample_weight)
         trainer = Trainer(
             self.model_,
@@ -240,7 +235,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     if trainer.is_stopped:
                         warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=3)
                     else:
-                        text = f"training reached max_iter={self.max_iter} epochs and had not converged yet"
+                        text = f"training did not converge in max_iter={self.max_iter} epochs"
                         warnings.warn(text, ConvergenceWarning, stacklevel=3)
             self._epochs_run = trainer.progress.step // trainer.batches_per_epoch
             self._optimizer_state = trainer.optimizer_state
@@ -248,7 +243,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.model_.network.parameters[...], self.model_.network.statistics[...] = best_weights
 
     def _recipe(self, samples: int, weights: Array | None, epochs: int, *, split: bool) -> Recipe:
-        """Return the recipe for so many samples; with `split`, a part of them is held out."""
+        """Return the recipe; with `split`, some samples are held out."""
         validation = self.validation_fraction if split else 0.0
         batch = min(200, samples) if self.batch_size == "auto" else self.batch_size
         rows = min(samples if batch is None else int(batch), samples - round(validation * samples))
@@ -264,7 +259,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _optimizer(self, penalty: float) -> Optimizer:
-        """Return the solver's optimizer; `penalty` is the weight of the L2 term in one batch's mean loss."""
+        """Return the optimizer; `penalty` is the L2 penalty in the mean loss of a batch."""
         if self.solver == "sgd":
             if self.momentum == 0:
                 return GradientDescent(weight_decay=penalty)
@@ -276,7 +271,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Adam(weight_decay=penalty, beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon)
 
     def _record(self, record: EpochRecord) -> None:
-        """Append an epoch to the curves; print it if `verbose`."""
+        """Append an epoch to the curves, and print it if `verbose`."""
         self.n_iter_ += 1
         self.loss_ = record.loss
         self.loss_curve_.append(record.loss)
@@ -291,12 +286,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             print(line, *record.warnings, sep="\n", file=sys.stderr, flush=True)
 
     def _numbered(self, X: Array, labels: Array) -> Data:
-        """Return the samples with class numbers instead of labels; bytes stay bytes until their block is computed."""
+        """Return the samples with class numbers as labels; bytes are scaled later, block by block."""
         y = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
         if (unknown := labels[self.classes_[y] != labels]).size:
-            raise UsageError(
-                f"y must hold labels among the classes {self.classes_.tolist()}, got {unknown.tolist()[0]!r}"
-            )
+            raise UsageError(f"labels must be among the classes {self.classes_.tolist()}, got {unknown.tolist()[0]!r}")
         if X.dtype == np.uint8:
             return Dataset(X[:, None, :], y, classes=self.model_.classes, name="X")
         return X, y
@@ -314,7 +307,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return softmax(self._logits(X))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of those, exact where they are tiny             X: (N, D) → (N, K)"""
+        """Return log-probabilities, exact also for tiny probabilities           X: (N, D) → (N, K)"""
         Z = self._logits(X)
         Z -= Z.max(axis=1, keepdims=True)
         Z -= np.log(np.exp(Z).sum(axis=1, keepdims=True))
@@ -326,7 +319,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return forward_in_blocks(self.model_.network, lambda rows, _: self._floats(X[rows]), len(X))
 
     def _floats(self, X: Array) -> Array:
-        """Return bytes divided, floats as they are, in the network's precision          (n, D) → (n, D)"""
+        """Return inputs of the network: bytes / 255, or floats          (n, D) → (n, D)"""
         if X.dtype == np.uint8:
             return self.model_.preparation.to_floats(X, np.empty(X.shape, self.model_.network.dtype))
         return np.ascontiguousarray(X, self.model_.network.dtype)
@@ -335,22 +328,22 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def coefs_(self) -> list[Array]:
-        """The weights of each layer that has any: (inputs, units), of a convolution (inputs of a window, maps)."""
+        """The weights of each layer: (inputs, units), or (inputs of a window, maps) of a convolution."""
         return [layer.W for layer in self.model_.network.parametric_layers]
 
     @property
     def intercepts_(self) -> list[Array]:
-        """The biases of each of those layers, (units,) or (maps,)."""
+        """The biases of each layer: (units,) or (maps,)."""
         return [layer.b for layer in self.model_.network.parametric_layers]
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, the inputs counted as one."""
+        """The number of layers, including the input layer."""
         return len(self.model_.network.parametric_layers) + 1
 
 
 def without_zero_weights(X: Array, labels: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
-    """Return samples, labels and weights without the samples of weight 0."""
+    """Return the samples with a weight above 0, their labels and weights."""
     if sample_weight is None:
         return X, labels, None
     weights = np.asarray(sample_weight, dtype=np.float64)

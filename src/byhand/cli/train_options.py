@@ -17,7 +17,7 @@ from byhand.nn.rng import INITIALIZERS
 from byhand.nn.schedules import SCHEDULES
 from byhand.training import PRESETS, Recipe, preset
 from byhand.training.recipe import OLD_NAMES, SCALES, with_overrides
-from byhand.training.runs import MOST_MEMBERS
+from byhand.training.runs import MAX_MEMBERS
 
 #: The options that change a preset: how each is written, its type and its help.
 OF_RECIPE: tuple[tuple[str, Any, str], ...] = (
@@ -64,7 +64,7 @@ OF_RUN: tuple[tuple[str, Any, str], ...] = (
     ("--resume RUN", PLACE, "Go on with a run that was stopped, to the bits it would have given."),
     (
         "--committee N",
-        click.IntRange(1, MOST_MEMBERS),
+        click.IntRange(1, MAX_MEMBERS),
         (
             "Train N networks from the seeds --seed, --seed + 1, …, each in a process of its own, --threads at a time; "
             "they read together, by the mean of their probabilities."

@@ -1,7 +1,6 @@
-"""A model: a network with the preparation of its pictures, the names of its classes and its file.
+"""Models: a network with its preparation and class names, ensembles, and the model file.
 
-`model` holds `Model` and runs its network, `preparation` turns images into floats, `file` reads and writes safetensors,
-`reading` reads photos and drawings, and `ensemble` averages several models, or one model over shifted images.
+`preparation` converts images to floats, `file` reads and writes safetensors, and `reading` reads photos and drawings.
 """
 
 from byhand.model.model import Model, Reader, shipped_model

@@ -1,11 +1,10 @@
-"""Ensembles: several models that read a picture together, and test-time augmentation of one by shifts.
+"""Ensembles of models, and test-time augmentation by shifts. Both average probabilities.
 
-    ensemble = Ensemble([Model.load(path) for path in paths])
-    ensemble.predict(images)             # as a model does, by the mean of the members' probabilities
-    ShiftAveraged(model).predict(images) # the mean over the picture and its four neighbours, a pixel away
+    Ensemble([Model.load(path) for path in paths]).predict(images)
+    ShiftAveraged(model).predict(images)
 
-Models trained from different seeds make different mistakes, so the mean of their probabilities is wrong less often than
-any of them; and so with several views of one picture. `byhand.training.runs` loads the ensemble of a committee's run.
+Models from different seeds make different mistakes, so their average is usually more accurate than any one of them. The
+same is true of several views of one image. `byhand.training.runs` loads the ensemble of a run.
 """
 
 from abc import abstractmethod
@@ -24,31 +23,31 @@ __getattr__ = renamed(__name__, {"Committee": "Ensemble", "Shifted": "ShiftAvera
 
 
 class Averaged(Reader):
-    """A reader whose probabilities are the mean of several."""
+    """Base class: the probabilities are a mean over members."""
 
     @abstractmethod
     def member_probabilities(self, images: Array) -> Iterator[Array]:
-        """Yield each member's softmax(Z), in float64             images: uint8 (N, H, W) or (N, D) → (N, K) each"""
+        """Yield softmax(Z) of each member, in float64            images: uint8 (N, H, W) or (N, D) → (N, K) each"""
 
     def probabilities(self, images: Array) -> Array:
-        """P = mean over the members' probabilities               images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        """P = mean of the members' probabilities                 images: uint8 (N, H, W) or (N, D) → (N, K)"""
         P: Array = np.mean(list(self.member_probabilities(images)), axis=0)
         return P
 
     def logits(self, images: Array) -> Array:
-        """ln P, of which softmax gives P again; finite, since P is raised to float64's smallest normal number"""
+        """ln P, so that softmax gives P; finite, since P is at least float64's smallest normal number"""
         P = self.probabilities(images)
         logits: Array = np.log(np.maximum(P, np.finfo(P.dtype).tiny))
         return logits
 
     def predict(self, images: Array) -> Array:
-        """Return the most likely class, as a number              images: uint8 (N, H, W) or (N, D) → (N,)"""
+        """Return class numbers                                   images: uint8 (N, H, W) or (N, D) → (N,)"""
         classes: Array = self.probabilities(images).argmax(axis=1)
         return classes
 
 
 class Ensemble(Averaged):
-    """Models with the same classes, for pictures of the same size."""
+    """Several models with the same classes, for images of the same size."""
 
     def __init__(self, members: Iterable[Model], *, metadata: dict[str, Any] | None = None) -> None:
         if not isinstance(members, Iterable):
@@ -63,7 +62,7 @@ class Ensemble(Averaged):
         for number, member in enumerate(members, start=1):
             if member.classes != self.classes or member.network.in_size != members[0].network.in_size:
                 raise UsageError(
-                    f"members of an ensemble must read the same pictures into the same classes, member {number} has "
+                    f"members of an ensemble must have the same image size and classes, member {number} has "
                     f"{member.network.in_size} pixels and {len(member.classes)} classes, the first "
                     f"{members[0].network.in_size} and {len(self.classes)}"
                 )
@@ -83,14 +82,14 @@ class Ensemble(Averaged):
         return f"<Ensemble of {len(self)}, {self.size:,} parameters, the first member: {self.members[0]!r}>"
 
 
-#: How far (down, to the right) a picture is moved for each view, in pixels.
-MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+#: The shifts (down, right) of the views, in pixels.
+SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 class ShiftAveraged(Averaged):
-    """A model, or an ensemble, that reads five views of each picture: as it is, and moved by a pixel, four ways.
+    """Test-time augmentation: the mean over five views of each image, the original and four shifts by one pixel.
 
-    It is wrong less often, for five times the work; `docs/recipes.md` says by how much.
+    It is more accurate and takes five times as long; `docs/recipes.md` has the figures.
     """
 
     def __init__(self, reader: Model | Ensemble) -> None:
@@ -106,16 +105,16 @@ class ShiftAveraged(Averaged):
     def member_probabilities(self, images: Array) -> Iterator[Array]:
         images = self.models[0].check_images(images)
         if 1 in images.shape[1:]:
-            raise UsageError(f"pictures to shift must come as (N, H, W), got {images.shape}")
-        for move in MOVES:
-            yield softmax(self.reader.logits(moved(images, *move)).astype(np.float64))
+            raise UsageError(f"images to shift must have the shape (N, H, W), got {images.shape}")
+        for shift in SHIFTS:
+            yield softmax(self.reader.logits(shifted(images, *shift)).astype(np.float64))
 
     def __repr__(self) -> str:
-        return f"<ShiftAveraged, {len(MOVES)} views: {self.reader!r}>"
+        return f"<ShiftAveraged, {len(SHIFTS)} views: {self.reader!r}>"
 
 
-def moved(images: Array, down: int, right: int) -> Array:
-    """Return every picture moved as a whole; what comes in is empty       images, result: uint8 (N, H, W)"""
+def shifted(images: Array, down: int, right: int) -> Array:
+    """Shift images; the new rows or columns are 0                         images, result: uint8 (N, H, W)"""
     _, H, W = images.shape
     margin = max(abs(down), abs(right))
     wide = np.pad(images, [(0, 0), (margin, margin), (margin, margin)])

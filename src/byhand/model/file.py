@@ -1,9 +1,8 @@
-"""A model's file: one safetensors file, which holds arrays and text and nothing that could run.
+"""The model file: a safetensors file, which cannot contain code.
 
-The arrays are the parameters under their names (`0.W`, `0.b`, …). The text is safetensors' metadata, JSON in each
-string: `format`, `version`, `architecture`, `preparation`, `classes`, `card`, and `checksum`, which covers all the
-rest. The header is checked against the size of the file before anything is read; anything that is not understood is
-rejected by name with exit code 5. Version 1 is read for ever: `tests/golden` keeps one.
+The arrays are the parameters (`0.W`, `0.b`, …). The metadata are JSON texts: `format`, `version`, `architecture`,
+`preparation`, `classes`, `card`, and `checksum`, which covers everything else. A file that is not valid is rejected,
+with exit code 5. Version 1 will always be readable: `tests/golden` has an example.
 """
 
 import contextlib
@@ -28,10 +27,10 @@ Kind = TypeVar("Kind")
 FORMAT = "byhand model"
 VERSION = 1
 
-#: What parameters may be kept as. float16 is for keeping only: it halves a file, and is read as float32.
+#: Allowed types of parameters. float16 halves the size of a file, and is read as float32.
 STORED = {np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)}
 
-#: No model here needs more; a header beyond it is a mistake or an attack.
+#: Limits against damaged and malicious files.
 MAX_HEADER_BYTES = 4_000_000
 MAX_FILE_BYTES = 1 << 33
 MAX_JSON_DEPTH = 20
@@ -39,7 +38,7 @@ MAX_JSON_DEPTH = 20
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a file, not yet made into a model."""
+    """The content of a model file."""
 
     tensors: Mapping[str, Array]
     architecture: list[dict[str, Any]]
@@ -49,7 +48,7 @@ class Content:
 
 
 def write(path: str | os.PathLike[str], content: Content) -> None:
-    """Write a model's file, whole or not at all."""
+    """Write a model file, atomically."""
     check_finite(path, content.tensors)
     texts = {
         "format": FORMAT,
@@ -63,7 +62,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> Content:
-    """Return the content of a model's file, or raise an error that says what is wrong with it."""
+    """Read and check a model file."""
     path = Path(path)
     tensors, texts = read_arrays(path, FORMAT, VERSION)
     types = {tensor.dtype for tensor in tensors.values()}
@@ -85,11 +84,11 @@ def read(path: str | os.PathLike[str]) -> Content:
 def check_finite(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> None:
     """Reject parameters that are NaN or infinite."""
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelFileError(f"{path}: every parameter must be finite")
+        raise ModelFileError(f"{path}: parameters must be finite")
 
 
 def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], texts: Mapping[str, Any]) -> str:
-    """Write arrays and texts, whole or not at all; the checksum that covers both is added, and returned."""
+    """Write arrays and texts atomically, with a checksum of both, and return the checksum."""
     from safetensors.numpy import save
 
     metadata = {name: as_text(name, value) for name, value in texts.items()}
@@ -98,8 +97,8 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata["checksum"] = checksum(arrays, metadata)
     header, body = in_order(save(arrays, metadata))
-    if len(header) > MAX_HEADER_BYTES:  # it would be refused when it is read
-        raise ModelFileError(f"{path}: the header must be at most {MAX_HEADER_BYTES:,} bytes, would be {len(header):,}")
+    if len(header) > MAX_HEADER_BYTES:
+        raise ModelFileError(f"{path}: header must have at most {MAX_HEADER_BYTES:,} bytes, got {len(header):,}")
     with replacing(path) as file:
         file.write(header)
         file.write(body)
@@ -107,40 +106,40 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
 
 
 def as_text(name: str, value: Any) -> str:
-    """Return a value as JSON, or raise an error that says under which name something is no plain value."""
+    """Return a value as JSON."""
     try:
         return json.dumps(value, ensure_ascii=False, default=plain)
-    except (TypeError, ValueError) as error:  # an object of some kind; a key that is none; a list that holds itself
-        raise UsageError(f"{name} must hold plain values only: {error}") from None
+    except (TypeError, ValueError) as error:  # an object, an invalid key, a list that contains itself
+        raise UsageError(f"{name} must be plain values: {error}") from None
 
 
 def plain(value: Any) -> Any:
-    """Return NumPy's numbers as Python's, for JSON."""
+    """Convert NumPy's numbers to Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"got {short_repr(value)}")
 
 
 def in_order(content: bytes) -> tuple[bytes, memoryview]:
-    """Return the file's header and body, with the texts in the order of their names.
+    """Return the header and the body of a file, with the texts sorted by name.
 
-    safetensors leaves their order to chance, and the same model should be the same bytes.
+    safetensors writes them in random order, and the same model should give the same bytes.
     """
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the arrays begin at a multiple of eight
+    text += b" " * (-len(text) % 8)  # aligns the arrays
     return len(text).to_bytes(8, "little") + text, memoryview(content)[8 + length :]
 
 
 def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays and texts of a file of that format, up to that version, after checking its checksum."""
+    """Return the arrays and texts of a file, after checking its format, version and checksum."""
     from safetensors import SafetensorError, safe_open
 
     what = form.removeprefix("byhand ")
     if not path.is_file():
-        raise ModelFileError(f"{path}: no {what} file there")
+        raise ModelFileError(f"{path}: no such {what} file")
     check_header(path, what)
     try:
         with safe_open(path, framework="numpy") as file:
@@ -155,13 +154,13 @@ def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], 
         raise ModelFileError(f"{path}: format version must be at most {version} for this byhand, got {found}")
     texts = {name: text for name, text in metadata.items() if name != "checksum"}
     if metadata.get("checksum") != checksum(tensors, texts):
-        raise ModelFileError(f"{path}: damaged: its content doesn't match its checksum")
+        raise ModelFileError(f"{path}: damaged: the content does not match the checksum")
     return tensors, metadata
 
 
 @contextlib.contextmanager
-def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn whatever a file's settings can trip over into one line about that file."""
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise errors of a file's content as a ModelFileError with its path."""
     try:
         yield
     except ModelFileError:
@@ -171,21 +170,19 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def check_header(path: Path, what: str) -> None:
-    """Reject a header whose length doesn't fit the file."""
+    """Reject a header that is longer than the file."""
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise ModelFileError(f"{path}: must be of at most {MAX_FILE_BYTES:,} bytes, has {size:,}")
+        raise ModelFileError(f"{path}: must have at most {MAX_FILE_BYTES:,} bytes, has {size:,}")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
-            raise ModelFileError(
-                f"{path}: not a {what} file (not a safetensors file: its header must fit its {size:,} bytes, "
-                f"says {length:,})"
-            )
+            rule = f"not a safetensors file: its header must fit its {size:,} bytes, got {length:,}"
+            raise ModelFileError(f"{path}: not a {what} file ({rule})")
 
 
 def parsed(path: Path, metadata: Mapping[str, str], name: str, kind: type[Kind]) -> Kind:
-    """Return the value of one text of the metadata, of the type that it must have."""
+    """Return the value of a metadata text, which must be of this type."""
     text = metadata.get(name, "null")
     check_depth(path, text)
     try:
@@ -198,7 +195,7 @@ def parsed(path: Path, metadata: Mapping[str, str], name: str, kind: type[Kind])
 
 
 def check_depth(path: Path, text: str) -> None:
-    """Refuse JSON nested so deep that reading it could exhaust the stack."""
+    """Reject JSON that is nested too deep: reading it could exhaust the stack."""
     depth = 0
     for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
         depth += (character in "[{") - (character in "]}")
@@ -207,7 +204,7 @@ def check_depth(path: Path, text: str) -> None:
 
 
 def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
-    """SHA-256 over every text and every array, with its name and shape, in the order of their names."""
+    """Return the SHA-256 of all texts and arrays, sorted by name, with their names, types and shapes."""
     digest = hashlib.sha256()
     for name in sorted(metadata):
         digest.update(f"{name}={metadata[name]}\0".encode())
@@ -219,5 +216,5 @@ def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error's message, of a readable length."""
+    """Return the first line of an error's message, shortened."""
     return printable((str(error).splitlines() or [type(error).__name__])[0], 200)

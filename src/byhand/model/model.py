@@ -1,11 +1,8 @@
-"""The model: a network together with what it needs to read a picture: the preparation before it, the names after it.
+"""The model: a network with its preparation and class names.
 
-    model = Model([784, 128, 10], seed=0)
-    model.predict(images)            # class numbers; `model.classes` has their names
-    model.save("digits.safetensors")
-
-This is what training changes, what a file holds (`byhand.model.file` says how) and what everything above works with.
-`Reader` is what a model and its averages (`byhand.model.ensemble`) have in common.
+model = Model([784, 128, 10], seed=0)
+model.predict(images)            # class numbers; `model.classes` has their names
+model.save("digits.safetensors")
 """
 
 import html
@@ -45,15 +42,15 @@ from byhand.nn.network import (
 from byhand.nn.rng import Rng
 
 #: Maximum length of a class name.
-LONGEST_NAME = 200
-#: The file of the model that is installed with byhand, in this folder; `tools/make_model.py` made it.
+MAX_NAME = 200
+#: The model that is installed with byhand, written by `tools/make_model.py`.
 SHIPPED = "digits.safetensors"
 
 
 class Reader(ABC):
-    """Anything that classifies pictures: a model, an ensemble, or either averaged over shifts.
+    """Base class of classifiers of images: models, ensembles, and averages over shifts.
 
-    `classes` are the names of its classes; `metadata` says how it was made: data, settings, figures.
+    `classes` are the class names; `metadata` describes the training: data, settings, results.
     """
 
     classes: tuple[str, ...]
@@ -62,31 +59,31 @@ class Reader(ABC):
     @property
     @abstractmethod
     def models(self) -> "tuple[Model, ...]":
-        """The models that it consists of."""
+        """The models of an ensemble, or the model itself."""
 
     @abstractmethod
     def logits(self, images: Array) -> Array:
         """Return the scores before softmax                       images: uint8 (N, H, W) or (N, D) → (N, K)"""
 
     def probabilities(self, images: Array) -> Array:
-        """Return how likely each class is                        images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        """Return the probabilities of the classes                images: uint8 (N, H, W) or (N, D) → (N, K)"""
         return softmax(self.logits(images))
 
     def predict(self, images: Array) -> Array:
-        """Return the most likely class, as a number              images: uint8 (N, H, W) or (N, D) → (N,)"""
+        """Return class numbers                                   images: uint8 (N, H, W) or (N, D) → (N,)"""
         classes: Array = self.logits(images).argmax(axis=1)
         return classes
 
     def accuracy(self, data: Dataset) -> float:
-        """Return the share of a data set that is read right."""
+        """Return the fraction of correct predictions on a data set."""
         if len(check_dataset(data)) == 0:
-            raise UsageError("accuracy needs at least one picture, got an empty data set")
+            raise UsageError("accuracy needs at least one image, got an empty data set")
         check_classes(self.classes, data)
         return float(np.mean(self.predict(data.images) == data.labels))
 
     @property
     def architecture(self) -> str:
-        """The sizes of the layers: 784-128-10, or of an ensemble 3 × 784-128-10."""
+        """The sizes of the layers, such as 784-128-10, or for an ensemble 3 × 784-128-10."""
         shapes = [model.network.architecture for model in self.models]
         if len(shapes) > 1 and len(set(shapes)) == 1:
             return f"{len(shapes)} × {shapes[0]}"
@@ -94,12 +91,12 @@ class Reader(ABC):
 
     @property
     def size(self) -> int:
-        """The number of parameters of all models together."""
+        """The number of parameters of all models."""
         return sum(model.network.size for model in self.models)
 
     @property
     def settings(self) -> dict[str, str]:
-        """The layers' settings in the words of `byhand train`; of an ensemble, those of the first member."""
+        """The settings of the layers, as options of `byhand train`; those of the first member of an ensemble."""
         network = self.models[0].network
         layers = network.layers
         maps = [f"{layer.maps}@{layer.size}/{layer.stride}" for layer in layers if isinstance(layer, Convolution)]
@@ -115,7 +112,7 @@ class Reader(ABC):
 
     @property
     def card(self) -> dict[str, Any]:
-        """The old name of `metadata`."""
+        """Deprecated name of `metadata`."""
         warnings.warn("card is deprecated, use metadata", DeprecationWarning, stacklevel=2)
         return self.metadata
 
@@ -126,7 +123,7 @@ class Reader(ABC):
 
 
 class Model(Reader):
-    """Preparation, network and class names."""
+    """A network with its preparation and class names."""
 
     def __init__(
         self,
@@ -148,12 +145,9 @@ class Model(Reader):
             check_memory(number_of(parameter_shapes(layers)), float_type(dtype))
             network = Network(layers, rng=rng or np.random.default_rng(checks.seed(seed)), dtype=dtype)
         elif network_settings:
-            raise UsageError(f"a network that is made already takes no settings, got {', '.join(network_settings)}")
+            raise UsageError(f"settings need sizes or layers, not a Network, got {', '.join(network_settings)}")
         if not isinstance(preparation, Preparation | None):
-            raise UsageError(
-                "preparation must be a Preparation, such as Preparation(divisor=255) or Preparation.standard(), "
-                f"got {short_repr(preparation)}"
-            )
+            raise UsageError(f"preparation must be a Preparation, got {short_repr(preparation)}")
         if not isinstance(metadata, dict | None):
             raise UsageError(f"metadata must be a dictionary, got {short_repr(metadata)}")
         self.network = network
@@ -163,7 +157,7 @@ class Model(Reader):
         if len(self.classes) != network.out_size:
             raise UsageError(f"classes must name the network's {network.out_size} outputs, got {len(self.classes)}")
         if odd := [name for name in self.classes if not is_name(name)]:
-            raise UsageError(f"classes must be names of at most {LONGEST_NAME} characters, got {odd[0]!r:.60}")
+            raise UsageError(f"classes must be names of at most {MAX_NAME} characters, got {odd[0]!r:.60}")
 
     @property
     def models(self) -> "tuple[Model, ...]":
@@ -173,31 +167,31 @@ class Model(Reader):
         images = self.check_images(images)
 
         def inputs(rows: slice, cache: Cache) -> Array:
-            pictures = self.preparation.pictures(images[rows])
-            X = cache.new("X", len(pictures), self.network.in_size)
-            return self.preparation.to_floats(pictures.reshape(X.shape), X)
+            block = self.preparation.pictures(images[rows])
+            X = cache.new("X", len(block), self.network.in_size)
+            return self.preparation.to_floats(block.reshape(X.shape), X)
 
         return forward_in_blocks(self.network, inputs, len(images))
 
     def check_images(self, images: Array) -> Array:
-        """Return bytes of the right size, or raise an error that says what was given instead."""
+        """Check images, and return them as uint8 (N, H, W)."""
         if isinstance(images, Dataset | TrainTest | Sample):
-            raise UsageError(f"images must be an array, such as the .images of a Dataset, got {short_repr(images)}")
+            raise UsageError(f"images must be an array, got {short_repr(images)}: pass its .images")
         images = np.asarray(images)
         if images.dtype != np.uint8:
-            raise UsageError(f"images must be bytes 0–255 (uint8), which the model scales itself; got {images.dtype}")
+            raise UsageError(f"images must be uint8, got {images.dtype}: pass bytes 0–255, the model scales them")
         size = int(np.prod(images.shape[1:]))
         if images.ndim not in (2, 3) or size != self.network.in_size:
             raise UsageError(f"images must be (N, H, W) with {self.network.in_size} pixels each, got {images.shape}")
         if images.ndim == 2:
             side = int(np.sqrt(size))
             if self.preparation.deskew and side * side != size:
-                raise UsageError(f"pictures to deskew must come as (N, H, W), got {images.shape}")
+                raise UsageError(f"images to deskew must have the shape (N, H, W), got {images.shape}")
             images = images.reshape(len(images), side, side) if side * side == size else images[:, None, :]
         return images
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as one safetensors file, whole or not at all."""
+        """Write the model to a safetensors file, atomically."""
         content = modelfile.Content(
             dict([*self.network.named(), *self.network.named_statistics()]),
             architecture=self.network.config(),
@@ -209,15 +203,15 @@ class Model(Reader):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Model":
-        """Read a model's file. No code in it is ever run; what is not understood is rejected."""
+        """Read a model file. It cannot contain code, and is rejected if it is not valid."""
         content = modelfile.read(path)
-        with modelfile.refusing(path):
+        with modelfile.naming(path):
             layers = layers_from_config(content.architecture)
             shapes = {name: tensor.shape for name, tensor in content.tensors.items()}
-            if parameter_shapes(layers) | statistics_shapes(layers) != shapes:  # before any memory is taken for them
-                raise UsageError("its tensors must be those of its architecture")
+            if parameter_shapes(layers) | statistics_shapes(layers) != shapes:  # before memory is allocated
+                raise UsageError("tensors must be those of the architecture")
             dtype = next(iter(content.tensors.values())).dtype
-            with np.errstate(all="ignore"):  # the initial weights, whatever they are, are overwritten
+            with np.errstate(all="ignore"):  # the initial weights are overwritten
                 network = Network(layers, rng=np.random.default_rng(0), dtype=dtype)
             for name, view in [*network.named(), *network.named_statistics()]:
                 view[...] = content.tensors[name]
@@ -229,7 +223,7 @@ class Model(Reader):
             )
 
     def summary(self) -> str:
-        """The network's layers as a table, and what happens to a picture before and after."""
+        """Return the preparation, the layers as a table, and the classes."""
         before = f"pixels / {self.preparation.divisor}"
         if not self.preparation.is_plain:
             before += f", less {self.preparation.mean:.4g}, by {self.preparation.deviation:.4g}"
@@ -244,26 +238,23 @@ class Model(Reader):
         return f"<pre>{html.escape(repr(self))}\n{html.escape(self.summary())}</pre>"
 
 
-# ---- inference, block by block
+# ---- inference in blocks
 #
-# Two threads of our own over the blocks, each with the BLAS to itself, were tried: a tenth faster alone, and half as
-# fast for the first tenth of a second after anything that let the BLAS use its own threads, because those keep spinning
-# while they wait for work. So the BLAS splits each product over its threads, and the rest runs on one thread.
+# Two Python threads, with one BLAS thread each, are 10 % faster alone. But for 0.1 s after any use of BLAS threads they
+# are half as fast, because BLAS threads spin while they wait. So one thread calls the BLAS, which uses several.
 
-#: Samples prepared and read at once: few enough for the cache, enough for two BLAS threads to be worth waking.
+#: Samples per block: few enough for the cache, and enough for two BLAS threads.
 BLOCK = 1_000
-#: Maximum block size for convolutions: im2col multiplies the memory per sample, and larger blocks overflow the L2
-#: cache.
+#: Maximum block size for convolutions: im2col multiplies the memory per sample, and larger blocks overflow the cache.
 MAX_BLOCK_SAMPLES = 32
-#: Numbers that im2col may make of a block; of larger pictures, a block holds fewer.
+#: Maximum size of the im2col matrix of a block.
 MAX_IM2COL_ELEMENTS = 2**22
 
 
 class _Passes(threading.local):
-    """Each thread's pass through each network, and the memory for its inputs, kept from call to call.
+    """The arrays for inference, per thread and network: allocating them anew takes as long as the computation.
 
-    New memory at every call costs as much as the computation: the system hands it out page by page. It is freed with
-    the network: a pass holds the layers, and these hold the parameters.
+    They are freed with the network.
     """
 
     def __init__(self) -> None:
@@ -274,7 +265,7 @@ _passes = _Passes()
 
 
 def forward_in_blocks(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
-    """Return the network's outputs for `count` samples; `inputs` makes the floats of a block        → (count, K)"""
+    """Return the network's outputs; `inputs` returns the floats of a block                  → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
     if network not in _passes.of:
         _passes.of[network] = Pass(network, needs_gradient=False), Cache(network.dtype)
@@ -285,13 +276,13 @@ def forward_in_blocks(network: Network, inputs: Callable[[slice, Cache], Array],
 
 
 def max_block_size(network: Network, most: int) -> int:
-    """Return how many samples to compute at once: `most`, or fewer if the network has convolutions."""
+    """Return the block size: `most`, or less for a network with convolutions."""
     largest = max((layer.im2col_size for layer in network.layers if isinstance(layer, Convolution)), default=0)
     return min(most, MAX_BLOCK_SAMPLES, max(1, MAX_IM2COL_ELEMENTS // largest)) if largest else most
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:
-    """Yield slices of `size` rows that cover 0 … count."""
+    """Yield the slices of 0 … count that have at most `size` rows."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
 
@@ -300,49 +291,39 @@ def blocks(count: int, size: int) -> Iterator[slice]:
 
 
 def check_classes(known: Sequence[str], data: Dataset) -> None:
-    """Refuse data of another number of classes."""
+    """Reject data with another number of classes."""
     if len(data.classes) != len(known):
-        raise UsageError(f"the model knows {len(known)} classes, the data has {len(data.classes)}")
+        raise UsageError(f"data must have the model's {len(known)} classes, got {len(data.classes)}")
 
 
 def check_model(model: object) -> Model:
-    """Return the model, or raise an error that says what was given in its place and how to get one."""
+    """Return the model, or raise an error if it is none."""
     if not isinstance(model, Model):
-        raise UsageError(
-            f"model must be a Model, got {short_repr(model)}: Model(…) makes one of a network, Model.load(…) of a file"
-        )
+        raise UsageError(f"model must be a Model, got {short_repr(model)}: use Model(…) or Model.load(…)")
     return model
 
 
 def shipped_model() -> Model:
-    """Return a new copy of the model that is installed with byhand; its metadata says how it was made.
-
-    `byhand predict` and `byhand play` use it if no run is named.
-    """
+    """Return a new copy of the model that is installed with byhand, the default of `predict` and `play`."""
     place = resources.files("byhand.model") / SHIPPED
     if not place.is_file():
-        raise ModelFileError(
-            f"the shipped model must be in byhand's own folder, {SHIPPED} is missing: install byhand again"
-        )
+        raise ModelFileError(f"the installed model {SHIPPED} is missing: install byhand again")
     with resources.as_file(place) as path:
         return Model.load(path)
 
 
 def is_name(name: Any) -> bool:
-    """Return True if this can stand in a line of a terminal: text without control characters or line breaks."""
+    """Return True if this is a valid class name: text without control characters or line breaks."""
     return (
         isinstance(name, str)
-        and len(name) <= LONGEST_NAME
+        and len(name) <= MAX_NAME
         and not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
     )
 
 
 def check_memory(size: int, dtype: np.dtype[Any]) -> None:
-    """Reject a network that can't fit this machine's memory, before a system that overcommits kills the process.
-
-    Counted are the parameters, and twice the float64 numbers from which the initializer makes them.
-    """
-    needs, has = size * (dtype.itemsize + 16), memory()
+    """Reject a network that is larger than the memory, before the system kills the process."""
+    needs, has = size * (dtype.itemsize + 16), memory()  # the initializer needs two float64 per parameter
     if has is not None and needs > has:
         raise UsageError(
             f"a network must fit the memory of {has / 1e9:,.0f} GB, got {size:,} parameters, "
@@ -351,7 +332,7 @@ def check_memory(size: int, dtype: np.dtype[Any]) -> None:
 
 
 def memory() -> int | None:
-    """Return the bytes of memory of this machine, None where the system doesn't say."""
+    """Return the bytes of memory of this machine, or None if unknown."""
     try:
         pages = os.sysconf("SC_PHYS_PAGES")
         return os.sysconf("SC_PAGE_SIZE") * pages if pages > 0 else None

@@ -1,8 +1,7 @@
-"""Preparation: from the pictures of a data set to the floats that a network takes.
+"""Preparation: from images to the inputs of a network.
 
-It belongs to the model and is saved in its file, so that training, evaluation and a drawing on a pad all go the same
-way. It has two halves: picture → picture (deskewing: bytes to bytes, worth keeping once done), then bytes → floats
-(one multiplication and one subtraction a pixel, done block by block, just before the first product).
+It is saved with the model, so training, evaluation and drawings are prepared in the same way. It has two parts: images
+are deskewed (bytes to bytes, once), then bytes are scaled to floats (block by block, just before the first product).
 """
 
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from numpy.typing import DTypeLike
 from byhand import checks
 from byhand.nn.arrays import Array
 
-#: The mean and the deviation of MNIST's training pixels, as shares of a full pixel.
+#: Mean and standard deviation of MNIST's training pixels / 255.
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
 
 
@@ -35,11 +34,11 @@ class Preparation:
 
     @classmethod
     def standard(cls, *, deskew: bool = False) -> Self:
-        """Return the preparation that gives pixels mean 0 and deviation 1 over MNIST."""
+        """Return the preparation with mean 0 and deviation 1 over MNIST."""
         return cls(mean=MNIST_MEAN, deviation=MNIST_DEVIATION, deskew=deskew)
 
     def pictures(self, images: Array) -> Array:
-        """The first half, picture → picture                     images, result: uint8 (N, H, W)"""
+        """Deskew images, if `deskew`                     images, result: uint8 (N, H, W)"""
         if not self.deskew or len(images) == 0:
             return images
         from byhand.data.handwriting.deskew import deskew
@@ -47,26 +46,26 @@ class Preparation:
         return deskew(images)
 
     def to_floats(self, pixels: Array, out: Array) -> Array:
-        """The second half, bytes → floats, into `out`           pixels: uint8 (N, D), out: (N, D)"""
+        """Scale pixels, into `out`                       pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
         if self.is_plain:
-            out /= self.divisor  # a division, so that bytes give the same bits as floats that the user has divided
+            out /= self.divisor  # the same bits as floats that the user has divided
         else:
             out *= 1 / (self.divisor * self.deviation)
             out -= self.mean / self.deviation
         return out
 
     def __call__(self, images: Array, dtype: DTypeLike = np.float32) -> Array:
-        """Both halves, into a new array                         images: uint8 (N, H, W) → (N, D)"""
+        """Deskew and scale, into a new array             images: uint8 (N, H, W) → (N, D)"""
         pictures = self.pictures(images)
         pixels = pictures.reshape(len(pictures), -1)
         return self.to_floats(pixels, np.empty(pixels.shape, dtype))
 
     @property
     def is_plain(self) -> bool:
-        """True if floats are just bytes divided: then a pixel of 0 is an input of 0."""
+        """True if pixels are only divided, so that a pixel of 0 is an input of 0."""
         return self.mean == 0 and self.deviation == 1
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments that make this preparation again, as plain values."""
+        """Return the constructor's arguments, as plain values."""
         return asdict(self)

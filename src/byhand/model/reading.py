@@ -1,10 +1,8 @@
-"""Reading: a photo, a scan or a drawing of handwriting becomes digits.
+"""Read digits from a photo, a scan or a drawing, with any model or ensemble.
 
-    byhand.read("seven.jpg")                       # <Reading 7, 99.8 %>, by the model that is installed with byhand
-    byhand.read("seven.jpg", model).guesses(2)     # [("7", 0.998), ("1", 0.001)]
-    [each.digit for each in byhand.read_line("note.jpg")]
-
-A picture is normalized as MNIST's were (`byhand.data.handwriting`), then classified by any model or ensemble.
+byhand.read("seven.jpg")                       # <Reading 7, 99.8 %>, by the installed model
+byhand.read("seven.jpg", model).guesses(2)     # [("7", 0.998), ("1", 0.001)]
+[each.digit for each in byhand.read_line("note.jpg")]
 """
 
 import os
@@ -24,33 +22,34 @@ from byhand.text import percent
 
 Picture = str | os.PathLike[str] | bytes | Array
 
-#: From dark to light.
+#: Characters for pixels, from 0 to 255.
 SHADES = " .:-=+*#%@"
 
 
 @dataclass(frozen=True, repr=False)
 class Reading:
-    """A digit as a model reads it, or the problem that kept it from being read."""
+    """A digit read by a model, or the error.
+
+    name: the path of the photo, with the number of the digit in a line
+    image: the input of the model, uint8 (28, 28);  probabilities: (K,)
+    is_crowded: True if the photo may have more than one digit
+    """
 
     name: str
-    """the picture's path; for a digit of a line followed by its number"""
     image: Array = field(default_factory=lambda: np.zeros((SIZE, SIZE), np.uint8))
-    """uint8 (28, 28): what the model gets"""
     probabilities: Array = field(default_factory=lambda: np.zeros(0))
-    """(K,): how likely each class is"""
     classes: tuple[str, ...] = ()
     is_crowded: bool = False
-    """the picture may hold more than one digit"""
     problem: DataError | None = None
 
     def guesses(self, top: int) -> list[tuple[str, float]]:
-        """Return the most likely classes with their probabilities, the likeliest first."""
+        """Return the most likely classes with their probabilities, in descending order."""
         order = np.argsort(-self.probabilities, kind="stable")[:top]
         return [(self.classes[k], float(self.probabilities[k])) for k in order]
 
     @property
     def digit(self) -> str:
-        """The most likely class, or `?`."""
+        """The most likely class; `?` after an error."""
         return self.guesses(1)[0][0] if self.problem is None else "?"
 
     @property
@@ -59,7 +58,7 @@ class Reading:
         return float(self.probabilities.max(initial=0))
 
     def to_json(self, top: int = 3) -> dict[str, Any]:
-        """Return the digit, its probability and the likeliest classes, or the error."""
+        """Return the digit, its probability and the most likely classes, or the error, as plain values."""
         if self.problem is not None:
             return {"picture": self.name, "error": str(self.problem)}
         guesses = [{"class": name, "probability": probability} for name, probability in self.guesses(top)]
@@ -71,7 +70,7 @@ class Reading:
         return f"{self.name}  {self.digit}  {percent(self.probability, 1)}" + (f"   ({others})" if others else "")
 
     def drawing(self) -> str:
-        """Return the image in characters, two rows of pixels a line."""
+        """Return the image as text, with two rows of pixels per line."""
         rows = self.image.reshape(SIZE // 2, 2, SIZE).max(axis=1)
         return "\n".join("".join(SHADES[int(p) * (len(SHADES) - 1) // 255] for p in row).rstrip() for row in rows)
 
@@ -80,23 +79,22 @@ class Reading:
 
 
 def read(picture: Picture, reader: Reader | None = None) -> Reading:
-    """Read one digit, dark on light or light on dark.
+    """Read one digit, dark on light or light on dark; raise `NothingDrawnError` if there is none.
 
-    `picture` is a path, the bytes of a file, or grey levels, uint8 (H, W). A picture without a digit is a
-    `NothingDrawnError`.
+    picture: a path, the bytes of a file, or gray levels, uint8 (H, W);  reader: by default the installed model
     """
-    grey, name = _opened(picture)
+    gray, name = _opened(picture)
     with _naming(name):
-        digit = normalize(grey)
-    return read_image(digit.image, reader, name, is_crowded=is_crowded(grey, digit.ink))
+        digit = normalize(gray)
+    return read_image(digit.image, reader, name, is_crowded=is_crowded(gray, digit.ink))
 
 
 def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
-    """Read several digits in a row, from left to right. A part that can't be read has its `problem`."""
+    """Read a line of digits, from left to right. A part that can't be read has a `problem`."""
     reader = reader or shipped_model()
-    grey, name = _opened(picture)
+    gray, name = _opened(picture)
     with _naming(name):
-        parts = segment_line(grey)
+        parts = segment_line(gray)
     readings = []
     for part_name, part in ((f"{name}:{number}", part) for number, part in enumerate(parts, start=1)):
         try:
@@ -110,13 +108,13 @@ def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
 def read_image(
     image: Array, reader: Reader | None = None, name: str = "the picture", *, is_crowded: bool = False
 ) -> Reading:
-    """Read an image that already has MNIST's form                                        image: uint8 (28, 28)"""
+    """Read an image in the format of MNIST                                image: uint8 (28, 28)"""
     reader = reader or shipped_model()
     return Reading(name, image, reader.probabilities(image[None])[0], reader.classes, is_crowded)
 
 
 def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator[Reading]:
-    """Read an image from each line that is not blank: 784 numbers from 0 to 255, with commas or blanks between."""
+    """Read an image from each line that is not blank: 784 numbers, separated by commas or spaces."""
     reader = reader or shipped_model()
     is_empty = True
     for count, line in enumerate(lines, start=1):
@@ -127,12 +125,11 @@ def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator
             except DataError as error:
                 yield Reading(f"-:{count}", problem=DataError(f"line {count} {error}"))
     if is_empty:
-        rule = "-: standard input must hold a line for each picture, no line came"
-        yield Reading("-", problem=DataMissingError(rule))
+        yield Reading("-", problem=DataMissingError("-: standard input must have a line per image, got none"))
 
 
 def _image(parts: list[str]) -> Array:
-    rule = "must hold 784 whole numbers from 0 to 255"
+    rule = "must have 784 integers from 0 to 255"
     try:
         values = np.array(parts, np.float64)
     except ValueError:
@@ -144,7 +141,7 @@ def _image(parts: list[str]) -> Array:
 
 
 def _opened(picture: Picture) -> tuple[Array, str]:
-    """Return the grey levels and the picture's name."""
+    """Return the gray levels of a photo, and its name."""
     if isinstance(picture, np.ndarray):
         return picture, "the picture"
     return read_photo(picture), "the picture" if isinstance(picture, bytes) else str(picture)
@@ -152,7 +149,7 @@ def _opened(picture: Picture) -> tuple[Array, str]:
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Put the picture's name before the message of an error."""
+    """Prefix the messages of errors with a name."""
     try:
         yield
     except DataError as error:

@@ -1,13 +1,13 @@
-"""Checkpoints: all that a run is, saved while it trains, so that a run that is stopped at any moment loses little.
+"""Checkpoints: the state of a run, saved during the training.
 
     with Checkpoints(run) as checkpoints:
         for record in steps(trainer):
-            checkpoints.save(trainer)                                   # writes when it is time
-    trainer.restore(*Checkpoints(run).load())                           # and the steps that follow are the same ones
+            checkpoints.save(trainer)                 # writes every 30 seconds
+    trainer.restore(*Checkpoints(run).load())         # the next steps are bit-identical
 
-A checkpoint is one safetensors file with a checksum, as a model's is. There are two, `state/a.safetensors` and
-`state/b.safetensors`, and each save replaces the older: the newer stays until its successor has been written, flushed,
-renamed into place and read back. The loop only copies its arrays; a second thread does the rest.
+A checkpoint is a safetensors file with a checksum. Each save replaces the older of two files, `state/a.safetensors` and
+`state/b.safetensors`, and is read back before the other one may be replaced. The loop only copies its arrays; a second
+thread writes the file.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ from byhand.training.runs import STATE, Run, versions
 SLOTS = ("a.safetensors", "b.safetensors")
 FORMAT, VERSION = "byhand checkpoint", 1
 
-#: Between two saves there is at least this many times the time that one takes.
-RARER = 100
+#: Minimum interval between two saves, as a multiple of the duration of a save.
+INTERVAL_FACTOR = 100
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One saved state. `number` counts the saves of a run; `environment`: versions, plan, seed, recipe."""
+    """A saved state. `number` counts the saves of a run; `environment` is its `fingerprint`."""
 
     arrays: dict[str, Array]
     plain: dict[str, Any]
@@ -48,9 +48,9 @@ class Checkpoint:
 
 
 class Checkpoints(Callback):
-    """The checkpoints of one run. Use it as a context, or close it, so that the last write is waited for.
+    """The checkpoints of one run. Use it as a context manager, or close it, to finish the last write.
 
-    every: seconds between two saves, 0 after each step; more if saving would take over a hundredth of the time
+    every: seconds between two saves (0: each step); more, if saving would take over 1 % of the time
     """
 
     def __init__(self, run: Run, *, every: float = 30.0) -> None:
@@ -58,13 +58,13 @@ class Checkpoints(Callback):
             raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
         self.run, self.folder = run, run.folder / STATE
         self.every = self._wait = every
-        #: The newest checkpoint of an earlier process, if it was read.
+        #: The checkpoint that `load` returned.
         self.loaded: Checkpoint | None = None
         self._environment: dict[str, Any] = {}
-        self._proven: tuple[str, int] | None = None
+        self._verified: tuple[str, int] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._writing: Future[float] | None = None
-        #: Seconds that saving has taken: of the loop's time, and of the processor's in the second thread.
+        #: Seconds spent on saving: elapsed time in the loop, CPU time in the second thread.
         self.spent = 0.0
         self._saved_at = time.monotonic()
         self._step = -1
@@ -73,19 +73,18 @@ class Checkpoints(Callback):
     # ---- saving
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        """Save if it is time."""
+        """Save the state, if the interval is over."""
         self.save(trainer)
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        """Write the records of the epochs so far."""
+        """Write the records so far."""
         self.run.write_records(trainer.progress.records)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
-        """Save the trainer's state if it is time; to be called after each step.
+        """Save the trainer's state, if the interval is over. Call it after each step.
 
-        `force` saves now and waits until the file is verified, and so does the run's last step: the state is then that
-        of before `finish`, from which a longer run could still go on. An error of the second thread is raised by the
-        next call.
+        `force` saves now and waits until the file is verified, as after the last step: that state can be resumed for
+        more epochs. An error of the second thread is raised by the next call.
         """
         force = force or trainer.is_over
         if self._writing is not None and (force or self._writing.done()):
@@ -106,40 +105,41 @@ class Checkpoints(Callback):
             self._settle()
 
     def _settle(self) -> None:
-        """Wait for the second thread, and raise what went wrong there."""
+        """Wait for the second thread, and raise its error."""
         assert self._writing is not None
         writing, self._writing = self._writing, None
         took = writing.result()
         self.spent += took
-        self._wait = max(self.every, RARER * took) if self.every else 0.0
+        self._wait = max(self.every, INTERVAL_FACTOR * took) if self.every else 0.0
 
     def _write(self, arrays: dict[str, Array], plain: dict[str, Any], environment: dict[str, Any]) -> float:
-        """Replace the older file, read it back, and return the processor time that this took."""
+        """Replace the older file, read it back, and return the CPU time."""
         began = time.thread_time()
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            return 0.0  # the next step will say that the run diverged; the last good state is worth more than this one
+            return 0.0  # keep the last finite state; the next step raises DivergedError
         try:
             self.lock()
-            if self._proven is None:
+            if self._verified is None:
                 with contextlib.suppress(ModelFileError):  # the first checkpoint of the run, or none is intact
                     self.load()
-            slot, number = self._proven or (SLOTS[1], 0)
+            slot, number = self._verified or (SLOTS[1], 0)
             other = SLOTS[1 - SLOTS.index(slot)]
             write(self.folder / other, Checkpoint(arrays, plain, environment, number + 1))
-            self._proven = other, number + 1
+            self._verified = other, number + 1
+        except StorageError:
+            raise
         except OSError as error:
-            if isinstance(error, StorageError):
-                raise
-            raise StorageError(
-                f"{self.folder}: the checkpoint can't be saved: {error.strerror or error}; {self._left()}"
-            ) from error
+            message = f"{self.folder}: the checkpoint can't be saved: {error.strerror or error}; {self._left()}"
+            raise StorageError(message) from error
         except ModelFileError as error:
             raise StorageError(f"the checkpoint can't be read back: {error}; {self._left()}") from None
         return time.thread_time() - began
 
     def _left(self) -> str:
-        """Describe what the run can be resumed from after a failed save."""
-        return f"the one before it is intact: {self.folder / self._proven[0]}" if self._proven else "there is none yet"
+        """Describe the checkpoint that is left after a failed save."""
+        if self._verified is None:
+            return "there is no previous one"
+        return f"the previous one is intact: {self.folder / self._verified[0]}"
 
     def lock(self) -> None:
         """Lock the run, and remove temporary files left by a killed process."""
@@ -153,7 +153,7 @@ class Checkpoints(Callback):
     # ---- loading
 
     def load(self, warn: Callable[[str], object] = lambda _: None) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return the newest intact state, for `Trainer.restore`; call `warn` if a damaged one is skipped."""
+        """Return the newest intact state, for `Trainer.restore`; pass a message on a damaged one to `warn`."""
         good: list[tuple[Checkpoint, str]] = []
         problems: list[str] = []
         for slot in SLOTS:
@@ -163,13 +163,15 @@ class Checkpoints(Callback):
                 except ModelFileError as error:
                     problems.append(str(error))
         if not good and not problems:
-            raise ModelFileError(f"{self.run.folder}: no checkpoint there: the run ended before it could save one")
+            raise ModelFileError(
+                f"{self.run.folder}: no checkpoint in this folder: the run ended before the first save"
+            )
         if not good:
-            raise ModelFileError(f"no checkpoint can be used: {'; '.join(problems)}")
+            raise ModelFileError(f"no valid checkpoint: {'; '.join(problems)}")
         newest, slot = max(good, key=lambda entry: entry[0].number)
         for problem in problems:
-            warn(f"{problem}; going on from {slot}, saved after step {newest.plain['step']:,}")
-        self._proven, self.loaded = (slot, newest.number), newest
+            warn(f"{problem}; resuming from {slot}, saved after step {newest.plain['step']:,}")
+        self._verified, self.loaded = (slot, newest.number), newest
         return newest.arrays, newest.plain
 
     # ---- ends
@@ -199,17 +201,17 @@ class Checkpoints(Callback):
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all, and verify that it can be read."""
+    """Write a checkpoint atomically, and read it back."""
     plain = np.frombuffer(json.dumps(checkpoint.plain).encode(), np.uint8)
     texts = {"format": FORMAT, "version": VERSION, "number": checkpoint.number, "made": checkpoint.environment}
     written = modelfile.write_arrays(path, checkpoint.arrays | {"plain": plain}, texts)
     _, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
     if metadata["checksum"] != written:
-        raise ModelFileError(f"{path}: other than it was written")
+        raise ModelFileError(f"{path}: the content differs from what was written")
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint's file, or raise an error that says what is wrong with it."""
+    """Read and check a checkpoint."""
     arrays, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
     number = modelfile.parsed(path, metadata, "number", int)
     environment = modelfile.parsed(path, metadata, "made", dict)
@@ -217,17 +219,17 @@ def read(path: Path) -> Checkpoint:
     text = encoded.tobytes().decode("utf-8", "replace")
     plain = modelfile.parsed(path, {"plain": text}, "plain", dict)
     if not is_integer(step := plain.get("step"), 0):
-        raise ModelFileError(f"{path}: step must be a whole number from 0, got {str(step)[:40]!r}")
+        raise ModelFileError(f"{path}: step must be an integer of at least 0, got {str(step)[:40]!r}")
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ModelFileError(f"{path}: every number of the state must be finite")
+        raise ModelFileError(f"{path}: all numbers of the state must be finite")
     return Checkpoint(arrays, plain, environment, number)
 
 
-# ---- what the bits of a run depend on
+# ---- settings that change the bits of a run
 
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:
-    """Return what the bits of a run depend on besides its data: with the same values they are the same."""
+    """Return everything besides the data that the bits of a run depend on."""
     return {
         "seed": trainer.seed,
         "recipe": trainer.recipe.config(),
@@ -240,7 +242,7 @@ def fingerprint(trainer: Trainer) -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two settings, a line each: `recipe.learning_rate was 0.1, is 0.2`."""
+    """Return a line per changed setting: `recipe.learning_rate was 0.1, is 0.2`."""
     before, now = flat(old), flat(new)
     return [
         f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}"
@@ -250,7 +252,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return every setting under its full name, as JSON: the same whether it comes from a file or from memory."""
+    """Return nested settings under dotted names, with their values as JSON."""
     lines: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:

@@ -1,24 +1,21 @@
-"""The plan: how a step is executed on this machine, in which form of the layers, and on which threads.
+"""The plan: how a step is executed on this machine.
 
-It is decided once, before the first step. A batch can be computed whole, with the BLAS on several threads, or cut into
-blocks of rows that threads of our own share, each with the BLAS to itself. Blocks are small enough that a block's
-activations stay in the L2 cache between forward and backward: the pixels are read from memory once a step, and no
-activation of the whole batch is stored. Whatever the plan, the results agree to rounding; with the same plan they agree
-to the bit.
+A batch is computed as a whole, with several BLAS threads, or in blocks of rows on several Python threads, with one BLAS
+thread each. The activations of a block stay in the L2 cache between forward and backward. With the same plan, results
+are bit-identical; different plans agree to rounding.
 
-A dense layer can be computed in another form. **Packed**, for narrow layers over large batches, W is changed, which is
-far smaller than the batch:
+A dense layer has two alternative forms. `PackedDense`, for narrow layers and large batches, changes W, which is far
+smaller than the batch:
 
-- *Padding.* A BLAS multiplies in tiles of 16 columns or so, and 45 columns can take longer than 48. W gets columns of
-  zeros up to the next tile; the products of those columns are sliced off.
-- *Columns that are left out.* A pixel that is 0 in every sample of the training set adds nothing to any sum, and its
-  weights have the derivative 0. The inputs come without those columns, W without those rows.
-- *The scale.* x / 255 · W is x · (W / 255): scaling W saves a pass over the pixels. dW is scaled in turn.
+- Padding: a BLAS multiplies in tiles of about 16 columns, and 45 columns can take longer than 48. W gets columns of
+  zeros up to the next tile.
+- Omitted columns: a pixel that is 0 in every training sample adds nothing to the sums, and its weights have the
+  gradient 0. The inputs omit these columns, and W these rows.
+- Scaling: x / 255 · W = x · (W / 255). Scaling W saves a pass over the pixels.
 
-**Split**, for small batches. Before it multiplies, a BLAS copies W into the order in which its kernel reads it, and for
-32 samples the copy takes longer than the product. On processors with AVX-512, OpenBLAS has kernels for small matrices
-(up to 10⁶ multiplications) that do without it. So the product is split into parts that are small enough: the rows of
-W, and with them the inputs of a sample, in equal parts, whose products are added up.
+`SplitDense` is for small batches. Before it multiplies, a BLAS copies W, which for 32 samples takes longer than the
+product. With AVX-512, OpenBLAS has kernels for small matrices (up to 10⁶ multiplications) that do not copy. So the rows
+of W are split into equal parts, and the products of the parts are added.
 """
 
 import itertools
@@ -40,25 +37,24 @@ from byhand.nn.rng import StepKey
 from byhand.training.batches import Batch, Inputs
 from byhand.training.recipe import Recipe
 
-#: The BLAS computes in tiles of this many columns (one AVX-512 register of float32).
+#: Columns per BLAS tile: one AVX-512 register of float32.
 TILE = 16
-#: A product with fewer multiplications is over before padding could pay for its packing.
+#: Products with fewer multiplications are not padded: packing would take longer.
 WORTH_PADDING = 2_000_000
-#: Products of more than SMALL multiplications and at most WORTH_SPLITTING are split into parts of at most PART, where
-#: OpenBLAS has kernels for matrices of at most SMALL.
+#: Products of SMALL to WORTH_SPLITTING multiplications are split into parts of at most PART. OpenBLAS has kernels for
+#: matrices of at most SMALL.
 SMALL, WORTH_SPLITTING, PART = 1_000_000, 6_500_000, 400_000
-#: If no product of a step has more multiplications, one BLAS thread is faster than two: the second core would fetch the
-#: weights that the first has just changed, and the first would have to take them back for the next update.
+#: Below this many multiplications, one BLAS thread is faster than two, which would exchange the weights between cores.
 WORTH_BLAS_THREADS = 16_000_000
-#: Batches from this size on are cut into blocks; below, two threads lose what they gain waiting for one another.
+#: Smaller batches are not cut into blocks: the threads would wait for one another.
 WORTH_THREADS = 2_000
-#: Rows in a block: enough that the interpreter's share doesn't count, few enough for the cache.
+#: Rows per block: enough to make the interpreter's time negligible, and few enough for the cache.
 BLOCK = 1_250
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`workers` threads of our own over blocks of `block` rows, `blas` threads inside each product."""
+    """`workers` Python threads compute blocks of `block` rows, with `blas` BLAS threads each."""
 
     workers: int
     blas: int
@@ -66,9 +62,9 @@ class Plan:
 
 
 def plan_for(network: Network, batch_size: int, max_threads: int | None = None, *, busy: int = 0) -> Plan:
-    """Return the plan for batches of this size, while `busy` threads are already at work (augmentation).
+    """Return the plan for batches of this size. `busy` threads are occupied by augmentation.
 
-    With convolutions, augmentation is a tenth of the work and gets no processor of its own.
+    With convolutions, augmentation is a tenth of the work, and no processor is reserved for it.
     """
     count = max_threads or threads.available()
     block = max_block_size(network, batch_size)
@@ -85,18 +81,16 @@ def plan_for(network: Network, batch_size: int, max_threads: int | None = None, 
 
 @dataclass(frozen=True)
 class Form:
-    """The form in which a whole-data batch is kept: only `columns` of its pixels, which are still to be scaled."""
+    """The form of a batch of all samples: only these `columns` of its pixels (None: all), not yet scaled."""
 
     columns: Array | None
     scale: float
 
 
 def form_of(pixels: Array, network: Network, recipe: Recipe, preparation: Preparation) -> Form | None:
-    """Return the form of a whole-data batch in which the first product does less; None keeps the pixels as they are.
+    """Return the form of a batch of all samples for a packed first layer; None without one.
 
-    With plain scaling, the first layer's weights are divided instead of the pixels, which are far more. And a pixel
-    that is 0 in every sample gives its weights no gradient, so it can be left out, unless something else changes
-    weights (decay, max-norm) or pictures (augmentation). pixels: (N, D)
+    Columns are not omitted with weight decay or max-norm, which change weights whose gradient is 0. pixels: (N, D)
     """
     is_plain = preparation.is_plain and isinstance(network.layers[0], Dense)
     if not is_plain or pixels.dtype != np.uint8 or recipe.augment != "none":
@@ -108,13 +102,13 @@ def form_of(pixels: Array, network: Network, recipe: Recipe, preparation: Prepar
 
 
 def unscaled(pixels: Array, out: Array) -> Array:
-    """Turn bytes into the same numbers as floats, as a `Form` needs them          pixels: uint8 (N, D), out: (N, D)"""
+    """Convert bytes to floats without scaling, for a `Form`    pixels: uint8 (N, D), out: (N, D)"""
     np.copyto(out, pixels)
     return out
 
 
 def layers_for(network: Network, rows: int, form: Form | None = None) -> Sequence[Layer]:
-    """Return the network's layers for blocks of this many rows, in another form those for which it pays."""
+    """Return the network's layers for blocks of this many rows, in the fastest form of each."""
     layers = list(network.layers)
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Dense):
@@ -130,7 +124,7 @@ def layers_for(network: Network, rows: int, form: Form | None = None) -> Sequenc
 
 
 def parts_of(rows: int, inner: int, columns: int) -> int:
-    """Return into how many equal parts of `inner` a product is split, so that small-matrix kernels compute them."""
+    """Return the number of equal parts of `inner` into which a product is split for small-matrix kernels."""
     size = rows * inner * columns
     if not SMALL < size <= WORTH_SPLITTING or not threads.has_small_matrix_kernels():
         return 1
@@ -138,17 +132,17 @@ def parts_of(rows: int, inner: int, columns: int) -> int:
 
 
 def padded_width(rows: int, inner: int, columns: int) -> int:
-    """Return the columns to compute a product with: those of the next tile, if that is cheaper than a partial one."""
+    """Return the number of columns to compute: those of full tiles, if that is faster."""
     if columns % TILE == 0 or columns > 6 * TILE or rows * inner * columns < WORTH_PADDING:
         return columns
     return -(-columns // TILE) * TILE
 
 
-# ---- other forms of a dense layer
+# ---- alternative forms of a dense layer
 
 
 class DenseForm(Layer):
-    """Base class of the forms: it holds the layer whose parameters they use."""
+    """Base class: a form uses the parameters of another layer."""
 
     def __init__(self, layer: Dense, inputs: int) -> None:
         self.layer = layer
@@ -165,7 +159,7 @@ class DenseForm(Layer):
 
 
 class PackedDense(DenseForm):
-    """Z = X W + b, with W packed: padded to `width` columns, without the rows that `columns` leaves out, and scaled."""
+    """Z = X W + b, with W padded to `width` columns, scaled, and reduced to the rows `columns`."""
 
     def __init__(self, layer: Dense, width: int, *, columns: Array | None = None, scale: float = 1.0) -> None:
         super().__init__(layer, layer.inputs if columns is None else len(columns))
@@ -199,13 +193,13 @@ class PackedDense(DenseForm):
             np.multiply(dW, self.scale, out=cache.dW)
         else:
             dW *= self.scale
-            cache.dW[self.columns] = dW  # the gradient of the other rows is 0, as in a new vector
+            cache.dW[self.columns] = dW  # the gradient of the other rows stays 0
         np.matmul(cache.ones, dZ, out=cache.db)
         return np.matmul(dZ, cache.W[:, :units].T, out=cache.dX) if cache.needs_dX else None
 
 
 class SplitDense(DenseForm):
-    """Z = X W + b, with the product split into `parts` of its rows of W: Z = Σ Xₚ Wₚ + b."""
+    """Z = Σ Xₚ Wₚ + b, with the rows of W split into `parts`."""
 
     def __init__(self, layer: Dense, parts: int) -> None:
         super().__init__(layer, layer.inputs)
@@ -236,16 +230,16 @@ class SplitDense(DenseForm):
 
 
 class Member:
-    """One thread's pass, inputs and gradient. The members share the parameters, and only read them."""
+    """A thread's pass, inputs and gradient. The members share the parameters, read-only."""
 
     def __init__(self, pass_: Pass, inputs: Inputs, total: Array, loss: Loss) -> None:
         self.pass_, self.inputs, self.total, self.loss = pass_, inputs, total, loss
 
     def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> tuple[float, int]:
-        """Return these blocks' parts of the loss and of the correct answers; `total` is their part of the gradient."""
+        """Return the loss and number of correct predictions of these blocks; `total` is their gradient."""
         value, correct, pass_ = 0.0, 0, self.pass_
         self.total.fill(0)
-        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges, as in `Trainer.step`
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `Trainer.step`
             for block in blocks:
                 weights = None if batch.weights is None else batch.weights[block]
                 labels = batch.labels[block]
@@ -258,11 +252,10 @@ class Member:
 
 
 class Team:
-    """The threads of a plan: `Trainer.step` calls it instead of forward, loss and backward. Close it to end them.
+    """The threads of a plan, for forward, loss and backward. Close it to end them.
 
-    Each member adds up the gradients of its blocks in order; then the members' sums are added in order. So the same
-    plan gives the same bits, whichever thread is faster. If no thread can be started, the members work one after
-    another.
+    The gradients of blocks and members are added in a fixed order, so the bits do not depend on the timing. If no
+    thread can be started, the members are called one after another.
     """
 
     def __init__(self, members: list[Member], plan: Plan) -> None:
@@ -271,7 +264,7 @@ class Team:
         self.pool = ThreadPoolExecutor(len(members) - 1, "byhand") if len(members) > 1 else None
 
     def __call__(self, batch: Batch, key: StepKey) -> tuple[float, int]:
-        """Return the batch's loss and number of correct answers; its gradient is in `gradient` until the next call."""
+        """Return the loss and number of correct predictions of a batch, and write `gradient`."""
         (first, own_share), *others = zip(self.members, shares_of(len(batch.labels), self.plan), strict=True)
         futures = [self.start(member, batch, share, key) for member, share in others]
         try:
@@ -281,16 +274,16 @@ class Team:
                 outcomes.append(future.result() if was_started else member(batch, share, key))  # type: ignore[union-attr]
                 self.gradient += member.total
         finally:
-            wait([future for future in futures if future is not None])  # an error must leave no thread at work
+            wait([future for future in futures if future is not None])  # no thread may still run after an error
         return sum(loss for loss, _ in outcomes), sum(correct for _, correct in outcomes)
 
     def start(self, member: Member, batch: Batch, share: list[slice], key: StepKey) -> Future[tuple[float, int]] | None:
-        """Start a member's work on a thread; None if no thread can be started."""
+        """Start a member on a thread; return None if no thread can be started."""
         if self.pool is None:
             return None
         try:
             return self.pool.submit(member, batch, share, key)
-        except RuntimeError:  # can't start new thread; the job is queued already, and must not be done twice
+        except RuntimeError:  # can't start new thread: cancel the job, which is already queued
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
             return None
@@ -302,7 +295,7 @@ class Team:
 
 
 def shares_of(count: int, plan: Plan) -> list[list[slice]]:
-    """Return the blocks of rows of each member: as even as can be, none longer than the plan's."""
+    """Return the blocks of each member, of equal size as far as possible, and at most the plan's."""
     rounds = max(1, -(-count // (plan.block * plan.workers)))
     number = rounds * plan.workers
     edges = [count * i // number for i in range(number + 1)]

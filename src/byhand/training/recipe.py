@@ -1,12 +1,8 @@
-"""The recipe: everything about a training run that is a choice. With the data and the seed it decides every bit.
+"""Recipes, the settings of a training run, and presets, named recipes with a network and a preparation.
 
-A recipe is plain values all the way down, so it can be written beside the model and read back. A preset is a recipe
-under a name, with its network and preparation: `l-layer` and `two-layer` repeat the runs of the reference pages,
-`digits` is the default of `byhand train`, `fast` trains in a second, `best` and `record` in minutes. Their figures were
-chosen on a validation split of the training images; `docs/recipes.md` says what each of them bought.
-
-`with_overrides(preset("digits"), {"hidden": (128,), "learning_rate": 0.05}, …)` returns the model and the recipe of a
-preset with some settings changed by name, as the options of `byhand train` and the parameters of a sweep change it.
+With the same data, seed and recipe, a run is bit-identical. The settings of the presets were chosen on a validation
+split of the training images; `docs/recipes.md` has the experiments. `with_overrides` applies the options of
+`byhand train`, or the parameters of a sweep, to a preset.
 """
 
 import math
@@ -29,21 +25,21 @@ from byhand.nn.network import Maps
 from byhand.nn.optimizers import AdamW, GradientDescent, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant, OneCycle, Schedule, schedule_config, schedule_named
 
-#: The choices that are objects, what they must be, and what makes one of its name.
+#: Settings that are objects: their type, and the function that creates one by its name.
 NAMED: tuple[tuple[str, Any, Callable[..., Any]], ...] = (
     ("optimizer", Optimizer, optimizer_named),
     ("schedule", Schedule, schedule_named),
     ("loss", Loss, loss_named),
 )
-#: Names of choices in the version before, and in the files of a run.
+#: Deprecated names of settings, which are still the names in the files of a run.
 OLD_NAMES = {"average": "ema_decay", "gentle": "weak_augment"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. `batch_size=None` takes the whole data as one batch, as the assignment does.
+    """The settings of a training run. `batch_size=None` puts all samples into one batch, as the assignment does.
 
-    The optimizer, the schedule and the loss may be given by their names on the command line: "adam" is `Adam()`.
+    The optimizer, the schedule and the loss may be given by name: "adam" is `Adam()`.
     """
 
     epochs: int = 10
@@ -55,19 +51,19 @@ class Recipe:
     augment: str = "none"
     #: Fraction of the final epochs trained with half-strength augmentation, rounded up to whole epochs.
     weak_augment: float = 0.0
-    #: Gradient clipping: the largest norm of a gradient.
+    #: Gradient clipping: the maximum norm of the gradient.
     clip: float | None = None
-    #: The largest norm of a unit's incoming weights.
+    #: Maximum norm of the incoming weights of a unit.
     max_norm: float | None = None
-    #: Decay of an exponential moving average (EMA) of the weights, which replaces the last weights at the end.
+    #: Decay of an exponential moving average (EMA) of the weights, which becomes the final weights.
     ema_decay: float | None = None
-    #: Held out of the training data: a share under 1, or a number of samples.
+    #: Held-out samples: a fraction of the training data, or a number.
     validation: float = 0.0
-    #: Early stopping: after this many records without a lower validation loss. The best weights are kept.
+    #: Early stopping after this many records without a lower validation loss. The best weights are kept.
     patience: int | None = None
-    #: A record every so many epochs; with the whole data as one batch an epoch is one step.
+    #: Epochs per record.
     record_every: int = 1
-    #: Threads to use; None takes what the machine has.
+    #: Number of threads; None: one per processor.
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,30 +82,30 @@ class Recipe:
         if self.ema_decay is not None and not (checks.is_number(self.ema_decay) and 0 < self.ema_decay < 1):
             raise UsageError(f"ema_decay must be over 0 and under 1, got {self.ema_decay!r}")
         if not checks.is_number(self.weak_augment, 0, 1):
-            raise UsageError(f"weak_augment must be a share of the epochs, 0 to 1, got {self.weak_augment!r}")
+            raise UsageError(f"weak_augment must be a fraction of the epochs, 0 to 1, got {self.weak_augment!r}")
         held = self.validation
         if not (checks.is_number(held, 0) and (held < 1 or held == int(held))):
-            raise UsageError(f"validation must be a share under 1 or a number of samples, got {held!r}")
+            raise UsageError(f"validation must be a fraction under 1 or a number of samples, got {held!r}")
         for name, value in vars(self).items():
-            if isinstance(value, np.generic):  # can't be written as JSON
+            if isinstance(value, np.generic):  # JSON needs Python's numbers
                 object.__setattr__(self, name, value.item())
 
     @property
     def weak_from(self) -> int:
-        """The first epoch, counted from 0, with half-strength augmentation."""
+        """The first epoch with half-strength augmentation, from 0."""
         return self.epochs - math.ceil(round(self.epochs * self.weak_augment, 3))  # 100 · 0.07 is a little over 7
 
     def replace(self, **changes: Any) -> Self:
-        """Return the same recipe with some choices changed; an unknown name is an error that lists the names."""
+        """Return the recipe with some settings changed."""
         changes = renamed(changes)
         known = [field.name for field in fields(self)]
         if unknown := [name for name in changes if name not in known]:
-            raise UsageError(f"a recipe has {', '.join(known)}; got {', '.join(unknown)}")
+            raise UsageError(f"recipe settings must be among {', '.join(known)}, got {', '.join(unknown)}")
         return replace(self, **changes)
 
     def but(self, **changes: Any) -> Self:
-        """Return `replace(**changes)`; the name of the version before."""
-        warnings.warn("Recipe.but is called replace now", DeprecationWarning, stacklevel=2)
+        """Deprecated name of `replace`."""
+        warnings.warn("Recipe.but is deprecated, use replace", DeprecationWarning, stacklevel=2)
         return self.replace(**changes)
 
     def __getattr__(self, name: str) -> Any:
@@ -118,7 +114,7 @@ class Recipe:
         return getattr(self, *renamed({name: None}))
 
     def config(self) -> dict[str, Any]:
-        """Return plain values, under the names that they have in a run's files."""
+        """Return plain values, under the names in the files of a run."""
         old = {new: name for name, new in OLD_NAMES.items()}
         plain = {old.get(field.name, field.name): getattr(self, field.name) for field in fields(self)}
         plain["optimizer"] = self.optimizer.config()
@@ -129,7 +125,7 @@ class Recipe:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return the recipe that `config` described."""
+        """Return the recipe of a `config`."""
         values = {OLD_NAMES.get(name, name): value for name, value in config.items()}
         for name, _, named in NAMED:
             values[name] = named(**values[name])
@@ -137,7 +133,7 @@ class Recipe:
 
 
 def _initialize(self: Recipe, *values: Any, **choices: Any) -> None:
-    """Accept the names of the version before too."""
+    """Accept deprecated names too."""
     _initialize_fields(self, *values, **renamed(choices))
 
 
@@ -145,9 +141,9 @@ _initialize_fields, Recipe.__init__ = Recipe.__init__, _initialize  # type: igno
 
 
 def renamed(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Return choices under their present names, and warn of names of the version before."""
+    """Return settings under their current names, and warn of deprecated ones."""
     for old in choices.keys() & OLD_NAMES.keys():
-        warnings.warn(f"{old} is called {OLD_NAMES[old]} now", DeprecationWarning, stacklevel=3)
+        warnings.warn(f"{old} is deprecated, use {OLD_NAMES[old]}", DeprecationWarning, stacklevel=3)
     return {OLD_NAMES.get(name, name): value for name, value in choices.items()}
 
 
@@ -156,7 +152,7 @@ def renamed(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe, with the network it was made for. `samples` is how many of the data it takes, from the first."""
+    """A named recipe with its network. `samples`: train on the first N samples only."""
 
     name: str
     about: str
@@ -165,13 +161,13 @@ class Preset:
     preparation: Preparation = Preparation()
     network: dict[str, Any] = field(default_factory=dict)
     samples: int | None = None
-    #: The old generator's seed, where a published run has to be repeated number for number.
+    #: The seed of the old generator, to reproduce a published run exactly.
     published_seed: int | None = None
 
     def model(
         self, in_size: int, classes: tuple[str, ...], *, seed: int, dtype: DTypeLike | None = None, **changes: Any
     ) -> Model:
-        """A new model of this preset's shape. `changes` go to the network."""
+        """Return a new model. `changes` are settings of the network."""
         sizes = [in_size, *changes.pop("hidden", self.hidden), len(classes)]
         rng: np.random.Generator | np.random.RandomState = np.random.default_rng(seed)
         if self.published_seed is not None:
@@ -183,15 +179,13 @@ class Preset:
         return Model(sizes, rng=rng, dtype=dtype or "float32", preparation=preparation, classes=classes, **settings)
 
 
-#: As far as a large network can bear it that is trained for hundreds of epochs.
-FAR = "shift=1,rotate=12,scale=0.15,shear=0.15,elastic=1"
 LONG = Recipe(
     epochs=150,
     batch_size=256,
     learning_rate=0.001,
     optimizer=AdamW(weight_decay=0.1),
     schedule=OneCycle(warmup=0.1),
-    augment=FAR,
+    augment="shift=1,rotate=12,scale=0.15,shear=0.15,elastic=1",
 )
 
 PRESETS = {
@@ -271,7 +265,7 @@ PRESETS = {
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name, or an error that lists the names there are."""
+    """Return the preset of that name."""
     if name not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
     return PRESETS[name]
@@ -281,15 +275,15 @@ def preset(name: str) -> Preset:
 
 NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
 OPTIMIZER = ("momentum", "nesterov", "weight_decay")
-#: Every name that `with_overrides` understands.
 CHOICES = tuple(field.name for field in fields(Recipe))
+#: All names for `with_overrides`.
 NAMES = (*NETWORK, "dtype", "deskew", "scale", *CHOICES, *OPTIMIZER, "label_smoothing", *OLD_NAMES)
 
 
 def with_overrides(
     chosen: Preset, given: Mapping[str, Any], *, in_size: int, classes: tuple[str, ...], seed: int
 ) -> tuple[Model, Recipe]:
-    """The untrained model and the recipe of a preset with some settings changed."""
+    """Return the untrained model and the recipe of a preset, with some settings changed."""
     given = renamed(given)
     recipe = changed_recipe(chosen.recipe, given)
     network = {name: given[name] for name in NETWORK if name in given}
@@ -302,7 +296,7 @@ def with_overrides(
 
 
 def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
-    """The preset's recipe with the options that were given."""
+    """Return the recipe with some settings changed."""
     plain = {name: given[name] for name in CHOICES if name in given and name not in ("optimizer", "schedule", "loss")}
     if "batch_size" in plain:
         plain["batch_size"] = batch_size(str(plain["batch_size"]))
@@ -316,17 +310,17 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     loss = loss_named(given["loss"]) if "loss" in given else recipe.loss
     if "label_smoothing" in given:
         if not isinstance(loss, SoftmaxCrossEntropy):
-            raise UsageError("label smoothing goes with the loss cross_entropy, got mse")
+            raise UsageError("label_smoothing needs the loss cross_entropy, got mse")
         loss = SoftmaxCrossEntropy(given["label_smoothing"])
     return recipe.replace(**plain, loss=loss)
 
 
-#: What a pixel may be divided by, as it is typed.
+#: Scalings of the pixels: a divisor, or mean 0 and deviation 1.
 SCALES = ("255", "256", "standard")
 
 
 def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> Preparation:
-    """The preset's preparation with the options that were given."""
+    """Return the preparation with some settings changed."""
     if "scale" in given:
         scale = str(given["scale"])
         if scale not in SCALES:
@@ -344,7 +338,7 @@ def sizes_of(text: str) -> tuple[int, ...]:
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1:
-        raise UsageError(f"hidden must be positive integers between commas, or `none`, got {text!r:.60}")
+        raise UsageError(f"hidden must be positive integers separated by commas, or none, got {text!r:.60}")
     return sizes
 
 
@@ -353,7 +347,7 @@ def maps_of(text: str) -> tuple[Maps, ...]:
     parts = [] if text.strip() in ("none", "") else text.split(",")
     forms = [re.fullmatch(r"(\d{1,6})(?:@(\d{1,6})(?:/(\d{1,6}))?)?", part.strip(), re.ASCII) for part in parts]
     if not all(forms):
-        raise UsageError(f"maps must be like 32,64 or 16@3/1,32@4/2 (so many maps @ window / step), got {text!r:.60}")
+        raise UsageError(f"maps must be like 32,64 or 16@3/1,32@4/2 (maps@window/stride), got {text!r:.60}")
     numbers = [tuple(int(number) for number in form.groups() if number) for form in forms if form]
     return tuple(each if len(each) > 1 else each[0] for each in numbers)
 
@@ -363,5 +357,5 @@ def batch_size(text: str) -> int | None:
     if text == "all":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"batch_size must be a positive integer or `all`, got {text!r}")
+        raise UsageError(f"batch_size must be a positive integer or all, got {text!r}")
     return int(text)

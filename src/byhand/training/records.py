@@ -1,11 +1,4 @@
-"""Records: what the training loop yields for its steps and epochs, and how far a run has come.
-
-A step's record is light, for it is made thousands of times; an epoch's holds all that a curve or the watchdog needs.
-
-The state of a run is arrays and plain values. A checkpoint's file can be intact and still belong to another run:
-another network, optimizer or data. `check_state` requires the names, shapes and kinds that the state of this run has;
-then nothing can be broadcast, cut short or left out in silence.
-"""
+"""Records of steps and epochs, the history of a run, its progress, and the accuracy on a test set."""
 
 import csv
 import html
@@ -22,15 +15,14 @@ from byhand.files import write_text
 from byhand.nn.arrays import Array
 from byhand.text import counted, percent
 
-#: 1.96 standard deviations hold 95 % of a normal distribution.
+#: The 97.5 % quantile of the normal distribution.
 Z_95 = 1.959963984540054
 
 
 class StepRecord(NamedTuple):
-    """One step: the loss and accuracy of its batch before the update, and the learning rate used.
+    """One step: the loss and accuracy on its batch before the update, and the learning rate.
 
-    `gradient_norm` is the norm before clipping; None where it was not needed: gradients are not clipped, and the step
-    doesn't end an epoch.
+    `gradient_norm` is the norm before clipping. It is only computed for clipping and at the end of an epoch.
     """
 
     step: int
@@ -46,11 +38,10 @@ class StepRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: means over its steps, then the loss and accuracy of the validation data after it.
+    """One epoch: means over its steps, and the loss and accuracy on the validation data after it.
 
-    `epoch` counts from 1, `step` is the number of its last step, from 0, and `gradient_norm` is that step's, before
-    clipping. `dead` is, for each activation that can switch off, the fraction of units that stayed off for every sample
-    of the probe. `warnings` are the watchdog's.
+    `epoch` counts from 1, and `step`, its last step, from 0. `gradient_norm` is the norm at the last step, before
+    clipping. `dead` is the fraction of dead units of each ReLU layer. `warnings` are the watchdog's.
     """
 
     epoch: int
@@ -67,12 +58,12 @@ class EpochRecord:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for a line of `metrics.jsonl`."""
+        """Return plain values, for a line of `metrics.jsonl`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
-        """Return the record that these plain values describe; raise a ValueError if they are of the wrong kinds."""
+        """Return the record of these plain values; raise a ValueError if a type is wrong."""
         record = cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
         numbers = [record.loss, record.accuracy, record.rate, record.gradient_norm, *record.dead]
         numbers += [record.images_per_second, record.seconds]
@@ -82,13 +73,13 @@ class EpochRecord:
             and all(type(n) is float or (type(n) is int and abs(n) < 2**63) for n in numbers)
             and all(isinstance(line, str) for line in record.warnings)
         ):
-            raise ValueError("a record must hold numbers, and lines of warnings")
+            raise ValueError("a record must have numbers, and warnings as text")
         return record
 
 
 @dataclass
 class History:
-    """The records of a run, first to last, and how it ended: `done`, `stopped early` or `interrupted`."""
+    """The records of a run. `ending` is `done`, `stopped early` or `interrupted`."""
 
     records: list[EpochRecord] = field(default_factory=list)
     ending: str = "done"
@@ -108,7 +99,7 @@ class History:
         return [getattr(record, name) for record in self.records]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a line for each record, under the names of its fields."""
+        """Write a CSV file with a line per record."""
         rows = [asdict(record) | {"dead": str(record.dead), "warnings": " ".join(record.warnings)} for record in self]
         text = io.StringIO()
         table = csv.DictWriter(text, [field.name for field in fields(EpochRecord)], lineterminator="\n")
@@ -145,7 +136,7 @@ class History:
 
 @dataclass
 class Progress:
-    """How far a run has come: the steps taken, and the sums that the epoch's record is made of."""
+    """The number of steps, the sums of the current epoch, and the state of early stopping."""
 
     step: int = 0
     loss: float = 0.0
@@ -162,7 +153,7 @@ class Progress:
     records: list[EpochRecord] = field(default_factory=list)
 
 
-#: State that a run has only from some moment on: the best weights so far.
+#: Arrays that a run has only after its first validation, and arrays of the same shape.
 OPTIONAL_STATE = {"best": "parameters", "best_statistics": "statistics"}
 
 
@@ -173,7 +164,11 @@ def check_state(
     own_plain: Mapping[str, Any],
     total_steps: int,
 ) -> tuple[Progress, list[float]]:
-    """Return the progress and the start lengths of a state, or raise an error if it is not of this run."""
+    """Return the progress and the start lengths of a state.
+
+    A valid checkpoint may belong to another network, optimizer or data set. A state with other names, shapes or types
+    than those of this run is rejected, so that nothing is broadcast, truncated or ignored.
+    """
     check_arrays(arrays, own_arrays)
     check_plain(plain, own_plain)
     if plain["step"] > total_steps:
@@ -182,13 +177,13 @@ def check_state(
     try:
         values["records"] = [EpochRecord.from_json(record) for record in plain["records"]]
     except (TypeError, ValueError, KeyError):
-        raise ModelFileError("records of the state must each be the record of an epoch") from None
+        raise ModelFileError("records of the state must be epoch records") from None
     start_lengths = [float(length) for length in values.pop("start_lengths")]
     return Progress(**values), start_lengths
 
 
 def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
-    """Check that the arrays of a state have the names, shapes and dtypes of this run's."""
+    """Check the names, shapes and dtypes of the arrays of a state."""
     expected = {name: array for name, array in own.items() if name not in OPTIONAL_STATE}
     if set(OPTIONAL_STATE) <= set(arrays):
         expected |= {name: own[like] for name, like in OPTIONAL_STATE.items()}
@@ -205,12 +200,12 @@ def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
 
 
 def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Check that the plain values have the names and kinds of this run's, and that no number is NaN."""
+    """Check the names and types of the plain values of a state, and that no number is NaN."""
     if set(plain) != set(own):
         raise ModelFileError(f"the state must hold {listed(own)}, got {listed(plain)}")
     for name, like in own.items():
         if not is_alike(plain[name], like):
-            kind = {bool: "true or false", float: "a number", int: "a whole number from 0"}.get(type(like), "a list")
+            kind = {bool: "true or false", float: "a number", int: "an integer of at least 0"}.get(type(like), "a list")
             raise ModelFileError(f"{name} of the state must be {kind}, got {str(plain[name])[:40]!r}")
     lengths = plain["start_lengths"]
     if len(lengths) != len(own["start_lengths"]) or not all(is_alike(length, 0.0) for length in lengths):
@@ -218,25 +213,24 @@ def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
 
 
 def is_alike(value: Any, like: Any) -> bool:
-    """Return True if a value is of the same kind; integers are from 0 to 2⁶³, and NaN is not accepted."""
+    """Return True if a value has the type of `like`; integers are below 2⁶³, and floats are not NaN."""
     if type(like) is int:
         return checks.is_integer(value, 0, 2**63 - 1)
-    # JSON keeps the decimal point of the floats in a state
     return type(value) is type(like) and not (isinstance(value, float) and math.isnan(value))
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the names in order."""
+    """Return the sorted names, for an error message."""
     return ", ".join(sorted(names))[:200]
 
 
-# ---- the accuracy of a result
+# ---- the accuracy on a test set
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of `count`, of which `right` were seen (Wilson's score interval).
+    """Return Wilson's 95 % confidence interval for an accuracy of right / count.
 
-    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n): it stays inside 0 … 1 and is honest near both ends.
+    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n): it stays in 0 … 1, and holds near both ends.
     """
     p, z2 = right / count, Z_95**2
     middle = p + z2 / (2 * count)
@@ -246,7 +240,7 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 
 def tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the accuracy that a model's metadata record, with its 95 % interval; nothing without a test set."""
+    """Return the test accuracy of a model's metadata, with its 95 % interval; empty without a test set."""
     if "test" not in metadata:
         return {}
     accuracy, count = metadata["test"]["accuracy"], metadata["test"]["images"]
@@ -254,9 +248,9 @@ def tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tested_lines(metadata: Mapping[str, Any]) -> list[str]:
-    """Return the same in a line of text, in a list."""
+    """Return the same as a list of at most one line of text."""
     if not (found := tested(metadata)):
         return []
     low, high = (percent(end, 1) for end in found["interval"])
     accuracy, images = percent(found["test_accuracy"]), counted(found["tested_on"], "image")
-    return [f"test accuracy {accuracy} on {images} never seen (95 % interval {low} to {high})"]
+    return [f"test accuracy {accuracy} on {images} (95 % interval {low} to {high})"]

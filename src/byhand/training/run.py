@@ -1,11 +1,10 @@
-"""Runs: a training that is kept in a folder, saved while it goes on, and can be resumed.
+"""Runs: a training in a folder, with checkpoints, which can be resumed.
 
-    result = train_run("runs/007", model, digits, recipe, seed=0)      begin a run, and train to its end
-    result = resume("runs/007")                                        continue a run that was stopped
-    history = fit(model, digits.train, epochs=10, run="runs/007")      the everyday form; without `run`, no folder
+    result = train_run("runs/007", model, digits, recipe, seed=0)      start a run, and train to the end
+    result = resume("runs/007")                                        continue a stopped run
+    history = fit(model, digits.train, epochs=10, run="runs/007")      the short form; without `run`, no folder
 
-The files of a run are in `byhand.training.runs`, the steps of a training in `byhand.training.loop`. `byhand train`
-calls `train_run` and `resume`, so a run made in a notebook has the same files, with the same bits.
+`byhand train` calls `train_run` and `resume`, so a run from a notebook has the same files with the same bits.
 """
 
 import hashlib
@@ -40,15 +39,15 @@ from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import Run
 from byhand.training.setup import Data
 
-#: The name of data that are no data set, or were made from arrays.
+#: The data name of arrays.
 ARRAYS = "arrays"
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run: its folder, the trained model, the history, and the figures of a summary.
+    """The result of a run.
 
-    samples: trained on, without those held out;  test_accuracy: None without a test set;  seconds: saving included
+    samples: without the held-out ones;  test_accuracy: None without a test set;  seconds: including saving
     """
 
     run: Run
@@ -62,7 +61,7 @@ class RunResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain values: what `byhand train --json` prints."""
+        """Return the summary as plain values, for `byhand train --json`."""
         last = self.history[-1] if len(self.history) else None
         return {
             "run": str(self.run.folder),
@@ -81,7 +80,7 @@ class RunResult:
         }
 
     def text(self) -> str:
-        """Return the figures for a terminal."""
+        """Return the summary as text."""
         amount = counted(self.epochs, "iteration" if self.steps == self.epochs else "epoch")
         trained = f"{amount} over {counted(self.samples, 'image')}, {self.training_seconds:.1f} s of training"
         return "\n".join(
@@ -105,13 +104,13 @@ def fit(
     run: str | os.PathLike[str] | bool = False,
     **choices: Any,
 ) -> History:
-    """Train `model` on `data` to the recipe's end, and return the history of its records.
+    """Train a model, and return the history of its epochs. Ctrl-C ends the training after the current step.
 
-    data: a Dataset, or (X, y) with X (N, in_size) floats and y (N,) integers. `recipe` is a Recipe or a preset's name;
-    `choices` change it: `fit(model, digits.train, epochs=10, validation=0.1, seed=0)`. Without a recipe it is that of
-    `digits`; floats are not augmented. Ctrl-C ends the run after the current step and returns the history so far.
-    `validation_data`, as `data`, replaces the held-out split: nothing is held out then, whatever the recipe says.
-    `run` keeps the training in a folder, from which `resume` can continue it: True takes the next one, `runs/NNN`.
+    data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,)
+    recipe: a Recipe, or the name of a preset; by default that of `digits`, without augmentation for floats
+    choices: changes of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
+    validation_data: like `data`; replaces the held-out split of the recipe
+    run: the folder of a run, which `resume` can continue; True takes the next one, `runs/NNN`
     """
     name = recipe if isinstance(recipe, str) else None
     if not isinstance(recipe, Recipe):
@@ -151,12 +150,13 @@ def train_run(
     command: str | None = None,
     shard: Shard | None = None,
 ) -> RunResult:
-    """Train `model` to the recipe's end in a folder, which must be new or empty; None takes the next `runs/NNN`.
+    """Train a model in a new or empty folder; None takes the next `runs/NNN`. Ctrl-C ends and saves the run.
 
-    data: as for `fit`, or the pair that `byhand.load` returns, with the `test` set. The folder records what `resume`
-    needs, with the `source`: what `byhand.load` took to load the data, if that is not their name. Ctrl-C ends the run
-    after the current step and saves it. checkpoint_every: seconds between saved states;  preset, command: recorded
-    only;  shard: the part that this process computes, if several share the run. Rank 0 alone writes the folder.
+    data: as for `fit`, or the result of `byhand.load`, with the `test` set
+    checkpoint_every: seconds between checkpoints
+    source: the argument of `byhand.load`, for `resume`, if it is not the name of the data
+    preset, command: recorded in config.json
+    shard: the part of this process, if several share the run; only rank 0 writes the folder
     """
     began = time.perf_counter()
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
@@ -178,7 +178,7 @@ def begin_run(
     preset: str | None = None,
     command: str | None = None,
 ) -> Run:
-    """Write the folder of a run that has not taken a step, for `resume` to train, in whatever process."""
+    """Write the folder of a run before its first step, for `resume`, possibly in another process."""
     run = Run.new(folder)
     with Trainer(model, data, recipe, seed=seed) as trainer, Checkpoints(run) as checkpoints:
         config = _config(trainer, data_config(data, None, None), source, preset, command)
@@ -200,10 +200,10 @@ def resume(
     load: Callable[[str | None], TrainTest] = load,
     shard: Shard | None = None,
 ) -> RunResult:
-    """Continue a run that was stopped, to the bits that it would have given, and train it to its end.
+    """Continue a stopped run to its end; the result is bit-identical to an uninterrupted run.
 
-    data: those of the run, or what `load` takes to load them, if they are no longer where the run's folder says. They
-    must be the same, by their checksum. `epochs` makes the run longer or shorter, and its schedule with it.
+    data: the data of the run (with the same checksum) or an argument of `load`, if the data has moved
+    epochs: a new number of epochs, which also changes the schedule
     """
     began = time.perf_counter()
     run = Run.open(folder)
@@ -215,7 +215,7 @@ def resume(
         count, seed, dtype = config["samples"], config["seed"], config["dtype"]
         config["data_checksum"], config["data_name"]
     except (KeyError, TypeError, UsageError):
-        raise ModelFileError(f"{run.folder}: config.json must describe a run of `byhand train`") from None
+        raise ModelFileError(f"{run.folder}: config.json must be that of a run of byhand train") from None
     if data is None and config["data_name"] == ARRAYS:
         raise UsageError(f"{run.folder}: the run was trained on arrays: pass them as data")
     if data is None or isinstance(data, str):
@@ -230,7 +230,7 @@ def resume(
     changed = recipe.replace(**changes)
     if changed.epochs != recipe.epochs:
         weak = " and the epochs of weak augmentation" if changed.weak_augment else ""
-        change = f"the run was for {recipe.epochs} epochs, now {changed.epochs}"
+        change = f"{changed.epochs} epochs instead of {recipe.epochs}"
         _message(callbacks, f"{change}: this changes the schedule{weak}")
     classes = train.classes if isinstance(train, Dataset) else config["classes"]
     model = Model(layers, preparation=preparation, classes=classes, dtype=dtype)
@@ -241,12 +241,11 @@ def resume(
         state: Any = checkpoints.load(lambda text: _message(callbacks, text)) if leads else None
         trainer.restore(*(state if shard is None else shard.broadcast(state)))
         if leads:
-            _message(
-                callbacks, f"going on with {run.folder} at step {trainer.progress.step:,} of {trainer.total_steps:,}"
-            )
+            step = f"step {trainer.progress.step:,} of {trainer.total_steps:,}"
+            _message(callbacks, f"resuming {run.folder} at {step}")
             before = checkpoints.loaded.environment if checkpoints.loaded else {}
             for difference in differences(before, fingerprint(trainer)):
-                _message(callbacks, f"not as before, so the bits may differ: {difference}")
+                _message(callbacks, f"settings changed, results may differ slightly: {difference}")
         return _complete(run, trainer, config, checkpoints, test, callbacks, began)
 
 
@@ -259,24 +258,21 @@ def _complete(
     callbacks: Sequence[Callback],
     began: float,
 ) -> RunResult:
-    """Train to the end, or until the run is stopped; write the files of the run on the way and at the end."""
+    """Train until the end or a stop, and write the files of the run."""
     model, accuracy = trainer.model, None
     with interruptible(trainer.stop):
         if trainer.shard is not None and trainer.shard.rank > 0:
             history = complete(trainer)
         else:
             if trainer.threads > available():
-                _message(
-                    callbacks,
-                    f"watch out: {trainer.threads} threads for {counted(available(), 'processor')}: "
-                    "they will wait for one another, and training takes many times as long",
-                )
+                processors = counted(available(), "processor")
+                _message(callbacks, f"warning: {trainer.threads} threads on {processors} make training much slower")
             if trainer.shard is not None:
                 threads = counted(trainer.plan.blas * trainer.plan.workers, "thread")
                 _message(callbacks, f"{trainer.shard.size} ranks, {threads} each")
                 for rank, place in enumerate(trainer.shard.places):
                     _message(callbacks, f"  rank {rank} is {place}")
-                _message(callbacks, f"if one dies, the run ends; go on with:  byhand train --resume {run.folder}")
+                _message(callbacks, f"if a rank dies, the run ends; resume it:  byhand train --resume {run.folder}")
             with checkpoints:
                 _begin(run, trainer, config, checkpoints)
                 try:
@@ -305,7 +301,7 @@ def _complete(
 
 
 def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Checkpoints) -> None:
-    """Lock the run, and write what `resume` needs; not before, so that an error of the arguments changes nothing."""
+    """Lock the run, and write its first files, after all arguments have been checked."""
     checkpoints.lock()
     run.write_config(config)
     checkpoints.save(trainer, force=True)
@@ -314,7 +310,7 @@ def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Chec
 def _config(
     trainer: Trainer, data: dict[str, Any], source: str | None, preset: str | None, command: str | None
 ) -> dict[str, Any]:
-    """Return the run's config.json: all that `resume` needs but the state."""
+    """Return the content of config.json."""
     model = trainer.model
     config = {
         "command": command,
@@ -331,7 +327,7 @@ def _config(
 
 
 def _metadata(config: Mapping[str, Any], history: History) -> dict[str, Any]:
-    """Return what the model's file records of its training."""
+    """Return the metadata of the model file."""
     return {
         "data": {"name": config["data_name"], "checksum": config["data_checksum"], "images": config["samples"]},
         "preset": config.get("preset"),
@@ -351,7 +347,7 @@ def _message(callbacks: Sequence[Callback], text: str) -> None:
 
 
 def data_config(data: Data, sample_weights: Array | None, validation_data: Data | None) -> dict[str, Any]:
-    """Return what a run's config.json records of its data, so that they can be recognized."""
+    """Return the names and checksums of the data, for config.json."""
     if isinstance(data, Dataset):
         config = {"data_name": data.name, "data_checksum": data.checksum, "samples": len(data)}
     else:
@@ -371,39 +367,39 @@ def _checksum(data: Data | Array) -> str:
 
 
 def check_same_data(config: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Raise an error if the data found are not those that the run was trained on."""
+    """Raise an error if the data are not those of the run."""
     before, now = config["data_checksum"], found["data_checksum"]
     if before != now:
         raise UsageError(
-            f"the run was made on {config['data_name']} (checksum {before[:12]}…), this is {found['data_name']} "
-            f"({now[:12]}…): say with --data where the run's data set is now"
+            f"data must be that of the run, {config['data_name']} (checksum {before[:12]}…), got {found['data_name']} "
+            f"({now[:12]}…): pass the data set of the run with --data"
         )
     for name in ("sample_weights", "validation_data"):
         if config.get(name) != found.get(name):
-            raise UsageError(f"{name} must be those that the run was begun with")
+            raise UsageError(f"{name} must be that of the run")
 
 
 def changes_on_resume(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that a resumed run takes; reject those that it can't change any more.
+    """Return the changed settings of a resumed run; reject those that can't be changed.
 
-    An ensemble's are `threads`, the number of members at a time. The seed may be given again if it is the run's own.
+    The seed may be given again. For an ensemble, `threads` is the number of members at a time.
     """
     config, members = run.config(), run.members
     if "committee" in given and not members:
-        raise UsageError(f"{run.folder} is the run of one network: --committee goes with a new run")
+        raise UsageError(f"{run.folder} is the run of one network: an ensemble needs a new run")
     changes = {name: value for name, value in given.items() if name != "seed" or value != config.get("seed")}
     if others := sorted(changes.keys() - ({"threads"} if members else {"epochs", "threads"})):
-        what = "committee" if members else "run"
-        raise UsageError(f"--resume goes on with the {what}'s own settings; it can't change {', '.join(others)}")
+        allowed = "threads" if members else "epochs and threads"
+        raise UsageError(f"--resume can change {allowed} only, got {', '.join(others)}")
     if "threads" in changes:
         integer("threads", changes["threads"], 1)
     return changes
 
 
 def source_of(source: str | None, name: str) -> str | None:
-    """Return what `byhand.load` takes to load the same data, from any folder; None if that is not known.
+    """Return the argument of `byhand.load` for the same data from any working folder; None if unknown.
 
-    source: what it took, if anything; name: of the data set that it returned
+    source: the argument that loaded the data;  name: the name of the data set
     """
     if source is None:
         if name in CATALOG:
@@ -415,7 +411,7 @@ def source_of(source: str | None, name: str) -> str | None:
 
 
 def data_of(config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> str | None:
-    """Return what `byhand.load` takes to load the data that a run was trained on; None if that is not known."""
+    """Return the argument of `byhand.load` for the data of a run; None if unknown."""
     if config.get("data") is not None:
         return str(config["data"])
     named = [config.get("data_name"), (metadata or {}).get("data", {}).get("name")]
@@ -423,6 +419,6 @@ def data_of(config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
 
 
 def loss_of(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> Loss:
-    """Return the loss that a run was trained with; the cross-entropy if that is not known."""
+    """Return the loss function of a run; cross-entropy if unknown."""
     recipe = config.get("recipe") or metadata.get("recipe") or {}
     return loss_named(**(recipe.get("loss") or {"kind": "cross_entropy"}))

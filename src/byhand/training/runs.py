@@ -1,8 +1,12 @@
-"""The folder of a run: its settings (`config.json`), the records of its epochs (`metrics.jsonl`), and its model
-(`model.safetensors`). While it trains, its state is in `state/` (see `checkpoint`). The run of an ensemble holds those
-of its members instead, each a run of its own in `member-1/`, `member-2/`, …
+"""The folder of a run.
 
-Every file is replaced whole, so a run that is stopped at any moment leaves the last good version of each.
+- `config.json`: the settings;
+- `metrics.jsonl`: the records of the epochs;
+- `model.safetensors`: the trained model;
+- `state/`: the checkpoints;
+- `member-1/`, `member-2/`, …: in the run of an ensemble, the runs of its members.
+
+Files are replaced atomically, so a killed run leaves the last complete version of each.
 """
 
 import json
@@ -28,31 +32,30 @@ from byhand.training.records import EpochRecord
 CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"
 HOME = Path("runs")
 
-#: The largest number of members of an ensemble.
-MOST_MEMBERS = 1_000
-
-#: A record is some 300 bytes: room for 200,000 of them.
-MOST_TEXT = 64_000_000
+#: Maximum number of members of an ensemble.
+MAX_MEMBERS = 1_000
+#: Maximum size of a text file: 200,000 records of 300 bytes.
+MAX_TEXT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run's folder."""
+    """The folder of a run."""
 
     folder: Path
 
     @classmethod
     def new(cls, folder: str | os.PathLike[str] | None = None) -> "Run":
-        """Return a new run, in the folder named, which must be empty or absent, or the next number under `runs/`."""
+        """Return a new run, in a new or empty folder; None takes the next number under `runs/`."""
         return cls(new_folder("run", folder, HOME))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Run":
-        """Return the run in a folder, or the one that a model's file belongs to."""
+        """Return the run in a folder, or the run of a model file."""
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not path.exists():
-            raise ModelFileError(f"{path}: no run there: `byhand train` makes one")
+            raise ModelFileError(f"{path}: no such run: byhand train makes one")
         return cls(folder)
 
     @property
@@ -61,15 +64,13 @@ class Run:
 
     @property
     def members(self) -> list["Run"]:
-        """The members' runs of an ensemble, in order; empty for another run."""
+        """The runs of the members of an ensemble; empty for a single network."""
         count = self.config().get("committee")
         if count is None:
             return []
-        if not is_integer(count, 1, MOST_MEMBERS):
-            raise ModelFileError(
-                f"{self.folder / CONFIG}: committee must be a number of members from 1 to {MOST_MEMBERS}, "
-                f"got {str(count)[:40]}"
-            )
+        if not is_integer(count, 1, MAX_MEMBERS):
+            rule = f"the number of members must be 1 to {MAX_MEMBERS}, got {str(count)[:40]}"
+            raise ModelFileError(f"{self.folder / CONFIG}: {rule}")
         return [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
 
     def reader(self) -> Model | Ensemble:
@@ -79,7 +80,7 @@ class Run:
             return self.model()
         if missing := [member.folder for member in members if not member.model_path.is_file()]:
             raise ModelFileError(
-                f"{missing[0]}: this member of the committee has no model yet: byhand train --resume {self.folder}"
+                f"{missing[0]}: this member of the ensemble has no model yet: byhand train --resume {self.folder}"
             )
         return Ensemble([member.model() for member in members], metadata=self.config().get("card"))
 
@@ -88,17 +89,17 @@ class Run:
         if not self.model_path.is_file():
             if members := self.members:
                 raise ModelFileError(
-                    f"{self.folder}: a committee of {len(members)} networks, and this takes one: "
-                    f"name a member, such as {members[0].folder}"
+                    f"{self.folder} is an ensemble of {len(members)} networks: pass a member, such as "
+                    f"{members[0].folder}"
                 )
-            raise ModelFileError(f"{self.folder}: no {MODEL} in that folder: it is not a run, or one that never saved")
+            raise ModelFileError(f"{self.folder}: no {MODEL} in this folder: it is not a run, or has not saved yet")
         try:
             return Model.load(self.model_path)
         except ModelFileError as error:
             if not any((self.folder / STATE).glob("*.safetensors")):
                 raise
             raise ModelFileError(
-                f"{error}; its training can be taken up from the last checkpoint: byhand train --resume {self.folder}"
+                f"{error}; resume from the last checkpoint: byhand train --resume {self.folder}"
             ) from None
 
     def config(self) -> dict[str, Any]:
@@ -107,15 +108,13 @@ class Run:
         return read_object(path) if path.is_file() else {}
 
     def records(self) -> list[EpochRecord]:
-        """Return the records of the epochs; empty if there are none."""
+        """Return the records of the epochs."""
         path = self.folder / METRICS
         lines = text_of(path).splitlines() if path.is_file() else []
         try:
             return [EpochRecord.from_json(json.loads(line)) for line in lines]
         except (ValueError, TypeError, KeyError):
-            raise ModelFileError(
-                f"{path}: each line must be the record of an epoch, as `byhand train` wrote it"
-            ) from None
+            raise ModelFileError(f"{path}: each line must be an epoch record of byhand train") from None
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(
@@ -140,31 +139,31 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a run's file, or raise an error if it is too large, not text or nested too deep."""
-    if (size := path.stat().st_size) > MOST_TEXT:
-        raise ModelFileError(f"{path}: must be of at most {MOST_TEXT:,} bytes, has {size:,}")
+    """Return the text of a file, after checks of its size, encoding and nesting."""
+    if (size := path.stat().st_size) > MAX_TEXT_BYTES:
+        raise ModelFileError(f"{path}: must have at most {MAX_TEXT_BYTES:,} bytes, has {size:,}")
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise ModelFileError(f"{path}: must be text in UTF-8, and byte {error.start:,} is not") from None
+        raise ModelFileError(f"{path}: must be UTF-8 text, byte {error.start:,} is not") from None
     check_depth(path, text)
     return text
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """Return the model of a run's folder, or of a model's file."""
+    """Return the model of a run or of a model file."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).model()
 
 
 def load_reader(path: str | os.PathLike[str]) -> Model | Ensemble:
-    """Return the model of a run's folder or of a model's file, or the ensemble of its folder."""
+    """Return the model of a run or of a model file, or the ensemble of a run."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()
 
 
 def new_folder(kind: str, folder: str | os.PathLike[str] | None, home: Path) -> Path:
-    """Return a folder that is new or empty; without a name, the next number under `home`."""
+    """Check that a folder is new or empty, and return it; None takes the next number under `home`."""
     folder = home / next_number(home) if folder is None else Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"the {kind}'s folder must be new or empty, got {folder}: name another")
@@ -172,16 +171,13 @@ def new_folder(kind: str, folder: str | os.PathLike[str] | None, home: Path) -> 
 
 
 def next_number(home: Path) -> str:
-    """Return 001, 002, …: one more than the highest number in the folder."""
+    """Return the next free number in a folder: 001, 002, …"""
     names = [entry.name for entry in home.iterdir()] if home.is_dir() else []
     return f"{max([int(name) for name in names if re.fullmatch(r'[0-9]{1,9}', name)], default=0) + 1:03}"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what computes a run: with the same ones, the same seed gives the same bits.
-
-    Of the BLAS also the kernel that it chose for this processor.
-    """
+    """Return the versions that the bits of a run depend on, with the kernel that the BLAS chose for this processor."""
     names = [
         f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"
         for library in blas_libraries()
