@@ -30,7 +30,7 @@ def test_a_model_is_not_made_of_what_it_can_not_use(settings, says):
 
 def test_a_model_is_not_judged_on_other_classes():
     data = Dataset(np.zeros((4, 28, 28), np.uint8), np.array([0, 1, 0, 1]), classes=("a", "b"))
-    with pytest.raises(UsageError, match="data must have the model.s 10 classes, got 2"):
+    with pytest.raises(UsageError, match="data must have the model's 10 classes, got 2"):
         byhand.Model([784, 10], seed=0).accuracy(data)
 
 

@@ -136,7 +136,7 @@ def test_evaluate_reads_what_the_model_reads(trained):
 
 def test_what_cannot_be_evaluated_is_refused():
     digits = byhand.load("mnist-5k")
-    with pytest.raises(UsageError, match="data must have the model.s 3 classes, got 10"):
+    with pytest.raises(UsageError, match="data must have the model's 3 classes, got 10"):
         evaluate(byhand.Model([784, 3]), digits.test)
     model = byhand.Model([784, 10])
     model.network.parameters[...] = np.nan

@@ -580,7 +580,7 @@ def test_bad_data_is_named(digits):
         fit(Model([3, 2]), (np.zeros((2, 3)), np.array([0, 5])))
     with pytest.raises(UsageError, match=r"training needs at least one image"):
         fit(Model([784, 10]), digits.train[:0])
-    with pytest.raises(UsageError, match=r"data must have the model.s 2 classes, got 10"):
+    with pytest.raises(UsageError, match=r"data must have the model's 2 classes, got 10"):
         fit(Model([784, 2]), digits.train)
     with pytest.raises(UsageError, match=r"sample_weights must have the shape \(4000,\), got \(3,\)"):
         fit(Model([784, 10]), digits.train, sample_weights=np.ones(3))
