@@ -208,7 +208,7 @@ def test_augment_takes_any_spec_and_stays_dark_on_a_blank(spec):
 
 
 def test_augment_takes_the_largest_pictures_to_their_limits():
-    images = np.full((1, module.LARGEST, module.LARGEST), 255, np.uint8)
+    images = np.full((1, module.MAX_SIDE, module.MAX_SIDE), 255, np.uint8)
     spec = Augmentation(shift=100, rotate=180, scale=0.9, shear=2, elastic=20)
     out = augment(images, np.zeros(2, int), seed=3, epoch=0, spec=spec)
     assert out[:, 128, 128].all()  # an overflow would throw the middle out of the picture
@@ -313,7 +313,7 @@ def test_a_spec_is_a_value():
     [
         (np.zeros((2, 28, 28)), r"images must be uint8 \(N, H, W\), got float64"),
         (np.zeros((28, 28), np.uint8), r"images must be uint8 \(N, H, W\), got uint8 \(28, 28\)"),
-        (np.zeros((1, 257, 2), np.uint8), r"at most 256 pixels a side to be augmented, got \(257, 2\)"),
+        (np.zeros((1, 257, 2), np.uint8), r"at most 256 pixels per side for augmentation, got \(257, 2\)"),
     ],
 )
 def test_augment_refuses_what_does_not_fit(images, said):

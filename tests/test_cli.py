@@ -51,7 +51,7 @@ def digit_picture(path, index=0):
 def test_train_on_the_bundled_sample_says_what_it_did_and_what_to_try_next(run):
     code, out, err = run("train", "--offline", "--epochs", 2)
     assert code == 0
-    assert "full MNIST is not here (offline): using the bundled sample of 5,000 digits" in err
+    assert "full MNIST not found (offline): using the bundled sample of 5,000 digits" in err
     assert re.search(r"epoch 1/2  loss \d\.\d{4}  accuracy \d+\.\d\d %  [\d,]+ images/s  0:0\d left", err)
     assert re.search(r"784-\d+-10 on mnist-5k: 2 epochs over 4,000 images, \d\.\d s of training", out)
     assert re.search(r"test accuracy \d\d\.\d\d % on 1,000 images \(95 % interval", out)

@@ -133,7 +133,7 @@ def test_verify_of_what_is_not_there(run, folder):
     for place in ("nowhere", "mnist", folder / "x"):
         code, out, err = run("verify", place)
         assert (code, out) == (3, [])
-        assert err == [f"byhand: {place}: must be a path or a data set that is here, there is neither"]
+        assert err == [f"byhand: no data set or file named '{place}' on this machine"]
     code, out, err = run("verify", folder)
     assert code == 3
     assert out[0].startswith(f"{folder}: must hold a data set")
@@ -142,7 +142,7 @@ def test_verify_of_what_is_not_there(run, folder):
 def test_verify_of_byhand_data_by_name(run, folder, monkeypatch):
     write_idx(folder)
     monkeypatch.setenv("BYHAND_DATA", str(folder))
-    assert run("verify", "mnist") == (3, [f"{folder}: must be mnist by its checksums, it is not"], [])
+    assert run("verify", "mnist") == (3, [f"{folder}: must have the checksums of mnist"], [])
 
 
 def test_import_list_and_verify_the_import(run, folder, cache):
@@ -170,7 +170,7 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the stamp lies; verify hashes all the same
     assert run("verify", "mine") == (
         3,
-        [f"{part.parent}: a kept data set must be undamaged: the test set has a wrong checksum"],
+        [f"{part.parent}: the cached data set is damaged: the test set has a wrong checksum"],
         [],
     )
 
@@ -181,11 +181,11 @@ def test_import_replaces_another_data_set_only_where_it_is_told_to(run, folder, 
     assert run("import", mine, "my-set")[0] == 0
     assert run("import", mine, "my-set")[0] == 0  # the same again takes nothing away
     code, out, err = run("import", other, "my-set")
-    said = f"my-set is there already, another data set, imported from {mine}: give another name, or --force"
+    said = f"my-set is a different data set, imported from {mine}: choose another name, or use --force"
     assert (code, out, err) == (2, [], [f"byhand: {said}"])
     np.testing.assert_array_equal(byhand.load("my-set").train.images, X)
     assert run("import", other, "my-set", "--force")[0] == 0
-    assert byhand.load("my-set").source == f"imported from {other} (no test set: 3 of 21 pictures held out)"
+    assert byhand.load("my-set").source == f"imported from {other} (no test set: 3 of 21 images held out)"
 
 
 def test_what_is_damaged_is_replaced_without_a_word(run, folder, cache):
@@ -200,7 +200,7 @@ def test_a_wrong_byhand_data_is_told_once_in_the_list(run, monkeypatch):
     assert ["the same" in line for line in run("list")[1]] == [False] * 4
     monkeypatch.setenv("BYHAND_DATA", "/nope")
     _, out, _ = run("list")
-    assert out[0].endswith(": BYHAND_DATA: must be a folder or file that exists, /nope does not")
+    assert out[0].endswith(": BYHAND_DATA must be an existing folder or file, got /nope")
     assert "\n".join(out).count("/nope") == 1
     assert [line.rpartition(": ")[2] for line in out[1:]] == ["the same", "the same", "bundled"]
 
@@ -231,7 +231,7 @@ def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monk
     digits = TrainTest(*idx.read_folder(folder), "example")
 
     def fetch(entry, *, say, progress):
-        say("getting kmnist from example")
+        say("downloading kmnist from example")
         for done in (5, 10):
             progress("file.gz", done, 10)
         return digits
@@ -239,19 +239,19 @@ def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monk
     monkeypatch.setattr(catalog, "fetch", fetch)
     code, out, err = run("get", "kmnist")
     assert code == 0
-    assert err == ["getting kmnist from example", "file.gz: 10 bytes"]
+    assert err == ["downloading kmnist from example", "file.gz: 10 bytes"]
     assert out[0].endswith(f"fetched into {cache / 'sets' / 'kmnist'}")
     assert run("get", "kmnist", "-q")[2] == []
 
     def fail(*_, **__):
-        raise DataMissingError("kmnist: one of the mirrors must have it; example: no connection")
+        raise DataMissingError("kmnist: file.gz can't be downloaded; example: connection failed")
 
     monkeypatch.setattr(catalog, "fetch", fail)
     assert run("get", "kmnist")[0] == 0  # it is in the cache
     assert run("get", "fashion-mnist") == (
         3,
         [],
-        ["byhand: kmnist: one of the mirrors must have it; example: no connection"],
+        ["byhand: kmnist: file.gz can't be downloaded; example: connection failed"],
     )
 
 

@@ -177,7 +177,7 @@ def test_a_frame_holds_the_label_first():
 def test_a_frame_that_took_its_first_picture_for_a_header_is_refused():
     pandas = pytest.importorskip("pandas")
     text = "5,0,0,3,0\n1,2,3,4,5\n"
-    with pytest.raises(DataError, match=r"column names are numbers \(5, 0, 0.1, …\), so the first picture was read as"):
+    with pytest.raises(DataError, match=r"column names are numbers \(5, 0, 0.1, …\), so the first image was read as"):
         Dataset.from_frame(pandas.read_csv(io.StringIO(text)))
     assert len(Dataset.from_frame(pandas.read_csv(io.StringIO(text), header=None))) == 2
 
@@ -209,7 +209,7 @@ def test_a_split_is_drawn_from_the_generator():
 
 @pytest.mark.parametrize("held_out", [0, 1.0, 20, 0.0, -0.5, 2.5, 1e-9, float("nan")])
 def test_a_split_of_nothing_or_everything_is_refused(held_out):
-    with pytest.raises(UsageError, match="held_out must be a share above 0 and below 1, or 1 to 19, got"):
+    with pytest.raises(UsageError, match="held_out must be a fraction between 0 and 1, or 1 to 19, got"):
         some().split(held_out, rng=np.random.default_rng(0))
 
 
@@ -252,7 +252,7 @@ def test_a_notebook_shows_a_contact_sheet():
 
 def test_a_pair_must_belong_together():
     one, other = some(), Dataset(np.zeros((2, 4, 4), np.uint8), np.array([0, 1]))
-    with pytest.raises(DataError, match=r"here: both sets need pictures of one size, got \(3, 4\) and \(4, 4\)"):
+    with pytest.raises(DataError, match=r"here: both sets need images of one size, got \(3, 4\) and \(4, 4\)"):
         TrainTest(one, other, "here")
     with pytest.raises(DataError, match="here: both sets need the same classes"):
         TrainTest(one, some(classes=3), "here")

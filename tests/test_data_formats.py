@@ -290,7 +290,7 @@ def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
     (tmp_path / "test.csv").write_bytes(b"\n".join(line.split(b",", 1)[1] for line in unlabelled))
     digits = load(tmp_path)
     assert len(digits.train) == 18
-    assert digits.source == f"{tmp_path / 'train.csv'} (no test set: 3 of 21 pictures held out)"
+    assert digits.source == f"{tmp_path / 'train.csv'} (no test set: 3 of 21 images held out)"
     again = load(tmp_path / "train.csv")
     assert again.train.checksum == digits.train.checksum  # held out the same way each time
 
@@ -466,7 +466,7 @@ def npy(values, allow_pickle=False):
         ({"x_train": npy(X.astype(object), True)}, ": x_train: must hold plain numbers, holds |O"),
         ({"y_train": y[:-1]}, ": train: each image needs one label, got 21 images, 20 labels"),
         ({"y_test": Y_TEST + 1}, ": test: labels must be 0 to 9, label 9 (from 0) is 10"),
-        ({"x_test": X_TEST[:, :4]}, ": both sets need pictures of one size, got (5, 5) and (4, 5)"),
+        ({"x_test": X_TEST[:, :4]}, ": both sets need images of one size, got (5, 5) and (4, 5)"),
     ],
 )
 def test_npz_rules(tmp_path, members, words):

@@ -1,7 +1,4 @@
-"""Data sets: reading, finding and keeping them.
-
-`load` finds a data set by name or path and returns a pair of `Dataset`; `formats` has one module for each file format.
-"""
+"""Data sets: `load` finds one by name or path and returns its training and test set."""
 
 from typing import TYPE_CHECKING
 

@@ -1,12 +1,8 @@
-"""The catalog: the data sets that are known by name, their checksums, and where they come from.
+"""The catalog of data sets with names: their checksums and their mirrors.
 
-MNIST is identified by the SHA-256 of its four files unpacked (the same data circulates under many gzip encodings), and
-so is the bundled sample; Fashion-MNIST and KMNIST by the classic MD5 of the four `.gz`. All of them use the same file
-names, so only checksums decide which data set a folder is.
-
-`bundled` reads the sample that is installed with byhand: `tools/make_sample.py` made the four IDX files in `sample/`;
-NOTICE says where they are from. `fetch` downloads a data set from its mirrors, each in turn until every file is right.
-A download stays in memory until its checksum is verified: no half file is ever left.
+The data sets use the same file names, so they are identified by checksums: MNIST by the SHA-256 of its uncompressed
+files (its gzip encodings vary), Fashion-MNIST and KMNIST by the MD5 of the `.gz` files. Downloads stay in memory until
+their checksums are verified.
 """
 
 import hashlib
@@ -24,7 +20,7 @@ from byhand.data.formats import File, InMemoryFile, idx, read_all
 from byhand.errors import DataError, DataMissingError
 from byhand.text import printable
 
-Progress = Callable[[str, int, int], None]  # (file, bytes so far, bytes in all or 0)
+Progress = Callable[[str, int, int], None]  # (file, bytes so far, total bytes or 0)
 Say = Callable[[str], None]
 
 BUNDLED = "mnist-5k"
@@ -37,14 +33,14 @@ FILES = {
 
 
 class Entry(NamedTuple):
-    """One known data set. The checksums are in the order of `FILES`."""
+    """A data set of the catalog. The checksums are in the order of `FILES`."""
 
     name: str
     about: str
     classes: tuple[str, ...] = DIGITS
     mirrors: tuple[str, ...] = ()
-    sha256: tuple[str, ...] = ()  # of the files unpacked, or else
-    md5: tuple[str, ...] = ()  # of the files gzipped
+    sha256: tuple[str, ...] = ()  # of the uncompressed files, or
+    md5: tuple[str, ...] = ()  # of the gzipped files
 
 
 CATALOG = {
@@ -106,26 +102,26 @@ CATALOG = {
 
 
 def known_name(name: str) -> str | None:
-    """Return the name as the catalog writes it, from `Fashion_MNIST` or `fashion-mnist`; None if it isn't there."""
+    """Return the name in the catalog's spelling, `fashion-mnist` for `Fashion_MNIST`, or None."""
     name = name.lower().replace("_", "-")
     return name if name in CATALOG else None
 
 
 def identify(train: Dataset, test: Dataset | None, files: dict[str, Path]) -> Entry | None:
-    """Return the known data set that this is, by its pictures or by the files that they came from, or None."""
+    """Return the entry with the checksums of these images and labels, or of their files, or None."""
     if test is None:
         return None
     parts = (train.images, train.labels, test.images, test.labels)
     unpacked = tuple(_sha256(part) for part in parts)
-    packs = tuple(_md5(files[part].read_bytes()) if part in files else "" for part in FILES)
+    packed = tuple(_md5(files[part].read_bytes()) if part in files else "" for part in FILES)
     for entry in CATALOG.values():
-        if unpacked == entry.sha256 or packs == entry.md5:
+        if unpacked == entry.sha256 or packed == entry.md5:
             return entry
     return None
 
 
 def _sha256(values: npt.NDArray[np.integer]) -> str:
-    """Return the checksum of the IDX file, unpacked, that would hold these values."""
+    """Return the checksum of the uncompressed IDX file with these values."""
     sha256 = hashlib.sha256(idx.header(values))
     sha256.update(np.ascontiguousarray(values, np.uint8).data)
     return sha256.hexdigest()
@@ -141,49 +137,47 @@ def _train_test(files: Mapping[str, File], name: str, classes: tuple[str, ...], 
 
 
 def bundled() -> TrainTest:
-    """Return 4,000 digits to train on and 1,000 to test, 400 and 100 of each class."""
-    folder = resources.files("byhand.data") / "sample"  # which may lie inside a zip
+    """Return the bundled sample: 4,000 + 1,000 digits, 400 and 100 of each class (`tools/make_sample.py`, NOTICE)."""
+    folder = resources.files("byhand.data") / "sample"  # may be inside a zip file
     files = {
         part: InMemoryFile(f"{BUNDLED}/{name}.gz", (folder / f"{name}.gz").read_bytes()) for part, name in FILES.items()
     }
     return _train_test(files, BUNDLED, DIGITS, "the bundled sample")
 
 
-# ---- mirrors
-
-CONNECT, SILENCE = 3, 20  # seconds: to connect; without a byte
-LARGEST = 64 << 20  # bytes of a download; the largest file known has 18 MB
+CONNECT_TIMEOUT, READ_TIMEOUT = 3, 20  # seconds
+MAX_DOWNLOAD = 64 << 20  # bytes; the largest known file has 18 MB
 
 
 def fetch(entry: Entry, *, say: Say, progress: Progress | None = None) -> TrainTest:
-    """Download a data set; the message of the `DataMissingError` has what each mirror answered."""
+    """Download a data set, trying the mirrors in turn; the error message has a reason for each mirror."""
     mirrors, files = list(entry.mirrors), {}
-    say(f"getting {entry.name} from {_host(mirrors[0])}")
+    say(f"downloading {entry.name} from {_host(mirrors[0])}")
     for number, (part, name) in enumerate(FILES.items()):
-        files[part] = _one_file(entry, number, f"{name}.gz", mirrors, say, progress)
+        files[part] = _download_file(entry, number, f"{name}.gz", mirrors, say, progress)
     return _train_test(files, entry.name, entry.classes, _host(mirrors[0]))
 
 
-def _one_file(
+def _download_file(
     entry: Entry, number: int, name: str, mirrors: list[str], say: Say, progress: Progress | None
 ) -> InMemoryFile:
-    """Return the file from the first mirror that has it right; those that don't go to the end of `mirrors`."""
-    answers = []
+    """Return the file from the first mirror with the right checksum; other mirrors move to the end of `mirrors`."""
+    reasons = []
     for mirror in tuple(mirrors):
         try:
             file = InMemoryFile(f"{mirror}{name}", _download(f"{mirror}{name}", name, progress))
             _check(entry, number, file)
             return file
         except (OSError, DataError) as error:
-            answer = _reason(error)
-            say(f"{_host(mirror)}: {name}: {answer}")
-            answers.append(f"{_host(mirror)}: {answer}")
+            reason = _reason(error)
+            say(f"{_host(mirror)}: {name}: {reason}")
+            reasons.append(f"{_host(mirror)}: {reason}")
             mirrors.append(mirrors.pop(mirrors.index(mirror)))
-    raise DataMissingError(f"{entry.name}: one of the mirrors must have {name}; {'; '.join(answers)}")
+    raise DataMissingError(f"{entry.name}: {name} can't be downloaded; {'; '.join(reasons)}")
 
 
 def _check(entry: Entry, number: int, file: InMemoryFile) -> None:
-    """Check the known SHA-256 of what is inside, or the known MD5 of the `.gz` itself."""
+    """Raise an error unless the SHA-256 of the content or the MD5 of the `.gz` file is right."""
     if entry.sha256:
         kind, known, found = "SHA-256", entry.sha256[number], hashlib.sha256(read_all(file)).hexdigest()
     else:
@@ -197,16 +191,16 @@ def _download(url: str, name: str, progress: Progress | None) -> bytes:
 
     content = bytearray()
     headers = {"Accept-Encoding": "identity"}
-    with requests.get(url, stream=True, timeout=(CONNECT, SILENCE), headers=headers) as answer:
-        answer.raise_for_status()
-        size = int(answer.headers.get("content-length", 0))
-        for piece in answer.iter_content(1 << 16):
+    with requests.get(url, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), headers=headers) as response:
+        response.raise_for_status()
+        size = int(response.headers.get("content-length", 0))
+        for piece in response.iter_content(1 << 16):
             content += piece
-            if len(content) > LARGEST:
-                raise DataError(f"a file must have at most {LARGEST:,} bytes, this one has more")
+            if len(content) > MAX_DOWNLOAD:
+                raise DataError(f"a file must have at most {MAX_DOWNLOAD:,} bytes, this one has more")
             if progress:
                 progress(name, len(content), size)
-    if progress and len(content) != size:  # the server did not say the size
+    if progress and len(content) != size:  # without Content-Length
         progress(name, len(content), len(content))
     return bytes(content)
 
@@ -216,12 +210,12 @@ def _host(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return one short line on what went wrong."""
+    """Return a short description of a failed download."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status:
-        return f"answers {status}"
+        return f"HTTP status {status}"
     if "Timeout" in type(error).__name__:
-        return "no answer"
+        return "timeout"
     if "Connection" in type(error).__name__:
-        return "no connection"
+        return "connection failed"
     return printable(error) or type(error).__name__

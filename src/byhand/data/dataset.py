@@ -1,9 +1,7 @@
-"""The data set: pictures as bytes, a label for each, and the names of the classes.
+"""Data sets: images as bytes, their labels, and the names of the classes.
 
-A reader (`idx`, `csv`, …) makes a `Dataset` from a file; training, evaluation and the pages take it from here.
-Pixels stay bytes all the way (60,000 digits are 47 MB, as floats 376 MB) and may be a memory-mapped file of the cache;
-the model's preparation turns them into floats. `from_arrays` and `from_frame` accept what people have in memory
-(floats, flat rows, labels in a column); nothing is rounded or guessed: what doesn't fit is a `DataError`.
+Pixels stay bytes (60,000 digits are 47 MB, as floats 376 MB), which may be memory-mapped. The model's preparation
+converts them to floats.
 """
 
 import base64
@@ -27,22 +25,22 @@ Integers = npt.NDArray[np.int64]
 
 DIGITS = tuple("0123456789")
 SCALE = 255
-#: Rows of a contact sheet: the first classes.
+#: Maximum number of classes on a contact sheet.
 SHEET_ROWS = 10
 
 
 class Sample(NamedTuple):
-    """One picture, uint8 (H, W), and the number of its class."""
+    """One image, uint8 (H, W), and its label, the index of its class."""
 
     image: Bytes
     label: int
 
 
 class Dataset:
-    """N labelled pictures: `images` uint8 (N, H, W), `labels` int64 (N,), `classes`, `name` and `scale`.
+    """N labeled images: `images` uint8 (N, H, W), `labels` int64 (N,), `classes`, `name` and `scale`.
 
-    `scale` is the number that a byte is divided by to become a float: 255, or 256 as in the old pickle of MNIST.
-    The arrays are read-only. An index gives a `Sample`; a slice or an array of indices or booleans, a `Dataset`.
+    `scale` is the divisor that converts bytes to floats: 255, or 256 in the old pickle of MNIST. The arrays are
+    read-only. An integer index returns a `Sample`; a slice, an index array or a boolean mask returns a `Dataset`.
     """
 
     def __init__(
@@ -68,12 +66,12 @@ class Dataset:
         self._protect()
 
     def _protect(self) -> None:
-        """Make the arrays read-only, since `checksum` is remembered."""
+        """Make the arrays read-only, because `checksum` is cached."""
         self.images, self.labels = np.asarray(self.images).view(), self.labels.view()
         self.images.flags.writeable = self.labels.flags.writeable = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a copy or a pickle, whose arrays NumPy makes writable."""
+        """Restore a copy or a pickle; NumPy makes their arrays writable."""
         self.__dict__ |= state
         self._protect()
 
@@ -83,7 +81,7 @@ class Dataset:
         return copy
 
     def renamed(self, name: str, classes: Sequence[str] | None = None) -> "Dataset":
-        """Return the same pictures under another name, the classes too if they are given (as many as before)."""
+        """Return the same images with another name and, if given, other class names (of the same number)."""
         return self._copy(name=name, classes=tuple(classes or self.classes))
 
     @classmethod
@@ -95,10 +93,10 @@ class Dataset:
         classes: Sequence[str] | None = None,
         name: str = "arrays",
     ) -> Self:
-        """Make a data set of images (N, H, W) or (N, H·W of a square), bytes or floats made from bytes; labels (N,).
+        """Make a data set from images (N, H, W), or (N, H·W) of squares, and labels (N,).
 
-        Floats from 0 to 1 must be whole bytes divided by 255 or by 256: they become those bytes again, and `scale`
-        remembers which. Without `classes` the labels are digits.
+        Pixels are bytes, or floats that are bytes divided by 255 or 256, which are converted back. Other floats are
+        rejected rather than rounded. The default classes are the digits.
         """
         pixels, scale = _as_bytes(np.asarray(images), name)
         if pixels.ndim == 2:
@@ -110,16 +108,12 @@ class Dataset:
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
-        """Make a data set of a pandas data frame: the label first, or in the column `label`, then one column a pixel.
-
-        A frame that took the first row of a header-less file for its column names has lost a picture: it is rejected.
-        """
+        """Make a data set from a pandas data frame: the labels in the first column or in `label`, then the pixels."""
         columns = list(frame.columns)
         if len(columns) > 1 and all(isinstance(c, str) and _is_number(c) for c in columns):
-            raise DataError(
-                f"{name}: the column names are numbers ({', '.join(columns[:3])}, …), so the first picture was read "
-                "as a header; read the file with header=None"
-            )
+            names = ", ".join(columns[:3])
+            hint = "so the first image was read as a header; read the file with header=None"
+            raise DataError(f"{name}: the column names are numbers ({names}, …), {hint}")
         where = columns.index("label") if "label" in columns else 0
         table = frame.to_numpy()
         return cls.from_arrays(np.delete(table, where, axis=1), table[:, where], name=name)
@@ -151,12 +145,12 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of a picture."""
+        """Height and width of an image."""
         return self.images.shape[1], self.images.shape[2]
 
     @functools.cached_property
     def checksum(self) -> str:
-        """SHA-256 of the shape, the images and the labels in their order."""
+        """SHA-256 of the shape, the images and the labels."""
         digest = hashlib.sha256(str(self.images.shape).encode())
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
@@ -167,7 +161,7 @@ class Dataset:
         return f"<Dataset {self.name}: {len(self):,} images of {height}×{width}, {len(self.classes)} classes>"
 
     def _repr_html_(self) -> str:
-        """Return a contact sheet for notebooks: the first few pictures of each class, one class a row."""
+        """Return a contact sheet for notebooks: the first images of each class, one class per row."""
         from PIL import Image
 
         png = io.BytesIO()
@@ -177,11 +171,11 @@ class Dataset:
         return (
             f"<figure><figcaption>{html.escape(repr(self)[1:-1])}</figcaption>"
             f'<img src="data:image/png;base64,{source}" style="image-rendering: pixelated" '
-            f'alt="The first pictures of each class, one class a row: {classes}"></figure>'
+            f'alt="The first images of each class, one class per row: {classes}"></figure>'
         )
 
     def _contact_sheet(self, columns: int = 16) -> Bytes:
-        """Draw one row a class, its first pictures from left to right, with grey lines between."""
+        """Draw the first images of each class, one class per row, with lines between them."""
         height, width = self.shape
         rows = min(len(self.classes), SHEET_ROWS)
         sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), 40, np.uint8)
@@ -192,22 +186,22 @@ class Dataset:
         return sheet
 
     def split(self, held_out: float, *, rng: np.random.Generator) -> "tuple[Dataset, Dataset]":
-        """Return (rest, held): `held_out` pictures, a number or a share below 1, are drawn stratified by class.
+        """Split into (rest, held-out set), stratified by class; `held_out` is a number or a fraction of images.
 
-        Both keep the order of the pictures.
+        Both parts keep the order of the images.
         """
         number = round(held_out * len(self)) if isinstance(held_out, float) and held_out <= 1 else held_out
         if not 0 < number < len(self) or number != int(number):
-            raise UsageError(f"held_out must be a share above 0 and below 1, or 1 to {len(self) - 1}, got {held_out}")
+            raise UsageError(f"held_out must be a fraction between 0 and 1, or 1 to {len(self) - 1}, got {held_out}")
         held = np.zeros(len(self), bool)
         for label, count in enumerate(stratified_counts(self.labels, int(number), len(self.classes))):
             held[rng.permutation(np.flatnonzero(self.labels == label))[:count]] = True
         return self[~held], self[held]
 
     def batches(self, size: int, *, rng: np.random.Generator | None) -> "Iterator[Dataset]":
-        """Yield every picture once, `size` at a time, in a new order from `rng` (None: as they stand).
+        """Yield every image once, `size` at a time, in random order (without `rng`: in their own order).
 
-        The last batch may be shorter.
+        The last batch may be smaller.
         """
         if size < 1:
             raise UsageError(f"size of a batch must be at least 1, got {size}")
@@ -218,16 +212,13 @@ class Dataset:
 
 
 class TrainTest:
-    """Two data sets that belong together, `train` and `test`, and a line on where they came from.
-
-    Unpacks: `train, test = byhand.load("mnist")`.
-    """
+    """A training set `train`, a test set `test`, and their `source`, a text: `train, test = byhand.load("mnist")`."""
 
     def __init__(self, train: Dataset, test: Dataset, source: str) -> None:
         if train.classes != test.classes:
             raise DataError(f"{source}: both sets need the same classes, got {train.classes} and {test.classes}")
         if train.shape != test.shape:
-            raise DataError(f"{source}: both sets need pictures of one size, got {train.shape} and {test.shape}")
+            raise DataError(f"{source}: both sets need images of one size, got {train.shape} and {test.shape}")
         self.train, self.test, self.source = train, test, source
 
     @property
@@ -250,7 +241,7 @@ class TrainTest:
 
 
 def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
-    """Return the data set, or raise an error that says what was given in its place."""
+    """Return `data`, or raise an error if it is not a data set."""
     if isinstance(data, TrainTest):
         raise UsageError(f"data must be {rule}, got a TrainTest: pass its .train or its .test")
     if not isinstance(data, Dataset):
@@ -259,15 +250,14 @@ def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
 
 
 def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -> None:
-    """Reject labels that are not the number of a class; the error names the first."""
+    """Raise an error for the first label that is not the index of a class."""
     if labels.size and (labels.min() < 0 or labels.max() >= len(classes)):
         wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
         raise DataError(f"{where}: labels must be 0 to {len(classes) - 1}, label {wrong} (from 0) is {labels[wrong]}")
 
 
 def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:
-    """Return how many of `number` samples fall to each class: its exact share rounded down, the rest to the largest
-    remainders."""
+    """Distribute `number` samples over the classes in proportion to their sizes (largest-remainder method)."""
     exact = number * np.bincount(labels, minlength=classes) / len(labels)
     counts = np.floor(exact).astype(np.int64)
     largest_remainders = np.argsort(counts - exact, kind="stable")[: number - counts.sum()]
@@ -276,7 +266,7 @@ def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:
 
 
 def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
-    """Return the bytes behind `values`, and the number that they were divided by (255 if they were not)."""
+    """Return `values` as bytes, and the divisor that was undone (255 if there was none)."""
     if values.dtype == np.uint8:
         return values, SCALE
     if values.dtype == bool:
@@ -299,7 +289,7 @@ def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
 
 
 def _whole(values: npt.NDArray[Any]) -> Bytes | None:
-    """Return `values` as bytes, if they are whole numbers from 0 to 255 (but for float32's rounding)."""
+    """Return `values` as bytes, or None if they are not integers from 0 to 255 (up to float32 rounding)."""
     rounded = np.rint(values) if values.dtype.kind == "f" else values
     if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
         return None
@@ -308,7 +298,7 @@ def _whole(values: npt.NDArray[Any]) -> Bytes | None:
 
 
 def _as_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return whole numbers in one row, also if they came as floats, as booleans or as a column."""
+    """Return integer labels (N,) from integers, whole floats or booleans, (N,) or (N, 1)."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     is_whole = labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all()

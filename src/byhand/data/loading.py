@@ -1,14 +1,13 @@
-"""Loading: from a name or a path to a pair of data sets; finding, importing and verifying them.
+"""Loading, importing and verifying data sets by name or path.
 
-The search order is: the path that was given, the folder in BYHAND_DATA, the cache, the mirrors, and, unless a data set
-was named, the bundled sample. A path that was given and is missing is an error, never a reason to look further. What
-was read from large files is kept in the cache, and memory-mapped from there the next time.
+A data set is searched in BYHAND_DATA, in the cache, and on the mirrors. The fallback to the bundled sample is used
+only if the caller has not chosen a data set. Large data sets are cached and then memory-mapped.
 """
 
 import dataclasses
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,9 @@ from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.text import closest
 
 ENVIRONMENT = "BYHAND_DATA"
-HELD_OUT = 7  # without a test set, one picture in seven becomes one, as of MNIST's 70,000
+HELD_OUT = 7  # without a test set, one image in seven is held out, as in MNIST
 SET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-MOST_PROBLEMS = 100  # that `verify` lists
+MAX_PROBLEMS = 100  # in the list of `verify`
 
 CacheFolder = str | os.PathLike[str] | None
 
@@ -38,14 +37,14 @@ def load(
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> TrainTest:
-    """Load the data set with that name or at that path, as a pair with `.train` and `.test`; without one, what is here.
+    """Load a data set by name or path, by default full MNIST if it can be found, or else the bundled sample.
 
-    Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and those imported; a folder called as one of them
-    is "./mnist". Paths: a folder of IDX files or of pictures, CSV, mnist.pkl.gz, mnist.npz. Also (images, labels), a
-    pair of such pairs, a pair of paths of CSV files, or a pandas data frame with the label first.
+    Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and imported ones; write "./mnist" for a folder
+    with such a name. Paths: a folder of IDX files or images, CSV, mnist.pkl.gz, mnist.npz. Also (images, labels), a
+    pair of such pairs, a pair of CSV paths, or a pandas data frame with the label first.
 
-    `offline` never touches the network; `cache` is a folder to use in place of the user's; `say` is called with each
-    message, `progress` with (file, bytes so far, bytes in all) during a download.
+    offline: never use the network.  cache: the cache folder.  say: called with each message.  progress: called with
+    (file, bytes so far, total bytes) during a download
     """
     search = Search(offline, cache, say or _ignore, progress)
     if name_or_path is None:
@@ -56,13 +55,13 @@ def load(
     if name:
         return search.named(CATALOG[name])
     path = Path(name_or_path).expanduser()
-    if isinstance(name_or_path, str) and not os.path.exists(path):  # False, too, for what can be no path
+    if isinstance(name_or_path, str) and not os.path.exists(path):  # False for an invalid path too
         return search.imported(name_or_path)
     return search.read(detect_format(path))
 
 
 def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress: Progress | None = None) -> TrainTest:
-    """Return a known data set from the cache, where it is put if it isn't there. Arguments as for `load`."""
+    """Return a data set of the catalog from the cache, after downloading it if necessary. Arguments as for `load`."""
     known = catalog.known_name(name)
     if known is None:
         raise UsageError(f"NAME must be one of {', '.join(CATALOG)}, got {name!r}")
@@ -73,12 +72,12 @@ def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress:
 
 
 def _ignore(_: str) -> None:
-    """Drop a message: the default of `say`."""
+    """Do nothing: the default of `say`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """One search for data: where it may look, and the callbacks for messages and progress."""
+    """The options of `load`, and the search for data with them."""
 
     offline: bool
     cache: CacheFolder = None
@@ -86,7 +85,7 @@ class Search:
     progress: Progress | None = None
 
     def default(self) -> TrainTest:
-        """Return MNIST from BYHAND_DATA, the cache or the mirrors, or else the bundled sample."""
+        """Return MNIST from BYHAND_DATA, the cache or a mirror, or else the bundled sample."""
         entry = CATALOG["mnist"]
         if base := environment():
             inside = base / entry.name
@@ -98,96 +97,94 @@ class Search:
             try:
                 return self.fetched(entry)
             except DataMissingError:
-                why = "no mirror answered"
-        self.say(f"full MNIST is not here ({why}): using the bundled sample of 5,000 digits")
+                why = "no mirror available"
+        self.say(f"full MNIST not found ({why}): using the bundled sample of 5,000 digits")
         return catalog.bundled()
 
     def named(self, entry: Entry) -> TrainTest:
-        """Return a known data set from BYHAND_DATA if it is there, else from the cache or the mirrors."""
+        """Return a data set of the catalog from BYHAND_DATA, the cache or a mirror."""
         if entry.name == BUNDLED:
             return catalog.bundled()
         if digits := self.in_environment(entry) or self.in_cache(entry):
             return digits
         if self.offline:
-            raise DataMissingError(
-                f"{entry.name}: must be in {ENVIRONMENT} or the cache when offline, it is in neither; "
-                f"`byhand data get {entry.name}` fetches it"
-            )
+            rule = f"must be in {ENVIRONMENT} or the cache when offline, it is in neither"
+            raise DataMissingError(f"{entry.name}: {rule}; `byhand data get {entry.name}` downloads it")
         return self.fetched(entry)
 
     def in_environment(self, entry: Entry) -> TrainTest | None:
-        """Return what BYHAND_DATA holds, if its checksums are those of `entry`."""
+        """Return the data set in BYHAND_DATA if it has the checksums of `entry`, or None."""
         base = environment()
         for path in (base / entry.name, base) if base else ():
             if files := detect(path) if path.exists() else None:
                 digits = self.read(files)
                 if digits.name == entry.name:
                     return digits
-                self.say(f"{ENVIRONMENT}: {path} is not {entry.name} by its checksums")
+                self.say(f"{ENVIRONMENT}: {path} does not have the checksums of {entry.name}")
         return None
 
     def in_cache(self, entry: Entry) -> TrainTest | None:
-        """Return what was fetched or imported under that name; None if it is damaged: it is fetched again."""
+        """Return the cached data set, or None if there is none or it is damaged."""
         try:
-            return store.kept(store.place_of_set(entry.name, self.cache))
+            return store.load(store.named_folder(entry.name, self.cache))
         except DataError as error:
             self.say(str(error))
             return None
 
     def fetched(self, entry: Entry) -> TrainTest:
-        """Download a data set from the mirrors into the cache."""
+        """Download a data set into the cache."""
         digits = catalog.fetch(entry, say=self.say, progress=self.progress)
-        place = store.place_of_set(entry.name, self.cache)
+        place = store.named_folder(entry.name, self.cache)
         digits.source = f"fetched into {place}"
-        return self.keep(place, digits)
+        return self.save(place, digits)
 
     def imported(self, name: str) -> TrainTest:
-        """Return what `byhand data import` put into the cache under `name`."""
-        digits = store.kept(store.place_of_set(name, self.cache)) if SET_NAME.fullmatch(name) else None
+        """Return the data set that was imported as `name`."""
+        digits = store.load(store.named_folder(name, self.cache)) if SET_NAME.fullmatch(name) else None
         if digits is None:
             known = [*CATALOG, *store.names(self.cache)]
             like = closest(name, known)
             hint = f"; did you mean {like}?" if like else f" (names: {', '.join(known)})"
-            raise DataMissingError(f"{name}: must be a data set's name or a path, there is neither{hint}")
+            raise DataMissingError(f"no data set or file named {name!r}{hint}")
         return digits
 
     def read(self, files: DataFiles) -> TrainTest:
-        """Read a data set's files, or the arrays that the cache has of them."""
+        """Read the files of a data set, or their cached arrays."""
         sources = list(files.files.values())
-        place = store.place_of_path(files.kind, files.path, self.cache)
+        place = store.parsed_folder(files.kind, files.path, self.cache)
         if sources:
             try:
-                if digits := store.kept(place, sources):
+                if digits := store.load(place, sources):
                     return digits
             except DataError as error:
                 self.say(f"{error}; reading {files.path} again")
         stats = [store.FileStat.of(file) for file in sources]
         digits = read(files)
-        if sources and digits.train.images.nbytes >= store.WORTH_KEEPING:
-            return self.keep(place, digits, stats)
+        if sources and digits.train.images.nbytes >= store.MIN_CACHED_BYTES:
+            return self.save(place, digits, stats)
         return digits
 
-    def keep(self, place: Path, digits: TrainTest, stats: list[store.FileStat] | None = None) -> TrainTest:
-        """Put a data set into the cache; a message says so if that can't be written."""
+    def save(self, place: Path, digits: TrainTest, stats: Sequence[store.FileStat] = ()) -> TrainTest:
+        """Cache a data set if possible, or else report why not."""
         try:
-            return store.keep(place, digits, stats or [])
+            return store.save(place, digits, stats)
         except OSError as error:
-            self.say(f"{place}: the cache can't be written ({error.strerror or error}); going on without")
+            self.say(f"{place}: the cache can't be written ({error.strerror or error}); continuing without it")
             return digits
 
 
 def environment() -> Path | None:
-    """Return the path in BYHAND_DATA; if it is set, something must be there."""
+    """Return the path in BYHAND_DATA, which must exist, or None."""
     if not (given := os.environ.get(ENVIRONMENT)):
         return None
     path = Path(given).expanduser()
     if not path.exists():
-        raise DataMissingError(f"{ENVIRONMENT}: must be a folder or file that exists, {path} does not")
+        raise DataMissingError(f"{ENVIRONMENT} must be an existing folder or file, got {path}")
     return path
 
 
 def read(files: DataFiles) -> TrainTest:
-    """Read a data set's files; it is named after its checksums if they are known, else after its file."""
+    """Read the files of a data set. Its name is that of the catalog's entry with these checksums, or its file's."""
     train, test = files.read()
     entry = catalog.identify(train, test, files.files if files.kind == "idx" else {})
     name = entry.name if entry else files.path.resolve().name.split(".")[0] or "data"
@@ -198,18 +195,18 @@ def read(files: DataFiles) -> TrainTest:
 
 
 def _pair(train: Dataset, test: Dataset | None, source: str) -> TrainTest:
-    """Return both sets; without a test set, a part of the training set is held out, and the source says so."""
+    """Return both sets; without a test set, hold out a part of the training set and note it in `source`."""
     if test is None:
         count = len(train)
         if count < HELD_OUT:
-            raise DataError(f"{source}: must have at least {HELD_OUT} pictures to hold out a test set, has {count}")
+            raise DataError(f"{source}: must have at least {HELD_OUT} images to hold out a test set, has {count}")
         train, test = train.split(1 / HELD_OUT, rng=np.random.default_rng(0))
-        source = f"{source} (no test set: {len(test):,} of {count:,} pictures held out)"
+        source = f"{source} (no test set: {len(test):,} of {count:,} images held out)"
     return TrainTest(train, test, source)
 
 
 def _from_memory(data: Any, search: Search) -> TrainTest:
-    """Make a pair of a data frame, (images, labels), two of those, or two paths of CSV files."""
+    """Return the data sets of a data frame, (images, labels), a pair of these, or a pair of CSV paths."""
     if isinstance(data, TrainTest):
         return data
     if hasattr(data, "columns"):
@@ -232,7 +229,7 @@ def _from_memory(data: Any, search: Search) -> TrainTest:
 
 @dataclasses.dataclass(frozen=True)
 class NamedSet:
-    """A data set that has a name: where it is on this machine, or why it can't be used."""
+    """A data set with a name, and its location on this machine or the problem with it."""
 
     name: str
     about: str
@@ -241,7 +238,7 @@ class NamedSet:
 
 
 def named_sets() -> list[NamedSet]:
-    """Return the known and the imported data sets, with the place where `load` finds each without the network."""
+    """Return the catalog's and the imported data sets, with the location where `load` finds them offline."""
     search = Search(offline=True)
     found = []
     for name in dict.fromkeys([*CATALOG, *store.names()]):
@@ -250,7 +247,7 @@ def named_sets() -> list[NamedSet]:
         try:
             if name == BUNDLED:
                 where = "bundled"
-            elif digits := (entry and search.in_environment(entry)) or store.kept(store.place_of_set(name)):
+            elif digits := (entry and search.in_environment(entry)) or store.load(store.named_folder(name)):
                 where = digits.source
         except DataError as error:
             problem = str(error)
@@ -259,33 +256,33 @@ def named_sets() -> list[NamedSet]:
 
 
 def import_dataset(path: str | os.PathLike[str], name: str | None = None, *, force: bool = False) -> TrainTest:
-    """Read the data set at `path` into the cache, to be loaded as `name` (else as what it is) from then on.
+    """Copy the data set at `path` to the cache, to be loaded as `name` (default: its own name).
 
-    Another data set that was imported under that name is replaced with `force` only.
+    force: replace a different data set with that name
     """
     digits = read(detect_format(Path(path).expanduser()))
     name = name or re.sub(r"[^a-z0-9._-]+", "-", digits.name.lower()).strip("-._")
     if not SET_NAME.fullmatch(name):
-        raise UsageError(f"the name must be small letters, digits and . _ -, at most 64, got {name!r}")
+        raise UsageError(f"the name must be at most 64 lower-case letters, digits and . _ -, got {name!r}")
     known = catalog.known_name(name)
     if known == BUNDLED:
-        raise UsageError(f"the name must be free, {known} is the bundled sample")
+        raise UsageError(f"the name must not be {known}, which is the bundled sample")
     if known and digits.name != known:
-        raise DataError(f"{path}: must be {known} by its checksums to be imported as {known}, it is not")
-    place = store.place_of_set(known or name)
+        raise DataError(f"{path}: must have the checksums of {known} to be imported as {known}")
+    place = store.named_folder(known or name)
     if not force and (there := _other_than(digits, place)):
-        raise UsageError(f"{name} is there already, another data set, {there}: give another name, or --force")
+        raise UsageError(f"{name} is a different data set, {there}: choose another name, or use --force")
     train, test = (part.renamed(known or name) for part in digits)
     try:
-        return store.keep(place, TrainTest(train, test, f"imported from {digits.source}"))
+        return store.save(place, TrainTest(train, test, f"imported from {digits.source}"))
     except OSError as error:
         raise DataError(f"{place}: can't be written: {error.strerror or error}") from None
 
 
 def _other_than(digits: TrainTest, place: Path) -> str | None:
-    """Return where the data set at `place` is from, if it is undamaged and its pictures are not these."""
+    """Return the source of the data set in the folder `place` if it is undamaged and has other data, or None."""
     try:
-        there = store.kept(place)
+        there = store.load(place)
     except DataError:
         return None
     sums, sums_there = ([(part.classes, part.checksum) for part in pair or ()] for pair in (digits, there))
@@ -294,7 +291,7 @@ def _other_than(digits: TrainTest, place: Path) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The result of `verify`: the name or path, what is wrong with it, and what it is if nothing is."""
+    """Result of `verify`: the name or path, its problems, and the data set if there are none."""
 
     where: str
     problems: list[str]
@@ -302,9 +299,9 @@ class Report:
 
 
 def verify(name_or_path: str | os.PathLike[str]) -> Report:
-    """Verify a data set by name (in the cache, else in BYHAND_DATA) or by path; list all that is wrong with it.
+    """Verify a data set by name (in the cache, or else in BYHAND_DATA) or path, and list all its problems.
 
-    Files are read as `load` reads them, but each on its own first; nothing is written or fetched.
+    Each file is first read by itself. Nothing is written or downloaded.
     """
     name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
     path = Path(name_or_path).expanduser()
@@ -312,28 +309,28 @@ def verify(name_or_path: str | os.PathLike[str]) -> Report:
         return _report(name, _verified_sample)
     if name is None and os.path.exists(path):
         return _verify_files(path)
-    place = store.place_of_set(name or str(name_or_path))
+    place = store.named_folder(name or str(name_or_path))
     if SET_NAME.fullmatch(name or str(name_or_path)) and (place / store.MANIFEST).exists():
-        return _report(str(place), lambda: store.kept(place, trust=False))
+        return _report(str(place), lambda: store.load(place, verify=True))
     if name and (base := environment()):
         report = _verify_files(base / name if (base / name).is_dir() else base)
         if report.digits and report.digits.name != name:
-            wrong = f"{report.where}: must be {name} by its checksums, it is not"
+            wrong = f"{report.where}: must have the checksums of {name}"
             return dataclasses.replace(report, problems=[wrong])
         return report
-    raise DataMissingError(f"{name_or_path}: must be a path or a data set that is here, there is neither")
+    raise DataMissingError(f"no data set or file named {str(name_or_path)!r} on this machine")
 
 
 def _verified_sample() -> TrainTest:
     digits = catalog.bundled()
     entry = catalog.identify(digits.train, digits.test, {})
     if entry is None or entry.name != BUNDLED:
-        raise DataError(f"{BUNDLED}: must have the known checksums, it has others; install byhand again")
+        raise DataError(f"{BUNDLED}: wrong checksums; reinstall byhand")
     return digits
 
 
 def _verify_files(path: Path) -> Report:
-    """Read each file of the data set at the path by itself, and if nothing is wrong, all of them together."""
+    """Read each file of the data set by itself, and if all are valid, the data set."""
     try:
         files = detect_format(path)
         problems = [problem for one in files.readers() for problem in _report("", one).problems]
@@ -341,13 +338,13 @@ def _verify_files(path: Path) -> Report:
         return Report(str(path), [str(error)], None)
     if not problems:
         return _report(str(path), partial(read, files))
-    more = len(problems) - MOST_PROBLEMS
-    rest = [f"{path}: and {more:,} more problems of this kind"] if more > 0 else []
-    return Report(str(path), problems[:MOST_PROBLEMS] + rest, None)
+    more = len(problems) - MAX_PROBLEMS
+    rest = [f"{path}: {more:,} more problems of this kind"] if more > 0 else []
+    return Report(str(path), problems[:MAX_PROBLEMS] + rest, None)
 
 
 def _report(where: str, reader: Callable[[], Any]) -> Report:
-    """Return the outcome of one reader."""
+    """Run a reader, and return its result or its error."""
     try:
         result = reader()
     except DataError as error:
