@@ -32,7 +32,7 @@ from byhand.nn.rng import StepKey
 from byhand.threads import blas_threads
 from byhand.training.batches import Batch, Inputs, Shard, check_same, part_of
 from byhand.training.recipe import Recipe
-from byhand.training.records import EpochRecord, History, Progress, StepRecord, check_state
+from byhand.training.records import OPTIONAL_STATE, EpochRecord, History, Progress, StepRecord, check_state
 from byhand.training.setup import Data, Setup
 from byhand.training.watchdog import Watchdog, evaluate, probe
 
@@ -42,7 +42,7 @@ class Trainer:
 
     Use it as a context manager, or close it, to end its threads. While it trains, it sets the number of BLAS threads of
     the whole process. `start_epoch` and `optimizer_state` continue an earlier training, as `partial_fit` of
-    scikit-learn does. Only the last `max_records` epoch records are kept.
+    scikit-learn does.
     """
 
     def __init__(
@@ -56,7 +56,6 @@ class Trainer:
         validation_data: Data | None = None,
         start_epoch: int = 0,
         optimizer_state: dict[str, Array] | None = None,
-        max_records: int | None = None,
         shard: Shard | None = None,
     ) -> None:
         setup = Setup(model, data, recipe, seed, sample_weights, validation_data, shard)
@@ -80,7 +79,6 @@ class Trainer:
         self.best: Array | None = None
         self.best_statistics: Array | None = None
         self.progress = Progress(step=start_epoch * self.batches_per_epoch)
-        self.max_records = max_records
         self._stop_requested = self._stop_agreed = False
         self.watchdog = Watchdog(network, self.batches.labels[self.batches.index], recipe.learning_rate)
         self._stream: Iterator[Batch] | None = None
@@ -115,8 +113,8 @@ class Trainer:
         if self.shard is not None:
             loss, correct = self._all_reduce(self.shard, loss, correct)
 
-        epoch, place = divmod(number, self.batches_per_epoch)
-        ends_epoch = place == self.batches_per_epoch - 1
+        epoch = number // self.batches_per_epoch + 1
+        ends_epoch = (number + 1) % self.batches_per_epoch == 0
         norm = clip_norm(self.gradient, recipe.clip) if recipe.clip is not None or ends_epoch else None
         if not (math.isfinite(loss) and (norm is None or math.isfinite(norm))):
             self._restart_stream()  # no step was taken: the next call gets the same batch
@@ -132,12 +130,10 @@ class Trainer:
             update_ema(self.ema, network.parameters, recipe.ema_decay, number, self._scratch)
 
         seconds = time.perf_counter() - began
+        count = batch.count
         self._count(loss, correct, batch, norm, seconds)
-        images_per_second = batch.count / max(seconds, 1e-9)
-        accuracy = correct / batch.count
-        return StepRecord(
-            number, epoch + 1, loss, accuracy, learning_rate, norm, batch.count, images_per_second, ends_epoch
-        )
+        speed = count / max(seconds, 1e-9)
+        return StepRecord(number, epoch, loss, correct / count, learning_rate, norm, count, speed, ends_epoch)
 
     def _count(self, loss: float, correct: int, batch: Batch, norm: float | None, seconds: float) -> None:
         """Add a step to the progress."""
@@ -190,8 +186,6 @@ class Trainer:
         if (epoch - 1) % self.recipe.record_every == 0 or epoch == self.recipe.epochs:
             record = self._record(epoch)
             progress.records.append(record)
-            if self.max_records is not None:
-                del progress.records[: max(0, len(progress.records) - self.max_records)]
             if self.recipe.patience is not None:
                 self._remember_best(record)
         progress.loss = progress.weight = progress.norm = progress.seconds = 0.0
@@ -205,9 +199,10 @@ class Trainer:
         validation_loss, validation_accuracy = self.validate()
         with blas_threads(self.threads):
             outputs, dead = probe(network, self._evaluation_inputs, self._probe)
-        # After the last epoch no further step would detect NaN.
-        measured = {"the network's output": outputs, "the validation loss": validation_loss}
-        self.watchdog.check(progress.step - 1, measured)
+        # No further step would detect NaN after the last epoch.
+        self.watchdog.check(
+            progress.step - 1, {"the network's output": outputs, "the validation loss": validation_loss}
+        )
         record = EpochRecord(
             epoch=epoch,
             step=progress.step - 1,
@@ -301,9 +296,9 @@ class Trainer:
 
     def history(self) -> History:
         """Return the records so far, and how the run ended."""
-        ending = "interrupted" if self.is_stopped and not self.progress.finished else "done"
-        if ending == "done" and self.should_stop:
-            ending = "stopped early"
+        ending = "stopped early" if self.should_stop else "done"
+        if self.is_stopped and not self.progress.finished:
+            ending = "interrupted"
         return History(list(self.progress.records), ending, self.progress.best_epoch or None)
 
     # ---- state
@@ -319,18 +314,13 @@ class Trainer:
 
     def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
         """Restore a state of this run; reject that of another one, without changes."""
-        progress, start_lengths = check_state(arrays, plain, *self.state(), self.total_steps)
-        network = self.model.network
-        network.parameters[...] = arrays["parameters"]
-        network.statistics[...] = arrays["statistics"]
-        for name, vector in self.optimizer_state.items():
-            vector[...] = arrays[f"optimizer.{name}"]
-        if self.ema is not None:
-            self.ema[...] = arrays["average"]
-        self.best = arrays["best"].copy() if "best" in arrays else None
-        self.best_statistics = arrays["best_statistics"].copy() if "best" in arrays else None
+        own_arrays, own_plain = self.state()
+        progress, start_lengths = check_state(arrays, plain, own_arrays, own_plain, self.total_steps)
+        for name in own_arrays.keys() - OPTIONAL_STATE.keys():
+            own_arrays[name][...] = arrays[name]
+        self.best, self.best_statistics = arrays.get("best"), arrays.get("best_statistics")
         self.progress, self.watchdog.start_lengths = progress, start_lengths
-        self.watchdog.restore(self.progress.records)
+        self.watchdog.restore(progress.records)
         self._restart_stream()
 
     def close(self) -> None:
