@@ -301,6 +301,7 @@ class Two:
 
     def sum(self, vector):
         vector += self.others.pop(0)
+        return vector
 
 
 @pytest.mark.parametrize(("count", "size"), [(128, 2), (5, 4), (2, 4), (7, 3), (1, 1)])

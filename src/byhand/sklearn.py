@@ -100,8 +100,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     dtype: str | None = None
     threads: int | None = None
 
-    # ---- training
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Train for up to max_iter epochs, from new weights or, with warm_start, from those of the last call.
 

@@ -53,11 +53,12 @@ class Ranks:
         self.seconds, self._sum = 0.0, comm.sum
         comm.sum = self.sum  # type: ignore[method-assign]
 
-    def sum(self, vector: Any) -> None:
+    def sum(self, vector: Any) -> Any:
         """Sum the vector over the ranks, and measure how long that takes."""
         began = time.perf_counter()
         self._sum(vector)
         self.seconds += time.perf_counter() - began
+        return vector
 
     def gather(self) -> None:
         """Wait for all, asleep: MPI's own barrier would keep a processor busy."""

@@ -37,9 +37,10 @@ class Communicator:
         self.places: list[str] = self.world.allgather(f"process {os.getpid()} on {platform.node()}")
         self._in_place = MPI.IN_PLACE
 
-    def sum(self, vector: Array) -> None:
-        """Sum the vector over all ranks, in place."""
+    def sum(self, vector: Array) -> Array:
+        """Sum the vector over all ranks, in place, and return it."""
         self.world.Allreduce(self._in_place, vector)
+        return vector
 
     def broadcast(self, value: Any) -> Any:
         """Return the value of rank 0."""

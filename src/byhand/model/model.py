@@ -287,9 +287,6 @@ def blocks(count: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-# ---- checks
-
-
 def check_classes(known: Sequence[str], data: Dataset) -> None:
     """Reject data with another number of classes."""
     if len(data.classes) != len(known):

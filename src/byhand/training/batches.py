@@ -44,27 +44,8 @@ class Shard(Protocol):
     def broadcast(self, value: Any) -> Any:
         """Return the value that rank 0 passes. Every process must call it."""
 
-    def sum(self, vector: Array) -> None:
-        """Sum a vector over all processes in place, with identical bits. Every process must call it."""
-
-
-def summed(shard: Shard | None) -> Callable[[Array], Array] | None:
-    """Return a function that sums a vector over all processes in place; None for a single process."""
-    if shard is None:
-        return None
-
-    def total(vector: Array) -> Array:
-        shard.sum(vector)
-        return vector
-
-    return total
-
-
-def share(count: int, shard: Shard | None) -> slice:
-    """Return the rows of a batch that this process computes: an even share."""
-    if shard is None:
-        return slice(0, count)
-    return slice(count * shard.rank // shard.size, count * (shard.rank + 1) // shard.size)
+    def sum(self, vector: Array) -> Array:
+        """Sum a vector over all processes in place, and return it. Every process must call it."""
 
 
 def check_same(shard: Shard, what: str, *parts: bytes) -> None:
@@ -98,16 +79,16 @@ class Batch:
 
 
 def batch_of(pixels: Array, index: slice | Array, labels: Array, weights: Array | None = None) -> Batch:
-    """Return a batch, not divided between processes."""
+    """Return a batch that is not divided between processes."""
     total = float(len(labels)) if weights is None else float(weights.sum(dtype=np.float64))
     return Batch(pixels, index, labels, weights, 0, len(labels), total)
 
 
 def part_of(batch: Batch, shard: Shard | None) -> Batch:
-    """Return the rows of a batch that one process computes."""
+    """Return the rows of a batch that this process computes: an even share."""
     if shard is None:
         return batch
-    rows = share(batch.count, shard)
+    rows = slice(batch.count * shard.rank // shard.size, batch.count * (shard.rank + 1) // shard.size)
     if isinstance(batch.index, slice):
         start = batch.index.start
         index: slice | Array = slice(start + rows.start, start + rows.stop)

@@ -70,8 +70,6 @@ class Checkpoints(Callback):
         self._step = -1
         self._lock: BinaryIO | None = None
 
-    # ---- saving
-
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
         """Save the state, if the interval is over."""
         self.save(trainer)
@@ -150,8 +148,6 @@ class Checkpoints(Callback):
         for part in self.folder.glob(".*.safetensors.*.part"):
             part.unlink(missing_ok=True)
 
-    # ---- loading
-
     def load(self, warn: Callable[[str], object] = lambda _: None) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return the newest intact state, for `Trainer.restore`; pass a message on a damaged one to `warn`."""
         good: list[tuple[Checkpoint, str]] = []
@@ -174,8 +170,6 @@ class Checkpoints(Callback):
         self._verified, self.loaded = (slot, newest.number), newest
         return newest.arrays, newest.plain
 
-    # ---- ends
-
     def close(self) -> None:
         """Wait for the last write, raise its error, and unlock the run."""
         try:
@@ -195,9 +189,6 @@ class Checkpoints(Callback):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with contextlib.suppress(StorageError) if kind is not None else contextlib.nullcontext():
             self.close()
-
-
-# ---- one file
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
@@ -223,9 +214,6 @@ def read(path: Path) -> Checkpoint:
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ModelFileError(f"{path}: all numbers of the state must be finite")
     return Checkpoint(arrays, plain, environment, number)
-
-
-# ---- settings that change the bits of a run
 
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:

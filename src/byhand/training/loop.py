@@ -176,8 +176,6 @@ class Trainer:
         self._stop_agreed = bool(requests)
         return float(total_loss), round(float(total_correct))
 
-    # ---- one epoch
-
     @np.errstate(over="ignore", invalid="ignore")
     def end_epoch(self) -> EpochRecord | None:
         """Reset the sums of the epoch, and return its record; None between two recorded epochs."""
@@ -240,8 +238,6 @@ class Trainer:
         else:
             progress.waited += 1
 
-    # ---- the end
-
     @property
     def samples(self) -> int:
         """The number of training samples, without the held-out ones."""
@@ -300,8 +296,6 @@ class Trainer:
         if self.is_stopped and not self.progress.finished:
             ending = "interrupted"
         return History(list(self.progress.records), ending, self.progress.best_epoch or None)
-
-    # ---- state
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return the state of the run, for `restore`: arrays (not copies) and plain values."""
@@ -423,9 +417,6 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-# ---- the exponential moving average (EMA) of the weights
 
 
 def update_ema(average: Array, parameters: Array, decay: float, number: int, scratch: Array) -> None:

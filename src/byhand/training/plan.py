@@ -226,9 +226,6 @@ class SplitDense(DenseForm):
         return np.matmul(dZ, self.layer.W.T, out=cache.dX) if cache.needs_dX else None
 
 
-# ---- several threads
-
-
 class Member:
     """A thread's pass, inputs and gradient. The members share the parameters, read-only."""
 

@@ -147,9 +147,6 @@ def renamed(choices: Mapping[str, Any]) -> dict[str, Any]:
     return {OLD_NAMES.get(name, name): value for name, value in choices.items()}
 
 
-# ---- presets
-
-
 @dataclass(frozen=True)
 class Preset:
     """A named recipe with its network. `samples`: train on the first N samples only."""
@@ -179,6 +176,8 @@ class Preset:
         return Model(sizes, rng=rng, dtype=dtype or "float32", preparation=preparation, classes=classes, **settings)
 
 
+DESKEWED = Preparation.standard(deskew=True)
+WHOLE_BATCH = Recipe(batch_size=None, optimizer=GradientDescent(), schedule=Constant())
 LONG = Recipe(
     epochs=150,
     batch_size=256,
@@ -193,34 +192,34 @@ PRESETS = {
     for preset in (
         Preset(
             "digits",
-            "the default: deskewed and augmented, so that it reads drawings too; under 20 s on full MNIST",
+            "the default: deskewed and augmented, also for drawings; under 20 s on full MNIST",
             Recipe(epochs=10, augment="default"),
             hidden=(256,),
-            preparation=Preparation.standard(deskew=True),
+            preparation=DESKEWED,
             network={"output_scale": 0.1},
         ),
         Preset(
             "fast",
-            "deskewed; about a second of training on full MNIST",
+            "deskewed; trains in about a second on full MNIST",
             Recipe(epochs=4),
             hidden=(192,),
-            preparation=Preparation.standard(deskew=True),
+            preparation=DESKEWED,
             network={"output_scale": 0.1},
         ),
         Preset(
             "best",
-            "two wide layers, deskewed and augmented far; under 15 minutes on full MNIST",
+            "two wide layers, deskewed, strongly augmented; under 15 minutes on full MNIST",
             LONG,
             hidden=(800, 800),
-            preparation=Preparation.standard(deskew=True),
+            preparation=DESKEWED,
             network={"output_scale": 0.1},
         ),
         Preset(
             "record",
-            "four convolutions; under half an hour on full MNIST, and resumable",
+            "four convolutions; under half an hour on full MNIST",
             LONG.replace(epochs=50, weak_augment=0.2),
             hidden=(256,),
-            preparation=Preparation.standard(deskew=True),
+            preparation=DESKEWED,
             network={
                 "maps": ((16, 3, 1), (32, 4, 2), (48, 3, 1), (64, 4, 2)),
                 "activation": "leaky_relu",
@@ -230,15 +229,8 @@ PRESETS = {
         ),
         Preset(
             "l-layer",
-            "the assignment's worked run: 5,000 images, 784-45-10, 2,000 iterations of the whole data",
-            Recipe(
-                epochs=2000,
-                batch_size=None,
-                learning_rate=0.0075,
-                optimizer=GradientDescent(),
-                schedule=Constant(),
-                record_every=100,
-            ),
+            "the assignment's run: 5,000 images, 784-45-10, 2,000 full-batch iterations",
+            WHOLE_BATCH.replace(epochs=2000, learning_rate=0.0075, record_every=100),
             hidden=(45,),
             preparation=Preparation(divisor=256),
             network={"init": "l_layer"},
@@ -247,16 +239,8 @@ PRESETS = {
         ),
         Preset(
             "two-layer",
-            "the 784-10-10 program: 500 iterations of the whole data",
-            Recipe(
-                epochs=500,
-                batch_size=None,
-                learning_rate=0.1,
-                optimizer=GradientDescent(),
-                schedule=Constant(),
-                record_every=10,
-                validation=1000,
-            ),
+            "the 784-10-10 program: 500 full-batch iterations",
+            WHOLE_BATCH.replace(epochs=500, learning_rate=0.1, record_every=10, validation=1000),
             hidden=(10,),
             network={"init": "two_layer"},
         ),
@@ -271,12 +255,10 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-# ---- settings by name
-
 NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
 OPTIMIZER = ("momentum", "nesterov", "weight_decay")
 CHOICES = tuple(field.name for field in fields(Recipe))
-#: All names for `with_overrides`.
+#: The names of the settings that `with_overrides` can change.
 NAMES = (*NETWORK, "dtype", "deskew", "scale", *CHOICES, *OPTIMIZER, "label_smoothing", *OLD_NAMES)
 
 

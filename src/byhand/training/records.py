@@ -131,9 +131,6 @@ class History:
         return f"<table><caption>{html.escape(self.ending)}</caption><tr>{head}</tr>{rows}</table>"
 
 
-# ---- the state of a run
-
-
 @dataclass
 class Progress:
     """The number of steps, the sums of the current epoch, and the state of early stopping."""
@@ -222,9 +219,6 @@ def is_alike(value: Any, like: Any) -> bool:
 def listed(names: Iterable[str]) -> str:
     """Return the sorted names, for an error message."""
     return ", ".join(sorted(names))[:200]
-
-
-# ---- the accuracy on a test set
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:

@@ -343,9 +343,6 @@ def _message(callbacks: Sequence[Callback], text: str) -> None:
         callback.on_message(text)
 
 
-# ---- the data of a run
-
-
 def data_config(data: Data, sample_weights: Array | None, validation_data: Data | None) -> dict[str, Any]:
     """Return the names and checksums of the data, for config.json."""
     if isinstance(data, Dataset):

@@ -13,7 +13,7 @@ from byhand.model.model import Model, check_classes, check_model
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
 from byhand.threads import available
-from byhand.training.batches import Batch, Batches, Inputs, Shard, batch_of, check_same, part_of, summed
+from byhand.training.batches import Batch, Batches, Inputs, Shard, batch_of, check_same, part_of
 from byhand.training.plan import Member, Team, form_of, layers_for, plan_for, unscaled
 from byhand.training.recipe import Recipe
 from byhand.training.watchdog import PROBE_SIZE
@@ -98,11 +98,10 @@ class Setup:
         self.layers = layers_for(self.network, min(self.rows, self.plan.block), self.form)
 
     def new_pass(self, gradient: Array | None = None) -> Pass:
-        """Return a pass through the layers of the plan."""
-        return Pass(self.network, gradient=gradient, layers=self.layers, sum_over_processes=summed(self.shard))
+        all_reduce = self.shard.sum if self.shard else None
+        return Pass(self.network, gradient=gradient, layers=self.layers, sum_over_processes=all_reduce)
 
     def inputs(self) -> Inputs:
-        """Return a converter of the batches' pixels to inputs."""
         to_floats = self.model.preparation.to_floats if self.form is None else unscaled
         return Inputs(to_floats, self.network.dtype)
 
@@ -114,9 +113,6 @@ class Setup:
         totals += [aligned(self.network.size, self.network.dtype) for _ in range(self.plan.workers - 1)]
         members = [Member(self.new_pass(), self.inputs(), total, self.recipe.loss) for total in totals]
         return Team(members, self.plan)
-
-
-# ---- the samples
 
 
 def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:
