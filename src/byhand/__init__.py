@@ -1,7 +1,7 @@
-"""byhand: a neural network written out by hand, in NumPy, that reads handwriting.
+"""byhand: a handwriting-recognition neural network implemented from scratch in NumPy.
 
-`import byhand` loads nothing else, not even NumPy: each name below is fetched from its room when it is first used.
-Start reading at `byhand.nn.network`; the same formulas as a page to hold beside it are in `byhand.reference`.
+Start reading at `byhand.nn.network`; `byhand.reference` has the same formulas as plain functions. The names below are
+imported when they are first used: `import byhand` loads nothing else, not even NumPy.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m byhand` is `byhand`."""
+"""Run the command line with `python -m byhand`."""
 
 from byhand.cli import main
 

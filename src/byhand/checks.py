@@ -1,7 +1,6 @@
-"""Checks of arguments: "name must be rule, got value", written once.
+"""Argument checks: return the value as a plain Python number, or raise `UsageError` with name, rule and value.
 
-A function returns the value as a plain Python number, or raises `UsageError` with the argument's name, the rule and the
-value. NumPy's scalars are accepted. `True` and `False` are not numbers here, although Python's `bool` is an `int`.
+NumPy scalars are accepted. `True` and `False` are not numbers here, although `bool` is a subclass of `int`.
 """
 
 import math
@@ -14,17 +13,17 @@ from byhand.errors import UsageError
 
 
 def is_integer(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
-    """Return True if `value` is an integer of any kind, from `least` to `most`."""
+    """Return True if `value` is an integer from `least` to `most`."""
     return isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most
 
 
 def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
-    """Return True if `value` is a finite real number of any kind, from `least` to `most`."""
+    """Return True if `value` is a finite real number from `least` to `most`."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:
         return math.isfinite(value) and least <= float(value) <= most
-    except OverflowError:  # an integer beyond every float
+    except OverflowError:  # an integer too large for a float
         return False
 
 

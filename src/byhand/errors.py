@@ -1,30 +1,29 @@
-"""Errors that a user can act on.
+"""Exceptions. A message gives name, rule and value: `hidden must be positive integers, got [128, 0]`.
 
-Every message names the thing, the rule and the value: ``hidden must be positive integers, got [128, 0]``.
-The command line prints the message as one line and exits with the class's ``exit_code``;
-in Python the usual families (`ValueError`, `FileNotFoundError`) catch them too.
+Each class also inherits from a built-in exception, such as `ValueError`. The command line prints the message and exits
+with `exit_code`.
 """
 
 
 class ByhandError(Exception):
-    """The base of every error that byhand raises on purpose."""
+    """Base class of byhand's exceptions."""
 
     exit_code = 1
 
 
 class UsageError(ByhandError, ValueError):
-    """An argument that breaks a rule: wrong size, unknown name, impossible rate."""
+    """An invalid argument: a wrong size, an unknown name, a negative rate."""
 
     exit_code = 2
 
 
 class MissingExtraError(ByhandError, ImportError):
-    """An optional feature whose package is not installed."""
+    """A package of an optional feature is not installed."""
 
     exit_code = 2
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(package, extra)  # with which a copy is made, as when a process sends it to another
+        super().__init__(package, extra)  # pickle makes copies with these arguments
 
     def __str__(self) -> str:
         package, extra = self.args
@@ -32,39 +31,39 @@ class MissingExtraError(ByhandError, ImportError):
 
 
 class DataError(ByhandError, ValueError):
-    """Data that is damaged or is not what it claims to be."""
+    """Data that is damaged or has another format than expected."""
 
     exit_code = 3
 
 
 class DataMissingError(DataError, FileNotFoundError):
-    """Data that is not there."""
+    """Data that cannot be found."""
 
 
 class NothingDrawnError(DataError):
-    """A picture with no digit in it: blank, all of one colour, or noise."""
+    """An image without a digit: blank, of one color, or noise."""
 
 
 class DivergedError(ByhandError, ArithmeticError):
-    """Training that diverged: the loss or a weight is no longer finite."""
+    """Training diverged: the loss or a weight is not finite."""
 
     exit_code = 4
 
 
 class ModelFileError(ByhandError, ValueError):
-    """A model file that can't be used: damaged, of an unknown version, or not a model at all."""
+    """A model file that is damaged, has an unknown version or is no model file."""
 
     exit_code = 5
 
 
 class StorageError(ByhandError, OSError):
-    """A file that can't be written: a full disk, a read-only folder, one in use."""
+    """A file that cannot be written: the disk is full, the folder is read-only, or the file is in use."""
 
     exit_code = 2
 
 
 def short_repr(value: object) -> str:
-    """Return a word or two on a value of the wrong type, for the end of a message."""
+    """Return a short description of a value, for the "got …" part of an error message."""
     if value is None or isinstance(value, str | int | float):
         return f"{value!r:.60}"
     if isinstance(value, tuple | list):

@@ -1,8 +1,4 @@
-"""Files: nothing is ever half-written.
-
-`replacing` gives a file beside the target; when the block ends well it is flushed to the disk and renamed into
-place, and when it doesn't, it is removed and the target stays as it was. Every file byhand writes goes through here.
-"""
+"""Atomic writes, for every file that byhand writes, and file locks."""
 
 import contextlib
 import errno
@@ -18,11 +14,11 @@ from byhand.errors import StorageError
 
 @contextlib.contextmanager
 def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a binary file that becomes `target` when the block ends without an error.
+    """Open a temporary binary file that replaces `target` when the block ends; after an error it is removed.
 
-    The folder is made if it is missing. The new file has the permissions of the one that it replaces, or else those
-    that a plain `open` would have given. What a link points to is replaced, not the link; what is no file at all (a
-    pipe, /dev/stdout) is written to as it is.
+    The data is flushed to the disk before the file is renamed. Missing folders are created. The new file has the
+    permissions of the old one, or those of a plain `open`. Symbolic links are followed. If `target` is not a regular
+    file (a pipe, /dev/stdout), it is written to directly.
     """
     target = Path(os.path.realpath(target)) if os.path.islink(target) else Path(target)
     if not target.name or target.is_dir():  # no name: "", ".", "/"
@@ -44,28 +40,28 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(part, target)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the first error is the one to report
+        with contextlib.suppress(OSError):  # keep the original exception
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            error.filename = str(target)  # the name that the caller knows
-            del error.filename2  # None would be shown as one
+            error.filename = str(target)  # instead of the temporary file
+            del error.filename2  # its None would be part of the message
         raise
     _flush_folder(target.parent)
 
 
 def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `target`, whole or not at all."""
+    """Write `content` to `target` atomically."""
     with replacing(target) as file:
         file.write(content)
 
 
 def write_text(target: str | os.PathLike[str], content: str) -> None:
-    """Write `content` to `target` as UTF-8, whole or not at all."""
+    """Write `content` to `target` atomically, as UTF-8."""
     write_bytes(target, content.encode())
 
 
 def _status(target: Path) -> os.stat_result | None:
-    """Return the status of what is there now, or None."""
+    """Return the status of a file, or None if it does not exist."""
     try:
         return target.stat()
     except FileNotFoundError:
@@ -73,7 +69,7 @@ def _status(target: Path) -> os.stat_result | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents; the error of a file that is in the way names that file."""
+    """Make a folder and its parents; if a file has the name of one of them, the error names that file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -84,9 +80,9 @@ def make_folder(folder: Path) -> None:
 
 
 def lock(path: Path, message: str) -> BinaryIO | None:
-    """Lock a file for this process and return it: closing it ends the lock. On a system without file locks, None.
+    """Lock a file and return it; closing it releases the lock. Return None on a system without file locks.
 
-    If another process has the lock, an error with this message is raised.
+    If another process holds the lock, raise `StorageError` with `message`.
     """
     try:
         import fcntl
@@ -100,12 +96,12 @@ def lock(path: Path, message: str) -> BinaryIO | None:
         file.close()
         raise StorageError(message) from None
     except OSError:
-        pass  # a file system without locks: two processes would still write whole files only
+        pass  # a file system without locks
     return file
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be flushed."""
+    """Flush a folder to the disk, so that the rename survives a crash, on systems that support it."""
     with contextlib.suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

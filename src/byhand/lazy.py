@@ -1,4 +1,4 @@
-"""Names of a module that are found when they are used: loaded late, so that importing costs nothing, or renamed."""
+"""Module attributes that are resolved on first use: lazy imports and deprecated names."""
 
 import importlib
 import sys
@@ -9,12 +9,9 @@ from typing import Any
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package, by a table of each name's module.
+    """Return `__getattr__` and `__dir__` for a package, from a table: name → module that defines it."""
 
-    Use: `__getattr__, __dir__ = lazy_names(__name__, {"fit": "byhand.training"})`
-    """
-
-    def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the package's own
+    def __getattr__(name: str) -> Any:  # noqa: N807 - the package's own
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(modules[name]), name)
@@ -26,10 +23,7 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return `__getattr__` for a module in which names have changed: the old ones still work, with a warning.
-
-    Use: `__getattr__ = renamed(__name__, {"old": "new"})`
-    """
+    """Return `__getattr__` for a module whose old names still work, with a warning: old name → new name."""
 
     def __getattr__(name: str) -> Any:  # noqa: N807
         if name not in names:

@@ -1,16 +1,16 @@
-"""Text: how numbers, shares and lists are written, on the terminal, in a message and on a page."""
+"""Text formatting of numbers, percentages and lists, for the terminal, messages and HTML."""
 
 import math
 from collections.abc import Iterable, Sequence
 
 
 def percent(share: float | None, digits: int = 2, *, missing: str = "–") -> str:
-    """Return a share as a percentage, 0.9871 → `98.71 %`, and `missing` for None and NaN."""
+    """Return a fraction as a percentage, 0.9871 → `98.71 %`; None and NaN as `missing`."""
     return missing if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
 def html_percent(share: float | None, digits: int = 2) -> str:
-    """Return a percentage that no line break divides, and `<0.01 %` for one that would be rounded to zero."""
+    """Return a percentage with a no-break space, and `<0.01 %` instead of one that would be rounded to zero."""
     least = 10.0**-digits
     if share is not None and 0 < 100 * share < least / 2:
         return f"<{least:g}\u00a0%"
@@ -18,17 +18,17 @@ def html_percent(share: float | None, digits: int = 2) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return the number with its noun: `1 epoch`, `2,000 epochs`."""
+    """Return a number with its noun: `1 epoch`, `2,000 epochs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the names as in a sentence: `dW1, db1 and dW2`."""
+    """Return the names as a list in a sentence: `dW1, db1 and dW2`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def printable(text: object, most: int = 120) -> str:
-    """Return text from a file or another library as one printable line of limited length, for a message."""
+    """Return text from a file or another library as one printable line of at most `most` characters."""
     line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
     return line if len(line) <= most else f"{line[:most]}…"
 

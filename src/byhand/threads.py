@@ -1,7 +1,6 @@
-"""Threads: how many there are, and how many of them the BLAS may use at this moment.
+"""The number of threads: of byhand, and of the BLAS that computes NumPy's matrix products (with threadpoolctl).
 
-The one place where threadpoolctl is called. NumPy's products go to a BLAS that has threads of its own; where byhand
-runs its own threads over blocks of rows, each must have the BLAS to itself, on one thread.
+Where byhand runs threads of its own over blocks of a batch, each calls the BLAS with one thread.
 """
 
 import contextlib
@@ -11,12 +10,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-#: Environment variables that cap the number of threads: those of byhand and of the usual BLAS libraries.
+#: Environment variables that cap the number of threads.
 LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def available() -> int:
-    """Return how many threads to use: the processors this process may run on, or the environment's cap if lower."""
+    """Return the number of threads to use: the available processors, or the environment's cap if it is lower."""
     count = len(processors())
     caps = [int(os.environ[name]) for name in LIMITS if os.environ.get(name, "").isdecimal()]
     return max(1, min([count, *caps]))
@@ -27,21 +26,21 @@ def processors() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
-#: The requests that are open, first to last: (thread, number of BLAS threads).
+#: The active requests in their order: (thread, number of BLAS threads).
 _requests: list[tuple[int, int]] = []
-#: What the libraries used before the first open request.
+#: The libraries' numbers of threads before the first active request.
 _before: list[int] = []
-#: The number that the open requests ask for; None while there are none.
+#: The requested number of BLAS threads; None without an active request.
 in_force: int | None = None
-_lock = threading.RLock()  # a dropped trainer may be finalized while its thread is in here
+_lock = threading.RLock()  # reentrant: garbage collection can finalize a trainer while its thread holds the lock
 
 
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[None]:
     """Limit the BLAS to `count` threads inside this block, and restore the number after it.
 
-    The number is global to the process. If several blocks are open at once, in whatever order they end, the thread that
-    came first decides, and of its blocks the newest.
+    The number is global to the process. If several blocks are active, the latest block of the first thread decides;
+    blocks may end in any order.
     """
     request = (threading.get_ident(), count)
     with _lock:
@@ -58,8 +57,8 @@ def blas_threads(count: int) -> Iterator[None]:
 
 
 def _apply() -> None:
-    """Set the number that the open requests ask for."""
-    global in_force  # noqa: PLW0603 – there is one BLAS in a process
+    """Set the number that the active requests determine."""
+    global in_force  # noqa: PLW0603 – the setting is global to the process
     libraries = blas_libraries()
     if not _requests:
         in_force = None
@@ -71,28 +70,28 @@ def _apply() -> None:
 
 
 def set_threads(libraries: list[Any], counts: list[int]) -> None:
-    """Set each library's number of threads, if it has another."""
+    """Set the number of threads of each library, if it has changed."""
     for library, count in zip(libraries, counts, strict=True):
         if library.num_threads != count:
             library.set_num_threads(count)
-            # threadpoolctl from 3.8 on obeys only the first thread that ever called, until its claim is cleared
+            # since version 3.8, threadpoolctl ignores all threads but the first that called it, until this is cleared
             getattr(library, "clear_controlling_thread", nothing)()
 
 
 def has_small_matrix_kernels() -> bool:
-    """True if the BLAS multiplies small matrices without copying them first: OpenBLAS with its AVX-512 kernels."""
+    """Return True if the BLAS multiplies small matrices without copying them: OpenBLAS with AVX-512 kernels."""
     kernels = {getattr(library, "architecture", "") for library in blas_libraries()}
     return bool(kernels & {"SkylakeX", "Cooperlake", "SapphireRapids"})
 
 
 def nothing() -> None:
-    """Stand in for the method that older versions of threadpoolctl don't have."""
+    """Do nothing: older versions of threadpoolctl lack the method."""
 
 
 @functools.cache
 def blas_libraries() -> list[Any]:
-    """Return the BLAS libraries that are loaded, if any: looked up once, since a look-up takes longer than a step."""
-    import numpy  # noqa: F401 – only what is loaded is found
+    """Return the loaded BLAS libraries; cached, because the search takes longer than a training step."""
+    import numpy  # noqa: F401 – only loaded libraries are found
     from threadpoolctl import ThreadpoolController
 
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)

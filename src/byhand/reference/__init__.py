@@ -1,8 +1,8 @@
-"""The reference pages: the two networks of the texts, as plain functions with the names of the texts.
+"""Reference implementations: the two networks of the assignment as plain functions, to read beside the formulas.
 
-A page is for reading, the oracle in the tests of `byhand.nn`, and the answer key of the course.
-Everything is float64 with one sample a column. `l_layer` is the network of any depth, `two_layer` the 784-10-10 one,
-and `beyond` adds mini-batches and momentum. `rules` checks the arguments and holds the error messages.
+They are also the expected values in the tests of `byhand.nn` and in the course. Everything is float64, with one sample
+a column. `l_layer` is the network of any depth, `two_layer` the 784-10-10 network. `beyond` adds mini-batches and
+momentum to the first. `rules` checks the arguments.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from typing import Any
 
 
 def show(draw: Callable[[Any], object], picture: str | Path | None) -> None:
-    """Show a picture on the screen, or write it to the file `picture`; `draw` is called with Matplotlib's axes.
+    """Show a plot on the screen, or write it to the file `picture`; `draw` is called with Matplotlib's axes.
 
-    Where Matplotlib is not installed nothing is drawn. The backend "agg" has no screen, and would warn.
+    Do nothing without Matplotlib, or without a file if the backend is "agg", which has no screen.
     """
     try:
         import matplotlib.pyplot as plt

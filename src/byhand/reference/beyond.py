@@ -1,7 +1,7 @@
-"""Beyond the texts: mini-batches and momentum.
+"""Beyond the assignment: mini-batches and momentum for the network of `byhand.reference.l_layer`.
 
-The texts take the whole data as one batch. `mini_batches` splits it, in an order that is drawn again for every epoch,
-and `update_with_momentum` replaces `update_parameters`. All other functions are those of the L-layer page.
+The assignment computes each step on the whole training set. `mini_batches` splits it, in a new random order for each
+epoch, and `update_with_momentum` replaces `update_parameters`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from byhand.reference import rules
-from byhand.reference.l_layer import *  # noqa: F403 - this page continues the L-layer page
+from byhand.reference.l_layer import *  # noqa: F403 - this module extends l_layer
 from byhand.reference.rules import checked
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["mini_batches", "update_with_momentum"]
 def mini_batches(X: Array, Y: Array, order: Array, batch_size: int) -> list[tuple[Array, Array]]:
     """The columns order[0 : batch_size] of X and Y, then the next batch_size, to the end of order
 
-    X: (n_0, m)   Y: (K, m)   order: (m,), each sample's number once   the last batch holds the remaining samples
+    X: (n_0, m)   Y: (K, m)   order: (m,), a permutation of the samples   the last batch may be smaller
     """
     starts = range(0, X.shape[1], batch_size)
     return [(X[:, order[k : k + batch_size]], Y[:, order[k : k + batch_size]]) for k in starts]
@@ -40,7 +40,7 @@ def update_with_momentum(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """v := momentum · v + dW, W := W − learning_rate · v, the same for b      both dictionaries are updated in place
 
-    velocities: an array of each parameter's shape, under the parameter's name, 0 before the first step
+    velocities: for each parameter, an array of its shape under its name, initially 0
     """
     for name, value in parameters.items():
         velocities[name] = momentum * velocities[name] + gradients[f"d{name}"]

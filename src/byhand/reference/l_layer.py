@@ -1,17 +1,15 @@
-"""The L-layer network: a page to read beside the formulas.
+"""The L-layer network: forward pass, cross-entropy loss, backpropagation and gradient descent.
 
-`data_wrapper` loads the images, one a column. `L_layer_forward` computes the probabilities, `compute_loss` the
-cross-entropy loss and `L_layer_backward` the gradients. `update_parameters` takes one step of gradient descent, and
-`L_layer_model` repeats these four. The whole data is one batch, and everything is float64.
-
-The functions are the formulas. `@checked(...)` checks the arguments first, with the rule of that name in `rules`.
+`L_layer_model` repeats the four functions `L_layer_forward`, `compute_loss`, `L_layer_backward` and
+`update_parameters`, each time on the whole training set. Arrays are float64, with one sample a column:
 
     m samples · layer l has n_l units, and n_0 inputs
 
     H0 = X (n_0, m)    Wl (n_l, n_{l-1})    bl (n_l, 1)    Zl, Hl (n_l, m)    HL, Y (K, m)
 
-Each column of dZ and dH is the derivative of that sample's own loss. dW and db are derivatives of the mean loss, which
-brings in the 1/m. Step numbers are those of the two algorithms, forward (1 to 3) and backward (1 to 5).
+A column of dZ or dH is the gradient of the loss of one sample. dW and db are gradients of the mean loss, hence the 1/m.
+A memory (cache) keeps the arrays of the forward pass that backward needs. The step numbers are those of the assignment:
+forward 1 to 3, backward 1 to 5. `@checked(...)` checks the arguments with the function of that name in `rules`.
 """
 
 from __future__ import annotations
@@ -56,8 +54,8 @@ __all__ = [
 ]
 
 _WITHOUT_MNIST = (
-    "put mnist.pkl.gz into the working folder, or run `byhand data get mnist` once where there is a network; "
-    "to go on without it, load_data(sample=True) and data_wrapper(sample=True) give 5,000 pictures that came along"
+    "put mnist.pkl.gz into the working folder, or run `byhand data get mnist` once with an internet connection; "
+    "or use the 5,000 bundled images: load_data(sample=True), data_wrapper(sample=True)"
 )
 
 
@@ -67,8 +65,8 @@ _WITHOUT_MNIST = (
 def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
     """(images, labels) for training, validation and test         images: (m, 784) float32, byte/256   labels: (m,)
 
-    Load `mnist.pkl.gz` from the working folder if it exists, otherwise MNIST as `byhand.load` finds it, split into
-    50,000, 10,000 and 10,000 as in that file. `sample=True` loads the bundled images, split in the same way.
+    Load `mnist.pkl.gz` from the working folder if it exists, otherwise MNIST with `byhand.load`, and split it like that
+    file into 50,000, 10,000 and 10,000 images. `sample=True` loads the bundled images and splits them in the same way.
     """
     from byhand.data import load
 
@@ -86,7 +84,7 @@ def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
 def one_hot(j: Array, *, classes: int = 10) -> Array:
     """Y[k, i] = 1 where sample i is of class k, 0 elsewhere               j: (m,)   Y: (classes, m)
 
-    The number of classes is an argument, not the largest label: a batch without a nine still has ten classes.
+    The number of classes is an argument, because a batch may lack the largest label.
     """
     Y = np.zeros((classes, len(j)))
     Y[np.asarray(j, dtype=int), np.arange(len(j))] = 1
@@ -107,7 +105,7 @@ def data_wrapper(*, sample: bool = False) -> tuple[Array, Array, Array, Array]:
 
 def sigmoid(Z: Array) -> Pair:
     """H = 1 / (1 + e^−Z)                                    step 2.2      Z, H: (n, m)   memory: Z"""
-    E = np.exp(-np.abs(Z))  # the exponent is never positive, so this cannot overflow
+    E = np.exp(-np.abs(Z))  # cannot overflow: the exponent is at most 0
     H = np.where(np.asarray(Z) >= 0, 1, E) / (1 + E)
     return H, Z
 
@@ -120,7 +118,7 @@ def relu(Z: Array) -> Pair:
 def softmax(Z: Array) -> Pair:
     """H = e^Z / Σ e^Z, the sum down each column             step 3        Z, H: (K, m)   memory: Z
 
-    Subtracting each column's maximum does not change the fraction and prevents the overflow of e^Z.
+    Subtracting the maximum of each column does not change the result, and prevents overflow.
     """
     E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
     return E / np.sum(E, axis=0, keepdims=True), Z
@@ -133,7 +131,7 @@ ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "softmax": softmax}
 def initialize_parameters(dimensions: Sequence[int], *, rng: Random | None = None) -> dict[str, Array]:
     """Wl = 0.1 · randn(n_l, n_{l-1}), bl = 0, for l = 1 … L               dimensions: [n_0, …, n_L]
 
-    Without `rng` the numbers are those after `seed(2)`. NumPy's global generator is not changed.
+    The default `rng` has the seed 2. NumPy's global generator is not changed.
     """
     rng = np.random.RandomState(2) if rng is None else rng
     parameters = {}
@@ -178,8 +176,8 @@ def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "re
 def compute_loss(HL: Array, Y: Array, *, ZL: Array | None = None) -> float:
     """loss = −1/m Σ Y ⊗ log HL                                            HL, Y, ZL: (K, m)
 
-    Where Y is 0 the term is 0, even if HL has underflowed to 0. Where Y is 1 and HL is 0 the loss is infinite;
-    with the logits `ZL`, the input of the softmax, it is finite.
+    Where Y is 0 the term is 0, even if HL has underflowed to 0. If HL is 0 where Y is 1, the loss is infinite; computed
+    from the logits `ZL`, the input of the softmax, it is finite.
     """
     log_HL = log(HL) if ZL is None else log_softmax(ZL)
     return float(-np.sum(product(Y, log_HL)) / HL.shape[1])
@@ -234,7 +232,7 @@ def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple
 
 @checked(rules.L_layer_backward)
 def L_layer_backward(HL: Array, Y: Array, memories: list[Memory], *, hidden: str = "relu") -> dict[str, Array]:
-    """dZL = HL − Y, then dW, db and dH of the layer before, from the last layer to the first      steps 1 to 5
+    """dZL = HL − Y, then dW, db and the upstream gradient dH of the layer before, for l = L … 1   steps 1 to 5
 
     HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each with the shape of its parameter or H
     """
@@ -279,7 +277,7 @@ def L_layer_model(
     """Initialize the parameters, then repeat num_iterations times: forward, loss, backward, update.
 
     X: (n_0, m), pixels from 0 to 1   Y: (K, m), one-hot   dimensions: [n_0, …, K]
-    The loss of every hundredth iteration is printed if `print_loss`, and plotted, on the screen or to `picture`.
+    Every 100 iterations the loss is printed if `print_loss` is True. These losses are plotted as in `show`.
     """
     require_dimensions(dimensions)
     require_pixels("X", X)
@@ -319,11 +317,11 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
 
 
 def _plot(axes: Any, losses: list[float], learning_rate: float) -> None:
-    """Plot the losses of every hundredth iteration, against the iteration."""
+    """Plot the losses, one for every 100 iterations."""
     axes.plot(range(0, 100 * len(losses), 100), losses)
     axes.set(xlabel="iteration", ylabel="loss", title=f"Learning rate = {learning_rate}")
 
 
 def _as_in_the_pickle(images: Array, labels: Array) -> Pair:
-    """Return the images as in mnist.pkl.gz, bytes / 256, (m, 28, 28) → (m, 784) float32, and a copy of the labels."""
+    """Return images as in mnist.pkl.gz, bytes / 256, (m, 28, 28) → (m, 784) float32, and a copy of the labels."""
     return images.reshape(len(images), -1) / np.float32(256), np.array(labels)

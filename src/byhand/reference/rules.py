@@ -1,8 +1,8 @@
-"""Argument checks of the reference pages. An error message gives the argument's name, the rule and the value.
+"""Argument checks of the reference implementations: each function returns None or raises `UsageError`.
 
-Most wrong shapes would broadcast in NumPy and give a wrong number without an error. The checks stand here, so that the
-pages hold only formulas: `@checked(rules.layer_forward)` runs the function `layer_forward` of this module before the
-function of the page. Each check returns None or raises `UsageError`.
+Many wrong shapes broadcast in NumPy and give wrong numbers without an error. The checks are in a module of their own,
+so that the reference contains only formulas: `@checked(rules.layer_forward)` calls `layer_forward` of this module
+first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,10 +21,7 @@ T = TypeVar("T")
 
 
 def checked(rule: Callable[..., None]) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Call `rule` with the arguments of the decorated function before each call of the function.
-
-    Both have the same parameters. The function keeps its name, signature, docstring and source.
-    """
+    """Decorate a function so that `rule` is called first with the same arguments."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
@@ -37,7 +34,7 @@ def checked(rule: Callable[..., None]) -> Callable[[Callable[P, T]], Callable[P,
     return decorate
 
 
-# ---- l_layer: one rule for each function, with the function's name and parameters --------------------------------
+# ---- l_layer: each check has the name and the parameters of its function -----------------------------------------
 
 
 def one_hot(j: Any, *, classes: int = 10) -> None:
@@ -121,7 +118,7 @@ def one_hot_of_Y(Y: Any, *, classes: int = 10) -> None:
     require_labels("Y", Y, classes)
 
 
-one_hot_of_Y.__qualname__ = "one_hot"  # a TypeError for missing or surplus arguments names the page's function
+one_hot_of_Y.__qualname__ = "one_hot"  # the name in a TypeError for missing or surplus arguments
 
 
 def backward_prop(Z1: Any, A1: Any, Z2: Any, A2: Any, W1: Any, W2: Any, X: Any, Y: Any) -> None:
@@ -140,11 +137,11 @@ def get_accuracy(predictions: Any, Y: Any) -> None:
     require_shape("predictions", predictions, np.shape(Y), "as Y")
 
 
-# ---- the checks that the rules and the training loops are made of ------------------------------------------------
+# ---- shared checks -----------------------------------------------------------------------------------------------
 
 
 def require_shape(name: str, array: Any, shape: tuple[int, ...], because: str) -> None:
-    """Require that `array` has exactly `shape`; `because` explains the axes in a few words."""
+    """Require that `array` has this shape; `because` explains it in a few words."""
     if np.shape(array) != shape:
         raise UsageError(f"{name} must have shape {shape}, {because}, got {np.shape(array)}")
 
@@ -156,10 +153,10 @@ def require_matrix(name: str, array: Any) -> None:
 
 
 def require_pixels(name: str, X: Any) -> None:
-    """Require that `X` is a matrix with at least one sample, and that it holds fractions, not the bytes 0 to 255.
+    """Require that `X` is a matrix with at least one sample, and that its values are not the bytes 0 to 255.
 
-    With bytes the sums of a layer reach thousands: the exponentials overflow or all units die.
-    Inputs with values below 0 are taken as standardized and accepted.
+    With bytes the sums of a layer reach thousands: the exponentials overflow, or all units become dead ReLUs.
+    Inputs with negative values count as standardized and are accepted.
     """
     require_matrix(name, X)
     if np.size(X) == 0:
@@ -172,7 +169,7 @@ def require_pixels(name: str, X: Any) -> None:
 
 
 def require_labels(name: str, labels: Any, classes: int) -> None:
-    """Require that `labels` is one row of whole numbers from 0 to `classes` - 1."""
+    """Require that `labels` is a vector of integers from 0 to `classes` - 1."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise UsageError(f"{name} must be one row of labels, shape (m,), got shape {labels.shape}")
@@ -182,7 +179,7 @@ def require_labels(name: str, labels: Any, classes: int) -> None:
 
 
 def require_dimensions(dimensions: Sequence[int]) -> None:
-    """Require that `dimensions` gives the inputs and at least one layer, each a positive whole number."""
+    """Require that `dimensions` holds two or more positive integers."""
     if len(dimensions) < 2 or not all(is_integer(d, 1) for d in dimensions):
         raise UsageError(f"dimensions must be two or more positive whole numbers, got {list(dimensions)}")
 
@@ -194,14 +191,14 @@ def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def require_names(name: str, given: Mapping[str, Any], needed: Iterable[str]) -> None:
-    """Require that the dictionary `given` has every key in `needed`."""
+    """Require that the dictionary `given` has all keys in `needed`."""
     for key in needed:
         if key not in given:
             raise UsageError(f"{name} must hold {key}, got {', '.join(given) or 'nothing'}")
 
 
 def require_steps(rate_name: str, rate: float, count_name: str, count: int) -> None:
-    """Require that `rate` is positive and that `count`, a number of steps, is a whole number of 0 or more."""
+    """Require that `rate` is positive and that `count` is an integer of 0 or more."""
     if not (np.isfinite(rate) and rate > 0):
         raise UsageError(f"{rate_name} must be a positive number, got {rate}")
     if not is_integer(count, 0):

@@ -1,14 +1,13 @@
-"""The 784-10-10 network: a page to read beside the formulas. One hidden layer of ReLU, then softmax.
+"""The 784-10-10 network: one hidden layer with ReLU, softmax, and gradient descent on the whole training set.
 
-`init_params` initializes the parameters, `gradient_descent` repeats forward, backward, update, and `make_predictions`
-classifies images. The whole data is one batch, one image a column, with pixels from 0 to 1. A0 is X, and g is the
-activation. `@checked(...)` checks the arguments of a function first, with the rule of that name in `rules`.
+`gradient_descent` initializes the parameters and repeats forward, backward and update. `make_predictions` classifies
+images. There is one image a column, with pixels from 0 to 1:
 
     m samples        X (784, m)    Y (m,)    W1 (10, 784)    W2 (10, 10)    b1, b2 (10, 1)    Z1, A1, Z2, A2 (10, m)
 
-Each column of dZ is the derivative of that sample's own loss. dW and db are derivatives of the mean loss, which brings
-in the 1/m. Any other number of inputs, hidden units and classes follows from the shapes of W1 and W2.
-The program was first presented by Samson Zhang.
+A column of dZ is the gradient of the loss of one sample. dW and db are gradients of the mean loss, hence the 1/m. The
+shapes of W1 and W2 determine the numbers of inputs, hidden units and classes. `@checked(...)` checks the arguments
+with the function of that name in `rules`. The program was first presented by Samson Zhang.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ __all__ = [
 def init_params(*, inputs: int = 784, hidden: int = 10, classes: int = 10, rng: Random | None = None) -> Parameters:
     """W1, b1, W2, b2 = rand − 0.5, in this order            W1: (hidden, inputs)   W2: (classes, hidden)
 
-    The numbers come from `rng`, or by default from NumPy's global generator, which `numpy.random.seed` seeds.
+    The default `rng` is NumPy's global generator, which `numpy.random.seed` seeds.
     """
     shapes = (hidden, inputs), (hidden, 1), (classes, hidden), (classes, 1)
     random = np.random.random if rng is None else rng.random
@@ -65,7 +64,7 @@ def ReLU(Z: Array) -> Array:
 def softmax(Z: Array) -> Array:
     """A = e^Z / Σ e^Z, the sum down each column             Z, A: (K, m)
 
-    Subtracting each column's maximum does not change the fraction and prevents the overflow of e^Z.
+    Subtracting the maximum of each column does not change the result, and prevents overflow.
     """
     E = np.exp(Z - np.max(Z, axis=0, keepdims=True))
     return E / np.sum(E, axis=0, keepdims=True)
@@ -90,7 +89,7 @@ def ReLU_deriv(Z: Array) -> Array:
 def one_hot(Y: Array, *, classes: int = 10) -> Array:
     """1 in row Y[i] of column i, 0 elsewhere                Y: (m,)   one-hot: (classes, m)
 
-    The number of classes is an argument, not the largest label: a batch without a nine still has ten classes.
+    The number of classes is an argument, because a batch may lack the largest label.
     """
     return (np.arange(classes)[:, np.newaxis] == np.asarray(Y)).astype(float)
 
@@ -135,7 +134,7 @@ def gradient_descent(
 ) -> Parameters:
     """Initialize, then repeat `iterations` times: forward, backward, update  X: (784, m), pixels 0–1   Y: (m,)
 
-    Every tenth iteration the accuracy on X is printed.
+    Every 10 iterations the accuracy on X is printed.
     """
     require_pixels("X", X)
     require_shape("Y", Y, (X.shape[1],), "one label a column of X")
@@ -168,9 +167,9 @@ def test_prediction(
     Y: Array | None = None,
     picture: str | Path | None = None,
 ) -> None:
-    """Print the prediction for column `index` of `X` and its label; draw it on the screen, or to the file `picture`."""
+    """Print the prediction for column `index` of `X` and its label, and draw the image as in `show`."""
     if X is None or Y is None:
-        raise UsageError("test_prediction needs the pictures and their labels, got none: add X=…, Y=…")
+        raise UsageError("test_prediction needs images and labels: pass X=…, Y=…")
     current_image = X[:, index, np.newaxis]
     prediction = make_predictions(current_image, W1, b1, W2, b2)
     print(f"Prediction: {prediction[0]}\nLabel: {Y[index]}")
@@ -183,4 +182,4 @@ def test_prediction(
     show(draw, picture)
 
 
-test_prediction.__test__ = False  # type: ignore[attr-defined]  # the name is the text's; pytest must not collect it
+test_prediction.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest
