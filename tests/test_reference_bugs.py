@@ -93,7 +93,7 @@ def check_training_refuses_bytes(page):
         said = "nothing"
     except UsageError as error:
         said = str(error)
-    assert "must hold pixels from 0 to 1, got bytes" in said
+    assert "must be pixels from 0 to 1, got bytes" in said
 
 
 def check_every_sum_names_its_axis(page):

@@ -101,7 +101,7 @@ def test_the_worked_run_of_the_assignment_as_a_program():
 def test_the_worked_run_says_in_one_line_what_is_wrong():
     ran = run("l_layer.py", "--sample", "--dimensions", "784", "0", "10")
     assert ran.returncode == 1
-    assert ran.stderr == "l_layer.py: dimensions must be two or more positive whole numbers, got [784, 0, 10]\n"
+    assert ran.stderr == "l_layer.py: dimensions must be two or more positive integers, got [784, 0, 10]\n"
 
 
 # ---- examples/app.py

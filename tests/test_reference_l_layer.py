@@ -252,19 +252,19 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: initialize_parameters([784]), r"dimensions must be two or more positive whole numbers, got \[784\]"),
-        (lambda: initialize_parameters([784, 0, 10]), r"positive whole numbers, got \[784, 0, 10\]"),
-        (lambda: initialize_parameters([784, 4.5, 10]), r"positive whole numbers, got \[784, 4\.5, 10\]"),
+        (lambda: initialize_parameters([784]), r"dimensions must be two or more positive integers, got \[784\]"),
+        (lambda: initialize_parameters([784, 0, 10]), r"positive integers, got \[784, 0, 10\]"),
+        (lambda: initialize_parameters([784, 4.5, 10]), r"positive integers, got \[784, 4\.5, 10\]"),
         (
             lambda: layer_forward(H_PREV.T, W, B),
-            r"H_prev must have shape \(2, 2\), a row for each column of W, got \(5, 2\)",
+            r"H_prev must have shape \(2, 2\), one row for each column of W, got \(5, 2\)",
         ),
-        (lambda: layer_forward(H_PREV, W, B[:, 0]), r"b must have shape \(3, 1\), a row for each row of W, got \(3,\)"),
+        (lambda: layer_forward(H_PREV, W, B[:, 0]), r"b must have shape \(3, 1\), one row for each row of W, got \(3,\)"),
         (lambda: layer_forward(H_PREV, W, B, "tanh"), "activation must be one of relu, sigmoid, softmax, got 'tanh'"),
         (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample a column, got shape \(5,\)"),
         (lambda: L_layer_forward(H_PREV, {}, hidden="tanh"), "hidden must be one of relu, sigmoid, got 'tanh'"),
-        (lambda: L_layer_forward(H_PREV, {}), "parameters must hold W1, got nothing"),
-        (lambda: compute_loss(np.ones((3, 2)), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: one_hot"),
+        (lambda: L_layer_forward(H_PREV, {}), "parameters must contain W1, got nothing"),
+        (lambda: compute_loss(np.ones((3, 2)), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: use one_hot"),
         (
             lambda: sigmoid_backward(np.ones((3, 2)), np.ones((3, 1))),
             r"dH must have shape \(3, 1\), as the Z in the memory",
@@ -279,28 +279,28 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
         ),
         (
             lambda: L_layer_backward(np.ones((3, 2)), np.array([0, 1]), []),
-            r"Y must have shape \(3, 2\), as HL: one_hot",
+            r"Y must have shape \(3, 2\), as HL: use one_hot",
         ),
         (lambda: update_parameters({"W1": W}, {"dW1": W.T}, 0.1), r"dW1 must have shape \(3, 2\), as W1, got \(2, 3\)"),
-        (lambda: update_parameters({"W1": W}, {}, 0.1), "gradients must hold dW1, got nothing"),
-        (lambda: one_hot(np.array([3, 11])), "j must be whole numbers from 0 to 9, got 11"),
-        (lambda: one_hot(np.array([0.5])), r"j must be whole numbers from 0 to 9, got 0\.5"),
-        (lambda: one_hot(np.eye(10)), r"j must be one row of labels, shape \(m,\), got shape \(10, 10\)"),
+        (lambda: update_parameters({"W1": W}, {}, 0.1), "gradients must contain dW1, got nothing"),
+        (lambda: one_hot(np.array([3, 11])), "j must be integers from 0 to 9, got 11"),
+        (lambda: one_hot(np.array([0.5])), r"j must be integers from 0 to 9, got 0\.5"),
+        (lambda: one_hot(np.eye(10)), r"j must be a vector of labels, shape \(m,\), got shape \(10, 10\)"),
         (
             lambda: L_layer_model(np.ones((3, 2)), np.ones((2, 2)), [4, 2]),
-            r"X must have shape \(4, 2\), the first of dimensions",
+            r"X must have shape \(4, 2\), dimensions\[0\] rows",
         ),
         (
             lambda: L_layer_model(np.ones((4, 2)), np.ones((3, 2)), [4, 2]),
-            r"Y must have shape \(2, 2\), the last of dimensions",
+            r"Y must have shape \(2, 2\), dimensions\[-1\] rows",
         ),
         (
             lambda: L_layer_model(np.ones((4, 0)), np.ones((2, 0)), [4, 2]),
-            r"X must hold at least one sample, got shape \(4, 0\)",
+            r"X must have at least one sample, got shape \(4, 0\)",
         ),
         (
             lambda: L_layer_model(np.full((4, 2), np.nan), np.ones((2, 2)), [4, 2]),
-            "X must hold finite numbers, got nan",
+            "X must be finite numbers, got nan",
         ),
         (
             lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], -1),
@@ -320,9 +320,9 @@ def test_it_refuses_by_name_rule_and_value(call, words):
 @pytest.mark.parametrize("X", [np.full((4, 3), 255.0), np.eye(4, 3, dtype=np.uint8), np.full((4, 3), 200)])
 def test_bytes_are_refused_where_fractions_are_expected(X):
     Y = np.eye(3)
-    with pytest.raises(UsageError, match=r"X must hold pixels from 0 to 1, got bytes from \d+(\.0)? to \d+.*divide"):
+    with pytest.raises(UsageError, match=r"X must be pixels from 0 to 1, got bytes from \d+(\.0)? to \d+.*divide"):
         L_layer_model(X, Y, [4, 3], num_iterations=1)
-    with pytest.raises(UsageError, match="X must hold pixels from 0 to 1"):
+    with pytest.raises(UsageError, match="X must be pixels from 0 to 1"):
         predict(X, Y, initialize_parameters([4, 3]))
 
 

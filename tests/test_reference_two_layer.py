@@ -152,13 +152,13 @@ def with_shape(place, shape):
     [
         (
             lambda: forward_prop(*with_shape(4, (8, 6))),
-            r"X must have shape \(6, 6\), a row for each column of W1, got \(8, 6\)",
+            r"X must have shape \(6, 6\), one row for each column of W1, got \(8, 6\)",
         ),
         (lambda: forward_prop(*with_shape(4, (6,))), r"X must have two axes, one sample a column, got shape \(6,\)"),
-        (lambda: forward_prop(*with_shape(1, (5,))), r"b1 must have shape \(5, 1\), a row for each row of W1"),
-        (lambda: forward_prop(*with_shape(2, (4, 6))), r"W2 must have shape \(4, 5\), a column for each row of W1"),
-        (lambda: forward_prop(*with_shape(3, (1, 4))), r"b2 must have shape \(4, 1\), a row for each row of W2"),
-        (lambda: one_hot(np.array([10])), "Y must be whole numbers from 0 to 9, got 10"),
+        (lambda: forward_prop(*with_shape(1, (5,))), r"b1 must have shape \(5, 1\), one row for each row of W1"),
+        (lambda: forward_prop(*with_shape(2, (4, 6))), r"W2 must have shape \(4, 5\), one column for each row of W1"),
+        (lambda: forward_prop(*with_shape(3, (1, 4))), r"b2 must have shape \(4, 1\), one row for each row of W2"),
+        (lambda: one_hot(np.array([10])), "Y must be integers from 0 to 9, got 10"),
         (lambda: get_accuracy(np.arange(3), np.arange(4)), r"predictions must have shape \(4,\), as Y, got \(3,\)"),
         (
             lambda: gradient_descent(np.ones((6, 8)), np.zeros(7, int), 0.1, 1),
@@ -171,12 +171,12 @@ def with_shape(place, shape):
         ),
         (
             lambda: gradient_descent(np.full((6, 8), 255), np.zeros(8, int), 0.1, 1),
-            "X must hold pixels from 0 to 1, got bytes from 255 to 255: divide them by 255",
+            "X must be pixels from 0 to 1, got bytes from 255 to 255: divide them by 255",
         ),
-        (lambda: make_predictions(np.full((6, 1), 9), *small()[0]), "X must hold pixels from 0 to 1, got bytes from 9"),
+        (lambda: make_predictions(np.full((6, 1), 9), *small()[0]), "X must be pixels from 0 to 1, got bytes from 9"),
         (
             lambda: two_layer.test_prediction(0, *small()[0]),
-            "test_prediction needs the pictures and their labels, got none: add X=…, Y=…",
+            "test_prediction needs images and labels: pass X=…, Y=…",
         ),
     ],
 )

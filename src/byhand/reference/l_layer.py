@@ -281,8 +281,8 @@ def L_layer_model(
     """
     require_dimensions(dimensions)
     require_pixels("X", X)
-    require_shape("X", X, (dimensions[0], X.shape[1]), "the first of dimensions by one column a sample")
-    require_shape("Y", Y, (dimensions[-1], X.shape[1]), "the last of dimensions by one column a sample")
+    require_shape("X", X, (dimensions[0], X.shape[1]), "dimensions[0] rows, one column a sample")
+    require_shape("Y", Y, (dimensions[-1], X.shape[1]), "dimensions[-1] rows, one column a sample")
     require_steps("learning_rate", learning_rate, "num_iterations", num_iterations)
     X = np.asarray(X, dtype=float)
     losses: list[float] = []
@@ -310,7 +310,7 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
     """
     require_pixels("X", X)
     HL, _ = L_layer_forward(X, parameters, hidden=hidden)
-    require_shape("y", y, HL.shape, "a row a class by a column a sample")
+    require_shape("y", y, HL.shape, "one row a class, one column a sample")
     predictions = np.argmax(HL, axis=0)
     print(f"Accuracy: {np.mean(predictions == np.argmax(y, axis=0))}")
     return predictions

@@ -49,8 +49,8 @@ def layer_forward(H_prev: Any, W: Any, b: Any, activation: Any = "relu") -> None
     require_choice("activation", activation, (*HIDDEN, "softmax"))
     require_matrix("W", W)
     require_matrix("H_prev", H_prev)
-    require_shape("H_prev", H_prev, (W.shape[1], H_prev.shape[1]), "a row for each column of W")
-    require_shape("b", b, (W.shape[0], 1), "a row for each row of W")
+    require_shape("H_prev", H_prev, (W.shape[1], H_prev.shape[1]), "one row for each column of W")
+    require_shape("b", b, (W.shape[0], 1), "one row for each row of W")
 
 
 def L_layer_forward(X: Any, parameters: Any, *, hidden: Any = "relu") -> None:
@@ -61,7 +61,7 @@ def L_layer_forward(X: Any, parameters: Any, *, hidden: Any = "relu") -> None:
 
 def compute_loss(HL: Any, Y: Any, *, ZL: Any = None) -> None:
     require_matrix("HL", HL)
-    require_shape("Y", Y, HL.shape, "as HL: one_hot(labels) makes it")
+    require_shape("Y", Y, HL.shape, "as HL: use one_hot(labels)")
 
 
 def sigmoid_backward(dH: Any, sigmoid_memory: Any) -> None:
@@ -77,7 +77,7 @@ def layer_backward(dH: Any, memory: Any, activation: Any = "relu") -> None:
 
 
 def L_layer_backward(HL: Any, Y: Any, memories: Any, *, hidden: Any = "relu") -> None:
-    require_shape("Y", Y, np.shape(HL), "as HL: one_hot(labels) makes it")
+    require_shape("Y", Y, np.shape(HL), "as HL: use one_hot(labels)")
 
 
 def update_parameters(parameters: Any, gradients: Any, learning_rate: Any) -> None:
@@ -91,8 +91,8 @@ def update_parameters(parameters: Any, gradients: Any, learning_rate: Any) -> No
 
 def mini_batches(X: Any, Y: Any, order: Any, batch_size: Any) -> None:
     require_matrix("X", X)
-    require_shape("Y", Y, (Y.shape[0], X.shape[1]), "a column for each of X")
-    require_shape("order", order, (X.shape[1],), "each column's number once")
+    require_shape("Y", Y, (Y.shape[0], X.shape[1]), "one column for each column of X")
+    require_shape("order", order, (X.shape[1],), "each column index of X once")
     require_steps("batch_size", batch_size, "batch_size", batch_size)
 
 
@@ -108,10 +108,10 @@ def update_with_momentum(
 
 def forward_prop(W1: Any, b1: Any, W2: Any, b2: Any, X: Any) -> None:
     require_matrix("X", X)
-    require_shape("X", X, (W1.shape[1], X.shape[1]), "a row for each column of W1")
-    require_shape("b1", b1, (W1.shape[0], 1), "a row for each row of W1")
-    require_shape("W2", W2, (W2.shape[0], W1.shape[0]), "a column for each row of W1")
-    require_shape("b2", b2, (W2.shape[0], 1), "a row for each row of W2")
+    require_shape("X", X, (W1.shape[1], X.shape[1]), "one row for each column of W1")
+    require_shape("b1", b1, (W1.shape[0], 1), "one row for each row of W1")
+    require_shape("W2", W2, (W2.shape[0], W1.shape[0]), "one column for each row of W1")
+    require_shape("b2", b2, (W2.shape[0], 1), "one row for each row of W2")
 
 
 def one_hot_of_Y(Y: Any, *, classes: int = 10) -> None:
@@ -160,28 +160,28 @@ def require_pixels(name: str, X: Any) -> None:
     """
     require_matrix(name, X)
     if np.size(X) == 0:
-        raise UsageError(f"{name} must hold at least one sample, got shape {np.shape(X)}")
+        raise UsageError(f"{name} must have at least one sample, got shape {np.shape(X)}")
     low, high = np.min(X), np.max(X)
     if not np.isfinite([low, high]).all():
-        raise UsageError(f"{name} must hold finite numbers, got {low + high}")
+        raise UsageError(f"{name} must be finite numbers, got {low + high}")
     if np.asarray(X).dtype == np.uint8 or (low >= 0 and high > 1):
-        raise UsageError(f"{name} must hold pixels from 0 to 1, got bytes from {low} to {high}: divide them by 255")
+        raise UsageError(f"{name} must be pixels from 0 to 1, got bytes from {low} to {high}: divide them by 255")
 
 
 def require_labels(name: str, labels: Any, classes: int) -> None:
     """Require that `labels` is a vector of integers from 0 to `classes` - 1."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
-        raise UsageError(f"{name} must be one row of labels, shape (m,), got shape {labels.shape}")
+        raise UsageError(f"{name} must be a vector of labels, shape (m,), got shape {labels.shape}")
     wrong = labels[~np.isin(labels, np.arange(classes))]
     if wrong.size:
-        raise UsageError(f"{name} must be whole numbers from 0 to {classes - 1}, got {wrong[0]}")
+        raise UsageError(f"{name} must be integers from 0 to {classes - 1}, got {wrong[0]}")
 
 
 def require_dimensions(dimensions: Sequence[int]) -> None:
     """Require that `dimensions` holds two or more positive integers."""
     if len(dimensions) < 2 or not all(is_integer(d, 1) for d in dimensions):
-        raise UsageError(f"dimensions must be two or more positive whole numbers, got {list(dimensions)}")
+        raise UsageError(f"dimensions must be two or more positive integers, got {list(dimensions)}")
 
 
 def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -194,7 +194,7 @@ def require_names(name: str, given: Mapping[str, Any], needed: Iterable[str]) ->
     """Require that the dictionary `given` has all keys in `needed`."""
     for key in needed:
         if key not in given:
-            raise UsageError(f"{name} must hold {key}, got {', '.join(given) or 'nothing'}")
+            raise UsageError(f"{name} must contain {key}, got {', '.join(given) or 'nothing'}")
 
 
 def require_steps(rate_name: str, rate: float, count_name: str, count: int) -> None:
