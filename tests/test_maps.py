@@ -37,7 +37,7 @@ def test_what_is_not_maps_is_told_how_they_are_written(text):
     [
         (
             ("--maps", "4,4,4,4"),
-            "maps must fit one after another, got [4, 4, 4, 4]: a window must fit the picture of 4 × 4, ",
+            "maps must fit one after another, got [4, 4, 4, 4]: the window must fit the image of 4 × 4, ",
         ),
         (("--maps", "many"), "maps must be like 32,64"),
     ],

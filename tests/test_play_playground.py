@@ -167,7 +167,7 @@ def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
         playground.begin(Setup(layers=(60_000, 60_000)))
     with pytest.raises(UsageError, match=r"\[\] after maps 900000@1/1 would need \d\d,\d\d\d\.\d GB"):
         playground.begin(Setup(layers=(), maps="900000@1/1"))
-    with pytest.raises(UsageError, match=r"maps must fit one after another, .* a window must fit the picture of 4 × 4"):
+    with pytest.raises(UsageError, match=r"maps must fit one after another, .* the window must fit the image of 4 × 4"):
         playground.begin(Setup(maps="8,8,8"))
     assert playground.trainer is None
     Setup(maps="16@3/1,32@4/2,64@4/2", layers=(256,)).check_memory(playground.digits.train, machine=4 * 2**30)

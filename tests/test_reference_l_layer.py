@@ -308,7 +308,7 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
         ),
         (
             lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], 1, -1),
-            "num_iterations must be a whole number, 0 or more, got -1",
+            "num_iterations must be an integer of at least 0, got -1",
         ),
     ],
 )

@@ -167,7 +167,7 @@ def with_shape(place, shape):
         (lambda: gradient_descent(np.ones((6, 8)), np.zeros(8, int), 0, 1), "alpha must be a positive number, got 0"),
         (
             lambda: gradient_descent(np.ones((6, 8)), np.zeros(8, int), 0.1, 2.5),
-            r"iterations must be a whole number, 0 or more, got 2\.5",
+            r"iterations must be an integer of at least 0, got 2\.5",
         ),
         (
             lambda: gradient_descent(np.full((6, 8), 255), np.zeros(8, int), 0.1, 1),

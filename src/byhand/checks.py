@@ -4,6 +4,7 @@ NumPy scalars are accepted. `True` and `False` are not numbers here, although `b
 """
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -51,6 +52,21 @@ def positive(name: str, value: Any) -> float:
     if is_number(value, 0) and value > 0:
         return float(value)
     raise UsageError(f"{name} must be a positive number, got {value!r:.60}")
+
+
+def fraction(name: str, value: Any, *, zero: bool = False, one: bool = False) -> float:
+    """Return a number between 0 and 1; `zero` and `one` allow the ends."""
+    if is_number(value, 0, 1) and (zero or value > 0) and (one or value < 1):
+        return float(value)
+    low, high = "at least 0" if zero else "over 0", "at most 1" if one else "under 1"
+    raise UsageError(f"{name} must be {low} and {high}, got {value!r:.60}")
+
+
+def choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return one of the known names."""
+    if value in (names := tuple(known)):
+        return str(value)
+    raise UsageError(f"{name} must be one of {', '.join(names)}, got {value!r:.60}")
 
 
 def flag(name: str, value: Any) -> bool:

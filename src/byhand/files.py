@@ -24,7 +24,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     if not target.name or target.is_dir():  # no name: "", ".", "/"
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(target))
     make_folder(target.parent)
-    before = _status(target)
+    before = target.stat() if target.exists() else None
     if before is not None and not stat.S_ISREG(before.st_mode):
         with open(target, "wb") as file:
             yield file
@@ -58,14 +58,6 @@ def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
 def write_text(target: str | os.PathLike[str], content: str) -> None:
     """Write `content` to `target` atomically, as UTF-8."""
     write_bytes(target, content.encode())
-
-
-def _status(target: Path) -> os.stat_result | None:
-    """Return the status of a file, or None if it does not exist."""
-    try:
-        return target.stat()
-    except FileNotFoundError:
-        return None
 
 
 def make_folder(folder: Path) -> None:

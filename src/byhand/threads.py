@@ -75,17 +75,14 @@ def set_threads(libraries: list[Any], counts: list[int]) -> None:
         if library.num_threads != count:
             library.set_num_threads(count)
             # since version 3.8, threadpoolctl ignores all threads but the first that called it, until this is cleared
-            getattr(library, "clear_controlling_thread", nothing)()
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread()
 
 
 def has_small_matrix_kernels() -> bool:
     """Return True if the BLAS multiplies small matrices without copying them: OpenBLAS with AVX-512 kernels."""
     kernels = {getattr(library, "architecture", "") for library in blas_libraries()}
     return bool(kernels & {"SkylakeX", "Cooperlake", "SapphireRapids"})
-
-
-def nothing() -> None:
-    """Do nothing: older versions of threadpoolctl lack the method."""
 
 
 @functools.cache

@@ -142,18 +142,18 @@ def test_weights_start_for_what_a_window_sees():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Convolution(4, 28, 1, 8), "a window must fit the picture of 4 × 28, got a size of 5"),
+        (lambda: Convolution(4, 28, 1, 8), "the window must fit the image of 4 × 28, got a size of 5"),
         (lambda: Convolution(28, 28, 0, 8), "channels must be a positive integer, got 0"),
         (lambda: Convolution(28, 28, 1, True), "maps must be a positive integer, got True"),
         (lambda: Convolution(28, 28, 1, 8, stride=0), "stride must be a positive integer, got 0"),
         (lambda: Convolution(28, 28, 1, 8, init="hee"), "init must be one of"),
-        (lambda: Convolution(2000, 2101, 1, 1, size=1, stride=2000), "at most 4,194,304 numbers and see at most"),
-        (lambda: Convolution(400, 400, 1, 1, size=100, stride=2), "got 160,000, of which its windows see 228,010,000"),
+        (lambda: Convolution(2000, 2101, 1, 1, size=1, stride=2000), "at most 4,194,304 inputs, and"),
+        (lambda: Convolution(400, 400, 1, 1, size=100, stride=2), "got 160,000 and 228,010,000"),
         (lambda: Network([784, 10], maps=b"45", rng=np.random.default_rng(0)), "maps must be a list, such as"),
-        (lambda: Network([783, 10], maps=[8], rng=np.random.default_rng(0)), "maps are for square pictures, got 783"),
+        (lambda: Network([783, 10], maps=[8], rng=np.random.default_rng(0)), "maps need a square image, got 783"),
         (
             lambda: Network([784, 10], maps=[8] * 4, rng=np.random.default_rng(0)),
-            "maps must fit one after another, got .* a window must fit the picture of",
+            "maps must fit one after another, got .* the window must fit the image of",
         ),
         (
             lambda: Network([784, 10], maps=[8, -1], rng=np.random.default_rng(0)),
@@ -164,7 +164,7 @@ def test_weights_start_for_what_a_window_sees():
             "maps must have one to three numbers each",
         ),
         (lambda: Network([784, 10], maps=8, rng=np.random.default_rng(0)), "maps must be a list, such as"),
-        (lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)), "maps must go with sizes, not with"),
+        (lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)), "maps must be used with sizes, not with"),
         (
             lambda: Network([Convolution(28, 28, 1, 8), Dense(999, 10)], rng=np.random.default_rng(0)),
             r"Dense\(999, 10\) must get 999 inputs, got 1152 from the layer before",

@@ -114,7 +114,7 @@ def test_a_place_on_a_kink_is_counted_and_skipped():
     by_name = {tensor.name: tensor for tensor in check.tensors}
     assert (by_name["0.b"].checked, by_name["0.b"].kinks) == (1, 1)
     assert (by_name["0.W"].checked, by_name["0.W"].kinks) == (2, 0)
-    assert "1 checked, 1 on a kink skipped" in str(check)
+    assert "1 checked, 1 skipped at a kink" in str(check)
     assert check
 
 
@@ -124,7 +124,7 @@ def test_a_tensor_that_could_not_be_checked_has_not_passed():
     first.W[...], first.b[...] = [[1, 1]], [0, 0]  # both biases on the kink: nothing says that db is right
     check = gradcheck(network, np.zeros((1, 1)), np.array([0]))
     assert not check
-    assert "0.b: not checked, 2 on a kink skipped" in str(check)
+    assert "0.b: not checked, 2 skipped at a kink" in str(check)
     assert "gradient check FAILED" in str(check)
 
 

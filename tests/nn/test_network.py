@@ -21,7 +21,7 @@ from helpers.layer_cache import cache_for
     [("activation", "tanh"), ("dropout", 0.5), ("batch_norm", True), ("init", "glorot"), ("output_scale", 0.1)],
 )
 def test_settings_of_layers_that_are_given_are_refused_by_name(setting, value):
-    with pytest.raises(UsageError, match=f"^{setting} must go with sizes, not with layers"):
+    with pytest.raises(UsageError, match=f"^{setting} must be used with sizes, not with layers"):
         Network([Dense(2, 3)], rng=np.random.default_rng(0), **{setting: value})
     assert Network([2, 3], rng=np.random.default_rng(0), **{setting: value}).size == 9
 
@@ -65,7 +65,7 @@ def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda rng: Network([784], rng=rng), "sizes must name at least the inputs and the outputs, got [784]"),
+        (lambda rng: Network([784], rng=rng), "sizes must include at least the inputs and the outputs, got [784]"),
         (lambda rng: Network([784, 0, 10], rng=rng), "sizes must be positive integers, got [784, 0, 10]"),
         (lambda rng: Network([784, 1.5], rng=rng), "sizes must be positive integers, got [784, 1.5]"),
         (lambda rng: Network([3, True], rng=rng), "sizes must be positive integers"),
@@ -80,7 +80,7 @@ def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
         (lambda rng: BatchNorm(3, epsilon=0), "epsilon must be a positive number, got 0"),
         (lambda rng: Network.from_config([{"kind": "conv"}]), "a layer's kind must be one of dense, convolution"),
         (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 4), np.float32)), "X must have the shape (N, 3)"),
-        (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 3))), "X must be float32, as the network is"),
+        (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 3))), "X must be float32 like the network"),
     ],
 )
 def test_what_makes_no_network_is_refused_in_words(make, words):

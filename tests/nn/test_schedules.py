@@ -54,7 +54,7 @@ def test_a_schedule_has_the_factor_that_its_formula_gives(schedule, step, factor
         (lambda: schedule_named("constant", end=1), "constant takes no settings, got end"),
         (lambda: optimizer_named("adagrad"), "optimizer must be one of sgd, momentum, rmsprop, adam, adamw"),
         (lambda: optimizer_named("adam", momentum=1), "adam takes weight_decay, beta1, beta2, epsilon, got momentum"),
-        (lambda: optimizer_named("momentum", momentum="high"), "momentum must be a number of at least 0, got 'high'"),
+        (lambda: optimizer_named("momentum", momentum="high"), "momentum must be at least 0 and under 1, got 'high'"),
         (lambda: optimizer_named("adam", beta1=1.0), "beta1 must be at least 0 and under 1, got 1.0"),
         (lambda: optimizer_named("adam", epsilon=0), "epsilon must be a positive number, got 0"),
         (lambda: optimizer_named("sgd", weight_decay=-1), "weight_decay must be a number of at least 0, got -1"),

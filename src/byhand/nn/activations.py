@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from byhand.errors import UsageError
+from byhand import checks
 from byhand.nn.arrays import Array
 
 
@@ -161,7 +161,5 @@ ACTIVATIONS = {
 
 
 def activation_named(name: str) -> ActivationFunction:
-    """Return the activation function of that name, or raise an error that lists the names."""
-    if name not in ACTIVATIONS:
-        raise UsageError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]
+    """Return the activation function with this name."""
+    return ACTIVATIONS[checks.choice("activation", name, ACTIVATIONS)]

@@ -44,7 +44,7 @@ class Pass:
     ) -> None:
         self.layers = tuple(layers or network.layers)
         self.dtype = network.dtype
-        self.in_size = getattr(self.layers[0], "inputs", network.in_size)
+        self.in_size = self.layers[0].inputs or network.in_size
         #: Backward ends at the first layer with parameters: the gradient with respect to the pixels is not needed.
         self.last_back = next(i for i, layer in enumerate(network.layers) if layer.shapes)
         needs_dX = [needs_gradient and i > self.last_back for i in range(len(self.layers))]
@@ -108,7 +108,7 @@ class Pass:
         if X.ndim != 2 or X.shape[1] != self.in_size:
             raise UsageError(f"X must have the shape (N, {self.in_size}), got {X.shape}")
         if X.dtype != self.dtype:
-            raise UsageError(f"X must be {self.dtype}, as the network is, got {X.dtype}")
+            raise UsageError(f"X must be {self.dtype} like the network, got {X.dtype}")
         size = self.in_size
         for layer, cache in zip(self.layers, self.caches, strict=True):
             layer.prepare(cache, len(X), size)

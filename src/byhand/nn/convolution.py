@@ -38,18 +38,20 @@ class Convolution(Layer):
             checks.integer(name, value, 1) for name, value in sizes.items()
         )
         if self.size > min(self.height, self.width):
-            raise UsageError(f"a window must fit the picture of {height} × {width}, got a size of {size}")
+            raise UsageError(f"the window must fit the image of {height} × {width}, got a size of {size}")
         self.init = init
         initializer_named(init)
         #: The height and width of a map: the number of places of the window, down and across.
         self.rows = (self.height - self.size) // self.stride + 1
         self.columns = (self.width - self.size) // self.stride + 1
+        self.inputs = self.height * self.width * self.channels
+        self.outputs = self.rows * self.columns * self.maps
         #: The size of one sample after im2col: each pixel is copied once for every window that covers it.
         self.im2col_size = self.rows * self.columns * self.size * self.size * self.channels
         if self.inputs > MAX_INPUTS or self.im2col_size > MAX_IM2COL_SIZE:
             raise UsageError(
-                f"a convolution must take pictures of at most {MAX_INPUTS:,} numbers and see at most "
-                f"{MAX_IM2COL_SIZE:,}, got {self.inputs:,}, of which its windows see {self.im2col_size:,}"
+                f"a convolution must have at most {MAX_INPUTS:,} inputs, and {MAX_IM2COL_SIZE:,} after im2col, "
+                f"got {self.inputs:,} and {self.im2col_size:,}"
             )
 
     def __repr__(self) -> str:
@@ -57,23 +59,8 @@ class Convolution(Layer):
         return f"Convolution({self.height}, {self.width}, {self.channels}, {self.maps}, {window})"
 
     @property
-    def inputs(self) -> int:
-        """Number of inputs a sample."""
-        return self.height * self.width * self.channels
-
-    @property
-    def outputs(self) -> int:
-        """Number of outputs a sample."""
-        return self.rows * self.columns * self.maps
-
-    @property
     def shapes(self) -> Shapes:
         return {"W": (self.size * self.size * self.channels, self.maps), "b": (self.maps,)}
-
-    def out_size(self, in_size: int) -> int:
-        if in_size != self.inputs:
-            raise UsageError(f"{self!r} must get {self.inputs} inputs, got {in_size} from the layer before")
-        return self.outputs
 
     def bind(self, parameters: Views, statistics: Views) -> None:
         self.W, self.b = parameters["W"], parameters["b"]

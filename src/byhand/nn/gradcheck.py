@@ -42,7 +42,7 @@ class TensorCheck:
 
     def __str__(self) -> str:
         where = f"[{', '.join(map(str, self.place))}]" if self.place else ""
-        skipped = f", {self.kinks} on a kink skipped" if self.kinks else ""
+        skipped = f", {self.kinks} skipped at a kink" if self.kinks else ""
         if not self.checked:
             return f"{self.name}: not checked{skipped}"
         return (
@@ -153,20 +153,17 @@ def _direction(shape: tuple[int, ...], index: int | None, rng: np.random.Generat
 
 
 def _best_slope(slope: "Slope", direction: Array, analytic: float, tolerance: float, step: float) -> float | None:
-    """Return the slope along `direction`, or None if a unit with a kink switched on the way.
+    """Return the slope along `direction`, or None at a kink.
 
-    Rounding spoils a short step, and a sharp bend a long one: if the slope disagrees with the analytic derivative, a
-    longer and a shorter step are tried, and the slope that agrees best is returned.
+    Rounding errors grow with shorter steps, and the errors of curvature with longer ones. If the slope differs from the
+    analytic derivative, try a longer and a shorter step, and return the slope that agrees best.
     """
-    numeric, is_smooth = slope(direction, step)
-    if not is_smooth:
-        return None
+    numeric = slope(direction, step)
     for other in (4 * step, step / 4):
-        error = _relative_error(analytic, numeric)
-        if error < tolerance:
+        if numeric is None or (error := _relative_error(analytic, numeric)) < tolerance:
             break
-        again, is_smooth = slope(direction, other)
-        if is_smooth and _relative_error(analytic, again) < error:
+        again = slope(direction, other)
+        if again is not None and _relative_error(analytic, again) < error:
             numeric = again
     return numeric
 
@@ -178,19 +175,19 @@ def _relative_error(analytic: float, numeric: float) -> float:
 
 
 Evaluate = Callable[[], tuple[float, list[Array]]]
-#: (direction, length of the step) → the slope, and True if no unit with a kink switched.
-Slope = Callable[[Array, float], tuple[float, bool]]
+#: (direction, length h of the step) → slope, or None at a kink.
+Slope = Callable[[Array, float], float | None]
 
 
-def _slope(evaluate: Evaluate, values: Array, direction: Array, h: float) -> tuple[float, bool]:
-    """[8 (L(p + h) − L(p − h)) − (L(p + 2h) − L(p − 2h))] / 12h, and whether no unit with a kink switched"""
-    near, smooth_near = _rise(evaluate, values, h * direction)
-    far, smooth_far = _rise(evaluate, values, 2 * h * direction)
-    return (8 * near - far) / (12 * h), smooth_near and smooth_far
+def _slope(evaluate: Evaluate, values: Array, direction: Array, h: float) -> float | None:
+    """[8 (L(p + h) − L(p − h)) − (L(p + 2h) − L(p − 2h))] / 12h, or None at a kink"""
+    near = _rise(evaluate, values, h * direction)
+    far = _rise(evaluate, values, 2 * h * direction)
+    return None if near is None or far is None else (8 * near - far) / (12 * h)
 
 
-def _rise(evaluate: Evaluate, values: Array, change: Array) -> tuple[float, bool]:
-    """L(p + change) − L(p − change), and whether no unit with a kink switched between the two."""
+def _rise(evaluate: Evaluate, values: Array, change: Array) -> float | None:
+    """L(p + change) − L(p − change), or None if a ReLU switched on or off between the two"""
     start = values.copy()
     sides = []
     for sign in (1, -1):
@@ -199,11 +196,11 @@ def _rise(evaluate: Evaluate, values: Array, change: Array) -> tuple[float, bool
     values[...] = start
     (above, on_above), (below, on_below) = sides
     same = all(np.array_equal(a, b) for a, b in zip(on_above, on_below, strict=True))
-    return above - below, same
+    return above - below if same else None
 
 
 def _switches(pass_: Pass) -> list[Array]:
-    """For each activation with a kink, which units were on                          [(N, n) boolean, …]"""
+    """Return for each activation with a kink which outputs are positive             [(N, n) boolean, …]"""
     return [
         out > 0
         for layer, out in zip(pass_.layers, pass_.outs, strict=True)

@@ -29,6 +29,9 @@ class Layer:
     kind: str
     #: The names of the constructor's arguments, for `config`.
     settings: tuple[str, ...] = ()
+    #: The numbers of inputs and outputs a sample; 0 for a layer that takes any number.
+    inputs: int = 0
+    outputs: int = 0
     #: The position in the network; −1 outside of a network.
     index = -1
     #: True if the output for a sample depends on the other samples, so that a batch can't be split into blocks.
@@ -45,8 +48,10 @@ class Layer:
         return {}
 
     def out_size(self, in_size: int) -> int:
-        """Return the number of outputs a sample, for `in_size` inputs."""
-        return in_size
+        """Return the number of outputs a sample; reject a wrong number of inputs."""
+        if self.inputs and in_size != self.inputs:
+            raise UsageError(f"{self!r} must get {self.inputs} inputs, got {in_size} from the layer before")
+        return self.outputs or in_size
 
     def bind(self, parameters: Views, statistics: Views) -> None:
         """Store the layer's views into the network's vectors."""
@@ -78,10 +83,10 @@ class Dense(Layer):
 
     def __init__(self, inputs: int, units: int, *, init: str = "he", scale: float = 1.0) -> None:
         self.inputs = checks.integer("inputs", inputs, 1)
-        self.units = checks.integer("units", units, 1)
+        self.units = self.outputs = checks.integer("units", units, 1)
         self.init = init
         if not checks.is_number(scale):
-            raise UsageError(f"scale of a layer, output_scale of a network, must be a finite number, got {scale!r}")
+            raise UsageError(f"scale of a layer (output_scale of a network) must be a finite number, got {scale!r}")
         self.scale = float(scale)
         initializer_named(init)
 
@@ -91,11 +96,6 @@ class Dense(Layer):
     @property
     def shapes(self) -> Shapes:
         return {"W": (self.inputs, self.units), "b": (self.units,)}
-
-    def out_size(self, in_size: int) -> int:
-        if in_size != self.inputs:
-            raise UsageError(f"{self!r} must get {self.inputs} inputs, got {in_size} from the layer before")
-        return self.units
 
     def bind(self, parameters: Views, statistics: Views) -> None:
         self.W, self.b = parameters["W"], parameters["b"]
@@ -165,9 +165,7 @@ class Dropout(Layer):
     settings = ("rate",)
 
     def __init__(self, rate: float = 0.5) -> None:
-        if not (checks.is_number(rate, 0) and rate < 1):
-            raise UsageError(f"dropout must be at least 0 and under 1, got {rate!r}")
-        self.rate = float(rate)
+        self.rate = checks.fraction("dropout", rate, zero=True)
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate})"
@@ -209,11 +207,9 @@ class BatchNorm(Layer):
     needs_whole_batch = True
 
     def __init__(self, units: int, *, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
-        self.units = checks.integer("units", units, 1)
-        if not 0 < momentum <= 1:
-            raise UsageError(f"batch norm's momentum must be over 0 and at most 1, got {momentum}")
+        self.units = self.inputs = self.outputs = checks.integer("units", units, 1)
         self.epsilon = checks.positive("epsilon", epsilon)
-        self.momentum = float(momentum)
+        self.momentum = checks.fraction("momentum of batch norm", momentum, one=True)
 
     def __repr__(self) -> str:
         return f"BatchNorm({self.units})"
@@ -225,11 +221,6 @@ class BatchNorm(Layer):
     @property
     def statistics(self) -> Shapes:
         return {"mean": (self.units,), "variance": (self.units,)}
-
-    def out_size(self, in_size: int) -> int:
-        if in_size != self.units:
-            raise UsageError(f"{self!r} must get {self.units} inputs, got {in_size} from the layer before")
-        return in_size
 
     def bind(self, parameters: Views, statistics: Views) -> None:
         self.gamma, self.beta = parameters["gamma"], parameters["beta"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from byhand import checks
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array, Cache
 
@@ -53,8 +54,7 @@ class SoftmaxCrossEntropy(_Loss):
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.smoothing < 1:
-            raise UsageError(f"smoothing must be at least 0 and under 1, got {self.smoothing}")
+        checks.fraction("smoothing", self.smoothing, zero=True)
 
     def check(self, target: Array) -> None:
         """Reject rows that do not add up to 1: their gradient is not P − Y               target: (N,) or (N, K)"""
@@ -157,9 +157,7 @@ LOSSES: dict[str, type[Loss]] = {"cross_entropy": SoftmaxCrossEntropy, "mse": Me
 
 def loss_named(kind: str, **settings: Any) -> Loss:
     """Return the loss function with this name and these settings."""
-    if kind not in LOSSES:
-        raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {kind!r}")
-    return LOSSES[kind](**settings)
+    return LOSSES[checks.choice("loss", kind, LOSSES)](**settings)
 
 
 def softmax(Z: Array) -> Array:
@@ -187,9 +185,9 @@ def check_target(shape: tuple[int, int], target: Array, weights: Array | None) -
     if target.ndim == 2:
         return
     if target.dtype.kind not in "iu":
-        raise UsageError(f"target of one dimension must hold integer labels, got {target.dtype}")
+        raise UsageError(f"a target of one dimension must have integer labels, got {target.dtype}")
     if N and not (target.min() >= 0 and target.max() < K):
-        raise UsageError(f"labels must be 0 to {K - 1}, got {target.min()} to {target.max()}")
+        raise UsageError(f"labels must be from 0 to {K - 1}, got {target.min()} to {target.max()}")
 
 
 def weight_of_batch(N: int, weights: Array | None) -> float:

@@ -215,7 +215,7 @@ def layers_of(given: Sequence[Any], **options: Any) -> list[Layer]:
     if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
         return list(layers_from_sizes(check_sizes(given), **(OPTIONS | options)))
     if changed := [name for name, value in options.items() if value not in (OPTIONS[name], [])]:
-        raise UsageError(f"{', '.join(changed)} must go with sizes, not with layers: layers have their own")
+        raise UsageError(f"{', '.join(changed)} must be used with sizes, not with layers")
     return list(given)
 
 
@@ -261,13 +261,13 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
     rows, channels = math.isqrt(in_size), 1
     if maps and rows * rows != in_size:
         raise UsageError(
-            f"maps are for square pictures, got {in_size} pixels; "
-            "give layers, the first of them a Convolution(height, width, …)"
+            f"maps need a square image, got {in_size} pixels: "
+            "pass layers instead, first a Convolution(height, width, …)"
         )
     for entry in maps:
         short = tuple(entry) if isinstance(entry, list | tuple) else (entry,)
         if not 1 <= len(short) <= 3:
-            raise UsageError(f"maps must have one to three numbers each (how many, window, step), got {list(maps)}")
+            raise UsageError(f"maps must have one to three numbers each (maps, window size, stride), got {list(maps)}")
         settings = dict(zip(("maps", "size", "stride"), short, strict=False))
         try:
             layer = Convolution(rows, rows, channels, **settings, init=init)
@@ -283,16 +283,14 @@ def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
     for entry in config:
         settings = dict(entry)
         kind = settings.pop("kind", None)
-        if kind not in LAYERS:
-            raise UsageError(f"a layer's kind must be one of {', '.join(LAYERS)}, got {kind!r}")
-        layers.append(LAYERS[kind](**settings))
+        layers.append(LAYERS[checks.choice("a layer's kind", kind, LAYERS)](**settings))
     return layers
 
 
 def check_sizes(sizes: Sequence[Any]) -> list[int]:
     """Return the sizes: two or more positive integers."""
     if len(sizes) < 2:
-        raise UsageError(f"sizes must name at least the inputs and the outputs, got {list(sizes)}")
+        raise UsageError(f"sizes must include at least the inputs and the outputs, got {list(sizes)}")
     if not all(checks.is_integer(size, 1) for size in sizes):
         raise UsageError(f"sizes must be positive integers, got {list(sizes)}")
     return [int(size) for size in sizes]
@@ -305,12 +303,9 @@ def check_chain(layers: Sequence[Layer]) -> tuple[int, int]:
     for layer in layers:
         if layer.index >= 0:
             raise UsageError(f"a layer must belong to one network only, got {layer!r} of another")
-    sized = [layer for layer in layers if isinstance(layer, Dense | Convolution | BatchNorm)]
-    if not sized or not any(isinstance(layer, Dense) for layer in layers):
+    if not any(isinstance(layer, Dense) for layer in layers):
         raise UsageError(f"a network must have at least one Dense layer, got {list(layers)}")
-    first = sized[0]
-    in_size = first.units if isinstance(first, BatchNorm) else first.inputs
-    size = in_size
+    in_size = size = next(layer.inputs for layer in layers if layer.inputs)
     for layer in layers:
         size = layer.out_size(size)
     return in_size, size

@@ -50,9 +50,10 @@ class Optimizer:
         for name, value in asdict(self).items():
             if isinstance(value, bool):
                 continue
-            number = checks.positive(name, value) if name == "epsilon" else checks.number(name, value, 0)
-            if name in ("momentum", "beta1", "beta2", "alpha") and number >= 1:
-                raise UsageError(f"{name} must be at least 0 and under 1, got {value}")
+            if name in ("momentum", "beta1", "beta2", "alpha"):
+                number = checks.fraction(name, value, zero=True)
+            else:
+                number = checks.positive(name, value) if name == "epsilon" else checks.number(name, value, 0)
             object.__setattr__(self, name, number)  # with a NumPy float64, float32 vectors would become float64
 
     def start(self, parameters: Array) -> State:
@@ -205,12 +206,11 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (GradientD
 
 def optimizer_named(kind: str, **settings: Any) -> Optimizer:
     """Return the optimizer with this name and these settings."""
-    if kind not in OPTIMIZERS:
-        raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {kind!r}")
-    known = [field.name for field in fields(OPTIMIZERS[kind])]
+    rule = OPTIMIZERS[checks.choice("optimizer", kind, OPTIMIZERS)]
+    known = [field.name for field in fields(rule)]
     if unknown := [name for name in settings if name not in known]:
         raise UsageError(f"{kind} takes {', '.join(known)}, got {', '.join(unknown)}")
-    return OPTIMIZERS[kind](**settings)
+    return rule(**settings)
 
 
 def clip_norm(gradient: Array, limit: float | None) -> float:

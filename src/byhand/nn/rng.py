@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.errors import UsageError
+from byhand import checks
 
 Array = NDArray[Any]
 
@@ -122,6 +122,4 @@ INITIALIZERS: dict[str, Initializer] = {rule.__name__: rule for rule in (he, glo
 
 def initializer_named(name: str) -> Initializer:
     """Return the initializer with this name."""
-    if name not in INITIALIZERS:
-        raise UsageError(f"init must be one of {', '.join(INITIALIZERS)}, got {name!r}")
-    return INITIALIZERS[name]
+    return INITIALIZERS[checks.choice("init", name, INITIALIZERS)]

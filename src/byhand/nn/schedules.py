@@ -27,7 +27,7 @@ class Step:
     kind: ClassVar[str] = "step"
 
     def __post_init__(self) -> None:
-        _check("factor", self.factor)
+        checks.fraction("factor", self.factor, one=True)
         checks.integer("parts", self.parts, 1)
 
     def __call__(self, step: int, total: int) -> float:
@@ -42,7 +42,7 @@ class Exponential:
     kind: ClassVar[str] = "exponential"
 
     def __post_init__(self) -> None:
-        _check("end", self.end)
+        checks.fraction("end", self.end, one=True)
 
     def __call__(self, step: int, total: int) -> float:
         return float(self.end ** (min(step, total) / total))
@@ -58,8 +58,7 @@ class Cosine:
 
     def __post_init__(self) -> None:
         checks.number("end", self.end, 0, 1)
-        if not 0 <= self.warmup < 1:
-            raise UsageError(f"warmup must be at least 0 and under 1, got {self.warmup}")
+        checks.fraction("warmup", self.warmup, zero=True)
 
     def __call__(self, step: int, total: int) -> float:
         rise = self.warmup * total
@@ -79,10 +78,9 @@ class OneCycle:
     kind: ClassVar[str] = "one_cycle"
 
     def __post_init__(self) -> None:
-        for name in ("start", "end"):
-            checks.number(name, getattr(self, name), 0, 1)
-        if not 0 < self.warmup < 1:
-            raise UsageError(f"warmup must be over 0 and under 1, got {self.warmup}")
+        checks.number("start", self.start, 0, 1)
+        checks.number("end", self.end, 0, 1)
+        checks.fraction("warmup", self.warmup)
 
     def __call__(self, step: int, total: int) -> float:
         peak = self.warmup * total
@@ -98,19 +96,13 @@ SCHEDULES: dict[str, type[Schedule]] = {s.kind: s for s in (Constant, Step, Expo
 
 def schedule_named(kind: str, **settings: Any) -> Schedule:
     """Return the schedule with this name and these settings."""
-    if kind not in SCHEDULES:
-        raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}, got {kind!r}")
-    known = [field.name for field in fields(SCHEDULES[kind])]
+    schedule = SCHEDULES[checks.choice("schedule", kind, SCHEDULES)]
+    known = [field.name for field in fields(schedule)]
     if unknown := [name for name in settings if name not in known]:
         raise UsageError(f"{kind} takes {', '.join(known) or 'no settings'}, got {', '.join(unknown)}")
-    return SCHEDULES[kind](**settings)
+    return schedule(**settings)
 
 
 def schedule_config(schedule: Schedule) -> dict[str, Any]:
     """Return the schedule and its settings as plain values."""
     return {"kind": schedule.kind, **asdict(schedule)}
-
-
-def _check(name: str, value: float) -> None:
-    if not 0 < value <= 1:
-        raise UsageError(f"{name} must be over 0 and at most 1, got {value}")

@@ -6,16 +6,10 @@ epoch, and `update_with_momentum` replaces `update_parameters`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from byhand.reference import rules
 from byhand.reference.l_layer import *  # noqa: F403 - this module extends l_layer
+from byhand.reference.l_layer import Array
 from byhand.reference.rules import checked
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
 
 __all__ = ["mini_batches", "update_with_momentum"]
 

@@ -16,22 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from byhand import checks
 from byhand.errors import DataMissingError, DivergedError
 from byhand.reference import rules, show
-from byhand.reference.rules import checked, require_dimensions, require_pixels, require_shape, require_steps
+from byhand.reference.rules import checked, require_dimensions, require_pixels, require_shape
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-    LinearMemory = tuple[Array, Array, Array]
-    Memory = tuple[LinearMemory, Array]
-    Pair = tuple[Array, Array]
-    Random = np.random.RandomState | np.random.Generator
+Array = NDArray[Any]
+Memory = tuple[tuple[Array, Array, Array], Array]
+Pair = tuple[Array, Array]
+Random = np.random.RandomState | np.random.Generator
 
 __all__ = [
     "L_layer_backward",
@@ -283,7 +281,8 @@ def L_layer_model(
     require_pixels("X", X)
     require_shape("X", X, (dimensions[0], X.shape[1]), "dimensions[0] rows, one column a sample")
     require_shape("Y", Y, (dimensions[-1], X.shape[1]), "dimensions[-1] rows, one column a sample")
-    require_steps("learning_rate", learning_rate, "num_iterations", num_iterations)
+    checks.positive("learning_rate", learning_rate)
+    checks.integer("num_iterations", num_iterations, 0)
     X = np.asarray(X, dtype=float)
     losses: list[float] = []
     parameters = initialize_parameters(dimensions, rng=rng)

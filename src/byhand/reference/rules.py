@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from byhand.checks import is_integer
+from byhand import checks
 from byhand.errors import UsageError
 
 HIDDEN = ("relu", "sigmoid")
@@ -46,7 +46,7 @@ def initialize_parameters(dimensions: Any, *, rng: Any = None) -> None:
 
 
 def layer_forward(H_prev: Any, W: Any, b: Any, activation: Any = "relu") -> None:
-    require_choice("activation", activation, (*HIDDEN, "softmax"))
+    checks.choice("activation", activation, (*HIDDEN, "softmax"))
     require_matrix("W", W)
     require_matrix("H_prev", H_prev)
     require_shape("H_prev", H_prev, (W.shape[1], H_prev.shape[1]), "one row for each column of W")
@@ -54,7 +54,7 @@ def layer_forward(H_prev: Any, W: Any, b: Any, activation: Any = "relu") -> None
 
 
 def L_layer_forward(X: Any, parameters: Any, *, hidden: Any = "relu") -> None:
-    require_choice("hidden", hidden, HIDDEN)
+    checks.choice("hidden", hidden, HIDDEN)
     L = max(1, len(parameters) // 2)
     require_names("parameters", parameters, [f"{kind}{l}" for l in range(1, L + 1) for kind in "Wb"])
 
@@ -73,7 +73,7 @@ def relu_backward(dH: Any, relu_memory: Any) -> None:
 
 
 def layer_backward(dH: Any, memory: Any, activation: Any = "relu") -> None:
-    require_choice("activation", activation, HIDDEN)  # the shape of dH is checked by relu_backward, sigmoid_backward
+    checks.choice("activation", activation, HIDDEN)  # relu_backward and sigmoid_backward check the shape of dH
 
 
 def L_layer_backward(HL: Any, Y: Any, memories: Any, *, hidden: Any = "relu") -> None:
@@ -93,7 +93,7 @@ def mini_batches(X: Any, Y: Any, order: Any, batch_size: Any) -> None:
     require_matrix("X", X)
     require_shape("Y", Y, (Y.shape[0], X.shape[1]), "one column for each column of X")
     require_shape("order", order, (X.shape[1],), "each column index of X once")
-    require_steps("batch_size", batch_size, "batch_size", batch_size)
+    checks.integer("batch_size", batch_size, 1)
 
 
 def update_with_momentum(
@@ -180,14 +180,8 @@ def require_labels(name: str, labels: Any, classes: int) -> None:
 
 def require_dimensions(dimensions: Sequence[int]) -> None:
     """Require that `dimensions` holds two or more positive integers."""
-    if len(dimensions) < 2 or not all(is_integer(d, 1) for d in dimensions):
+    if len(dimensions) < 2 or not all(checks.is_integer(d, 1) for d in dimensions):
         raise UsageError(f"dimensions must be two or more positive integers, got {list(dimensions)}")
-
-
-def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Require that `value` is one of `choices`."""
-    if value not in choices:
-        raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def require_names(name: str, given: Mapping[str, Any], needed: Iterable[str]) -> None:
@@ -195,11 +189,3 @@ def require_names(name: str, given: Mapping[str, Any], needed: Iterable[str]) ->
     for key in needed:
         if key not in given:
             raise UsageError(f"{name} must contain {key}, got {', '.join(given) or 'nothing'}")
-
-
-def require_steps(rate_name: str, rate: float, count_name: str, count: int) -> None:
-    """Require that `rate` is positive and that `count` is an integer of 0 or more."""
-    if not (np.isfinite(rate) and rate > 0):
-        raise UsageError(f"{rate_name} must be a positive number, got {rate}")
-    if not is_integer(count, 0):
-        raise UsageError(f"{count_name} must be a whole number, 0 or more, got {count}")

@@ -13,20 +13,19 @@ with the function of that name in `rules`. The program was first presented by Sa
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from byhand import checks
 from byhand.errors import UsageError
 from byhand.reference import rules, show
-from byhand.reference.rules import checked, require_pixels, require_shape, require_steps
+from byhand.reference.rules import checked, require_pixels, require_shape
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-    Parameters = tuple[Array, Array, Array, Array]
-    Random = np.random.RandomState | np.random.Generator
+Array = NDArray[Any]
+Parameters = tuple[Array, Array, Array, Array]
+Random = np.random.RandomState | np.random.Generator
 
 __all__ = [
     "ReLU",
@@ -138,7 +137,8 @@ def gradient_descent(
     """
     require_pixels("X", X)
     require_shape("Y", Y, (X.shape[1],), "one label a column of X")
-    require_steps("alpha", alpha, "iterations", iterations)
+    checks.positive("alpha", alpha)
+    checks.integer("iterations", iterations, 0)
     W1, b1, W2, b2 = init_params(inputs=X.shape[0], hidden=hidden, classes=classes, rng=rng)
     for i in range(iterations):
         Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)

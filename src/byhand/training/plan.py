@@ -146,10 +146,7 @@ class DenseForm(Layer):
 
     def __init__(self, layer: Dense, inputs: int) -> None:
         self.layer = layer
-        self.inputs = inputs
-
-    def out_size(self, in_size: int) -> int:
-        return self.layer.units
+        self.inputs, self.outputs = inputs, layer.units
 
     def prepare(self, cache: Cache, N: int, in_size: int) -> None:
         cache.new("Z", N, self.layer.units)
