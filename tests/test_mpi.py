@@ -23,7 +23,7 @@ from byhand.errors import ByhandError
 from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
 from byhand.nn.rng import StepKey
-from byhand.training.batches import check_same, share, summed
+from byhand.training.batches import batch_of, check_same, part_of
 from helpers.layer_cache import cache_for
 from helpers.waiting import until
 
@@ -306,10 +306,14 @@ class Two:
 
 @pytest.mark.parametrize(("count", "size"), [(128, 2), (5, 4), (2, 4), (7, 3), (1, 1)])
 def test_shares_are_the_batch_and_as_even_as_can_be(count, size):
-    shares = [range(count)[share(count, Two(rank, size))] for rank in range(size)]
+    samples = np.arange(count)
+    batches = [batch_of(samples, samples, samples), batch_of(samples, slice(0, count), samples)]
+    shares, slices = ([part_of(batch, Two(rank, size)) for rank in range(size)] for batch in batches)
+    assert [part.labels.tolist() for part in shares] == [samples[part.index].tolist() for part in slices]
+    shares = [part.index.tolist() for part in shares]
     assert [row for rows in shares for row in rows] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert share(count, None) == slice(0, count)
+    assert part_of(batches[0], None) is batches[0]
 
 
 def test_bytes_that_differ_are_refused_by_name():
@@ -334,7 +338,7 @@ def test_batch_norm_over_two_shares_is_batch_norm_over_the_batch():
         np.append(((X[theirs] - mean) ** 2).sum(axis=0), 6),
         np.concatenate([(dout[theirs] * cache.X_hat[theirs]).sum(axis=0), dout[theirs].sum(axis=0), [6]]),
     ]
-    part_cache.sum_over_processes = summed(Two(0, 2, sums))
+    part_cache.sum_over_processes = Two(0, 2, sums).sum
     part = whole.forward(X[mine], part_cache)
     part_dX = whole.backward(dout[mine], part_cache)
     np.testing.assert_allclose(part, out[mine], rtol=1e-12)
