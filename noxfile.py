@@ -10,13 +10,6 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast"]
 
-FAST = ["tests/nn", "tests/test_reference_l_layer.py", "tests/test_reference_two_layer.py", "tests/test_training.py"]
-FAST += ["tests/test_floors.py", "tests/test_names.py", "tests/test_checks.py", "tests/test_promises.py"]
-#: Comparisons and whole runs that take seconds each.
-LONGER = ["--ignore=tests/nn/test_agrees_with_torch.py"]
-LONGER += ["--deselect=tests/test_reference_two_layer.py::test_the_run_ends_inside_its_band"]
-LONGER += ["--deselect=tests/nn/test_gradcheck.py::test_a_slip_is_rejected"]
-
 
 def python(session: nox.Session, *arguments: str) -> None:
     session.run(sys.executable, "-m", *arguments)
@@ -32,15 +25,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def fast(session: nox.Session) -> None:
-    """Lint, and quick tests of nn, the reference, training and the architecture: under a minute."""
+    """Lint, and the first tier of the tests on two cores: about a minute. Arguments after `--` are pytest's."""
     lint(session)
-    python(session, "pytest", "-q", "-n", "2", "--durations=0", *LONGER, *FAST)
+    python(session, "pytest", "-q", "-n", "2", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, on two cores; arguments after `--` are pytest's."""
-    python(session, "pytest", "-n", "2", *session.posargs)
+    """Both tiers of the tests, on two cores: many minutes. Arguments after `--` are pytest's."""
+    python(session, "pytest", "-n", "2", "-m", "slow or not slow", *session.posargs)
 
 
 @nox.session

@@ -1,60 +1,64 @@
-"""What all tests share: a cache of their own, and honesty about what was not run.
+"""Set-up for all tests: the two tiers, a cache of their own, and a summary of the tests that were not run.
 
-`BYHAND_DATA` names a folder with the full MNIST; without it the tests marked `full_mnist` are skipped, with the reason.
-Where `BYHAND_REQUIRE_FULL_MNIST` is set they must run, and without the data they fail.
+`pytest` runs the first tier, `pytest -m slow` the second: the tests marked `slow`, which need a browser, PyTorch, the
+full MNIST, other processes for long, or more than a second. `BYHAND_DATA` names a folder with the full MNIST.
 """
 
 import os
 import sys
-from pathlib import Path
+from collections import Counter
 
 import pytest
 from hypothesis import settings
 
-# A busy machine is slow, not wrong: the time of an example says nothing about the code.
-settings.register_profile("byhand", deadline=None)
-settings.load_profile("byhand")
+from helpers.needs import full_mnist_folder, needs
 
-os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.pop("COLUMNS", None)  # how wide somebody's terminal is; xdist says 80, and lines would be broken
+#: Fixtures and markers that put a test into the second tier.
+SLOW = {"browser", "torch", "full_mnist", "mpiexec_found"}
 
-# `pytest -n 2` runs two workers. A BLAS with two threads is many times slower where one of its processors is busy, so
-# each worker, with all that it starts, keeps to a processor of its own; before NumPy is there, which asks how many.
-if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
-    processors = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {processors[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(processors)]})
+left_out = Counter()  # reason → number of tests, of this process
+
+
+def pytest_configure(config):
+    settings.register_profile("byhand", deadline=None)  # the duration of an example depends on the machine's load
+    settings.load_profile("byhand")
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ.pop("COLUMNS", None)  # xdist sets it to 80, which would wrap long lines
+    # Each worker of `pytest -n 2` keeps to one processor, with all processes that it starts: two processes with two
+    # BLAS threads each are many times slower. NumPy reads the number of processors when it is imported, after this.
+    if hasattr(config, "workerinput") and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        worker = int(config.workerinput["workerid"].removeprefix("gw"))
+        os.sched_setaffinity(0, {processors[worker % len(processors)]})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if SLOW & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """No test reads or fills the user's cache."""
-    before = os.environ.get("BYHAND_CACHE")
-    os.environ["BYHAND_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["BYHAND_CACHE"]
-    else:
-        os.environ["BYHAND_CACHE"] = before
+    """Keep the tests from reading or filling the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BYHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
 def full_mnist():
-    """The full MNIST, or a skip that says why."""
+    """The full MNIST; without its files the test is skipped."""
     import byhand
 
-    if not has_full_mnist():
-        pytest.skip("needs the full MNIST: set BYHAND_DATA to its folder")
+    full_mnist_folder()
     return byhand.load("mnist", offline=True)
-
-
-def has_full_mnist() -> bool:
-    folder = os.environ.get("BYHAND_DATA")
-    return bool(folder) and Path(folder).is_dir()
 
 
 @pytest.fixture
 def type_in(monkeypatch, capsys):
-    """Type a command, in this process: (exit code, stdout, stderr)."""
+    """Run a command in this process: (exit code, stdout, stderr)."""
     from byhand.cli import main
 
     def typed(*words: object) -> tuple[int, str, str]:
@@ -69,7 +73,7 @@ def type_in(monkeypatch, capsys):
 
 @pytest.fixture
 def run(monkeypatch, type_in, tmp_path):
-    """Type a command in an empty folder, without the full MNIST: (exit code, stdout, stderr)."""
+    """Run a command in an empty folder, without the full MNIST: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BYHAND_DATA", raising=False)
     return type_in
@@ -77,17 +81,53 @@ def run(monkeypatch, type_in, tmp_path):
 
 @pytest.fixture(scope="session")
 def torch():
-    """PyTorch, to compare with. It is no dependency: without it the comparison is skipped."""
-    return pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency: pip install torch")
-
-
-def pytest_collection_modifyitems(items):
-    required = bool(os.environ.get("BYHAND_REQUIRE_FULL_MNIST"))
-    for item in items:
-        if item.get_closest_marker("full_mnist") and not has_full_mnist() and not required:
-            item.add_marker(pytest.mark.skip(reason="needs the full MNIST: set BYHAND_DATA to its folder"))
+    return needs("torch")
 
 
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("full_mnist") and not has_full_mnist():
-        pytest.fail("BYHAND_REQUIRE_FULL_MNIST is set, and BYHAND_DATA does not name a folder with the full MNIST")
+    if item.get_closest_marker("full_mnist"):
+        full_mnist_folder()
+
+
+# ---- the summary: a few lines for all tests that were not run
+
+
+def pytest_deselected(items):
+    left_out["slow"] += sum(item.get_closest_marker("slow") is not None for item in items)
+
+
+def pytest_collectreport(report):
+    if report.skipped:
+        left_out[f"file: {report.longrepr[2]}"] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput["left out"] = dict(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    if not left_out:  # each worker collects all tests
+        left_out.update(getattr(node, "workeroutput", {}).get("left out", {}))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # after pytest's list of failures
+def pytest_terminal_summary(terminalreporter):
+    yield
+    reasons = Counter(left_out)
+    slow = reasons.pop("slow", 0)
+    for report in terminalreporter.stats.get("skipped", []):
+        reasons[report.longrepr[2]] += 1
+    reasons = Counter(reason.removeprefix("Skipped: ") for reason in reasons.elements())
+    if slow:
+        terminalreporter.write_line(f"not run: {slow} slow tests: `pytest -m slow` runs them")
+    packages = {reason: count for reason, count in reasons.items() if "needs the package" in reason}
+    if packages:
+        names = sorted({reason.split()[-1] for reason in packages})
+        count = sum(packages.values())
+        terminalreporter.write_line(f"not run: {count} tests or files without the packages {', '.join(names)}")
+    others = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items()) if reason not in packages)
+    if others:
+        terminalreporter.write_line(f"not run: {others}")

@@ -20,6 +20,7 @@ from benchmarks.work import Work
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
 from byhand.training.plan import plan_for
+from helpers.needs import needs
 
 # whole batches only: scikit-learn's mean loss is over samples, the others' over batches
 SMALL = Work((784, 12, 10), 32, images=384, data="mnist-5k")
@@ -34,6 +35,7 @@ def made(name, work):
     return contestant(name, work)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", [name for name in CONTESTANTS if name not in ("byhand", "assignment")])
 @pytest.mark.parametrize("work", [SMALL, SMALL_ADAM, WHOLE], ids=["SGD", "Adam", "whole"])
@@ -81,8 +83,9 @@ def test_the_first_epoch_alone_is_in_order():
     assert (second != labels).any()
 
 
+@pytest.mark.slow
 def test_a_benchmark_counts_and_compares():
-    pytest.importorskip("sklearn")
+    needs("sklearn")
     row = rounds.benchmark(WHOLE, ["byhand", "assignment", "scikit-learn"], 2, lambda line: None)
     seconds = {name: spread["median"] for name, spread in row["seconds_an_epoch"].items()}
     assert set(seconds) == {"byhand", "assignment", "scikit-learn"}
@@ -136,9 +139,10 @@ def test_operations_are_counted_by_hand():
     assert Work((2, 4, 5), None, images=3).operations == 3 * (2 * (16 + 40) + 40)
 
 
+@pytest.mark.slow
 def test_reading_is_the_same_for_all():
-    pytest.importorskip("torch")
-    pytest.importorskip("onnxruntime")
+    needs("torch")
+    needs("onnxruntime")
     figures = reading.benchmark(1, lambda line: None, data="mnist-5k")
     assert set(figures["works"]) == {"from bytes", "from floats"}
     for work in figures["works"].values():
@@ -223,6 +227,7 @@ def test_a_result_that_is_not_json_is_named(tmp_path):
         results.read(tmp_path, "reading")
 
 
+@pytest.mark.slow
 def test_startup_from_the_command_line(tmp_path):
     ended = CliRunner().invoke(cli, ["startup", "--rounds", "1", "--out", str(tmp_path)])
     assert ended.exit_code == 0, ended.output

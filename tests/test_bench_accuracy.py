@@ -13,7 +13,9 @@ from benchmarks.robustness import PLAIN, VARIANTS, Images
 from byhand.errors import ByhandError, UsageError
 from byhand.model import shipped_model
 from byhand.model.ensemble import Ensemble, ShiftAveraged
+from helpers.needs import needs
 
+pytestmark = pytest.mark.slow
 SAMPLE = byhand.load("mnist-5k").test
 
 
@@ -192,7 +194,7 @@ def test_what_costs_too_much_is_named():
 
 
 def test_digits_from_elsewhere():
-    pytest.importorskip("sklearn", reason="scikit-learn's digits are in its package")
+    needs("sklearn")
     digits = robustness.small_digits()
     assert (len(digits), digits.images.shape, digits.images.max()) == (1797, (1797, 8, 8), 255)
     first = robustness.normalized(digits[:30], robustness.ENLARGED)

@@ -144,6 +144,7 @@ def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run)
 # ---- kill −9
 
 
+@pytest.mark.slow
 def test_ten_kills_lose_nothing(tmp_path):
     struck = 0
     for seed, times, found in kills_and_faults.kills(tmp_path, 10):

@@ -158,6 +158,7 @@ def test_divergence_ends_with_its_own_code_and_a_suggestion(run):
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "100000", "--run", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

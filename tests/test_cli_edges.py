@@ -33,6 +33,7 @@ def test_a_closed_stream_is_to_nobodys_ears(line, closed, tmp_path):
         assert "mnist-5k" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_closed_streams_number_goes_to_no_file_of_ours(tmp_path):
     """With stderr closed the next file opened would have its number, and what is said there would be in the file."""
     assert in_a_shell("byhand export -o x.html 2>&-", tmp_path).returncode == 0
@@ -43,6 +44,7 @@ def test_a_closed_streams_number_goes_to_no_file_of_ours(tmp_path):
 # ---- Ctrl-C
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25])
 def test_ctrl_c_while_modules_load_is_an_interruption(after, tmp_path):
     """The first moment that is ours is when main is called: the program says so, and then the signal comes."""

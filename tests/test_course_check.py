@@ -144,6 +144,7 @@ def test_what_returns_before_it_raises_is_no_blank(tmp_path):
 # ---- how long a call may take
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["while True: sigmoid(Z)", "while True: pass"])
 def test_a_call_that_asks_or_works_without_end_is_ended(line, tmp_path):
     (tmp_path / "me.py").write_text(first("layer_forward", f"Z = b\n    {line}"))

@@ -58,6 +58,7 @@ def twice(tmp_path_factory):
 # ---- everybody's mark
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", FEW, ids=lambda one: one.name[:40])
 def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
     folder, _ = twice
@@ -68,6 +69,7 @@ def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
     assert one.right is not None or {row[name] for name in FUNCTIONS} == {""}
 
 
+@pytest.mark.slow
 def test_marked_twice_everything_is_the_same(twice):
     folder, ran = twice
     for one in ran:
@@ -82,6 +84,7 @@ def test_marked_twice_everything_is_the_same(twice):
     assert len(rows_of(folder / "first" / "marks.csv")) == len(FEW)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_is_not_and_whom_to_look_at(twice):
     _, (ran, _) = twice
     assert "not a security boundary" in ran.stderr
@@ -92,6 +95,7 @@ def test_the_command_says_what_it_is_not_and_whom_to_look_at(twice):
     assert "sigmoid                     1 " in ran.stdout
 
 
+@pytest.mark.slow
 def test_no_page_of_feedback_runs_what_a_submission_says(twice):
     folder, _ = twice
     pages = sorted((folder / "first" / "marks" / "feedback").iterdir())
@@ -106,6 +110,7 @@ def test_no_page_of_feedback_runs_what_a_submission_says(twice):
     assert "13 of 14 points" in markup
 
 
+@pytest.mark.slow
 def test_copies_are_noted(twice):
     folder, _ = twice
     record = json.loads((folder / "first" / "marks" / "records" / "copied, wrong last.json").read_bytes())
@@ -118,6 +123,7 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text():
     assert safe("Åse = 1") == "Åse = 1"
 
 
+@pytest.mark.slow
 def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_path):
     other, marks = tmp_path / "other.py", tmp_path / "marks.csv"
     other.write_text(solution())
@@ -154,6 +160,7 @@ def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
     assert "relu" not in right_in(mark)
 
 
+@pytest.mark.slow
 def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
     (tmp_path / "hidden.py").write_text("page = 'l_layer'\nsecret = 1\n")
     (tmp_path / "secrets.py").write_text("raise SystemExit('this stood where the marker was started')")
@@ -201,6 +208,7 @@ def has_ended(pid):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes through /proc")
 def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
     handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
@@ -254,6 +262,7 @@ def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them
     assert "0 of 100" not in page
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
     handed_in = tmp_path / "in"
     names = ("a", "b")
@@ -477,6 +486,7 @@ def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
     assert words[0][0] == words[1][0] == "H: this is the absolute value: relu is 0 where Z is negative"
 
 
+@pytest.mark.slow
 def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
     checks = read_checks()
     sources = [
@@ -493,6 +503,7 @@ def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
     assert [row["relu"] for row in rows_of(tmp_path / "marks.csv").values()] == ["0", "0", "3", "0"]
 
 
+@pytest.mark.slow
 def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp_path):
     checks = read_checks()
     sources = [instead("relu", "return np.maximum(Z, 1), Z")] * 2

@@ -14,6 +14,7 @@ import pytest
 import byhand
 from byhand.course.check import PAGES
 from byhand.course.notebooks import LESSONS, lesson_of, release
+from helpers.needs import needs
 from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
 
 NETWORK, TWO_LAYER = LESSONS
@@ -54,7 +55,7 @@ def test_docstrings_have_the_arguments_of_the_page(lesson):
 
 @each_lesson
 def test_jupytext_reads_the_same_cells(lesson):
-    jupytext = pytest.importorskip("jupytext")
+    jupytext = needs("jupytext")
     path = ROOT / "src" / "byhand" / "course" / "lessons" / f"{lesson.name.replace('-', '_')}.py"
     theirs = jupytext.read(path, fmt="py:percent").cells
     ours = release.lesson_source(lesson.name)
@@ -273,9 +274,9 @@ def test_the_comparing_cell_says_in_one_sentence_what_differs():
 
 def run(notebook, folder, digits, cuts=()):
     """Run a notebook by a kernel in `folder`: (what each cell printed, by its id; the error or None)."""
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
+    nbformat = needs("nbformat")
+    nbclient = needs("nbclient")
+    needs("ipykernel")
     (folder / "digits.npz").write_bytes(release.packed(digits))
     text = json.dumps(notebook)
     for old, new in cuts:
@@ -313,6 +314,7 @@ def all_pass(lesson, printed):
     ]
 
 
+@pytest.mark.slow
 def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_path):
     printed, error = run(release.student(NETWORK, solved=True), tmp_path, byhand.load("mnist-5k"), TO_500)
     assert error is None
@@ -331,6 +333,7 @@ def test_the_text_quotes_the_losses_that_the_runs_are_held_to():
     assert "2.424653, 2.131932, 1.883358, … 0.439419" in text
 
 
+@pytest.mark.slow
 @pytest.mark.full_mnist
 def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path, full_mnist):
     book = release.student(NETWORK, solved=True)
@@ -346,6 +349,7 @@ def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path
     assert len(losses) == 5
 
 
+@pytest.mark.slow
 def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
     cuts = (("ITERATIONS = 500", "ITERATIONS = 101"),)
     printed, error = run(release.student(TWO_LAYER, solved=True), tmp_path, byhand.load("mnist-5k"), cuts)
@@ -356,6 +360,7 @@ def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
     assert accuracies[-1] > 0.5
 
 
+@pytest.mark.slow
 @each_lesson
 def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_message_that_helps(lesson, tmp_path):
     printed, error = run(release.student(lesson), tmp_path, byhand.load("mnist-5k"))

@@ -11,6 +11,7 @@ from byhand.cli import main
 from byhand.course.notebooks import LESSONS, release
 from byhand.course.notebooks.release import between, region
 from byhand.errors import UsageError
+from helpers.needs import needs
 
 VERSIONS = {
     "student": release.student,
@@ -29,7 +30,7 @@ def sources(notebook, kind="code"):
 @each_lesson
 @each_version
 def test_every_version_is_a_valid_notebook_with_an_id_for_each_cell(lesson, version):
-    nbformat = pytest.importorskip("nbformat")
+    nbformat = needs("nbformat")
     notebook = version(lesson)
     nbformat.validate(nbformat.reads(json.dumps(notebook), 4))
     ids = [cell["id"] for cell in notebook["cells"]]

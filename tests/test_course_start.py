@@ -115,6 +115,7 @@ def test_pictures_of_another_size_are_refused_by_name():
         release.packed(TrainTest(tiny, tiny, "memory"))
 
 
+@pytest.mark.slow
 @pytest.mark.full_mnist
 def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, monkeypatch):
     monkeypatch.setenv("BYHAND_DATA", FULL)
@@ -152,6 +153,7 @@ def test_next_shows_the_first_function_with_its_formula_and_shapes(run):
     assert run("next", "two-layer.ipynb")[1].startswith("init_params   (Start somewhere; 5 points)\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", [NETWORK, TWO_LAYER], ids=lambda lesson: lesson.name)
 def test_next_walks_through_the_syllabus_to_its_end(run, tmp_path, lesson):
     run("start")

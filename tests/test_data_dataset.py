@@ -12,6 +12,7 @@ from PIL import Image
 
 from byhand.data import Dataset, Sample, TrainTest, load
 from byhand.errors import DataError, UsageError
+from helpers.needs import needs
 
 
 def some(count=20, classes=10):
@@ -164,7 +165,7 @@ def test_classes_may_be_named():
 
 
 def test_a_frame_holds_the_label_first():
-    pandas = pytest.importorskip("pandas")
+    pandas = needs("pandas")
     table = np.c_[np.arange(6), np.arange(24).reshape(6, 4)]
     for columns in (None, ["label", "p0", "p1", "p2", "p3"]):
         data = Dataset.from_frame(pandas.DataFrame(table, columns=columns))
@@ -175,7 +176,7 @@ def test_a_frame_holds_the_label_first():
 
 
 def test_a_frame_that_took_its_first_picture_for_a_header_is_refused():
-    pandas = pytest.importorskip("pandas")
+    pandas = needs("pandas")
     text = "5,0,0,3,0\n1,2,3,4,5\n"
     with pytest.raises(DataError, match=r"column names are numbers \(5, 0, 0.1, …\), so the first image was read as"):
         Dataset.from_frame(pandas.read_csv(io.StringIO(text)))

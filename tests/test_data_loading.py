@@ -22,10 +22,10 @@ from byhand.data import Dataset, catalog, load, loading, store
 from byhand.data.formats import idx
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers.data_files import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
+from helpers.needs import needs
 
 X, y, X_TEST, Y_TEST = arrays()
 FULL_MNIST = os.environ.get("BYHAND_DATA")
-needs_full_mnist = pytest.mark.skipif(not FULL_MNIST, reason="needs the full MNIST: set BYHAND_DATA to its folder")
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +208,7 @@ def test_the_catalog_has_four_checksums_of_each():
 
 
 def test_arrays_frames_and_pairs_of_them():
-    pandas = pytest.importorskip("pandas")
+    pandas = needs("pandas")
     held = load((X, y))
     assert (len(held.train), len(held.test)) == (18, 3)
     keras = load(((X, y), (X_TEST, Y_TEST)))
@@ -566,7 +566,7 @@ def test_a_damaged_cache_of_a_named_set_is_fetched_again(fresh_cache, monkeypatc
 # ---- the full MNIST
 
 
-@needs_full_mnist
+@pytest.mark.full_mnist
 @pytest.mark.full_mnist
 def test_full_mnist_is_known_and_is_quick_the_second_time(tmp_path):
     digits = load(FULL_MNIST, cache=tmp_path / "c")
@@ -578,7 +578,7 @@ def test_full_mnist_is_known_and_is_quick_the_second_time(tmp_path):
     assert again.train.checksum == digits.train.checksum
 
 
-@needs_full_mnist
+@pytest.mark.full_mnist
 @pytest.mark.full_mnist
 def test_the_sample_is_from_the_training_set_and_not_from_the_test_set(tmp_path):
     full = load(FULL_MNIST, cache=tmp_path / "c")

@@ -11,7 +11,6 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
 
 import byhand
@@ -22,6 +21,7 @@ from byhand.nn.losses import softmax
 from byhand.training import fit, preset
 from byhand.training.recipe import with_overrides
 from byhand.training.runs import Run, load_model, load_reader
+from helpers.needs import needs
 
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
 #: What a member's process gets besides its folder.
@@ -111,6 +111,7 @@ def test_members_that_do_not_go_together_are_refused(members, says):
 # ---- training by processes
 
 
+@pytest.mark.slow
 def test_members_are_the_runs_that_would_be_trained_alone(home):
     for member, alone in (("c/member-1", "a"), ("c/member-2", "b")):
         one, other = load_model(home / member), load_model(home / alone)
@@ -154,6 +155,7 @@ def test_an_ensemble_that_makes_no_sense_leaves_no_folder(tmp_path, change, mess
     assert not (tmp_path / "e").exists()
 
 
+@pytest.mark.slow
 def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
     tiny = ["--data", "mnist-5k", "--samples", 300, "--epochs", 1, "--hidden", "6,5"]
     made = type_in(tmp_path, "train", "--preset", "record", "--committee", 1, *tiny, "--run", "r", "--json")
@@ -239,6 +241,7 @@ def unbroken(seed):
     return model.network.parameters
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(tmp_path):
     process = begun(tmp_path, *LONG, "--committee", "2", "--run", "broken", "--threads", "2")
     process.send_signal(signal.SIGINT)
@@ -309,8 +312,10 @@ def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path)
     assert any(line.startswith("member-2: ") for line in said)
 
 
+@pytest.mark.slow
 def test_a_member_that_is_killed_is_named_and_can_be_resumed(tmp_path):
     process = begun(tmp_path, *LONG, "--committee", "2", "--run", "c", "--threads", "2")
+    psutil = needs("psutil")
     victim = next(p for p in psutil.Process(process.pid).children() if "member-1" in p.cmdline()[-1])
     victim.kill()
     _, err = process.communicate()

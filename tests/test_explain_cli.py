@@ -157,6 +157,7 @@ def wide(tmp_path):
     return run.folder
 
 
+@pytest.mark.slow
 def test_check_looks_again_where_most_places_are_on_a_kink(wide, monkeypatch):
     result = call("check", wide)
     assert result.exit_code == 0

@@ -25,6 +25,7 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.reference import l_layer
+from helpers.needs import needs
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_exact_probabilities_are_those_of_the_model(shipped, digits):
 
 
 def run_onnx(model: Model, images: np.ndarray) -> np.ndarray:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="runs the exported model: pip install onnxruntime")
+    onnxruntime = needs("onnxruntime")
     from byhand.export.onnx import graph_of
 
     session = onnxruntime.InferenceSession(graph_of(model).SerializeToString(), providers=["CPUExecutionProvider"])
@@ -221,7 +222,7 @@ def test_onnx_deskews_to_the_bit(digits):
 
 
 def test_the_onnx_file_says_what_it_is(shipped, tmp_path):
-    onnx = pytest.importorskip("onnx", reason="reads the exported file: pip install onnx")
+    onnx = needs("onnx")
     about = export(shipped, tmp_path / "digits.onnx")
     assert re.fullmatch(
         r"onnxruntime: on 1,000 pictures of mnist-5k no probability differs by more than \d\.\de-0\d", about
@@ -240,7 +241,7 @@ def test_the_onnx_file_says_what_it_is(shipped, tmp_path):
 
 
 def test_an_onnx_file_that_lies_is_not_written(shipped, tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime", reason="runs the exported model: pip install onnxruntime")
+    needs("onnxruntime")
     from byhand.export import onnx as exporter
 
     monkeypatch.setattr(exporter, "LIMIT", 0.1)  # less upright than the model's own preparation

@@ -410,6 +410,7 @@ def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
     assert run.model().accuracy(load("mnist-5k", offline=True).test[:100]) > 0
 
 
+@pytest.mark.slow
 def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
     long = (*TRAIN[:-3], "40", "--samples", "1000", "--augment", "default", "--dropout", "0.1", "--ema-decay", "0.9")
     assert byhand(*long, "--run", tmp_path / "whole", cwd=tmp_path).returncode == 0

@@ -17,6 +17,7 @@ import byhand
 from byhand.cli.group import cli
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run, load_reader
+from helpers.needs import needs
 
 GOLDEN = Path(__file__).parent / "golden" / "version-before"
 EXPECTED, FOLDERS = (json.loads((GOLDEN / name).read_text("utf-8")) for name in ("expected.json", "folders.json"))
@@ -144,7 +145,7 @@ def test_an_interrupted_ensemble_is_finished(tmp_path):
 
 
 def test_an_interrupted_sweep_is_finished(tmp_path):
-    pytest.importorskip("optuna")
+    needs("optuna")
     folder, expected = shutil.copytree(GOLDEN / "sweep", tmp_path / "sweep"), FOLDERS["sweep"]
     found = [json.loads(path.read_text("utf-8")) for path in sorted((folder / "trials").glob("*.json"))]
     assert [trial["status"] for trial in found] == expected["statuses"]

@@ -296,11 +296,12 @@ def test_reading_runs_no_code(path):
 # ---- whatever is done to a file
 
 
+@pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, 600), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", ["model", "checkpoint"])
-def test_mutated_files_are_read_or_refused(name, tmp_path):
-    found = model_file_mutations.outcomes(name, tmp_path, range(600))
-    assert found["read"] > 20
-    assert found["refused"] > 300
+def test_mutated_files_are_read_or_refused(name, numbers, tmp_path):
+    found = model_file_mutations.outcomes(name, tmp_path, numbers)
+    assert found["read"] > len(numbers) / 30
+    assert found["refused"] > len(numbers) / 2
 
 
 def test_the_checksum_covers_every_text_and_every_array(path):

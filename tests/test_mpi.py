@@ -11,11 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from byhand.distributed import mpi
@@ -25,6 +23,7 @@ from byhand.nn.network import Network
 from byhand.nn.rng import StepKey
 from byhand.training.batches import batch_of, check_same, part_of
 from helpers.layer_cache import cache_for
+from helpers.needs import missing, needs
 from helpers.waiting import until
 
 RANK = Path(__file__).parent / "helpers" / "mpi_rank.py"
@@ -33,14 +32,16 @@ MPIEXEC = next(
 )
 RANKS = ("PMI_RANK=1", "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1")
 
-needs_mpi = pytest.mark.skipif(
-    MPIEXEC is None or find_spec("mpi4py") is None, reason="needs mpiexec: pip install mpi4py mpich"
-)
+
+@pytest.fixture(scope="module")
+def mpiexec_found():
+    needs("mpi4py")
+    if MPIEXEC is None:
+        missing("the program mpiexec")
 
 
 def mpiexec(ranks, *words, cwd, **settings):
     """Run a Python program on so many ranks, and give what it said."""
-    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install 'byhand[mpi]'")
     command = [str(MPIEXEC), "-n", str(ranks), sys.executable, *map(str, words)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **settings)
 
@@ -67,7 +68,7 @@ CASES = {
 }
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 @pytest.mark.parametrize("name", CASES)
 def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path):
     """After 100 steps. The script compares the ranks' bits after every step."""
@@ -86,7 +87,7 @@ def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path)
                     )
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
     """The same script, with a rank that adds something of its own."""
     text = RANK.read_text()
@@ -105,7 +106,7 @@ TRAIN = ["-m", "byhand", "train", "--data", "mnist-5k", "--offline", "--samples"
 TRAIN += ["--hidden", "64", "--validation", "0.1", "--dtype", "float64"]
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_rank_0_alone_writes_and_shows(tmp_path):
     done = mpiexec(3, *TRAIN, "--epochs", "2", "--run", "r", "--batch-size", "16", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -119,7 +120,7 @@ def test_rank_0_alone_writes_and_shows(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"r"}
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -135,7 +136,7 @@ def test_an_error_of_all_is_said_once_and_leaves_with_its_code(tmp_path, words, 
     assert [message in line for line in done.stderr.splitlines() if line.startswith("byhand")] == [True]
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_an_error_of_one_rank_ends_them_all_and_names_it(tmp_path):
     (tmp_path / "one.py").write_text(
         "from byhand.distributed.mpi import aborting, communicator\nfrom byhand.errors import UsageError\n"
@@ -151,7 +152,7 @@ def test_an_error_of_one_rank_ends_them_all_and_names_it(tmp_path):
     assert time.monotonic() - began < 20
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_ranks_with_other_seeds_are_refused(tmp_path):
     (tmp_path / "seeds.py").write_text(
         "import sys\nfrom byhand.distributed.mpi import communicator\nfrom byhand.cli import main\n"
@@ -162,7 +163,7 @@ def test_ranks_with_other_seeds_are_refused(tmp_path):
     assert "every rank must have the same network, recipe and seed; these differ" in done.stderr
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_a_rank_killed_mid_epoch_leaves_a_line_and_a_checkpoint_for_any_number_of_ranks(tmp_path):
     words = (*TRAIN, "--epochs", "12", "--batch-size", "16", "--threads", "1", "--learning-rate", "0.01")
     subprocess.run([sys.executable, *words, "--run", "whole", "--quiet"], cwd=tmp_path, check=True, capture_output=True)
@@ -189,7 +190,7 @@ def test_a_rank_killed_mid_epoch_leaves_a_line_and_a_checkpoint_for_any_number_o
         assert_same_run(tmp_path / f"on {ranks}", tmp_path / "whole")
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_ctrl_c_stops_every_rank_after_the_same_step_and_saves(tmp_path):
     command = [str(MPIEXEC), "-n", "2", sys.executable, *TRAIN, "--epochs", "500", "--run", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -203,6 +204,7 @@ def test_ctrl_c_stops_every_rank_after_the_same_step_and_saves(tmp_path):
 
 def rank_1(parent):
     """The process of rank 1 under this mpiexec."""
+    psutil = needs("psutil")
     for process in psutil.Process(parent).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if set(RANKS) & {f"{k}={v}" for k, v in process.environ().items()} and "byhand" in process.cmdline():
@@ -253,9 +255,9 @@ def two_hosts():
             run("netns", "del", name)
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpiexec_found")
 def test_two_ranks_at_two_addresses_take_the_same_steps(tmp_path, two_hosts):
-    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install 'byhand[mpi]'")
+    needs("mpi4py")
     version = subprocess.run([str(MPIEXEC), "--version"], capture_output=True, text=True, check=False).stdout
     if "HYDRA" not in version:
         pytest.skip("written for MPICH's launcher, Hydra")

@@ -1,15 +1,14 @@
 """The page's files without a browser: golden vectors are Python's, Node repeats them, one script holds it all."""
 
-import os
 import re
 import runpy
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from byhand.page import EXPORT, FILES, IMPORT, bundled, source
+from helpers.needs import program
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,17 +17,9 @@ def test_the_golden_vectors_are_what_python_gives_today():
     assert runpy.run_path(str(ROOT / "tools" / "make_page_golden.py"))["main"](check=True) == 0
 
 
-def node() -> str:
-    """Node's path; in CI it must be there."""
-    path = shutil.which("node")
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("the page's own tests need Node, which is not installed")
-    return path
-
-
 def test_the_pages_own_tests_pass_under_node():
     files = sorted(str(path) for path in (ROOT / "tests" / "page").glob("*.test.mjs"))
-    done = subprocess.run([node(), "--test", *files], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run([program("node"), "--test", *files], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
 
@@ -37,7 +28,9 @@ def test_the_bundled_script_has_no_imports_left_and_parses(tmp_path):
     script = bundled("export.js")
     assert not re.search(r"^\s*(?:import|export)\b", script, re.MULTILINE)
     (tmp_path / "bundled.mjs").write_text(script, "utf-8")
-    done = subprocess.run([node(), "--check", tmp_path / "bundled.mjs"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program("node"), "--check", tmp_path / "bundled.mjs"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -70,7 +70,7 @@ def test_thousands_of_events_leave_the_page_small(play):
 def test_axe_finds_nothing_serious(browser, served, exported, dark):
     source = ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not source.is_file():
-        pytest.skip("asks axe-core, which is not installed: npm install")
+        pytest.skip("needs axe-core: npm install")
     play = opened(browser, served, dark=dark)
     play.press("One epoch")
     play.until("byhand.state.status === 'paused'")

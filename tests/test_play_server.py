@@ -313,6 +313,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_answering", [False, True], ids=["idle", "answering"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is_answering):
@@ -353,6 +354,7 @@ def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is
 # ---- the events
 
 
+@pytest.mark.slow
 def test_events_tell_of_training_at_most_ten_times_a_second(served):
     with served.events() as events:
         assert events.status == 200
@@ -443,6 +445,7 @@ print(json.dumps(statuses))
 """
 
 
+@pytest.mark.slow
 def test_a_crowd_neither_stops_training_nor_loses_an_event(served):
     """200 readers, and a flood of explanations on top: training keeps at least half its rate."""
     served.post("/api/setup", layers=[128])

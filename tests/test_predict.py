@@ -96,6 +96,7 @@ def test_rows_of_digits_are_hinted_at_too(run):
     assert "rows.png: no line of digits: these are rows, one above another: cut the picture, near row" in err
 
 
+@pytest.mark.slow
 def test_one_digit_is_hardly_ever_taken_for_several():
     """All of the bundled test digits, some of them in two pieces, 4s and 5s above all; and a 5 that surely is."""
     taken = [index for index, image in enumerate(SAMPLE.images) if seems_crowded(on_paper(image, side=56))]

@@ -69,7 +69,6 @@ def test_without_mnist_it_says_how_to_go_on(monkeypatch):
 
 
 @pytest.mark.full_mnist
-@pytest.mark.skipif("BYHAND_DATA" not in os.environ, reason="needs the full MNIST, found through BYHAND_DATA")
 def test_load_data_cuts_mnist_as_the_pickle_is_cut():
     digits = byhand.data.load("mnist", offline=True)
     training, validation, test = load_data()
@@ -84,6 +83,7 @@ def test_load_data_cuts_mnist_as_the_pickle_is_cut():
 # ---- examples/l_layer.py
 
 
+@pytest.mark.slow
 def test_the_worked_run_of_the_assignment_as_a_program():
     ran = run("l_layer.py", "--sample", "--images", "500", "--iterations", "101", "--picture", "curve.png")
     assert ran.returncode == 0, ran.stderr
@@ -107,6 +107,7 @@ def test_the_worked_run_says_in_one_line_what_is_wrong():
 # ---- examples/app.py
 
 
+@pytest.mark.slow
 def test_app_reads_the_two_csv_files_and_draws_single_predictions():
     digits = byhand.data.load("mnist-5k")
     for name, part, n in (("train", digits.train, 1500), ("test", digits.test, 200)):
@@ -124,6 +125,7 @@ def test_app_reads_the_two_csv_files_and_draws_single_predictions():
     assert sorted(path.name for path in Path("drawn").iterdir()) == [f"prediction-{i}.png" for i in range(4)]
 
 
+@pytest.mark.slow
 def test_app_runs_on_whatever_is_there():
     ran = run("app.py", "--iterations", "1", "--seed", "0")
     assert ran.returncode == 0, ran.stderr

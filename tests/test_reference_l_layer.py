@@ -2,8 +2,6 @@
 
 import gzip
 import inspect
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +25,7 @@ from byhand.reference.l_layer import (
     softmax,
     update_parameters,
 )
+from helpers.needs import full_mnist_folder
 
 # The layer that the assignment works out: two units before, three after, five samples.
 H_PREV = np.array([[1, 0, 5, 10, 2], [2, 5, 3, 10, 2]])
@@ -405,11 +404,7 @@ def test_L_layer_model_says_where_it_diverged():
 
 
 def mnist_file(name):
-    folder = os.environ.get("BYHAND_DATA")
-    path = Path(folder or ".") / name
-    if not folder or not path.exists():
-        pytest.skip("needs the full MNIST, found through BYHAND_DATA")
-    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
+    return np.frombuffer(gzip.decompress((full_mnist_folder() / name).read_bytes()), np.uint8)
 
 
 @pytest.mark.full_mnist

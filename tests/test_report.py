@@ -21,6 +21,7 @@ from byhand.report.images import BUDGET, COLUMNS, cells, first_layer, sprites
 from byhand.report.page import flat_settings
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
+from helpers.needs import needs
 
 
 def small_evaluation():
@@ -323,7 +324,7 @@ def test_flat():
 
 
 def test_plots_draw_on_the_axes_they_are_given(trained):
-    plt = pytest.importorskip("matplotlib.pyplot")
+    plt = needs("matplotlib.pyplot")
     from byhand.report import plot_confusion, plot_history, plot_mistakes, plot_prediction, plot_weights
 
     model, evaluation, history = trained
@@ -347,7 +348,7 @@ def test_plots_draw_on_the_axes_they_are_given(trained):
 
 
 def test_the_loss_curve_shows_the_records(trained):
-    plt = pytest.importorskip("matplotlib.pyplot")
+    plt = needs("matplotlib.pyplot")
     from byhand.report import plot_history, plot_prediction
 
     model, evaluation, history = trained
@@ -360,7 +361,7 @@ def test_the_loss_curve_shows_the_records(trained):
 
 
 def test_plots_refuse_what_makes_no_sense(trained):
-    pytest.importorskip("matplotlib")
+    needs("matplotlib")
     from byhand.report import plot_history, plot_mistakes, plot_weights
 
     _, evaluation, history = trained

@@ -10,6 +10,7 @@ from byhand.model.ensemble import Ensemble, ShiftAveraged
 from byhand.report.comparison import ComparedRun, compare, mcnemar_p
 from byhand.report.evaluation import Evaluation
 from byhand.training.records import EpochRecord
+from helpers.needs import needs
 
 LABELS = np.array([0, 1] * 10)
 DATA = Dataset(np.zeros((20, 2, 2), np.uint8), LABELS, classes=("a", "b"), name="made up")
@@ -32,7 +33,7 @@ def test_mcnemars_p(b, c, p):
 
 
 def test_mcnemars_p_agrees_with_scipy():
-    stats = pytest.importorskip("scipy.stats")
+    stats = needs("scipy.stats")
     for heads, tails in ((22, 9), (54, 12), (300, 250), (7, 8)):
         assert mcnemar_p(heads, tails) == pytest.approx(stats.binomtest(heads, heads + tails).pvalue, rel=1e-9)
 

@@ -18,7 +18,6 @@ SAMPLE = byhand.load("mnist-5k")
 def type_in(type_in, monkeypatch, tmp_path):
     """Type a command in a folder, with no full MNIST, whatever the machine has: (exit code, stdout, stderr)."""
     monkeypatch.delenv("BYHAND_DATA", raising=False)
-    monkeypatch.delenv("BYHAND_REQUIRE_FULL_MNIST", raising=False)
     monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
 
     def type_in_folder(folder, *words, **environment):

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("scipy")
+from helpers.needs import needs
+
+needs("scipy")
+
 from benchmarks import scaling
 from benchmarks.scaling import Cluster, Rank, Wire
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 

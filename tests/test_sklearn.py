@@ -9,10 +9,17 @@ import sys
 import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
-import pandas as pd
 import pytest
+
+import byhand
+from byhand.errors import UsageError
+from helpers.needs import needs
+
+needs("sklearn", "pandas")
+
+import joblib
+import pandas as pd
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -22,10 +29,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-import byhand
-from byhand.errors import UsageError
 from byhand.sklearn import NetworkClassifier
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 
@@ -81,14 +87,11 @@ def quick(**settings):
     return NetworkClassifier(**({"hidden_layer_sizes": 16, "random_state": 0, "tol": 0, "max_iter": 3} | settings))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def unsettled():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
-
-
-pytestmark = pytest.mark.usefixtures("unsettled")
 
 
 # ---- at home with scikit-learn's tools

@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -33,7 +32,11 @@ from byhand.distributed.sweep import (
     sweep,
 )
 from byhand.errors import ByhandError, DataError, ModelFileError, StorageError, UsageError
+from helpers.needs import needs
 from helpers.waiting import until
+
+psutil = needs("psutil", "optuna", "joblib")
+pytestmark = pytest.mark.slow
 
 SPACE = {
     "fixed": {"epochs": 5, "samples": 300, "deskew": False},
@@ -297,7 +300,7 @@ def test_a_worker_that_dies_while_it_sends_does_not_stop_the_others(tmp_path):
 @pytest.fixture(scope="module")
 def cluster():
     """A Dask cluster of two real processes."""
-    distributed = pytest.importorskip("distributed")
+    distributed = needs("distributed")
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,

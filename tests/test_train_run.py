@@ -15,6 +15,7 @@ from byhand.errors import DataMissingError, UsageError
 from byhand.training import Callback, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
+from helpers.needs import needs
 
 DIGITS = byhand.load("mnist-5k")
 RECIPE = Recipe(epochs=3, batch_size=100, validation=0.1, ema_decay=0.9, patience=3)
@@ -189,9 +190,9 @@ def test_a_progress_bar_is_lines_where_nothing_can_be_redrawn(capsys):
 
 
 def test_a_progress_bar_in_a_notebook_is_redrawn_in_place(tmp_path):
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
+    nbformat = needs("nbformat")
+    nbclient = needs("nbclient")
+    needs("ipykernel")
     cell = """import byhand
 from byhand.training import ProgressBar
 model = byhand.Model([784, 8, 10], seed=0)

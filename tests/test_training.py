@@ -163,6 +163,7 @@ def test_the_two_layer_preset_starts_and_steps_as_its_page(digits):
         assert np.abs(layer.b - b.ravel()).max() < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.full_mnist
 def test_the_published_losses_of_the_worked_run_through_the_command_line(tmp_path):
     command = [
@@ -283,7 +284,9 @@ def test_workers_share_a_batch_evenly(workers, count):
     assert max(counts) - min(counts) <= max(1, -(-count // 32) // workers + 1)
 
 
-@pytest.mark.parametrize("maps", [(), ((32, 3, 1), (40, 4))], ids=["dense", "convolutions"])
+@pytest.mark.parametrize(
+    "maps", [(), pytest.param(((32, 3, 1), (40, 4)), marks=pytest.mark.slow)], ids=["dense", "convolutions"]
+)
 def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
     """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to go
     through several arrays at once (up to three buffers of 32 KiB a thread) is all that is left."""
@@ -498,6 +501,7 @@ def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
     np.testing.assert_allclose(answers, model.logits(digits.train.images[:900]), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
     model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # its windows see 135,424 numbers of a picture
     plan = Plan(workers=2, blas=1, block=30)
@@ -603,6 +607,7 @@ def test_a_recipe_takes_the_names_of_the_command_line():
 # ---- how well it learns
 
 
+@pytest.mark.slow
 def test_the_default_reads_the_bundled_sample(digits):
     chosen = preset("digits")
     model = chosen.model(784, digits.classes, seed=0)

@@ -4,44 +4,31 @@
         page = open_page(tmp_path / "report.html", width=400, dark=True)
 
 `open_page` fails the test for any error on the console, any exception in the page and any request beyond the file
-itself. Without Chromium or Playwright these tests are skipped with the reason; where CI is set they fail.
-Import `browser` and `open_page` in a test file to use them.
+itself. Import `browser` and `open_page` in a test file to use them.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+
+from helpers.needs import needs, program
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
 
 
-def chromium() -> str | None:
-    """The browser's path: BYHAND_CHROMIUM, or the first of the usual names that is there."""
-    return os.environ.get("BYHAND_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def missing(what: str) -> None:
-    """Skip with the reason; in CI a missing browser is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(f"the pages must be tested in CI, and {what}")
-    pytest.skip(f"looks at pages in Chromium, and {what}")
+def chromium() -> str:
+    """Return the browser's path: BYHAND_CHROMIUM, or the first of the usual names."""
+    return os.environ.get("BYHAND_CHROMIUM") or program(*NAMES)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """One Chromium for a file of tests. Playwright holds the thread's event loop while it lives, so not for longer."""
-    path = chromium()
-    if path is None:
-        missing("it is not installed")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("Playwright is not: pip install playwright")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    """One Chromium for a file of tests. Playwright holds the thread's event loop while it runs, so not for longer."""
+    playwright_api = needs("playwright.sync_api")
+    with playwright_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield running
         running.close()
 

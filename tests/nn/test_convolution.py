@@ -176,6 +176,7 @@ def test_what_does_not_fit_is_named(make, message):
         make()
 
 
+@pytest.mark.slow
 def test_it_learns_and_threads_agree():
     """The last batch of each epoch has one picture: one of two threads has nothing to do."""
     digits, answers = byhand.load("mnist-5k"), []
