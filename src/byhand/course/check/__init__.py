@@ -148,8 +148,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return ""
         return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
 
-    # ---- one function
-
     def _verdict(self, function: Function) -> Verdict:
         name = function.name
         if uncallable := self._uncallable(name):
@@ -228,8 +226,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return Verdict(name, "wrong", f"{unknown[1]} is used before it has a value{where}", place=place)
         return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", place=place)
 
-    # ---- functions that can't be called
-
     def _uncallable(self, name: str) -> Verdict | None:
         """Return the verdict on a function that is missing, a stub, or invalid; None if it can be called."""
         loaded = self.student.loaded
@@ -260,8 +256,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
         unknown = UNKNOWN.match(message) if error in ("NameError", "UnboundLocalError") else None
         lost = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
         return f"needs a package: {lost[0]['message']}" if lost and lost[0]["type"] == "ModuleNotFoundError" else ""
-
-    # ---- calling, by the student's own names for the arguments
 
     def call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
         """Call the student's function: by keyword if the parameters have the assignment's names, otherwise by position.
@@ -305,9 +299,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return function(**unused | bound.arguments)
 
         return answer
-
-
-# ---- data files and pixels
 
 
 def data_files(cells: Sequence[str]) -> dict[str, bytes]:

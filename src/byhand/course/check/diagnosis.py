@@ -24,9 +24,6 @@ RELATIVE, OF_LARGEST = 1e-4, 1e-5  # accept float32 and any order of summation; 
 MISTAKES: dict[str, str] = tomllib.loads((FOLDER / "mistakes.toml").read_text(encoding="utf-8"))
 
 
-# ---- verdicts
-
-
 @dataclass(frozen=True)
 class Evidence:
     """One wrong number: its position, the student's value, the right value, and the finite difference."""

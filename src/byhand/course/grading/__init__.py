@@ -181,9 +181,6 @@ def _short(text: str) -> str:
     return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} …"
 
 
-# ---- worker processes
-
-
 def work(name: str, path: str, page: str, checks_file: str) -> None:
     """Grade one submission in a process that `run` has started, and write the mark to standard output as JSON.
 

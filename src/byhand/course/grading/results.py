@@ -27,9 +27,6 @@ def points_of(mark: Mark) -> str:
     return f"{number(mark.points)} of {number(mark.of)}" if mark.is_marked else mark.state
 
 
-# ---- all submissions
-
-
 def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
     """Write the table. It has no points for submissions that could not be graded, so that averages are right.
 

@@ -38,9 +38,6 @@ MAX_NAME = 120  # bytes of a file name, without a hash and a suffix
 FORBIDDEN = '<>:"/\\|?*'
 
 
-# ---- the submissions
-
-
 def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
     """Return the submissions in a folder, sorted by name, without the files `leave_out`."""
     if not folder.is_dir():
@@ -94,9 +91,6 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in IGNORED
 
 
-# ---- grading
-
-
 class Run(contextlib.AbstractContextManager["Run"]):
     """Grading of a folder of submissions; a context that ends its processes.
 
@@ -148,8 +142,6 @@ class Run(contextlib.AbstractContextManager["Run"]):
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-    # ---- one submission
 
     def _old(self, submission: Submission) -> Mark | None:
         """Return the mark of an earlier run, if neither the submission nor the checks have changed."""

@@ -75,9 +75,6 @@ def lesson_of(page: str) -> Lesson:
     return next(lesson for lesson in LESSONS if lesson.page == page)
 
 
-# ---- files
-
-
 def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
     """Return the Python code of each cell; a Python file is one cell. Lines keep their numbers.
 
@@ -118,9 +115,6 @@ def _decoded(path: Path, content: bytes) -> str:
         place = error.start if isinstance(error, UnicodeDecodeError) else None
         got = str(error) if place is None else f"byte {content[place]:#04x} at {place}"
         raise DataError(f"{path}: must be {encoding.removesuffix('-sig').upper()} text, got {got}") from error
-
-
-# ---- the JSON of a notebook
 
 
 def read_notebook(path: Path) -> Any:
@@ -182,9 +176,6 @@ def plain(source: str) -> str:
         depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
         place, at_margin = found.end(), found[0] == "\n"
     return "".join(kept)
-
-
-# ---- progress
 
 
 def progress(path: Path) -> tuple[Lesson, list[Task]]:

@@ -213,9 +213,6 @@ def drawing_name(kind: str, what: str) -> str:
     return what if kind == "drawing" else "-".join(["shapes", *re.findall(r"[A-Za-z0-9_]+", what)])
 
 
-# ---- notebook JSON
-
-
 def _notebook(cells: list[dict[str, Any]]) -> Notebook:
     for number, cell in enumerate(cells):
         cell["id"] = cell["id"] or f"cell-{number}"
@@ -246,9 +243,6 @@ def _nbgrader(name: str, **marks: int) -> Notebook:
 def write(path: str | os.PathLike[str], notebook: Notebook) -> None:
     """Write a notebook in Jupyter's own layout."""
     write_text(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
-
-
-# ---- folders
 
 
 def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list[Path], list[Path], str]:

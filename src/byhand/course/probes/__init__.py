@@ -111,9 +111,6 @@ class Page:
         return set(function.uses).union(*(self.depends_on(self[name]) for name in function.uses))
 
 
-# ---- outputs
-
-
 def one(name: str) -> Reader:
     """Return the reader of a single value."""
 
@@ -179,9 +176,6 @@ def kind_of(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}" if value.ndim else "a number"
     return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-# ---- finite differences
 
 
 def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:

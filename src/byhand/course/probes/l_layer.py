@@ -166,9 +166,6 @@ def _forward(X: Array, P: Any, hidden: Any = page.relu, last: Any = page.softmax
     return H
 
 
-# ---- loss
-
-
 def _loss_outputs(value: Any, _printed: str) -> Outputs:
     number = np.asarray(value, dtype=float) if isinstance(value, np.ndarray) else value
     return {"loss": number.reshape(()) if isinstance(number, np.ndarray) and number.size == 1 else number}

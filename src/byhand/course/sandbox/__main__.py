@@ -196,8 +196,6 @@ class Sandbox:
 
         return ask
 
-    # ---- output and errors
-
     @contextlib.contextmanager
     def _captured(self) -> Iterator[CapturedOutput]:
         """Capture the output and suppress warnings."""

@@ -120,8 +120,6 @@ class Student(contextlib.AbstractContextManager["Student"]):
         now = self._processor_time()
         return self._is_over(self.limits.total, self._began, None if now is None else self._used + now)
 
-    # ---- the process
-
     def _start(self) -> None:
         self._replies = queue.Queue()
         self._output.seek(0)
