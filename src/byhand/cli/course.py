@@ -1,15 +1,13 @@
 """`byhand course`: three commands for students, and three for teachers."""
 
 import importlib.util
-import json
 from pathlib import Path
 
 import click
 
-from byhand import files
 from byhand.cli import check as checking
 from byhand.cli.group import CommandGroup
-from byhand.cli.output import PLACE, Console, Place, console_options, option, show_json, timeout
+from byhand.cli.output import PLACE, Console, Place, console_options, option, timeout
 from byhand.errors import DataMissingError, UsageError
 
 FIRST = Path("network.ipynb")
@@ -165,39 +163,29 @@ def grade(
     one. A folder next to the table, with the same name, gets the pages (feedback/) and the records (records/). An
     interrupted run is resumed by the same command: a submission is graded again only if it or the checks change.
     """
-    from byhand.course.grading import Mark, Submission, read_checks
-    from byhand.course.grading.results import number, points_of, summary, write_table
-    from byhand.course.grading.run import Run, find
+    from byhand.course.grading import Mark
+    from byhand.course.grading.results import as_json, number, points_of, summary, write_table
+    from byhand.course.grading.run import Run, prepare
 
-    if out.suffix.lower() != ".csv":
-        raise UsageError(f"--out must be a .csv file, got {out}")
-    folder = out.with_suffix("")
-    if folder.resolve() == submissions.resolve():
-        raise UsageError(f"--out must not have the name of SUBMISSIONS, because it also names a folder, got {out}")
-    checks = read_checks(checks_file, page)
-    found = find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
-    console.info(f"{len(found)} submissions, {number(checks.of)} points possible; {BOUNDARY}")
-    ready = 0
+    folder, checks, found = prepare(submissions, out, checks_file, page)
+    count, done = len(found), 0
+    console.info(f"{count} submissions, {number(checks.of)} points possible; {BOUNDARY}")
 
-    def done(_: Submission, mark: Mark, is_old: bool) -> None:
-        nonlocal ready
-        ready += 1
-        step = 1 if console.is_live else max(1, len(found) // 10)
-        if not is_old and ready % step == 0:
-            console.info(f"{ready}/{len(found)}  {mark.student}: {points_of(mark)}")
+    def report(_: object, mark: Mark, is_old: bool) -> None:
+        nonlocal done
+        done += 1
+        if not is_old and (console.is_live or done % max(1, count // 10) == 0):
+            console.info(f"{done}/{count}  {mark.student}: {points_of(mark)}")
 
     with Run(checks, checks_file, folder, again=again) as run:
         try:
-            marks = run.marks(found, jobs, done)
+            marks = run.marks(found, jobs, report)
         except KeyboardInterrupt:
-            console.info(f"interrupted: {ready} of {len(found)} are graded; run the same command again to resume")
+            console.info(f"interrupted: {done} of {count} are graded; run the same command again to resume")
             raise
     write_table(out, marks, checks)
-    if console.as_json:
-        totals = ({"points": mark.points if mark.is_marked else None, "of": mark.of} for mark in marks)
-        show_json({"marks": [{**mark.as_dict(), **total} for mark, total in zip(marks, totals, strict=True)]})
-    else:
-        click.echo("\n".join([*summary(marks), f"{out}: the table; {folder / 'feedback'}: a page per student"]))
+    lines = [*summary(marks), f"{out}: the table; {folder / 'feedback'}: a page per student"]
+    console.show(lambda: as_json(marks), lambda: "\n".join(lines))
 
 
 @command.command("import", short_help="For teachers: prepare an existing notebook of this assignment for grading.")
@@ -217,16 +205,8 @@ def import_(notebook: Path, out: Path | None, force: bool) -> None:
     from byhand.course import check_file
     from byhand.course.grading.importing import import_notebook
 
-    out = out or notebook.with_suffix(".byhand.ipynb")
-    if out.suffix != ".ipynb":
-        raise UsageError(f"--out must be a .ipynb file, got {out}")
-    checks = out.with_name(f"{out.name.removesuffix('.ipynb').removesuffix('.byhand')}_checks.py")
     found = import_notebook(notebook)
-    for path in (out, checks):
-        if path.exists() and not force:
-            raise UsageError(f"{path} already exists: use --force to overwrite it, or --out for another name")
-    files.write_text(out, json.dumps(found.notebook, indent=1, ensure_ascii=False) + "\n")
-    files.write_text(checks, found.checks())
+    out, checks = found.write(out or notebook.with_suffix(".byhand.ipynb"), force=force)
     click.echo(f"{notebook}: functions of byhand.reference.{found.page}\n")
     click.echo("\n".join(found.lines(check_file(out, page=found.page))))
     copy = "your notebook, with answers" if found.written else "the notebook to hand out"

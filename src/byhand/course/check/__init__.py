@@ -13,7 +13,7 @@ import itertools
 import os
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,46 +104,39 @@ class Check(contextlib.AbstractContextManager["Check"]):
         self.student.__exit__(*error)
 
     def report(self) -> Report:
-        """Check every function of the page, one after another."""
+        """Check every function of the assignment."""
         loading = self.student.load()
         if loading.died:
-            verdicts = [Verdict(f.name, "not run", f"reading the file {loading.died}") for f in self.page.functions]
-            return Report(self.file, self.page.name, tuple(verdicts), (f"reading the file {loading.died}",))
+            reason = f"reading the file {loading.died}"
+            verdicts = [Verdict(function.name, "not run", reason) for function in self.page.functions]
+            return Report(self.file, self.page.name, tuple(verdicts), (reason,))
         for function in self.page.functions:
             verdict = self._verdict(function)
             if verdict.status != "missing" or verdict.place or function.name not in self.page.given:
                 self.verdicts[function.name] = verdict
-        scaled = pixel_verdicts(self.student.largest(PIXELS)) if self.student.files else []
-        together = (*self.verdicts.values(), *scaled)
-        return Report(self.file, self.page.name, together, tuple(self._notes()), self._finds_any())
+        verdicts = list(self.verdicts.values())
+        found = any(verdict.status != "missing" or verdict.place for verdict in verdicts)
+        if self.student.files:
+            verdicts += pixel_verdicts(self.student.largest(PIXELS))
+        return Report(self.file, self.page.name, tuple(verdicts), tuple(self._notes()), found)
 
-    def _notes(self) -> list[str]:
+    def _notes(self) -> Iterator[str]:
         loaded, names = self.student.loaded, {function.name for function in self.page.functions}
-        notes = [
-            f"{self._at(one['cell'], one['line'])} is not valid Python: {one['message']}"
-            for one in loaded["broken"]
-            if not one["stub"] and not set(one["names"]) & names
-        ]
+        for one in loaded["broken"]:
+            if not one["stub"] and names.isdisjoint(one["names"]):
+                yield f"{self._at(one)} is not valid Python: {one['message']}"
         for one in loaded["failed"]:
-            if one["line"] and not set(one["defines"]) & names:
-                slow, raised = "took too long and was skipped", f"{one['type']}: {one['message']}"
-                notes.append(
-                    f"{self._at(one['cell'], one['line'])}: {slow if one['type'] == 'TooSlowError' else raised}"
-                )
+            if one["line"] and names.isdisjoint(one["defines"]):
+                slow = one["type"] == "TooSlowError"
+                reason = "took too long and was skipped" if slow else f"{one['type']}: {one['message']}"
+                yield f"{self._at(one)}: {reason}"
         for name, cells in loaded["copies"].items():
-            written = " and ".join(f"code cell {cell + 1}" for cell in cells)
-            notes.append(f"{name} is written {len(cells)} times, in {written}: the last one counts")
-        return notes
+            places = " and ".join(f"code cell {cell + 1}" for cell in cells)
+            yield f"{name} is written {len(cells)} times, in {places}: the last one counts"
 
-    def _finds_any(self) -> bool:
-        """Return True if the file has any function of the page, even if it is a stub or broken."""
-        loaded = self.student.loaded
-        there = set(loaded["functions"])
-        there.update(*(one["names"] for one in loaded["broken"]), *(one["defines"] for one in loaded["failed"]))
-        return not there.isdisjoint(function.name for function in self.page.functions)
-
-    def _at(self, cell: int | None, line: int | None) -> str:
-        """Describe a place in the file; empty for any other place."""
+    def _at(self, error: Mapping[str, Any]) -> str:
+        """Describe the place of an error; empty if it is not in the file."""
+        cell, line = error["cell"], error["line"]
         if cell is None or line is None:
             return ""
         return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
@@ -156,26 +149,24 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return Verdict(name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up")
         probes = [probe for _ in range(self.rounds) for probe in function.probes(self.rng)]
         earlier = itertools.takewhile(lambda one: one.name != name, self.page.functions)
-        answers = {one.name: self.right_answer(one.name) for one in earlier}
-        needed = [self.verdicts[one] for one in self.page.depends_on(function) if one in self.verdicts]
-        tries = ({}, answers) if all(one.status == "right" for one in needed) else (answers, {})
-        verdict = self._judged(function, probes, tries[0])
-        if verdict.status == "wrong" and answers and not self.ended:
-            second = self._judged(function, probes, tries[1])
-            if second.status == "right":
-                verdict = second
+        references = {one.name: self.right_answer(one.name) for one in earlier}
+        used = [self.verdicts[one] for one in self.page.depends_on(function) if one in self.verdicts]
+        own_first = all(one.status == "right" for one in used)
+        verdict = self._test(function, probes, {} if own_first else references)
+        if verdict.status == "wrong" and references and not self.ended:
+            second = self._test(function, probes, references if own_first else {})
+            verdict = second if second.status == "right" else verdict
         if verdict.status == "right" and function.remark:
-            probe, words = function.remark
+            probe, remark = function.remark
             outcome = self.call(name, probe, {})
             failed = outcome.died or outcome.error
             if not failed and differing(probe, function.outputs(outcome.value, outcome.printed)):
-                verdict = replace(verdict, remarks=(*verdict.remarks, words))
-        described = self.student.loaded["functions"][name]
+                verdict = replace(verdict, remarks=(*verdict.remarks, remark))
         if verdict.status == "wrong" and not verdict.place:
-            verdict = replace(verdict, place=self._at(described["cell"], described["line"]))
+            verdict = replace(verdict, place=self._at(self.student.loaded["functions"][name]))
         return verdict
 
-    def _judged(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
+    def _test(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
         """Call the student's function with all probes, until one ends the process."""
         name = function.name
         found: list[tuple[Probe, Outputs]] = []
@@ -197,7 +188,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
             except (TypeError, ValueError) as error:  # a student's objects may raise anything
                 misshapen.append(MisshapenError(f"the returned value can't be used: {error}"))
         if raised and raised[0].error == "NotImplementedError":
-            return Verdict(name, "missing", "not written yet", place=self._at(raised[0].cell, raised[0].line))
+            return Verdict(name, "missing", "not written yet", place=self._at(vars(raised[0])))
         wrong = [(probe, outputs) for probe, outputs in found if differing(probe, outputs)]
         if wrong:
             return Verdict(name, "wrong", *diagnose(wrong, function.default_message))
@@ -214,14 +205,14 @@ class Check(contextlib.AbstractContextManager["Check"]):
 
     def _of_error(self, name: str, outcome: Outcome) -> Verdict:
         """Return the verdict on an exception. A missing package is not the student's mistake."""
-        place = self._at(outcome.cell, outcome.line)
+        place = self._at(vars(outcome))
         where = f" in `{outcome.text}`" if outcome.text else ""
         if package := self._needed_package(outcome.error, outcome.message):
             return Verdict(name, "not run", package, place=place)
         unknown = UNKNOWN.match(outcome.message)
         if outcome.error == "NameError" and unknown:
-            words = f"{unknown[1]}{where}: {MISTAKES['name from outside']}"
-            return Verdict(name, "wrong", words, ("name from outside",), place=place)
+            reason = f"{unknown[1]}{where}: {MISTAKES['name from outside']}"
+            return Verdict(name, "wrong", reason, ("name from outside",), place=place)
         if outcome.error == "UnboundLocalError" and unknown:
             return Verdict(name, "wrong", f"{unknown[1]} is used before it has a value{where}", place=place)
         return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", place=place)
@@ -229,33 +220,33 @@ class Check(contextlib.AbstractContextManager["Check"]):
     def _uncallable(self, name: str) -> Verdict | None:
         """Return the verdict on a function that is missing, a stub, or invalid; None if it can be called."""
         loaded = self.student.loaded
-        described = loaded["functions"].get(name)
-        if described and not described["stub"]:
+        written = loaded["functions"].get(name)
+        if written and not written["stub"]:
             return None  # whether or not a broken or blank copy exists
         broken = next((one for one in loaded["broken"] if name in one["names"]), None)
         failed = next((one for one in loaded["failed"] if name in one["defines"]), None)
-        one: Mapping[str, Any] | None = broken or described or failed
-        if one is not None:
-            place = self._at(one["cell"], one["line"])
-            if one.get("stub", name in loaded["stubs"]):
-                return Verdict(name, "missing", "not written yet", place=place)
-            if broken:
-                return Verdict(name, "wrong", f"invalid Python: {one['message']}", place=place)
-            if package := self._needed_package(one["type"], one["message"]):
-                return Verdict(name, "not run", package, place=place)
-            slow, raised = "took too long", f"failed: {one['type']}: {one['message']}"
-            words = f"its definition {slow if one['type'] == 'TooSlowError' else raised}"
-            return Verdict(name, "wrong", words, place=place)
-        near = closest(name.lower(), [one.lower() for one in loaded["defined"]], cutoff=0.75)
-        like = next((one for one in loaded["defined"] if one.lower() == near), None)
-        hint = f"; is {like} meant?" if like and like not in TARGETS else ""
-        return Verdict(name, "missing", f"not found{hint}")
+        one: Mapping[str, Any] | None = broken or written or failed
+        if one is None:
+            defined = {other.lower(): other for other in loaded["defined"] if other not in TARGETS}
+            near = closest(name.lower(), defined, cutoff=0.75)
+            return Verdict(name, "missing", f"not found; is {defined[near]} meant?" if near else "not found")
+        place = self._at(one)
+        if one.get("stub", name in loaded["stubs"]):
+            return Verdict(name, "missing", "not written yet", place=place)
+        if broken:
+            return Verdict(name, "wrong", f"invalid Python: {one['message']}", place=place)
+        if package := self._needed_package(one["type"], one["message"]):
+            return Verdict(name, "not run", package, place=place)
+        slow = one["type"] == "TooSlowError"
+        reason = "took too long" if slow else f"failed: {one['type']}: {one['message']}"
+        return Verdict(name, "wrong", f"its definition {reason}", place=place)
 
     def _needed_package(self, error: str, message: str) -> str:
         """Describe the missing package, if a name is unknown because its import failed."""
         unknown = UNKNOWN.match(message) if error in ("NameError", "UnboundLocalError") else None
-        lost = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
-        return f"needs a package: {lost[0]['message']}" if lost and lost[0]["type"] == "ModuleNotFoundError" else ""
+        failed = [one for one in self.student.loaded["failed"] if unknown and unknown[1] in one["names"]]
+        needed = failed and failed[0]["type"] == "ModuleNotFoundError"
+        return f"needs a package: {failed[0]['message']}" if needed else ""
 
     def call(self, name: str, probe: Probe, answers: Mapping[str, Answer]) -> Outcome:
         """Call the student's function: by keyword if the parameters have the assignment's names, otherwise by position.

@@ -87,22 +87,15 @@ class Mark:
 
     @property
     def is_marked(self) -> bool:
-        """True if the submission could be graded, even with 0 points."""
         return self.state == "marked"
 
     @property
     def points(self) -> float:
-        """The points earned."""
         return sum(item.points for item in self.items)
 
     @property
     def of(self) -> float:
-        """The points possible."""
         return sum(item.of for item in self.items)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the mark as JSON values."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Self:
@@ -197,7 +190,7 @@ def work(name: str, path: str, page: str, checks_file: str) -> None:
         mark = mark_file(submission, checks)
     except Exception as error:  # an attack on the sandbox may lead to any error here
         mark = not_marked(submission, checks, f"grading failed: {type(error).__name__}: {error}")
-    answers.write(json.dumps(mark.as_dict()).encode())
+    answers.write(json.dumps(asdict(mark)).encode())
     answers.close()
 
 

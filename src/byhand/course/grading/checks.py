@@ -57,7 +57,6 @@ class Checks:
 
     @property
     def of(self) -> float:
-        """The points possible."""
         return sum(self.points.values()) + sum(one.points for one in self.custom_checks)
 
 

@@ -23,6 +23,7 @@ from byhand.course.notebooks import code_cells, lesson_of, plain, read_notebook,
 from byhand.course.probes import Page
 from byhand.course.sandbox import slicing
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.files import write_text
 
 GRADED = re.compile(r"\s*#\s*graded\b", re.IGNORECASE)
 ALIKE, RATHER_ALIKE = 0.8, 0.3  # least similarity of two names, and the same for equal arguments
@@ -67,6 +68,18 @@ class Imported:
             f'page = "{self.page}"\nseed = {secrets.randbelow(10**9)}  # keep it to yourself\n{names}'
             f"points = {{\n{points}}}\n{absent}"
         )
+
+    def write(self, out: Path, *, force: bool) -> tuple[Path, Path]:
+        """Write the copy to `out` and the checks file next to it; return both paths."""
+        if out.suffix != ".ipynb":
+            raise UsageError(f"--out must be a .ipynb file, got {out}")
+        checks = out.with_name(f"{out.name.removesuffix('.ipynb').removesuffix('.byhand')}_checks.py")
+        for path in (out, checks):
+            if path.exists() and not force:
+                raise UsageError(f"{path} already exists: use --force to overwrite it, or --out for another name")
+        write_text(out, json.dumps(self.notebook, indent=1, ensure_ascii=False) + "\n")
+        write_text(checks, self.checks())
+        return out, checks
 
     def lines(self, report: Report) -> list[str]:
         """Return a line for each function, with its status in `report`, and for everything that has no points."""

@@ -4,7 +4,9 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from byhand import files
 from byhand.course.check.diagnosis import SIGNS
@@ -41,6 +43,11 @@ def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
         head = (safe(mark.student), safe(mark.file), total, number(mark.of), mark.state, safe("; ".join(mark.look)))
         writer.writerow([*head, *points])
     files.write_bytes(path, page.getvalue().encode("utf-8-sig"))
+
+
+def as_json(marks: Sequence[Mark]) -> dict[str, Any]:
+    totals = ({"points": mark.points if mark.is_marked else None, "of": mark.of} for mark in marks)
+    return {"marks": [{**asdict(mark), **total} for mark, total in zip(marks, totals, strict=True)]}
 
 
 def safe(text: str) -> str:

@@ -17,14 +17,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from byhand import files
-from byhand.course.grading import LIMITS, Checks, Mark, Submission, not_marked
+from byhand.course.grading import LIMITS, Checks, Mark, Submission, not_marked, read_checks
 from byhand.course.grading.results import feedback
 from byhand.course.sandbox.runner import SOURCE
-from byhand.errors import DataMissingError
+from byhand.errors import DataMissingError, UsageError
 
 IGNORED = ("__MACOSX", "__pycache__")
 MAX_FILES = 20_000  # per submission
@@ -36,6 +36,17 @@ PATIENCE = 5.0  # seconds for a worker to end its student's process at the end o
 WORKER = "import sys; from byhand.course.grading import work; work(*sys.argv[1:])"
 MAX_NAME = 120  # bytes of a file name, without a hash and a suffix
 FORBIDDEN = '<>:"/\\|?*'
+
+
+def prepare(submissions: Path, out: Path, checks_file: Path | None, page: str) -> tuple[Path, Checks, list[Submission]]:
+    """Return the folder of results, next to the table `out`, the checks, and the submissions."""
+    if out.suffix.lower() != ".csv":
+        raise UsageError(f"--out must be a .csv file, got {out}")
+    folder = out.with_suffix("")
+    if folder.resolve() == submissions.resolve():
+        raise UsageError(f"--out must not have the name of SUBMISSIONS, because it also names a folder, got {out}")
+    checks = read_checks(checks_file, page)
+    return folder, checks, find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
 
 
 def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
@@ -165,7 +176,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             return mark
         files.write_text(self._path(submission, "feedback", "html"), feedback(mark))
         if mark.digest:  # without a digest the worker failed, and the next run tries again
-            record = json.dumps(mark.as_dict(), indent=1)
+            record = json.dumps(asdict(mark), indent=1)
             files.write_bytes(self._path(submission, "records", "json"), record.encode())
         return mark
 

@@ -34,55 +34,36 @@ class MisshapenError(Exception):
 
 @dataclass(frozen=True)
 class Probe:
-    """One call of a function, with its expected outputs.
+    """One call of a function, with its expected outputs and those of known mistakes."""
 
-    arguments: by their names in the assignment
-    wrong: the outputs of each known mistake
-    related_arrays: other arrays of the computation, to recognize one that is returned by mistake
-    slopes: finite differences
-    m: number of samples, if the outputs depend on it
-    right: the expected outputs, by default those of the reference
-    """
-
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any]  # by their names in the assignment
     wrong: Mistakes = ()
-    related_arrays: Outputs = field(default_factory=dict)
-    slopes: Outputs = field(default_factory=dict)
-    m: int = 0
-    right: Outputs = field(default_factory=dict)
+    related_arrays: Outputs = field(default_factory=dict)  # to recognize another array of the same computation
+    slopes: Outputs = field(default_factory=dict)  # finite differences
+    m: int = 0  # number of samples, if the outputs depend on it
+    right: Outputs = field(default_factory=dict)  # by default the outputs of the reference
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the assignment, and how it is tested.
-
-    outputs: reads the outputs from the returned value
-    probes: makes the probes from a random generator
-    uses: the functions of the assignment that it calls
-    default_message: describes wrong values that no known mistake explains
-    remark: a probe that a right function may fail, and the remark in that case
-    in_place: arguments that the function should change in place
-    """
+    """One function of the assignment, with its probes."""
 
     name: str
     outputs: Reader
     probes: Generator
-    uses: tuple[str, ...] = ()
-    default_message: str = "differs from the right value"
-    remark: tuple[Probe, str] | None = None
-    in_place: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()  # functions of the assignment that it calls
+    default_message: str = "differs from the right value"  # if no known mistake matches
+    remark: tuple[Probe, str] | None = None  # a probe that a right function may fail, and the remark in that case
+    in_place: tuple[str, ...] = ()  # arguments that it should change in place
 
 
 @dataclass(frozen=True)
 class Page:
-    """A reference implementation, and the functions that a student writes, in the order of the assignment.
-
-    `given` are functions that are provided or optional: a file without them is complete.
-    """
+    """A reference implementation, and the functions that a student writes, in the order of the assignment."""
 
     name: str
     module: ModuleType
-    given: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()  # functions that are provided or optional: a file without them is complete
     functions: list[Function] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Function:
@@ -111,9 +92,10 @@ class Page:
         return set(function.uses).union(*(self.depends_on(self[name]) for name in function.uses))
 
 
-def one(name: str) -> Reader:
-    """Return the reader of a single value."""
+# ---- readers of a single value, a tuple and a dictionary, and their parts
 
+
+def one(name: str) -> Reader:
     def outputs(value: Any, _printed: str) -> Outputs:
         if isinstance(value, tuple):
             raise MisshapenError(f"must return only {name}, got {len(value)} values", "too much returned")
@@ -123,12 +105,10 @@ def one(name: str) -> Reader:
 
 
 def several(*names: str) -> Reader:
-    """Return the reader of a tuple."""
     return lambda value, _printed: dict(zip(names, parts(value, *names), strict=True))
 
 
 def dictionary(name: str) -> Reader:
-    """Return the reader of a dictionary."""
     return lambda value, _printed: entries(value, name)
 
 
@@ -144,7 +124,6 @@ def parts(value: Any, *names: str) -> tuple[Any, ...]:
 
 
 def entries(value: Any, name: str) -> Outputs:
-    """Return the entries of a dictionary."""
     if not isinstance(value, dict):
         mistake = "nothing returned" if value is None else ""
         raise MisshapenError(f"must return the dictionary {name}, got {kind_of(value)}", mistake)
@@ -170,7 +149,6 @@ def numbers(value: Any, name: str) -> Array:
 
 
 def kind_of(value: Any) -> str:
-    """Describe the type of a value."""
     if isinstance(value, Unsendable):
         return value.what
     if isinstance(value, np.ndarray):

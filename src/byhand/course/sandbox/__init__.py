@@ -42,7 +42,6 @@ def packed(value: Any) -> bytes:
 
 
 def send(stream: BinaryIO, value: Any) -> None:
-    """Write one message."""
     stream.write(packed(value))
     stream.flush()
 

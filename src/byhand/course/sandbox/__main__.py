@@ -106,7 +106,6 @@ class Sandbox:
         return None
 
     def _describe(self, name: str) -> dict[str, Any]:
-        """Return the parameters and the place of a function."""
         function = self.names[name]
         try:
             parameters = list(inspect.signature(function).parameters.values())
@@ -198,7 +197,6 @@ class Sandbox:
 
     @contextlib.contextmanager
     def _captured(self) -> Iterator[CapturedOutput]:
-        """Capture the output and suppress warnings."""
         output = CapturedOutput(self.output)
         with warnings.catch_warnings(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             warnings.simplefilter("ignore")
@@ -221,7 +219,6 @@ class Sandbox:
 
 
 def _is_in_a_cell(function: Any) -> bool:
-    """Return True if the function is defined in the student's file."""
     code = getattr(function, "__code__", None)
     return isinstance(code, types.CodeType) and code.co_filename.startswith("<cell ")
 

@@ -40,22 +40,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a call: a value, an error with its message and place, or the reason why the process died.
-
-    `cut` is True if it died because the time for the whole file is used up. `text` is the line of an error. `changed`
-    has the positions of the arguments that were changed in place.
-    """
+    """The outcome of a call: a value, an error with its place, or the reason why the process died."""
 
     value: Any = None
-    error: str = ""
+    error: str = ""  # the type of the exception
     message: str = ""
     died: str = ""
-    cut: bool = False
+    cut: bool = False  # True if it died because the time for the whole file is used up
     cell: int | None = None
     line: int | None = None
-    text: str = ""
+    text: str = ""  # of the line
     printed: str = ""
-    changed: Sequence[int] = ()
+    changed: Sequence[int] = ()  # positions of the arguments that were changed in place
 
 
 class Student(contextlib.AbstractContextManager["Student"]):
@@ -76,7 +72,6 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self._replies: queue.Queue[Any] = queue.Queue()
 
     def __exit__(self, *_: object) -> None:
-        """Kill the process and remove its folder."""
         self._end()
         self._resources.close()
 
@@ -116,7 +111,6 @@ class Student(contextlib.AbstractContextManager["Student"]):
 
     @property
     def spent(self) -> bool:
-        """True if the time for the whole file is used up."""
         now = self._processor_time()
         return self._is_over(self.limits.total, self._began, None if now is None else self._used + now)
 
@@ -227,7 +221,6 @@ class Student(contextlib.AbstractContextManager["Student"]):
         return os.fstat(self._output.fileno()).st_size > self.limits.output
 
     def _end(self) -> None:
-        """Kill the process and everything that it started."""
         self._used += self._processor_time() or 0.0
         process, self._process = self._process, None
         if process is None:

@@ -83,7 +83,7 @@ def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, li
 
 
 def functions(pieces: Iterable[Piece]) -> dict[str, ast.FunctionDef]:
-    """Return the functions that are defined at the top level, by name."""
+    """Return the top-level functions by name."""
     return {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
 
 
