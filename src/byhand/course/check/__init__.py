@@ -57,13 +57,11 @@ def check_file(
     seed: int | None = None,
     limits: Limits | None = None,
 ) -> Report:
-    """Check a student's .py or .ipynb file, function by function.
+    """Check a student's .py or .ipynb file, function by function, in at most `timeout` seconds.
 
-    timeout: seconds for the whole file
-    page: the reference, "l_layer" or "two_layer"; by default the one whose names the file uses, or if it uses as many
-        of both (both have `softmax`), the one with more right functions
-    seed: of the probes' random numbers; by default it is derived from the file's content, so that the same file gets
-        the same report but the numbers cannot be known in advance
+    `page` is the reference, "l_layer" or "two_layer"; by default the one with more names in the file or, in a tie, with
+    more right functions. `seed` is by default derived from the file's content, so that the same file gets the same
+    report, but the random numbers cannot be known in advance.
     """
     path, limits, reports = Path(path), replace(limits or Limits(), total=timeout), []
     for name in pages_of(read_cells(path)) if page is None else [page]:
@@ -75,8 +73,7 @@ def check_file(
 class Check(contextlib.AbstractContextManager["Check"]):
     """The check of one file, as a context. Call `report` first, then `call` for single functions.
 
-    The probes are drawn `rounds` times. `names` maps the reference's names to the file's, by default as stored in the
-    notebook by `byhand course import`.
+    The probes are drawn `rounds` times. For `names`, see `read_cells`.
     """
 
     def __init__(
@@ -293,10 +290,9 @@ class Check(contextlib.AbstractContextManager["Check"]):
 
 
 def data_files(cells: Sequence[str]) -> dict[str, bytes]:
-    """Return small random data files, under the file names in the program.
+    """Return small random data files for the top-level code of both programs, under the names in the file.
 
-    Both programs read a file at the top level and scale the pixels there. With these files that code runs, and so do
-    functions that use the size of the whole data set (`m, n = data.shape`), which is a mistake that the check reports.
+    They make mistakes in scaling pixels visible, and the use of the size of the whole data set (`m, n = data.shape`).
     CSV files have a header, unless the name begins with `mnist`.
     """
     text = "\n".join(cells)

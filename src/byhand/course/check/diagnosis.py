@@ -40,19 +40,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result for one function.
-
-    `reason` describes what is wrong; `mistakes` are keys of `MISTAKES`, empty if no known mistake matches. `remarks`
-    are hints on a right function.
-    """
+    """The result for one function."""
 
     function: str
     status: Status
     reason: str = ""
-    mistakes: tuple[str, ...] = ()
+    mistakes: tuple[str, ...] = ()  # keys of `MISTAKES`
     evidence: Evidence | None = None
     place: str = ""
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # hints on a right function
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -62,16 +58,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """All verdicts on one file, in the order of the assignment, and notes on the whole file.
-
-    `found` is True if the file has any function of the assignment, even a stub.
-    """
+    """All verdicts on one file, in the order of the assignment."""
 
     file: str
     page: str
     verdicts: tuple[Verdict, ...]
-    notes: tuple[str, ...] = ()
-    found: bool = True
+    notes: tuple[str, ...] = ()  # on the whole file
+    found: bool = True  # False if it has no function of the assignment, not even a stub
 
     @property
     def ok(self) -> bool:
@@ -119,10 +112,7 @@ def differing(probe: Probe, got: Outputs) -> list[str]:
 def diagnose(
     found: Sequence[tuple[Probe, Outputs]], default_message: str
 ) -> tuple[str, tuple[str, ...], Evidence | None]:
-    """Return (reason, mistakes, evidence) for the wrong outputs of one function.
-
-    The smallest set of mistakes that explains all of them is reported; `default_message` describes the rest.
-    """
+    """Return (reason, mistakes, evidence) with the fewest mistakes that explain all wrong outputs of a function."""
     unexplained = {
         (name, place): _all_that_fit(name, probe, got)
         for place, (probe, got) in enumerate(found)

@@ -1,8 +1,5 @@
 """Grade submissions: marks.csv, and a record and a feedback page per submission.
 
-`checks` reads the teacher's checks file, this file grades one submission, `run` grades a folder, several submissions in
-parallel, and `results` writes the table and the pages.
-
 A function gets its points if everything that it returns is right. The random numbers follow from the teacher's seed and
 the submission's bytes, so that the same submission gets the same mark but the numbers cannot be known in advance.
 """
@@ -69,21 +66,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Mark:
-    """The mark of one submission, or the reason `why` it could not be graded.
-
-    `look` lists items for the teacher to look at: not run, or stopped by a limit. `digest` and `checks` are the hashes
-    of the submission and of the checks: a submission is graded again if one of them changes.
-    """
+    """The mark of one submission."""
 
     student: str
     file: str
-    digest: str
-    checks: str
+    digest: str  # of the submission
+    checks: str  # the digest of the checks
     state: Literal["marked", "not marked"]
     items: tuple[Item, ...]
-    why: str = ""
+    why: str = ""  # the reason if it is not marked
     notes: tuple[str, ...] = ()
-    look: tuple[str, ...] = ()
+    look: tuple[str, ...] = ()  # for the teacher: items that were not run, or stopped by a limit
 
     @property
     def is_marked(self) -> bool:

@@ -173,8 +173,7 @@ class Functions:
 def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str]) -> str:
     """Return the reason why a custom check fails, or "" if it passes.
 
-    If it fails with the student's own functions, the `wrong` ones are replaced by the reference, except the function
-    that it checks.
+    If it fails, it is run again with reference versions of the other `wrong` functions.
     """
 
     def failure(answers: Mapping[str, Answer]) -> str:

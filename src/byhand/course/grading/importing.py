@@ -1,8 +1,7 @@
 """Prepare an existing notebook of the assignment for checking and grading.
 
-The functions are found by their names; one with a similar name is recognized by its name and arguments, and reported as
-a guess. The result is a copy of the notebook, with marked cells and its own names in the metadata, and a checks file
-with points for the functions that were found.
+A function with another name is recognized by its name and arguments, and reported as a guess. The result is a copy of
+the notebook, with marked cells and its own names in the metadata, and a checks file.
 """
 
 import ast

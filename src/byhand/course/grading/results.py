@@ -30,10 +30,7 @@ def points_of(mark: Mark) -> str:
 
 
 def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
-    """Write the table. It has no points for submissions that could not be graded, so that averages are right.
-
-    The byte order mark makes spreadsheets read it as UTF-8.
-    """
+    """Write the table, without points for submissions that could not be graded, so that averages are right."""
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\r\n")
     writer.writerow([*HEAD, *checks.points, *(one.name for one in checks.custom_checks)])
@@ -42,7 +39,7 @@ def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
         total, *points = [number(one) if mark.is_marked else "" for one in earned]
         head = (safe(mark.student), safe(mark.file), total, number(mark.of), mark.state, safe("; ".join(mark.look)))
         writer.writerow([*head, *points])
-    files.write_bytes(path, page.getvalue().encode("utf-8-sig"))
+    files.write_bytes(path, page.getvalue().encode("utf-8-sig"))  # with the mark that spreadsheets need for UTF-8
 
 
 def as_json(marks: Sequence[Mark]) -> dict[str, Any]:
@@ -56,10 +53,7 @@ def safe(text: str) -> str:
 
 
 def overview(marks: Sequence[Mark]) -> list[tuple[str, ...]]:
-    """Return a row for each function and custom check: its name, the columns `HEADS`, and the most frequent mistake.
-
-    Submissions that could not be graded do not count.
-    """
+    """Return a row for each function and custom check: its name, the columns `HEADS`, and the most frequent mistake."""
     rows = []
     for column in zip(*(mark.items for mark in marks if mark.is_marked), strict=True):
         counts = Counter(item.status for item in column)

@@ -1,11 +1,8 @@
 """Find the submissions in a folder, and grade them, several in parallel, each in a process of its own.
 
-A submission is a notebook or Python file, named after the student, or a folder with one notebook, or else one Python
-file, in it. Any other entry becomes a submission with a `problem`, so that it has a row in the table. Hidden files are
-ignored, and links are not followed.
-
-A graded submission has a record, and is not graded again until it, the checks or byhand's version changes. Therefore an
-interrupted run can be resumed.
+A submission is a notebook or Python file, or a folder with one of them. Any other entry becomes a submission with a
+`problem`, so that it has a row in the table. A graded submission has a record, and is not graded again until it, the
+checks or byhand's version changes, so that an interrupted run can be resumed.
 """
 
 import contextlib
@@ -103,10 +100,7 @@ def _is_hidden(name: str) -> bool:
 
 
 class Run(contextlib.AbstractContextManager["Run"]):
-    """Grading of a folder of submissions; a context that ends its processes.
-
-    `folder` gets `records/` (a JSON file per submission) and `feedback/` (a page per student).
-    """
+    """The worker processes, in a context that ends them; `folder` gets `records/` and `feedback/`."""
 
     def __init__(self, checks: Checks, checks_file: Path | None, folder: Path, *, again: bool = False) -> None:
         self.checks, self.checks_file, self.folder, self.again = checks, checks_file, folder, again

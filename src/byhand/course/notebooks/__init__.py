@@ -78,8 +78,8 @@ def lesson_of(page: str) -> Lesson:
 def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
     """Return the Python code of each cell; a Python file is one cell. Lines keep their numbers.
 
-    `names` maps the reference's names of functions to the file's, which are replaced. By default it is read from the
-    metadata that `byhand course import` has written.
+    `names` maps functions of the reference to other names in the file, which are replaced. By default they are read
+    from the metadata that `byhand course import` writes.
     """
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
@@ -136,7 +136,6 @@ def _cells_of(path: Path, notebook: Any) -> list[Any]:
 
 
 def _entry(value: Any, key: str) -> Any:
-    """Return an entry of a dictionary, or None if it is missing or the value is not a dictionary."""
     return value.get(key) if isinstance(value, dict) else None
 
 
@@ -152,7 +151,6 @@ def source_of(cell: Mapping[str, Any]) -> str:
 
 
 def _with_newlines(text: str) -> str:
-    """Return the text with `\\n` as the only line ending."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

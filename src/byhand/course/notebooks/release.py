@@ -1,14 +1,11 @@
 """Make the notebooks of the course from the lessons: the student's, the solved one, nbgrader's and otter's.
 
-A lesson is a text notebook in the percent format, which Jupytext and many editors can open. A line `# %%` begins a code
-cell and `# %% [markdown]` a text cell, in which each line begins with `#`. There are two attributes:
+A lesson is a text notebook in the percent format: `# %%` begins a code cell and `# %% [markdown]` a text cell. A cell
+with a function to write has the attribute `graded="sigmoid"` and a region `### BEGIN SOLUTION … ### END SOLUTION`; the
+cell that tests it has `checks="sigmoid"` and a region `HIDDEN TESTS`.
 
-- `graded="sigmoid"`: the cell with a function to write, with `### BEGIN SOLUTION` and `### END SOLUTION`;
-- `checks="sigmoid"`: the cell that tests it, with `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
-
-A notebook is JSON (nbformat 4.5), with embedded pictures and headings from the syllabus. nbgrader and otter need not be
-installed. The data is `digits.npz`, so that a notebook needs NumPy but not byhand: it runs anywhere, and the answer key
-cannot be imported where it is graded.
+The notebooks read the data from `digits.npz` and do not need byhand, so that the answer key cannot be imported where
+they are graded. nbgrader and otter need not be installed.
 """
 
 import base64
@@ -78,10 +75,7 @@ def read(text: str) -> list[Cell]:
 
 
 def between(text: str, what: str, put: str | None = None) -> str:
-    """Replace the regions `### BEGIN what … ### END what` by `put`, with the same indentation.
-
-    Without `put`, only the two marks are removed.
-    """
+    """Replace the regions `what` by `put`, with the same indentation; without `put`, remove only the two marks."""
 
     def replacement(found: re.Match[str]) -> str:
         return found[2] if put is None else "".join(f"{found[1]}{line}\n" for line in put.splitlines())
@@ -90,7 +84,7 @@ def between(text: str, what: str, put: str | None = None) -> str:
 
 
 def region(text: str, what: str) -> str:
-    """Return the text between `### BEGIN what` and `### END what`, without its indentation."""
+    """Return the text of the region `what`, without its indentation."""
     found = _region(what).search(f"{text}\n")
     return "\n".join(line.removeprefix(found[1]) for line in found[2].strip("\n").split("\n")) if found else ""
 
@@ -315,10 +309,7 @@ def _must_be_ours(path: Path) -> None:
 
 
 def packed(digits: TrainTest) -> bytes:
-    """Return three sets as a compressed npz: images (m, 28, 28) uint8, labels (m,).
-
-    The last sixth of the training images is for validation.
-    """
+    """Return an npz of three sets, each images (m, 28, 28) uint8 and labels (m,)."""
     train, test = digits.train, digits.test
     if train.images.shape[1:] != SHAPE or len(train.classes) != 10:
         raise DataError(
@@ -334,4 +325,4 @@ def packed(digits: TrainTest) -> bytes:
 
 
 def _cut(count: int) -> int:
-    return count * 5 // 6
+    return count * 5 // 6  # the last sixth of the training images is for validation

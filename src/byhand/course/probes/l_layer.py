@@ -361,10 +361,9 @@ def L_layer_model(rng: Random) -> Iterator[Probe]:
 
 
 def _predict_outputs(value: Any, printed: str) -> Outputs:
-    """Return the classes and the printed accuracy, a fraction or a percentage, if there is one.
+    """Return the classes and the printed accuracy, if there is one, as a fraction.
 
-    It is the first fraction or percentage after the word "accuracy", or else the first number. Without the word, it is
-    the last number after a colon.
+    It is the first fraction, percentage or number after the word "accuracy", or the last number after a colon.
     """
     outputs = {"predictions": value.ravel() if isinstance(value, np.ndarray) and 1 in value.shape else value}
     after = printed.lower().partition("accuracy")[2]

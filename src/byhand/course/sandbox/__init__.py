@@ -1,8 +1,8 @@
 """The sandbox: run a student's code in a process of its own. It prevents accidents; it is not a security boundary.
 
 `runner` starts `python -m byhand.course.sandbox` (`__main__`), which limits itself (`environment`), runs the needed
-statements of the file (`slicing`), and serves calls. This file has the messages between the two processes. Nothing in a
-message is executed, and no array is allocated whose bytes have not arrived.
+statements of the file (`slicing`), and serves calls. This file has the messages between the two processes: nothing in
+them is executed, and no array is allocated whose bytes have not arrived.
 
 A message is two lengths (4 bytes each), a tree in JSON, and the bytes of its arrays. In the tree, types that JSON lacks
 are objects with one entry: tuple `t`, list `l`, dictionary `d`, array `a`, unsendable `u`.
@@ -32,7 +32,7 @@ class BrokenMessageError(Exception):
 
 
 def packed(value: Any) -> bytes:
-    """Return a value as the bytes of a message; equal values have equal bytes."""
+    """Return the bytes of a message; equal values have equal bytes."""
     arrays: list[bytes] = []
     tree = json.dumps(_tree(value, arrays, 0)).encode()
     blob = b"".join(arrays)

@@ -1,10 +1,8 @@
 """The environment of the student's code: limits, access to files, and stand-ins for plotting packages.
 
-`close` cannot be undone from inside: limits can only be lowered, and an audit hook cannot be removed. The process may
-read the folders of Python and its packages, and read and write the folder that it starts in. Other submissions, hidden
-checks and marks are out of reach. On Linux it also gets an empty network namespace, and ends with its parent.
-
-`hide_drawing` replaces the plotting packages, because plots are not checked and Matplotlib may not be installed.
+The process may read the folders of Python and its packages, and read and write the folder that it starts in, but not
+other submissions, hidden checks or marks. It cannot undo `close`, because limits can only be lowered and an audit hook
+cannot be removed.
 """
 
 import contextlib
@@ -188,5 +186,5 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def hide_drawing() -> None:
-    """Replace the plotting packages by canvases."""
+    """Replace the plotting packages, because plots are not checked and Matplotlib may not be installed."""
     sys.meta_path.insert(0, _Finder())

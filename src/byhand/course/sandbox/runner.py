@@ -76,7 +76,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self._resources.close()
 
     def load(self) -> Outcome:
-        """Start the process and load the file; `loaded` then describes its content."""
+        """Start a process and load the file; `loaded` then describes its content."""
         self._end()
         self._start()
         limits = {"output": self.limits.output, "memory": self.limits.memory, "seconds": int(self.limits.total) + 1}
@@ -167,10 +167,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
                 return Outcome(died=f"did not end before {total} were used up", cut=True)
 
     def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
-        """Return True if so much CPU time is used, or `waits` times as much wall-clock time has passed.
-
-        A process on a busy machine waits for the CPU. Without the CPU time, the wall-clock time alone decides.
-        """
+        """Return True if a limit is exceeded: of CPU time, or `waits` times longer of wall-clock time."""
         passed = time.monotonic() - began
         if used is None:
             return passed >= seconds

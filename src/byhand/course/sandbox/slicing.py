@@ -1,8 +1,7 @@
-"""Select the statements of a student's file to run: the functions to check, and everything that they depend on.
+"""Select the statements of a student's file to run: a notebook may train for half an hour.
 
-A notebook loads data, prints, plots and trains for half an hour. Its functions need only the helpers, imports and
-constants that they refer to. So each cell is split into its top-level statements, and a statement is kept if it binds a
-function to check, or a global name that a kept statement refers to. Statements that are not valid Python are skipped.
+Each cell is split into its top-level statements. A statement is kept if it binds a function to check, or a global name
+that a kept statement refers to. Statements that are not valid Python are skipped.
 """
 
 import ast
@@ -70,10 +69,7 @@ def worth_running(pieces: list[Piece], targets: Iterable[str]) -> list[Piece]:
 
 
 def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, list[int]]]:
-    """Return the pieces without stubs of functions that are written elsewhere, and the functions with several copies.
-
-    The last copy counts, as in a notebook that runs from top to bottom, but a stub never replaces a written function.
-    """
+    """Return the pieces without stubs of functions that are written elsewhere, and the cells of copied functions."""
     cells: dict[str, list[int]] = {}
     for piece in pieces:
         for name in functions([piece]).keys() - stubs([piece]):
@@ -88,10 +84,7 @@ def functions(pieces: Iterable[Piece]) -> dict[str, ast.FunctionDef]:
 
 
 def stubs(pieces: Iterable[Piece]) -> set[str]:
-    """Return the functions without a body: a docstring, `pass`, `...`, `return None` or `raise NotImplementedError`.
-
-    Other statements may precede the `raise NotImplementedError`, unless one of them returns.
-    """
+    """Return the functions that do nothing, or end in `raise NotImplementedError` and never return."""
     nodes = [piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)]
     return {node.name for node in nodes if all(map(does_nothing, node.body)) or _ends_in_a_blank(node)}
 
