@@ -134,7 +134,7 @@ def test_every_choice_reaches_the_run(run):
         ("eval", 2, "Missing argument 'RUN|MODEL'"),
         ("eval nowhere", 5, "byhand: nowhere: no such run: byhand train makes one"),
         ("predict", 2, "Missing argument"),
-        ("predict nowhere.png", 3, "byhand: nowhere.png: no picture there"),
+        ("predict nowhere.png", 3, "byhand: nowhere.png: file not found"),
     ],
 )
 def test_what_is_typed_wrong_is_answered_in_one_line(run, words, code, says):

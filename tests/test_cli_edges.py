@@ -141,4 +141,4 @@ def test_debug_is_taken_before_the_command_and_after_it(run, words):
 
 
 def test_after_two_dashes_debug_is_a_name(run):
-    assert run("predict", "--", "--debug") == (3, "", "byhand: --debug: no picture there\n")
+    assert run("predict", "--", "--debug") == (3, "", "byhand: --debug: file not found\n")

@@ -55,7 +55,7 @@ def test_verify_says_what_a_sound_data_set_is(run, folder, cache, write):
     assert (code, err) == (0, [])
     assert len(out) == 1
     assert out[0].startswith(f"{path}: m")
-    assert out[0].endswith("images of 5×5, 10 classes; sound; its checksums are of no known data set")
+    assert out[0].endswith("images of 5×5, 10 classes; valid; its checksums match no known data set")
     assert sorted(folder.rglob("*")) == before
     assert not cache.exists()
 
@@ -63,7 +63,7 @@ def test_verify_says_what_a_sound_data_set_is(run, folder, cache, write):
 def test_verify_knows_the_bundled_sample(run):
     assert run("verify", "mnist-5k") == (
         0,
-        ["mnist-5k: mnist-5k, 4,000 + 1,000 images of 28×28, 10 classes; every checksum is right"],
+        ["mnist-5k: mnist-5k, 4,000 + 1,000 images of 28×28, 10 classes; all checksums match"],
         [],
     )
 
@@ -156,7 +156,7 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     assert code == 0
     assert [row.split()[0] for row in out] == [*catalog.CATALOG, "mine"]
     assert out[0] == (
-        "mnist          handwritten digits, 60,000 + 10,000: not here; `byhand data get mnist` fetches it"
+        "mnist          handwritten digits, 60,000 + 10,000: not downloaded; run `byhand data get mnist`"
     )
     assert out[-1] == f"mine           imported: imported from {path}"
     code, out, _ = run("list", "--json")
@@ -197,12 +197,12 @@ def test_what_is_damaged_is_replaced_without_a_word(run, folder, cache):
 
 
 def test_a_wrong_byhand_data_is_told_once_in_the_list(run, monkeypatch):
-    assert ["the same" in line for line in run("list")[1]] == [False] * 4
+    assert ["same problem" in line for line in run("list")[1]] == [False] * 4
     monkeypatch.setenv("BYHAND_DATA", "/nope")
     _, out, _ = run("list")
     assert out[0].endswith(": BYHAND_DATA must be an existing folder or file, got /nope")
     assert "\n".join(out).count("/nope") == 1
-    assert [line.rpartition(": ")[2] for line in out[1:]] == ["the same", "the same", "bundled"]
+    assert [line.rpartition(": ")[2] for line in out[1:]] == ["same problem", "same problem", "bundled"]
 
 
 def test_import_names_what_it_reads_after_its_file(run, folder):

@@ -72,7 +72,7 @@ def test_explain_writes_a_page_and_json(runs, tmp_path):
 
 def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
     result = call("explain", runs / "rich")
-    assert "batch norm learns from several pictures at once: showing samples 0 to 7" in result.stderr
+    assert "batch normalization needs a batch: showing samples 0 to 7" in result.stderr
     assert "samples in the batch: 8" in result.stdout
     assert "MeanSquaredError" in result.stdout
     assert "samples in the batch: 3" in call("explain", runs / "rich", "--batch", 3, "--optimizer", "adam").stdout
@@ -81,10 +81,10 @@ def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
 def test_explain_refuses_what_is_not_there(runs, type_in):
     ask = ("explain", runs / "plain", "--quiet")
     for words, message in (
-        (("--sample", 1000), "sample must be 0 to 999 of the test half, got 1000"),
+        (("--sample", 1000), "sample must be 0 to 999 in the test set, got 1000"),
         (("--unit", "9:0"), "the layer of a unit must be an integer from 1 to 2, got 9"),
         (("--unit", "2:10"), "the unit of layer 2 must be an integer from 0 to 9, got 10"),
-        (("--unit", "1-0"), "must be LAYER:UNIT, as 1:17, got '1-0'"),
+        (("--unit", "1-0"), "must be LAYER:UNIT, such as 1:17, got '1-0'"),
         (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),
     ):
         code, _, said = type_in(*ask, *words)

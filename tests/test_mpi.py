@@ -199,7 +199,7 @@ def test_ctrl_c_stops_every_rank_after_the_same_step_and_saves(tmp_path):
     os.kill(until(lambda: rank_1(process.pid)), signal.SIGINT)  # one rank alone is asked
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted; go on with:  byhand train --resume r" in said
+    assert "interrupted; resume with:  byhand train --resume r" in said
 
 
 def rank_1(parent):

@@ -344,7 +344,7 @@ def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is
     finally:
         process.kill()
     assert process.returncode == 0
-    assert "saved: `byhand play kept` goes on from here" in err
+    assert "saved; resume with:  byhand play kept" in err
     from byhand.training.checkpoint import Checkpoints
     from byhand.training.runs import Run
 

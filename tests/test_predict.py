@@ -133,7 +133,7 @@ def test_an_empty_pipe_is_told_apart_from_one_that_was_read(run, monkeypatch):
 
 def test_a_pipe_that_is_no_text_is_refused(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x89PNG\xff\xfe"), encoding="utf-8"))
-    assert run("-") == (3, "", "byhand: -: standard input must be lines of 784 numbers, and it is no text\n")
+    assert run("-") == (3, "", "byhand: -: standard input must be lines of 784 numbers, got binary data\n")
 
 
 def test_a_name_that_cannot_be_looked_at_is_reported_and_the_others_go_on(run):
@@ -168,8 +168,8 @@ def test_a_folder_has_pictures_of_every_ending_that_can_be_read(run, tmp_path):
 
 def test_a_run_or_a_model_in_the_place_of_a_picture(run):
     Model([784, 10]).save("my run/model.safetensors")
-    assert run("my run") == (3, "", "byhand: my run: that is a run: did you mean --run 'my run'?\n")
-    said = "byhand: my run/model.safetensors: that is a model: did you mean --run 'my run/model.safetensors'?\n"
+    assert run("my run") == (3, "", "byhand: my run is a run, not an image: did you mean --run 'my run'?\n")
+    said = "byhand: my run/model.safetensors is a model, not an image: did you mean --run 'my run/model.safetensors'?\n"
     assert run("my run/model.safetensors") == (3, "", said)
 
 

@@ -133,7 +133,7 @@ def test_a_model_judged_by_what_it_was_trained_on_is_told_of(type_in, tmp_path):
     model.save(tmp_path / "m.safetensors")
     model.metadata["data"]["name"] = NAME
     model.save(tmp_path / "n.safetensors")
-    said = "was trained on mnist, and mnist-5k is taken from its training images"
+    said = "was trained on mnist, which contains the images of mnist-5k"
     code, _, err = type_in(tmp_path, "eval", "m.safetensors", "--data", NAME)
     assert code == 0
     assert f"m.safetensors {said}" in err
@@ -158,11 +158,11 @@ def test_play_takes_the_runs_own_data_or_refuses(type_in, tmp_path):
     assert code == 0, err
     code, _, err = type_in(tmp_path, "play", "r", "--no-browser", "--data", NAME)
     assert code == 2
-    assert "r: the model takes 196 pixels and knows 10 classes, which mnist-5k has not" in err
+    assert "r: the model has 196 inputs and 10 classes, which does not match mnist-5k" in err
     small.rename(tmp_path / "gone")
     code, _, err = type_in(tmp_path, "play", "r", "--no-browser", "--offline")
     assert code == 2
-    assert "name the data it was made on with --data" in err
+    assert "pass its own data set with --data" in err
 
 
 def test_hints_can_be_pasted(type_in, tmp_path):

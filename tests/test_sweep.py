@@ -491,14 +491,14 @@ def test_wrong_commands_are_one_line_and_exit_2(tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text("[search\n")
     for words, message in [
-        ((), "give --space FILE for a new sweep, or --resume DIR"),
+        ((), "give either --space FILE for a new sweep, or --resume DIR"),
         (("--space", "nosuch.toml"), "nosuch.toml: no such file"),
         (("--space", str(bad)), "must be TOML"),
         (("--resume", str(tmp_path)), "no sweep.json in this folder"),
-        (("--resume", str(tmp_path), "--seed", "3"), "it can't change --seed"),
+        (("--resume", str(tmp_path), "--seed", "3"), "--resume keeps the settings of the sweep: remove --seed"),
         (("--space", "x", "--engine", "dask"), "x: no such file"),
         (("--resume", str(tmp_path), "--engine", "dask"), "--engine dask needs --address"),
-        (("--resume", str(tmp_path), "--address", "tcp://h:1"), "--address goes with --engine dask"),
+        (("--resume", str(tmp_path), "--address", "tcp://h:1"), "--address needs --engine dask"),
     ]:
         code, line = run(*words)
         assert (code, message in line) == (2, True), line

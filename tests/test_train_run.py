@@ -170,7 +170,7 @@ def test_names_of_the_version_before_are_accepted_with_a_warning(tmp_path):
 def test_options_of_the_version_before_are_accepted(tmp_path, capsys):
     words = ["train", "--data", "mnist-5k", "--epochs", "1", "--samples", "100", "--hidden", "4", "-q"]
     cli([*words, "--average", "0.5", "--gentle", "1", "--run", str(tmp_path / "r")], standalone_mode=False)
-    assert "--average is called --ema-decay now" in capsys.readouterr().err
+    assert "--average is deprecated, use --ema-decay" in capsys.readouterr().err
     recipe = Recipe.from_config(config_of(Run(tmp_path / "r"))["recipe"])
     assert (recipe.ema_decay, recipe.weak_augment) == (0.5, 1)
 

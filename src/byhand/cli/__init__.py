@@ -1,4 +1,4 @@
-"""The command line: one module per command, each thin (parse, call one function of the library, show)."""
+"""The command line: one module per command, which parses, calls one function of the library, and prints the result."""
 
 import sys
 
@@ -6,7 +6,7 @@ from byhand.cli.start import INTERRUPTED, choose_blas_kernel, exit_on_interrupt,
 
 
 def main() -> None:
-    """Run the command line and exit with the code for its outcome."""
+    """Run the command line and exit with its status."""
     try:
         with exit_on_interrupt():
             open_closed_streams()

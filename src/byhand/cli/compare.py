@@ -1,4 +1,4 @@
-"""`byhand compare`: runs side by side on the same pictures. The work is done in `byhand.report.comparison`."""
+"""`byhand compare`: compare runs on the same test images."""
 
 import click
 
@@ -13,11 +13,11 @@ from byhand.training.runs import Run, load_reader
 @offline
 @console_options(html=True)
 def command(runs: tuple[str, ...], data: str | None, offline: bool, console: Console) -> None:
-    """Put runs side by side: what came of them, where they were set differently, and whether the difference is luck.
+    """Compare runs: their results, their different settings, and whether the difference is statistically significant.
 
-    All of them read the test pictures of the data that the first was trained on, or of --data.
+    All models are tested on the test set of --data, by default that of the first run.
     """
-    check_several(runs)  # before anything is loaded
+    check_several(runs)  # before loading
     digits = load_data_of_run(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
     comparison = compare_runs(runs, digits.test)
     for one in comparison.runs:

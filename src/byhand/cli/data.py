@@ -1,7 +1,4 @@
-"""`byhand data`: list, fetch, verify and import data sets.
-
-Results go to stdout, messages and progress to stderr. The work is done in `byhand.data`, which a notebook can call too.
-"""
+"""`byhand data`: list, download, verify and import data sets."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,26 +16,26 @@ from byhand.errors import DataError
 
 @click.group(cls=CommandGroup)
 def command() -> None:
-    """List, get, verify and import data sets.
+    """List, download, verify and import data sets.
 
-    A data set is named (mnist, fashion-mnist, kmnist, mnist-5k, or what you imported) or given by its path: a folder
-    of IDX files, CSV, mnist.pkl.gz, mnist.npz, or a folder with a sub-folder of pictures for each class.
+    A data set has a name (mnist, fashion-mnist, kmnist, mnist-5k, or an imported one) or a path: a folder of IDX files,
+    a CSV file, mnist.pkl.gz, mnist.npz, or a folder with a subfolder of images per class.
     """
 
 
 @command.command("list")
 @console_options(quiet=False)
 def list_(console: Console) -> None:
-    """List the data sets by name, with the place of each."""
+    """List the data sets with their locations."""
     sets = loading.named_sets()
     if console.as_json:
         show_json([{key: value for key, value in asdict(one).items() if key != "problem" or value} for one in sets])
         return
     width, problems = max(len(one.name) for one in sets), set()
     for one in sets:
-        problem = "the same" if one.problem in problems else one.problem  # BYHAND_DATA is searched for each name
+        problem = "same problem" if one.problem in problems else one.problem  # of BYHAND_DATA, say
         problems.add(one.problem or "")
-        where = one.where or problem or f"not here; `byhand data get {one.name}` fetches it"
+        where = one.where or problem or f"not downloaded; run `byhand data get {one.name}`"
         click.echo(f"{one.name:{width}}  {one.about}: {where}")
 
 
@@ -47,7 +44,7 @@ def list_(console: Console) -> None:
 @offline
 @console_options()
 def get(name: str, offline: bool, console: Console) -> None:
-    """Fetch the data set NAME into the cache if it is not there."""
+    """Download the data set NAME to the cache, unless it is there."""
     with console.downloads() as progress:
         digits = loading.fetch(name, offline=offline, say=console.info, progress=progress)
     _show(digits, console)
@@ -57,9 +54,9 @@ def get(name: str, offline: bool, console: Console) -> None:
 @click.argument("place", type=PLACE)
 @console_options(quiet=False)
 def verify(place: str, console: Console) -> None:
-    """Verify the data set at the path or with the name PLACE.
+    """Verify the checksums and contents of a data set; PLACE is its path or name.
 
-    Prints one line per problem and exits with 3, or one line that describes a valid data set.
+    Prints a line per problem and exits with status 3, or one line about a valid data set.
     """
     report = loading.verify(place)
     if console.as_json:
@@ -67,7 +64,7 @@ def verify(place: str, console: Console) -> None:
         show_json({**facts, "where": report.where, "ok": not report.problems, "problems": report.problems})
     elif report.digits and not report.problems:
         is_known = report.digits.name in CATALOG
-        sums = "every checksum is right" if is_known else "sound; its checksums are of no known data set"
+        sums = "all checksums match" if is_known else "valid; its checksums match no known data set"
         click.echo(f"{report.where}: {_line(report.digits)}; {sums}")
     else:
         click.echo("\n".join(report.problems))
@@ -78,12 +75,12 @@ def verify(place: str, console: Console) -> None:
 @command.command("import")
 @click.argument("path", type=Place(path_type=Path))
 @click.argument("name", required=False)
-@option("--force", bool, "Replace a different data set with that name.")
+@option("--force", bool, "Overwrite a different data set of that name.")
 @console_options()
 def import_(path: Path, name: str | None, force: bool, console: Console) -> None:
-    """Import the data set at PATH into the cache. From then on it is loaded as NAME.
+    """Import the data set at PATH into the cache, to be loaded as NAME.
 
-    Without NAME, the name is that of the known data set with the same checksums, or else that of the file.
+    NAME defaults to the known data set with the same checksums, otherwise to the name of the file.
     """
     digits = loading.import_dataset(path, name, force=force)
     console.info(f"imported as {digits.name!r}")

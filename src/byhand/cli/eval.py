@@ -1,4 +1,4 @@
-"""`byhand eval`: how well a trained model reads a data set. The figures are made in `byhand.report`."""
+"""`byhand eval`: evaluate a model on a data set."""
 
 import sys
 
@@ -27,7 +27,7 @@ from byhand.training.runs import Run, load_model, load_reader
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @data
 @split
-@option("--threshold SHARE", click.FloatRange(0, 1), "Exit with 1 where the accuracy is lower.")
+@option("--threshold SHARE", click.FloatRange(0, 1), "Minimum accuracy: exit with status 1 if it is lower.")
 @shifts
 @offline
 @console_options(html=True)
@@ -40,10 +40,10 @@ def command(
     offline: bool,
     console: Console,
 ) -> None:
-    """Say how well the model of RUN reads, and where it fails.
+    """Evaluate the model of RUN: accuracy, confusion matrix, and the worst errors.
 
-    Without --data it looks at the data set that the model was trained on: at its test half, which the model has not
-    seen, or at its training half with --split train.
+    The data set defaults to the one that the model was trained on: its test set, or its training set with --split
+    train.
     """
     alone = load_reader(run)
     model: Reader = ShiftAveraged(alone) if shifts else alone

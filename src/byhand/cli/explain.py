@@ -1,4 +1,4 @@
-"""`byhand explain`: one step of learning with its real numbers. The work is done in `byhand.explain`."""
+"""`byhand explain`: one training step with its actual numbers."""
 
 import re
 import sys
@@ -14,34 +14,29 @@ from byhand.training.runs import Run, load_model
 
 
 def unit(text: str) -> tuple[int, int]:
-    """`1:17` → (1, 17)"""
+    """Parse `1:17` as (1, 17)."""
     if not re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", text):
-        raise click.BadParameter(f"must be LAYER:UNIT, as 1:17, got {text!r}")
+        raise click.BadParameter(f"must be LAYER:UNIT, such as 1:17, got {text!r}")
     layer, number = text.split(":")
     return int(layer), int(number)
 
 
 @click.command()
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
-@option("--sample", click.IntRange(min=0), "Which picture, from 0.", default=0)
-@option("--batch", click.IntRange(min=1), "Learn from so many at once: the sample and those after it.")
+@option("--sample", click.IntRange(min=0), "Index of the sample, from 0.", default=0)
+@option("--batch", click.IntRange(min=1), "Batch size: the sample and the ones after it.")
 @data
 @split
 @option(
     "--unit L:J",
     unit,
-    "Only unit J (from 0) of layer L (from 1), worked out to the last term; in a convolution every number of its maps "
-    "is one. May be given again.",
+    "Show only unit J (from 0) of layer L (from 1), with every term of its sums. Each number of a feature map is a "
+    "unit. Can be repeated.",
     "chosen",
     multiple=True,
 )
-@option("--learning-rate", float, "How far the step goes.", default=0.01)
-@option(
-    "--optimizer",
-    OPTIMIZERS,
-    "The rule that makes a step of a gradient; it begins with an empty memory.",
-    default="sgd",
-)
+@option("--learning-rate", float, "Step size (learning rate).", default=0.01)
+@option("--optimizer", OPTIMIZERS, "Optimizer (update rule); its state starts at 0.", default="sgd")
 @seed
 @offline
 @console_options(html=True)
@@ -58,23 +53,21 @@ def command(
     offline: bool,
     console: Console,
 ) -> None:
-    """Show one step of learning: every formula beside its real numbers and the code that computed them.
+    """Show one training step: every formula with its actual numbers and the code that computed them.
 
-    The model of RUN looks at one picture (forward), is told how wrong it was (loss), finds out which weights are to
-    blame (backward), and changes them (update). Nothing is saved: the model stays as it is.
+    The step has a forward pass for one image, its loss, a backward pass (the gradients), and an update of the weights.
+    The model of RUN is not changed.
     """
     model, config = load_model(run), Run.open(run).config()
     digits = load_data_of_run(config, model.metadata, data, offline, console)
     images = getattr(digits, split)
     count = batch or (8 if model.network.needs_whole_batch else 1)
     if count > len(images):
-        raise UsageError(f"batch must be at most the {len(images)} pictures of the {split} half, got {count}")
+        raise UsageError(f"batch must be at most {len(images)}, the size of the {split} set, got {count}")
     if sample + count > len(images):
-        raise UsageError(f"sample must be 0 to {len(images) - count} of the {split} half, got {sample}")
+        raise UsageError(f"sample must be 0 to {len(images) - count} in the {split} set, got {sample}")
     if batch is None and count > 1:
-        console.info(
-            f"batch norm learns from several pictures at once: showing samples {sample} to {sample + count - 1}"
-        )
+        console.info(f"batch normalization needs a batch: showing samples {sample} to {sample + count - 1}")
     explanation = explain_step(
         model,
         images[sample] if count == 1 else images[sample : sample + count],
@@ -90,7 +83,7 @@ def command(
 
 
 def text_for_terminal(explanation: Explanation, *, units_only: bool) -> str:
-    """Return the text in the terminal's width, with images in color where it has enough of them."""
+    """Return the text in the width of the terminal, and in color if it has 256 colors or more."""
     from rich.console import Console as RichConsole
 
     terminal = RichConsole(file=sys.stdout)

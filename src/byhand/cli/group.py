@@ -1,7 +1,6 @@
-"""The commands by name, and how errors end the program.
+"""The table of commands, and errors as one line on stderr with an exit status.
 
-A command's module is imported only when that command runs, so `byhand --help` is quick; `COMMANDS` holds the line that
-`--help` shows for each. An error that byhand raises on purpose becomes one line on stderr and an exit code.
+The module of a command is imported when that command runs, so that `byhand --help` is fast.
 """
 
 import importlib
@@ -17,27 +16,28 @@ from byhand.cli.start import INTERRUPTED, exit_on_interrupt
 from byhand.errors import ByhandError, StorageError, UsageError
 from byhand.text import closest
 
-#: The exit code that a shell gives to a program ended by SIGPIPE.
+#: The exit status that a shell gives to a program ended by SIGPIPE.
 BROKEN_PIPE = 141
 
+#: Each command with its line in `byhand --help`.
 COMMANDS = {
     "train": "Train a network and save it.",
-    "eval": "Evaluate a model: its accuracy and its mistakes.",
-    "predict": "Read pictures of digits.",
-    "compare": "Compare runs side by side.",
-    "lr-find": "Find a learning rate by a range test.",
-    "sweep": "Search hyperparameters and keep the best.",
+    "eval": "Evaluate a model: accuracy, confusion matrix, errors.",
+    "predict": "Predict the digits in images.",
+    "compare": "Compare runs: results, settings, significance.",
+    "lr-find": "Find a learning rate with a range test.",
+    "sweep": "Run a hyperparameter search.",
     "explain": "Show one training step: every formula with its actual values.",
-    "check": "Check a student's file or a run: which gradient is wrong, and likely why.",
-    "export": "Export a model as an HTML page, ONNX, or plain arrays.",
-    "play": "Open the playground: watch a network learn, draw a digit.",
-    "data": "List, get, verify and import data sets.",
-    "course": "The course: the assignment from a blank notebook to a mark.",
+    "check": "Test a student's functions, or the gradients of a run.",
+    "export": "Export a model as an HTML page, ONNX or NumPy arrays.",
+    "play": "Open the playground: train a network in the browser.",
+    "data": "List, download, verify and import data sets.",
+    "course": "The course: notebooks, checks and grading.",
 }
 
 
 def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    """Note for `run` that the traceback is wanted."""
+    """Store the flag for `run`."""
     if value:
         ctx.ensure_object(dict)["debug"] = True
 
@@ -47,14 +47,14 @@ DEBUG: dict[str, Any] = {
     "is_eager": True,
     "expose_value": False,
     "callback": set_debug,
-    "help": "Show the traceback of an error. Also accepted after a command's name.",
+    "help": "Show the traceback of an error (debug mode). Also accepted after the command.",
 }
-#: The same option for every command; only the help of `byhand` itself lists it.
+#: The same option for every command, listed only in the help of `byhand` itself.
 DEBUG_OF_COMMANDS = click.Option(["--debug"], hidden=True, **DEBUG)
 
 
 class CommandGroup(click.Group):
-    """A group of commands, in the order of their definition. `byhand help data` is `byhand data --help`."""
+    """A group of commands, in the order of their definition. `help` as the first argument is `--help`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -67,7 +67,7 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command of that name; the error for an unknown name suggests a similar one."""
+        """Return the command of that name, or suggest a similar name."""
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             near = closest(name.lower().replace("_", "-"), known)
@@ -76,7 +76,7 @@ class CommandGroup(click.Group):
 
 
 class Program(CommandGroup):
-    """All commands. The module of a command is imported when the command runs, not to print the help."""
+    """The program: all commands of `COMMANDS`, imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -97,12 +97,12 @@ class Program(CommandGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and exit quietly on a closed pipe: `byhand data list | head -1`."""
+        """Run the command, and exit quietly on a closed pipe (SIGPIPE)."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports an error at its exit
             sys.exit(BROKEN_PIPE)
         return result
 
@@ -113,12 +113,12 @@ class Program(CommandGroup):
 def cli() -> None:
     """A handwriting-recognition neural network implemented from scratch in NumPy.
 
-    Start with `byhand train`: it needs no network and no arguments.
+    Start with `byhand train`: it needs no arguments and no internet connection.
     """
 
 
 def run() -> None:
-    """Run the command that was typed, and exit with the code for its outcome."""
+    """Run the command in `sys.argv`, and exit with its status."""
     settings: dict[str, bool] = {}
     try:
         code = cli.main(prog_name="byhand", standalone_mode=False, obj=settings)
@@ -132,14 +132,14 @@ def run() -> None:
     except ByhandError as error:
         leave(str(error), error.exit_code, settings)
     except MemoryError as error:
-        leave(f"not enough memory: {error or 'ask for something smaller'}", UsageError.exit_code, settings)
+        leave(f"not enough memory: {error or 'use smaller settings'}", UsageError.exit_code, settings)
     except OSError as error:
         what = error.strerror or str(error) or type(error).__name__
         leave(f"{error.filename}: {what}" if error.filename else what, StorageError.exit_code, settings)
 
 
 def leave(line: str, code: int, settings: dict[str, bool]) -> NoReturn:
-    """Print the error in one line, after its traceback if `--debug` was given, and exit."""
+    """Print the error in one line, after its traceback with `--debug`, and exit."""
     if "debug" in settings:
         traceback.print_exc()
     click.echo(f"byhand: {line}", err=True)

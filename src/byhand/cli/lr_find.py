@@ -1,5 +1,4 @@
-"""`byhand lr-find`: which learning rate to take. The sweep is in `byhand.training.lr_find`, its picture in
-`byhand.report.lr_find`; the choices are those of `byhand train`."""
+"""`byhand lr-find`: a learning-rate range test, with the options of `byhand train`."""
 
 import shlex
 import sys
@@ -7,19 +6,19 @@ from typing import Any
 
 import click
 
-from byhand.cli import train_options
 from byhand.cli.output import Console, console_options, data, load_data, offline, option, seed
+from byhand.cli.train import preset_option, recipe_options, untrained
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training.lr_find import lr_find
 
 
 @click.command()
-@option("--lowest", float, "The rate of the first step.", default=1e-4)
-@option("--highest", float, "The rate of the last step.", default=10.0)
-@option("--steps", int, "Steps from the one to the other.", default=120)
-@train_options.preset_option("As in `train`.")
+@option("--lowest", float, "Learning rate of the first step.", default=1e-4)
+@option("--highest", float, "Learning rate of the last step.", default=10.0)
+@option("--steps", int, "Number of steps of the range test.", default=120)
+@preset_option("Preset (recipe and network), as in `train`.")
 @data
-@train_options.of_recipe
+@recipe_options
 @seed
 @offline
 @console_options(html=True)
@@ -34,13 +33,13 @@ def command(
     console: Console,
     **options: Any,
 ) -> None:
-    """Find a learning rate: raise it at every step of a short run, and see where the loss falls and where it explodes.
+    """Find a learning rate with a range test: increase it at every step of a short run until training diverges.
 
-    Takes the options of `byhand train`, so that the rate is found for the network that will be trained. Nothing is
-    saved. Where the schedule is a cycle, the suggestion is its peak.
+    Takes the options of `byhand train`, so that the rate fits the network to be trained. No model is saved. For a
+    one-cycle schedule, the suggestion is the maximum learning rate.
     """
     digits = load_data(data, offline, console)
-    model, recipe, images = train_options.untrained(preset, digits, seed, options)
+    model, recipe, images = untrained(preset, digits, seed, options)
     sweep = lr_find(model, images, recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
     title = f"{model!r} on {images.name}"[1:].replace(">", "")
     console.write_page(lambda: range_test_page(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))

@@ -1,4 +1,4 @@
-"""What the commands share: messages and progress on stderr, common options, data sets, JSON on stdout."""
+"""Shared by the commands: options, messages on stderr, results on stdout, loading of data sets."""
 
 import functools
 import json
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 Config = Mapping[str, Any]
 
-#: A data set whose images are among the training images of another one.
+#: Data sets whose images are training images of another one.
 SUBSETS = {"mnist-5k": "mnist"}
 
 
 class Place(click.Path):
-    """A file, a folder, a run or a data set. An empty one is an error: `--html "$UNSET"` would mean this folder."""
+    """A path or a name that must not be empty, as in `--html "$UNSET"`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -33,17 +33,17 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-#: Any place, as it was typed: whether it can be read is for the library to find out.
+#: A path or name as it was typed; the library checks it.
 PLACE = Place(readable=False)
 
 
 def option(
     written: str, kind: Any, about: str, dest: str | None = None, **settings: Any
 ) -> Callable[[Command], Command]:
-    """Return an option: its names and its metavar, as in `--run DIR`, its type, and its help, which shows the default.
+    """Return a click option with these names and metavar (`--run DIR`), this type and this help.
 
-    A type that is a collection holds the values to choose from; `bool` is a flag, and None a flag with an opposite,
-    which is None if neither is given.  dest: the argument of the command, if it is not called like the option
+    kind: a type; a collection of choices; `bool` for a flag; None for `--x/--no-x`, with None as the default
+    dest: the name of the command's argument, if it differs from the option
     """
     names = [word for word in written.split() if word.startswith("-")]
     metavar = " ".join(word for word in written.split() if word not in names)
@@ -62,18 +62,18 @@ def option(
     )
 
 
-split = option("--split", ("test", "train"), "Which half of the data.", default="test")
-offline = option("--offline", bool, "Never use the network.")
+split = option("--split", ("test", "train"), "Split of the data set: test set or training set.", default="test")
+offline = option("--offline", bool, "Offline mode: never download data.")
 shifts = option(
     "--shifts",
     bool,
-    "Test-time augmentation: read each picture five times, also shifted by a pixel in four directions. Fewer mistakes "
-    "for five times the work.",
+    "Test-time augmentation: average the probabilities of each image and of four copies shifted by one pixel. Fewer "
+    "errors, five times the work.",
 )
 timeout = option(
     "--timeout",
     click.FloatRange(min=1),
-    "Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock.",
+    "Time limit for the whole file, in seconds of CPU time; twice that in wall-clock time. One call may take 3 s.",
     default=60.0,
 )
 seed = option("--seed", click.IntRange(min=0), "Random seed.", default=0)
@@ -85,13 +85,13 @@ data = option(
 )
 JSON = option("--json", bool, "Print the result as JSON on stdout.", "as_json")
 QUIET = option("--quiet -q", bool, "Suppress messages and progress on stderr.", "is_quiet")
-HTML = option("--html FILE", Place(dir_okay=False), "Write it as one HTML page.", "html_file")
+HTML = option("--html FILE", Place(dir_okay=False), "Write the result to FILE as an HTML report.", "html_file")
 
 
 class Console:
-    """What a command prints: results on stdout, as text or JSON, and on a page; messages and progress on stderr.
+    """The output of a command: results on stdout, as text or JSON; messages and progress on stderr.
 
-    There are no messages with `--quiet`, nor in nbgrader, which counts any output as an error.
+    Messages are suppressed by `--quiet` and in nbgrader, which treats any output as an error.
     """
 
     def __init__(self, quiet: bool, as_json: bool = False, page: str | None = None) -> None:
@@ -100,32 +100,32 @@ class Console:
 
     @property
     def is_live(self) -> bool:
-        """True if a line can be drawn over: stderr is a terminal."""
+        """True if stderr is a terminal on which lines can be redrawn."""
         return not self.is_silent and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def info(self, line: str) -> None:
-        """Write one line."""
+        """Write a message to stderr."""
         if not self.is_silent:
             click.echo(line, err=True)
 
     def show(self, to_json: Callable[[], Any], text: Callable[[], str]) -> None:
-        """Print a result, as JSON with `--json`."""
+        """Print a result as text, or as JSON with `--json`."""
         if self.as_json:
             show_json(to_json())
         else:
             click.echo(text())
 
     def write_page(self, html: Callable[[], str]) -> None:
-        """Write a result as a page with `--html`."""
+        """Write a result as an HTML page with `--html`."""
         if self.page is not None:
             write_text(self.page, html())
             self.info(f"wrote {self.page}")
 
     @contextmanager
     def downloads(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Yield a function that shows how far the download of a file is: (file, bytes done, total bytes, 0 if unknown).
+        """Yield a function that shows the progress of downloads: (file, bytes done, total bytes or 0 if unknown).
 
-        On a terminal each file has a bar, drawn when its download starts; elsewhere each has a line when it is done.
+        Shows a progress bar per file on a terminal, and otherwise a line per completed file.
         """
         with ExitStack() as stack:
             bars = functools.cache(lambda: stack.enter_context(download_bars()))
@@ -141,7 +141,7 @@ class Console:
 
 
 def console_options(*, quiet: bool = True, json: bool = True, html: bool = False) -> Callable[[Command], Command]:
-    """Give a command `--quiet`, `--json` and `--html`, together as its argument `console`."""
+    """Add `--quiet`, `--json` and `--html` to a command, which gets them as `console`."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -157,7 +157,7 @@ def console_options(*, quiet: bool = True, json: bool = True, html: bool = False
 
 
 def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":
-    """Load a data set by name or path, with a line that says what it is and where it came from."""
+    """Load a data set by name or path, and print a line about it."""
     from byhand.data import load
 
     with console.downloads() as progress:
@@ -169,14 +169,14 @@ def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":
 def load_data_of_run(
     config: Config, metadata: Config, data: str | None, offline: bool, console: Console
 ) -> "TrainTest":
-    """Load the data set that was named, or else the one that the run was trained on."""
+    """Load the named data set, by default the one that the run was trained on."""
     from byhand.training.run import data_of
 
     return load_data(data if data is not None else data_of(config, metadata), offline, console)
 
 
 def load_any_data(config: Config, metadata: Config, console: Console) -> "TrainTest":
-    """Load the data set that a run was trained on if it is on this machine, else any: where all pictures will do."""
+    """Load a local data set: the one that the run was trained on, or another if it is missing."""
     from byhand.training.run import data_of
 
     name = data_of(config, metadata)
@@ -190,22 +190,22 @@ def load_any_data(config: Config, metadata: Config, console: Console) -> "TrainT
 
 
 def warn_if_trained_on(name: str, metadata: Config, images: "Dataset", console: Console) -> None:
-    """Warn if a model is tested with images that it was trained on under another name."""
+    """Warn if the images are part of the model's training data under another name."""
     trained_on = metadata.get("data", {}).get("name")
     if trained_on is not None and SUBSETS.get(images.name) == trained_on:
         console.info(
-            f"watch out: {name} was trained on {trained_on}, and {images.name} is taken from its training images: "
-            "these figures say nothing of pictures never seen"
+            f"warning: {name} was trained on {trained_on}, which contains the images of {images.name}: "
+            "this accuracy is not a test accuracy"
         )
 
 
 def show_json(value: Any) -> None:
-    """One JSON value on stdout."""
+    """Print a value as JSON."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def download_bars() -> Any:
-    """Return Rich's progress bars for downloads; Rich is imported here because most commands never need it."""
+    """Return Rich's progress bars. Rich is imported here because most commands do not need it."""
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

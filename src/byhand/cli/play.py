@@ -1,4 +1,4 @@
-"""`byhand play`: the playground in a browser. The work is done in `byhand.play`."""
+"""`byhand play`: the playground in the browser."""
 
 import contextlib
 import shlex
@@ -15,11 +15,12 @@ from byhand.training.runs import Run, load_model
 @option(
     "--data NAME|PATH",
     PLACE,
-    "The data set to train on. Without it, what is there, without the network: full MNIST, or the bundled sample.",
+    "Data set to train on, by name or path. Defaults to full MNIST if it is on this machine, otherwise the bundled "
+    "sample.",
 )
-@option("--port", click.IntRange(0, 65535), "Where to listen, on loopback only. [default: 8765, or any]")
+@option("--port", click.IntRange(0, 65535), "Port on localhost.  [default: 8765, or any free one]")
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
-@option("--run FOLDER", PLACE, "Where to keep what is trained. [default: runs/NNN]", "folder")
+@option("--run FOLDER", PLACE, "Folder of the run, new or empty. Defaults to the next `runs/NNN`.", "folder")
 @offline
 @console_options(json=False)
 def command(
@@ -31,11 +32,10 @@ def command(
     offline: bool,
     console: Console,
 ) -> None:
-    """Watch a network learn, draw a digit, look inside, take it home.
+    """Open the playground: train a network, draw digits, inspect the model and export it, in the browser.
 
-    It begins with the model of RUN (a run's folder or a model's file), or without one with the shipped model; a run
-    that was made here goes on where it stopped. Everything is on this machine: the page asks nobody else.
-    Ctrl-C saves and ends.
+    Starts with the model of RUN (the folder of a run, or a model file), by default the shipped model. A playground
+    run is resumed. The server listens on localhost only, and makes no outgoing requests. Ctrl-C saves and ends.
     """
     import webbrowser
 
@@ -55,8 +55,8 @@ def command(
         digits = load_any_data(home.config() if home else {}, model.metadata if home else {}, console)
     if run is not None and not fits(model, digits.train):
         raise UsageError(
-            f"{run}: the model takes {model.network.in_size} pixels and knows {len(model.classes)} classes, which "
-            f"{digits.name} has not: name the data it was made on with --data"
+            f"{run}: the model has {model.network.in_size} inputs and {len(model.classes)} classes, "
+            f"which does not match {digits.name}: pass its own data set with --data"
         )
     if home and before:
         playground = Playground.resume(home, model, origin, digits, before)
@@ -65,9 +65,9 @@ def command(
         playground = Playground(model, origin, digits, setup, RunStorage(Run.new(folder) if folder else None))
 
     def opened(address: str) -> None:
-        console.info(f"the playground is open at {address}\nCtrl-C saves and ends it")
+        console.info(f"playground: {address}\nCtrl-C saves and ends it")
         if browser and not webbrowser.open(address):
-            console.info("no browser could be opened: open that address yourself")
+            console.info("no browser found: open this address yourself")
         if console.is_silent:
             click.echo(address)
 
@@ -75,6 +75,6 @@ def command(
         serve(playground, port=port, opened=opened)
     saved = playground.storage.folder if playground.storage else None
     if saved is not None:
-        console.info(f"saved: `byhand play {shlex.quote(str(saved))}` goes on from here")
+        console.info(f"saved; resume with:  byhand play {shlex.quote(str(saved))}")
     else:
-        console.info("ended; nothing was trained, so there was nothing to save")
+        console.info("ended; nothing to save, because no network was trained")

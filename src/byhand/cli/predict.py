@@ -1,4 +1,4 @@
-"""`byhand predict`: read pictures of digits. The reading is `byhand.read` and `byhand.read_line`."""
+"""`byhand predict`: predict the digits in images, as `byhand.read` and `byhand.read_line` do."""
 
 import shlex
 import sys
@@ -19,10 +19,10 @@ from byhand.training.runs import CONFIG, MODEL, load_reader
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=PLACE, metavar="PICTURE|FOLDER|-…")
-@option("--run RUN|MODEL", PLACE, "Model to read with. Defaults to the model installed with byhand.")
-@option("--line", bool, "Each picture has several digits in a row: segment it and read them one by one.")
-@option("--show-input", bool, "Show the 28×28 input of the network; in JSON, its 28 rows.")
-@option("--top", click.IntRange(1), "Number of guesses to show.", default=3)
+@option("--run RUN|MODEL", PLACE, "Model for the predictions. Defaults to the shipped model.")
+@option("--line", bool, "Segmentation: each image has several digits in a row, which are predicted one by one.")
+@option("--show-input", bool, "Show the 28 × 28 network input after normalization; in JSON as 28 rows.")
+@option("--top", click.IntRange(1), "Number of most probable classes to show (top-k).", default=3)
 @shifts
 @console_options()
 def command(
@@ -34,11 +34,10 @@ def command(
     shifts: bool,
     console: Console,
 ) -> None:
-    """Read pictures of digits: photos, drawings, scans; dark on light or light on dark.
+    """Predict the digits in images: photos, drawings or scans, dark on light or light on dark.
 
-    A folder stands for the pictures in it. `-` reads one image per line from standard input: 784 numbers from 0 to 255,
-    separated by commas or blanks, which are not normalized. A picture that can't be read is reported, and the others
-    are still read.
+    A folder stands for the images in it. `-` reads one image per line from standard input: 784 numbers from 0 to 255,
+    separated by commas or spaces, without normalization. Unreadable images are reported and skipped.
     """
     model = load_reader(run) if run is not None else shipped_model()
     reader = ShiftAveraged(model) if shifts else model
@@ -74,7 +73,7 @@ def command(
 
 
 def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tuple[str, Iterable[Reading]]]:
-    """Yield the name of each picture and what is read in it; `-` is one picture with many digits."""
+    """Yield the name of each image with its readings; standard input is one image with many readings."""
     for place in places:
         try:
             if place == "-":
@@ -83,27 +82,27 @@ def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tup
                 yield from ((str(path), readings_of(path, reader, line)) for path in pictures_at(Path(place)))
         except DataError as error:
             yield place, [Reading(place, problem=error)]
-        except OSError as error:  # a name that is too long, a folder that can't be listed
+        except OSError as error:  # such as a name that is too long
             problem = DataError(f"{place:.80}: can't be read: {error.strerror}")
             yield place, [Reading(place, problem=problem)]
 
 
 def pictures_at(path: Path) -> list[Path]:
-    """Return the picture at a path, or the pictures in a folder, by name."""
+    """Return the path of an image, or the sorted paths of the images in a folder."""
     if not path.exists():
-        raise DataMissingError(f"{path}: no picture there")
+        raise DataMissingError(f"{path}: file not found")
     is_run = any((path / name).is_file() for name in (CONFIG, MODEL))
     inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in ENDINGS) if path.is_dir() else [path]
     if path.suffix == Path(MODEL).suffix or (is_run and not inside):
         what = "a run" if is_run else "a model"
-        raise DataMissingError(f"{path}: that is {what}: did you mean --run {shlex.quote(str(path))}?")
+        raise DataMissingError(f"{path} is {what}, not an image: did you mean --run {shlex.quote(str(path))}?")
     if not inside:
-        raise DataMissingError(f"{path}: no pictures in that folder ({', '.join(sorted(ENDINGS))})")
+        raise DataMissingError(f"{path}: no images in this folder ({', '.join(sorted(ENDINGS))})")
     return inside
 
 
 def readings_of(path: Path, reader: Reader, line: bool) -> list[Reading]:
-    """Read a picture; what is wrong with it is a reading too."""
+    """Return the readings of an image; an error is a reading with a problem."""
     try:
         return read_line(path, reader) if line else [read(path, reader)]
     except DataError as error:
@@ -111,8 +110,8 @@ def readings_of(path: Path, reader: Reader, line: bool) -> list[Reading]:
 
 
 def readings_of_lines(stream: TextIO, reader: Reader) -> Iterator[Reading]:
-    """Read the images on standard input."""
+    """Yield the readings of the images on standard input."""
     try:
         yield from read_numbers(stream, reader)
     except UnicodeDecodeError:
-        yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, and it is no text"))
+        yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, got binary data"))

@@ -1,26 +1,21 @@
-"""The start of the program: what must be done before other modules load.
-
-Ctrl-C ends the program cleanly while Python loads the rest, streams that the caller closed are replaced, and OpenBLAS
-gets its kernel before NumPy loads. This module imports next to nothing.
-"""
+"""Preparations before other modules load: Ctrl-C, closed streams, the BLAS kernel. Imports almost nothing."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-#: The exit code that a shell gives to a program ended by Ctrl-C.
+#: The exit status that a shell gives to a program ended by Ctrl-C.
 INTERRUPTED = 130
-
-#: Words of /proc/cpuinfo: an AMD processor with all that OpenBLAS's SkylakeX kernels use.
+#: Words of /proc/cpuinfo for an AMD processor with the instructions of OpenBLAS's SkylakeX kernels.
 AMD_WITH_AVX512 = {"AuthenticAMD", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma", "avx2"}
 
 
 @contextmanager
 def exit_on_interrupt() -> Iterator[None]:
-    """While modules load, let Ctrl-C end the program at once: an exception may be lost in the middle of an import.
+    """Exit at once on Ctrl-C while modules load, because an exception during an import can get lost.
 
-    There is nothing to save yet. A handler that the caller installed stays, and so does an ignored Ctrl-C.
+    A handler that the caller installed, or an ignored SIGINT, is kept.
     """
     import signal
 
@@ -28,7 +23,7 @@ def exit_on_interrupt() -> Iterator[None]:
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             raise ValueError
         signal.signal(signal.SIGINT, exit_now)
-    except ValueError:  # another handler, or not the main thread, which alone may set one
+    except ValueError:  # another handler, or not the main thread
         yield
         return
     try:
@@ -44,27 +39,27 @@ def exit_now(*_: object) -> None:
 
 
 def write_interrupted() -> None:
-    """Write a line below the terminal's `^C`; by file descriptor, which needs nothing loaded."""
+    """Write a line below the terminal's `^C`, with nothing that has to be loaded."""
     with suppress(OSError):
         os.write(2, b"\ninterrupted\n")
 
 
 def open_closed_streams() -> None:
-    """Replace each stream that the caller closed (`>&-`) by /dev/null.
+    """Open /dev/null for each standard stream that the caller closed (`>&-`).
 
-    In the order of their descriptors, so that each gets its own, and no file opened later is written to in its place.
+    In the order of their descriptors, so that no file opened later gets the descriptor of a stream.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - stays open
-            os.set_inheritable(stream.fileno(), True)  # as the three are, for the processes that a command starts
+            os.set_inheritable(stream.fileno(), True)  # for the processes that a command starts
             setattr(sys, name, stream)
 
 
 def choose_blas_kernel() -> None:
-    """Name OpenBLAS's AVX-512 kernels on AMD processors that it does not know, unless the user has named others.
+    """Select OpenBLAS's AVX-512 kernels on recent AMD processors, unless the user selected others.
 
-    OpenBLAS chooses once, when NumPy loads it, and falls back to AVX2 on AMD's newest processors: every product takes
+    OpenBLAS selects a kernel when NumPy loads it, and on processors that it does not know it uses AVX2, which takes
     twice as long. See docs/decisions/0004-blas-kernel.md.
     """
     if "OPENBLAS_CORETYPE" in os.environ or "numpy" in sys.modules:

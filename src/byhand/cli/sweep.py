@@ -1,4 +1,4 @@
-"""`byhand sweep`: a hyperparameter search. Each trial is a line on stderr, the best one the result on stdout."""
+"""`byhand sweep`: a hyperparameter search."""
 
 import sys
 import threading
@@ -16,13 +16,13 @@ from byhand.training.loop import interruptible
 
 
 @click.command()
-@option("--space FILE", PLACE, "A TOML file: [fixed] settings, and under [search] the ranges to try.")
-@option("--trials", click.IntRange(min=1), "How many settings to try.  [default: 50]")
-@option("--jobs", click.IntRange(min=1), "How many at a time. Without it, one a processor.")
-@option("--engine", ("local", "dask"), "Processes of this machine (joblib), or a Dask cluster.", default="local")
-@option("--address tcp://HOST:PORT", str, "The scheduler of the Dask cluster.")
-@option("--folder DIR", PLACE, "The sweep's folder, new or empty. Without it, the next `sweeps/NNN`.")
-@option("--resume DIR", PLACE, "Go on with a sweep that was stopped or killed.", "resumed")
+@option("--space FILE", PLACE, "Search space: a TOML file with [fixed] settings and [search] ranges.")
+@option("--trials", click.IntRange(min=1), "Number of trials.  [default: 50]")
+@option("--jobs", click.IntRange(min=1), "Number of parallel jobs. Defaults to one per processor.")
+@option("--engine", ("local", "dask"), "Backend: local processes (joblib), or a Dask cluster.", default="local")
+@option("--address tcp://HOST:PORT", str, "Address of the Dask scheduler.")
+@option("--folder DIR", PLACE, "Folder of the sweep, new or empty. Defaults to the next `sweeps/NNN`.")
+@option("--resume DIR", PLACE, "Resume an interrupted sweep.", "resumed")
 @data
 @seed
 @offline
@@ -40,13 +40,13 @@ def command(
     offline: bool,
     console: Console,
 ) -> None:
-    """Try many settings and find the best.
+    """Run a hyperparameter search, and print the best trial.
 
-    Trials are judged by images held out of training, hopeless ones are stopped early, and everything is kept in one
-    folder: trials.csv, sweep.html, and what `--resume DIR` needs to go on after Ctrl-C or worse.
+    Trials are ranked by their loss on a held-out validation set, and bad ones are stopped early (pruned). The folder
+    has trials.csv, sweep.html, and the state from which `--resume DIR` resumes an interrupted or killed search.
 
     \b
-    A space.toml:
+    Example of a search space:
         [fixed]
         epochs = 8
         [search]
@@ -55,16 +55,16 @@ def command(
         maps = { choices = ["none", "8,16"] }
     """
     if (space is None) == (resumed is None):
-        raise UsageError("give --space FILE for a new sweep, or --resume DIR to go on with one")
+        raise UsageError("give either --space FILE for a new sweep, or --resume DIR")
     named = {"--folder": folder, "--data": data, "--seed": seed or None}
     others = [name for name, value in named.items() if value is not None]
     if resumed is not None and others:
-        raise UsageError(f"--resume goes on with the sweep's own settings; it can't change {', '.join(others)}")
+        raise UsageError(f"--resume keeps the settings of the sweep: remove {', '.join(others)}")
     place = Folder(Path(resumed)) if resumed is not None else Folder.new(folder)
     searched = Space.read(space) if space is not None else None
     if (engine == "dask") != (address is not None):
-        rule = "--engine dask needs --address tcp://HOST:PORT, the cluster's scheduler"
-        raise UsageError(rule if address is None else "--address goes with --engine dask")
+        rule = "--engine dask needs --address tcp://HOST:PORT of the scheduler"
+        raise UsageError(rule if address is None else "--address needs --engine dask")
     stop = threading.Event()
     common: dict[str, Any] = {
         "folder": place,
@@ -81,7 +81,7 @@ def command(
         else:
             result = sweep(searched, trials=trials or 50, data=data, seed=seed, **common)
     console.show(result.to_json, result.text)
-    console.info(f"every trial: {place.path / 'sweep.html'}, {place.path / 'trials.csv'}")
+    console.info(f"all trials: {place.path / 'sweep.html'}, {place.path / 'trials.csv'}")
     if result.interrupted:
-        console.info(f"interrupted; go on with:  byhand sweep --resume {place.path}")
+        console.info(f"interrupted; resume with:  byhand sweep --resume {place.path}")
         sys.exit(130)

@@ -1,38 +1,43 @@
-"""Export: a trained model in a form that needs no byhand.
+"""Export: a trained model for programs without byhand, as an HTML page, as ONNX or as NumPy arrays.
 
-`html` is one page with pad, network and weights inside; `onnx` is for other runtimes, with the whole preparation in
-it; `npz` is plain arrays under the names of the reference pages, which any NumPy loads. Each is checked before it is
-written: the probabilities that another program will compute are compared with the model's own.
+Before a file is written, the probabilities that it gives are compared with those of the model.
 """
 
+import base64
 import io
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+import byhand
 from byhand.data import Dataset, load
-from byhand.errors import UsageError
+from byhand.errors import DataError, UsageError
 from byhand.export.onnx import as_onnx
-from byhand.export.single_page import as_html
 from byhand.files import write_bytes
 from byhand.model import Model
 from byhand.nn.activations import activation_named
 from byhand.nn.arrays import Array
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import softmax
-from byhand.page import picture_shape
+from byhand.page import bundled, model_description, model_weights, picture_shape, source
+from byhand.page.document import script_json
 
 KINDS = ("html", "onnx", "npz")
-#: Maximum difference of a probability between the folded arrays and the model.
+#: Maximum difference between a probability of the export and of the model.
 TOLERANCE = 1e-5
+#: Number of images embedded in the page, as samples and for its self-test.
+EMBEDDED = 20
+#: Number of images on which the effect of rounding to float16 is measured.
+MEASURED = 1_000
 
 
 def export(model: Model, path: str | Path, *, to: str | None = None, pictures: Dataset | None = None) -> str:
-    """Write `model` as `html`, `onnx` or `npz` to `path`, and return a sentence on how near the export is to it.
+    """Write `model` to `path`, and return a sentence about its accuracy.
 
-    Without `to` the extension of the path decides. `pictures` are what the export is checked on, and the page's
-    samples; by default the test digits of the bundled sample.
+    to: `html`, `onnx` or `npz`; defaults to the extension of the path
+    pictures: images for the check and the page's samples; default: the test set of the bundled sample
     """
     path = Path(path)
     content, about = exporter(kind_of(path, to))(model, pictures if pictures is not None else sample_for(model))
@@ -41,24 +46,37 @@ def export(model: Model, path: str | Path, *, to: str | None = None, pictures: D
 
 
 def kind_of(path: Path, to: str | None) -> str:
-    """Return `to`, or the extension of the path; the two must not contradict each other."""
+    """Return `to`, or by default the extension of the path; they must not contradict each other."""
     ending = path.suffix.removeprefix(".").lower()
     if to is None and not ending:
-        raise UsageError(f"{path} has no ending that says what to make: .{', .'.join(KINDS)}, or name it with `to`")
+        raise UsageError(f"{path} must have an extension, .{', .'.join(KINDS)}, or the format must be given as `to`")
     if to is not None and ending in KINDS and ending != to:
-        raise UsageError(f"to must be what the name's ending says, got {to!r} and {path}")
+        raise UsageError(f"to must match the extension, got {to!r} and {path}")
     return ending if to is None else to
 
 
 def exporter(to: str) -> Callable[[Model, Dataset], tuple[bytes, str]]:
-    """Return the function that makes a file of that kind, and a sentence on how near it is to the model."""
+    """Return the function that makes a file of that format, and a sentence about its accuracy."""
     if to not in KINDS:
         raise UsageError(f"to must be one of {', '.join(KINDS)}, got {to!r}")
     return {"html": as_html, "onnx": as_onnx, "npz": as_npz}[to]
 
 
+def training_data_of(model: Model) -> Dataset | None:
+    """Return the test set of the model's training data, or None if it is not on this machine."""
+    data = model.metadata.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+        return None
+    try:
+        test = load(data["name"], offline=True).test
+    except DataError:
+        return None
+    fits = test.images[0].size == model.network.in_size and len(test.classes) == len(model.classes)
+    return test if fits else None
+
+
 def sample_for(model: Model) -> Dataset:
-    """Return pictures that the model can take: the bundled test digits, or noise if it takes another size."""
+    """Return images of the model's size: the bundled test set, or noise if it has another size."""
     digits = load("mnist-5k").test
     shape = picture_shape(model)
     if shape == digits.shape:
@@ -68,15 +86,81 @@ def sample_for(model: Model) -> Dataset:
     return Dataset(noise, np.zeros(len(noise), np.int64), name="noise")
 
 
+# ---- HTML: the modules of the playground as one script, and the weights in float16
+
+
+def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
+    """Return a page that works offline, and the effect of rounding the weights to float16."""
+    rounded = rounded_to_half(model)
+    images = pictures.images[:MEASURED]
+    apart = float(np.abs(model.probabilities(images) - rounded.probabilities(images)).max())
+    change = f"no probability changes by more than {apart:.1e}" if apart else "no probability changes"
+    about = f"weights rounded to float16: on {len(images):,} images of {pictures.name} {change}"
+    embedded = one_of_each(pictures)
+    # All low bytes before all high bytes, because the high bytes are similar and compress well.
+    halves = model_weights(rounded).astype("<f2").view(np.uint8).reshape(-1, 2).T
+    known = [model.metadata.get(name) for name in ("about", "data_license")]
+    sentences = "".join(f"{sentence.rstrip('.')}. " for sentence in known if isinstance(sentence, str))
+    content = {
+        "description": model_description(model),
+        "weights": packed(halves.tobytes()),
+        "test": {
+            "pictures": packed(embedded.tobytes()),
+            "probabilities": np.round(exact_probabilities(rounded, embedded), 8).tolist(),
+            "tolerance": TOLERANCE,
+        },
+        "about": f"{sentences}Made by byhand {byhand.__version__}; {about}.",
+    }
+    page = source("export.html")
+    for mark, text in (
+        ("/*STYLE*/", source("byhand.css")),
+        ("/*MODEL*/", script_json(content)),
+        ("/*SCRIPT*/", bundled("export.js")),
+    ):
+        page = page.replace(mark, text)
+    return page.encode(), about
+
+
+def rounded_to_half(model: Model) -> Model:
+    """Return a copy with all parameters rounded to float16."""
+    network = model.network.copy()
+    for vector in (network.parameters, network.statistics):
+        if vector.size and np.abs(vector).max() > np.finfo(np.float16).max:
+            raise UsageError(f"weights must be at most 65,504 for float16, got {np.abs(vector).max():.3g}")
+        vector[...] = vector.astype(np.float16)
+    return Model(network, preparation=model.preparation, classes=model.classes)
+
+
+def exact_probabilities(model: Model, images: Array) -> Array:
+    """Return the probabilities in float64               images: uint8 (N, H, W) → (N, K)"""
+    out = model.network.copy(np.float64).forward(model.preparation(images, np.float32).astype(np.float64))
+    return softmax(out)
+
+
+def one_of_each(pictures: Dataset) -> Array:
+    """Return the first images of each class in turn               uint8 (EMBEDDED, H, W)"""
+    places = [np.flatnonzero(pictures.labels == k) for k in range(len(pictures.classes))]
+    deepest = max(map(len, places))
+    in_turn = [int(place[i]) for i in range(deepest) for place in places if i < len(place)]
+    return pictures.images[in_turn[:EMBEDDED]]
+
+
+def packed(content: bytes) -> str:
+    """Compress the bytes, and encode them in base64."""
+    return base64.b64encode(zlib.compress(content, 9)).decode()
+
+
+# ---- NumPy arrays
+
+
 def as_npz(model: Model, pictures: Dataset) -> tuple[bytes, str]:
-    """Return plain arrays as a file, and how near they are to the model.
+    """Return NumPy arrays as a file, and their maximum difference from the model.
 
         with np.load("model.npz") as file:
-            Z1 = file["W1"] @ X + file["b1"]             X: (784, m), a column a picture: pixels / file["divisor"]
+            Z1 = file["W1"] @ X + file["b1"]        X: (784, m), the columns are pixels / file["divisor"]
 
-    W1 is (units, inputs) and b1 (units, 1), as in `byhand.reference`. The rest of the model is folded into them: the
-    standardization of the pixels into the first layer, batch norm into the layer before it. `deskew` is True if the
-    pictures must be deskewed first (`byhand.data.handwriting.deskew`).
+    W1 is (units, inputs) and b1 (units, 1), as in `byhand.reference`. Standardization and batch normalization are
+    folded into them. If `deskew` is True, images must be deskewed first (`byhand.data.handwriting.deskew`).
     """
     arrays = reference_arrays(model)
     images = pictures.images[:200]
@@ -85,35 +169,33 @@ def as_npz(model: Model, pictures: Dataset) -> tuple[bytes, str]:
         raise UsageError(f"npz must give the model's probabilities to {TOLERANCE:g}, got {apart:.1e}: use onnx")
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
-    about = f"on {len(images)} pictures of {pictures.name} no probability differs by more than {apart:.1e}"
+    about = f"on {len(images)} images of {pictures.name} no probability differs by more than {apart:.1e}"
     return file.getvalue(), about
 
 
 def reference_arrays(model: Model) -> dict[str, Array]:
-    """Return `W1, b1, …` in float64, `activations`, a name for each hidden layer, and the preparation of a picture."""
+    """Return `W1, b1, …` in float64, the names of the activations, and the preparation."""
     preparation = model.preparation
     weights: list[Array] = []
     biases: list[Array] = []
     activations: list[str] = []
     for layer in model.network.layers:
-        bends = len(activations) == len(weights)  # the last dense layer has its activation, or there is none yet
+        is_complete = len(activations) == len(weights)  # no dense layer yet, or its activation was found
         if isinstance(layer, Dense):
-            if weights and not bends:
+            if weights and not is_complete:
                 activations.append("identity")
             weights.append(layer.W.T.astype(np.float64))
             biases.append(layer.b.astype(np.float64)[:, None])
-        elif isinstance(layer, Activation) and not bends:
+        elif isinstance(layer, Activation) and not is_complete:
             activations.append(layer.function.name)
-        elif isinstance(layer, BatchNorm) and not bends:
+        elif isinstance(layer, BatchNorm) and not is_complete:
             scale = (layer.gamma / np.sqrt(layer.variance.astype(np.float64) + layer.epsilon))[:, None]
             weights[-1] = weights[-1] * scale
             biases[-1] = (biases[-1] - layer.mean[:, None]) * scale + layer.beta[:, None]
         elif not isinstance(layer, Dropout):
-            raise UsageError(
-                f"npz can hold dense layers, each with one activation after it; {layer!r} doesn't fit: use onnx"
-            )
+            raise UsageError(f"npz supports only dense layers, each with one activation, got {layer!r}: use onnx")
     if len(activations) == len(weights):
-        raise UsageError(f"npz can hold no activation after the last layer, got {activations[-1]}: use onnx")
+        raise UsageError(f"npz supports no activation after the last layer, got {activations[-1]}: use onnx")
     # x = (p − mean) / deviation, so W x + b = (W/deviation) p + (b − Σ W · mean/deviation)
     biases[0] = biases[0] - weights[0].sum(axis=1, keepdims=True) * (preparation.mean / preparation.deviation)
     weights[0] = weights[0] / preparation.deviation
@@ -129,7 +211,7 @@ def reference_arrays(model: Model) -> dict[str, Array]:
 
 
 def probabilities(arrays: dict[str, Array], pictures: Array) -> Array:
-    """Return the probabilities that the arrays give in plain NumPy         pictures: uint8 (N, H, W) → (N, K)"""
+    """Compute the probabilities from the arrays         pictures: uint8 (N, H, W) → (N, K)"""
     H = pictures.reshape(len(pictures), -1).T / arrays["divisor"]
     names = [*map(str, arrays["activations"]), "identity"]
     for number, name in enumerate(names, start=1):

@@ -1,12 +1,11 @@
-"""ONNX: the model for other runtimes, with its whole preparation inside.
+"""ONNX: the model for other runtimes, with deskewing and scaling.
 
-    pictures      float32 (batch, H, W), pixels as they are, 0 to 255
+    pictures      float32 (batch, H, W), pixels from 0 to 255
     probabilities float32 (batch, K)
 
-Deskewing is written with the same whole numbers as `byhand.data.handwriting.deskew`: moments in double, each row's
-shift in 256ths of a pixel, two gathers and one mix. So it is exact to the bit, which sampling at fractional coordinates
-(`GridSample`) would not be, and needs no more than opset 13. `ir_version` 8 is read by runtimes from 2022 on. The file
-is run with onnxruntime on real pictures before it is handed out, and must give the model's probabilities to 1e-5.
+Deskewing uses the same integers as `byhand.data.handwriting.deskew`: moments in float64, shifts of rows in 256ths of a
+pixel, linear interpolation of two pixels. It is therefore bit-identical, which `GridSample` would not be, and opset 13
+suffices. Runtimes since 2022 read `ir_version` 8.
 """
 
 import json
@@ -29,12 +28,12 @@ from byhand.page import picture_shape
 OPSET = 13
 IR_VERSION = 8
 TOLERANCE = 1e-5
-#: Pictures that the file is checked on.
+#: Number of images for the comparison with the model.
 CHECKED = 1_000
 
 
 def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
-    """Return the file, and how near it is to the model."""
+    """Return the file, and its maximum difference from the model."""
     try:
         import onnx
         import onnxruntime
@@ -48,14 +47,12 @@ def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     apart = float(np.abs(given - model.probabilities(images)).max())
     if not apart <= TOLERANCE:
         raise UsageError(f"onnxruntime must give the model's probabilities to {TOLERANCE:g}, got {apart:.1e}")
-    about = (
-        f"onnxruntime: on {len(images):,} pictures of {pictures.name} no probability differs by more than {apart:.1e}"
-    )
-    return content, about
+    about = f"on {len(images):,} images of {pictures.name} no probability differs by more than {apart:.1e}"
+    return content, f"onnxruntime: {about}"
 
 
 class Graph:
-    """Nodes and constants, put together in the order in which they compute."""
+    """Nodes and constants, in the order of the computation."""
 
     def __init__(self) -> None:
         import onnx
@@ -65,30 +62,30 @@ class Graph:
         self.constants: list[Any] = []
 
     def constant(self, name: str, array: Array) -> str:
-        """Append a constant, and return its name."""
+        """Add a constant, and return its name."""
         self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
     def number(self, value: float, dtype: type = np.float64) -> str:
-        """Return the name of a constant that is one number, made once."""
+        """Return the name of a constant for one number, added at its first use."""
         name = f"{np.dtype(dtype).name}_{value:g}"
         if all(constant.name != name for constant in self.constants):
             self.constant(name, np.array(value, dtype))
         return name
 
     def add(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Append a node, and return the name of its result."""
+        """Add a node, and return the name of its result."""
         name = name or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def cast(self, value: str, dtype: type) -> str:
-        """Append a conversion to another type."""
+        """Add a conversion to another type."""
         return self.add("Cast", value, to=self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
 def graph_of(model: Model) -> Any:
-    """Return the whole model as an ONNX ModelProto."""
+    """Return the model as an ONNX ModelProto."""
     graph = Graph()
     helper, floats = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
     height, width = picture_shape(model)
@@ -109,7 +106,7 @@ def graph_of(model: Model) -> Any:
         ir_version=IR_VERSION,
         producer_name="byhand",
         producer_version=byhand.__version__,
-        doc_string="pictures: pixels 0 to 255, light ink on black; probabilities: one a class",
+        doc_string="pictures: pixels 0 to 255, light ink on black; probabilities: one per class",
     )
     texts = {
         "classes": list(model.classes),
@@ -122,7 +119,7 @@ def graph_of(model: Model) -> Any:
 
 
 def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
-    """Each picture sheared upright: the formulas of `handwriting.deskew`           (batch, H, W) → (batch, H, W)"""
+    """Add the formulas of `handwriting.deskew`          (batch, H, W) → (batch, H, W)"""
     add, number = graph.add, graph.number
     y, x = np.mgrid[:height, :width] - np.array([height // 2, width // 2]).reshape(2, 1, 1)
     masks = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=-1).reshape(height * width, 5).astype(np.float64)
@@ -133,7 +130,7 @@ def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
     )
 
     def ratio(above: str, below: str) -> str:
-        """above / below, and 0 where below is 0 (then above is 0 too)"""
+        """Return above / below, or 0 if both are 0."""
         is_zero = graph.cast(add("Equal", below, number(0.0)), np.float64)
         return add("Div", above, add("Add", below, is_zero))
 
@@ -147,7 +144,7 @@ def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
     part = add("Sub", shift, add("Mul", whole, number(256.0)))
 
     last = graph.constant("last_axis", np.array([2]))
-    gap = width + 1  # a row that is shifted by its whole width reads nothing but this
+    gap = width + 1  # a row shifted by its whole width reads only the padding
     margins = graph.constant("margins", np.array([0, 0, gap, 0, 0, gap]))
     spaced = add("Pad", pictures, margins, number(0.0, np.float32))
     start = add("Unsqueeze", graph.cast(whole, np.int64), last)
@@ -160,7 +157,7 @@ def deskewed(graph: Graph, pictures: str, height: int, width: int) -> str:
 
 
 def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
-    """x = (pixel / divisor − mean) / deviation, with the roundings of `Preparation.to_floats`."""
+    """x = (pixel / divisor − mean) / deviation, rounded as in `Preparation.to_floats`."""
     if preparation.is_plain:
         return graph.add("Div", pixels, graph.constant("divisor", np.array(preparation.divisor, np.float32)))
     factor = graph.constant("factor", np.array(1 / (preparation.divisor * preparation.deviation), np.float32))
@@ -169,7 +166,7 @@ def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
 
 
 def layer_node(graph: Graph, x: str, layer: Layer) -> str:
-    """Append one layer of the network, as it works outside training."""
+    """Add a layer of the network, in inference mode."""
     add = graph.add
 
     def constant(name: str, array: Array) -> str:
@@ -178,8 +175,8 @@ def layer_node(graph: Graph, x: str, layer: Layer) -> str:
     match layer:
         case Dense():
             return add("Gemm", x, constant("W", layer.W), constant("b", layer.b))
-        case Convolution():  # Conv takes only a picture, the channels first
-            shape = np.array([0, layer.height, layer.width, layer.channels])  # 0: as many pictures as there are
+        case Convolution():  # Conv takes images with the channels first
+            shape = np.array([0, layer.height, layer.width, layer.channels])  # 0 keeps the batch size
             x = add("Reshape", x, graph.constant(f"{layer.index}.picture", shape))
             picture = add("Transpose", x, perm=[0, 3, 1, 2])
             W = layer.W.reshape(layer.size, layer.size, layer.channels, layer.maps).transpose(3, 2, 0, 1)
@@ -192,11 +189,11 @@ def layer_node(graph: Graph, x: str, layer: Layer) -> str:
             return x
         case Activation():
             return activation_node(graph, x, layer.function.name)
-    raise UsageError(f"onnx can't express {layer!r}")
+    raise UsageError(f"onnx does not support {layer!r}")
 
 
 def activation_node(graph: Graph, z: str, name: str) -> str:
-    """Append H = g(Z), by the name of g."""
+    """Add H = g(Z), by the name of g."""
     add, number = graph.add, graph.number
     match name:
         case "relu" | "sigmoid" | "tanh":
@@ -208,6 +205,6 @@ def activation_node(graph: Graph, z: str, name: str) -> str:
         case "gelu":  # Z (1 + tanh(c Z (1 + 0.044715 Z²))) / 2
             cubic = add("Mul", add("Mul", z, z), number(GELU_SCALE * GELU_CUBIC, np.float32))
             inner = add("Mul", z, add("Add", cubic, number(GELU_SCALE, np.float32)))
-            louder = add("Add", add("Tanh", inner), number(1.0, np.float32))
-            return add("Mul", add("Mul", z, louder), number(0.5, np.float32))
-    raise UsageError(f"onnx can't express the activation {name!r}")
+            doubled = add("Mul", z, add("Add", add("Tanh", inner), number(1.0, np.float32)))
+            return add("Mul", doubled, number(0.5, np.float32))
+    raise UsageError(f"onnx does not support the activation {name!r}")
