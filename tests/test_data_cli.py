@@ -155,9 +155,7 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     code, out, _ = run("list")
     assert code == 0
     assert [row.split()[0] for row in out] == [*catalog.CATALOG, "mine"]
-    assert out[0] == (
-        "mnist          handwritten digits, 60,000 + 10,000: not downloaded; run `byhand data get mnist`"
-    )
+    assert out[0] == "mnist          handwritten digits, 60,000 + 10,000: not downloaded; run `byhand data get mnist`"
     assert out[-1] == f"mine           imported: imported from {path}"
     code, out, _ = run("list", "--json")
     assert json.loads("\n".join(out))[-1] == {"name": "mine", "about": "imported", "where": f"imported from {path}"}
