@@ -739,3 +739,11 @@ def test_a_whole_data_batch_is_made_once_even_if_samples_are_held_out(digits):
     assert isinstance(first.index, slice)
     np.testing.assert_array_equal(first.pixels[first.index], setup.batches.pixels[setup.batches.index])
     np.testing.assert_array_equal(first.labels, setup.batches.labels[setup.batches.index])
+
+
+def test_only_the_last_records_are_kept(digits):
+    for most in (0, 2, None):
+        with Trainer(Model([784, 10]), digits.train[:64], Recipe(epochs=4), seed=0, max_records=most) as trainer:
+            epochs = [record.epoch for record in train(trainer)]
+        assert epochs == [1, 2, 3, 4]
+        assert [record.epoch for record in trainer.progress.records] == epochs[4 - (4 if most is None else most) :]

@@ -42,7 +42,7 @@ class Trainer:
 
     Use it as a context manager, or close it, to end its threads. While it trains, it sets the number of BLAS threads of
     the whole process. `start_epoch` and `optimizer_state` continue an earlier training, as `partial_fit` of
-    scikit-learn does.
+    scikit-learn does. Only the last `max_records` epoch records are kept.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Trainer:
         validation_data: Data | None = None,
         start_epoch: int = 0,
         optimizer_state: dict[str, Array] | None = None,
+        max_records: int | None = None,
         shard: Shard | None = None,
     ) -> None:
         setup = Setup(model, data, recipe, seed, sample_weights, validation_data, shard)
@@ -79,6 +80,7 @@ class Trainer:
         self.best: Array | None = None
         self.best_statistics: Array | None = None
         self.progress = Progress(step=start_epoch * self.batches_per_epoch)
+        self.max_records = max_records
         self._stop_requested = self._stop_agreed = False
         self.watchdog = Watchdog(network, self.batches.labels[self.batches.index], recipe.learning_rate)
         self._stream: Iterator[Batch] | None = None
@@ -184,6 +186,8 @@ class Trainer:
         if (epoch - 1) % self.recipe.record_every == 0 or epoch == self.recipe.epochs:
             record = self._record(epoch)
             progress.records.append(record)
+            if self.max_records is not None:
+                del progress.records[: max(0, len(progress.records) - self.max_records)]
             if self.recipe.patience is not None:
                 self._remember_best(record)
         progress.loss = progress.weight = progress.norm = progress.seconds = 0.0
