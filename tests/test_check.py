@@ -516,7 +516,7 @@ def test_the_help_says_whose_seconds_are_meant(command):
     words = " ".join(helped.stdout.split())
     said = "Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock."
     assert said in words
-    assert (Limits().call, Limits().waits) == (3, 2)
+    assert (Limits().call, Limits().wall_clock) == (3, 2)
 
 
 def test_the_command_refuses_what_is_no_students_file(tmp_path):

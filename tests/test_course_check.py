@@ -157,6 +157,6 @@ def test_a_call_that_asks_or_works_without_end_is_ended(line, tmp_path):
 def test_a_call_that_waits_for_its_turn_is_given_time():
     """A sleeping process stands for one that the machine has no time for: it may wait for its turn."""
     cells = ["import time\ndef sigmoid(Z):\n    time.sleep(float(Z))\n    return Z, Z\n"]
-    with Student(cells, ["sigmoid"], Limits(call=0.4, waits=4), {}) as student:
+    with Student(cells, ["sigmoid"], Limits(call=0.4, wall_clock=4), {}) as student:
         assert student.call("sigmoid", [0.8]).value == (0.8, 0.8)
         assert student.call("sigmoid", [1e6]).died == "did not end within 0.4 seconds"

@@ -54,7 +54,6 @@ def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **l
 
 
 def _lines(report: "Report") -> list[str]:
-    """Return the report for a terminal: a line per function, with the reason below it."""
     width = max(len(verdict.function) for verdict in report.verdicts)
     lines = [f"{report.file}: functions of byhand.reference.{report.page}", ""]
     for verdict in report.verdicts:

@@ -101,7 +101,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
         self.student.__exit__(*error)
 
     def report(self) -> Report:
-        """Check every function of the assignment."""
         loading = self.student.load()
         if loading.died:
             reason = f"reading the file {loading.died}"
@@ -192,7 +191,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if misshapen:
             return Verdict(name, "wrong", str(misshapen[0]), tuple(filter(None, [misshapen[0].mistake])))
         if raised:
-            return self._of_error(name, raised[0])
+            return self._error_verdict(name, raised[0])
         remarks: list[str] = []
         if changed := sorted(self.changed - MUTABLE):
             remarks.append(f"changes {listed(changed)} in place: the caller may still need the old values")
@@ -200,7 +199,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
             remarks.append(f"does not change {listed(unchanged)} in place: training must use the returned values")
         return Verdict(name, "right", remarks=tuple(remarks))
 
-    def _of_error(self, name: str, outcome: Outcome) -> Verdict:
+    def _error_verdict(self, name: str, outcome: Outcome) -> Verdict:
         """Return the verdict on an exception. A missing package is not the student's mistake."""
         place = self._at(vars(outcome))
         where = f" in `{outcome.text}`" if outcome.text else ""

@@ -72,7 +72,6 @@ class Report:
         return self.found and all(verdict.status in ("right", "missing") for verdict in self.verdicts)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of functions with each status."""
         statuses = [verdict.status for verdict in self.verdicts]
         return {status: statuses.count(status) for status in ("right", "wrong", "not run", "missing")}
 
@@ -114,7 +113,7 @@ def diagnose(
 ) -> tuple[str, tuple[str, ...], Evidence | None]:
     """Return (reason, mistakes, evidence) with the fewest mistakes that explain all wrong outputs of a function."""
     unexplained = {
-        (name, place): _all_that_fit(name, probe, got)
+        (name, place): _matches(name, probe, got)
         for place, (probe, got) in enumerate(found)
         for name in differing(probe, got)
     }
@@ -125,7 +124,7 @@ def diagnose(
         if not votes:
             (name, place), *_ = unexplained
             names = list(dict.fromkeys(name for name, _ in unexplained))
-            sentences.append(f"{listed(names)}: {_plainly(name, *found[place]) or default_message}")
+            sentences.append(f"{listed(names)}: {_describe(name, *found[place]) or default_message}")
             break
         # the first of the mistakes that explain most; a missing output comes last, it may result from another mistake
         mistake, words = best = max(votes, key=lambda vote: (vote[0] != "output missing", votes.count(vote)))
@@ -137,7 +136,7 @@ def diagnose(
     return "; ".join(sentences), tuple(dict.fromkeys(mistakes)), _evidence(found)
 
 
-def _all_that_fit(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]]:
+def _matches(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]]:
     """Return every mistake that produces this output, specific ones first, with their sentences."""
     if name not in got:
         return [("output missing", MISTAKES["output missing"])]
@@ -194,7 +193,7 @@ def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
     ]
 
 
-def _plainly(name: str, probe: Probe, got: Outputs) -> str:
+def _describe(name: str, probe: Probe, got: Outputs) -> str:
     """Describe the type, the shape or the scale of a value that no known mistake produces."""
     value, right = got[name], np.asarray(probe.right[name], dtype=float)
     numbers = as_numbers(value)

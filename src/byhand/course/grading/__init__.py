@@ -26,7 +26,7 @@ __all__ = ["Checks", "Item", "Mark", "Submission", "custom_check", "mark_file", 
 
 MAX_LINE = 600  # characters of one message, which may contain text of the submission
 MAX_NOTES = 20
-LIMITS = Limits(waits=4.0)  # so that a mark does not depend on the load of the machine
+LIMITS = Limits(wall_clock=4.0)  # so that a mark does not depend on the load of the machine
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Submission:
     def digest(self) -> str:
         """Return the SHA-256 of the file, or of the problem if there is none."""
         problem = self.problem
-        if not problem:
-            try:
+        try:
+            if not problem:
                 with self.path.open("rb") as file:
                     return hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError as error:
-                problem = str(error)
+        except OSError as error:
+            problem = str(error)
         return hashlib.sha256(problem.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -111,8 +111,8 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
         start = int.from_bytes(seed[:8])
         with Check(submission.path, checks.page, limits, seed=start, rounds=checks.rounds, names=checks.names) as check:
             report = check.report()
-            items = [_of_function(name, report, checks) for name in checks.points]
-            items += [_of_custom_check(one, check, report, seed) for one in checks.custom_checks]
+            items = [_function_item(name, report, checks) for name in checks.points]
+            items += [_custom_item(one, check, report, seed) for one in checks.custom_checks]
     except (ByhandError, OSError) as error:
         return not_marked(submission, checks, str(error).removeprefix(f"{submission.path}: "), digest)
     # failures that may not be the student's fault
@@ -140,7 +140,7 @@ def shown(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in readable)
 
 
-def _of_function(name: str, report: Report, checks: Checks) -> Item:
+def _function_item(name: str, report: Report, checks: Checks) -> Item:
     verdict = report[name]
     of, is_right = checks.points[name], verdict.status == "right"
     place = "" if is_right else _short(verdict.place)
@@ -149,7 +149,7 @@ def _of_function(name: str, report: Report, checks: Checks) -> Item:
     return Item(name, of if is_right else 0, of, verdict.status, words, verdict.mistakes, place, about)
 
 
-def _of_custom_check(one: CustomCheck, check: Check, report: Report, seed: bytes) -> Item:
+def _custom_item(one: CustomCheck, check: Check, report: Report, seed: bytes) -> Item:
     status = report[one.function].status
     if status in ("missing", "not run"):
         words = f"{one.function}: {'not written yet' if status == 'missing' else 'not run'}"

@@ -33,8 +33,6 @@ Call = Callable[[str, Mapping[str, Any]], Any]
 
 @dataclass(frozen=True)
 class CustomCheck:
-    """A custom check of one function of the assignment."""
-
     name: str
     function: str
     points: float
@@ -70,7 +68,7 @@ def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
         if not path.is_file():
             raise DataMissingError(f"{path}: no such file")
         content = path.read_bytes()
-        found = _of_toml(path, content) if path.suffix == ".toml" else _of_python(path, content)
+        found = _from_toml(path, content) if path.suffix == ".toml" else _from_python(path, content)
     marked = (getattr(value, MARKER, None) for value in found.values())
     custom = tuple(dict.fromkeys(one for one in marked if isinstance(one, CustomCheck)))
     entries = {name: found[name] for name in ENTRIES if name in found}
@@ -81,7 +79,7 @@ def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
     return checks
 
 
-def _of_toml(path: Path, content: bytes) -> dict[str, Any]:
+def _from_toml(path: Path, content: bytes) -> dict[str, Any]:
     try:
         found = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -92,7 +90,7 @@ def _of_toml(path: Path, content: bytes) -> dict[str, Any]:
     return found
 
 
-def _of_python(path: Path, content: bytes) -> dict[str, Any]:
+def _from_python(path: Path, content: bytes) -> dict[str, Any]:
     """Run the file and return its names; it can import modules from its folder."""
     found: dict[str, Any] = {"__name__": "checks", "__file__": str(path)}
     sys.path.append(str(path.resolve().parent))
@@ -106,7 +104,6 @@ def _of_python(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _checked(path: Path | None, found: Mapping[str, Any], custom: tuple[CustomCheck, ...], digest: str) -> Checks:
-    """Return the checks, or raise an error that names the invalid entry."""
 
     def must(holds: bool, rule: str, value: Any) -> None:
         if not holds:
@@ -197,7 +194,6 @@ def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str
 
 
 def _failure(one: CustomCheck, student: Functions, seed: bytes) -> str:
-    """Run a custom check, and return the reason if it fails."""
     rng = np.random.default_rng(list(seed + one.name.encode()))
     try:
         with np.errstate(all="ignore"):

@@ -25,7 +25,7 @@ from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.files import write_text
 
 GRADED = re.compile(r"\s*#\s*graded\b", re.IGNORECASE)
-ALIKE, RATHER_ALIKE = 0.8, 0.3  # least similarity of two names, and the same for equal arguments
+SIMILAR, SIMILAR_WITH_ARGUMENTS = 0.8, 0.3  # least similarity of two names, and the same for equal arguments
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,6 @@ class Imported:
 
     @property
     def points(self) -> dict[str, int]:
-        """The points of the course for these functions."""
         worth = {task.name: task.points for task in lesson_of(self.page).tasks}
         return {name: worth[name] for name in self.functions if name in worth}
 
@@ -157,7 +156,7 @@ def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tupl
     left = [one for one in defined.values() if one.name not in taken and graded & set(one.cells)]
     open_ones = [function.name for function in page.functions if function.name not in taken]
     likeness = sorted(
-        ((_likeness(page, name, one), name, one.name) for name in open_ones for one in left),
+        ((_similarity(page, name, one), name, one.name) for name in open_ones for one in left),
         key=lambda entry: (-entry[0], entry[1:]),
     )
     for score, name, theirs in likeness:
@@ -167,13 +166,13 @@ def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tupl
     return functions, {name: theirs for name, theirs in taken.items() if name != theirs}
 
 
-def _likeness(page: Page, name: str, one: Found) -> float:
+def _similarity(page: Page, name: str, one: Found) -> float:
     """Return the similarity of two names, regardless of the order of their words; 0 if it is too small."""
     ours, theirs = ("".join(sorted(text.lower().split("_"))) for text in (name, one.name))
     score = difflib.SequenceMatcher(None, ours, theirs).ratio()
     expected = [parameter.lower() for parameter in inspect.signature(getattr(page.module, name)).parameters]
     same = [argument.lower() for argument in one.arguments] == expected[: len(one.arguments)] and bool(one.arguments)
-    return score + same if score >= (RATHER_ALIKE if same else ALIKE) else 0.0
+    return score + same if score >= (SIMILAR_WITH_ARGUMENTS if same else SIMILAR) else 0.0
 
 
 def _marked(

@@ -31,15 +31,15 @@ def points_of(mark: Mark) -> str:
 
 def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
     """Write the table, without points for submissions that could not be graded, so that averages are right."""
-    page = io.StringIO()
-    writer = csv.writer(page, lineterminator="\r\n")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\r\n")
     writer.writerow([*HEAD, *checks.points, *(one.name for one in checks.custom_checks)])
     for mark in marks:
         earned = (mark.points, *(item.points for item in mark.items))
         total, *points = [number(one) if mark.is_marked else "" for one in earned]
         head = (safe(mark.student), safe(mark.file), total, number(mark.of), mark.state, safe("; ".join(mark.look)))
         writer.writerow([*head, *points])
-    files.write_bytes(path, page.getvalue().encode("utf-8-sig"))  # with the mark that spreadsheets need for UTF-8
+    files.write_bytes(path, table.getvalue().encode("utf-8-sig"))  # spreadsheets need the byte order mark
 
 
 def as_json(marks: Sequence[Mark]) -> dict[str, Any]:
@@ -64,7 +64,6 @@ def overview(marks: Sequence[Mark]) -> list[tuple[str, ...]]:
 
 
 def _mistakes(item: Item) -> tuple[str, ...]:
-    """Return the names of the known mistakes, or else the beginning of the reason."""
     if item.mistakes or item.status != "wrong":
         return item.mistakes
     return tuple(one if len(one) <= MAX_REASON else f"{one[:MAX_REASON]} …" for one in item.words[:1])

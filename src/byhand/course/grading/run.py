@@ -139,7 +139,6 @@ class Run(contextlib.AbstractContextManager["Run"]):
         return [marks[place] for place in range(len(submissions))]
 
     def stop(self) -> None:
-        """End the workers; their submissions are graded in the next run."""
         self._stopped = True
         self._lifeline.close()  # ends each worker, even one that is just starting
         for process in list(self._live):
@@ -188,7 +187,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         )
         self._live.add(process)
         try:
-            output, complaint = process.communicate(timeout=LIMITS.waits * self.checks.timeout + GRACE)
+            output, complaint = process.communicate(timeout=LIMITS.wall_clock * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
             return not_marked(submission, self.checks, "the worker did not finish in time")
         finally:
@@ -202,10 +201,10 @@ class Run(contextlib.AbstractContextManager["Run"]):
             return not_marked(submission, self.checks, f"the worker failed: {last or 'no message'}")
 
     def _path(self, submission: Submission, kind: str, suffix: str) -> Path:
-        return self.folder / kind / f"{_as_file_name(submission.name)}.{suffix}"
+        return self.folder / kind / f"{_file_name(submission.name)}.{suffix}"
 
 
-def _as_file_name(name: str) -> str:
+def _file_name(name: str) -> str:
     """Return a portable file name: the student's name if possible, otherwise a similar one with a hash."""
     plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
     short = plain.encode("utf-8", "replace")[:MAX_NAME].decode("utf-8", "ignore").rstrip(" .")

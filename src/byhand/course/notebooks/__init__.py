@@ -36,8 +36,6 @@ FOLDER = resources.files("byhand.course") / "lessons"
 
 @dataclass(frozen=True)
 class Task:
-    """One function to write: its formula, arguments, result and points."""
-
     name: str
     chapter: str
     formula: str

@@ -63,7 +63,6 @@ def lesson_source(name: str) -> list[Cell]:
 
 
 def read(text: str) -> list[Cell]:
-    """Return the cells of a text notebook."""
     cells: list[Cell] = []
     for line in text.splitlines():
         if line.startswith("# %%"):
@@ -235,7 +234,6 @@ def _nbgrader(name: str, **marks: int) -> Notebook:
 
 
 def write(path: str | os.PathLike[str], notebook: Notebook) -> None:
-    """Write a notebook in Jupyter's own layout."""
     write_text(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -252,7 +250,7 @@ def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list
     kept = [path for path in (*files, folder / DATA) if path.exists()]
     if folder / DATA in kept:
         words = "existing data"
-        _must_be_ours(folder / DATA)
+        _reject_other_data(folder / DATA)
         if data is not None:
             raise UsageError(f"{folder / DATA} already exists: move it to use other data")
     else:
@@ -292,7 +290,7 @@ def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Pat
     return written
 
 
-def _must_be_ours(path: Path) -> None:
+def _reject_other_data(path: Path) -> None:
     """Reject a data file with other content, on which the notebooks would fail."""
     try:
         with zipfile.ZipFile(path) as npz:
@@ -318,7 +316,7 @@ def packed(digits: TrainTest) -> bytes:
         )
     cut = _cut(len(train))
     sets = (train.images[:cut], train.labels[:cut], train.images[cut:], train.labels[cut:], test.images, test.labels)
-    arrays: dict[str, Any] = {name: np.asarray(one) for name, one in zip(ARRAYS, sets, strict=True)}
+    arrays: dict[str, Any] = dict(zip(ARRAYS, sets, strict=True))
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()

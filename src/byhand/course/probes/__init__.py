@@ -46,8 +46,6 @@ class Probe:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the assignment, with its probes."""
-
     name: str
     outputs: Reader
     probes: Generator
@@ -113,7 +111,6 @@ def dictionary(name: str) -> Reader:
 
 
 def parts(value: Any, *names: str) -> tuple[Any, ...]:
-    """Return the value as a tuple with these parts."""
     is_sequence = isinstance(value, tuple | list)
     if is_sequence and len(value) == len(names):
         return tuple(value)
@@ -141,7 +138,6 @@ def as_numbers(value: Any) -> Array | None:
 
 
 def numbers(value: Any, name: str) -> Array:
-    """Return the value as an array of at least one number."""
     array = as_numbers(value)
     if array is None or not array.size:
         raise MisshapenError(f"{name} must be an array of numbers, got {kind_of(value)}")
@@ -181,11 +177,10 @@ def away_from_zero(rng: Random, *shape: int) -> Array:
     return Z + 0.05 * np.sign(Z)
 
 
-# ---- probes and mistakes of both references
+# ---- probes of both references, and the outputs with each mistake
 
 
 def relu_mistakes(Z: Array) -> list[tuple[str, Array]]:
-    """Return the output of relu with each mistake."""
     return [
         ("leaky relu", np.where(Z > 0, Z, 0.01 * Z)),
         ("absolute value", np.abs(Z)),
@@ -200,7 +195,6 @@ def softmax_inputs(rng: Random) -> tuple[Array, ...]:
 
 
 def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
-    """Return the output of softmax with each mistake."""
     E = np.exp(Z - Z.max(axis=0))
     rows = np.exp(Z - Z.max(axis=1, keepdims=True))
     with np.errstate(all="ignore"):
@@ -238,7 +232,6 @@ def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:
 
 
 def update_mistakes(old: Mapping[str, Array], steps: Mapping[str, Array], rate: float) -> list[tuple[str, Outputs]]:
-    """Return the result of a step of gradient descent with each mistake."""
     return [
         ("old weight dropped", {name: rate * step for name, step in steps.items()}),
         ("old weight dropped", {name: -rate * step for name, step in steps.items()}),

@@ -13,7 +13,7 @@ import numpy as np
 from byhand.course import probes
 from byhand.course.probes import Array, MisshapenError, Mistakes, Outputs, Page, Probe, Random
 from byhand.reference import beyond
-from byhand.reference import l_layer as page
+from byhand.reference import l_layer as ref
 
 L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with_momentum"))
 SHAPES = ((4, 3, 5), (3, 6, 7), (4, 4, 6), (5, 5, 5))  # (n_prev, n, m)
@@ -28,12 +28,12 @@ def network(rng: Random, dimensions: list[int], m: int) -> tuple[dict[str, Array
         fan = dimensions[layer - 1]
         parameters[f"W{layer}"] = rng.normal(size=(dimensions[layer], fan)) / np.sqrt(fan)
         parameters[f"b{layer}"] = 0.3 * rng.normal(size=(dimensions[layer], 1))
-    return parameters, rng.random((dimensions[0], m)), page.one_hot(rng.permutation(m) % 10)
+    return parameters, rng.random((dimensions[0], m)), ref.one_hot(rng.permutation(m) % 10)
 
 
 @L_LAYER.function(probes.one("one-hot"))
 def one_hot(rng: Random) -> Iterator[Probe]:
-    return probes.one_hot_probes(rng, page.one_hot, "j")
+    return probes.one_hot_probes(rng, ref.one_hot, "j")
 
 
 # ---- feedforward
@@ -43,7 +43,7 @@ def one_hot(rng: Random) -> Iterator[Probe]:
 def sigmoid(rng: Random) -> Iterator[Probe]:
     far = np.array([[-1000.0, 1000.0, 720.0], [3.0, -720.0, 0.0]])
     for Z in (3 * rng.normal(size=(3, 5)), 3 * rng.normal(size=(4, 4)), far):
-        H, _ = page.sigmoid(Z)
+        H, _ = ref.sigmoid(Z)
         with np.errstate(all="ignore"):
             wrong = [
                 ("sign of the exponent", 1 - H),
@@ -58,13 +58,13 @@ def sigmoid(rng: Random) -> Iterator[Probe]:
 def relu(rng: Random) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
         Z = probes.away_from_zero(rng, *shape)
-        yield Probe({"Z": Z}, probes.relu_mistakes(Z), {"H": page.relu(Z)[0], "Z": Z})
+        yield Probe({"Z": Z}, probes.relu_mistakes(Z), {"H": ref.relu(Z)[0], "Z": Z})
 
 
 @L_LAYER.function(probes.several("H", "Z in the memory"))
 def softmax(rng: Random) -> Iterator[Probe]:
     for Z in probes.softmax_inputs(rng):
-        yield Probe({"Z": Z}, probes.softmax_mistakes(Z), {"H": page.softmax(Z)[0], "Z": Z})
+        yield Probe({"Z": Z}, probes.softmax_mistakes(Z), {"H": ref.softmax(Z)[0], "Z": Z})
 
 
 @L_LAYER.function(
@@ -73,7 +73,7 @@ def softmax(rng: Random) -> Iterator[Probe]:
 )
 def initialize_parameters(_rng: Random) -> Iterator[Probe]:
     for dimensions in ([6, 4, 10], [5, 5, 3, 10]):
-        right = page.initialize_parameters(dimensions)
+        right = ref.initialize_parameters(dimensions)
         weights = {name: value for name, value in right.items() if name.startswith("W")}
         uniform, turned = np.random.RandomState(2), np.random.RandomState(2)
         wrong: Mistakes = [
@@ -87,7 +87,6 @@ def initialize_parameters(_rng: Random) -> Iterator[Probe]:
 
 
 def _memory_parts(memory: Any, of: str = "") -> dict[str, Any]:
-    """Return the four arrays of one layer's memory, by name."""
     linear, activation = probes.parts(memory, "linear_memory", "activation_memory")
     if isinstance(activation, tuple | list) and not isinstance(linear, tuple | list):
         raise MisshapenError(
@@ -105,11 +104,11 @@ def _layer_forward_outputs(value: Any, _printed: str) -> Outputs:
 
 @L_LAYER.function(_layer_forward_outputs, uses=("sigmoid", "relu", "softmax"))
 def layer_forward(rng: Random) -> Iterator[Probe]:
-    activations = {"relu": page.relu, "sigmoid": page.sigmoid, "softmax": page.softmax}
+    activations = {"relu": ref.relu, "sigmoid": ref.sigmoid, "softmax": ref.softmax}
     for name, activation in activations.items():
         for n_prev, n, m in SHAPES:
             H_prev, W, b = rng.normal(size=(n_prev, m)), rng.normal(size=(n, n_prev)), rng.normal(size=(n, 1))
-            H, (_, Z) = page.layer_forward(H_prev, W, b, name)
+            H, (_, Z) = ref.layer_forward(H_prev, W, b, name)
             sums = [("bias left out", Z - b), ("bias subtracted", Z - 2 * b)]
             if n == n_prev:
                 sums.append(("weights transposed", W.T @ H_prev + b))
@@ -136,11 +135,11 @@ def _L_layer_forward_outputs(value: Any, _printed: str) -> Outputs:
 @L_LAYER.function(_L_layer_forward_outputs, uses=("layer_forward",))
 def L_layer_forward(rng: Random) -> Iterator[Probe]:
     changes: list[tuple[str, dict[str, Any]]] = [
-        ("softmax left out", {"last": page.relu}),
-        ("softmax left out", {"last": page.sigmoid}),
+        ("softmax left out", {"last": ref.relu}),
+        ("softmax left out", {"last": ref.sigmoid}),
         ("softmax left out", {"last": lambda Z: (Z, Z)}),
-        ("softmax in every layer", {"hidden": page.softmax}),
-        ("sigmoid for relu", {"hidden": page.sigmoid}),
+        ("softmax in every layer", {"hidden": ref.softmax}),
+        ("sigmoid for relu", {"hidden": ref.sigmoid}),
         ("activation left out", {"hidden": lambda Z: (Z, Z)}),
     ]
     squares: list[tuple[str, dict[str, Any]]] = [
@@ -157,7 +156,7 @@ def L_layer_forward(rng: Random) -> Iterator[Probe]:
         yield Probe({"X": X, "parameters": parameters}, wrong, m=m)
 
 
-def _forward(X: Array, P: Any, hidden: Any = page.relu, last: Any = page.softmax, again: Any = ()) -> Array:
+def _forward(X: Array, P: Any, hidden: Any = ref.relu, last: Any = ref.softmax, again: Any = ()) -> Array:
     """Return HL with other activations, and with X as the input of the layers `again`."""
     L, H = len(P) // 2, X
     for layer in range(1, L + 1):
@@ -182,9 +181,9 @@ _UNDERFLOWN = Probe(
 )
 def compute_loss(rng: Random) -> Iterator[Probe]:
     for K, m in ((10, 6), (10, 13), (10, 10)):
-        HL, _ = page.softmax(rng.normal(size=(K, m)))
-        Y = page.one_hot(rng.permutation(m) % 10)
-        loss, terms = page.compute_loss(HL, Y), -Y * np.log(HL)
+        HL, _ = ref.softmax(rng.normal(size=(K, m)))
+        Y = ref.one_hot(rng.permutation(m) % 10)
+        loss, terms = ref.compute_loss(HL, Y), -Y * np.log(HL)
         wrong = [
             ("mean over all entries", loss / K),
             ("binary cross-entropy", (terms - (1 - Y) * np.log(1 - HL)).sum() / m),
@@ -212,8 +211,8 @@ def _total(dH: Array, activation: Any) -> Any:
 def sigmoid_backward(rng: Random) -> Iterator[Probe]:
     for shape in ((3, 5), (4, 4)):
         dH, Z = rng.normal(size=shape), rng.normal(size=shape)
-        H, _ = page.sigmoid(Z)
-        again, _ = page.sigmoid(H)
+        H, _ = ref.sigmoid(Z)
+        again, _ = ref.sigmoid(H)
         wrong = [
             ("Z taken for H", dH * Z * (1 - Z)),
             ("sigmoid taken twice", dH * again * (1 - again)),
@@ -222,7 +221,7 @@ def sigmoid_backward(rng: Random) -> Iterator[Probe]:
             ("factor left out", dH * (1 - H)),
             ("derivative left out", dH),
         ]
-        slopes = {"dZ": probes.slope(_total(dH, page.sigmoid), Z)}
+        slopes = {"dZ": probes.slope(_total(dH, ref.sigmoid), Z)}
         yield Probe({"dH": dH, "sigmoid_memory": Z}, wrong, slopes=slopes)
 
 
@@ -238,22 +237,22 @@ def relu_backward(rng: Random) -> Iterator[Probe]:
             ("derivative left out", dH),
             ("wrong derivative", dH * _sigmoid_slope(Z)),
         ]
-        slopes = {"dZ": probes.slope(_total(dH, page.relu), Z)}
+        slopes = {"dZ": probes.slope(_total(dH, ref.relu), Z)}
         yield Probe({"dH": dH, "relu_memory": Z}, wrong, slopes=slopes)
 
 
 def _sigmoid_slope(Z: Array) -> Any:
-    H, _ = page.sigmoid(Z)
+    H, _ = ref.sigmoid(Z)
     return H * (1 - H)
 
 
 @L_LAYER.function(probes.several("dH_prev", "dW", "db"), uses=("sigmoid_backward", "relu_backward"))
 def layer_backward(rng: Random) -> Iterator[Probe]:
-    backs = page.relu_backward, page.sigmoid_backward
+    backs = ref.relu_backward, ref.sigmoid_backward
     for activation, own, other in (("relu", *backs), ("sigmoid", *backs[::-1])):
         for n_prev, n, m in SHAPES:
             H_prev, W, b = rng.normal(size=(n_prev, m)), rng.normal(size=(n, n_prev)), rng.normal(size=(n, 1))
-            dH, (H, memory) = rng.normal(size=(n, m)), page.layer_forward(H_prev, W, b, activation)
+            dH, (H, memory) = rng.normal(size=(n, m)), ref.layer_forward(H_prev, W, b, activation)
             Z = memory[1]
             dZ = own(dH, Z)
             right = _linear_backward(dZ, H_prev, W)
@@ -273,7 +272,7 @@ def layer_backward(rng: Random) -> Iterator[Probe]:
                 ]
 
             def total(inputs: dict[str, Array], dH: Array = dH, activation: str = activation) -> Any:
-                return np.sum(dH * page.layer_forward(**inputs, activation=activation)[0])
+                return np.sum(dH * ref.layer_forward(**inputs, activation=activation)[0])
 
             slopes = probes.slopes_of(total, {"H_prev": H_prev, "W": W, "b": b})
             slopes |= {name: slopes[name] / m for name in ("dW", "db")}
@@ -289,8 +288,8 @@ def _linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:
 def L_layer_backward(rng: Random) -> Iterator[Probe]:
     for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
         parameters, X, Y = network(rng, dimensions, m)
-        HL, memories = page.L_layer_forward(X, parameters)
-        right, dZ, L = page.L_layer_backward(HL, Y, memories), HL - Y, len(memories)
+        HL, memories = ref.L_layer_forward(X, parameters)
+        right, dZ, L = ref.L_layer_backward(HL, Y, memories), HL - Y, len(memories)
         wrong = [
             ("Y minus HL", gradients_from(Y - HL, memories)),
             ("derivative of softmax again", gradients_from(dZ * HL * (1 - HL), memories)),
@@ -305,10 +304,10 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
                 wrong.append(("memory of the wrong layer", gradients_from(dZ, shuffled)))
         dZs = {f"db{L}": dZ}
         for layer in range(L - 1, 0, -1):
-            dZs[f"db{layer}"] = page.relu_backward(right[f"dH{layer}"], memories[layer - 1][1])
+            dZs[f"db{layer}"] = ref.relu_backward(right[f"dH{layer}"], memories[layer - 1][1])
 
         def loss(parameters: dict[str, Array], X: Array = X, Y: Array = Y) -> float:
-            return page.compute_loss(page.L_layer_forward(X, parameters)[0], Y)
+            return ref.compute_loss(ref.L_layer_forward(X, parameters)[0], Y)
 
         slopes = probes.slopes_of(loss, parameters) if L > 1 else {}
         arguments = {"HL": HL, "Y": Y, "memories": memories}
@@ -349,10 +348,10 @@ def L_layer_model(rng: Random) -> Iterator[Probe]:
         _, X, Y = network(rng, dimensions, 9)
 
         def trained(steps: int, size: float, X: Any = X, Y: Any = Y, d: Any = dimensions) -> dict[str, Array]:
-            parameters = page.initialize_parameters(d)
+            parameters = ref.initialize_parameters(d)
             for _ in range(steps):
-                HL, memories = page.L_layer_forward(X, parameters)
-                page.update_parameters(parameters, page.L_layer_backward(HL, Y, memories), size)
+                HL, memories = ref.L_layer_forward(X, parameters)
+                ref.update_parameters(parameters, ref.L_layer_backward(HL, Y, memories), size)
             return parameters
 
         wrong = [*probes.training_mistakes(trained, k, rate), ("learning rate not passed on", trained(k, 0.0075))]
@@ -377,11 +376,11 @@ def _predict_outputs(value: Any, printed: str) -> Outputs:
 def predict(rng: Random) -> Iterator[Probe]:
     for dimensions, m in (([6, 5, 10], 20), ([7, 10], 10)):
         parameters, X, _ = network(rng, dimensions, m)
-        HL, _ = page.L_layer_forward(X, parameters)
+        HL, _ = ref.L_layer_forward(X, parameters)
         classes = HL.argmax(axis=0)
         labels = np.where(np.arange(m) < 5, classes, (classes + 1) % 10)
         share = float(np.mean(classes == labels))
-        matches = int(np.sum(classes == page.one_hot(labels)))
+        matches = int(np.sum(classes == ref.one_hot(labels)))
         wrong: Mistakes = [
             ("argmax along the wrong axis", HL.argmax(axis=1)),
             ("probabilities for classes", HL),
@@ -391,7 +390,7 @@ def predict(rng: Random) -> Iterator[Probe]:
             ("labels left one-hot", {"accuracy printed": matches / m if matches <= m else matches / m / 100}),
         ]
         right = {"predictions": classes, "accuracy printed": share}
-        yield Probe({"X": X, "y": page.one_hot(labels), "parameters": parameters}, wrong, right=right)
+        yield Probe({"X": X, "y": ref.one_hot(labels), "parameters": parameters}, wrong, right=right)
 
 
 # ---- beyond the assignment: mini-batches and momentum

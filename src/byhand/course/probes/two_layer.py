@@ -12,11 +12,11 @@ import numpy as np
 from byhand.course import probes
 from byhand.course.probes import Array, Mistakes, Outputs, Page, Probe, Random
 from byhand.course.probes.l_layer import gradients_from
-from byhand.reference import two_layer as page
+from byhand.reference import two_layer as ref
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 GRADIENTS = ("dW1", "db1", "dW2", "db2")
-TWO_LAYER = Page("two_layer", page)
+TWO_LAYER = Page("two_layer", ref)
 
 
 def _network(rng: Random, inputs: int, m: int) -> tuple[dict[str, Array], Array, Array]:
@@ -46,7 +46,7 @@ def init_params(_rng: Random) -> Iterator[Probe]:
         ("randn for rand", {"lowest number": -1, "highest number": 1}),
         ("one number for all", {"lowest number": 0, "highest number": 0}),
     ]
-    yield Probe({}, wrong, right=_init_params_outputs(page.init_params(rng=np.random.RandomState(2)), ""))
+    yield Probe({}, wrong, right=_init_params_outputs(ref.init_params(rng=np.random.RandomState(2)), ""))
 
 
 @TWO_LAYER.function(probes.one("A"))
@@ -66,22 +66,22 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (10, 8)):
         P, X, _ = _network(rng, inputs, m)
 
-        def forward(P: Any = P, X: Any = X, first: Any = page.ReLU, last: Any = page.softmax) -> Outputs:
+        def forward(P: Any = P, X: Any = X, first: Any = ref.ReLU, last: Any = ref.softmax) -> Outputs:
             Z1 = P["W1"] @ X + P["b1"]
             Z2 = P["W2"] @ first(Z1) + P["b2"]
             return {"Z1": Z1, "A1": first(Z1), "Z2": Z2, "A2": last(Z2)}
 
         wrong = [
             ("bias left out", forward({**P, "b1": 0 * P["b1"], "b2": 0 * P["b2"]})),
-            ("softmax left out", forward(last=page.ReLU)),
+            ("softmax left out", forward(last=ref.ReLU)),
             ("softmax left out", forward(last=lambda Z: Z)),
             ("activation left out", forward(first=lambda Z: Z)),
-            ("softmax in every layer", forward(first=page.softmax)),
+            ("softmax in every layer", forward(first=ref.softmax)),
             ("weights transposed", forward({**P, "W2": P["W2"].T})),
         ]
         if inputs == 10:  # only then does X fit the second layer
             Z2 = P["W2"] @ X + P["b2"]
-            wrong.append(("X into every layer", {"Z2": Z2, "A2": page.softmax(Z2)}))
+            wrong.append(("X into every layer", {"Z2": Z2, "A2": ref.softmax(Z2)}))
         yield Probe({**P, "X": X}, wrong, related_arrays=forward(), m=m)
 
 
@@ -89,13 +89,13 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
 def ReLU_deriv(rng: Random) -> Iterator[Probe]:
     Z = probes.away_from_zero(rng, 4, 6)
     wrong = [("relu turned round", Z < 0), ("relu of the memory", np.maximum(0, Z))]
-    slopes = {"g′(Z)": (page.ReLU(Z + 1e-6) - page.ReLU(Z - 1e-6)) / 2e-6}
+    slopes = {"g′(Z)": (ref.ReLU(Z + 1e-6) - ref.ReLU(Z - 1e-6)) / 2e-6}
     yield Probe({"Z": Z}, wrong, slopes=slopes)
 
 
 @TWO_LAYER.function(probes.one("one-hot"))
 def one_hot(rng: Random) -> Iterator[Probe]:
-    return probes.one_hot_probes(rng, page.one_hot, "Y")
+    return probes.one_hot_probes(rng, ref.one_hot, "Y")
 
 
 def _as_columns(value: Any, _printed: str) -> Outputs:
@@ -112,9 +112,9 @@ def _as_columns(value: Any, _printed: str) -> Outputs:
 def backward_prop(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (10, 13), (10, 10)):
         P, X, Y = _network(rng, inputs, m)
-        Z1, A1, Z2, A2 = page.forward_prop(**P, X=X)
-        right = dict(zip(GRADIENTS, page.backward_prop(Z1, A1, Z2, A2, P["W1"], P["W2"], X, Y), strict=True))
-        hot = page.one_hot(Y)
+        Z1, A1, Z2, A2 = ref.forward_prop(**P, X=X)
+        right = dict(zip(GRADIENTS, ref.backward_prop(Z1, A1, Z2, A2, P["W1"], P["W2"], X, Y), strict=True))
+        hot = ref.one_hot(Y)
         dZ2 = A2 - hot
 
         memories = [((X, P["W1"], P["b1"]), Z1), ((A1, P["W2"], P["b2"]), Z2)]
@@ -125,7 +125,7 @@ def backward_prop(rng: Random) -> Iterator[Probe]:
             ("labels not one-hot", gradients_from(A2 - Y, memories)),
             ("derivative of softmax again", gradients_from(dZ2 * A2 * (1 - A2), memories)),
             ("derivative left out", gradients_from(dZ2, memories, np.ones_like)),
-            ("wrong derivative", gradients_from(dZ2, memories, page.ReLU)),
+            ("wrong derivative", gradients_from(dZ2, memories, ref.ReLU)),
             ("weights not transposed", gradients_from(dZ2, turned)),
             ("Z for H_prev", {"dW2": dZ2 @ Z1.T / m}),
             ("divided by units", {name: value * m / 10 for name, value in right.items()}),
@@ -133,7 +133,7 @@ def backward_prop(rng: Random) -> Iterator[Probe]:
         ]
 
         def loss(P: dict[str, Array], X: Array = X, Y: Array = Y) -> Any:
-            return -np.mean(np.log(page.forward_prop(**P, X=X)[3][Y, np.arange(len(Y))]))
+            return -np.mean(np.log(ref.forward_prop(**P, X=X)[3][Y, np.arange(len(Y))]))
 
         arguments = {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2, "W1": P["W1"], "W2": P["W2"], "X": X, "Y": Y}
         yield Probe(arguments, wrong, slopes=probes.slopes_of(loss, P), m=m)
@@ -151,7 +151,7 @@ def update_params(rng: Random) -> Iterator[Probe]:
 @TWO_LAYER.function(probes.one("predictions"))
 def get_predictions(rng: Random) -> Iterator[Probe]:
     for m in (12, 10):
-        A2 = page.softmax(rng.normal(size=(10, m)))
+        A2 = ref.softmax(rng.normal(size=(10, m)))
         wrong = [("argmax along the wrong axis", A2.argmax(axis=1)), ("probabilities for classes", A2.max(axis=0))]
         yield Probe({"A2": A2}, wrong)
 
@@ -172,10 +172,10 @@ def gradient_descent(rng: Random) -> Iterator[Probe]:
     X, Y = rng.random((784, 12)), rng.permutation(12) % 10
 
     def trained(steps: int, size: float) -> Outputs:
-        P = page.init_params(rng=np.random.RandomState(2))
+        P = ref.init_params(rng=np.random.RandomState(2))
         for _ in range(steps):
-            gradients = page.backward_prop(*page.forward_prop(*P, X), P[0], P[2], X, Y)
-            P = page.update_params(*P, *gradients, size)
+            gradients = ref.backward_prop(*ref.forward_prop(*P, X), P[0], P[2], X, Y)
+            P = ref.update_params(*P, *gradients, size)
         return dict(zip(PARAMETERS, P, strict=True))
 
     for alpha, k in ((0.2, 11), (0.1, 10)):  # at least ten: programs that print ten times divide by iterations // 10
@@ -187,6 +187,6 @@ def gradient_descent(rng: Random) -> Iterator[Probe]:
 def make_predictions(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (9, 10)):
         P, X, _ = _network(rng, inputs, m)
-        A2 = page.forward_prop(**P, X=X)[3]
+        A2 = ref.forward_prop(**P, X=X)[3]
         wrong = [("argmax along the wrong axis", A2.argmax(axis=1)), ("probabilities for classes", A2)]
         yield Probe({"X": X, **P}, wrong)

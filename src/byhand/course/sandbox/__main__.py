@@ -74,13 +74,13 @@ class Sandbox:
         """Run the needed statements of the cells; return the functions, copies, broken parts and errors."""
         self.cells, self.output, targets = request["cells"], request["output"], request["targets"]
         pieces, broken = slicing.cut(self.cells)
-        pieces, copies = slicing.without_blank_copies(pieces)
+        pieces, copies = slicing.without_stub_copies(pieces)
         self.pieces, self.ran = pieces, slicing.worth_running(pieces, targets)
         failed: list[dict[str, Any]] = []
         stubs = slicing.stubs(pieces)
         for piece in self.ran:
             error = self._run(piece)
-            self._put_proxies(piece.binds & set(targets))
+            self._wrap(piece.binds & set(targets))
             if error is not None:
                 defines = sorted(slicing.defined(piece))
                 failed.append({**error, "names": sorted(piece.binds), "defines": defines})
@@ -102,7 +102,7 @@ class Sandbox:
             with self._captured(), _time_limit(None if isinstance(piece.node, slicing.IMPORTS) else STATEMENT_SECONDS):
                 exec(code, self.names)
         except BaseException as error:
-            return self._described_error(error)
+            return self._error_of(error)
         return None
 
     def _describe(self, name: str) -> dict[str, Any]:
@@ -127,11 +127,11 @@ class Sandbox:
         given = (*arguments, *keywords.values())
         before = [packed(one) for one in given]
         np.random.seed(2)  # the assignment's seed, for functions that do not set it
-        with self._answered_outside(request["ask"]), self._captured() as output:
+        with self._replaced(request["ask"]), self._captured() as output:
             try:
                 value = self.names[request["function"]](*arguments, **keywords)
             except BaseException as error:
-                return {"error": self._described_error(error), "printed": output.kept}
+                return {"error": self._error_of(error), "printed": output.kept}
         changed = [place for place, one in enumerate(given) if packed(one) != before[place]]
         return {"value": value, "changed": changed, "printed": output.kept}
 
@@ -146,7 +146,7 @@ class Sandbox:
 
     # ---- reference functions in place of the student's
 
-    def _put_proxies(self, names: Iterable[str]) -> None:
+    def _wrap(self, names: Iterable[str]) -> None:
         """Wrap these functions, so that a stub can replace them even inside a table or an object."""
 
         def proxy(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,7 +162,7 @@ class Sandbox:
                 self.names[name] = self.proxies[name] = proxy(name, own)
 
     @contextlib.contextmanager
-    def _answered_outside(self, names: list[str]) -> Iterator[None]:
+    def _replaced(self, names: list[str]) -> Iterator[None]:
         """Replace these functions by stubs during one call."""
         own = {name: self.names[name] for name in names if name in self.names}
         self.reference_stubs = {name: self._reference_stub(name, own.get(name)) for name in names}
@@ -202,7 +202,7 @@ class Sandbox:
             warnings.simplefilter("ignore")
             yield output
 
-    def _described_error(self, error: BaseException) -> dict[str, Any]:
+    def _error_of(self, error: BaseException) -> dict[str, Any]:
         """Return the type and the message of an error, and its place in the student's code."""
         place = None
         for frame in traceback.extract_tb(error.__traceback__):
@@ -243,7 +243,6 @@ def _time_limit(seconds: float | None) -> Iterator[None]:
 
 
 def main() -> None:
-    """Take over the streams, restrict the process, and serve requests."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -37,7 +37,7 @@ UNPACK = opcode.opmap["UNPACK_SEQUENCE"]
 def close(memory: int, seconds: int) -> None:
     """Limit the process to `memory` bytes, `seconds` of CPU time and files of 16 MB, and make byhand unavailable."""
     if sys.platform == "linux":
-        _set_apart()
+        _isolate()
     with contextlib.suppress(ImportError):
         import resource
 
@@ -54,7 +54,7 @@ def close(memory: int, seconds: int) -> None:
     sys.addaudithook(_Guard().judge)
 
 
-def _set_apart() -> None:
+def _isolate() -> None:
     """Drop network access if the kernel allows it, and die with the parent process."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
@@ -150,8 +150,6 @@ class Canvas:
 
 
 class CanvasModule(types.ModuleType):
-    """A module of canvases."""
-
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
             return []
@@ -169,8 +167,6 @@ def _subplots(nrows: int = 1, ncols: int = 1, **_: Any) -> tuple[Any, Any]:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Find the plotting packages, and every name in them."""
-
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if fullname.split(".", 1)[0] in DRAWING:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)

@@ -32,7 +32,7 @@ class Limits:
 
     call: float = 3.0  # for one call
     load: float = 7.0  # to load the file, imports included
-    waits: float = 2.0  # the wall-clock limits, as multiples of the CPU limits
+    wall_clock: float = 2.0  # the wall-clock limits, as multiples of the CPU limits
     total: float = 60.0  # for the whole file
     memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve more than they use
     output: int = 2**20  # characters per call, and bytes that the process may write past the capture
@@ -151,12 +151,12 @@ class Student(contextlib.AbstractContextManager["Student"]):
             with contextlib.suppress(queue.Empty):
                 reply = self._replies.get(timeout=0.2)
                 if not isinstance(reply, dict) or self._has_flooded():
-                    return Outcome(died=self._how_it_ended(reply))
+                    return Outcome(died=self._death(reply))
                 if "ask" not in reply:
                     return self._outcome(reply)
                 self._send(_answer(reply, answers or {}))
             if self._has_flooded():
-                return Outcome(died=self._how_it_ended(None))
+                return Outcome(died=self._death(None))
             now = self._processor_time()
             if self._is_over(seconds, began, None if now is None or used is None else now - used):
                 self._end()
@@ -167,11 +167,11 @@ class Student(contextlib.AbstractContextManager["Student"]):
                 return Outcome(died=f"did not end before {total} were used up", cut=True)
 
     def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
-        """Return True if a limit is exceeded: of CPU time, or `waits` times longer of wall-clock time."""
+        """Return True if a limit is exceeded: of CPU time, or `wall_clock` times more of wall-clock time."""
         passed = time.monotonic() - began
         if used is None:
             return passed >= seconds
-        return used >= seconds or passed >= self.limits.waits * seconds
+        return used >= seconds or passed >= self.limits.wall_clock * seconds
 
     def _processor_time(self) -> float | None:
         """Return the CPU time of the student's process in seconds, or None if it is not available."""
@@ -197,7 +197,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         place = {name: error[name] for name in ("cell", "line", "text")}
         return Outcome(error=error["type"], message=error["message"], printed=reply["printed"], **place)
 
-    def _how_it_ended(self, last: Any) -> str:
+    def _death(self, last: Any) -> str:
         """Kill the process and return the reason: too much output, the exit code or the signal."""
         assert self._process is not None
         if self._has_flooded():
@@ -244,7 +244,6 @@ def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
 
 
 def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """Return the reference's result for a call of a stub."""
     arguments, keywords = question["arguments"], question["keywords"]
     given = [*arguments, *keywords.values()]
     try:

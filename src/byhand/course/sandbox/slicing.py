@@ -68,7 +68,7 @@ def worth_running(pieces: list[Piece], targets: Iterable[str]) -> list[Piece]:
     return [pieces[k] for k in sorted(kept)]
 
 
-def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, list[int]]]:
+def without_stub_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, list[int]]]:
     """Return the pieces without stubs of functions that are written elsewhere, and the cells of copied functions."""
     cells: dict[str, list[int]] = {}
     for piece in pieces:
@@ -79,14 +79,13 @@ def without_blank_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, li
 
 
 def functions(pieces: Iterable[Piece]) -> dict[str, ast.FunctionDef]:
-    """Return the top-level functions by name."""
     return {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
 
 
 def stubs(pieces: Iterable[Piece]) -> set[str]:
     """Return the functions that do nothing, or end in `raise NotImplementedError` and never return."""
     nodes = [piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)]
-    return {node.name for node in nodes if all(map(does_nothing, node.body)) or _ends_in_a_blank(node)}
+    return {node.name for node in nodes if all(map(does_nothing, node.body)) or _ends_in_a_stub(node)}
 
 
 def defined(piece: Piece) -> set[str]:
@@ -96,14 +95,13 @@ def defined(piece: Piece) -> set[str]:
     return {inner.name for inner in ast.walk(piece.node) if isinstance(inner, DEFINITIONS)}
 
 
-def _ends_in_a_blank(node: ast.FunctionDef) -> bool:
+def _ends_in_a_stub(node: ast.FunctionDef) -> bool:
     last = node.body[-1]
     returns = any(isinstance(inner, ast.Return | ast.Yield) for inner in ast.walk(node))
     return isinstance(last, ast.Raise) and does_nothing(last) and not returns
 
 
 def does_nothing(node: ast.stmt) -> bool:
-    """Return True if the statement is a placeholder for code."""
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
     if isinstance(node, ast.Raise):
