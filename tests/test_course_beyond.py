@@ -135,7 +135,10 @@ def test_momentum_takes_the_steps_that_byhand_nn_takes():
             lambda: beyond.mini_batches(np.ones((2, 3)), np.ones((1, 3)), np.arange(3), 0),
             "batch_size must be a positive",
         ),
-        (lambda: beyond.update_with_momentum({"W1": 1}, {"dW1": 1}, {}, 0.1), "velocities must contain W1"),
+        (
+            lambda: beyond.update_with_momentum({"W1": 1}, {"dW1": 1}, {}, 0.1),
+            "velocities must contain W1, got nothing",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(call, words):

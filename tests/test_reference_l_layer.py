@@ -258,7 +258,10 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
             lambda: layer_forward(H_PREV.T, W, B),
             r"H_prev must have shape \(2, 2\), one row for each column of W, got \(5, 2\)",
         ),
-        (lambda: layer_forward(H_PREV, W, B[:, 0]), r"b must have shape \(3, 1\), one row for each row of W, got"),
+        (
+            lambda: layer_forward(H_PREV, W, B[:, 0]),
+            r"b must have shape \(3, 1\), one row for each row of W, got \(3,\)",
+        ),
         (lambda: layer_forward(H_PREV, W, B, "tanh"), "activation must be one of relu, sigmoid, softmax, got 'tanh'"),
         (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample a column, got shape \(5,\)"),
         (lambda: L_layer_forward(H_PREV, {}, hidden="tanh"), "hidden must be one of relu, sigmoid, got 'tanh'"),

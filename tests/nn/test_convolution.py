@@ -164,7 +164,10 @@ def test_weights_start_for_what_a_window_sees():
             "maps must have one to three numbers each",
         ),
         (lambda: Network([784, 10], maps=8, rng=np.random.default_rng(0)), "maps must be a list, such as"),
-        (lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)), "maps must be used with sizes, not"),
+        (
+            lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)),
+            "maps must be used with sizes, not with",
+        ),
         (
             lambda: Network([Convolution(28, 28, 1, 8), Dense(999, 10)], rng=np.random.default_rng(0)),
             r"Dense\(999, 10\) must get 999 inputs, got 1152 from the layer before",
