@@ -315,7 +315,7 @@ def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
             "validation_fraction must be over 0 and under 1, got 1.0",
         ),
         ({"activation": "swish"}, "activation must be one of relu, .* got 'swish'"),
-        ({"hidden_layer_sizes": (8, 0)}, r"sizes must be positive integers, got \[20, 8, 0, 3\]"),
+        ({"hidden_layer_sizes": (8, 0)}, r"sizes must be two or more positive integers, got \[20, 8, 0, 3\]"),
         ({"momentum": 1.0, "solver": "sgd"}, "momentum must be at least 0 and under 1, got 1.0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and under 1, got 1.0"),
         ({"maps": (4,)}, "maps need a square image, got 20 pixels"),

@@ -59,19 +59,10 @@ def blas_threads(count: int) -> Iterator[None]:
 def _apply() -> None:
     """Set the number that the active requests determine."""
     global in_force  # noqa: PLW0603 – the setting is global to the process
-    libraries = blas_libraries()
-    if not _requests:
-        in_force = None
-        set_threads(libraries, _before)
-        return
-    first_thread, _ = _requests[0]
-    *_, in_force = (count for thread, count in _requests if thread == first_thread)
-    set_threads(libraries, [in_force] * len(libraries))
-
-
-def set_threads(libraries: list[Any], counts: list[int]) -> None:
-    """Set the number of threads of each library, if it has changed."""
-    for library, count in zip(libraries, counts, strict=True):
+    counts = [count for thread, count in _requests if thread == _requests[0][0]]
+    in_force = counts[-1] if counts else None
+    for library, before in zip(blas_libraries(), _before, strict=True):
+        count = before if in_force is None else in_force
         if library.num_threads != count:
             library.set_num_threads(count)
             # since version 3.8, threadpoolctl ignores all threads but the first that called it, until this is cleared

@@ -240,18 +240,18 @@ SLIPS = {
     ],
     losses.SoftmaxCrossEntropy.value_and_gradient: [
         ("P *= weights", "P *= 1"),
-        ("hit *= weights", "hit *= 1"),
+        ("log_p *= weights", "log_p *= 1"),
         ("P.T, scale", "P.T, 1"),
         ("P.T, scale", "P.T, scale * len(P) / len(Z)"),
         ("-scale * float", "-float"),
-        ("hit -= log_sum", "hit -= 0"),
+        ("log_p -= log_sum", "log_p -= 0"),
         ("-scale * float", "scale * float"),
     ],
     losses.SoftmaxCrossEntropy.subtract_target: [
         ("-= 1 - float(self.smoothing)", "-= 1"),
         ("Y *= 1 - float(self.smoothing)", "Y *= 1"),
     ],
-    losses.SoftmaxCrossEntropy.smooth: [("P -= s / len(P)", "P -= 0"), ("hit *= 1 - s", "hit *= 1")],
+    losses.SoftmaxCrossEntropy.smooth: [("P -= s / len(P)", "P -= 0"), ("log_p *= 1 - s", "log_p *= 1")],
     losses.log_softmax: [("P /= log_sum", "P /= 1")],
     losses.MeanSquaredError.value_and_gradient: [
         ("2 * scale", "1 * scale"),

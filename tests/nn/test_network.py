@@ -65,10 +65,10 @@ def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda rng: Network([784], rng=rng), "sizes must include at least the inputs and the outputs, got [784]"),
-        (lambda rng: Network([784, 0, 10], rng=rng), "sizes must be positive integers, got [784, 0, 10]"),
-        (lambda rng: Network([784, 1.5], rng=rng), "sizes must be positive integers, got [784, 1.5]"),
-        (lambda rng: Network([3, True], rng=rng), "sizes must be positive integers"),
+        (lambda rng: Network([784], rng=rng), "sizes must be two or more positive integers, got [784]"),
+        (lambda rng: Network([784, 0, 10], rng=rng), "sizes must be two or more positive integers, got [784, 0, 10]"),
+        (lambda rng: Network([784, 1.5], rng=rng), "sizes must be two or more positive integers, got [784, 1.5]"),
+        (lambda rng: Network([3, True], rng=rng), "sizes must be two or more positive integers"),
         (lambda rng: Network([3, 2, 2], rng=rng, activation="relo"), "activation must be one of relu, leaky_relu"),
         (lambda rng: Network([3, 2], rng=rng, init="xavier"), "init must be one of he, glorot, lecun"),
         (lambda rng: Network([3, 2], rng=rng, dtype=np.int32), "dtype must be float32 or float64, got int32"),

@@ -259,7 +259,7 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
     return (
         *softmax_code(),
         ("P − Y", quote(SoftmaxCrossEntropy.subtract_target, "P.reshape(-1)[places]")),
-        ("loss", quote(compute, "np.add.reduce(hit, dtype=np.float64)")),
+        ("loss", quote(compute, "np.add.reduce(log_p, dtype=np.float64)")),
         (f"d{Z}", quote(compute, "np.multiply(P.T, scale, out=cache.dZ)")),
     )
 

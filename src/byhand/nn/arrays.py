@@ -1,5 +1,6 @@
 """Arrays and caches: memory is allocated once and reused at every step."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +46,8 @@ class Cache:
 
     def new(self, name: str, *shape: int, dtype: DTypeLike | None = None) -> Array:
         """Set the attribute `name` to an array of this shape, and reuse its memory if it is large enough."""
-        size = 1
-        for length in shape:
-            size *= length
+        size, dtype = math.prod(shape), np.dtype(dtype or self.dtype)
         memory = self._memory.get(name)
-        dtype = np.dtype(dtype or self.dtype)
         if memory is None or memory.size < size or memory.dtype != dtype:
             memory = self._memory[name] = aligned(size, dtype)
         array = memory[:size].reshape(shape)

@@ -66,8 +66,8 @@ class Convolution(Layer):
         self.W, self.b = parameters["W"], parameters["b"]
 
     def initialize(self, rng: Rng) -> None:
-        sees, maps = self.W.shape
-        self.W[...], self.b[...] = initializer_named(self.init)(sees, maps, rng)
+        window, maps = self.W.shape
+        self.W[...], self.b[...] = initializer_named(self.init)(window, maps, rng)
 
     def prepare(self, cache: Cache, N: int, in_size: int) -> None:
         places, window = N * self.rows * self.columns, self.size * self.size * self.channels

@@ -69,36 +69,36 @@ class SoftmaxCrossEntropy(_Loss):
     ) -> tuple[float, Array]:
         """loss, dZ                     Z, dZ: (N, K), target: y (N,) integers or Y (N, K), weights: (N,)"""
         P, shifted, log_sum = log_softmax(Z, cache)
-        hit = self.subtract_target(P, shifted, target, cache)
-        hit -= log_sum
+        log_p = self.subtract_target(P, shifted, target, cache)
+        log_p -= log_sum
         if self.smoothing:
-            self.smooth(P, hit, shifted, log_sum)
+            self.smooth(P, log_p, shifted, log_sum)
         if weights is not None:
-            hit *= weights
+            log_p *= weights
             P *= weights
         scale = 1 / float(total) if total else 0.0  # all sample weights of the batch may be 0
         dZ = np.multiply(P.T, scale, out=cache.dZ)
-        return -scale * float(np.add.reduce(hit, dtype=np.float64)), dZ
+        return -scale * float(np.add.reduce(log_p, dtype=np.float64)), dZ
 
     def subtract_target(self, P: Array, shifted: Array, target: Array, cache: Cache) -> Array:
         """Return Σ Y (Z − max Z) over the classes, and change P to P − (1 − s) Y in place         P: (K, N) → (N,)"""
         if target.ndim == 1:
             places = target * P.shape[1] + cache.samples  # index in the flattened array: class · N + sample
             P.reshape(-1)[places] -= 1 - float(self.smoothing)
-            hit: Array = shifted.reshape(-1)[places]
-            return hit
+            log_p: Array = shifted.reshape(-1)[places]
+            return log_p
         Y = cache.new("Y", *P.shape)
         np.copyto(Y, target.T, casting="same_kind")
-        hit = np.einsum("kn,kn->n", Y, shifted)
+        log_p = np.einsum("kn,kn->n", Y, shifted)
         Y *= 1 - float(self.smoothing)
         P -= Y
-        return hit
+        return log_p
 
-    def smooth(self, P: Array, hit: Array, shifted: Array, log_sum: Array) -> None:
-        """Add the terms of label smoothing in place: s · mean log P to `hit`, −s/K to P"""
+    def smooth(self, P: Array, log_p: Array, shifted: Array, log_sum: Array) -> None:
+        """Add the terms of label smoothing in place: s · mean log P to `log_p`, −s/K to P"""
         s = float(self.smoothing)
-        hit *= 1 - s
-        hit += s * (shifted.mean(axis=0) - log_sum)
+        log_p *= 1 - s
+        log_p += s * (shifted.mean(axis=0) - log_sum)
         P -= s / len(P)
 
 

@@ -55,9 +55,7 @@ class Network:
         self._places = parameter_shapes(self.layers)
         self._statistics_places = statistics_shapes(self.layers)
         self.size = number_of(self._places)
-        self.weight_slice = slice(
-            0, number_of({name: shape for name, shape in self._places.items() if len(shape) == 2})
-        )
+        self.weight_slice = slice(0, sum(math.prod(shape) for shape in self._places.values() if len(shape) == 2))
         self.parameters = aligned(self.size, self.dtype)
         self.statistics = aligned(number_of(self._statistics_places), self.dtype)
         parameters = self.by_layer(self.parameters)
@@ -199,34 +197,25 @@ def float_type(dtype: DTypeLike) -> np.dtype[Any]:
 # ---- layers from sizes or from a model file
 
 
-#: The options of `layers_from_sizes`, with their defaults.
-OPTIONS: dict[str, Any] = {
-    "maps": (),
-    "activation": "relu",
-    "dropout": 0.0,
-    "batch_norm": False,
-    "init": "he",
-    "output_scale": 1.0,
-}
-
-
 def layers_of(given: Sequence[Any], **options: Any) -> list[Layer]:
     """Return the layers in `given`, or the layers for the sizes in `given`."""
     if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
-        return list(layers_from_sizes(check_sizes(given), **(OPTIONS | options)))
-    if changed := [name for name, value in options.items() if value not in (OPTIONS[name], [])]:
+        return list(layers_from_sizes(check_sizes(given), **options))
+    defaults = layers_from_sizes.__kwdefaults__ or {}
+    if changed := [name for name, value in options.items() if value not in (defaults[name], [])]:
         raise UsageError(f"{', '.join(changed)} must be used with sizes, not with layers")
     return list(given)
 
 
 def layers_from_sizes(
     sizes: Sequence[int],
-    maps: Sequence[Maps],
-    activation: str,
-    dropout: float,
-    batch_norm: bool,
-    init: str,
-    output_scale: float,
+    *,
+    maps: Sequence[Maps] = (),
+    activation: str = "relu",
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+    init: str = "he",
+    output_scale: float = 1.0,
 ) -> Iterator[Layer]:
     """Yield convolutions with these maps, then dense layers of these sizes.
 
@@ -244,10 +233,10 @@ def layers_from_sizes(
             yield Dropout(dropout)
 
     size = sizes[0]
-    sliding = list(convolutions(size, maps, init))
-    for convolution in sliding:  # neighboring places of a map are correlated: dropout follows only the last one
-        size = convolution.out_size(size)
-        yield from followed(convolution, size, drops=convolution is sliding[-1])
+    first = list(convolutions(size, maps, init))
+    for convolution in first:  # neighboring places of a map are correlated: dropout follows only the last convolution
+        size = convolution.outputs
+        yield from followed(convolution, size, drops=convolution is first[-1])
     for units in sizes[1:-1]:
         yield from followed(Dense(size, units, init=init), units)
         size = units
@@ -265,10 +254,10 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
             "pass layers instead, first a Convolution(height, width, …)"
         )
     for entry in maps:
-        short = tuple(entry) if isinstance(entry, list | tuple) else (entry,)
-        if not 1 <= len(short) <= 3:
+        numbers = tuple(entry) if isinstance(entry, list | tuple) else (entry,)
+        if not 1 <= len(numbers) <= 3:
             raise UsageError(f"maps must have one to three numbers each (maps, window size, stride), got {list(maps)}")
-        settings = dict(zip(("maps", "size", "stride"), short, strict=False))
+        settings = dict(zip(("maps", "size", "stride"), numbers, strict=False))
         try:
             layer = Convolution(rows, rows, channels, **settings, init=init)
         except UsageError as error:
@@ -289,10 +278,8 @@ def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
 
 def check_sizes(sizes: Sequence[Any]) -> list[int]:
     """Return the sizes: two or more positive integers."""
-    if len(sizes) < 2:
-        raise UsageError(f"sizes must include at least the inputs and the outputs, got {list(sizes)}")
-    if not all(checks.is_integer(size, 1) for size in sizes):
-        raise UsageError(f"sizes must be positive integers, got {list(sizes)}")
+    if len(sizes) < 2 or not all(checks.is_integer(size, 1) for size in sizes):
+        raise UsageError(f"sizes must be two or more positive integers, got {list(sizes)}")
     return [int(size) for size in sizes]
 
 

@@ -78,7 +78,7 @@ def mix64(z: Any) -> Any:
     return z ^ (z >> 31)
 
 
-# ---- initial weights
+# ---- initial weights: `he`, `glorot` and `lecun` keep the variance of the signal about the same from layer to layer
 
 #: A random generator: NumPy's current one, or the legacy one that the reference programs use.
 Rng = np.random.Generator | np.random.RandomState
@@ -86,10 +86,7 @@ Initializer = Callable[[int, int, Rng], tuple[Array, Array]]
 
 
 def he(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W ~ N(0, 2 / fan_in), b = 0: for ReLU, which sets half of the sums to 0     W: (fan_in, fan_out), b: (fan_out,)
-
-    Like `glorot` and `lecun`, it keeps the variance of the signal about the same from layer to layer.
-    """
+    """W ~ N(0, 2 / fan_in), b = 0: for ReLU, which sets half of the sums to 0    W: (fan_in, fan_out), b: (fan_out,)"""
     return rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in), np.zeros(fan_out)
 
 
@@ -105,15 +102,12 @@ def lecun(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
 
 
 def l_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W ~ 0.1 N(0, 1), b = 0: the initial values of `byhand.reference.l_layer`
-
-    Drawn as (fan_out, fan_in) and transposed, as the reference has its samples in columns.
-    """
+    """W ~ 0.1 N(0, 1), b = 0: the initial values of `byhand.reference.l_layer`, whose W is (fan_out, fan_in)"""
     return (rng.standard_normal((fan_out, fan_in)) * 0.1).T, np.zeros(fan_out)
 
 
 def two_layer(fan_in: int, fan_out: int, rng: Rng) -> tuple[Array, Array]:
-    """W, b ~ U(−½, ½): the initial values of `byhand.reference.two_layer`"""
+    """W, b ~ U(−½, ½): the initial values of `byhand.reference.two_layer`, whose W is (fan_out, fan_in)"""
     return (rng.uniform(size=(fan_out, fan_in)) - 0.5).T, rng.uniform(size=fan_out) - 0.5
 
 

@@ -31,25 +31,10 @@ Memory = tuple[tuple[Array, Array, Array], Array]
 Pair = tuple[Array, Array]
 Random = np.random.RandomState | np.random.Generator
 
-__all__ = [
-    "L_layer_backward",
-    "L_layer_forward",
-    "L_layer_model",
-    "compute_loss",
-    "data_wrapper",
-    "initialize_parameters",
-    "layer_backward",
-    "layer_forward",
-    "load_data",
-    "one_hot",
-    "predict",
-    "relu",
-    "relu_backward",
-    "sigmoid",
-    "sigmoid_backward",
-    "softmax",
-    "update_parameters",
-]
+__all__ = ["data_wrapper", "load_data", "one_hot"]
+__all__ += ["L_layer_forward", "initialize_parameters", "layer_forward", "relu", "sigmoid", "softmax"]
+__all__ += ["L_layer_backward", "compute_loss", "layer_backward", "relu_backward", "sigmoid_backward"]
+__all__ += ["L_layer_model", "predict", "update_parameters"]
 
 _WITHOUT_MNIST = (
     "put mnist.pkl.gz into the working folder, or run `byhand data get mnist` once with an internet connection; "
@@ -73,7 +58,9 @@ def load_data(*, sample: bool = False) -> tuple[Pair, Pair, Pair]:
         digits = load("mnist-5k" if sample else file if file.exists() else "mnist")
     except DataMissingError as error:
         raise DataMissingError(f"{error}; {_WITHOUT_MNIST}") from error
-    (images, labels), test = (_as_in_the_pickle(part.images, part.labels) for part in digits)
+    (images, labels), test = (
+        (part.images.reshape(len(part), -1) / np.float32(256), np.array(part.labels)) for part in digits
+    )
     cut = len(labels) * 5 // 6
     return (images[:cut], labels[:cut]), (images[cut:], labels[cut:]), test
 
@@ -319,8 +306,3 @@ def _plot(axes: Any, losses: list[float], learning_rate: float) -> None:
     """Plot the losses, one for every 100 iterations."""
     axes.plot(range(0, 100 * len(losses), 100), losses)
     axes.set(xlabel="iteration", ylabel="loss", title=f"Learning rate = {learning_rate}")
-
-
-def _as_in_the_pickle(images: Array, labels: Array) -> Pair:
-    """Return images as in mnist.pkl.gz, bytes / 256, (m, 28, 28) → (m, 784) float32, and a copy of the labels."""
-    return images.reshape(len(images), -1) / np.float32(256), np.array(labels)

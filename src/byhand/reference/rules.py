@@ -1,8 +1,7 @@
 """Argument checks of the reference implementations: each function returns None or raises `UsageError`.
 
-Many wrong shapes broadcast in NumPy and give wrong numbers without an error. The checks are in a module of their own,
-so that the reference contains only formulas: `@checked(rules.layer_forward)` calls `layer_forward` of this module
-first.
+Many wrong shapes broadcast in NumPy and give wrong numbers without an error. The checks are here, so that the other
+modules contain only formulas: `@checked(rules.layer_forward)` calls this module's `layer_forward` first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -27,21 +27,9 @@ Array = NDArray[Any]
 Parameters = tuple[Array, Array, Array, Array]
 Random = np.random.RandomState | np.random.Generator
 
-__all__ = [
-    "ReLU",
-    "ReLU_deriv",
-    "backward_prop",
-    "forward_prop",
-    "get_accuracy",
-    "get_predictions",
-    "gradient_descent",
-    "init_params",
-    "make_predictions",
-    "one_hot",
-    "softmax",
-    "test_prediction",
-    "update_params",
-]
+__all__ = ["ReLU", "ReLU_deriv", "forward_prop", "init_params", "one_hot", "softmax"]
+__all__ += ["backward_prop", "gradient_descent", "update_params"]
+__all__ += ["get_accuracy", "get_predictions", "make_predictions", "test_prediction"]
 
 
 def init_params(*, inputs: int = 784, hidden: int = 10, classes: int = 10, rng: Random | None = None) -> Parameters:
