@@ -76,7 +76,7 @@ def damaged_idx(folder):
     (folder / "t10k-images-idx3-ubyte").write_bytes(gzip.compress(idx.dump(X_TEST))[:-9])
     (folder / "t10k-labels-idx1-ubyte").write_bytes(b"\0\0\x09\x01" + bytes(20))
     return folder, [
-        "t10k-images-idx3-ubyte: gzip data must be whole, it is cut short",
+        "t10k-images-idx3-ubyte: truncated gzip data",
         "t10k-labels-idx1-ubyte: labels must begin with 00 00 08 01, got 00 00 09 01",
         "train-images-idx3-ubyte: the header claims 2,147,483,648 × 28 × 28 bytes, the file has 84",
         "train-labels-idx1-ubyte: labels must be 0 to 9, label 20 (from 0) is 12",
@@ -98,14 +98,14 @@ def damaged_csv(folder):
 def cut_npz(folder):
     path = write_npz(folder)
     path.write_bytes(path.read_bytes()[:-40])
-    return path, ["mnist.npz: the zip must be undamaged: File is not a zip file"]
+    return path, ["mnist.npz: damaged zip file: File is not a zip file"]
 
 
 def damaged_pictures(folder):
     write_pictures(folder)
     for name in ("2/2.png", "7/7.png"):
         (folder / name).write_bytes(b"not a picture")
-    words = "must be a picture (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM), and it is none of these"
+    words = "must be a picture (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM), it is none of these"
     return folder, [f"2/2.png: {words}", f"7/7.png: {words}"]
 
 
@@ -136,7 +136,7 @@ def test_verify_of_what_is_not_there(run, folder):
         assert err == [f"byhand: no data set or file named '{place}' on this machine"]
     code, out, err = run("verify", folder)
     assert code == 3
-    assert out[0].startswith(f"{folder}: must hold a data set")
+    assert out[0].startswith(f"{folder}: must contain a data set")
 
 
 def test_verify_of_byhand_data_by_name(run, folder, monkeypatch):

@@ -38,9 +38,9 @@ def test_a_gzip_that_is_cut_short_or_damaged_is_named(tmp_path):
     whole = path.read_bytes()
     for cut in (len(whole) // 2, len(whole) - 4, 12):
         path.write_bytes(whole[:cut])
-        assert refusal(tmp_path) == f"{path}: gzip data must be whole, it is cut short"
+        assert refusal(tmp_path) == f"{path}: truncated gzip data"
     path.write_bytes(whole[:-6] + b"\0\0" + whole[-4:])
-    assert refusal(tmp_path).startswith(f"{path}: gzip data must be undamaged: CRC check failed")
+    assert refusal(tmp_path).startswith(f"{path}: damaged gzip data: CRC check failed")
 
 
 def test_a_bomb_is_stopped_at_the_ceiling(tmp_path, monkeypatch):
@@ -48,13 +48,13 @@ def test_a_bomb_is_stopped_at_the_ceiling(tmp_path, monkeypatch):
     blank = gzip.compress(bytes(5 << 20))
     path = tmp_path / "mnist.pkl.gz"
     path.write_bytes(blank)
-    assert refusal(path) == f"{path}: must hold at most 1,048,576 bytes unpacked, it holds more"
+    assert refusal(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(csv_text(X, y) * 1000))
-    assert refusal(path) == f"{path}: must hold at most 1,048,576 bytes unpacked, it holds more"
+    assert refusal(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
     path = tmp_path / "mnist.npz"
     np.savez_compressed(path, x_train=np.zeros((50_000, 5, 5), np.uint8), y_train=y, x_test=X_TEST, y_test=Y_TEST)
-    assert refusal(path).startswith(f"{path}: must hold at most 1,048,576 bytes unpacked, claims 1,25")
+    assert refusal(path).startswith(f"{path}: must have at most 1,048,576 bytes uncompressed, claims 1,25")
 
 
 # ---- IDX
@@ -123,7 +123,7 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
         ("train-images", idx.dump(X)[:-1], "the header claims 21 × 5 × 5 bytes, the file has 524"),
         ("train-images", gzip.compress(idx.dump(X)[:-1]), "the header claims 21 × 5 × 5 bytes, the file has 524"),
         ("train-images", idx.dump(X) + b"\0", "the header claims 21 × 5 × 5 bytes, the file has 526"),
-        ("train-labels", idx.dump(y[:-1]), "must hold a label for each of 21 images, got 20"),
+        ("train-labels", idx.dump(y[:-1]), "must have a label for each of 21 images, got 20"),
         ("train-labels", idx.dump(np.r_[y[:-1], 10]), r"labels must be 0 to 9, label 20 \(from 0\) is 10"),
     ],
 )
@@ -137,16 +137,16 @@ def test_idx_rules(tmp_path, name, content, words):
 def test_images_without_labels_are_refused(tmp_path):
     write_idx(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    assert refusal(tmp_path) == f"{tmp_path}: images and labels must both be there, the test labels are missing"
+    assert refusal(tmp_path) == f"{tmp_path}: must contain images and labels, the test labels are missing"
     (tmp_path / "t10k-images-idx3-ubyte").unlink()
     assert len(load(tmp_path).test) == 3  # of the 21, one in seven is held out
     (tmp_path / "train-images-idx3-ubyte").unlink()
-    assert refusal(tmp_path) == f"{tmp_path}: images and labels must both be there, the train images are missing"
+    assert refusal(tmp_path) == f"{tmp_path}: must contain images and labels, the train images are missing"
 
 
 # ---- CSV
 
-COLUMNS = "must have a column for the label and those of a square picture"
+COLUMNS = "must have one column for the label and those of a square image"
 
 
 @pytest.mark.parametrize(
@@ -252,9 +252,9 @@ def test_csv_names_the_line_and_the_column(tmp_path, monkeypatch, change, words,
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", ": must hold at least one line of numbers, there is none"),
-        (b"\n\n", ": must hold at least one line of numbers, there is none"),
-        (b"label" + b",p" * 25 + b"\n", ": must hold at least one line of numbers, there is none"),
+        (b"", ": must have at least one line of numbers, got none"),
+        (b"\n\n", ": must have at least one line of numbers, got none"),
+        (b"label" + b",p" * 25 + b"\n", ": must have at least one line of numbers, got none"),
         (b"5," * 24 + b"5\n", f", line 1: {COLUMNS}, got 25 columns, pixels without a label"),
         (b"hello\n", f", line 1: {COLUMNS}, got 1 column"),
         (b"<html>\n<body>", f", line 1: {COLUMNS}, got 1 column"),
@@ -268,10 +268,10 @@ def test_what_is_no_csv_of_pictures_is_refused(tmp_path, content, words):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv, "LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(csv, "MAX_LINE", 1 << 20)
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(b"0," * (50 << 20)))
-    assert refusal(path) == f"{path}: a line must be shorter than 1,048,576 bytes, one is longer"
+    assert refusal(path) == f"{path}: a line must have at most 1,048,576 bytes, one has more"
 
 
 @pytest.mark.parametrize("given", ["mnist_train.csv", "mnist_test.csv", "."])
@@ -298,7 +298,7 @@ def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
 def test_two_csv_files_that_are_no_pair_must_be_named(tmp_path):
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_bytes(csv_text(X, y))
-    assert refusal(tmp_path) == f"{tmp_path}: must hold one data set, or name the file: there are one.csv, two.csv"
+    assert refusal(tmp_path) == f"{tmp_path}: must contain one data set, found one.csv, two.csv; pass the path of a file"
 
 
 # ---- the old pickle
@@ -364,7 +364,7 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
     path.write_bytes(gzip.compress(content) if pack else content)
     words = refusal(path)
     assert re.fullmatch(
-        rf"{re.escape(str(path))}: the pickle must hold arrays only, it asks for (posix|nt).mkdir; nothing was run",
+        rf"{re.escape(str(path))}: the pickle must contain only arrays, found (posix|nt).mkdir; nothing was run",
         words,
     )
     assert not mark.exists()
@@ -375,30 +375,30 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (old_pickle()[:-1], "the pickle must be whole and in order: pickle exhausted before seeing STOP"),
-        (old_pickle()[:500], "the pickle must be whole and in order: expected"),
-        (b"\x80\x02.", "the pickle must be whole and in order: unpickling stack underflow"),
-        (pickle.dumps([1, 2]), "the pickle must hold one to three pairs (images, labels), it holds something else"),
-        (pickle.dumps({"a": 1}), "the pickle must hold arrays only, it has a step EMPTY_DICT; nothing was run"),
-        (pickle.dumps(((X, y),) * 4), "the pickle must hold one to three pairs (images, labels)"),
+        (old_pickle()[:-1], "damaged pickle: pickle exhausted before seeing STOP"),
+        (old_pickle()[:500], "damaged pickle: expected"),
+        (b"\x80\x02.", "damaged pickle: unpickling stack underflow"),
+        (pickle.dumps([1, 2]), "the pickle must contain one to three pairs (images, labels), found something else"),
+        (pickle.dumps({"a": 1}), "the pickle must contain only arrays, found EMPTY_DICT; nothing was run"),
+        (pickle.dumps(((X, y),) * 4), "the pickle must contain one to three pairs (images, labels)"),
         (pickle.dumps(((X, y[:-1]),)), "each image needs one label, got 21 images, 20 labels"),
         (pickle.dumps(((X, y + 1),)), "labels must be 0 to 9, label 9 (from 0) is 10"),
         (pickle.dumps(((X / 1000, y),)), "floats from 0 to 1 must be whole bytes divided by 255 or 256"),
         (
             pickle.dumps(((X.astype(object), y),)),
-            "the pickle must be whole and in order: arrays must hold plain numbers",
+            "damaged pickle: arrays must contain plain numbers",
         ),
-        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 steps, it has more"),
+        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 instructions, it has more"),
         # a tuple of itself, doubled 400 times: 2^400 things for whoever walks through it
-        (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must hold one to three pairs"),
-        (b"\x80\x02]q\0h\0a.", "the pickle must hold one to three pairs"),
+        (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must contain one to three pairs"),
+        (b"\x80\x02]q\0h\0a.", "the pickle must contain one to three pairs"),
         (
             b"\x80\x02cnumpy\ndtype\n)" + b"q\0h\0\x86" * 400 + b"\x85R.",
-            "the pickle must be whole and in order: arrays must hold plain numbers, not <class 'tuple'>",
+            "damaged pickle: arrays must contain plain numbers, not <class 'tuple'>",
         ),
         (
             b"\x80\x02Nr\xff\xff\xff\x7f.",
-            "the pickle must be whole and in order: a place in the memo must be at most 10,000, got 2,147,483,647",
+            "damaged pickle: an index of the memo must be at most 10,000, got 2,147,483,647",
         ),
     ],
 )
@@ -414,12 +414,12 @@ def test_pickle_rules(tmp_path, content, words):
         (
             b"K\x0eK\x19\x86",  # (14, 25)
             b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86",
-            "an array of (2147483647, 2147483647) float32 has 1,400 bytes, which doesn't fit",
+            "an array of (2147483647, 2147483647) float32 must have 18,446,744,056,529,682,436 bytes, got 1,400",
         ),
         (
             b"B" + struct.pack("<I", 14 * 25 * 4),
             b"B" + struct.pack("<I", 2**31 - 1),
-            "the pickle must be whole and in order: expected 2147483647 bytes in a bytes4, but only",
+            "damaged pickle: expected 2147483647 bytes in a bytes4, but only",
         ),
     ],
 )
@@ -458,12 +458,12 @@ def npy(values, allow_pickle=False):
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"y_test": None}, ": must hold x_train, y_train, x_test, y_test, y_test is missing"),
-        ({"x_train": b"hello"}, ": x_train: must begin with a header as .npy does: "),
-        ({"x_train": npy(X)[:-1]}, ": x_train: an array of (21, 5, 5) uint8 has 524 bytes, which doesn't fit"),
-        ({"x_train": npy(X) + b"0"}, ": x_train: an array of (21, 5, 5) uint8 has 526 bytes, which doesn't fit"),
-        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the shape of an array must be at"),
-        ({"x_train": npy(X.astype(object), True)}, ": x_train: must hold plain numbers, holds |O"),
+        ({"y_test": None}, ": must contain x_train, y_train, x_test, y_test; missing: y_test"),
+        ({"x_train": b"hello"}, ": x_train: invalid .npy header: "),
+        ({"x_train": npy(X)[:-1]}, ": x_train: an array of (21, 5, 5) uint8 must have 525 bytes, got 524"),
+        ({"x_train": npy(X) + b"0"}, ": x_train: an array of (21, 5, 5) uint8 must have 525 bytes, got 526"),
+        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the shape of an array must have at"),
+        ({"x_train": npy(X.astype(object), True)}, ": x_train: must contain plain numbers, got |O"),
         ({"y_train": y[:-1]}, ": train: each image needs one label, got 21 images, 20 labels"),
         ({"y_test": Y_TEST + 1}, ": test: labels must be 0 to 9, label 9 (from 0) is 10"),
         ({"x_test": X_TEST[:, :4]}, ": both sets need images of one size, got (5, 5) and (4, 5)"),
@@ -482,7 +482,7 @@ def test_an_npz_header_of_two_billion_images_allocates_nothing(tmp_path):
     words = refusal(path)
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
-    assert words.startswith(f"{path}: x_train: an array of (2147483648, 5, 5) uint8 has ")
+    assert words.startswith(f"{path}: x_train: an array of (2147483648, 5, 5) uint8 must have 53,687,091,200 bytes")
 
 
 def test_npz_arrays_in_fortran_order_and_old_headers(tmp_path):
@@ -497,7 +497,7 @@ def test_npz_arrays_in_fortran_order_and_old_headers(tmp_path):
 def test_an_npz_that_is_cut_short_is_named(tmp_path):
     path = write_npz(tmp_path)
     path.write_bytes(path.read_bytes()[:-30])
-    assert refusal(path) == f"{path}: the zip must be undamaged: File is not a zip file"
+    assert refusal(path) == f"{path}: damaged zip file: File is not a zip file"
 
 
 def test_an_npz_whose_directory_claims_more_than_is_there_is_named(tmp_path):
@@ -506,7 +506,7 @@ def test_an_npz_whose_directory_claims_more_than_is_there_is_named(tmp_path):
     last = content.rindex(b"PK\x01\x02")
     content[last + 20 : last + 28] = struct.pack("<II", 50_000, 50_000)  # of y_test: packed and unpacked
     path.write_bytes(bytes(content))
-    assert refusal(path) == f"{path}: the zip must be undamaged: it ends early"
+    assert refusal(path) == f"{path}: damaged zip file: unexpected end"
 
 
 # ---- pictures
@@ -552,13 +552,13 @@ def test_classes_are_the_names_of_the_folders_in_the_order_of_numbers(tmp_path):
             "must have content, got 0 bytes",
         ),
         ("1/1.png", lambda p: p.write_bytes(p.read_bytes()[:55]), "is a damaged picture: "),
-        ("1/1.png", lambda p: Image.new("L", (6, 5)).save(p), "must be 5×5 as the first picture is, got 6×5"),
+        ("1/1.png", lambda p: Image.new("L", (6, 5)).save(p), "must be 5×5 like the first image, got 6×5"),
         (
             "0/0.png",
             lambda p: Image.new("L", (2000, 5)).save(p),
             "must be at most 1024 pixels wide and high, got 2000",
         ),
-        ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits a colour, its mode is I;16"),
+        ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits per channel, its mode is I;16"),
         ("1/1.png", lambda p: Image.new("RGBA", (5, 5)).save(p), "must have no transparent pixels"),
     ],
 )
@@ -601,9 +601,9 @@ def test_files_are_known_by_what_is_in_them_when_their_names_say_nothing(tmp_pat
 def test_a_single_picture_and_an_empty_folder_are_no_data_sets(tmp_path):
     write_pictures(tmp_path)
     path = tmp_path / "0" / "0.png"
-    assert refusal(path) == f"{path}: a data set must be a folder with a sub-folder of pictures for each class, got one"
+    assert refusal(path) == f"{path}: must be a folder with a subfolder of images for each class, got a single image"
     (tmp_path / "empty").mkdir()
-    assert refusal(tmp_path / "empty").startswith(f"{tmp_path / 'empty'}: must hold a data set (IDX, CSV, mnist.npz")
+    assert refusal(tmp_path / "empty").startswith(f"{tmp_path / 'empty'}: must contain a data set (IDX, CSV, mnist.npz")
 
 
 def test_a_path_that_is_missing_is_an_error(tmp_path):
@@ -630,7 +630,7 @@ def test_a_text_that_is_named_many_times_is_not_made_bytes_as_often(tmp_path):
     path = tmp_path / "bomb.pkl"
     path.write_bytes(b"\x80\2](" + text + 500 * encoded + b"e.")
     tracemalloc.start()
-    with pytest.raises(DataError, match="must hold one to three pairs"):
+    with pytest.raises(DataError, match="must contain one to three pairs"):
         array_files.read_pickle(path)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()

@@ -1,7 +1,7 @@
-"""CSV: a line a picture, the label first, then the pixels; a first line of names or none; gzipped or not.
+"""CSV: one image per line, the label first, then the pixels; with or without a header line, gzipped or not.
 
-A block of whole lines is read at once by NumPy. A block that isn't plain (numbers with a point, a wrong count) is read
-again line by line, which either understands it or raises an error with the line and the column.
+NumPy parses blocks of lines. A block with decimal points or errors is parsed again line by line, so that an error
+message can name the line and the column.
 """
 
 import io
@@ -18,12 +18,12 @@ from byhand.errors import DataError
 from byhand.text import counted
 
 BLOCK = 1 << 18
-LONGEST_LINE = 1 << 22
-MOST_LABEL, MOST_PIXEL = 9, 255
+MAX_LINE = 1 << 22
+MAX_LABEL, MAX_PIXEL = 9, 255
 
 
 def read(path: Path) -> Dataset:
-    """Return the pictures of one file, (N, side, side)."""
+    """Read the images and labels of one file."""
     tables: list[Bytes] = []
     columns = line = 0
     for block in _blocks(path):
@@ -31,13 +31,13 @@ def read(path: Path) -> Dataset:
             first, _, rest = block.partition(b"\n")
             columns, is_header = _first_line(path, first)
             block, line = (rest, 2) if is_header else (block, 1)  # noqa: PLW2901
-        table = _at_once(block, columns)
+        table = _parse_block(block, columns)
         if table is None:
-            table = _line_by_line(path, block, columns, line)
+            table = _parse_lines(path, block, columns, line)
         tables.append(table)
         line += len(table)
     if not sum(map(len, tables)):
-        raise DataError(f"{path}: must hold at least one line of numbers, there is none")
+        raise DataError(f"{path}: must have at least one line of numbers, got none")
     side = isqrt(columns - 1)
     images = np.concatenate([table[:, 1:] for table in tables]).reshape(-1, side, side)
     labels = np.concatenate([table[:, 0] for table in tables])
@@ -45,23 +45,23 @@ def read(path: Path) -> Dataset:
 
 
 def has_labels(path: Path) -> bool:
-    """False for a file of pixels alone, as Kaggle's test.csv is: its columns are a square, not a square and one."""
+    """Return False for a file without labels, such as Kaggle's test.csv: its number of columns is a square."""
     columns = next(_blocks(path), b"").partition(b"\n")[0].count(b",") + 1
     return isqrt(columns) ** 2 != columns or isqrt(columns - 1) ** 2 == columns - 1
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """Yield the file as blocks of whole lines, each ending in one newline; no blank lines at the end."""
+    """Yield blocks of complete lines, each with its newline, without blank lines at the end of the file."""
     rest, is_first = b"", True
     for piece in pieces(path, BLOCK):
         rest += piece.removeprefix(b"\xef\xbb\xbf") if is_first else piece
         is_first = False
-        # The end of the piece waits for the next one: it may be half a line, or blank lines that end the file.
+        # The end of the piece may be half a line, or blank lines at the end of the file.
         whole = rest.rstrip()
         cut = whole.rfind(b"\n") + 1
         rest = rest[cut:]
-        if len(rest) > LONGEST_LINE:
-            raise DataError(f"{path}: a line must be shorter than {LONGEST_LINE:,} bytes, one is longer")
+        if len(rest) > MAX_LINE:
+            raise DataError(f"{path}: a line must have at most {MAX_LINE:,} bytes, one has more")
         if cut:
             yield whole[:cut].replace(b"\r\n", b"\n")
     if rest := rest.rstrip():
@@ -71,32 +71,31 @@ def _blocks(path: Path) -> Iterator[bytes]:
 def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
     """Return the number of columns, and True if the line is a header.
 
-    A header is a line of names, or of the column numbers 0, 1, 2, … that pandas writes for a frame without names
-    (if they go beyond what a pixel can be, so that no picture is ever taken for a header).
+    A header has names, or the column numbers 0, 1, 2, … that pandas writes (only if they exceed the pixel range).
     """
     fields = [_number(field) for field in line.split(b",")]
     columns = len(fields)
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
         pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
         got = f"{counted(columns, 'column')}{', pixels without a label' * pixels_only}"
-        raise DataError(f"{path}, line 1: must have a column for the label and those of a square picture, got {got}")
+        raise DataError(f"{path}, line 1: must have one column for the label and those of a square image, got {got}")
     names = sum(field is None for field in fields)
-    return columns, 2 * names > columns or (columns > MOST_PIXEL + 1 and fields == list(range(columns)))
+    return columns, 2 * names > columns or (columns > MAX_PIXEL + 1 and fields == list(range(columns)))
 
 
-def _at_once(block: bytes, columns: int) -> Bytes | None:
-    """Return the numbers (rows, columns) of a block of plain lines; None if it isn't plain."""
+def _parse_block(block: bytes, columns: int) -> Bytes | None:
+    """Return the numbers (rows, columns) of a block, or None if it is not made of plain integers in range."""
     try:
-        with warnings.catch_warnings(action="error"):  # of a number with a point, of a block without numbers
+        with warnings.catch_warnings(action="error"):  # for decimal points and empty blocks
             table = np.loadtxt(io.BytesIO(block), np.int16, comments=None, delimiter=",", quotechar='"', ndmin=2)
     except (ValueError, Warning):
         return None
-    is_right = table.shape == (block.count(b"\n"), columns) and table.min() >= 0 and table.max() <= MOST_PIXEL
-    return table.astype(np.uint8) if is_right and table[:, 0].max() <= MOST_LABEL else None
+    is_right = table.shape == (block.count(b"\n"), columns) and table.min() >= 0 and table.max() <= MAX_PIXEL
+    return table.astype(np.uint8) if is_right and table[:, 0].max() <= MAX_LABEL else None
 
 
-def _line_by_line(path: Path, block: bytes, columns: int, first: int) -> Bytes:
-    """Return the same of a block that isn't plain; `first` is the number of its first line in the file."""
+def _parse_lines(path: Path, block: bytes, columns: int, first: int) -> Bytes:
+    """Return the numbers of a block, or raise an error; `first` is the line number of its first line."""
     lines = block.split(b"\n")[:-1]
     table = np.empty((len(lines), columns), np.uint8)
     for row, line in enumerate(lines):
@@ -104,20 +103,17 @@ def _line_by_line(path: Path, block: bytes, columns: int, first: int) -> Bytes:
         if len(fields) != columns:
             raise DataError(f"{path}, line {first + row}: must have {columns} columns, got {len(fields)}")
         for column, field in enumerate(fields):
-            what, most = ("label", MOST_LABEL) if column == 0 else ("pixel", MOST_PIXEL)
+            kind, most = ("label", MAX_LABEL) if column == 0 else ("pixel", MAX_PIXEL)
             value = _number(field)
             if value is None or not 0 <= value <= most or value != int(value):
-                got = field[:20].decode("latin1")
-                raise DataError(
-                    f"{path}, line {first + row}, column {column + 1}: a {what} must be a whole number "
-                    f"from 0 to {most}, got {got!r}"
-                )
+                rule = f"a {kind} must be a whole number from 0 to {most}, got {field[:20].decode('latin1')!r}"
+                raise DataError(f"{path}, line {first + row}, column {column + 1}: {rule}")
             table[row, column] = int(value)
     return table
 
 
 def _number(field: bytes) -> float | None:
-    """Return the number in a field, in quotes or not; None if it is none."""
+    """Return the number in a field, which may be quoted, or None."""
     try:
         return None if b"_" in field else float(field.strip().strip(b'"'))
     except ValueError:

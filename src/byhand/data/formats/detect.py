@@ -1,7 +1,4 @@
-"""Detection: which format lies at a path, and which files belong to the data set.
-
-Only names and first bytes are looked at here; the reader of the format, one module each, does the reading.
-"""
+"""Detection of the format and the files of a data set, from file names and first bytes."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,7 +9,7 @@ from byhand.data.dataset import Dataset
 from byhand.data.formats import arrays, csv, idx, images, opened
 from byhand.errors import DataError, DataMissingError
 
-#: Where torchvision puts IDX files.
+#: Subfolders in which torchvision stores IDX files.
 NESTED = ("raw", "MNIST/raw")
 ENDINGS = {
     "csv": (".csv", ".csv.gz"),
@@ -23,14 +20,14 @@ ENDINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class DataFiles:
-    """A data set that can be read: its format, its path, and its files by part (none are listed for pictures)."""
+    """The format, the path and the files by part of a data set (`files` is empty for a folder of images)."""
 
     kind: str
     path: Path
     files: dict[str, Path]
 
     def read(self) -> tuple[Dataset, Dataset | None]:
-        """Return the training set and the test set, or None for it."""
+        """Return the training set, and the test set or None."""
         if self.kind == "csv":
             test = self.files.get("test")
             return csv.read(self.files["train"]), csv.read(test) if test and csv.has_labels(test) else None
@@ -43,7 +40,7 @@ class DataFiles:
         return readers[self.kind](self.path)
 
     def readers(self) -> list[Callable[[], object]]:
-        """Return a reader for each file by itself, as far as the format has several."""
+        """Return a reader for each file, if the format has several."""
         if self.kind == "idx":
             return [
                 partial(idx.read_labels, file) if part.endswith("labels") else partial(idx.read, file, 3)
@@ -59,24 +56,21 @@ class DataFiles:
 
 
 def detect(path: Path) -> DataFiles | None:
-    """Return the data set at `path`, a file or a folder; None for a folder in which there is none."""
+    """Return the data set at `path`, a file or a folder, or None for a folder without one."""
     try:
         return _in_folder(path) if path.is_dir() else _of_file(path)
     except FileNotFoundError:
-        raise DataMissingError(f"{path}: there is no such file or folder") from None
+        raise DataMissingError(f"{path}: no such file or folder") from None
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from None
 
 
 def detect_format(path: Path) -> DataFiles:
-    """Return the data set at `path`, or raise a `DataError` if it is a folder in which there is none."""
-    found = detect(path)
-    if found is None:
-        raise DataError(
-            f"{path}: must hold a data set (IDX, CSV, mnist.npz, mnist.pkl.gz, or a sub-folder of pictures for each "
-            "class), none is there"
-        )
-    return found
+    """Return the data set at `path`, or raise a `DataError` if there is none."""
+    if found := detect(path):
+        return found
+    kinds = "IDX, CSV, mnist.npz, mnist.pkl.gz, or a subfolder of images for each class"
+    raise DataError(f"{path}: must contain a data set ({kinds}), found none")
 
 
 def _in_folder(path: Path) -> DataFiles | None:
@@ -87,8 +81,8 @@ def _in_folder(path: Path) -> DataFiles | None:
         fitting = [file for file in files if file.name.lower().endswith(endings)]
         candidates = {tuple(one.files.values()): one for one in map(_of_file, fitting)}
         if len(candidates) > 1:
-            named = ", ".join(file.name for file in fitting[:4])
-            raise DataError(f"{path}: must hold one data set, or name the file: there are {named}")
+            names = ", ".join(file.name for file in fitting[:4])
+            raise DataError(f"{path}: must contain one data set, found {names}; pass the path of a file")
         if candidates:
             return next(iter(candidates.values()))
     for nested in NESTED:
@@ -117,23 +111,23 @@ def _kind_by_content(path: Path) -> str:
     if head == b"\0\0\x08":
         raise DataError(f"{path}: an IDX file must have a name like train-images-idx3-ubyte, got {path.name}")
     if path.suffix.lower() in images.ENDINGS:
-        raise DataError(f"{path}: a data set must be a folder with a sub-folder of pictures for each class, got one")
+        raise DataError(f"{path}: must be a folder with a subfolder of images for each class, got a single image")
     return "csv"
 
 
 def _csv(path: Path) -> DataFiles:
-    """Return a CSV file, with the other half if it is of a pair such as mnist_train.csv and mnist_test.csv."""
+    """Return a CSV file, and the other one of a pair such as mnist_train.csv and mnist_test.csv."""
     name = path.name.lower()
-    if "train" in name and (partner := _beside(path, "train", "test")):
+    if "train" in name and (partner := _partner(path, "train", "test")):
         return DataFiles("csv", path, {"train": path, "test": partner})
-    if "test" in name and (partner := _beside(path, "test", "train")):
+    if "test" in name and (partner := _partner(path, "test", "train")):
         return DataFiles("csv", partner, {"train": partner, "test": path})
     return DataFiles("csv", path, {"train": path})
 
 
-def _beside(path: Path, mine: str, other: str) -> Path | None:
-    """Return the file whose name has `other` where this one has `mine`, gzipped or not."""
-    start = path.name.lower().rindex(mine)
+def _partner(path: Path, own: str, other: str) -> Path | None:
+    """Return the file whose name has `other` in place of `own`, gzipped or not."""
+    start = path.name.lower().rindex(own)
     stem = path.name.removesuffix(".gz")
-    name = stem[:start] + other + stem[start + len(mine) :]
+    name = stem[:start] + other + stem[start + len(own) :]
     return next((file for file in (path.with_name(name), path.with_name(f"{name}.gz")) if file.is_file()), None)

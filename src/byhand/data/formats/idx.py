@@ -1,10 +1,9 @@
-"""IDX: the format that MNIST came in. Four bytes of magic, the sizes, then the bytes themselves.
+"""IDX: the original format of MNIST. A header of magic number and sizes (32 bits each, big-endian), then the bytes:
 
     00 00 08 03 | N | H | W | N·H·W pixels          images
-    00 00 08 01 | N | N labels                      labels            sizes: 32 bits each, big-endian
+    00 00 08 01 | N | N labels                      labels
 
-`read_folder` finds the files of a folder, gzipped or not, under MNIST's names or those that differ in `.` and `-`;
-`dump` writes one array. What the header claims is never allocated: it must agree with the bytes that are there.
+The sizes are checked against the number of bytes before they are used.
 """
 
 import math
@@ -40,19 +39,19 @@ def read(path: File, dimensions: int) -> Bytes:
 
 
 def header(values: npt.NDArray[np.integer[Any]]) -> bytes:
-    """Return what stands before `values`, images (N, H, W) or labels (N,), in their file."""
+    """Return the header of a file with these images (N, H, W) or labels (N,)."""
     return struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
 
 
 def dump(values: npt.NDArray[np.integer[Any]]) -> bytes:
-    """Return the file that holds `values`, images (N, H, W) or labels (N,)."""
+    """Return a file with these images (N, H, W) or labels (N,)."""
     return header(values) + values.astype(np.uint8).tobytes()
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Return the IDX files of a folder: {"train-images": path, …}; of a file and its gzipped twin, the gzipped one.
+    """Return the IDX files of a folder: {"train-images": path, …}.
 
-    (It has a checksum of its own, by which Fashion-MNIST and KMNIST are identified.)
+    A gzipped file is preferred to the same file uncompressed: Fashion-MNIST and KMNIST are identified by its checksum.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: (path.suffix.lower() == ".gz", path.name)):
@@ -63,12 +62,12 @@ def find(folder: Path) -> dict[str, Path]:
 
 
 def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set (None if the folder has only one set)."""
+    """Return the training set, and the test set or None."""
     found = find(folder)
     for part in ("train", "test"):
         for kind, other in (("images", "labels"), ("labels", "images")):
             if f"{part}-{kind}" in found and f"{part}-{other}" not in found:
-                raise DataError(f"{folder}: images and labels must both be there, the {part} {other} are missing")
+                raise DataError(f"{folder}: must contain images and labels, the {part} {other} are missing")
     sets = [
         read_pair(found[f"{part}-images"], found[f"{part}-labels"])
         for part in ("train", "test")
@@ -78,15 +77,15 @@ def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
 
 
 def read_pair(image_file: File, label_file: File) -> Dataset:
-    """Return the images of one file with the labels of another, as many as there are images."""
+    """Return the data set of an image file and a label file."""
     images, labels = read(image_file, 3), read_labels(label_file)
     if len(images) != len(labels):
-        raise DataError(f"{label_file}: must hold a label for each of {len(images):,} images, got {len(labels):,}")
+        raise DataError(f"{label_file}: must have a label for each of {len(images):,} images, got {len(labels):,}")
     return Dataset(images, labels, name=str(image_file))
 
 
 def read_labels(path: File) -> Bytes:
-    """Return the labels of one file, 0 to 9."""
+    """Return the labels (N,) of one file, 0 to 9."""
     labels = read(path, 1)
     check_labels(labels, DIGITS, str(path))
     return labels

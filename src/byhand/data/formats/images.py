@@ -1,11 +1,8 @@
-"""Images: files of pictures, read with Pillow as grey bytes: a photo, or a folder of pictures as a data set.
+"""Image files, read with Pillow as grayscale bytes: a photo, or a folder of images as a data set.
 
-A folder has one sub-folder a class, or `train` and `test` with one sub-folder a class in each. The names of the
-sub-folders are the names of the classes (numbers in the order of numbers). All its pictures must be of one size; ink
-stays as it is: pictures of this kind are usually white on black, as MNIST is. `byhand.data.handwriting` takes photos.
-
-Files come from anywhere, so the size is read from the header and judged before anything is decoded, only a few plain
-formats are tried, and whatever a decoder trips over is a `DataError`.
+A folder has one subfolder per class, named like the class, or `train` and `test` with one subfolder per class. All
+images must have the same size; they are not inverted. Files are untrusted: the size in the header is checked before
+decoding, only a few formats are accepted, and every failure of a decoder raises a `DataError`.
 """
 
 import contextlib
@@ -26,7 +23,7 @@ from byhand.text import printable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: The formats that are tried, by Pillow's names, and the endings of their files.
+#: The accepted formats, by Pillow's names, and their file name endings.
 FORMATS = {
     "PNG": (".png",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -40,12 +37,12 @@ ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings
 
 
 def content_of(file: Path, name: str, most: int) -> bytes:
-    """Return the bytes of a file, at most `most`. (Of a file, Pillow would allocate what a damaged picture claims.)"""
+    """Return the content of a file of at most `most` bytes. (From a file, Pillow may allocate the size in a header.)"""
     try:
         if not file.exists():
-            raise DataMissingError(f"no picture at {file}")
+            raise DataMissingError(f"{file}: no such file")
         if not file.is_file():
-            raise DataError(f"{name} must be a picture file, and it is not a file")
+            raise DataError(f"{name} must be a picture, it is not a file")
         if file.stat().st_size > most:
             raise DataError(f"{name} must have at most {most:,} bytes, has {file.stat().st_size:,}")
         return file.read_bytes()
@@ -57,7 +54,7 @@ def content_of(file: Path, name: str, most: int) -> bytes:
 
 @contextlib.contextmanager
 def opened(content: bytes, name: str) -> Iterator["Image"]:
-    """Open a picture; damage found while it is read is a `DataError`."""
+    """Open a picture; damage raises a `DataError`, also in the block."""
     from PIL import Image, UnidentifiedImageError
 
     if not len(content):
@@ -68,51 +65,48 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
     except DataError:
         raise
     except Image.DecompressionBombError:
-        raise DataError(f"{name} must have at most {MOST_PIXELS:,} pixels, got more than twice as many") from None
+        raise DataError(f"{name} must have at most {MAX_PIXELS:,} pixels, got more than twice as many") from None
     except UnidentifiedImageError:
-        raise DataError(f"{name} must be a picture ({', '.join(FORMATS)}), and it is none of these") from None
+        raise DataError(f"{name} must be a picture ({', '.join(FORMATS)}), it is none of these") from None
     except Exception as error:  # decoders fail in many ways on damaged files: OSError, ValueError, struct.error, …
-        if isinstance(error, OSError) and error.strerror:  # an error of the system, not of the decoder
+        if isinstance(error, OSError) and error.strerror:  # from the system, not from the decoder
             raise DataError(f"{name} can't be read: {error.strerror}") from None
         raise DataError(f"{name} is a damaged picture: {printable(error) or type(error).__name__}") from error
 
 
-# ---- a photo
-
-LARGEST_PHOTO = 1 << 29  # bytes: 80 million pixels of six bytes
-LONGEST_SIDE = 20_000  # pixels: more than a panorama
-MOST_PIXELS = 80_000_000  # more than a telephone's usual photo
-ENOUGH = 1600  # pixels a side: a JPEG larger than twice this is decoded at half, a quarter or an eighth
+MAX_PHOTO_BYTES = 1 << 29  # 80 million pixels of six bytes
+MAX_PHOTO_SIDE = 20_000  # pixels: more than a panorama
+MAX_PIXELS = 80_000_000  # more than a phone's usual photo
+DRAFT_SIDE = 1600  # pixels: a JPEG larger than twice this is decoded at half, a quarter or an eighth of its size
 
 
 def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
-    """Return the picture as it looks, in grey: uint8 (H, W), 0 black, 255 white.
+    """Return a photo in grayscale: uint8 (H, W), 0 black, 255 white.        source: a path, or the content of a file
 
-    `source` is a path, or the file's own bytes. The camera's orientation is applied. What is transparent shows the
-    paper behind it: white, or black if the ink is light. 16-bit grey keeps its upper byte. Moving pictures, several
-    pages, and grey of 32 bits are rejected.
+    The camera's orientation is applied. The background of transparent pixels is white, or black if the ink is light.
+    16-bit grayscale keeps its upper byte. Animations, several pages, and 32 bits per channel are rejected.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         name, content = "the picture", bytes(source)
     else:
         name = str(source)
-        content = content_of(Path(source), name, LARGEST_PHOTO)
+        content = content_of(Path(source), name, MAX_PHOTO_BYTES)
     with opened(content, name) as picture:
         width, height = picture.size
-        if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-            rule = f"at most {LONGEST_SIDE:,} pixels a side and {MOST_PIXELS:,} in all"
+        if max(width, height) > MAX_PHOTO_SIDE or width * height > MAX_PIXELS:
+            rule = f"at most {MAX_PHOTO_SIDE:,} pixels per side and {MAX_PIXELS:,} in total"
             raise DataError(f"{name} must have {rule}, got {width:,} × {height:,}")
         frames = getattr(picture, "n_frames", 1)
-        if frames > 1 and picture.format != "MPO":  # a photo with a preview behind it: the first is the picture
-            raise DataError(f"{name} must be one still picture, got {frames} frames or pages")
+        if frames > 1 and picture.format != "MPO":  # MPO: a photo, followed by its preview
+            raise DataError(f"{name} must be a single picture, got {frames} frames or pages")
         if picture.mode in ("LAB", "I", "F"):
-            rule = "grey, RGB, CMYK or with a palette, of 8 or 16 bits a channel"
+            rule = "grayscale, RGB, CMYK or palette, with 8 or 16 bits per channel"
             raise DataError(f"{name} must be {rule}, its mode is {picture.mode}")
-        picture.draft("L", (ENOUGH, ENOUGH))
-        return _grey(picture)
+        picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        return _grayscale(picture)
 
 
-def _grey(picture: "Image") -> Bytes:
+def _grayscale(picture: "Image") -> Bytes:
     from PIL import ImageOps
 
     picture = ImageOps.exif_transpose(picture)
@@ -120,25 +114,23 @@ def _grey(picture: "Image") -> Bytes:
         return (np.asarray(picture, np.uint16) >> 8).astype(np.uint8)
     if picture.has_transparency_data:
         layers = np.asarray(picture.convert("RGBA").convert("LA"))
-        grey, opaque = layers[:, :, 0].astype(np.int64), layers[:, :, 1].astype(np.int64)
-        ink_is_light = int((grey * opaque).sum()) * 2 > 255 * int(opaque.sum())
-        paper = 0 if ink_is_light else 255
-        return ((grey * opaque + paper * (255 - opaque) + 127) // 255).astype(np.uint8)
+        gray, alpha = layers[:, :, 0].astype(np.int64), layers[:, :, 1].astype(np.int64)
+        ink_is_light = int((gray * alpha).sum()) * 2 > 255 * int(alpha.sum())
+        background = 0 if ink_is_light else 255
+        return ((gray * alpha + background * (255 - alpha) + 127) // 255).astype(np.uint8)
     if picture.mode == "P":
         picture = picture.convert("RGB")
     return np.array(picture.convert("L"), np.uint8)
 
 
-# ---- a folder of pictures
-
-GREYABLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
-LARGEST_FILE = 16 << 20  # bytes
-LARGEST_SIDE = 1024  # pixels
+MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
+MAX_IMAGE_BYTES = 16 << 20
+MAX_IMAGE_SIDE = 1024  # pixels
 TRAIN, TEST = ("train", "training"), ("test", "testing")
 
 
 def find(folder: Path) -> dict[str, dict[str, list[Path]]]:
-    """Return {"train": {class: pictures}, "test": …}; the test set is empty if the folder has none."""
+    """Return the image files of a folder: {"train": {class: files}, "test": …}; "test" is empty without a test set."""
     inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
     train = next((inside[name] for name in TRAIN if name in inside), None)
     test = next((inside[name] for name in TEST if name in inside), None)
@@ -148,7 +140,7 @@ def find(folder: Path) -> dict[str, dict[str, list[Path]]]:
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
-    """Return {class: its pictures}, classes and pictures in order; sub-folders without pictures are left out."""
+    """Return {class: files}, sorted, without empty subfolders."""
     found = {}
     for path in sorted(folder.iterdir(), key=_order):
         if path.is_dir() and not path.name.startswith("."):
@@ -159,13 +151,13 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
 
 
 def _order(path: Path) -> tuple[bool, int, str]:
-    """Sort numbers first, as numbers: 2 before 10."""
+    """Return a sort key: numbers come first and in numerical order, 2 before 10."""
     is_number = path.stem.isascii() and path.stem.isdigit() and len(path.stem) < 20
     return not is_number, int(path.stem) if is_number else 0, path.name
 
 
 def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set, or None for it."""
+    """Return the training set, and the test set or None."""
     found = find(folder)
     classes = tuple(found["train"])
     for name in found["test"]:
@@ -180,9 +172,8 @@ def _read(folder: Path, found: dict[str, list[Path]], classes: tuple[str, ...]) 
     labels = np.repeat([classes.index(name) for name in found], [len(found[name]) for name in found])
     first = read_image(files[0])
     if first.size * len(files) > formats.CEILING:
-        raise DataError(
-            f"{folder}: must hold at most {formats.CEILING:,} pixels, {len(files):,} × {first.size:,} are more"
-        )
+        rule = f"must have at most {formats.CEILING:,} pixels"
+        raise DataError(f"{folder}: {rule}, got {len(files):,} × {first.size:,}")
     images = np.empty((len(files), *first.shape), np.uint8)
     images[0] = first
     for i, file in enumerate(files[1:], start=1):
@@ -191,16 +182,16 @@ def _read(folder: Path, found: dict[str, list[Path]], classes: tuple[str, ...]) 
 
 
 def read_image(file: Path, shape: tuple[int, ...] | None = None) -> Bytes:
-    """Return one picture of a folder as grey bytes (H, W); `shape` (H, W) is what it must have."""
+    """Return one image of a folder in grayscale, uint8 (H, W); `shape` is the required (H, W)."""
     name = f"{file}:"
-    with opened(content_of(file, name, LARGEST_FILE), name) as picture:
+    with opened(content_of(file, name, MAX_IMAGE_BYTES), name) as picture:
         width, height = picture.size
         if shape and (height, width) != shape:
-            raise DataError(f"{name} must be {shape[1]}×{shape[0]} as the first picture is, got {width}×{height}")
-        if max(picture.size) > LARGEST_SIDE:
-            raise DataError(f"{name} must be at most {LARGEST_SIDE} pixels wide and high, got {width}×{height}")
-        if picture.mode not in GREYABLE:
-            raise DataError(f"{name} must have 8 bits a colour, its mode is {picture.mode}")
+            raise DataError(f"{name} must be {shape[1]}×{shape[0]} like the first image, got {width}×{height}")
+        if max(picture.size) > MAX_IMAGE_SIDE:
+            raise DataError(f"{name} must be at most {MAX_IMAGE_SIDE} pixels wide and high, got {width}×{height}")
+        if picture.mode not in MODES:
+            raise DataError(f"{name} must have 8 bits per channel, its mode is {picture.mode}")
         if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-            raise DataError(f"{name} must have no transparent pixels; put it on a background first")
+            raise DataError(f"{name} must have no transparent pixels; add a background first")
         return np.array(picture.convert("L"))
