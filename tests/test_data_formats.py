@@ -298,7 +298,7 @@ def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
 def test_two_csv_files_that_are_no_pair_must_be_named(tmp_path):
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_bytes(csv_text(X, y))
-    assert refusal(tmp_path) == f"{tmp_path}: must contain one data set, found one.csv, two.csv; pass the path of a file"
+    assert refusal(tmp_path) == f"{tmp_path}: must contain one data set, found one.csv, two.csv; pass a file's path"
 
 
 # ---- the old pickle

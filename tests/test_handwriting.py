@@ -72,7 +72,7 @@ def test_every_step_gives_the_golden_bytes(case):
     if "refused" in case:
         with pytest.raises(NothingDrawnError) as caught:
             normalize(picture)
-        assert str(caught.value) == case["refused"]
+        assert str(caught.value) == case["refused"].replace("grey", "gray")
         return
     found, digit = find_ink(picture), normalize(picture)
     assert (found.shrink, found.inverted, digit.inverted) == (case["shrink"], case["inverted"], case["inverted"])
@@ -181,7 +181,7 @@ def test_normalise_leaves_its_argument_alone():
 @pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (1, 300), (900, 700)])
 def test_a_picture_of_one_colour_says_nothing_drawn(value, shape):
-    with pytest.raises(NothingDrawnError, match="nothing drawn: ink and paper must differ by 16 grey levels, got 0"):
+    with pytest.raises(NothingDrawnError, match="nothing drawn: ink and paper must differ by 16 gray levels, got 0"):
         normalize(np.full(shape, value, np.uint8))
 
 
@@ -204,7 +204,7 @@ def test_noise_is_no_digit(size):
 def test_an_almost_black_picture_is_no_digit():
     picture = np.full((60, 60), 4, np.uint8)
     picture[20:40, 28:32] = 0
-    with pytest.raises(NothingDrawnError, match="must differ by 16 grey levels, got 7"):
+    with pytest.raises(NothingDrawnError, match="must differ by 16 gray levels, got 7"):
         normalize(picture)
 
 
@@ -333,7 +333,7 @@ def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(see
     down = min(max(math.floor(14.5 - y), -top), 28 - bottom)
     across = min(max(math.floor(14.5 - x), -left), 28 - right)
     expected = np.pad(scaled, 28)[28 - down : 56 - down, 28 - across : 56 - across]
-    np.testing.assert_array_equal(handwriting.centred(scaled), expected)
+    np.testing.assert_array_equal(handwriting.centered(scaled), expected)
 
 
 def test_with_pen_grows_by_octagons_and_shrinks_back():
@@ -473,7 +473,7 @@ def test_rows_are_seen_on_a_page_that_is_tilted(degrees):
         try:
             segment_line(np.asarray(page.rotate(degrees, Image.Resampling.BICUBIC, expand=True)))
         except NothingDrawnError as error:
-            seen += "these are rows" in str(error)
+            seen += "several rows" in str(error)
     assert seen >= 8
 
 
@@ -492,9 +492,7 @@ def test_rows_of_digits_are_refused_with_the_place_to_cut():
         width = max(upper.shape[1], lower.shape[1])
         rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]))) for row in (upper, lower)]
         picture = np.concatenate(rows)
-        with pytest.raises(
-            NothingDrawnError, match="these are rows, one above another: cut the picture, near row"
-        ) as caught:
+        with pytest.raises(NothingDrawnError, match="the picture has several rows; cut it near row") as caught:
             segment_line(picture)
         cut = int(str(caught.value).split()[-1])
         assert len(segment_line(picture[:cut])) == len(segment_line(picture[cut:])) == across

@@ -93,7 +93,7 @@ def test_rows_of_digits_are_hinted_at_too(run):
     assert (code, err) == (0, f"rows.png: {HINT}\n")
     code, _, err = run("--line", "rows.png")
     assert code == 3
-    assert "rows.png: no line of digits: these are rows, one above another: cut the picture, near row" in err
+    assert "rows.png: no line of digits: the picture has several rows; cut it near row" in err
 
 
 @pytest.mark.slow

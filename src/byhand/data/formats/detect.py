@@ -82,7 +82,7 @@ def _in_folder(path: Path) -> DataFiles | None:
         candidates = {tuple(one.files.values()): one for one in map(_of_file, fitting)}
         if len(candidates) > 1:
             names = ", ".join(file.name for file in fitting[:4])
-            raise DataError(f"{path}: must contain one data set, found {names}; pass the path of a file")
+            raise DataError(f"{path}: must contain one data set, found {names}; pass a file's path")
         if candidates:
             return next(iter(candidates.values()))
     for nested in NESTED:

@@ -1,16 +1,9 @@
-"""Handwriting: any picture of one digit becomes the 28 × 28 bytes that MNIST would have held.
+"""Normalization: convert a picture of one digit to 28 × 28 bytes in the format of MNIST.
 
-Takes a grey picture of any size, from `read_photo` or from the drawing pad; finds its ink, leaves out dirt, brings
-hair-thin and bold strokes to a pen's width, scales the ink to a box of 20 × 20 by area averaging, and places it with
-its centre of mass in the middle. `predict` and the page give the result to the model, whose own preparation follows.
+Find the ink, remove dirt, adjust the stroke width, scale the ink to 20 × 20 by area averaging, and center it by whole
+pixels, so that its center of mass is nearest to pixel (14, 14), as in MNIST (measured in `docs/handwriting.md`).
 
-MNIST's convention, measured on its 60,000 training images: the longest side of the ink is 20 pixels in 59,987 of them
-and 19 in the rest; the centre of mass, counted in pixels from the first one's middle, is spread evenly over
-13.5 … 14.5 in both directions (mean 14.007 across, 13.996 down): ink is moved by whole pixels, to the place where its
-centre of mass is nearest to pixel (14, 14), a little right of and below the picture's own middle, which is 13.5.
-
-Each step is arithmetic on whole numbers, defined in its docstring: the page's JavaScript gives the same bytes, and
-golden vectors hold the two together.
+All steps use integer arithmetic. `page/handwriting.js` computes the same bytes, which golden vectors test.
 """
 
 from dataclasses import dataclass
@@ -32,39 +25,29 @@ Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 
-SIZE = 28  # MNIST's pictures …
-BOX = 20  # … the longest side of the ink in them …
-MIDDLE = 14  # … and the pixel that the centre of mass is nearest to
-
-MOST_PIECES = 24  # a written digit has one to three
-SMALLEST = 5  # pixels, the longest side of what can be a digit
-LONGEST_OUTLINE = 14  # times the longest side; MNIST's most curled digit has 9.1
+SIZE = 28  # side of an image
+BOX = 20  # longest side of the ink
+MIDDLE = 14  # row and column of the center of mass
+MOST_PIECES = 24  # maximum number of components; a handwritten digit has one to three
+SMALLEST = 5  # minimum of the longest side in pixels
+LONGEST_OUTLINE = 14  # maximum ratio of the outline to the longest side; in MNIST at most 9.1
 
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """A digit as MNIST would have held it, and how it was found."""
+    """A normalized digit, and the results of the steps."""
 
-    image: Bytes
-    """(28, 28)"""
-    inverted: bool
-    """the ink was darker than the paper"""
-    ink: Bytes
-    """(H, W): the picture's ink, bright on black, after shrinking, levelling, cleaning and growing"""
-    box: Box
-    """top, left, bottom, right of the ink, the last two excluded"""
-    grown: int
-    """by how many pixels the ink was grown on each side; below 0, shrunk"""
-    scaled: Bytes
-    """(28, 28): the ink in its box of 20, before it was centred"""
+    image: Bytes  # (28, 28)
+    inverted: bool  # True if the ink was darker than the paper
+    ink: Bytes  # (H, W), after all steps except scaling and centering
+    box: Box  # top, left, bottom, right of the ink, the last two excluded
+    grown: int  # growth of the ink on each side in pixels; negative if it was thinned
+    scaled: Bytes  # (28, 28), the ink before centering
 
 
-def normalize(grey: Bytes) -> Digit:
-    """Return a picture of one digit as MNIST would have held it.                    grey: uint8 (H, W)
-
-    A picture with nothing in it, or nothing but noise, is a `NothingDrawnError`.
-    """
-    found = find_ink(grey)
+def normalize(gray: Bytes) -> Digit:
+    """Normalize a grayscale picture of one digit, uint8 (H, W); raise a `NothingDrawnError` if there is none."""
+    found = find_ink(gray)
     ink, pieces = remove_small_components(remove_border_components(found.ink))
     if pieces > MOST_PIECES:
         raise NothingDrawnError(f"no digit: a digit must have at most {MOST_PIECES} pieces, got {pieces}")
@@ -79,11 +62,11 @@ def normalize(grey: Bytes) -> Digit:
     ink = with_pen(ink, steps)
     box = box_of(ink)
     scaled = to_scale(ink, box)
-    return Digit(centred(scaled), found.inverted, ink, box, steps, scaled)
+    return Digit(centered(scaled), found.inverted, ink, box, steps, scaled)
 
 
 def box_of(ink: Bytes) -> Box:
-    """Return the box around all pixels with a quarter of the brightest one's level: top, left, bottom, right."""
+    """Return the box of the pixels with at least a quarter of the maximum: top, left, bottom, right."""
     inside = 4 * ink.astype(np.int64) >= max(int(ink.max()), 1)
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
@@ -95,23 +78,22 @@ def _longest(box: Box) -> int:
 
 
 def outline_of(ink: Bytes) -> int:
-    """Return the number of sides of pixels between ink, which has a quarter of the brightest one's level, and none."""
+    """Return the length of the outline in sides of pixels; ink is at least a quarter of the maximum."""
     inside = np.pad(4 * ink.astype(np.int64) >= int(ink.max()), 1)
     return int((inside[1:] != inside[:-1]).sum() + (inside[:, 1:] != inside[:, :-1]).sum())
 
 
 def to_scale(ink: Bytes, box: Box) -> Bytes:
-    """Scale the ink so that its box's longest side L becomes 20, at row and column 4 of (28, 28), by area averaging.
+    """Scale the longest side L of the box to 20 pixels, at row and column 4 of (28, 28), by area averaging.
 
-    Pixel (r, c) is the mean of the square of side L/20 whose corner is at (top + (r−4)·L/20, left + (c−4)·L/20);
-    outside the picture there is no ink. In twentieths of a pixel all overlaps are whole numbers:
-    out = ⌊Σ down(r, y)·ink(y, x)·across(c, x) / L² + ½⌋.
+    Pixel (r, c) is the mean of the square of side L/20 with the corner (top + (r−4)·L/20, left + (c−4)·L/20). In
+    twentieths of a pixel all overlaps are integers: out = ⌊Σ down(r, y)·ink(y, x)·across(c, x) / L² + ½⌋.
     """
     top, left, _, _ = box
     longest = _longest(box)
     down = _overlaps(top, longest, ink.shape[0])
     across = _overlaps(left, longest, ink.shape[1])
-    sums = (down @ ink.astype(np.float64) @ across.T).astype(np.int64)  # whole numbers below 2⁵³: exact
+    sums = (down @ ink.astype(np.float64) @ across.T).astype(np.int64)  # integers below 2⁵³: exact
     return ((2 * sums + longest**2) // (2 * longest**2)).astype(np.uint8)
 
 
@@ -124,11 +106,8 @@ def _overlaps(start: int, longest: int, length: int) -> NDArray[np.float64]:
     return np.maximum(common, 0, out=common)
 
 
-def centred(scaled: Bytes) -> Bytes:
-    """Move the ink by whole pixels so that its centre of mass is nearest to (14, 14).       (28, 28) → (28, 28)
-
-    By ⌊14 + ½ − Σp·x/Σp⌋ columns, and rows alike; never so far that the ink's box would leave the picture.
-    """
+def centered(scaled: Bytes) -> Bytes:
+    """Shift the ink by ⌊14 + ½ − Σp·x/Σp⌋ columns, and rows likewise, within the image.      (28, 28) → (28, 28)"""
     top, left, bottom, right = box_of(scaled)
     mass = int(scaled.sum())
     down, across = (int(scaled.sum(axis=axis) @ np.arange(SIZE)) for axis in (1, 0))
@@ -139,16 +118,16 @@ def centred(scaled: Bytes) -> Bytes:
 
 
 def pen_steps(ink: Bytes) -> int:
-    """Return by how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has.
+    """Return the growth on each side in pixels (negative: thinning) that gives the ink a stroke width usual in MNIST.
 
-    With M the sum of all pixels, A = M/255 the area, L the box's longest side, and C the outline in sides of
-    pixels, so that 11/14·C is about its length:
-        w = 2·A / (11/14·C), the stroke's width, and w·20/L on MNIST's scale
-        where w·20/L < 1.3 (so thin is one in 200 of MNIST's digits) it is brought to 2.2,
-        where w·20/L > 4.5 (so thick is one in 80) to 3.2:    steps = ⌊(2.2·L/20 − w)/2 + ½⌋, or with 3.2
+    With M the sum of all pixels, A = M/255 the area, L the longest side of the box, and C the outline in sides of
+    pixels, about 14/11 of its length:
+        w = 2·A / (11/14·C)                     stroke width; w·20/L on MNIST's scale
+        steps = ⌊(2.2·L/20 − w)/2 + ½⌋          if w·20/L < 1.3 (one in 200 of MNIST's digits)
+        steps = ⌊(3.2·L/20 − w)/2 + ½⌋          if w·20/L > 4.5 (one in 80)
     """
     mass, longest = int(ink.sum()), _longest(box_of(ink))
-    unit = 561 * outline_of(ink)  # so that w·20/L = 112·M / (unit·L), and all is in whole numbers
+    unit = 561 * outline_of(ink)  # so that w·20/L = 112·M / (unit·L), in integers
     if 1120 * mass < 13 * unit * longest:
         target = 22
     elif 1120 * mass > 45 * unit * longest:
@@ -159,10 +138,9 @@ def pen_steps(ink: Bytes) -> int:
 
 
 def with_pen(ink: Bytes, steps: int) -> Bytes:
-    """Grow the ink by a pixel on each side, `steps` times: the brightest of a cross, then of a square, and so on.
+    """Dilate the ink `steps` times, with a cross and a square in turn.           (H, W) → (H + 2·steps, W + 2·steps)
 
-    (H, W) → (H + 2·steps, W + 2·steps), with room for what has grown. Negative steps: the darkest instead, (H, W) →
-    (H, W), and the ink stays as it is where nothing of it would be left.
+    Negative steps erode it, (H, W) → (H, W), unless too little would be left.
     """
     if steps < 0:
         left = 255 - with_pen(255 - ink, -steps)[-steps:steps, -steps:steps]

@@ -1,8 +1,7 @@
-"""A line of digits, written next to each other, is cut into its digits.
+"""Segmentation: cut a line of handwritten digits into pictures of one digit each.
 
-Takes a grey picture and gives grey pictures of one digit each, left to right, which `handwriting.normalize` takes.
-Digits that stand apart are separated even if they lean into each other's columns. Digits that touch are cut where
-the ink is thinnest near an even division: that is a guess, and a cut through a digit is possible.
+Separate digits are found even if their columns overlap. Digits that touch are cut where the ink is thinnest near an
+even division, so a cut through a digit is possible.
 """
 
 from dataclasses import dataclass
@@ -16,26 +15,24 @@ from byhand.errors import NothingDrawnError
 
 Bytes = NDArray[np.uint8]
 
-MOST_PIECES = 200  # of ink in a line: more is noise, or a page
-TOO_LOW = 0.4  # of the line's height: a comma, a dot, dirt
-TOO_WIDE = 1.3  # times the line's height: 97 of 100 of MNIST's digits are narrower than that, in their own
-USUAL_WIDTH = 0.8  # of a digit's height, where several touch …
-MOST_TOUCHING = 20  # heights in a row: what is wider is a ruled line, and no word of digits
-ROW = 0.5  # of the taller one's height: what stands above another, as tall as that, is of another row …
-ROWS_APART = 0.1  # … if it stands so far off, as a share of that height; the halves of a broken digit don't
-UNUSUAL = 0.2  # … and how much ink, as a share of the height, a cut may save by making them as much wider or narrower
-
-#: Of the tallest mark's height and of the largest one's ink: what has less is a stroke of a digit, or dirt.
-TALL, INKED = 0.6, 0.2
+MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
+TOO_LOW = 0.4  # of the height of the line: anything lower is a comma, a dot or dirt
+TOO_WIDE = 1.3  # times the height of the line: maximum width of one digit (97 of 100 digits of MNIST are narrower)
+USUAL_WIDTH = 0.8  # of its height: usual width of a digit that touches others
+UNUSUAL = 0.2  # penalty for another width, in units of the ink in a cut
+MOST_TOUCHING = 20  # heights: anything wider is a ruled line
+ROW = 0.5  # of the height of the taller part: minimum height of another row above or below it
+ROWS_APART = 0.1  # of that height: minimum gap between rows (the gap in a broken digit is smaller)
+TALL, INKED = 0.6, 0.2  # of the maximum height and ink: marks with less are strokes of a digit or dirt
 
 
 class RowsError(NothingDrawnError):
-    """Digits, but in several rows."""
+    """The picture has several rows of digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Ink that touches, by its number: rows top … bottom − 1, columns left … right − 1."""
+    """A connected component and its box: rows top … bottom − 1, columns left … right − 1."""
 
     number: int
     top: int
@@ -48,14 +45,14 @@ class _Piece:
         return self.bottom - self.top
 
     def holds(self, other: "_Piece") -> bool:
-        """True if the other stands free within this one's box."""
+        """Return True if the other piece lies strictly inside the box of this one."""
         rows = self.top < other.top and other.bottom < self.bottom
         return rows and self.left < other.left and other.right < self.right
 
 
 @dataclass(slots=True)
 class _Group:
-    """Pieces of ink that are one digit, or several that touch: columns left … right − 1."""
+    """The pieces of one digit, or of several that touch: columns left … right − 1."""
 
     left: int
     right: int
@@ -66,14 +63,13 @@ class _Group:
         return max(piece.height for piece in self.pieces)
 
 
-def segment_line(grey: Bytes) -> list[Bytes]:
-    """Cut the picture of a line into pictures of one digit each, left to right.
+def segment_line(gray: Bytes) -> list[Bytes]:
+    """Return the digits in a picture of a line, uint8 (H, W), from left to right.
 
-    grey: uint8 (H, W); returns uint8 pictures of their own sizes, bright ink on black with room around it. The line's
-    height is the (upper) median of the digits' tallest pieces; what is much lower is left out, and what frames or
-    underlines them.
+    The results are uint8 pictures of different sizes, bright ink on black with a margin. The height of the line is the
+    (upper) median of the digits' tallest pieces. Low marks, frames and underlines are ignored.
     """
-    found = find_ink(grey, extent=min(np.shape(grey), default=0))
+    found = find_ink(gray, extent=min(np.shape(gray), default=0))
     ink, count = remove_small_components(found.ink)
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
@@ -94,16 +90,15 @@ def segment_line(grey: Bytes) -> list[Bytes]:
     return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
 
 
-def is_crowded(grey: Bytes, ink: Bytes) -> bool:
-    """Return True if a picture may hold more than one digit: two separate marks, each as tall and heavy as a digit.
+def is_crowded(gray: Bytes, ink: Bytes) -> bool:
+    """Return True if a picture may contain several digits: separate marks, each as tall and heavy as a digit.
 
-    grey: uint8 (H, W), ink: as `normalize` found it. A 4 or a 5 in two strokes is one digit: of the bundled sample's
-    5,000 digits, two are taken for more.
+    gray: uint8 (H, W); ink: from `normalize`. There are two false alarms in the bundled sample's 5,000 digits.
     """
     if len(connected_components(ink > 0)[1]) < 2:
         return False
     try:
-        marks = segment_line(grey)
+        marks = segment_line(gray)
     except RowsError:
         return True
     except NothingDrawnError:
@@ -115,7 +110,7 @@ def is_crowded(grey: Bytes, ink: Bytes) -> bool:
 
 
 def _pieces(numbers: NDArray[np.int64], count: int) -> list[_Piece]:
-    """Return the box of each piece; `numbers` (H, W) is the piece of each pixel."""
+    """Return the boxes of the components; `numbers` (H, W) has the component of each pixel."""
     pieces = []
     for number in range(count):
         rows, columns = np.nonzero(numbers == number)
@@ -124,19 +119,19 @@ def _pieces(numbers: NDArray[np.int64], count: int) -> list[_Piece]:
 
 
 def _without_frames(pieces: list[_Piece]) -> list[_Piece]:
-    """Leave out what goes round several of the others: a box, a ring."""
+    """Remove the pieces that surround several others: boxes, rings."""
     tall = [piece for piece in pieces if piece.height >= TOO_LOW * sorted(p.height for p in pieces)[len(pieces) // 2]]
     return [piece for piece in pieces if sum(piece.holds(other) for other in tall) < 2]
 
 
 def _without_rules(pieces: list[_Piece]) -> list[_Piece]:
-    """Leave out what is low and wider than a digit: an underline, a ruled line, the table's edge."""
+    """Remove the pieces that are low and wider than a digit: underlines, ruled lines, the edge of a table."""
     tallest = max(piece.height for piece in pieces)
     return [p for p in pieces if p.height >= TOO_LOW * tallest or p.right - p.left <= TOO_WIDE * tallest]
 
 
 def _grouped(pieces: list[_Piece]) -> list[_Group]:
-    """Pieces that stand above each other (over half of the narrower one's columns) are one digit."""
+    """Group pieces above each other, which share more than half of the narrower one's columns: one digit each."""
     groups: list[_Group] = []
     for piece in sorted(pieces, key=lambda piece: (piece.left - piece.right, piece.left, piece.number)):  # widest first
         for group in groups:
@@ -151,15 +146,15 @@ def _grouped(pieces: list[_Piece]) -> list[_Group]:
 
 
 def _check_one_row(groups: list[_Group], shrink: int) -> None:
-    """Reject a picture in which a third of the digits or more would be two, one above another: those are rows."""
+    """Raise an error if at least a third of the groups have two digits, one above the other: those are rows."""
     gaps = [gap for group in groups if (gap := _gap(group)) is not None]
     if 3 * len(gaps) >= len(groups):
         row = shrink * sorted(gaps)[len(gaps) // 2]
-        raise RowsError(f"no line of digits: these are rows, one above another: cut the picture, near row {row}")
+        raise RowsError(f"no line of digits: the picture has several rows; cut it near row {row}")
 
 
 def _gap(group: _Group) -> int | None:
-    """Return the middle row between two parts of a group, one above the other, each tall enough to be a digit."""
+    """Return the middle row of the gap between two digit-sized parts of a group, one above the other, or None."""
     parts: list[tuple[int, int]] = []
     for top, bottom in sorted((piece.top, piece.bottom) for piece in group.pieces):
         if parts and top < parts[-1][1]:
@@ -175,18 +170,16 @@ def _gap(group: _Group) -> int | None:
 
 
 def _apart(mark: Bytes, height: int) -> list[Bytes]:
-    """Cut what is too wide for one digit, at the columns with the least ink near an even division.
+    """Cut a mark that is too wide for one digit, at the columns with the least ink near an even division.
 
-    Of the numbers of digits that would fit, the one whose cuts go through the least ink, as a share of the height, and
-    whose digits are nearest to the usual width.
+    The number of digits minimizes the mean ink in the cuts plus a penalty for an unusual width of the digits.
     """
     width, height = mark.shape[1], max(height, len(mark))
     if width <= TOO_WIDE * height:
         return [mark]
     if width > MOST_TOUCHING * height:
-        raise NothingDrawnError(
-            f"no line of digits: a mark is {width} pixels wide and its line {height} high, which is a stroke"
-        )
+        rule = f"a mark must be at most {MOST_TOUCHING} times as wide as its line is high"
+        raise NothingDrawnError(f"no line of digits: {rule}, got {width} × {height} pixels")
     amount = mark.sum(axis=0, dtype=np.int64) / (255 * height)
     best, least = [0], np.inf
     for count in range(2, max(2, round(2 * width / height)) + 1):
@@ -200,7 +193,7 @@ def _apart(mark: Bytes, height: int) -> list[Bytes]:
 
 
 def _cuts(amount: NDArray[np.float64], count: int) -> list[int]:
-    """Return the first columns of `count` digits: 0, and near each even division the column with the least ink."""
+    """Return the first columns of `count` digits: 0, and the columns with the least ink near even divisions."""
     width = len(amount)
     reach = max(1, width // (4 * count))
     cuts = [0]
