@@ -140,10 +140,10 @@ def check_units(explanation, true, eps):
             count += 1 + arithmetic.count("·") * 2
         terms_are_the_largest(unit, true, last)
         the_gradient_comes_from_above(unit, true)
-        if "its largest slope" in unit.arithmetic:
+        if "largest gradient" in unit.arithmetic:
             column = unit.unit % true[f"b{unit.layer}"].size
             heaviest = int(np.abs(true[f"dW{unit.layer}"][:, column]).argmax())
-            assert unit.arithmetic["its largest slope"][0].symbol == f"dW{unit.layer}[{heaviest}, {column}]"
+            assert unit.arithmetic["largest gradient"][0].symbol == f"dW{unit.layer}[{heaviest}, {column}]"
     return count
 
 
@@ -156,7 +156,7 @@ def check_loss_slope(found, likely, value):
 
 def the_gradient_comes_from_above(unit, true):
     """Each term of the upstream gradient is a unit of the next layer: its gradient times the weight to it."""
-    gradient = unit.arithmetic["the blame"][0]
+    gradient = unit.arithmetic["upstream gradient"][0]
     if not isinstance(gradient, Sum):  # the last layer: it comes from the loss
         return
     assert gradient.total == pytest.approx(gradient.products.sum(), rel=1e-3, abs=1e-6)
@@ -211,10 +211,10 @@ def terms_are_the_largest(unit, true, last):
     w = true[f"W{unit.layer}"][:, unit.unit % true[f"W{unit.layer}"].shape[1]]
     if f"P{unit.layer}" in true:  # a convolution: what the window sees in the unit's place
         x = true[f"P{unit.layer}"].reshape(len(true["X"]), -1, len(w))[0, unit.unit // true[f"b{unit.layer}"].size]
-    order = unit.arithmetic["the sum"][0].order
+    order = unit.arithmetic["weighted sum"][0].order
     assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1
-    np.testing.assert_allclose(unit.arithmetic["the sum"][0].products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
-    assert np.all(np.diff(np.abs(unit.arithmetic["the sum"][0].products[order])) <= 0)
+    np.testing.assert_allclose(unit.arithmetic["weighted sum"][0].products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
+    assert np.all(np.diff(np.abs(unit.arithmetic["weighted sum"][0].products[order])) <= 0)
     assert unit.layer <= last
 
 
@@ -341,7 +341,7 @@ def test_the_pages_tables_hold_every_term_and_what_it_comes_to():
     model, data = model_of(SIZES[2]), pictures(1)
     explanation = explain_step(model, data[0], learning_rate=RATE, units=[(1, 2)])
     true = independent(model, data, explanation)
-    table = re.search(r"every term of the sum.*?<tbody>(.*?)</tbody>", explanation.html())[1]
+    table = re.search(r"every term of Z1.*?<tbody>(.*?)</tbody>", explanation.html())[1]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("</tr>") if row]
     running = 0.0
     for place, x, w, product, so_far in rows[:-1]:
@@ -360,7 +360,7 @@ def test_where_not_all_units_fit_those_with_the_largest_numbers_are_drawn():
     weights[:, 1] = 100
     laid = grid(Figure("W1", weights, "columns", (2, 2)), columns=5, rows=2)
     np.testing.assert_array_equal(laid.cells, [[100, 100, np.nan, 5, 11], [100, 100, np.nan, 17, 23]])
-    assert laid.note == "of the 6 units those with the largest numbers: 1, 5"
+    assert laid.note == "units with the largest values, of 6: 1, 5"
     assert laid.scale == 100
 
 
@@ -368,7 +368,7 @@ def test_what_does_not_fit_is_left_out_and_said():
     matrix = np.arange(60.0).reshape(20, 3)
     laid = grid(Figure("W2", matrix), columns=8, rows=2)
     np.testing.assert_array_equal(laid.cells, matrix.T[:2, :8])
-    assert laid.note == "turned: a row is a unit, the first 2 of 3 units, the first 8 of 20 inputs"
+    assert laid.note == "transposed: a row is a unit, the first 2 of 3 units, the first 8 of 20 inputs"
     row = grid(Figure("Z1", np.arange(70.0)[None]), columns=64, rows=2)
     assert row.cells.shape == (2, 32)
     assert row.note == "wrapped after 32, the first 64 of 70 numbers"
@@ -379,21 +379,21 @@ def test_maps_are_drawn_one_by_one():
     maps = np.array([[0.0, 10, 1, 11, 2, 12, 3, 13]])
     laid = grid(Figure("Z1", maps, "rows", (2, 2), channels=2, each="map"), columns=9, rows=9)
     np.testing.assert_array_equal(laid.cells, [[0, 1, np.nan, 10, 11], [2, 3, np.nan, 12, 13]])
-    assert laid.note == "a picture for each map"
+    assert laid.note == "one image per map"
 
 
 def test_pictures_that_belong_in_one_line_stay_together():
     weights = np.zeros((8, 3))  # three maps, whose window sees 2 × 2 numbers in each of two maps below
     weights[:, 0], weights[0, 2], weights[1, 2] = 1, 5, 6
-    figure = Figure("W2", weights, "columns", (2, 2), channels=2, each="picture", across=2, note="a line for each map")
+    figure = Figure("W2", weights, "columns", (2, 2), channels=2, each="picture", across=2, note="one line per map")
     laid = grid(figure, columns=20, rows=5)
     line = [[5, 0, np.nan, 6, 0], [0, 0, np.nan, 0, 0]]
     ones = [[1, 1, np.nan, 1, 1], [1, 1, np.nan, 1, 1]]
     np.testing.assert_array_equal(laid.cells, [*line, [np.nan] * 5, *ones])
-    assert laid.note == "a line for each map; of the 3 lines those with the largest numbers: 2, 0"
+    assert laid.note == "one line per map; lines with the largest values, of 3: 2, 0"
     narrow = grid(figure, columns=4, rows=2)
     np.testing.assert_array_equal(narrow.cells, [[6, 0], [0, 0]])
-    assert narrow.note == "of the 6 pictures those with the largest numbers: 5"
+    assert narrow.note == "pictures with the largest values, of 6: 5"
 
 
 def test_every_unit_of_every_convolution_is_worked_out():
@@ -412,10 +412,10 @@ def test_every_unit_of_every_convolution_is_worked_out():
     true = independent(model, data, explanation)
     assert check_units(explanation, true, 1e-11) > 20 * len(asked)
     unseen = explanation.units[4]  # of the third column of places, which no window of the next layer reaches
-    assert unseen.name == "unit 4 of layer 1, map 0 in line 0, column 2"
-    assert unseen.arithmetic["the blame"][0].line(4) == "dH1[4] = 0 = 0"
+    assert unseen.name == "unit 4 of layer 1, map 0, row 0, column 2"
+    assert unseen.arithmetic["upstream gradient"][0].line(4) == "dH1[4] = 0 = 0"
     for unit in explanation.units:
-        _, terms, slope = unit.arithmetic["its bias's slope"][0].split(" = ")
+        _, terms, slope = unit.arithmetic["bias gradient"][0].split(" = ")
         assert value_of(terms) == pytest.approx(number(slope), abs=3e-3 * np.abs(true[f"dZ{unit.layer}"]).sum())
 
 
@@ -423,7 +423,7 @@ def test_a_unit_of_a_convolution_shows_what_its_window_sees():
     model = byhand.Model([784, 10], maps=[4, 6])
     image = byhand.load("mnist-5k").test.images[7]
     unit = explain_step(model, image, 2, units=[(1, 4 * (12 * 5 + 6) + 3)]).units[0]
-    assert unit.name == "unit 267 of layer 1, map 3 in line 5, column 6"
+    assert unit.name == "unit 267 of layer 1, map 3, row 5, column 6"
     X = model.preparation(image[None], np.float32).reshape(28, 28)
     np.testing.assert_array_equal(unit.pictures[0].array.reshape(5, 5), X[10:15, 12:17])
     np.testing.assert_array_equal(unit.pictures[1].array.ravel(), model.network.layers[0].W[:, 3])
@@ -435,14 +435,14 @@ def test_a_convolution_is_explained_in_the_form_of_a_dense_layer():
     explanation = explain_step(model, byhand.load("mnist-5k").test[7])
     step = {step.key: step for step in explanation.walk()}
     assert step["forward.0"].shapes == "X (1, 784) → P1 (144, 25), W1 (25, 4), b1 (4,) → Z1 (1, 576)"
-    assert step["forward.2"].title == "Layer 2 looks through a window"
-    assert "5 × 5 numbers in each of the 4 maps below is put to 4 × 4 places, moved by 2" in step["forward.2"].text
-    assert "the 8 maps of 4 × 4 numbers, laid out as one row" in step["forward.4"].text
+    assert step["forward.2"].title == "Layer 2: convolution"
+    assert "5 × 5 numbers in each of the 4 input maps moves to 4 × 4 positions (stride 2)" in step["forward.2"].text
+    assert "8 feature maps of 4 × 4 numbers, flattened" in step["forward.4"].text
     assert step["backward.2"].shapes == "dZ2 (1, 128) → dW2 (100, 8), db2 (8,), dP2 (16, 100) → dH1 (1, 576)"
     assert step["backward.0"].shapes == "dZ1 (1, 576) → dW1 (25, 4), db1 (4,)"
     page = explanation.html()
-    assert "what the window sees, in the order of its places" in page
-    assert "a line for each unit, in it a picture for each of the 8 maps below" in page
+    assert "contents of the window at each position" in page
+    assert "one line per unit, with an image for each of the 8 input maps" in page
     assert len(page) < 400_000
 
 
@@ -460,10 +460,10 @@ def test_a_wrong_number_would_be_seen():
 def test_a_unit_is_worked_out_to_the_last_term():
     model, data = model_of(SIZES[2]), pictures(1)
     unit = explain_step(model, data[0], units=[(1, 4)]).units[0]
-    line = dict(unit.lines(shown=100))["the sum"]
+    line = dict(unit.lines(shown=100))["weighted sum"]
     assert line.count("·") == 12
     assert "more" not in line
-    assert value_of(line.split(" = ")[1]) == pytest.approx(unit.arithmetic["the sum"][0].total, rel=3e-3)
+    assert value_of(line.split(" = ")[1]) == pytest.approx(unit.arithmetic["weighted sum"][0].total, rel=3e-3)
 
 
 # ---- what it is asked
@@ -481,8 +481,8 @@ def test_without_a_label_only_the_way_forward_is_explained():
     explanation = explain_step(model, pictures(1).images[0])
     assert [step.key for step in explanation.steps] == ["picture", "forward", "answer"]
     assert explanation.loss is None
-    assert "Dropout does nothing" in explanation.text()
-    assert "What the network makes of it" in explanation.html()
+    assert "Dropout: inactive" in explanation.text()
+    assert "<h1>Forward pass</h1>" in explanation.html()
     np.testing.assert_allclose(explanation.probabilities, model.probabilities(pictures(1).images), rtol=1e-12)
 
 
@@ -507,13 +507,13 @@ def test_a_sample_a_picture_with_its_label_and_a_name_are_the_same():
     [
         (lambda m, d: explain_step(m, d.images[0], 3), r"label must be a class, 0 to 2 or its name, got 3"),
         (lambda m, d: explain_step(m, d.images[0], "seven"), r"label must be a class, 0 to 2 or its name, got 'seven'"),
-        (lambda m, d: explain_step(m, d.images, 1), r"label must be one for each of the 4 pictures, got 1"),
-        (lambda m, d: explain_step(m, d.images, [1]), r"label must be one for each of the 4 pictures, got 1"),
+        (lambda m, d: explain_step(m, d.images, 1), r"label must have a class for each of the 4 images, got 1"),
+        (lambda m, d: explain_step(m, d.images, [1]), r"label must have a class for each of the 4 images, got 1"),
         (lambda m, d: explain_step(m, d[0], units=[(3, 0)]), r"layer of a unit must be an integer from 1 to 2, got 3"),
         (lambda m, d: explain_step(m, d[0], units=[(1, 6)]), r"unit of layer 1 must be an integer from 0 to 5, got 6"),
         (lambda m, d: explain_step(m, d[0], learning_rate=0), r"learning_rate must be a positive number, got 0"),
         (lambda m, d: explain_step(m, d.images[0] / 255.0, 1), r"images must be bytes"),
-        (lambda m, d: explain_step(m, d.images[:0], []), r"needs at least one picture"),
+        (lambda m, d: explain_step(m, d.images[:0], []), r"needs at least one image"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(ask, message):
@@ -522,14 +522,14 @@ def test_what_makes_no_sense_is_refused_by_name(ask, message):
 
 
 def test_batch_norm_needs_a_batch():
-    with pytest.raises(UsageError, match="at least 2 pictures at once, got 1"):
+    with pytest.raises(UsageError, match="at least 2 images, got 1"):
         explain_step(model_of(SIZES[2], batch_norm=True), pictures(1)[0])
 
 
 def test_a_network_that_left_the_numbers_is_refused():
     model = model_of(SIZES[2])
     model.network.parameters[...] = np.nan
-    with pytest.raises(DivergedError, match="must be finite"):
+    with pytest.raises(DivergedError, match="not finite"):
         explain_step(model, pictures(1)[0])
 
 
@@ -578,7 +578,7 @@ def test_a_notebook_gets_the_page_in_a_frame_of_its_own():
     shown = explain_step(model_of(SIZES[2]), pictures(1)[0])._repr_html_()
     assert shown.startswith("<iframe srcdoc=")
     assert "<script" not in shown
-    assert "One step of learning" in html.unescape(shown)
+    assert "One training step" in html.unescape(shown)
 
 
 def test_the_page_needs_nothing_else():
@@ -603,7 +603,7 @@ def test_a_wide_network_makes_a_small_page():
     digits = byhand.load("mnist-5k")
     page = explain_step(model, digits.test[0]).html()
     assert len(page) < 1_500_000
-    assert "of the 1,000 units those with the largest numbers" in page
+    assert "units with the largest values, of 1,000" in page
 
 
 def test_json_has_the_same_figures():

@@ -39,7 +39,7 @@ def call(*words):
 
 def test_explain_prints_the_step(runs):
     shown = call("explain", runs / "plain", "--sample", 7).stdout
-    assert shown.startswith("One step of learning from a ")
+    assert shown.startswith("One training step for a ")
     assert "SoftmaxCrossEntropy(smoothing=0.1)" in shown
     assert "dW1 = Xᵀ dZ1" in shown
     assert "byhand/nn/layers.py:" in shown
@@ -48,10 +48,10 @@ def test_explain_prints_the_step(runs):
 
 def test_explain_a_single_unit_to_the_last_term(runs):
     shown = call("explain", runs / "plain", "--unit", "1:3", "--unit", "2:9").stdout
-    assert "Worked out: unit 3 of layer 1" in shown
-    assert "Worked out: unit 9 of layer 2" in shown
+    assert "Unit 3 of layer 1" in shown
+    assert "Unit 9 of layer 2" in shown
     assert "more:" not in shown
-    assert "Layer 1 weighs and adds" not in shown
+    assert "Layer 1: dense" not in shown
 
 
 def test_explain_a_convolution_and_its_units(runs):
@@ -59,15 +59,15 @@ def test_explain_a_convolution_and_its_units(runs):
     assert "dW1 = P1ᵀ dZ1" in shown
     assert "byhand/nn/convolution.py:" in shown
     shown = call("explain", runs / "maps", "--unit", "1:301", "--unit", "3:5").stdout
-    assert "Worked out: unit 301 of layer 1, map 1 in line 6, column 3 (units count from 0)" in shown
-    assert "Worked out: unit 5 of layer 3 (units count from 0)" in shown
+    assert "Unit 301 of layer 1, map 1, row 6, column 3 (indices start at 0)" in shown
+    assert "Unit 5 of layer 3 (indices start at 0)" in shown
 
 
 def test_explain_writes_a_page_and_json(runs, tmp_path):
     page = tmp_path / "step.html"
     shown = call("explain", runs / "plain", "--html", page, "--json", "--quiet")
     assert page.read_text("utf-8").startswith("<!doctype html>")
-    assert json.loads(shown.stdout)["steps"][0]["title"] == "The picture becomes numbers"
+    assert json.loads(shown.stdout)["steps"][0]["title"] == "Preparation"
 
 
 def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):

@@ -126,6 +126,6 @@ def test_formulas_of_a_convolution_are_those_of_its_page():
         "dW2 = P2ᵀ dZ2",
         "db2 = Σ dZ2 over places and samples",
         "dP2 = dZ2 W2ᵀ",
-        "dH1 = Σ dP2 over the windows that see the number",
+        "dH1 = Σ dP2 over the windows that contain the number",
     ]
     assert written["backward.0"] == "dW1 = P1ᵀ dZ1\ndb1 = Σ dZ1 over places and samples"

@@ -1,11 +1,10 @@
-"""Explanations: one step of learning with its real numbers, the formulas beside them, and the code that computed them.
+"""Explanations: one training step with its formulas, its actual numbers, and the code that computed them.
 
     explanation = byhand.explain_step(model, digits.test[7])
-    print(explanation.text())                the terminal's form; `.html()` is a page, a notebook shows that page
+    print(explanation.text())                for a terminal; `.html()` returns a page, which a notebook shows
 
-`trace` takes one step through a `Pass`, which keeps every array, and works out single units; `layers` says what each
-kind of layer did, and this module what happens before, between and after the layers. `document` holds the result as
-data, `source` quotes the code, `terminal` and `page` draw it all. `check_gradients` checks a trained model.
+`trace` runs the step and keeps every array, `layers` explains each layer, and this module the other parts. `document`
+is the result as data, which `terminal` and `page` draw; `source` quotes the code.
 """
 
 import html
@@ -19,7 +18,7 @@ from byhand.explain.document import Document, Figure, Step, Unit, numeral
 from byhand.explain.layers import backward_step, forward_step
 from byhand.explain.page import Page
 from byhand.explain.source import Quote, formula, formulas, quote
-from byhand.explain.trace import Trace, check_unit, samples_of, telling_units, unit_arithmetic
+from byhand.explain.trace import Trace, check_unit, default_units, samples_of, unit_arithmetic
 from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
@@ -32,28 +31,27 @@ from byhand.threads import blas_threads
 
 __all__ = ["Explanation", "Figure", "Step", "Unit", "check_gradients", "explain_step"]
 
-#: The batch of a gradient check, and the places that are checked in each tensor: fewer in a large network.
-SAMPLES, ELEMENTS, FEW_ELEMENTS = 4, 50, 10
-LARGE = 500_000
-#: For tensors that mostly were on a kink: batch and step length of a second check.
+#: Gradient check: batch size, elements per tensor, the same in a large network, and parameters of a large network.
+SAMPLES, ELEMENTS, FEW_ELEMENTS, LARGE = 4, 50, 10, 500_000
+#: Batch size and step length of a second check, for tensors with many kinks.
 FEW_SAMPLES, SHORT_STEP = 2, 1e-5
 
 
 class Explanation(Document):
-    """One step of learning that shows itself: in a notebook, as text for a terminal, and as an HTML page."""
+    """The explanation of one training step, shown in a notebook, as text, or as an HTML page."""
 
     def text(self, width: int = 100, *, color: bool = False, units_only: bool = False) -> str:
-        """Return the explanation for a terminal; or only its units, with every term of their sums."""
+        """Return the text for a terminal, or only the units with every term of their sums."""
         from byhand.explain.terminal import as_text
 
         return as_text(self, width, color=color, units_only=units_only)
 
     def html(self) -> str:
-        """Return the explanation as one page that needs nothing else."""
+        """Return a self-contained HTML page."""
         return Page(self).html()
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame of its own, so that its style and the notebook's stay apart."""
+        """Return the page in an iframe, so that its style does not affect the notebook."""
         page = html.escape(self.html(), quote=True)
         return (
             f'<iframe srcdoc="{page}" title="{html.escape(self.title)}" sandbox="" '
@@ -61,8 +59,8 @@ class Explanation(Document):
         )
 
     def __repr__(self) -> str:
-        learned = "" if self.loss is None else f", loss {numeral(self.loss)} → {numeral(self.loss_after or 0.0)}"
-        return f"<Explanation of {self.title}: {self.answer()}{learned}; print(….text()) shows it>"
+        loss = "" if self.loss is None else f", loss {numeral(self.loss)} → {numeral(self.loss_after or 0.0)}"
+        return f"<Explanation of {self.title}: {self.answer()}{loss}; print(….text()) shows it>"
 
 
 def explain_step(
@@ -76,20 +74,19 @@ def explain_step(
     units: Sequence[tuple[int, int]] = (),
     seed: int = 0,
 ) -> Explanation:
-    """Explain what happens when the model learns from one picture once; the model itself is not changed.
+    """Explain one training step. The model is not changed, and the state of the optimizer starts at 0.
 
-    image: uint8 (H, W), a `Sample`, or several at once: uint8 (N, H, W) or a `Dataset`. label: a class by number or
-    name, or one for each picture; without one there is nothing to learn, and only the way forward is explained.
-    units: (layer, unit) to work out, layers from 1 and units from 0; by default the most telling one of each layer.
-    `seed` decides which units dropout silences. The optimizer starts with an empty memory.
+    image: uint8 (H, W) or a `Sample`; a batch: uint8 (N, H, W) or a `Dataset`
+    label: a class by number or name, or one per image; None for the forward pass only
+    units: (layer, unit) to show in detail, layers from 1 and units from 0; default: one unit per layer
+    seed: of the dropout masks
     """
     images, labels, title = samples_of(model, image, label)
-    trace = Trace(
-        model, images, labels, learning_rate, optimizer or GradientDescent(), loss or SoftmaxCrossEntropy(), seed
-    )
+    optimizer, loss = optimizer or GradientDescent(), loss or SoftmaxCrossEntropy()
+    trace = Trace(model, images, labels, learning_rate, optimizer, loss, seed)
     for layer, unit in units:
         check_unit(trace.network, layer, unit)
-    steps = [picture_step(trace), forward_steps(trace), answer_step(trace)]
+    steps = [preparation_step(trace), forward_steps(trace), prediction_step(trace)]
     settings = {"model": repr(model)[1:-1].removeprefix("Model "), "layers": repr(trace.network)[8:-1]}
     learned: dict[str, Any] = {}
     if labels is not None:
@@ -98,32 +95,32 @@ def explain_step(
         settings["samples in the batch"] = str(len(images))
         steps += [loss_step(trace), backward_steps(trace), update_step(trace)]
         learned = {"loss": trace.loss_before, "loss_after": trace.loss_after, "afterwards": trace.probabilities_after}
-    worked_out = tuple(unit_arithmetic(trace, layer, unit) for layer, unit in units or telling_units(trace))
+    shown = tuple(unit_arithmetic(trace, layer, unit) for layer, unit in units or default_units(trace))
     return Explanation(
-        title, images, labels, model.classes, settings, tuple(steps), worked_out, trace.probabilities, **learned
+        title, images, labels, model.classes, settings, tuple(steps), shown, trace.probabilities, **learned
     )
 
 
 # ---- the steps
 
 
-def picture_step(trace: Trace) -> Step:
-    """From bytes to floats."""
+def preparation_step(trace: Trace) -> Step:
+    """Return the conversion of bytes to floats."""
     preparation, images, X = trace.model.preparation, trace.images, trace.X
     arrays = {"picture": images, "upright": preparation.pictures(images), "X": X}
     if not preparation.deskew:
         del arrays["upright"]
     N, *shape = images.shape
-    values = f"divisor {preparation.divisor}"
+    equation, values = "x = byte / divisor", f"divisor {preparation.divisor}"
     if not preparation.is_plain:
-        values += f", mean {preparation.mean:g}, deviation {preparation.deviation:g}"
-    upright = " It is set upright first, as the training pictures were." if preparation.deskew else ""
+        equation = "x = (byte / divisor − mean) / deviation"
+        values += f", mean {preparation.mean:g}, standard deviation {preparation.deviation:g}"
+    deskewed = " The image is deskewed first." if preparation.deskew else ""
     return Step(
         key="picture",
-        title="The picture becomes numbers",
-        text=f"{X.shape[1]} pixels, each a byte from 0 to 255, become as many small numbers, row after row "
-        f"({values}).{upright}",
-        formula=formula(Preparation),
+        title="Preparation",
+        text=f"{X.shape[1]} pixels from 0 to 255 are scaled and flattened, row by row ({values}).{deskewed}",
+        formula=equation,
         shapes=f"picture {images.shape} → X {X.shape}",
         figures=tuple(
             Figure(symbol, array.reshape(N, -1), "rows", (shape[0], shape[1]), each="sample")
@@ -134,25 +131,25 @@ def picture_step(trace: Trace) -> Step:
 
 
 def forward_steps(trace: Trace) -> Step:
-    """Layer by layer from the inputs to the outputs. The parameters are shown as they were before the update."""
+    """Return the forward pass, with the parameters before the update."""
     pass_ = trace.pass_
     return Step(
         key="forward",
-        title="Forward",
-        text="From layer to layer, each one's answer is the next one's input.",
-        code=(("every layer in turn", quote(Pass.forward, "layer.forward(out, cache)")),),
+        title="Forward pass",
+        text="The output of each layer is the input of the next.",
+        code=(("for each layer", quote(Pass.forward, "layer.forward(out, cache)")),),
         parts=tuple(map(forward_step, trace.symbols, pass_.ins, pass_.outs, pass_.caches)),
     )
 
 
-def answer_step(trace: Trace) -> Step:
-    """Softmax: from the outputs to probabilities."""
+def prediction_step(trace: Trace) -> Step:
+    """Return the softmax of the logits."""
     Z, P, classes = trace.symbols[-1].result, trace.probabilities, trace.model.classes
     likeliest = np.argsort(-P[0], kind="stable")[:3]
     return Step(
         key="answer",
-        title=f"The answer: {classes[likeliest[0]]}",
-        text="Softmax turns the outputs into shares of one: the largest is the answer.",
+        title=f"Prediction: {classes[likeliest[0]]}",
+        text="Softmax turns the outputs (logits) into probabilities. The prediction is the most probable class.",
         formula=formula(softmax).replace("Z", Z),
         shapes=f"{Z} {P.shape} → P {P.shape}",
         figures=(Figure(Z, trace.pass_.outs[-1]), Figure("P", P)),
@@ -162,13 +159,13 @@ def answer_step(trace: Trace) -> Step:
 
 
 def loss_step(trace: Trace) -> Step:
-    """One number for how wrong it was, and its derivative by every output."""
+    """Return the loss and its gradient with respect to the logits."""
     Z, dZ = trace.symbols[-1].result, trace.dlogits
     return Step(
         key="loss",
-        title=f"How wrong: {numeral(trace.loss_before)}",
-        text="The loss is small where the right class was thought likely. Its derivative by an output says how the "
-        "loss would change if that output were a little larger; the samples share it, a part 1/N each.",
+        title=f"Loss: {numeral(trace.loss_before)}",
+        text="The loss is small if the right class has a high probability. It is the mean over the batch, so that each "
+        "sample contributes 1/N to the gradient.",
         formula=formulas(type(trace.loss)).replace("Z", Z),
         shapes=f"{Z} {dZ.shape}, y {dZ.shape[:1]} → loss (), d{Z} {dZ.shape}",
         figures=(Figure(f"d{Z}", dZ),),
@@ -178,7 +175,7 @@ def loss_step(trace: Trace) -> Step:
 
 
 def loss_lines(trace: Trace) -> tuple[str, ...]:
-    """The plain cross-entropy, worked out: each sample's part and their mean."""
+    """Return the arithmetic of the cross-entropy: each sample's loss and their mean."""
     labels, N = trace.labels, len(trace.X)
     likely = trace.probabilities[np.arange(N), labels].astype(np.float64)
     if labels is None or not isinstance(trace.loss, SoftmaxCrossEntropy) or trace.loss.smoothing or not likely.all():
@@ -192,22 +189,22 @@ def loss_lines(trace: Trace) -> tuple[str, ...]:
 
 
 def backward_steps(trace: Trace) -> Step:
-    """Layer by layer from the loss to the first weights."""
+    """Return the backward pass."""
     pass_ = trace.pass_
     arrays = zip(trace.symbols, pass_.douts, pass_.dins, trace.gradients, strict=True)
     parts = [backward_step(at, dout, din, gradient) for at, dout, din, gradient in arrays if dout is not None]
     return Step(
         key="backward",
-        title="Backward",
-        text="The same row of layers from its end: each turns the derivative by its answer into the derivatives by "
-        "its weights and by its input.",
-        code=(("every layer in turn", quote(Pass.backward, "self.layers[i]")),),
+        title="Backward pass",
+        text="From the last layer to the first: each turns the gradient with respect to its output (upstream gradient) "
+        "into the gradients with respect to its weights and its input.",
+        code=(("for each layer, in reverse", quote(Pass.backward, "self.layers[i]")),),
         parts=tuple(reversed(parts)),
     )
 
 
 def update_step(trace: Trace) -> Step:
-    """Every parameter moves against its derivative; then the same picture is looked at again."""
+    """Return the update of the parameters and its effect on the same samples."""
     before, after, rule = trace.before, trace.network, type(trace.optimizer)
     figures = []
     for (name, old), (_, new) in zip(
@@ -222,12 +219,12 @@ def update_step(trace: Trace) -> Step:
     code = [("parameters", quote(rule.rule))]
     if any(isinstance(layer, BatchNorm) for layer in after.layers):
         code.append(("running averages", quote(BatchNorm.update_statistics)))
-    remembers = "; the rule remembers earlier steps, and here begins with an empty memory" if rule.state_names else ""
+    state = " The state of the optimizer starts at 0." if rule.state_names else ""
     return Step(
         key="update",
-        title="The update",
-        text=f"Every parameter p moves against its derivative g, with η = {trace.rate:g}{remembers}. Then the same "
-        "picture again: what did that step do?",
+        title="Update",
+        text=f"Each parameter p moves against its gradient g, with learning rate η = {trace.rate:g}.{state} The loss "
+        "is then computed again.",
         formula=formula(rule),
         shapes=f"p, g ({after.size},)",
         figures=tuple(figures),
@@ -240,7 +237,7 @@ def update_step(trace: Trace) -> Step:
 
 
 def softmax_code() -> tuple[tuple[str, Quote], ...]:
-    """The lines that turn the outputs into probabilities."""
+    """Return the lines that compute the softmax."""
     return (
         ("P", quote(log_softmax, "np.exp(S, out=P)")),
         ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
@@ -248,7 +245,7 @@ def softmax_code() -> tuple[tuple[str, Quote], ...]:
 
 
 def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
-    """The lines that compute the loss and its derivative."""
+    """Return the lines that compute the loss and its gradient."""
     compute = type(loss).value_and_gradient
     if isinstance(loss, MeanSquaredError):
         return (
@@ -268,10 +265,10 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
 
 
 def check_gradients(model: Model, data: Dataset, *, loss: Loss | None = None, seed: int = 0) -> GradCheck:
-    """Check the gradient of every parameter on the first pictures of `data`, as in a step of training, in float64.
+    """Check the gradients of a trained model in float64, with the first images of `data`.
 
-    A weight of a convolution enters thousands of sums, and some relu among them nearly always switches. Tensors that
-    could hardly be checked for that are checked again with fewer pictures and a shorter step, which meets fewer kinks.
+    A weight of a convolution enters thousands of sums, and nearly always one of their ReLUs switches. Tensors with more
+    such kinks than checked elements are checked again with fewer images and a shorter step.
     """
 
     def checked(samples: int, **settings: Any) -> GradCheck:
@@ -281,10 +278,10 @@ def check_gradients(model: Model, data: Dataset, *, loss: Loss | None = None, se
         return gradcheck(model.network, X, batch.labels, loss=loss, rng=rng, key=StepKey(seed, 0), **settings)
 
     def better(one: TensorCheck, other: TensorCheck) -> TensorCheck:
-        """Return the one that checked more places, but never instead of one that found an error."""
+        """Return the check of more elements, unless the first one found an error."""
         return other if one.error < first.tolerance and other.checked > one.checked else one
 
-    with blas_threads(1):  # thousands of small products: threads would wait for one another
+    with blas_threads(1):  # the products are too small for threads
         first = checked(SAMPLES, elements=ELEMENTS if model.network.size < LARGE else FEW_ELEMENTS)
         if all(one.checked >= one.kinks for one in first.tensors):
             return first

@@ -1,8 +1,6 @@
-"""Document: one step of learning as data, before it is drawn.
+"""An explanation as data: steps, arrays (`Figure`) and units. `byhand.explain.terminal` and `page` draw it.
 
-A `Document` is a tree of `Step`s (formula, shapes, arrays, the code that computed them, a sentence) and the `Unit`s
-whose arithmetic is written out. An array is a `Figure`, and `grid` lays it out in cells, one for each number: nothing
-is averaged, and what doesn't fit is left out, with a note. `byhand.explain.terminal` and `page` draw it all.
+`grid` lays an array out in cells, one per number. Numbers are not averaged; those that do not fit are left out.
 """
 
 from collections.abc import Iterator
@@ -15,29 +13,28 @@ from byhand.explain.source import Quote
 from byhand.nn.arrays import Array
 from byhand.page.document import tiled
 
-#: Cells in a row before a single row of numbers is wrapped.
+#: Length at which a row of numbers is wrapped.
 WRAP = 32
 
 
 def numeral(value: float) -> str:
-    """Return a number in four significant digits or more, with a true minus sign: −0.03125, 2.4e−05, 13,317."""
+    """Format a number with four significant digits or more, and a minus sign: −0.03125, 2.4e−05, 13,317."""
     is_long = 1000 <= abs(value) < 1e9
     return f"{value + 0.0:{',.0f' if is_long else '.4g'}}".replace("-", "−")
 
 
 def bracketed(value: float) -> str:
-    """Return a number as it is written after an operator: in brackets if it is negative."""
+    """Format a number after an operator: in parentheses if it is negative."""
     text = numeral(value)
     return f"({text})" if text.startswith("−") else text
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One array of the step under its symbol, as the network's code had it.
+    """An array with its symbol.
 
-    `pictures` is "rows" or "columns" if those (a row is a sample, a column the weights of a unit) can be seen as
-    pictures of `shape`, or as so many `channels` of that shape, interleaved. `each` is what one picture shows. With
-    `across` they stand in lines of so many, and `note` says what a line is.
+    pictures: "rows" (samples) or "columns" (weights of a unit) if these are images of `shape`, with `channels`
+    each: the name of one image;  across: images per line, which `note` describes
     """
 
     symbol: str
@@ -51,7 +48,7 @@ class Figure:
 
     @property
     def summary(self) -> dict[str, float]:
-        """The smallest and the largest number, the sum, added in float64, and the number of zeros."""
+        """Minimum, maximum, sum (added in float64) and number of zeros."""
         array = self.array
         return {
             "lowest": float(array.min()),
@@ -62,7 +59,7 @@ class Figure:
 
     @property
     def notes(self) -> list[str]:
-        """`lowest −2.1 at [0, 3]`, `highest 3.4 at [0, 17]`, `sum 12.5` and, if there are any, `41 of 128 are 0`"""
+        """The summary as text: `lowest −2.1 at [0, 3]`, …, `sum 12.5`, `41 of 128 are 0`."""
         array, summary = self.array, self.summary
         notes = [f"{name} {numeral(summary[name])}" for name in ("lowest", "highest", "sum")]
         for k, first in enumerate((array.argmin(), array.argmax())):
@@ -71,17 +68,16 @@ class Figure:
 
     @property
     def caption(self) -> str:
-        """The symbol, the shape and the notes; or the number, if there is only one."""
+        """The symbol, the shape, and the notes or the only number."""
         notes = self.notes if self.array.size > 1 else [numeral(float(self.array.item()))]
         return "  ".join([f"{self.symbol} {self.array.shape}", *notes])
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step: what happens, as a formula, as shapes, as numbers, as code. `parts` are the steps inside it.
+    """A part of the explanation, such as `forward.0` (its key). `parts` are the steps inside it.
 
-    key: the name of the step, as `forward.0`            code: (what was computed, the lines that did it)
-    lines: arithmetic, for what is one number
+    code: (result, lines that computed it);  lines: arithmetic of single numbers
     """
 
     key: str
@@ -100,7 +96,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """A sum of products, and the result of the network's code for it: Σ left · right (+ bias) = total."""
+    """A sum of products: Σ left · right (+ bias) = total, where total is the network's own result."""
 
     symbol: str
     left: Array
@@ -110,43 +106,42 @@ class Sum:
 
     @property
     def products(self) -> Array:
-        """Each product, in float64                                     (n,)"""
+        """The products in float64                                     (n,)"""
         return self.left.astype(np.float64) * self.right.astype(np.float64)
 
     @property
     def order(self) -> list[int]:
-        """The products that are not zero, the largest first."""
+        """The indices of the nonzero products, the largest first."""
         return largest_first(self.products)
 
     def line(self, shown: int) -> str:
-        """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`"""
+        """Format the sum: `Z1[3] = 0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`."""
         terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in self.order[:shown]]
         added = joined(terms, self.products[self.order[shown:]])
         return equation(self.symbol, added if self.bias is None else f"{added} + {bracketed(self.bias)}", self.total)
 
 
 def largest_first(values: Array) -> list[int]:
-    """Return the places of the values that are not zero, the largest magnitude first."""
+    """Return the indices of the nonzero values, the largest magnitude first."""
     return [int(i) for i in np.argsort(-np.abs(values), kind="stable") if values[i] != 0]
 
 
 def joined(terms: list[str], rest: Array) -> str:
-    """`0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8)`, or `0` if there is nothing to add"""
+    """Format a sum: `0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8)`, or `0` without terms."""
     more = [f"… ({len(rest)} more: {numeral(rest.sum(dtype=np.float64))})"] if len(rest) else []
     return " + ".join([*(terms or ["0"]), *more])
 
 
 def equation(symbol: str, arithmetic: str, value: float) -> str:
-    """`H1[3] = relu(1.27) = 1.27`"""
+    """Format an equation: `H1[3] = relu(1.27) = 1.27`."""
     return f"{symbol} = {arithmetic} = {numeral(value)}"
 
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """The arithmetic of one unit: its sum, its answer, its gradient, and what it learned from that.
+    """The arithmetic of one unit: weighted sum, output, gradients and update.
 
-    `layer` counts the layers with weights from 1, `unit` counts from 0; `name` says also which map of a convolution it
-    is, and where. `pictures` are what its window sees, its weights and their derivatives, if they can be seen.
+    layer: from 1, of the layers with weights;  unit: from 0;  pictures: the window, the weights and their gradient
     """
 
     layer: int
@@ -156,7 +151,7 @@ class Unit:
     pictures: tuple[Figure, ...]
 
     def lines(self, shown: int = 4) -> Iterator[tuple[str, str]]:
-        """Yield (what it is, the arithmetic) line by line, from the inputs to the update; `shown` terms of each sum."""
+        """Yield (name, arithmetic), with `shown` terms of each sum."""
         for what, items in self.arithmetic.items():
             for item in items:
                 yield what, item.line(shown) if isinstance(item, Sum) else item
@@ -167,7 +162,7 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """One step of learning, whole; without labels, only the way forward.
+    """The whole explanation; without labels, only the forward pass.
 
     images: uint8 (N, H, W);  labels: (N,) or None;  probabilities, afterwards: (N, K)
     """
@@ -197,12 +192,12 @@ class Document:
         return arrays[symbol]
 
     def answer(self) -> str:
-        """Return the answer for the first sample and its probability: `7 (98.1 %)`."""
+        """Format the prediction for the first sample: `7 (98.1 %)`."""
         best = int(self.probabilities[0].argmax())
         return f"{self.classes[best]} ({100 * self.probabilities[0, best]:.1f} %)"
 
     def to_json(self) -> dict[str, Any]:
-        """Return every number that is shown, as plain values."""
+        """Return the explanation as plain values."""
         return {
             "title": self.title,
             "settings": self.settings,
@@ -230,9 +225,9 @@ class Document:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Cells to draw, float64 (rows, columns), NaN where there is none. `scale` has the full color.
+    """Cells to draw, float64 (rows, columns), NaN for empty ones. `scale` is the value of the full color.
 
-    `is_gray` means shades of gray for bytes; else there are two colors for the two signs.
+    `is_gray`: shades of gray for bytes, instead of two colors for the two signs
     """
 
     cells: Array
@@ -242,7 +237,7 @@ class Grid:
 
 
 def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
-    """Return the figure laid out in at most so many columns and rows of cells."""
+    """Lay the figure out in at most `columns` × `rows` cells."""
     values = figure.array.astype(np.float64)
     is_gray = figure.array.dtype == np.uint8
     if figure.pictures:
@@ -255,10 +250,10 @@ def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
 
 
 def side_by_side(values: Array, figure: Figure, columns: int, rows: int) -> tuple[Array, str]:
-    """Return the figure's pictures side by side, with a gap of one cell             → (rows, columns)
+    """Return images side by side, with a gap of one cell             → (rows, columns)
 
-    The channels of one sample or unit follow one another. Pictures that belong in one line stay together if a line has
-    room for them. If not all fit, those with the largest numbers are taken.
+    The channels of a sample or unit are adjacent, and in one line if they fit. If not all images fit, those with the
+    largest values are shown.
     """
     each = values if figure.pictures == "rows" else values.T
     stack = each.reshape(len(each), -1, figure.channels).swapaxes(1, 2).reshape(len(each) * figure.channels, -1)
@@ -274,16 +269,16 @@ def side_by_side(values: Array, figure: Figure, columns: int, rows: int) -> tupl
     cells = tiled(stack.reshape(-1, unit, height, width)[chosen].reshape(-1, height, width), across)
     if len(stack) == 1:
         return cells, f"{height} × {width}"
-    whole = figure.note if line else f"a picture for each {figure.each}"
+    whole = figure.note if line else f"one image per {figure.each}"
     if len(chosen) == len(strengths):
         return cells, whole
     names = ", ".join(map(str, chosen)) if len(chosen) <= 8 else f"{len(chosen):,}"
-    of_all = f"{whole}; of the {len(strengths):,} lines" if line else f"of the {len(strengths):,} {figure.each}s"
-    return cells, f"{of_all} those with the largest numbers: {names}"
+    kind = f"{whole}; lines" if line else f"{figure.each}s"
+    return cells, f"{kind} with the largest values, of {len(strengths):,}: {names}"
 
 
 def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
-    """Return a row of numbers, wrapped                                              (n,) → (rows, columns)"""
+    """Return a row of numbers, wrapped                               (n,) → (rows, columns)"""
     down = min(rows, -(-len(values) // columns))
     width = min(columns, len(values))
     shown = min(len(values), down * width)
@@ -294,16 +289,16 @@ def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
 
 
 def cropped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
-    """Return a matrix as it is, or transposed if it then fits better                (N, n) → (rows, columns)"""
-    turned = values.shape[0] > rows and values.shape[1] < values.shape[0]
-    cells = values.T if turned else values
+    """Return a matrix, transposed if it then fits better                (N, n) → (rows, columns)"""
+    transposed = values.shape[0] > rows and values.shape[1] < values.shape[0]
+    cells = values.T if transposed else values
     height, width = cells.shape
-    note = "turned: a row is a unit" if turned else ""
-    note += first_of(min(rows, height), height, "units" if turned else "rows")
-    note += first_of(min(columns, width), width, "inputs" if turned else "columns")
+    note = "transposed: a row is a unit" if transposed else ""
+    note += first_of(min(rows, height), height, "units" if transposed else "rows")
+    note += first_of(min(columns, width), width, "inputs" if transposed else "columns")
     return cells[:rows, :columns], note.removeprefix(", ")
 
 
 def first_of(shown: int, count: int, what: str) -> str:
-    """`, the first 64 of 128 units`, or nothing if all are shown"""
+    """Return `, the first 64 of 128 units`, or nothing if all are shown."""
     return f", the first {shown:,} of {count:,} {what}" if shown < count else ""

@@ -1,4 +1,4 @@
-"""The explanation as one HTML page without script or network: arrays are small pictures with their numbers beneath."""
+"""The explanation as a self-contained HTML page without scripts: arrays are images with tables of their numbers."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, num
 from byhand.page.document import document, escape, facts, folded, gray_image, signed_image, source, table
 from byhand.text import percent
 
-#: Arrays of at most so many numbers have all of them in their table; of larger ones the table has the largest.
+#: Maximum size of an array whose table has all numbers, and size of the table of the largest numbers.
 WHOLE, LARGEST = 400, 20
-#: Terms of a worked sum that stand in its line; all of them are in the table.
+#: Terms of a sum in its line; the table has all of them.
 TERMS = 5
-#: Pixels of the screen for a cell of an image, and the most rows and columns of cells that are so large.
+#: Pixels per cell, and the maximum rows and columns for that size.
 CELL_SIZES = ((18, 16), (10, 40), (6, 80), (3, 120))
 
 
 class Page:
-    """Writes one page. No array is drawn twice: `drawn` has the symbols of those that are there."""
+    """Writes one page. `drawn` has the symbols of the arrays that were drawn, each only once."""
 
     def __init__(self, explanation: Document) -> None:
         self.explanation = explanation
@@ -24,39 +24,39 @@ class Page:
     def html(self) -> str:
         """Return the whole page."""
         steps = self.explanation.steps
-        links = [(step.key, step.title) for step in steps] + [("units", "Units worked out")]
+        links = [(step.key, step.title) for step in steps] + [("units", "Single units")]
         nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in links)
         sections = "".join(self.step(step, str(number)) for number, step in enumerate(steps, start=1))
         units = "".join(self.unit(unit) for unit in self.explanation.units)
         return document(
-            f"One step of learning from {self.explanation.title}",
+            f"One training step for {self.explanation.title}",
             f'{self.header()}<nav aria-label="Steps"><ol>{nav}</ol></nav><main>{sections}'
-            '<section class="card" id="units"><h2>Units worked out</h2><p>Single units, to the last addition. '
-            f"Units count from 0; the largest terms come first.</p>{units}</section></main>",
+            '<section class="card" id="units"><h2>Single units</h2><p>The arithmetic of single units, with the largest '
+            f"terms first. Indices start at 0.</p>{units}</section></main>",
             style=source("page.css", "byhand.explain"),
         )
 
     def header(self) -> str:
         e = self.explanation
-        title, learned = "What the network makes of it", ""
+        title, learned = "Forward pass", ""
         if e.labels is not None and e.loss is not None and e.loss_after is not None and e.afterwards is not None:
             k = int(e.labels[0])
             name = escape(e.classes[k])
-            title = "One step of learning"
+            title = "One training step"
             learned = (
-                f" Its label says <b>{name}</b>. One step of learning takes the loss from {numeral(e.loss)} to "
-                f"{numeral(e.loss_after)}, and the probability of {name} from {percent(e.probabilities[0, k], 1)} to "
+                f" Label: <b>{name}</b>. The step changes the loss from {numeral(e.loss)} to {numeral(e.loss_after)}, "
+                f"and the probability of {name} from {percent(e.probabilities[0, k], 1)} to "
                 f"{percent(e.afterwards[0, k], 1)}."
             )
         return (
             f'<header class="top"><div class="seen"><img src="{gray_image(e.images[0])}" '
-            f'alt="The picture: {escape(e.title)}"></div>'
-            f'<div><h1>{title}</h1><p class="verdict">The network says <b>{escape(e.answer())}</b>.{learned}</p>'
+            f'alt="The image: {escape(e.title)}"></div>'
+            f'<div><h1>{title}</h1><p class="verdict">Prediction: <b>{escape(e.answer())}</b>.{learned}</p>'
             f"{facts(e.settings)}</div></header>"
         )
 
     def step(self, step: Step, number: str) -> str:
-        """Return one step and the steps inside it."""
+        """Return a step with its parts."""
         is_part = "." in number
         level = "h3" if is_part else "h2"
         body = [f"<{level}>{number} · {escape(step.title)}</{level}>", f"<p>{escape(step.text)}</p>"]
@@ -79,7 +79,7 @@ class Page:
         return f'<section{"" if is_part else " class=card"} id="{escape(step.key)}">{"".join(body)}</section>'
 
     def figure(self, figure: Figure) -> str:
-        """Return an array: its picture, its extremes and its sum, and its numbers."""
+        """Return an array: its image, caption and numbers."""
         if figure.array.size == 1:
             return f'<figure class="array"><figcaption class="mono">{escape(figure.caption)}</figcaption></figure>'
         drawing = self.bars(figure) if figure.symbol == "P" else cells(figure)
@@ -89,7 +89,7 @@ class Page:
         return f'<figure class="array">{drawing}<figcaption>{caption}</figcaption>{numbers(figure)}</figure>'
 
     def bars(self, figure: Figure) -> str:
-        """Return the first sample's probabilities as bars."""
+        """Return the probabilities of the first sample as a bar chart."""
         e = self.explanation
         right = None if e.labels is None else int(e.labels[0])
         rows = "".join(
@@ -100,15 +100,15 @@ class Page:
         return f'<table class="bars"><tbody>{rows}</tbody></table>'
 
     def unit(self, unit: Unit) -> str:
-        """Return one unit, line by line, with its weights as a picture if they can be seen as one."""
+        """Return the arithmetic of a unit, and its weights as an image if possible."""
         drawn = f'<div class="arrays">{"".join(map(self.figure, unit.pictures))}</div>' if unit.pictures else ""
         rows = "".join(
             f'<tr><th scope="row">{escape(what)}</th><td>{escape(line)}</td></tr>' for what, line in unit.lines(TERMS)
         )
         all_terms = "".join(
-            folded(f"every term of {what}: {item.symbol}", terms(item))
-            for what in ("the sum", "the blame")
-            for item in unit.arithmetic.get(what, ())
+            folded(f"every term of {item.symbol}", terms(item))
+            for name in ("weighted sum", "upstream gradient")
+            for item in unit.arithmetic.get(name, ())
             if isinstance(item, Sum)
         )
         return (
@@ -118,7 +118,7 @@ class Page:
 
 
 def cells(figure: Figure) -> str:
-    """Return the array as an image, a cell a number."""
+    """Return the array as an image, one cell per number."""
     columns, rows = (231, 231) if figure.pictures else (96, 48)
     laid = grid(figure, columns=columns, rows=rows)
     if laid.is_gray:
@@ -136,7 +136,7 @@ def cells(figure: Figure) -> str:
 
 
 def numbers(figure: Figure) -> str:
-    """Return the numbers of an array as a table: all of them if there are few, else the largest."""
+    """Return a table of all numbers of an array, or of the largest ones if there are many."""
     values = figure.array
     if values.size > WHOLE:
         order = np.argsort(-np.abs(values.astype(np.float64)).ravel(), kind="stable")[:LARGEST]
@@ -152,7 +152,7 @@ def numbers(figure: Figure) -> str:
 
 
 def terms(one: Sum) -> str:
-    """Return every term of a sum that is not zero, with the sum so far."""
+    """Return a table of the nonzero terms of a sum, with the running sum."""
     products, running = one.products, 0.0
     rows: list[tuple[object, ...]] = []
     for i in one.order:
@@ -160,4 +160,4 @@ def terms(one: Sum) -> str:
         rows.append((i, numeral(one.left[i]), numeral(one.right[i]), numeral(products[i]), numeral(running)))
     if one.bias is not None:
         rows.append(("bias", "", "", numeral(one.bias), numeral(running + one.bias)))
-    return table(("input", "its value", "its weight", "product", "so far"), rows)
+    return table(("input", "value", "weight", "product", "running sum"), rows)

@@ -1,8 +1,4 @@
-"""Source: the lines of byhand's own code that computed a number, and the formulas in their docstrings.
-
-Both are read from the code itself when an explanation is made, so neither can become stale. If the expression is no
-longer in the function, the whole function is quoted instead; a test makes sure that this never happens in byhand.
-"""
+"""Quotations from byhand's own code: the lines that computed a number, and the formulas in the docstrings."""
 
 import ast
 import inspect
@@ -18,9 +14,9 @@ Documented = Callable[..., Any] | type | ModuleType
 
 @dataclass(frozen=True)
 class Quote:
-    """Some lines of code, the function that they are from, and their place: `byhand/nn/layers.py:108`.
+    """Lines of code with their function and place, such as `byhand/nn/layers.py:108`.
 
-    `is_exact` is False if they are the whole function because the expression was not found in it.
+    `is_exact` is False if the expression was not found, and the whole function is quoted.
     """
 
     function: str
@@ -30,10 +26,10 @@ class Quote:
 
 
 def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
-    """Return the statements of `function` that mention the expression `mention`, or by default all of its body.
+    """Return the statements of `function` with the expression `mention`, by default the whole body.
 
-    A return statement that only hands the value out is omitted if another statement made it. Expressions are compared
-    as code, not as text: `gradient["W"]` finds `gradient['W']` too. Without installed sources the quotation is empty.
+    Return statements are omitted if another statement has the expression. Expressions are compared as syntax trees:
+    `gradient["W"]` also finds `gradient['W']`. The text is empty if the sources are not installed.
     """
     function = inspect.unwrap(function)
     name, file = function.__qualname__, f"{function.__module__.replace('.', '/')}.py"
@@ -59,7 +55,7 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
 
 
 def mentions(statement: ast.stmt, expression: str) -> bool:
-    """Return True if the statement reads or writes the expression, given as a dump of its syntax tree."""
+    """Return True if the statement has the expression, a dump of its syntax tree."""
     return any(
         isinstance(node, ast.expr) and ast.dump(node).replace("Store()", "Load()") == expression
         for node in ast.walk(statement)
@@ -67,13 +63,13 @@ def mentions(statement: ast.stmt, expression: str) -> bool:
 
 
 def formula(thing: Documented) -> str:
-    """Return the formula in a docstring: its first line, up to the shapes that stand beside it."""
+    """Return the formula in the first line of a docstring, without the shapes after it."""
     line = inspect.cleandoc(thing.__doc__ or "").splitlines()[0]
     return re.split(r"\s{3,}", line)[0].removesuffix(".")
 
 
 def formulas(thing: Documented) -> str:
-    """Return every line of a longer docstring that is a formula, up to the shapes that stand beside it."""
+    """Return the other lines of a docstring that are formulas, without the shapes after them."""
     lines = inspect.cleandoc(thing.__doc__ or "").splitlines()[1:]
     found = [re.split(r"(?<=\S) {6,}", line.strip())[0] for line in lines if re.match(r"\s*\S+( P)? += ", line)]
     return "\n".join(re.sub(r"\s+", " ", line) for line in found)

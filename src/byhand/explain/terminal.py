@@ -1,4 +1,4 @@
-"""The explanation for a terminal: text, with arrays as small pictures made of half blocks or of shades."""
+"""The explanation as text for a terminal: arrays are drawn with half blocks in color, or with shades."""
 
 import io
 import textwrap
@@ -9,18 +9,18 @@ from rich.text import Text
 
 from byhand.explain.document import Document, Figure, Grid, Step, Unit, grid, numeral
 
-#: The colors of a number that is more than 0, and of one that is less.
+#: Colors of positive and negative numbers.
 POSITIVE, NEGATIVE = (255, 159, 28), (64, 156, 255)
 SHADES, SHADES_BELOW = " ░▒▓█", " ·-=≡"
-#: Lines that a drawing may take, for a picture and for a matrix.
+#: Maximum lines of the drawing of an image and of a matrix.
 PICTURE_LINES, MATRIX_LINES = 14, 6
 BAR = 30
-#: Terms of a sum that are shown if the unit is not the subject.
+#: Terms of a sum that are shown without `--unit`.
 TERMS = 4
 
 
 def as_text(document: Document, width: int, *, color: bool, units_only: bool) -> str:
-    """Return the document as lines at most `width` wide (code may be longer), with escape codes if color is wanted."""
+    """Return the document as lines of at most `width` characters (code may be longer)."""
     file = io.StringIO()
     console = Console(
         file=file,
@@ -36,17 +36,17 @@ def as_text(document: Document, width: int, *, color: bool, units_only: bool) ->
 
 
 class Writer:
-    """Writes a document to a console. No array is drawn twice: `drawn` has the symbols of those that are there."""
+    """Writes a document to a console. `drawn` has the symbols of the arrays that were drawn, each only once."""
 
     def __init__(self, document: Document, console: Console, color: bool) -> None:
         self.document, self.console, self.color = document, console, color
         self.drawn: set[str] = set()
 
     def write(self, units_only: bool) -> None:
-        """Write all of it, or only the units, with every term of their sums."""
+        """Write everything, or only the units with every term of their sums."""
         document = self.document
-        what = "One step of learning from" if document.labels is not None else "What the network makes of"
-        self.line(f"{what} {document.title}: the answer is {document.answer()}", "bold")
+        what = "Forward pass" if document.labels is None else "One training step"
+        self.line(f"{what} for {document.title}: prediction {document.answer()}", "bold")
         for name, value in document.settings.items():
             self.line(f"  {name}: {value}", "dim", hang=4)
         for number, step in enumerate([] if units_only else document.steps, start=1):
@@ -77,14 +77,14 @@ class Writer:
             self.step(part, f"{number}.{index}")
 
     def figure(self, figure: Figure) -> None:
-        """Write an array's caption, and its drawing if that shows more than the caption."""
+        """Write the caption of an array, and its drawing if it has several numbers."""
         self.line(figure.caption, "bold" if self.color else "", indent=3, hang=6)
-        if figure.symbol == "P":  # the first sample's probabilities, a line a class
+        if figure.symbol == "P":  # the probabilities of the first sample
             classes = self.document.classes
             width = max(map(len, classes))
             for name, share in zip(classes, figure.array[0].tolist(), strict=True):
                 self.line(f"{name:>{width}}  {'█' * round(BAR * share):{BAR}}  {numeral(share)}", indent=6)
-        elif figure.array.size > 1 and figure.symbol != "X":  # X looks as the picture does
+        elif figure.array.size > 1 and figure.symbol != "X":  # X looks like the image
             lines = PICTURE_LINES if figure.pictures else MATRIX_LINES
             laid = grid(figure, columns=min(self.console.width - 6, 64), rows=2 * lines)
             if laid.note:
@@ -92,7 +92,7 @@ class Writer:
             self.cells(laid)
 
     def cells(self, laid: Grid) -> None:
-        """Write two cells above one another in each character: half blocks in color, or else one shade for both."""
+        """Write two rows of cells per line: half blocks in color, or one shade for both cells."""
         cells = laid.cells
         if len(cells) % 2:
             cells = np.vstack([cells, np.full((1, cells.shape[1]), np.nan)])
@@ -103,11 +103,11 @@ class Writer:
             self.console.print(line, soft_wrap=True)
 
     def unit(self, unit: Unit, shown: int) -> None:
-        """Write the arithmetic of one unit, with `shown` terms of each sum."""
+        """Write the arithmetic of a unit, with `shown` terms of each sum."""
         self.line("")
-        self.line(f"Worked out: {unit.name} (units count from 0)", "bold")
+        self.line(f"{unit.name.capitalize()} (indices start at 0)", "bold")
         for figure in unit.pictures:
-            if not figure.symbol.startswith("d"):  # the derivatives are in the page
+            if not figure.symbol.startswith("d"):  # the gradients are in the page
                 self.figure(figure)
         before = ""
         for what, line in unit.lines(shown):
@@ -115,7 +115,7 @@ class Writer:
             before = what
 
     def line(self, text: str, style: str = "", indent: int = 0, hang: int | None = None, label: str = "") -> None:
-        """Write one paragraph, wrapped; its first line begins at `indent`, after a label, the others at `hang`."""
+        """Write a wrapped paragraph: its first line at `indent`, after a label, the others at `hang`."""
         lines = textwrap.wrap(
             text,
             self.console.width,
@@ -129,7 +129,7 @@ class Writer:
 
 
 def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
-    """Return a half block and its colors; an empty cell leaves the terminal's own background."""
+    """Return a half block and its colors; an empty cell keeps the background of the terminal."""
     upper, lower = ("" if np.isnan(value) else rgb(value, laid) for value in (above, below))
     if not upper:
         return ("▄", lower) if lower else (" ", "")
@@ -137,7 +137,7 @@ def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
 
 
 def rgb(value: float, laid: Grid) -> str:
-    """Return a cell's color."""
+    """Return the color of a cell."""
     strength = abs(value) / laid.scale if laid.scale else 0.0
     if laid.is_gray:
         level = round(255 * strength)
@@ -147,7 +147,7 @@ def rgb(value: float, laid: Grid) -> str:
 
 
 def shade(above: float, below: float, laid: Grid) -> str:
-    """Return one character for two cells: the darker the larger, with other marks for numbers below 0."""
+    """Return one character for two cells, darker for larger numbers, with other marks for negative ones."""
     values = [value for value in (above, below) if not np.isnan(value)]
     if not values or not laid.scale:
         return " "

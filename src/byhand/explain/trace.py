@@ -1,9 +1,7 @@
-"""Trace: the numbers of one step of learning, and the names that they have in this network.
+"""Run one training step on a copy of the network, keep every array, and name the arrays.
 
-A `Trace` takes a copy of the network through one step with the layers' own `forward` and `backward`, the loss and the
-optimizer, exactly as training does, and keeps every array. `unit_arithmetic` takes the sums of a single unit apart into
-their terms. Layers count from 1 as everywhere in byhand, units from 0 as in the arrays; in a convolution each number of
-its maps is a unit: one place of the window, one map.
+The step uses the same layers, loss and optimizer as training. `unit_arithmetic` splits the sums of a unit into terms.
+Layers are numbered from 1, units from 0. Each number of a feature map is a unit.
 """
 
 import re
@@ -29,10 +27,10 @@ from byhand.nn.rng import StepKey
 
 # ---- the symbols
 
-#: Rows, columns and channels of a row of numbers that is a picture, or several maps; the channels are interleaved.
+#: Rows, columns and channels of an image or feature maps.
 Extent = tuple[int, int, int]
 
-#: For each kind of layer the symbol of its result, and the letters of its formulas: input, output, its own.
+#: For each layer: the symbol of its output, then the letters in its formulas: input, output, own arrays.
 LETTERS: dict[type[Layer], tuple[str, str, str, tuple[str, ...]]] = {
     Dense: ("Z", "X", "Z", ("W", "b")),
     Convolution: ("Z", "X", "Z", ("P", "W", "b")),
@@ -44,10 +42,10 @@ LETTERS: dict[type[Layer], tuple[str, str, str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Symbols:
-    """One layer, and the symbols of its arrays in this network.
+    """The symbols of a layer's arrays: X → Z1 → H1 → Z2 …
 
-    `number` is that of the last layer with weights up to here, from 1; `source` is the symbol of the input, `result`
-    of the output: X → Z1 → H1 → Z2 …  `takes` and `gives` are their extents, if they are pictures or maps.
+    number: of the last layer with weights, from 1;  source, result: symbols of the input and the output
+    takes, gives: extents of the input and the output, if they are images or feature maps
     """
 
     layer: Layer
@@ -58,50 +56,50 @@ class Symbols:
     gives: Extent | None
 
     def own(self, name: str) -> str:
-        """Return the symbol of one of its own arrays: W → W1."""
+        """Return the symbol of an array of the layer: W → W1."""
         return f"{name}{self.number}"
 
     def here(self, text: str) -> str:
-        """Return a formula of the layer's kind in the symbols of this layer: `dW = Xᵀ dZ` → `dW2 = H1ᵀ dZ2`."""
+        """Return a formula in the symbols of this layer: `dW = Xᵀ dZ` → `dW2 = H1ᵀ dZ2`."""
         _, source, result, own = LETTERS[type(self.layer)]
         symbols = {source: self.source, result: self.result} | {name: self.own(name) for name in own}
         pattern = rf"(?<!\w)(d?)({'|'.join(map(re.escape, symbols))})(?!\u0302)(?=[ᵀ²]|(?!\w))"
         return re.sub(pattern, lambda found: found[1] + symbols[found[2]], text)
 
     def rows(self, symbol: str, array: Array) -> Figure:
-        """Return an input, an output or a derivative by one, a row a sample; with a picture for each map it has."""
+        """Return an input, an output or its gradient, with an image per feature map        (N, n)"""
         maps = {self.source: self.takes, self.result: self.gives}[symbol.removeprefix("d")]
         if maps is None:
             return Figure(symbol, array)
         return Figure(symbol, array, "rows", maps[:2], channels=maps[2], each="sample" if maps[2] == 1 else "map")
 
     def weights(self, symbol: str, array: Array) -> Figure:
-        """Return an array of the shape of the weights, or some columns of it; pictures if the inputs are any."""
+        """Return weights, their gradient, or some columns of them, as images if the inputs are images."""
         if isinstance(self.layer, Convolution):
             return over_maps(symbol, array, "columns", (self.layer.size, self.layer.size, self.layer.channels), "map")
         return Figure(symbol, array) if self.takes is None else over_maps(symbol, array, "columns", self.takes, "unit")
 
     def windows(self, P: Array) -> Figure:
-        """Return what the window of a convolution sees, a picture a place, laid out as the places are."""
+        """Return the contents of a convolution's window, one image per position."""
         layer = self.layer
         assert isinstance(layer, Convolution)
         figure = over_maps(self.own("P"), P, "rows", (layer.size, layer.size, layer.channels), "window")
         if layer.channels > 1:
             return figure
-        return replace(figure, across=layer.columns, note="what the window sees, in the order of its places")
+        return replace(figure, across=layer.columns, note="contents of the window at each position")
 
 
 def over_maps(symbol: str, array: Array, pictures: str, maps: Extent, each: str) -> Figure:
-    """Return an array whose rows or columns have a number for each number of the maps below, or of a part of them."""
+    """Return an array whose rows or columns are images with one channel per input map."""
     rows, columns, channels = maps
     if channels == 1:
         return Figure(symbol, array, pictures, (rows, columns), each=each)
-    note = f"a line for each {each}, in it a picture for each of the {channels} maps below"
-    return Figure(symbol, array, pictures, (rows, columns), channels, "picture", across=channels, note=note)
+    note = f"one line per {each}, with an image for each of the {channels} input maps"
+    return Figure(symbol, array, pictures, (rows, columns), channels, "image", across=channels, note=note)
 
 
 def symbols_of(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list[Symbols]:
-    """Return the symbols of every layer; `picture` is the shape of the inputs if they are pixels."""
+    """Return the symbols of every layer; `picture` is the shape of the inputs if they are images."""
     result: list[Symbols] = []
     number, source, taken = 0, "X", {"X"}
     takes: Extent | None = (*picture, 1) if picture else None
@@ -123,7 +121,7 @@ def symbols_of(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list
 
 
 def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:
-    """Return pictures uint8 (N, H, W), labels (N,) or None, and a title for them."""
+    """Return images uint8 (N, H, W), labels (N,) or None, and a title."""
     if isinstance(image, Sample):
         image, label = image.image, image.label if label is None else label
     elif isinstance(image, Dataset):
@@ -134,14 +132,14 @@ def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | Non
         label = None if label is None else [label]
     images = model.check_images(images)
     if len(images) == 0:
-        raise UsageError("an explanation needs at least one picture, got none")
-    several = f"{len(images)} pictures"
+        raise UsageError("an explanation needs at least one image, got none")
+    several = f"{len(images)} images"
     if label is None:
-        return images, None, "a picture" if len(images) == 1 else several
+        return images, None, "an image" if len(images) == 1 else several
     is_list = isinstance(label, list | tuple | np.ndarray)
     if not is_list or len(label) != len(images):
         got = len(label) if is_list else repr(label)
-        raise UsageError(f"label must be one for each of the {several}, got {got}")
+        raise UsageError(f"label must have a class for each of the {several}, got {got}")
     numbers = [model.classes.index(one) if isinstance(one, str) and one in model.classes else one for one in label]
     for one in numbers:
         if not is_integer(one, 0, len(model.classes) - 1):
@@ -152,10 +150,10 @@ def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | Non
 
 
 class Trace:
-    """One step: forward, loss, backward, update, and forward once more to see its effect.
+    """One training step, and a second forward pass after it.
 
-    `pass_` has the arrays before the update and `again` those after it; `before` and `network` have the parameters.
-    Without labels the network runs in inference mode (no dropout, running averages in batch norm) and learns nothing.
+    `pass_` and `before` have the arrays and parameters before the update, `again` and `network` those after it. Without
+    labels, there is only a forward pass in inference mode.
     """
 
     def __init__(
@@ -173,7 +171,7 @@ class Trace:
         self.before, self.network = model.network.copy(), model.network.copy()
         network = self.network
         if labels is not None and network.needs_whole_batch and len(images) < 2:
-            raise UsageError("a network with batch norm learns from at least 2 pictures at once, got 1")
+            raise UsageError("training with batch normalization needs at least 2 images, got 1")
         height, width = images.shape[1:]
         self.symbols = symbols_of(self.before.layers, (height, width) if height > 1 else None)
         self.X = model.preparation(images, network.dtype)
@@ -181,7 +179,7 @@ class Trace:
         self.pass_ = Pass(network)
         logits = self.pass_.forward(self.X, key)
         if not np.isfinite(logits).all():
-            raise DivergedError("the network's answers must be finite numbers, for this picture they are not")
+            raise DivergedError("the outputs of the network are not finite for this image")
         self.probabilities = softmax(logits)
         if labels is None:
             return
@@ -203,16 +201,16 @@ class Trace:
 
 
 def check_unit(network: Network, layer: int, unit: int) -> None:
-    """Raise an error that says which units there are, if this is none."""
+    """Raise an error if the network has no such unit."""
     layers = network.parametric_layers
     chosen = layers[integer("the layer of a unit", layer, 1, len(layers)) - 1]
     integer(f"the unit of layer {layer}", unit, 0, chosen.out_size(chosen.inputs) - 1)
 
 
-def telling_units(trace: Trace) -> list[tuple[int, int]]:
-    """Return one unit of each layer: the one with the largest gradient, and in the last layer that of the right class.
+def default_units(trace: Trace) -> list[tuple[int, int]]:
+    """Return one unit per layer: of the largest upstream gradient, and in the last layer of the right class.
 
-    Without labels, the one with the largest sum, and in the last layer that of the answer.
+    Without labels: of the largest weighted sum, and in the last layer of the predicted class.
     """
     values = trace.pass_.outs if trace.labels is None else trace.pass_.douts
     answer = int(trace.probabilities[0].argmax()) if trace.labels is None else int(trace.labels[0])
@@ -222,69 +220,69 @@ def telling_units(trace: Trace) -> list[tuple[int, int]]:
 
 
 def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
-    """Return the arithmetic of unit `j` of layer `number` for the first sample of the batch."""
+    """Return the arithmetic of unit `j` of layer `number`, for the first sample."""
     layers, pass_ = trace.before.layers, trace.pass_
     i, end = [*(layer.index for layer in trace.before.parametric_layers), len(layers)][number - 1 : number + 1]
     at, layer = trace.symbols[i], trace.before.parametric_layers[number - 1]
-    place, column = divmod(j, layer.b.size)  # the row of the layer's product Z = X W + b, and the column
+    place, column = divmod(j, layer.b.size)  # row and column of Z = X W + b
     name, inputs, pictures = f"unit {j} of layer {number}", pass_.ins[i], []
     if isinstance(layer, Convolution):
         inputs = pass_.caches[i].P
-        line, along = divmod(place, layer.columns)
-        name += f", map {column} in line {line}, column {along}"
+        row, along = divmod(place, layer.columns)
+        name += f", map {column}, row {row}, column {along}"
         pictures.append(replace(at.windows(inputs[place : place + 1]), symbol=f"{at.own('P')}[{place}]"))
     W, b = layer.W[:, column], float(layer.b[column])
     Z = Sum(f"{at.result}[{j}]", inputs[place], W, float(pass_.outs[i][0, j]), bias=b)
-    answers = [
+    outputs = [
         equation(f"{trace.symbols[k].result}[{j}]", applied(layers[k], pass_.ins[k][0, j]), float(pass_.outs[k][0, j]))
         for k in range(i + 1, end)
     ]
-    arithmetic: dict[str, tuple[Sum | str, ...]] = {"the sum": (Z,), "the answer": tuple(answers)}
+    arithmetic: dict[str, tuple[Sum | str, ...]] = {"weighted sum": (Z,), "output": tuple(outputs)}
     pictures.append(at.weights(f"{at.own('W')}[:, {column}]", W[:, None]))
     if trace.labels is not None:
         dW, db = trace.gradients[i]["W"][:, column], float(trace.gradients[i]["b"][column])
         pictures.append(at.weights(f"{at.own('dW')}[:, {column}]", dW[:, None]))
         heaviest = int(np.abs(dW).argmax())
         which, slope = f"[{heaviest}, {column}]", float(dW[heaviest])
-        dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # of all sums that share these weights
+        dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # one for each use of the weights
         added = f"d{at.result}[{j}]" if len(dZ) == 1 else added_up(dZ)
         new = trace.network.parametric_layers[number - 1]
         rate = trace.rate if type(trace.optimizer) is GradientDescent else None
         weight_rate = None if trace.optimizer.weight_decay else rate
         Z_after = float(trace.again.outs[i][0, j])
         arithmetic |= {
-            "the blame": upstream_gradient(trace, i, end, j),
-            "its largest slope": (Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),),
-            "its bias's slope": (equation(f"{at.own('db')}[{column}]", added, db),),
-            "the update": (
+            "upstream gradient": upstream_gradient(trace, i, end, j),
+            "largest gradient": (Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),),
+            "bias gradient": (equation(f"{at.own('db')}[{column}]", added, db),),
+            "update": (
                 change(f"{at.own('W')}{which}", float(W[heaviest]), slope, float(new.W[heaviest, column]), weight_rate),
                 change(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
             ),
-            "afterwards": (f"{Z.symbol}: {numeral(Z.total)} → {numeral(Z_after)}",),
+            "after the update": (f"{Z.symbol}: {numeral(Z.total)} → {numeral(Z_after)}",),
         }
     shown = tuple(replace(figure, across=0, each="map") for figure in pictures if figure.pictures)
     return Unit(number, j, name, arithmetic, shown)
 
 
 def required(array: Array | None) -> Array:
-    """Return an array that the pass has after `backward`."""
+    """Return an array that is not None after `backward`."""
     assert array is not None
     return array
 
 
 def added_up(values: Array) -> str:
-    """`0.2 + (−0.1) + … (60 more: 0.05)`: the largest first, without those that are 0."""
+    """Format a sum: `0.2 + (−0.1) + … (60 more: 0.05)`, the largest terms first."""
     order = largest_first(values)
     terms = [bracketed(values[k]) for k in order[:4]]
-    terms[:1] = [term.strip("()") for term in terms[:1]]  # nothing stands before it
+    terms[:1] = [term.strip("()") for term in terms[:1]]  # no operator before it
     return joined(terms, values[order[4:]])
 
 
 def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str, ...]:
-    """Return the derivative by the unit's sum: from the units that it feeds, or from the loss, back to layer i."""
+    """Return the gradient with respect to the weighted sum: from the next layer or the loss, back to layer i."""
     layers, pass_, symbols = trace.before.layers, trace.pass_, trace.symbols
     terms: list[Sum | str] = []
-    if end < len(layers):  # the next layer with weights: dH[j] = Σ over its units of dZ · W
+    if end < len(layers):  # dH[j] = Σ dZ · W over the units of the next layer
         above, received = required(pass_.douts[end])[0], required(pass_.dins[end])[0, j]
         terms.append(Sum(f"d{symbols[end].source}[{j}]", *fed_by(layers[end], above, j), float(received)))
     else:
@@ -296,9 +294,9 @@ def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str
 
 
 def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
-    """Return the derivative by every sum that input `j` of the layer enters, and its weight there    dZ: (outputs,)
+    """Return the gradients and the weights of all sums with input `j` of the layer        dZ: (outputs,)
 
-    It enters a dense layer's units once, and a map once for each window that sees it.
+    A dense unit uses it once, and a feature map once per window that contains it.
     """
     if isinstance(layer, Dense):
         return dZ, layer.W[j]
@@ -309,29 +307,29 @@ def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
 
 
 def applied(layer: Layer, value: float) -> str:
-    """`relu(1.27)`"""
+    """Format the application of a layer: `relu(1.27)`."""
     name = layer.function.name if isinstance(layer, Activation) else layer.kind
     return f"{name}({numeral(value)})"
 
 
 def multiplied(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
-    """`0.0512 · 1`: the derivative that arrives times the slope there; for batch norm, the one that arrives.
+    """Format the chain rule: `0.0512 · 1`, the upstream gradient times the derivative of the layer.
 
-    The slope is what the layer's backward returns for a derivative of 1.
+    The derivative is the result of the layer's backward for an upstream gradient of 1.
     """
-    arriving = numeral(float(dout[0, j]))
+    upstream = numeral(float(dout[0, j]))
     if isinstance(layer, BatchNorm):
-        return f"batch_norm backward of {arriving}"
+        return f"backward of batch_norm({upstream})"
     if isinstance(layer, Activation):
         slope = layer.function.backward(np.ones_like(dout), cache.kept)
     else:
         assert isinstance(layer, Dropout)
         slope = cache.mask / (1 - layer.rate) if cache.key is not None and layer.rate else np.ones_like(dout)
-    return f"{arriving} · {bracketed(float(slope[0, j]))}"
+    return f"{upstream} · {bracketed(float(slope[0, j]))}"
 
 
 def loss_slope(trace: Trace, j: int) -> str:
-    """`(0.03 − 1) / 8`: the derivative of the loss by one output, from its formula."""
+    """Format the derivative of the loss with respect to a logit: `(0.03 − 1) / 8`."""
     N, K = trace.dlogits.shape
     target = float(required(trace.labels)[0] == j)
     if isinstance(trace.loss, MeanSquaredError):
@@ -342,7 +340,7 @@ def loss_slope(trace: Trace, j: int) -> str:
 
 
 def change(symbol: str, before: float, gradient: float, after: float, rate: float | None) -> str:
-    """Return a parameter before and after the update, with the arithmetic if the rule is plain: `rate` is not None."""
+    """Format an update, with its arithmetic if it is gradient descent with that rate."""
     if rate is None:
         return f"{symbol}: {numeral(before)} → {numeral(after)}"
     return f"{symbol} = {numeral(before)} − {rate:g} · {bracketed(gradient)} = {numeral(after)}"
