@@ -247,7 +247,7 @@ def test_a_training_that_diverges_says_why_and_can_be_rewound(served):
     served.post("/api/setup", layers=[16], learning_rate=100, activation="identity")
     served.post("/api/control", action="play")
     state = served.wait("failed")
-    assert "the learning rate 100 made layer" in state["message"]
+    assert "with learning rate 100, the weights of layer" in state["message"]
     assert "rewind" in served.refused("/api/control", action="play")
     served.post("/api/setup", layers=[16])
     served.post("/api/control", action="epoch")
