@@ -95,9 +95,9 @@ def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
-        (["--data", "nothing-of-this-name"], 3, "must be a data set's name or a path, there is neither"),
+        (["--data", "nothing-of-this-name"], 3, "no data set or file named 'nothing-of-this-name'"),
         (["taken"], 2, "DIR must be a folder or a new name, got the file taken"),
-        (["--data", "mnist"], 3, "`byhand data get mnist` fetches it"),
+        (["--data", "mnist"], 3, "`byhand data get mnist` downloads it"),
     ],
 )
 def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, words, code, line):

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from byhand import files
-from byhand.course.grading import LIMITS, Checks, Mark, Submission, not_marked, read_checks
+from byhand.course.grading import LIMITS, Checks, Mark, Submission, mark_file, not_marked, read_checks
 from byhand.course.grading.results import feedback
 from byhand.course.sandbox.runner import SOURCE
 from byhand.errors import DataMissingError, UsageError
@@ -161,10 +161,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         return mark
 
     def _new(self, submission: Submission) -> Mark:
-        if submission.problem:
-            mark = not_marked(submission, self.checks, submission.problem, submission.digest())
-        else:
-            mark = self._from_a_worker(submission)
+        mark = mark_file(submission, self.checks) if submission.problem else self._from_a_worker(submission)
         if self._stopped:
             return mark
         files.write_text(self._path(submission, "feedback", "html"), feedback(mark))

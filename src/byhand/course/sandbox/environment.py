@@ -135,18 +135,12 @@ class Canvas:
     def __lt__(self, _other: Any) -> bool:
         return False
 
-    def __enter__(self) -> Any:
-        return self
-
     def __exit__(self, *_: object) -> None:
-        pass
-
-    def __setitem__(self, _key: Any, _value: Any) -> None:
         pass
 
     __le__ = __gt__ = __ge__ = __lt__
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __call__
-    __getitem__ = __call__
+    __enter__ = __getitem__ = __setitem__ = __call__
 
 
 class CanvasModule(types.ModuleType):

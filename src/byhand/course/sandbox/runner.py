@@ -94,17 +94,11 @@ class Student(contextlib.AbstractContextManager["Student"]):
         answers: Mapping[str, Answer] | None = None,
     ) -> Outcome:
         """Call a function; `answers` replace functions of the student."""
-        if self._process is None:
-            outcome = self.load()
-            if outcome.died:
-                return outcome
         request = {"function": function, "arguments": list(arguments), "keywords": dict(keywords or {})}
         return self._ask({**request, "ask": list(answers or {})}, self.limits.call, answers or {})
 
     def largest(self, names: Sequence[str]) -> dict[str, float]:
         """Return the maximum of each global array with one of these names, if it can be computed."""
-        if self._process is None and self.load().died:
-            return {}
         found = self._ask({"largest": list(names)}, self.limits.load).value
         entries = found.items() if isinstance(found, dict) else ()
         return {str(name): float(value) for name, value in entries if isinstance(value, int | float)}
@@ -145,6 +139,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
 
     def _ask(self, request: Any, seconds: float, answers: Mapping[str, Answer] | None = None) -> Outcome:
         """Send a request and return its outcome; answer the requests of reference stubs in between."""
+        if self._process is None and (loading := self.load()).died:
+            return loading
         self._send(request)
         began, used = time.monotonic(), self._processor_time()
         while True:
