@@ -348,7 +348,7 @@ def test_submissions_are_files_and_folders_and_what_is_neither_is_told(tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(DataMissingError, match=r"must contain submissions .*, got an empty folder"):
+    with pytest.raises(DataMissingError, match=r"must contain notebooks, .*, got an empty folder"):
         find(tmp_path)
 
 
@@ -528,7 +528,7 @@ def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp
         (["{in}"], 2, "Missing option '--out'"),
         (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
         (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),
-        (["{in}", "--out", "m.csv"], 3, "must contain submissions"),
+        (["{in}", "--out", "m.csv"], 3, "must contain notebooks"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(arguments, code, words, tmp_path):

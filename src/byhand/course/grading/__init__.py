@@ -115,12 +115,8 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
             items += [_custom_item(one, check, report, seed) for one in checks.custom_checks]
     except (ByhandError, OSError) as error:
         return not_marked(submission, checks, str(error).removeprefix(f"{submission.path}: "), digest)
-    # failures that may not be the student's fault
-    look = [
-        f"{item.name}: {item.words[0]}"
-        for item in items
-        if item.words and (item.status == "not run" or "did not end" in item.words[0])
-    ]
+    blameless = [one for one in items if one.status == "not run" or "did not end" in "".join(one.words[:1])]
+    look = [f"{item.name}: {item.words[0]}" for item in blameless if item.words]
     notes = tuple(_short(note) for note in report.notes[:MAX_NOTES])
     name, file = shown(submission.name), shown(submission.path.name)
     return Mark(name, file, digest, checks.digest, "marked", tuple(items), "", notes, tuple(dict.fromkeys(look)))

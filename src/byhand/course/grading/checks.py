@@ -104,7 +104,6 @@ def _from_python(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _checked(path: Path | None, found: Mapping[str, Any], custom: tuple[CustomCheck, ...], digest: str) -> Checks:
-
     def must(holds: bool, rule: str, value: Any) -> None:
         if not holds:
             raise UsageError(f"{path or 'the checks'}: {rule}, got {value!r}")

@@ -50,15 +50,13 @@ def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
     """Return the submissions in a folder, sorted by name, without the files `leave_out`."""
     if not folder.is_dir():
         raise DataMissingError(f"{folder}: no such folder")
-    ours = {path.resolve() for path in leave_out}
+    excluded = {path.resolve() for path in leave_out}
     entries = sorted(folder.iterdir(), key=lambda path: (path.name.casefold(), path.name))
-    entries = [one for one in entries if not _is_hidden(one.name) and one.resolve() not in ours]
+    entries = [one for one in entries if not _is_hidden(one.name) and one.resolve() not in excluded]
     found = [_of(one) for one in entries]
     count = Counter(one.name for one in found)
     if not found:
-        raise DataMissingError(
-            f"{folder}: must contain submissions (notebooks, or a folder per student), got an empty folder"
-        )
+        raise DataMissingError(f"{folder}: must contain notebooks, or a folder per student, got an empty folder")
     return [replace(one, name=at.name) if count[one.name] > 1 else one for one, at in zip(found, entries, strict=True)]
 
 
@@ -184,7 +182,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         )
         self._live.add(process)
         try:
-            output, complaint = process.communicate(timeout=LIMITS.wall_clock * self.checks.timeout + GRACE)
+            output, errors = process.communicate(timeout=LIMITS.wall_clock * self.checks.timeout + GRACE)
         except subprocess.TimeoutExpired:
             return not_marked(submission, self.checks, "the worker did not finish in time")
         finally:
@@ -194,7 +192,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         try:
             return Mark.from_dict(json.loads(output))
         except (ValueError, TypeError, KeyError):
-            last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
             return not_marked(submission, self.checks, f"the worker failed: {last or 'no message'}")
 
     def _path(self, submission: Submission, kind: str, suffix: str) -> Path:
@@ -205,6 +203,7 @@ def _file_name(name: str) -> str:
     """Return a portable file name: the student's name if possible, otherwise a similar one with a hash."""
     plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
     short = plain.encode("utf-8", "replace")[:MAX_NAME].decode("utf-8", "ignore").rstrip(" .")
-    return (
-        name if short == name else f"{short}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-    )
+    if short == name:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{short}-{digest[:8]}"

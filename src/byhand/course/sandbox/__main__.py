@@ -82,8 +82,7 @@ class Sandbox:
             error = self._run(piece)
             self._wrap(piece.binds & set(targets))
             if error is not None:
-                defines = sorted(slicing.defined(piece))
-                failed.append({**error, "names": sorted(piece.binds), "defines": defines})
+                failed.append({**error, "names": sorted(piece.binds), "defines": sorted(slicing.defined(piece))})
         described = {name: self._describe(name) for name in targets if callable(self.names.get(name))}
         for name, one in described.items():
             one["stub"] = name in stubs and one["line"] is not None  # a stub is a `def`, so it has a line
