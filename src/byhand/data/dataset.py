@@ -25,8 +25,7 @@ Integers = npt.NDArray[np.int64]
 
 DIGITS = tuple("0123456789")
 SCALE = 255
-#: Maximum number of classes on a contact sheet.
-SHEET_ROWS = 10
+SHEET_ROWS = 10  # maximum number of classes on a contact sheet
 
 
 class Sample(NamedTuple):
@@ -125,9 +124,7 @@ class Dataset:
     def __getitem__(self, index: int | np.integer[Any]) -> Sample: ...
     @overload
     def __getitem__(self, index: slice | npt.NDArray[Any] | Sequence[int]) -> "Dataset": ...
-    def __getitem__(
-        self, index: int | np.integer[Any] | slice | npt.NDArray[Any] | Sequence[int]
-    ) -> "Sample | Dataset":
+    def __getitem__(self, index: Any) -> "Sample | Dataset":
         if isinstance(index, int | np.integer):
             return Sample(self.images[index], int(self.labels[index]))
         if not isinstance(index, slice):
@@ -293,8 +290,7 @@ def _whole(values: npt.NDArray[Any]) -> Bytes | None:
     rounded = np.rint(values) if values.dtype.kind == "f" else values
     if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
         return None
-    pixels: Bytes = rounded.astype(np.uint8)
-    return pixels
+    return rounded.astype(np.uint8)
 
 
 def _as_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ from byhand.data import catalog, store
 from byhand.data.catalog import BUNDLED, CATALOG, Entry, Progress, Say
 from byhand.data.dataset import Dataset, TrainTest
 from byhand.data.formats.detect import DataFiles, detect, detect_format
-from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.text import closest
 
 ENVIRONMENT = "BYHAND_DATA"
@@ -51,13 +51,12 @@ def load(
         return search.default()
     if not isinstance(name_or_path, str | os.PathLike):
         return _from_memory(name_or_path, search)
-    name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
-    if name:
-        return search.named(CATALOG[name])
-    path = Path(name_or_path).expanduser()
-    if isinstance(name_or_path, str) and not os.path.exists(path):  # False for an invalid path too
-        return search.imported(name_or_path)
-    return search.read(detect_format(path))
+    if isinstance(name_or_path, str):
+        if known := catalog.known_name(name_or_path):
+            return search.named(CATALOG[known])
+        if not os.path.exists(Path(name_or_path).expanduser()):  # False for an invalid path too
+            return search.imported(name_or_path)
+    return search.read(detect_format(Path(name_or_path).expanduser()))
 
 
 def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress: Progress | None = None) -> TrainTest:
@@ -212,10 +211,8 @@ def _from_memory(data: Any, search: Search) -> TrainTest:
     if hasattr(data, "columns"):
         return _pair(Dataset.from_frame(data), None, "a data frame")
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise UsageError(
-            "data must be a name, a path, a data frame, (images, labels) or a pair of those, "
-            f"got {type(data).__name__}{f' of {len(data)}' if isinstance(data, tuple | list) else ''}"
-        )
+        rule = "a name, a path, a data frame, (images, labels) or a pair of those"
+        raise UsageError(f"data must be {rule}, got {short_repr(data)}")
     first, second = data
     if isinstance(first, str | os.PathLike) and isinstance(second, str | os.PathLike):
         files = {"train": Path(first).expanduser(), "test": Path(second).expanduser()}

@@ -37,7 +37,6 @@ def folder(cache: str | os.PathLike[str] | None = None) -> Path:
 
 
 def named_folder(name: str, cache: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of the data set with this name."""
     return folder(cache) / "sets" / name
 
 

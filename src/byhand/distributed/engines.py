@@ -12,10 +12,8 @@ from byhand.errors import ByhandError, MissingExtraError, UsageError
 
 #: Environment variables that limit BLAS to one thread; they must be set before NumPy is imported.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-#: Maximum number of times that a task is started.
-ATTEMPTS = 3
-#: Seconds to wait for joblib to report a dead worker, before the result queue counts as blocked.
-GRACE = 3.0
+ATTEMPTS = 3  # maximum number of times that a task is started
+GRACE = 3.0  # seconds in which joblib must report a dead worker; after them, the result queue counts as blocked
 
 
 class WorkerDiedError(ByhandError):

@@ -37,10 +37,8 @@ from byhand.training.records import tested, tested_lines
 from byhand.training.run import data_of
 from byhand.training.runs import Run
 
-#: Exit code of a process that was interrupted and has saved its run.
-INTERRUPTED = 130
-#: Seconds between two checks of the processes.
-POLL_INTERVAL = 0.1
+INTERRUPTED = 130  # exit code of a process that was interrupted and has saved its run
+POLL_INTERVAL = 0.1  # seconds
 
 
 class MemberFailedError(ByhandError):

@@ -19,10 +19,8 @@ from byhand.nn.arrays import Array
 
 #: Environment variables that MPI launchers set (MPICH and its derivatives, Open MPI, PMIx).
 LAUNCHED = ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")
-#: Seconds that other ranks wait before they report an error: rank 0 may report the same one first.
-REPORT_DELAY = 3.0
-#: Seconds between the message and the abort: the launcher drops unread output of a process that it ends.
-ABORT_DELAY = 0.5
+REPORT_DELAY = 3.0  # seconds that other ranks wait, since rank 0 may report the same error first
+ABORT_DELAY = 0.5  # seconds, since the launcher drops unread output of a process that it ends
 
 
 class Communicator:

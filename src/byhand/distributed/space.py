@@ -31,10 +31,8 @@ from byhand.training.recipe import NAMES, OPTIMIZER, maps_of, with_overrides
 
 Value = str | int | float | bool
 RANGE_KEYS = ("low", "high", "log", "step", "choices")
-#: Pixels of an image in which every reasonable filter fits.
-LARGE = 128 * 128
-#: Default fraction of the training images that is held out for validation.
-VALIDATION = 0.1
+LARGE = 128 * 128  # pixels of an image in which every reasonable filter fits
+VALIDATION = 0.1  # default fraction of held-out images
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,6 @@ class Space:
         return train if count is None else train[:count]
 
     def epochs(self, values: Mapping[str, Value]) -> int:
-        """Return the number of epochs of a trial."""
         default = preset(self.preset).recipe.epochs
         return int({"epochs": default, **self.first(), **self.fixed, **values}["epochs"])
 

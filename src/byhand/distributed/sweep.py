@@ -47,13 +47,11 @@ HOME = Path("sweeps")
 RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
 #: Optuna's name of each status.
 STATES = {RUNNING: "RUNNING", DONE: "COMPLETE", PRUNED: "PRUNED", DIVERGED: "PRUNED", FAILED: "FAIL"}
-#: The number of parts in which a trial is trained.
-ADVANCES = 10
+ADVANCES = 10  # the number of parts in which a trial is trained
 #: Trials that run to their end before any is pruned, and the fraction of the epochs before a trial can be pruned.
 FIRST_TRIALS, FIRST_FRACTION = 5, 0.2
 
-#: Arrays and plain values, as `Trainer.state` returns them.
-State = tuple[dict[str, Array], dict[str, Any]]
+State = tuple[dict[str, Array], dict[str, Any]]  # from `Trainer.state`
 
 
 @dataclass
@@ -73,7 +71,6 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """Training time in seconds."""
         return self.records[-1].seconds if self.records else 0.0
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data.formats.images import read_photo
-from byhand.data.handwriting.ink import find_ink, remove_border_components, remove_small_components
+from byhand.data.handwriting.ink import Bytes, find_ink, remove_border_components, remove_small_components
 from byhand.data.handwriting.line import segment_line
 from byhand.errors import NothingDrawnError
 from byhand.lazy import renamed
@@ -21,8 +21,6 @@ __all__ = ["Digit", "normalize", "read_photo", "segment_line"]
 
 __getattr__ = renamed(__name__, {"normalise": "normalize", "read_picture": "read_photo"})
 
-Bytes = NDArray[np.uint8]
-Integers = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 
 SIZE = 28  # side of an image

@@ -92,8 +92,7 @@ def background(bright: Bytes, extent: int) -> Bytes:
     rows = _between(opened.astype(np.int64), bright.shape[0], side)
     both = _between(rows.T, bright.shape[1], side).T
     unit = 4 * side * side
-    ground: Bytes = ((2 * both + unit) // (2 * unit)).astype(np.uint8)
-    return ground
+    return ((2 * both + unit) // (2 * unit)).astype(np.uint8)
 
 
 def _over_windows(tiles: Bytes, smaller_or_larger: np.ufunc) -> Bytes:

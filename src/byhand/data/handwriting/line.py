@@ -10,10 +10,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.data.handwriting.ink import connected_components, find_ink, remove_small_components
+from byhand.data.handwriting.ink import Bytes, connected_components, find_ink, remove_small_components
 from byhand.errors import NothingDrawnError
-
-Bytes = NDArray[np.uint8]
 
 MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
 TOO_LOW = 0.4  # of the height of the line: anything lower is a comma, a dot or dirt
@@ -76,17 +74,12 @@ def segment_line(gray: Bytes) -> list[Bytes]:
     numbers, _ = connected_components(ink > 0)
     groups = _grouped(_without_rules(_without_frames(_pieces(numbers, count))))
     _check_one_row(groups, found.shrink)
-    marks = []
-    for group in groups:
-        alone = np.where(np.isin(numbers, [piece.number for piece in group.pieces]), ink, 0).astype(np.uint8)
-        marks.append(_tight(alone[:, group.left : group.right]))
     height = sorted(group.tallest for group in groups)[len(groups) // 2]
-    digits = [
-        part
-        for mark, group in zip(marks, groups, strict=True)
-        if group.tallest >= TOO_LOW * height
-        for part in _apart(mark, height)
-    ]
+    digits: list[Bytes] = []
+    for group in groups:
+        if group.tallest >= TOO_LOW * height:
+            mark = np.where(np.isin(numbers, [piece.number for piece in group.pieces]), ink, 0).astype(np.uint8)
+            digits += _apart(_tight(mark[:, group.left : group.right]), height)
     return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
 
 
