@@ -1,9 +1,9 @@
-"""The 784-10-10 program: train on everything at once, then look at single predictions.
+"""The 784-10-10 program: train on the whole training set, then show single predictions.
 
     python examples/app.py
 
-It reads `mnist_train.csv` and `mnist_test.csv` from the working folder, or else whatever MNIST byhand finds, the
-bundled sample included, and says which. The rows are shuffled, and the first 1,000 are kept aside as the dev set.
+It reads `mnist_train.csv` and `mnist_test.csv` from the working folder, or else MNIST as `byhand.load()` finds it, and
+prints the source. The rows are shuffled, and the first 1,000 are the held-out dev set.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from byhand.reference.two_layer import (
 
 
 def main() -> None:
-    """Load, shuffle, train, measure, show."""
+    """Load and shuffle the data, train, and print accuracies and predictions."""
     options = parse()
     rng = np.random.default_rng(options.seed)
     digits = byhand.load("mnist_train.csv" if Path("mnist_train.csv").exists() else None)
-    print(f"{len(digits.train):,} pictures to learn from, {len(digits.test):,} to test: {digits.source}")
+    print(f"{len(digits.train):,} training images, {len(digits.test):,} test images: {digits.source}")
 
     X, Y = columns(digits.train)
     order = rng.permutation(len(Y))
@@ -36,9 +36,9 @@ def main() -> None:
     X_test, Y_test = columns(digits.test)
 
     W1, b1, W2, b2 = gradient_descent(X_train, Y_train, options.alpha, options.iterations, rng=rng)
-    for name, pictures, labels in (("dev", X_dev, Y_dev), ("test", X_test, Y_test)):
-        accuracy = get_accuracy(make_predictions(pictures, W1, b1, W2, b2), labels)
-        print(f"{name} accuracy: {with_half_width(accuracy, len(labels))}")
+    for name, X, Y in (("dev", X_dev, Y_dev), ("test", X_test, Y_test)):
+        accuracy = get_accuracy(make_predictions(X, W1, b1, W2, b2), Y)
+        print(f"{name} accuracy: {with_half_width(accuracy, len(Y))}")
 
     folder = options.pictures
     if folder is not None:
@@ -49,26 +49,24 @@ def main() -> None:
 
 
 def columns(dataset: byhand.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """X (784, m), pixels from 0 to 1, and Y (m,): one picture a column."""
+    """Return X (784, m), one image a column with pixels from 0 to 1, and Y (m,)."""
     return (dataset.images.reshape(len(dataset), -1) / 255).T, dataset.labels
 
 
-def with_half_width(accuracy: float, pictures: int) -> str:
-    """The accuracy, in no more digits than so many pictures can tell: ± 1.96 √(p(1 − p) / n).
-
-    With 1,000 pictures that is about two points, so a tenth of a percent means nothing.
-    """
-    half = 196 * (accuracy * (1 - accuracy) / pictures) ** 0.5
-    return f"{100 * accuracy:.0f} % ± {half:.1f} points (95 %, {pictures:,} pictures)"
+def with_half_width(accuracy: float, n: int) -> str:
+    """Return the accuracy p with its 95 % confidence interval, ± 1.96 √(p(1 − p) / n): about 2 points for n = 1,000."""
+    half = 196 * (accuracy * (1 - accuracy) / n) ** 0.5
+    return f"{100 * accuracy:.0f} % ± {half:.1f} points (95 %, {n:,} images)"
 
 
 def parse() -> argparse.Namespace:
-    """The command line; without arguments it is the run of the text."""
+    """Parse the command line. The defaults are the run of the assignment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--iterations", type=int, default=500, metavar="N", help="steps to take (500)")
-    parser.add_argument("--alpha", type=float, default=0.1, help="the learning rate (0.1)")
-    parser.add_argument("--seed", type=int, help="the same numbers each time (otherwise new ones)")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw into files there, not on the screen")
+    add = parser.add_argument
+    add("--iterations", type=int, default=500, metavar="N", help="number of steps (500)")
+    add("--alpha", type=float, default=0.1, help="learning rate (0.1)")
+    add("--seed", type=int, help="random seed")
+    add("--pictures", type=Path, metavar="FOLDER", help="write plots to this folder instead of the screen")
     return parser.parse_args()
 
 

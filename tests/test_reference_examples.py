@@ -88,13 +88,13 @@ def test_the_worked_run_of_the_assignment_as_a_program():
     ran = run("l_layer.py", "--sample", "--images", "500", "--iterations", "101", "--picture", "curve.png")
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
-    assert lines[0] == "500 pictures, layers [784, 45, 10]"
+    assert lines[0] == "500 images, layers [784, 45, 10]"
     losses = [
         float(line.removeprefix(f"Loss after iteration {i}: ")) for i, line in zip((0, 100), lines[1:3], strict=True)
     ]
     assert losses[0] > losses[1]
-    assert lines[3].startswith("learned from, 500 pictures: Accuracy: 0.")
-    assert lines[4].startswith("test, 1,000 pictures: Accuracy: 0.")
+    assert lines[3].startswith("training set, 500 images: Accuracy: 0.")
+    assert lines[4].startswith("test set, 1,000 images: Accuracy: 0.")
     assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -116,11 +116,11 @@ def test_app_reads_the_two_csv_files_and_draws_single_predictions():
     ran = run("app.py", "--iterations", "41", "--seed", "0", "--pictures", "drawn")
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
-    assert lines[0] == "1,500 pictures to learn from, 200 to test: mnist_train.csv"
+    assert lines[0] == "1,500 training images, 200 test images: mnist_train.csv"
     assert [line.split("  ")[0] for line in lines[1:6]] == [f"Iteration: {i}" for i in (0, 10, 20, 30, 40)]
     assert lines[6].startswith("dev accuracy: ")
-    assert lines[6].endswith(" points (95 %, 1,000 pictures)")
-    assert lines[7].endswith(" points (95 %, 200 pictures)")
+    assert lines[6].endswith(" points (95 %, 1,000 images)")
+    assert lines[7].endswith(" points (95 %, 200 images)")
     assert [line for line in lines[8:] if line.startswith("Label")] == [f"Label: {y}" for y in digits.test.labels[:4]]
     assert sorted(path.name for path in Path("drawn").iterdir()) == [f"prediction-{i}.png" for i in range(4)]
 
@@ -129,7 +129,7 @@ def test_app_reads_the_two_csv_files_and_draws_single_predictions():
 def test_app_runs_on_whatever_is_there():
     ran = run("app.py", "--iterations", "1", "--seed", "0")
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("4,000 pictures to learn from, 1,000 to test: ")
+    assert ran.stdout.startswith("4,000 training images, 1,000 test images: ")
 
 
 def test_app_says_in_one_line_what_is_wrong():

@@ -1,8 +1,7 @@
-"""Find circular imports in src/byhand: `python tools/import_cycles.py`; exits with 1 if there are any.
+"""Find import cycles in src/byhand: `python tools/import_cycles.py`; exits with 1 if there are any.
 
-Every import counts, also inside functions and under TYPE_CHECKING. Circles are searched on two levels: between modules,
-and between the entries of each folder, where a subfolder counts as one entry. The package's own `__init__` and
-`__main__`, which know every room, don't take part.
+All imports count, also those in functions and under TYPE_CHECKING. There are two levels: modules, and the entries of
+each folder, where a subfolder counts as one entry. The package's `__init__` and `__main__` are left out.
 
     python tools/import_cycles.py --small [LINES]      files under 110 LINES that exactly one other file imports
 """
@@ -15,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "byhand"
-#: An importer and what it imports, each as a dotted name.
+#: Module → the modules that it imports, as dotted names.
 Graph = dict[str, set[str]]
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Full name → file, of every module in the package. Lessons are notebooks, which import as students do."""
+    """Return full name → file of all modules in the package, except lessons, which are notebooks."""
     found = {}
     for path in sorted(package.rglob("*.py")):
         parts = [package.name, *path.relative_to(package).with_suffix("").parts]
@@ -30,7 +29,7 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def imports(path: Path, name: str) -> Iterator[str]:
-    """Yield the full name of everything that the file imports: a module, or a name inside one."""
+    """Yield the full names of the modules and names that the file imports."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -41,7 +40,7 @@ def imports(path: Path, name: str) -> Iterator[str]:
 
 
 def module_graph(files: dict[str, Path]) -> Graph:
-    """Return which module imports which. The front door, `byhand` itself, is left out."""
+    """Return the imports between modules, without `byhand` itself."""
     graph: Graph = {name: set() for name, path in files.items() if name.count(".") and path.stem != "__main__"}
     for name, targets in graph.items():
         for target in imports(files[name], name):
@@ -52,7 +51,7 @@ def module_graph(files: dict[str, Path]) -> Graph:
 
 
 def folder_graphs(graph: Graph, files: dict[str, Path]) -> Iterator[tuple[str, Graph]]:
-    """Yield, for each folder with subfolders, which of its entries imports which."""
+    """Yield each folder with subfolders, and the imports between its entries."""
     folders = {name for name, path in files.items() if path.name == "__init__.py"}
     for folder in sorted(folders):
         if not any(other.rpartition(".")[0] == folder for other in folders):
@@ -67,12 +66,12 @@ def folder_graphs(graph: Graph, files: dict[str, Path]) -> Iterator[tuple[str, G
 
 
 def entry(name: str, folder: str) -> str:
-    """`byhand.data.formats.idx` in `byhand.data` → `byhand.data.formats`"""
+    """Return the entry of a folder that contains a module: `byhand.data.formats` for `byhand.data.formats.idx`."""
     return ".".join(name.split(".")[: folder.count(".") + 2])
 
 
 def cycles(graph: Graph) -> list[list[str]]:
-    """Return one shortest circle through each group of nodes that reach one another."""
+    """Return a shortest cycle for each group of nodes that reach one another."""
     found: list[list[str]] = []
     grouped: set[str] = set()
     for start in sorted(graph):
@@ -85,7 +84,7 @@ def cycles(graph: Graph) -> list[list[str]]:
 
 
 def shortest_path_back(graph: Graph, start: str) -> list[str]:
-    """Search breadth-first for a way from a node back to itself; [] if there is none."""
+    """Return a shortest path from a node back to itself (breadth-first search), or []."""
     queue, seen = [[start]], set[str]()
     while queue:
         path = queue.pop(0)
@@ -99,7 +98,7 @@ def shortest_path_back(graph: Graph, start: str) -> list[str]:
 
 
 def reachable(graph: Graph, start: str) -> set[str]:
-    """Return all nodes that can be reached from a node."""
+    """Return all nodes that are reachable from a node."""
     seen, queue = set[str](), [start]
     while queue:
         new = graph.get(queue.pop(), set()) - seen
@@ -109,7 +108,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def all_cycles(package: Path = PACKAGE) -> list[str]:
-    """Return a line for each circle."""
+    """Return a line for each cycle."""
     files = modules(package)
     graph = module_graph(files)
     lines = [f"modules: {' → '.join(cycle)}" for cycle in cycles(graph)]
@@ -142,5 +141,5 @@ if __name__ == "__main__":
         print("\n".join(small_files(arguments.small, arguments.package)))
     else:
         found = all_cycles(arguments.package)
-        print("\n".join(found or ["no circles"]))
+        print("\n".join(found or ["no cycles"]))
         sys.exit(bool(found))

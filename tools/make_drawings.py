@@ -1,11 +1,11 @@
-"""Make src/byhand/course/lessons/drawings: the pictures in the lessons, as SVG, small and reviewable as text.
+"""Make the drawings of the lessons, in src/byhand/course/lessons/drawings, as SVG.
 
-python tools/make_drawings.py            write them
-python tools/make_drawings.py --check    compare with what is there, change nothing
+python tools/make_drawings.py            write the files
+python tools/make_drawings.py --check    compare with the existing files, write nothing
 
-A lesson says `![words](drawing:forward)`, for one of the functions below, or
-`![words](shapes:W[n,m] · X[m,k] = Z[n,k])`, for shapes of arrays. The card is white and the ink dark whatever the page
-around it: a picture inside an `<img>` can't see the page's theme.
+A lesson refers to a function below with `![words](drawing:forward)`, and to a drawing of array shapes with
+`![words](shapes:W[n,m] · X[m,k] = Z[n,k])`. Drawings are always dark on white, because an image in an `<img>` element
+cannot adapt to the theme of the page.
 """
 
 import re
@@ -20,7 +20,7 @@ from byhand.course.notebooks.release import drawing_name, lesson_source
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "byhand" / "course" / "lessons" / "drawings"
 INK, SOFT, BLUE, ORANGE, GREEN = "#1f2937", "#6b7280", "#1d4ed8", "#c2410c", "#15803d"
-PALE_BLUE, PALE_ORANGE, PALE_GREY, PALE_GREEN = "#dbeafe", "#ffedd5", "#f3f4f6", "#dcfce7"
+PALE_BLUE, PALE_ORANGE, PALE_GRAY, PALE_GREEN = "#dbeafe", "#ffedd5", "#f3f4f6", "#dcfce7"
 FONT = "font-family='DejaVu Sans, Verdana, Arial, sans-serif'"
 INDEXED = re.compile(
     r"(?P<d>d?)(?P<letter>[A-Za-z]+?)(?P<index>L−1|l−1|l\+1|L|l|\d+)?(?P<under>_[A-Za-z0-9]+)?(?P<rest>[ᵀ′]?)"
@@ -28,11 +28,11 @@ INDEXED = re.compile(
 
 
 def card(width: float, height: float, pieces: Iterable[str]) -> str:
-    """Return the whole picture."""
+    """Return an SVG drawing."""
     heads = "".join(
         f"<marker id='{name}' viewBox='0 0 10 10' refX='9' refY='5' markerWidth='7' markerHeight='7' orient='auto'>"
-        f"<path d='M0 0 L10 5 L0 10 z' fill='{colour}'/></marker>"
-        for name, colour in (("ink", INK), ("blue", BLUE), ("orange", ORANGE))
+        f"<path d='M0 0 L10 5 L0 10 z' fill='{color}'/></marker>"
+        for name, color in (("ink", INK), ("blue", BLUE), ("orange", ORANGE))
     )
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:g}' height='{height:g}' "
@@ -41,24 +41,24 @@ def card(width: float, height: float, pieces: Iterable[str]) -> str:
     )
 
 
-def box(x: float, y: float, width: float, height: float, fill: str = PALE_GREY, edge: str = INK, rx: float = 3) -> str:
+def box(x: float, y: float, width: float, height: float, fill: str = PALE_GRAY, edge: str = INK, rx: float = 3) -> str:
     return (
         f"<rect x='{x:g}' y='{y:g}' width='{width:g}' height='{height:g}' rx='{rx:g}' fill='{fill}' stroke='{edge}'/>"
     )
 
 
-def words(x: float, y: float, text: str, size: float = 13, colour: str = INK, anchor: str = "middle") -> str:
-    """Return plain words; `x` is their middle unless `anchor` says otherwise."""
-    return f"<text x='{x:g}' y='{y:g}' {FONT} font-size='{size:g}' fill='{colour}' text-anchor='{anchor}'>{text}</text>"
+def words(x: float, y: float, text: str, size: float = 13, color: str = INK, anchor: str = "middle") -> str:
+    """Return a line of text; `x` is its middle unless `anchor` is "start" or "end"."""
+    return f"<text x='{x:g}' y='{y:g}' {FONT} font-size='{size:g}' fill='{color}' text-anchor='{anchor}'>{text}</text>"
 
 
-def formula(x: float, y: float, text: str, size: float = 14, colour: str = INK, anchor: str = "middle") -> str:
-    """Return words in which `W1`, `H_prev`, `dZL` and `Hl−1` get their indices below the line."""
-    return words(x, y, " ".join(indexed(word, size) for word in text.split(" ")), size, colour, anchor)
+def formula(x: float, y: float, text: str, size: float = 14, color: str = INK, anchor: str = "middle") -> str:
+    """Return a line of text in which the indices of `W1`, `H_prev`, `dZL` and `Hl−1` are subscripts."""
+    return words(x, y, " ".join(indexed(word, size) for word in text.split(" ")), size, color, anchor)
 
 
 def indexed(word: str, size: float) -> str:
-    """Return `dH_prev` as dH with a small `prev` below; other words are returned as they are."""
+    """Return `dH_prev` as dH with the subscript `prev`; return other words unchanged."""
     found = INDEXED.fullmatch(word)
     if not found or not (found["index"] or found["under"]):
         return word
@@ -70,20 +70,20 @@ def indexed(word: str, size: float) -> str:
     return f"{found['d']}{found['letter']}{index}{found['rest']}"
 
 
-def path(steps: str, colour: str = INK, width: float = 1.5, head: str = "", dashed: bool = False) -> str:
-    """A line along an SVG path; `head` is the name of an arrow head at its end."""
+def path(steps: str, color: str = INK, width: float = 1.5, head: str = "", dashed: bool = False) -> str:
+    """Return a line along an SVG path; `head` is the name of an arrow head at its end."""
     arrow = f" marker-end='url(#{head})'" if head else ""
     dash = " stroke-dasharray='4 3'" if dashed else ""
-    return f"<path d='{steps}' fill='none' stroke='{colour}' stroke-width='{width:g}'{arrow}{dash}/>"
+    return f"<path d='{steps}' fill='none' stroke='{color}' stroke-width='{width:g}'{arrow}{dash}/>"
 
 
-def line(points: Iterable[tuple[float, float]], colour: str = INK, width: float = 1.5, head: str = "") -> str:
-    """A line through points."""
-    return path("M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points), colour, width, head)
+def line(points: Iterable[tuple[float, float]], color: str = INK, width: float = 1.5, head: str = "") -> str:
+    """Return a line through points."""
+    return path("M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points), color, width, head)
 
 
-def dot(x: float, y: float, colour: str = INK, radius: float = 3) -> str:
-    return f"<circle cx='{x:g}' cy='{y:g}' r='{radius:g}' fill='{colour}'/>"
+def dot(x: float, y: float, color: str = INK, radius: float = 3) -> str:
+    return f"<circle cx='{x:g}' cy='{y:g}' r='{radius:g}' fill='{color}'/>"
 
 
 # ---- shapes of arrays as boxes, in a row
@@ -97,7 +97,7 @@ GAP, MARGIN, LETTER = 14.0, 16.0, 8.5
 
 
 def shapes(spec: str) -> str:
-    """Return the picture of one line of arrays with signs between them."""
+    """Return a drawing of array shapes as boxes, with operators between them."""
     tokens = spec.split()
     matrices = [found for token in tokens if (found := MATRIX.fullmatch(token))]
     tallest = max(LENGTHS[found["rows"]] for found in matrices)
@@ -126,11 +126,11 @@ def shapes(spec: str) -> str:
     return card(x - GAP + MARGIN, middle + tallest / 2 + 18 + MARGIN / 2, pieces)
 
 
-# ---- the two algorithms and the circle of training
+# ---- the two algorithms and the training loop
 
 
 def forward() -> str:
-    """Left to right: H0, layers 1 to L−1 in a loop, the last layer, the loss; below each layer its memory."""
+    """Forward pass, left to right: H0, a loop over the layers 1 to L−1, the last layer, the loss; and the memories."""
     pieces = [
         formula(60, 78, "H0 = X", 15),
         words(60, 24, "step 1", 11, SOFT),
@@ -158,12 +158,12 @@ def forward() -> str:
             box(x - 92, 134, 184, 30, PALE_GREEN, GREEN),
             formula(x, 154, text, 12.5),
         ]
-    pieces.append(words(412, 188, "the memories, kept for the way back", 11, SOFT))
+    pieces.append(words(412, 188, "the memories, kept for the backward pass", 11, SOFT))
     return card(768, 200, pieces)
 
 
 def backward() -> str:
-    """Right to left: from HL − Y through the last layer, then the loop down to layer 1."""
+    """Backward pass, right to left: from HL − Y through the last layer, then a loop down to layer 1."""
     pieces = [
         box(676, 50, 80, 46, PALE_ORANGE, ORANGE),
         words(716, 71, "loss", 13),
@@ -196,12 +196,12 @@ def backward() -> str:
             formula(x, 154, text, 12.5),
             line([(x, 134), (x, 113 if x == 268 else 107)], GREEN),
         ]
-    pieces.append(words(412, 188, "each layer takes its own memory from the way forward", 11, SOFT))
+    pieces.append(words(412, 188, "each layer uses its memory from the forward pass", 11, SOFT))
     return card(768, 200, pieces)
 
 
 def circle() -> str:
-    """Forward, loss, backward, update, and round again."""
+    """The training loop: forward, loss, backward, update."""
     places = ((16, 20, "L_layer_forward"), (226, 20, "compute_loss"), (226, 104, "L_layer_backward"))
     pieces = [box(x, y, 170, 40, PALE_BLUE) + words(x + 85, y + 25, name, 13) for x, y, name in places]
     pieces += [
@@ -222,7 +222,7 @@ Curve = Callable[[float], float]
 
 
 class Axes:
-    """A corner of the card with its own scale: `at` turns (x, y) of a curve into places on the card."""
+    """A plot in a part of the drawing: `at` converts data coordinates to drawing coordinates."""
 
     def __init__(
         self, left: float, top: float, width: float, height: float, x: tuple[float, float], y: tuple[float, float]
@@ -235,14 +235,14 @@ class Axes:
         return self.left + across * self.width, self.top + (1 - up) * self.height
 
     def cross(self) -> str:
-        """The two axes, through 0 where it is in sight."""
+        """Return the two axes, through 0 if it is in the plot."""
         zero_x, zero_y = (min(max(0.0, low), high) for low, high in (self.x, self.y))
         across = line([self.at(self.x[0], zero_y), self.at(self.x[1], zero_y)], SOFT, 1)
         return across + line([self.at(zero_x, self.y[0]), self.at(zero_x, self.y[1])], SOFT, 1)
 
-    def curve(self, f: Curve, colour: str = BLUE, width: float = 2.2, start: float | None = None) -> str:
+    def curve(self, f: Curve, color: str = BLUE, width: float = 2.2, start: float | None = None) -> str:
         xs = np.linspace(self.x[0] if start is None else start, self.x[1], 61)
-        return line([self.at(float(x), f(float(x))) for x in xs], colour, width)
+        return line([self.at(float(x), f(float(x))) for x in xs], color, width)
 
     def title(self, text: str) -> str:
         return words(self.left + self.width / 2, self.top - 8, text, 13)
@@ -257,14 +257,14 @@ def _relu(z: float) -> float:
 
 
 def activations() -> str:
-    """sigmoid and relu, and below each its slope."""
+    """Sigmoid and ReLU with their derivatives."""
     pieces = []
     for left, name, f, slope, top in (
         (30, "sigmoid", _sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z)), 1.1),
         (310, "relu", _relu, lambda z: float(z > 0), 4.2),
     ):
         above, below = Axes(left, 34, 230, 100, (-4, 4), (0, top)), Axes(left, 168, 230, 70, (-4, 4), (0, 1.1))
-        pieces += [above.title(name), above.cross(), above.curve(f), below.title(f"its slope, {name}′")]
+        pieces += [above.title(name), above.cross(), above.curve(f), below.title(f"its derivative, {name}′")]
         if name == "relu":
             pieces += [below.cross(), line([below.at(-4, 0), below.at(0, 0)], ORANGE, 2.2)]
             pieces += [line([below.at(0, 1), below.at(4, 1)], ORANGE, 2.2)]
@@ -274,7 +274,7 @@ def activations() -> str:
 
 
 def bends() -> str:
-    """Two layers without a bend between them, and with one."""
+    """Two layers without and with a nonlinear activation function between them."""
     weights, shifts, out = (1.0, -1.4, 0.9), (1.2, 0.3, -1.1), (0.9, 0.8, -1.9)
     straight = Axes(30, 36, 230, 130, (-3, 3), (-3, 9.4))
     bent = Axes(310, 36, 230, 130, (-3, 3), (-1.5, 4.5))
@@ -287,11 +287,11 @@ def bends() -> str:
         570,
         200,
         [
-            straight.title("two layers, nothing between them"),
+            straight.title("two layers without activation"),
             straight.cross(),
             straight.curve(lambda x: slope[0] + (slope[1] - slope[0]) * x, ORANGE),
-            words(145, 188, "a straight line: one layer could do it", 11, SOFT),
-            bent.title("the same two layers, relu between them"),
+            words(145, 188, "a straight line, as from one layer", 11, SOFT),
+            bent.title("the same layers with relu between them"),
             bent.cross(),
             bent.curve(lambda x: network(x, _relu)),
             words(425, 188, "a bend for each hidden unit", 11, SOFT),
@@ -300,7 +300,7 @@ def bends() -> str:
 
 
 def softmax() -> str:
-    """One column of scores, and the same column as probabilities."""
+    """A column of logits and the same column as probabilities."""
     Z = np.array([2.0, 1.0, 3.2, -1.0])
     H = np.exp(Z) / np.exp(Z).sum()
     pieces = [formula(70, 24, "one column of Z", 13), formula(360, 24, "the same column of H", 13)]
@@ -313,12 +313,12 @@ def softmax() -> str:
             box(246, y + 2, max(2.0, 220 * float(h)), 20, BLUE, BLUE, 1),
             words(256 + 220 * float(h), y + 17, f"{h:.2f}", 13, anchor="start"),
         ]
-    pieces += [words(171, 172, "e^Z, divided by the column’s sum", 11, SOFT), words(360, 172, "together 1", 11, SOFT)]
+    pieces += [words(171, 172, "e^Z, divided by the sum of the column", 11, SOFT), words(360, 172, "sum 1", 11, SOFT)]
     return card(510, 184, pieces)
 
 
 def one_hot() -> str:
-    """Three labels and their columns."""
+    """Three labels and their one-hot columns."""
     labels = (3, 5, 0)
     pieces = [words(30, 24, "label", 12, SOFT), words(30, 100, "row", 12, SOFT)]
     for column, label in enumerate(labels):
@@ -327,7 +327,7 @@ def one_hot() -> str:
         for row in range(10):
             y, is_it = 34 + 17 * row, row == label
             pieces += [
-                box(x, y, 34, 17, BLUE if is_it else PALE_GREY, SOFT, 0),
+                box(x, y, 34, 17, BLUE if is_it else PALE_GRAY, SOFT, 0),
                 words(x + 17, y + 13, "1" if is_it else "0", 11, "#ffffff" if is_it else SOFT),
             ]
     pieces += [words(66, 47 + 17 * row, str(row), 10, SOFT, "end") for row in range(10)]
@@ -335,7 +335,7 @@ def one_hot() -> str:
 
 
 def loss() -> str:
-    """−log p"""
+    """Cross-entropy loss of a sample: −log p."""
     axes = Axes(50, 26, 300, 140, (0, 1), (0, 5))
     x, y = axes.at(0.1, float(np.log(10)))
     return card(
@@ -346,16 +346,16 @@ def loss() -> str:
             axes.curve(lambda p: float(-np.log(p)), start=0.0068),
             words(200, 20, "loss of one sample: −log p", 13),
             dot(x, y, ORANGE, 4),
-            words(x + 10, y - 2, "undecided among ten: 2.3", 12, ORANGE, "start"),
+            words(x + 10, y - 2, "equal for ten classes: 2.3", 12, ORANGE, "start"),
             words(350, 184, "1", 12, SOFT),
             words(50, 184, "0", 12, SOFT),
-            words(200, 196, "p, the probability that the right digit got", 12, SOFT),
+            words(200, 196, "p, the probability of the right digit", 12, SOFT),
         ],
     )
 
 
 def descent() -> str:
-    """Steps down a curve, each against the slope."""
+    """Gradient descent on a curve."""
     axes = Axes(40, 20, 330, 140, (-2.3, 1.9), (0, 2.9))
 
     def f(w: float) -> float:
@@ -374,22 +374,22 @@ def descent() -> str:
 
 
 def momentum() -> str:
-    """The same valley, steep across and shallow along: plain steps, and steps with momentum."""
+    """Gradient descent in a long valley, without and with momentum."""
     pieces = []
-    for left, title, keep, rate in ((20, "plain steps", 0.0, 0.172), (310, "with momentum", 0.7, 0.05)):
+    for left, title, keep, rate in ((20, "without momentum", 0.0, 0.172), (310, "with momentum", 0.7, 0.05)):
         axes = Axes(left, 36, 250, 110, (-5.4, 1.4), (-1.6, 1.6))
         for size in (0.35, 0.75, 1.15):
             turn = np.linspace(0, 2 * np.pi, 61)
             ring = [axes.at(float(4.4 * size * np.cos(t)), float(1.25 * size * np.sin(t))) for t in turn]
-            pieces.append(line([point for point in ring if left <= point[0] <= left + 250], PALE_GREY, 2))
+            pieces.append(line([point for point in ring if left <= point[0] <= left + 250], PALE_GRAY, 2))
         place, speed, points = np.array([-4.8, 1.1]), np.zeros(2), []
         for _ in range(16):
             points.append(axes.at(float(place[0]), float(place[1])))
             speed = keep * speed + place * np.array([0.9, 11.0])
             place = place - rate * speed
-        colour = ORANGE if keep == 0 else BLUE
-        pieces += [words(left + 125, 24, title, 13), line(points, colour, 1.6), dot(*axes.at(0, 0), INK, 4)]
-        pieces += [dot(x, y, colour, 2.2) for x, y in points]
+        color = ORANGE if keep == 0 else BLUE
+        pieces += [words(left + 125, 24, title, 13), line(points, color, 1.6), dot(*axes.at(0, 0), INK, 4)]
+        pieces += [dot(x, y, color, 2.2) for x, y in points]
     return card(580, 164, pieces)
 
 
@@ -400,7 +400,7 @@ DRAWINGS = {
 
 
 def main(check: bool = False) -> int:
-    """Write the files, or compare them with what is there."""
+    """Write the files, or compare them with the existing ones."""
     text = "".join(cell.text for lesson in LESSONS for cell in lesson_source(lesson.name))
     made = {f"{name}.svg": draw() for name, draw in DRAWINGS.items()}
     for spec in sorted(set(re.findall(r"\(shapes:([^)]+)\)", text))):

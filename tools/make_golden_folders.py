@@ -1,16 +1,16 @@
 """Make the folders ensemble, sweep and playground in tests/golden/version-before/.
 
-Run this with the version before the one under test. A newer version must read these folders and finish what they
-hold, so it must never write them. The names imported below are those of that version:
+Run this tool with the previous version of byhand: a test checks that the current version reads and resumes folders that
+the previous one has written. The imported names are those of that version:
 
     git worktree add /tmp/before e8702dd
     PYTHONPATH=/tmp/before/src python tools/make_golden_folders.py
 
-`folders.json` holds what that version makes of each:
+`folders.json` contains the expected results:
 
-- ensemble/: two members. The first is trained; the second has only the state from before its first step.
-- sweep/: four trials. Two are over and one is running when the sweep is interrupted.
-- playground/: a run of the playground with an added image, left in its second epoch.
+- ensemble/: two members. The first is trained; the second has only the state before its first step.
+- sweep/: four trials, of which two are done and one is running when the sweep is interrupted.
+- playground/: a run of the playground with an added image, stopped in its second epoch.
 """
 
 import contextlib
@@ -39,11 +39,10 @@ from byhand.distributed.sweep import resume, sweep
 from byhand.training.runs import Run, load_reader
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "version-before"
-COMMITTEE = (
-    "train --committee 2 --data mnist-5k --offline --quiet --threads 1 --samples 150 --seed 6 --hidden 2 "
-    "--dtype float64 --optimizer adam --learning-rate 0.02 --batch-size 50 --epochs 6 --augment none "
-    "--schedule constant"
-)
+ENSEMBLE = ["train", "--committee", "2", "--data", "mnist-5k", "--offline", "--quiet", "--threads", "1"]
+ENSEMBLE += ["--samples", "150", "--seed", "6", "--hidden", "2", "--dtype", "float64", "--optimizer", "adam"]
+ENSEMBLE += ["--learning-rate", "0.02", "--batch-size", "50", "--epochs", "6", "--augment", "none"]
+ENSEMBLE += ["--schedule", "constant"]
 SPACE = {
     "fixed": {"epochs": 3, "samples": 120, "deskew": False, "hidden": "2", "dtype": "float64"},
     "search": {"learning_rate": {"low": 0.01, "high": 0.5, "log": True}},
@@ -51,21 +50,21 @@ SPACE = {
 
 
 def checksum(array: np.ndarray[Any, Any]) -> str:
-    """Hash the dtype, the shape and every byte."""
+    """Hash the dtype, the shape and the bytes."""
     return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
 
 
 def run(words: list[str]) -> None:
-    """Run `byhand` with these words in this process."""
+    """Run `byhand` with these arguments in this process."""
     sys.argv = ["byhand", *words]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli(words, standalone_mode=False)
 
 
 def ensemble() -> dict[str, Any]:
-    """Train an ensemble to its end, and another one that is interrupted after its first member."""
+    """Train an ensemble, and another one that is interrupted after its first member."""
     images = byhand.load("mnist-5k").test.images[[3, 500, 911]]
-    run([*COMMITTEE.split(), "--run", "whole"])
+    run([*ENSEMBLE, "--run", "whole"])
     train = command.committee.train_members
 
     def only_the_first(members: Any, **_: Any) -> bool:
@@ -74,7 +73,7 @@ def ensemble() -> dict[str, Any]:
 
     command.committee.train_members = only_the_first
     try:
-        run([*COMMITTEE.split(), "--run", "ensemble"])
+        run([*ENSEMBLE, "--run", "ensemble"])
     finally:
         command.committee.train_members = train
     whole = load_reader("whole")
@@ -89,7 +88,7 @@ def ensemble() -> dict[str, Any]:
 
 
 def searched() -> dict[str, Any]:
-    """Run a sweep to its end, and another one that is interrupted in its third trial."""
+    """Run a sweep, and another one that is interrupted in its third trial."""
     space = Space.from_config(SPACE)
     options: dict[str, Any] = {"trials": 4, "jobs": 1, "data": "mnist-5k", "seed": 7, "offline": True}
     whole = sweep(space, folder=Folder(Path("whole")), **options)
@@ -116,7 +115,7 @@ def searched() -> dict[str, Any]:
 
 
 def played() -> dict[str, Any]:
-    """Train in the playground without a server; return its state when it was left, and 20 steps later."""
+    """Train in the playground without a server; return its state when it is closed, and 20 steps later."""
     setup = Setup(layers=(2,), learning_rate=0.2, batch_size=100, seed=8)
     playground = Playground(
         byhand.Model([784, 2, 10], seed=9), "a model", byhand.load("mnist-5k"), setup, Keeper(Run(Path("playground")))

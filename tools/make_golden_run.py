@@ -1,18 +1,17 @@
-"""Make tests/golden/version-before/: interrupted runs, and what the version that wrote them makes of them.
+"""Make tests/golden/version-before/: interrupted runs and their expected results.
 
-Run this with the version before the one under test. A newer version must read these files and finish these runs, so
-it must never write them. The names imported below are those of that version:
+Run this tool with the previous version of byhand: a test checks that the current version reads and resumes runs that
+the previous one has written. The imported names are those of that version:
 
     git worktree add /tmp/before c721bfe
     PYTHONPATH=/tmp/before/src python tools/make_golden_run.py
 
 For each run there are:
 
-- NAME/: the folder that `byhand train` left when it was interrupted twice, each time after a known step. Its two
-  checkpoints are of those two steps;
-- NAME.safetensors: the model that the same command gives if it is not interrupted;
-- in expected.json: checksums of the arrays in the checkpoints and in the models, the records of the uninterrupted run,
-  and the probabilities that its model gives for three test images.
+- NAME/: the run folder after two interruptions; its two checkpoints are from these steps;
+- NAME.safetensors: the model of the same command without interruptions;
+- in expected.json: checksums of the arrays in the checkpoints and models, the records of the uninterrupted run, and the
+  probabilities of its model for three test images.
 """
 
 import contextlib
@@ -59,13 +58,13 @@ RUNS = {
 
 
 def checksum(array: np.ndarray[Any, Any]) -> str:
-    """Hash the dtype, the shape and every byte."""
+    """Hash the dtype, the shape and the bytes."""
     return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
 
 
 @contextlib.contextmanager
 def interrupted_after(step: int | None) -> Iterator[None]:
-    """Make `byhand train` behave as if Ctrl-C was pressed during this step, counted from 1."""
+    """Interrupt `byhand train`, like Ctrl-C, during this step, counted from 1."""
     train = command.train
 
     def stopping(session: Any, stop: Any, *, after_step: Any) -> Any:
@@ -84,14 +83,14 @@ def interrupted_after(step: int | None) -> Iterator[None]:
 
 
 def run(words: list[str], stop_after: int | None = None) -> None:
-    """Run `byhand` with these words in this process."""
+    """Run `byhand` with these arguments in this process."""
     sys.argv = ["byhand", *words]
     with interrupted_after(stop_after), contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli(words, standalone_mode=False)
 
 
 def make(name: str, stops: tuple[int, int], options: str) -> dict[str, Any]:
-    """Make the interrupted run and its finished counterpart in the current folder; return what is expected of both."""
+    """Make the interrupted and the uninterrupted run in the current folder; return the expected results."""
     words, resume = [*COMMON.split(), *options.split()], ["train", "--offline", "--quiet", "--resume"]
     run([*words, "--run", "whole"])
     run([*words, "--run", name], stops[0])
@@ -100,7 +99,7 @@ def make(name: str, stops: tuple[int, int], options: str) -> dict[str, Any]:
     run([*resume, "again"])
     interrupted, whole, again = Run(Path(name)), Run(Path("whole")), Run(Path("again"))
     model = whole.model()
-    assert checksums(again.model()) == checksums(model), "resuming must give the same bits"
+    assert checksums(again.model()) == checksums(model), "a resumed run must be bit-identical"
     saved = {slot: checkpoint.read(interrupted.folder / "state" / slot) for slot in checkpoint.SLOTS}
     steps = sorted(state.plain["step"] for state in saved.values())
     assert steps == list(stops), (steps, [record.validation_loss for record in whole.records()])
@@ -126,7 +125,7 @@ def make(name: str, stops: tuple[int, int], options: str) -> dict[str, Any]:
 
 
 def checksums(model: byhand.Model) -> list[str]:
-    """Hash all trained numbers of a model: parameters and batch-norm statistics."""
+    """Hash the parameters and the batch-norm statistics of a model."""
     return [checksum(vector) for vector in (model.network.parameters, model.network.statistics)]
 
 

@@ -1,9 +1,9 @@
-"""Make tests/golden/handwriting.json: what each step of `byhand.data.handwriting` makes of a few pictures.
+"""Make tests/golden/handwriting.json: the result of each step of `byhand.data.handwriting` for some images.
 
-The page's JavaScript repeats the steps, byte for byte; the tests of both hold to this file.
+Tests compare the Python code and the page's JavaScript with this file, byte for byte.
 
-python tools/make_handwriting_golden.py            write it
-python tools/make_handwriting_golden.py --check    compare with what is there, change nothing
+python tools/make_handwriting_golden.py            write the file
+python tools/make_handwriting_golden.py --check    compare with the existing file, write nothing
 """
 
 import base64
@@ -30,13 +30,13 @@ Bytes = NDArray[np.uint8]
 
 
 def encoded(array: Bytes) -> dict[str, Any]:
-    """Shape, and the bytes deflated (zlib), in base64."""
+    """Return the shape, and the bytes compressed with zlib, in base64."""
     packed = zlib.compress(np.ascontiguousarray(array).tobytes(), 9)
     return {"shape": list(array.shape), "zlib": base64.b64encode(packed).decode()}
 
 
 def strokes(height: int, width: int, path: list[tuple[float, float]], pen: float) -> Bytes:
-    """Round-capped strokes through points (x, y), given as shares of the picture: soft bright ink on black."""
+    """Draw bright antialiased strokes with round caps on black, through points (x, y) from 0 to 1."""
     y, x = np.mgrid[:height, :width] + 0.5
     distance = np.full((height, width), np.inf)
     for (x0, y0), (x1, y1) in pairwise(path):
@@ -53,7 +53,7 @@ FOUR = [(0.5, 0.2), (0.3, 0.55), (0.7, 0.55), (0.62, 0.3), (0.6, 0.85)]
 
 
 def photographed(ink: Bytes, rng: np.random.Generator) -> Bytes:
-    """Dark ink on paper that a lamp lights from one side, with a shadow across it and noise upon it."""
+    """Return the ink as in a photo: dark on paper, lit from one side, with a shadow and noise."""
     height, width = ink.shape
     y, x = np.mgrid[:height, :width]
     light = 210 - 60 * x / width - 30 * y / height
@@ -62,7 +62,7 @@ def photographed(ink: Bytes, rng: np.random.Generator) -> Bytes:
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def pictures() -> dict[str, Bytes]:
+def images() -> dict[str, Bytes]:
     rng = np.random.default_rng(5)
     sample = load("mnist-5k").test.images
     corner = np.zeros((140, 200), np.uint8)
@@ -95,13 +95,13 @@ def pictures() -> dict[str, Bytes]:
     }
 
 
-def steps(grey: Bytes) -> dict[str, Any]:
-    """Each step's result; or that there is no digit."""
+def steps(gray: Bytes) -> dict[str, Any]:
+    """Return the result of each step, or the error for an image without a digit."""
     try:
-        digit = normalize(grey)
+        digit = normalize(gray)
     except NothingDrawnError as error:
         return {"refused": str(error)}
-    found = find_ink(grey)
+    found = find_ink(gray)
     cleaned, _ = remove_small_components(remove_border_components(found.ink))
     return {
         "shrink": found.shrink,
@@ -117,7 +117,7 @@ def steps(grey: Bytes) -> dict[str, Any]:
 
 
 def main(check: bool) -> int:
-    cases = [{"name": name, "grey": encoded(grey), **steps(grey)} for name, grey in pictures().items()]
+    cases = [{"name": name, "grey": encoded(gray), **steps(gray)} for name, gray in images().items()]
     text = json.dumps(cases, indent=1, ensure_ascii=False) + "\n"
     if check:
         same = TARGET.is_file() and TARGET.read_text("utf-8") == text

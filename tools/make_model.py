@@ -1,11 +1,11 @@
-"""Make the shipped model: [784, 128, 10], trained on full MNIST without the 5,000 digits of the bundled sample.
+"""Make the bundled model: [784, 128, 10], trained on MNIST without the 5,000 digits of the bundled sample.
 
-So the sample, all of it, can be used to show what the model does with digits that it has not seen. The model deskews,
-and every epoch shows each digit as another hand might have written it, so that it reads drawings too. The weights are
-rounded to float16, which halves the file. Choices are made on the sample; MNIST's test set is scored once, at the end.
+The sample is the held-out set: settings are chosen on it, and it shows the model's predictions for new digits. The test
+set of MNIST is evaluated once, at the end. The model deskews, and is trained with augmentation, so that it can also
+read drawings. The weights are rounded to float16, which halves the file.
 
-    python tools/make_model.py              needs full MNIST: in the cache, or where BYHAND_DATA says
-    python tools/make_model.py --choosing   score on the sample only, write nothing
+    python tools/make_model.py              needs full MNIST, in the cache or in the folder BYHAND_DATA
+    python tools/make_model.py --choosing   evaluate on the sample only, write nothing
 """
 
 import hashlib
@@ -27,9 +27,9 @@ RECIPE = Recipe(epochs=60, batch_size=128, learning_rate=0.1, augment="default",
 
 
 def without(data: Dataset, others: list[Dataset]) -> Dataset:
-    """The pictures of `data` that are in none of the others."""
-    seen = {hashlib.sha256(image.tobytes()).digest() for other in others for image in other.images}
-    return data[np.array([hashlib.sha256(image.tobytes()).digest() not in seen for image in data.images])]
+    """Return the images of `data` that are in none of the others."""
+    excluded = {hashlib.sha256(image.tobytes()).digest() for other in others for image in other.images}
+    return data[np.array([hashlib.sha256(image.tobytes()).digest() not in excluded for image in data.images])]
 
 
 def rounded(model: byhand.Model) -> None:
@@ -40,21 +40,21 @@ def rounded(model: byhand.Model) -> None:
 def main(choosing: bool) -> int:
     mnist, sample = byhand.load("mnist"), byhand.load("mnist-5k")
     train = without(mnist.train, [sample.train, sample.test])
-    unseen = Dataset(
+    held_out = Dataset(
         np.concatenate([sample.train.images, sample.test.images]),
         np.concatenate([sample.train.labels, sample.test.labels]),
         name=sample.name,
     )
     model = byhand.Model([784, 128, 10], seed=SEED, preparation=Preparation.standard(deskew=True), output_scale=0.1)
-    began = time.perf_counter()
-    history = fit(model, train, recipe=RECIPE, seed=SEED, validation_data=unseen)
-    seconds = time.perf_counter() - began
+    start = time.perf_counter()
+    history = fit(model, train, recipe=RECIPE, seed=SEED, validation_data=held_out)
+    seconds = time.perf_counter() - start
     print(history, f"{seconds:.0f} s")
     rounded(model)
-    figures = {"sample": model.accuracy(unseen)}
+    accuracies = {"sample": model.accuracy(held_out)}
     if not choosing:
-        figures["mnist_test"] = model.accuracy(mnist.test)
-    print(figures)
+        accuracies["mnist_test"] = model.accuracy(mnist.test)
+    print(accuracies)
     if choosing:
         return 0
     network = model.network
@@ -70,7 +70,7 @@ def main(choosing: bool) -> int:
             "data_license": "MNIST: Y. LeCun, C. Cortes and C. Burges, CC BY-SA 3.0",
             "recipe": RECIPE.config(),
             "seed": SEED,
-            "accuracy": {name: round(share, 4) for name, share in figures.items()},
+            "accuracy": {name: round(share, 4) for name, share in accuracies.items()},
             "weights": "trained in float32, then rounded to float16; the figures are those of the rounded weights",
             "made_by": "tools/make_model.py",
         },

@@ -1,7 +1,7 @@
-"""Make tests/golden/reader.json: what Python's preparation and network make of a few pictures, for the page to repeat.
+"""Make tests/golden/reader.json: inputs and outputs of Python's deskewing and networks, to test the page's JavaScript.
 
-python tools/make_page_golden.py            write it
-python tools/make_page_golden.py --check    compare with what is there, change nothing
+python tools/make_page_golden.py            write the file
+python tools/make_page_golden.py --check    compare with the existing file, write nothing
 """
 
 import base64
@@ -31,7 +31,7 @@ def encoded(array: np.ndarray) -> str:
 
 
 def deskewed() -> list[dict[str, Any]]:
-    """Digits, and what no digit is: nothing, one dot, one row, a lying dash, noise, other shapes."""
+    """Return digits, blank images, dots, dashes, noise and other shapes, and the deskewed image of each."""
     rng = np.random.default_rng(1)
     pictures = list(load("mnist-5k").test.images[::90])
     empty, dot, row, dash = (np.zeros((28, 28), np.uint8) for _ in range(4))
@@ -46,18 +46,18 @@ def deskewed() -> list[dict[str, Any]]:
 
 
 def networks() -> list[dict[str, Any]]:
-    """Each activation, batch norm and dropout, convolutions, deep and shallow, with each preparation."""
+    """Return networks of all kinds of layers and preparations, with images and outputs."""
     rng = np.random.default_rng(2)
     made: list[tuple[Network, Preparation]] = []
     for name in ACTIVATIONS:
         made.append((Network([16, 9, 5], rng=rng, activation=name), Preparation.standard(deskew=name == "relu")))
     made.append((Network([16, 8, 7, 6, 4], rng=rng, batch_norm=True, dropout=0.2), Preparation(divisor=256)))
     made.append((Network([16, 3], rng=rng), Preparation()))
-    own = np.random.default_rng(3)  # the networks above keep their numbers
+    own = np.random.default_rng(3)  # keeps the random numbers of the networks above
     slid = {"maps": [(3, 2, 1), (2, 2, 1)], "batch_norm": True, "dropout": 0.2}
     made.append((Network([16, 5, 3], rng=own, **slid), Preparation.standard(deskew=True)))
     wide = [Convolution(8, 10, 1, 2, size=3, stride=2), Activation("tanh"), Convolution(3, 4, 2, 3, size=2, stride=1)]
-    made.append((Network([*wide, Dense(18, 4)], rng=own), Preparation()))  # more wide than high, and steps left over
+    made.append((Network([*wide, Dense(18, 4)], rng=own), Preparation()))  # wide image, odd strides
     cases = []
     for network, preparation in made:
         network.parameters[...] = rng.normal(0, 0.6, network.size)
@@ -78,7 +78,7 @@ def networks() -> list[dict[str, Any]]:
 
 
 def alike(old: Any, new: Any) -> bool:
-    """The same, but for the last decimal of a number: another processor may round a sum differently."""
+    """Return True if the two are equal, except for the last decimal: processors may round a sum differently."""
     if isinstance(old, float) and isinstance(new, float):
         return abs(old - new) <= 2e-6
     if isinstance(old, dict) and isinstance(new, dict):

