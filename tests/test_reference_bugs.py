@@ -176,7 +176,7 @@ def check_two_layer_is_general(page):
 
 
 def check_dev_accuracy_comes_with_its_half_width(page):
-    assert page.with_half_width(0.85, 1000) == "85 % ± 2.2 points (95 %, 1,000 pictures)"
+    assert page.with_half_width(0.85, 1000) == "85 % ± 2.2 points (95 %, 1,000 images)"
 
 
 # ---- the bugs, and where each is planted
