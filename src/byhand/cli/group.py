@@ -37,7 +37,6 @@ COMMANDS = {
 
 
 def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    """Store the flag for `run`."""
     if value:
         ctx.ensure_object(dict)["debug"] = True
 

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from byhand.cli.output import Console, console_options, data, load_data, offline, option, seed
-from byhand.cli.train import preset_option, recipe_options, untrained
+from byhand.cli.train import recipe_options, untrained
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
+from byhand.training import PRESETS
 from byhand.training.lr_find import lr_find
 
 
@@ -16,7 +17,7 @@ from byhand.training.lr_find import lr_find
 @option("--lowest", float, "Learning rate of the first step.", default=1e-4)
 @option("--highest", float, "Learning rate of the last step.", default=10.0)
 @option("--steps", int, "Number of steps of the range test.", default=120)
-@preset_option("Preset (recipe and network), as in `train`.")
+@option("--preset", PRESETS, "Preset (recipe and network), as in `train`.", default="digits")
 @data
 @recipe_options
 @seed

@@ -104,7 +104,6 @@ class Console:
         return not self.is_silent and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def info(self, line: str) -> None:
-        """Write a message to stderr."""
         if not self.is_silent:
             click.echo(line, err=True)
 
@@ -200,7 +199,6 @@ def warn_if_trained_on(name: str, metadata: Config, images: "Dataset", console: 
 
 
 def show_json(value: Any) -> None:
-    """Print a value as JSON."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 

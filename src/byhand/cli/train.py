@@ -8,18 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from byhand.cli.output import (
-    PLACE,
-    Command,
-    Console,
-    console_options,
-    data,
-    load_data,
-    offline,
-    option,
-    seed,
-    show_json,
-)
+from byhand.cli.output import PLACE, Console, console_options, data, load_data, offline, option, seed, show_json
 from byhand.data import Dataset, TrainTest
 from byhand.distributed import mpi
 from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_ensemble
@@ -75,9 +64,10 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("--samples", int, "Training set size: use the first N images only."),
     ("--threads", int, "Number of threads. Defaults to all available."),
 )
+PRESET_LIST = ", ".join(f"{each.name} ({each.about})" for each in PRESETS.values())
 
 
-def recipe_options(command: Command) -> Command:
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that change a preset, with the names of the previous version."""
     for old in reversed(OLD_NAMES):
         command = click.option(f"--{old}", type=float, hidden=True)(command)
@@ -86,13 +76,8 @@ def recipe_options(command: Command) -> Command:
     return command
 
 
-def preset_option(about: str) -> Callable[[Command], Command]:
-    """Return the option for the preset, whose settings apply where no other option is given."""
-    return option("--preset", PRESETS, about, default="digits")
-
-
 @click.command()
-@preset_option("Preset (recipe and network). " + "; ".join(f"{p.name}: {p.about}" for p in PRESETS.values()) + ".")
+@option("--preset", PRESETS, f"Preset (recipe and network): {PRESET_LIST}.", default="digits")
 @data
 @recipe_options
 @seed

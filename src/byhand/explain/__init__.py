@@ -101,9 +101,6 @@ def explain_step(
     )
 
 
-# ---- the steps
-
-
 def preparation_step(trace: Trace) -> Step:
     """Return the conversion of bytes to floats."""
     preparation, images, X = trace.model.preparation, trace.images, trace.X
@@ -131,7 +128,6 @@ def preparation_step(trace: Trace) -> Step:
 
 
 def forward_steps(trace: Trace) -> Step:
-    """Return the forward pass, with the parameters before the update."""
     pass_ = trace.pass_
     return Step(
         key="forward",
@@ -189,7 +185,6 @@ def loss_lines(trace: Trace) -> tuple[str, ...]:
 
 
 def backward_steps(trace: Trace) -> Step:
-    """Return the backward pass."""
     pass_ = trace.pass_
     arrays = zip(trace.symbols, pass_.douts, pass_.dins, trace.gradients, strict=True)
     parts = [backward_step(at, dout, din, gradient) for at, dout, din, gradient in arrays if dout is not None]
@@ -237,7 +232,6 @@ def update_step(trace: Trace) -> Step:
 
 
 def softmax_code() -> tuple[tuple[str, Quote], ...]:
-    """Return the lines that compute the softmax."""
     return (
         ("P", quote(log_softmax, "np.exp(S, out=P)")),
         ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
@@ -245,7 +239,6 @@ def softmax_code() -> tuple[tuple[str, Quote], ...]:
 
 
 def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
-    """Return the lines that compute the loss and its gradient."""
     compute = type(loss).value_and_gradient
     if isinstance(loss, MeanSquaredError):
         return (
@@ -259,9 +252,6 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
         ("loss", quote(compute, "np.add.reduce(log_p, dtype=np.float64)")),
         (f"d{Z}", quote(compute, "np.multiply(P.T, scale, out=cache.dZ)")),
     )
-
-
-# ---- the gradient check of a trained model
 
 
 def check_gradients(model: Model, data: Dataset, *, loss: Loss | None = None, seed: int = 0) -> GradCheck:

@@ -91,9 +91,6 @@ class Step:
     parts: tuple["Step", ...] = ()
 
 
-# ---- the arithmetic of single units
-
-
 @dataclass(frozen=True, eq=False)
 class Sum:
     """A sum of products: Σ left · right (+ bias) = total, where total is the network's own result."""
@@ -157,9 +154,6 @@ class Unit:
                 yield what, item.line(shown) if isinstance(item, Sum) else item
 
 
-# ---- the whole
-
-
 @dataclass(frozen=True, eq=False)
 class Document:
     """The whole explanation; without labels, only the forward pass.
@@ -218,9 +212,6 @@ class Document:
             ],
             "units": [{"unit": unit.name, "lines": list(unit.lines())} for unit in self.units],
         }
-
-
-# ---- an array in cells
 
 
 @dataclass(frozen=True, eq=False)

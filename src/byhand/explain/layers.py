@@ -13,7 +13,6 @@ from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Views
 
 
 def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
-    """Return the forward step of a layer."""
     layer, W, inputs, result = at.layer, at.own("W"), at.rows(at.source, X), at.rows(at.result, out)
     method = layer.function.forward if isinstance(layer, Activation) else type(layer).forward
     equations, lines = at.here(formula(method)), partial(quote, method)
@@ -74,7 +73,6 @@ def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
 
 
 def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -> Step:
-    """Return the backward step of a layer."""
     layer, dsource, dresult = at.layer, f"d{at.source}", at.rows(f"d{at.result}", dout)
     below = () if dX is None else (at.rows(dsource, dX),)
     method = layer.function.backward if isinstance(layer, Activation) else type(layer).backward

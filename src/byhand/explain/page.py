@@ -22,7 +22,6 @@ class Page:
         self.drawn: set[str] = set()
 
     def html(self) -> str:
-        """Return the whole page."""
         steps = self.explanation.steps
         links = [(step.key, step.title) for step in steps] + [("units", "Single units")]
         nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in links)
@@ -56,7 +55,6 @@ class Page:
         )
 
     def step(self, step: Step, number: str) -> str:
-        """Return a step with its parts."""
         is_part = "." in number
         level = "h3" if is_part else "h2"
         body = [f"<{level}>{number} · {escape(step.title)}</{level}>", f"<p>{escape(step.text)}</p>"]

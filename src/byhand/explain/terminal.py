@@ -55,7 +55,6 @@ class Writer:
             self.unit(unit, shown=10_000 if units_only else TERMS)
 
     def step(self, step: Step, number: str) -> None:
-        """Write one step and its parts."""
         self.line("")
         self.line(f"{number}  {step.title}", "bold")
         self.line(step.text, indent=3)
@@ -137,7 +136,6 @@ def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
 
 
 def rgb(value: float, laid: Grid) -> str:
-    """Return the color of a cell."""
     strength = abs(value) / laid.scale if laid.scale else 0.0
     if laid.is_gray:
         level = round(255 * strength)

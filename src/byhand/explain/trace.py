@@ -25,8 +25,6 @@ from byhand.nn.network import Network
 from byhand.nn.optimizers import GradientDescent, Optimizer
 from byhand.nn.rng import StepKey
 
-# ---- the symbols
-
 #: Rows, columns and channels of an image or feature maps.
 Extent = tuple[int, int, int]
 
@@ -117,9 +115,6 @@ def symbols_of(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list
     return result
 
 
-# ---- the step
-
-
 def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:
     """Return images uint8 (N, H, W), labels (N,) or None, and a title."""
     if isinstance(image, Sample):
@@ -195,9 +190,6 @@ class Trace:
         logits = self.again.forward(self.X, key)
         self.loss_after, _ = loss(logits, labels)
         self.probabilities_after = softmax(logits)
-
-
-# ---- the arithmetic of single units
 
 
 def check_unit(network: Network, layer: int, unit: int) -> None:

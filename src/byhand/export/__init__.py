@@ -86,9 +86,6 @@ def sample_for(model: Model) -> Dataset:
     return Dataset(noise, np.zeros(len(noise), np.int64), name="noise")
 
 
-# ---- HTML: the modules of the playground as one script, and the weights in float16
-
-
 def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     """Return a page that works offline, and the effect of rounding the weights to float16."""
     rounded = rounded_to_half(model)
@@ -148,9 +145,6 @@ def one_of_each(pictures: Dataset) -> Array:
 def packed(content: bytes) -> str:
     """Compress the bytes, and encode them in base64."""
     return base64.b64encode(zlib.compress(content, 9)).decode()
-
-
-# ---- NumPy arrays
 
 
 def as_npz(model: Model, pictures: Dataset) -> tuple[bytes, str]:
