@@ -103,7 +103,7 @@ def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -
                     f" Each row of {dP} is the gradient with respect to one window; a number in several windows gets "
                     "the sum."
                 )
-                code.append((f"{dP}, {dsource}", lines("into")))
+                code.append((f"{dP}, {dsource}", lines("dX_windows")))
             text = (
                 "The gradient of a weight is the number in its place of the window times the upstream gradient, summed "
                 f"over all positions.{passed_on}"

@@ -97,16 +97,16 @@ class Convolution(Layer):
         if not cache.needs_dX:
             return None
         cache.dX.fill(0)
-        into = self.windows(cache.dX, writeable=True)
-        dP = np.matmul(dZ, self.W.T, out=cache.dP).reshape(into.shape)
+        dX_windows = self.windows(cache.dX, writeable=True)
+        dP = np.matmul(dZ, self.W.T, out=cache.dP).reshape(dX_windows.shape)
         for column in range(self.columns):  # the same line of all windows of one column: these do not overlap
             for line in range(self.size):
-                into[:, :, column, line] += dP[:, :, column, line]
+                dX_windows[:, :, column, line] += dP[:, :, column, line]
         return cache.dX
 
     def windows(self, X: Array, *, writeable: bool = False) -> Array:
         """Return all windows as a view of X      X: (N, inputs) → (N, rows, columns, size, size·channels)"""
         lines = X.reshape(len(X), self.height, self.width * self.channels)
         window = (self.size, self.size * self.channels)
-        everywhere = sliding_window_view(lines, window, axis=(1, 2), writeable=writeable)
-        return everywhere[:, :: self.stride, :: self.stride * self.channels]
+        all_windows = sliding_window_view(lines, window, axis=(1, 2), writeable=writeable)
+        return all_windows[:, :: self.stride, :: self.stride * self.channels]

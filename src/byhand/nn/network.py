@@ -52,14 +52,14 @@ class Network:
         self.layers: tuple[Layer, ...] = tuple(layers_of(layers, **options, output_scale=output_scale))
         self.in_size, self.out_size = check_chain(self.layers)
         self.needs_whole_batch = any(layer.needs_whole_batch for layer in self.layers)
-        self._places = parameter_shapes(self.layers)
-        self._statistics_places = statistics_shapes(self.layers)
-        self.size = number_of(self._places)
-        self.weight_slice = slice(0, sum(math.prod(shape) for shape in self._places.values() if len(shape) == 2))
+        self._shapes = parameter_shapes(self.layers)
+        self._statistics_shapes = statistics_shapes(self.layers)
+        self.size = number_of(self._shapes)
+        self.weight_slice = slice(0, sum(math.prod(shape) for shape in self._shapes.values() if len(shape) == 2))
         self.parameters = aligned(self.size, self.dtype)
-        self.statistics = aligned(number_of(self._statistics_places), self.dtype)
+        self.statistics = aligned(number_of(self._statistics_shapes), self.dtype)
         parameters = self.by_layer(self.parameters)
-        statistics = by_layer(self.statistics, self._statistics_places, self.layers)
+        statistics = by_layer(self.statistics, self._statistics_shapes, self.layers)
         for i, layer in enumerate(self.layers):
             layer.index = i
             layer.bind(parameters[i], statistics[i])
@@ -71,15 +71,15 @@ class Network:
 
     def by_layer(self, vector: Array) -> list[Views]:
         """Return views into a vector like `parameters`: for each layer, name → array."""
-        return by_layer(vector, self._places, self.layers)
+        return by_layer(vector, self._shapes, self.layers)
 
     def named(self, vector: Array | None = None) -> Iterator[tuple[str, Array]]:
         """Yield `("0.W", array)`, … in the order of the vector: of `parameters`, or of a vector like it."""
-        yield from named_views(self.parameters if vector is None else vector, self._places)
+        yield from named_views(self.parameters if vector is None else vector, self._shapes)
 
     def named_statistics(self) -> Iterator[tuple[str, Array]]:
         """Yield `("1.mean", array)`, …: the arrays that are saved but not trained by gradient."""
-        yield from named_views(self.statistics, self._statistics_places)
+        yield from named_views(self.statistics, self._statistics_shapes)
 
     @property
     def dense(self) -> list[Dense]:
@@ -145,7 +145,7 @@ def rebuild(config: list[dict[str, Any]], dtype: np.dtype[Any], parameters: Arra
 def parameter_shapes(layers: Sequence[Layer]) -> Shapes:
     """Return `0.W` → shape, … of all parameters in the order of the vector: weights (matrices) first."""
     shapes = [(f"{i}.{name}", shape) for i, layer in enumerate(layers) for name, shape in layer.shapes.items()]
-    return dict(sorted(shapes, key=lambda place: len(place[1]) != 2))
+    return dict(sorted(shapes, key=lambda item: len(item[1]) != 2))
 
 
 def statistics_shapes(layers: Sequence[Layer]) -> Shapes:
@@ -158,21 +158,21 @@ def number_of(shapes: Shapes) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
-def by_layer(vector: Array, places: Shapes, layers: Sequence[Layer]) -> list[Views]:
+def by_layer(vector: Array, shapes: Shapes, layers: Sequence[Layer]) -> list[Views]:
     """Split a vector into views, and return them for each layer: name → array."""
     views: list[Views] = [{} for _ in layers]
-    for place, view in named_views(vector, places):
-        index, name = place.split(".")
+    for key, view in named_views(vector, shapes):
+        index, name = key.split(".")
         views[int(index)][name] = view
     return views
 
 
-def named_views(vector: Array, places: Shapes) -> Iterator[tuple[str, Array]]:
-    """Split a vector into views of the shapes in `places`, in that order."""
+def named_views(vector: Array, shapes: Shapes) -> Iterator[tuple[str, Array]]:
+    """Split a vector into views of the shapes in `shapes`, in that order."""
     start = 0
-    for place, shape in places.items():
+    for name, shape in shapes.items():
         size = math.prod(shape)
-        yield place, vector[start : start + size].reshape(shape)
+        yield name, vector[start : start + size].reshape(shape)
         start += size
 
 
@@ -224,21 +224,21 @@ def layers_from_sizes(
     """
     checks.flag("batch_norm", batch_norm)
 
-    def followed(layer: Layer, units: int, *, drops: bool = True) -> Iterator[Layer]:
+    def with_activation(layer: Layer, units: int, *, has_dropout: bool = True) -> Iterator[Layer]:
         yield layer
         if batch_norm:
             yield BatchNorm(units)
         yield Activation(activation)
-        if dropout and drops:
+        if dropout and has_dropout:
             yield Dropout(dropout)
 
     size = sizes[0]
     first = list(convolutions(size, maps, init))
     for convolution in first:  # neighboring places of a map are correlated: dropout follows only the last convolution
         size = convolution.outputs
-        yield from followed(convolution, size, drops=convolution is first[-1])
+        yield from with_activation(convolution, size, has_dropout=convolution is first[-1])
     for units in sizes[1:-1]:
-        yield from followed(Dense(size, units, init=init), units)
+        yield from with_activation(Dense(size, units, init=init), units)
         size = units
     yield Dense(size, sizes[-1], init=init, scale=output_scale)
 
