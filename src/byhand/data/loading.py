@@ -39,12 +39,12 @@ def load(
 ) -> TrainTest:
     """Load a data set by name or path, by default full MNIST if it can be found, or else the bundled sample.
 
-    Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and imported ones; write "./mnist" for a folder
-    with such a name. Paths: a folder of IDX files or images, CSV, mnist.pkl.gz, mnist.npz. Also (images, labels), a
-    pair of such pairs, a pair of CSV paths, or a pandas data frame with the label first.
+    Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and imported ones; "./mnist" is a folder.
+    Paths: a folder of IDX files or images, CSV, mnist.pkl.gz, mnist.npz.
+    Also (images, labels), a pair of such pairs, a pair of CSV paths, or a pandas data frame with the label first.
 
     offline: never use the network.  cache: the cache folder.  say: called with each message.  progress: called with
-    (file, bytes so far, total bytes) during a download
+    (file, bytes so far, total bytes)
     """
     search = Search(offline, cache, say or _ignore, progress)
     if name_or_path is None:
@@ -253,10 +253,7 @@ def named_sets() -> list[NamedSet]:
 
 
 def import_dataset(path: str | os.PathLike[str], name: str | None = None, *, force: bool = False) -> TrainTest:
-    """Copy the data set at `path` to the cache, to be loaded as `name` (default: its own name).
-
-    force: replace a different data set with that name
-    """
+    """Copy the data set at `path` to the cache as `name` (default: its own); `force` replaces a different one."""
     digits = read(detect_format(Path(path).expanduser()))
     name = name or re.sub(r"[^a-z0-9._-]+", "-", digits.name.lower()).strip("-._")
     if not SET_NAME.fullmatch(name):
@@ -303,7 +300,10 @@ def verify(name_or_path: str | os.PathLike[str]) -> Report:
     name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
     path = Path(name_or_path).expanduser()
     if name == BUNDLED:
-        return _report(name, _verified_sample)
+        report = _report(name, catalog.bundled)
+        if report.digits and catalog.identify(report.digits.train, report.digits.test, {}) != CATALOG[name]:
+            return Report(name, [f"{name}: wrong checksums; reinstall byhand"], None)
+        return report
     if name is None and os.path.exists(path):
         return _verify_files(path)
     place = store.named_folder(name or str(name_or_path))
@@ -312,18 +312,9 @@ def verify(name_or_path: str | os.PathLike[str]) -> Report:
     if name and (base := environment()):
         report = _verify_files(base / name if (base / name).is_dir() else base)
         if report.digits and report.digits.name != name:
-            wrong = f"{report.where}: must have the checksums of {name}"
-            return dataclasses.replace(report, problems=[wrong])
+            return dataclasses.replace(report, problems=[f"{report.where}: must have the checksums of {name}"])
         return report
     raise DataMissingError(f"no data set or file named {str(name_or_path)!r} on this machine")
-
-
-def _verified_sample() -> TrainTest:
-    digits = catalog.bundled()
-    entry = catalog.identify(digits.train, digits.test, {})
-    if entry is None or entry.name != BUNDLED:
-        raise DataError(f"{BUNDLED}: wrong checksums; reinstall byhand")
-    return digits
 
 
 def _verify_files(path: Path) -> Report:

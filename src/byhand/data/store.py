@@ -73,10 +73,7 @@ class FileStat(NamedTuple):
 
 
 def save(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> TrainTest:
-    """Write `digits` to the folder `place`, and return it memory-mapped.
-
-    sources: the status of the source files, before they were read
-    """
+    """Write `digits` to a folder and return it memory-mapped; `sources`: from before the files were read."""
     paths = [Path(source.path) for source in sources]
     if not all(source.is_settled for source in sources) or [FileStat.of(path) for path in paths] != list(sources):
         return digits  # changed during or just before the read: the next load caches it
@@ -108,10 +105,7 @@ def _size_and_time(path: Path) -> dict[str, int]:
 
 
 def load(place: Path, sources: Sequence[Path] = (), *, verify: bool = False) -> TrainTest | None:
-    """Return the data set in the folder `place`, or None if there is none or a source has changed.
-
-    verify: compute the checksums even if the size and time of the files have not changed
-    """
+    """Return the data set in a folder, or None if a source has changed; `verify` hashes even unchanged files."""
     if not os.path.exists(place / MANIFEST):
         return None
     try:

@@ -108,7 +108,7 @@ def train_ensemble(
 ) -> EnsembleResult:
     """Train `model(seed)` for each seed, in a folder that is new or empty (None: the next `runs/NNN`).
 
-    data, test, source, preset, command: as for `train_run`. Each process loads the data again, by name or source.
+    data, test, source, preset, command: as for `train_run`; each process loads the data by name or source.
     jobs, settings: as for `resume_ensemble` (offline, checkpoint_every, on_message)
     """
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
@@ -137,9 +137,8 @@ def resume_ensemble(
 ) -> EnsembleResult:
     """Train the unfinished members of an ensemble, `jobs` at a time (default: one per processor).
 
-    data: name or path of the data, if they have moved.  test: data set for the evaluation (default: the test set of
-    the data).  on_message: called with each output line of a member. Ctrl-C ends each member after its current step
-    and saves it.
+    data: name or path of the data, if they have moved.  test: evaluation data (default: the test set).  on_message:
+    called with each output line of a member. Ctrl-C saves each member after its current step.
     """
     began = time.perf_counter()
     jobs = available() if jobs is None else integer("jobs", jobs, 1)
@@ -170,10 +169,7 @@ def resume_ensemble(
 def train_members(
     members: Sequence[Run], *, jobs: int, stop: threading.Event, on_message: Callable[[str], object], **settings: Any
 ) -> bool:
-    """Train the unfinished members; return True if all are finished. `stop` ends each member after its step.
-
-    If a member fails, the others continue, and the error is raised at the end.
-    """
+    """Train the unfinished members until `stop` is set; True if all are finished. Errors are raised at the end."""
     waiting = [run for run in members if not is_over(run)]
     running: list[_Member] = []
     ended: list[_Member] = []

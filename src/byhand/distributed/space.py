@@ -66,8 +66,7 @@ class Space:
     def _check_value(self, name: str, value: Value) -> None:
         """Raise an error if no network can be built with this value.
 
-        The image size is not known yet, so convolutions are built separately, for large images. Filters that do not fit
-        the actual images make the trial fail later.
+        The image size is not known yet, so convolutions are built separately, for large images.
         """
         values = {**self.first(), name: value}
         maps = {**self.fixed, **values}.get("maps", "none")
@@ -107,9 +106,7 @@ class Space:
 
     def first(self) -> dict[str, Value]:
         """Return the first value of each searched setting."""
-        return {
-            name: values["choices"][0] if "choices" in values else values["low"] for name, values in self.search.items()
-        }
+        return {name: one["choices"][0] if "choices" in one else one["low"] for name, one in self.search.items()}
 
     def distributions(self) -> dict[str, Any]:
         """Return the ranges as Optuna's distributions."""
@@ -128,7 +125,7 @@ class Space:
     def settings(self, values: Mapping[str, Value]) -> dict[str, Any]:
         """Return the settings of a trial that replace those of the preset.
 
-        Settings that the trial's optimizer does not have are omitted, so a space may search both momentum and Adam.
+        Options of other optimizers are omitted, so a space may search both momentum and Adam.
         """
         settings = {"validation": preset(self.preset).recipe.validation or VALIDATION, **self.fixed, **values}
         if "optimizer" in self.search and values["optimizer"] in OPTIMIZERS:
@@ -142,10 +139,9 @@ class Space:
         """Return the model and the recipe of a trial. The default is one thread."""
         settings = self.settings(values)
         settings.pop("samples", None)
-        settings |= {name: str(settings[name]) for name in ("hidden", "maps") if name in settings}
-        return with_overrides(
-            preset(self.preset), {"threads": 1, **settings}, in_size=in_size, classes=classes, seed=seed
-        )
+        texts: dict[str, Any] = {name: str(settings[name]) for name in ("hidden", "maps") if name in settings}
+        settings = {"threads": 1, **settings, **texts}
+        return with_overrides(preset(self.preset), settings, in_size=in_size, classes=classes, seed=seed)
 
     def images(self, train: Dataset) -> Dataset:
         """Return the images that the trials are trained on."""

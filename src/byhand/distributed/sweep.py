@@ -3,16 +3,16 @@
     result = sweep(Space.read("space.toml"), trials=50, jobs=2)
     result.best.values, result.best.accuracy
 
-A trial is trained a few epochs at a time. Then its state is saved, its accuracy on held-out images is reported to
-Optuna, and it is pruned if it is worse than the median of earlier trials at that epoch. The values of a trial depend
-on the seed, its number and the trials that ended before. The folder of a sweep contains
+After every few epochs, a trial is saved, its accuracy on held-out images is reported to Optuna, and it is pruned if
+it is worse than the median of earlier trials. Its values depend on the seed, its number and the trials that ended
+before. The folder of a sweep contains
 
     sweep.json                  the space, the data, the seed, the number of trials
     trials/0007.json            one trial: its values, its status, a record for each epoch
     trials/0007.safetensors     the state of a running trial
     trials.csv, sweep.html      all trials, as a table and as a page
 
-Files are replaced atomically: a killed sweep loses at most the epochs that its workers were training.
+A killed sweep loses at most the epochs that its workers were training.
 """
 
 import csv
@@ -86,9 +86,9 @@ class Trial:
 def advance(
     config: dict[str, Any], values: dict[str, Value], state: State | None, epochs: int, offline: bool
 ) -> tuple[State, bool]:
-    """Train a trial for `epochs` more epochs, from `state` or from the start. Return its state, and True at its end.
+    """Train a trial for `epochs` more epochs; return its state, and True at its end.
 
-    The result depends on the arguments and the data only, so any worker can run this, and again if a worker died.
+    The result depends on the arguments and the data only, so any worker can run this, or run it again.
     """
     space = Space.from_config(config["space"])
     images = space.images(load_once(config["data"], offline=offline).train)
@@ -288,15 +288,10 @@ class Sweep:
 
     def _add_to_study(self, trial: Trial) -> None:
         """Add a trial of an earlier process to the study."""
-        ended = trial.status in (DONE, PRUNED, DIVERGED)
-        self.study.add_trial(
-            self._frozen(
-                trial,
-                state=self.optuna.trial.TrialState[STATES[trial.status]],
-                value=(trial.accuracy or 0.0) if ended else None,
-                intermediate_values={r.epoch: r.validation_accuracy or 0.0 for r in trial.records},
-            )
-        )
+        state = self.optuna.trial.TrialState[STATES[trial.status]]
+        value = (trial.accuracy or 0.0) if trial.status in (DONE, PRUNED, DIVERGED) else None
+        reports = {record.epoch: record.validation_accuracy or 0.0 for record in trial.records}
+        self.study.add_trial(self._frozen(trial, state=state, value=value, intermediate_values=reports))
         if trial.status == RUNNING:
             trial_id = self.study.trials[trial.number]._trial_id
             self.suggestions[trial.number] = self.optuna.trial.Trial(self.study, trial_id)
