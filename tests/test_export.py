@@ -359,7 +359,7 @@ def test_without_a_name_the_courses_data_is_not_written_over_nor_anything_else(t
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("-o foo", "foo must have an extension, .html, .onnx, .npz, or the format must be given as `to`"),
+        ("-o foo", "foo must have an extension (.html, .onnx, .npz), unless `to` is given"),
         ("--to npz -o x.html", "to must match the extension, got 'npz' and x.html"),
         ("--to html -o -", "-o must be a file name, got -: stdout is for the path of the file"),
     ],

@@ -2,20 +2,28 @@
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, data, load_data_of_run, offline, warn_if_trained_on
+from byhand.cli.output import (
+    PLACE,
+    Console,
+    console_options,
+    data_of_model,
+    load_data_of_run,
+    offline,
+    warn_if_trained_on,
+)
 from byhand.report.comparison import check_several, compare_runs
 from byhand.training.runs import Run, load_reader
 
 
 @click.command()
 @click.argument("runs", type=PLACE, metavar="RUN RUN…", nargs=-1, required=True)
-@data
+@data_of_model
 @offline
 @console_options(html=True)
 def command(runs: tuple[str, ...], data: str | None, offline: bool, console: Console) -> None:
     """Compare runs: their results, their different settings, and whether the difference is statistically significant.
 
-    All models are tested on the test set of --data, by default that of the first run.
+    All models are tested on the same test set, by default that of the first model.
     """
     check_several(runs)  # before loading
     digits = load_data_of_run(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)

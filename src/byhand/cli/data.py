@@ -44,7 +44,7 @@ def list_(console: Console) -> None:
 @offline
 @console_options()
 def get(name: str, offline: bool, console: Console) -> None:
-    """Download the data set NAME to the cache, unless it is there."""
+    """Download the data set NAME to the cache, if it is not there yet."""
     with console.downloads() as progress:
         digits = loading.fetch(name, offline=offline, say=console.info, progress=progress)
     _show(digits, console)
@@ -54,9 +54,9 @@ def get(name: str, offline: bool, console: Console) -> None:
 @click.argument("place", type=PLACE)
 @console_options(quiet=False)
 def verify(place: str, console: Console) -> None:
-    """Verify the checksums and contents of a data set; PLACE is its path or name.
+    """Verify the checksums and contents of a data set.
 
-    Prints a line per problem and exits with status 3, or one line about a valid data set.
+    PLACE is its path or name. Prints a line about a valid data set, or a line per problem and exits with status 3.
     """
     report = loading.verify(place)
     if console.as_json:

@@ -8,7 +8,7 @@ from byhand.cli.output import (
     PLACE,
     Console,
     console_options,
-    data,
+    data_of_model,
     load_data_of_run,
     offline,
     option,
@@ -25,7 +25,7 @@ from byhand.training.runs import Run, load_model, load_reader
 
 @click.command()
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
-@data
+@data_of_model
 @split
 @option("--threshold SHARE", click.FloatRange(0, 1), "Minimum accuracy: exit with status 1 if it is lower.")
 @shifts
@@ -40,11 +40,7 @@ def command(
     offline: bool,
     console: Console,
 ) -> None:
-    """Evaluate the model of RUN: accuracy, confusion matrix, and the worst errors.
-
-    The data set defaults to the one that the model was trained on: its test set, or its training set with --split
-    train.
-    """
+    """Evaluate the model of RUN: accuracy, confusion matrix, and the worst errors."""
     alone = load_reader(run)
     model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()

@@ -5,7 +5,17 @@ import sys
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, data, load_data_of_run, offline, option, seed, split
+from byhand.cli.output import (
+    PLACE,
+    Console,
+    console_options,
+    data_of_model,
+    load_data_of_run,
+    offline,
+    option,
+    seed,
+    split,
+)
 from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
@@ -25,7 +35,7 @@ def unit(text: str) -> tuple[int, int]:
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @option("--sample", click.IntRange(min=0), "Index of the sample, from 0.", default=0)
 @option("--batch", click.IntRange(min=1), "Batch size: the sample and the ones after it.")
-@data
+@data_of_model
 @split
 @option(
     "--unit L:J",

@@ -77,12 +77,13 @@ timeout = option(
     default=60.0,
 )
 seed = option("--seed", click.IntRange(min=0), "Random seed.", default=0)
+DATA = "Data set by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Defaults to "
 data = option(
     "--data NAME|PATH",
     PLACE,
-    "Data set by name (mnist, fashion-mnist, kmnist, mnist-5k) or path. Defaults to full MNIST if it is available or "
-    "can be downloaded, otherwise the bundled sample.",
+    f"{DATA}full MNIST if it is available or can be downloaded, otherwise the bundled sample.",
 )
+data_of_model = option("--data NAME|PATH", PLACE, f"{DATA}the one that the model was trained on.")
 JSON = option("--json", bool, "Print the result as JSON on stdout.", "as_json")
 QUIET = option("--quiet -q", bool, "Suppress messages and progress on stderr.", "is_quiet")
 HTML = option("--html FILE", Place(dir_okay=False), "Write the result to FILE as an HTML report.", "html_file")

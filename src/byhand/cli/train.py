@@ -32,8 +32,8 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
         "--maps N,N,…",
         str,
         (
-            "Convolutional layers before the hidden layers: number of filters per layer. `16@3/1` has a 3 × 3 kernel "
-            "and stride 1, instead of 5 × 5 and 2; `none` for no convolution."
+            "Convolutional layers before the hidden layers: number of filters per layer. `16@3/1` sets a 3 × 3 kernel "
+            "and stride 1 (default: 5 × 5 and 2); `none` for no convolution."
         ),
     ),
     ("--activation", ACTIVATIONS, "Activation function of the hidden layers."),

@@ -49,7 +49,7 @@ def kind_of(path: Path, to: str | None) -> str:
     """Return `to`, or by default the extension of the path; they must not contradict each other."""
     ending = path.suffix.removeprefix(".").lower()
     if to is None and not ending:
-        raise UsageError(f"{path} must have an extension, .{', .'.join(KINDS)}, or the format must be given as `to`")
+        raise UsageError(f"{path} must have an extension (.{', .'.join(KINDS)}), unless `to` is given")
     if to is not None and ending in KINDS and ending != to:
         raise UsageError(f"to must match the extension, got {to!r} and {path}")
     return ending if to is None else to
