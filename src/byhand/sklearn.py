@@ -163,7 +163,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError(f"batch_size must be a positive integer, 'auto' or None, got {self.batch_size!r}")
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
-        """Return X and y after scikit-learn's checks        X: floats or bytes (N, D), y: (N,)"""
+        """Return X and y after scikit-learn's checks    X: floats or bytes (N, D), y: (N,)"""
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32, np.uint8], reset=reset)
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
@@ -295,17 +295,17 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # ---- prediction
 
     def predict(self, X: Any) -> Array:
-        """Return the most likely label of each sample              X: (N, D) → (N,)"""
+        """Return the most likely label of each sample    X: (N, D) → (N,)"""
         best = self._logits(X).argmax(axis=1)
         labels: Array = self.classes_[best]
         return labels
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, in the order of classes_        X: (N, D) → (N, K)"""
+        """Return the probability of each class, in the order of classes_    X: (N, D) → (N, K)"""
         return softmax(self._logits(X))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return log-probabilities, exact also for tiny probabilities           X: (N, D) → (N, K)"""
+        """Return log-probabilities, exact also for tiny probabilities    X: (N, D) → (N, K)"""
         Z = self._logits(X)
         Z -= Z.max(axis=1, keepdims=True)
         Z -= np.log(np.exp(Z).sum(axis=1, keepdims=True))
@@ -317,7 +317,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return forward_in_blocks(self.model_.network, lambda rows, _: self._floats(X[rows]), len(X))
 
     def _floats(self, X: Array) -> Array:
-        """Return inputs of the network: bytes / 255, or floats          (n, D) → (n, D)"""
+        """Return inputs of the network: bytes / 255, or floats    (n, D) → (n, D)"""
         if X.dtype == np.uint8:
             return self.model_.preparation.to_floats(X, np.empty(X.shape, self.model_.network.dtype))
         return np.ascontiguousarray(X, self.model_.network.dtype)

@@ -3,8 +3,7 @@
     Ensemble([Model.load(path) for path in paths]).predict(images)
     ShiftAveraged(model).predict(images)
 
-Models from different seeds make different mistakes, so their average is usually more accurate than any one of them. The
-same is true of several views of one image. `byhand.training.runs` loads the ensemble of a run.
+Models from different seeds make different mistakes, so their average is usually more accurate than any one of them.
 """
 
 from abc import abstractmethod
@@ -27,10 +26,10 @@ class Averaged(Reader):
 
     @abstractmethod
     def member_probabilities(self, images: Array) -> Iterator[Array]:
-        """Yield softmax(Z) of each member, in float64            images: uint8 (N, H, W) or (N, D) → (N, K) each"""
+        """Yield softmax(Z) of each member, in float64    images: uint8 (N, H, W) or (N, D) → (N, K) each"""
 
     def probabilities(self, images: Array) -> Array:
-        """P = mean of the members' probabilities                 images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        """P = mean of the members' probabilities    images: uint8 (N, H, W) or (N, D) → (N, K)"""
         P: Array = np.mean(list(self.member_probabilities(images)), axis=0)
         return P
 
@@ -41,7 +40,7 @@ class Averaged(Reader):
         return logits
 
     def predict(self, images: Array) -> Array:
-        """Return class numbers                                   images: uint8 (N, H, W) or (N, D) → (N,)"""
+        """Return class numbers    images: uint8 (N, H, W) or (N, D) → (N,)"""
         classes: Array = self.probabilities(images).argmax(axis=1)
         return classes
 
@@ -114,7 +113,7 @@ class ShiftAveraged(Averaged):
 
 
 def shifted(images: Array, down: int, right: int) -> Array:
-    """Shift images; the new rows or columns are 0                         images, result: uint8 (N, H, W)"""
+    """Shift images; the new rows or columns are 0    images, result: uint8 (N, H, W)"""
     _, H, W = images.shape
     margin = max(abs(down), abs(right))
     wide = np.pad(images, [(0, 0), (margin, margin), (margin, margin)])

@@ -82,7 +82,6 @@ def read(path: str | os.PathLike[str]) -> Content:
 
 
 def check_finite(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> None:
-    """Reject parameters that are NaN or infinite."""
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelFileError(f"{path}: parameters must be finite")
 
@@ -106,7 +105,6 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
 
 
 def as_text(name: str, value: Any) -> str:
-    """Return a value as JSON."""
     try:
         return json.dumps(value, ensure_ascii=False, default=plain)
     except (TypeError, ValueError) as error:  # an object, an invalid key, a list that contains itself

@@ -1,8 +1,10 @@
 """The model: a network with its preparation and class names.
 
-model = Model([784, 128, 10], seed=0)
-model.predict(images)            # class numbers; `model.classes` has their names
-model.save("digits.safetensors")
+    model = Model([784, 128, 10], seed=0)
+    model.predict(images)            # class numbers
+    model.save("digits.safetensors")
+
+`Reader` is the base class of models and ensembles.
 """
 
 import html
@@ -63,14 +65,14 @@ class Reader(ABC):
 
     @abstractmethod
     def logits(self, images: Array) -> Array:
-        """Return the scores before softmax                       images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        """Return the scores before softmax    images: uint8 (N, H, W) or (N, D) → (N, K)"""
 
     def probabilities(self, images: Array) -> Array:
-        """Return the probabilities of the classes                images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        """Return the probabilities of the classes    images: uint8 (N, H, W) or (N, D) → (N, K)"""
         return softmax(self.logits(images))
 
     def predict(self, images: Array) -> Array:
-        """Return class numbers                                   images: uint8 (N, H, W) or (N, D) → (N,)"""
+        """Return class numbers    images: uint8 (N, H, W) or (N, D) → (N,)"""
         classes: Array = self.logits(images).argmax(axis=1)
         return classes
 
@@ -251,25 +253,17 @@ MAX_BLOCK_SAMPLES = 32
 MAX_IM2COL_ELEMENTS = 2**22
 
 
-class _Passes(threading.local):
-    """The arrays for inference, per thread and network: allocating them anew takes as long as the computation.
-
-    They are freed with the network.
-    """
-
-    def __init__(self) -> None:
-        self.of: weakref.WeakKeyDictionary[Network, tuple[Pass, Cache]] = weakref.WeakKeyDictionary()
-
-
-_passes = _Passes()
+#: The arrays for inference, per thread and network: allocating them anew takes as long as the computation.
+_passes = threading.local()
 
 
 def forward_in_blocks(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
-    """Return the network's outputs; `inputs` returns the floats of a block                  → (count, K)"""
+    """Return the network's outputs; `inputs` returns the floats of a block    → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
-    if network not in _passes.of:
-        _passes.of[network] = Pass(network, needs_gradient=False), Cache(network.dtype)
-    pass_, cache = _passes.of[network]
+    passes = vars(_passes).setdefault("of", weakref.WeakKeyDictionary())  # freed with the network
+    if network not in passes:
+        passes[network] = Pass(network, needs_gradient=False), Cache(network.dtype)
+    pass_, cache = passes[network]
     for rows in blocks(count, max_block_size(network, BLOCK)):
         logits[rows] = pass_.forward(inputs(rows, cache))
     return logits
@@ -288,7 +282,6 @@ def blocks(count: int, size: int) -> Iterator[slice]:
 
 
 def check_classes(known: Sequence[str], data: Dataset) -> None:
-    """Reject data with another number of classes."""
     if len(data.classes) != len(known):
         raise UsageError(f"data must have the model's {len(known)} classes, got {len(data.classes)}")
 

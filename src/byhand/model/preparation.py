@@ -38,7 +38,7 @@ class Preparation:
         return cls(mean=MNIST_MEAN, deviation=MNIST_DEVIATION, deskew=deskew)
 
     def pictures(self, images: Array) -> Array:
-        """Deskew images, if `deskew`                     images, result: uint8 (N, H, W)"""
+        """Deskew images, if `deskew`    images, result: uint8 (N, H, W)"""
         if not self.deskew or len(images) == 0:
             return images
         from byhand.data.handwriting.deskew import deskew
@@ -46,7 +46,7 @@ class Preparation:
         return deskew(images)
 
     def to_floats(self, pixels: Array, out: Array) -> Array:
-        """Scale pixels, into `out`                       pixels: uint8 (N, D), out: (N, D)"""
+        """Scale pixels, into `out`    pixels: uint8 (N, D), out: (N, D)"""
         np.copyto(out, pixels)
         if self.is_plain:
             out /= self.divisor  # the same bits as floats that the user has divided
@@ -56,7 +56,7 @@ class Preparation:
         return out
 
     def __call__(self, images: Array, dtype: DTypeLike = np.float32) -> Array:
-        """Deskew and scale, into a new array             images: uint8 (N, H, W) → (N, D)"""
+        """Deskew and scale, into a new array    images: uint8 (N, H, W) → (N, D)"""
         pictures = self.pictures(images)
         pixels = pictures.reshape(len(pictures), -1)
         return self.to_floats(pixels, np.empty(pixels.shape, dtype))

@@ -1,8 +1,10 @@
 """Read digits from a photo, a scan or a drawing, with any model or ensemble.
 
-byhand.read("seven.jpg")                       # <Reading 7, 99.8 %>, by the installed model
-byhand.read("seven.jpg", model).guesses(2)     # [("7", 0.998), ("1", 0.001)]
-[each.digit for each in byhand.read_line("note.jpg")]
+    byhand.read("seven.jpg")                       # <Reading 7, 99.8 %>, by the installed model
+    byhand.read("seven.jpg", model).guesses(2)     # [("7", 0.998), ("1", 0.001)]
+    [each.digit for each in byhand.read_line("note.jpg")]
+
+Photos are first normalized to images like those of MNIST (`byhand.data.handwriting`).
 """
 
 import os
@@ -108,7 +110,7 @@ def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
 def read_image(
     image: Array, reader: Reader | None = None, name: str = "the picture", *, is_crowded: bool = False
 ) -> Reading:
-    """Read an image in the format of MNIST                                image: uint8 (28, 28)"""
+    """Read an image in the format of MNIST    image: uint8 (28, 28)"""
     reader = reader or shipped_model()
     return Reading(name, image, reader.probabilities(image[None])[0], reader.classes, is_crowded)
 

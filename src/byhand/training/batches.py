@@ -1,12 +1,10 @@
 """Batches: the samples of each step, in a shuffled order, as floats.
 
-A batch is a set of rows of an array of bytes; `Inputs` gathers them and converts them to floats just before the first
-product. The order of an epoch is a function of (seed, epoch), so a run can be resumed at any step. Augmented images are
-prefetched by a second thread.
+A batch is rows of an array of bytes, which `Inputs` converts to floats just before the first product. The order of an
+epoch is a function of (seed, epoch), so a run can be resumed at any step.
 
-Data parallelism: if several processes share a run, each computes some rows of each batch, its `Shard`. All have the
-same recipe, seed and order. `Shard.sum` is an all-reduce with the same bits for all processes, so all take the same
-step. `byhand.distributed.mpi` implements it.
+Data parallelism: if several processes share a run, each computes some rows of each batch. `Shard.sum` is an all-reduce
+with the same bits for all, so they take the same step. `byhand.distributed.mpi` implements it.
 """
 
 import zlib
@@ -108,7 +106,7 @@ class Inputs:
         self.rows = self.X = np.empty((0, 0), dtype)
 
     def __call__(self, batch: Batch, block: slice | None = None) -> Array:
-        """Return the inputs of a batch, or of a block of its rows                      → X: (N, D)"""
+        """Return the inputs of a batch, or of a block of its rows    → X: (N, D)"""
         pixels, index = batch.pixels, batch.index
         if isinstance(index, slice):
             pixels = pixels[index] if block is None else pixels[index][block]
@@ -161,7 +159,7 @@ class Batches:
         return batch_of(self.pixels[rows], slice(0, len(self.index)), self.labels[rows], weights)
 
     def order(self, epoch: int) -> Array:
-        """Return the indices of the samples in the order of this epoch; a single batch is not shuffled."""
+        """Return the indices of the samples, shuffled for this epoch; a single batch is not shuffled."""
         if self.is_whole:
             return self.index
         return self.index[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.index))]

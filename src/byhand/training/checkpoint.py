@@ -6,8 +6,7 @@
     trainer.restore(*Checkpoints(run).load())         # the next steps are bit-identical
 
 A checkpoint is a safetensors file with a checksum. Each save replaces the older of two files, `state/a.safetensors` and
-`state/b.safetensors`, and is read back before the other one may be replaced. The loop only copies its arrays; a second
-thread writes the file.
+`state/b.safetensors`, and is read back. The loop only copies its arrays; a second thread writes the file.
 """
 
 import contextlib
@@ -71,11 +70,9 @@ class Checkpoints(Callback):
         self._lock: BinaryIO | None = None
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        """Save the state, if the interval is over."""
         self.save(trainer)
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        """Write the records so far."""
         self.run.write_records(trainer.progress.records)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
@@ -202,7 +199,6 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read and check a checkpoint."""
     arrays, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
     number = modelfile.parsed(path, metadata, "number", int)
     environment = modelfile.parsed(path, metadata, "made", dict)

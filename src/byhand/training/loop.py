@@ -138,7 +138,6 @@ class Trainer:
         return StepRecord(number, epoch, loss, correct / count, learning_rate, norm, count, speed, ends_epoch)
 
     def _count(self, loss: float, correct: int, batch: Batch, norm: float | None, seconds: float) -> None:
-        """Add a step to the progress."""
         progress = self.progress
         progress.step += 1
         progress.loss += loss * batch.total
@@ -161,7 +160,6 @@ class Trainer:
         return next(self._stream)
 
     def release_blas(self) -> None:
-        """Restore the BLAS threads until the next step."""
         self._blas.close()
 
     def _restart_stream(self) -> None:
@@ -284,11 +282,9 @@ class Trainer:
     def averaged(self) -> Iterator[None]:
         """Replace the network's weights by the averaged ones in a `with` block, if there are any."""
         parameters = self.model.network.parameters
-        if self.ema is None:
-            yield
-            return
         kept = parameters.copy()
-        parameters[...] = self.ema
+        if self.ema is not None:
+            parameters[...] = self.ema
         try:
             yield
         finally:
@@ -407,13 +403,9 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield
         return
-    is_stopping = False
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal is_stopping
-        if is_stopping:
-            raise KeyboardInterrupt
-        is_stopping = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         stop()
 
     before = signal.signal(signal.SIGINT, handle)

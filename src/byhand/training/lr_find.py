@@ -65,7 +65,6 @@ class Sweep:
         return float(f"{min(between, limit):.1e}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
         return {
             "suggestion": self.suggestion,
             "steepest_rate": None if self.steepest is None else self.rates[self.steepest],

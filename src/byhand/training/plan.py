@@ -4,18 +4,14 @@ A batch is computed as a whole, with several BLAS threads, or in blocks of rows 
 thread each. The activations of a block stay in the L2 cache between forward and backward. With the same plan, results
 are bit-identical; different plans agree to rounding.
 
-A dense layer has two alternative forms. `PackedDense`, for narrow layers and large batches, changes W, which is far
-smaller than the batch:
+`PackedDense` is a dense layer for few units and large batches:
 
-- Padding: a BLAS multiplies in tiles of about 16 columns, and 45 columns can take longer than 48. W gets columns of
-  zeros up to the next tile.
-- Omitted columns: a pixel that is 0 in every training sample adds nothing to the sums, and its weights have the
-  gradient 0. The inputs omit these columns, and W these rows.
-- Scaling: x / 255 · W = x · (W / 255). Scaling W saves a pass over the pixels.
+- Padding: a BLAS multiplies in tiles of about 16 columns, and 45 columns can take longer than 48.
+- Omitted columns: a pixel that is 0 in every training sample has no effect, and its weights have the gradient 0.
+- Scaling: x / 255 · W = x · (W / 255), and W is far smaller than the batch.
 
-`SplitDense` is for small batches. Before it multiplies, a BLAS copies W, which for 32 samples takes longer than the
-product. With AVX-512, OpenBLAS has kernels for small matrices (up to 10⁶ multiplications) that do not copy. So the rows
-of W are split into equal parts, and the products of the parts are added.
+`SplitDense` is a dense layer for small batches. For 32 samples, the BLAS takes longer to copy W than to multiply. With
+AVX-512, OpenBLAS has kernels for small matrices (up to 10⁶ multiplications) that do not copy, so W is split.
 """
 
 import itertools
@@ -172,7 +168,7 @@ class PackedDense(DenseForm):
         cache.new("wide_dW", self.inputs, self.width)
 
     def forward(self, X: Array, cache: Cache) -> Array:
-        """Z = X W + b                                          X: (N, columns) → Z: (N, units)"""
+        """Z = X W + b    X: (N, columns) → Z: (N, units)"""
         W, units = self.layer.W, self.layer.units
         if self.columns is not None:
             W = np.take(W, self.columns, axis=0, out=cache.rows_of_W, mode="clip")
@@ -182,7 +178,7 @@ class PackedDense(DenseForm):
         return np.add(wide_Z[:, :units], self.layer.b, out=cache.Z)
 
     def backward(self, dout: Array, cache: Cache) -> Array | None:
-        """dW = Xᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ       dZ: (N, units) → dX: (N, columns)"""
+        """dW = Xᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ    dZ: (N, units) → dX: (N, columns)"""
         units = self.layer.units
         cache.wide_dZ[:, :units] = dZ = dout
         dW = np.matmul(cache.X.T, cache.wide_dZ, out=cache.wide_dW)[:, :units]
@@ -208,7 +204,7 @@ class SplitDense(DenseForm):
         cache.dW_parts = cache.dW.reshape(self.parts, self.rows, self.layer.units)
 
     def forward(self, X: Array, cache: Cache) -> Array:
-        """Z = Σ Xₚ Wₚ + b                                      X: (N, inputs) → Z: (N, units)"""
+        """Z = Σ Xₚ Wₚ + b    X: (N, inputs) → Z: (N, units)"""
         cache.X_parts = X.reshape(len(X), self.parts, self.rows).transpose(1, 0, 2)
         W_parts = self.layer.W.reshape(self.parts, self.rows, -1)
         products = np.matmul(cache.X_parts, W_parts, out=cache.products)
@@ -216,7 +212,7 @@ class SplitDense(DenseForm):
         return np.add(Z, self.layer.b, out=Z)
 
     def backward(self, dout: Array, cache: Cache) -> Array | None:
-        """dWₚ = Xₚᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ     dZ: (N, units) → dX: (N, inputs)"""
+        """dWₚ = Xₚᵀ dZ,  db = Σ dZ over the samples,  dX = dZ Wᵀ    dZ: (N, units) → dX: (N, inputs)"""
         dZ = dout
         np.matmul(cache.X_parts.transpose(0, 2, 1), dZ, out=cache.dW_parts)
         np.matmul(cache.ones, dZ, out=cache.db)
@@ -283,7 +279,6 @@ class Team:
             return None
 
     def close(self) -> None:
-        """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
 

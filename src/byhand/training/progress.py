@@ -1,7 +1,4 @@
-"""A progress bar: on a terminal (drawn by rich), in a notebook (HTML), or only a line per epoch in a log.
-
-fit(model, digits.train, callbacks=[ProgressBar()])
-"""
+"""Show the progress of a training: a bar on a terminal or in a notebook, and a line per epoch."""
 
 import html
 import os

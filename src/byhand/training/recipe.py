@@ -96,7 +96,6 @@ class Recipe:
         return self.epochs - math.ceil(round(self.epochs * self.weak_augment, 3))  # 100 · 0.07 is a little over 7
 
     def replace(self, **changes: Any) -> Self:
-        """Return the recipe with some settings changed."""
         changes = renamed(changes)
         known = [field.name for field in fields(self)]
         if unknown := [name for name in changes if name not in known]:
@@ -125,7 +124,6 @@ class Recipe:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return the recipe of a `config`."""
         values = {OLD_NAMES.get(name, name): value for name, value in config.items()}
         for name, _, named in NAMED:
             values[name] = named(**values[name])
@@ -249,7 +247,6 @@ PRESETS = {
 
 
 def preset(name: str) -> Preset:
-    """Return the preset of that name."""
     if name not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
     return PRESETS[name]

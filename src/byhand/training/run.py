@@ -80,7 +80,6 @@ class RunResult:
         }
 
     def text(self) -> str:
-        """Return the summary as text."""
         amount = counted(self.epochs, "iteration" if self.steps == self.epochs else "epoch")
         trained = f"{amount} over {counted(self.samples, 'image')}, {self.training_seconds:.1f} s of training"
         return "\n".join(
@@ -118,11 +117,7 @@ def fit(
         if not isinstance(data, Dataset):
             recipe = recipe.replace(augment="none")
     recipe = recipe.replace(**choices)
-    settings: dict[str, Any] = {
-        "seed": seed,
-        "sample_weights": sample_weights,
-        "validation_data": validation_data,
-    }
+    settings: Any = {"seed": seed, "sample_weights": sample_weights, "validation_data": validation_data}
     if run:
         folder = None if run is True else run
         return train_run(folder, model, data, recipe, callbacks=callbacks, preset=name, **settings).history
@@ -226,8 +221,9 @@ def resume(
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
     found = data_config(train, **extra)
     check_same_data(config, found)
-    changes = {name: value for name, value in (("epochs", epochs), ("threads", threads)) if value is not None}
-    changed = recipe.replace(**changes)
+    changed = recipe if epochs is None else recipe.replace(epochs=epochs)
+    if threads is not None:
+        changed = changed.replace(threads=threads)
     if changed.epochs != recipe.epochs:
         weak = " and the epochs of weak augmentation" if changed.weak_augment else ""
         change = f"{changed.epochs} epochs instead of {recipe.epochs}"
@@ -310,7 +306,6 @@ def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Chec
 def _config(
     trainer: Trainer, data: dict[str, Any], source: str | None, preset: str | None, command: str | None
 ) -> dict[str, Any]:
-    """Return the content of config.json."""
     model = trainer.model
     config = {
         "command": command,
@@ -327,7 +322,6 @@ def _config(
 
 
 def _metadata(config: Mapping[str, Any], history: History) -> dict[str, Any]:
-    """Return the metadata of the model file."""
     return {
         "data": {"name": config["data_name"], "checksum": config["data_checksum"], "images": config["samples"]},
         "preset": config.get("preset"),
@@ -345,10 +339,8 @@ def _message(callbacks: Sequence[Callback], text: str) -> None:
 
 def data_config(data: Data, sample_weights: Array | None, validation_data: Data | None) -> dict[str, Any]:
     """Return the names and checksums of the data, for config.json."""
-    if isinstance(data, Dataset):
-        config = {"data_name": data.name, "data_checksum": data.checksum, "samples": len(data)}
-    else:
-        config = {"data_name": ARRAYS, "data_checksum": _checksum(data), "samples": len(data[0])}
+    name, count = (data.name, len(data)) if isinstance(data, Dataset) else (ARRAYS, len(data[0]))
+    config = {"data_name": name, "data_checksum": _checksum(data), "samples": count}
     given = {"sample_weights": sample_weights, "validation_data": validation_data}
     return config | {name: _checksum(values) for name, values in given.items() if values is not None}
 

@@ -85,7 +85,6 @@ class Run:
         return Ensemble([member.model() for member in members], metadata=self.config().get("card"))
 
     def model(self) -> Model:
-        """Return the trained model."""
         if not self.model_path.is_file():
             if members := self.members:
                 raise ModelFileError(
@@ -108,7 +107,6 @@ class Run:
         return read_object(path) if path.is_file() else {}
 
     def records(self) -> list[EpochRecord]:
-        """Return the records of the epochs."""
         path = self.folder / METRICS
         lines = text_of(path).splitlines() if path.is_file() else []
         try:
@@ -127,7 +125,6 @@ class Run:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file."""
     text = text_of(path)
     try:
         value = json.loads(text)

@@ -146,7 +146,7 @@ def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arra
 
 
 def check_weights(weights: Array, count: int) -> Array:
-    """Return sample weights, scaled to a mean of 1                                   (count,)"""
+    """Return sample weights, scaled to a mean of 1    (count,)"""
     weights = np.asarray(weights)
     if weights.shape != (count,):
         raise UsageError(f"sample_weights must have the shape ({count},), got {weights.shape}")
