@@ -29,8 +29,7 @@ class Pass:
 
     gradient: the vector to write the gradient to, initially zeros; by default a new one.
     layers: replacements for the network's layers, as `byhand.training.plan` makes them.
-    needs_gradient: False for prediction, without `backward`.
-    sum_over_processes: an all-reduce, for processes that share a batch.
+    needs_gradient: False for prediction, without `backward`. sum_over_processes: an all-reduce, see `Cache`.
     """
 
     def __init__(

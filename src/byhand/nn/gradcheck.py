@@ -27,6 +27,11 @@ from byhand.nn.rng import StepKey
 
 FLOOR = 1e-6
 
+#: () → loss, and for each activation with a kink which outputs are positive.
+Evaluate = Callable[[], tuple[float, list[Array]]]
+#: (direction, length h of the step) → slope, or None at a kink.
+Slope = Callable[[Array, float], float | None]
+
 
 @dataclass(frozen=True)
 class TensorCheck:
@@ -117,7 +122,7 @@ def _check_tensor(
     name: str,
     values: Array,
     derivative: Array,
-    slope: "Slope",
+    slope: Slope,
     rng: np.random.Generator,
     tolerance: float,
     step: float,
@@ -143,16 +148,13 @@ def _check_tensor(
 
 def _direction(shape: tuple[int, ...], index: int | None, rng: np.random.Generator) -> Array:
     """Return a direction of length 1: along the element `index`, or a random one if it is None."""
-    if index is None:
-        direction = rng.standard_normal(shape)
-        direction /= np.linalg.norm(direction)
-    else:
-        direction = np.zeros(shape)
+    direction = rng.standard_normal(shape) if index is None else np.zeros(shape)
+    if index is not None:
         direction.flat[index] = 1
-    return direction
+    return direction / np.linalg.norm(direction)
 
 
-def _best_slope(slope: "Slope", direction: Array, analytic: float, tolerance: float, step: float) -> float | None:
+def _best_slope(slope: Slope, direction: Array, analytic: float, tolerance: float, step: float) -> float | None:
     """Return the slope along `direction`, or None at a kink.
 
     Rounding errors grow with shorter steps, and the errors of curvature with longer ones. If the slope differs from the
@@ -174,11 +176,6 @@ def _relative_error(analytic: float, numeric: float) -> float:
     return error if np.isfinite(error) else np.inf
 
 
-Evaluate = Callable[[], tuple[float, list[Array]]]
-#: (direction, length h of the step) → slope, or None at a kink.
-Slope = Callable[[Array, float], float | None]
-
-
 def _slope(evaluate: Evaluate, values: Array, direction: Array, h: float) -> float | None:
     """[8 (L(p + h) − L(p − h)) − (L(p + 2h) − L(p − 2h))] / 12h, or None at a kink"""
     near = _rise(evaluate, values, h * direction)
@@ -189,18 +186,16 @@ def _slope(evaluate: Evaluate, values: Array, direction: Array, h: float) -> flo
 def _rise(evaluate: Evaluate, values: Array, change: Array) -> float | None:
     """L(p + change) − L(p − change), or None if a ReLU switched on or off between the two"""
     start = values.copy()
-    sides = []
-    for sign in (1, -1):
-        values[...] = start + sign * change
-        sides.append(evaluate())
+    values[...] = start + change
+    above, on_above = evaluate()
+    values[...] = start - change
+    below, on_below = evaluate()
     values[...] = start
-    (above, on_above), (below, on_below) = sides
-    same = all(np.array_equal(a, b) for a, b in zip(on_above, on_below, strict=True))
-    return above - below if same else None
+    return above - below if all(map(np.array_equal, on_above, on_below)) else None
 
 
 def _switches(pass_: Pass) -> list[Array]:
-    """Return for each activation with a kink which outputs are positive             [(N, n) boolean, …]"""
+    """Return which outputs of the activations with a kink are positive             [(N, n) boolean, …]"""
     return [
         out > 0
         for layer, out in zip(pass_.layers, pass_.outs, strict=True)

@@ -26,7 +26,11 @@ class _Loss:
         check_target(Z.shape, target, weights)
         self.check(target)
         target = target if target.ndim == 2 else target.astype(np.intp, copy=False)
-        total = weight_of_batch(len(Z), weights)
+        if len(Z) == 0:
+            raise UsageError("a batch must have at least one sample, got 0")
+        total = float(len(Z) if weights is None else weights.sum(dtype=np.float64))
+        if not total > 0:
+            raise UsageError(f"the weights of a batch must add up to more than 0, got {total}")
         return self.value_and_gradient(Z, target, Cache(Z.dtype), weights=weights, total=total)
 
     def value_and_gradient(
@@ -188,13 +192,3 @@ def check_target(shape: tuple[int, int], target: Array, weights: Array | None) -
         raise UsageError(f"a target of one dimension must have integer labels, got {target.dtype}")
     if N and not (target.min() >= 0 and target.max() < K):
         raise UsageError(f"labels must be from 0 to {K - 1}, got {target.min()} to {target.max()}")
-
-
-def weight_of_batch(N: int, weights: Array | None) -> float:
-    """Return the denominator of the mean: the number of samples, or the sum of their weights    weights: (N,)"""
-    if N == 0:
-        raise UsageError("a batch must have at least one sample, got 0")
-    total = float(N) if weights is None else float(weights.sum(dtype=np.float64))
-    if not total > 0:
-        raise UsageError(f"the weights of a batch must add up to more than 0, got {total}")
-    return total
