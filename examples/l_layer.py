@@ -3,7 +3,7 @@
     python examples/l_layer.py
 
 The data is `mnist.pkl.gz` from the working folder, or MNIST as byhand finds it. The published run has the losses
-2.422624 at iteration 0 and 0.457054 at 1900, and the accuracies 0.8774 on the 5,000 training images and 0.8674 on the
+2.422624 at iteration 0 and 0.457054 at 1900. Its accuracies are 0.8774 on the 5,000 training images and 0.8674 on the
 10,000 test images.
 """
 

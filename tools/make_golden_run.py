@@ -8,9 +8,9 @@ the previous one has written. The imported names are those of that version:
 
 For each run there are:
 
-- NAME/: the run folder after two interruptions; its two checkpoints are from these steps;
-- NAME.safetensors: the model of the same command without interruptions;
-- in expected.json: checksums of the arrays in the checkpoints and models, the records of the uninterrupted run, and the
+- NAME/: the run folder after two interruptions; its two checkpoints are from these steps.
+- NAME.safetensors: the model of the same command without interruptions.
+- expected.json: checksums of the arrays in the checkpoints and models, the records of the uninterrupted run, and the
   probabilities of its model for three test images.
 """
 

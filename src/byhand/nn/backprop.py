@@ -11,7 +11,7 @@ gradients with respect to its own parameters. The formulas of each layer are in 
     pass_.backward(dZ)                    `pass_.gradient` is now the gradient with respect to `network.parameters`
 
 A pass owns all arrays that the layers write to, so each thread needs its own pass. `forward` overwrites the arrays that
-the previous `forward` returned. The gradient check and the explanations read them: for layer i, `ins[i]` and `outs[i]`
+the previous `forward` returned. The gradient check and the explanations read them. For layer i, `ins[i]` and `outs[i]`
 are its input and output, `dins[i]` and `douts[i]` the gradients with respect to them, and `caches[i]` is its cache.
 """
 

@@ -1,8 +1,8 @@
 """Loss functions: the mean loss of a batch, and dZ, its gradient with respect to the outputs Z.
 
 Backpropagation starts with dZ. A loss function returns both, because they share most of the computation. With sample
-weights, the loss is the weighted mean. A batch can be split into blocks: `total` is then the number of samples (or the
-sum of the weights) of the whole batch, and the losses and gradients of the blocks add up to those of the batch.
+weights, the loss is the weighted mean. A batch can be split into blocks, whose losses and gradients add up to those of
+the batch: `total` is the number of samples, or the sum of the weights, of the whole batch.
 
     loss(Z, target)                                             check the target, then compute
     loss.value_and_gradient(Z, target, cache, weights=, total=) compute only: training checks all targets once
@@ -51,8 +51,8 @@ class SoftmaxCrossEntropy(_Loss):
         loss  = −(1/N) Σ Y log P
         dZ    = (P − Y) / N
 
-    Subtracting the maximum keeps the loss finite for all finite logits. dZ is this simple because the derivative of
-    the logarithm cancels most of the softmax's. Label smoothing s replaces the target Y by (1 − s) Y + s/K.
+    Subtracting the maximum keeps the loss finite for all finite logits. In dZ, the derivatives of the logarithm and
+    the softmax cancel: predicted minus true probabilities. Label smoothing s replaces Y by (1 − s) Y + s/K.
     """
 
     smoothing: float = 0.0

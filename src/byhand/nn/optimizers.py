@@ -161,7 +161,7 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  p ← p − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)
 
-    m and v are exponential moving averages (EMA); m̂ and v̂ correct their bias towards 0. The state holds
+    m and v are exponential moving averages (EMA); m̂ and v̂ correct their bias toward 0. The state holds
     m′ = m/(1 − β₁) and v′ = v/(1 − β₂), which saves two multiplications. With a = √((1 − β₂)/(1 − β₂ᵗ)):
 
         p ← p − [η (1 − β₁) / ((1 − β₁ᵗ) a)] m′ / (√v′ + ε/a)
