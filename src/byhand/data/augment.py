@@ -1,7 +1,7 @@
 """Augmentation: random shifts, rotations, scalings, shears and elastic distortions of the training images.
 
-The distortion is a function of (seed, epoch, index of the image) only. So it does not depend on batches, threads or
-ranks, and a resumed run gets the same images. For this, all sums are of integers, or of float32 numbers that are exact.
+The distortion is a function of (seed, epoch, index of the image) only, so it does not depend on batches, threads or
+ranks. For this, all sums are of integers, or of float32 numbers that are exact.
 """
 
 import math
@@ -17,17 +17,14 @@ from byhand.nn.rng import GOLDEN_64, mix64
 
 Bytes = NDArray[np.uint8]
 
-MAX_SIDE = 256  # pixels: the splines take 256 bytes per pixel, and coordinates are 16.16 fixed-point in 32 bits
+MAX_SIDE = 256  # pixels; coordinates are 16.16 fixed-point numbers in 32 bits
 GRID = 8  # the elastic field is a cubic B-spline over GRID × GRID random numbers
 BLOCK_PIXELS = 64 * 28 * 28  # block size, so that the ten arrays of a block fit in the L2 cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """The strength of each distortion; amounts are uniformly distributed between minus and plus the limit.
-
-    `str` returns the value of `--augment`, and `parse` reads it.
-    """
+    """The limits of the distortions: amounts are uniform between minus and plus the limit."""
 
     shift: float = 0.0  # pixels, in x and in y
     rotate: float = 0.0  # degrees
@@ -52,7 +49,7 @@ class Augmentation:
 
     @classmethod
     def parse(cls, text: str) -> "Augmentation":
-        """Parse `none`, `default`, `shift=2,rotate=10`, or a word with changes: `default,elastic=0`."""
+        """Parse `none`, `default`, `shift=2,rotate=10` or `default,elastic=0`."""
         first, *rest = parts = [part.strip() for part in text.split(",")]
         values = asdict(_WORDS.get(first, NONE))
         given = set()
@@ -82,9 +79,9 @@ _WORDS = {"none": NONE, "default": DEFAULT}
 
 
 def augment(images: Bytes, indices: ArrayLike, *, seed: int, epoch: int, spec: Augmentation) -> Bytes:
-    """Return distorted copies of `images[indices]`.    images: uint8 (N, H, W); indices: (n,); result: uint8 (n, H, W)
+    """Return distorted copies of `images[indices]`, interpolated bilinearly; pixels outside are 0.
 
-    Pixels are interpolated bilinearly; outside the image they are 0.
+    images: uint8 (N, H, W); indices: (n,); result: uint8 (n, H, W)
     """
     indices = np.asarray(indices, np.int64)
     if images.dtype != np.uint8 or images.ndim != 3:
@@ -119,7 +116,7 @@ def _affine_sources(
 
     [x'; y'] = R(angle) · [[sx, shear], [0, sy]] · [x; y] + shift, with the origin in the middle of the image.
     """
-    unit = (random >> np.uint64(11)) * 2.0**-52 - 1.0  # uniform on [−1, 1)                                  (n, 6)
+    unit = (random >> np.uint64(11)) * 2.0**-52 - 1.0  # uniform on [−1, 1)    (n, 6)
     angle, scale_x, scale_y, shear, shift_x, shift_y = unit.T
     cos, sin = (turn(angle * math.radians(spec.rotate)) for turn in (np.cos, np.sin))
     scale_x, scale_y = 1 + scale_x * spec.scale, 1 + scale_y * spec.scale
@@ -146,12 +143,12 @@ def _fixed(pixels: NDArray[np.floating]) -> NDArray[np.int32]:
 def _elastic_fields(
     random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return two smooth displacement fields in 1/65536 pixels: (n, H, W) each, root mean square `spec.elastic`.
+    """Return smooth displacements in 1/65536 pixels, (n, H, W) each, root mean square `spec.elastic`.
 
     d(y, x) = Σ g_k · w_k(y, x), random grids times splines: integers below 2²⁴, exact in float32.
     """
     splines, deviation = _splines(height, width)
-    grids = 2.0 * random.astype("<u8", copy=False).view(np.uint8) - 255.0  # odd numbers, −255 … 255     (n, 2·GRID²)
+    grids = 2.0 * random.astype("<u8", copy=False).view(np.uint8) - 255.0  # odd, −255 … 255    (n, 2·GRID²)
     sums = grids.astype(np.float32).reshape(-1, GRID * GRID) @ splines
     sums *= np.float32(65536 * spec.elastic / deviation)
     across_down = sums.astype(np.int32).reshape(-1, 2, height, width)
@@ -160,7 +157,7 @@ def _elastic_fields(
 
 @lru_cache(maxsize=8)
 def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
-    """Return the integer weights of the grid's numbers at each pixel, (GRID², H·W), and the field's deviation."""
+    """Return the integer weights of the grid at each pixel, (GRID², H·W), and the field's deviation."""
     weights = np.einsum("yi,xj->ijyx", _cubic(height), _cubic(width)).reshape(GRID * GRID, height * width)
     variance = (256**2 - 1) / 3  # of one number of the grid
     deviation = math.sqrt(variance * np.square(weights).sum(axis=0).mean())
@@ -168,7 +165,7 @@ def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
 
 
 def _cubic(length: int) -> NDArray[np.float64]:
-    """Return cubic B-splines on GRID − 3 equal intervals, in 252nds: (length, GRID). A row sums to about 252."""
+    """Return cubic B-splines on GRID − 3 equal intervals, in 252nds: (length, GRID)."""
     position = (np.arange(length) + 0.5) / length * (GRID - 3)
     interval = np.minimum(position.astype(int), GRID - 4)
     t = position - interval
@@ -180,17 +177,16 @@ def _cubic(length: int) -> NDArray[np.float64]:
 
 
 def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.uint32]:
-    """Interpolate each image at the coordinates (x, y) in 1/65536 pixels.     stack, x, y, result: (n, H, W)
+    """Interpolate each image at the coordinates (x, y) in 1/65536 pixels.    stack, x, y, result: (n, H, W)
 
-    out = (1−v)·((1−u)·p00 + u·p01) + v·((1−u)·p10 + u·p11), with u and v the fractions in 256ths. A 32-bit word holds
-    p00 p01 p10 p11 from the lowest byte, so one `take` reads all four, and one multiplication mixes two of them: each
-    sum fits in 16 bits.
+    out = (1−v)·((1−u)·p00 + u·p01) + v·((1−u)·p10 + u·p11), with u and v the fractions in 256ths. A 32-bit word has
+    p00 p01 p10 p11 from the lowest byte, so one `take` reads all four, and one multiplication mixes two of them.
     """
     n, height, width = stack.shape
     bordered = np.zeros((n, height + 3, width + 3), np.uint32)  # one zero before, two after
     bordered[:, 1:-2, 1:-2] = stack
     pairs = bordered[:, :, :-1] | bordered[:, :, 1:] << 8
-    words = pairs[:, :-1] | pairs[:, 1:] << 16  #                                              (n, H + 2, W + 2)
+    words = pairs[:, :-1] | pairs[:, 1:] << 16  # (n, H + 2, W + 2)
 
     x += 65536 + 128  # from the border's corner, rounded to 256ths
     y += 65536 + 128
@@ -217,8 +213,8 @@ def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArr
 def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> NDArray[np.uint64]:
     """Return `count` random 64-bit words for each sample: (n, count).
 
-    Nested SplitMix64 streams (Steele, Lea and Flood, 2014): word(k) = mix(key + (k+1)·γ), where a word is the key of
-    the next level: first for the epoch, then for the sample, then for the words themselves.
+    Nested SplitMix64 streams (Steele, Lea and Flood, 2014), whose words are the keys of the next level: for the epoch,
+    the sample, and the words themselves.
     """
     checks.integer("seed", seed, 0, 2**64 - 1)
     checks.integer("epoch", epoch, 0, 2**64 - 1)

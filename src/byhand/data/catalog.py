@@ -1,8 +1,7 @@
 """The catalog of data sets with names: their checksums and their mirrors.
 
-The data sets use the same file names, so they are identified by checksums: MNIST by the SHA-256 of its uncompressed
-files (its gzip encodings vary), Fashion-MNIST and KMNIST by the MD5 of the `.gz` files. Downloads stay in memory until
-their checksums are verified.
+They have the same file names, so they are identified by checksums: MNIST by the SHA-256 of its uncompressed files (its
+gzip encodings vary), Fashion-MNIST and KMNIST by the MD5 of the `.gz` files. Downloads are verified before use.
 """
 
 import hashlib
@@ -108,7 +107,7 @@ def known_name(name: str) -> str | None:
 
 
 def identify(train: Dataset, test: Dataset | None, files: dict[str, Path]) -> Entry | None:
-    """Return the entry with the checksums of these images and labels, or of their files, or None."""
+    """Return the entry with the checksums of this data or of its files, or None."""
     if test is None:
         return None
     parts = (train.images, train.labels, test.images, test.labels)
@@ -137,7 +136,7 @@ def _train_test(files: Mapping[str, File], name: str, classes: tuple[str, ...], 
 
 
 def bundled() -> TrainTest:
-    """Return the bundled sample: 4,000 + 1,000 digits, 400 and 100 of each class (`tools/make_sample.py`, NOTICE)."""
+    """Return the bundled sample: 400 + 100 digits of each class (see `tools/make_sample.py`)."""
     folder = resources.files("byhand.data") / "sample"  # may be inside a zip file
     files = {
         part: InMemoryFile(f"{BUNDLED}/{name}.gz", (folder / f"{name}.gz").read_bytes()) for part, name in FILES.items()
@@ -150,7 +149,7 @@ MAX_DOWNLOAD = 64 << 20  # bytes; the largest known file has 18 MB
 
 
 def fetch(entry: Entry, *, say: Say, progress: Progress | None = None) -> TrainTest:
-    """Download a data set, trying the mirrors in turn; the error message has a reason for each mirror."""
+    """Download a data set from its mirrors, which are tried in turn."""
     mirrors, files = list(entry.mirrors), {}
     say(f"downloading {entry.name} from {_host(mirrors[0])}")
     for number, (part, name) in enumerate(FILES.items()):
@@ -161,7 +160,7 @@ def fetch(entry: Entry, *, say: Say, progress: Progress | None = None) -> TrainT
 def _download_file(
     entry: Entry, number: int, name: str, mirrors: list[str], say: Say, progress: Progress | None
 ) -> InMemoryFile:
-    """Return the file from the first mirror with the right checksum; other mirrors move to the end of `mirrors`."""
+    """Download a file from the first mirror that has it; the others move to the end of the list."""
     reasons = []
     for mirror in tuple(mirrors):
         try:

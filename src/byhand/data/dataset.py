@@ -1,7 +1,6 @@
 """Data sets: images as bytes, their labels, and the names of the classes.
 
-Pixels stay bytes (60,000 digits are 47 MB, as floats 376 MB), which may be memory-mapped. The model's preparation
-converts them to floats.
+Pixels stay bytes, possibly memory-mapped: 60,000 digits are 47 MB, as floats 376 MB.
 """
 
 import base64
@@ -36,10 +35,10 @@ class Sample(NamedTuple):
 
 
 class Dataset:
-    """N labeled images: `images` uint8 (N, H, W), `labels` int64 (N,), `classes`, `name` and `scale`.
+    """Read-only arrays `images`, uint8 (N, H, W), and `labels`, int64 (N,), with `classes`, `name` and `scale`.
 
-    `scale` is the divisor that converts bytes to floats: 255, or 256 in the old pickle of MNIST. The arrays are
-    read-only. An integer index returns a `Sample`; a slice, an index array or a boolean mask returns a `Dataset`.
+    `scale` is the divisor that converts bytes to floats: 255, or 256 in the old pickle of MNIST.
+    An integer index returns a `Sample`; a slice, an index array or a mask returns a `Dataset`.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Dataset:
         return copy
 
     def renamed(self, name: str, classes: Sequence[str] | None = None) -> "Dataset":
-        """Return the same images with another name and, if given, other class names (of the same number)."""
+        """Return the same images with another name, and possibly other class names."""
         return self._copy(name=name, classes=tuple(classes or self.classes))
 
     @classmethod
@@ -94,8 +93,7 @@ class Dataset:
     ) -> Self:
         """Make a data set from images (N, H, W), or (N, H·W) of squares, and labels (N,).
 
-        Pixels are bytes, or floats that are bytes divided by 255 or 256, which are converted back. Other floats are
-        rejected rather than rounded. The default classes are the digits.
+        Pixels are bytes, or bytes divided by 255 or 256; other floats are rejected, not rounded.
         """
         pixels, scale = _as_bytes(np.asarray(images), name)
         if pixels.ndim == 2:
@@ -107,7 +105,7 @@ class Dataset:
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
-        """Make a data set from a pandas data frame: the labels in the first column or in `label`, then the pixels."""
+        """Make a data set from a pandas data frame; the labels are the first column, or `label`."""
         columns = list(frame.columns)
         if len(columns) > 1 and all(isinstance(c, str) and _is_number(c) for c in columns):
             names = ", ".join(columns[:3])
@@ -158,7 +156,7 @@ class Dataset:
         return f"<Dataset {self.name}: {len(self):,} images of {height}×{width}, {len(self.classes)} classes>"
 
     def _repr_html_(self) -> str:
-        """Return a contact sheet for notebooks: the first images of each class, one class per row."""
+        """Return a contact sheet for notebooks."""
         from PIL import Image
 
         png = io.BytesIO()
@@ -183,7 +181,7 @@ class Dataset:
         return sheet
 
     def split(self, held_out: float, *, rng: np.random.Generator) -> "tuple[Dataset, Dataset]":
-        """Split into (rest, held-out set), stratified by class; `held_out` is a number or a fraction of images.
+        """Split into (rest, held-out set), stratified by class; `held_out`: a number or a fraction.
 
         Both parts keep the order of the images.
         """
@@ -196,10 +194,7 @@ class Dataset:
         return self[~held], self[held]
 
     def batches(self, size: int, *, rng: np.random.Generator | None) -> "Iterator[Dataset]":
-        """Yield every image once, `size` at a time, in random order (without `rng`: in their own order).
-
-        The last batch may be smaller.
-        """
+        """Yield all images in batches, in random order, or without `rng` in order. The last may be smaller."""
         if size < 1:
             raise UsageError(f"size of a batch must be at least 1, got {size}")
         order = None if rng is None else rng.permutation(len(self))
@@ -209,7 +204,7 @@ class Dataset:
 
 
 class TrainTest:
-    """A training set `train`, a test set `test`, and their `source`, a text: `train, test = byhand.load("mnist")`."""
+    """A training and a test set, and a text on their source: `train, test = byhand.load("mnist")`."""
 
     def __init__(self, train: Dataset, test: Dataset, source: str) -> None:
         if train.classes != test.classes:
@@ -254,7 +249,7 @@ def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -
 
 
 def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:
-    """Distribute `number` samples over the classes in proportion to their sizes (largest-remainder method)."""
+    """Distribute `number` samples over the classes by the largest-remainder method."""
     exact = number * np.bincount(labels, minlength=classes) / len(labels)
     counts = np.floor(exact).astype(np.int64)
     largest_remainders = np.argsort(counts - exact, kind="stable")[: number - counts.sum()]
@@ -286,7 +281,7 @@ def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
 
 
 def _whole(values: npt.NDArray[Any]) -> Bytes | None:
-    """Return `values` as bytes, or None if they are not integers from 0 to 255 (up to float32 rounding)."""
+    """Return `values` as bytes, or None if they are not integers up to float32 rounding."""
     rounded = np.rint(values) if values.dtype.kind == "f" else values
     if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
         return None

@@ -1,7 +1,7 @@
 """Loading, importing and verifying data sets by name or path.
 
-A data set is searched in BYHAND_DATA, in the cache, and on the mirrors. The fallback to the bundled sample is used
-only if the caller has not chosen a data set. Large data sets are cached and then memory-mapped.
+Names are searched in BYHAND_DATA, the cache and the mirrors. Only without a name or path, the bundled sample is the
+fallback. Large data sets are cached and then memory-mapped.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def load(
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> TrainTest:
-    """Load a data set by name or path, by default full MNIST if it can be found, or else the bundled sample.
+    """Load a data set by name or path; the default is full MNIST, or else the bundled sample.
 
     Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and imported ones; "./mnist" is a folder.
     Paths: a folder of IDX files or images, CSV, mnist.pkl.gz, mnist.npz.
@@ -60,7 +60,7 @@ def load(
 
 
 def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress: Progress | None = None) -> TrainTest:
-    """Return a data set of the catalog from the cache, after downloading it if necessary. Arguments as for `load`."""
+    """Return a data set of the catalog from the cache, or download it. Arguments as for `load`."""
     known = catalog.known_name(name)
     if known is None:
         raise UsageError(f"NAME must be one of {', '.join(CATALOG)}, got {name!r}")
@@ -183,7 +183,7 @@ def environment() -> Path | None:
 
 
 def read(files: DataFiles) -> TrainTest:
-    """Read the files of a data set. Its name is that of the catalog's entry with these checksums, or its file's."""
+    """Read a data set; its name is that of the catalog's entry with its checksums, or its file's."""
     train, test = files.read()
     entry = catalog.identify(train, test, files.files if files.kind == "idx" else {})
     name = entry.name if entry else files.path.resolve().name.split(".")[0] or "data"
@@ -194,7 +194,7 @@ def read(files: DataFiles) -> TrainTest:
 
 
 def _pair(train: Dataset, test: Dataset | None, source: str) -> TrainTest:
-    """Return both sets; without a test set, hold out a part of the training set and note it in `source`."""
+    """Return both sets; without a test set, hold out a part of the training set."""
     if test is None:
         count = len(train)
         if count < HELD_OUT:
@@ -205,7 +205,7 @@ def _pair(train: Dataset, test: Dataset | None, source: str) -> TrainTest:
 
 
 def _from_memory(data: Any, search: Search) -> TrainTest:
-    """Return the data sets of a data frame, (images, labels), a pair of these, or a pair of CSV paths."""
+    """Make data sets from a data frame, (images, labels), a pair of these, or a pair of CSV paths."""
     if isinstance(data, TrainTest):
         return data
     if hasattr(data, "columns"):
@@ -235,7 +235,7 @@ class NamedSet:
 
 
 def named_sets() -> list[NamedSet]:
-    """Return the catalog's and the imported data sets, with the location where `load` finds them offline."""
+    """Return the catalog's and the imported data sets, and where `load` finds them offline."""
     search = Search(offline=True)
     found = []
     for name in dict.fromkeys([*CATALOG, *store.names()]):
@@ -253,7 +253,7 @@ def named_sets() -> list[NamedSet]:
 
 
 def import_dataset(path: str | os.PathLike[str], name: str | None = None, *, force: bool = False) -> TrainTest:
-    """Copy the data set at `path` to the cache as `name` (default: its own); `force` replaces a different one."""
+    """Copy a data set to the cache as `name` (default: its own); `force` replaces a different one."""
     digits = read(detect_format(Path(path).expanduser()))
     name = name or re.sub(r"[^a-z0-9._-]+", "-", digits.name.lower()).strip("-._")
     if not SET_NAME.fullmatch(name):
@@ -274,7 +274,7 @@ def import_dataset(path: str | os.PathLike[str], name: str | None = None, *, for
 
 
 def _other_than(digits: TrainTest, place: Path) -> str | None:
-    """Return the source of the data set in the folder `place` if it is undamaged and has other data, or None."""
+    """Return the source of an undamaged, different data set in the folder, or None."""
     try:
         there = store.load(place)
     except DataError:
@@ -293,10 +293,7 @@ class Report:
 
 
 def verify(name_or_path: str | os.PathLike[str]) -> Report:
-    """Verify a data set by name (in the cache, or else in BYHAND_DATA) or path, and list all its problems.
-
-    Each file is first read by itself. Nothing is written or downloaded.
-    """
+    """Verify a data set by name (in the cache, or else in BYHAND_DATA) or path, without downloading it."""
     name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
     path = Path(name_or_path).expanduser()
     if name == BUNDLED:

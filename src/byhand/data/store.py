@@ -3,8 +3,8 @@
     <cache>/sets/NAME/     downloaded or imported, found by name
     <cache>/parsed/KEY/    read from the user's files, found by their path
 
-Each folder has four .npy files and `manifest.json`, which is written last. Sources are read again if their size, times
-or inode have changed. The arrays are verified by checksum if the size or time of their files has changed.
+Each folder has four .npy files and `manifest.json`, which is written last. Sources with another size, time or inode are
+read again; arrays in files with another size or time are verified by checksum.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ from byhand.errors import DataError
 
 VERSION = 1
 MANIFEST = "manifest.json"
-MTIME_RESOLUTION = 2_000_000_000  # ns: the coarsest time stamps of a file system; two changes within it look the same
-MIN_CACHED_BYTES = 2_000_000  # of images: smaller data sets are read from their files just as fast
+MTIME_RESOLUTION = 2_000_000_000  # ns: changes within this time may have the same time stamp
+MIN_CACHED_BYTES = 2_000_000  # smaller data sets are read from their files just as fast
 
 
 def folder(cache: str | os.PathLike[str] | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Engines: pools of worker processes that train the trials of a sweep, with joblib on this machine or with Dask."""
+"""Pools of worker processes for the trials of a sweep: joblib on this machine, or Dask."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from byhand.errors import ByhandError, MissingExtraError, UsageError
 #: Environment variables that limit BLAS to one thread; they must be set before NumPy is imported.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ATTEMPTS = 3  # maximum number of times that a task is started
-GRACE = 3.0  # seconds in which joblib must report a dead worker; after them, the result queue counts as blocked
+GRACE = 3.0  # seconds in which joblib must report a dead worker, or else the result queue is blocked
 
 
 class WorkerDiedError(ByhandError):
@@ -29,14 +29,14 @@ class Engine(Protocol):
         """Start the task function(*arguments); `key` identifies its result."""
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
-        """Return the key of the next finished task with its result or exception; None after `timeout` seconds."""
+        """Return the next finished task's key and its result or exception; None after `timeout` seconds."""
 
     def close(self) -> None:
         """Cancel unfinished tasks."""
 
 
 class Local:
-    """joblib's process pool, one BLAS thread per process. The task of a process that dies is started again."""
+    """joblib's process pool, one BLAS thread per process. Tasks of dead processes are started again."""
 
     def __init__(self, jobs: int) -> None:
         try:
@@ -60,7 +60,7 @@ class Local:
         self._tasks[key] = call, attempt
         try:
             future = self._pool().submit(*call)
-        except self._broken:  # another task broke the pool at this moment: the next call makes a new pool
+        except self._broken:  # by another task, just now
             future = self._pool().submit(*call)
         future.add_done_callback(lambda future: self._finished.put((key, future)))
 
@@ -88,7 +88,7 @@ class Local:
     def _unblock(self) -> None:
         """Break the pool if a worker died while it was sending a result.
 
-        It leaves half a message in the result queue and holds the queue's lock, so joblib and the other workers wait
+        Then half a message is in the result queue and its lock is taken, so joblib and the other workers wait
         forever. When all writers of the queue are closed, joblib reads EOF and reports a broken pool.
         """
         pool = self._current
@@ -114,7 +114,7 @@ def has_dead_worker(pool: Any) -> bool:
 
 
 def break_pool(pool: Any) -> None:
-    """Kill the workers of a joblib pool and close its result queue, so that the reader gets EOF."""
+    """Kill the workers of a joblib pool and close its result queue."""
     from joblib.externals.loky.backend.utils import kill_process_tree
 
     for worker in list(pool._processes.values()):

@@ -6,8 +6,7 @@
     result = train_ensemble("runs/three", network, byhand.load("mnist"), recipe, seeds=(0, 1, 2))
     result.ensemble.predict(images)
 
-Each member is an ordinary run, in `member-1`, `member-2`, …, which a process with one BLAS thread resumes from its
-first step. So a member that was stopped or killed can be resumed like any run, with bit-identical results. The
+Each member is a run in `member-1`, `member-2`, …, and can be resumed like any run, with bit-identical results. The
 ensemble's `config.json` is written last: a folder that has one can be resumed.
 """
 
@@ -58,7 +57,7 @@ class EnsembleResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the results as plain values, as `byhand train --committee N --json` prints them."""
+        """Return plain values, as `byhand train --committee N --json` prints them."""
         members = self.run.members
         values = {
             "run": str(self.run.folder),
@@ -106,7 +105,7 @@ def train_ensemble(
     jobs: int | None = None,
     **settings: Any,
 ) -> EnsembleResult:
-    """Train `model(seed)` for each seed, in a folder that is new or empty (None: the next `runs/NNN`).
+    """Train `model(seed)` for each seed, in a new folder (None: the next `runs/NNN`).
 
     data, test, source, preset, command: as for `train_run`; each process loads the data by name or source.
     jobs, settings: as for `resume_ensemble` (offline, checkpoint_every, on_message)

@@ -1,8 +1,7 @@
 """Data-parallel training over MPI: `mpiexec -n 4 byhand train …`.
 
-Every rank computes its rows of each batch, an all-reduce sums the gradients, and all ranks take the same step. Random
-numbers are functions of seed, step and sample, so the result equals that of one process up to rounding. Only rank 0
-writes files and messages.
+Every rank computes its rows of each batch, an all-reduce sums the gradients, and all ranks take the same step. The
+result equals that of one process up to rounding. Only rank 0 writes files and messages.
 """
 
 import contextlib
@@ -24,14 +23,14 @@ ABORT_DELAY = 0.5  # seconds, since the launcher drops unread output of a proces
 
 
 class Communicator:
-    """A `byhand.training.batches.Shard` over MPI: this rank, and collective operations with all others."""
+    """A `byhand.training.batches.Shard` over MPI."""
 
     def __init__(self, MPI: Any) -> None:
         self.world = MPI.COMM_WORLD
         self.rank: int = self.world.Get_rank()
         self.size: int = self.world.Get_size()
         self.neighbours: int = self.world.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
-        #: The process and the node of each rank: the launcher uses them to report a rank that died.
+        #: The process and node of each rank, as in the launcher's message about a dead one.
         self.places: list[str] = self.world.allgather(f"process {os.getpid()} on {platform.node()}")
         self._in_place = MPI.IN_PLACE
 
@@ -58,7 +57,7 @@ def communicator() -> Communicator | None:
 
 @contextlib.contextmanager
 def rank_0_first(ranks: Communicator | None) -> Iterator[None]:
-    """Run the block on rank 0, then on the other ranks, which find the data that rank 0 has downloaded."""
+    """Run the block on rank 0, then on the others, which find the data that rank 0 has downloaded."""
     if ranks is not None and ranks.rank > 0:
         ranks.world.Barrier()
     yield

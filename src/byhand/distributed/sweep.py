@@ -48,7 +48,7 @@ RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged
 #: Optuna's name of each status.
 STATES = {RUNNING: "RUNNING", DONE: "COMPLETE", PRUNED: "PRUNED", DIVERGED: "PRUNED", FAILED: "FAIL"}
 ADVANCES = 10  # the number of parts in which a trial is trained
-#: Trials that run to their end before any is pruned, and the fraction of the epochs before a trial can be pruned.
+#: Number of trials before any is pruned, and fraction of its epochs before a trial can be pruned.
 FIRST_TRIALS, FIRST_FRACTION = 5, 0.2
 
 State = tuple[dict[str, Array], dict[str, Any]]  # from `Trainer.state`
@@ -238,7 +238,7 @@ def sweep(
     offline: bool = False,
     **settings: Any,
 ) -> Result:
-    """Search the space with this number of trials.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
+    """Start a sweep.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
     load_optuna()
     folder = folder or Folder.new()
     images = space.images(load_once(data, offline=offline).train)
@@ -259,7 +259,7 @@ def resume(
 ) -> Result:
     """Resume a sweep that was stopped or killed; `trials` changes the number of trials.
 
-    jobs: number of parallel trials on this machine, unless `engine` is passed.  on_trial: called when a trial ends
+    jobs: parallel trials on this machine, unless there is an `engine`.  on_trial: called when a trial ends
     """
     with lock(folder.path / "lock", f"{folder.path}: another process is running this sweep") or nullcontext():
         config = folder.config()
@@ -388,7 +388,7 @@ class Sweep:
         return result
 
     def _importances(self) -> dict[str, float]:
-        """Return the importance of each setting, largest first: its share of the variance of accuracy (PED-ANOVA)."""
+        """Return each setting's share of the variance of accuracy (PED-ANOVA), largest first."""
         ended = [trial for trial in self.trials if trial.status in (DONE, PRUNED, DIVERGED)]
         if len(ended) < 2 * FIRST_TRIALS or len({trial.accuracy for trial in ended}) < 2:
             return {}

@@ -34,7 +34,7 @@ File = Path | InMemoryFile
 
 @contextlib.contextmanager
 def opened(path: File) -> Iterator[BinaryIO]:
-    """Open `path` for reading, and decompress gzip; damage raises a `DataError`, also in the block."""
+    """Open a file and decompress gzip; damage raises a `DataError`, also in the block."""
     try:
         raw = io.BytesIO(path.content) if isinstance(path, InMemoryFile) else path.open("rb", buffering=0)
         with io.BufferedReader(cast(io.RawIOBase, raw)) as file:
@@ -51,7 +51,7 @@ def opened(path: File) -> Iterator[BinaryIO]:
 
 
 def pieces(path: File, size: int = 1 << 20) -> Iterator[bytes]:
-    """Yield the uncompressed content in pieces; raise a `DataError` if it is larger than `CEILING`."""
+    """Yield the uncompressed content in pieces, at most `CEILING` bytes in total."""
     total = 0
     with opened(path) as file:
         while piece := file.read(size):

@@ -3,8 +3,8 @@
     mnist.npz       a zip of four arrays, `x_train`, `y_train`, `x_test` and `y_test`
     mnist.pkl.gz    three pairs (images, labels), 50,000 + 10,000 + 10,000, floats of byte / 256
 
-The shape and dtype of an array are checked against the number of bytes before memory is allocated. A pickle is a
-program: only instructions that describe NumPy arrays in tuples are accepted, and no name in it is imported or called.
+Sizes are checked against the number of bytes before memory is allocated. A pickle is a program: only instructions
+that describe NumPy arrays in tuples are accepted, and no name in it is imported or called.
 """
 
 import io
@@ -32,7 +32,7 @@ NUMBERS = re.compile(r"[<>|=]?(?:[iu][1248]|f[248])|\|b1")
 
 
 def array_of(where: str, content: bytes, start: int, dtype: np.dtype[Any], shape: Any, fortran: bool) -> Array:
-    """Return the array in `content` from `start` on, whose size must be that of shape and dtype."""
+    """Return the array in `content` from `start` on, which must have the right size."""
     if not isinstance(shape, tuple) or len(shape) > 4 or not all(type(n) is int and n >= 0 for n in shape):
         raise DataError(f"{where}: the shape of an array must have at most four whole numbers")
     size, available = prod(shape) * dtype.itemsize, len(content) - start
@@ -53,7 +53,7 @@ def read_npz(path: Path) -> tuple[Dataset, Dataset | None]:
 
 def _members(path: Path) -> list[Array]:
     try:
-        # Read from memory: from a file, zipfile allocates the sizes in the zip's directory, which can be wrong.
+        # From memory: from a file, zipfile allocates the sizes in the directory, which can be wrong.
         with zipfile.ZipFile(io.BytesIO(read_all(path))) as archive:
             missing = [name for name in MEMBERS if f"{name}.npy" not in archive.namelist()]
             if missing:
@@ -92,7 +92,7 @@ MAX_INSTRUCTIONS = 10_000  # the original file has about 150
 
 
 def read_pickle(path: Path) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set of a pickle; of three sets, the first two are joined for training."""
+    """Return the training set and the test set of a pickle; the first two of three sets are joined."""
     sets = [Dataset.from_arrays(*pair, name=str(path)) for pair in _pairs(path, read_all(path))]
     if len({(part.shape, part.scale) for part in sets}) > 1:
         got = ", ".join(f"{part.shape[0]}×{part.shape[1]}, 1/{part.scale}" for part in sets)
@@ -126,7 +126,7 @@ def _pairs(path: Path, content: bytes) -> list[tuple[Array, Array]]:
 
 
 def _check_instructions(path: Path, content: bytes) -> None:
-    """Reject a pickle with too many instructions, with a huge memo, or with instructions that don't describe arrays."""
+    """Raise an error for instructions that don't describe arrays, too many of them, or a huge memo."""
     with warnings.catch_warnings(action="ignore"):  # about invalid escapes in a name
         for count, (opcode, argument, _) in enumerate(pickletools.genops(content), start=1):
             if count > MAX_INSTRUCTIONS:
@@ -139,7 +139,7 @@ def _check_instructions(path: Path, content: bytes) -> None:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Python's unpickler, restricted to the names in `_NAMES`, which stand for descriptions of arrays."""
+    """Python's unpickler, restricted to the names in `_NAMES`."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="latin1")
@@ -168,7 +168,7 @@ class _Type:
 
 
 class _Encoded:
-    """Bytes that a pickle stores as text. They are encoded late, because a pickle can refer to a text many times."""
+    """Bytes stored as text; encoded late, because a pickle can refer to a text many times."""
 
     def __init__(self, text: str, encoding: str) -> None:
         if encoding not in ("latin1", "latin-1"):

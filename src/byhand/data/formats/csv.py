@@ -1,7 +1,6 @@
 """CSV: one image per line, the label first, then the pixels; with or without a header line, gzipped or not.
 
-NumPy parses blocks of lines. A block with decimal points or errors is parsed again line by line, so that an error
-message can name the line and the column.
+NumPy parses blocks of lines. A block with errors or decimal points is parsed again line by line.
 """
 
 import io
@@ -45,13 +44,13 @@ def read(path: Path) -> Dataset:
 
 
 def has_labels(path: Path) -> bool:
-    """Return False for a file without labels, such as Kaggle's test.csv: its number of columns is a square."""
+    """Return False if the number of columns is a square, as in Kaggle's test.csv."""
     columns = next(_blocks(path), b"").partition(b"\n")[0].count(b",") + 1
     return isqrt(columns) ** 2 != columns or isqrt(columns - 1) ** 2 == columns - 1
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """Yield blocks of complete lines, each with its newline, without blank lines at the end of the file."""
+    """Yield blocks of complete lines, without blank lines at the end of the file."""
     rest, is_first = b"", True
     for piece in pieces(path, BLOCK):
         rest += piece.removeprefix(b"\xef\xbb\xbf") if is_first else piece
@@ -69,10 +68,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
-    """Return the number of columns, and True if the line is a header.
-
-    A header has names, or the column numbers 0, 1, 2, … that pandas writes (only if they exceed the pixel range).
-    """
+    """Return the number of columns, and True if the line is a header: names, or 0, 1, 2, … beyond the pixel range."""
     fields = [_number(field) for field in line.split(b",")]
     columns = len(fields)
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
@@ -84,7 +80,7 @@ def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
 
 
 def _parse_block(block: bytes, columns: int) -> Bytes | None:
-    """Return the numbers (rows, columns) of a block, or None if it is not made of plain integers in range."""
+    """Return the numbers of a block, or None if they are not all integers in range."""
     try:
         with warnings.catch_warnings(action="error"):  # for decimal points and empty blocks
             table = np.loadtxt(io.BytesIO(block), np.int16, comments=None, delimiter=",", quotechar='"', ndmin=2)
@@ -95,7 +91,7 @@ def _parse_block(block: bytes, columns: int) -> Bytes | None:
 
 
 def _parse_lines(path: Path, block: bytes, columns: int, first: int) -> Bytes:
-    """Return the numbers of a block, or raise an error; `first` is the line number of its first line."""
+    """Return the numbers of a block that starts in the line `first`, or raise an error."""
     lines = block.split(b"\n")[:-1]
     table = np.empty((len(lines), columns), np.uint8)
     for row, line in enumerate(lines):

@@ -20,7 +20,7 @@ ENDINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class DataFiles:
-    """The format, the path and the files by part of a data set (`files` is empty for a folder of images)."""
+    """The format, the path and the files of a data set (none for a folder of images)."""
 
     kind: str
     path: Path
@@ -116,7 +116,7 @@ def _kind_by_content(path: Path) -> str:
 
 
 def _csv(path: Path) -> DataFiles:
-    """Return a CSV file, and the other one of a pair such as mnist_train.csv and mnist_test.csv."""
+    """Return a CSV file, or a pair such as mnist_train.csv and mnist_test.csv."""
     name = path.name.lower()
     if "train" in name and (partner := _partner(path, "train", "test")):
         return DataFiles("csv", path, {"train": path, "test": partner})

@@ -1,9 +1,7 @@
-"""IDX: the original format of MNIST. A header of magic number and sizes (32 bits each, big-endian), then the bytes:
+"""IDX, the original format of MNIST: a magic number, the sizes (32 bits each, big-endian), and the bytes.
 
-    00 00 08 03 | N | H | W | N·H·W pixels          images
-    00 00 08 01 | N | N labels                      labels
-
-The sizes are checked against the number of bytes before they are used.
+00 00 08 03 | N | H | W | N·H·W pixels
+00 00 08 01 | N | N labels
 """
 
 import math
@@ -49,10 +47,7 @@ def dump(values: npt.NDArray[np.integer[Any]]) -> bytes:
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Return the IDX files of a folder: {"train-images": path, …}.
-
-    A gzipped file is preferred to the same file uncompressed: Fashion-MNIST and KMNIST are identified by its checksum.
-    """
+    """Return the IDX files of a folder, {"train-images": path, …}; gzipped ones are preferred, for their checksums."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: (path.suffix.lower() == ".gz", path.name)):
         if (match := NAME.fullmatch(path.name)) and path.is_file():

@@ -1,8 +1,7 @@
 """Image files, read with Pillow as grayscale bytes: a photo, or a folder of images as a data set.
 
-A folder has one subfolder per class, named like the class, or `train` and `test` with one subfolder per class. All
-images must have the same size; they are not inverted. Files are untrusted: the size in the header is checked before
-decoding, only a few formats are accepted, and every failure of a decoder raises a `DataError`.
+A folder has one subfolder per class, or `train` and `test` with one subfolder per class. All images must have the
+same size; they are not inverted. The size in a header is checked before decoding.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings
 
 
 def content_of(file: Path, name: str, most: int) -> bytes:
-    """Return the content of a file of at most `most` bytes. (From a file, Pillow may allocate the size in a header.)"""
+    """Return the content of a file. (From a file, Pillow may allocate the size in a damaged header.)"""
     try:
         if not file.exists():
             raise DataMissingError(f"{file}: no such file")
@@ -68,7 +67,7 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
         raise DataError(f"{name} must have at most {MAX_PIXELS:,} pixels, got more than twice as many") from None
     except UnidentifiedImageError:
         raise DataError(f"{name} must be a picture ({', '.join(FORMATS)}), it is none of these") from None
-    except Exception as error:  # decoders fail in many ways on damaged files: OSError, ValueError, struct.error, …
+    except Exception as error:  # decoders fail with OSError, ValueError, struct.error, …
         if isinstance(error, OSError) and error.strerror:  # from the system, not from the decoder
             raise DataError(f"{name} can't be read: {error.strerror}") from None
         raise DataError(f"{name} is a damaged picture: {printable(error) or type(error).__name__}") from error
@@ -77,14 +76,14 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
 MAX_PHOTO_BYTES = 1 << 29  # 80 million pixels of six bytes
 MAX_PHOTO_SIDE = 20_000  # pixels: more than a panorama
 MAX_PIXELS = 80_000_000  # more than a phone's usual photo
-DRAFT_SIDE = 1600  # pixels: a JPEG larger than twice this is decoded at half, a quarter or an eighth of its size
+DRAFT_SIDE = 1600  # pixels: a JPEG larger than twice this is decoded at 1/2, 1/4 or 1/8 of its size
 
 
 def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
-    """Return a photo in grayscale: uint8 (H, W), 0 black, 255 white.        source: a path, or the content of a file
+    """Return a photo, from a path or the content of a file, in grayscale: uint8 (H, W).
 
-    The camera's orientation is applied. The background of transparent pixels is white, or black if the ink is light.
-    16-bit grayscale keeps its upper byte. Animations, several pages, and 32 bits per channel are rejected.
+    The camera's orientation is applied. Transparent pixels become white, or black if the ink is light. 16-bit grayscale
+    keeps its upper byte. Animations, several pages, and 32 bits per channel are rejected.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         name, content = "the picture", bytes(source)
@@ -130,7 +129,7 @@ TRAIN, TEST = ("train", "training"), ("test", "testing")
 
 
 def find(folder: Path) -> dict[str, dict[str, list[Path]]]:
-    """Return the image files of a folder: {"train": {class: files}, "test": …}; "test" is empty without a test set."""
+    """Return the files {"train": {class: files}, "test": …}; "test" may be empty."""
     inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
     train = next((inside[name] for name in TRAIN if name in inside), None)
     test = next((inside[name] for name in TEST if name in inside), None)
@@ -182,7 +181,7 @@ def _read(folder: Path, found: dict[str, list[Path]], classes: tuple[str, ...]) 
 
 
 def read_image(file: Path, shape: tuple[int, ...] | None = None) -> Bytes:
-    """Return one image of a folder in grayscale, uint8 (H, W); `shape` is the required (H, W)."""
+    """Return one image of a folder in grayscale, uint8 (H, W), of the required `shape`."""
     name = f"{file}:"
     with opened(content_of(file, name, MAX_IMAGE_BYTES), name) as picture:
         width, height = picture.size

@@ -1,9 +1,7 @@
 """Normalization: convert a picture of one digit to 28 × 28 bytes in the format of MNIST.
 
-Find the ink, remove dirt, adjust the stroke width, scale the ink to 20 × 20 by area averaging, and center it by whole
-pixels, so that its center of mass is nearest to pixel (14, 14), as in MNIST (measured in `docs/handwriting.md`).
-
-All steps use integer arithmetic. `page/handwriting.js` computes the same bytes, which golden vectors test.
+Find the ink, remove dirt, adjust the stroke width, scale the ink to 20 × 20 by area averaging, and shift its center of
+mass to pixel (14, 14), as in MNIST (see `docs/handwriting.md`). `page/handwriting.js` computes the same bytes.
 """
 
 from dataclasses import dataclass
@@ -44,7 +42,7 @@ class Digit:
 
 
 def normalize(gray: Bytes) -> Digit:
-    """Normalize a grayscale picture of one digit, uint8 (H, W); raise a `NothingDrawnError` if there is none."""
+    """Normalize a picture of one digit, uint8 (H, W); a `NothingDrawnError` if there is none."""
     found = find_ink(gray)
     ink, pieces = remove_small_components(remove_border_components(found.ink))
     if pieces > MOST_PIECES:
@@ -64,7 +62,7 @@ def normalize(gray: Bytes) -> Digit:
 
 
 def box_of(ink: Bytes) -> Box:
-    """Return the box of the pixels with at least a quarter of the maximum: top, left, bottom, right."""
+    """Return the box of the pixels with at least a quarter of the maximum."""
     inside = 4 * ink.astype(np.int64) >= max(int(ink.max()), 1)
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
@@ -76,16 +74,16 @@ def _longest(box: Box) -> int:
 
 
 def outline_of(ink: Bytes) -> int:
-    """Return the length of the outline in sides of pixels; ink is at least a quarter of the maximum."""
+    """Return the length of the outline of these pixels, in sides of pixels."""
     inside = np.pad(4 * ink.astype(np.int64) >= int(ink.max()), 1)
     return int((inside[1:] != inside[:-1]).sum() + (inside[:, 1:] != inside[:, :-1]).sum())
 
 
 def to_scale(ink: Bytes, box: Box) -> Bytes:
-    """Scale the longest side L of the box to 20 pixels, at row and column 4 of (28, 28), by area averaging.
+    """Scale the longest side L of the box to 20 pixels, from row and column 4 on, by area averaging.
 
-    Pixel (r, c) is the mean of the square of side L/20 with the corner (top + (r−4)·L/20, left + (c−4)·L/20). In
-    twentieths of a pixel all overlaps are integers: out = ⌊Σ down(r, y)·ink(y, x)·across(c, x) / L² + ½⌋.
+    Pixel (r, c) is the mean of a square of side L/20 with the corner (top + (r−4)·L/20, left + (c−4)·L/20):
+    out = ⌊Σ down(r, y)·ink(y, x)·across(c, x) / L² + ½⌋, with integer overlaps in twentieths of a pixel.
     """
     top, left, _, _ = box
     longest = _longest(box)
@@ -96,16 +94,16 @@ def to_scale(ink: Bytes, box: Box) -> Bytes:
 
 
 def _overlaps(start: int, longest: int, length: int) -> NDArray[np.float64]:
-    """Return the overlap of each source pixel with each of 28 target pixels, in twentieths of a pixel: (28, length)."""
+    """Return the overlaps of source and target pixels in twentieths of a pixel: (28, length)."""
     margin = (SIZE - BOX) // 2
     begin = BOX * start + longest * (np.arange(SIZE)[:, None] - margin)
     pixel = BOX * np.arange(length)
-    common: NDArray[np.float64] = np.minimum(begin + longest, pixel + BOX) - np.maximum(begin, pixel).astype(np.float64)
-    return np.maximum(common, 0, out=common)
+    common: NDArray[np.int64] = np.minimum(begin + longest, pixel + BOX) - np.maximum(begin, pixel)
+    return np.maximum(common, 0).astype(np.float64)
 
 
 def centered(scaled: Bytes) -> Bytes:
-    """Shift the ink by ⌊14 + ½ − Σp·x/Σp⌋ columns, and rows likewise, within the image.      (28, 28) → (28, 28)"""
+    """Shift the ink by ⌊14 + ½ − Σp·x/Σp⌋ columns, and rows likewise, within the image."""
     top, left, bottom, right = box_of(scaled)
     mass = int(scaled.sum())
     down, across = (int(scaled.sum(axis=axis) @ np.arange(SIZE)) for axis in (1, 0))
@@ -116,16 +114,15 @@ def centered(scaled: Bytes) -> Bytes:
 
 
 def pen_steps(ink: Bytes) -> int:
-    """Return the growth on each side in pixels (negative: thinning) that gives the ink a stroke width usual in MNIST.
+    """Return the growth on each side (negative: thinning) that makes the stroke width usual in MNIST.
 
-    With M the sum of all pixels, A = M/255 the area, L the longest side of the box, and C the outline in sides of
-    pixels, about 14/11 of its length:
+    With A = Σp/255 the area, L the longest side of the box, and C the outline, about 14/11 of its length:
         w = 2·A / (11/14·C)                     stroke width; w·20/L on MNIST's scale
         steps = ⌊(2.2·L/20 − w)/2 + ½⌋          if w·20/L < 1.3 (one in 200 of MNIST's digits)
         steps = ⌊(3.2·L/20 − w)/2 + ½⌋          if w·20/L > 4.5 (one in 80)
     """
     mass, longest = int(ink.sum()), _longest(box_of(ink))
-    unit = 561 * outline_of(ink)  # so that w·20/L = 112·M / (unit·L), in integers
+    unit = 561 * outline_of(ink)  # so that w·20/L = 112·Σp / (unit·L), in integers
     if 1120 * mass < 13 * unit * longest:
         target = 22
     elif 1120 * mass > 45 * unit * longest:
@@ -136,7 +133,7 @@ def pen_steps(ink: Bytes) -> int:
 
 
 def with_pen(ink: Bytes, steps: int) -> Bytes:
-    """Dilate the ink `steps` times, with a cross and a square in turn.           (H, W) → (H + 2·steps, W + 2·steps)
+    """Dilate the ink `steps` times, with a cross and a square in turn: (H + 2·steps, W + 2·steps).
 
     Negative steps erode it, (H, W) → (H, W), unless too little would be left.
     """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from byhand.errors import UsageError
 
-#: Maximum shear in pixels per row. MNIST's most slanted digit needs 1.87; a horizontal dash would need a hundred.
+#: Maximum shear in pixels per row. MNIST needs up to 1.87; a horizontal dash would need a hundred.
 LIMIT = 2.0
 BLOCK = 256  # block size, so that the arrays of a block of MNIST fit in the L2 cache
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 def deskew(images: Bytes) -> Bytes:
-    """Deskew each image about its center of mass.                     images, result: uint8 (N, H, W)
+    """Deskew each image about its center of mass.    images, result: uint8 (N, H, W)
 
     Each shifted row is a window of W + 1 bytes of a zero-padded row, interpolated linearly.
     """
@@ -64,7 +64,7 @@ def deskew(images: Bytes) -> Bytes:
 
 
 def slants(stack: Bytes) -> tuple[Floats, Floats]:
-    """Return the slope of each image within ±LIMIT, and its mean row ȳ = my/m.    stack: (n, H, W) → (n,), (n,)"""
+    """Return the clipped slope of each image, and its mean row my/m.    (n, H, W) → (n,), (n,)"""
     n, height, width = stack.shape
     masks = _moment_masks(height, width)
     pixels = stack.reshape(n, height * width).astype(masks.dtype)
@@ -76,9 +76,9 @@ def slants(stack: Bytes) -> tuple[Floats, Floats]:
 
 
 def _moment_masks(height: int, width: int) -> NDArray[np.floating]:
-    """Return the weights 1, x, y, x·y, y² of every pixel, so that one product computes all moments.     (H·W, 5)
+    """Return the weights 1, x, y, x·y, y² of every pixel.    (H·W, 5)
 
-    float32 if all partial sums are integers below 2²⁴ and so exact in any order (as for 28 × 28), or else float64.
+    float32 if all partial sums are integers below 2²⁴ and so exact (as for 28 × 28), or else float64.
     """
     y, x = np.mgrid[:height, :width] - np.array([height // 2, width // 2]).reshape(2, 1, 1)
     masks = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=-1).reshape(height * width, 5)

@@ -1,7 +1,6 @@
 """Separate the ink from the paper in a drawing, a scan, or a photo in uneven light.
 
-The result is 255 at full ink and 0 without ink. All steps use integer arithmetic, so that `page/ink.js` computes the
-same bytes.
+All steps use integer arithmetic, so that `page/ink.js` computes the same bytes.
 """
 
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ def find_ink(gray: Bytes, *, extent: int | None = None) -> Ink:
 
 
 def shrunk(gray: Bytes, side: int) -> Bytes:
-    """Return the means ⌊Σ/n + ½⌋ of squares of side × side pixels, without incomplete squares at the edge."""
+    """Return the means ⌊Σ/n + ½⌋ of complete squares of side × side pixels."""
     if side == 1:
         return gray
     height, width = (max(1, length // side) for length in gray.shape)
@@ -65,9 +64,9 @@ def shrunk(gray: Bytes, side: int) -> Bytes:
 def is_dark_on_light(gray: Bytes) -> bool:
     """Return True if the ink is darker than the paper.
 
-    Each pixel is compared with the ends of its row and of its column. The cubes of its difference are summed where it
-    is darker than all four, or brighter than all four; the larger sum decides. Shadows reach an end, so they do not
-    count, and the cube reduces the weight of large, slightly uneven areas.
+    Each pixel is compared with the four ends of its row and column. The cubes of the difference are summed where it
+    is darker, and where it is brighter, than all four; the larger sum decides. Shadows reach an end, so they do not
+    count, and cubes give little weight to slightly uneven areas.
     """
     pixels = gray.astype(np.int64)
     ends = [pixels[:, :1], pixels[:, -1:], pixels[:1], pixels[-1:]]
@@ -78,10 +77,10 @@ def is_dark_on_light(gray: Bytes) -> bool:
 
 
 def background(bright: Bytes, extent: int) -> Bytes:
-    """Return the brightness of the paper at each pixel.                       bright, result: (H, W)
+    """Return the brightness of the paper at each pixel.    bright, result: (H, W)
 
-    The (lower) median of each square tile of side ⌈extent/TILES⌉, then a morphological opening (minimum, then maximum,
-    over WINDOW × WINDOW tiles), which removes the ink but not wider shadows, then bilinear interpolation.
+    The (lower) median of each square tile of side ⌈extent/TILES⌉, then a morphological opening with WINDOW × WINDOW
+    tiles, which removes the ink but not wider shadows, then bilinear interpolation.
     """
     side = -(-extent // TILES)
     height, width = (-(-length // side) for length in bright.shape)
@@ -108,7 +107,7 @@ def _over_windows(tiles: Bytes, smaller_or_larger: np.ufunc) -> Bytes:
 
 
 def _between(tiles: Integers, length: int, side: int) -> Integers:
-    """Return 2·side times the linear interpolation of the tiles at each pixel: (h, w) → (length, w)."""
+    """Return 2·side times the linear interpolation of the tiles: (h, w) → (length, w)."""
     place = np.clip(2 * np.arange(length) + 1 - side, 0, 2 * side * (len(tiles) - 1))
     before, part = np.divmod(place, 2 * side)
     after = np.minimum(before + 1, len(tiles) - 1)
@@ -117,7 +116,7 @@ def _between(tiles: Integers, length: int, side: int) -> Integers:
 
 
 def normalize_contrast(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
-    """Map the ink above the background to 0 (noise) … 255 (full ink).               bright, ground, result: (H, W)
+    """Map the ink above the background to 0 (noise) … 255 (full ink).    bright, ground, result: (H, W)
 
     d      = max(bright − ground, 0); for dark ink on paper of brightness p = 255 − ground (at least 128), ⌊255·d/p⌋,
              so that ink is as black in a shadow as in the light
@@ -156,7 +155,7 @@ def _quartile(numbers: Integers) -> int:
 
 
 def remove_border_components(ink: Bytes) -> Bytes:
-    """Remove the components that touch the edge: a table, a margin, the next digit.     (H, W) → (H, W)
+    """Remove the components that touch the edge: a table, a margin, the next digit.
 
     The ink is not changed if the other components have less than a quarter of their pixels.
     """
@@ -168,7 +167,7 @@ def remove_border_components(ink: Bytes) -> Bytes:
 
 
 def remove_small_components(ink: Bytes) -> tuple[Bytes, int]:
-    """Remove components smaller than SPECK, and count the others.                     (H, W) → (H, W), int"""
+    """Remove components smaller than SPECK, and count the others."""
     pieces, sizes = connected_components(ink > 0)
     keep = 100 * sizes >= SPECK * sizes.max()
     return _only(ink, pieces, keep), int(keep.sum())
@@ -182,7 +181,7 @@ def _only(ink: Bytes, pieces: Integers, keep: Mask) -> Bytes:
 def connected_components(mask: Mask) -> tuple[Integers, Integers]:
     """Label the 8-connected components of a mask (H, W), in the order of their first pixels.
 
-    Returns the label of each pixel (H, W), −1 outside the mask, and the number of pixels of each component (P,).
+    Returns the labels (H, W), −1 outside the mask, and the size of each component.
     Adjacent pixels take the smaller label, and labels the label of their label, until nothing changes.
     """
     height, width = mask.shape

@@ -1,7 +1,6 @@
 """Segmentation: cut a line of handwritten digits into pictures of one digit each.
 
-Separate digits are found even if their columns overlap. Digits that touch are cut where the ink is thinnest near an
-even division, so a cut through a digit is possible.
+Separate digits are found even if their columns overlap. Touching digits are cut where the ink is thinnest.
 """
 
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from byhand.errors import NothingDrawnError
 
 MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
 TOO_LOW = 0.4  # of the height of the line: anything lower is a comma, a dot or dirt
-TOO_WIDE = 1.3  # times the height of the line: maximum width of one digit (97 of 100 digits of MNIST are narrower)
+TOO_WIDE = 1.3  # times the height of the line: maximum width of a digit (97 % of MNIST's are narrower)
 USUAL_WIDTH = 0.8  # of its height: usual width of a digit that touches others
 UNUSUAL = 0.2  # penalty for another width, in units of the ink in a cut
 MOST_TOUCHING = 20  # heights: anything wider is a ruled line
-ROW = 0.5  # of the height of the taller part: minimum height of another row above or below it
+ROW = 0.5  # of the height of the taller part: minimum height of another row
 ROWS_APART = 0.1  # of that height: minimum gap between rows (the gap in a broken digit is smaller)
 TALL, INKED = 0.6, 0.2  # of the maximum height and ink: marks with less are strokes of a digit or dirt
 
@@ -30,7 +29,7 @@ class RowsError(NothingDrawnError):
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A connected component and its box: rows top … bottom − 1, columns left … right − 1."""
+    """A connected component and its box, which excludes `bottom` and `right`."""
 
     number: int
     top: int
@@ -50,7 +49,7 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Group:
-    """The pieces of one digit, or of several that touch: columns left … right − 1."""
+    """The pieces of one digit, or of several that touch, in the columns left … right − 1."""
 
     left: int
     right: int
@@ -64,8 +63,8 @@ class _Group:
 def segment_line(gray: Bytes) -> list[Bytes]:
     """Return the digits in a picture of a line, uint8 (H, W), from left to right.
 
-    The results are uint8 pictures of different sizes, bright ink on black with a margin. The height of the line is the
-    (upper) median of the digits' tallest pieces. Low marks, frames and underlines are ignored.
+    The results are bright ink on black with a margin, uint8, of different sizes. The height of the line is the (upper)
+    median of the digits' tallest pieces. Low marks, frames and underlines are ignored.
     """
     found = find_ink(gray, extent=min(np.shape(gray), default=0))
     ink, count = remove_small_components(found.ink)
@@ -84,9 +83,9 @@ def segment_line(gray: Bytes) -> list[Bytes]:
 
 
 def is_crowded(gray: Bytes, ink: Bytes) -> bool:
-    """Return True if a picture may contain several digits: separate marks, each as tall and heavy as a digit.
+    """Return True if a picture has several digit-sized marks.    gray: uint8 (H, W); ink: from `normalize`
 
-    gray: uint8 (H, W); ink: from `normalize`. There are two false alarms in the bundled sample's 5,000 digits.
+    Of the bundled sample's 5,000 digits, two are false alarms.
     """
     if len(connected_components(ink > 0)[1]) < 2:
         return False
@@ -118,13 +117,13 @@ def _without_frames(pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _without_rules(pieces: list[_Piece]) -> list[_Piece]:
-    """Remove the pieces that are low and wider than a digit: underlines, ruled lines, the edge of a table."""
+    """Remove low and wide pieces: underlines, ruled lines, the edge of a table."""
     tallest = max(piece.height for piece in pieces)
     return [p for p in pieces if p.height >= TOO_LOW * tallest or p.right - p.left <= TOO_WIDE * tallest]
 
 
 def _grouped(pieces: list[_Piece]) -> list[_Group]:
-    """Group pieces above each other, which share more than half of the narrower one's columns: one digit each."""
+    """Group the pieces that share more than half of the narrower one's columns."""
     groups: list[_Group] = []
     for piece in sorted(pieces, key=lambda piece: (piece.left - piece.right, piece.left, piece.number)):  # widest first
         for group in groups:
@@ -139,7 +138,7 @@ def _grouped(pieces: list[_Piece]) -> list[_Group]:
 
 
 def _check_one_row(groups: list[_Group], shrink: int) -> None:
-    """Raise an error if at least a third of the groups have two digits, one above the other: those are rows."""
+    """Raise an error if at least a third of the groups have digits above each other."""
     gaps = [gap for group in groups if (gap := _gap(group)) is not None]
     if 3 * len(gaps) >= len(groups):
         row = shrink * sorted(gaps)[len(gaps) // 2]
@@ -147,7 +146,7 @@ def _check_one_row(groups: list[_Group], shrink: int) -> None:
 
 
 def _gap(group: _Group) -> int | None:
-    """Return the middle row of the gap between two digit-sized parts of a group, one above the other, or None."""
+    """Return the middle of the vertical gap between two digit-sized parts of a group, or None."""
     parts: list[tuple[int, int]] = []
     for top, bottom in sorted((piece.top, piece.bottom) for piece in group.pieces):
         if parts and top < parts[-1][1]:
@@ -163,9 +162,9 @@ def _gap(group: _Group) -> int | None:
 
 
 def _apart(mark: Bytes, height: int) -> list[Bytes]:
-    """Cut a mark that is too wide for one digit, at the columns with the least ink near an even division.
+    """Cut a mark that is too wide for one digit.
 
-    The number of digits minimizes the mean ink in the cuts plus a penalty for an unusual width of the digits.
+    The number of digits minimizes the mean ink in the cuts plus a penalty for an unusual width.
     """
     width, height = mark.shape[1], max(height, len(mark))
     if width <= TOO_WIDE * height:
@@ -186,7 +185,7 @@ def _apart(mark: Bytes, height: int) -> list[Bytes]:
 
 
 def _cuts(amount: NDArray[np.float64], count: int) -> list[int]:
-    """Return the first columns of `count` digits: 0, and the columns with the least ink near even divisions."""
+    """Return the first columns of the digits: 0, and those with the least ink near even divisions."""
     width = len(amount)
     reach = max(1, width // (4 * count))
     cuts = [0]
