@@ -31,7 +31,7 @@ def test_what_is_no_finite_number_is_rejected(value):
 
 @pytest.mark.parametrize("value", [0.5, np.float32(0.5)])
 def test_a_number_of_any_kind_passes_as_a_plain_float(value):
-    assert checks.number("rate", value, 0, 1) == checks.positive("rate", value) == 0.5
+    assert checks.number("rate", value, 0, 1) == checks.positive("rate", value) == checks.fraction("rate", value) == 0.5
     assert type(checks.number("rate", value, 0)) is float
 
 
@@ -45,9 +45,20 @@ def test_a_number_of_any_kind_passes_as_a_plain_float(value):
         (lambda: checks.number("decay", -1, 0), "decay must be a number of at least 0, got -1"),
         (lambda: checks.positive("learning rate", 0), "learning rate must be a positive number, got 0"),
         (lambda: checks.flag("deskew", 1), "deskew must be True or False, got 1"),
+        (lambda: checks.fraction("ema_decay", 0.0), "ema_decay must be over 0 and under 1, got 0.0"),
+        (lambda: checks.fraction("dropout", 1, zero=True), "dropout must be at least 0 and under 1, got 1"),
+        (lambda: checks.fraction("end", 0, one=True), "end must be over 0 and at most 1, got 0"),
+        (lambda: checks.fraction("warmup", "x"), "warmup must be over 0 and under 1, got 'x'"),
+        (lambda: checks.choice("loss", ["mse"], {"mse": 1, "l1": 2}), "loss must be one of mse, l1, got ['mse']"),
     ],
 )
 def test_the_error_names_the_argument_the_rule_and_the_value(call, message):
     with pytest.raises(UsageError) as error:
         call()
     assert str(error.value) == message
+
+
+def test_the_ends_of_a_fraction_and_a_known_name_pass():
+    assert checks.fraction("dropout", 0, zero=True) == 0
+    assert checks.fraction("end", 1, one=True) == 1
+    assert checks.choice("loss", "mse", {"mse": 1, "l1": 2}) == "mse"

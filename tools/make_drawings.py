@@ -346,7 +346,7 @@ def loss() -> str:
             axes.curve(lambda p: float(-np.log(p)), start=0.0068),
             words(200, 20, "loss of one sample: −log p", 13),
             dot(x, y, ORANGE, 4),
-            words(x + 10, y - 2, "equal for ten classes: 2.3", 12, ORANGE, "start"),
+            words(x + 10, y - 2, "ten equal probabilities: 2.3", 12, ORANGE, "start"),
             words(350, 184, "1", 12, SOFT),
             words(50, 184, "0", 12, SOFT),
             words(200, 196, "p, the probability of the right digit", 12, SOFT),
