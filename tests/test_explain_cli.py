@@ -39,7 +39,7 @@ def call(*words):
 
 def test_explain_prints_the_step(runs):
     shown = call("explain", runs / "plain", "--sample", 7).stdout
-    assert shown.startswith("One training step for a ")
+    assert shown.startswith("One training step for an image of class ")
     assert "SoftmaxCrossEntropy(smoothing=0.1)" in shown
     assert "dW1 = Xᵀ dZ1" in shown
     assert "byhand/nn/layers.py:" in shown
@@ -81,8 +81,8 @@ def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
 def test_explain_refuses_what_is_not_there(runs, type_in):
     ask = ("explain", runs / "plain", "--quiet")
     for words, message in (
-        (("--sample", 1000), "sample must be 0 to 999 in the test set, got 1000"),
-        (("--unit", "9:0"), "the layer of a unit must be an integer from 1 to 2, got 9"),
+        (("--sample", 1000), "sample must be an integer from 0 to 999, got 1000"),
+        (("--unit", "9:0"), "the layer of the unit must be an integer from 1 to 2, got 9"),
         (("--unit", "2:10"), "the unit of layer 2 must be an integer from 0 to 9, got 10"),
         (("--unit", "1-0"), "must be LAYER:UNIT, such as 1:17, got '1-0'"),
         (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),

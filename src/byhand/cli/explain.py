@@ -16,7 +16,6 @@ from byhand.cli.output import (
     seed,
     split,
 )
-from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.training.run import loss_of
@@ -72,10 +71,8 @@ def command(
     digits = load_data_of_run(config, model.metadata, data, offline, console)
     images = getattr(digits, split)
     count = batch or (8 if model.network.needs_whole_batch else 1)
-    if count > len(images):
-        raise UsageError(f"batch must be at most {len(images)}, the size of the {split} set, got {count}")
-    if sample + count > len(images):
-        raise UsageError(f"sample must be 0 to {len(images) - count} in the {split} set, got {sample}")
+    integer("batch", count, 1, len(images))
+    integer("sample", sample, 0, len(images) - count)
     if batch is None and count > 1:
         console.info(f"batch normalization needs a batch: showing samples {sample} to {sample + count - 1}")
     explanation = explain_step(

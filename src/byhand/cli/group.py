@@ -36,22 +36,6 @@ COMMANDS = {
 }
 
 
-def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.ensure_object(dict)["debug"] = True
-
-
-DEBUG: dict[str, Any] = {
-    "is_flag": True,
-    "is_eager": True,
-    "expose_value": False,
-    "callback": set_debug,
-    "help": "Show the traceback of an error (debug mode). Also accepted after the command.",
-}
-#: The same option for every command, listed only in the help of `byhand` itself.
-DEBUG_OF_COMMANDS = click.Option(["--debug"], hidden=True, **DEBUG)
-
-
 class CommandGroup(click.Group):
     """A group of commands, in the order of their definition. `help` as the first argument is `--help`."""
 
@@ -80,15 +64,20 @@ class Program(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remove `--debug`, which may be before or after the name of the command."""
+        end = args.index("--") if "--" in args else len(args)
+        if "--debug" in args[:end]:
+            ctx.ensure_object(dict)["debug"] = True
+            args = [*(arg for arg in args[:end] if arg != "--debug"), *args[end:]]
+        return super().parse_args(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
         with exit_on_interrupt():
             module = importlib.import_module(f"byhand.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
-        for one in [command, *getattr(command, "commands", {}).values()]:
-            if DEBUG_OF_COMMANDS not in one.params:
-                one.params.append(DEBUG_OF_COMMANDS)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -108,7 +97,7 @@ class Program(CommandGroup):
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(byhand.__version__, prog_name="byhand")
-@click.option("--debug", **DEBUG)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error. Allowed anywhere.")
 def cli() -> None:
     """A handwriting-recognition neural network implemented from scratch in NumPy.
 

@@ -129,13 +129,10 @@ def preparation_step(trace: Trace) -> Step:
 
 def forward_steps(trace: Trace) -> Step:
     pass_ = trace.pass_
-    return Step(
-        key="forward",
-        title="Forward pass",
-        text="The output of each layer is the input of the next.",
-        code=(("for each layer", quote(Pass.forward, "layer.forward(out, cache)")),),
-        parts=tuple(map(forward_step, trace.symbols, pass_.ins, pass_.outs, pass_.caches)),
-    )
+    parts = tuple(map(forward_step, trace.symbols, pass_.ins, pass_.outs, pass_.caches))
+    text = "The output of each layer is the input of the next."
+    code = (("for each layer", quote(Pass.forward, "layer.forward(out, cache)")),)
+    return Step("forward", "Forward pass", text, code=code, parts=parts)
 
 
 def prediction_step(trace: Trace) -> Step:
@@ -188,14 +185,12 @@ def backward_steps(trace: Trace) -> Step:
     pass_ = trace.pass_
     arrays = zip(trace.symbols, pass_.douts, pass_.dins, trace.gradients, strict=True)
     parts = [backward_step(at, dout, din, gradient) for at, dout, din, gradient in arrays if dout is not None]
-    return Step(
-        key="backward",
-        title="Backward pass",
-        text="From the last layer to the first: each turns the gradient with respect to its output (upstream gradient) "
-        "into the gradients with respect to its weights and its input.",
-        code=(("for each layer, in reverse", quote(Pass.backward, "self.layers[i]")),),
-        parts=tuple(reversed(parts)),
+    text = (
+        "From the last layer to the first: each turns the gradient with respect to its output (upstream gradient) into "
+        "the gradients with respect to its weights and its input."
     )
+    code = (("for each layer, in reverse", quote(Pass.backward, "self.layers[i]")),)
+    return Step("backward", "Backward pass", text, code=code, parts=tuple(reversed(parts)))
 
 
 def update_step(trace: Trace) -> Step:

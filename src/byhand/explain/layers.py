@@ -43,10 +43,7 @@ def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
             code = [*windows, (f"{P} {W}", code[0][1]), code[1]]
         case Activation():
             title = f"Activation: {layer.function.name}"
-            text = (
-                "The same function is applied to each number. Without nonlinear activations, several layers would be "
-                "equivalent to one."
-            )
+            text = "Without a nonlinear function between them, several layers would be equivalent to one."
             code = [(at.result, lines())]
         case Dropout() if cache.key is None or layer.rate == 0:
             title, equations = "Dropout: inactive", f"{at.result} = {at.source}"
@@ -60,10 +57,7 @@ def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
             own, code = (Figure(at.own("M"), cache.mask),), [(at.result, lines("out"))]
         case BatchNorm():
             title = "Batch normalization"
-            text = (
-                "Each unit is standardized over the batch (mean 0, standard deviation 1), then scaled by γ and shifted "
-                "by β, which are learned."
-            )
+            text = "Each unit is standardized over the batch. Its scale γ and its shift β are learned."
             arrays = {"μ": cache.mean, "σ²": cache.variance, "γ": layer.gamma, "β": layer.beta}
             own = tuple(Figure(at.own(name), array) for name, array in arrays.items())
             code = [("X̂", lines("cache.scale")), *((at.result, lines(f"self.{name}")) for name in ("gamma", "beta"))]
@@ -90,10 +84,7 @@ def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -
             if below:
                 passed_on = " The gradient with respect to the inputs flows back through the same weights."
                 code.append((dsource, lines("self.W.T")))
-            text = (
-                "The gradient of a weight is its input times the upstream gradient of its unit, summed over the "
-                f"samples.{passed_on}"
-            )
+            text = f"The gradient of a weight is the sum of input × upstream gradient over the samples.{passed_on}"
         case Convolution():
             if below:
                 dP = at.own("dP")

@@ -6,10 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
-
-Documented = Callable[..., Any] | type | ModuleType
 
 
 @dataclass(frozen=True)
@@ -62,13 +59,13 @@ def mentions(statement: ast.stmt, expression: str) -> bool:
     )
 
 
-def formula(thing: Documented) -> str:
+def formula(thing: object) -> str:
     """Return the formula in the first line of a docstring, without the shapes after it."""
     line = inspect.cleandoc(thing.__doc__ or "").splitlines()[0]
     return re.split(r"\s{3,}", line)[0].removesuffix(".")
 
 
-def formulas(thing: Documented) -> str:
+def formulas(thing: object) -> str:
     """Return the other lines of a docstring that are formulas, without the shapes after them."""
     lines = inspect.cleandoc(thing.__doc__ or "").splitlines()[1:]
     found = [re.split(r"(?<=\S) {6,}", line.strip())[0] for line in lines if re.match(r"\s*\S+( P)? += ", line)]

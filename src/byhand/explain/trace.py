@@ -13,7 +13,7 @@ import numpy as np
 
 from byhand.checks import integer, is_integer, positive
 from byhand.data import Dataset, Sample
-from byhand.errors import DivergedError, UsageError
+from byhand.errors import DivergedError, UsageError, short_repr
 from byhand.explain.document import Figure, Sum, Unit, bracketed, equation, joined, largest_first, numeral
 from byhand.model import Model
 from byhand.nn.arrays import Array, Cache
@@ -128,20 +128,17 @@ def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | Non
     images = model.check_images(images)
     if len(images) == 0:
         raise UsageError("an explanation needs at least one image, got none")
-    several = f"{len(images)} images"
+    title = "an image" if len(images) == 1 else f"{len(images)} images"
     if label is None:
-        return images, None, "an image" if len(images) == 1 else several
-    is_list = isinstance(label, list | tuple | np.ndarray)
-    if not is_list or len(label) != len(images):
-        got = len(label) if is_list else repr(label)
-        raise UsageError(f"label must have a class for each of the {several}, got {got}")
+        return images, None, title
+    if not isinstance(label, list | tuple | np.ndarray) or len(label) != len(images):
+        raise UsageError(f"label must have a class for each of the {len(images)} images, got {short_repr(label)}")
     numbers = [model.classes.index(one) if isinstance(one, str) and one in model.classes else one for one in label]
     for one in numbers:
         if not is_integer(one, 0, len(model.classes) - 1):
             raise UsageError(f"label must be a class, 0 to {len(model.classes) - 1} or its name, got {one!r}")
     labels = np.array(numbers, np.int64)
-    name = model.classes[labels[0]]
-    return images, labels, f"a {name}" if len(images) == 1 else f"{several}, the first a {name}"
+    return images, labels, f"{title}{', the first' if len(images) > 1 else ''} of class {model.classes[labels[0]]}"
 
 
 class Trace:
@@ -195,7 +192,7 @@ class Trace:
 def check_unit(network: Network, layer: int, unit: int) -> None:
     """Raise an error if the network has no such unit."""
     layers = network.parametric_layers
-    chosen = layers[integer("the layer of a unit", layer, 1, len(layers)) - 1]
+    chosen = layers[integer("the layer of the unit", layer, 1, len(layers)) - 1]
     integer(f"the unit of layer {layer}", unit, 0, chosen.out_size(chosen.inputs) - 1)
 
 
