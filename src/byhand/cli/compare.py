@@ -2,22 +2,14 @@
 
 import click
 
-from byhand.cli.output import (
-    PLACE,
-    Console,
-    console_options,
-    data_of_model,
-    load_data_of_run,
-    offline,
-    warn_if_trained_on,
-)
+from byhand.cli.output import PLACE, Console, console_options, load_data_of_run, model_data, offline, warn_if_trained_on
 from byhand.report.comparison import check_several, compare_runs
 from byhand.training.runs import Run, load_reader
 
 
 @click.command()
 @click.argument("runs", type=PLACE, metavar="RUN RUN…", nargs=-1, required=True)
-@data_of_model
+@model_data
 @offline
 @console_options(html=True)
 def command(runs: tuple[str, ...], data: str | None, offline: bool, console: Console) -> None:

@@ -8,8 +8,8 @@ from byhand.cli.output import (
     PLACE,
     Console,
     console_options,
-    data_of_model,
     load_data_of_run,
+    model_data,
     offline,
     option,
     shifts,
@@ -25,7 +25,7 @@ from byhand.training.runs import Run, load_model, load_reader
 
 @click.command()
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
-@data_of_model
+@model_data
 @split
 @option("--threshold SHARE", click.FloatRange(0, 1), "Minimum accuracy: exit with status 1 if it is lower.")
 @shifts

@@ -5,12 +5,13 @@ import sys
 
 import click
 
+from byhand.checks import integer
 from byhand.cli.output import (
     PLACE,
     Console,
     console_options,
-    data_of_model,
     load_data_of_run,
+    model_data,
     offline,
     option,
     seed,
@@ -34,7 +35,7 @@ def unit(text: str) -> tuple[int, int]:
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @option("--sample", click.IntRange(min=0), "Index of the sample, from 0.", default=0)
 @option("--batch", click.IntRange(min=1), "Batch size: the sample and the ones after it.")
-@data_of_model
+@model_data
 @split
 @option(
     "--unit L:J",

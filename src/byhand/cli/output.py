@@ -83,7 +83,7 @@ data = option(
     PLACE,
     f"{DATA}full MNIST if it is available or can be downloaded, otherwise the bundled sample.",
 )
-data_of_model = option("--data NAME|PATH", PLACE, f"{DATA}the one that the model was trained on.")
+model_data = option("--data NAME|PATH", PLACE, f"{DATA}the one that the model was trained on.")
 JSON = option("--json", bool, "Print the result as JSON on stdout.", "as_json")
 QUIET = option("--quiet -q", bool, "Suppress messages and progress on stderr.", "is_quiet")
 HTML = option("--html FILE", Place(dir_okay=False), "Write the result to FILE as an HTML report.", "html_file")
