@@ -210,7 +210,7 @@ def test_loss_at_a_probability_of_0_is_a_remark(tmp_path):
         ("@not_there", "def sigmoid(Z):", "its definition failed: NameError: name 'not_there' is not defined"),
         ("", "def sigmoid(Z, k=K):", "its definition failed: NameError: name 'K' is not defined"),
         ("", "def sigmoid(Z, k=1 / 0):", "its definition failed: ZeroDivisionError: division by zero"),
-        ("", "def sigmoid(Z, k=sleep(9)):", "its definition took too long"),
+        pytest.param("", "def sigmoid(Z, k=sleep(9)):", "its definition took too long", marks=pytest.mark.slow),
         ("K = 1\n@K", "def sigmoid(Z):", "its definition failed: TypeError: 'int' object is not callable"),
     ],
 )
@@ -387,7 +387,11 @@ def test_reading_that_takes_the_whole_time_for_the_file_is_told_so(tmp_path):
     [
         ("K = __import__('os')._exit(0)", "ended the process (exit code 0)"),
         ("K = __import__('ctypes').string_at(0)", "crashed the process (SIGSEGV)"),
-        ("while True:\n    try:\n        K = sleep(9)\n    except BaseException: pass", "did not end within 1 seconds"),
+        pytest.param(
+            "while True:\n    try:\n        K = sleep(9)\n    except BaseException: pass",
+            "did not end within 1 seconds",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_file_that_ends_the_process_while_it_is_read_is_not_run(line, words, tmp_path):
@@ -405,6 +409,7 @@ def test_top_level_work_is_not_done(tmp_path):
     assert check(before + student() + after, tmp_path).ok
 
 
+@pytest.mark.slow
 def test_a_slow_constant_is_left_out_and_noted(tmp_path):
     source = student().replace("import numpy as np", "import numpy as np, time\nSCALE = time.sleep(60)")
     report = check(source.replace("1/(1+np.exp(-Z))\n    sigmoid", "SCALE/(1+np.exp(-Z))\n    sigmoid"), tmp_path)

@@ -31,6 +31,13 @@ def notebook(*cells):
     return json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": cell} for cell in cells]})
 
 
+RELU = "import numpy as np\ndef relu(Z):\n    return np.maximum(0, Z), Z\n"
+
+
+def relu_is_right(*arguments):
+    return check(*arguments)["relu"].status == "right"
+
+
 def faults(report):
     """What is not right, by function: the reasons, to be read where a test fails."""
     return {verdict.function: verdict.reason for verdict in report.verdicts if verdict.status != "right"}
@@ -94,9 +101,9 @@ def test_a_line_that_begins_with_a_percent_sign_is_checked_as_python(tmp_path):
     assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
 
 
-@pytest.mark.parametrize("mark", ["\f", "# \u2028", "# \x85", "'''\v\x1c'''"])
 @pytest.mark.parametrize("name", ["student.py", "student.ipynb"])
-def test_what_ends_no_line_for_python_ends_none_here(mark, name, tmp_path):
+def test_what_ends_no_line_for_python_ends_none_here(name, tmp_path):
+    mark = "\f# \u2028# \x85'''\v\x1c'''"
     source = f"import numpy as np\n{mark}\nSCALE = 1\ndef scaled(Z):\n    return Z * SCALE\n{mark}\n"
     source += "def relu(Z):\n    return np.maximum(0, scaled(Z)), Z\ndef sigmoid(Z):\n    return 1 / 0, Z\n"
     report = check(notebook(source) if name.endswith("ipynb") else source, tmp_path, name)
@@ -106,16 +113,16 @@ def test_what_ends_no_line_for_python_ends_none_here(mark, name, tmp_path):
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_lines_may_end_as_on_any_system(end, tmp_path):
-    assert faults(check(solution().replace("\n", end), tmp_path)) == {}
-    source = f"%matplotlib inline\n{solution()}".replace("\n", end)
-    assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
+    assert relu_is_right(RELU.replace("\n", end), tmp_path)
+    source = f"%matplotlib inline\n{RELU}".replace("\n", end)
+    assert relu_is_right(notebook(source), tmp_path, "student.ipynb")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8", "utf-8-sig", "no-such-encoding"])
 def test_a_python_file_may_say_how_it_is_encoded(encoding, tmp_path):
     known = "utf-8" if encoding == "no-such-encoding" else encoding
-    text = f"# -*- coding: {encoding} -*-\n# größer\n{solution()}"
-    assert faults(check(text.encode(known), tmp_path)) == {}
+    text = f"# -*- coding: {encoding} -*-\n# größer\n{RELU}"
+    assert relu_is_right(text.encode(known), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +135,7 @@ def test_a_file_in_another_encoding_than_it_says_is_refused(encoding, words, tmp
 
 @pytest.mark.parametrize("name", ["student.PY", "student.Ipynb"])
 def test_a_name_may_end_in_capitals(name, tmp_path):
-    assert faults(check(notebook(solution()) if name.endswith("b") else solution(), tmp_path, name)) == {}
+    assert relu_is_right(notebook(RELU) if name.endswith("b") else RELU, tmp_path, name)
 
 
 # ---- definitions
@@ -196,11 +203,11 @@ def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment
 @pytest.mark.parametrize(
     "words",
     [
-        '"Accuracy: %.2f (%d of %d)" % (a, a * m, m)',
         'f"Accuracy: {a} on {m} samples"',
         *(
             pytest.param(words, marks=pytest.mark.slow)
             for words in (
+                '"Accuracy: %.2f (%d of %d)" % (a, a * m, m)',
                 'f"Accuracy: {a}\\nPredictions: {probas}"',
                 'f"The ACCURACY of {m} samples: {100 * a:.0f} % (before: 0.1)"',
                 'f"accuracy: {a:e}, layer 2"',
@@ -314,9 +321,9 @@ def test_a_blank_that_something_else_took_the_place_of_is_no_blank(tmp_path):
     [
         ("H_prev, W, b, activation='relu', verbose=False", ""),
         ("H_prev, W, b, activation='relu', verbose=False", ", verbose=True"),
-        ("H_prev, W, b, verbose=False, activation='relu'", ""),
-        ("H, W, b, activation='relu', verbose=False", ""),
-        ("H_prev, W, b, act='relu', verbose=False", ""),
+        pytest.param("H_prev, W, b, verbose=False, activation='relu'", "", marks=pytest.mark.slow),
+        pytest.param("H, W, b, activation='relu', verbose=False", "", marks=pytest.mark.slow),
+        pytest.param("H_prev, W, b, act='relu', verbose=False", "", marks=pytest.mark.slow),
     ],
 )
 def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stands_in(head, call, tmp_path):

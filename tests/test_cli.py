@@ -178,6 +178,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert "test accuracy" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar(tmp_path):
     """A real pseudo-terminal: the bar is drawn on stderr and put away, the epochs' lines stay."""
     leader, follower = pty.openpty()

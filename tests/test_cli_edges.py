@@ -24,7 +24,7 @@ TRAIN = "byhand train --offline --data mnist-5k --hidden 8 --epochs 1 --samples 
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("line", ["byhand data list", TRAIN])
+@pytest.mark.parametrize("line", ["byhand data list", pytest.param(TRAIN, marks=pytest.mark.slow)])
 def test_a_closed_stream_is_to_nobodys_ears(line, closed, tmp_path):
     done = in_a_shell(f"{line} {closed}", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -148,6 +148,7 @@ def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_p
     assert "relu" in right_in(marked(tmp_path / "me.py", first("relu", allowed), checks))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process a network of its own")
 def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
     lines = "open('/proc/net/dev').read().count(':')"  # one line an interface: the loopback alone is left
@@ -173,6 +174,7 @@ def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
     assert "No module named" in (tmp_path / "marks" / "feedback" / "me.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_grading_loads_nothing_of_the_data_sets(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "me.py").write_text(STUB.format("relu"))
@@ -293,6 +295,7 @@ def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
     assert again(other) == asked == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.py").write_text(solution())
@@ -474,6 +477,7 @@ def test_names_of_the_notebook_count_in_every_place(tmp_path):
     assert right_in(mark) == ALL
 
 
+@pytest.mark.slow
 def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
     source = instead("relu", "return np.abs(Z), Z")
     words = []

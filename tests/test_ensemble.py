@@ -118,6 +118,7 @@ def test_members_are_the_runs_that_would_be_trained_alone(home):
         np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_trained_by_one_call_as_by_the_command(home, tmp_path):
     digits = byhand.load("mnist-5k")
     settings = {"hidden": (8,), "batch_size": 64, "epochs": 3}

@@ -22,16 +22,16 @@ def every_quote():
     """All the code that any explanation quotes: each activation, layer, loss and optimiser."""
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 4)).astype(np.uint8)
     for activation in ACTIVATIONS:
-        for batch_norm, loss in ((True, MeanSquaredError()), (False, SoftmaxCrossEntropy())):
-            for rule in OPTIMIZERS.values():
-                model = byhand.Model([12, 5, 3], activation=activation, batch_norm=batch_norm, dropout=0.2)
-                explanation = explain_step(model, images, [0, 1, 2, 0], loss=loss, optimizer=rule())
-                for step in explanation.walk():
-                    yield from (found for _, found in step.code)
-    explanation = explain_step(
-        byhand.Model([16, 3], maps=[(2, 2, 1), (2, 2, 1)]), images[:, :1].repeat(4, 1), [0, 1, 2, 0]
-    )
-    for step in explanation.walk():
+        model = byhand.Model([12, 5, 3], activation=activation, batch_norm=True, dropout=0.2)
+        yield from quotes(model, images)
+    for rule in OPTIMIZERS.values():
+        for loss in (MeanSquaredError(), SoftmaxCrossEntropy()):
+            yield from quotes(byhand.Model([12, 5, 3]), images, loss=loss, optimizer=rule())
+    yield from quotes(byhand.Model([16, 3], maps=[(2, 2, 1), (2, 2, 1)]), images[:, :1].repeat(4, 1))
+
+
+def quotes(model, images, **settings):
+    for step in explain_step(model, images, [0, 1, 2, 0], **settings).walk():
         yield from (found for _, found in step.code)
 
 

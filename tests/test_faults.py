@@ -282,6 +282,7 @@ def test_the_program_where_a_file_stands_in_the_way(tmp_path):
     assert line == f"byhand: {tmp_path / 'run'}: is a file, not a folder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", ["x.html", "deeper/x.html"])
 def test_a_file_that_stands_where_a_folder_must_be_is_named_and_called_a_file(inside, tmp_path):
     (tmp_path / "notes").write_text("precious")
@@ -392,6 +393,7 @@ def test_without_a_home_folder(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
     run = Run(tmp_path / "run")
     assert byhand(*TRAIN, "--run", run.folder, cwd=tmp_path).returncode == 0
@@ -431,6 +433,7 @@ def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
     assert [r.loss for r in run.records()] == [r.loss for r in Run(tmp_path / "whole").records()]
 
 
+@pytest.mark.slow
 def test_both_checkpoints_damaged_end_with_one_line_and_exit_5(tmp_path):
     run = Run(tmp_path / "run")
     assert byhand(*TRAIN, "--run", run.folder, cwd=tmp_path).returncode == 0

@@ -189,6 +189,7 @@ def test_a_progress_bar_is_lines_where_nothing_can_be_redrawn(capsys):
     assert [line.split("  ")[0] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
 
 
+@pytest.mark.slow
 def test_a_progress_bar_in_a_notebook_is_redrawn_in_place(tmp_path):
     nbformat = needs("nbformat")
     nbclient = needs("nbclient")

@@ -70,6 +70,7 @@ def test_another_seed_gives_other_bits(digits):
     assert first.network.parameters.tobytes() != second.network.parameters.tobytes()
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_seed_give_the_same_bits(tmp_path):
     for number in range(2):
         command = [
