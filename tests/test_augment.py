@@ -16,6 +16,7 @@ from byhand.data import augment as module
 from byhand.data.augment import DEFAULT, NONE, Augmentation, augment, random_words
 from byhand.errors import UsageError
 from byhand.training.batches import prefetch
+from helpers.waiting import until
 
 AFFINE = Augmentation.parse("default,elastic=0")
 specs = st.builds(
@@ -338,9 +339,7 @@ def test_prefetch_works_on_another_thread_while_the_caller_is_busy():
     made = []
     with closing(prefetch(lambda k: made.append((k, threading.current_thread())), range(10))) as results:
         next(results)
-        deadline = time.monotonic() + 10
-        while len(made) < 3 and time.monotonic() < deadline:
-            time.sleep(0.001)
+        until(lambda: len(made) >= 3)
         time.sleep(0.02)
         assert [k for k, _ in made] == [0, 1, 2]  # the one asked for, two ahead, and no more
         assert threading.current_thread() not in {thread for _, thread in made}

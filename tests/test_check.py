@@ -497,7 +497,7 @@ def test_an_unknown_page_is_refused(tmp_path):
 def byhand(*arguments):
     command = [sys.executable, "-m", "byhand", "check", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "NO_COLOR": "1"}
+        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "NO_COLOR": "1"}
     )
 
 
@@ -516,7 +516,7 @@ def test_the_command_says_it_in_words_and_leaves_with_1(tmp_path):
 @pytest.mark.parametrize("command", [["check"], ["course", "check"]], ids=" ".join)
 def test_the_help_says_whose_seconds_are_meant(command):
     helped = subprocess.run(
-        [sys.executable, "-m", "byhand", *command, "--help"], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "byhand", *command, "--help"], capture_output=True, text=True, check=False, timeout=300
     )
     words = " ".join(helped.stdout.split())
     said = "Seconds of processor time for the whole file, of which one call may take 3; twice as long by the clock."

@@ -15,7 +15,7 @@ BYHAND = [sys.executable, "-m", "byhand"]
 def in_a_shell(line, cwd):
     """The line as a shell runs it, `byhand` being the program."""
     line = line.replace("byhand ", shlex.join(BYHAND) + " ")
-    return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
 # ---- closed streams
@@ -55,7 +55,7 @@ def test_ctrl_c_while_modules_load_is_an_interruption(after, tmp_path):
         process.stdout.readline()
         time.sleep(0.005 + after)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "Traceback" not in err
 

@@ -168,7 +168,7 @@ def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "me.py").write_text(first("relu", "import hidden"))
     command = [COMMAND[0], "-P", *COMMAND[1:], "in", "--out", "marks.csv", "--checks", "hidden.py"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert ran.returncode == 0, ran.stderr
     assert rows_of(tmp_path / "marks.csv")["me"]["relu"] == "0"
     assert "No module named" in (tmp_path / "marks" / "feedback" / "me.html").read_text("utf-8")
@@ -236,7 +236,7 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
         until(lambda process=process: record.exists() and len(descendants(process.pid)) >= 2)
         below = descendants(process.pid)
         os.kill(process.pid, number)
-        _, talk = process.communicate(timeout=60)
+        _, talk = process.communicate(timeout=300)
         until(lambda below=below: all(map(has_ended, below)))
         written.append(record.stat().st_mtime_ns)
         assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -24,6 +23,7 @@ from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 from helpers import kills_and_faults, small_run
+from helpers.waiting import until
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def byhand(*arguments, cwd, before=()):
         env={"PATH": os.environ["PATH"], "BYHAND_CACHE": str(cwd / "cache"), "HOME": str(cwd)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -304,7 +304,7 @@ def test_the_program_out_of_memory(tmp_path):
     code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.data.loading as d\n"
     code += "def full(): raise MemoryError('Unable to allocate 9 GiB')\n"
     code += "d.named_sets = full; c.main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert one_line(done, 2) == "byhand: not enough memory: Unable to allocate 9 GiB"
 
 
@@ -313,7 +313,7 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
     os.close(end)
     try:
         command = [sys.executable, "-m", "byhand", "data", "list"]
-        done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, check=False)
+        done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, cwd=tmp_path, timeout=300, check=False)
     finally:
         os.close(start)
     assert done.stderr == b""
@@ -324,7 +324,7 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
 def test_a_result_that_can_not_be_written_is_an_error(tmp_path):
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "byhand", "data", "list"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=300, check=False)
     assert done.stderr == b"byhand: No space left on device\n"
     assert done.returncode == 2
 
@@ -360,7 +360,7 @@ def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
         [*as_anybody(), sys.executable, "-c", code, str(Path(__file__).parent), str(run.folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     state = run.folder / "state"
@@ -386,7 +386,7 @@ def test_without_a_home_folder(tmp_path):
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -419,10 +419,7 @@ def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
     run = Run(tmp_path / "killed")
     words = [sys.executable, "-m", "byhand", *long, "--run", str(run.folder), "--checkpoint-every", "0"]
     with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as training:
-        deadline = time.monotonic() + 30
-        while not (run.folder / "state" / "a.safetensors").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        until((run.folder / "state" / "a.safetensors").exists)
         training.kill()
     assert training.returncode == -signal.SIGKILL
     assert not run.model_path.exists()

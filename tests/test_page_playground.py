@@ -188,7 +188,8 @@ def test_closing_the_tab_and_stopping_the_server(browser, served):
     first.press("Play")
     first.until("byhand.state.step > 0")
     first.close()
-    time.sleep(0.2)
+    step = served.playground.step_number
+    wait(lambda: served.playground.step_number > step + 10)
     second = opened(browser, served)
     assert second.page.evaluate("byhand.state.status") == "training"
     assert second.page.evaluate("byhand.curve.epochs.length") > 0

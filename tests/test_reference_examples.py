@@ -29,7 +29,7 @@ def run(program, *arguments):
     sample = Path(byhand.data.__file__).parent / "sample"
     environment = {**os.environ, "MPLBACKEND": "agg", "BYHAND_DATA": str(sample)}
     command = [sys.executable, str(EXAMPLES / program), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
 
 
 # ---- load_data and data_wrapper

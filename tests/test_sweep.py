@@ -180,7 +180,7 @@ def test_a_sweep_killed_with_9_and_resumed_runs_no_finished_trial_again(whole, t
         if b'"status": "running"' not in path.read_bytes()
     }
     assert 3 <= len(kept) < 12
-    _, left = psutil.wait_procs(workers, timeout=20)
+    _, left = psutil.wait_procs(workers, timeout=300)
     assert not left, "the workers of a sweep that is killed must end too"
     done = subprocess.run(
         [*command, "--resume", "killed", "--jobs", "1", "--json"],

@@ -201,7 +201,7 @@ byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none",
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours
-        nbclient.NotebookClient(book, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     (output,) = (one for one in book.cells[0].outputs if one.output_type == "display_data")
     assert "epoch 2/2" in output["data"]["text/html"]
     assert "<progress" not in output["data"]["text/html"]

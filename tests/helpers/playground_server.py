@@ -8,7 +8,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from byhand.play.setup import Setup
 from byhand.play.storage import RunStorage
 from byhand.play.thread import TrainingThread
 from byhand.training.runs import Run
+from helpers.waiting import until
 
 TOKEN = "a-token-for-tests"
 
@@ -48,8 +48,7 @@ class Served:
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.door]}, daemon=True)
         self.thread.start()
-        while not self.uvicorn.started:
-            time.sleep(0.01)
+        until(lambda: self.uvicorn.started)
 
     @property
     def address(self) -> str:
@@ -69,7 +68,7 @@ class Served:
         if body is not None:
             sent["Content-Type"] = "application/json"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in sent.items():
@@ -101,13 +100,9 @@ class Served:
         assert set(body) == {"error"}
         return body["error"]
 
-    def wait(self, status: str, seconds: float = 20) -> dict[str, Any]:
-        """The state, once it has that status."""
-        until = time.monotonic() + seconds
-        while (state := self.get("/api/state"))["status"] != status:
-            assert time.monotonic() < until, state
-            time.sleep(0.02)
-        return state
+    def wait(self, status: str) -> dict[str, Any]:
+        """Return the state, once it has that status."""
+        return until(lambda: state if (state := self.get("/api/state"))["status"] == status else None)
 
     @contextlib.contextmanager
     def events(self, after: str | None = None, header: str | None = None) -> Iterator["Events"]:
@@ -122,7 +117,7 @@ class Events:
     """One reader of the event stream."""
 
     def __init__(self, port: int, after: str | None, header: str | None) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=300)
         query = f"?after={after}" if after else ""
         extra = f"Last-Event-ID: {header}\r\n" if header else ""
         self.socket.sendall(

@@ -1,15 +1,15 @@
-"""Waiting for what other processes do, in tests: for a state, never for a time."""
+"""Wait for a condition. The limit only ends a wait that is in vain, also on a busy machine."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for something to become true, and give it."""
+def until(condition: Callable[[], Any], seconds: float = 300.0) -> Any:
+    """Return the first true value of `condition`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
             return value
         time.sleep(0.005)
-    raise AssertionError(f"waited {seconds} s in vain")
+    raise AssertionError(f"the condition did not hold within {seconds} s")

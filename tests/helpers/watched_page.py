@@ -6,7 +6,6 @@ and any request beyond this machine, fails the test that caused it. Import the f
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import byhand.model
 from byhand.export import export
 from helpers.browser import browser  # noqa: F401 - a fixture
 from helpers.playground_server import Served, a_playground
+from helpers.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
@@ -44,7 +44,7 @@ class Watched:
             viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch, accept_downloads=True
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(120_000)
         self.troubles: list[str] = []
         self.page.on("console", lambda message: self.troubles.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
@@ -84,12 +84,9 @@ class Watched:
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
 
-    def until(self, condition: str, seconds: float = 40) -> None:
+    def until(self, condition: str) -> None:
         """Wait until a JavaScript condition holds. (Playwright's own way needs `eval`, which the page forbids.)"""
-        end = time.monotonic() + seconds
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < end, condition
-            time.sleep(0.02)
+        until(lambda: self.page.evaluate(condition))
 
 
 def on_pad(point, place: str, box) -> tuple[float, float]:
@@ -146,17 +143,9 @@ def same_curve(play: Watched, served: Served) -> None:
         curve = served.playground.curve
         return [r.epoch for r in curve.epochs], [[point.epoch, point.steps] for point in curve.points]
 
-    end = time.monotonic() + 20
-    while drawn() != trained():
-        assert time.monotonic() < end, f"drawn: {drawn()}, trained: {trained()}"
-        time.sleep(0.05)
+    until(lambda: drawn() == trained())
 
 
-def wait(condition, play: Watched | None = None, seconds: float = 40) -> None:
-    """Wait until something holds outside the page; the page's answers are only seen while Playwright listens."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        if play is not None:
-            play.page.evaluate("0")
-        time.sleep(0.02)
+def wait(condition, play: Watched | None = None) -> None:
+    """Wait for a condition outside the page; the page's answers are only seen while Playwright listens."""
+    until(lambda: (play and play.page.evaluate("0"), condition())[1])
