@@ -1,7 +1,6 @@
 """Verdicts, and the diagnosis: the known mistake that produces exactly the wrong numbers.
 
-The program text is not analyzed. Each wrong output is compared with the output of every known mistake for the same
-inputs, and a mistake is reported only if all numbers match.
+Each wrong output is compared with that of every known mistake for the same inputs. The program text is not analyzed.
 """
 
 import math
@@ -183,14 +182,12 @@ def _divided_by_more(got: Array, right: Array, m: int) -> bool:
 def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
     """Return the mistake if the output is another array of the same computation."""
     expected = name.split(" ", maxsplit=1)[0]
-    return [
-        (
-            "Z and H mixed up" if {other, expected} == {"Z", "H"} else "the wrong array",
-            f"this is {other}, not {expected}",
-        )
-        for other, array in probe.related_arrays.items()
-        if other != expected and close(value, array)
-    ]
+    found = []
+    for other, array in probe.related_arrays.items():
+        if other != expected and close(value, array):
+            mistake = "Z and H mixed up" if {other, expected} == {"Z", "H"} else "the wrong array"
+            found.append((mistake, f"this is {other}, not {expected}"))
+    return found
 
 
 def _describe(name: str, probe: Probe, got: Outputs) -> str:

@@ -1,8 +1,7 @@
 """The teacher's checks file: points per function, the seed of the hidden numbers, and custom checks.
 
 It is a Python file, or TOML without custom checks; docs/marking.md has an example. A custom check is a function
-`(student, rng)`. `student` has the functions of the assignment, which run in the student's process. The check fails if
-it raises an error; the message of an `assert` is the student's feedback.
+`(student, rng)` that calls the student's functions, and raises an error with the feedback if they are wrong.
 """
 
 import hashlib
@@ -208,12 +207,9 @@ def _failure(one: CustomCheck, student: Functions, seed: bytes) -> str:
 
 def self_test(one: CustomCheck, page: Page, seed: int) -> None:
     """Reject a custom check that fails with the reference, or passes with functions that return None."""
-
-    def right(name: str, arguments: Mapping[str, Any]) -> Any:
-        return getattr(page.module, name)(**arguments)
-
     start = str(seed).encode()
-    if failed := _failure(one, Functions(page, right), start):
+    reference = Functions(page, lambda name, arguments: getattr(page.module, name)(**arguments))
+    if failed := _failure(one, reference, start):
         raise UsageError(f"the custom check {one.name} must pass with the reference functions, got: {failed}")
     if not _failure(one, Functions(page, lambda _name, _arguments: None), start):
         raise UsageError(f"the custom check {one.name} must fail if the functions return None, but it passes")

@@ -154,12 +154,10 @@ def _matched(page: Page, defined: Mapping[str, Found], graded: set[int]) -> tupl
     """Return the functions of the assignment, and the notebook's names of those with other names."""
     taken = {function.name: function.name for function in page.functions if function.name in defined}
     left = [one for one in defined.values() if one.name not in taken and graded & set(one.cells)]
-    open_ones = [function.name for function in page.functions if function.name not in taken]
-    likeness = sorted(
-        ((_similarity(page, name, one), name, one.name) for name in open_ones for one in left),
-        key=lambda entry: (-entry[0], entry[1:]),
-    )
-    for score, name, theirs in likeness:
+    missing = [function.name for function in page.functions if function.name not in taken]
+    for score, name, theirs in sorted(
+        (-_similarity(page, name, one), name, one.name) for name in missing for one in left
+    ):
         if score and name not in taken and theirs not in taken.values():
             taken[name] = theirs
     functions = {one.name: defined[taken[one.name]] for one in page.functions if one.name in taken}

@@ -27,7 +27,7 @@ from byhand.files import write_bytes, write_text
 
 Notebook = dict[str, Any]
 NBGRADER_SCHEMA = 3
-STUB = "# write your code here\nraise NotImplementedError({message})"
+STUB = '# write your code here\nraise NotImplementedError("{} is not written yet: put your code in place of this line")'
 DATA = "digits.npz"
 SHAPE = (28, 28)
 ARRAYS = tuple(f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels"))
@@ -59,12 +59,8 @@ class Cell:
 
 
 def lesson_source(name: str) -> list[Cell]:
-    return read((FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))
-
-
-def read(text: str) -> list[Cell]:
     cells: list[Cell] = []
-    for line in text.splitlines():
+    for line in (FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8").splitlines():
         if line.startswith("# %%"):
             cells.append(Cell("", "[markdown]" in line, **dict(re.findall(r'(\w+)="([^"]*)"', line))))
         elif cells:
@@ -101,7 +97,7 @@ def student(lesson: Lesson, *, solved: bool = False) -> Notebook:
     cells: list[dict[str, Any]] = []
     for cell in lesson_source(lesson.name):
         if cell.graded:
-            put = None if solved else _stub(lesson[cell.graded])
+            put = None if solved else STUB.format(cell.graded)
             cells.append(_code(f"#Graded\n{between(cell.text, 'SOLUTION', put)}", cell.graded))
         elif cell.checks:
             public = f"{between(cell.text, 'HIDDEN TESTS', '')}\n{_passed(cell)}"
@@ -145,7 +141,7 @@ def for_otter(lesson: Lesson) -> Notebook:
             cells += [
                 _raw("# BEGIN QUESTION", name=task.name, points=task.points, all_or_nothing=True),
                 _raw("# BEGIN SOLUTION"),
-                _code(_otter_solution(cell, task)),
+                _code(_otter_solution(cell)),
                 _raw("# END SOLUTION"),
             ]
         elif cell.checks:
@@ -157,13 +153,9 @@ def for_otter(lesson: Lesson) -> Notebook:
     return _notebook(cells)
 
 
-def _stub(task: Task) -> str:
-    return STUB.format(message=f'"{task.name} is not written yet: put your code in place of this line"')
-
-
-def _otter_solution(cell: Cell, task: Task) -> str:
+def _otter_solution(cell: Cell) -> str:
     """Return a cell with otter's marks, in which the stub is a string."""
-    prompt = f'""" # BEGIN PROMPT\n{_stub(task)}\n"""; # END PROMPT'
+    prompt = f'""" # BEGIN PROMPT\n{STUB.format(cell.graded)}\n"""; # END PROMPT'
     solution = f"# BEGIN SOLUTION NO PROMPT\n{region(cell.text, 'SOLUTION')}\n# END SOLUTION\n{prompt}"
     return f"#Graded\n{between(cell.text, 'SOLUTION', solution)}"
 

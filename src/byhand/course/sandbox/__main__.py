@@ -1,8 +1,7 @@
 """The student's process, `python -m byhand.course.sandbox`: load the file, then serve calls.
 
-Requests arrive on standard input, and replies go to the original standard output; output of the student's code is
-captured. The first request contains the cells, each later one a call. In a call with the reference's functions, their
-names are bound to stubs that send the arguments to the main process, because the reference is not available here.
+Requests arrive on standard input, and replies go to the original standard output. Reference functions are not available
+here: they are called through stubs that send the arguments to the main process.
 """
 
 import __future__

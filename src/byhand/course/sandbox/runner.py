@@ -61,19 +61,17 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self.cells, self.targets, self.limits, self.files = cells, list(targets), limits, files
         self.loaded: dict[str, Any] = {}
         self._began, self._used = time.monotonic(), 0.0  # `_used` is the CPU time of the processes that have ended
-        self._resources = contextlib.ExitStack()
-        folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
-        self._folder = self._resources.enter_context(folder)
-        output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the other resources
-        self._output = self._resources.enter_context(output)  # written past the capture, and never read
+        self._folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - written past the capture, and never read
         for name, content in files.items():
-            Path(self._folder, name).write_bytes(content)
+            Path(self._folder.name, name).write_bytes(content)
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[Any] = queue.Queue()
 
     def __exit__(self, *_: object) -> None:
         self._end()
-        self._resources.close()
+        self._output.close()
+        self._folder.cleanup()
 
     def load(self) -> Outcome:
         """Start a process and load the file; `loaded` then describes its content."""
@@ -117,7 +115,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
             "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH")))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONIOENCODING": "utf-8",
-            **dict.fromkeys(("HOME", "TMPDIR"), self._folder),
+            **dict.fromkeys(("HOME", "TMPDIR"), self._folder.name),
             **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
         self._process = subprocess.Popen(
@@ -125,7 +123,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,
-            cwd=self._folder,
+            cwd=self._folder.name,
             env=environment,
             start_new_session=True,
         )
