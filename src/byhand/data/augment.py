@@ -16,6 +16,9 @@ from byhand.errors import UsageError
 from byhand.nn.rng import GOLDEN_64, mix64
 
 Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint64]
+Floats = NDArray[np.float64]
+Fixed = NDArray[np.int32]  # coordinates in 1/65536 pixels
 
 MAX_SIDE = 256  # pixels; coordinates are 16.16 fixed-point numbers in 32 bits
 GRID = 8  # the elastic field is a cubic B-spline over GRID × GRID random numbers
@@ -109,10 +112,8 @@ AFFINE_WORDS = 6  # angle, two scales, shear, two shifts
 FIELD_WORDS = 2 * GRID * GRID // 8  # a byte for each number of two grids
 
 
-def _affine_sources(
-    random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the source coordinates of each pixel in 1/65536 pixels: (n, H, W) each.
+def _affine_sources(random: Words, spec: Augmentation, height: int, width: int) -> tuple[Fixed, Fixed]:
+    """Return the source coordinates x and y of each pixel: (n, H, W) each.
 
     [x'; y'] = R(angle) · [[sx, shear], [0, sy]] · [x; y] + shift, with the origin in the middle of the image.
     """
@@ -123,9 +124,7 @@ def _affine_sources(
     shear = shear * spec.shear
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
 
-    def source(
-        per_x: NDArray[np.float64], per_y: NDArray[np.float64], constant: NDArray[np.float64]
-    ) -> NDArray[np.int32]:
+    def source(per_x: Floats, per_y: Floats, constant: Floats) -> Fixed:
         along_row = per_x[:, None] * (np.arange(width) - middle_x) + constant[:, None]
         along_column = per_y[:, None] * (np.arange(height) - middle_y)
         return _fixed(along_row)[:, None, :] + _fixed(along_column)[:, :, None]
@@ -135,15 +134,13 @@ def _affine_sources(
     return x, y
 
 
-def _fixed(pixels: NDArray[np.floating]) -> NDArray[np.int32]:
-    whole: NDArray[np.int32] = np.rint(pixels * 65536).astype(np.int32)
+def _fixed(pixels: NDArray[np.floating]) -> Fixed:
+    whole: Fixed = np.rint(pixels * 65536).astype(np.int32)
     return whole
 
 
-def _elastic_fields(
-    random: NDArray[np.uint64], spec: Augmentation, height: int, width: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return smooth displacements in 1/65536 pixels, (n, H, W) each, root mean square `spec.elastic`.
+def _elastic_fields(random: Words, spec: Augmentation, height: int, width: int) -> tuple[Fixed, Fixed]:
+    """Return smooth displacements, (n, H, W) each, with the root mean square `spec.elastic`.
 
     d(y, x) = Σ g_k · w_k(y, x), random grids times splines: integers below 2²⁴, exact in float32.
     """
@@ -164,7 +161,7 @@ def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
     return weights.astype(np.float32), deviation
 
 
-def _cubic(length: int) -> NDArray[np.float64]:
+def _cubic(length: int) -> Floats:
     """Return cubic B-splines on GRID − 3 equal intervals, in 252nds: (length, GRID)."""
     position = (np.arange(length) + 0.5) / length * (GRID - 3)
     interval = np.minimum(position.astype(int), GRID - 4)
@@ -176,8 +173,8 @@ def _cubic(length: int) -> NDArray[np.float64]:
     return np.rint(252 * weights)
 
 
-def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.uint32]:
-    """Interpolate each image at the coordinates (x, y) in 1/65536 pixels.    stack, x, y, result: (n, H, W)
+def _bilinear(stack: Bytes, x: Fixed, y: Fixed) -> NDArray[np.uint32]:
+    """Interpolate each image at the coordinates (x, y).    stack, x, y, result: (n, H, W)
 
     out = (1−v)·((1−u)·p00 + u·p01) + v·((1−u)·p10 + u·p11), with u and v the fractions in 256ths. A 32-bit word has
     p00 p01 p10 p11 from the lowest byte, so one `take` reads all four, and one multiplication mixes two of them.
@@ -210,7 +207,7 @@ def _bilinear(stack: Bytes, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArr
     return value
 
 
-def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> NDArray[np.uint64]:
+def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: int) -> Words:
     """Return `count` random 64-bit words for each sample: (n, count).
 
     Nested SplitMix64 streams (Steele, Lea and Flood, 2014), whose words are the keys of the next level: for the epoch,
@@ -224,7 +221,7 @@ def random_words(seed: int, epoch: int, samples: NDArray[np.int64], *, count: in
     return _stream(keys[:, None], np.arange(count, dtype=np.uint64))
 
 
-def _stream(key: NDArray[np.uint64], k: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _stream(key: Words, k: Words) -> Words:
     """mix(key + (k+1)·γ)"""
-    words: NDArray[np.uint64] = mix64(key + (k + np.uint64(1)) * np.uint64(GOLDEN_64))
+    words: Words = mix64(key + (k + np.uint64(1)) * np.uint64(GOLDEN_64))
     return words

@@ -19,6 +19,7 @@ from byhand.lazy import renamed
 
 __getattr__ = renamed(__name__, {"Digits": "TrainTest"})
 
+Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
@@ -44,7 +45,7 @@ class Dataset:
     def __init__(
         self,
         images: Bytes,
-        labels: npt.NDArray[Any],
+        labels: Array,
         *,
         classes: Sequence[str] = DIGITS,
         name: str = "arrays",
@@ -121,7 +122,7 @@ class Dataset:
     @overload
     def __getitem__(self, index: int | np.integer[Any]) -> Sample: ...
     @overload
-    def __getitem__(self, index: slice | npt.NDArray[Any] | Sequence[int]) -> "Dataset": ...
+    def __getitem__(self, index: slice | Array | Sequence[int]) -> "Dataset": ...
     def __getitem__(self, index: Any) -> "Sample | Dataset":
         if isinstance(index, int | np.integer):
             return Sample(self.images[index], int(self.labels[index]))
@@ -241,7 +242,7 @@ def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
     return data
 
 
-def check_labels(labels: npt.NDArray[Any], classes: Sequence[str], where: str) -> None:
+def check_labels(labels: Array, classes: Sequence[str], where: str) -> None:
     """Raise an error for the first label that is not the index of a class."""
     if labels.size and (labels.min() < 0 or labels.max() >= len(classes)):
         wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
@@ -257,7 +258,7 @@ def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:
     return counts
 
 
-def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
+def _as_bytes(values: Array, name: str) -> tuple[Bytes, int]:
     """Return `values` as bytes, and the divisor that was undone (255 if there was none)."""
     if values.dtype == np.uint8:
         return values, SCALE
@@ -280,7 +281,7 @@ def _as_bytes(values: npt.NDArray[Any], name: str) -> tuple[Bytes, int]:
     return pixels, SCALE
 
 
-def _whole(values: npt.NDArray[Any]) -> Bytes | None:
+def _whole(values: Array) -> Bytes | None:
     """Return `values` as bytes, or None if they are not integers up to float32 rounding."""
     rounded = np.rint(values) if values.dtype.kind == "f" else values
     if rounded.max() > 255 or np.abs(values - rounded).max() > 1e-3:
@@ -288,7 +289,7 @@ def _whole(values: npt.NDArray[Any]) -> Bytes | None:
     return rounded.astype(np.uint8)
 
 
-def _as_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _as_labels(labels: Array) -> Array:
     """Return integer labels (N,) from integers, whole floats or booleans, (N,) or (N, 1)."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

@@ -1,7 +1,7 @@
 """Loading, importing and verifying data sets by name or path.
 
-Names are searched in BYHAND_DATA, the cache and the mirrors. Only without a name or path, the bundled sample is the
-fallback. Large data sets are cached and then memory-mapped.
+Names are searched in BYHAND_DATA, the cache and the mirrors. The bundled sample is the fallback only if no data set is
+named. Large data sets are cached and then memory-mapped.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from byhand.data import catalog, store
 from byhand.data.catalog import BUNDLED, CATALOG, Entry, Progress, Say
 from byhand.data.dataset import Dataset, TrainTest
 from byhand.data.formats.detect import DataFiles, detect, detect_format
+from byhand.data.store import CacheFolder
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.text import closest
 
@@ -25,8 +26,6 @@ ENVIRONMENT = "BYHAND_DATA"
 HELD_OUT = 7  # without a test set, one image in seven is held out, as in MNIST
 SET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MAX_PROBLEMS = 100  # in the list of `verify`
-
-CacheFolder = str | os.PathLike[str] | None
 
 
 def load(

@@ -21,13 +21,15 @@ from byhand import files
 from byhand.data.dataset import Dataset, TrainTest
 from byhand.errors import DataError
 
+CacheFolder = str | os.PathLike[str] | None
+
 VERSION = 1
 MANIFEST = "manifest.json"
 MTIME_RESOLUTION = 2_000_000_000  # ns: changes within this time may have the same time stamp
 MIN_CACHED_BYTES = 2_000_000  # smaller data sets are read from their files just as fast
 
 
-def folder(cache: str | os.PathLike[str] | None = None) -> Path:
+def folder(cache: CacheFolder = None) -> Path:
     """Return the cache folder: `cache`, or else BYHAND_CACHE, or else the user's cache folder."""
     if cache or (cache := os.environ.get("BYHAND_CACHE")):
         return Path(cache).expanduser()
@@ -36,17 +38,17 @@ def folder(cache: str | os.PathLike[str] | None = None) -> Path:
     return Path(user_cache_dir("byhand", appauthor=False))
 
 
-def named_folder(name: str, cache: str | os.PathLike[str] | None = None) -> Path:
+def named_folder(name: str, cache: CacheFolder = None) -> Path:
     return folder(cache) / "sets" / name
 
 
-def parsed_folder(kind: str, path: Path, cache: str | os.PathLike[str] | None) -> Path:
+def parsed_folder(kind: str, path: Path, cache: CacheFolder) -> Path:
     """Return the folder of the arrays read from `path`."""
     key = hashlib.sha256(f"{kind}\n{path.resolve()}".encode()).hexdigest()[:24]
     return folder(cache) / "parsed" / key
 
 
-def names(cache: str | os.PathLike[str] | None = None) -> list[str]:
+def names(cache: CacheFolder = None) -> list[str]:
     """Return the names of the downloaded and imported data sets."""
     sets = folder(cache) / "sets"
     return sorted(path.parent.name for path in sets.glob(f"*/{MANIFEST}"))
@@ -73,7 +75,7 @@ class FileStat(NamedTuple):
 
 
 def save(place: Path, digits: TrainTest, sources: Sequence[FileStat] = ()) -> TrainTest:
-    """Write `digits` to a folder and return it memory-mapped; `sources`: from before the files were read."""
+    """Write `digits` to a folder and return it memory-mapped; `sources`: their status before the read."""
     paths = [Path(source.path) for source in sources]
     if not all(source.is_settled for source in sources) or [FileStat.of(path) for path in paths] != list(sources):
         return digits  # changed during or just before the read: the next load caches it
@@ -105,7 +107,7 @@ def _size_and_time(path: Path) -> dict[str, int]:
 
 
 def load(place: Path, sources: Sequence[Path] = (), *, verify: bool = False) -> TrainTest | None:
-    """Return the data set in a folder, or None if a source has changed; `verify` hashes even unchanged files."""
+    """Return the data set in a folder, or None if it is not up to date; `verify` hashes unchanged files too."""
     if not os.path.exists(place / MANIFEST):
         return None
     try:

@@ -18,15 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from byhand.data import formats
-from byhand.data.dataset import Dataset
+from byhand.data.dataset import Array, Dataset
 from byhand.data.formats import read_all
 from byhand.errors import DataError
 from byhand.text import printable
-
-Array = npt.NDArray[Any]
 
 NUMBERS = re.compile(r"[<>|=]?(?:[iu][1248]|f[248])|\|b1")
 
