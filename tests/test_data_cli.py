@@ -179,7 +179,7 @@ def test_import_replaces_another_data_set_only_where_it_is_told_to(run, folder, 
     assert run("import", mine, "my-set")[0] == 0
     assert run("import", mine, "my-set")[0] == 0  # the same again takes nothing away
     code, out, err = run("import", other, "my-set")
-    said = f"my-set is a different data set, imported from {mine}: choose another name, or use --force"
+    said = f"my-set exists already as a different data set (imported from {mine}); choose another name or use --force"
     assert (code, out, err) == (2, [], [f"byhand: {said}"])
     np.testing.assert_array_equal(byhand.load("my-set").train.images, X)
     assert run("import", other, "my-set", "--force")[0] == 0

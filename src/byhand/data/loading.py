@@ -264,7 +264,7 @@ def import_dataset(path: str | os.PathLike[str], name: str | None = None, *, for
         raise DataError(f"{path}: must have the checksums of {known} to be imported as {known}")
     place = store.named_folder(known or name)
     if not force and (there := _other_than(digits, place)):
-        raise UsageError(f"{name} is a different data set, {there}: choose another name, or use --force")
+        raise UsageError(f"{name} exists already as a different data set ({there}); choose another name or use --force")
     train, test = (part.renamed(known or name) for part in digits)
     try:
         return store.save(place, TrainTest(train, test, f"imported from {digits.source}"))
