@@ -339,9 +339,7 @@ def test_wrong_calls_are_named(blobs):
         quick().partial_fit(X, y, classes=[0, 1])
     with pytest.raises(UsageError, match=r"those of the first call, \[0, 1, 2\], got \[0, 1, 2, 3\]"):
         quick().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1, 2, 3])
-    with pytest.raises(
-        UsageError, match=r"classes must be those of the first call with warm_start, \[0, 1, 2\], got \[0, 1\]"
-    ):
+    with pytest.raises(UsageError, match=r"classes must be those of the first call, \[0, 1, 2\], got \[0, 1\]"):
         quick(warm_start=True).fit(X, y).fit(X[y < 2], y[y < 2])
     with pytest.raises(UsageError, match="X_val and y_val go together, got only X_val"):
         quick().fit(X, y, X_val=X)

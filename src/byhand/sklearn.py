@@ -47,8 +47,7 @@ ACTIVATION_NAMES = {"logistic": "sigmoid"}
 class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A network of dense layers, with optional convolutions, that minimizes the softmax cross-entropy.
 
-    X is floats, or bytes (uint8), which are divided by 255. A `sample_weight` of w is equivalent to w copies of the
-    sample in the batch, and 0 to leaving it out.
+    X is floats, or bytes, which are divided by 255. A `sample_weight` of w counts as w copies of the sample.
 
     As in MLPClassifier
         hidden_layer_sizes, activation ("relu", "tanh", "logistic", "identity"), solver ("adam", "sgd"), alpha (the L2
@@ -58,7 +57,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Additional
         activation: "gelu", "leaky_relu";  solver: "adamw" (with weight decay alpha), "rmsprop"
         batch_size: None puts all samples into one batch
-        learning_rate: "constant", or a schedule: "one_cycle", "cosine", "step", "exponential"; with a schedule, only
+        learning_rate: "constant", or a schedule over max_iter: "one_cycle", "cosine", "step", "exponential"; then only
             early_stopping ends the training before max_iter
         dropout: fraction of hidden units set to 0 in training;  batch_norm: batch normalization before activations
         maps: convolutions before the hidden layers, such as (8, 16) or ((8, 3, 1), (16, 5, 2)): maps, window size
@@ -101,7 +100,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     threads: int | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
-        """Train for up to max_iter epochs, from new weights or, with warm_start, from those of the last call.
+        """Train for up to max_iter epochs; with warm_start, from the weights of the last call.
 
         X: (N, D);  y: (N,);  sample_weight: (N,);  X_val, y_val: validation data, in place of the held-out split
         """
@@ -110,18 +109,17 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
         continues = self.warm_start and hasattr(self, "model_")
         X, labels = self._checked(X, y, reset=not continues)
-        if not continues:
+        if continues:
+            self._check_classes(labels)
+        else:
             self._begin(X, unique_labels(labels))
-        elif not np.array_equal(unique_labels(labels), self.classes_):
-            known, got = self.classes_.tolist(), unique_labels(labels).tolist()
-            raise UsageError(f"classes must be those of the first call with warm_start, {known}, got {got}")
         validation = None if X_val is None else self._numbered(*self._checked(X_val, y_val, reset=False))
         self._reset_steps()
         self._train(X, labels, sample_weight, epochs=self.max_iter, validation=validation)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train for one epoch on these samples. The first call needs `classes`: all that will occur.
+        """Train for one epoch. The first call needs all `classes`.
 
         X: (N, D);  y: (N,);  classes: (K,);  sample_weight: (N,)
         """
@@ -133,15 +131,19 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         is_first = not hasattr(self, "model_")
         if is_first and classes is None:
             raise UsageError("classes must be passed on the first call to partial_fit")
-        if not is_first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
-            known, got = self.classes_.tolist(), np.asarray(classes).tolist()
-            raise UsageError(f"classes must be those of the first call, {known}, got {got}")
+        if not is_first and classes is not None:
+            self._check_classes(classes)
         X, labels = self._checked(X, y, reset=is_first)
         if is_first:
             self._begin(X, unique_labels(classes))
             self._reset_steps()
         self._train(X, labels, sample_weight, epochs=1)
         return self
+
+    def _check_classes(self, labels: Any) -> None:
+        known, got = self.classes_.tolist(), unique_labels(labels).tolist()
+        if known != got:
+            raise UsageError(f"classes must be those of the first call, {known}, got {got}")
 
     def _check_parameters(self) -> None:
         """Check the parameters that have another name in byhand, or none."""
@@ -202,7 +204,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _train(
         self, X: Array, labels: Array, sample_weight: Any, *, epochs: int, validation: Data | None = None
     ) -> None:
-        """Train for more epochs, after those of the last call, until nothing improves."""
+        """Train for more epochs, until nothing improves."""
         X, labels, weights = without_zero_weights(X, labels, sample_weight)
         trainer = Trainer(
             self.model_,
@@ -284,7 +286,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             print(line, *record.warnings, sep="\n", file=sys.stderr, flush=True)
 
     def _numbered(self, X: Array, labels: Array) -> Data:
-        """Return the samples with class numbers as labels; bytes are scaled later, block by block."""
+        """Return the samples with class numbers; bytes are scaled later, in blocks."""
         y = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
         if (unknown := labels[self.classes_[y] != labels]).size:
             raise UsageError(f"labels must be among the classes {self.classes_.tolist()}, got {unknown.tolist()[0]!r}")
@@ -301,11 +303,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, in the order of classes_    X: (N, D) → (N, K)"""
+        """Return the probability of each class    X: (N, D) → (N, K)"""
         return softmax(self._logits(X))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return log-probabilities, exact also for tiny probabilities    X: (N, D) → (N, K)"""
+        """Return log-probabilities, also exact for tiny ones    X: (N, D) → (N, K)"""
         Z = self._logits(X)
         Z -= Z.max(axis=1, keepdims=True)
         Z -= np.log(np.exp(Z).sum(axis=1, keepdims=True))
@@ -326,7 +328,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def coefs_(self) -> list[Array]:
-        """The weights of each layer: (inputs, units), or (inputs of a window, maps) of a convolution."""
+        """The weights of each layer: (inputs, units), or (window inputs, maps)."""
         return [layer.W for layer in self.model_.network.parametric_layers]
 
     @property

@@ -34,7 +34,7 @@ class Averaged(Reader):
         return P
 
     def logits(self, images: Array) -> Array:
-        """ln P, so that softmax gives P; finite, since P is at least float64's smallest normal number"""
+        """ln P, so that softmax gives P; finite, since P is at least `tiny`"""
         P = self.probabilities(images)
         logits: Array = np.log(np.maximum(P, np.finfo(P.dtype).tiny))
         return logits
@@ -86,7 +86,7 @@ SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 class ShiftAveraged(Averaged):
-    """Test-time augmentation: the mean over five views of each image, the original and four shifts by one pixel.
+    """Test-time augmentation: the mean over each image and its four shifts by one pixel.
 
     It is more accurate and takes five times as long; `docs/recipes.md` has the figures.
     """

@@ -87,7 +87,7 @@ def check_finite(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> 
 
 
 def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], texts: Mapping[str, Any]) -> str:
-    """Write arrays and texts atomically, with a checksum of both, and return the checksum."""
+    """Write arrays and texts atomically, and return their checksum."""
     from safetensors.numpy import save
 
     metadata = {name: as_text(name, value) for name, value in texts.items()}
@@ -107,7 +107,7 @@ def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], tex
 def as_text(name: str, value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=plain)
-    except (TypeError, ValueError) as error:  # an object, an invalid key, a list that contains itself
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{name} must be plain values: {error}") from None
 
 
@@ -132,7 +132,7 @@ def in_order(content: bytes) -> tuple[bytes, memoryview]:
 
 
 def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays and texts of a file, after checking its format, version and checksum."""
+    """Return the arrays and texts of a file; check format, version and checksum."""
     from safetensors import SafetensorError, safe_open
 
     what = form.removeprefix("byhand ")
@@ -168,7 +168,6 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def check_header(path: Path, what: str) -> None:
-    """Reject a header that is longer than the file."""
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path}: must have at most {MAX_FILE_BYTES:,} bytes, has {size:,}")
@@ -202,7 +201,7 @@ def check_depth(path: Path, text: str) -> None:
 
 
 def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
-    """Return the SHA-256 of all texts and arrays, sorted by name, with their names, types and shapes."""
+    """Return the SHA-256 of all texts and arrays, with names, types and shapes."""
     digest = hashlib.sha256()
     for name in sorted(metadata):
         digest.update(f"{name}={metadata[name]}\0".encode())

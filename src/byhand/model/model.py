@@ -50,9 +50,9 @@ SHIPPED = "digits.safetensors"
 
 
 class Reader(ABC):
-    """Base class of classifiers of images: models, ensembles, and averages over shifts.
+    """Base class of models, ensembles, and averages over shifts.
 
-    `classes` are the class names; `metadata` describes the training: data, settings, results.
+    `metadata` describes the training: data, settings, results.
     """
 
     classes: tuple[str, ...]
@@ -85,7 +85,7 @@ class Reader(ABC):
 
     @property
     def architecture(self) -> str:
-        """The sizes of the layers, such as 784-128-10, or for an ensemble 3 × 784-128-10."""
+        """The sizes of the layers: 784-128-10, or for an ensemble 3 × 784-128-10."""
         shapes = [model.network.architecture for model in self.models]
         if len(shapes) > 1 and len(set(shapes)) == 1:
             return f"{len(shapes)} × {shapes[0]}"
@@ -98,7 +98,7 @@ class Reader(ABC):
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings of the layers, as options of `byhand train`; those of the first member of an ensemble."""
+        """The settings of the layers, of an ensemble those of the first member."""
         network = self.models[0].network
         layers = network.layers
         maps = [f"{layer.maps}@{layer.size}/{layer.stride}" for layer in layers if isinstance(layer, Convolution)]
@@ -205,7 +205,7 @@ class Model(Reader):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Model":
-        """Read a model file. It cannot contain code, and is rejected if it is not valid."""
+        """Read a model file, which cannot contain code."""
         content = modelfile.read(path)
         with modelfile.naming(path):
             layers = layers_from_config(content.architecture)
@@ -242,23 +242,23 @@ class Model(Reader):
 
 # ---- inference in blocks
 #
-# Two Python threads, with one BLAS thread each, are 10 % faster alone. But for 0.1 s after any use of BLAS threads they
-# are half as fast, because BLAS threads spin while they wait. So one thread calls the BLAS, which uses several.
+# Two Python threads with one BLAS thread each are 10 % faster alone, but half as fast for 0.1 s after any use of BLAS
+# threads, which spin while they wait. So one thread calls the BLAS, which uses several.
 
 #: Samples per block: few enough for the cache, and enough for two BLAS threads.
 BLOCK = 1_000
-#: Maximum block size for convolutions: im2col multiplies the memory per sample, and larger blocks overflow the cache.
+#: Maximum block size for convolutions: im2col multiplies the memory, and larger blocks overflow the cache.
 MAX_BLOCK_SAMPLES = 32
 #: Maximum size of the im2col matrix of a block.
 MAX_IM2COL_ELEMENTS = 2**22
 
 
-#: The arrays for inference, per thread and network: allocating them anew takes as long as the computation.
+#: The arrays for inference, per thread and network: allocation takes as long as the computation.
 _passes = threading.local()
 
 
 def forward_in_blocks(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
-    """Return the network's outputs; `inputs` returns the floats of a block    → (count, K)"""
+    """Return the outputs; `inputs` returns the floats of a block    → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
     passes = vars(_passes).setdefault("of", weakref.WeakKeyDictionary())  # freed with the network
     if network not in passes:
@@ -294,7 +294,7 @@ def check_model(model: object) -> Model:
 
 
 def shipped_model() -> Model:
-    """Return a new copy of the model that is installed with byhand, the default of `predict` and `play`."""
+    """Return a copy of the installed model, the default of `predict` and `play`."""
     place = resources.files("byhand.model") / SHIPPED
     if not place.is_file():
         raise ModelFileError(f"the installed model {SHIPPED} is missing: install byhand again")
@@ -303,7 +303,7 @@ def shipped_model() -> Model:
 
 
 def is_name(name: Any) -> bool:
-    """Return True if this is a valid class name: text without control characters or line breaks."""
+    """Return True for a class name without control characters and line breaks."""
     return (
         isinstance(name, str)
         and len(name) <= MAX_NAME
@@ -312,7 +312,7 @@ def is_name(name: Any) -> bool:
 
 
 def check_memory(size: int, dtype: np.dtype[Any]) -> None:
-    """Reject a network that is larger than the memory, before the system kills the process."""
+    """Reject a network larger than the memory: the system would kill the process."""
     needs, has = size * (dtype.itemsize + 16), memory()  # the initializer needs two float64 per parameter
     if has is not None and needs > has:
         raise UsageError(

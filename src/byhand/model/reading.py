@@ -45,7 +45,7 @@ class Reading:
     problem: DataError | None = None
 
     def guesses(self, top: int) -> list[tuple[str, float]]:
-        """Return the most likely classes with their probabilities, in descending order."""
+        """Return the most likely classes and their probabilities."""
         order = np.argsort(-self.probabilities, kind="stable")[:top]
         return [(self.classes[k], float(self.probabilities[k])) for k in order]
 
@@ -60,7 +60,7 @@ class Reading:
         return float(self.probabilities.max(initial=0))
 
     def to_json(self, top: int = 3) -> dict[str, Any]:
-        """Return the digit, its probability and the most likely classes, or the error, as plain values."""
+        """Return plain values."""
         if self.problem is not None:
             return {"picture": self.name, "error": str(self.problem)}
         guesses = [{"class": name, "probability": probability} for name, probability in self.guesses(top)]
@@ -92,7 +92,7 @@ def read(picture: Picture, reader: Reader | None = None) -> Reading:
 
 
 def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
-    """Read a line of digits, from left to right. A part that can't be read has a `problem`."""
+    """Read a line of digits, left to right; one that can't be read has a `problem`."""
     reader = reader or shipped_model()
     gray, name = _opened(picture)
     with _naming(name):
@@ -116,7 +116,7 @@ def read_image(
 
 
 def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator[Reading]:
-    """Read an image from each line that is not blank: 784 numbers, separated by commas or spaces."""
+    """Read an image per line: 784 numbers, separated by commas or spaces."""
     reader = reader or shipped_model()
     is_empty = True
     for count, line in enumerate(lines, start=1):

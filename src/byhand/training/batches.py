@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class Shard(Protocol):
-    """One of `size` processes. `neighbours` of them, including this one, run on this machine."""
+    """One of `size` processes; `neighbours` of them (with this one) run on this machine."""
 
     rank: int
     size: int
@@ -43,7 +43,7 @@ class Shard(Protocol):
         """Return the value that rank 0 passes. Every process must call it."""
 
     def sum(self, vector: Array) -> Array:
-        """Sum a vector over all processes in place, and return it. Every process must call it."""
+        """Sum a vector in place, and return it. Every process must call it."""
 
 
 def check_same(shard: Shard, what: str, *parts: bytes) -> None:
@@ -63,8 +63,8 @@ class Batch:
 
     pixels: uint8 or float (M, D);  index: slice or (N,);  labels: (N,) or (N, K);  weights: (N,) or None
 
-    `count` is the number of samples and `total` the sum of their weights, both of the whole batch. With several
-    processes, the rows are those of one process, and `first` is the first of them.
+    With several processes, these are the rows of one of them, from row `first` on. `count` and `total`, the number of
+    samples and the sum of their weights, are those of the whole batch.
     """
 
     pixels: Array
@@ -83,7 +83,7 @@ def batch_of(pixels: Array, index: slice | Array, labels: Array, weights: Array 
 
 
 def part_of(batch: Batch, shard: Shard | None) -> Batch:
-    """Return the rows of a batch that this process computes: an even share."""
+    """Return the rows of a batch that this process computes."""
     if shard is None:
         return batch
     rows = slice(batch.count * shard.rank // shard.size, batch.count * (shard.rank + 1) // shard.size)
@@ -97,7 +97,7 @@ def part_of(batch: Batch, shard: Shard | None) -> Batch:
 
 
 class Inputs:
-    """Converts rows of a batch to the network's inputs, in arrays that are reused. Not thread-safe."""
+    """Converts rows of a batch to inputs, in arrays that it reuses. Not thread-safe."""
 
     def __init__(self, to_floats: Callable[[Array, Array], Array], dtype: np.dtype[np.floating]) -> None:
         self.to_floats = to_floats
@@ -159,7 +159,7 @@ class Batches:
         return batch_of(self.pixels[rows], slice(0, len(self.index)), self.labels[rows], weights)
 
     def order(self, epoch: int) -> Array:
-        """Return the indices of the samples, shuffled for this epoch; a single batch is not shuffled."""
+        """Return the samples, shuffled for this epoch; a single batch is not shuffled."""
         if self.is_whole:
             return self.index
         return self.index[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.index))]
@@ -192,7 +192,7 @@ class Batches:
             yield part_of(batch, self.shard)
 
     def augmented(self, order: Array, epoch: int, start: int) -> Iterator[Batch]:
-        """Yield the batches of the samples in this order, augmented in blocks of several batches."""
+        """Yield the batches in this order, augmented in blocks of several batches."""
         group = max(1, PREFETCH_SIZE // self.batch_size) * self.batch_size
         spec = self.augmentation if epoch < self.weak_from else self.augmentation.halved()
 
@@ -211,11 +211,10 @@ class Batches:
 
 
 def prefetch(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-    """Yield function(job) for each job, like `map`, but computed by a second thread, up to `PREFETCH_DEPTH` ahead.
+    """Yield function(job) for each job, computed ahead by a second thread.
 
-    If no thread can be started (in a browser, or at the system's limit), the caller's thread computes the results. An
-    error in `function` is raised in place of its result. Closing the iterator drops the waiting jobs, and waits for
-    the running one.
+    If no thread can be started (in a browser, for example), the caller's thread computes the results. An error is
+    raised in place of its result. Closing the iterator waits for the running job, and drops the others.
     """
     results: deque[Callable[[], Result]] = deque()
     second = ThreadPoolExecutor(max_workers=1, thread_name_prefix="byhand-prefetch")

@@ -38,7 +38,7 @@ INTERVAL_FACTOR = 100
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A saved state. `number` counts the saves of a run; `environment` is its `fingerprint`."""
+    """A saved state. `number` counts the saves; `environment` is the `fingerprint`."""
 
     arrays: dict[str, Array]
     plain: dict[str, Any]
@@ -47,9 +47,9 @@ class Checkpoint:
 
 
 class Checkpoints(Callback):
-    """The checkpoints of one run. Use it as a context manager, or close it, to finish the last write.
+    """The checkpoints of a run: a context manager that finishes the last write.
 
-    every: seconds between two saves (0: each step); more, if saving would take over 1 % of the time
+    every: seconds between saves (0: each step); more if saving takes over 1 % of the time
     """
 
     def __init__(self, run: Run, *, every: float = 30.0) -> None:
@@ -57,13 +57,12 @@ class Checkpoints(Callback):
             raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
         self.run, self.folder = run, run.folder / STATE
         self.every = self._wait = every
-        #: The checkpoint that `load` returned.
         self.loaded: Checkpoint | None = None
         self._environment: dict[str, Any] = {}
         self._verified: tuple[str, int] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._writing: Future[float] | None = None
-        #: Seconds spent on saving: elapsed time in the loop, CPU time in the second thread.
+        #: Seconds spent on saving: in the loop, and CPU time in the second thread.
         self.spent = 0.0
         self._saved_at = time.monotonic()
         self._step = -1
@@ -76,10 +75,9 @@ class Checkpoints(Callback):
         self.run.write_records(trainer.progress.records)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
-        """Save the trainer's state, if the interval is over. Call it after each step.
+        """Save the state if the interval is over. An error of the second thread is raised by the next call.
 
-        `force` saves now and waits until the file is verified, as after the last step: that state can be resumed for
-        more epochs. An error of the second thread is raised by the next call.
+        `force` saves now and waits until the file is verified. So does the last step, for more epochs later.
         """
         force = force or trainer.is_over
         if self._writing is not None and (force or self._writing.done()):
@@ -115,7 +113,7 @@ class Checkpoints(Callback):
         try:
             self.lock()
             if self._verified is None:
-                with contextlib.suppress(ModelFileError):  # the first checkpoint of the run, or none is intact
+                with contextlib.suppress(ModelFileError):  # no intact checkpoint yet
                     self.load()
             slot, number = self._verified or (SLOTS[1], 0)
             other = SLOTS[1 - SLOTS.index(slot)]
@@ -146,7 +144,7 @@ class Checkpoints(Callback):
             part.unlink(missing_ok=True)
 
     def load(self, warn: Callable[[str], object] = lambda _: None) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return the newest intact state, for `Trainer.restore`; pass a message on a damaged one to `warn`."""
+        """Return the newest intact state, for `Trainer.restore`; `warn` of a damaged one."""
         good: list[tuple[Checkpoint, str]] = []
         problems: list[str] = []
         for slot in SLOTS:
@@ -213,7 +211,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:
-    """Return everything besides the data that the bits of a run depend on."""
+    """Return what the bits of a run depend on, besides the data."""
     return {
         "seed": trainer.seed,
         "recipe": trainer.recipe.config(),
@@ -230,7 +228,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, now = flat(old), flat(new)
     return [
         f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}"
-        for name in [*before, *(name for name in now if name not in before)]
+        for name in before | now
         if before.get(name) != now.get(name)
     ]
 

@@ -40,9 +40,8 @@ from byhand.training.watchdog import Watchdog, evaluate, probe
 class Trainer:
     """Trains a model on a data set by a recipe, step by step.
 
-    Use it as a context manager, or close it, to end its threads. While it trains, it sets the number of BLAS threads of
-    the whole process. `start_epoch` and `optimizer_state` continue an earlier training, as `partial_fit` of
-    scikit-learn does. Only the last `max_records` epoch records are kept.
+    Use it as a context manager, or close it, to end its threads. While it trains, it sets the BLAS threads of the whole
+    process. `start_epoch` and `optimizer_state` continue an earlier training. `max_records`: keep the last N only.
     """
 
     def __init__(
@@ -93,10 +92,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")  # divergence is reported by the loss
     def step(self, learning_rate: float | None = None) -> StepRecord:
-        """Take one step, and return its record.
-
-        learning_rate: replaces the recipe's rate and schedule in this step
-        """
+        """Take one step, and return its record. `learning_rate` replaces that of the recipe."""
         began = time.perf_counter()
         recipe, network, pass_, number = self.recipe, self.model.network, self._pass, self.progress.step
         batch = self._next_batch()
@@ -150,7 +146,7 @@ class Trainer:
 
     def _next_batch(self) -> Batch:
         """Return the next batch, and set the BLAS threads of the plan."""
-        if self._stream is None or self._stream_step != self.progress.step:  # also after an interrupted step
+        if self._stream is None or self._stream_step != self.progress.step:
             self._restart_stream()
             self._stream = self.batches.from_step(self.progress.step)
         if threads.in_force != self.plan.blas:
@@ -169,7 +165,7 @@ class Trainer:
             self._stream = None
 
     def _all_reduce(self, shard: Shard, loss: float, correct: int) -> tuple[float, int]:
-        """Sum the gradient, the loss, the correct predictions and the stop requests over all processes."""
+        """Sum the gradient, the loss and the stop requests over all processes."""
         self._message[-3:] = loss, correct, self._stop_requested
         shard.sum(self._message)
         total_loss, total_correct, requests = self._message[-3:]
@@ -178,7 +174,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")
     def end_epoch(self) -> EpochRecord | None:
-        """Reset the sums of the epoch, and return its record; None between two recorded epochs."""
+        """End an epoch, and return its record, or None if it is not recorded."""
         progress, record = self.progress, None
         epoch = progress.step // self.batches_per_epoch
         if (epoch - 1) % self.recipe.record_every == 0 or epoch == self.recipe.epochs:
@@ -219,7 +215,7 @@ class Trainer:
         return self.watchdog.with_warnings(record)
 
     def validate(self) -> tuple[float | None, float | None]:
-        """Return the loss and accuracy on the validation data, with the averaged weights if there are any."""
+        """Return the validation loss and accuracy, with the averaged weights."""
         if self._validation is None:
             return None, None
         with self.averaged(), blas_threads(self.threads):
@@ -234,9 +230,9 @@ class Trainer:
         progress = self.progress
         if record.validation_loss < progress.best_loss:
             progress.best_loss, progress.best_epoch, progress.waited = record.validation_loss, record.epoch, 0
-            with self.averaged():
-                self.best = self.model.network.parameters.copy()
-            self.best_statistics = self.model.network.statistics.copy()
+            network = self.model.network
+            self.best = (network.parameters if self.ema is None else self.ema).copy()
+            self.best_statistics = network.statistics.copy()
         else:
             progress.waited += 1
 
@@ -261,7 +257,7 @@ class Trainer:
 
     @property
     def is_stopped(self) -> bool:
-        """True if `stop` was called, in any of the processes, by the last all-reduce."""
+        """True if `stop` was called, in any process before the last all-reduce."""
         return self._stop_requested if self.shard is None else self._stop_agreed
 
     def finish(self) -> None:
@@ -270,7 +266,7 @@ class Trainer:
         self.load_final_weights()
 
     def load_final_weights(self) -> None:
-        """Load the final weights into the model: the best, the averaged, or the last."""
+        """Load the best, the averaged, or the last weights into the model."""
         network = self.model.network
         if self.best is not None and self.best_statistics is not None:
             network.parameters[...] = self.best
@@ -280,7 +276,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Replace the network's weights by the averaged ones in a `with` block, if there are any."""
+        """Use the averaged weights in a `with` block, if there are any."""
         parameters = self.model.network.parameters
         kept = parameters.copy()
         if self.ema is not None:
@@ -298,7 +294,7 @@ class Trainer:
         return History(list(self.progress.records), ending, self.progress.best_epoch or None)
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return the state of the run, for `restore`: arrays (not copies) and plain values."""
+        """Return the state as arrays (not copies) and plain values."""
         network = self.model.network
         arrays = {"parameters": network.parameters, "statistics": network.statistics}
         arrays |= {f"optimizer.{name}": vector for name, vector in self.optimizer_state.items()}
@@ -307,7 +303,7 @@ class Trainer:
         return arrays, asdict(self.progress) | {"start_lengths": self.watchdog.start_lengths}
 
     def restore(self, arrays: dict[str, Array], plain: dict[str, Any]) -> None:
-        """Restore a state of this run; reject that of another one, without changes."""
+        """Restore a state of this run; reject that of another run."""
         own_arrays, own_plain = self.state()
         progress, start_lengths = check_state(arrays, plain, own_arrays, own_plain, self.total_steps)
         for name in own_arrays.keys() - OPTIONAL_STATE.keys():
@@ -319,7 +315,7 @@ class Trainer:
 
     def close(self) -> None:
         """End the threads, and restore the number of BLAS threads."""
-        with ExitStack() as stack:  # everything is released, even if one step fails
+        with ExitStack() as stack:  # releases all, even after an error
             if self._team is not None:
                 stack.callback(self._team.close)
             stack.callback(self.release_blas)
@@ -333,35 +329,32 @@ class Trainer:
 
 
 class Callback:
-    """Base class of callbacks. `trainer.stop()` ends the training after the current step."""
+    """Base class of callbacks. They may call `trainer.stop()`."""
 
     def on_start(self, trainer: Trainer) -> None:
         """Called before the first step."""
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
-        """Called after each step, when the trainer's state can be saved."""
+        """Called after each step, when the state can be saved."""
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        """Called after each recorded epoch, after the `on_step` of its last step."""
+        """Called after each recorded epoch, after `on_step`."""
 
     def on_end(self, trainer: Trainer, history: History) -> None:
-        """Called at the end of the training, also after an error."""
+        """Called at the end, also after an error."""
 
     def on_message(self, text: str) -> None:
         """Called with a message for the user."""
 
 
 def steps(trainer: Trainer) -> Iterator[StepRecord]:
-    """Yield the record of each step, until the run is over or stopped.
-
-    After the last step of an epoch, its record is the last of `trainer.progress.records`.
-    """
+    """Yield the record of each step; those of epochs are in `trainer.progress.records`."""
     for record, _ in _loop(trainer):
         yield record
 
 
 def train(trainer: Trainer, callbacks: Iterable[Callback] = ()) -> Iterator[EpochRecord]:
-    """Yield the record of each epoch (every `record_every` epochs), until the run is over or stopped."""
+    """Yield the record of each recorded epoch, until the run is over or stopped."""
     for record, epoch in _loop(trainer):
         for callback in callbacks:
             callback.on_step(trainer, record)
@@ -372,7 +365,7 @@ def train(trainer: Trainer, callbacks: Iterable[Callback] = ()) -> Iterator[Epoc
 
 
 def _loop(trainer: Trainer) -> Iterator[tuple[StepRecord, EpochRecord | None]]:
-    """Yield the record of each step, with that of the epoch if the step ends one."""
+    """Yield the record of each step, and of the epoch that it ends."""
     try:
         while not (trainer.is_over or trainer.is_stopped):
             record = trainer.step()
@@ -399,7 +392,7 @@ def complete(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
 
 @contextlib.contextmanager
 def interruptible(stop: Callable[[], object]) -> Iterator[None]:
-    """Call `stop` at the first Ctrl-C in a `with` block; the second one raises KeyboardInterrupt."""
+    """Call `stop` at the first Ctrl-C; a second one raises KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield
         return
@@ -416,9 +409,9 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
 
 
 def update_ema(average: Array, parameters: Array, decay: float, number: int, scratch: Array) -> None:
-    """a ← a + (1 − d)(p − a): d rises to `decay`, so that the first weights have little influence
+    """Update the exponential moving average: a ← a + (1 − d)(p − a)
 
-    number: the step, from 0;  scratch: a buffer for a block of the weights
+    d rises to `decay`, so that the first weights are soon forgotten.  scratch: a buffer for a block of the weights
     """
     decay = min(decay, (1 + number) / (10 + number))
     for start in range(0, len(average), len(scratch)):

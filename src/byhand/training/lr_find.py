@@ -1,4 +1,4 @@
-"""The learning-rate range test: a short run on a copy of the model, with a learning rate that grows at every step.
+"""The learning-rate range test: a short run on a copy of the model, with an increasing learning rate.
 
 The loss first stays the same, then falls, then explodes. The rate of the steepest fall is conservative, that of the
 lowest loss aggressive; the suggestion is between them.
@@ -18,7 +18,7 @@ from byhand.training.setup import Data
 
 #: Decay of the exponential moving average (EMA) of the losses.
 DECAY = 0.9
-#: The loss has diverged at this multiple of its minimum, or above its first value if it fell to this fraction of it.
+#: Divergence: the loss is this multiple of its minimum, or above its first value after a fall to this fraction.
 EXPLODED, LEARNED = 4.0, 0.9
 #: The suggestion is at most this fraction of the rate at which the loss diverged.
 SAFE = 0.25
@@ -28,10 +28,7 @@ MARGIN = 5
 
 @dataclass(frozen=True)
 class Sweep:
-    """The learning rates, losses and smoothed losses of a range test, and a suggestion.
-
-    rates, losses, smoothed: one number per step;  diverged_at: the step at which the loss diverged, or None
-    """
+    """The result of a range test: one number per step, and the step at which the loss diverged."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -45,7 +42,7 @@ class Sweep:
 
     @property
     def steepest(self) -> int | None:
-        """The step of the steepest fall of the smoothed loss, over ln rate; None if it never fell."""
+        """The step of the steepest fall over ln rate; None if the loss never fell."""
         stop = self.lowest + 1
         if stop - MARGIN < 3:
             return None
@@ -56,7 +53,7 @@ class Sweep:
     def suggestion(self) -> float | None:
         """√(steepest rate · rate of the lowest loss), to two digits; None if the loss never fell.
 
-        At most a quarter of the rate at which the loss diverged, since the smoothed loss lags behind.
+        At most a quarter of the rate of divergence, since the smoothed loss lags behind.
         """
         if self.steepest is None:
             return None
@@ -86,10 +83,7 @@ def lr_find(
     steps: int = 120,
     seed: int = 0,
 ) -> Sweep:
-    """Run a learning-rate range test from `lowest` to `highest`, in `steps` training steps.
-
-    The learning rate and the schedule of the recipe are not used.
-    """
+    """Run a learning-rate range test. The rate and the schedule of the recipe are not used."""
     if not 0 < lowest < highest < np.inf:
         raise UsageError(f"lowest must be positive and below highest, got {lowest} and {highest}")
     if steps < 4 * MARGIN:

@@ -37,20 +37,19 @@ from byhand.training.recipe import Recipe
 TILE = 16
 #: Products with fewer multiplications are not padded: packing would take longer.
 WORTH_PADDING = 2_000_000
-#: Products of SMALL to WORTH_SPLITTING multiplications are split into parts of at most PART. OpenBLAS has kernels for
-#: matrices of at most SMALL.
+#: Products of SMALL to WORTH_SPLITTING multiplications are split into parts of at most PART.
 SMALL, WORTH_SPLITTING, PART = 1_000_000, 6_500_000, 400_000
-#: Below this many multiplications, one BLAS thread is faster than two, which would exchange the weights between cores.
+#: Below this many multiplications, one BLAS thread is faster: two would exchange weights between cores.
 WORTH_BLAS_THREADS = 16_000_000
 #: Smaller batches are not cut into blocks: the threads would wait for one another.
 WORTH_THREADS = 2_000
-#: Rows per block: enough to make the interpreter's time negligible, and few enough for the cache.
+#: Rows per block: few enough for the cache, and many compared to the interpreter's overhead.
 BLOCK = 1_250
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`workers` Python threads compute blocks of `block` rows, with `blas` BLAS threads each."""
+    """`workers` Python threads, with `blas` BLAS threads each, for blocks of `block` rows."""
 
     workers: int
     blas: int
@@ -58,13 +57,10 @@ class Plan:
 
 
 def plan_for(network: Network, batch_size: int, max_threads: int | None = None, *, busy: int = 0) -> Plan:
-    """Return the plan for batches of this size. `busy` threads are occupied by augmentation.
-
-    With convolutions, augmentation is a tenth of the work, and no processor is reserved for it.
-    """
+    """Return the plan for batches of this size, with `busy` threads for augmentation."""
     count = max_threads or threads.available()
     block = max_block_size(network, batch_size)
-    if block < batch_size and not network.needs_whole_batch:
+    if block < batch_size and not network.needs_whole_batch:  # augmentation is 10 % of the work of convolutions
         return Plan(workers=min(count, -(-batch_size // block)), blas=1, block=block)
     count = max(1, count - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
@@ -77,16 +73,16 @@ def plan_for(network: Network, batch_size: int, max_threads: int | None = None, 
 
 @dataclass(frozen=True)
 class Form:
-    """The form of a batch of all samples: only these `columns` of its pixels (None: all), not yet scaled."""
+    """A batch of all samples, not scaled, and reduced to `columns` of its pixels (None: all)."""
 
     columns: Array | None
     scale: float
 
 
 def form_of(pixels: Array, network: Network, recipe: Recipe, preparation: Preparation) -> Form | None:
-    """Return the form of a batch of all samples for a packed first layer; None without one.
+    """Return the form of a batch of all samples; None for scaled pixels.    pixels: (N, D)
 
-    Columns are not omitted with weight decay or max-norm, which change weights whose gradient is 0. pixels: (N, D)
+    With weight decay or max-norm, no columns are omitted: these change weights whose gradient is 0.
     """
     is_plain = preparation.is_plain and isinstance(network.layers[0], Dense)
     if not is_plain or pixels.dtype != np.uint8 or recipe.augment != "none":
@@ -104,7 +100,7 @@ def unscaled(pixels: Array, out: Array) -> Array:
 
 
 def layers_for(network: Network, rows: int, form: Form | None = None) -> Sequence[Layer]:
-    """Return the network's layers for blocks of this many rows, in the fastest form of each."""
+    """Return the layers in their fastest forms for blocks of this many rows."""
     layers = list(network.layers)
     for i, layer in enumerate(network.layers):
         if isinstance(layer, Dense):
@@ -120,7 +116,7 @@ def layers_for(network: Network, rows: int, form: Form | None = None) -> Sequenc
 
 
 def parts_of(rows: int, inner: int, columns: int) -> int:
-    """Return the number of equal parts of `inner` into which a product is split for small-matrix kernels."""
+    """Return the number of parts of a product, for kernels of small matrices."""
     size = rows * inner * columns
     if not SMALL < size <= WORTH_SPLITTING or not threads.has_small_matrix_kernels():
         return 1
@@ -128,7 +124,7 @@ def parts_of(rows: int, inner: int, columns: int) -> int:
 
 
 def padded_width(rows: int, inner: int, columns: int) -> int:
-    """Return the number of columns to compute: those of full tiles, if that is faster."""
+    """Return the number of columns with padding, if that is faster."""
     if columns % TILE == 0 or columns > 6 * TILE or rows * inner * columns < WORTH_PADDING:
         return columns
     return -(-columns // TILE) * TILE
@@ -152,7 +148,7 @@ class DenseForm(Layer):
 
 
 class PackedDense(DenseForm):
-    """Z = X W + b, with W padded to `width` columns, scaled, and reduced to the rows `columns`."""
+    """Z = X W + b; W is padded to `width` columns, scaled, and reduced to `columns` of its rows."""
 
     def __init__(self, layer: Dense, width: int, *, columns: Array | None = None, scale: float = 1.0) -> None:
         super().__init__(layer, layer.inputs if columns is None else len(columns))
@@ -226,7 +222,7 @@ class Member:
         self.pass_, self.inputs, self.total, self.loss = pass_, inputs, total, loss
 
     def __call__(self, batch: Batch, blocks: list[slice], key: StepKey) -> tuple[float, int]:
-        """Return the loss and number of correct predictions of these blocks; `total` is their gradient."""
+        """Return loss and correct predictions of these blocks, and set `total`, their gradient."""
         value, correct, pass_ = 0.0, 0, self.pass_
         self.total.fill(0)
         with np.errstate(over="ignore", invalid="ignore"):  # as in `Trainer.step`
@@ -244,8 +240,8 @@ class Member:
 class Team:
     """The threads of a plan, for forward, loss and backward. Close it to end them.
 
-    The gradients of blocks and members are added in a fixed order, so the bits do not depend on the timing. If no
-    thread can be started, the members are called one after another.
+    Gradients are added in a fixed order, so the bits do not depend on timing. If no thread can be started, the members
+    are called one after another.
     """
 
     def __init__(self, members: list[Member], plan: Plan) -> None:
@@ -254,7 +250,7 @@ class Team:
         self.pool = ThreadPoolExecutor(len(members) - 1, "byhand") if len(members) > 1 else None
 
     def __call__(self, batch: Batch, key: StepKey) -> tuple[float, int]:
-        """Return the loss and number of correct predictions of a batch, and write `gradient`."""
+        """Return loss and correct predictions of a batch, and set `gradient`."""
         (first, own_share), *others = zip(self.members, shares_of(len(batch.labels), self.plan), strict=True)
         futures = [self.start(member, batch, share, key) for member, share in others]
         try:
@@ -273,7 +269,7 @@ class Team:
             return None
         try:
             return self.pool.submit(member, batch, share, key)
-        except RuntimeError:  # can't start new thread: cancel the job, which is already queued
+        except RuntimeError:  # no thread can be started; the job is already queued
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
             return None
@@ -284,7 +280,7 @@ class Team:
 
 
 def shares_of(count: int, plan: Plan) -> list[list[slice]]:
-    """Return the blocks of each member, of equal size as far as possible, and at most the plan's."""
+    """Return the blocks of each member, of almost equal size."""
     rounds = max(1, -(-count // (plan.block * plan.workers)))
     number = rounds * plan.workers
     edges = [count * i // number for i in range(number + 1)]

@@ -48,8 +48,6 @@ class ProgressBar(Callback):
 
 
 class TerminalBar:
-    """A bar on a terminal."""
-
     def __init__(self, total: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -70,7 +68,7 @@ class TerminalBar:
 
 
 class NotebookBar:
-    """The last lines, and an HTML progress element. (In a notebook, rich would need ipywidgets.)"""
+    """A bar in a notebook, without rich, which would need ipywidgets."""
 
     def __init__(self, total: int) -> None:
         from IPython import display

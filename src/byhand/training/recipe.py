@@ -1,4 +1,4 @@
-"""Recipes, the settings of a training run, and presets, named recipes with a network and a preparation.
+"""Recipes (the settings of a run) and presets (named recipes, with a network and a preparation).
 
 With the same data, seed and recipe, a run is bit-identical. The settings of the presets were chosen on a validation
 split of the training images; `docs/recipes.md` has the experiments. `with_overrides` applies the options of
@@ -37,7 +37,7 @@ OLD_NAMES = {"average": "ema_decay", "gentle": "weak_augment"}
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run. `batch_size=None` puts all samples into one batch, as the assignment does.
+    """The settings of a run. `batch_size=None` puts all samples into one batch.
 
     The optimizer, the schedule and the loss may be given by name: "adam" is `Adam()`.
     """
@@ -49,17 +49,17 @@ class Recipe:
     schedule: Schedule = OneCycle()
     loss: Loss = SoftmaxCrossEntropy()
     augment: str = "none"
-    #: Fraction of the final epochs trained with half-strength augmentation, rounded up to whole epochs.
+    #: Fraction of the final epochs trained with half-strength augmentation, rounded up.
     weak_augment: float = 0.0
     #: Gradient clipping: the maximum norm of the gradient.
     clip: float | None = None
     #: Maximum norm of the incoming weights of a unit.
     max_norm: float | None = None
-    #: Decay of an exponential moving average (EMA) of the weights, which becomes the final weights.
+    #: Decay of an exponential moving average (EMA) of the weights, the final weights.
     ema_decay: float | None = None
     #: Held-out samples: a fraction of the training data, or a number.
     validation: float = 0.0
-    #: Early stopping after this many records without a lower validation loss. The best weights are kept.
+    #: Early stopping: the number of records without a lower validation loss. The best weights are kept.
     patience: int | None = None
     #: Epochs per record.
     record_every: int = 1
@@ -93,7 +93,7 @@ class Recipe:
     @property
     def weak_from(self) -> int:
         """The first epoch with half-strength augmentation, from 0."""
-        return self.epochs - math.ceil(round(self.epochs * self.weak_augment, 3))  # 100 · 0.07 is a little over 7
+        return self.epochs - math.ceil(round(self.epochs * self.weak_augment, 3))  # 100 · 0.07 > 7
 
     def replace(self, **changes: Any) -> Self:
         changes = renamed(changes)
@@ -262,7 +262,7 @@ NAMES = (*NETWORK, "dtype", "deskew", "scale", *CHOICES, *OPTIMIZER, "label_smoo
 def with_overrides(
     chosen: Preset, given: Mapping[str, Any], *, in_size: int, classes: tuple[str, ...], seed: int
 ) -> tuple[Model, Recipe]:
-    """Return the untrained model and the recipe of a preset, with some settings changed."""
+    """Return the untrained model and the recipe of a preset with changed settings."""
     given = renamed(given)
     recipe = changed_recipe(chosen.recipe, given)
     network = {name: given[name] for name in NETWORK if name in given}

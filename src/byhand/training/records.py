@@ -1,4 +1,4 @@
-"""Records of steps and epochs, the history of a run, its progress, and the accuracy on a test set."""
+"""Records of steps and epochs, history and progress of a run, and test accuracy."""
 
 import csv
 import html
@@ -20,9 +20,9 @@ Z_95 = 1.959963984540054
 
 
 class StepRecord(NamedTuple):
-    """One step: the loss and accuracy on its batch before the update, and the learning rate.
+    """One step: loss and accuracy on its batch before the update.
 
-    `gradient_norm` is the norm before clipping. It is only computed for clipping and at the end of an epoch.
+    `gradient_norm`, before clipping, is only computed for clipping and at the end of an epoch.
     """
 
     step: int
@@ -38,10 +38,10 @@ class StepRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: means over its steps, and the loss and accuracy on the validation data after it.
+    """One epoch: means over its steps, and the validation loss and accuracy after it.
 
-    `epoch` counts from 1, and `step`, its last step, from 0. `gradient_norm` is the norm at the last step, before
-    clipping. `dead` is the fraction of dead units of each ReLU layer. `warnings` are the watchdog's.
+    `epoch` counts from 1, and `step`, its last step, from 0. `gradient_norm` is that of the last step. `dead` is the
+    fraction of dead units of each ReLU layer. `warnings` are the watchdog's.
     """
 
     epoch: int
@@ -63,7 +63,7 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
-        """Return the record of these plain values; raise a ValueError if a type is wrong."""
+        """Return the record of plain values; raise ValueError for a wrong type."""
         record = cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
         numbers = [record.loss, record.accuracy, record.rate, record.gradient_norm, *record.dead]
         numbers += [record.images_per_second, record.seconds]
@@ -133,7 +133,7 @@ class History:
 
 @dataclass
 class Progress:
-    """The number of steps, the sums of the current epoch, and the state of early stopping."""
+    """Steps so far, sums of the current epoch, and the state of early stopping."""
 
     step: int = 0
     loss: float = 0.0
@@ -163,8 +163,8 @@ def check_state(
 ) -> tuple[Progress, list[float]]:
     """Return the progress and the start lengths of a state.
 
-    A valid checkpoint may belong to another network, optimizer or data set. A state with other names, shapes or types
-    than those of this run is rejected, so that nothing is broadcast, truncated or ignored.
+    A valid checkpoint may belong to another run. Its names, shapes and types must be those of this run, so that nothing
+    is broadcast, truncated or ignored.
     """
     check_arrays(arrays, own_arrays)
     check_plain(plain, own_plain)
@@ -197,7 +197,7 @@ def check_arrays(arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
 
 
 def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Check the names and types of the plain values of a state, and that no number is NaN."""
+    """Check the names and types of the plain values of a state."""
     if set(plain) != set(own):
         raise ModelFileError(f"the state must hold {listed(own)}, got {listed(plain)}")
     for name, like in own.items():
@@ -210,7 +210,7 @@ def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
 
 
 def is_alike(value: Any, like: Any) -> bool:
-    """Return True if a value has the type of `like`; integers are below 2⁶³, and floats are not NaN."""
+    """Return True if a value has the type of `like`, and is not NaN or over 2⁶³."""
     if type(like) is int:
         return checks.is_integer(value, 0, 2**63 - 1)
     return type(value) is type(like) and not (isinstance(value, float) and math.isnan(value))
@@ -224,7 +224,7 @@ def listed(names: Iterable[str]) -> str:
 def wilson(right: int, count: int) -> tuple[float, float]:
     """Return Wilson's 95 % confidence interval for an accuracy of right / count.
 
-    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n): it stays in 0 … 1, and holds near both ends.
+    (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n), also valid near 0 and 1
     """
     p, z2 = right / count, Z_95**2
     middle = p + z2 / (2 * count)
@@ -234,7 +234,7 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 
 def tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the test accuracy of a model's metadata, with its 95 % interval; empty without a test set."""
+    """Return the test accuracy and its 95 % interval; empty without a test set."""
     if "test" not in metadata:
         return {}
     accuracy, count = metadata["test"]["accuracy"], metadata["test"]["images"]

@@ -45,10 +45,7 @@ ARRAYS = "arrays"
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run.
-
-    samples: without the held-out ones;  test_accuracy: None without a test set;  seconds: including saving
-    """
+    """The result of a run. `samples` excludes held-out ones, and `seconds` includes saving."""
 
     run: Run
     model: Model
@@ -103,13 +100,13 @@ def fit(
     run: str | os.PathLike[str] | bool = False,
     **choices: Any,
 ) -> History:
-    """Train a model, and return the history of its epochs. Ctrl-C ends the training after the current step.
+    """Train a model until the end or Ctrl-C, and return the history of its epochs.
 
     data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,)
-    recipe: a Recipe, or the name of a preset; by default that of `digits`, without augmentation for floats
+    recipe: a Recipe or the name of a preset, by default digits; floats are not augmented
     choices: changes of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
     validation_data: like `data`; replaces the held-out split of the recipe
-    run: the folder of a run, which `resume` can continue; True takes the next one, `runs/NNN`
+    run: a folder, which `resume` can continue; True takes the next `runs/NNN`
     """
     name = recipe if isinstance(recipe, str) else None
     if not isinstance(recipe, Recipe):
@@ -145,13 +142,13 @@ def train_run(
     command: str | None = None,
     shard: Shard | None = None,
 ) -> RunResult:
-    """Train a model in a new or empty folder; None takes the next `runs/NNN`. Ctrl-C ends and saves the run.
+    """Train a model in a new or empty folder (None: the next `runs/NNN`) until the end or Ctrl-C.
 
     data: as for `fit`, or the result of `byhand.load`, with the `test` set
     checkpoint_every: seconds between checkpoints
     source: the argument of `byhand.load`, for `resume`, if it is not the name of the data
     preset, command: recorded in config.json
-    shard: the part of this process, if several share the run; only rank 0 writes the folder
+    shard: this process, if several share the run; only rank 0 writes the folder
     """
     began = time.perf_counter()
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
@@ -173,7 +170,7 @@ def begin_run(
     preset: str | None = None,
     command: str | None = None,
 ) -> Run:
-    """Write the folder of a run before its first step, for `resume`, possibly in another process."""
+    """Write the folder of a run before its first step, for `resume` in any process."""
     run = Run.new(folder)
     with Trainer(model, data, recipe, seed=seed) as trainer, Checkpoints(run) as checkpoints:
         config = _config(trainer, data_config(data, None, None), source, preset, command)
@@ -195,9 +192,9 @@ def resume(
     load: Callable[[str | None], TrainTest] = load,
     shard: Shard | None = None,
 ) -> RunResult:
-    """Continue a stopped run to its end; the result is bit-identical to an uninterrupted run.
+    """Continue a stopped run; the result is bit-identical to an uninterrupted run.
 
-    data: the data of the run (with the same checksum) or an argument of `load`, if the data has moved
+    data: the same data, or an argument of `load`, if it has moved
     epochs: a new number of epochs, which also changes the schedule
     """
     began = time.perf_counter()
@@ -371,7 +368,7 @@ def check_same_data(config: Mapping[str, Any], found: Mapping[str, Any]) -> None
 def changes_on_resume(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the changed settings of a resumed run; reject those that can't be changed.
 
-    The seed may be given again. For an ensemble, `threads` is the number of members at a time.
+    The seed may be repeated. For an ensemble, `threads` is the number of members at a time.
     """
     config, members = run.config(), run.members
     if "committee" in given and not members:
@@ -386,10 +383,7 @@ def changes_on_resume(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def source_of(source: str | None, name: str) -> str | None:
-    """Return the argument of `byhand.load` for the same data from any working folder; None if unknown.
-
-    source: the argument that loaded the data;  name: the name of the data set
-    """
+    """Return the argument of `byhand.load` that loads the data in any folder, if known."""
     if source is None:
         if name in CATALOG:
             return name

@@ -1,12 +1,7 @@
 """The folder of a run.
 
-- `config.json`: the settings;
-- `metrics.jsonl`: the records of the epochs;
-- `model.safetensors`: the trained model;
-- `state/`: the checkpoints;
-- `member-1/`, `member-2/`, …: in the run of an ensemble, the runs of its members.
-
-Files are replaced atomically, so a killed run leaves the last complete version of each.
+It contains `config.json` (settings), `metrics.jsonl` (epoch records), `model.safetensors`, and `state/` (checkpoints).
+The run of an ensemble contains the runs of its members: `member-1/`, `member-2/`, … Files are replaced atomically.
 """
 
 import json
@@ -46,7 +41,7 @@ class Run:
 
     @classmethod
     def new(cls, folder: str | os.PathLike[str] | None = None) -> "Run":
-        """Return a new run, in a new or empty folder; None takes the next number under `runs/`."""
+        """Return a new run in a new or empty folder; None takes the next `runs/NNN`."""
         return cls(new_folder("run", folder, HOME))
 
     @classmethod
@@ -154,13 +149,13 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def load_reader(path: str | os.PathLike[str]) -> Model | Ensemble:
-    """Return the model of a run or of a model file, or the ensemble of a run."""
+    """Return the model or ensemble of a run, or the model of a file."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()
 
 
 def new_folder(kind: str, folder: str | os.PathLike[str] | None, home: Path) -> Path:
-    """Check that a folder is new or empty, and return it; None takes the next number under `home`."""
+    """Return a folder that is new or empty; None takes the next number under `home`."""
     folder = home / next_number(home) if folder is None else Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"the {kind}'s folder must be new or empty, got {folder}: name another")
@@ -174,7 +169,7 @@ def next_number(home: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that the bits of a run depend on, with the kernel that the BLAS chose for this processor."""
+    """Return the versions that the bits of a run depend on, and the kernel of the BLAS."""
     names = [
         f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"
         for library in blas_libraries()

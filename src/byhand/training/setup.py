@@ -1,4 +1,4 @@
-"""Setup of a run, before its first step: check and split the data, choose the plan, allocate the arrays."""
+"""Setup of a run: check and split the data, choose the plan, and allocate arrays."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ class Setup:
             check_same(shard, "network, recipe and seed", settings.encode(), self.network.parameters.tobytes())
             check_same(shard, "data", self.batches.labels.tobytes())
         self._choose_plan()
-        #: The vector of the all-reduce: gradient, loss, number of correct predictions, stop request.
+        #: The vector of the all-reduce: gradient, loss, correct predictions, stop request.
         self.message = aligned(self.network.size + 3, self.network.dtype)
         self.gradient = self.message[: self.network.size]
 
@@ -78,12 +78,12 @@ class Setup:
     def _batch(self, images: Array, labels: Array, index: Array, weights: Array | None = None) -> Batch:
         """Return a batch of these samples, prepared but not augmented."""
         rows = images[index]
-        if self._augments:  # the images are not prepared yet, since augmentation comes first
+        if self._augments:  # then they are not prepared yet
             rows = self.model.preparation.pictures(rows)
         return batch_of(rows.reshape(len(index), -1), slice(0, len(index)), labels[index], weights)
 
     def _choose_plan(self) -> None:
-        """Choose the plan, the forms of the layers, and the form of a batch of all samples."""
+        """Choose the plan and the forms of layers and batches."""
         processes, neighbours = (self.shard.size, self.shard.neighbours) if self.shard else (1, 1)
         self.threads = self.recipe.threads or max(1, available() // neighbours)
         self.rows = -(-self.batches.batch_size // processes)
@@ -106,7 +106,7 @@ class Setup:
         return Inputs(to_floats, self.network.dtype)
 
     def team(self) -> Team | None:
-        """Return the threads that compute a batch in blocks; None if the plan has no blocks."""
+        """Return the threads for the blocks of a batch; None without blocks."""
         if self.plan.workers == 1 and self.plan.block >= self.rows:
             return None
         totals = [self.gradient]
@@ -160,7 +160,7 @@ def check_weights(weights: Array, count: int) -> Array:
 
 
 def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
-    """Return the indices of the training and the held-out samples, a stratified split."""
+    """Return the indices of training and held-out samples: a stratified split."""
     everything = np.arange(len(labels))
     if not validation:
         return everything, everything[:0]

@@ -31,7 +31,7 @@ CHANCE_TOLERANCE = 0.005
 
 
 def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tuple[float, float]:
-    """Return the mean loss and the accuracy of a batch; for the rows of one process, their part of both."""
+    """Return loss and accuracy of a batch, or the part of its rows in both."""
     pass_ = Pass(network, needs_gradient=False)
     losses, correct = 0.0, 0.0
     for rows in blocks(len(batch.labels), max_block_size(network, BLOCK)):
@@ -45,7 +45,7 @@ def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tupl
 
 
 def probe(network: Network, inputs: Inputs, batch: Batch) -> tuple[Array, tuple[float, ...]]:
-    """Return the network's outputs, and the fraction of dead units of each ReLU layer."""
+    """Return the outputs, and the fraction of dead units of each ReLU layer."""
     pass_ = Pass(network, needs_gradient=False)
     outputs: list[Array] = []
     on: list[Array] = []
@@ -57,10 +57,7 @@ def probe(network: Network, inputs: Inputs, batch: Batch) -> tuple[Array, tuple[
 
 
 def switched_on(pass_: Pass) -> list[Array]:
-    """Return a mask of the active units of each ReLU layer: those above 0 for a sample     (units,) each
-
-    A map of a convolution counts as one unit, which is active if it is above 0 at any position.
-    """
+    """Return a mask of the active units or maps of each ReLU layer: above 0 anywhere    (units,) each"""
     on: list[Array] = []
     units = 0
     for layer, out in zip(pass_.layers, pass_.outs, strict=True):
@@ -89,7 +86,7 @@ class Watchdog:
             return [float(np.sqrt(np.vdot(layer.W, layer.W))) for layer in self.network.parametric_layers]
 
     def check(self, step: int, measured: Mapping[str, float | Array | None]) -> None:
-        """Raise an error with the likely cause and an advice if one of the values is NaN or infinite."""
+        """Raise an error with the likely cause if a value is NaN or infinite."""
         for name, value in measured.items():
             if value is not None and not (finite := np.isfinite(value)).all():
                 became = "NaN" if np.isnan(np.asarray(value)[~finite][0]) else "infinite"
