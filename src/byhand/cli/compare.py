@@ -2,7 +2,7 @@
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, load_data_of_run, model_data, offline, warn_if_trained_on
+from byhand.cli.output import PLACE, Console, console_options, load_run_data, model_data, offline, warn_if_trained_on
 from byhand.report.comparison import check_several, compare_runs
 from byhand.training.runs import Run, load_reader
 
@@ -18,7 +18,7 @@ def command(runs: tuple[str, ...], data: str | None, offline: bool, console: Con
     All models are tested on the same test set, by default that of the first model.
     """
     check_several(runs)  # before loading
-    digits = load_data_of_run(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
+    digits = load_run_data(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
     comparison = compare_runs(runs, digits.test)
     for one in comparison.runs:
         warn_if_trained_on(one.name, one.model.metadata, digits.test, console)

@@ -8,7 +8,7 @@ from byhand.cli.output import (
     PLACE,
     Console,
     console_options,
-    load_data_of_run,
+    load_run_data,
     model_data,
     offline,
     option,
@@ -44,7 +44,7 @@ def command(
     alone = load_reader(run)
     model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()
-    digits = load_data_of_run(config, model.metadata, data, offline, console)
+    digits = load_run_data(config, model.metadata, data, offline, console)
     images = getattr(digits, split)
     warn_if_trained_on(run, model.metadata, images, console)
     evaluation = evaluate(model, images)

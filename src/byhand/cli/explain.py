@@ -6,17 +6,7 @@ import sys
 import click
 
 from byhand.checks import integer
-from byhand.cli.output import (
-    PLACE,
-    Console,
-    console_options,
-    load_data_of_run,
-    model_data,
-    offline,
-    option,
-    seed,
-    split,
-)
+from byhand.cli.output import PLACE, Console, console_options, load_run_data, model_data, offline, option, seed, split
 from byhand.explain import Explanation, explain_step
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.training.run import loss_of
@@ -69,7 +59,7 @@ def command(
     The model of RUN is not changed.
     """
     model, config = load_model(run), Run.open(run).config()
-    digits = load_data_of_run(config, model.metadata, data, offline, console)
+    digits = load_run_data(config, model.metadata, data, offline, console)
     images = getattr(digits, split)
     count = batch or (8 if model.network.needs_whole_batch else 1)
     integer("batch", count, 1, len(images))

@@ -166,9 +166,7 @@ def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":
     return digits
 
 
-def load_data_of_run(
-    config: Config, metadata: Config, data: str | None, offline: bool, console: Console
-) -> "TrainTest":
+def load_run_data(config: Config, metadata: Config, data: str | None, offline: bool, console: Console) -> "TrainTest":
     """Load the named data set, by default the one that the run was trained on."""
     from byhand.training.run import data_of
 
