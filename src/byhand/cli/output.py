@@ -128,7 +128,15 @@ class Console:
         Shows a progress bar per file on a terminal, and otherwise a line per completed file.
         """
         with ExitStack() as stack:
-            bars = functools.cache(lambda: stack.enter_context(download_bars()))
+
+            @functools.cache
+            def bars() -> Any:
+                from rich.console import Console as RichConsole
+                from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+                columns = "{task.description}", BarColumn(24), DownloadColumn(), TransferSpeedColumn()
+                return stack.enter_context(Progress(*columns, console=RichConsole(stderr=True)))
+
             bar_of = functools.cache(lambda file: bars().add_task(file))
 
             def show(file: str, done: int, total: int) -> None:
@@ -199,12 +207,3 @@ def warn_if_trained_on(name: str, metadata: Config, images: "Dataset", console: 
 
 def show_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def download_bars() -> Any:
-    """Return Rich's progress bars. Rich is imported here because most commands do not need it."""
-    from rich.console import Console as RichConsole
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, console=RichConsole(stderr=True))

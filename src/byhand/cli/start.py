@@ -18,18 +18,17 @@ def exit_on_interrupt() -> Iterator[None]:
     A handler that the caller installed, or an ignored SIGINT, is kept.
     """
     import signal
+    import threading
 
-    try:
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            raise ValueError
-        signal.signal(signal.SIGINT, exit_now)
-    except ValueError:  # another handler, or not the main thread
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
+    signal.signal(signal.SIGINT, exit_now)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, previous)
 
 
 def exit_now(*_: object) -> None:
