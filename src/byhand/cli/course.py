@@ -77,8 +77,7 @@ def next_(notebook: Path) -> None:
     lesson, left = progress(existing(notebook))
     done = len(lesson.tasks) - len(left)
     if not left:
-        click.echo(f"all {done} functions of {lesson.name} are written")
-        click.echo(f"next: byhand course check {notebook}")
+        click.echo(f"all {done} functions of {lesson.name} are written\nnext: byhand course check {notebook}")
         return
     task = left[0]
     step = f", {task.where} of the algorithm" if task.where else ""

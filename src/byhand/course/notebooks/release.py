@@ -45,9 +45,6 @@ _PICTURE = re.compile(r"!\[(?P<words>[^\]]*)\]\((?P<kind>drawing|shapes):(?P<wha
 _TASK = re.compile(r"<!-- task (?P<name>\w+) -->")
 
 
-# ---- lessons
-
-
 @dataclass(frozen=True)
 class Cell:
     """One cell of a lesson, and the name of the function to write or to test in it, if any."""

@@ -217,6 +217,23 @@ def one_hot_probes(rng: Random, one_hot: Callable[[Array], Array], argument: str
         yield Probe({argument: labels}, [("one_hot sized by the largest label", Y[: labels.max() + 1])])
 
 
+def linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:
+    m = dZ.shape[1]
+    return {"dH_prev": W.T @ dZ, "dW": dZ @ H_prev.T / m, "db": dZ.sum(axis=1, keepdims=True) / m}
+
+
+def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) -> dict[str, Any]:
+    """Return all gradients, from the dZ of the last layer and a derivative of relu, which may both be wrong."""
+    gradients: dict[str, Any] = {}
+    for layer in range(len(memories), 0, -1):
+        (H_prev, W, _), _ = memories[layer - 1]
+        part = linear_backward(dZ, H_prev, W)
+        gradients |= {f"dH{layer - 1}": part["dH_prev"], f"dW{layer}": part["dW"], f"db{layer}": part["db"]}
+        if layer > 1:
+            dZ = part["dH_prev"] * derivative(memories[layer - 2][1])
+    return gradients
+
+
 def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:
     """Return each db with each mistake, from the dZ of each layer; right is the sum over the samples divided by m."""
     ways: list[tuple[str, Callable[[Array, int], Array]]] = [

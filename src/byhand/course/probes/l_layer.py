@@ -255,10 +255,10 @@ def layer_backward(rng: Random) -> Iterator[Probe]:
             dH, (H, memory) = rng.normal(size=(n, m)), ref.layer_forward(H_prev, W, b, activation)
             Z = memory[1]
             dZ = own(dH, Z)
-            right = _linear_backward(dZ, H_prev, W)
+            right = probes.linear_backward(dZ, H_prev, W)
             wrong = [
-                ("derivative left out", _linear_backward(dH, H_prev, W)),
-                ("wrong derivative", _linear_backward(other(dH, Z), H_prev, W)),
+                ("derivative left out", probes.linear_backward(dH, H_prev, W)),
+                ("wrong derivative", probes.linear_backward(other(dH, Z), H_prev, W)),
                 ("1/m where it does not belong", {"dH_prev": right["dH_prev"] / m}),
                 ("divided by units", {"dW": right["dW"] * m / n, "db": right["db"] * m / n}),
                 ("divided by units", {"dW": right["dW"] * m / n_prev, "db": right["db"] * m / n_prev}),
@@ -279,11 +279,6 @@ def layer_backward(rng: Random) -> Iterator[Probe]:
             yield Probe({"dH": dH, "memory": memory, "activation": activation}, wrong, slopes=slopes, m=m)
 
 
-def _linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:
-    m = dZ.shape[1]
-    return {"dH_prev": W.T @ dZ, "dW": dZ @ H_prev.T / m, "db": dZ.sum(axis=1, keepdims=True) / m}
-
-
 @L_LAYER.function(probes.dictionary("gradients"), uses=("layer_backward",))
 def L_layer_backward(rng: Random) -> Iterator[Probe]:
     for dimensions, m in (([5, 4, 6, 10], 7), ([10, 10, 10, 10], 8), ([6, 10], 5)):
@@ -291,17 +286,17 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
         HL, memories = ref.L_layer_forward(X, parameters)
         right, dZ, L = ref.L_layer_backward(HL, Y, memories), HL - Y, len(memories)
         wrong = [
-            ("Y minus HL", gradients_from(Y - HL, memories)),
-            ("derivative of softmax again", gradients_from(dZ * HL * (1 - HL), memories)),
-            ("relu in the last layer", gradients_from(dZ * (memories[-1][1] > 0), memories)),
-            ("derivative left out", gradients_from(dZ, memories, np.ones_like)),
-            ("wrong derivative", gradients_from(dZ, memories, _sigmoid_slope)),
+            ("Y minus HL", probes.gradients_from(Y - HL, memories)),
+            ("derivative of softmax again", probes.gradients_from(dZ * HL * (1 - HL), memories)),
+            ("relu in the last layer", probes.gradients_from(dZ * (memories[-1][1] > 0), memories)),
+            ("derivative left out", probes.gradients_from(dZ, memories, np.ones_like)),
+            ("wrong derivative", probes.gradients_from(dZ, memories, _sigmoid_slope)),
             ("1/m where it does not belong", {name: dH / m for name, dH in right.items() if name.startswith("dH")}),
         ]
         if len(set(dimensions)) == 1:
             for order in ([1, 2, 2], [2, 1, 0], [0, 0, 2]):
                 shuffled = [memories[k] for k in order]
-                wrong.append(("memory of the wrong layer", gradients_from(dZ, shuffled)))
+                wrong.append(("memory of the wrong layer", probes.gradients_from(dZ, shuffled)))
         dZs = {f"db{L}": dZ}
         for layer in range(L - 1, 0, -1):
             dZs[f"db{layer}"] = ref.relu_backward(right[f"dH{layer}"], memories[layer - 1][1])
@@ -312,18 +307,6 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
         slopes = probes.slopes_of(loss, parameters) if L > 1 else {}
         arguments = {"HL": HL, "Y": Y, "memories": memories}
         yield Probe(arguments, [*wrong, *probes.bias_mistakes(dZs)], slopes=slopes, m=m)
-
-
-def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) -> dict[str, Any]:
-    """Return all gradients, from the dZ of the last layer and a derivative of relu, which may both be wrong."""
-    gradients: dict[str, Any] = {}
-    for layer in range(len(memories), 0, -1):
-        (H_prev, W, _), _ = memories[layer - 1]
-        part = _linear_backward(dZ, H_prev, W)
-        gradients |= {f"dH{layer - 1}": part["dH_prev"], f"dW{layer}": part["dW"], f"db{layer}": part["db"]}
-        if layer > 1:
-            dZ = part["dH_prev"] * derivative(memories[layer - 2][1])
-    return gradients
 
 
 # ---- updates, training, predictions

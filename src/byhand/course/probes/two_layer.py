@@ -11,7 +11,6 @@ import numpy as np
 
 from byhand.course import probes
 from byhand.course.probes import Array, Mistakes, Outputs, Page, Probe, Random
-from byhand.course.probes.l_layer import gradients_from
 from byhand.reference import two_layer as ref
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
@@ -121,12 +120,12 @@ def backward_prop(rng: Random) -> Iterator[Probe]:
         turned = [memories[0], ((A1, P["W2"].T, P["b2"]), Z2)]
 
         wrong = [
-            ("Y minus HL", gradients_from(hot - A2, memories)),
-            ("labels not one-hot", gradients_from(A2 - Y, memories)),
-            ("derivative of softmax again", gradients_from(dZ2 * A2 * (1 - A2), memories)),
-            ("derivative left out", gradients_from(dZ2, memories, np.ones_like)),
-            ("wrong derivative", gradients_from(dZ2, memories, ref.ReLU)),
-            ("weights not transposed", gradients_from(dZ2, turned)),
+            ("Y minus HL", probes.gradients_from(hot - A2, memories)),
+            ("labels not one-hot", probes.gradients_from(A2 - Y, memories)),
+            ("derivative of softmax again", probes.gradients_from(dZ2 * A2 * (1 - A2), memories)),
+            ("derivative left out", probes.gradients_from(dZ2, memories, np.ones_like)),
+            ("wrong derivative", probes.gradients_from(dZ2, memories, ref.ReLU)),
+            ("weights not transposed", probes.gradients_from(dZ2, turned)),
             ("Z for H_prev", {"dW2": dZ2 @ Z1.T / m}),
             ("divided by units", {name: value * m / 10 for name, value in right.items()}),
             *probes.bias_mistakes({"db1": P["W2"].T @ dZ2 * (Z1 > 0), "db2": dZ2}),
