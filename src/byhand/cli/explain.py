@@ -81,7 +81,7 @@ def command(
 
 
 def text_for_terminal(explanation: Explanation, *, units_only: bool) -> str:
-    """Return the text in the width of the terminal, and in color if it has 256 colors or more."""
+    """Return the text for this terminal, in color if it has 256 colors or more."""
     from rich.console import Console as RichConsole
 
     terminal = RichConsole(file=sys.stdout)

@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 class CommandGroup(click.Group):
-    """A group of commands, in the order of their definition. `help` as the first argument is `--help`."""
+    """Commands in the order of their definition; `help` is `--help`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -1,4 +1,4 @@
-"""Shared by the commands: options, messages on stderr, results on stdout, loading of data sets."""
+"""Shared by the commands: options, output, and loading of data sets."""
 
 import functools
 import json
@@ -40,7 +40,7 @@ PLACE = Place(readable=False)
 def option(
     written: str, kind: Any, about: str, dest: str | None = None, **settings: Any
 ) -> Callable[[Command], Command]:
-    """Return a click option with these names and metavar (`--run DIR`), this type and this help.
+    """Return a click option with names and metavar (`--run DIR`), type and help.
 
     kind: a type; a collection of choices; `bool` for a flag; None for `--x/--no-x`, with None as the default
     dest: the name of the command's argument, if it differs from the option
@@ -90,7 +90,7 @@ HTML = option("--html FILE", Place(dir_okay=False), "Write the result to FILE as
 
 
 class Console:
-    """The output of a command: results on stdout, as text or JSON; messages and progress on stderr.
+    """Results on stdout, as text or JSON; messages and progress on stderr.
 
     Messages are suppressed by `--quiet` and in nbgrader, which treats any output as an error.
     """
@@ -123,7 +123,7 @@ class Console:
 
     @contextmanager
     def downloads(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Yield a function that shows the progress of downloads: (file, bytes done, total bytes or 0 if unknown).
+        """Yield a function that shows progress: (file, bytes done, total bytes or 0).
 
         Shows a progress bar per file on a terminal, and otherwise a line per completed file.
         """
@@ -182,7 +182,7 @@ def load_run_data(config: Config, metadata: Config, data: str | None, offline: b
 
 
 def load_any_data(config: Config, metadata: Config, console: Console) -> "TrainTest":
-    """Load a local data set: the one that the run was trained on, or another if it is missing."""
+    """Load the data set that the run was trained on, or another local one."""
     from byhand.training.run import data_of
 
     name = data_of(config, metadata)

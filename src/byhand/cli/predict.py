@@ -1,4 +1,4 @@
-"""`byhand predict`: predict the digits in images, as `byhand.read` and `byhand.read_line` do."""
+"""`byhand predict`: predict the digits in images."""
 
 import shlex
 import sys
@@ -73,7 +73,7 @@ def command(
 
 
 def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tuple[str, Iterable[Reading]]]:
-    """Yield the name of each image with its readings; standard input is one image with many readings."""
+    """Yield each image with its readings; standard input has many readings."""
     for place in places:
         try:
             if place == "-":

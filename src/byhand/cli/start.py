@@ -1,4 +1,4 @@
-"""Preparations before other modules load: Ctrl-C, closed streams, the BLAS kernel. Imports almost nothing."""
+"""Preparations before other imports: Ctrl-C, closed streams, the BLAS kernel."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 #: The exit status that a shell gives to a program ended by Ctrl-C.
 INTERRUPTED = 130
-#: Words of /proc/cpuinfo for an AMD processor with the instructions of OpenBLAS's SkylakeX kernels.
+#: Words of /proc/cpuinfo for AMD processors that can run the SkylakeX kernels.
 AMD_WITH_AVX512 = {"AuthenticAMD", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma", "avx2"}
 
 

@@ -1,4 +1,4 @@
-"""Explanations: one training step with its formulas, its actual numbers, and the code that computed them.
+"""Explanations: one training step with formulas, actual numbers and code.
 
     explanation = byhand.explain_step(model, digits.test[7])
     print(explanation.text())                for a terminal; `.html()` returns a page, which a notebook shows
@@ -31,17 +31,17 @@ from byhand.threads import blas_threads
 
 __all__ = ["Explanation", "Figure", "Step", "Unit", "check_gradients", "explain_step"]
 
-#: Gradient check: batch size, elements per tensor, the same in a large network, and parameters of a large network.
+#: Gradient check: batch size, elements per tensor, the same for networks of LARGE parameters.
 SAMPLES, ELEMENTS, FEW_ELEMENTS, LARGE = 4, 50, 10, 500_000
 #: Batch size and step length of a second check, for tensors with many kinks.
 FEW_SAMPLES, SHORT_STEP = 2, 1e-5
 
 
 class Explanation(Document):
-    """The explanation of one training step, shown in a notebook, as text, or as an HTML page."""
+    """The explanation of one training step."""
 
     def text(self, width: int = 100, *, color: bool = False, units_only: bool = False) -> str:
-        """Return the text for a terminal, or only the units with every term of their sums."""
+        """Return text for a terminal, or only the units with all terms."""
         from byhand.explain.terminal import as_text
 
         return as_text(self, width, color=color, units_only=units_only)
@@ -51,7 +51,7 @@ class Explanation(Document):
         return Page(self).html()
 
     def _repr_html_(self) -> str:
-        """Return the page in an iframe, so that its style does not affect the notebook."""
+        """Return the page in an iframe, to isolate its style."""
         page = html.escape(self.html(), quote=True)
         return (
             f'<iframe srcdoc="{page}" title="{html.escape(self.title)}" sandbox="" '
@@ -74,7 +74,7 @@ def explain_step(
     units: Sequence[tuple[int, int]] = (),
     seed: int = 0,
 ) -> Explanation:
-    """Explain one training step. The model is not changed, and the state of the optimizer starts at 0.
+    """Explain one training step, without changing the model.
 
     image: uint8 (H, W) or a `Sample`; a batch: uint8 (N, H, W) or a `Dataset`
     label: a class by number or name, or one per image; None for the forward pass only
@@ -168,7 +168,7 @@ def loss_step(trace: Trace) -> Step:
 
 
 def loss_lines(trace: Trace) -> tuple[str, ...]:
-    """Return the arithmetic of the cross-entropy: each sample's loss and their mean."""
+    """Return the arithmetic of the cross-entropy."""
     labels, N = trace.labels, len(trace.X)
     likely = trace.probabilities[np.arange(N), labels].astype(np.float64)
     if labels is None or not isinstance(trace.loss, SoftmaxCrossEntropy) or trace.loss.smoothing or not likely.all():
@@ -252,7 +252,7 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
 def check_gradients(model: Model, data: Dataset, *, loss: Loss | None = None, seed: int = 0) -> GradCheck:
     """Check the gradients of a trained model in float64, with the first images of `data`.
 
-    A weight of a convolution enters thousands of sums, and nearly always one of their ReLUs switches. Tensors with more
+    A weight of a convolution affects thousands of ReLUs, and nearly always one of them switches. Tensors with more
     such kinks than checked elements are checked again with fewer images and a shorter step.
     """
 

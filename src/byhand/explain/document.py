@@ -1,4 +1,4 @@
-"""An explanation as data: steps, arrays (`Figure`) and units. `byhand.explain.terminal` and `page` draw it.
+"""An explanation as data, which `byhand.explain.terminal` and `page` draw.
 
 `grid` lays an array out in cells, one per number. Numbers are not averaged; those that do not fit are left out.
 """
@@ -18,7 +18,7 @@ WRAP = 32
 
 
 def numeral(value: float) -> str:
-    """Format a number with four significant digits or more, and a minus sign: −0.03125, 2.4e−05, 13,317."""
+    """Format a number with four significant digits or more: −0.03125, 2.4e−05, 13,317."""
     is_long = 1000 <= abs(value) < 1e9
     return f"{value + 0.0:{',.0f' if is_long else '.4g'}}".replace("-", "−")
 
@@ -75,7 +75,7 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A part of the explanation, such as `forward.0` (its key). `parts` are the steps inside it.
+    """A part of the explanation, which can have parts itself.
 
     code: (result, lines that computed it);  lines: arithmetic of single numbers
     """
@@ -93,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """A sum of products: Σ left · right (+ bias) = total, where total is the network's own result."""
+    """Σ left · right (+ bias) = total, where total is the network's own result."""
 
     symbol: str
     left: Array
@@ -103,7 +103,7 @@ class Sum:
 
     @property
     def products(self) -> Array:
-        """The products in float64                                     (n,)"""
+        """The products in float64          (n,)"""
         return self.left.astype(np.float64) * self.right.astype(np.float64)
 
     @property
@@ -112,7 +112,7 @@ class Sum:
         return largest_first(self.products)
 
     def line(self, shown: int) -> str:
-        """Format the sum: `Z1[3] = 0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8) + 0.05 = 1.27`."""
+        """Format the sum: `Z1[3] = 0.31·0.92 + … (99 more: 0.8) + 0.05 = 1.27`."""
         terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in self.order[:shown]]
         added = joined(terms, self.products[self.order[shown:]])
         return equation(self.symbol, added if self.bias is None else f"{added} + {bracketed(self.bias)}", self.total)
@@ -124,7 +124,7 @@ def largest_first(values: Array) -> list[int]:
 
 
 def joined(terms: list[str], rest: Array) -> str:
-    """Format a sum: `0.31·0.92 + 0.5·(−0.7) + … (99 more: 0.8)`, or `0` without terms."""
+    """Format a sum: `0.31·0.92 + … (99 more: 0.8)`, or `0` without terms."""
     more = [f"… ({len(rest)} more: {numeral(rest.sum(dtype=np.float64))})"] if len(rest) else []
     return " + ".join([*(terms or ["0"]), *more])
 
@@ -179,7 +179,7 @@ class Document:
             yield from (step, *step.parts)
 
     def __getitem__(self, symbol: str) -> Array:
-        """Return the array of that symbol: `explanation["Z1"]`, `explanation["dW2"]`."""
+        """Return an array by its symbol: `explanation["dW2"]`."""
         arrays = {figure.symbol: figure.array for step in self.walk() for figure in step.figures}
         if symbol not in arrays:
             raise KeyError(f"{symbol}: the arrays of this step are {', '.join(arrays)}")
@@ -216,7 +216,7 @@ class Document:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Cells to draw, float64 (rows, columns), NaN for empty ones. `scale` is the value of the full color.
+    """Cells to draw, NaN for empty ones. `scale` is the value of the full color.
 
     `is_gray`: shades of gray for bytes, instead of two colors for the two signs
     """
@@ -241,10 +241,10 @@ def grid(figure: Figure, *, columns: int, rows: int) -> Grid:
 
 
 def side_by_side(values: Array, figure: Figure, columns: int, rows: int) -> tuple[Array, str]:
-    """Return images side by side, with a gap of one cell             → (rows, columns)
+    """Return images side by side, with a gap of one cell          → (rows, columns)
 
-    The channels of a sample or unit are adjacent, and in one line if they fit. If not all images fit, those with the
-    largest values are shown.
+    The channels of a sample or unit are adjacent, and in one line if they fit.
+    If not all images fit, those with the largest values are shown.
     """
     each = values if figure.pictures == "rows" else values.T
     stack = each.reshape(len(each), -1, figure.channels).swapaxes(1, 2).reshape(len(each) * figure.channels, -1)
@@ -269,7 +269,7 @@ def side_by_side(values: Array, figure: Figure, columns: int, rows: int) -> tupl
 
 
 def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
-    """Return a row of numbers, wrapped                               (n,) → (rows, columns)"""
+    """Return a row of numbers, wrapped          (n,) → (rows, columns)"""
     down = min(rows, -(-len(values) // columns))
     width = min(columns, len(values))
     shown = min(len(values), down * width)
@@ -280,7 +280,7 @@ def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
 
 
 def cropped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
-    """Return a matrix, transposed if it then fits better                (N, n) → (rows, columns)"""
+    """Return a matrix, transposed if it then fits better          (N, n) → (rows, columns)"""
     transposed = values.shape[0] > rows and values.shape[1] < values.shape[0]
     cells = values.T if transposed else values
     height, width = cells.shape

@@ -1,4 +1,4 @@
-"""The explanation of each kind of layer: the formula, the arrays, a sentence, and the code, forward and backward."""
+"""The explanation of each kind of layer, forward and backward."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""The explanation as a self-contained HTML page without scripts: arrays are images with tables of their numbers."""
+"""The explanation as a self-contained HTML page without scripts."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, num
 from byhand.page.document import document, escape, facts, folded, gray_image, signed_image, source, table
 from byhand.text import percent
 
-#: Maximum size of an array whose table has all numbers, and size of the table of the largest numbers.
+#: Maximum size of a full table, and size of the table of the largest numbers.
 WHOLE, LARGEST = 400, 20
 #: Terms of a sum in its line; the table has all of them.
 TERMS = 5
@@ -15,7 +15,7 @@ CELL_SIZES = ((18, 16), (10, 40), (6, 80), (3, 120))
 
 
 class Page:
-    """Writes one page. `drawn` has the symbols of the arrays that were drawn, each only once."""
+    """Writes one page, and draws each array only once."""
 
     def __init__(self, explanation: Document) -> None:
         self.explanation = explanation
@@ -134,7 +134,7 @@ def cells(figure: Figure) -> str:
 
 
 def numbers(figure: Figure) -> str:
-    """Return a table of all numbers of an array, or of the largest ones if there are many."""
+    """Return a table of all numbers of an array, or of the largest ones."""
     values = figure.array
     if values.size > WHOLE:
         order = np.argsort(-np.abs(values.astype(np.float64)).ravel(), kind="stable")[:LARGEST]

@@ -1,4 +1,4 @@
-"""Quotations from byhand's own code: the lines that computed a number, and the formulas in the docstrings."""
+"""Quotations from byhand's own code: statements, and the formulas in docstrings."""
 
 import ast
 import inspect
@@ -23,10 +23,10 @@ class Quote:
 
 
 def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
-    """Return the statements of `function` with the expression `mention`, by default the whole body.
+    """Return the statements with the expression `mention`, by default the whole body.
 
-    Return statements are omitted if another statement has the expression. Expressions are compared as syntax trees:
-    `gradient["W"]` also finds `gradient['W']`. The text is empty if the sources are not installed.
+    Return statements are omitted if another statement has the expression. Expressions are
+    compared as syntax trees. The text is empty if the sources are not installed.
     """
     function = inspect.unwrap(function)
     name, file = function.__qualname__, f"{function.__module__.replace('.', '/')}.py"
@@ -60,13 +60,13 @@ def mentions(statement: ast.stmt, expression: str) -> bool:
 
 
 def formula(thing: object) -> str:
-    """Return the formula in the first line of a docstring, without the shapes after it."""
+    """Return the formula in the first line of a docstring, without shapes."""
     line = inspect.cleandoc(thing.__doc__ or "").splitlines()[0]
     return re.split(r"\s{3,}", line)[0].removesuffix(".")
 
 
 def formulas(thing: object) -> str:
-    """Return the other lines of a docstring that are formulas, without the shapes after them."""
+    """Return the formulas in the other lines of a docstring, without shapes."""
     lines = inspect.cleandoc(thing.__doc__ or "").splitlines()[1:]
     found = [re.split(r"(?<=\S) {6,}", line.strip())[0] for line in lines if re.match(r"\s*\S+( P)? += ", line)]
     return "\n".join(re.sub(r"\s+", " ", line) for line in found)

@@ -1,4 +1,4 @@
-"""The explanation as text for a terminal: arrays are drawn with half blocks in color, or with shades."""
+"""The explanation as text for a terminal."""
 
 import io
 import textwrap
@@ -20,7 +20,7 @@ TERMS = 4
 
 
 def as_text(document: Document, width: int, *, color: bool, units_only: bool) -> str:
-    """Return the document as lines of at most `width` characters (code may be longer)."""
+    """Return lines of at most `width` characters (code may be longer)."""
     file = io.StringIO()
     console = Console(
         file=file,
@@ -36,7 +36,7 @@ def as_text(document: Document, width: int, *, color: bool, units_only: bool) ->
 
 
 class Writer:
-    """Writes a document to a console. `drawn` has the symbols of the arrays that were drawn, each only once."""
+    """Writes a document to a console, and draws each array only once."""
 
     def __init__(self, document: Document, console: Console, color: bool) -> None:
         self.document, self.console, self.color = document, console, color
@@ -91,7 +91,7 @@ class Writer:
             self.cells(laid)
 
     def cells(self, laid: Grid) -> None:
-        """Write two rows of cells per line: half blocks in color, or one shade for both cells."""
+        """Write two rows of cells per line: half blocks in color, or shades."""
         cells = laid.cells
         if len(cells) % 2:
             cells = np.vstack([cells, np.full((1, cells.shape[1]), np.nan)])
@@ -114,7 +114,7 @@ class Writer:
             before = what
 
     def line(self, text: str, style: str = "", indent: int = 0, hang: int | None = None, label: str = "") -> None:
-        """Write a wrapped paragraph: its first line at `indent`, after a label, the others at `hang`."""
+        """Write a wrapped paragraph, from `indent`, with later lines at `hang`."""
         lines = textwrap.wrap(
             text,
             self.console.width,
@@ -128,7 +128,7 @@ class Writer:
 
 
 def two_cells(above: float, below: float, laid: Grid) -> tuple[str, str]:
-    """Return a half block and its colors; an empty cell keeps the background of the terminal."""
+    """Return a half block and its colors; empty cells keep the background."""
     upper, lower = ("" if np.isnan(value) else rgb(value, laid) for value in (above, below))
     if not upper:
         return ("▄", lower) if lower else (" ", "")
@@ -145,7 +145,7 @@ def rgb(value: float, laid: Grid) -> str:
 
 
 def shade(above: float, below: float, laid: Grid) -> str:
-    """Return one character for two cells, darker for larger numbers, with other marks for negative ones."""
+    """Return one character for two cells, with other marks for negative numbers."""
     values = [value for value in (above, below) if not np.isnan(value)]
     if not values or not laid.scale:
         return " "

@@ -1,4 +1,4 @@
-"""Run one training step on a copy of the network, keep every array, and name the arrays.
+"""One training step on a copy of the network, with names for its arrays.
 
 The step uses the same layers, loss and optimizer as training. `unit_arithmetic` splits the sums of a unit into terms.
 Layers are numbered from 1, units from 0. Each number of a feature map is a unit.
@@ -28,7 +28,7 @@ from byhand.nn.rng import StepKey
 #: Rows, columns and channels of an image or feature maps.
 Extent = tuple[int, int, int]
 
-#: For each layer: the symbol of its output, then the letters in its formulas: input, output, own arrays.
+#: Symbol of the output, then the letters in the formulas: input, output, own arrays.
 LETTERS: dict[type[Layer], tuple[str, str, str, tuple[str, ...]]] = {
     Dense: ("Z", "X", "Z", ("W", "b")),
     Convolution: ("Z", "X", "Z", ("P", "W", "b")),
@@ -58,21 +58,21 @@ class Symbols:
         return f"{name}{self.number}"
 
     def here(self, text: str) -> str:
-        """Return a formula in the symbols of this layer: `dW = Xᵀ dZ` → `dW2 = H1ᵀ dZ2`."""
+        """Return a formula with the layer's symbols: `dW = Xᵀ dZ` → `dW2 = H1ᵀ dZ2`."""
         _, source, result, own = LETTERS[type(self.layer)]
         symbols = {source: self.source, result: self.result} | {name: self.own(name) for name in own}
         pattern = rf"(?<!\w)(d?)({'|'.join(map(re.escape, symbols))})(?!\u0302)(?=[ᵀ²]|(?!\w))"
         return re.sub(pattern, lambda found: found[1] + symbols[found[2]], text)
 
     def rows(self, symbol: str, array: Array) -> Figure:
-        """Return an input, an output or its gradient, with an image per feature map        (N, n)"""
+        """Return an input, output or gradient, as images if possible          (N, n)"""
         maps = {self.source: self.takes, self.result: self.gives}[symbol.removeprefix("d")]
         if maps is None:
             return Figure(symbol, array)
         return Figure(symbol, array, "rows", maps[:2], channels=maps[2], each="sample" if maps[2] == 1 else "map")
 
     def weights(self, symbol: str, array: Array) -> Figure:
-        """Return weights, their gradient, or some columns of them, as images if the inputs are images."""
+        """Return weights, their gradient, or columns of them, as images if possible."""
         if isinstance(self.layer, Convolution):
             return over_maps(symbol, array, "columns", (self.layer.size, self.layer.size, self.layer.channels), "map")
         return Figure(symbol, array) if self.takes is None else over_maps(symbol, array, "columns", self.takes, "unit")
@@ -88,7 +88,7 @@ class Symbols:
 
 
 def over_maps(symbol: str, array: Array, pictures: str, maps: Extent, each: str) -> Figure:
-    """Return an array whose rows or columns are images with one channel per input map."""
+    """Return an array whose rows or columns are images, with a channel per map."""
     rows, columns, channels = maps
     if channels == 1:
         return Figure(symbol, array, pictures, (rows, columns), each=each)
@@ -97,7 +97,7 @@ def over_maps(symbol: str, array: Array, pictures: str, maps: Extent, each: str)
 
 
 def symbols_of(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list[Symbols]:
-    """Return the symbols of every layer; `picture` is the shape of the inputs if they are images."""
+    """Return the symbols of every layer; `picture` is the shape of input images."""
     result: list[Symbols] = []
     number, source, taken = 0, "X", {"X"}
     takes: Extent | None = (*picture, 1) if picture else None
@@ -197,9 +197,9 @@ def check_unit(network: Network, layer: int, unit: int) -> None:
 
 
 def default_units(trace: Trace) -> list[tuple[int, int]]:
-    """Return one unit per layer: of the largest upstream gradient, and in the last layer of the right class.
+    """Return one unit per layer: of the largest upstream gradient; in the last layer, of the right class.
 
-    Without labels: of the largest weighted sum, and in the last layer of the predicted class.
+    Without labels: of the largest weighted sum; in the last layer, of the predicted class.
     """
     values = trace.pass_.outs if trace.labels is None else trace.pass_.douts
     answer = int(trace.probabilities[0].argmax()) if trace.labels is None else int(trace.labels[0])
@@ -268,7 +268,7 @@ def added_up(values: Array) -> str:
 
 
 def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str, ...]:
-    """Return the gradient with respect to the weighted sum: from the next layer or the loss, back to layer i."""
+    """Return the arithmetic of the gradient of a weighted sum, back to layer i."""
     layers, pass_, symbols = trace.before.layers, trace.pass_, trace.symbols
     terms: list[Sum | str] = []
     if end < len(layers):  # dH[j] = Σ dZ · W over the units of the next layer
@@ -283,7 +283,7 @@ def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str
 
 
 def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
-    """Return the gradients and the weights of all sums with input `j` of the layer        dZ: (outputs,)
+    """Return the gradients and weights of all sums with input `j`          dZ: (outputs,)
 
     A dense unit uses it once, and a feature map once per window that contains it.
     """
@@ -302,10 +302,7 @@ def applied(layer: Layer, value: float) -> str:
 
 
 def multiplied(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
-    """Format the chain rule: `0.0512 · 1`, the upstream gradient times the derivative of the layer.
-
-    The derivative is the result of the layer's backward for an upstream gradient of 1.
-    """
+    """Format the chain rule: `0.0512 · 1`. The derivative is the layer's backward of 1."""
     upstream = numeral(float(dout[0, j]))
     if isinstance(layer, BatchNorm):
         return f"backward of batch_norm({upstream})"
@@ -318,7 +315,7 @@ def multiplied(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
 
 
 def loss_slope(trace: Trace, j: int) -> str:
-    """Format the derivative of the loss with respect to a logit: `(0.03 − 1) / 8`."""
+    """Format the derivative of the loss by a logit: `(0.03 − 1) / 8`."""
     N, K = trace.dlogits.shape
     target = float(required(trace.labels)[0] == j)
     if isinstance(trace.loss, MeanSquaredError):
@@ -329,7 +326,7 @@ def loss_slope(trace: Trace, j: int) -> str:
 
 
 def change(symbol: str, before: float, gradient: float, after: float, rate: float | None) -> str:
-    """Format an update, with its arithmetic if it is gradient descent with that rate."""
+    """Format an update, with its arithmetic for gradient descent."""
     if rate is None:
         return f"{symbol}: {numeral(before)} → {numeral(after)}"
     return f"{symbol} = {numeral(before)} − {rate:g} · {bracketed(gradient)} = {numeral(after)}"

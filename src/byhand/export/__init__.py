@@ -1,7 +1,4 @@
-"""Export: a trained model for programs without byhand, as an HTML page, as ONNX or as NumPy arrays.
-
-Before a file is written, the probabilities that it gives are compared with those of the model.
-"""
+"""Export: a trained model as an HTML page, ONNX or NumPy arrays, compared with the model before it is written."""
 
 import base64
 import io
@@ -46,7 +43,7 @@ def export(model: Model, path: str | Path, *, to: str | None = None, pictures: D
 
 
 def kind_of(path: Path, to: str | None) -> str:
-    """Return `to`, or by default the extension of the path; they must not contradict each other."""
+    """Return `to`, by default the extension of the path, which must match."""
     ending = path.suffix.removeprefix(".").lower()
     if to is None and not ending:
         raise UsageError(f"{path} must have an extension (.{', .'.join(KINDS)}), unless `to` is given")
@@ -56,14 +53,14 @@ def kind_of(path: Path, to: str | None) -> str:
 
 
 def exporter(to: str) -> Callable[[Model, Dataset], tuple[bytes, str]]:
-    """Return the function that makes a file of that format, and a sentence about its accuracy."""
+    """Return the function that returns the file and a sentence about its accuracy."""
     if to not in KINDS:
         raise UsageError(f"to must be one of {', '.join(KINDS)}, got {to!r}")
     return {"html": as_html, "onnx": as_onnx, "npz": as_npz}[to]
 
 
 def training_data_of(model: Model) -> Dataset | None:
-    """Return the test set of the model's training data, or None if it is not on this machine."""
+    """Return the test set of the model's data, or None if it is not on this machine."""
     data = model.metadata.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         return None
@@ -76,7 +73,7 @@ def training_data_of(model: Model) -> Dataset | None:
 
 
 def sample_for(model: Model) -> Dataset:
-    """Return images of the model's size: the bundled test set, or noise if it has another size."""
+    """Return images of the model's size: the bundled test set, or noise."""
     digits = load("mnist-5k").test
     shape = picture_shape(model)
     if shape == digits.shape:
@@ -87,14 +84,14 @@ def sample_for(model: Model) -> Dataset:
 
 
 def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
-    """Return a page that works offline, and the effect of rounding the weights to float16."""
+    """Return a page that works offline, and the effect of its float16 weights."""
     rounded = rounded_to_half(model)
     images = pictures.images[:MEASURED]
     apart = float(np.abs(model.probabilities(images) - rounded.probabilities(images)).max())
     change = f"no probability changes by more than {apart:.1e}" if apart else "no probability changes"
     about = f"weights rounded to float16: on {len(images):,} images of {pictures.name} {change}"
     embedded = one_of_each(pictures)
-    # All low bytes before all high bytes, because the high bytes are similar and compress well.
+    # All low bytes before all high bytes, which are similar and compress well.
     halves = model_weights(rounded).astype("<f2").view(np.uint8).reshape(-1, 2).T
     known = [model.metadata.get(name) for name in ("about", "data_license")]
     sentences = "".join(f"{sentence.rstrip('.')}. " for sentence in known if isinstance(sentence, str))
@@ -129,13 +126,13 @@ def rounded_to_half(model: Model) -> Model:
 
 
 def exact_probabilities(model: Model, images: Array) -> Array:
-    """Return the probabilities in float64               images: uint8 (N, H, W) → (N, K)"""
+    """Return the probabilities in float64          images: uint8 (N, H, W) → (N, K)"""
     out = model.network.copy(np.float64).forward(model.preparation(images, np.float32).astype(np.float64))
     return softmax(out)
 
 
 def one_of_each(pictures: Dataset) -> Array:
-    """Return the first images of each class in turn               uint8 (EMBEDDED, H, W)"""
+    """Return the first images of each class in turn          uint8 (EMBEDDED, H, W)"""
     places = [np.flatnonzero(pictures.labels == k) for k in range(len(pictures.classes))]
     deepest = max(map(len, places))
     in_turn = [int(place[i]) for i in range(deepest) for place in places if i < len(place)]
@@ -168,7 +165,7 @@ def as_npz(model: Model, pictures: Dataset) -> tuple[bytes, str]:
 
 
 def reference_arrays(model: Model) -> dict[str, Array]:
-    """Return `W1, b1, …` in float64, the names of the activations, and the preparation."""
+    """Return `W1, b1, …` in float64, the activations, and the preparation."""
     preparation = model.preparation
     weights: list[Array] = []
     biases: list[Array] = []
@@ -205,7 +202,7 @@ def reference_arrays(model: Model) -> dict[str, Array]:
 
 
 def probabilities(arrays: dict[str, Array], pictures: Array) -> Array:
-    """Compute the probabilities from the arrays         pictures: uint8 (N, H, W) → (N, K)"""
+    """Compute the probabilities          pictures: uint8 (N, H, W) → (N, K)"""
     H = pictures.reshape(len(pictures), -1).T / arrays["divisor"]
     names = [*map(str, arrays["activations"]), "identity"]
     for number, name in enumerate(names, start=1):
