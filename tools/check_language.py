@@ -149,14 +149,14 @@ def from_prose(source: str) -> Iterator[Text]:
             lines = []
         if line.strip():
             start = start if lines else number
-            lines.append(line.strip().strip("|#-*</ "))
+            lines.append(line.strip().removeprefix("- ").strip("|#*</ "))
 
 
 def hits(path: Path) -> Iterator[str]:
     """Yield a line for each banned wording in the file."""
     source = path.read_text("utf-8")
     for text in from_python(source) if path.suffix == ".py" else from_prose(source):
-        words = re.sub("`[^`]*`", "``", " ".join(text.words.split()))  # code is not prose
+        words = re.sub(r"`[^`]*`|--[a-z][a-z-]*", "``", " ".join(text.words.split()))  # code is not prose
         for each in BANS:
             if (not each.kinds or text.kind in each.kinds) and (hit := re.search(each.pattern, words, re.IGNORECASE)):
                 yield f"{path}:{text.line}: {text.kind}: “{hit[0][:60]}”: {each.better}"
