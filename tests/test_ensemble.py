@@ -248,7 +248,7 @@ def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(t
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130
-    assert "go on with:  byhand train --resume broken" in err
+    assert "resume with:  byhand train --resume broken" in err
     assert not all(is_over(member) for member in Run(tmp_path / "broken").members)
 
     # Killed in the middle: the members end by themselves, for nobody reads what they say.
