@@ -60,7 +60,7 @@ def plan_for(network: Network, batch_size: int, max_threads: int | None = None, 
     """Return the plan for batches of this size, with `busy` threads for augmentation."""
     count = max_threads or threads.available()
     block = max_block_size(network, batch_size)
-    if block < batch_size and not network.needs_whole_batch:  # augmentation is 10 % of the work of convolutions
+    if block < batch_size and not network.needs_whole_batch:  # convolutions: augmentation is 10 % of the work
         return Plan(workers=min(count, -(-batch_size // block)), blas=1, block=block)
     count = max(1, count - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
