@@ -11,9 +11,12 @@ from typing import BinaryIO
 
 from byhand.errors import StorageError
 
+#: A path, as the functions of the library accept it.
+StrPath = str | os.PathLike[str]
+
 
 @contextlib.contextmanager
-def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replacing(target: StrPath) -> Iterator[BinaryIO]:
     """Open a temporary binary file that replaces `target` when the block ends; after an error it is removed.
 
     The data is flushed to the disk before the file is renamed. Missing folders are created. The new file has the
@@ -49,13 +52,13 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     _flush_folder(target.parent)
 
 
-def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(target: StrPath, content: bytes) -> None:
     """Write `content` to `target` atomically."""
     with replacing(target) as file:
         file.write(content)
 
 
-def write_text(target: str | os.PathLike[str], content: str) -> None:
+def write_text(target: StrPath, content: str) -> None:
     """Write `content` to `target` atomically, as UTF-8."""
     write_bytes(target, content.encode())
 

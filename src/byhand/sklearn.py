@@ -3,7 +3,7 @@
     from byhand.sklearn import NetworkClassifier
     NetworkClassifier(max_iter=20).fit(X, y).score(X_test, y_test)
 
-It replaces `sklearn.neural_network.MLPClassifier`: parameters and attributes with the same meaning have the same names.
+It has the parameters and attributes of `sklearn.neural_network.MLPClassifier`, and more.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Models: a network with its preparation and class names, ensembles, and the model file.
 
-`preparation` converts images to floats, `file` reads and writes safetensors, and `reading` reads photos and drawings.
+`preparation` converts images to floats, `file` is the file format, and `reading` reads photos and drawings.
 """
 
 from byhand.model.model import Model, Reader, shipped_model

@@ -1,14 +1,13 @@
 """The model file: a safetensors file, which cannot contain code.
 
-The arrays are the parameters (`0.W`, `0.b`, …). The metadata are JSON texts: `format`, `version`, `architecture`,
-`preparation`, `classes`, `card`, and `checksum`, which covers everything else. A file that is not valid is rejected,
-with exit code 5. Version 1 will always be readable: `tests/golden` has an example.
+The arrays are the parameters (`0.W`, `0.b`, …). The metadata are JSON: `format`, `version`, `architecture`,
+`preparation`, `classes`, `card`, and `checksum`, which covers everything else. Invalid files are rejected, with exit
+code 5. Version 1 will always be readable: `tests/golden` has an example.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
-from byhand.files import replacing
+from byhand.files import StrPath, replacing
 from byhand.nn.arrays import Array
 from byhand.text import printable
 
@@ -47,7 +46,7 @@ class Content:
     metadata: dict[str, Any]
 
 
-def write(path: str | os.PathLike[str], content: Content) -> None:
+def write(path: StrPath, content: Content) -> None:
     """Write a model file, atomically."""
     check_finite(path, content.tensors)
     texts = {
@@ -61,7 +60,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
     write_arrays(path, content.tensors, texts)
 
 
-def read(path: str | os.PathLike[str]) -> Content:
+def read(path: StrPath) -> Content:
     """Read and check a model file."""
     path = Path(path)
     tensors, texts = read_arrays(path, FORMAT, VERSION)
@@ -81,12 +80,12 @@ def read(path: str | os.PathLike[str]) -> Content:
     )
 
 
-def check_finite(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> None:
+def check_finite(path: StrPath, tensors: Mapping[str, Array]) -> None:
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelFileError(f"{path}: parameters must be finite")
 
 
-def write_arrays(path: str | os.PathLike[str], tensors: Mapping[str, Array], texts: Mapping[str, Any]) -> str:
+def write_arrays(path: StrPath, tensors: Mapping[str, Array], texts: Mapping[str, Any]) -> str:
     """Write arrays and texts atomically, and return their checksum."""
     from safetensors.numpy import save
 
@@ -157,7 +156,7 @@ def read_arrays(path: Path, form: str, version: int) -> tuple[dict[str, Array], 
 
 
 @contextlib.contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming(path: StrPath) -> Iterator[None]:
     """Raise errors of a file's content as a ModelFileError with its path."""
     try:
         yield

@@ -25,6 +25,7 @@ from byhand import checks
 from byhand.data import Dataset, Sample, TrainTest
 from byhand.data.dataset import check_dataset
 from byhand.errors import ModelFileError, UsageError, short_repr
+from byhand.files import StrPath
 from byhand.model import file as modelfile
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
@@ -192,7 +193,7 @@ class Model(Reader):
             images = images.reshape(len(images), side, side) if side * side == size else images[:, None, :]
         return images
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: StrPath) -> None:
         """Write the model to a safetensors file, atomically."""
         content = modelfile.Content(
             dict([*self.network.named(), *self.network.named_statistics()]),
@@ -204,7 +205,7 @@ class Model(Reader):
         modelfile.write(path, content)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Model":
+    def load(cls, path: StrPath) -> "Model":
         """Read a model file, which cannot contain code."""
         content = modelfile.read(path)
         with modelfile.naming(path):
@@ -242,8 +243,8 @@ class Model(Reader):
 
 # ---- inference in blocks
 #
-# Two Python threads with one BLAS thread each are 10 % faster alone, but half as fast for 0.1 s after any use of BLAS
-# threads, which spin while they wait. So one thread calls the BLAS, which uses several.
+# Two Python threads with one BLAS thread each are 10 % faster, but half as fast for 0.1 s after any use of the BLAS's
+# threads, which spin while they wait. So one thread calls the BLAS.
 
 #: Samples per block: few enough for the cache, and enough for two BLAS threads.
 BLOCK = 1_000

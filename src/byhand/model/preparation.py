@@ -1,7 +1,7 @@
 """Preparation: from images to the inputs of a network.
 
-It is saved with the model, so training, evaluation and drawings are prepared in the same way. It has two parts: images
-are deskewed (bytes to bytes, once), then bytes are scaled to floats (block by block, just before the first product).
+It is saved with the model. Images are deskewed (bytes to bytes, once), then bytes are scaled to floats (in blocks, just
+before the first product).
 """
 
 from dataclasses import asdict, dataclass

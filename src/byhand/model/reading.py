@@ -7,7 +7,6 @@
 Photos are first normalized to images like those of MNIST (`byhand.data.handwriting`).
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ import numpy as np
 from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
 from byhand.data.handwriting.line import is_crowded
 from byhand.errors import DataError, DataMissingError
+from byhand.files import StrPath
 from byhand.model.model import Reader, shipped_model
 from byhand.nn.arrays import Array
 from byhand.text import percent
 
-Picture = str | os.PathLike[str] | bytes | Array
+Picture = StrPath | bytes | Array
 
 #: Characters for pixels, from 0 to 255.
 SHADES = " .:-=+*#%@"

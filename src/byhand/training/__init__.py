@@ -1,7 +1,7 @@
 """Training: the step, the loop over epochs, settings, and runs that are saved in a folder.
 
-Start reading with `loop`. Its batches come from `batches`, and its settings are a `recipe`. `setup` allocates the
-arrays of a step, by a `plan` for this machine, and `run` saves a training in a folder. Only `progress` prints.
+Start reading with `loop`. Its batches come from `batches`, its settings from a `recipe`, its arrays from `setup`, by a
+`plan` for this machine. `run` saves a training in a folder. Only `progress` prints.
 """
 
 from byhand.lazy import renamed

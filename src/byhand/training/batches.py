@@ -1,10 +1,10 @@
 """Batches: the samples of each step, in a shuffled order, as floats.
 
-A batch is rows of an array of bytes, which `Inputs` converts to floats just before the first product. The order of an
-epoch is a function of (seed, epoch), so a run can be resumed at any step.
+Samples stay bytes until `Inputs` converts them, just before the first product. The order of an epoch is a function of
+(seed, epoch), so a run can be resumed at any step.
 
-Data parallelism: if several processes share a run, each computes some rows of each batch. `Shard.sum` is an all-reduce
-with the same bits for all, so they take the same step. `byhand.distributed.mpi` implements it.
+Data parallelism: each of several processes computes some rows of a batch, and `Shard.sum` is an all-reduce with the
+same bits for all. `byhand.distributed.mpi` implements it.
 """
 
 import zlib

@@ -5,8 +5,8 @@
             checkpoints.save(trainer)                 # writes every 30 seconds
     trainer.restore(*Checkpoints(run).load())         # the next steps are bit-identical
 
-A checkpoint is a safetensors file with a checksum. Each save replaces the older of two files, `state/a.safetensors` and
-`state/b.safetensors`, and is read back. The loop only copies its arrays; a second thread writes the file.
+A checkpoint is a safetensors file. Each save replaces the older of two files, `state/a.safetensors` and
+`state/b.safetensors`, and is read back. The loop only copies its arrays; a second thread writes them.
 """
 
 import contextlib

@@ -1,8 +1,7 @@
 """The plan: how a step is executed on this machine.
 
-A batch is computed as a whole, with several BLAS threads, or in blocks of rows on several Python threads, with one BLAS
-thread each. The activations of a block stay in the L2 cache between forward and backward. With the same plan, results
-are bit-identical; different plans agree to rounding.
+A batch is computed as a whole, with several BLAS threads, or in blocks of rows, whose activations stay in the L2 cache,
+on several Python threads. With the same plan, results are bit-identical; different plans agree to rounding.
 
 `PackedDense` is a dense layer for few units and large batches:
 

@@ -1,8 +1,7 @@
 """Recipes (the settings of a run) and presets (named recipes, with a network and a preparation).
 
-With the same data, seed and recipe, a run is bit-identical. The settings of the presets were chosen on a validation
-split of the training images; `docs/recipes.md` has the experiments. `with_overrides` applies the options of
-`byhand train`, or the parameters of a sweep, to a preset.
+With the same data, seed and recipe, a run is bit-identical. The presets were chosen on a validation split of the
+training images (`docs/recipes.md`). `with_overrides` applies options of `byhand train` or of a sweep to a preset.
 """
 
 import math

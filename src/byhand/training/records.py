@@ -4,14 +4,13 @@ import csv
 import html
 import io
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from byhand import checks
 from byhand.errors import ModelFileError
-from byhand.files import write_text
+from byhand.files import StrPath, write_text
 from byhand.nn.arrays import Array
 from byhand.text import counted, percent
 
@@ -98,7 +97,7 @@ class History:
         """Return one value of each record: `history.column("loss")`."""
         return [getattr(record, name) for record in self.records]
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
+    def to_csv(self, path: StrPath) -> None:
         """Write a CSV file with a line per record."""
         rows = [asdict(record) | {"dead": str(record.dead), "warnings": " ".join(record.warnings)} for record in self]
         text = io.StringIO()
@@ -163,8 +162,8 @@ def check_state(
 ) -> tuple[Progress, list[float]]:
     """Return the progress and the start lengths of a state.
 
-    A valid checkpoint may belong to another run. Its names, shapes and types must be those of this run, so that nothing
-    is broadcast, truncated or ignored.
+    A checkpoint may belong to another run. Its names, shapes and types must be those of this run, so that nothing is
+    broadcast, truncated or ignored.
     """
     check_arrays(arrays, own_arrays)
     check_plain(plain, own_plain)
@@ -204,9 +203,9 @@ def check_plain(plain: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         if not is_alike(plain[name], like):
             kind = {bool: "true or false", float: "a number", int: "an integer of at least 0"}.get(type(like), "a list")
             raise ModelFileError(f"{name} of the state must be {kind}, got {str(plain[name])[:40]!r}")
-    lengths = plain["start_lengths"]
-    if len(lengths) != len(own["start_lengths"]) or not all(is_alike(length, 0.0) for length in lengths):
-        raise ModelFileError(f"start_lengths of the state must be {len(own['start_lengths'])} numbers, got {lengths}")
+    lengths, count = plain["start_lengths"], len(own["start_lengths"])
+    if len(lengths) != count or not all(is_alike(length, 0.0) for length in lengths):
+        raise ModelFileError(f"start_lengths of the state must be {count} numbers, got {lengths}")
 
 
 def is_alike(value: Any, like: Any) -> bool:

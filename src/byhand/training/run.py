@@ -4,7 +4,7 @@
     result = resume("runs/007")                                        continue a stopped run
     history = fit(model, digits.train, epochs=10, run="runs/007")      the short form; without `run`, no folder
 
-`byhand train` calls `train_run` and `resume`, so a run from a notebook has the same files with the same bits.
+`byhand train` calls the same functions, so a run from a notebook has the same files and bits.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
 from byhand.errors import DivergedError, ModelFileError, UsageError
+from byhand.files import StrPath
 from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
@@ -97,7 +98,7 @@ def fit(
     sample_weights: Array | None = None,
     validation_data: Data | None = None,
     callbacks: Sequence[Callback] = (),
-    run: str | os.PathLike[str] | bool = False,
+    run: StrPath | bool = False,
     **choices: Any,
 ) -> History:
     """Train a model until the end or Ctrl-C, and return the history of its epochs.
@@ -126,7 +127,7 @@ def fit(
 
 
 def train_run(
-    folder: str | os.PathLike[str] | None,
+    folder: StrPath | None,
     model: Model,
     data: Data | TrainTest,
     recipe: Recipe,
@@ -160,7 +161,7 @@ def train_run(
 
 
 def begin_run(
-    folder: str | os.PathLike[str] | None,
+    folder: StrPath | None,
     model: Model,
     data: Data,
     recipe: Recipe,
@@ -179,7 +180,7 @@ def begin_run(
 
 
 def resume(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     *,
     data: Data | TrainTest | str | None = None,
     test: Dataset | None = None,

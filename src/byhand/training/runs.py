@@ -1,11 +1,10 @@
 """The folder of a run.
 
-It contains `config.json` (settings), `metrics.jsonl` (epoch records), `model.safetensors`, and `state/` (checkpoints).
-The run of an ensemble contains the runs of its members: `member-1/`, `member-2/`, … Files are replaced atomically.
+Its files are `config.json` (settings), `metrics.jsonl` (records), `model.safetensors`, and `state/` (checkpoints). An
+ensemble has the runs of its members: `member-1/`, `member-2/`, … Files are replaced atomically.
 """
 
 import json
-import os
 import platform
 import re
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 import byhand
 from byhand.checks import is_integer
 from byhand.errors import ModelFileError, UsageError
-from byhand.files import write_text
+from byhand.files import StrPath, write_text
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.model.file import check_depth
@@ -40,12 +39,12 @@ class Run:
     folder: Path
 
     @classmethod
-    def new(cls, folder: str | os.PathLike[str] | None = None) -> "Run":
+    def new(cls, folder: StrPath | None = None) -> "Run":
         """Return a new run in a new or empty folder; None takes the next `runs/NNN`."""
         return cls(new_folder("run", folder, HOME))
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "Run":
+    def open(cls, path: StrPath) -> "Run":
         """Return the run in a folder, or the run of a model file."""
         path = Path(path)
         folder = path.parent if path.is_file() else path
@@ -142,19 +141,19 @@ def text_of(path: Path) -> str:
     return text
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
+def load_model(path: StrPath) -> Model:
     """Return the model of a run or of a model file."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).model()
 
 
-def load_reader(path: str | os.PathLike[str]) -> Model | Ensemble:
+def load_reader(path: StrPath) -> Model | Ensemble:
     """Return the model or ensemble of a run, or the model of a file."""
     path = Path(path)
     return Model.load(path) if path.is_file() else Run.open(path).reader()
 
 
-def new_folder(kind: str, folder: str | os.PathLike[str] | None, home: Path) -> Path:
+def new_folder(kind: str, folder: StrPath | None, home: Path) -> Path:
     """Return a folder that is new or empty; None takes the next number under `home`."""
     folder = home / next_number(home) if folder is None else Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

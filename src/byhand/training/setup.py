@@ -124,13 +124,14 @@ def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arra
         check_classes(model.classes, data)
         images = model.check_images(data.images)
         return (model.preparation.pictures(images) if prepared else images), data.labels
+    inputs, outputs = model.network.in_size, model.network.out_size
     if len(data) != 2:
         raise UsageError(f"data must be a pair (X, y), got {short_repr(data)}: pass weights as sample_weights")
     X, y = map(np.asarray, data)
-    if X.ndim != 2 or X.shape[1] != model.network.in_size or len(X) == 0:
-        raise UsageError(f"X must have the shape (N, {model.network.in_size}) with N of at least 1, got {X.shape}")
-    if y.shape not in ((len(X),), (len(X), model.network.out_size)):
-        raise UsageError(f"y must have the shape ({len(X)},) or ({len(X)}, {model.network.out_size}), got {y.shape}")
+    if X.ndim != 2 or X.shape[1] != inputs or len(X) == 0:
+        raise UsageError(f"X must have the shape (N, {inputs}) with N of at least 1, got {X.shape}")
+    if y.shape not in ((len(X),), (len(X), outputs)):
+        raise UsageError(f"y must have the shape ({len(X)},) or ({len(X)}, {outputs}), got {y.shape}")
     if X.dtype == np.uint8:
         raise UsageError("X must be floats, got uint8: pass a Dataset, or divide the pixels by 255")
     if X.dtype.kind not in "iufb":
@@ -139,9 +140,9 @@ def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arra
     if not np.isfinite(X).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
         raise UsageError(f"X must be finite, got {X[row, column]} in row {row}, column {column}")
-    if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= model.network.out_size):
+    if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= outputs):
         got = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" else str(y.dtype)
-        raise UsageError(f"labels must be integers 0 to {model.network.out_size - 1}, got {got}")
+        raise UsageError(f"labels must be integers 0 to {outputs - 1}, got {got}")
     return X, y if y.ndim == 2 else y.astype(np.intp, copy=False)
 
 

@@ -1,7 +1,7 @@
 """Evaluation during training, and the watchdog.
 
-The watchdog ends a run whose loss is NaN or infinite. After an epoch it warns of a growing loss, of dead ReLUs (units
-that are 0 for every sample), and of an accuracy that is no better than always predicting the most frequent class.
+The watchdog ends a run whose loss is NaN or infinite. After an epoch it warns of a growing loss, of dead ReLUs (0 for
+every sample), and of an accuracy no better than always predicting the most frequent class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,7 +112,8 @@ class Watchdog:
 
     def _remember(self, record: EpochRecord) -> None:
         self.lowest_loss = min(self.lowest_loss, record.loss)
-        self.at_one_class = self.at_one_class + 1 if abs(record.accuracy - self.largest_share) < CHANCE_TOLERANCE else 0
+        is_chance = abs(record.accuracy - self.largest_share) < CHANCE_TOLERANCE
+        self.at_one_class = self.at_one_class + 1 if is_chance else 0
 
     def with_warnings(self, record: EpochRecord) -> EpochRecord:
         """Return the record with its warnings."""
