@@ -376,5 +376,5 @@ def test_without_its_data_the_notebook_says_where_to_get_it(tmp_path):
     exec(source.split("def show")[0], {"os": __import__("os"), "np": np}, names)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        with pytest.raises(FileNotFoundError, match="must lie beside this notebook: `byhand course start` puts it"):
+        with pytest.raises(FileNotFoundError, match="must be next to this notebook: `byhand course start` writes it"):
             names["load_data"]()

@@ -150,7 +150,7 @@ def test_next_shows_the_first_function_with_its_formula_and_shapes(run):
         "  outputs    H (n, m), and Z as its memory\n\n"
         "0 of 16 functions are written; the one after it is relu\n"
     )
-    assert run("next", "two-layer.ipynb")[1].startswith("init_params   (Start somewhere; 5 points)\n")
+    assert run("next", "two-layer.ipynb")[1].startswith("init_params   (Initialization; 5 points)\n")
 
 
 @pytest.mark.slow

@@ -1,36 +1,36 @@
 # %% [markdown]
 # # A neural network, written by hand
 #
-# You are going to write a program that reads handwritten digits. 784 pixels go in, one of ten digits comes out, and
-# nobody tells the program what a seven looks like. It starts with random numbers, looks at a few thousand examples,
-# and after every look it changes its numbers so that it would have been a little less wrong. Every product and every
-# derivative in it will be yours: about a hundred lines of NumPy, and nothing hidden behind them.
+# You are going to write a program that reads handwritten digits. 784 pixels go in, and one of ten digits comes out.
+# You never describe to the program what a seven looks like. It starts with random numbers and looks at a few thousand
+# examples. After each look it changes its numbers a little, so that its answers become less wrong. You write every
+# product and every derivative yourself: about a hundred lines of NumPy, with nothing hidden behind them.
 #
 # ### How this notebook works
 #
-# * A cell that begins with `#Graded` holds a function with a blank. Write your code at `# write your code here`, and
-#   delete the `raise` line below it. Keep the function's name and its arguments.
-# * The cell below it is a check. Run it: it stops at the first thing that is wrong and says what it expected, or says
-#   that it passed. It tries a few numbers only. Whoever marks the notebook tries others, so a passed check is good
+# * A cell that begins with `#Graded` contains a function for you to complete. Write your code at
+#   `# write your code here`, and delete the `raise` line below it. Keep the function's name and its arguments.
+# * The cell below it is a check. Run it: it stops at the first mistake and prints the expected value, or it reports
+#   that your function passed. The check uses only a few numbers, and the grader uses others. So a passed check is good
 #   news, but no proof.
-# * In a terminal, `byhand course next` shows the next function to write, and `byhand course check network.ipynb`
-#   tries everything you have written on fresh numbers and tells you the likely mistake.
-# * How you write it is up to you: loops, `@`, `np.dot`, `np.einsum` are all right if the numbers are.
+# * In a terminal, `byhand course next` shows the next function to write. `byhand course check network.ipynb` tests
+#   everything you have written with new numbers and names the likely mistake.
+# * You decide how to write it: loops, `@`, `np.dot` and `np.einsum` are all fine if the numbers are right.
 #
-# ### The letters
+# ### Notation
 #
-# One sample is one **column**, everywhere. Learn to read the shapes below and half of all mistakes are out of the way.
+# One sample is always one **column**. If you learn to read the shapes below, you avoid half of all mistakes.
 #
-# | letter | shape | what it is |
+# | symbol | shape | meaning |
 # |---|---|---|
-# | $m$ | | how many samples are looked at together |
-# | $L$, $n_l$ | | how many layers there are, and how many units layer $l$ has; $n_0 = 784$ pixels go in |
-# | $X = H_0$ | $(n_0, m)$ | the pictures, one a column |
-# | $W_l$, $b_l$ | $(n_l, n_{l-1})$, $(n_l, 1)$ | weights and biases of layer $l$: what is learned |
-# | $Z_l$, $H_l$ | $(n_l, m)$ | the sums of layer $l$, before and after its activation |
-# | $H_L$, $Y$ | $(10, m)$ | the probabilities that come out, and the right answers |
-# | $\cdot$, $\otimes$ | | the matrix product; the product of two arrays of one shape, entry by entry |
-# | $d\dots$ | as the thing itself | how fast the loss grows when that thing grows: $dW$, $db$, $dZ$, $dH$ |
+# | $m$ | | number of samples in a batch |
+# | $L$, $n_l$ | | number of layers, and number of units in layer $l$; $n_0 = 784$ is the number of pixels |
+# | $X = H_0$ | $(n_0, m)$ | the images, one per column |
+# | $W_l$, $b_l$ | $(n_l, n_{l-1})$, $(n_l, 1)$ | weights and biases of layer $l$: the parameters that are learned |
+# | $Z_l$, $H_l$ | $(n_l, m)$ | the sums of layer $l$ before its activation, and the outputs after it |
+# | $H_L$, $Y$ | $(10, m)$ | the predicted probabilities, and the labels (one-hot) |
+# | $\cdot$, $\otimes$ | | the matrix product; the element-wise product of two arrays of the same shape |
+# | $d\dots$ | same as without $d$ | derivative of the loss with respect to that quantity: $dW$, $db$, $dZ$, $dH$ |
 
 # %%
 import contextlib
@@ -42,17 +42,17 @@ import numpy as np
 try:
     import matplotlib.pyplot as plt
 except ImportError:
-    plt = None  # no pictures then; everything else works
+    plt = None  # then there are no plots; everything else works
 
 
 def parts(value, *names):
-    """`value` as the tuple that it must be, one thing for each name."""
+    """Return `value`, which must be a tuple or list with one item for each name."""
     assert isinstance(value, (tuple, list)) and len(value) == len(names), f"must return {', '.join(names)}, in this order"
     return value
 
 
 def compare(name, yours, right):
-    """Stop with one sentence if `yours` is not `right`: is it there, has it the shape, are the numbers the same?"""
+    """Raise an AssertionError if `yours` is None, or if its shape or numbers differ from those of `right`."""
     assert yours is not None, f"{name} is None: is something returned?"
     yours, right = np.asarray(yours, dtype=float), np.asarray(right, dtype=float)
     assert yours.shape == right.shape, f"{name} must have the shape {right.shape}, yours has {yours.shape}"
@@ -66,29 +66,30 @@ def compare(name, yours, right):
 # %% [markdown]
 # ## 1. Data preparation
 #
-# There is nothing to write in this chapter. Read it: everything later leans on it.
+# There is nothing to write in this chapter. Read it, because all later chapters build on it.
 #
-# The pictures are MNIST: digits that people wrote by hand, centred, $28 \times 28$ grey pixels each, a byte a pixel.
-# They lie in `digits.npz` beside this notebook, in three sets. You train on the first. The second, the *validation*
-# set, is for choosing: which learning rate, how many units. The *test* set is for the end, once. If you choose by it,
-# you have learned from it, and what it tells you is no longer true.
+# The images are MNIST: digits that people wrote by hand, centered, with $28 \times 28$ gray pixels each. A pixel is
+# one byte. The images are stored in `digits.npz` next to this notebook, in three sets. You train on the first, the
+# *training* set. The second, the *validation* set, is for choosing, for example the learning rate or the number of
+# units. The *test* set is for the end, and you use it once. If you choose settings by it, you have learned from it,
+# and its accuracy is no longer an honest measure.
 
 
 # %%
 def load_data():
-    """((images, labels), (images, labels), (images, labels)) for training, validation, test
+    """Return ((images, labels), (images, labels), (images, labels)) for training, validation, test
 
-    images: (m, 784) bytes from 0 to 255, one picture a row        labels: (m,) whole numbers from 0 to 9
+    images: (m, 784) bytes from 0 to 255, one image per row        labels: (m,) integers from 0 to 9
     """
     if not os.path.exists("digits.npz"):
-        raise FileNotFoundError("digits.npz must lie beside this notebook: `byhand course start` puts it there")
+        raise FileNotFoundError("digits.npz must be next to this notebook: `byhand course start` writes it")
     with np.load("digits.npz") as digits:
         sets = [(digits[f"{part}_images"], digits[f"{part}_labels"]) for part in ("train", "validation", "test")]
     return tuple((images.reshape(len(images), -1), labels) for images, labels in sets)
 
 
 def show(images, titles):
-    """Pictures in a row, from bytes (k, 784); as characters where Matplotlib is not installed."""
+    """Show images in a row, from bytes (k, 784); as characters if Matplotlib is not installed."""
     if plt is None:
         for image, title in zip(images, titles):
             print(title)
@@ -105,20 +106,21 @@ def show(images, titles):
 
 training_data, validation_data, test_data = load_data()
 for name, (images, labels) in zip(("training", "validation", "test"), (training_data, validation_data, test_data)):
-    print(f"{name:>10}: {images.shape[0]} pictures of {images.shape[1]} pixels")
+    print(f"{name:>10}: {images.shape[0]} images of {images.shape[1]} pixels")
 show(training_data[0][:8], training_data[1][:8])
 
 # %% [markdown]
-# Three things happen before a network gets to see them.
+# Three things happen before the images reach the network.
 #
-# **Each picture becomes a column.** A layer computes $W \cdot X$, so the pictures stand side by side, and one product
-# serves them all at once.
+# **Each image becomes a column.** A layer computes $W \cdot X$. With the images side by side as columns, one product
+# computes the layer for all of them at once.
 #
-# **Bytes become fractions.** 0 … 255 is divided by 256. Chapter 7 shows what becomes of a network that is fed bytes.
+# **Bytes become fractions.** The values 0 … 255 are divided by 256. Chapter 7 shows what happens if the network
+# receives bytes.
 #
-# **A label becomes a column of ten numbers**, nine zeros and a one. "Seven" is not more than "three", it is another
-# thing. As ten separate answers the digits have no order that could mislead, and the network can give each of them a
-# probability of its own.
+# **A label becomes a column of ten numbers**: nine zeros and a one. A seven is not more than a three. It is something
+# different. As ten separate outputs, the digits have no order that could mislead the network, and it can give each
+# digit its own probability. This is called *one-hot encoding*.
 #
 # ![The label 3 as a column of ten numbers: a one in row 3, zeros elsewhere; labels 5 and 0 beside it](drawing:one_hot)
 
@@ -132,7 +134,7 @@ def one_hot(j):
 
 
 def data_wrapper():
-    """train_set_x (784, m), train_set_y (10, m), test_set_x, test_set_y: one picture a column, pixels from 0 to 1"""
+    """train_set_x (784, m), train_set_y (10, m), test_set_x, test_set_y: one image per column, pixels from 0 to 1"""
     (X, y), _, (X_test, y_test) = load_data()
     return X.T / 256, one_hot(y), X_test.T / 256, one_hot(y_test)
 
@@ -146,11 +148,12 @@ print("test_set_y shape:", test_set_y.shape)
 # %% [markdown]
 # ## 2. Feedforward
 #
-# A **unit** does something very simple. It takes all the numbers of the layer below, multiplies each by a weight, adds
-# them up, adds one number of its own, the bias, and passes the sum through a fixed curve. A **layer** is many units
-# that look at the same numbers with different weights. A network is layers on top of each other.
+# A **unit** does something very simple. It multiplies each output of the layer below by a weight, adds up the
+# products, and adds one more number, the bias. Then it passes the sum through a fixed curve, the activation function.
+# A **layer** is many units that receive the same numbers but have different weights. A network is several layers on
+# top of each other.
 #
-# Here is the whole way from the pictures to the answers, for all $m$ pictures at once:
+# This is the whole **forward pass**, from the images to the probabilities, for all $m$ images at once:
 #
 # ![The forward algorithm. Step 1: H0 = X. Step 2, for l = 1 to L−1: Zl = Wl·Hl−1 + bl, Hl = relu(Zl). Step 3: HL = softmax(WL·HL−1 + bL). Each layer keeps its memory: Hl−1, Wl, bl and Zl](drawing:forward)
 #
@@ -161,16 +164,16 @@ print("test_set_y shape:", test_set_y.shape)
 # >    * 2.2 $\; H_l = \mathrm{relu}(Z_l)$
 # > 3. $H_L = \mathrm{softmax}(W_L \cdot H_{L-1} + b_L)$
 #
-# All samples go through together: the whole data is one batch. And every layer **remembers** what it was given:
-# $(H_{l-1}, W_l, b_l)$ is its `linear_memory`, $Z_l$ its `activation_memory`. The way back will need them, and
-# computing them twice would be a waste.
+# All samples go through the network together: the whole data set is one batch. And each layer **remembers** its
+# inputs: $(H_{l-1}, W_l, b_l)$ is its `linear_memory`, and $Z_l$ is its `activation_memory`. The backward pass needs
+# them, and computing them twice would be a waste.
 #
 # ### Why a bias?
 #
-# Think of a blank picture: every pixel is 0. Whatever the weights are, the sum is 0. A unit without a bias has no
-# opinion about such a picture and can never learn one, because no weight of it changes anything there. In general, the
-# weights set the *direction* in which a unit looks, and without a bias its threshold is nailed to zero. The bias moves
-# it: it is how much a unit says before it has seen anything.
+# Think of a blank image: every pixel is 0. Whatever the weights are, the weighted sum is 0. So without a bias, a unit
+# always gives the same output for this image. Training cannot change that, because no weight has any effect there. In
+# general, the weights set the *direction* that a unit responds to, and without a bias its threshold is always zero.
+# The bias moves the threshold: it is the value of the sum when all inputs are 0.
 #
 # ### Why an activation?
 #
@@ -178,11 +181,11 @@ print("test_set_y shape:", test_set_y.shape)
 #
 # $$W_2 (W_1 X + b_1) + b_2 \;=\; (W_2 W_1)\, X + (W_2 b_1 + b_2).$$
 #
-# The right-hand side is *one* layer, with weights $W_2 W_1$. A hundred layers without activations would be one layer,
-# too, at a hundred times the price: a straight map of straight maps is straight. What breaks this is any bend between
-# the layers. `relu` is the simplest bend there is.
+# The right-hand side is *one* layer, with weights $W_2 W_1$. A hundred layers without activations would also be just
+# one layer, at a hundred times the cost: a linear map of a linear map is linear. Any bend between the layers changes
+# that. Such a bend is a *nonlinear* activation function, and `relu` is the simplest one.
 #
-# ![Left: two straight layers one after another give a straight line. Right: with relu between them the same two layers give a line with bends](drawing:bends)
+# ![Left: two layers without activation give a straight line. Right: with relu between them, the same layers give a line with bends](drawing:bends)
 
 # %% [markdown]
 # ### The three activations
@@ -191,16 +194,17 @@ print("test_set_y shape:", test_set_y.shape)
 #
 # <!-- task sigmoid -->
 #
-# Squeezes any number into the range from 0 to 1: far below zero it says "no", far above "yes", and at 0 it is
-# undecided, one half. It was the usual bend for decades. Look at its slope in the picture: it is never more than a
-# quarter, and far from zero there is hardly any. A network learns through its slopes, so that a deep one made of
-# sigmoids learns slowly in its first layers.
+# The sigmoid squeezes any number into the range from 0 to 1. Far below zero it is close to 0, which means "no". Far
+# above zero it is close to 1, which means "yes". At 0 it is one half, undecided. For decades it was the usual
+# activation function. Look at its slope in the figure: it is never more than a quarter, and far from zero it is almost
+# 0. A network learns through these slopes. So a deep network with sigmoids learns slowly in its first layers: this is
+# the *vanishing gradient*.
 #
 # $$H = \frac{1}{1 + e^{-Z}}$$
 #
 # ![Z and H have the same shape](shapes:Z[n,m] → H[n,m])
 #
-# `np.exp` works on a whole array, number by number, and so do `+` and `/`: no loop is needed. Return two things, `H`
+# `np.exp` works on a whole array, number by number, and so do `+` and `/`, so you need no loop. Return two things: `H`
 # and the memory, which is `Z` itself.
 
 
@@ -233,15 +237,16 @@ compare("sigmoid_memory", memory, Z)
 # %% [markdown]
 # <!-- task relu -->
 #
-# Lets positive numbers through and stops the others. That is all: one bend, at 0. Its slope is 1 where the unit is
-# on, so that what flows back through it is not weakened, and 0 where it is off. It costs next to nothing to compute.
+# ReLU keeps positive numbers unchanged and replaces negative ones by 0. That is all: one bend, at 0. Its slope is 1
+# for positive $Z$, so the gradient passes through at full strength. For negative $Z$ the slope is 0. It costs almost
+# nothing to compute.
 #
 # $$H = \max(0, Z)$$
 #
 # ![Z and H have the same shape](shapes:Z[n,m] → H[n,m])
 #
-# Mind the difference between `np.max`, the largest number *of* one array, and `np.maximum`, the larger of *two*, place
-# by place.
+# Note the difference between `np.max`, the largest number *in* one array, and `np.maximum`, the larger of *two*
+# numbers at each position.
 
 
 # %% graded="relu"
@@ -272,20 +277,22 @@ compare("relu_memory", memory, Z)
 # %% [markdown]
 # <!-- task softmax -->
 #
-# The last layer has ten sums, a score for each digit. They may be anything: 3.1, −8, 20. What we want are ten
-# *probabilities*: none negative, and together 1. Relu can't promise that, and a sigmoid for each digit could say
-# "surely a 3" and "surely an 8" of the same picture. Softmax makes the ten compete for one whole: $e^Z$ makes every
-# score positive, and dividing by the sum makes the column add up to 1.
+# The last layer has ten sums, one score for each digit. The scores are called *logits*, and they can be any numbers:
+# 3.1, −8, 20. We want ten *probabilities* instead: none of them negative, with the sum 1. ReLU does not guarantee
+# that. A sigmoid for each digit could give both the 3 and the 8 a probability near 1 for the same image. With softmax,
+# the ten scores compete: $e^Z$ makes every score positive, and dividing by the sum makes the column add up to 1.
 #
 # $$H_{k} = \frac{e^{Z_{k}}}{\sum_{j} e^{Z_{j}}} \qquad \text{in each column by itself}$$
 #
-# ![One column of Z on the left: four scores. The same column of H on the right: four bars that are all positive and fill 1 together](drawing:softmax)
+# ![One column of Z on the left: four scores. The same column of H on the right: four bars that are all positive and add up to 1](drawing:softmax)
 #
-# Two things to watch. The sum goes **down the column**, over the ten digits of one sample, never over the samples:
-# `axis=0`, and `keepdims=True` keeps its shape $(1, m)$, so that NumPy divides each column by its own sum. And
-# $e^{710}$ is more than a floating-point number can hold. The fraction doesn't change when the same number is taken
-# away from all scores of a column, because $e^{Z - c} = e^Z / e^c$ and $e^c$ cancels. So take away the column's largest
-# first; then the largest exponent is $e^0 = 1$, and nothing can overflow.
+# Two things are important. First, the sum goes **down the column**, over the ten digits of one sample, never over the
+# samples. That is `axis=0`. `keepdims=True` keeps the shape $(1, m)$, so that NumPy divides each column by its own
+# sum.
+#
+# Second, $e^{710}$ is larger than any floating-point number (*overflow*). But the quotient stays the same if you
+# subtract one number from all scores of a column, because $e^{Z - c} = e^Z / e^c$ and $e^c$ cancels. So subtract the
+# largest score of each column first. Then the largest power is $e^0 = 1$, and nothing can overflow.
 
 
 # %% graded="softmax"
@@ -323,18 +330,20 @@ compare("H for Z + 1000", softmax(Z + 1000)[0], H)
 #
 # <!-- task initialize_parameters -->
 #
-# Where should learning start? Not with all weights equal: then every unit of a layer computes the same, gets the same
-# derivative and changes in the same way, and forty-five units remain one unit forever. Random weights break the tie.
-# Small ones, because large sums would make softmax dead certain of a random answer, and it learns slowly from there.
-# The biases may all start at 0: the weights have broken the tie already.
+# Where should learning start? Not with equal weights. Then all units of a layer would compute the same, get the same
+# gradient and change in the same way. Forty-five units would act like a single unit forever. Random weights make the
+# units different.
+#
+# The weights should also be small. Large sums would make softmax very certain of a random answer, and learning from
+# there is slow. The biases may all start at 0, because the weights already make the units different.
 #
 # $$W_l = 0.1 \cdot \mathrm{randn}(n_l, n_{l-1}) \qquad b_l = 0 \qquad l = 1, \dots, L$$
 #
 # ![For dimensions 784, 45, 10: W1 is 45 by 784, b1 45 by 1, W2 10 by 45, b2 10 by 1](shapes:W1[45,784] b1[45,1] W2[10,45] b2[10,1])
 #
-# `dimensions` is a list such as `[784, 45, 10]`: its first number is no layer, it is what goes in. Fill the dictionary
-# with `"W1"`, `"b1"`, `"W2"`, `"b2"`, … in this order, layer by layer. The generator is seeded with 2, so that everyone
-# starts from the same numbers and runs can be compared. Draw from it with `rng.randn(rows, columns)`.
+# `dimensions` is a list such as `[784, 45, 10]`. Its first number is the number of inputs, not a layer. Fill the
+# dictionary with `"W1"`, `"b1"`, `"W2"`, `"b2"`, … in this order, layer by layer. The random generator has the seed 2,
+# so everyone starts from the same numbers and can compare results. Draw the weights with `rng.randn(rows, columns)`.
 
 
 # %% graded="initialize_parameters"
@@ -356,7 +365,7 @@ def initialize_parameters(dimensions):
 # %% checks="initialize_parameters"
 parameters = initialize_parameters([4, 3, 2])
 assert isinstance(parameters, dict), "must return the dictionary parameters"
-assert sorted(parameters) == ["W1", "W2", "b1", "b2"], f"must hold W1, b1, W2, b2, yours holds {sorted(parameters)}"
+assert sorted(parameters) == ["W1", "W2", "b1", "b2"], f"must contain W1, b1, W2, b2, yours contains {sorted(parameters)}"
 compare("b1", parameters["b1"], np.zeros((3, 1)))
 compare("b2", parameters["b2"], np.zeros((2, 1)))
 compare("first row of W1", parameters["W1"][0], [-0.04167578, -0.00562668, -0.21361961, 0.16402708])
@@ -375,18 +384,18 @@ for l in (1, 2, 3):
 #
 # <!-- task layer_forward -->
 #
-# One layer, all samples at once. Row $k$ of $W$ holds the weights of unit $k$, column $i$ of $H_{\text{prev}}$ is
-# sample $i$, and the product has in row $k$, column $i$ what unit $k$ says of sample $i$. That is why a sample is a
-# column: the matrix product multiplies and sums just the numbers that belong together.
+# This function computes one layer for all samples at once. Row $k$ of $W$ contains the weights of unit $k$, and column
+# $i$ of $H_{\text{prev}}$ is sample $i$. So row $k$, column $i$ of the product is the sum of unit $k$ for sample $i$.
+# That is why a sample is a column: the matrix product multiplies and adds exactly the numbers that belong together.
 #
 # $$Z = W \cdot H_{\text{prev}} + b \qquad H = \mathrm{activation}(Z)$$
 #
 # ![W (n by n_prev) times H_prev (n_prev by m) plus b (n by 1) is Z (n by m)](shapes:W[n,n_prev] · H_prev[n_prev,m] + b[n,1] = Z[n,m])
 #
-# $b$ has one column and $Z$ has $m$: NumPy adds it to every column. That is what you want here, and it is called
-# broadcasting. It also happens where you don't want it, without a word, so keep an eye on your shapes.
+# $b$ has one column and $Z$ has $m$: NumPy adds $b$ to every column. This is called **broadcasting**, and here it is
+# what you want. It can also happen where you don't want it, and then NumPy gives no warning. So check your shapes.
 #
-# `activation` is a word, `"sigmoid"`, `"relu"` or `"softmax"`. Call the function of that name; it gives you `H` and
+# `activation` is a string: `"sigmoid"`, `"relu"` or `"softmax"`. Call the function of that name. It returns `H` and
 # `activation_memory`.
 
 
@@ -441,13 +450,14 @@ for activation, right in (
 # %% [markdown]
 # <!-- task L_layer_forward -->
 #
-# Now stack them. Each layer's `H` is the next one's `H_prev`. All layers use relu except for the last, whose answers
-# must be probabilities. Collect the memories in a list, the first layer's first.
+# Now stack the layers. The `H` of each layer is the `H_prev` of the next one. All layers use relu except the last,
+# which uses softmax because its outputs must be probabilities. Collect the memories in a list, starting with the first
+# layer.
 #
 # ![X is H0; relu layers in a loop; the last layer is outside it, with softmax; its H is HL](shapes:X[n_0,m] → H1[n_1,m] → H2[n_2,m] → HL[10,m])
 #
-# The dictionary tells you how many layers there are: two entries each, a `W` and a `b`. Count on any number of them,
-# even one: then the loop does nothing.
+# The number of layers follows from the dictionary: each layer has two entries, a `W` and a `b`. Your function must
+# work for any number of layers, even for one. Then the loop does nothing.
 
 
 # %% graded="L_layer_forward"
@@ -474,7 +484,7 @@ X = np.array([[1.0, 2.0], [3.0, -4.0]])
 parameters = {"W1": np.eye(2), "b1": np.zeros((2, 1)), "W2": np.eye(2), "b2": np.zeros((2, 1))}
 HL, memories = parts(L_layer_forward(X, parameters), "HL", "memories")
 compare("HL", HL, [[0.11920292, 0.88079708], [0.88079708, 0.11920292]])
-assert len(memories) == 2, f"memories must hold one memory for each of the 2 layers, yours holds {len(memories)}"
+assert len(memories) == 2, f"memories must contain one memory for each of the 2 layers, yours contains {len(memories)}"
 compare("Z of layer 2", memories[1][1], [[1.0, 2.0], [3.0, 0.0]])
 compare("H_prev of layer 2", memories[1][0][0], [[1.0, 2.0], [3.0, 0.0]])
 HL, memories = L_layer_forward(X, {"W1": np.eye(2), "b1": np.ones((2, 1))})
@@ -496,39 +506,39 @@ for l in (1, 2, 3):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Your network can already answer. It has learned nothing yet, so that its answers are guesses, but they are
+# Your network can already give answers. It has learned nothing yet, so they are only guesses. But they are
 # probabilities: each column adds up to 1.
 
 # %%
 HL, _ = L_layer_forward(train_set_x[:, :4], initialize_parameters([784, 45, 10]))
 print(np.round(HL, 2))
-print("what it says:", HL.argmax(axis=0), "  what they are:", training_data[1][:4])
+print("predictions:", HL.argmax(axis=0), "  labels:", training_data[1][:4])
 
 # %% [markdown]
 # ## 3. Loss
 #
-# How wrong is an answer? It should be one number, so that there is something to make smaller, and it should change
-# smoothly, so that there is a slope to go down. The share of wrong answers won't do: move a weight a little, and almost
-# always not a single answer flips, so that its slope is 0 nearly everywhere.
+# How wrong is an answer? We need one number, the **loss**, which training can make smaller. It should change smoothly,
+# so that it has a slope to go down. The fraction of wrong answers does not work: if you move a weight a little,
+# usually not a single answer changes, so the slope is 0 almost everywhere.
 #
-# Look at the probability $p$ that the network gave to the *right* digit, and take $-\log p$. If it was sure and right,
-# $p = 1$, the loss is 0. If it was undecided among ten, $p = 0.1$, the loss is $\log 10 \approx 2.303$. If it was sure
-# of something else, $p$ is nearly 0, and the loss grows without end: being wrong is forgivable, being wrong and certain
-# is expensive. This is the **cross-entropy** loss.
+# Take the probability $p$ that the network gave to the *right* digit, and compute $-\log p$. If the network was sure
+# and right, $p = 1$, the loss is 0. If all ten digits were equally likely, $p = 0.1$, the loss is
+# $\log 10 \approx 2.303$. If the network was sure of another digit, $p$ is nearly 0, and the loss grows without limit:
+# being wrong is forgivable, being wrong and certain is expensive. This is the **cross-entropy** loss.
 #
-# ![The curve of minus log p: 0 at p = 1, 2.3 at p = 0.1, and steeply up towards p = 0](drawing:loss)
+# ![The curve of minus log p: 0 at p = 1, 2.3 at p = 0.1, and steeply up toward p = 0](drawing:loss)
 #
 # <!-- task compute_loss -->
 #
-# $Y$ is one-hot, so that the product $Y \otimes \log H_L$, entry by entry, keeps in each column the one number that
-# counts and wipes out the other nine. Sum up everything, change the sign, and divide by the number of **samples**: it
-# is the mean over the samples, not over the $10\,m$ entries.
+# $Y$ is one-hot. So the element-wise product $Y \otimes \log H_L$ keeps the one number in each column that counts, and
+# sets the other nine to 0. Add up all entries, change the sign, and divide by the number of **samples**. The loss is
+# the mean over the samples, not over the $10\,m$ entries.
 #
 # $$\text{loss} = -\frac{1}{m} \sum Y \otimes \log H_L$$
 #
-# One trap for the careful: a probability may be so small that it is stored as exactly 0. Then $\log 0$ is minus
-# infinity, $0 \cdot (-\infty)$ is not a number, and that one entry spoils the whole sum, although $Y$ says that it
-# doesn't count. `np.where(Y > 0, HL, 1)` is a copy of `HL` with a harmless 1 wherever it doesn't.
+# There is one trap. A probability may be so small that it is stored as exactly 0. Then $\log 0$ is minus infinity, and
+# $0 \cdot (-\infty)$ is not a number (NaN). This single entry makes the whole sum NaN, although its factor in $Y$ is
+# 0. The solution: `np.where(Y > 0, HL, 1)` is a copy of `HL` with a 1 wherever $Y$ is 0, and $\log 1 = 0$.
 #
 # ![HL and Y have the same shape, the loss is one number](shapes:Y[K,m] ⊗ log-HL[K,m] → loss[1,1])
 
@@ -550,7 +560,7 @@ def compute_loss(HL, Y):
 HL, Y = np.array([[0.5, 0.25], [0.25, 0.25], [0.25, 0.5]]), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
 compare("loss", compute_loss(HL, Y), 1.5 * np.log(2))
 compare(
-    "loss of an undecided network", compute_loss(np.full((10, 4), 0.1), one_hot(np.array([3, 1, 4, 1]))), np.log(10)
+    "loss if all classes are equally likely", compute_loss(np.full((10, 4), 0.1), one_hot(np.array([3, 1, 4, 1]))), np.log(10)
 )
 HL, Y = np.random.RandomState(2).rand(10, 5), one_hot(np.array([3, 5, 3, 6, 1]))
 compare("loss", compute_loss(HL, Y), 0.8964600261334037)
@@ -564,10 +574,13 @@ compare("loss", compute_loss(HL, one_hot(labels)), -np.mean([np.log(HL[k, i]) fo
 # ## 4. Backpropagation
 #
 # The network has 35,785 parameters. For each of them we want to know: if I make it a little larger, does the loss go
-# up or down, and how fast? That is its derivative. One could try: change one parameter, run all the pictures through
-# again, look at the loss. For all of them that would be 35,785 runs, for a single step. Backpropagation gets *all*
-# derivatives in one run, from the end to the beginning, for about the price of two forward runs. It is nothing but the
-# chain rule, with the results of one layer kept for the layer before it.
+# up or down, and how fast? That is the derivative of the loss with respect to this parameter. All these derivatives
+# together are the **gradient**.
+#
+# You could find it by trying: change one parameter, run all the images through the network again, and look at the
+# loss. But that takes 35,785 runs for a single step. Backpropagation computes *all* derivatives in one run, from the
+# last layer to the first, for about the cost of two forward passes. It is just the chain rule, where each layer reuses
+# the results of the layer above it.
 #
 # ![The backward algorithm. From the right: dZL = HL − Y; from it dWL, dbL and dHL−1; then for l = L−1 down to 1: dZl = dHl ⊗ relu′(Zl), and from it dWl, dbl and dHl−1. Each layer uses its own memory](drawing:backward)
 #
@@ -582,23 +595,23 @@ compare("loss", compute_loss(HL, one_hot(labels)), -np.mean([np.log(HL[k, i]) fo
 # >    * 5.3 $\; db_l = \frac{1}{m} \sum dZ_l$
 # >    * 5.4 $\; dH_{l-1} = W_l^T \cdot dZ_l$
 #
-# **Where $1/m$ stands.** $dZ$ and $dH$ keep the samples apart: column $i$ is the derivative of sample $i$'s *own* loss.
-# $dW$ and $db$ bring the samples together: they are derivatives of the *mean* loss. So the $1/m$ comes in there, once,
-# and nowhere else.
+# **Where does the $1/m$ go?** In $dZ$ and $dH$, each sample has its own column: column $i$ is the derivative of the
+# loss of sample $i$ *alone*. $dW$ and $db$ combine the samples: they are derivatives of the *mean* loss. So you divide
+# by $m$ there, once, and nowhere else.
 #
-# **Why $H_L - Y$ is so simple.** The loss is $-\log$ of a softmax. In the derivative of the softmax stand products of
-# probabilities, in that of the logarithm stands one over a probability, and they cancel. What remains for each digit is
-# "what you said minus what was true". If the network gave the right digit 0.7, its score is pushed up by 0.3; a wrong
-# digit that got 0.2 is pushed down by 0.2. The pushes of a column add up to 0.
+# **Why is $H_L - Y$ so simple?** The loss is $-\log$ of a softmax. The derivative of softmax contains products of
+# probabilities, and the derivative of the logarithm contains one divided by a probability. They cancel. For each
+# digit, "predicted probability minus true probability" remains. If the network gave the right digit 0.7, its score is
+# pushed up by 0.3. A wrong digit with 0.2 is pushed down by 0.2. The entries of each column of $H_L - Y$ add up to 0.
 
 # %% [markdown]
-# ### Back through an activation
+# ### Backward through an activation
 #
 # <!-- task sigmoid_backward -->
 #
-# A change of $Z$ becomes a change of $H$ by the slope of the curve at that place. For the sigmoid the slope has a
-# pretty form: $H (1 - H)$, largest in the middle, where $H$ is one half. The memory holds $Z$, so compute $H$ from it
-# first: your `sigmoid` does that.
+# The slope of the curve shows how much $H$ changes when $Z$ changes a little. For the sigmoid, the slope has a simple
+# form: $H (1 - H)$. It is largest in the middle, where $H$ is one half. The memory contains $Z$, so compute $H$ first,
+# with your function `sigmoid`.
 #
 # $$dZ = dH \otimes H \otimes (1 - H) \qquad H = \mathrm{sigmoid}(Z)$$
 #
@@ -630,9 +643,9 @@ compare("dZ", sigmoid_backward(dH.copy(), Z.copy()), dH * slope)
 # %% [markdown]
 # <!-- task relu_backward -->
 #
-# Where the unit was on, the derivative passes unchanged. Where it was off, nothing it could have said would have made a
-# difference, so nothing passes. Note that it is the sign of $Z$, in the memory, that decides, not the sign of $dH$.
-# Return a new array and leave $dH$ as it was: whoever gave it to you may still need it.
+# Where $Z$ is positive, the derivative passes unchanged. Where $Z$ is negative, a small change of $Z$ has no effect on
+# the output, so the derivative is 0. Note that the sign of $Z$, in the memory, decides, not the sign of $dH$. Return a
+# new array and do not change $dH$: the caller may still need it.
 #
 # $$dZ = \begin{cases} dH & Z > 0 \\ 0 & \text{elsewhere} \end{cases}$$
 #
@@ -661,27 +674,29 @@ compare("dZ", relu_backward(dH.copy(), Z.copy()), np.where(Z > 0, dH, 0))
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ### Back through a layer
+# ### Backward through a layer
 #
 # <!-- task layer_backward -->
 #
-# You are given $dH$, what the layer above wants of this one, and this layer's memory. Four results follow from each
-# other, and each has a reason that you can see:
+# The inputs are $dH$, the derivative with respect to this layer's output (the *upstream gradient*), and this layer's
+# memory. You compute four results, one after the other. Each has a reason that you can understand:
 #
-# * $dZ$: through the activation. You have just written that.
-# * $dW = \frac{1}{m}\, dZ \cdot H_{\text{prev}}^T$: a weight's share in the mistake is what its unit was to blame for,
-#   times what came in through that weight. A pixel that was 0 gets no blame, whatever the mistake was.
-# * $db = \frac{1}{m} \sum dZ$: a bias is a weight whose input is always 1. So the sum over the samples remains, **one
-#   number for each unit**: `axis=1`, and `keepdims=True` for the shape $(n, 1)$.
-# * $dH_{\text{prev}} = W^T \cdot dZ$: the same weights, the other way round. A unit below is to blame for every unit
-#   above it that listened to it, as much as it listened.
+# * $dZ$: backward through the activation. You have just written that.
+# * $dW = \frac{1}{m}\, dZ \cdot H_{\text{prev}}^T$: for each sample, the derivative for a weight is the derivative of
+#   its unit's sum, times the input that was multiplied by this weight. $dW$ is the mean over the samples. If a pixel
+#   was 0, its weight had no effect, so this sample adds nothing.
+# * $db = \frac{1}{m} \sum dZ$: a bias is a weight whose input is always 1. So only the sum over the samples remains,
+#   **one number for each unit**. Use `axis=1`, and `keepdims=True` for the shape $(n, 1)$.
+# * $dH_{\text{prev}} = W^T \cdot dZ$: the same weights, in the opposite direction. A unit of the layer below affects
+#   every unit of this layer, through one weight each. Its derivative is the sum of theirs, multiplied by these
+#   weights.
 #
 # ![dZ (n by m) times H_prev transposed (m by n_prev) is dW (n by n_prev)](shapes:dZ[n,m] · H_prevᵀ[m,n_prev] = dW[n,n_prev])
 #
 # ![W transposed (n_prev by n) times dZ (n by m) is dH_prev (n_prev by m)](shapes:Wᵀ[n_prev,n] · dZ[n,m] = dH_prev[n_prev,m])
 #
-# If you are ever unsure which of them to transpose: only one way makes the shapes fit. `activation` is `"relu"` or
-# `"sigmoid"`; the softmax layer comes in the next function.
+# If you are not sure which matrix to transpose, look at the shapes: they fit only one way. `activation` is `"relu"` or
+# `"sigmoid"`. The softmax layer follows in the next function.
 
 
 # %% graded="layer_backward"
@@ -730,19 +745,21 @@ for activation, slope in (("relu", Z > 0), ("sigmoid", 1 / (2 + np.exp(Z) + np.e
 # %% [markdown]
 # <!-- task L_layer_backward -->
 #
-# The whole way back. The last layer is done before the loop, by steps 1 to 4, because softmax and the loss together
-# have their own $dZ$. Then a loop from layer $L-1$ **down to** 1 hands $dH$ from each layer to the one before it.
+# This is the whole **backward pass**. The last layer comes before the loop, in steps 1 to 4, because softmax and the
+# loss together have their own $dZ$. Then a loop from layer $L-1$ **down to** 1 passes $dH$ from each layer to the one
+# before it.
 #
 # ![The gradients: dW and db of each layer, dH between the layers](shapes:dZL[K,m] → dH2[n_2,m] → dH1[n_1,m] → dH0[n_0,m])
 #
-# `memories[0]` belongs to layer 1, so that layer $l$ finds its own in `memories[l - 1]`. The keys are `"dW1"`, `"db1"`,
-# … for each layer, and `"dH0"` … `"dH{L-1}"`: $dH_l$ is the derivative by what layer $l$ put out. ($dH_0$ says how the
-# *pixels* would have to change. Nobody trains pixels, but it is there.)
+# `memories[0]` belongs to layer 1, so the memory of layer $l$ is `memories[l - 1]`. The keys are `"dW1"`, `"db1"`, …
+# for each layer, and `"dH0"` … `"dH{L-1}"`. $dH_l$ is the derivative with respect to the output of layer $l$. ($dH_0$
+# shows how the loss depends on the *pixels*. Training does not need it, but you get it for free.)
 #
-# How could one ever trust such a function? By the definition of a derivative: make one weight a little larger, then a
-# little smaller, look at the loss both times, and divide the difference by the distance. That is slow, but it can't be
-# wrong in the same way as your formulas. The check below does it for **every** parameter of a small network. Keep this
-# idea: it is how gradients are tested everywhere.
+# How can you be sure that such a function is right? Use the definition of a derivative: make one weight a little
+# larger, then a little smaller, and compute the loss both times. Divide the difference of the losses by the difference
+# of the weights. This is slow, but it does not share the mistakes of your formulas. It is called a **gradient check**.
+# The check below does it for **every** parameter of a small network. Remember this idea: gradients are tested this way
+# everywhere.
 
 
 # %% graded="L_layer_backward"
@@ -776,7 +793,7 @@ HL, memories = L_layer_forward(X, parameters)
 gradients = L_layer_backward(HL.copy(), Y, memories)
 assert isinstance(gradients, dict), "must return the dictionary gradients"
 names = [f"d{name}" for name in parameters] + ["dH0", "dH1", "dH2"]
-assert not set(names) - set(gradients), f"gradients must hold {', '.join(sorted(set(names) - set(gradients)))}, too"
+assert not set(names) - set(gradients), f"gradients must also contain {', '.join(sorted(set(names) - set(gradients)))}"
 for name, value in parameters.items():
     slope = np.zeros(value.shape)
     for place in np.ndindex(*value.shape):
@@ -809,14 +826,14 @@ compare("dH0", gradients["dH0"], np.einsum("ij,im->jm", W1, np.where(Z1 > 0, bla
 # %% [markdown]
 # ## 5. Parameter updates
 #
-# You are standing on a hillside in thick fog. You can't see the valley, but you feel how the ground slopes under your
-# feet. Take a step downhill, feel again, take the next step. The gradient is that slope, in 35,785 directions at once,
-# and it points **up**, so that the step is subtracted.
+# You are standing on a hillside in thick fog. You can't see the valley, but you feel the slope of the ground under
+# your feet. Take a step downhill, feel again, take the next step. This is **gradient descent**. The gradient is that
+# slope, in 35,785 directions at once. It points **up**, so you subtract the step.
 #
 # ![A curve of the loss over one weight: each step goes against the slope, long where it is steep, short where it is flat](drawing:descent)
 #
-# The learning rate says how far to go. Too small, and you walk all day. Too large, and you step over the valley to a
-# place that is higher than where you were, and from there further still.
+# The learning rate decides how far you go. If it is too small, you walk all day. If it is too large, you step across
+# the valley to a place that is higher than where you were, and from there to an even higher one.
 #
 # <!-- task update_parameters -->
 #
@@ -824,8 +841,8 @@ compare("dH0", gradients["dH0"], np.einsum("ij,im->jm", W1, np.where(Z1 > 0, bla
 #
 # ![W and dW have the same shape](shapes:W[n,n_prev] − rate · dW[n,n_prev] = W[n,n_prev])
 #
-# The dictionary itself is updated, layer by layer, and returned. Watch for the slip that most often goes unseen:
-# assigning the step *in place of* the weight. The shapes fit, nothing complains, and the network forgets everything at
+# Update the dictionary itself, layer by layer, and return it. One mistake is easy to miss here: assigning
+# *only the step*, without the old weight. The shapes fit, there is no error, and the network forgets everything at
 # each step.
 
 
@@ -868,21 +885,21 @@ for name, value in old.items():
 # %% [markdown]
 # ## 6. Training and predictions
 #
-# Everything is there. What remains is to put it in a circle: forward, loss, backward, update, and again.
+# Now you have all the parts. Put them in a loop: forward, loss, backward, update, and again.
 #
-# ![A circle of four: L_layer_forward, compute_loss, L_layer_backward, update_parameters, and round again](drawing:circle)
+# ![A circle of four: L_layer_forward, compute_loss, L_layer_backward, update_parameters, and back to the first](drawing:circle)
 #
 # <!-- task L_layer_model -->
 #
-# Initialise once, **before** the loop. In each round, in this order: `L_layer_forward`, `compute_loss`,
-# `L_layer_backward`, `update_parameters`. Every hundredth round (the first is number 0) append the loss to `losses`,
-# and if `print_loss` is true print `Loss after iteration 0: 2.42…`, so that whoever waits can see it fall. At the end
-# draw the losses with `draw_loss` and return the parameters.
+# Initialize once, **before** the loop. In each iteration, call in this order: `L_layer_forward`, `compute_loss`,
+# `L_layer_backward`, `update_parameters`. In every hundredth iteration (the first is number 0), append the loss to
+# `losses`. If `print_loss` is true, also print `Loss after iteration 0: 2.42…`, so that you can watch it fall. At the
+# end, draw the losses with `draw_loss` and return the parameters.
 
 
 # %%
 def draw_loss(losses, learning_rate):
-    """The losses of every hundredth iteration."""
+    """Plot the losses of every hundredth iteration."""
     if plt is None or len(losses) < 2:
         return
     figure, place = plt.subplots(figsize=(6, 3))
@@ -893,7 +910,7 @@ def draw_loss(losses, learning_rate):
 
 # %% graded="L_layer_model"
 def L_layer_model(X, Y, dimensions, learning_rate=0.0075, num_iterations=3000, print_loss=False):
-    """Initialise, then num_iterations times: forward, loss, backward, update
+    """Initialize, then num_iterations times: forward, loss, backward, update
 
     X: (n_0, m)   Y: (K, m)   dimensions: [n_0, ..., K]   returns the trained parameters
     """
@@ -941,16 +958,16 @@ for name, right in {"W1": W1, "b1": b1, "W2": W2, "b2": b2}.items():
 # %% [markdown]
 # <!-- task predict -->
 #
-# Ten probabilities become one answer: the digit with the largest, `np.argmax` down each column. Compare with the right
-# answers and print the share that is right, from 0 to 1, as `Accuracy: 0.9`. The labels come one-hot, and the largest
-# entry of such a column stands at its digit, too.
+# Ten probabilities become one answer: the digit with the largest probability, `np.argmax` down each column. Compare
+# your answers with the labels and print the fraction that is right, from 0 to 1, as `Accuracy: 0.9`. The labels are
+# one-hot, so `np.argmax` gives you their digits too.
 #
 # ![HL (10 by m) becomes predictions (m)](shapes:HL[10,m] → predictions[1,m])
 
 
 # %% graded="predict"
 def predict(X, y, parameters):
-    """The digit with the largest probability in each column; prints "Accuracy: " and the share that is right
+    """The digit with the largest probability in each column; prints "Accuracy: " and the fraction that is right
 
     X: (n_0, m)   y: (10, m), one-hot   returns predictions: (m,)
     """
@@ -977,24 +994,24 @@ answers = np.where(np.arange(20) < 13, labels, (labels + 1) % 10)
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     predictions = predict(np.eye(10)[:, answers], one_hot(labels), {"W1": 3 * np.eye(10), "b1": np.ones((10, 1))})
 compare("predictions", predictions, answers)
-assert "Accuracy: 0.65" in printed.getvalue(), "must print the share that is right"
+assert "Accuracy: 0.65" in printed.getvalue(), "must print the fraction that is right"
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ### The run
 #
-# The first 5,000 training pictures (or all, if there are fewer), a hidden layer of 45 units, 2,000 iterations. Get a
-# glass of water: it takes half a minute on a quick machine, two on a slow one.
+# The run uses the first 5,000 training images (or all, if there are fewer), a hidden layer of 45 units, and 2,000
+# iterations. Get a glass of water: it takes half a minute on a fast machine and two on a slow one.
 #
-# If `digits.npz` holds the full MNIST, your losses must agree with these to the last digit: 2.422624 at iteration 0,
-# 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900; and the network then reads 87.74 % of the pictures that it was
-# trained on and 86.74 % of the test pictures. With the bundled sample, 3,333 pictures to train on, expect
-# 2.424653, 2.131932, 1.883358, … 0.439419, and 88.21 % and 86.40 %.
+# If `digits.npz` contains the full MNIST, your losses must agree with these to the last digit: 2.422624 at iteration
+# 0, 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900. The network then reads 87.74 % of its training images and
+# 86.74 % of the test images correctly. With the bundled sample, which has 3,333 training images, expect 2.424653,
+# 2.131932, 1.883358, … 0.439419, and 88.21 % and 86.40 %.
 
 # %%
 NUM_ITERATIONS = 2000
 if "NBGRADER_EXECUTION" in os.environ:
-    NUM_ITERATIONS = 100  # a marking program gives a cell 30 seconds; your marks don't depend on this run
+    NUM_ITERATIONS = 100  # a grading program allows 30 seconds per cell; your points don't depend on this run
 
 X, Y = train_set_x[:, :5000], train_set_y[:, :5000]
 parameters = L_layer_model(X, Y, [784, 45, 10], learning_rate=0.0075, num_iterations=NUM_ITERATIONS, print_loss=True)
@@ -1004,9 +1021,9 @@ predictions = predict(X, Y, parameters)
 test_predictions = predict(test_set_x, test_set_y, parameters)
 
 # %% [markdown]
-# The two numbers differ, and the second is the one that counts: those pictures were never learned from. Where is the
-# network wrong? Look at some of them, "4 → 1" is a four that it read as a one. You will forgive it a few, and wonder
-# about others.
+# The two numbers differ, and the second one counts, because the network never learned from the test images. Where is
+# it wrong? Look at some of its mistakes: "4 → 1" is a four that it read as a one. Some are easy to forgive, others are
+# surprising.
 
 # %%
 missed = np.flatnonzero(test_predictions != test_data[1])[:8]
@@ -1015,12 +1032,12 @@ show(test_data[0][missed], [f"{test_data[1][k]} → {test_predictions[k]}" for k
 # %% [markdown]
 # ## 7. Why the scale of the pixels matters
 #
-# From here on there is something to try in each cell. Change the numbers.
+# From here on, there is something to try in each cell. Change the numbers.
 #
-# Pixels are bytes, and we divided them by 256 without giving a reason. What if you don't? The next cell takes the same
-# network, the same start and the same learning rate, on pixels from 0 to 1, on bytes, and on pixels that were divided
-# once too often. It prints the loss, and how many of the 45 hidden units are **dead**: off for every single picture. No
-# derivative passes such a unit, so that it can never come back.
+# Pixels are bytes, and we divided them by 256 without giving a reason. What happens if you don't? The next cell trains
+# the same network, from the same start and with the same learning rate, on three kinds of pixels: from 0 to 1, as
+# bytes, and divided by 256 once too often. It prints the loss and the number of the 45 hidden units that are **dead**.
+# A dead unit outputs 0 for every image. No gradient passes through it, so it can never recover.
 
 # %%
 few, answers = train_set_x[:, :1000], train_set_y[:, :1000]
@@ -1030,26 +1047,26 @@ for words, pixels in (("0 to 1", few), ("0 to 255", few * 256), ("0 to 1/256", f
     for i in range(101):
         HL, memories = L_layer_forward(pixels, trained)
         if i in (0, 1, 2, 10, 100):
-            with np.errstate(divide="ignore", invalid="ignore"):  # NumPy warns of the logarithm of 0
+            with np.errstate(divide="ignore", invalid="ignore"):  # otherwise NumPy warns of log(0)
                 loss = compute_loss(HL, answers)
             dead = np.sum(np.all(memories[0][1] <= 0, axis=1))
             print(f"    iteration {i:3}: loss {loss:10.4f}, dead units {dead}")
         trained = update_parameters(trained, L_layer_backward(HL, answers, memories), 0.0075)
 
 # %% [markdown]
-# On bytes the loss begins in the hundreds, or it is infinite, where an undecided network has 2.3: the first sums are 256
-# times as large, and softmax is certain of a random answer. The first steps are so long that the loss goes *up*, and they
-# throw about half of the units so far to the negative side that they are dead, for good. What learns from then on is the
-# other half of your network. On pixels that are too small nothing is wrong, and nothing happens: after a hundred
-# iterations the loss is still about $\log 10$.
+# With bytes, the loss starts in the hundreds or is even infinite. If all ten digits were equally likely, it would be
+# 2.3. The first sums are 256 times as large, so softmax is certain of a random answer. The first steps are so long
+# that the loss goes *up*. They also push about half of the units so far to the negative side that they are dead for
+# good. Only the other half of your network keeps learning. With pixels that are too small, there is no error, but the
+# network hardly learns: after a hundred iterations the loss is still about $\log 10$.
 #
-# The reason stands in your own code. $dW_1 = \frac{1}{m} dZ_1 \cdot X^T$: the derivative of a first-layer weight is
-# proportional to the *pixel*. Make pixels 256 times larger, and each step is 256 times longer, and each step's effect
-# on the sums is again multiplied by the pixel: $256^2 = 65536$ times in all. **The scale of the input is a learning
-# rate in disguise.**
+# Your own code contains the reason: $dW_1 = \frac{1}{m} dZ_1 \cdot X^T$. The derivative of a first-layer weight is
+# proportional to its *pixel*. If pixels are 256 times larger, each step is 256 times longer. Its effect on the sums is
+# multiplied by the pixel once more: $256^2 = 65536$ times in all. **The scale of the input is a learning rate in
+# disguise.**
 #
-# That is a claim you can test. Feed bytes, but start with $W_1 / 256$ and make its steps $256^2$ times shorter. If the
-# claim is true, the losses are those of the first run, digit for digit.
+# You can test this claim. Use bytes, but start with $W_1 / 256$ and make its steps $256^2$ times shorter. If the claim
+# is true, the losses are those of the first run, digit for digit.
 
 # %%
 trained = initialize_parameters([784, 45, 10])
@@ -1063,35 +1080,35 @@ for i in range(101):
     trained = update_parameters(trained, gradients, 0.0075)
 
 # %% [markdown]
-# So nothing is *wrong* with bytes as such. One learning rate has to serve all weights, and that works if all inputs are
-# of about the same, moderate size. This is also why a network's inputs belong to the network: whoever uses it later
-# must scale the pixels exactly as you did. Dividing by 255 in place of 256 already shows in the third decimal of the
-# first loss.
+# So bytes themselves are not *wrong*. But one learning rate has to fit all weights, and that works if all inputs have
+# about the same, moderate size. For the same reason, the scale of the inputs belongs to the network: anyone who uses
+# it later must scale the pixels exactly as you did. Even dividing by 255 instead of 256 changes the third decimal of
+# the first loss.
 #
 # ## 8. Mini-batches and momentum
 #
-# This is where the assignment usually stops: the whole data is one batch. You looked at *all* pictures before you took
-# one step. That is like asking everyone in town for the way before each step you take. A few people will do. The slope
-# that fifty pictures give is a little off, but it points down on average, and it costs a hundredth.
+# The assignment usually stops here, with the whole data set as one batch. You looked at *all* images before each step.
+# That is like asking everyone in town for directions before every step you take. Asking a few people is enough. The
+# gradient from fifty images is not exact, but on average it points the right way, and it costs a hundredth.
 #
-# So cut the data into **mini-batches** and take a step after each. When every picture has been seen once, that was an
-# **epoch**. Shuffle before each epoch: if all zeros came first and all nines last, the network would spend the end
-# of each epoch forgetting zeros.
+# So divide the data into **mini-batches** and take a step after each one. When every image has been used once, one
+# **epoch** is over. Shuffle before each epoch. If all zeros came first and all nines last, the network would forget
+# the zeros toward the end of each epoch.
 #
 # <!-- task mini_batches -->
 #
-# `order` is a shuffled list of all sample numbers, for instance `[4, 0, 3, 1, 2]`. With `batch_size` 2 the batches are
-# samples 4 and 0, then 3 and 1, then 2 alone: the last one is shorter, and it counts like the others. Take the same
-# columns from `X` and `Y`: a picture must keep its label. `X[:, [4, 0]]` picks columns.
+# `order` is a shuffled list of all sample numbers, for example `[4, 0, 3, 1, 2]`. With `batch_size` 2, the batches are
+# samples 4 and 0, then 3 and 1, then 2 alone. The last batch is shorter, and it counts like the others. Take the same
+# columns from `X` and `Y`: each image must keep its label. `X[:, [4, 0]]` selects columns.
 #
 # ![X is cut into batches by columns](shapes:X[n_0,m] → X_batch[n_0,size] X_batch[n_0,size] X_batch[n_0,rest])
 
 
 # %% graded="mini_batches"
 def mini_batches(X, Y, order, batch_size):
-    """The samples order[0 : batch_size], then the next batch_size of them, and so on, until none is left
+    """The samples order[0 : batch_size], then the next batch_size of them, and so on; the last batch may be smaller
 
-    X: (n_0, m)   Y: (K, m)   order: (m,), each sample's number once   returns a list of pairs (X_batch, Y_batch)
+    X: (n_0, m)   Y: (K, m)   order: (m,), each sample number once   returns a list of pairs (X_batch, Y_batch)
     """
     batches = []
     ### BEGIN SOLUTION
@@ -1122,17 +1139,18 @@ compare("Y of all batches", np.hstack([batch[1] for batch in batches]), Y.take(o
 # %% [markdown]
 # <!-- task update_with_momentum -->
 #
-# Plain steps forget. In a narrow valley they bounce from wall to wall, and each step undoes half of the one before.
-# Let the walker have weight, a ball that rolls: it keeps a **velocity**, loses a tenth of it at each step and gains the
-# slope that it feels. What points to and fro cancels, what points the same way every time adds up, to ten times the
-# slope if the momentum is 0.9 ($1 + 0.9 + 0.9^2 + \dots = 10$).
+# A plain step does not depend on the steps before it. In a narrow valley, plain steps bounce from one side to the
+# other, and each step undoes half of the one before. Think of a heavy ball that rolls instead. It has a **velocity**:
+# at each step it loses a tenth of it and gains the slope at its position. Directions that change back and forth
+# cancel. Directions that stay the same add up. With a momentum of 0.9, they add up to ten times the slope
+# ($1 + 0.9 + 0.9^2 + \dots = 10$).
 #
-# ![Left: plain steps go zigzag across a long valley. Right: with momentum the path goes along it](drawing:momentum)
+# ![Left: plain steps zigzag across a long valley. Right: with momentum, the path follows the valley](drawing:momentum)
 #
 # $$v := \text{momentum} \cdot v + dW \qquad W := W - \text{learning\_rate} \cdot v$$
 #
-# and the same for each $b$. `velocities` has an array for each parameter, under the parameter's own name: the velocity
-# of `parameters["W1"]` is `velocities["W1"]`. Update both dictionaries and return them.
+# and the same for each $b$. `velocities` contains an array for each parameter, under the parameter's name: the
+# velocity of `parameters["W1"]` is `velocities["W1"]`. Update both dictionaries and return them.
 
 
 # %% graded="update_with_momentum"
@@ -1173,8 +1191,8 @@ for name in old:
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Now run the same network again: the same pictures, the same start. Ten epochs of batches of 50, and after each a look
-# at the validation pictures, which take no part in the training.
+# Now train the same network again, on the same images and from the same start. It trains for ten epochs with batches
+# of 50. After each epoch, the cell prints the accuracy on the validation images, which are not used for training.
 
 # %%
 X, Y = train_set_x[:, :5000], train_set_y[:, :5000]
@@ -1188,23 +1206,24 @@ for epoch in range(1, 11):
         gradients = L_layer_backward(HL, Y_batch, memories)
         update_with_momentum(parameters, gradients, velocities, learning_rate=0.1, momentum=0.9)
     right = L_layer_forward(validation_x, parameters)[0].argmax(axis=0) == validation_y
-    print(f"epoch {epoch}: {np.mean(right):.4f} of the validation pictures")
+    print(f"epoch {epoch}: {np.mean(right):.4f} of the validation images are right")
 predictions = predict(X, Y, parameters)
 test_predictions = predict(test_set_x, test_set_y, parameters)
 
 # %% [markdown]
-# A second or two, where it had taken a minute, and it reads better. Nothing about the network has changed: the same
-# formulas, the same derivatives, the same units. It took fewer steps than before, and each of them cost about a
-# hundredth.
+# It took a second or two instead of a minute, and the network reads better. The network itself has not changed: it has
+# the same formulas, derivatives and units. It took fewer steps than before, and each step cost about a hundredth.
 #
-# Look at the last two lines: on the pictures that it learned from the network is nearly perfect, on new ones it isn't.
-# It knows those few thousand almost by heart. What helps is more pictures, real ones or old ones shifted and turned a
-# little, and that is another story.
+# Look at the last two lines. On its training images the network is nearly perfect, on new ones it is not. It knows
+# those few thousand images almost by heart. This is called **overfitting**. More images help: new ones, or the old
+# ones shifted and rotated a little (*augmentation*). But that is another story.
 #
 # **You have written a neural network.** What to do next:
 #
-# * `byhand course check network.ipynb` tries all your functions once more, on numbers that nobody has seen.
-# * Try `[784, 100, 50, 10]`, other learning rates, a batch of 1. Choose by the validation pictures.
-# * `two-layer.ipynb` is the smallest network that reads digits, told in another notation: the one you will meet
+# * `byhand course check network.ipynb` tests all your functions once more, with new numbers.
+# * Try `[784, 100, 50, 10]`, other learning rates, or a batch size of 1. Choose by the accuracy on the validation
+#   images.
+# * `two-layer.ipynb` is the smallest network that reads digits. It uses another notation, which you will often see
 #   elsewhere.
-# * `byhand explain` shows one step of learning with its real numbers, `byhand play` lets you draw a digit and watch.
+# * `byhand explain` shows one training step with its actual numbers. With `byhand play` you draw a digit and watch the
+#   network read it.

@@ -1,30 +1,31 @@
 # %% [markdown]
 # # 784-10-10: the smallest network that reads
 #
-# One hidden layer of ten units, then ten answers: 7,960 numbers in all, and it reads five digits of six. It is the
-# network that most people write first, and you will meet its notation again: $A$ for what a layer puts out, $\alpha$ for
-# the learning rate, and each function gets exactly the arrays that it needs, one by one, with no dictionaries.
+# One hidden layer of ten units, then ten outputs: 7,960 parameters in all, and it reads five digits out of six. Most
+# people write this network first, and you will see its notation again: $A$ for the output of a layer, $\alpha$ for the
+# learning rate. The functions take the arrays one by one, without dictionaries, and each gets only those that it
+# needs.
 #
-# This notebook can be taken before `network.ipynb`, as the short way through the same mountain, or after it, to see how
-# little of what you wrote there depended on how it was written down.
+# You can do this notebook before `network.ipynb`, as a short introduction. Or do it afterwards, and see how little of
+# your work there depended on the notation.
 #
 # ### How this notebook works
 #
-# * A cell that begins with `#Graded` holds a function with a blank. Write your code at `# write your code here`, and
-#   delete the `raise` line below it. Keep the function's name and its arguments.
-# * The cell below it is a check, on a few numbers. Whoever marks the notebook tries others, too.
-# * `byhand course next two-layer.ipynb` shows what comes next, `byhand course check two-layer.ipynb` tries everything
-#   and tells you the likely mistake.
+# * A cell that begins with `#Graded` contains a function for you to complete. Write your code at
+#   `# write your code here`, and delete the `raise` line below it. Keep the function's name and its arguments.
+# * The cell below it is a check with a few numbers. The grader uses other numbers.
+# * `byhand course next two-layer.ipynb` shows the next function. `byhand course check two-layer.ipynb` tests
+#   everything and names the likely mistake.
 #
-# | letter | shape | what it is |
+# | symbol | shape | meaning |
 # |---|---|---|
-# | $m$ | | how many pictures are looked at together |
-# | $X = A_0$ | $(784, m)$ | the pictures, one a **column**, pixels from 0 to 1 |
-# | $Y$ | $(m)$ | the labels, whole numbers from 0 to 9 |
+# | $m$ | | number of images in a batch |
+# | $X = A_0$ | $(784, m)$ | the images, one per **column**, pixels from 0 to 1 |
+# | $Y$ | $(m)$ | the labels, integers from 0 to 9 |
 # | $W_1, b_1$ | $(10, 784), (10, 1)$ | weights and biases of the hidden layer |
 # | $W_2, b_2$ | $(10, 10), (10, 1)$ | weights and biases of the output layer |
-# | $Z_1, A_1, Z_2, A_2$ | $(10, m)$ | each layer before and after its activation $g$ |
-# | $\cdot$, $\otimes$ | | the matrix product; the product of two arrays of one shape, entry by entry |
+# | $Z_1, A_1, Z_2, A_2$ | $(10, m)$ | the sums and outputs of each layer, before and after its activation $g$ |
+# | $\cdot$, $\otimes$ | | the matrix product; the element-wise product of two arrays of the same shape |
 #
 # ![X (784 by m) goes through W1, b1 and ReLU to A1 (10 by m), through W2, b2 and softmax to A2 (10 by m)](shapes:X[784,m] → A1[10,m] → A2[10,m])
 
@@ -38,17 +39,17 @@ import numpy as np
 try:
     import matplotlib.pyplot as plt
 except ImportError:
-    plt = None  # no pictures then; everything else works
+    plt = None  # then there are no plots; everything else works
 
 
 def parts(value, *names):
-    """`value` as the tuple that it must be, one thing for each name."""
+    """Return `value`, which must be a tuple or list with one item for each name."""
     assert isinstance(value, (tuple, list)) and len(value) == len(names), f"must return {', '.join(names)}, in this order"
     return value
 
 
 def compare(name, yours, right):
-    """Stop with one sentence if `yours` is not `right`: is it there, has it the shape, are the numbers the same?"""
+    """Raise an AssertionError if `yours` is None, or if its shape or numbers differ from those of `right`."""
     assert yours is not None, f"{name} is None: is something returned?"
     yours, right = np.asarray(yours, dtype=float), np.asarray(right, dtype=float)
     assert yours.shape == right.shape, f"{name} must have the shape {right.shape}, yours has {yours.shape}"
@@ -62,15 +63,15 @@ def compare(name, yours, right):
 # %% [markdown]
 # ## 1. The data
 #
-# There is nothing to write here. All training pictures are shuffled, the first 1,000 (a fifth, if there are fewer than
-# 5,000) are set aside as the **dev set**, and the network never learns from them. Pixels are bytes; divided by 255 they
-# lie between 0 and 1. Left as bytes they would make the sums of the first layer reach into the thousands, and no
-# learning rate would suit both layers.
+# There is nothing to write here. All training images are shuffled. The first 1,000 (a fifth, if there are fewer than
+# 5,000) are the **dev set**: the network never learns from them. Pixels are bytes, and dividing them by 255 gives
+# numbers from 0 to 1. With bytes, the sums of the first layer would reach into the thousands, and no learning rate
+# would suit both layers.
 
 
 # %%
 if not os.path.exists("digits.npz"):
-    raise FileNotFoundError("digits.npz must lie beside this notebook: `byhand course start` puts it there")
+    raise FileNotFoundError("digits.npz must be next to this notebook: `byhand course start` writes it")
 with np.load("digits.npz") as digits:
     images = np.concatenate([digits["train_images"], digits["validation_images"]]).reshape(-1, 784)
     labels = np.concatenate([digits["train_labels"], digits["validation_labels"]])
@@ -83,17 +84,17 @@ X_train, Y_train = images[dev:].T / 255, labels[dev:]
 print("X_train", X_train.shape, "Y_train", Y_train.shape, "X_dev", X_dev.shape, "Y_dev", Y_dev.shape)
 
 # %% [markdown]
-# ## 2. Start somewhere
+# ## 2. Initialization
 #
 # <!-- task init_params -->
 #
-# All four arrays begin as random numbers between −½ and ½. If they began equal, the ten hidden units would compute the
-# same, be corrected in the same way, and remain ten copies of one unit. `np.random.rand(rows, columns)` draws numbers
+# All four arrays start as random numbers between −½ and ½. If they started equal, the ten hidden units would compute
+# the same, get the same gradient, and remain ten copies of one unit. `np.random.rand(rows, columns)` draws numbers
 # between 0 and 1.
 #
-# **Why is there a bias at all?** Take away $b$ and think of an input of zeros. Whatever the weights are, every product
-# is 0, and so is every sum: the network has to give the same answer to it before and after any training. The bias is
-# the term that is there even when nothing comes in.
+# **Why is there a bias at all?** Leave out $b$ and think of an input of zeros. Whatever the weights are, every product
+# is 0, and so is every sum. The network must give the same answer for this input before and after training. The bias
+# is the term that remains when all inputs are 0.
 #
 # ![The four arrays and their shapes](shapes:W1[10,784] b1[10,1] W2[10,10] b2[10,1])
 
@@ -114,13 +115,13 @@ def init_params():
 
 
 # %% checks="init_params"
-drawn = [parts(init_params(), "W1", "b1", "W2", "b2") for _ in range(10)]  # ten draws: ten numbers may well lie on one side
+drawn = [parts(init_params(), "W1", "b1", "W2", "b2") for _ in range(10)]  # ten draws, because ten biases can all have the same sign
 for name, arrays, shape in zip(("W1", "b1", "W2", "b2"), zip(*drawn), ((10, 784), (10, 1), (10, 10), (10, 1))):
     compare(f"shape of {name}", np.shape(arrays[0]), shape)
     assert -0.5 <= np.min(arrays) < 0 < np.max(arrays) <= 0.5, f"{name} must lie between -0.5 and 0.5, on both sides of 0"
 ### BEGIN HIDDEN TESTS
 first, second = np.concatenate([array.ravel() for array in init_params()]), np.concatenate([array.ravel() for array in init_params()])
-assert np.mean(first == second) < 0.01, "must be new numbers each time"
+assert np.mean(first == second) < 0.01, "must be different numbers in each call"
 assert abs(np.mean(first)) < 0.03 and abs(np.std(first) - 12**-0.5) < 0.02, "must be spread evenly from -0.5 to 0.5"
 ### END HIDDEN TESTS
 
@@ -129,10 +130,11 @@ assert abs(np.mean(first)) < 0.03 and abs(np.std(first) - 12**-0.5) < 0.02, "mus
 #
 # <!-- task ReLU -->
 #
-# Without something bent between them, two layers are one: $W_2 (W_1 X + b_1) + b_2$ is again a matrix times $X$ plus a
-# column, and the hidden layer was for nothing. ReLU bends: below 0 it is flat, above it lets everything through.
+# Without a nonlinear function between them, two layers are only one: $W_2 (W_1 X + b_1) + b_2$ is again a matrix times
+# $X$ plus a column, and the hidden layer is useless. ReLU is nonlinear, because it has a bend: below 0 it is flat, and
+# above 0 it returns its input unchanged.
 #
-# ![Left: two straight layers one after another give a straight line. Right: with relu between them the same two layers give a line with bends](drawing:bends)
+# ![Left: two layers without activation give a straight line. Right: with relu between them, the same layers give a line with bends](drawing:bends)
 
 
 # %% graded="ReLU"
@@ -153,14 +155,14 @@ compare("A", ReLU(Z.copy()), (Z + np.abs(Z)) / 2)
 # %% [markdown]
 # <!-- task softmax -->
 #
-# Ten scores become ten probabilities: all positive, and each column adds up to 1. The sum goes down the column, over
-# the ten digits of one picture. Python's own `sum` adds up along the first axis only because that is how it walks; say
-# what you mean, `np.sum(…, axis=0, keepdims=True)`.
+# Softmax turns ten scores into ten probabilities: all positive, and each column adds up to 1. The sum goes down the
+# column, over the ten digits of one image. Python's own `sum` happens to add along the first axis, which is right only
+# for this shape. Name the axis instead: `np.sum(…, axis=0, keepdims=True)`.
 #
-# $e^{710}$ overflows. Take each column's largest score away from the column first: the fraction stays the same,
-# because the factor cancels.
+# $e^{710}$ overflows: it is larger than any floating-point number. So subtract the largest score of each column from
+# that column first. The quotient stays the same, because the common factor cancels.
 #
-# ![One column of Z on the left: four scores. The same column of H on the right: four bars that are all positive and fill 1 together](drawing:softmax)
+# ![One column of Z on the left: four scores. The same column of H on the right: four bars that are all positive and add up to 1](drawing:softmax)
 
 
 # %% graded="softmax"
@@ -186,7 +188,7 @@ compare("A for Z + 1000", softmax(Z + 1000), right)
 # %% [markdown]
 # <!-- task forward_prop -->
 #
-# The whole way up, four lines, one for each formula. Return all four arrays: the way back needs them.
+# The whole forward pass is four lines, one for each formula. Return all four arrays: the backward pass needs them.
 #
 # ![W1 (10 by 784) times X (784 by m) plus b1 (10 by 1) is Z1 (10 by m)](shapes:W1[10,784] · X[784,m] + b1[10,1] = Z1[10,m])
 
@@ -229,8 +231,9 @@ compare("A2", A2, np.exp(scores) / np.exp(scores).sum(axis=0))
 # %% [markdown]
 # ## 4. Backward
 #
-# The loss is the cross-entropy: minus the logarithm of the probability that the right digit got, on average over the
-# pictures. Backward means: from the loss to the derivative of every one of the 7,960 numbers, layer by layer.
+# The loss is the cross-entropy: minus the logarithm of the probability of the right digit, averaged over the images.
+# The backward pass starts from the loss and computes its derivatives with respect to all 7,960 parameters, layer by
+# layer.
 #
 # > **Backward**
 # > * $dZ_2 = A_2 - Y$, with $Y$ one-hot
@@ -240,7 +243,7 @@ compare("A2", A2, np.exp(scores) / np.exp(scores).sum(axis=0))
 #
 # <!-- task ReLU_deriv -->
 #
-# The slope of ReLU: 1 where the unit was on, 0 where it was off. `True` and `False` count as 1 and 0.
+# The slope of ReLU is 1 where $Z$ is positive and 0 elsewhere. `True` and `False` count as 1 and 0.
 
 
 # %% graded="ReLU_deriv"
@@ -261,8 +264,8 @@ compare("slope", ReLU_deriv(Z.copy()), np.where(Z > 0, 1, 0))
 # %% [markdown]
 # <!-- task one_hot -->
 #
-# A label becomes a column of ten: a one in the label's row, zeros elsewhere. Ten rows, whatever labels there are. A
-# batch without a nine still has ten classes; `Y.max() + 1` works until the day it doesn't.
+# One-hot encoding turns a label into a column of ten numbers: a one in the label's row, zeros elsewhere. There are
+# always ten rows. A batch without a nine still has ten classes, and `Y.max() + 1` would give only nine or fewer.
 #
 # ![The label 3 as a column of ten numbers: a one in row 3, zeros elsewhere; labels 5 and 0 beside it](drawing:one_hot)
 
@@ -288,15 +291,17 @@ compare("one-hot", one_hot(labels.copy()), (np.arange(10)[:, None] == labels) * 
 # %% [markdown]
 # <!-- task backward_prop -->
 #
-# Six lines, in the order of the formulas above. $dZ$ keeps the pictures apart, a column each. $dW$ and $db$ bring them
-# together, and there, once, you divide by $m$, the number of columns.
+# Write six lines, in the order of the formulas above. In $dZ$, each image has its own column. $dW$ and $db$ combine
+# the images, so there, once, you divide by $m$, the number of columns.
 #
-# The trap of this network is $db$. `np.sum(dZ2)` without an axis adds up everything, to **one** number. The columns of
-# $A_2 - Y$ sum to 0, so that this number is always 0: $b_2$ never moves, nothing complains, and the network learns a
-# little worse than it could. Sum over the pictures only: `axis=1, keepdims=True`, one number a unit, shape (10, 1).
+# The trap of this network is $db$. `np.sum(dZ2)` without an axis adds up everything to **one** number. Each column of
+# $A_2 - Y$ adds up to 0, so this number is always 0. $b_2$ then never changes, there is no error, and the network
+# learns slightly worse than it could. Sum over the images only: `axis=1, keepdims=True` gives one number per unit,
+# with the shape (10, 1).
 #
-# The check below measures: it makes each parameter of a smaller network a little larger, then a little smaller, and
-# looks at how the loss changes. That is what a derivative is, and no formula can hide from it.
+# The check below measures the derivatives of a smaller network. It makes each parameter a little larger, then a little
+# smaller, and compares the two losses. That is the definition of a derivative, so a wrong formula does not pass. It is
+# called a **gradient check**.
 #
 # ![dZ2 (10 by m) times A1 transposed (m by 10) is dW2 (10 by 10)](shapes:dZ2[10,m] · A1ᵀ[m,10] = dW2[10,10])
 #
@@ -353,12 +358,12 @@ compare("db1", db1, np.mean(D1, axis=1).reshape(10, 1))
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 5. Go down
+# ## 5. Gradient descent
 #
 # <!-- task update_params -->
 #
-# The derivative points uphill, so that a step of length $\alpha$ times the derivative is **subtracted**. The old value
-# stays part of the new one.
+# The derivative points uphill, so you **subtract** the step, which is $\alpha$ times the derivative. The old value
+# remains part of the new one.
 #
 # ![A curve of the loss over one weight: each step goes against the slope, long where it is steep, short where it is flat](drawing:descent)
 
@@ -390,7 +395,7 @@ for name, yours, right in zip(("W1", "b1", "W2", "b2"), update_params(*old.copy(
 # %% [markdown]
 # <!-- task get_predictions -->
 #
-# The answer is the digit with the largest probability: `np.argmax` down each column.
+# The prediction is the digit with the largest probability: `np.argmax` down each column.
 
 
 # %% graded="get_predictions"
@@ -411,12 +416,12 @@ compare("predictions", get_predictions(A2), [max(range(10), key=lambda k: A2[k, 
 # %% [markdown]
 # <!-- task get_accuracy -->
 #
-# The share of predictions that are right, a number from 0 to 1.
+# The accuracy is the fraction of predictions that are right, a number from 0 to 1.
 
 
 # %% graded="get_accuracy"
 def get_accuracy(predictions, Y):
-    """The share of predictions that are right              predictions, Y: (m,)"""
+    """The fraction of predictions that are right            predictions, Y: (m,)"""
     ### BEGIN SOLUTION
     return np.mean(predictions == Y)
     ### END SOLUTION
@@ -432,13 +437,13 @@ compare("accuracy", get_accuracy(np.where(np.arange(40) < 13, labels, (labels + 
 # %% [markdown]
 # <!-- task gradient_descent -->
 #
-# All together. `init_params` once, then `iterations` times forward, backward, update. Every tenth iteration (the first
-# is number 0) print the accuracy on `X`, so that you can watch it learn.
+# Now put everything together. Call `init_params` once, then repeat `iterations` times: forward, backward, update. In
+# every tenth iteration (the first is number 0), print the accuracy on `X`, so that you can watch the network learn.
 
 
 # %% graded="gradient_descent"
 def gradient_descent(X, Y, alpha, iterations):
-    """Start somewhere, then `iterations` times: forward, backward, update
+    """Initialize, then `iterations` times: forward, backward, update
 
     X: (784, m), pixels from 0 to 1   Y: (m,)   returns W1, b1, W2, b2
     """
@@ -456,15 +461,15 @@ def gradient_descent(X, Y, alpha, iterations):
 
 # %% checks="gradient_descent"
 X, Y = np.kron(np.eye(4), np.full((196, 1), 0.1)), np.array([3, 1, 4, 1])
-np.random.seed(0)  # from a few beginnings in a hundred thousand every unit dies, and nobody would be to blame
+np.random.seed(0)  # from a few starts in a hundred thousand all units die, even if the code is right
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     learned = parts(gradient_descent(X, Y, 0.5, 200), "W1", "b1", "W2", "b2")
-compare("predictions after 200 iterations on four pictures", get_predictions(forward_prop(*learned, X)[3]), Y)
+compare("predictions after 200 iterations on four images", get_predictions(forward_prop(*learned, X)[3]), Y)
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng()
 X, Y = rng.random((784, 20)), rng.integers(10, size=20)
 V1, c1, V2, c2 = begin = [rng.random(shape) - 0.5 for shape in ((10, 784), (10, 1), (10, 10), (10, 1))]
-names = gradient_descent.__globals__  # it shall begin here, whatever init_params draws its numbers with
+names = gradient_descent.__globals__  # start from these arrays, whichever generator init_params uses
 yours, names["init_params"] = names["init_params"], lambda: tuple(array.copy() for array in begin)
 try:
     with contextlib.redirect_stdout(io.StringIO()):
@@ -485,26 +490,26 @@ for name, yours, right in (("W1", W1, V1), ("b1", b1, c1), ("W2", W2, V2), ("b2"
 # %% [markdown]
 # ### The run
 #
-# $\alpha = 0.1$, 500 iterations on all the training pictures. On the full MNIST that takes a minute or two and ends near
-# 84 % of the training pictures; it starts near 10 %, and passes 50 % at about iteration 50. The start is random, so that
-# no two runs are alike. On the bundled sample it takes a few seconds.
+# The run uses $\alpha = 0.1$ and 500 iterations on all training images. On the full MNIST it takes a minute or two.
+# The accuracy on the training images starts near 10 %, passes 50 % at about iteration 50, and ends near 84 %. The
+# start is random, so no two runs are the same. On the bundled sample it takes a few seconds.
 
 # %%
 ITERATIONS = 500
 if "NBGRADER_EXECUTION" in os.environ:
-    ITERATIONS = 20  # a marking program gives a cell 30 seconds; your marks don't depend on this run
+    ITERATIONS = 20  # a grading program allows 30 seconds per cell; your points don't depend on this run
 
 W1, b1, W2, b2 = gradient_descent(X_train, Y_train, 0.1, ITERATIONS)
 
 # %% [markdown]
 # <!-- task make_predictions -->
 #
-# For pictures that it has not seen there is no way back to go, only forward.
+# New images need no backward pass, only a forward pass.
 
 
 # %% graded="make_predictions"
 def make_predictions(X, W1, b1, W2, b2):
-    """The digit that the network gives each picture        X: (784, m), pixels from 0 to 1   returns (m,)"""
+    """The predicted digit of each image                     X: (784, m), pixels from 0 to 1   returns (m,)"""
     ### BEGIN SOLUTION
     _, _, _, A2 = forward_prop(W1, b1, W2, b2, X)
     return get_predictions(A2)
@@ -521,13 +526,13 @@ compare("predictions", make_predictions(np.eye(10)[:, answers], 2 * np.eye(10), 
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# How well does it read the pictures that were set aside? With a thousand of them the answer is good to about two points
-# either way: don't quote it to a tenth.
+# How well does the network read the dev set? With a thousand images, the accuracy is only exact to about two points in
+# either direction. So don't report tenths of a percent.
 
 
 # %%
 def test_prediction(index, W1, b1, W2, b2):
-    """What the network says of one picture of the dev set, its label, and the picture itself."""
+    """Show the prediction for one image of the dev set, its label, and the image."""
     prediction = make_predictions(X_dev[:, index, None], W1, b1, W2, b2)
     print("Prediction:", prediction[0])
     print("Label:", Y_dev[index])
@@ -546,6 +551,6 @@ for index in (0, 100, 200):
     test_prediction(index, W1, b1, W2, b2)
 
 # %% [markdown]
-# Ten units, and it reads. What is in its way now is its size, and that every step looks at all the pictures first:
-# chapter 8 of `network.ipynb` is about that. The program was first told by Samson Zhang, "Understanding the math behind
-# neural networks by building one from scratch"; many people have learned from it, and so did we.
+# The network has only ten hidden units, and it reads. Two things limit it now: its size, and that each step uses all
+# the images. Chapter 8 of `network.ipynb` is about the second. This program comes from Samson Zhang's "Understanding
+# the math behind neural networks by building one from scratch". Many people have learned from it, and so have we.
