@@ -12,7 +12,7 @@ from byhand.errors import DivergedError, UsageError
 from byhand.explain import explain_step
 from byhand.explain.document import Figure, Grid, Sum, grid, numeral
 from byhand.explain.terminal import two_cells
-from byhand.explain.trace import added_up
+from byhand.explain.trace import sum_of
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
@@ -272,7 +272,7 @@ def test_a_caption_and_the_lines_of_a_unit_are_written_with_four_digits():
         "b1[1] = 0.2465 − 0.05 · 0.2294 = 0.235",
         "Z1[1]: 1.308 → 1.013",
     ]
-    assert added_up(np.array([0.5, 0.0, -2.0, 1.0, 0.25, 0.125, 3.0])) == "3 + (−2) + 1 + 0.5 + … (2 more: 0.375)"
+    assert sum_of(np.array([0.5, 0.0, -2.0, 1.0, 0.25, 0.125, 3.0])) == "3 + (−2) + 1 + 0.5 + … (2 more: 0.375)"
 
 
 @pytest.mark.parametrize("kind", list(OPTIMIZERS))

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import byhand
 import byhand.model
-from byhand.cli.export import command
+from byhand.cli.group import cli
 from byhand.data import Dataset
 from byhand.data.handwriting.deskew import deskew
 from byhand.errors import UsageError
@@ -323,21 +323,23 @@ def test_the_end_of_the_name_decides(shipped, tmp_path):
 
 
 def test_the_command_exports_the_shipped_model(tmp_path):
-    done = CliRunner().invoke(command, ["--output", str(tmp_path / "digits.html")], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["export", "--output", str(tmp_path / "digits.html")], catch_exceptions=False)
     assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'digits.html'}\n")
     assert "no probability changes" in done.stderr
-    quiet = CliRunner().invoke(command, ["-q", "--to", "npz", "-o", str(tmp_path / "x.npz")], catch_exceptions=False)
+    quiet = CliRunner().invoke(
+        cli, ["export", "-q", "--to", "npz", "-o", str(tmp_path / "x.npz")], catch_exceptions=False
+    )
     assert quiet.stderr == ""
 
 
 def test_the_command_exports_a_runs_model_beside_it(tmp_path, digits):
     Model([784, 10], metadata={"data": {"name": "mnist-5k"}}).save(tmp_path / "run" / "model.safetensors")
-    done = CliRunner().invoke(command, [str(tmp_path / "run"), "--to", "npz"], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["export", str(tmp_path / "run"), "--to", "npz"], catch_exceptions=False)
     assert done.stdout == f"{tmp_path / 'run' / 'model.npz'}\n"
 
 
 def test_the_command_wants_to_know_what_to_make():
-    done = CliRunner().invoke(command, [])
+    done = CliRunner().invoke(cli, ["export"])
     assert done.exit_code == 2
     assert "--to html, onnx or npz" in done.stderr
 
@@ -347,11 +349,11 @@ def test_without_a_name_the_courses_data_is_not_written_over_nor_anything_else(t
     for kind, name in (("npz", "model.npz"), ("onnx", "model.onnx"), ("html", "digits.html")):
         for content in (tmp_path / "digits.npz", tmp_path / name):
             content.write_text("precious")
-        done = CliRunner().invoke(command, ["--to", kind])
+        done = CliRunner().invoke(cli, ["export", "--to", kind])
         assert isinstance(done.exception, UsageError)
         assert str(done.exception) == f"{name} already exists: give -o, with this name or another"
         assert (tmp_path / "digits.npz").read_text() == (tmp_path / name).read_text() == "precious"
-    done = CliRunner().invoke(command, ["--to", "npz", "-o", "model.npz"], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["export", "--to", "npz", "-o", "model.npz"], catch_exceptions=False)
     assert done.stdout == "model.npz\n"
     assert (tmp_path / "model.npz").read_bytes()[:2] == b"PK"
 
@@ -366,7 +368,7 @@ def test_without_a_name_the_courses_data_is_not_written_over_nor_anything_else(t
 )
 def test_a_name_that_does_not_go_with_the_kind_is_refused(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(command, words.split())
+    done = CliRunner().invoke(cli, ["export", *words.split()])
     assert isinstance(done.exception, UsageError)
     assert str(done.exception) == message
     assert list(tmp_path.iterdir()) == []

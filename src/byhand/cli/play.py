@@ -45,23 +45,23 @@ def command(
     from byhand.play.setup import Setup, fits
     from byhand.play.storage import RunStorage, setup_of
 
-    home = Run.open(run) if run is not None else None
+    previous = Run.open(run) if run is not None else None
     model, origin = (load_model(run), run) if run is not None else (shipped_model(), "the shipped model")
-    before = setup_of(home) if home else None
-    name = data or (before.data if before else None)
+    previous_setup = setup_of(previous) if previous else None
+    name = data or (previous_setup.data if previous_setup else None)
     if name is not None:
         digits = load_data(name, offline or data is None, console)
     else:
-        digits = load_any_data(home.config() if home else {}, model.metadata if home else {}, console)
+        digits = load_any_data(previous.config() if previous else {}, model.metadata if previous else {}, console)
     if run is not None and not fits(model, digits.train):
         raise UsageError(
             f"{run}: the model has {model.network.in_size} inputs and {len(model.classes)} classes, "
             f"which does not match {digits.name}: pass its own data set with --data"
         )
-    if home and before:
-        playground = Playground.resume(home, model, origin, digits, before)
+    if previous and previous_setup:
+        playground = Playground.resume(previous, model, origin, digits, previous_setup)
     else:
-        setup = Setup.like(model, data=data or digits.name, start="loaded" if home else "new")
+        setup = Setup.like(model, data=data or digits.name, start="loaded" if previous else "new")
         playground = Playground(model, origin, digits, setup, RunStorage(Run.new(folder) if folder else None))
 
     def opened(address: str) -> None:

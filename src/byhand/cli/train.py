@@ -110,31 +110,31 @@ def command(
     current step, saves a checkpoint, and prints the command that resumes it.
     """
     ranks = mpi.communicator()
-    leads = ranks is None or ranks.rank == 0
-    console.is_silent |= not leads
+    is_rank_0 = ranks is None or ranks.rank == 0
+    console.is_silent |= not is_rank_0
 
     def load(name: str | None) -> TrainTest:
         with mpi.rank_0_first(ranks):
             return load_data(name, offline, console)
 
     with mpi.aborting(ranks):
-        stopped = Run.open(resume) if resume is not None else None
+        resumed = Run.open(resume) if resume is not None else None
         settings: dict[str, Any] = {"checkpoint_every": checkpoint_every}
-        if is_ensemble := bool(stopped.members) if stopped else committee is not None:
+        if is_ensemble := bool(resumed.members) if resumed else committee is not None:
             if ranks is not None:
                 raise UsageError(f"an ensemble starts its own processes: use no mpiexec, got {ranks.size} ranks")
             settings |= {"offline": offline, "on_message": console.info}
         else:
             settings |= {"shard": ranks, "callbacks": [] if console.is_silent else [ProgressBar()]}
         result: RunResult | EnsembleResult
-        if stopped is not None:
-            changes = changes_on_resume(stopped, resume_settings(options))
+        if resumed is not None:
+            changes = changes_on_resume(resumed, resume_settings(options))
             if is_ensemble:
-                test = load(data if data is not None else data_of(stopped.config())).test
+                test = load(data if data is not None else data_of(resumed.config())).test
                 jobs = changes.get("threads")
-                result = resume_ensemble(stopped.folder, data=data, test=test, jobs=jobs, **settings)
+                result = resume_ensemble(resumed.folder, data=data, test=test, jobs=jobs, **settings)
             else:
-                result = resume_run(stopped.folder, data=data, load=load, **changes, **settings)
+                result = resume_run(resumed.folder, data=data, load=load, **changes, **settings)
         else:
             digits = load(data)
             model, recipe, images = untrained(preset, digits, seed, options)
@@ -152,7 +152,7 @@ def command(
                     jobs=recipe.threads,
                     **settings,
                 )
-    if leads:
+    if is_rank_0:
         show(result, console)
 
 

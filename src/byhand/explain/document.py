@@ -114,8 +114,8 @@ class Sum:
     def line(self, shown: int) -> str:
         """Format the sum: `Z1[3] = 0.31·0.92 + … (99 more: 0.8) + 0.05 = 1.27`."""
         terms = [f"{numeral(self.left[i])}·{bracketed(self.right[i])}" for i in self.order[:shown]]
-        added = joined(terms, self.products[self.order[shown:]])
-        return equation(self.symbol, added if self.bias is None else f"{added} + {bracketed(self.bias)}", self.total)
+        text = sum_text(terms, self.products[self.order[shown:]])
+        return equation(self.symbol, text if self.bias is None else f"{text} + {bracketed(self.bias)}", self.total)
 
 
 def largest_first(values: Array) -> list[int]:
@@ -123,7 +123,7 @@ def largest_first(values: Array) -> list[int]:
     return [int(i) for i in np.argsort(-np.abs(values), kind="stable") if values[i] != 0]
 
 
-def joined(terms: list[str], rest: Array) -> str:
+def sum_text(terms: list[str], rest: Array) -> str:
     """Format a sum: `0.31·0.92 + … (99 more: 0.8)`, or `0` without terms."""
     more = [f"… ({len(rest)} more: {numeral(rest.sum(dtype=np.float64))})"] if len(rest) else []
     return " + ".join([*(terms or ["0"]), *more])
@@ -276,7 +276,7 @@ def wrapped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
     cells = np.full(down * width, np.nan)
     cells[:shown] = values[:shown]
     wraps = f"wrapped after {width}" if down > 1 else ""
-    return cells.reshape(down, width), wraps + first_of(shown, len(values), "numbers")
+    return cells.reshape(down, width), wraps + truncation(shown, len(values), "numbers")
 
 
 def cropped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
@@ -285,11 +285,11 @@ def cropped(values: Array, columns: int, rows: int) -> tuple[Array, str]:
     cells = values.T if transposed else values
     height, width = cells.shape
     note = "transposed: a row is a unit" if transposed else ""
-    note += first_of(min(rows, height), height, "units" if transposed else "rows")
-    note += first_of(min(columns, width), width, "inputs" if transposed else "columns")
+    note += truncation(min(rows, height), height, "units" if transposed else "rows")
+    note += truncation(min(columns, width), width, "inputs" if transposed else "columns")
     return cells[:rows, :columns], note.removeprefix(", ")
 
 
-def first_of(shown: int, count: int, what: str) -> str:
+def truncation(shown: int, count: int, what: str) -> str:
     """Return `, the first 64 of 128 units`, or nothing if all are shown."""
     return f", the first {shown:,} of {count:,} {what}" if shown < count else ""

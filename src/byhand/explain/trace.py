@@ -14,7 +14,7 @@ import numpy as np
 from byhand.checks import integer, is_integer, positive
 from byhand.data import Dataset, Sample
 from byhand.errors import DivergedError, UsageError, short_repr
-from byhand.explain.document import Figure, Sum, Unit, bracketed, equation, joined, largest_first, numeral
+from byhand.explain.document import Figure, Sum, Unit, bracketed, equation, largest_first, numeral, sum_text
 from byhand.model import Model
 from byhand.nn.arrays import Array, Cache
 from byhand.nn.backprop import Pass
@@ -217,8 +217,8 @@ def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
     name, inputs, pictures = f"unit {j} of layer {number}", pass_.ins[i], []
     if isinstance(layer, Convolution):
         inputs = pass_.caches[i].P
-        row, along = divmod(place, layer.columns)
-        name += f", map {column}, row {row}, column {along}"
+        row, map_column = divmod(place, layer.columns)
+        name += f", map {column}, row {row}, column {map_column}"
         pictures.append(replace(at.windows(inputs[place : place + 1]), symbol=f"{at.own('P')}[{place}]"))
     W, b = layer.W[:, column], float(layer.b[column])
     Z = Sum(f"{at.result}[{j}]", inputs[place], W, float(pass_.outs[i][0, j]), bias=b)
@@ -231,21 +231,21 @@ def unit_arithmetic(trace: Trace, number: int, j: int) -> Unit:
     if trace.labels is not None:
         dW, db = trace.gradients[i]["W"][:, column], float(trace.gradients[i]["b"][column])
         pictures.append(at.weights(f"{at.own('dW')}[:, {column}]", dW[:, None]))
-        heaviest = int(np.abs(dW).argmax())
-        which, slope = f"[{heaviest}, {column}]", float(dW[heaviest])
+        largest = int(np.abs(dW).argmax())
+        which, slope = f"[{largest}, {column}]", float(dW[largest])
         dZ = required(pass_.douts[i]).reshape(len(inputs), -1)[:, column]  # one for each use of the weights
-        added = f"d{at.result}[{j}]" if len(dZ) == 1 else added_up(dZ)
+        added = f"d{at.result}[{j}]" if len(dZ) == 1 else sum_of(dZ)
         new = trace.network.parametric_layers[number - 1]
         rate = trace.rate if type(trace.optimizer) is GradientDescent else None
         weight_rate = None if trace.optimizer.weight_decay else rate
         Z_after = float(trace.again.outs[i][0, j])
         arithmetic |= {
             "upstream gradient": upstream_gradient(trace, i, end, j),
-            "largest gradient": (Sum(f"{at.own('dW')}{which}", inputs[:, heaviest], dZ, slope),),
+            "largest gradient": (Sum(f"{at.own('dW')}{which}", inputs[:, largest], dZ, slope),),
             "bias gradient": (equation(f"{at.own('db')}[{column}]", added, db),),
             "update": (
-                change(f"{at.own('W')}{which}", float(W[heaviest]), slope, float(new.W[heaviest, column]), weight_rate),
-                change(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
+                updated(f"{at.own('W')}{which}", float(W[largest]), slope, float(new.W[largest, column]), weight_rate),
+                updated(f"{at.own('b')}[{column}]", b, db, float(new.b[column]), rate),
             ),
             "after the update": (f"{Z.symbol}: {numeral(Z.total)} → {numeral(Z_after)}",),
         }
@@ -259,12 +259,12 @@ def required(array: Array | None) -> Array:
     return array
 
 
-def added_up(values: Array) -> str:
+def sum_of(values: Array) -> str:
     """Format a sum: `0.2 + (−0.1) + … (60 more: 0.05)`, the largest terms first."""
     order = largest_first(values)
     terms = [bracketed(values[k]) for k in order[:4]]
     terms[:1] = [term.strip("()") for term in terms[:1]]  # no operator before it
-    return joined(terms, values[order[4:]])
+    return sum_text(terms, values[order[4:]])
 
 
 def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str, ...]:
@@ -273,16 +273,16 @@ def upstream_gradient(trace: Trace, i: int, end: int, j: int) -> tuple[Sum | str
     terms: list[Sum | str] = []
     if end < len(layers):  # dH[j] = Σ dZ · W over the units of the next layer
         above, received = required(pass_.douts[end])[0], required(pass_.dins[end])[0, j]
-        terms.append(Sum(f"d{symbols[end].source}[{j}]", *fed_by(layers[end], above, j), float(received)))
+        terms.append(Sum(f"d{symbols[end].source}[{j}]", *sums_with_input(layers[end], above, j), float(received)))
     else:
-        terms.append(equation(f"d{symbols[-1].result}[{j}]", loss_slope(trace, j), float(trace.dlogits[0, j])))
+        terms.append(equation(f"d{symbols[-1].result}[{j}]", loss_derivative(trace, j), float(trace.dlogits[0, j])))
     for k in range(end - 1, i, -1):
-        how = multiplied(layers[k], pass_.caches[k], required(pass_.douts[k]), j)
+        how = chain_rule(layers[k], pass_.caches[k], required(pass_.douts[k]), j)
         terms.append(equation(f"d{symbols[k].source}[{j}]", how, float(required(pass_.dins[k])[0, j])))
     return tuple(terms)
 
 
-def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
+def sums_with_input(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
     """Return the gradients and weights of all sums with input `j`          dZ: (outputs,)
 
     A dense unit uses it once, and a feature map once per window that contains it.
@@ -296,12 +296,12 @@ def fed_by(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
 
 
 def applied(layer: Layer, value: float) -> str:
-    """Format the application of a layer: `relu(1.27)`."""
+    """Format the applied of a layer: `relu(1.27)`."""
     name = layer.function.name if isinstance(layer, Activation) else layer.kind
     return f"{name}({numeral(value)})"
 
 
-def multiplied(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
+def chain_rule(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
     """Format the chain rule: `0.0512 · 1`. The derivative is the layer's backward of 1."""
     upstream = numeral(float(dout[0, j]))
     if isinstance(layer, BatchNorm):
@@ -314,7 +314,7 @@ def multiplied(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
     return f"{upstream} · {bracketed(float(slope[0, j]))}"
 
 
-def loss_slope(trace: Trace, j: int) -> str:
+def loss_derivative(trace: Trace, j: int) -> str:
     """Format the derivative of the loss by a logit: `(0.03 − 1) / 8`."""
     N, K = trace.dlogits.shape
     target = float(required(trace.labels)[0] == j)
@@ -325,7 +325,7 @@ def loss_slope(trace: Trace, j: int) -> str:
     return f"({numeral(float(trace.probabilities[0, j]))} − {numeral(target)}) / {N}"
 
 
-def change(symbol: str, before: float, gradient: float, after: float, rate: float | None) -> str:
+def updated(symbol: str, before: float, gradient: float, after: float, rate: float | None) -> str:
     """Format an update, with its arithmetic for gradient descent."""
     if rate is None:
         return f"{symbol}: {numeral(before)} → {numeral(after)}"

@@ -87,8 +87,8 @@ def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     """Return a page that works offline, and the effect of its float16 weights."""
     rounded = rounded_to_half(model)
     images = pictures.images[:MEASURED]
-    apart = float(np.abs(model.probabilities(images) - rounded.probabilities(images)).max())
-    change = f"no probability changes by more than {apart:.1e}" if apart else "no probability changes"
+    difference = float(np.abs(model.probabilities(images) - rounded.probabilities(images)).max())
+    change = f"no probability changes by more than {difference:.1e}" if difference else "no probability changes"
     about = f"weights rounded to float16: on {len(images):,} images of {pictures.name} {change}"
     embedded = one_of_each(pictures)
     # All low bytes before all high bytes, which are similar and compress well.
@@ -155,12 +155,13 @@ def as_npz(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     """
     arrays = reference_arrays(model)
     images = pictures.images[:200]
-    apart = float(np.abs(model.probabilities(images) - probabilities(arrays, model.preparation.pictures(images))).max())
-    if not apart <= TOLERANCE:
-        raise UsageError(f"npz must give the model's probabilities to {TOLERANCE:g}, got {apart:.1e}: use onnx")
+    exported = probabilities(arrays, model.preparation.pictures(images))
+    difference = float(np.abs(model.probabilities(images) - exported).max())
+    if not difference <= TOLERANCE:
+        raise UsageError(f"npz must give the model's probabilities to {TOLERANCE:g}, got {difference:.1e}: use onnx")
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
-    about = f"on {len(images)} images of {pictures.name} no probability differs by more than {apart:.1e}"
+    about = f"on {len(images)} images of {pictures.name} no probability differs by more than {difference:.1e}"
     return file.getvalue(), about
 
 

@@ -43,11 +43,11 @@ def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     onnx.checker.check_model(content, full_check=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     images = pictures.images[:CHECKED]
-    (given,) = session.run(None, {"pictures": images.astype(np.float32)})
-    apart = float(np.abs(given - model.probabilities(images)).max())
-    if not apart <= TOLERANCE:
-        raise UsageError(f"onnxruntime must give the model's probabilities to {TOLERANCE:g}, got {apart:.1e}")
-    about = f"on {len(images):,} images of {pictures.name} no probability differs by more than {apart:.1e}"
+    (output,) = session.run(None, {"pictures": images.astype(np.float32)})
+    difference = float(np.abs(output - model.probabilities(images)).max())
+    if not difference <= TOLERANCE:
+        raise UsageError(f"onnxruntime must give the model's probabilities to {TOLERANCE:g}, got {difference:.1e}")
+    about = f"on {len(images):,} images of {pictures.name} no probability differs by more than {difference:.1e}"
     return content, f"onnxruntime: {about}"
 
 
@@ -161,8 +161,8 @@ def scaled(graph: Graph, pixels: str, preparation: Preparation) -> str:
     if preparation.is_plain:
         return graph.add("Div", pixels, graph.constant("divisor", np.array(preparation.divisor, np.float32)))
     factor = graph.constant("factor", np.array(1 / (preparation.divisor * preparation.deviation), np.float32))
-    less = graph.constant("less", np.array(preparation.mean / preparation.deviation, np.float32))
-    return graph.add("Sub", graph.add("Mul", pixels, factor), less)
+    offset = graph.constant("less", np.array(preparation.mean / preparation.deviation, np.float32))
+    return graph.add("Sub", graph.add("Mul", pixels, factor), offset)
 
 
 def layer_node(graph: Graph, x: str, layer: Layer) -> str:
