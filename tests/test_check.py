@@ -126,8 +126,7 @@ def test_a_size_taken_from_the_whole_data_is_seen(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("scale", "mistakes"),
-    [(" / 255.0", {}), ("", {"X_dev", "X_train"}), (" / 255.0 / 255.0", {"X_dev", "X_train"})],
+    ("scale", "mistakes"), [(" / 255.0", {}), ("", {"X_dev", "X_train"}), (" / 255.0 / 255.0", {"X_dev", "X_train"})]
 )
 def test_the_scale_of_the_pixels_is_seen(scale, mistakes, tmp_path):
     needs("pandas")

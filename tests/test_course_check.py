@@ -28,20 +28,12 @@ HIDDEN = (
     [
         (cells_of(solution()), 0, "All public checks passed.\n", "14 right\n"),
         (
-            [
-                *cells_of(solution())[:3],
-                *(STUB.format(name) for name in FUNCTIONS[2:]),
-            ],
+            [*cells_of(solution())[:3], *(STUB.format(name) for name in FUNCTIONS[2:])],
             0,
             "The public checks passed for all functions written so far; `byhand course next` shows the next one.\n",
             "2 right, 12 missing\n",
         ),
-        (
-            cells_of(instead("relu", "return np.abs(Z), Z")),
-            1,
-            "Not all public checks passed.\n",
-            "13 right, 1 wrong\n",
-        ),
+        (cells_of(instead("relu", "return np.abs(Z), Z")), 1, "Not all public checks passed.\n", "13 right, 1 wrong\n"),
     ],
 )
 def test_it_never_says_that_all_is_well(run, cells, code, said, counts, tmp_path):

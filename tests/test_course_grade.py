@@ -215,13 +215,7 @@ def has_ended(pid):
 def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
     handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
     endless = solution().replace("):\n", "):\n    while True: pass\n")
-    hand_in(
-        handed_in,
-        [
-            Synthetic("a.py", solution().encode(), None),
-            Synthetic("b.py", endless.encode(), None),
-        ],
-    )
+    hand_in(handed_in, [Synthetic("a.py", solution().encode(), None), Synthetic("b.py", endless.encode(), None)])
     record = tmp_path / "marks" / "records" / "a.json"
     written = []
     for number in (signal.SIGKILL, signal.SIGINT):
@@ -268,10 +262,7 @@ def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them
 def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
     handed_in = tmp_path / "in"
     names = ("a", "b")
-    hand_in(
-        handed_in,
-        [Synthetic(f"{name}.py", STUB.format("relu").encode(), None) for name in names],
-    )
+    hand_in(handed_in, [Synthetic(f"{name}.py", STUB.format("relu").encode(), None) for name in names])
     checks = read_checks()
 
     def again(checks, **options):
@@ -403,12 +394,7 @@ def test_custom_checks_give_their_points_and_one_mistake_counts_once(source, poi
     ("name", "text", "error", "words"),
     [
         ("c.txt", "", UsageError, r"the checks must be a \.py or \.toml file"),
-        (
-            "c.py",
-            "points = {'sigmod': 1}",
-            UsageError,
-            r"must be for .* \(did you mean sigmoid\?\), got",
-        ),
+        ("c.py", "points = {'sigmod': 1}", UsageError, r"must be for .* \(did you mean sigmoid\?\), got"),
         ("c.py", "points = {'relu': -1}", UsageError, r"points\['relu'\] must be at least 0 points, got -1"),
         ("c.py", "points = {'relu': float('nan')}", UsageError, "must be at least 0 points, got nan"),
         ("c.py", "points = [1]", UsageError, r"points must be a dictionary {function: points}, got \[1\]"),
@@ -493,11 +479,7 @@ def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
 @pytest.mark.slow
 def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
     checks = read_checks()
-    sources = [
-        instead("relu", "return np.abs(Z), Z"),
-        instead("relu", "return Z > 0, Z"),
-        solution(),
-    ]
+    sources = [instead("relu", "return np.abs(Z), Z"), instead("relu", "return Z > 0, Z"), solution()]
     sources.append(instead("relu", "return abs(Z), Z"))
     marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
     (row,) = (row for row in overview(marks) if row[0] == "relu")
@@ -511,10 +493,7 @@ def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
 def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp_path):
     checks = read_checks()
     sources = [instead("relu", "return np.maximum(Z, 1), Z")] * 2
-    sources += [
-        instead("relu", f"return Z.{'x' * 200}, Z"),
-        instead("relu", "return np.abs(Z), Z"),
-    ]
+    sources += [instead("relu", f"return Z.{'x' * 200}, Z"), instead("relu", "return np.abs(Z), Z")]
     marks = [marked(tmp_path / f"{k}.py", source, checks) for k, source in enumerate(sources)]
     often = [next(row[-1] for row in overview(some) if row[0] == "relu") for some in (marks, marks[2:3], marks[3:])]
     assert often[0] == "H: differs from the right value (2)"

@@ -149,12 +149,7 @@ def test_functions_that_are_not_there_are_told(tmp_path):
         ("a.ipynb", b"x", DataError, "must be a notebook, got invalid JSON"),
         ("a.ipynb", b"[]", DataError, "must be a notebook of version 4, got JSON without cells"),
         ("a.ipynb", b'{"worksheets": []}', DataError, "got an older version: save it with Jupyter first"),
-        (
-            "a.ipynb",
-            notebook(["def f(): pass"]),
-            DataError,
-            "must define functions of the assignment, got f",
-        ),
+        ("a.ipynb", notebook(["def f(): pass"]), DataError, "must define functions of the assignment, got f"),
         ("a.ipynb", notebook([]), DataError, "must define functions of the assignment, got none"),
     ],
 )

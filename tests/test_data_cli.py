@@ -109,10 +109,7 @@ def damaged_pictures(folder):
     return folder, [f"2/2.png: {words}", f"7/7.png: {words}"]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [damaged_idx, damaged_csv, cut_npz, damaged_pictures],
-)
+@pytest.mark.parametrize("make", [damaged_idx, damaged_csv, cut_npz, damaged_pictures])
 def test_verify_gives_a_line_for_each_problem_and_leaves_with_3(run, folder, cache, monkeypatch, make):
     monkeypatch.chdir(folder)
     path, problems = make(folder)

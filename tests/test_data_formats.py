@@ -364,8 +364,7 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
     path.write_bytes(gzip.compress(content) if pack else content)
     words = refusal(path)
     assert re.fullmatch(
-        rf"{re.escape(str(path))}: the pickle must contain only arrays, found (posix|nt).mkdir; nothing was run",
-        words,
+        rf"{re.escape(str(path))}: the pickle must contain only arrays, found (posix|nt).mkdir; nothing was run", words
     )
     assert not mark.exists()
     pickle.loads(content)  # the test would have seen it
@@ -384,10 +383,7 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
         (pickle.dumps(((X, y[:-1]),)), "each image needs one label, got 21 images, 20 labels"),
         (pickle.dumps(((X, y + 1),)), "labels must be 0 to 9, label 9 (from 0) is 10"),
         (pickle.dumps(((X / 1000, y),)), "floats from 0 to 1 must be whole bytes divided by 255 or 256"),
-        (
-            pickle.dumps(((X.astype(object), y),)),
-            "damaged pickle: arrays must contain plain numbers",
-        ),
+        (pickle.dumps(((X.astype(object), y),)), "damaged pickle: arrays must contain plain numbers"),
         (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 instructions, it has more"),
         # a tuple of itself, doubled 400 times: 2^400 things for whoever walks through it
         (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must contain one to three pairs"),
@@ -546,18 +542,10 @@ def test_classes_are_the_names_of_the_folders_in_the_order_of_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        (
-            "1/1.png",
-            lambda p: p.write_bytes(b""),
-            "must have content, got 0 bytes",
-        ),
+        ("1/1.png", lambda p: p.write_bytes(b""), "must have content, got 0 bytes"),
         ("1/1.png", lambda p: p.write_bytes(p.read_bytes()[:55]), "is a damaged picture: "),
         ("1/1.png", lambda p: Image.new("L", (6, 5)).save(p), "must be 5×5 like the first image, got 6×5"),
-        (
-            "0/0.png",
-            lambda p: Image.new("L", (2000, 5)).save(p),
-            "must be at most 1024 pixels wide and high, got 2000",
-        ),
+        ("0/0.png", lambda p: Image.new("L", (2000, 5)).save(p), "must be at most 1024 pixels wide and high, got 2000"),
         ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits per channel, its mode is I;16"),
         ("1/1.png", lambda p: Image.new("RGBA", (5, 5)).save(p), "must have no transparent pixels"),
     ],

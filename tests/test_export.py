@@ -17,15 +17,7 @@ from byhand.cli.group import cli
 from byhand.data import Dataset
 from byhand.data.handwriting.deskew import deskew
 from byhand.errors import UsageError
-from byhand.export import (
-    as_html,
-    as_npz,
-    exact_probabilities,
-    export,
-    reference_arrays,
-    rounded_to_half,
-    sample_for,
-)
+from byhand.export import as_html, as_npz, exact_probabilities, export, reference_arrays, rounded_to_half, sample_for
 from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
@@ -295,10 +287,7 @@ def test_npz_knows_layers_without_an_activation(layers, digits):
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (
-            [Dense(784, 9), Activation("relu"), Activation("tanh"), Dense(9, 10)],
-            r"Activation\('tanh'\): use onnx",
-        ),
+        ([Dense(784, 9), Activation("relu"), Activation("tanh"), Dense(9, 10)], r"Activation\('tanh'\): use onnx"),
         ([Dense(784, 9), Activation("relu"), BatchNorm(9), Dense(9, 10)], r"got BatchNorm\(9\): use onnx"),
         ([BatchNorm(784), Dense(784, 10)], r"got BatchNorm\(784\): use onnx"),
         ([Convolution(28, 28, 1, 2), Dense(288, 10)], r"got Convolution\(28, 28, 1, 2, .*\): use onnx"),

@@ -209,8 +209,7 @@ def test_an_almost_black_picture_is_no_digit():
 
 
 @pytest.mark.parametrize(
-    "picture",
-    [np.zeros((2, 3)), np.zeros((2, 3, 3), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(784, np.uint8)],
+    "picture", [np.zeros((2, 3)), np.zeros((2, 3, 3), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(784, np.uint8)]
 )
 def test_what_is_no_grey_picture_is_refused(picture):
     for function in (normalize, segment_line):

@@ -14,13 +14,7 @@ TINY = ("train", "--data", "mnist-5k", "--samples", 600, "--hidden", 8, "--batch
 
 
 @pytest.mark.parametrize(
-    ("text", "maps"),
-    [
-        ("32,64", (32, 64)),
-        (" 16@3/1, 32@4 ,8", ((16, 3, 1), (32, 4), 8)),
-        ("none", ()),
-        ("", ()),
-    ],
+    ("text", "maps"), [("32,64", (32, 64)), (" 16@3/1, 32@4 ,8", ((16, 3, 1), (32, 4), 8)), ("none", ()), ("", ())]
 )
 def test_how_maps_are_written(text, maps):
     assert maps_of(text) == maps

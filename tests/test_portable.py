@@ -31,10 +31,7 @@ def trained(recipe):
 
 @pytest.mark.parametrize(
     "recipe",
-    [
-        Recipe(epochs=2, augment="default", threads=2),
-        Recipe(epochs=3, batch_size=None, threads=2),
-    ],
+    [Recipe(epochs=2, augment="default", threads=2), Recipe(epochs=3, batch_size=None, threads=2)],
     ids=["prefetching", "two workers"],
 )
 def test_fit_gives_the_same_bits_where_no_thread_can_be_started(recipe, no_threads):

@@ -300,10 +300,7 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
             lambda: L_layer_model(np.ones((4, 0)), np.ones((2, 0)), [4, 2]),
             r"X must have at least one sample, got shape \(4, 0\)",
         ),
-        (
-            lambda: L_layer_model(np.full((4, 2), np.nan), np.ones((2, 2)), [4, 2]),
-            "X must be finite numbers, got nan",
-        ),
+        (lambda: L_layer_model(np.full((4, 2), np.nan), np.ones((2, 2)), [4, 2]), "X must be finite numbers, got nan"),
         (
             lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], -1),
             "learning_rate must be a positive number, got -1",

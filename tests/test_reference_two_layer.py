@@ -174,10 +174,7 @@ def with_shape(place, shape):
             "X must be pixels from 0 to 1, got bytes from 255 to 255: divide them by 255",
         ),
         (lambda: make_predictions(np.full((6, 1), 9), *small()[0]), "X must be pixels from 0 to 1, got bytes from 9"),
-        (
-            lambda: two_layer.test_prediction(0, *small()[0]),
-            "test_prediction needs images and labels: pass X=…, Y=…",
-        ),
+        (lambda: two_layer.test_prediction(0, *small()[0]), "test_prediction needs images and labels: pass X=…, Y=…"),
     ],
 )
 def test_it_refuses_by_name_rule_and_value(call, words):

@@ -19,18 +19,7 @@ import byhand
 from byhand.cli.group import cli
 from byhand.distributed.engines import Dask, Local, WorkerDiedError
 from byhand.distributed.space import Space
-from byhand.distributed.sweep import (
-    DONE,
-    FAILED,
-    PRUNED,
-    RUNNING,
-    Folder,
-    Result,
-    Trial,
-    advance,
-    resume,
-    sweep,
-)
+from byhand.distributed.sweep import DONE, FAILED, PRUNED, RUNNING, Folder, Result, Trial, advance, resume, sweep
 from byhand.errors import ByhandError, DataError, ModelFileError, StorageError, UsageError
 from helpers.needs import needs
 from helpers.waiting import until
@@ -401,10 +390,7 @@ def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_pat
         ({"search": {}}, "a space must search at least one setting"),
         ({"search": {"learning_rat": {"low": 1, "high": 2}}}, "must be one of hidden, .*, got 'learning_rat'"),
         ({"search": {"learning_rate": 0.1}}, r"learning_rate must be a table such as { low = 1, high = 9 } .* got 0.1"),
-        (
-            {"search": {"learning_rate": {"low": 1}}},
-            "learning_rate: low and high must be numbers, got 1 and None",
-        ),
+        ({"search": {"learning_rate": {"low": 1}}}, "learning_rate: low and high must be numbers, got 1 and None"),
         ({"search": {"learning_rate": {"low": 2, "high": 1}}}, "low must be less than high, got 2 and 1"),
         ({"search": {"dropout": {"low": 0.0, "high": 0.5, "log": True}}}, "dropout: low must be positive with log"),
         ({"search": {"dropout": {"low": 0.0, "high": 1.5}}}, "dropout must be at least 0 and under 1, got 1.5"),
