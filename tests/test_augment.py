@@ -46,9 +46,6 @@ def centre(images):
     return x_mean - (images.shape[2] - 1) / 2, y_mean - (images.shape[1] - 1) / 2
 
 
-# --- The same, whatever the company ------------------------------------------------------------------------------
-
-
 @given(specs, st.permutations(range(9)), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 def test_augment_of_a_picture_does_not_depend_on_its_batch(spec, order, seed, epoch):
     images = blobs(9)
@@ -101,9 +98,6 @@ def test_augment_gives_the_same_bytes_as_ever():
     spec = Augmentation(shift=1.5, rotate=10, scale=0.1, shear=0.15, elastic=1)
     picture = augment(blobs(4), [3], seed=7, epoch=11, spec=spec)[0]
     assert picture[12:16, 12:16].tolist() == [[6, 4, 2, 1], [14, 8, 4, 2], [28, 16, 8, 4], [46, 26, 14, 6]]
-
-
-# --- What each distortion does -----------------------------------------------------------------------------------
 
 
 def by_definition(picture, x, y):
@@ -225,9 +219,6 @@ def test_augment_works_in_blocks():
     assert peak < images.nbytes + 5e6
 
 
-# --- Chance ------------------------------------------------------------------------------------------------------
-
-
 def test_random_words_begin_as_splitmix64_does():
     """The published stream of the seed 1234567, and the nesting written out in Python's integers."""
     stream = module._stream(np.array([1234567], np.uint64), np.arange(3, dtype=np.uint64))
@@ -251,9 +242,6 @@ def test_random_words_refuse_what_is_not_a_word(name, value):
     arguments = {"seed": 0, "epoch": 0} | {name: value}
     with pytest.raises(UsageError, match=rf"{name} must be an integer from 0 to 1.84467e.19, got"):
         augment(blobs(1), [0], spec=DEFAULT, **arguments)
-
-
-# --- The words of the command line -------------------------------------------------------------------------------
 
 
 @given(specs)
@@ -306,9 +294,6 @@ def test_a_spec_is_a_value():
     assert len({DEFAULT, Augmentation.parse(str(DEFAULT))}) == 1
 
 
-# --- Bad input ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("images", "said"),
     [
@@ -325,9 +310,6 @@ def test_augment_refuses_what_does_not_fit(images, said):
 def test_augment_of_nothing_is_nothing():
     assert augment(blobs(3), [], seed=0, epoch=0, spec=DEFAULT).shape == (0, 28, 28)
     assert augment(blobs(3)[:0], [], seed=0, epoch=0, spec=NONE).shape == (0, 28, 28)
-
-
-# --- Prefetching -------------------------------------------------------------------------------------------------
 
 
 def test_prefetch_gives_what_map_gives_in_order():

@@ -120,9 +120,6 @@ def test_a_training_that_fails_is_told_in_its_own_words(tmp_path):
         accuracy.train("--resume", str(tmp_path / "nowhere"))
 
 
-# ---- the variants
-
-
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_is_another_picture_that_is_still_read(name):
     digits = SAMPLE[:40]

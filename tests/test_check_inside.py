@@ -98,9 +98,6 @@ def test_a_message_cut_short_is_the_end():
             sandbox.receive(io.BytesIO(whole[:size]))
 
 
-# ---- which statements run
-
-
 def kept(source, *wanted):
     pieces, broken = slicing.cut([source])
     assert not broken
@@ -164,9 +161,6 @@ H = # write your code here
 @given(st.text(alphabet="def f():\n x=1+\"'#[]@\t", max_size=60))
 def test_any_text_is_cut_without_an_error(text):
     slicing.cut([text])
-
-
-# ---- the process
 
 
 def test_stand_ins_answer_in_the_place_of_a_function_of_the_students():

@@ -43,9 +43,6 @@ def faults(report):
     return {verdict.function: verdict.reason for verdict in report.verdicts if verdict.status != "right"}
 
 
-# ---- layout
-
-
 PERCENT = """\
 print("Loss after iteration %i: %f"
       % (i, loss))
@@ -138,9 +135,6 @@ def test_a_name_may_end_in_capitals(name, tmp_path):
     assert relu_is_right(notebook(RELU) if name.endswith("b") else RELU, tmp_path, name)
 
 
-# ---- definitions
-
-
 DATACLASS = """
 from dataclasses import dataclass
 
@@ -197,9 +191,6 @@ def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment
     assert faults(check(source, tmp_path)) == {}
 
 
-# ---- words
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -224,9 +215,6 @@ def test_the_accuracy_is_found_in_whatever_is_printed_with_it(words, tmp_path):
     assert faults(check(source, tmp_path)) == {}
     false = source.replace("a = np.mean(", "a = 0.9 * np.mean(")
     assert set(faults(check(false, tmp_path))) == {"predict"}
-
-
-# ---- drawing
 
 
 DRAWN = [
@@ -262,9 +250,6 @@ def test_training_may_print_ten_times_whatever_the_number_of_iterations(tmp_path
     assert faults(check(source, tmp_path)) == {}
     source = solution(("if i % 10 == 0:", "if i % (iterations // 10) == 0:"), base="two_layer_as_published")
     assert faults(check(source, tmp_path)) == {}
-
-
-# ---- one mistake counts once
 
 
 ONLY_H = [
@@ -337,9 +322,6 @@ def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stan
     if "act" in names:
         source = source.replace("], activation=", "], act=")
     assert set(faults(check(source, tmp_path))) == {"layer_forward"}
-
-
-# ---- which page
 
 
 @pytest.mark.parametrize(

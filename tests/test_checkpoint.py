@@ -41,9 +41,6 @@ def resumed(run, **settings):
         return small_run.fingerprint(session)
 
 
-# ---- to the bit
-
-
 @pytest.fixture(scope="module")
 def everything():
     """What the run with augmentation, dropout, batch norm, averages and early stopping ends with."""
@@ -141,9 +138,6 @@ def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run)
         assert [r.loss for r in session.progress.records] == [r.loss for r in records]
 
 
-# ---- kill −9
-
-
 @pytest.mark.slow
 def test_ten_kills_lose_nothing(tmp_path):
     struck = 0
@@ -160,9 +154,6 @@ def test_a_killed_run_leaves_no_parts_behind_once_it_is_taken_up(run):
     stopped(run, 4)
     assert not stale.exists()
     assert sorted(path.name for path in stale.parent.iterdir()) == ["a.safetensors", "b.safetensors", "lock"]
-
-
-# ---- when it saves
 
 
 class Clock:
@@ -230,9 +221,6 @@ def test_numbers_that_are_no_longer_numbers_never_replace_a_good_state(run):
 def test_seconds_that_make_no_sense(run, every):
     with pytest.raises(UsageError, match="the seconds between checkpoints must be at least 0, got"):
         Checkpoints(run, every=every)
-
-
-# ---- two files in turn
 
 
 def test_the_newer_file_stays_while_the_older_is_replaced(run):
@@ -353,9 +341,6 @@ def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypat
 
     with pytest.raises(ArithmeticError, match="loss became NaN"):
         diverges()
-
-
-# ---- what doesn't fit
 
 
 def test_the_state_of_another_network_is_refused_and_nothing_changes(run):

@@ -44,9 +44,6 @@ def digit_picture(path, index=0):
     return sample.label
 
 
-# ---- train
-
-
 def test_train_on_the_bundled_sample_says_what_it_did_and_what_to_try_next(run):
     code, out, err = run("train", "--offline", "--epochs", 2)
     assert code == 0
@@ -200,9 +197,6 @@ def test_a_terminal_gets_a_bar(tmp_path):
     assert b"\x1b" not in out
 
 
-# ---- eval
-
-
 def test_eval_says_how_well_and_where_it_fails(run, trained):
     code, out, _ = run("eval", trained)
     assert code == 0
@@ -234,9 +228,6 @@ def test_eval_of_a_damaged_model_is_exit_code_5(run, trained, tmp_path):
     code, _, err = run("eval", tmp_path / "bad.safetensors")
     assert code == 5
     assert "bad.safetensors: damaged: the content does not match the checksum" in err
-
-
-# ---- predict
 
 
 def test_predict_reads_a_drawing_with_the_model_that_ships(run, tmp_path):
@@ -305,9 +296,6 @@ def test_pictures_that_cant_be_read_are_named_and_the_others_read(run, tmp_path)
     assert "Traceback" not in err
 
 
-# ---- the front door
-
-
 def make_cli_docs():
     spec = importlib.util.spec_from_file_location("make_cli_docs", ROOT / "tools" / "make_cli_docs.py")
     module = importlib.util.module_from_spec(spec)
@@ -361,8 +349,6 @@ def test_version(run):
 def test_debug_shows_the_traceback(run):
     assert "Traceback" in run("--debug", "eval", "nowhere")[2]
 
-
-# ---- the BLAS kernel
 
 ZEN_5 = """\
 processor	: 0

@@ -18,8 +18,6 @@ def in_a_shell(line, cwd):
     return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
-# ---- closed streams
-
 TRAIN = "byhand train --offline --data mnist-5k --hidden 8 --epochs 1 --samples 200"
 
 
@@ -39,9 +37,6 @@ def test_a_closed_streams_number_goes_to_no_file_of_ours(tmp_path):
     assert in_a_shell("byhand export -o x.html 2>&-", tmp_path).returncode == 0
     assert in_a_shell("byhand export -o y.html", tmp_path).returncode == 0
     assert (tmp_path / "x.html").read_bytes() == (tmp_path / "y.html").read_bytes()
-
-
-# ---- Ctrl-C
 
 
 @pytest.mark.slow
@@ -75,9 +70,6 @@ def test_ctrl_c_that_the_caller_ignores_stays_ignored():
     assert (done.returncode, done.stdout) == (0, "still here\n")
 
 
-# ---- empty names
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -103,9 +95,6 @@ def test_an_empty_name_is_refused_in_one_line(run, words, named):
 def test_an_empty_value_that_names_no_place_is_left_to_its_option(run):
     """`--hidden ""` is a network without hidden layers."""
     assert run("train", "--data", "mnist-5k", "--hidden", "", "--epochs", 1, "--samples", 200, "-q")[0] == 0
-
-
-# ---- nearly right
 
 
 @pytest.mark.parametrize(

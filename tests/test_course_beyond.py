@@ -94,9 +94,6 @@ def test_a_batch_whose_labels_are_of_another_number_is_named(tmp_path):
     assert verdict.reason.startswith("X_batch and Y_batch must have one column per sample, got (6, 4)")
 
 
-# ---- the answer key
-
-
 def test_every_sample_is_in_one_batch_and_the_last_is_as_long_as_what_remains():
     rng = np.random.default_rng(0)
     X, Y, order = rng.normal(size=(3, 11)), rng.normal(size=(2, 11)), rng.permutation(11)

@@ -97,9 +97,6 @@ def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(
     assert "1 right, 13 missing\n" in out
 
 
-# ---- copies
-
-
 def statuses(tmp_path, *cells):
     (tmp_path / "me.ipynb").write_bytes(notebook(["import numpy as np", *cells]))
     return {verdict.function: verdict.status for verdict in check_file(tmp_path / "me.ipynb").verdicts}
@@ -131,9 +128,6 @@ def test_of_two_written_copies_the_last_one_counts(tmp_path):
 def test_what_returns_before_it_raises_is_no_blank(tmp_path):
     early = "def relu(Z):\n    return np.maximum(Z, 0), Z\n    raise NotImplementedError\n"
     assert statuses(tmp_path, early)["relu"] == "right"
-
-
-# ---- how long a call may take
 
 
 @pytest.mark.slow

@@ -23,9 +23,6 @@ STUDENTS = ROOT / "tests" / "students"
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
 
-# ---- the syllabus and the text
-
-
 @each_lesson
 def test_the_syllabus_has_the_functions_of_the_page_that_checks_it_in_its_order_and_a_hundred_points(lesson):
     page = PAGES[lesson.page]
@@ -64,9 +61,6 @@ def test_jupytext_reads_the_same_cells(lesson):
     ]
 
 
-# ---- the pictures
-
-
 @each_lesson
 def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
     seen = 0
@@ -93,9 +87,6 @@ def test_what_must_fit_is_drawn_of_the_same_length():
     shapes = runpy.run_path(str(ROOT / "tools" / "make_drawings.py"))["shapes"]
     boxes = re.findall(r"width='([\d.]+)' height='([\d.]+)' rx='3'", shapes("W[n,n_prev] · H_prev[n_prev,m]"))
     assert boxes[0][0] == boxes[1][1]
-
-
-# ---- the checks
 
 
 def solved_names(lesson):
@@ -267,9 +258,6 @@ def test_the_comparing_cell_says_in_one_sentence_what_differs():
             compare("H", yours, right)
     with pytest.raises(AssertionError, match="must return H, memory, in this order"):
         parts(1.0, "H", "memory")
-
-
-# ---- the notebooks, run
 
 
 def run(notebook, folder, digits, cuts=()):

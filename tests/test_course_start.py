@@ -21,9 +21,6 @@ def run(run):
     return partial(run, "course")
 
 
-# ---- start
-
-
 def test_start_puts_the_notebooks_and_their_data_there_and_says_what_next(run, tmp_path):
     code, out, err = run("start", "course")
     assert code == 0
@@ -124,9 +121,6 @@ def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, mo
     assert "digits.npz (mnist: 50,000 images for training, 10,000 for validation, 10,000 for test)" in out
     with np.load(tmp_path / "digits.npz") as digits:
         assert np.array_equal(digits["test_images"], full_mnist.test.images)
-
-
-# ---- next
 
 
 def write_functions(path, lesson, names):

@@ -21,9 +21,6 @@ def some(count=20, classes=10):
     return Dataset(images, labels, classes=tuple(map(str, range(classes))), name="some")
 
 
-# ---- what it holds
-
-
 def test_an_index_gives_a_sample_and_anything_else_a_data_set():
     data = some()
     sample = data[3]
@@ -109,9 +106,6 @@ def test_the_checksum_is_of_images_labels_and_shape():
     assert data.renamed("else").name == "else"
 
 
-# ---- arrays and frames
-
-
 @pytest.mark.parametrize("scale", [255, 256])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("flat", [False, True])
@@ -183,9 +177,6 @@ def test_a_frame_that_took_its_first_picture_for_a_header_is_refused():
     assert len(Dataset.from_frame(pandas.read_csv(io.StringIO(text), header=None))) == 2
 
 
-# ---- split and batches
-
-
 def test_a_split_keeps_the_share_of_each_class_and_every_picture():
     digits = load("mnist-5k").train
     uneven = digits[np.r_[np.flatnonzero(digits.labels == 1), np.flatnonzero(digits.labels == 8)[:37], 0:100]]
@@ -226,9 +217,6 @@ def test_batches_use_every_picture_once_in_a_fresh_order():
     assert in_order[0].classes == data.classes
     with pytest.raises(UsageError, match="size of a batch must be at least 1, got 0"):
         next(data.batches(0, rng=None))
-
-
-# ---- how it looks
 
 
 def test_repr_says_what_it_is():

@@ -54,9 +54,6 @@ def run(monkeypatch, type_in, home):
     return type_in
 
 
-# ---- the mathematics
-
-
 def test_the_answer_is_the_mean_of_the_members_probabilities():
     images = byhand.load("mnist-5k").test.images[:20]
     members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2, 3)]
@@ -106,9 +103,6 @@ def test_logits_are_finite_where_a_probability_is_nought():
 def test_members_that_do_not_go_together_are_refused(members, says):
     with pytest.raises(UsageError, match=says):
         Ensemble([byhand.Model(sizes, seed=0) for sizes in members])
-
-
-# ---- training by processes
 
 
 @pytest.mark.slow
@@ -220,9 +214,6 @@ def test_a_config_that_makes_no_sense_is_refused(tmp_path, count):
     (tmp_path / "config.json").write_text(json.dumps({"committee": count}))
     with pytest.raises(ModelFileError, match=r"the number of members must be 1 to|no model\.safetensors"):
         Run.open(tmp_path).reader()
-
-
-# ---- stopped and gone on with
 
 
 def begun(folder, *words):

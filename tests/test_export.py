@@ -52,9 +52,6 @@ def embedded(page: bytes) -> dict:
     return json.loads(found[1])
 
 
-# ---- the shipped model
-
-
 def test_the_shipped_model_reads_what_it_has_not_seen(shipped, digits):
     assert [layer.units for layer in shipped.network.dense] == [128, 10]
     assert shipped.preparation == Preparation.standard(deskew=True)
@@ -75,9 +72,6 @@ def test_the_shipped_file_is_small_and_kept_as_float16(shipped):
     assert len(content) < 250_000
     parameters = shipped.network.parameters
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
-
-
-# ---- html
 
 
 def test_the_page_is_one_small_file_that_asks_nobody(shipped, digits):
@@ -147,9 +141,6 @@ def test_a_page_of_convolutions_knows_the_shape_of_their_pictures():
 def test_exact_probabilities_are_those_of_the_model(shipped, digits):
     exact = exact_probabilities(shipped, digits.images[:50])
     np.testing.assert_allclose(exact, shipped.probabilities(digits.images[:50]), atol=1e-5)
-
-
-# ---- onnx
 
 
 def run_onnx(model: Model, images: np.ndarray) -> np.ndarray:
@@ -249,9 +240,6 @@ def test_an_onnx_file_that_lies_is_not_written(shipped, tmp_path, monkeypatch):
     assert not (tmp_path / "digits.onnx").exists()
 
 
-# ---- npz
-
-
 def test_npz_has_the_names_and_shapes_of_the_reference_pages(shipped, digits):
     content, about = as_npz(shipped, digits)
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -297,9 +285,6 @@ def test_npz_knows_layers_without_an_activation(layers, digits):
 def test_what_npz_cannot_hold_is_refused_by_name(layers, message, digits):
     with pytest.raises(UsageError, match=message):
         as_npz(Model(layers), digits)
-
-
-# ---- from Python and from the command line
 
 
 def test_the_end_of_the_name_decides(shipped, tmp_path):

@@ -70,9 +70,6 @@ def attempt(function, *arguments, **keywords):
     return None
 
 
-# ---- every write, each call in turn
-
-
 @pytest.mark.parametrize("code", kills_and_faults.CODES, ids=errno.errorcode.get)
 @pytest.mark.parametrize("short", [False, True])
 def test_whichever_call_fails_the_file_is_the_old_one_or_the_new_one(tmp_path, code, short):
@@ -122,9 +119,6 @@ def test_a_fault_is_planted_where_it_says(tmp_path):
     assert fault.struck == "open"
 
 
-# ---- real faults of the system
-
-
 def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
@@ -160,9 +154,6 @@ def test_a_full_disk(tmp_path):
             checkpoints.save(session, force=True)
         assert Checkpoints(run).load()[1]["step"] == 2
         assert leftovers(run.folder) == []
-
-
-# ---- files that move under a run
 
 
 def test_a_run_goes_on_saving_when_its_state_was_deleted(run):
@@ -220,9 +211,6 @@ def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
         assert small_run.fingerprint(session) == small_run.uninterrupted()
 
 
-# ---- memory
-
-
 @pytest.mark.parametrize("sizes", [[784, 2_000_000_000, 10], [10**12, 1], [784, 100_000, 1_000_000, 10]])
 def test_a_network_too_large_for_the_machine_is_rejected_before_memory_is_taken(sizes):
     with pytest.raises(UsageError, match=r"a network must fit the memory of [\d,]+ GB, got [\d,]+ parameters, which"):
@@ -239,9 +227,6 @@ def test_a_machine_that_does_not_say_how_much_memory_it_has_rejects_no_network(a
     monkeypatch.setattr(os, "sysconf", sysconf)
     assert memory() is None
     assert Model([784, 8, 10]).network.size == 784 * 8 + 8 + 80 + 10
-
-
-# ---- the command line: one line, the right exit code, no traceback
 
 
 def byhand(*arguments, cwd, before=()):

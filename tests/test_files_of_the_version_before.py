@@ -129,9 +129,6 @@ def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, 
         np.testing.assert_allclose(now, then, rtol=tolerance, atol=tolerance)
 
 
-# ---- folders of several runs
-
-
 def test_an_interrupted_ensemble_is_finished(tmp_path):
     folder, expected = shutil.copytree(GOLDEN / "ensemble", tmp_path / "ensemble"), FOLDERS["ensemble"]
     first = Run(folder / "member-1").model()

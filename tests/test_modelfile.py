@@ -50,9 +50,6 @@ def with_text(path, name, value, *, raw=False):
     with_header(path, lambda header: header["__metadata__"].update({name: value if raw else json.dumps(value)}))
 
 
-# ---- comes back
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_model_comes_back_to_the_bit(tmp_path, dtype):
     model = small_run.model(dtype=dtype)
@@ -88,9 +85,6 @@ def test_any_safetensors_reader_can_read_it(path):
     assert set(tensors) == {"0.W", "0.b", "1.gamma", "1.beta", "1.mean", "1.variance", "4.W", "4.b"}
 
 
-# ---- damaged
-
-
 @pytest.mark.parametrize("place", [0, 3, 9, 60, 400, -1, -700])
 def test_one_flipped_bit_is_recognised(path, place):
     content = bytearray(path.read_bytes())
@@ -116,9 +110,6 @@ def test_damage_to_an_array_is_told_by_the_checksum(path):
     content[-1] ^= 1
     path.write_bytes(content)
     refused(path, "damaged: the content does not match the checksum")
-
-
-# ---- not what it claims
 
 
 def test_other_files_are_called_by_what_they_are_not(tmp_path):
@@ -227,9 +218,6 @@ def set_scale(header, scale):
     header["__metadata__"]["architecture"] = json.dumps(layers)
 
 
-# ---- sizes are checked before memory is taken
-
-
 def test_a_header_longer_than_the_file_or_than_sense(path):
     content = path.read_bytes()
     for length in (len(content), 2**40, 2**63, 2**64 - 1):
@@ -291,9 +279,6 @@ def test_reading_runs_no_code(path):
     said = done.stdout.splitlines()
     assert said[0] == "read"
     assert [line.split()[0] for line in said[1:]] == ["compile", "exec"]  # the hook does see what is run
-
-
-# ---- whatever is done to a file
 
 
 @pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, 600), marks=pytest.mark.slow)], ids=repr)

@@ -99,8 +99,6 @@ def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
     assert "these differ" in done.stderr or "other bits" in done.stderr
 
 
-# ---- the front door
-
 TRAIN = ["-m", "byhand", "train", "--data", "mnist-5k", "--offline", "--samples", "1500"]
 TRAIN += ["--hidden", "64", "--validation", "0.1", "--dtype", "float64"]
 
@@ -223,9 +221,6 @@ def assert_same_run(one, other):
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-6, atol=1e-9)
 
 
-# ---- two machines, as near as one machine comes to them
-
-
 @pytest.fixture
 def two_hosts():
     """Two network namespaces joined by a wire: 10.77.0.1 and 10.77.0.2. Needs the right to make them."""
@@ -287,9 +282,6 @@ def test_two_ranks_at_two_addresses_take_the_same_steps(tmp_path, two_hosts):
     with np.load(tmp_path / "two.npz") as two, np.load(tmp_path / "1.npz") as one:
         assert list(two["places"]) == [1, 2], "each rank must be alone at its address"
         np.testing.assert_allclose(two["parameters"], one["parameters"], rtol=1e-7, atol=1e-9)
-
-
-# ---- the pieces
 
 
 class Two:

@@ -12,8 +12,6 @@ from byhand.export import export
 from helpers.browser import browser
 from helpers.watched_page import HANDS, PLACES, Watched, exported, home, on_pad, opened
 
-# ---- drawing
-
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("hand", HANDS)
@@ -102,9 +100,6 @@ def test_a_pad_that_is_cleared_under_the_pen_waits_for_the_next_stroke(home):
     assert home.page.evaluate("byhand.pad.isEmpty")
     home.draw(HANDS["slanted"]["7"])
     assert home.text("#answer") == "7"
-
-
-# ---- the exported page
 
 
 def test_the_exported_page_proves_itself(home, exported):

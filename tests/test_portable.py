@@ -72,9 +72,6 @@ def test_fit_works_without_a_blas(no_blas):
     assert np.isfinite(model.network.parameters).all()
 
 
-# ---- the number of BLAS threads
-
-
 def blas_now():
     return [library.num_threads for library in threads.blas_libraries()]
 

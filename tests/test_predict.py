@@ -42,9 +42,6 @@ def noise(path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120), np.uint8)).save(path, "PNG")
 
 
-# ---- lines
-
-
 def test_each_line_of_digits_is_a_line_of_its_own_and_what_is_wrong_is_named(run):
     first, second = written("a.png", 0, 100, 200), written("b.png", 300, 400)
     noise("noise.png")
@@ -72,9 +69,6 @@ def test_a_line_of_digits_as_json_has_its_text(run):
 def test_a_pictures_name_inside_the_message_is_not_taken_for_its_name(run):
     noise("no")
     assert run("no")[2].startswith("byhand: no: no digit: ")
-
-
-# ---- more than one digit, without --line
 
 
 def test_several_digits_read_as_one_are_hinted_at_once(run):
@@ -120,9 +114,6 @@ def test_two_digits_are_taken_for_several():
     """Unless they touch, or one is half as high as the other."""
     pairs = np.random.default_rng(0).integers(0, len(SAMPLE), (50, 2))
     assert sum(seems_crowded(on_paper(*SAMPLE.images[pair])) for pair in pairs) >= 45
-
-
-# ---- what is no picture
 
 
 def test_an_empty_pipe_is_told_apart_from_one_that_was_read(run, monkeypatch):
@@ -179,9 +170,6 @@ def test_what_is_no_model_is_called_so(run):
     code, _, err = run("--run", "config.json", "a.png")
     assert code == 5
     assert err.startswith("byhand: config.json: not a model file (")
-
-
-# ---- what the network saw
 
 
 def test_the_input_is_in_the_json_where_it_is_asked_for(run):

@@ -59,9 +59,6 @@ def two_layer_gradients(page, X, labels, *, classes=4):
     return page.backward_prop(*page.forward_prop(W1, b1, W2, b2, X), W1, W2, X, labels)
 
 
-# ---- the checks: each takes the page and raises AssertionError where the bug is
-
-
 def check_l_layer_biases_have_one_derivative_a_unit(page):
     _, gradients = l_layer_gradients(page, *problem())
     assert np.shape(gradients["db2"]) == (4, 1)
@@ -178,8 +175,6 @@ def check_two_layer_is_general(page):
 def check_dev_accuracy_comes_with_its_half_width(page):
     assert page.with_half_width(0.85, 1000) == "85 % ± 2.2 points (95 %, 1,000 images)"
 
-
-# ---- the bugs, and where each is planted
 
 AXIS_1 = "np.sum(dZ, axis=1, keepdims=True)"
 MAXIMUM = "np.exp(Z - np.max(Z, axis=0, keepdims=True))"

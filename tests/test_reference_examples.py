@@ -32,9 +32,6 @@ def run(program, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
 
 
-# ---- load_data and data_wrapper
-
-
 def test_load_data_takes_the_pickle_in_the_working_folder():
     rng = np.random.default_rng(0)
     pictures = [rng.integers(256, size=(n, 784)).astype(np.float32) / np.float32(256) for n in (50, 10, 12)]
@@ -80,9 +77,6 @@ def test_load_data_cuts_mnist_as_the_pickle_is_cut():
     np.testing.assert_array_equal(training[1][10:15], [3, 5, 3, 6, 1])
 
 
-# ---- examples/l_layer.py
-
-
 @pytest.mark.slow
 def test_the_worked_run_of_the_assignment_as_a_program():
     ran = run("l_layer.py", "--sample", "--images", "500", "--iterations", "101", "--picture", "curve.png")
@@ -102,9 +96,6 @@ def test_the_worked_run_says_in_one_line_what_is_wrong():
     ran = run("l_layer.py", "--sample", "--dimensions", "784", "0", "10")
     assert ran.returncode == 1
     assert ran.stderr == "l_layer.py: dimensions must be two or more positive integers, got [784, 0, 10]\n"
-
-
-# ---- examples/app.py
 
 
 @pytest.mark.slow

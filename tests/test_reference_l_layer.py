@@ -44,9 +44,6 @@ def shown(array, digits=8):
     return np.array2string(np.asarray(array), precision=digits, floatmode="maxprec")
 
 
-# ---- the published values
-
-
 def test_published_softmax():
     H, memory = softmax(np.array([[11, 19, 10], [12, 21, 23]]))
     published = [[0.268941421, 0.119202922, 2.26032430e-06], [0.731058579, 0.880797078, 0.99999774]]
@@ -72,9 +69,6 @@ def test_published_layer_backward():
 def test_published_loss():
     HL = np.random.RandomState(2).rand(10, 5)
     assert compute_loss(HL, one_hot(np.array([3, 5, 3, 6, 1]))) == pytest.approx(0.89646002613340, abs=1e-12)
-
-
-# ---- each equation, worked by hand
 
 
 def test_sigmoid_is_one_over_one_plus_e_to_the_minus_Z():
@@ -245,9 +239,6 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
     assert len(l_layer.__all__) == 17
 
 
-# ---- what it refuses, and in which words
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -362,9 +353,6 @@ def test_every_rule_belongs_to_a_function():
     assert {name for name in own if not name.startswith("require_")} - {"checked"} == {rule for _, _, rule in RULES}
 
 
-# ---- training
-
-
 def blobs(classes=3, samples=60):
     """Points around `classes` centres in the unit square, one a column."""
     rng = np.random.default_rng(5)
@@ -398,9 +386,6 @@ def test_L_layer_model_says_where_it_diverged():
     said = r"loss became nan at iteration 100: learning_rate 1e\+200 is too large"
     with np.errstate(all="ignore"), pytest.raises(DivergedError, match=said):
         L_layer_model(*blobs(), [6, 8, 3], 1e200, 300)
-
-
-# ---- the worked run
 
 
 def mnist_file(name):

@@ -31,9 +31,6 @@ def small(*, inputs=6, hidden=5, classes=4, samples=8):
     return parameters, rng.random((inputs, samples)), rng.integers(classes, size=samples)
 
 
-# ---- each equation
-
-
 def test_init_params_are_rand_minus_a_half_in_order_from_the_global_stream():
     np.random.seed(7)
     parameters = init_params()
@@ -136,9 +133,6 @@ def test_a_program_sees_the_names_of_the_text_and_no_others():
     assert len(two_layer.__all__) == 13
 
 
-# ---- what it refuses, and in which words
-
-
 def with_shape(place, shape):
     """The arguments of forward_prop, one of them of another shape."""
     parameters, X, _ = small()
@@ -186,9 +180,6 @@ def test_update_params_refuses_a_gradient_of_another_shape():
     parameters, _, _ = small()
     with pytest.raises(UsageError, match=r"db2 must have shape \(4, 1\), as b2, got \(\)"):
         update_params(*parameters, *parameters[:3], np.float64(0.1), 0.1)
-
-
-# ---- the run
 
 
 @pytest.mark.slow

@@ -45,9 +45,6 @@ def trained():
     return model, evaluate(model, digits.test), history
 
 
-# ---- the figures
-
-
 def test_accuracy_is_the_share_read_right():
     evaluation = small_evaluation()
     assert (evaluation.correct, evaluation.accuracy) == (5, 5 / 8)
@@ -157,9 +154,6 @@ def test_mnists_own_label_errors_are_known_by_its_checksum(full_mnist):
     test = full_mnist.test
     assert known_label_errors(Dataset(test.images, test.labels)) == MNIST_LABEL_ERRORS
     assert known_label_errors(test[::-1]) == frozenset()
-
-
-# ---- the page
 
 
 def test_the_page_says_all_that_it_should(trained):
@@ -299,9 +293,6 @@ def test_the_longest_weights_are_chosen_and_laid_out_in_their_order():
     assert first_layer(Dense(12, 3), (4, 4), 2) is None
 
 
-# ---- charts and words
-
-
 def test_ticks_are_round_numbers_inside_the_axis():
     assert Axis("", 0, 100).ticks() == pytest.approx([0, 20, 40, 60, 80, 100])
     assert Axis("", 0.7, 3.3, is_whole=True).ticks() == pytest.approx([1, 2, 3])
@@ -318,9 +309,6 @@ def test_a_chart_leaves_out_what_is_no_number_and_keeps_inside():
 def test_flat():
     nested = {"a": {"b": 1, "c": None}, "d": [{"k": "x"}], "e": [1, 2]}
     assert dict(flat_settings(nested)) == {"a.b": "1", "a.c": "–", "d[0]": "k x", "e": "[1, 2]"}
-
-
-# ---- for notebooks
 
 
 def test_plots_draw_on_the_axes_they_are_given(trained):

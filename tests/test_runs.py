@@ -24,9 +24,6 @@ def records():
         return session.progress.records
 
 
-# ---- what is written comes back
-
-
 def test_records_come_back_as_they_were(run):
     written = records()
     run.write_records(written)
@@ -52,9 +49,6 @@ def test_a_folder_with_only_a_model_has_no_config_and_no_records(run):
     assert run.records() == []
 
 
-# ---- folders
-
-
 def test_new_runs_are_numbered_from_the_highest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(Run.new().folder) == "runs/001"
@@ -77,9 +71,6 @@ def test_no_run_and_no_model_are_said(tmp_path, run):
         Run.open(tmp_path / "nowhere")
     with pytest.raises(ModelFileError, match=r"no model.safetensors in this folder"):
         run.model()
-
-
-# ---- what a stranger put there
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,6 @@ def test_a_step_of_several_ranks_by_hand():
     assert Cluster(rank, Wire(0.5, 256.0), processors=1).step([1, 16], 8, 2, ranks=2) == pytest.approx(2 * (own + 1))
 
 
-# ---- the page
-
-
 @needs_results
 def test_the_page_has_the_tables_that_the_model_gives():
     measured, constants = (json.loads((RESULTS / name).read_text("utf-8")) for name in ("mpi.json", "scaling.json"))

@@ -94,9 +94,6 @@ def unsettled():
         yield
 
 
-# ---- at home with scikit-learn's tools
-
-
 def test_pipeline_grid_clone_and_cross_validation_with_two_jobs(blobs):
     pipeline = make_pipeline(StandardScaler(), quick(max_iter=20, learning_rate_init=0.01))
     assert cross_val_score(clone(pipeline), *blobs, cv=2, n_jobs=2).mean() > 0.7
@@ -134,9 +131,6 @@ def test_labels_may_be_words_and_x_a_data_frame(blobs):
     np.testing.assert_array_equal(model.predict(frame), model.classes_[quick().fit(X, y).predict(X)])
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame.rename(columns={"0": "other"}))
-
-
-# ---- pictures
 
 
 def test_bytes_are_pixels_and_the_same_as_floats_from_0_to_1(digits):
@@ -182,9 +176,6 @@ def test_it_reads_digits_no_worse_than_mlp_classifier():
     assert np.mean(scores[NetworkClassifier]) > 0.9
 
 
-# ---- the same meaning under the same name
-
-
 def test_names_and_defaults_are_those_of_mlp_classifier():
     theirs, ours = MLPClassifier().get_params(), NetworkClassifier().get_params()
     assert set(theirs) - set(ours) == {"max_fun", "power_t", "shuffle"}
@@ -209,9 +200,6 @@ def test_one_step_is_mlp_classifiers_step(settings):
     theirs.fit(X, y)
     for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4 if settings["solver"] == "adam" else 1e-9, atol=1e-12)
-
-
-# ---- learning
 
 
 def test_partial_fit_again_and_again_is_fit(blobs):
@@ -286,9 +274,6 @@ def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
     assert "validation 0." in err.splitlines()[2]
 
 
-# ---- mistakes
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -355,9 +340,6 @@ def test_without_scikit_learn_the_message_names_the_extra():
     assert done.stderr.splitlines()[-1].endswith(
         "MissingExtraError: this needs scikit-learn 1.6 or later: pip install 'byhand[sklearn]'"
     )
-
-
-# ---- the page
 
 
 def test_the_page_has_the_figures_that_were_measured_and_they_are_good():

@@ -116,9 +116,6 @@ FORMATS: dict[str, Write] = {
 }
 
 
-# ---- what is done to them
-
-
 def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     """One to four changes: bits, bytes and numbers replaced, pieces cut out, doubled, moved; or the end cut off."""
     data = bytearray(content)

@@ -22,8 +22,6 @@ from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 from helpers.small_run import LONG, fingerprint, session
 
-# ---- kill −9
-
 WORKER = """
 import os, sys
 sys.path.insert(0, {tests!r})
@@ -85,9 +83,6 @@ def kills(folder: Path, wanted: int, *, longest: float = 0.15) -> Iterator[tuple
             yield seed, times, (run / "done").read_text()
             struck, seed = struck + times, seed + 1
         mother.stdin.close()
-
-
-# ---- faults
 
 
 class Fault:

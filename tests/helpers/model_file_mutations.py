@@ -69,9 +69,6 @@ def records_read(path: Path) -> None:
         json.dumps(record.to_json())
 
 
-# ---- the files as they should be
-
-
 def write_model(folder: Path) -> Path:
     small_run.model().save(folder / MODEL)
     return folder / MODEL
@@ -98,9 +95,6 @@ def write_records(folder: Path) -> Path:
             pass
         Run(folder).write_records(session.progress.records)
     return folder / METRICS
-
-
-# ---- what is done to them
 
 
 def unpacked(content: bytes) -> tuple[dict[str, Any], bytes]:

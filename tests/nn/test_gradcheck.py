@@ -134,9 +134,6 @@ def test_a_tensor_that_could_not_be_checked_has_not_passed():
     assert "gradient check FAILED" in str(check)
 
 
-# ---- planted mistakes -------------------------------------------------------------------------------------------
-
-
 class SlightlyWrong(MeanSquaredError):  # noqa: N818
     def __call__(self, *args, **kwargs):
         loss, dZ = super().__call__(*args, **kwargs)
