@@ -16,7 +16,7 @@ from helpers.needs import full_mnist_folder, needs
 #: Fixtures and markers that put a test into the second tier.
 SLOW = {"browser", "torch", "full_mnist", "mpiexec_found"}
 
-left_out = Counter()  # reason → number of tests, of this process
+not_run = {"slow": 0}
 
 
 def pytest_configure(config):
@@ -89,45 +89,35 @@ def pytest_runtest_setup(item):
         full_mnist_folder()
 
 
-# ---- the summary: a few lines for all tests that were not run
+# ---- the summary: three lines for all tests that were not run
 
 
 def pytest_deselected(items):
-    left_out["slow"] += sum(item.get_closest_marker("slow") is not None for item in items)
-
-
-def pytest_collectreport(report):
-    if report.skipped:
-        left_out[f"file: {report.longrepr[2]}"] += 1
+    not_run["slow"] += sum(item.get_closest_marker("slow") is not None for item in items)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workerinput"):
-        session.config.workeroutput["left out"] = dict(left_out)
+        session.config.workeroutput["not run"] = not_run
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
-    if not left_out:  # each worker collects all tests
-        left_out.update(getattr(node, "workeroutput", {}).get("left out", {}))
+    not_run.update(getattr(node, "workeroutput", {}).get("not run", {}))  # each worker collects all tests
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # after pytest's list of failures
 def pytest_terminal_summary(terminalreporter):
     yield
-    reasons = Counter(left_out)
-    slow = reasons.pop("slow", 0)
-    for report in terminalreporter.stats.get("skipped", []):
-        reasons[report.longrepr[2]] += 1
-    reasons = Counter(reason.removeprefix("Skipped: ") for reason in reasons.elements())
-    if slow:
-        terminalreporter.write_line(f"not run: {slow} slow tests: `pytest -m slow` runs them")
-    packages = {reason: count for reason, count in reasons.items() if "needs the package" in reason}
+    skipped = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])]
+    packages = [reason for reason in skipped if reason.startswith("needs the package")]
+    others = Counter(reason for reason in skipped if reason not in packages)
+    names = sorted({reason.split()[-1].partition(".")[0] for reason in packages})
+    if not_run["slow"]:
+        terminalreporter.write_line(f"not run: {not_run['slow']} slow tests, which `pytest -m slow` runs")
     if packages:
-        names = sorted({reason.split()[-1] for reason in packages})
-        count = sum(packages.values())
-        terminalreporter.write_line(f"not run: {count} tests or files without the packages {', '.join(names)}")
-    others = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items()) if reason not in packages)
+        terminalreporter.write_line(f"not run: {len(packages)} tests or files without the packages {', '.join(names)}")
     if others:
-        terminalreporter.write_line(f"not run: {others}")
+        reasons = "; ".join(f"{count} × {reason}" for reason, count in sorted(others.items()))
+        terminalreporter.write_line(f"not run: {reasons}")

@@ -23,8 +23,11 @@ ROOT = Path(__file__).parents[1]
 KEY = ROOT / "src" / "byhand" / "reference" / "l_layer.py"
 STUDENTS = ROOT / "tests" / "students"
 QUICK = Limits(call=0.5)
+MORE = pytest.mark.slow
 PLANTED = [
-    pytest.param(base, mistakes, id=f"{base}-{number}")
+    pytest.param(
+        base, mistakes, id=f"{base}-{number}", marks=MORE if (base, number) > ("two_layer_as_published", 3) else ()
+    )
     for base, everything in (("as_the_assignment", IN_L_LAYER), ("two_layer_as_published", IN_TWO_LAYER))
     for number, mistakes in enumerate(rounds(everything), 1)
 ]

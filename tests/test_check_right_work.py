@@ -269,8 +269,8 @@ def test_a_function_that_is_right_with_the_students_own_is_right(tmp_path):
     [
         ("ACTIVATIONS = {'relu': relu}", "ACTIVATIONS['relu']"),
         ("from functools import partial\nrectify = partial(relu)", "rectify"),
-        ("ReLU = relu", "ReLU"),
-        ("class Layer:\n    activation = staticmethod(relu)", "Layer.activation"),
+        pytest.param("ReLU = relu", "ReLU", marks=pytest.mark.slow),
+        pytest.param("class Layer:\n    activation = staticmethod(relu)", "Layer.activation", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_function_is_replaced_wherever_else_it_is_held(table, entry, tmp_path):

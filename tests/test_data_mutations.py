@@ -9,7 +9,7 @@ from byhand.data import load
 from helpers import data_files
 
 
-@pytest.mark.parametrize("numbers", [range(50), pytest.param(range(50, 500), marks=pytest.mark.slow)], ids=repr)
+@pytest.mark.parametrize("numbers", [range(30), pytest.param(range(30, 500), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", data_files.FORMATS)
 def test_a_mutated_file_is_a_valid_data_set_or_one_error(name, numbers, tmp_path):
     outcomes = data_files.outcomes(name, tmp_path, numbers)

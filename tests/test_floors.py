@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.needs import needs
 from tools import import_cycles
 
 SOURCE = Path(__file__).parents[1] / "src" / "byhand"
@@ -270,6 +271,8 @@ def test_programs_that_are_run_by_hand_import_names_that_exist(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"byhand", "benchmarks"}:
             if node.module == "benchmarks.jax_jit":
                 continue  # it needs JAX
+            if node.module == "byhand.sklearn":
+                needs("sklearn")
             module = importlib.import_module(node.module)
             for alias in node.names:
                 if not hasattr(module, alias.name):

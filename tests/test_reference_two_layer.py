@@ -22,6 +22,7 @@ from byhand.reference.two_layer import (
     softmax,
     update_params,
 )
+from helpers.needs import needs
 
 
 def small(*, inputs=6, hidden=5, classes=4, samples=8):
@@ -111,8 +112,7 @@ def test_predictions_and_accuracy():
 
 
 def test_test_prediction_says_and_draws_one_picture(capsys, monkeypatch):
-    import matplotlib.pyplot as plt
-
+    plt = needs("matplotlib.pyplot")
     plt.switch_backend("agg")
     parameters, X, Y = small(inputs=9)
     two_layer.test_prediction(2, *parameters, X=X, Y=Y)
