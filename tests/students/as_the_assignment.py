@@ -1,4 +1,4 @@
-"""A solution in the words of the assignment."""
+"""A solution in the notation of the assignment."""
 
 import numpy as np
 import matplotlib.pyplot as plt

@@ -15,7 +15,7 @@ def relu(z):
 
 
 def softmax(z):
-    e = exp(z - z.max())  # one maximum for all is right as well, as long as the columns are not worlds apart
+    e = exp(z - z.max())  # one maximum for all columns works too, unless they differ by hundreds
     return asfortranarray(e / einsum("ij->j", e)), z
 
 

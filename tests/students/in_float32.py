@@ -65,7 +65,7 @@ def sigmoid_backward(dH, sigmoid_memory):
 
 
 def relu_backward(dH, relu_memory):
-    dH[relu_memory <= 0] = 0  # in place, which is worth a remark
+    dH[relu_memory <= 0] = 0  # in place: the check adds a note
     return dH
 
 
@@ -77,7 +77,7 @@ def layer_backward(dH, memory, activation="relu"):
 
 def L_layer_backward(HL, Y, memories):
     m = float(HL.shape[1])
-    dZ = (HL - Y) / m  # the mean taken at once
+    dZ = (HL - Y) / m  # divided by m here already
     gradients = {}
     for l in reversed(range(len(memories))):
         (H_prev, W, _), Z = memories[l]

@@ -1,4 +1,4 @@
-"""The 784-10-10 program as it is usually written, with its two mistakes put right."""
+"""The 784-10-10 program as it is usually written, with its two bugs fixed."""
 
 import numpy as np
 import pandas as pd

@@ -1035,9 +1035,9 @@ show(test_data[0][missed], [f"{test_data[1][k]} → {test_predictions[k]}" for k
 # From here on, there is something to try in each cell. Change the numbers.
 #
 # Pixels are bytes, and we divided them by 256 without giving a reason. What happens if you don't? The next cell trains
-# the same network, from the same start and with the same learning rate, on three kinds of pixels: from 0 to 1, as
-# bytes, and divided by 256 once too often. It prints the loss and the number of the 45 hidden units that are **dead**.
-# A dead unit outputs 0 for every image. No gradient passes through it, so it can never recover.
+# the same network three times, from the same start and with the same learning rate. The pixels are from 0 to 1, bytes,
+# or divided by 256 once too often. The cell prints the loss and the number of the 45 hidden units that are **dead**. A
+# dead unit outputs 0 for every image. No gradient passes through it, so it can never recover.
 
 # %%
 few, answers = train_set_x[:, :1000], train_set_y[:, :1000]
