@@ -47,9 +47,6 @@ def statuses(report):
     return {verdict.function: verdict.status for verdict in report.verdicts}
 
 
-# ---- right and wrong
-
-
 @pytest.mark.parametrize("path", sorted(STUDENTS.glob("*.py")), ids=lambda path: path.stem)
 def test_a_correct_solution_in_any_style_gets_no_false_accusation(path):
     report = check_file(path)
@@ -140,9 +137,6 @@ def test_the_scale_of_the_pixels_is_seen(scale, mistakes, tmp_path):
     for verdict in wrong:
         assert verdict.mistakes == (("pixels scaled twice",) if scale else ("pixels not scaled",))
         assert verdict.evidence.where == f"{verdict.function}.max()"
-
-
-# ---- what is not there, or not written yet
 
 
 def test_stubs_are_missing_and_not_wrong(tmp_path):
@@ -286,9 +280,6 @@ def test_a_file_without_one_function_of_the_assignment_is_not_ok(content, tmp_pa
 def test_one_function_even_a_blank_one_is_enough_to_be_ok(content, tmp_path):
     report = check(content, tmp_path)
     assert (report.found, report.ok) == (True, True), report
-
-
-# ---- what a file may try
 
 
 RELU = "def relu(Z):\n    return np.maximum(0, Z), Z\n"
@@ -436,9 +427,6 @@ def test_the_answer_key_is_out_of_reach(cheat, tmp_path):
     assert {status for name, status in statuses(report).items() if name != "relu"} == {"missing"}
 
 
-# ---- notebooks
-
-
 def notebook(*cells):
     return json.dumps(
         {
@@ -493,9 +481,6 @@ def test_an_unknown_page_is_refused(tmp_path):
         check(student(), tmp_path, page="cnn")
 
 
-# ---- the command
-
-
 def byhand(*arguments):
     command = [sys.executable, "-m", "byhand", "check", *map(str, arguments)]
     return subprocess.run(
@@ -529,9 +514,6 @@ def test_the_command_refuses_what_is_no_students_file(tmp_path):
     ran = byhand(tmp_path / "picture.png")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "FILE must be a .py, .ipynb or .safetensors file" in ran.stderr
-
-
-# ---- the numbers behind it
 
 
 def test_close_lets_float32_pass_and_nothing_larger():

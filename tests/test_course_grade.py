@@ -55,9 +55,6 @@ def twice(tmp_path_factory):
     return folder, ran
 
 
-# ---- everybody's mark
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("one", FEW, ids=lambda one: one.name[:40])
 def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
@@ -186,9 +183,6 @@ def test_grading_loads_nothing_of_the_data_sets(tmp_path):
     assert ran.stdout.splitlines()[-1] == "[]", ran.stderr
 
 
-# ---- interrupted, and run again
-
-
 def descendants(pid):
     """The processes below a process, by /proc."""
     parents = {}
@@ -309,9 +303,6 @@ def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path,
     assert mark(checks).points == 90
 
 
-# ---- who handed in what
-
-
 def test_submissions_are_files_and_folders_and_what_is_neither_is_told(tmp_path):
     files = {
         "a.ipynb": b"{}",
@@ -345,8 +336,6 @@ def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(DataMissingError, match=r"must contain notebooks, .*, got an empty folder"):
         find(tmp_path)
 
-
-# ---- the teacher's file
 
 CUSTOM = '''
 import numpy as np

@@ -29,9 +29,6 @@ def refusal(path, **keywords):
     return str(caught.value)
 
 
-# ---- packed
-
-
 def test_a_gzip_that_is_cut_short_or_damaged_is_named(tmp_path):
     write_idx(tmp_path, pack=True)
     path = tmp_path / "train-images-idx3-ubyte.gz"
@@ -55,9 +52,6 @@ def test_a_bomb_is_stopped_at_the_ceiling(tmp_path, monkeypatch):
     path = tmp_path / "mnist.npz"
     np.savez_compressed(path, x_train=np.zeros((50_000, 5, 5), np.uint8), y_train=y, x_test=X_TEST, y_test=Y_TEST)
     assert refusal(path).startswith(f"{path}: must have at most 1,048,576 bytes uncompressed, claims 1,25")
-
-
-# ---- IDX
 
 
 def test_idx_is_what_dump_writes(tmp_path):
@@ -143,8 +137,6 @@ def test_images_without_labels_are_refused(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").unlink()
     assert refusal(tmp_path) == f"{tmp_path}: must contain images and labels, the train images are missing"
 
-
-# ---- CSV
 
 COLUMNS = "must have one column for the label and those of a square image"
 
@@ -301,9 +293,6 @@ def test_two_csv_files_that_are_no_pair_must_be_named(tmp_path):
     assert refusal(tmp_path) == f"{tmp_path}: must contain one data set, found one.csv, two.csv; pass a file's path"
 
 
-# ---- the old pickle
-
-
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("pack", [False, True])
 def test_the_old_pickle_is_read_as_bytes_of_256(tmp_path, protocol, pack):
@@ -431,9 +420,6 @@ def test_a_pickle_that_claims_a_huge_array_allocates_nothing(tmp_path, old, new,
     assert said.startswith(f"{path}: {words}")
 
 
-# ---- npz
-
-
 def zipped(**members):
     """A zip of .npy files, given as bytes or as arrays."""
     out = io.BytesIO()
@@ -505,9 +491,6 @@ def test_an_npz_whose_directory_claims_more_than_is_there_is_named(tmp_path):
     assert refusal(path) == f"{path}: damaged zip file: unexpected end"
 
 
-# ---- pictures
-
-
 def test_a_folder_of_pictures(tmp_path):
     write_pictures(tmp_path)
     (tmp_path / "0" / "notes.txt").write_text("not a picture")
@@ -569,9 +552,6 @@ def test_a_picture_that_claims_to_be_huge_allocates_nothing(tmp_path):
     assert refusal(tmp_path).startswith(f"{path}: must ")
     assert tracemalloc.get_traced_memory()[1] < 4_000_000
     tracemalloc.stop()
-
-
-# ---- what lies at a path
 
 
 def test_files_are_known_by_what_is_in_them_when_their_names_say_nothing(tmp_path):

@@ -60,9 +60,6 @@ def entry_for(name, train, test, *urls, md5=False):
     return catalog.Entry(name, "a test", mirrors=urls, sha256=() if md5 else unpacked, md5=packs if md5 else ())
 
 
-# ---- the bundled sample
-
-
 def test_the_bundled_sample_is_what_notice_says():
     train, test = load("mnist-5k")
     assert len(train) == 4000
@@ -98,9 +95,6 @@ def test_the_sample_is_read_from_a_zip(tmp_path):
     where, checksum = done.stdout.split()
     assert "byhand.zip" in where
     assert checksum == load("mnist-5k").train.checksum
-
-
-# ---- the order
 
 
 def test_without_anything_it_is_the_sample_and_one_line_says_so():
@@ -204,9 +198,6 @@ def test_the_catalog_has_four_checksums_of_each():
         assert all(url.endswith("/") for url in entry.mirrors)
 
 
-# ---- from memory
-
-
 def test_arrays_frames_and_pairs_of_them():
     pandas = needs("pandas")
     held = load((X, y))
@@ -225,9 +216,6 @@ def test_arrays_frames_and_pairs_of_them():
             load(wrong)
     with pytest.raises(DataError, match="must have at least 7 images to hold out a test set, has 3"):
         load((X[:3], y[:3]))
-
-
-# ---- the cache
 
 
 def spy_on_reading(monkeypatch):
@@ -399,9 +387,6 @@ def test_a_name_to_import_under_must_be_free_and_plain(folder, cache, name, erro
     assert not cache.exists()
 
 
-# ---- mirrors
-
-
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves `files` of its server, or does what the server's `behaviour` says."""
 
@@ -559,9 +544,6 @@ def test_a_damaged_cache_of_a_named_set_is_fetched_again(fresh_cache, monkeypatc
     assert load("mnist", say=said.append).train.checksum == sample[0].checksum
     assert len(asked) == 8
     assert "the cached data set is damaged" in said[0]
-
-
-# ---- the full MNIST
 
 
 @pytest.mark.full_mnist

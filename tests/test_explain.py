@@ -182,9 +182,6 @@ def unit_source(unit, true):
     return before[before.index(f"Z{unit.layer}") - 1]
 
 
-# ---- the numbers
-
-
 CASES = [(3, activation, np.float64) for activation in ACTIVATIONS] + [(1, "tanh", np.float64), (4, "tanh", np.float64)]
 
 
@@ -437,9 +434,6 @@ def test_a_unit_is_worked_out_to_the_last_term():
     assert "more" not in line
 
 
-# ---- what it is asked
-
-
 def test_the_model_is_not_changed():
     model = model_of(SIZES[3], dropout=0.2)
     before = model.network.parameters.copy()
@@ -509,9 +503,6 @@ def test_an_array_is_found_by_its_name():
     assert explanation["dW2"].shape == (6, 3)
     with pytest.raises(KeyError, match="dW9: the arrays of this step are picture, X, W1"):
         explanation["dW9"]
-
-
-# ---- how it is shown
 
 
 def test_numerals():

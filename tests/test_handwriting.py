@@ -63,9 +63,6 @@ def ring(size=120, radius=40, pen=3.0):
     return np.rint(255 * np.clip(pen / 2 + 0.5 - np.abs(np.hypot(x, y) - radius), 0, 1)).astype(np.uint8)
 
 
-# --- The whole ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("case", GOLDEN, ids=[case["name"] for case in GOLDEN])
 def test_every_step_gives_the_golden_bytes(case):
     picture = unpacked(case["grey"])
@@ -175,9 +172,6 @@ def test_normalise_leaves_its_argument_alone():
         np.testing.assert_array_equal(picture, before)
 
 
-# --- Nothing drawn -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (1, 300), (900, 700)])
 def test_a_picture_of_one_colour_says_nothing_drawn(value, shape):
@@ -215,9 +209,6 @@ def test_what_is_no_grey_picture_is_refused(picture):
     for function in (normalize, segment_line):
         with pytest.raises(UsageError, match=r"a picture must be uint8 \(H, W\) with H and W at least 1, got "):
             function(picture)
-
-
-# --- Each step by its definition ---------------------------------------------------------------------------------
 
 
 @given(grey, st.integers(1, 5))
@@ -360,9 +351,6 @@ def test_pen_steps_of_a_bar_are_what_its_width_asks():
     assert [steps(width) for width in (11, 20, 40)] == [0, 0, 0]
     # 200 × 50: area 10000, outline 500, w = 50.9, on MNIST's scale 5.09: thick; ⌊(32 − 50.9)/2 + ½⌋ = ⌊−8.95⌋
     assert steps(50) == -9
-
-
-# --- A line ------------------------------------------------------------------------------------------------------
 
 
 def line_of(digits, gap=10, factor=3):
@@ -525,8 +513,6 @@ def test_any_line_is_digits_or_a_clear_refusal(picture):
         assert part.any()
         assert not np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]]).any()
 
-
-# --- Pictures from outside ---------------------------------------------------------------------------------------
 
 PICTURE = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
 

@@ -40,9 +40,6 @@ def untouched():
     running.close()
 
 
-# ---- who may come in
-
-
 @pytest.mark.parametrize("host", ["byhand.example", "127.0.0.1", "127.0.0.1:1", "localhost.example:80", ""])
 def test_another_host_is_refused(untouched, host):
     status, body, _ = untouched.call("GET", "/api/state", Host=host)
@@ -101,9 +98,6 @@ def test_every_answer_is_protected(untouched):
 
 def test_it_listens_on_loopback_only(untouched):
     assert untouched.door.getsockname()[0] == "127.0.0.1"
-
-
-# ---- what it is given
 
 
 @pytest.mark.parametrize(
@@ -206,9 +200,6 @@ def test_training_goes_on_while_nonsense_is_refused(served):
     state = served.get("/api/state")
     assert state["status"] == "training"
     assert state["step"] > before
-
-
-# ---- the orders
 
 
 def test_one_batch_one_epoch_play_pause_rewind(served):
@@ -349,9 +340,6 @@ def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is
     assert Checkpoints(Run.open(tmp_path / "kept")).load()[1]["step"] >= step
 
 
-# ---- the events
-
-
 @pytest.mark.slow
 def test_events_tell_of_training_at_most_ten_times_a_second(served):
     with served.events() as events:
@@ -415,8 +403,6 @@ def test_a_quiet_stream_gives_signs_of_life():
 
     assert asyncio.run(first_three()) == ["retry: 1000\n\n", ": ping\n\n", ": ping\n\n"]
 
-
-# ---- a crowd
 
 #: Sixteen clients that ask for an explanation again as soon as they are answered, in a process of their own.
 FLOOD = """

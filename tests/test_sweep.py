@@ -87,9 +87,6 @@ def whole(tmp_path_factory):
     return sweep(Space.from_config(SPACE), trials=12, data="mnist-5k", folder=folder, engine=Here(), offline=True)
 
 
-# ---- what comes out
-
-
 def test_a_sweep_finds_a_good_trial_and_stops_poor_ones_early(whole):
     assert len(whole.trials) == 12
     assert {trial.status for trial in whole.trials} == {DONE, PRUNED}
@@ -133,9 +130,6 @@ def test_other_data_on_a_worker_is_refused():
     config = {"space": SPACE, "data": "mnist-5k", "checksum": "abc", "seed": 0}
     with pytest.raises(DataError, match=r"every worker must have the same data, got checksums .* and abc"):
         advance(config, Space.from_config(SPACE).first(), None, 1, True)
-
-
-# ---- nothing is lost
 
 
 @pytest.mark.parametrize("advances", [1, 7, 23])
@@ -208,9 +202,6 @@ def test_one_process_at_a_time(tmp_path):
     sweep(space, trials=1, data="mnist-5k", folder=folder, engine=Here(), offline=True, on_trial=try_another)
     assert lines == [0]
     resume(folder, engine=Here(), offline=True)
-
-
-# ---- workers that die
 
 
 def victims():
@@ -342,9 +333,6 @@ def test_no_scheduler_at_the_address_is_one_line():
         Dask("nowhere")
 
 
-# ---- trials that go wrong
-
-
 def test_a_trial_that_diverges_is_told_apart_and_the_sweep_goes_on(tmp_path):
     space = Space.from_config(
         {
@@ -379,9 +367,6 @@ def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_pat
     assert [t.status for t in Folder(tmp_path / "a").trials()] == [FAILED, FAILED]
     with pytest.raises(ZeroDivisionError):
         sweep(space, trials=2, data="mnist-5k", folder=Folder.new(tmp_path / "b"), engine=Failing(ZeroDivisionError()))
-
-
-# ---- spaces
 
 
 @pytest.mark.parametrize(
@@ -463,9 +448,6 @@ def test_the_space_in_the_documentation_is_one():
     page = (Path(__file__).parents[1] / "docs" / "ecosystem.md").read_text("utf-8")
     block = page.split("```toml\n")[1].split("```")[0]
     assert len(Space.from_config(tomllib.loads(block)).search) == 7
-
-
-# ---- the command
 
 
 def run(*words):

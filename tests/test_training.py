@@ -44,9 +44,6 @@ def trained(data, *, sizes=(784, 16, 10), seed=0, preparation=None, dtype=np.flo
     return model, history
 
 
-# ---- the same seed gives the same bits
-
-
 @pytest.mark.parametrize(
     "choices",
     [
@@ -116,9 +113,6 @@ def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, share, di
 )
 def test_at_least_the_share_is_weakly_augmented(epochs, share, weak_epochs):
     assert epochs - Recipe(epochs=epochs, weak_augment=share).weak_from == weak_epochs
-
-
-# ---- the reference runs, through nn
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
@@ -195,9 +189,6 @@ def test_the_published_losses_of_the_worked_run_through_the_command_line(tmp_pat
     assert result["test_accuracy"] == 0.8674
     model = Model.load(tmp_path / "run" / "model.safetensors")
     assert model.accuracy(byhand.load("mnist", offline=True).train[:5000]) == 0.8774
-
-
-# ---- plans: how a step is executed changes nothing but rounding
 
 
 @pytest.mark.parametrize(
@@ -303,9 +294,6 @@ def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
             session.step()
             assert tracemalloc.get_traced_memory()[1] - before < 110_000
         tracemalloc.stop()
-
-
-# ---- records and endings
 
 
 def test_records_say_what_happened(digits):
@@ -467,9 +455,6 @@ def test_other_losses_learn_too(digits, loss, rate):
     assert model.accuracy(digits.test) > 0.9
 
 
-# ---- the watchdog
-
-
 def test_a_rate_that_is_far_too_high_ends_in_one_clear_line(digits):
     model = Model([784, 64, 64, 10], init="two_layer")
     recipe = Recipe(learning_rate=1e6, optimizer=GradientDescent(), schedule=Constant())
@@ -546,9 +531,6 @@ def test_a_healthy_run_is_left_in_peace(digits):
     assert all(record.warnings == () for record in history)
 
 
-# ---- bad arguments
-
-
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
@@ -605,9 +587,6 @@ def test_a_recipe_takes_the_names_of_the_command_line():
     assert named == Recipe(optimizer=Adam(), schedule=Cosine(), loss=MeanSquaredError())
 
 
-# ---- how well it learns
-
-
 @pytest.mark.slow
 def test_the_default_reads_the_bundled_sample(digits):
     chosen = preset("digits")
@@ -648,9 +627,6 @@ def test_a_step_does_no_product_too_many_and_looks_at_each_pixel_once(digits, mo
     assert len(set(rows)) == len(rows) == blocks
 
 
-# ---- the plan
-
-
 @pytest.mark.parametrize(
     ("sizes", "batch_size", "blas"),
     [((784, 128, 10), 32, 1), ((784, 128, 10), 128, 1), ((784, 256, 10), 128, 2), ((784, 800, 800, 10), 256, 2)],
@@ -685,9 +661,6 @@ def test_runs_with_split_products_agree_with_plain_ones(digits, monkeypatch):
     np.testing.assert_allclose(*runs, rtol=0, atol=1e-12)
 
 
-# ---- names of the version before
-
-
 def test_the_names_of_the_version_before_still_work_with_a_warning(digits):
     from byhand import training
 
@@ -701,9 +674,6 @@ def test_the_names_of_the_version_before_still_work_with_a_warning(digits):
         assert len(history_of(trainer)) == 1
     with pytest.raises(AttributeError, match="has no attribute 'session'"):
         training.session  # noqa: B018
-
-
-# ---- steps that are interrupted in the middle
 
 
 def test_a_step_that_was_interrupted_is_taken_again_with_the_same_batch(digits, monkeypatch):

@@ -35,13 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import faults as failing  # noqa: E402
 
-from helpers import (  # noqa: E402
-    data_files,
-    kills_and_faults,
-    model_file_mutations,
-    random_configurations,
-    small_run,
-)
+from helpers import data_files, kills_and_faults, model_file_mutations, random_configurations, small_run  # noqa: E402
 
 #: The full load.
 KILLS, CONFIGURATIONS, MUTATIONS = 2_000, 10_000, 1_000_000
