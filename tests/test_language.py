@@ -1,5 +1,6 @@
 """Wording: the checker finds nothing in the project, and finds each of the old sentences when it is put back."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -121,3 +122,31 @@ def test_plain_wording_is_accepted(tmp_path):
         'def f():\n    """Return the gradient."""\n    # Zero means no limit.\n', "utf-8"
     )
     assert not list(check_language.hits(path))
+
+
+def sentences(path):
+    """Return the number of words of each sentence of a page, without its code, tables and headings."""
+    text = re.sub(r"```.*?```|<!--.*?-->|^(    |\||#).*?$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`]*`", "code", text)
+    paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n|\n\s*[-*] |\n\d+\. ", text))
+    counts = (len(one.split()) for part in paragraphs for one in re.split(r"(?<=[.!?:;])\s+", part))
+    return [count for count in counts if count > 2]
+
+
+def test_no_sentence_of_the_readme_is_longer_than_30_words():
+    assert max(sentences(ROOT / "README.md")) <= 30
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_sentences_of_the_documentation_have_at_most_18_words_on_average(path):
+    counts = sentences(path)
+    assert sum(counts) / max(len(counts), 1) <= 18
+
+
+def test_the_name_of_a_test_has_at_most_twelve_words():
+    names = (
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))
+    )
+    assert [name for name in names if name.count("_") > 12] == []
