@@ -90,7 +90,7 @@ def damaged_csv(folder):
     path.write_bytes(b"\n".join(ragged))
     (folder / "mnist_test.csv").write_bytes(csv_text(X_TEST, Y_TEST).replace(b"\n1,", b"\none,", 1))
     return path, [
-        "mnist_test.csv, line 2, column 1: a label must be a whole number from 0 to 9, got 'one'",
+        "mnist_test.csv, line 2, column 1: a label must be a number, as the others are, got 'one'",
         "mnist_train.csv, line 5: must have 26 columns, got 27",
     ]
 

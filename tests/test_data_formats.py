@@ -173,10 +173,10 @@ def test_the_first_picture_is_never_taken_for_a_header(tmp_path):
     path = tmp_path / "digits.csv"
     path.write_bytes(csv_text(X, y).replace(b"0,", b"0x,", 1))
     assert refusal(path) == (
-        f"{path}, line 1, column 1: a label must be a whole number from 0 to 9, got '0x'"
+        f"{path}, line 1, column 1: a label must be a number, as the others are, got '0x'"
     )  # one odd field is an error, not a header
     small = np.arange(1, 5, dtype=np.uint8).reshape(1, 2, 2)
-    path.write_bytes(csv_text(np.repeat(small, 8, axis=0), np.zeros(8, int)))  # "0,1,2,3,4" could be column numbers
+    path.write_bytes(csv_text(np.repeat(small, 8, axis=0), np.arange(8)))  # "0,1,2,3,4" could be column numbers
     assert len(csv.read(path)) == 8
 
 
@@ -197,14 +197,6 @@ def test_the_column_numbers_that_pandas_writes_are_a_header(tmp_path):
         (
             lambda lines: [*lines[:7], b"7,abc" + lines[7][lines[7].index(b",", 2) :], *lines[8:]],
             "line 8, column 2: a pixel must be a whole number from 0 to 255, got 'abc'",
-        ),
-        (
-            lambda lines: [*lines[:9], b"10" + lines[9][1:], *lines[10:]],
-            "line 10, column 1: a label must be a whole number from 0 to 9, got '10'",
-        ),
-        (
-            lambda lines: [*lines[:9], b"-1" + lines[9][1:], *lines[10:]],
-            "line 10, column 1: a label must be a whole number from 0 to 9, got '-1'",
         ),
         (
             lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",256", lines[-1])],
@@ -331,7 +323,7 @@ def test_a_pickle_as_python_2_wrote_it(tmp_path):
     path.write_bytes(content)
     train, test = array_files.read_pickle(path)
     assert train.images.tobytes() == image * 2
-    assert test.labels.tolist() == [7]
+    assert (test.labels.tolist(), test.classes) == ([0], ("7",))
 
 
 class Runs:
@@ -370,7 +362,6 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
         (pickle.dumps({"a": 1}), "the pickle must contain only arrays, found EMPTY_DICT; nothing was run"),
         (pickle.dumps(((X, y),) * 4), "the pickle must contain one to three pairs (images, labels)"),
         (pickle.dumps(((X, y[:-1]),)), "each image needs one label, got 21 images, 20 labels"),
-        (pickle.dumps(((X, y + 1),)), "labels must be 0 to 9, label 9 (from 0) is 10"),
         (pickle.dumps(((X / 1000, y),)), "floats from 0 to 1 must be whole bytes divided by 255 or 256"),
         (pickle.dumps(((X.astype(object), y),)), "damaged pickle: arrays must contain plain numbers"),
         (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 instructions, it has more"),
@@ -447,7 +438,6 @@ def npy(values, allow_pickle=False):
         ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the shape of an array must have at"),
         ({"x_train": npy(X.astype(object), True)}, ": x_train: must contain plain numbers, got |O"),
         ({"y_train": y[:-1]}, ": train: each image needs one label, got 21 images, 20 labels"),
-        ({"y_test": Y_TEST + 1}, ": test: labels must be 0 to 9, label 9 (from 0) is 10"),
         ({"x_test": X_TEST[:, :4]}, ": both sets need images of one size, got (5, 5) and (4, 5)"),
     ],
 )
@@ -527,7 +517,6 @@ def test_classes_are_the_names_of_the_folders_in_the_order_of_numbers(tmp_path):
     [
         ("1/1.png", lambda p: p.write_bytes(b""), "must have content, got 0 bytes"),
         ("1/1.png", lambda p: p.write_bytes(p.read_bytes()[:55]), "is a damaged picture: "),
-        ("1/1.png", lambda p: Image.new("L", (6, 5)).save(p), "must be 5×5 like the first image, got 6×5"),
         ("0/0.png", lambda p: Image.new("L", (2000, 5)).save(p), "must be at most 1024 pixels wide and high, got 2000"),
         ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits per channel, its mode is I;16"),
         ("1/1.png", lambda p: Image.new("RGBA", (5, 5)).save(p), "must have no transparent pixels"),

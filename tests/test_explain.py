@@ -477,7 +477,7 @@ def test_a_sample_a_picture_with_its_label_and_a_name_are_the_same():
         (lambda m, d: explain_step(m, d[0], units=[(3, 0)]), "the layer of the unit must be an integer from 1"),
         (lambda m, d: explain_step(m, d[0], units=[(1, 6)]), r"unit of layer 1 must be an integer from 0 to 5, got 6"),
         (lambda m, d: explain_step(m, d[0], learning_rate=0), r"learning_rate must be a positive number, got 0"),
-        (lambda m, d: explain_step(m, d.images[0] / 255.0, 1), r"images must be uint8"),
+        (lambda m, d: explain_step(m, d.images[0] / 254.0, 1), r"images must be bytes"),
         (lambda m, d: explain_step(m, d.images[:0], []), r"needs at least one image"),
     ],
 )

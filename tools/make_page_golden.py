@@ -21,7 +21,7 @@ from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
 from byhand.nn.network import Network
-from byhand.page import model_description, model_weights, picture_shape
+from byhand.page import model_description, model_weights
 
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / "reader.json"
 
@@ -63,7 +63,7 @@ def networks() -> list[dict[str, Any]]:
         network.parameters[...] = rng.normal(0, 0.6, network.size)
         network.statistics[...] = rng.uniform(0.2, 2.0, len(network.statistics))
         model = Model(network, preparation=preparation)
-        images = rng.integers(0, 256, (3, *picture_shape(model)), dtype=np.uint8)
+        images = rng.integers(0, 256, (3, *model.image_shape), dtype=np.uint8)
         out = network.copy(np.float64).forward(preparation(images).astype(np.float64))
         cases.append(
             {

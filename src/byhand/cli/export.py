@@ -8,6 +8,7 @@ from byhand.cli.output import PLACE, Console, Place, console_options, option
 from byhand.errors import UsageError
 from byhand.export import KINDS, export, kind_of, training_data_of
 from byhand.model import shipped_model
+from byhand.training.run import data_of
 from byhand.training.runs import Run, load_model
 
 #: Default names of the exported files. `digits.npz` is the name of the course's data.
@@ -45,5 +46,7 @@ def command(run: str | None, to: str | None, output: Path | None, console: Conso
         output = (Path() if run is None else Run.open(run).folder) / NAMES[str(to)]
         if output.exists():
             raise UsageError(f"{output} already exists: give -o, with this name or another")
-    console.info(export(model, output, to=to, pictures=None if run is None else training_data_of(model)))
+    source = data_of(Run.open(run).config()) if run is not None and Path(run).is_dir() else None
+    pictures = None if run is None else training_data_of(model, source)
+    console.info(export(model, output, to=to, pictures=pictures))
     click.echo(output)

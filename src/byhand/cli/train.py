@@ -14,6 +14,7 @@ from byhand.distributed import mpi
 from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_ensemble
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.model.preparation import INPUTS
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
@@ -43,6 +44,7 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("--dtype", ("float32", "float64"), "Floating-point precision (dtype)."),
     ("--deskew/--no-deskew", None, "Deskewing: shear slanted digits upright. Saved with the model."),
     ("--scale", SCALES, "Input scaling: the divisor of a pixel, or `standard` for mean 0 and standard deviation 1."),
+    ("--input", INPUTS[:2], "How `predict` makes an input of a picture: normalize handwriting, or only scale."),
     ("--epochs", int, "Number of epochs (passes over the training set)."),
     ("--batch-size N|all", str, "Mini-batch size; `all` for full-batch training."),
     ("--learning-rate", float, "Step size (learning rate)."),
@@ -182,7 +184,8 @@ def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str,
         raise UsageError(f"samples must be positive, got {samples}")
     images = digits.train if samples is None else digits.train[:samples]
     height, width = images.shape
-    model, recipe = with_overrides(chosen, given, in_size=height * width, classes=images.classes, seed=seed)
+    sizes: dict[str, Any] = {"in_size": height * width, "classes": images.classes}
+    model, recipe = with_overrides(chosen, given, **sizes, seed=seed, data=images)
     return model, recipe, images
 
 

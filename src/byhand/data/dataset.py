@@ -4,10 +4,12 @@ Pixels stay bytes, possibly memory-mapped: 60,000 digits are 47 MB, as floats 37
 """
 
 import base64
+import contextlib
 import functools
 import hashlib
 import html
 import io
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self, overload
 
@@ -16,6 +18,7 @@ import numpy.typing as npt
 
 from byhand.errors import DataError, UsageError, short_repr
 from byhand.lazy import renamed
+from byhand.text import counted
 
 __getattr__ = renamed(__name__, {"Digits": "TrainTest"})
 
@@ -24,6 +27,14 @@ Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
 DIGITS = tuple("0123456789")
+#: The names that a column of labels has in the header of a CSV file or in a data frame.
+LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit")
+#: Pixels from 0 to at most this number are scaled to 0 … 255.
+LOW_RANGE = 16
+#: What to do with other numbers.
+ON_FLOATS = "train the network on floats with `fit(model, (X, y))`"
+#: More classes than this, with fewer than two images each on average, are measurements rather than classes.
+MANY_CLASSES = 100
 SCALE = 255
 SHEET_ROWS = 10  # maximum number of classes on a contact sheet
 
@@ -50,6 +61,7 @@ class Dataset:
         classes: Sequence[str] = DIGITS,
         name: str = "arrays",
         scale: int = SCALE,
+        note: str = "",
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 3:
             raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}")
@@ -61,7 +73,7 @@ class Dataset:
             raise DataError(f"{name}: there must be at least one image with pixels, got {images.shape}")
         check_labels(labels, classes, name)
         self.images, self.labels = images, labels.astype(np.int64)
-        self.classes, self.name, self.scale = tuple(classes), name, scale
+        self.classes, self.name, self.scale, self.note = tuple(classes), name, scale, note
         self._protect()
 
     def _protect(self) -> None:
@@ -83,6 +95,13 @@ class Dataset:
         """Return the same images with another name, and possibly other class names."""
         return self._copy(name=name, classes=tuple(classes or self.classes))
 
+    def with_classes(self, classes: Sequence[str]) -> "Dataset":
+        """Return the same images with the labels as numbers of other `classes`, which contain all of these."""
+        numbers = np.array([classes.index(name) for name in self.classes], np.int64)
+        part = self._copy(labels=numbers[self.labels], classes=tuple(classes))
+        vars(part).pop("checksum", None)
+        return part
+
     @classmethod
     def from_arrays(
         cls,
@@ -94,7 +113,9 @@ class Dataset:
     ) -> Self:
         """Make a data set from images (N, H, W), or (N, H·W) of squares, and labels (N,).
 
-        Pixels are bytes, or bytes divided by 255 or 256; other floats are rejected, not rounded.
+        Pixels are bytes, or bytes divided by 255 or 256; other floats are rejected, not rounded. Integers up to 16 are
+        scaled to 0 … 255. Labels are numbers of `classes`. Without `classes` they are integers or names, and the
+        classes are the values found, in order; of images in MNIST's form, the ten digits.
         """
         pixels, scale = _as_bytes(np.asarray(images), name)
         if pixels.ndim == 2:
@@ -102,19 +123,28 @@ class Dataset:
             if side * side != pixels.shape[1]:
                 raise DataError(f"{name}: a row must hold the pixels of a square, got {pixels.shape[1]} columns")
             pixels = pixels.reshape(len(pixels), side, side)
-        return cls(pixels, _as_labels(np.asarray(labels)), classes=classes or DIGITS, name=name, scale=scale)
+        values = _as_labels(np.asarray(labels), name)
+        if classes is None and values.shape == (len(pixels),):
+            values, classes = class_numbers(values, pixels, name)
+        return cls(pixels, values, classes=classes or DIGITS, name=name, scale=scale)
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
-        """Make a data set from a pandas data frame; the labels are the first column, or `label`."""
+        """Make a data set from a pandas data frame: a column per pixel, and one for the labels.
+
+        That is `label`, `class`, `target`, `y` or `digit`, or else the first or the last column.
+        """
         columns = list(frame.columns)
         if len(columns) > 1 and all(isinstance(c, str) and _is_number(c) for c in columns):
             names = ", ".join(columns[:3])
             hint = "so the first image was read as a header; read the file with header=None"
             raise DataError(f"{name}: the column names are numbers ({names}, …), {hint}")
-        where = columns.index("label") if "label" in columns else 0
-        table = frame.to_numpy()
-        return cls.from_arrays(np.delete(table, where, axis=1), table[:, where], name=name)
+        place = label_column_named(columns, name)
+        if place is None:
+            first, last = (set(frame.iloc[:, column].astype(str)) for column in (0, -1))
+            place = first_or_last(first, last, name)
+        labels = frame.iloc[:, place].to_numpy()
+        return cls.from_arrays(np.delete(frame.to_numpy(), place, axis=1).astype(float), labels, name=name)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -143,6 +173,11 @@ class Dataset:
     def shape(self) -> tuple[int, int]:
         """Height and width of an image."""
         return self.images.shape[1], self.images.shape[2]
+
+    @functools.cached_property
+    def has_mnist_form(self) -> bool:
+        """True if the images have MNIST's form, as handwriting that was normalized has."""
+        return has_mnist_form(self.images)
 
     @functools.cached_property
     def checksum(self) -> str:
@@ -270,14 +305,19 @@ def _as_bytes(values: Array, name: str) -> tuple[Bytes, int]:
         return values.astype(np.uint8), SCALE
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 255):  # so that NaN is rejected too
-        raise DataError(f"{name}: pixels must be 0 to 255, or floats from 0 to 1, got {low:g} to {high:g}")
+        rule = "pixels must be 0 to 255, or floats from 0 to 1"
+        raise DataError(f"{name}: {rule}, got {low:g} to {high:g}; {ON_FLOATS}")
     if values.dtype.kind == "f" and high <= 1:
         for scale in (255, 256):
             if (pixels := _whole(values * values.dtype.type(scale))) is not None:
                 return pixels, scale
-        raise DataError(f"{name}: floats from 0 to 1 must be whole bytes divided by 255 or 256, some are neither")
+        rule = "floats from 0 to 1 must be whole bytes divided by 255 or 256"
+        raise DataError(f"{name}: {rule}, some are neither; {ON_FLOATS}")
     if (pixels := _whole(values)) is None:
-        raise DataError(f"{name}: pixels from 0 to {high:g} must be whole numbers, some have a fraction")
+        rule = f"pixels from 0 to {high:g} must be whole numbers"
+        raise DataError(f"{name}: {rule}, some have a fraction; {ON_FLOATS}")
+    if 1 < high <= LOW_RANGE:  # as in scikit-learn's `load_digits`
+        return np.rint(pixels * (SCALE / LOW_RANGE)).astype(np.uint8), SCALE
     return pixels, SCALE
 
 
@@ -289,12 +329,98 @@ def _whole(values: Array) -> Bytes | None:
     return rounded.astype(np.uint8)
 
 
-def _as_labels(labels: Array) -> Array:
-    """Return integer labels (N,) from integers, whole floats or booleans, (N,) or (N, 1)."""
+def _as_labels(labels: Array, name: str) -> Array:
+    """Return integer or text labels (N,) from integers, whole floats, booleans or texts, (N,) or (N, 1)."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if labels.dtype.kind in "OSU":
+        try:
+            labels = np.char.strip(labels.astype(str))
+        except ValueError:
+            raise DataError(f"{name}: labels must be text in Unicode, some are damaged") from None
+        if missing := np.isin(labels, ("", "nan", "None", "<NA>")).sum():
+            raise DataError(f"{name}: every label must have a value, {counted(int(missing), 'label')} have none")
+        with contextlib.suppress(ValueError, OverflowError):
+            labels = labels.astype(np.float64)  # whole numbers that came as text, as OpenML's do
     is_whole = labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all()
     return labels.astype(np.int64) if is_whole or labels.dtype.kind == "b" else labels
+
+
+def class_numbers(labels: npt.NDArray[Any], images: Bytes, name: str) -> tuple[Integers, tuple[str, ...]]:
+    """Return the number of each label's class, and the names of the classes: the values found, in order.
+
+    Of images in MNIST's form with labels from 0 to 9, the classes are the ten digits, also if some don't occur.
+    """
+    if labels.dtype.kind not in "iuU":
+        raise DataError(f"{name}: labels must be integers or names, got {labels.dtype}")
+    values, numbers = np.unique(labels, return_inverse=True)
+    if values.dtype.kind in "iu" and values[0] >= 0 and values[-1] < len(DIGITS) and has_mnist_form(images):
+        return labels.astype(np.int64), DIGITS
+    if len(values) > MANY_CLASSES and 2 * len(values) > len(labels):
+        raise DataError(f"{name}: labels must be classes, got {len(values):,} values for {len(labels):,} images")
+    return numbers.astype(np.int64), tuple(map(str, values.tolist()))
+
+
+def label_column_named(columns: Sequence[Any], name: str) -> int | None:
+    """Return the place of the one column with a label's name, None if there is none."""
+    places = [i for i, column in enumerate(columns) if str(column).strip().lower() in LABEL_COLUMNS]
+    if len(places) > 1:
+        raise DataError(f"{name}: must have one column of labels, got {', '.join(str(columns[i]) for i in places)}")
+    return places[0] if places else None
+
+
+def first_or_last(first: set[str], last: set[str], name: str) -> int:
+    """Return the place of the labels, 0 or -1, by the different values of the first and of the last column.
+
+    Labels are names, or vary and are dense: 0, 1, 2, …. A pixel at the border is mostly constant.
+    """
+    ranks = [_label_rank(values) for values in (first, last)]
+    if ranks == [0, 0]:
+        raise DataError(f"{name}: labels must be of at least two classes, the first and the last column are constant")
+    if ranks[0] == ranks[1]:
+        hint = "name it `label` in a header line"
+        raise DataError(f"{name}: the first and the last column could both hold the labels: {hint}")
+    return 0 if ranks[0] > ranks[1] else -1
+
+
+def _label_rank(values: set[str]) -> int:
+    """Return 3 for names, 2 for dense integers such as 0, 1, 2, …, 1 for other numbers, and 0 for a constant column.
+
+    A few values that are no numbers count as damaged ones.
+    """
+    numbers = sorted(float(value) for value in values if _is_number(value) and math.isfinite(float(value)))
+    if len(values) < 2:
+        return 0
+    if 2 * len(numbers) < len(values):
+        return 3
+    is_dense = all(number == int(number) for number in numbers) and numbers[-1] - numbers[0] < 2 * len(numbers)
+    return 1 + is_dense
+
+
+def common_classes(parts: Sequence[Dataset]) -> list[Dataset]:
+    """Return data sets with the same classes: those of all labels together, in order."""
+    names = dict.fromkeys(name for part in parts for name in part.classes)
+    if len({part.classes for part in parts}) > 1:
+        are_numbers = all(map(_is_number, names))
+        names = dict.fromkeys(sorted(names, key=lambda name: (float(name) if are_numbers else 0.0, name)))
+    return [part if part.classes == tuple(names) else part.with_classes(tuple(names)) for part in parts]
+
+
+def has_mnist_form(images: Bytes) -> bool:
+    """Return True if nine of ten images are as MNIST's: light ink in a box of 20, its center of mass in the middle."""
+    if images.shape[1:] != (28, 28):
+        return False
+    some = images[:: -(-len(images) // 500)].astype(np.float64)
+    some = some[some.any(axis=(1, 2))]
+    is_ink = 4 * some >= some.max(axis=(1, 2), keepdims=True)
+    sides, centers = [], []
+    for axis in (1, 2):
+        lines = is_ink.any(axis=axis)
+        sides.append(28 - lines.argmax(axis=1) - lines[:, ::-1].argmax(axis=1))
+        centers.append(some.sum(axis=axis) @ np.arange(28) / some.sum(axis=(1, 2)))
+    longest = np.maximum(*sides)
+    fits = (longest >= 17) & (longest <= 20) & (np.abs(np.array(centers) - 14) < 1).all(axis=0)
+    return bool(len(some)) and bool(fits.mean() > 0.9)
 
 
 def _is_number(text: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from byhand.data import catalog, store
 from byhand.data.catalog import BUNDLED, CATALOG, Entry, Progress, Say
-from byhand.data.dataset import Dataset, TrainTest
+from byhand.data.dataset import Dataset, TrainTest, common_classes
 from byhand.data.formats.detect import DataFiles, detect, detect_format
 from byhand.data.store import CacheFolder
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
@@ -200,6 +200,11 @@ def _pair(train: Dataset, test: Dataset | None, source: str) -> TrainTest:
             raise DataError(f"{source}: must have at least {HELD_OUT} images to hold out a test set, has {count}")
         train, test = train.split(1 / HELD_OUT, rng=np.random.default_rng(0))
         source = f"{source} (no test set: {len(test):,} of {count:,} images held out)"
+    if train.note:
+        source = f"{source} ({train.note})"
+    train, test = common_classes([train, test])
+    if len(train.classes) < 2:
+        raise DataError(f"{source}: labels must be of at least two classes, all are {train.classes[0]!r}")
     return TrainTest(train, test, source)
 
 

@@ -134,14 +134,20 @@ class Space:
         return settings
 
     def build(
-        self, values: Mapping[str, Value], *, in_size: int, classes: tuple[str, ...], seed: int
+        self,
+        values: Mapping[str, Value],
+        *,
+        in_size: int,
+        classes: tuple[str, ...],
+        seed: int,
+        data: Dataset | None = None,
     ) -> tuple[Model, Recipe]:
         """Return the model and the recipe of a trial. The default is one thread."""
         settings = self.settings(values)
         settings.pop("samples", None)
         texts: dict[str, Any] = {name: str(settings[name]) for name in ("hidden", "maps") if name in settings}
-        settings = {"threads": 1, **settings, **texts}
-        return with_overrides(preset(self.preset), settings, in_size=in_size, classes=classes, seed=seed)
+        settings = {"threads": 1, "epochs": self.epochs(values), **settings, **texts}
+        return with_overrides(preset(self.preset), settings, in_size=in_size, classes=classes, seed=seed, data=data)
 
     def images(self, train: Dataset) -> Dataset:
         """Return the images that the trials are trained on."""

@@ -18,7 +18,7 @@ from byhand.nn.activations import activation_named
 from byhand.nn.arrays import Array
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import softmax
-from byhand.page import bundled, model_description, model_weights, picture_shape, source
+from byhand.page import bundled, model_description, model_weights, source
 from byhand.page.document import script_json
 
 KINDS = ("html", "onnx", "npz")
@@ -37,7 +37,10 @@ def export(model: Model, path: str | Path, *, to: str | None = None, pictures: D
     pictures: images for the check and the page's samples; default: the test set of the bundled sample
     """
     path = Path(path)
-    content, about = exporter(kind_of(path, to))(model, pictures if pictures is not None else sample_for(model))
+    kind = kind_of(path, to)
+    if model.input == "floats" and kind == "html":
+        raise UsageError("html needs a model of images, this one was trained on floats: use onnx or npz")
+    content, about = exporter(kind)(model, pictures if pictures is not None else sample_for(model))
     write_bytes(path, content)
     return about
 
@@ -56,17 +59,26 @@ def exporter(to: str) -> Callable[[Model, Dataset], tuple[bytes, str]]:
     """Return the function that returns the file and a sentence about its accuracy."""
     if to not in KINDS:
         raise UsageError(f"to must be one of {', '.join(KINDS)}, got {to!r}")
-    return {"html": as_html, "onnx": as_onnx, "npz": as_npz}[to]
+    return {"html": as_html, "onnx": _as_onnx, "npz": as_npz}[to]
 
 
-def training_data_of(model: Model) -> Dataset | None:
-    """Return the test set of the model's data, or None if it is not on this machine."""
+def _as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
+    return as_onnx(model, inputs_for(model, pictures), name_of(model, pictures))
+
+
+def training_data_of(model: Model, source: str | None = None) -> Dataset | None:
+    """Return the test set of the model's training data, or None if it is not on this machine.
+
+    source: what `load` takes for the data; by default their name in the model's metadata
+    """
     data = model.metadata.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+    if source is None and isinstance(data, dict) and isinstance(data.get("name"), str):
+        source = data["name"]
+    if source is None:
         return None
     try:
-        test = load(data["name"], offline=True).test
-    except DataError:
+        test = load(source, offline=True).test
+    except (DataError, UsageError):
         return None
     fits = test.images[0].size == model.network.in_size and len(test.classes) == len(model.classes)
     return test if fits else None
@@ -75,12 +87,23 @@ def training_data_of(model: Model) -> Dataset | None:
 def sample_for(model: Model) -> Dataset:
     """Return images of the model's size: the bundled test set, or noise."""
     digits = load("mnist-5k").test
-    shape = picture_shape(model)
+    shape = model.image_shape
     if shape == digits.shape:
         return digits
     count = max(1, min(64, 2**20 // (shape[0] * shape[1])))
     noise = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
     return Dataset(noise, np.zeros(len(noise), np.int64), name="noise")
+
+
+def inputs_for(model: Model, pictures: Dataset) -> Array:
+    """Return what an export is checked on: the images, or random numbers for a model that takes floats."""
+    if model.input != "floats":
+        return pictures.images
+    return np.random.default_rng(0).normal(size=(200, model.network.in_size)).astype(model.network.dtype)
+
+
+def name_of(model: Model, pictures: Dataset) -> str:
+    return "random inputs" if model.input == "floats" else f"images of {pictures.name}"
 
 
 def as_html(model: Model, pictures: Dataset) -> tuple[bytes, str]:
@@ -154,14 +177,14 @@ def as_npz(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     folded into them. If `deskew` is True, images must be deskewed first (`byhand.data.handwriting.deskew`).
     """
     arrays = reference_arrays(model)
-    images = pictures.images[:200]
+    images = inputs_for(model, pictures)[:200]
     exported = probabilities(arrays, model.preparation.pictures(images))
     difference = float(np.abs(model.probabilities(images) - exported).max())
     if not difference <= TOLERANCE:
         raise UsageError(f"npz must give the model's probabilities to {TOLERANCE:g}, got {difference:.1e}: use onnx")
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
-    about = f"on {len(images)} images of {pictures.name} no probability differs by more than {difference:.1e}"
+    about = f"on {len(images)} {name_of(model, pictures)} no probability differs by more than {difference:.1e}"
     return file.getvalue(), about
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 import byhand
-from byhand.data import Dataset
 from byhand.data.handwriting.deskew import LIMIT
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
@@ -23,7 +22,6 @@ from byhand.nn.activations import GELU_CUBIC, GELU_SCALE, LEAK
 from byhand.nn.arrays import Array
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
-from byhand.page import picture_shape
 
 OPSET = 13
 IR_VERSION = 8
@@ -32,7 +30,7 @@ TOLERANCE = 1e-5
 CHECKED = 1_000
 
 
-def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
+def as_onnx(model: Model, pictures: Array, name: str) -> tuple[bytes, str]:
     """Return the file, and its maximum difference from the model."""
     try:
         import onnx
@@ -42,12 +40,12 @@ def as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
     content: bytes = graph_of(model).SerializeToString()
     onnx.checker.check_model(content, full_check=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    images = pictures.images[:CHECKED]
-    (output,) = session.run(None, {"pictures": images.astype(np.float32)})
+    images = pictures[:CHECKED]
+    (output,) = session.run(None, {session.get_inputs()[0].name: images.astype(np.float32)})
     difference = float(np.abs(output - model.probabilities(images)).max())
     if not difference <= TOLERANCE:
         raise UsageError(f"onnxruntime must give the model's probabilities to {TOLERANCE:g}, got {difference:.1e}")
-    about = f"on {len(images):,} images of {pictures.name} no probability differs by more than {difference:.1e}"
+    about = f"on {len(images):,} {name} no probability differs by more than {difference:.1e}"
     return content, f"onnxruntime: {about}"
 
 
@@ -88,9 +86,13 @@ def graph_of(model: Model) -> Any:
     """Return the model as an ONNX ModelProto."""
     graph = Graph()
     helper, floats = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
-    height, width = picture_shape(model)
-    x = deskewed(graph, "pictures", height, width) if model.preparation.deskew else "pictures"
-    x = scaled(graph, graph.add("Flatten", x, axis=1), model.preparation)
+    height, width = model.image_shape
+    if model.input == "floats":
+        given, shape, x = "inputs", [model.network.in_size], "inputs"
+    else:
+        given, shape = "pictures", [height, width]
+        x = deskewed(graph, given, height, width) if model.preparation.deskew else given
+        x = scaled(graph, graph.add("Flatten", x, axis=1), model.preparation)
     for layer in model.network.layers:
         x = layer_node(graph, x, layer)
     graph.add("Softmax", x, name="probabilities", axis=-1)
@@ -98,7 +100,7 @@ def graph_of(model: Model) -> Any:
         helper.make_graph(
             graph.nodes,
             "byhand",
-            [helper.make_tensor_value_info("pictures", floats, ["batch", height, width])],
+            [helper.make_tensor_value_info(given, floats, ["batch", *shape])],
             [helper.make_tensor_value_info("probabilities", floats, ["batch", len(model.classes)])],
             graph.constants,
         ),
@@ -106,7 +108,7 @@ def graph_of(model: Model) -> Any:
         ir_version=IR_VERSION,
         producer_name="byhand",
         producer_version=byhand.__version__,
-        doc_string="pictures: pixels 0 to 255, light ink on black; probabilities: one per class",
+        doc_string="pictures: pixels 0 to 255, or inputs: floats as in training; probabilities: one per class",
     )
     texts = {
         "classes": list(model.classes),

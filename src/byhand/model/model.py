@@ -44,6 +44,8 @@ from byhand.nn.network import (
 )
 from byhand.nn.rng import Rng
 
+#: Height and width of normalized handwriting.
+HANDWRITING_SIDE = 28
 #: Maximum length of a class name.
 MAX_NAME = 200
 #: The model that is installed with byhand, written by `tools/make_model.py`.
@@ -66,7 +68,10 @@ class Reader(ABC):
 
     @abstractmethod
     def logits(self, images: Array) -> Array:
-        """Return the scores before softmax    images: uint8 (N, H, W) or (N, D) → (N, K)"""
+        """Return the scores before softmax    images: uint8 (N, H, W) or (N, D) → (N, K)
+
+        A model that was trained on floats takes floats (N, D). A single image (H, W) counts as N = 1.
+        """
 
     def probabilities(self, images: Array) -> Array:
         """Return the probabilities of the classes    images: uint8 (N, H, W) or (N, D) → (N, K)"""
@@ -76,6 +81,17 @@ class Reader(ABC):
         """Return class numbers    images: uint8 (N, H, W) or (N, D) → (N,)"""
         classes: Array = self.logits(images).argmax(axis=1)
         return classes
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.models[0].image_shape
+
+    @property
+    def input(self) -> str:
+        """How a picture becomes an image: one of `byhand.model.preparation.INPUTS`."""
+        is_small = self.image_shape == (HANDWRITING_SIDE, HANDWRITING_SIDE)
+        return self.models[0].preparation.input or ("handwriting" if is_small else "image")
 
     def accuracy(self, data: Dataset) -> float:
         """Return the fraction of correct predictions on a data set."""
@@ -166,10 +182,23 @@ class Model(Reader):
     def models(self) -> "tuple[Model, ...]":
         return (self,)
 
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        first, size = self.network.parametric_layers[0], self.network.in_size
+        if self.preparation.shape is not None:
+            return self.preparation.shape
+        if isinstance(first, Convolution):
+            return first.height, first.width * first.channels
+        side = round(size**0.5)
+        return (side, side) if side * side == size else (1, size)
+
     def logits(self, images: Array) -> Array:
         images = self.check_images(images)
 
         def inputs(rows: slice, cache: Cache) -> Array:
+            if self.input == "floats":
+                taken: Array = images[rows]
+                return taken
             block = self.preparation.pictures(images[rows])
             X = cache.new("X", len(block), self.network.in_size)
             return self.preparation.to_floats(block.reshape(X.shape), X)
@@ -177,21 +206,45 @@ class Model(Reader):
         return forward_in_blocks(self.network, inputs, len(images))
 
     def check_images(self, images: Array) -> Array:
-        """Check images, and return them as uint8 (N, H, W)."""
+        """Check images, and return them as uint8 (N, H, W); for a model that takes floats, as floats (N, D)."""
         if isinstance(images, Dataset | TrainTest | Sample):
             raise UsageError(f"images must be an array, got {short_repr(images)}: pass its .images")
         images = np.asarray(images)
+        size = self.network.in_size
+        if images.shape == (size,) or (images.shape == self.image_shape and self.image_shape[0] > 1):
+            images = images[None]  # a single image
+        if self.input == "floats":
+            if images.dtype == np.uint8 or images.dtype.kind not in "iuf" or images.shape[1:] != (size,):
+                raise UsageError(
+                    f"the model was trained on floats: pass floats (N, {size}), scaled as in training; "
+                    f"got {images.dtype} {images.shape}"
+                )
+            return np.ascontiguousarray(images, self.network.dtype)
         if images.dtype != np.uint8:
-            raise UsageError(f"images must be uint8, got {images.dtype}: pass bytes 0–255, the model scales them")
-        size = int(np.prod(images.shape[1:]))
-        if images.ndim not in (2, 3) or size != self.network.in_size:
-            raise UsageError(f"images must be (N, H, W) with {self.network.in_size} pixels each, got {images.shape}")
+            images = self._bytes_of(images)
+        if images.ndim not in (2, 3) or int(np.prod(images.shape[1:])) != size:
+            raise UsageError(f"images must be (N, H, W) with {size} pixels each, got {images.shape}")
         if images.ndim == 2:
             side = int(np.sqrt(size))
-            if self.preparation.deskew and side * side != size:
+            if self.preparation.deskew and side * side != size and self.preparation.shape is None:
                 raise UsageError(f"images to deskew must have the shape (N, H, W), got {images.shape}")
-            images = images.reshape(len(images), side, side) if side * side == size else images[:, None, :]
+            images = images.reshape(len(images), *self.image_shape)
         return images
+
+    def _bytes_of(self, pixels: Array) -> Array:
+        """Return pixels as bytes if they are whole bytes: integers from 0 to 255, or floats from 0 to 1 that were."""
+        if pixels.dtype == bool:
+            return pixels.astype(np.uint8) * np.uint8(255)
+        low, high = (pixels.min(), pixels.max()) if pixels.dtype.kind in "iuf" and pixels.size else (1, 0)
+        if low <= high and (pixels.dtype.kind == "f" or high != 1):  # integers 0 and 1 could be either
+            divisor = self.preparation.divisor if pixels.dtype.kind == "f" and high <= 1 else 1
+            whole: Array = np.rint(pixels * divisor)
+            if low >= 0 and high <= 255 and np.abs(pixels * divisor - whole).max() < 1e-3:
+                return np.minimum(whole, 255).astype(np.uint8)
+        raise UsageError(
+            f"images must be bytes 0–255 (uint8), or floats from 0 to 1 that are bytes / {self.preparation.divisor}; "
+            f"the model scales them itself; got {pixels.dtype}"
+        )
 
     def save(self, path: StrPath) -> None:
         """Write the model to a safetensors file, atomically."""

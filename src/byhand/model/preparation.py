@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand import checks
+from byhand.errors import UsageError
 from byhand.nn.arrays import Array
 
+#: The kinds of input: handwriting, normalized as in MNIST; other images, only scaled to one size; and other numbers.
+INPUTS = ("handwriting", "image", "floats")
 #: Mean and standard deviation of MNIST's training pixels / 255.
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
 
@@ -25,8 +28,18 @@ class Preparation:
     mean: float = 0.0
     deviation: float = 1.0
     deskew: bool = False
+    #: One of `INPUTS`; None means handwriting for images of 28 × 28, and image for others.
+    input: str | None = None
+    #: Height and width of the images; None means a square.
+    shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if self.input is not None and self.input not in INPUTS:
+            raise UsageError(f"input must be one of {', '.join(INPUTS)}, got {self.input!r}")
+        if self.shape is not None:
+            object.__setattr__(self, "shape", tuple(checks.integer("shape", side, 1) for side in self.shape))
+            if len(self.shape) != 2:
+                raise UsageError(f"shape must be a height and a width, got {self.shape}")
         checks.number("divisor", self.divisor, 1, 2**16)
         checks.number("mean", self.mean, -1e6, 1e6)
         checks.number("deviation", self.deviation, 1e-6, 1e6)
@@ -36,6 +49,15 @@ class Preparation:
     def standard(cls, *, deskew: bool = False) -> Self:
         """Return the preparation with mean 0 and deviation 1 over MNIST."""
         return cls(mean=MNIST_MEAN, deviation=MNIST_DEVIATION, deskew=deskew)
+
+    @classmethod
+    def of(cls, images: Array, *, deskew: bool = False) -> Self:
+        """Return the preparation that gives these images' pixels mean 0 and deviation 1      uint8 (N, H, W)"""
+        counts = np.bincount(images.reshape(-1), minlength=256)
+        levels = np.arange(256) / 255
+        mean = float(counts @ levels / images.size)
+        deviation = float(np.sqrt(counts @ (levels - mean) ** 2 / images.size))
+        return cls(mean=mean, deviation=deviation if deviation > 0 else 1.0, deskew=deskew)
 
     def pictures(self, images: Array) -> Array:
         """Deskew images, if `deskew`    images, result: uint8 (N, H, W)"""
@@ -68,4 +90,8 @@ class Preparation:
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as plain values."""
-        return asdict(self)
+        plain = asdict(self)
+        for name in ("input", "shape"):  # not in the files of earlier versions
+            if plain[name] is None:
+                del plain[name]
+        return plain

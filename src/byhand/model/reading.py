@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from byhand.data.formats.images import resized
 from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
 from byhand.data.handwriting.line import is_crowded
 from byhand.errors import DataError, DataMissingError
@@ -73,7 +74,8 @@ class Reading:
 
     def drawing(self) -> str:
         """Return the image as text, with two rows of pixels per line."""
-        rows = self.image.reshape(SIZE // 2, 2, SIZE).max(axis=1)
+        height, width = self.image.shape
+        rows = np.pad(self.image, ((0, height % 2), (0, 0))).reshape(-1, 2, width).max(axis=1)
         return "\n".join("".join(SHADES[int(p) * (len(SHADES) - 1) // 255] for p in row).rstrip() for row in rows)
 
     def __repr__(self) -> str:
@@ -81,14 +83,30 @@ class Reading:
 
 
 def read(picture: Picture, reader: Reader | None = None) -> Reading:
-    """Read one digit, dark on light or light on dark; raise `NothingDrawnError` if there is none.
+    """Read one picture of handwriting, dark on light or light on dark, or of what the model was trained on.
+
+    Handwriting is normalized; raise `NothingDrawnError` if there is none. For a model of other images, the picture is
+    scaled to their size.
 
     picture: a path, the bytes of a file, or gray levels, uint8 (H, W);  reader: by default the installed model
     """
+    reader = reader or shipped_model()
     gray, name = _opened(picture)
     with _naming(name):
+        if reader.input == "image":
+            return read_image(resized(gray, reader.image_shape), reader, name)
+        _check_takes_handwriting(reader)
         digit = normalize(gray)
     return read_image(digit.image, reader, name, is_crowded=is_crowded(gray, digit.ink))
+
+
+def _check_takes_handwriting(reader: Reader) -> None:
+    """Reject a model whose inputs can't be made from a picture of handwriting."""
+    if reader.input == "floats":
+        raise DataError("the model was trained on floats, not on images: use model.predict(X)")
+    if reader.image_shape != (SIZE, SIZE):
+        height, width = reader.image_shape
+        raise DataError(f"the model must take images of {SIZE}×{SIZE} to read handwriting, it takes {height}×{width}")
 
 
 def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
@@ -96,6 +114,9 @@ def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
     reader = reader or shipped_model()
     gray, name = _opened(picture)
     with _naming(name):
+        if reader.input == "image":
+            raise DataError("a line can be read by a model of handwriting only, this one is of other images")
+        _check_takes_handwriting(reader)
         parts = segment_line(gray)
     readings = []
     for part_name, part in ((f"{name}:{number}", part) for number, part in enumerate(parts, start=1)):
@@ -110,36 +131,38 @@ def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
 def read_image(
     image: Array, reader: Reader | None = None, name: str = "the picture", *, is_crowded: bool = False
 ) -> Reading:
-    """Read an image in the format of MNIST    image: uint8 (28, 28)"""
+    """Read an image in the format of the model's images    image: uint8 (H, W)"""
     reader = reader or shipped_model()
     return Reading(name, image, reader.probabilities(image[None])[0], reader.classes, is_crowded)
 
 
 def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator[Reading]:
-    """Read an image per line: 784 numbers, separated by commas or spaces."""
+    """Read an image per line: its pixels, separated by commas or spaces."""
     reader = reader or shipped_model()
+    shape = reader.image_shape
     is_empty = True
     for count, line in enumerate(lines, start=1):
         if parts := line.replace(",", " ").split():
             is_empty = False
             try:
-                yield read_image(_image(parts), reader, f"-:{count}")
+                yield read_image(_image(parts, shape), reader, f"-:{count}")
             except DataError as error:
                 yield Reading(f"-:{count}", problem=DataError(f"line {count} {error}"))
     if is_empty:
         yield Reading("-", problem=DataMissingError("-: standard input must have a line per image, got none"))
 
 
-def _image(parts: list[str]) -> Array:
-    rule = "must have 784 integers from 0 to 255"
+def _image(parts: list[str], shape: tuple[int, int]) -> Array:
+    size = shape[0] * shape[1]
+    rule = f"must have {size} integers from 0 to 255"
     try:
         values = np.array(parts, np.float64)
     except ValueError:
         raise DataError(f"{rule}, got {' '.join(parts)[:40]!r}") from None
     is_byte = (values >= 0) & (values <= 255) & (values == np.floor(values))
-    if not is_byte.all() or values.size != SIZE * SIZE:
+    if not is_byte.all() or values.size != size:
         raise DataError(f"{rule}, got {values.size if is_byte.all() else values[~is_byte][0]:g}")
-    return values.astype(np.uint8).reshape(SIZE, SIZE)
+    return values.astype(np.uint8).reshape(shape)
 
 
 def _opened(picture: Picture) -> tuple[Array, str]:

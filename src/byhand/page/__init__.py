@@ -65,24 +65,13 @@ def bundled(entry: str) -> str:
 
 def model_description(model: "Model") -> dict[str, Any]:
     """Return what the page needs to know of a model besides its weights."""
-    return {
+    description = {
         "architecture": model.network.config(),
         "preparation": model.preparation.config(),
         "classes": list(model.classes),
-        "shape": list(picture_shape(model)),
+        "shape": list(model.image_shape),
     }
-
-
-def picture_shape(model: "Model") -> tuple[int, int]:
-    """Return the height and width of the images: those of a first convolution, else a square if possible."""
-    from byhand.nn.convolution import Convolution  # not above: a student's feedback needs a document, but no network
-
-    first = model.network.parametric_layers[0]
-    if isinstance(first, Convolution):
-        return first.height, first.width * first.channels
-    size = model.network.in_size
-    side = round(size**0.5)
-    return (side, side) if side * side == size else (1, size)
+    return description if model.input == "handwriting" else description | {"input": model.input}
 
 
 def model_weights(model: "Model") -> Array:

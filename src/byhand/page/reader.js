@@ -16,12 +16,13 @@ export function floats(bytes, { divisor, mean, deviation }) {
 }
 
 export class Reader {
-  /** description: {architecture, preparation, classes, shape: [height, width]}; weights: Float32Array */
+  /** description: {architecture, preparation, classes, shape: [height, width], input}; weights: Float32Array */
   constructor(description, weights) {
     this.architecture = description.architecture;
     this.preparation = description.preparation;
     this.classes = description.classes;
     this.shape = description.shape;
+    this.input = description.input ?? "handwriting";
     this.weights = weights;
     this.layers = layersOf(this.architecture, weights);
   }

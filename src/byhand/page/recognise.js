@@ -19,4 +19,5 @@ export function recognise(reader, grey, centres = true) {
 }
 
 /** Whether a model takes what the pad gives. */
-export const readsDrawings = ({ shape: [height, width] }) => height === SIZE && width === SIZE;
+export const readsDrawings = ({ shape: [height, width], input }) =>
+  height === SIZE && width === SIZE && input === "handwriting";

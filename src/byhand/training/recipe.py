@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from byhand import checks
+from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.model.preparation import Preparation
@@ -251,24 +252,55 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+#: Minimum number of steps on data that are not in MNIST's form, and the maximum number of epochs to get there.
+LEAST_STEPS, MOST_EPOCHS = 1_000, 500
+
+
+def adapted(chosen: Preset, data: Dataset) -> Preset:
+    """Return the preset for a data set: unchanged for images in MNIST's form.
+
+    For other images, the mean and the deviation are computed from the data, there is no deskewing and no augmentation
+    (both are made for handwriting), and small data sets get more epochs.
+    """
+    if data.has_mnist_form:
+        return chosen
+    preparation, recipe = chosen.preparation, chosen.recipe
+    if not preparation.is_plain:
+        preparation = Preparation.of(data.images)
+    if recipe.augment != "none":
+        recipe = recipe.replace(augment="none", weak_augment=0.0)
+    if recipe.batch_size is not None:
+        epochs = -(-LEAST_STEPS // -(-len(data) // recipe.batch_size))
+        recipe = recipe.replace(epochs=max(recipe.epochs, min(epochs, MOST_EPOCHS)))
+    return replace(chosen, preparation=replace(preparation, deskew=False), recipe=recipe)
+
+
 NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
 OPTIMIZER = ("momentum", "nesterov", "weight_decay")
 CHOICES = tuple(field.name for field in fields(Recipe))
 #: The names of the settings that `with_overrides` can change.
-NAMES = (*NETWORK, "dtype", "deskew", "scale", *CHOICES, *OPTIMIZER, "label_smoothing", *OLD_NAMES)
+NAMES = (*NETWORK, "dtype", "deskew", "scale", "input", *CHOICES, *OPTIMIZER, "label_smoothing", *OLD_NAMES)
 
 
 def with_overrides(
-    chosen: Preset, given: Mapping[str, Any], *, in_size: int, classes: tuple[str, ...], seed: int
+    chosen: Preset,
+    given: Mapping[str, Any],
+    *,
+    in_size: int,
+    classes: tuple[str, ...],
+    seed: int,
+    data: Dataset | None = None,
 ) -> tuple[Model, Recipe]:
-    """Return the untrained model and the recipe of a preset with changed settings."""
+    """Return the untrained model and the recipe of a preset, adapted to the data, with changed settings."""
     given = renamed(given)
+    if data is not None:
+        chosen = adapted(chosen, data)
     recipe = changed_recipe(chosen.recipe, given)
     network = {name: given[name] for name in NETWORK if name in given}
     for name, parsed in (("hidden", sizes_of), ("maps", maps_of)):
         if isinstance(network.get(name), str):
             network[name] = parsed(network[name])
-    preparation = changed_preparation(chosen.preparation, given)
+    preparation = changed_preparation(chosen.preparation, given, data)
     model = chosen.model(in_size, classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network)
     return model, recipe
 
@@ -297,13 +329,20 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
 SCALES = ("255", "256", "standard")
 
 
-def changed_preparation(preparation: Preparation, given: Mapping[str, Any]) -> Preparation:
+def changed_preparation(preparation: Preparation, given: Mapping[str, Any], data: Dataset | None = None) -> Preparation:
     """Return the preparation with some settings changed."""
     if "scale" in given:
         scale = str(given["scale"])
         if scale not in SCALES:
             raise UsageError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
-        preparation = Preparation.standard() if scale == "standard" else Preparation(divisor=int(scale))
+        if scale != "standard":
+            preparation = Preparation(divisor=int(scale))
+        elif data is None or data.has_mnist_form:
+            preparation = Preparation.standard()
+        else:
+            preparation = Preparation.of(data.images)
+    if (given_input := given.get("input")) is not None:
+        preparation = replace(preparation, input=given_input, shape=None if data is None else data.shape)
     return replace(preparation, deskew=given.get("deskew", preparation.deskew))
 
 

@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,12 +35,14 @@ from byhand.threads import available
 from byhand.training.batches import Shard
 from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.loop import Callback, Trainer, complete, interruptible
-from byhand.training.recipe import Recipe
+from byhand.training.recipe import Recipe, adapted
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import Run
 from byhand.training.setup import Data
 
+#: Maximum root mean square of inputs that are given as floats.
+MAX_ROOT_MEAN_SQUARE = 10.0
 #: The data name of arrays.
 ARRAYS = "arrays"
 
@@ -110,10 +113,11 @@ def fit(
     run: a folder, which `resume` can continue; True takes the next `runs/NNN`
     """
     name = recipe if isinstance(recipe, str) else None
+    if not isinstance(data, Dataset):
+        check_scale(data)
     if not isinstance(recipe, Recipe):
-        recipe = preset_named(recipe or "digits").recipe
-        if not isinstance(data, Dataset):
-            recipe = recipe.replace(augment="none")
+        chosen = preset_named(recipe or "digits")
+        recipe = adapted(chosen, data).recipe if isinstance(data, Dataset) else chosen.recipe.replace(augment="none")
     recipe = recipe.replace(**choices)
     settings: Any = {"seed": seed, "sample_weights": sample_weights, "validation_data": validation_data}
     if run:
@@ -124,6 +128,17 @@ def fit(
         if history.ending == "interrupted":
             trainer.load_final_weights()
         return history
+
+
+def check_scale(data: object) -> None:
+    """Reject inputs that are far from 0, with which training fails: bytes, or columns that are not standardized."""
+    if not isinstance(data, tuple | list) or not data or np.asarray(data[0]).dtype.kind not in "iuf":
+        return  # rejected later, with the reason
+    X = np.asarray(data[0])
+    root_mean_square = float(np.sqrt(np.mean(np.square(X, dtype=np.float64)))) if X.size else 0.0
+    if math.isfinite(root_mean_square) and root_mean_square > MAX_ROOT_MEAN_SQUARE and X.dtype != np.uint8:
+        got = f"got {X.min():.4g} to {X.max():.4g}"
+        raise UsageError(f"X must be of the order of 1, {got}: divide bytes by 255, or standardize each column")
 
 
 def train_run(

@@ -10,6 +10,7 @@ from byhand.data.augment import Augmentation
 from byhand.data.dataset import check_dataset, stratified_counts
 from byhand.errors import UsageError, short_repr
 from byhand.model.model import Model, check_classes, check_model
+from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
 from byhand.threads import available
@@ -18,6 +19,8 @@ from byhand.training.plan import Member, Team, form_of, layers_for, plan_for, un
 from byhand.training.recipe import Recipe
 from byhand.training.watchdog import PROBE_SIZE
 
+#: Rows of floats that are examined to decide what they are.
+SOME = 1_000
 #: Training data: a data set, or the network's inputs with labels.
 Data = Dataset | tuple[Array, Array]
 
@@ -37,6 +40,7 @@ class Setup:
     ) -> None:
         self.model, self.recipe, self.seed, self.shard = model, recipe, checks.seed(seed), shard
         self.network = check_model(model).network
+        model.preparation = preparation_for(model, data)
         self._split(data, sample_weights, validation_data)
         if shard is not None:
             settings = repr((self.network.config(), recipe.replace(threads=None).config(), self.seed))
@@ -113,6 +117,26 @@ class Setup:
         totals += [aligned(self.network.size, self.network.dtype) for _ in range(self.plan.workers - 1)]
         members = [Member(self.new_pass(), self.inputs(), total, self.recipe.loss) for total in totals]
         return Team(members, self.plan)
+
+
+def preparation_for(model: Model, data: Data) -> Preparation:
+    """Return the model's preparation, with the kind of its input decided by the data, unless it is decided already.
+
+    Floats that are prepared bytes leave it as it is, so that the model still takes images.
+    """
+    preparation = model.preparation
+    if preparation.input is not None:
+        return preparation
+    if isinstance(data, Dataset):
+        return preparation if data.has_mnist_form else replace(preparation, input="image", shape=data.shape)
+    if not isinstance(data, tuple | list) or not data or np.ndim(data[0]) != 2:
+        return preparation  # rejected later, with the reason
+    X = np.asarray(data[0])[:SOME]
+    if X.dtype.kind not in "iufb":
+        return preparation
+    pixels = (X * preparation.deviation + preparation.mean) * preparation.divisor
+    are_bytes = bool(((pixels > -0.01) & (pixels < 255.01) & (np.abs(pixels - np.rint(pixels)) < 0.01)).all())
+    return preparation if are_bytes and pixels.any() else Preparation(divisor=1, input="floats")
 
 
 def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Array]:

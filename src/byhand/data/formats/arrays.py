@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from byhand.data import formats
-from byhand.data.dataset import Array, Dataset
+from byhand.data.dataset import Array, Dataset, common_classes
 from byhand.data.formats import read_all
 from byhand.errors import DataError
 from byhand.text import printable
 
+#: Labels may be names.
+TEXTS = re.compile(r"[<>]U[1-9]\d{0,2}|\|S[1-9]\d{0,2}")
 NUMBERS = re.compile(r"[<>|=]?(?:[iu][1248]|f[248])|\|b1")
 
 
@@ -80,7 +82,8 @@ def _member(where: str, archive: zipfile.ZipFile, member: str) -> Array:
             shape, fortran, dtype = read_header(npy)
     except Exception as error:  # NumPy fails in many ways on damaged headers
         raise DataError(f"{where}: invalid .npy header: {printable(error)}") from None
-    if not NUMBERS.fullmatch(dtype.str):
+    is_text = member.startswith("y_") and TEXTS.fullmatch(dtype.str)
+    if not is_text and not NUMBERS.fullmatch(dtype.str):
         raise DataError(f"{where}: must contain plain numbers, got {dtype.str}")
     return array_of(where, content, npy.tell(), dtype, shape, fortran)
 
@@ -90,7 +93,7 @@ MAX_INSTRUCTIONS = 10_000  # the original file has about 150
 
 def read_pickle(path: Path) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a pickle; the first two of three sets are joined."""
-    sets = [Dataset.from_arrays(*pair, name=str(path)) for pair in _pairs(path, read_all(path))]
+    sets = common_classes([Dataset.from_arrays(*pair, name=str(path)) for pair in _pairs(path, read_all(path))])
     if len({(part.shape, part.scale) for part in sets}) > 1:
         got = ", ".join(f"{part.shape[0]}×{part.shape[1]}, 1/{part.scale}" for part in sets)
         raise DataError(f"{path}: all images must have the same size and scale, got {got}")
@@ -98,7 +101,7 @@ def read_pickle(path: Path) -> tuple[Dataset, Dataset | None]:
         training, validation, test = sets
         images = np.concatenate([training.images, validation.images])
         labels = np.concatenate([training.labels, validation.labels])
-        return Dataset(images, labels, name=str(path), scale=training.scale), test
+        return Dataset(images, labels, classes=training.classes, name=str(path), scale=training.scale), test
     return sets[0], sets[1] if len(sets) == 2 else None
 
 

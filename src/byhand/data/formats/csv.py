@@ -1,9 +1,9 @@
-"""CSV: one image per line, the label first, then the pixels; with or without a header line, gzipped or not.
+"""CSV: one image per line, with its label and its pixels; with or without a header line, gzipped or not.
 
+The labels are in the column that the header names (`label`, `class`, `target`, `y`, `digit`), or the first or the last.
 NumPy parses blocks of lines. A block with errors or decimal points is parsed again line by line.
 """
 
-import io
 import warnings
 from collections.abc import Iterator
 from math import isqrt
@@ -11,36 +11,39 @@ from pathlib import Path
 
 import numpy as np
 
-from byhand.data.dataset import Bytes, Dataset
+from byhand.data.dataset import Bytes, Dataset, first_or_last, label_column_named
 from byhand.data.formats import pieces
 from byhand.errors import DataError
 from byhand.text import counted
 
 BLOCK = 1 << 18
 MAX_LINE = 1 << 22
-MAX_LABEL, MAX_PIXEL = 9, 255
+MAX_PIXEL = 255
+#: Maximum length of a label.
+MAX_LABEL = 200
 
 
 def read(path: Path) -> Dataset:
-    """Read the images and labels of one file."""
+    """Return the images of one file, (N, side, side). The classes are the labels found."""
+    columns, is_header, place = _layout(path)
     tables: list[Bytes] = []
-    columns = line = 0
-    for block in _blocks(path):
-        if line == 0:
-            first, _, rest = block.partition(b"\n")
-            columns, is_header = _first_line(path, first)
-            block, line = (rest, 2) if is_header else (block, 1)  # noqa: PLW2901
-        table = _parse_block(block, columns)
-        if table is None:
-            table = _parse_lines(path, block, columns, line)
-        tables.append(table)
-        line += len(table)
-    if not sum(map(len, tables)):
+    labels: list[str] = []
+    for number, block in enumerate(_blocks(path)):
+        if is_header and number == 0:
+            block = block.partition(b"\n")[2]  # noqa: PLW2901
+        if block:
+            names, pixels = _split(path, block, columns, place, first=len(labels) + 1 + is_header)
+            labels += names
+            tables.append(pixels)
+    if not labels:
         raise DataError(f"{path}: must have at least one line of numbers, got none")
+    is_number = [_number(label.encode()) is not None for label in labels]
+    if not all(is_number) and 2 * sum(is_number) > len(labels):
+        odd = is_number.index(False)
+        where = f"line {odd + 1 + is_header}, column {place + 1}"
+        raise DataError(f"{path}, {where}: a label must be a number, as the others are, got {labels[odd]!r}")
     side = isqrt(columns - 1)
-    images = np.concatenate([table[:, 1:] for table in tables]).reshape(-1, side, side)
-    labels = np.concatenate([table[:, 0] for table in tables])
-    return Dataset(images, labels, name=str(path))
+    return Dataset.from_arrays(np.concatenate(tables).reshape(-1, side, side), np.array(labels), name=str(path))
 
 
 def has_labels(path: Path) -> bool:
@@ -67,44 +70,86 @@ def _blocks(path: Path) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _first_line(path: Path, line: bytes) -> tuple[int, bool]:
-    """Return the number of columns, and True if the line is a header: names, or 0, 1, 2, … beyond the pixel range."""
-    fields = [_number(field) for field in line.split(b",")]
+def _layout(path: Path) -> tuple[int, bool, int]:
+    """Return the number of columns, True if the first line is a header, and the place of the label's column.
+
+    A header has names, or the column numbers 0, 1, 2, … that pandas writes (only if they exceed the pixel range).
+    Without a name for the labels' column, it is the first or the last, whichever has the values of labels.
+    """
+    line = next(_blocks(path), b"").partition(b"\n")[0]
+    fields = line.split(b",")
+    numbers = [_number(field) for field in fields]
     columns = len(fields)
+    if not line.strip():
+        raise DataError(f"{path}: must have at least one line of numbers, got none")
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
         pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
         got = f"{counted(columns, 'column')}{', pixels without a label' * pixels_only}"
         raise DataError(f"{path}, line 1: must have one column for the label and those of a square image, got {got}")
-    names = sum(field is None for field in fields)
-    return columns, 2 * names > columns or (columns > MAX_PIXEL + 1 and fields == list(range(columns)))
+    has_names = 2 * sum(number is None for number in numbers) > columns
+    is_header = has_names or (columns > MAX_PIXEL + 1 and numbers == list(range(columns)))
+    if has_names:
+        names = [field.decode("latin1").strip().strip('"') for field in fields]
+        if (place := label_column_named(names, str(path))) is not None:
+            return columns, True, place
+    return columns, is_header, _first_or_last(path, is_header, columns)
 
 
-def _parse_block(block: bytes, columns: int) -> Bytes | None:
-    """Return the numbers of a block, or None if they are not all integers in range."""
+def _first_or_last(path: Path, is_header: bool, columns: int) -> int:
+    """Return the place of the label's column in a file whose header doesn't name it."""
+    first: set[str] = set()
+    last: set[str] = set()
+    for number, block in enumerate(_blocks(path)):
+        lines = block.split(b"\n")[number == 0 and is_header : -1]
+        lines = [line for line in lines if line.count(b",") == columns - 1]  # others are reported when they are read
+        first.update(line.partition(b",")[0].decode("latin1").strip('" ') for line in lines)
+        last.update(line.rpartition(b",")[2].decode("latin1").strip('" ') for line in lines)
+    if not first:
+        return 0
+    return first_or_last(first, last, str(path)) % columns
+
+
+def _split(path: Path, block: bytes, columns: int, place: int, *, first: int) -> tuple[list[str], Bytes]:
+    """Return the labels and the pixels (rows, columns − 1) of a block; `first` is its first line in the file."""
+    lines = block.split(b"\n")[:-1]
+    labels, rows = [], []
+    for number, line in enumerate(lines, start=first):
+        fields = line.split(b",", place + 1)
+        label = fields[place].strip().strip(b'"').decode("utf-8", "replace") if len(fields) > place else ""
+        if len(fields) <= place or line.count(b",") != columns - 1:
+            got = line.count(b",") + 1
+            raise DataError(f"{path}, line {number}: must have {columns} columns, got {got}")
+        if not label or len(label) > MAX_LABEL:
+            rule = f"a label must have 1 to {MAX_LABEL} characters"
+            raise DataError(f"{path}, line {number}, column {place + 1}: {rule}, got {len(label)}")
+        labels.append(label)
+        rows.append(b",".join(fields[:place] + fields[place + 1 :]))
+    pixels = _parse_block(rows, columns - 1)
+    return labels, _parse_lines(path, rows, place, first) if pixels is None else pixels
+
+
+def _parse_block(rows: list[bytes], columns: int) -> Bytes | None:
+    """Return the pixels (rows, columns) of plain lines; None if they aren't plain."""
     try:
-        with warnings.catch_warnings(action="error"):  # for decimal points and empty blocks
-            table = np.loadtxt(io.BytesIO(block), np.int16, comments=None, delimiter=",", quotechar='"', ndmin=2)
+        with warnings.catch_warnings(action="error"):  # of a number with a point, of a block without numbers
+            table = np.loadtxt(rows, np.int16, comments=None, delimiter=",", quotechar='"', ndmin=2)
     except (ValueError, Warning):
         return None
-    is_right = table.shape == (block.count(b"\n"), columns) and table.min() >= 0 and table.max() <= MAX_PIXEL
-    return table.astype(np.uint8) if is_right and table[:, 0].max() <= MAX_LABEL else None
+    is_right = table.shape == (len(rows), columns) and table.min() >= 0 and table.max() <= MAX_PIXEL
+    return table.astype(np.uint8) if is_right else None
 
 
-def _parse_lines(path: Path, block: bytes, columns: int, first: int) -> Bytes:
-    """Return the numbers of a block that starts in the line `first`, or raise an error."""
-    lines = block.split(b"\n")[:-1]
-    table = np.empty((len(lines), columns), np.uint8)
-    for row, line in enumerate(lines):
-        fields = line.split(b",")
-        if len(fields) != columns:
-            raise DataError(f"{path}, line {first + row}: must have {columns} columns, got {len(fields)}")
-        for column, field in enumerate(fields):
-            kind, most = ("label", MAX_LABEL) if column == 0 else ("pixel", MAX_PIXEL)
+def _parse_lines(path: Path, rows: list[bytes], place: int, first: int) -> Bytes:
+    """Return the pixels of lines that aren't plain, or raise an error with the line and the column."""
+    table = np.empty((len(rows), rows[0].count(b",") + 1), np.uint8)
+    for row, line in enumerate(rows):
+        for i, field in enumerate(line.split(b",")):
             value = _number(field)
-            if value is None or not 0 <= value <= most or value != int(value):
-                rule = f"a {kind} must be a whole number from 0 to {most}, got {field[:20].decode('latin1')!r}"
-                raise DataError(f"{path}, line {first + row}, column {column + 1}: {rule}")
-            table[row, column] = int(value)
+            if value is None or not 0 <= value <= MAX_PIXEL or value != int(value):
+                where = f"line {first + row}, column {i + 1 + (i >= place)}"
+                got = field[:20].decode("latin1")
+                raise DataError(f"{path}, {where}: a pixel must be a whole number from 0 to {MAX_PIXEL}, got {got!r}")
+            table[row, i] = int(value)
     return table
 
 

@@ -14,6 +14,7 @@ NESTED = ("raw", "MNIST/raw")
 ENDINGS = {
     "csv": (".csv", ".csv.gz"),
     "npz": (".npz",),
+    "zip": (".zip",),
     "pickled": (".pkl", ".pkl.gz", ".pickle", ".pickle.gz"),
 }
 
@@ -36,6 +37,7 @@ class DataFiles:
             "npz": arrays.read_npz,
             "pickled": arrays.read_pickle,
             "pictures": images.read_folder,
+            "zip": images.read_zip,
         }
         return readers[self.kind](self.path)
 

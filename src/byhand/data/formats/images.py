@@ -7,7 +7,11 @@ same size; they are not inverted. The size in a header is checked before decodin
 import contextlib
 import io
 import os
+import tempfile
 import warnings
+import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +129,9 @@ def _grayscale(picture: "Image") -> Bytes:
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
 MAX_IMAGE_BYTES = 16 << 20
 MAX_IMAGE_SIDE = 1024  # pixels
-TRAIN, TEST = ("train", "training"), ("test", "testing")
+TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
+#: Maximum difference between the channels of a gray pixel, after JPEG compression.
+GRAY_TOLERANCE = 24
 
 
 def find(folder: Path) -> dict[str, dict[str, list[Path]]]:
@@ -156,37 +162,98 @@ def _order(path: Path) -> tuple[bool, int, str]:
 
 
 def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
-    """Return the training set, and the test set or None."""
+    """Return the training set, and the test set or None.
+
+    Images of several sizes are scaled to the most common one. The note of the training set says what was changed or
+    not used.
+    """
     found = find(folder)
     classes = tuple(found["train"])
     for name in found["test"]:
         if name not in classes:
             raise DataError(f"{folder}: the classes of test must be among those of train, {name!r} is not")
-    train = _read(folder, found["train"], classes)
-    return train, _read(folder, found["test"], classes) if found["test"] else None
+    train, shape, notes = _read(folder, found["train"], classes, None)
+    unused = [path.name for path in sorted(folder.iterdir()) if path.name.lower() in VALIDATION and path.is_dir()]
+    notes += [f"{name} is not used" for name in unused if found["train"] != _classes(folder)]
+    test = _read(folder, found["test"], classes, shape)[0] if found["test"] else None
+    return Dataset(train.images, train.labels, classes=classes, name=str(folder), note=", ".join(notes)), test
 
 
-def _read(folder: Path, found: dict[str, list[Path]], classes: tuple[str, ...]) -> Dataset:
+def _read(
+    folder: Path, found: dict[str, list[Path]], classes: tuple[str, ...], shape: tuple[int, int] | None
+) -> tuple[Dataset, tuple[int, int], list[str]]:
+    """Read one part, at the size `shape` or the most common one; return it with that size and notes on what changed."""
     files = [file for name in found for file in found[name]]
     labels = np.repeat([classes.index(name) for name in found], [len(found[name]) for name in found])
-    first = read_image(files[0])
-    if first.size * len(files) > formats.CEILING:
-        rule = f"must have at most {formats.CEILING:,} pixels"
-        raise DataError(f"{folder}: {rule}, got {len(files):,} × {first.size:,}")
-    images = np.empty((len(files), *first.shape), np.uint8)
-    images[0] = first
-    for i, file in enumerate(files[1:], start=1):
-        images[i] = read_image(file, first.shape)
-    return Dataset(images, labels, classes=classes, name=str(folder))
+    images, notes, pixels = [], [], 0
+    for file in files:
+        images.append(read_image(file))
+        if (pixels := pixels + images[-1].size) > formats.CEILING:
+            raise DataError(f"{folder}: must have at most {formats.CEILING:,} pixels, {len(files):,} images have more")
+    sizes = Counter(image.shape for image in images)
+    if shape is None:
+        shape = (sizes.most_common(1)[0][0][0], sizes.most_common(1)[0][0][1])
+    if len(sizes) > 1:
+        notes.append(f"images of {len(sizes)} sizes scaled to {shape[1]}×{shape[0]}")
+    if _is_colored(files[:: -(-len(files) // 20)]):
+        notes.append("colors read as gray")
+    images = [resized(image, shape) for image in images]
+    return Dataset(np.stack(images), labels, classes=classes, name=str(folder)), shape, notes
 
 
-def read_image(file: Path, shape: tuple[int, ...] | None = None) -> Bytes:
-    """Return one image of a folder in grayscale, uint8 (H, W), of the required `shape`."""
+def resized(gray: Bytes, shape: tuple[int, int]) -> Bytes:
+    """Return an image at another size                                     gray: uint8 (H, W) → `shape`"""
+    if gray.shape == shape:
+        return gray
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(gray).resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def _is_colored(files: list[Path]) -> bool:
+    """Return True if one of the images has colors, not only shades of gray."""
+    for file in files:
+        with opened(content_of(file, str(file), MAX_IMAGE_BYTES), str(file)) as picture:
+            if picture.mode not in ("1", "L", "LA"):
+                channels = np.asarray(picture.convert("RGB"), np.int16)
+                if np.abs(channels[..., :1] - channels[..., 1:]).max() > GRAY_TOLERANCE:
+                    return True
+    return False
+
+
+def read_zip(path: Path) -> tuple[Dataset, Dataset | None]:
+    """Return the training set and the test set of a zip with a folder of images. Only image files are unpacked."""
+    try:
+        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if Path(one.filename).suffix.lower() in ENDINGS]
+            if sum(one.file_size for one in members) > formats.CEILING:
+                raise DataError(f"{path}: must have at most {formats.CEILING:,} bytes of images")
+            for one in members:
+                parts = one.filename.replace("\\", "/").split("/")
+                is_outside = "" in parts or ".." in parts or ":" in one.filename
+                if is_outside or "__MACOSX" in parts or one.file_size > MAX_IMAGE_BYTES:
+                    continue
+                target = Path(folder, *parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(one) as file:
+                    target.write_bytes(file.read(MAX_IMAGE_BYTES))
+            root = Path(folder)
+            while not find(root)["train"] and len(inside := [one for one in root.iterdir() if one.is_dir()]) == 1:
+                root = inside[0]
+            if not find(root)["train"]:
+                raise DataError(f"{path}: must have a subfolder of images for each class")
+            return read_folder(root)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: the zip must be undamaged and not encrypted: {printable(error)}") from None
+
+
+def read_image(file: Path) -> Bytes:
+    """Return one image of a folder in grayscale, uint8 (H, W)."""
     name = f"{file}:"
     with opened(content_of(file, name, MAX_IMAGE_BYTES), name) as picture:
         width, height = picture.size
-        if shape and (height, width) != shape:
-            raise DataError(f"{name} must be {shape[1]}×{shape[0]} like the first image, got {width}×{height}")
         if max(picture.size) > MAX_IMAGE_SIDE:
             raise DataError(f"{name} must be at most {MAX_IMAGE_SIDE} pixels wide and high, got {width}×{height}")
         if picture.mode not in MODES:

@@ -86,7 +86,7 @@ export class DrawPanel {
     if (!this.reader) return;
     this.result = readsDrawings(this.reader)
       ? recognise(this.reader, this.pad.grey(), this.centres.checked)
-      : { message: "this model reads pictures of another size" };
+      : { message: "this model reads other images than handwriting: load a sample" };
     let { message } = this.result;
     const { picture, seen, answers, probabilities } = this.result;
     const isFinite = probabilities?.every(Number.isFinite);

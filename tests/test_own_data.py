@@ -1,0 +1,337 @@
+"""Data that are not MNIST: trained on, evaluated, read back from their own files, and exported.
+
+Each of the thirty data sets gives the same answers everywhere, or one line that says what is not supported.
+"""
+
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import byhand
+from byhand.data import Dataset
+from byhand.errors import DataError, UsageError
+from byhand.export import export
+from byhand.model import shipped_model
+from byhand.model.preparation import MNIST_MEAN, Preparation
+from byhand.training import preset
+from byhand.training.recipe import adapted, with_overrides
+from helpers.own_data import DATA_SETS, FRUIT, patterns, shapes, standardized, table, write_csv
+
+#: Forms that can't be loaded, and the reason given.
+UNSUPPORTED = {
+    "csv, rectangles": "must have one column for the label and those of a square image, got 385 columns",
+    "npz, floats 0 to 255": "pixels from 0 to 255 must be whole numbers, some have a fraction; train the",
+    "arrays, standardized": r"train the network on floats with `fit\(model, \(X, y\)\)`",
+    "a table": r"train the network on floats with `fit\(model, \(X, y\)\)`",
+}
+#: Data sets of which something is changed or not used, and the note.
+NOTES = {
+    "mixed sizes": "images of 3 sizes scaled to 28×24",
+    "colors": "colors read as gray",
+    "train, val and test folders": "val is not used",
+    "train and val folders": "val is not used",
+}
+
+
+@pytest.fixture(params=DATA_SETS)
+def own(request, tmp_path):
+    return request.param, DATA_SETS[request.param](tmp_path)
+
+
+def trained(digits, **settings):
+    height, width = digits.train.shape
+    sizes = {"in_size": height * width, "classes": digits.classes}
+    model, recipe = with_overrides(preset("fast"), settings, **sizes, seed=0, data=digits.train)
+    byhand.fit(model, digits.train, recipe=recipe.replace(epochs=min(recipe.epochs, 60)))
+    return model
+
+
+def test_the_classes_are_those_of_the_data(own):
+    name, data = own
+    if name in UNSUPPORTED:
+        with pytest.raises(DataError, match=UNSUPPORTED[name]):
+            byhand.load(data.source)
+    else:
+        digits = byhand.load(data.source)
+        assert digits.classes == data.classes
+        assert NOTES.get(name, "") == digits.train.note
+        assert digits.train.note in digits.source
+
+
+@pytest.mark.slow
+def test_a_model_gives_the_same_answers_from_files_and_in_exports(own, tmp_path):
+    name, data = own
+    if name in UNSUPPORTED:
+        pytest.skip("not supported, with an error")
+    digits = byhand.load(data.source)
+    model = trained(digits)
+    if name != "colors":  # gray images of equal brightness can't be told apart
+        assert model.accuracy(digits.test) > 0.8
+    model.save(tmp_path / "m.safetensors")
+    model = byhand.Model.load(tmp_path / "m.safetensors")
+    images = digits.test.images
+    expected = model.predict(images)
+    # its own files, read as pictures
+    files = [(path, label) for path, label in data.pictures if name != "digits in a folder"]
+    answers = [byhand.read(path, model).digit for path, _ in files]
+    assert answers == [model.classes[k] for k in model.predict(images_of(files, digits.train.shape))]
+    # exports, used without byhand
+    export(model, tmp_path / "m.npz", pictures=digits.test)
+    np.testing.assert_array_equal(from_npz(tmp_path / "m.npz", model.preparation.pictures(images)), expected)
+    runtime = pytest.importorskip("onnxruntime")
+    export(model, tmp_path / "m.onnx", pictures=digits.test)
+    session = runtime.InferenceSession(tmp_path / "m.onnx")
+    (probabilities,) = session.run(None, {session.get_inputs()[0].name: images.astype(np.float32)})
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), expected)
+
+
+def images_of(files, shape):
+    """Return the pictures as Pillow reads and scales them."""
+    pictures = (Image.open(path).convert("L") for path, _ in files)
+    scaled = [np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR)) for picture in pictures]
+    return np.array(scaled, np.uint8).reshape(-1, *shape)
+
+
+def from_npz(path, images):
+    with np.load(path) as file:
+        H = images.reshape(len(images), -1).T / file["divisor"]
+        count = sum(key.startswith("W") for key in file)
+        for number in range(1, count + 1):
+            H = file[f"W{number}"] @ H + file[f"b{number}"]
+            H = np.maximum(H, 0) if number < count else H
+    return H.argmax(axis=0)
+
+
+# ---- what the data decide
+
+
+def test_a_model_of_other_images_reads_a_picture_as_it_is(tmp_path):
+    images, labels = shapes(30)
+    model = byhand.Model([784, 16, 4], classes=("circle", "square", "triangle", "cross"))
+    byhand.fit(model, Dataset(images, labels, classes=model.classes), epochs=20, augment="none")
+    assert model.input == "image"
+    Image.fromarray(images[0]).save(tmp_path / "one.png")
+    reading = byhand.read(tmp_path / "one.png", model)
+    np.testing.assert_array_equal(reading.image, images[0])
+    Image.fromarray(images[0]).resize((56, 56), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    assert byhand.read(tmp_path / "large.png", model).image.shape == (28, 28)
+    with pytest.raises(DataError, match="a line can be read by a model of handwriting only"):
+        byhand.read_line(tmp_path / "one.png", model)
+
+
+def test_handwriting_is_recognized_by_the_form_of_its_images():
+    digits = byhand.load("mnist-5k").train
+    assert digits.has_mnist_form
+    assert not Dataset(255 - digits.images, digits.labels).has_mnist_form
+    assert not Dataset(np.roll(digits.images, 4, axis=2), digits.labels).has_mnist_form
+    assert not Dataset(*shapes(30), classes="abcd").has_mnist_form
+    model = byhand.Model([784, 10])
+    byhand.fit(model, digits[:200], epochs=1)
+    assert model.preparation == Preparation()  # as in files of earlier versions
+    assert model.input == "handwriting"
+
+
+def test_presets_adapt_to_other_images():
+    images, labels = patterns(3, 40)
+    data = Dataset(images, labels, classes="abc")
+    chosen = adapted(preset("digits"), data)
+    assert (chosen.recipe.augment, chosen.preparation.deskew) == ("none", False)
+    assert chosen.recipe.epochs == 500
+    pixels = chosen.preparation(images, np.float64)
+    assert abs(pixels.mean()) < 1e-6
+    assert abs(pixels.std() - 1) < 1e-6
+    digits = byhand.load("mnist-5k").train
+    assert adapted(preset("digits"), digits) is preset("digits")
+    sizes = {"in_size": 144, "classes": data.classes, "seed": 0, "data": data}
+    model, recipe = with_overrides(preset("digits"), {"scale": "standard", "epochs": 3}, **sizes)
+    assert (model.preparation.mean, recipe.epochs) == (chosen.preparation.mean, 3)
+    assert chosen.preparation.mean != MNIST_MEAN
+    assert with_overrides(preset("digits"), {"input": "image"}, **sizes)[0].preparation.shape == (12, 12)
+
+
+# ---- floats
+
+
+def test_a_network_trained_on_floats_predicts_floats_and_rejects_images():
+    X, y = standardized(shapes(100))
+    model = byhand.Model([784, 32, 4], seed=0)
+    byhand.fit(model, (X, y), epochs=40)
+    assert model.input == "floats"
+    assert np.mean(model.predict(X) == y) > 0.9
+    assert model.predict(X[0]).shape == (1,)
+    with pytest.raises(UsageError, match=r"the model was trained on floats: pass floats \(N, 784\), scaled as in"):
+        model.predict(shapes(1)[0])
+    with pytest.raises(UsageError, match="the model was trained on floats"):
+        model.accuracy(Dataset(*shapes(3), classes="0123"))
+    with pytest.raises(DataError, match=r"the model was trained on floats, not on images: use model.predict\(X\)"):
+        byhand.read(shapes(1)[0][0], model)
+
+
+def test_prepared_bytes_leave_the_model_of_images():
+    digits = byhand.load("mnist-5k").train[:300]
+    for preparation in (Preparation(), Preparation.standard(deskew=True), Preparation(divisor=256)):
+        model = byhand.Model([784, 10], preparation=preparation)
+        byhand.fit(model, (preparation(digits.images), digits.labels), epochs=2)
+        assert model.preparation == preparation
+
+
+def test_exports_of_a_network_trained_on_floats_take_floats(tmp_path):
+    X, y = standardized(shapes(60))
+    model = byhand.Model([784, 16, 4], seed=0)
+    byhand.fit(model, (X, y), epochs=20)
+    expected = model.predict(X)
+    with pytest.raises(UsageError, match="html needs a model of images"):
+        export(model, tmp_path / "m.html")
+    export(model, tmp_path / "m.npz")
+    assert np.mean(from_npz(tmp_path / "m.npz", X) == expected) > 0.99
+    runtime = pytest.importorskip("onnxruntime")
+    export(model, tmp_path / "m.onnx")
+    (probabilities,) = runtime.InferenceSession(tmp_path / "m.onnx").run(None, {"inputs": X})
+    assert np.mean(probabilities.argmax(axis=1) == expected) > 0.99
+
+
+def test_inputs_that_are_not_scaled_are_rejected():
+    model = byhand.Model([784, 4])
+    images, labels = shapes(10)
+    X = images.reshape(len(images), -1).astype(np.float32)
+    with pytest.raises(UsageError, match="X must be of the order of 1, got 0 to 255: divide bytes by 255, or standard"):
+        byhand.fit(model, (X, labels))
+    with pytest.raises(UsageError, match="standardize each column"):
+        byhand.fit(byhand.Model([13, 3]), table())
+    byhand.fit(model, (X / 255, labels), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        lambda images: images.astype(np.int64),
+        lambda images: images.tolist(),
+        lambda images: images / 255,
+        lambda images: images.astype(np.float32) / 255,
+        lambda images: images.reshape(len(images), -1) / 255,
+    ],
+)
+def test_pixels_of_other_types_are_read_if_they_can_only_be_bytes(pixels):
+    images = byhand.load("mnist-5k").test.images[:20]
+    model = shipped_model()
+    np.testing.assert_array_equal(model.logits(pixels(images)), model.logits(images))
+    np.testing.assert_array_equal(model.predict(images[0]), model.predict(images[:1]))
+
+
+def test_booleans_are_black_and_white():
+    model = shipped_model()
+    bits = byhand.load("mnist-5k").test.images[:5] > 127
+    np.testing.assert_array_equal(model.logits(bits), model.logits(bits.astype(np.uint8) * 255))
+
+
+@pytest.mark.parametrize("pixels", [np.full((1, 28, 28), 0.3), np.full((1, 28, 28), 300.0), np.ones((1, 28, 28), int)])
+def test_pixels_that_could_mean_several_things_are_rejected(pixels):
+    with pytest.raises(UsageError, match="images must be bytes 0–255"):
+        shipped_model().predict(pixels)
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize("place", [0, -1, 5])
+@pytest.mark.parametrize("header", ["label", "Class", '"target"', "y"])
+def test_csv_labels_are_in_the_column_that_the_header_names(tmp_path, place, header):
+    images, labels = shapes(5, 6, 6)
+    data = write_csv(tmp_path / "a.csv", images, FRUIT[labels].tolist(), header=header, place=place)
+    loaded = byhand.data.formats.csv.read(data.source)
+    assert loaded.classes == ("apple", "fig", "pear", "plum")
+    assert [loaded.classes[k] for k in loaded.labels] == FRUIT[labels].tolist()
+    np.testing.assert_array_equal(loaded.images, images)
+
+
+def test_csv_labels_that_could_be_in_two_columns_are_rejected(tmp_path):
+    bits = (shapes(5, 6, 6)[0] > 127).astype(np.uint8)
+    bits[:, -1, -1] = np.arange(len(bits)) % 2
+    data = write_csv(tmp_path / "a.csv", bits, (np.arange(len(bits)) % 3).tolist(), header=None, place=0)
+    with pytest.raises(DataError, match="the first and the last column could both hold the labels: name it `label`"):
+        byhand.load(data.source)
+
+
+@pytest.mark.parametrize("labels", [[7] * 40, ["fig"] * 40])
+def test_labels_of_a_single_class_are_rejected(labels):
+    with pytest.raises(DataError, match=re.escape(f"labels must be of at least two classes, all are '{labels[0]}'")):
+        byhand.load((shapes(10)[0], labels))
+
+
+def test_labels_that_are_measurements_are_rejected():
+    images = patterns(2, 150)[0]
+    with pytest.raises(DataError, match="labels must be classes, got 300 values for 300 images"):
+        byhand.load((images, np.arange(300)))
+
+
+def test_a_missing_label_is_rejected():
+    with pytest.raises(DataError, match="every label must have a value, 1 label have none"):
+        byhand.load((shapes(1)[0], ["a", "b", "a", None]))
+
+
+def test_numbers_as_text_are_sorted_as_numbers():
+    images = patterns(12, 10)[0]
+    names = [str(number) for number in np.arange(120) % 12]
+    assert byhand.load((images, names)).classes == tuple(map(str, range(12)))
+
+
+def test_training_and_test_set_have_the_classes_of_both():
+    images, labels = shapes(30)
+    digits = byhand.load(((images, labels), (images[:8], np.array([0, 3, 9, 9, 0, 3, 9, 9]))))
+    assert digits.classes == ("0", "1", "2", "3", "9")
+    assert digits.test.labels.tolist() == [0, 3, 4, 4, 0, 3, 4, 4]
+
+
+def test_the_file_of_a_model_of_handwriting_has_no_new_keys(tmp_path):
+    byhand.Model([784, 10]).save(tmp_path / "m.safetensors")
+    content = (tmp_path / "m.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert set(json.loads(header["__metadata__"]["preparation"])) == {"divisor", "mean", "deviation", "deskew"}
+
+
+# ---- zips of images
+
+
+def zip_of(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def png(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="png")
+    return file.getvalue()
+
+
+def test_only_images_of_a_zip_are_unpacked_and_none_outside(tmp_path):
+    images, labels = shapes(5)
+    members = {
+        f"data/{'ab'[k % 2]}/{i}.png": png(image) for i, (image, k) in enumerate(zip(images, labels, strict=True))
+    }
+    hostile = {"../a/evil.png": png(images[0]), "/a/evil.png": png(images[0]), "data/a/run.py": b"import os"}
+    path = zip_of(tmp_path / "p.zip", members | hostile | {"__MACOSX/a/1.png": b"x"})
+    digits = byhand.load(path)
+    assert (digits.classes, len(digits.train) + len(digits.test)) == (("a", "b"), 20)
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04 damaged", "the zip must be undamaged"),
+        (None, "must have a subfolder of images for each class"),
+    ],
+)
+def test_a_zip_without_images_is_one_error(tmp_path, content, message):
+    path = zip_of(tmp_path / "p.zip", {"readme.txt": b"nothing"})
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        byhand.load(path)
