@@ -27,6 +27,7 @@ TABLE = """
 --dtype               floating-point precision
 --deskew              deskewing
 --scale               input scaling
+--input               normalize handwriting
 --epochs              number of epochs
 --batch-size          mini-batch size
 --learning-rate       learning rate

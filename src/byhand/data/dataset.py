@@ -31,7 +31,7 @@ DIGITS = tuple("0123456789")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit")
 #: Pixels from 0 to at most this number are scaled to 0 … 255.
 LOW_RANGE = 16
-#: What to do with other numbers.
+#: The hint for other numbers.
 ON_FLOATS = "train the network on floats with `fit(model, (X, y))`"
 #: More classes than this, with fewer than two images each on average, are measurements rather than classes.
 MANY_CLASSES = 100

@@ -89,7 +89,7 @@ class Reader(ABC):
 
     @property
     def input(self) -> str:
-        """How a picture becomes an image: one of `byhand.model.preparation.INPUTS`."""
+        """The kind of input, one of `byhand.model.preparation.INPUTS`: it decides how a picture is prepared."""
         is_small = self.image_shape == (HANDWRITING_SIDE, HANDWRITING_SIDE)
         return self.models[0].preparation.input or ("handwriting" if is_small else "image")
 
