@@ -1,6 +1,6 @@
 /*
  * Unpacking: a model inside a page. Its weights are float16: all low bytes, then all high bytes, deflated, as base64;
- * the high bytes are alike, so they pack well. byhand.export.single_page packs them.
+ * the high bytes are alike, so they pack well. byhand.export packs them.
  */
 
 /** base64 of deflated bytes → Uint8Array */
