@@ -278,6 +278,14 @@ def test_the_page_shows_the_windows_of_a_convolution_and_what_they_find():
     assert "In the order of the windows above:" in html_report(evaluate(bare, test[:20]), bare)
 
 
+def test_the_class_name_above_the_maps_is_escaped_once():
+    digits = byhand.load("mnist-5k").test[:20]
+    data = Dataset(digits.images, digits.labels, classes=[f"{k}&" for k in range(10)], name="ampersands")
+    model = byhand.Model([784, 10], maps=[6], classes=data.classes)
+    page = html_report(evaluate(model, data), model)
+    assert page.count(f"icture 0, a {digits.labels[0]}&amp;") == 3 and "&amp;amp;" not in page
+
+
 def test_what_is_no_picture_is_left_out():
     model = byhand.Model(Network([Convolution(14, 14, 4, 3), Dense(75, 10)], rng=np.random.default_rng(0)))
     assert "What the first layer looks for" not in html_report(evaluate(model, byhand.load("mnist-5k").test[:9]), model)

@@ -61,6 +61,12 @@ def test_settings_are_shown_where_they_differ():
     assert compare([one, two]).settings() == [("learning_rate", ["0.1", "0.2"])]
 
 
+def test_each_row_of_the_figures_has_its_own_name():
+    two = [compared(name, [0], recipe={"epochs": epochs}) for name, epochs in (("one", 3), ("two", 9))]
+    names = [name for name, _ in compare(two).figures()]
+    assert "epochs" in names and len(names) == len(set(names))
+
+
 def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
     maps = byhand.Model([4, 2], maps=[(3, 2, 1)], dropout=0.25, batch_norm=True, activation="gelu")
     settings = compare([compared("maps", [0], maps), compared("dense", [1])]).settings()

@@ -107,7 +107,7 @@ class Comparison:
             ("calibration error", [html_percent(e.calibration_error) for e in evaluations]),
             ("network", [model.architecture for model in models]),
             ("parameters", [f"{model.size:,}" for model in models]),
-            ("epochs", [f"{record.epoch:,}" if record else "–" for record in last]),
+            ("epochs trained", [f"{record.epoch:,}" if record else "–" for record in last]),
             ("training, s", [f"{record.seconds:.1f}" if record else "–" for record in last]),
             *self.settings(),
         ]

@@ -182,12 +182,12 @@ def first_maps(model: Model, data: Dataset, first: FirstLayer) -> str:
         if isinstance(layer, Activation):
             after = f", after {layer.function.name}"
     maps = out.reshape(first.layer.rows, first.layer.columns, first.layer.maps).transpose(2, 0, 1)[first.chosen]
-    name = escape(data.classes[int(data.labels[0])])
+    name = data.classes[int(data.labels[0])]
     title = f"What the maps say of picture 0, a {name}"
     return (
-        f"<h3>{title}</h3><p>In the order of the windows above{after}: where a window found what it looks for it is "
+        f"<h3>{escape(title)}</h3><p>In the order of the windows above{after}: where a window found what it looks for it is "
         f'<span class="up">orange</span>.</p><div class="found"><img class="seen" src="{gray_image(data.images[0])}" '
-        f'width="84" alt="Picture 0, a {name}">{image(maps, title)}</div>'
+        f'width="84" alt="Picture 0, a {escape(name)}">{image(maps, title)}</div>'
     )
 
 
