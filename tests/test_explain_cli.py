@@ -104,8 +104,8 @@ def test_compare_prints_a_table_and_verdicts(runs, tmp_path):
     assert lines[0].split() == ["plain", "rich"]
     assert lines[1].startswith("accuracy")
     assert any(line.startswith("loss.kind") for line in lines)
-    assert "alone reads" in lines[-1]
-    assert "runs side by side" in page.read_text("utf-8")
+    assert "significant (p = " in lines[-1]
+    assert "Comparison of 2 runs" in page.read_text("utf-8")
 
 
 def test_compare_knows_runs_of_one_name_apart(runs, tmp_path):
@@ -113,7 +113,7 @@ def test_compare_knows_runs_of_one_name_apart(runs, tmp_path):
     Run.open(runs / "plain").model().save(Run.new(twin).model_path)
     shown = call("compare", runs / "plain", twin, "--data", "mnist-5k").stdout
     assert str(twin) in shown
-    assert "are right about the same pictures" in shown
+    assert "classify the same images correctly" in shown
 
 
 def test_compare_as_json(runs):

@@ -73,7 +73,7 @@ def test_the_suggestion_keeps_its_distance_from_the_explosion():
 def test_a_loss_that_never_falls_gives_no_suggestion():
     sweep = made([1.0 + 0.1 * k for k in range(30)])
     assert sweep.suggestion is None
-    assert "there is no rate to suggest" in verdict(sweep)
+    assert "no rate can be suggested" in verdict(sweep)
 
 
 def test_the_smoothed_loss_begins_at_the_first_loss(swept):
@@ -97,7 +97,7 @@ def test_numbers_that_are_left_end_the_sweep(digits):
     assert sweep.to_json()["losses"][-1] is None or sweep.smoothed[-1] > 4 * min(sweep.smoothed)
     assert "diverged at step" in verdict(sweep)
     assert range_test_text(sweep)
-    assert "Which learning rate?" in range_test_page(sweep, "t")
+    assert "Learning-rate range test" in range_test_page(sweep, "t")
 
 
 @pytest.mark.parametrize(

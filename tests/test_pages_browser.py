@@ -97,7 +97,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_pictures(open_page, pages):
     tiles = page.locator("#cell .tile")
     assert tiles.count() == min(count, 24)
     label = tiles.first.get_attribute("aria-label")
-    assert re.fullmatch(r"picture \d+: is 4, read as 9", label)
+    assert re.fullmatch(r"image \d+: label 4, read as 9", label)
     size = tiles.first.bounding_box()
     assert (size["width"], size["height"]) == (56, 56)
 
@@ -131,7 +131,7 @@ def test_a_picture_shows_what_it_should(open_page, pages):
     """The first card's tile, as the browser paints it, is the picture of that number."""
     page = open_page(pages / "report.html")
     tile = page.locator(".cards .tile").first
-    index = int(re.match(r"picture (\d+)", tile.get_attribute("aria-label"))[1])
+    index = int(re.match(r"image (\d+)", tile.get_attribute("aria-label"))[1])
     tile.evaluate("""tile => {
       document.body.replaceChildren(tile);
       document.body.style = "margin: 0; padding: 0; max-width: none; line-height: 0";

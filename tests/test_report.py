@@ -119,7 +119,7 @@ def test_a_model_that_is_always_right_and_sure_is_calibrated():
     sure = Evaluation(data, data.classes, labels, labels, np.eye(3, dtype=np.float32), 0.0)
     assert sure.calibration_error == 0
     assert sure.mistakes == ()
-    assert "every picture was read right" in html_report(sure, byhand.Model([4, 3]), [], {})
+    assert "every image was classified correctly" in html_report(sure, byhand.Model([4, 3]), [], {})
 
 
 def test_evaluate_reads_what_the_model_reads(trained):
@@ -138,7 +138,7 @@ def test_what_cannot_be_evaluated_is_refused():
         evaluate(byhand.Model([784, 3]), digits.test)
     model = byhand.Model([784, 10])
     model.network.parameters[...] = np.nan
-    with pytest.raises(DivergedError, match="those for picture 0 are not"):
+    with pytest.raises(DivergedError, match="those for image 0 are not"):
         evaluate(model, digits.test[:5])
     with pytest.raises(UsageError, match="at least one picture"):
         evaluate(byhand.Model([784, 10]), digits.test[:0])
@@ -166,12 +166,12 @@ def test_the_page_says_all_that_it_should(trained):
     assert html_percent(low) in text
     assert html_percent(high) in text
     for title in (
-        "How it learned",
+        "Learning curves",
         "Confusion matrix",
         "The worst mistakes",
-        "Class by class",
+        "Precision and recall",
         "Calibration",
-        "What the first layer",
+        "First-layer weights",
         "Reproduce this run",
     ):
         assert title in text
@@ -198,7 +198,7 @@ def test_every_number_of_the_confusion_matrix_is_a_button_with_words(trained):
         (int(i), int(j)): int(evaluation.confusion[i, j])
         for i, j in zip(*np.nonzero(evaluation.confusion), strict=True)
     }
-    assert cells[0][2] == f"{cells[0][3]} pictures of 0 read as 0"
+    assert cells[0][2] == f"{cells[0][3]} images of 0 read as 0"
 
 
 def test_the_script_knows_where_each_picture_is(trained):
@@ -256,26 +256,26 @@ def test_class_names_cannot_break_the_page():
 
 def test_without_a_run_the_page_says_what_it_does_not_know():
     page = html_report(small_evaluation(), byhand.Model([4, 3]))
-    assert "How it learned" not in page
-    assert "the command that made it is not known" in page
+    assert "Learning curves" not in page
+    assert "The command is unknown" in page
 
 
 def test_an_epoch_without_validation_and_a_watchdogs_word():
     record = EpochRecord(1, 9, 0.5, 0.8, None, None, 0.1, 1.0, (0.9,), 1000.0, 0.1, ("90 % of layer 1 is dead",))
     page = html_report(small_evaluation(), byhand.Model([4, 3]), [record])
-    assert "No part of the training data was held out" in page
+    assert "No validation set was used" in page
     assert "epoch 1: 90 % of layer 1 is dead" in page
 
 
 def test_the_page_shows_the_windows_of_a_convolution_and_what_they_find():
     model, test = byhand.Model([784, 10], maps=[6, 8], activation="gelu"), byhand.load("mnist-5k").test
     page = html_report(evaluate(model, test), model)
-    assert "a window of 5 × 5 pixels, put to 12 × 12 places" in page
+    assert "a window of 5 × 5 pixels at 12 × 12 positions" in page
     assert "the maps as a table" in page
-    assert f"What the maps say of picture 0, a {test.classes[test.labels[0]]}" in page
-    assert "In the order of the windows above, after gelu" in page
+    assert f"The maps of image 0, a {test.classes[test.labels[0]]}" in page
+    assert "In the order of the filters above, after gelu" in page
     bare = byhand.Model(Network([Convolution(28, 28, 1, 3), Dense(432, 10)], rng=np.random.default_rng(0)))
-    assert "In the order of the windows above:" in html_report(evaluate(bare, test[:20]), bare)
+    assert "In the order of the filters above." in html_report(evaluate(bare, test[:20]), bare)
 
 
 def test_the_class_name_above_the_maps_is_escaped_once():
@@ -283,12 +283,13 @@ def test_the_class_name_above_the_maps_is_escaped_once():
     data = Dataset(digits.images, digits.labels, classes=[f"{k}&" for k in range(10)], name="ampersands")
     model = byhand.Model([784, 10], maps=[6], classes=data.classes)
     page = html_report(evaluate(model, data), model)
-    assert page.count(f"icture 0, a {digits.labels[0]}&amp;") == 3 and "&amp;amp;" not in page
+    assert page.count(f"mage 0, a {digits.labels[0]}&amp;") == 3
+    assert "&amp;amp;" not in page
 
 
 def test_what_is_no_picture_is_left_out():
     model = byhand.Model(Network([Convolution(14, 14, 4, 3), Dense(75, 10)], rng=np.random.default_rng(0)))
-    assert "What the first layer looks for" not in html_report(evaluate(model, byhand.load("mnist-5k").test[:9]), model)
+    assert "First-layer weights" not in html_report(evaluate(model, byhand.load("mnist-5k").test[:9]), model)
 
 
 def test_the_longest_weights_are_chosen_and_laid_out_in_their_order():
@@ -367,7 +368,7 @@ def test_plots_refuse_what_makes_no_sense(trained):
         plot_history([])
     with pytest.raises(UsageError, match="count must be a positive integer, got 0"):
         plot_mistakes(evaluation, count=0)
-    with pytest.raises(UsageError, match="a square of pixels, got 12 inputs"):
+    with pytest.raises(UsageError, match="square images, got 12 inputs"):
         plot_weights(byhand.Model([12, 5, 3]))
 
 

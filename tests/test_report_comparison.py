@@ -45,14 +45,14 @@ def test_a_pairwise_test_counts_what_only_one_reads_right():
     (test,) = comparison.tests
     assert test.only_best == [2, 3, 4, 5, 6, 7, 8]
     assert test.only_other == [0]
-    assert test.sentence == "good alone reads 7 right, bad alone 1: it may be luck (p = 0.07)."
+    assert test.sentence == "Only good is right on 7 images, only bad on 1: not significant (p = 0.07)."
     worse = compared("worse", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
-    assert "more than luck (p = 0.021)" in compare([good, worse]).tests[0].sentence
+    assert ": significant (p = 0.021)" in compare([good, worse]).tests[0].sentence
 
 
 def test_the_same_answers_are_called_the_same():
     sentence = compare([compared("x", [3]), compared("y", [3])]).tests[0].sentence
-    assert sentence == "x and y are right about the same pictures."
+    assert sentence == "x and y classify the same images correctly."
 
 
 def test_settings_are_shown_where_they_differ():
@@ -64,7 +64,8 @@ def test_settings_are_shown_where_they_differ():
 def test_each_row_of_the_figures_has_its_own_name():
     two = [compared(name, [0], recipe={"epochs": epochs}) for name, epochs in (("one", 3), ("two", 9))]
     names = [name for name, _ in compare(two).figures()]
-    assert "epochs" in names and len(names) == len(set(names))
+    assert "epochs" in names
+    assert len(names) == len(set(names))
 
 
 def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
@@ -93,7 +94,7 @@ def test_what_cannot_be_compared_is_refused():
     other = compared("other", [])
     moved = Dataset(np.ones((20, 2, 2), np.uint8), LABELS, classes=("a", "b"))
     evaluation = Evaluation(moved, moved.classes, LABELS, LABELS, other.evaluation.probabilities, 0.1)
-    with pytest.raises(UsageError, match="on the same pictures, got 2 different sets"):
+    with pytest.raises(UsageError, match="on the same images, got 2 different sets"):
         compare([other, ComparedRun("moved", other.model, evaluation)])
 
 
@@ -102,7 +103,7 @@ def test_the_page_has_every_run_and_the_verdict():
     page = comparison.html()
     assert "&lt;good&gt;" in page
     assert "<good>" not in page
-    assert page.count('role="img" aria-label="picture') == 3  # "none" against the two others: one picture and two
+    assert page.count('role="img" aria-label="image') == 3  # "none" against the two others: one picture and two
     assert "p = 1" in page
 
 

@@ -1,8 +1,6 @@
-"""The report: how well a model reads, in figures, charts and pictures.
+"""Reports: metrics of a model (`evaluate`), an HTML report, comparisons of runs, and Matplotlib plots.
 
-`evaluate` makes the figures, `html_report` the page of a model, `compare_runs` puts runs side by side, and the `plot_…`
-functions draw on Matplotlib's axes in a notebook. `lr_find` and `sweep` are the pages of a learning-rate range test and
-of a hyperparameter search.
+`lr_find` and `sweep` are the pages of a learning-rate range test and of a hyperparameter search.
 """
 
 from byhand.report.comparison import compare, compare_runs

@@ -1,10 +1,7 @@
-"""Comparison: runs side by side on the same pictures, and whether a difference is more than luck.
+"""Comparison of runs on the same images, with McNemar's exact test.
 
-    comparison = compare_runs(["runs/001", "runs/002"], digits.test)
-    print(comparison.text())                    `.html()` is a page, with the pictures that only one run reads right
-
-Two models are compared by the pictures that only one of them reads right: if both were equally good, each of those
-would be a coin toss (McNemar's test, computed exactly).
+The test counts the images that only one of two models classifies correctly. If both were equally accurate, each of
+them would favor either model with probability one half.
 """
 
 import math
@@ -26,19 +23,19 @@ from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 from byhand.training.runs import Run, load_reader
 
-#: Entries of a run's configuration that are no settings.
+#: Entries of a run's configuration that are not settings.
 NO_SETTINGS = ("command", "made_with", "data_checksum", "card")
-#: The significance level: below this p-value a difference is called more than luck.
+#: Significance level.
 ALPHA = 0.05
-#: The style of each run's curve; after these, the same ones dotted.
+#: Style of each run's curve; further runs use them again, dotted.
 LOOKS = ("one", "two", "three", "four", "five", "six")
-#: Pictures shown of those that only one of two runs reads right, and epochs in the table of the curves.
+#: Maximum number of images shown per list, and of epochs in the table of the curves.
 SHOWN, ROWS = 18, 20
 
 
 @dataclass(frozen=True, eq=False)
 class ComparedRun:
-    """One run: its name, its model, the evaluation of that, and what was recorded and configured."""
+    """A run with its evaluation, epoch records and configuration."""
 
     name: str
     model: Reader
@@ -49,7 +46,7 @@ class ComparedRun:
 
 @dataclass(frozen=True, eq=False)
 class PairwiseTest:
-    """McNemar's test of the best run against another, on the pictures that only one of the two reads right."""
+    """McNemar's test of the best run against another."""
 
     best: ComparedRun
     other: ComparedRun
@@ -58,7 +55,7 @@ class PairwiseTest:
 
     @property
     def p_value(self) -> float:
-        """How often two equally good models would differ at least as much."""
+        """Probability of a difference at least as large between equally accurate models."""
         return mcnemar_p(len(self.only_best), len(self.only_other))
 
     @property
@@ -66,11 +63,11 @@ class PairwiseTest:
         """The result in words."""
         best, other = len(self.only_best), len(self.only_other)
         if best + other == 0:
-            return f"{self.best.name} and {self.other.name} are right about the same pictures."
-        verdict = "more than luck" if self.p_value < ALPHA else "it may be luck"
+            return f"{self.best.name} and {self.other.name} classify the same images correctly."
+        verdict = "" if self.p_value < ALPHA else "not "
         return (
-            f"{self.best.name} alone reads {best:,} right, {self.other.name} alone {other:,}: "
-            f"{verdict} (p = {self.p_value:.2g})."
+            f"Only {self.best.name} is right on {best:,} images, only {self.other.name} on {other:,}: "
+            f"{verdict}significant (p = {self.p_value:.2g})."
         )
 
 
@@ -86,7 +83,7 @@ class Comparison:
 
     @property
     def tests(self) -> list[PairwiseTest]:
-        """The best against every other."""
+        """The best run against every other."""
         best, right = self.best, self.best.evaluation.right
         return [
             PairwiseTest(best, one, *(np.flatnonzero(only).tolist() for only in (right > other, other > right)))
@@ -96,7 +93,7 @@ class Comparison:
         ]
 
     def figures(self) -> list[tuple[str, list[str]]]:
-        """Return (name, one value for each run): first the results, then the settings in which the runs differ."""
+        """Return rows of a name and one value per run: the results, then the settings that differ."""
         evaluations, models = [one.evaluation for one in self.runs], [one.model for one in self.runs]
         last = [one.records[-1] if one.records else None for one in self.runs]
         return [
@@ -113,7 +110,7 @@ class Comparison:
         ]
 
     def settings(self) -> list[tuple[str, list[str]]]:
-        """Return the settings that are not the same in all runs."""
+        """Return the settings that differ between runs."""
         plain = [
             dict(flat_settings({key: value for key, value in (one.config or {}).items() if key not in NO_SETTINGS}))
             for one in self.runs
@@ -125,7 +122,7 @@ class Comparison:
         return [(name.removeprefix("recipe."), values) for name, values in rows if len(set(values)) > 1]
 
     def text(self) -> str:
-        """Return the figures as a table for a terminal, and the result of each test."""
+        """Return a table and the result of each test, for a terminal."""
         rows = [("", [one.name for one in self.runs]), *self.figures()]
         first = max(len(name) for name, _ in rows)
         widths = [max(len(values[k]) for _, values in rows) for k in range(len(self.runs))]
@@ -136,7 +133,7 @@ class Comparison:
         return "\n".join([*lines, "", *(test.sentence for test in self.tests)])
 
     def html(self) -> str:
-        """Return a page: a table, the learning curves, and the pictures that only one of two runs reads right."""
+        """Return the comparison as an HTML page."""
         evaluation, tests = self.best.evaluation, self.tests
         shown = [index for test in tests for index in [*test.only_best[:SHOWN], *test.only_other[:SHOWN]]]
         sheet = sprite_sheet(evaluation.data.images, list(dict.fromkeys(shown)))
@@ -144,15 +141,15 @@ class Comparison:
         figures = table(["", *names], [[name, *values] for name, values in self.figures()])
         return document(
             f"{len(names)} runs on {evaluation.data.name}",
-            f"<header><h1>{len(names)} runs side by side</h1><p class=soft>On the same {len(evaluation):,} pictures of "
+            f"<header><h1>Comparison of {len(names)} runs</h1><p class=soft>On the same {len(evaluation):,} images of "
             f"{escape(evaluation.data.name)}. Best: <b>{escape(self.best.name)}</b>.</p></header><main>"
-            f'<section class="card"><h2>Figures</h2><p>Settings are shown where they differ.</p>{figures}</section>'
+            f'<section class="card"><h2>Results</h2><p>Only settings that differ are listed.</p>{figures}</section>'
             f"{curves_section(self.runs)}{''.join(pairwise_section(test, sheet) for test in tests)}</main>",
             style=source("report.css", "byhand.report") + sheet.style(),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
+        """Return the comparison as plain values."""
         return {
             "best": self.best.name,
             "runs": [
@@ -180,11 +177,11 @@ class Comparison:
 
 
 def compare_runs(paths: Sequence[str | os.PathLike[str]], data: Dataset) -> Comparison:
-    """Evaluate the models of several run folders, or model files, on the same data, and put them side by side."""
+    """Evaluate the models of several run folders or model files on the same data."""
     check_several(paths)
     places = [os.fspath(path) for path in paths]
     names = [os.path.basename(os.path.normpath(place)) for place in places]
-    if len(set(names)) < len(names):  # then their whole paths, numbered if these are the same too
+    if len(set(names)) < len(names):
         names = [f"{place} ({k})" if places.count(place) > 1 else place for k, place in enumerate(places, 1)]
     runs = []
     for place, name in zip(places, names, strict=True):
@@ -197,11 +194,11 @@ def compare_runs(paths: Sequence[str | os.PathLike[str]], data: Dataset) -> Comp
 
 
 def compare(runs: Sequence[ComparedRun]) -> Comparison:
-    """Put evaluated runs side by side. All must have been evaluated on the same pictures."""
+    """Compare runs that were evaluated on the same images."""
     check_several(runs)
     checksums = {one.evaluation.data.checksum for one in runs}
     if len(checksums) > 1:
-        raise UsageError(f"runs must be compared on the same pictures, got {len(checksums)} different sets")
+        raise UsageError(f"runs must be evaluated on the same images, got {len(checksums)} different sets")
     return Comparison(tuple(runs))
 
 
@@ -212,7 +209,7 @@ def check_several(runs: Sequence[object]) -> None:
 
 
 def mcnemar_p(b: int, c: int) -> float:
-    """Return the p-value of McNemar's exact test: a fair coin at least as uneven as b : c, two-sided."""
+    """Return the p-value of McNemar's exact test, two-sided."""
     if b == c:
         return 1.0
     n = b + c
@@ -224,7 +221,7 @@ def mcnemar_p(b: int, c: int) -> float:
 
 
 def curves_section(runs: Sequence[ComparedRun]) -> str:
-    """Return loss and accuracy of all runs: those of the validation data, or else of the training data."""
+    """Return the validation curves of all runs; training curves of those without validation data."""
     curves: list[Curve] = []
     rows: list[tuple[object, ...]] = []
     for place, one in enumerate(run for run in runs if run.records):
@@ -235,29 +232,28 @@ def curves_section(runs: Sequence[ComparedRun]) -> str:
     if not curves:
         return ""
     twin = folded("the curves as a table", table(("run", "epoch", "loss", "accuracy, %"), rows))
-    return (
-        '<section class="card"><h2>How they learned</h2><p>On the pictures held out for validation, where there were '
-        f"any.</p>{curve_plots(curves)}{twin}</section>"
-    )
+    words = "Measured on the validation set, if the run has one."
+    return f'<section class="card"><h2>Learning curves</h2><p>{words}</p>{curve_plots(curves)}{twin}</section>'
 
 
 def pairwise_section(test: PairwiseTest, sheet: Sprites) -> str:
-    """Return the pictures that only one of the two reads right."""
+    """Return the images that only one of the two classifies correctly."""
     parts = []
     for one, loser, indices in ((test.best, test.other, test.only_best), (test.other, test.best, test.only_other)):
         items = "".join(item(index, loser, sheet) for index in indices[:SHOWN])
-        some = f", {SHOWN} of them" if len(indices) > SHOWN else ""
+        some = f", {SHOWN} shown" if len(indices) > SHOWN else ""
         if indices:
-            parts.append(f"<h3>Only {escape(one.name)} is right: {len(indices):,}{some}</h3><ul class=few>{items}</ul>")
+            title = f"Only {escape(one.name)} is right: {len(indices):,}{some}"
+            parts.append(f"<h3>{title}</h3><ul class=few>{items}</ul>")
     return (
-        f'<section class="card"><h2>{escape(test.best.name)} against {escape(test.other.name)}</h2>'
+        f'<section class="card"><h2>{escape(test.best.name)} vs {escape(test.other.name)}</h2>'
         f"<p>{escape(test.sentence)}</p>{''.join(parts)}</section>"
     )
 
 
 def item(index: int, loser: ComparedRun, sheet: Sprites) -> str:
-    """Return one picture, its class, and the answer of the run that is wrong."""
+    """Return an image with its label and the wrong prediction."""
     label, answer = loser.evaluation.names(index)
-    tile = sheet.tile(index, f"picture {index}: is {label}, {loser.name} reads {answer}")
-    words = f'is <b>{escape(label)}</b><br>not <b class="bad">{escape(answer)}</b>'
+    tile = sheet.tile(index, f"image {index}: label {label}, predicted {answer} by {loser.name}")
+    words = f'label <b>{escape(label)}</b><br>not <b class="bad">{escape(answer)}</b>'
     return f'<li>{tile}<p>{words}<br><span class="soft">#{index}</span></p></li>'

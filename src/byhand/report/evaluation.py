@@ -1,7 +1,4 @@
-"""Evaluation: how well a model reads a data set, as numbers that a terminal, a page or a notebook can show.
-
-`evaluate` reads every picture once; everything else here follows from the labels and the probabilities.
-"""
+"""Evaluation: metrics of a model on a data set, computed from its probabilities and the labels."""
 
 import functools
 import math
@@ -20,8 +17,8 @@ from byhand.nn.losses import SoftmaxCrossEntropy, softmax
 from byhand.text import percent
 from byhand.training.records import wilson
 
-#: MNIST's test set, by the checksum of its `Dataset`, and its pictures whose given label fewer than three of five
-#: people agreed with. They count as they are labelled; they are marked where mistakes are shown.
+#: Checksum of MNIST's test set, and its images whose label fewer than three of five people agreed with. They count as
+#: labeled, and are marked in lists of mistakes.
 MNIST_TEST = "f5147f7baa1787ec4b3cd00068f8ec8a61d969373b74639b6aef5c981fc5a5b2"
 MNIST_LABEL_ERRORS = frozenset(
     (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
@@ -30,24 +27,19 @@ MNIST_LABEL_ERRORS = frozenset(
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was read wrong: its index, its label, the prediction and the confidence in that."""
+    """A misclassified image; `confidence` is the probability of the predicted class."""
 
     index: int
     label: int
     predicted: int
     confidence: float
     label_probability: float
-    #: The label itself is known to be doubtful.
-    doubtful: bool
+    doubtful: bool  #: the label is in `MNIST_LABEL_ERRORS`
 
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class and the number of its pictures. What would be divided by zero is NaN.
-
-    precision: of the pictures that were given this class, the share that has it;  recall: of those that have it, the
-    share that was found;  f1: the harmonic mean of the two
-    """
+    """Metrics of one class with `count` images; NaN if undefined. f1: harmonic mean of precision and recall."""
 
     name: str
     count: int
@@ -58,7 +50,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Bin:
-    """The pictures on which the model was sure to a degree from `low` to `high`, and how often it was right there."""
+    """The images with a confidence from `low` to `high`: their mean confidence and their accuracy."""
 
     low: float
     high: float
@@ -69,7 +61,7 @@ class Bin:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a model made of a data set. Labels and predictions are class numbers; `classes` has their names.
+    """Predictions of a model on a data set, and its metrics.
 
     labels, predictions: (N,);  probabilities: float32 (N, K);  loss: the mean cross-entropy
     """
@@ -87,32 +79,32 @@ class Evaluation:
 
     @functools.cached_property
     def right(self) -> Array:
-        """Which pictures were read right                     boolean (N,)"""
+        """Mask of the correctly classified images            boolean (N,)"""
         right: Array = self.predictions == self.labels
         return right
 
     @property
     def correct(self) -> int:
-        """How many pictures were read right."""
+        """Number of correctly classified images."""
         return int(np.count_nonzero(self.right))
 
     def names(self, index: int) -> tuple[str, str]:
-        """Return the names of a picture's class and of the answer."""
+        """Return the names of an image's label and prediction."""
         return self.classes[self.labels[index]], self.classes[self.predictions[index]]
 
     @property
     def accuracy(self) -> float:
-        """The share of the pictures that was read right."""
+        """Fraction of correctly classified images."""
         return self.correct / len(self)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the accuracy on all such pictures lies, with 95 % confidence (Wilson)."""
+        """95 % confidence interval of the accuracy (Wilson)."""
         return wilson(self.correct, len(self))
 
     @functools.cached_property
     def confusion(self) -> Array:
-        """How many pictures of each class (row) were given each class (column)          integers (K, K)"""
+        """Confusion matrix: true classes in rows, predictions in columns                integers (K, K)"""
         K = len(self.classes)
         counts: Array = np.bincount(self.labels * K + self.predictions, minlength=K * K).reshape(K, K)
         return counts
@@ -132,7 +124,7 @@ class Evaluation:
 
     @functools.cached_property
     def mistakes(self) -> tuple[Mistake, ...]:
-        """Every picture that was read wrong, the worst first: where the label was thought least likely."""
+        """Misclassified images, those with the lowest probability of the label first."""
         wrong = np.flatnonzero(~self.right)
         labels, answers = self.labels[wrong], self.predictions[wrong]
         of_label, of_answer = self.probabilities[wrong, labels], self.probabilities[wrong, answers]
@@ -145,7 +137,7 @@ class Evaluation:
 
     @functools.cached_property
     def calibration(self) -> tuple[Bin, ...]:
-        """Ten bins of confidence: is a model that is 90 % sure right nine times in ten? Empty ones are left out."""
+        """Ten bins of confidence, without the empty ones."""
         confidence = self.probabilities.max(axis=1).astype(np.float64)
         place = np.minimum((confidence * 10).astype(int), 9)
         return tuple(
@@ -156,11 +148,11 @@ class Evaluation:
 
     @property
     def calibration_error(self) -> float:
-        """Σ over the bins of |confidence − accuracy|, each by its share of the pictures."""
+        """Expected calibration error: the mean of |confidence − accuracy| over the bins, weighted by their counts."""
         return sum(b.count * abs(b.confidence - b.accuracy) for b in self.calibration) / len(self)
 
     def text(self, mistakes: int = 10) -> str:
-        """Return the figures for a terminal: accuracy, confusion matrix, recall, precision, the worst mistakes."""
+        """Return the metrics, the confusion matrix and the worst mistakes, for a terminal."""
         low, high = self.interval
         width = max(6, *(len(name) for name in self.classes))
         first = width + 9
@@ -185,7 +177,7 @@ class Evaluation:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain values; what is undefined is None."""
+        """Return the metrics as plain values; None if undefined."""
 
         def defined(share: float) -> float | None:
             return None if math.isnan(share) else share
@@ -223,14 +215,14 @@ class Evaluation:
 
 
 def evaluate(model: Reader, data: Dataset) -> Evaluation:
-    """Read every picture of `data`, and keep what the model thought of each."""
+    """Evaluate a model on every image of `data`."""
     if len(check_dataset(data)) == 0:
-        raise UsageError("an evaluation needs at least one picture, got an empty data set")
+        raise UsageError("an evaluation needs at least one image, got an empty data set")
     check_classes(model.classes, data)
     logits = model.logits(data.images)
     if not np.isfinite(logits).all():
         where = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
-        raise DivergedError(f"the network's answers must be finite numbers, those for picture {where} are not")
+        raise DivergedError(f"the network's outputs must be finite numbers, those for image {where} are not")
     loss, _ = SoftmaxCrossEntropy()(logits, data.labels)
     return Evaluation(
         data=data,
@@ -244,5 +236,5 @@ def evaluate(model: Reader, data: Dataset) -> Evaluation:
 
 
 def known_label_errors(data: Dataset) -> frozenset[int]:
-    """The pictures of this data set whose labels are known to be doubtful: those of MNIST's test set."""
+    """Return the indices of doubtful labels, if the data is MNIST's test set."""
     return MNIST_LABEL_ERRORS if len(data) == 10_000 and data.checksum == MNIST_TEST else frozenset()

@@ -1,8 +1,7 @@
-"""Images of a report: a sprite sheet of the pictures that it shows, and the weights of the first layer as pictures.
+"""Images of a report: a sprite sheet of the samples that it shows, and the weights of the first layer.
 
-The sprite sheet holds each picture once. Of every cell of the confusion matrix it has the worst mistakes, or the right
-answers with the least confidence; how many depends on the size that the page may have. The weights of a dense layer
-are a picture a unit, those of a convolution a picture a map, and the page also shows the maps of one picture.
+For each cell of the confusion matrix, the sprite sheet has the worst mistakes, or the correct predictions with the
+lowest confidence. Their number depends on the size limit of the page.
 """
 
 from dataclasses import dataclass
@@ -18,14 +17,14 @@ from byhand.nn.layers import Activation, Dense, Layer
 from byhand.page.document import data_uri, escape, folded, gray_image, gray_png, signed_image, table, tiled
 from byhand.report.evaluation import Evaluation
 
-#: Maximum size of the sprite sheet in bytes, before it is written into the page in base64 (a third more).
+#: Maximum size of the sprite sheet in bytes, before base64.
 BUDGET = 900_000
 PER_CELL, LARGEST_SIDE, COLUMNS = 24, 32, 40
-#: Pixels of the screen that a picture's longer side takes.
+#: Screen pixels of an image's longer side.
 TILE = 56
-#: Units shown as pictures, and how many of them side by side.
+#: Maximum number of units shown, and units per row.
 UNITS, ACROSS = 40, 8
-#: Pixels of the screen that the side of a unit's picture should take, and the smallest size of its cells.
+#: Screen pixels of the side of a unit's image, and the minimum of a cell.
 SIDE, LEAST = 72, 3
 
 
@@ -34,7 +33,7 @@ SIDE, LEAST = 72, 3
 
 @dataclass(frozen=True, eq=False)
 class Sprites:
-    """A sprite sheet of pictures of one size. `order` has their indices, in the order of the sheet."""
+    """A sprite sheet; `order` has the indices of its images."""
 
     png: bytes
     order: list[int]
@@ -42,12 +41,12 @@ class Sprites:
     width: int
 
     def tile(self, index: int, label: str) -> str:
-        """Return one picture as an element of the page, with a label for those who don't see it."""
+        """Return one image as an HTML element with an accessible label."""
         row, column = divmod(self.order.index(index), COLUMNS)
         return f'<span class="tile" role="img" aria-label="{escape(label)}" style="--x:{column};--y:{row}"></span>'
 
     def style(self) -> str:
-        """Return the style by which a tile finds its picture in the sheet."""
+        """Return the CSS of the tiles."""
         scale = TILE / max(self.height, self.width)
         h, w = self.height * scale, self.width * scale
         rows = max(1, -(-len(self.order) // COLUMNS))
@@ -60,7 +59,7 @@ class Sprites:
 
 
 def sprites(evaluation: Evaluation, first: list[int]) -> Sprites:
-    """Return a sheet of the pictures `first`, and then as many of each cell as the budget allows."""
+    """Return a sheet of the images `first`, then as many of each cell as the budget allows."""
     by_cell = cells(evaluation)
     per_cell = PER_CELL
     while True:
@@ -72,7 +71,7 @@ def sprites(evaluation: Evaluation, first: list[int]) -> Sprites:
 
 
 def sprite_sheet(images: Array, chosen: list[int]) -> Sprites:
-    """Return a sheet of these pictures, in rows of `COLUMNS`           images: uint8 (M, H, W)"""
+    """Return a sheet of the chosen images                              images: uint8 (M, H, W)"""
     stack = np.stack([reduced(images[index]) for index in chosen]) if chosen else np.zeros((1, 1, 1), np.uint8)
     count, height, width = stack.shape
     rows = -(-count // COLUMNS)
@@ -83,7 +82,7 @@ def sprite_sheet(images: Array, chosen: list[int]) -> Sprites:
 
 
 def cells(evaluation: Evaluation) -> list[list[int]]:
-    """Return the pictures of each cell of the confusion matrix, the worst mistakes and the least certain first."""
+    """Return the indices in each cell of the confusion matrix, the worst or least certain first."""
     K = len(evaluation.classes)
     indices: list[list[int]] = [[] for _ in range(K * K)]
     right = np.flatnonzero(evaluation.right)
@@ -95,7 +94,7 @@ def cells(evaluation: Evaluation) -> list[list[int]]:
 
 
 def reduced(image: Array) -> Array:
-    """Return a picture as it is or, if it is large, reduced by averaging                uint8 (H, W)"""
+    """Reduce a large image by averaging                                                 uint8 (H, W)"""
     if max(image.shape) <= LARGEST_SIDE:
         return image
     from PIL import Image
@@ -110,10 +109,7 @@ def reduced(image: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class FirstLayer:
-    """The weights of the first layer as pictures: those of the units, or maps, with the largest norms.
-
-    chosen: their numbers;  pictures: (chosen, H, W);  norms: (units,), of all of them;  each: `unit` or `map`
-    """
+    """Weights of the units, or maps, with the largest norms       pictures: (chosen, H, W), norms: (units,)"""
 
     layer: Dense | Convolution
     each: str
@@ -123,7 +119,7 @@ class FirstLayer:
 
 
 def first_layer(layer: Layer, picture: tuple[int, int], count: int = UNITS) -> FirstLayer | None:
-    """Return the layer's weights as pictures; None if its inputs are not the pixels of a picture."""
+    """Return the layer's weights as images; None if its inputs are not pixels."""
     if isinstance(layer, Convolution) and layer.channels == 1:
         each, picture = "map", (layer.size, layer.size)
     elif isinstance(layer, Dense) and layer.inputs == picture[0] * picture[1] and picture[0] > 1:
@@ -136,41 +132,41 @@ def first_layer(layer: Layer, picture: tuple[int, int], count: int = UNITS) -> F
 
 
 def first_layer_section(model: Model, data: Dataset) -> str:
-    """Return the page's section, empty if the weights of the first layer are no pictures."""
+    """Return the section, empty if the first layer's weights are not images."""
     first = first_layer(model.network.layers[0], data.shape)
     if first is None:
         return ""
     count, each, b = len(first.norms), first.each, first.layer.b
     which = f"all of its {count} {each}s" if count > 1 else f"its one {each}"
     if len(first.chosen) < count:
-        which = f"the {len(first.chosen)} of its {count} {each}s with the longest weights"
+        which = f"the {len(first.chosen)} of its {count} {each}s with the largest norms"
     rows = [
         (int(u), *(f"{value:.3g}" for value in (first.norms[u], w.min(), w.max(), b[u])))
         for u, w in zip(first.chosen, first.pictures, strict=True)
     ]
-    drawn = image(first.pictures, f"The weights of {which}, a picture each; their figures are below")
-    twin = folded(f"the {each}s as a table", table((each, "length", "lowest", "highest", "bias"), rows))
+    drawn = image(first.pictures, f"The weights of {which}, one image each; numbers are in the table below")
+    twin = folded(f"the {each}s as a table", table((each, "norm", "minimum", "maximum", "bias"), rows))
     return f"<p>{legend(first, which)}</p>{drawn}{twin}{first_maps(model, data, first)}"
 
 
 def legend(first: FirstLayer, which: str) -> str:
-    """Return what a square is, and what its colors mean."""
+    """Return the explanation of the squares and their colors."""
     orange, blue = '<span class="up">orange</span>', '<span class="down">blue</span>'
     if isinstance(first.layer, Dense):
         return (
-            f"Each square is one unit's weights, one for each pixel ({which}): ink on {orange} switches it on, ink on "
-            f"{blue} switches it off."
+            f"Each square shows one unit's weights, one per pixel ({which}). Ink on {orange} pixels raises its output, "
+            f"ink on {blue} pixels lowers it."
         )
     height, width = first.pictures.shape[1:]
     return (
-        f"The first layer is a convolution: a window of {height} × {width} pixels, put to {first.layer.rows} × "
-        f"{first.layer.columns} places. Each square is what one map looks for in all of them ({which}): ink on "
-        f"{orange} raises the map in that place, ink on {blue} lowers it."
+        f"The first layer is a convolution: a window of {height} × {width} pixels at {first.layer.rows} × "
+        f"{first.layer.columns} positions. Each square shows the filter of one map ({which}). Ink on {orange} pixels "
+        f"raises the map at that position, ink on {blue} pixels lowers it."
     )
 
 
 def first_maps(model: Model, data: Dataset, first: FirstLayer) -> str:
-    """Return the maps of a convolution for the first picture of the data, in the order of their windows."""
+    """Return the maps of a convolution for the first image of the data."""
     if not isinstance(first.layer, Convolution):
         return ""
     pass_, after = Pass(model.network, needs_gradient=False), ""
@@ -183,16 +179,16 @@ def first_maps(model: Model, data: Dataset, first: FirstLayer) -> str:
             after = f", after {layer.function.name}"
     maps = out.reshape(first.layer.rows, first.layer.columns, first.layer.maps).transpose(2, 0, 1)[first.chosen]
     name = data.classes[int(data.labels[0])]
-    title = f"What the maps say of picture 0, a {name}"
+    title = f"The maps of image 0, a {name}"
     return (
-        f"<h3>{escape(title)}</h3><p>In the order of the windows above{after}: where a window found what it looks for it is "
-        f'<span class="up">orange</span>.</p><div class="found"><img class="seen" src="{gray_image(data.images[0])}" '
-        f'width="84" alt="Picture 0, a {escape(name)}">{image(maps, title)}</div>'
+        f"<h3>{escape(title)}</h3><p>In the order of the filters above{after}. Large values, where the filter "
+        f'matches, are <span class="up">orange</span>.</p><div class="found"><img class="seen" '
+        f'src="{gray_image(data.images[0])}" width="84" alt="Image 0, a {escape(name)}">{image(maps, title)}</div>'
     )
 
 
 def image(pictures: Array, alt: str) -> str:
-    """Return pictures side by side as one image, with cells that are large enough to see."""
+    """Return images side by side as one HTML image."""
     size, sheet = max(LEAST, SIDE // max(pictures.shape[1:])), tiled(pictures, ACROSS)
     uri = signed_image(sheet, float(np.nanmax(np.abs(sheet), initial=0.0)))
     height, width = sheet.shape

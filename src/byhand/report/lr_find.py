@@ -1,4 +1,4 @@
-"""The result of a learning-rate range test: as an HTML page, and as lines of a terminal."""
+"""The result of a learning-rate range test, as an HTML page and as text."""
 
 import math
 
@@ -8,7 +8,7 @@ from byhand.page.charts import BOTTOM, HEIGHT, TOP, Axis, Series, chart, spot, t
 from byhand.page.document import document, escape, folded, source, table
 from byhand.training.lr_find import Sweep
 
-#: Lines of the terminal's plot, and how many times the first loss its top is.
+#: Lines of the text plot, and its top as a multiple of the first loss.
 LINES, ROOM = 12, 1.3
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -16,11 +16,11 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 def verdict(sweep: Sweep) -> str:
     """Return the result in one or two sentences."""
     if sweep.diverged_at is None:
-        end = f"Up to {sweep.rates[-1]:.2g} it did not diverge: a higher --highest would show where it does."
+        end = f"Training did not diverge up to {sweep.rates[-1]:.2g}; try a higher --highest."
     else:
-        end = f"It diverged at step {sweep.diverged_at}, at a rate of {sweep.rates[sweep.diverged_at]:.2g}."
+        end = f"Training diverged at step {sweep.diverged_at}, at a rate of {sweep.rates[sweep.diverged_at]:.2g}."
     if sweep.suggestion is None or sweep.steepest is None:
-        return f"The loss never fell: there is no rate to suggest. {end} Try a lower --lowest."
+        return f"The loss never fell: no rate can be suggested. {end} Try a lower --lowest."
     return (
         f"Try a learning rate of {sweep.suggestion:g}. The loss fell fastest at {sweep.rates[sweep.steepest]:.2g} and "
         f"was lowest at {sweep.rates[sweep.lowest]:.2g}. {end}"
@@ -28,13 +28,13 @@ def verdict(sweep: Sweep) -> str:
 
 
 def axes(sweep: Sweep) -> tuple[Axis, Axis]:
-    """Return a logarithmic axis of rates, and one of losses up to a little over the first: beyond, it has diverged."""
+    """Return the axes of rates and of losses; losses far above the first one are cut off."""
     top = max(sweep.smoothed[0], min(sweep.smoothed)) * ROOM
     return Axis("learning rate", sweep.rates[0], sweep.rates[-1], is_log=True), Axis("", 0.0, top)
 
 
 def range_test_page(sweep: Sweep, title: str, command: str = "") -> str:
-    """Return the page: the loss against the rate, with marks at the suggestion and where it diverged."""
+    """Return a page that plots the loss against the rate, with the suggestion and the divergence."""
     x, y = axes(sweep)
     diverged = None if sweep.diverged_at is None else sweep.rates[sweep.diverged_at]
     marks = ""
@@ -52,14 +52,14 @@ def range_test_page(sweep: Sweep, title: str, command: str = "") -> str:
     repeat = f'<pre class="command"><code>{escape(command)}</code></pre>' if command else ""
     return document(
         f"Learning rates: {title}",
-        f"<header><h1>Which learning rate?</h1><p class=soft>{escape(title)}</p></header>"
+        f"<header><h1>Learning-rate range test</h1><p class=soft>{escape(title)}</p></header>"
         f'<main class="card"><p>{escape(verdict(sweep))}</p>{plot}{twin}{repeat}</main>',
         style=source("report.css", "byhand.report"),
     )
 
 
 def range_test_text(sweep: Sweep, width: int = 72) -> str:
-    """Return the same chart in lines of blocks, with the axis below it."""
+    """Return the same plot in block characters."""
     x, y = axes(sweep)
     columns: list[list[float]] = [[] for _ in range(width)]
     for rate, loss in zip(sweep.rates, sweep.smoothed, strict=True):

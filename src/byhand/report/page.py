@@ -1,7 +1,6 @@
-"""The report of a model as one HTML page: its accuracy, its mistakes, its training and the command that repeats it.
+"""The report of a model as one HTML page: accuracy, mistakes, learning curves, and the command of the run.
 
-The page needs no network and no library. Every chart has its numbers in a table beneath it; the confusion matrix is a
-table whose cells show their pictures when pressed. The figures come from `byhand.report.evaluation`.
+Every chart has its numbers in a table below it. The cells of the confusion matrix are buttons that show their images.
 """
 
 import math
@@ -18,10 +17,10 @@ from byhand.report.images import COLUMNS, first_layer_section, sprites
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 
-#: Mistakes shown as cards, and rows of a long table.
+#: Maximum number of mistakes shown as cards, and of rows of a table.
 WORST, ROWS = 24, 60
 
-#: An epoch, its loss and its accuracy; and a learning curve: its name, its look, True if it is dotted, its points.
+#: (epoch, loss, accuracy); (name, style, dotted, points)
 Point = tuple[int, float, float]
 Curve = tuple[str, str, bool, Sequence[Point]]
 
@@ -29,13 +28,11 @@ Curve = tuple[str, str, bool, Sequence[Point]]
 def html_report(
     evaluation: Evaluation, model: Model, records: Sequence[EpochRecord] = (), config: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the page. `records` and `config` are the run's (`Run.records()`, `Run.config()`), if there is one."""
+    """Return the page. `records` and `config` are those of the run, if there is one."""
     return Report(evaluation, model, records, config or {}).html()
 
 
 class Report:
-    """Writes one page, section by section."""
-
     def __init__(
         self, evaluation: Evaluation, model: Model, records: Sequence[EpochRecord], config: Mapping[str, Any]
     ) -> None:
@@ -47,13 +44,13 @@ class Report:
     def html(self) -> str:
         e = self.evaluation
         sections = [
-            ("curves", "How it learned", learning_curves(self.records)),
+            ("curves", "Learning curves", learning_curves(self.records)),
             ("confusion", "Confusion matrix", self.confusion()),
             ("mistakes", "The worst mistakes", self.mistakes()),
-            ("doubtful", "Labels known to be doubtful", self.doubts()),
-            ("classes", "Class by class", self.classes()),
+            ("doubtful", "Doubtful labels", self.doubts()),
+            ("classes", "Precision and recall", self.classes()),
             ("calibration", "Calibration", calibration(e)),
-            ("weights", "What the first layer looks for", first_layer_section(self.model, e.data)),
+            ("weights", "First-layer weights", first_layer_section(self.model, e.data)),
             ("run", "Reproduce this run", self.run()),
         ]
         nav = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, body in sections if body)
@@ -69,7 +66,7 @@ class Report:
         e = self.evaluation
         low, high = e.interval
         figures = {
-            "right": f"{e.correct:,} of {len(e):,}",
+            "correct": f"{e.correct:,} of {len(e):,}",
             "mistakes": f"{len(e.mistakes):,}",
             "mean loss": f"{e.loss:.4f}",
             "network": f"{self.model.architecture}, {self.model.size:,} parameters",
@@ -78,10 +75,10 @@ class Report:
             figures["training"] = f"{self.records[-1].seconds:.1f} s, {self.records[-1].epoch:,} epochs"
         tiles = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in figures.items())
         return (
-            f'<header class="top"><p class="soft">byhand · {escape(e.data.name)}, {len(e):,} pictures</p>'
-            f'<h1><span class="accuracy">{html_percent(e.accuracy)}</span> read right</h1>'
-            f"<p>With 95 % confidence the accuracy on pictures like these lies between <b>{html_percent(low)}</b> and "
-            f'<b>{html_percent(high)}</b>.</p><dl class="tiles">{tiles}</dl></header>'
+            f'<header class="top"><p class="soft">byhand · {escape(e.data.name)}, {len(e):,} images</p>'
+            f'<h1><span class="accuracy">{html_percent(e.accuracy)}</span> accuracy</h1>'
+            f"<p>95 % confidence interval: <b>{html_percent(low)}</b> to <b>{html_percent(high)}</b>.</p>"
+            f'<dl class="tiles">{tiles}</dl></header>'
         )
 
     def confusion(self) -> str:
@@ -96,27 +93,27 @@ class Report:
             if not count:
                 return "·"
             kind, share = ("right", count / largest) if i == j else ("wrong", count / most)
-            label = escape(f"{count} pictures of {e.classes[i]} read as {e.classes[j]}")
+            label = escape(f"{count} images of {e.classes[i]} read as {e.classes[j]}")
             return Cell(
                 f'<td class="{kind}" style="--share:{math.sqrt(share):.2f}"><button type="button" '
                 f'data-cell="{i},{j}" aria-label="{label}">{count}</button></td>'
             )
 
         rows = [(name, *(cell(i, j) for j in range(len(e.classes)))) for i, name in enumerate(e.classes)]
-        head = "is \\ read as", *e.classes
+        head = "true \\ read as", *e.classes
         pairs = sorted(((int(off[i, j]), i, j) for i, j in zip(*np.nonzero(off), strict=True)), reverse=True)[:3]
-        names = ", ".join(f"{escape(e.classes[i])} for {escape(e.classes[j])} ({count})" for count, i, j in pairs)
-        most_often = f" Most often taken: {names}." if names else ""
+        names = ", ".join(f"{escape(e.classes[i])} read as {escape(e.classes[j])} ({count})" for count, i, j in pairs)
+        names = f" Most frequent mistakes: {names}." if names else ""
         return (
-            f"<p>A row is what a picture is, a column what it was read as.{most_often} Press a number to see its "
-            "pictures; arrow keys move from cell to cell.</p>"
+            f"<p>Rows are true classes, columns are predictions.{names} Click a number to see its images; "
+            "the arrow keys move between cells.</p>"
             f'{table(head, rows, kind="confusion")}<div id="cell" aria-live="polite"></div>'
         )
 
     def mistakes(self) -> str:
         e = self.evaluation
         if not e.mistakes:
-            return "<p>None: every picture was read right.</p>"
+            return "<p>None: every image was classified correctly.</p>"
         rows = [
             (
                 m.index,
@@ -127,16 +124,16 @@ class Report:
             )
             for m in e.mistakes[: 4 * ROWS]
         ]
-        head = ("picture", "is", "read as", "sure", "probability of the label", "")
+        head = ("image", "label", "read as", "confidence", "probability of the label", "note")
         count = f"{len(self.worst)} of {len(e.mistakes):,} mistakes" if len(self.worst) < len(e.mistakes) else "all"
         return (
-            f"<p>First those where the right answer was thought least likely ({count}).</p>"
+            f"<p>Sorted by the probability of the label, the lowest first ({count}).</p>"
             f'<ul class="cards">{"".join(map(self.card, self.worst))}</ul>'
             f"{folded('the mistakes as a table', table(head, rows))}"
         )
 
     def card(self, mistake: Mistake) -> str:
-        """Return one mistake: the picture, its class, the answer, and the likeliest classes."""
+        """Return one mistake with its most probable classes."""
         e = self.evaluation
         P, (label, answer) = e.probabilities[mistake.index], map(escape, e.names(mistake.index))
         thoughts = "".join(
@@ -144,9 +141,9 @@ class Report:
             f"<span>{escape(e.classes[k])}</span><b>{html_percent(float(P[k]), 1)}</b></li>"
             for k in dict.fromkeys([*np.argsort(-P, kind="stable")[:3].tolist(), mistake.label])
         )
-        doubt = '<span class="doubt">label doubtful</span>' if mistake.doubtful else ""
+        doubt = '<span class="doubt">doubtful label</span>' if mistake.doubtful else ""
         return (
-            f"<li>{self.tile(mistake.index)}<div><p>is <b>{label}</b>, read as "
+            f"<li>{self.tile(mistake.index)}<div><p>label <b>{label}</b>, read as "
             f'<b class="bad">{answer}</b> <span class="soft">#{mistake.index}</span>{doubt}</p>'
             f'<ul class="thoughts">{thoughts}</ul></div></li>'
         )
@@ -157,43 +154,43 @@ class Report:
             return ""
         wrong = sum(m.doubtful for m in e.mistakes)
         items = "".join(
-            f"<li>{self.tile(index)}<p>labelled <b>{label}</b><br>read as <b>{answer}</b><br>"
+            f"<li>{self.tile(index)}<p>label <b>{label}</b><br>read as <b>{answer}</b><br>"
             f'<span class="soft">#{index}</span></p></li>'
             for index in self.doubtful
             for label, answer in [map(escape, e.names(index))]
         )
         return (
-            f"<p>Of five people who looked at each of these {len(self.doubtful)} pictures fewer than three agreed "
-            f"with the label. They count like all others: {wrong} are among the {len(e.mistakes):,} mistakes.</p>"
+            f"<p>Five people labeled each of these {len(self.doubtful)} images, and fewer than three agreed with the "
+            f"label of MNIST. They count as labeled: {wrong} are among the {len(e.mistakes):,} mistakes.</p>"
             f'<ul class="few">{items}</ul>'
         )
 
     def classes(self) -> str:
-        head = ("class", "pictures", "precision", "recall", "F1")
+        head = ("class", "images", "precision", "recall", "F1")
         rows = [(c.name, f"{c.count:,}", *map(bar, (c.precision, c.recall, c.f1))) for c in self.evaluation.per_class]
         return (
-            "<p>Precision: of all pictures read as this class, how many are. Recall: of all pictures that are, how "
-            f"many were read so. F1 lies between the two, nearer to the worse.</p>{table(head, rows, kind='classes')}"
+            "<p>Precision: the share of the images predicted as this class that have it. Recall: the share of the "
+            "images with this class that were predicted as it. F1: their harmonic mean.</p>"
+            f"{table(head, rows, kind='classes')}"
         )
 
     def run(self) -> str:
         command = self.config.get("command")
         repeat = (
-            f'<p>The command that repeats this run:</p><pre class="command"><code>{escape(command)}</code></pre>'
+            f'<pre class="command"><code>{escape(command)}</code></pre>'
             if command
-            else "<p>The model came without its run, so the command that made it is not known.</p>"
+            else "<p>The command is unknown, because the model was loaded without its run.</p>"
         )
         settings = dict(flat_settings({key: value for key, value in self.config.items() if key != "command"}))
-        every = folded("every setting", facts(settings)) if settings else ""
+        every = folded("all settings", facts(settings)) if settings else ""
         return f'{repeat}<pre class="summary">{escape(self.model.summary())}</pre>{every}'
 
     def tile(self, index: int) -> str:
-        """Return a picture of the data set, out of the sprite sheet."""
         label, answer = self.evaluation.names(index)
-        return self.sprites.tile(index, f"picture {index}: is {label}, read as {answer}")
+        return self.sprites.tile(index, f"image {index}: label {label}, read as {answer}")
 
     def data(self) -> dict[str, Any]:
-        """Return what the script needs: the counts, and of each picture its index, class, answer and confidence."""
+        """Return the data of the script: counts, and the index, label, prediction and confidence of each image."""
         e, order = self.evaluation, self.sprites.order
         sure = [round(share, 3) for share in e.probabilities[order].max(axis=1).tolist()]
         doubtful = [int(index in e.label_errors) for index in order]
@@ -202,20 +199,20 @@ class Report:
 
 
 def bar(share: float) -> Cell:
-    """Return a share as a table cell with a bar behind it."""
+    """Return a table cell with a bar."""
     width = 0.0 if math.isnan(share) else share
     return Cell(f'<td class="bar" style="--w:{width:.3f}">{html_percent(share, 1)}</td>')
 
 
 def learning_curves(records: Sequence[EpochRecord]) -> str:
-    """Return loss and accuracy by the epoch, with the warnings of the watchdog; empty if there is no record."""
+    """Return loss and accuracy per epoch, with the watchdog's warnings; empty without records."""
     if not records:
         return ""
     training, validated = curve_points(records)
     curves: list[Curve] = [("training", "one", False, training)]
     if validated:
         curves.append(("validation", "two", True, validated))
-    head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "rate", "images a second")
+    head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "learning rate", "images/s")
     every = max(1, -(-len(records) // ROWS))
     rows = [
         (
@@ -231,13 +228,13 @@ def learning_curves(records: Sequence[EpochRecord]) -> str:
         if k % every == 0 or k == len(records) - 1
     ]
     warnings = "".join(f"<li>epoch {r.epoch}: {escape(warning)}</li>" for r in records for warning in r.warnings)
-    note = f"<p>The watchdog said:</p><ul>{warnings}</ul>" if warnings else ""
-    note += "" if validated else "<p class=soft>No part of the training data was held out to watch.</p>"
+    note = f"<p>Warnings during training:</p><ul>{warnings}</ul>" if warnings else ""
+    note += "" if validated else "<p class=soft>No validation set was used.</p>"
     return f"{curve_plots(curves)}{note}{folded('the curves as a table', table(head, rows))}"
 
 
 def curve_points(records: Sequence[EpochRecord]) -> tuple[list[Point], list[Point]]:
-    """Return the points of the training data, and those of the validation data, if there is any."""
+    """Return the points of the training data and of the validation data, if any."""
     validated = [
         (r.epoch, r.validation_loss, r.validation_accuracy)
         for r in records
@@ -247,7 +244,7 @@ def curve_points(records: Sequence[EpochRecord]) -> tuple[list[Point], list[Poin
 
 
 def curve_plots(curves: Sequence[Curve]) -> str:
-    """Return a chart of losses beside one of accuracies in percent."""
+    """Return a chart of losses next to one of accuracies in percent."""
     epochs = [point[0] for *_, points in curves for point in points]
     x = Axis("epoch", min(epochs) - 0.3, max(epochs) + 0.3, is_whole=True)
     plots = []
@@ -262,25 +259,27 @@ def curve_plots(curves: Sequence[Curve]) -> str:
 
 
 def calibration(e: Evaluation) -> str:
-    """Return the reliability diagram: confidence against accuracy."""
-    x, y = Axis("how sure it was, %", 0, 100), Axis("", 0, 100)
+    """Return the reliability diagram: accuracy against confidence."""
+    x, y = Axis("confidence, %", 0, 100), Axis("", 0, 100)
     biggest = max(b.count for b in e.calibration)
     points, marks = [(100 * b.confidence, 100 * b.accuracy) for b in e.calibration], ""
     for point, b in zip(points, e.calibration, strict=True):
         cx, cy = spot(x, y, *point)
         marks += f'<circle class="dot two" cx="{cx:.1f}" cy="{cy:.1f}" r="{3 + 9 * math.sqrt(b.count / biggest):.1f}"/>'
-    series = [Series("if it knew", [(0, 0), (100, 100)], "faint", is_dotted=True), Series("this model", points, "two")]
+    ideal = Series("perfectly calibrated", [(0, 0), (100, 100)], "faint", is_dotted=True)
+    series = [ideal, Series("this model", points, "two")]
     rows = [
         (f"{b.low:.0%} to {b.high:.0%}", f"{b.count:,}", html_percent(b.confidence, 1), html_percent(b.accuracy, 1))
         for b in e.calibration
     ]
     over = sum(b.count * (b.confidence - b.accuracy) for b in e.calibration) / len(e)
-    word = "surer than it should be" if over > 0 else "less sure than it could be"
+    word = "overconfident" if over > 0 else "underconfident"
+    head = ("confidence", "images", "mean confidence", "accuracy")
     return (
-        f"<p>Of the pictures on which it was, say, 80 % sure, 80 % should be read right. It is off by "
-        f"{html_percent(e.calibration_error, 1)} on average, on the whole {word}. Large dots are many pictures.</p>"
-        f"{chart('Right how often, %', x, y, series, marks)}"
-        f"{folded('calibration as a table', table(('sure', 'pictures', 'sure on average', 'right'), rows))}"
+        f"<p>Of the predictions with a confidence of 80 %, 80 % should be correct. The expected calibration error is "
+        f"{html_percent(e.calibration_error, 1)}; on average the model is {word}. A larger dot means more images.</p>"
+        f"{chart('Accuracy, %', x, y, series, marks)}"
+        f"{folded('calibration as a table', table(head, rows))}"
     )
 
 

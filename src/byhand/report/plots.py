@@ -1,7 +1,6 @@
-"""Plots: the report's pictures on Matplotlib's axes, for notebooks. Needs the extra `plots`.
+"""Plots for notebooks, with Matplotlib (extra `plots`). Every function takes `ax=` and returns the axes.
 
-Every function takes `ax=` (or makes its own figure) and returns the axes, so that they can be changed and combined. The
-two plots of the reference programs are `plot_history` (the loss curve) and `plot_prediction`.
+The two plots of the reference programs are `plot_history` (the loss curve) and `plot_prediction`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from byhand.data import Sample
 from byhand.errors import MissingExtraError, UsageError
 from byhand.model import Model
 from byhand.nn.arrays import Array
-from byhand.nn.layers import Dense
 from byhand.page.document import tiled
 from byhand.report.evaluation import Evaluation
 from byhand.report.images import first_layer
@@ -24,12 +22,12 @@ COLORS = {"training": "#1b62c4", "validation": "#d9660b"}
 
 
 def plot_history(history: History | Sequence[EpochRecord], *, column: str = "loss", ax: Any = None) -> Any:
-    """Plot the loss (or `column="accuracy"`) of training and validation, epoch by epoch."""
+    """Plot the training and validation loss per epoch, or the accuracy with `column="accuracy"`."""
     records = list(history)
     if column not in ("loss", "accuracy"):
         raise UsageError(f"column must be loss or accuracy, got {column!r}")
     if not records:
-        raise UsageError("a history to plot needs at least one record, got none")
+        raise UsageError("a history needs at least one record, got none")
     ax = axes(ax)
     epochs = [r.epoch for r in records]
     mark = "o" if len(records) <= 40 else None
@@ -45,7 +43,7 @@ def plot_history(history: History | Sequence[EpochRecord], *, column: str = "los
 
 
 def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
-    """Plot the confusion matrix: classes in rows, predictions in columns. The colors leave the right ones out."""
+    """Plot the confusion matrix: true classes in rows, predictions in columns. Only mistakes are colored."""
     ax = axes(ax, figsize=(6, 6))
     counts = evaluation.confusion
     wrong = counts.astype(float)
@@ -60,12 +58,12 @@ def plot_confusion(evaluation: Evaluation, *, ax: Any = None) -> Any:
             )
     ax.set_xticks(places, evaluation.classes)
     ax.set_yticks(places, evaluation.classes)
-    ax.set(xlabel="read as", ylabel="is", title=f"{evaluation.accuracy:.2%} of {len(evaluation):,} right")
+    ax.set(xlabel="predicted", ylabel="true", title=f"Accuracy {evaluation.accuracy:.2%} of {len(evaluation):,} images")
     return ax
 
 
 def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10, ax: Any = None) -> Any:
-    """Plot the worst mistakes, with the class and the prediction beneath each."""
+    """Plot the worst mistakes, with their labels and predictions."""
     mistakes = evaluation.mistakes[: integer("count", count, 1)]
     columns = min(integer("columns", columns, 1), max(1, len(mistakes)))
     rows = max(1, -(-len(mistakes) // columns))
@@ -80,31 +78,30 @@ def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10,
         ax.text(left + width / 2, top + height * 1.05, words, ha="center", va="top", fontsize=8, color="white")
     ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set_axis_off()
-    doubt = " (*: its label is doubtful)" if any(mistake.doubtful for mistake in mistakes) else ""
+    doubt = " (*: doubtful label)" if any(mistake.doubtful for mistake in mistakes) else ""
     ax.set_title(f"The worst {len(mistakes)} of {len(evaluation.mistakes):,} mistakes{doubt}", fontsize=10)
     return ax
 
 
 def plot_weights(model: Model, *, count: int = 40, columns: int = 8, ax: Any = None) -> Any:
-    """Plot the weights of the first layer, a picture for each of the `count` units or maps with the largest norms."""
+    """Plot the weights of the `count` units or maps of the first layer with the largest norms."""
     layer = model.network.parametric_layers[0]
     side = round(layer.inputs**0.5)
     first = first_layer(layer, (side, side), integer("count", count, 1))
     if first is None:
-        raise UsageError(f"weights are pictures where the inputs are a square of pixels, got {layer.inputs} inputs")
+        raise UsageError(f"weights can be plotted if the inputs are square images, got {layer.inputs} inputs")
     columns = min(integer("columns", columns, 1), len(first.chosen))
     ax = axes(ax, figsize=(columns, -(-len(first.chosen) // columns)))
     limit = float(np.abs(layer.W).max()) or 1.0
     ax.imshow(tiled(first.pictures, columns), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_axis_off()
-    switched = "switches it on" if isinstance(layer, Dense) else "raises it there"
-    words = f"What {len(first.chosen)} of {len(first.norms)} {first.each}s look for (orange: ink {switched})"
+    words = f"Weights of {len(first.chosen)} of {len(first.norms)} {first.each}s (orange: positive)"
     ax.set_title(words, fontsize=10)
     return ax
 
 
 def plot_prediction(model: Model, image: Sample | Array, label: int | None = None, *, ax: Any = None) -> Any:
-    """Plot one picture with its prediction and, if it is known, its label       image: uint8 (H, W) or a Sample"""
+    """Plot an image with its prediction and label                               image: uint8 (H, W) or a Sample"""
     if isinstance(image, Sample) and label is None:
         label = image.label
     images = np.asarray(image.image if isinstance(image, Sample) else image)[None]
@@ -120,7 +117,7 @@ def plot_prediction(model: Model, image: Sample | Array, label: int | None = Non
 
 
 def axes(ax: Any, **settings: Any) -> Any:
-    """Return the axes that were given, or new ones on a figure of their own."""
+    """Return `ax`, or the axes of a new figure."""
     if ax is not None:
         return ax
     try:

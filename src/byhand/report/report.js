@@ -1,4 +1,4 @@
-// The confusion matrix: a pressed cell shows its pictures; arrow keys move from cell to cell.
+// The confusion matrix: a click on a cell shows its images; the arrow keys move between cells.
 "use strict";
 (() => {
   const { columns, classes, counts, tiles } = JSON.parse(document.getElementById("data").textContent);
@@ -22,18 +22,18 @@
       tile.style.setProperty("--x", place % columns);
       tile.style.setProperty("--y", Math.floor(place / columns));
       tile.setAttribute("role", "img");
-      tile.setAttribute("aria-label", `picture ${index}: is ${classes[label]}, read as ${classes[answer]}`);
-      const words = [`#${index}`, `${(100 * confidence).toFixed(1)}\u00a0% sure`, ...(doubtful ? ["label doubtful"] : [])];
+      tile.setAttribute("aria-label", `image ${index}: label ${classes[label]}, read as ${classes[answer]}`);
+      const words = [`#${index}`, `${(100 * confidence).toFixed(1)}\u00a0%`, ...(doubtful ? ["doubtful label"] : [])];
       list.append(element("li", {}, tile, ...words.flatMap((line) => [element("br"), line])));
     });
     const count = counts[row][column];
-    const which = row === column ? "those it was least sure of" : "the worst first";
+    const which = row === column ? "the lowest confidence first" : "the worst first";
     const some = number < count ? `${number} of ${count}, ${which}` : `${count}, ${which}`;
     const title = `${classes[row]} read as ${classes[column]}: ${some}`;
     shown.replaceChildren(element("h3", { textContent: title }), list);
   }
 
-  // One of the cells can be reached with Tab; from there the arrow keys go on.
+  // Roving tabindex: Tab reaches one cell, the arrow keys the others.
   const at = new Map(buttons.map((button) => [button.dataset.cell, button]));
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   function next(button, [down, right]) {
