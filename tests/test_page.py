@@ -17,6 +17,7 @@ def test_the_golden_vectors_are_what_python_gives_today():
     assert runpy.run_path(str(ROOT / "tools" / "make_page_golden.py"))["main"](check=True) == 0
 
 
+@pytest.mark.slow
 def test_the_pages_own_tests_pass_under_node():
     files = sorted(str(path) for path in (ROOT / "tests" / "page").glob("*.test.mjs"))
     done = subprocess.run([program("node"), "--test", *files], capture_output=True, text=True, cwd=ROOT, check=False)
@@ -24,6 +25,7 @@ def test_the_pages_own_tests_pass_under_node():
     assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_bundled_script_has_no_imports_left_and_parses(tmp_path):
     script = bundled("export.js")
     assert not re.search(r"^\s*(?:import|export)\b", script, re.MULTILINE)
