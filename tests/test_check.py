@@ -18,19 +18,14 @@ from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers.needs import needs
 from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
+from helpers.tiers import tiers
 
 ROOT = Path(__file__).parents[1]
 KEY = ROOT / "src" / "byhand" / "reference" / "l_layer.py"
 STUDENTS = ROOT / "tests" / "students"
 QUICK = Limits(call=0.5)
-MORE = pytest.mark.slow
-PLANTED = [
-    pytest.param(
-        base, mistakes, id=f"{base}-{number}", marks=MORE if (base, number) > ("two_layer_as_published", 3) else ()
-    )
-    for base, everything in (("as_the_assignment", IN_L_LAYER), ("two_layer_as_published", IN_TWO_LAYER))
-    for number, mistakes in enumerate(rounds(everything), 1)
-]
+ROUNDS = [("as_the_assignment", mistakes) for mistakes in rounds(IN_L_LAYER)]
+ROUNDS += [("two_layer_as_published", mistakes) for mistakes in rounds(IN_TWO_LAYER)]
 
 
 def student(name="as_the_assignment"):
@@ -47,7 +42,7 @@ def statuses(report):
     return {verdict.function: verdict.status for verdict in report.verdicts}
 
 
-@pytest.mark.parametrize("path", sorted(STUDENTS.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", tiers(4, sorted(STUDENTS.glob("*.py"))), ids=lambda path: path.stem)
 def test_a_correct_solution_in_any_style_gets_no_false_accusation(path):
     report = check_file(path)
     assert [verdict for verdict in report.verdicts if verdict.status != "right"] == []
@@ -63,7 +58,7 @@ def test_a_correct_solution_is_right_whatever_the_numbers(seed):
         assert check_file(STUDENTS / f"{name}.py", seed=seed).ok
 
 
-@pytest.mark.parametrize(("base", "mistakes"), PLANTED)
+@pytest.mark.parametrize(("base", "mistakes"), tiers(len(ROUNDS) - 5, ROUNDS))
 def test_each_planted_mistake_is_called_by_its_name_and_no_other_function_is_blamed(base, mistakes, tmp_path):
     report = check(planted(student(base), mistakes), tmp_path)
     named = {function: mistake for function, mistake, *_ in mistakes}
@@ -202,13 +197,16 @@ def test_loss_at_a_probability_of_0_is_a_remark(tmp_path):
 
 @pytest.mark.parametrize(
     ("before", "head", "words"),
-    [
-        ("@not_there", "def sigmoid(Z):", "its definition failed: NameError: name 'not_there' is not defined"),
-        ("", "def sigmoid(Z, k=K):", "its definition failed: NameError: name 'K' is not defined"),
-        ("", "def sigmoid(Z, k=1 / 0):", "its definition failed: ZeroDivisionError: division by zero"),
-        pytest.param("", "def sigmoid(Z, k=sleep(9)):", "its definition took too long", marks=pytest.mark.slow),
-        ("K = 1\n@K", "def sigmoid(Z):", "its definition failed: TypeError: 'int' object is not callable"),
-    ],
+    tiers(
+        2,
+        [
+            ("@not_there", "def sigmoid(Z):", "its definition failed: NameError: name 'not_there' is not defined"),
+            ("", "def sigmoid(Z, k=K):", "its definition failed: NameError: name 'K' is not defined"),
+            ("", "def sigmoid(Z, k=1 / 0):", "its definition failed: ZeroDivisionError: division by zero"),
+            ("K = 1\n@K", "def sigmoid(Z):", "its definition failed: TypeError: 'int' object is not callable"),
+            ("", "def sigmoid(Z, k=sleep(9)):", "its definition took too long"),
+        ],
+    ),
 )
 def test_a_definition_that_fails_is_told_and_costs_only_its_own_function(before, head, words, tmp_path):
     source = student().replace("import numpy as np", "import numpy as np\nfrom time import sleep", 1)
@@ -259,7 +257,7 @@ NOTHING_OF_IT = {
 }
 
 
-@pytest.mark.parametrize("content", NOTHING_OF_IT.values(), ids=NOTHING_OF_IT)
+@pytest.mark.parametrize("content", tiers(3, [*NOTHING_OF_IT.values()]), ids=NOTHING_OF_IT)
 def test_a_file_without_one_function_of_the_assignment_is_not_ok(content, tmp_path):
     report = check(content, tmp_path)
     assert (report.found, report.ok) == (False, False)
@@ -269,12 +267,15 @@ def test_a_file_without_one_function_of_the_assignment_is_not_ok(content, tmp_pa
 
 @pytest.mark.parametrize(
     "content",
-    [
-        "def relu(Z):\n    pass\n",
-        "def relu(Z):\n    H = # write your code here\n    return H, Z\n",
-        "import numpy as np\ndef relu(Z):\n    return np.maximum(Z, 0), Z\n",
-        "import numpy as np\none_hot = lambda Y: np.eye(10)[Y].T\n",
-    ],
+    tiers(
+        2,
+        [
+            "def relu(Z):\n    pass\n",
+            "def relu(Z):\n    H = # write your code here\n    return H, Z\n",
+            "import numpy as np\ndef relu(Z):\n    return np.maximum(Z, 0), Z\n",
+            "import numpy as np\none_hot = lambda Y: np.eye(10)[Y].T\n",
+        ],
+    ),
     ids=["blank", "blank, not Python", "written", "on the other page"],
 )
 def test_one_function_even_a_blank_one_is_enough_to_be_ok(content, tmp_path):
@@ -287,29 +288,32 @@ RELU = "def relu(Z):\n    return np.maximum(0, Z), Z\n"
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [
-        ("while True: pass", "did not end within 0.5 seconds"),
-        ("import os; os._exit(3)", "ended the process (exit code 3)"),
-        ("import ctypes; ctypes.string_at(0)", "crashed the process (SIGSEGV)"),
-        ("print('x' * 50_000_000); return Z, Z", "printed more than 1,048,576 characters"),
-        ("import os; os.write(1, b'x' * 50_000_000); return Z, Z", "wrote more than 1,048,576 bytes of output"),
-        ("return np.ones((10**6, 10**6)), Z", "needed more than 2 GB of memory"),
-        ("raise SystemExit(0)", "SystemExit: 0 in `raise SystemExit(0)`"),
-        ("return sigmoid(Z)", "RecursionError: maximum recursion depth exceeded"),
-        (
-            "import sys; sys.stdin.read(); return Z, None",
-            "nothing returned|must be|Z in the memory: nothing is returned",
-        ),
-        ("import subprocess; subprocess.run(['true'])", "PermissionError: subprocess.Popen is not allowed"),
-        ("import os; os.fork()", "PermissionError: os.fork is not allowed"),
-        ("import socket; socket.create_connection(('127.0.0.1', 9))", "PermissionError: socket.getaddrinfo is not"),
-        ("return (x for x in Z)", "TypeError: must return numbers, got generator"),
-        ("return object(), Z", "H: must be an array of shape (3, 5), got object"),
-        ("return 'H', 'Z'", "H and Z in the memory: must be an array of shape (3, 5), got a str"),
-        ("return Z.astype(object), Z", "H: must be an array of shape (3, 5), got an array of object"),
-        ("return [[1], [2, 3]], Z", "H: must be an array of shape (3, 5), got a list"),
-        ("return Z[0], Z", "H: must have shape (3, 5), got (5,)"),
-    ],
+    tiers(
+        8,
+        [
+            ("return (x for x in Z)", "TypeError: must return numbers, got generator"),
+            ("return object(), Z", "H: must be an array of shape (3, 5), got object"),
+            ("return 'H', 'Z'", "H and Z in the memory: must be an array of shape (3, 5), got a str"),
+            ("return Z.astype(object), Z", "H: must be an array of shape (3, 5), got an array of object"),
+            ("return [[1], [2, 3]], Z", "H: must be an array of shape (3, 5), got a list"),
+            ("return Z[0], Z", "H: must have shape (3, 5), got (5,)"),
+            ("while True: pass", "did not end within 0.5 seconds"),
+            ("import os; os._exit(3)", "ended the process (exit code 3)"),
+            ("import ctypes; ctypes.string_at(0)", "crashed the process (SIGSEGV)"),
+            ("print('x' * 50_000_000); return Z, Z", "printed more than 1,048,576 characters"),
+            ("import os; os.write(1, b'x' * 50_000_000); return Z, Z", "wrote more than 1,048,576 bytes of output"),
+            ("return np.ones((10**6, 10**6)), Z", "needed more than 2 GB of memory"),
+            ("raise SystemExit(0)", "SystemExit: 0 in `raise SystemExit(0)`"),
+            ("return sigmoid(Z)", "RecursionError: maximum recursion depth exceeded"),
+            (
+                "import sys; sys.stdin.read(); return Z, None",
+                "nothing returned|must be|Z in the memory: nothing is returned",
+            ),
+            ("import subprocess; subprocess.run(['true'])", "PermissionError: subprocess.Popen is not allowed"),
+            ("import os; os.fork()", "PermissionError: os.fork is not allowed"),
+            ("import socket; socket.create_connection(('127.0.0.1', 9))", "PermissionError: socket.getaddrinfo is not"),
+        ],
+    ),
 )
 def test_whatever_a_function_does_ends_in_a_verdict(body, words, tmp_path):
     report = check(f"import numpy as np\ndef sigmoid(Z):\n    {body}\n{RELU}", tmp_path, limits=QUICK)
@@ -322,14 +326,17 @@ def test_whatever_a_function_does_ends_in_a_verdict(body, words, tmp_path):
 
 @pytest.mark.parametrize(
     ("returned", "what"),
-    [
-        ("{}, {}, {}, {}", "W1 must be an array of numbers, got a dict"),
-        ("np.ones((10, 784)), 'b', 1, 2", "b1 must be an array of numbers, got a str"),
-        ("np.zeros(0), 1, 2, 3", "W1 must be an array of numbers, got an array of shape (0,)"),
-        ("[[1], [1, 2]], 1, 2, 3", "W1 must be an array of numbers, got a list"),
-        ("np.zeros((10, 784), complex), 1, 2, 3", "W1 must be an array of numbers, got an array of complex128"),
-        ("(lambda: 1), 1, 2, 3", "W1 must be an array of numbers, got function"),
-    ],
+    tiers(
+        3,
+        [
+            ("{}, {}, {}, {}", "W1 must be an array of numbers, got a dict"),
+            ("np.ones((10, 784)), 'b', 1, 2", "b1 must be an array of numbers, got a str"),
+            ("np.zeros(0), 1, 2, 3", "W1 must be an array of numbers, got an array of shape (0,)"),
+            ("[[1], [1, 2]], 1, 2, 3", "W1 must be an array of numbers, got a list"),
+            ("np.zeros((10, 784), complex), 1, 2, 3", "W1 must be an array of numbers, got an array of complex128"),
+            ("(lambda: 1), 1, 2, 3", "W1 must be an array of numbers, got function"),
+        ],
+    ),
 )
 def test_parameters_that_are_no_numbers_are_wrong_and_nothing_worse(returned, what, tmp_path):
     report = check(f"import numpy as np\ndef init_params():\n    return {returned}\n", tmp_path, page="two_layer")
@@ -412,14 +419,17 @@ def test_a_slow_constant_is_left_out_and_noted(tmp_path):
 
 @pytest.mark.parametrize(
     "cheat",
-    [
-        "from byhand.reference.l_layer import *",
-        "import byhand.reference.l_layer as key\nsigmoid, relu = key.sigmoid, key.relu",
-        "import importlib\nkey = importlib.import_module('byhand.reference.l_layer')\nsigmoid = key.sigmoid",
-        f"key = {{}}\nexec(open({str(KEY)!r}).read(), key)\nsigmoid = key['sigmoid']",
-        "import sys\nkey = sys.modules['byhand.reference.l_layer']\nsigmoid = key.sigmoid",
-        "import gc\nsigmoid = next(f for f in gc.get_objects() if getattr(f, '__name__', '') == 'sigmoid')",
-    ],
+    tiers(
+        3,
+        [
+            "from byhand.reference.l_layer import *",
+            "import byhand.reference.l_layer as key\nsigmoid, relu = key.sigmoid, key.relu",
+            "import importlib\nkey = importlib.import_module('byhand.reference.l_layer')\nsigmoid = key.sigmoid",
+            f"key = {{}}\nexec(open({str(KEY)!r}).read(), key)\nsigmoid = key['sigmoid']",
+            "import sys\nkey = sys.modules['byhand.reference.l_layer']\nsigmoid = key.sigmoid",
+            "import gc\nsigmoid = next(f for f in gc.get_objects() if getattr(f, '__name__', '') == 'sigmoid')",
+        ],
+    ),
 )
 def test_the_answer_key_is_out_of_reach(cheat, tmp_path):
     report = check(f"import numpy as np\n{cheat}\n\ndef relu(Z):\n    return np.maximum(0, Z), Z\n", tmp_path)

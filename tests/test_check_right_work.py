@@ -8,6 +8,7 @@ import pytest
 from byhand.course import check_file
 from byhand.course.notebooks import plain
 from byhand.errors import DataError
+from helpers.tiers import tiers
 
 STUDENTS = Path(__file__).parent / "students"
 
@@ -108,14 +109,14 @@ def test_what_ends_no_line_for_python_ends_none_here(name, tmp_path):
     assert (report["sigmoid"].place, report["sigmoid"].reason[-20:]) == ("line 10", "in `return 1 / 0, Z`")
 
 
-@pytest.mark.parametrize("end", ["\r\n", "\r"])
+@pytest.mark.parametrize("end", tiers(1, ["\r\n", "\r"]))
 def test_lines_may_end_as_on_any_system(end, tmp_path):
     assert relu_is_right(RELU.replace("\n", end), tmp_path)
     source = f"%matplotlib inline\n{RELU}".replace("\n", end)
     assert relu_is_right(notebook(source), tmp_path, "student.ipynb")
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8", "utf-8-sig", "no-such-encoding"])
+@pytest.mark.parametrize("encoding", tiers(2, ["latin-1", "cp1252", "utf-8", "utf-8-sig", "no-such-encoding"]))
 def test_a_python_file_may_say_how_it_is_encoded(encoding, tmp_path):
     known = "utf-8" if encoding == "no-such-encoding" else encoding
     text = f"# -*- coding: {encoding} -*-\n# größer\n{RELU}"
@@ -193,21 +194,19 @@ def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment
 
 @pytest.mark.parametrize(
     "words",
-    [
-        'f"Accuracy: {a} on {m} samples"',
-        *(
-            pytest.param(words, marks=pytest.mark.slow)
-            for words in (
-                '"Accuracy: %.2f (%d of %d)" % (a, a * m, m)',
-                'f"Accuracy: {a}\\nPredictions: {probas}"',
-                'f"The ACCURACY of {m} samples: {100 * a:.0f} % (before: 0.1)"',
-                'f"accuracy: {a:e}, layer 2"',
-                'f"Accuracy: {round(a * m)}/{m} = {a}"',
-                'f"{m} samples, right: {a}"',
-                'f"Accuracy:\\n{a}\\n----- layer 2 -----"',
-            )
-        ),
-    ],
+    tiers(
+        1,
+        [
+            'f"Accuracy: {a} on {m} samples"',
+            '"Accuracy: %.2f (%d of %d)" % (a, a * m, m)',
+            'f"Accuracy: {a}\\nPredictions: {probas}"',
+            'f"The ACCURACY of {m} samples: {100 * a:.0f} % (before: 0.1)"',
+            'f"accuracy: {a:e}, layer 2"',
+            'f"Accuracy: {round(a * m)}/{m} = {a}"',
+            'f"{m} samples, right: {a}"',
+            'f"Accuracy:\\n{a}\\n----- layer 2 -----"',
+        ],
+    ),
 )
 def test_the_accuracy_is_found_in_whatever_is_printed_with_it(words, tmp_path):
     line = 'print("Accuracy: " + str(np.sum((probas == y_label)/m)))'
@@ -266,12 +265,15 @@ def test_a_function_that_is_right_with_the_students_own_is_right(tmp_path):
 
 @pytest.mark.parametrize(
     ("table", "entry"),
-    [
-        ("ACTIVATIONS = {'relu': relu}", "ACTIVATIONS['relu']"),
-        ("from functools import partial\nrectify = partial(relu)", "rectify"),
-        pytest.param("ReLU = relu", "ReLU", marks=pytest.mark.slow),
-        pytest.param("class Layer:\n    activation = staticmethod(relu)", "Layer.activation", marks=pytest.mark.slow),
-    ],
+    tiers(
+        1,
+        [
+            ("ACTIVATIONS = {'relu': relu}", "ACTIVATIONS['relu']"),
+            ("from functools import partial\nrectify = partial(relu)", "rectify"),
+            ("ReLU = relu", "ReLU"),
+            ("class Layer:\n    activation = staticmethod(relu)", "Layer.activation"),
+        ],
+    ),
 )
 def test_a_wrong_function_is_replaced_wherever_else_it_is_held(table, entry, tmp_path):
     source = solution(
@@ -303,13 +305,16 @@ def test_a_blank_that_something_else_took_the_place_of_is_no_blank(tmp_path):
 
 @pytest.mark.parametrize(
     ("head", "call"),
-    [
-        ("H_prev, W, b, activation='relu', verbose=False", ""),
-        ("H_prev, W, b, activation='relu', verbose=False", ", verbose=True"),
-        pytest.param("H_prev, W, b, verbose=False, activation='relu'", "", marks=pytest.mark.slow),
-        pytest.param("H, W, b, activation='relu', verbose=False", "", marks=pytest.mark.slow),
-        pytest.param("H_prev, W, b, act='relu', verbose=False", "", marks=pytest.mark.slow),
-    ],
+    tiers(
+        1,
+        [
+            ("H_prev, W, b, activation='relu', verbose=False", ""),
+            ("H_prev, W, b, activation='relu', verbose=False", ", verbose=True"),
+            ("H_prev, W, b, verbose=False, activation='relu'", ""),
+            ("H, W, b, activation='relu', verbose=False", ""),
+            ("H_prev, W, b, act='relu', verbose=False", ""),
+        ],
+    ),
 )
 def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stands_in(head, call, tmp_path):
     names = [one.split("=")[0] for one in head.split(", ")]
@@ -325,7 +330,8 @@ def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stan
 
 
 @pytest.mark.parametrize(
-    ("returned", "page"), [("E / E.sum(axis=0), Z", "l_layer"), ("E / E.sum(axis=0)", "two_layer"), ("None", "l_layer")]
+    ("returned", "page"),
+    tiers(1, [("E / E.sum(axis=0), Z", "l_layer"), ("E / E.sum(axis=0)", "two_layer"), ("None", "l_layer")]),
 )
 def test_where_the_names_fit_both_pages_the_one_counts_by_which_more_is_right(returned, page, tmp_path):
     source = f"import numpy as np\n\ndef softmax(Z):\n    E = np.exp(Z - Z.max(axis=0))\n    return {returned}\n"

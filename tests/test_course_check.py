@@ -9,6 +9,7 @@ import pytest
 from byhand.course import check_file
 from byhand.course.sandbox.runner import Limits, Student
 from helpers.submissions import FUNCTIONS, STUB, cells_of, first, instead, notebook, solution
+from helpers.tiers import tiers
 
 
 @pytest.fixture
@@ -25,16 +26,24 @@ HIDDEN = (
 
 @pytest.mark.parametrize(
     ("cells", "code", "said", "counts"),
-    [
-        (cells_of(solution()), 0, "All public checks passed.\n", "14 right\n"),
-        (
-            [*cells_of(solution())[:3], *(STUB.format(name) for name in FUNCTIONS[2:])],
-            0,
-            "The public checks passed for all functions written so far; `byhand course next` shows the next one.\n",
-            "2 right, 12 missing\n",
-        ),
-        (cells_of(instead("relu", "return np.abs(Z), Z")), 1, "Not all public checks passed.\n", "13 right, 1 wrong\n"),
-    ],
+    tiers(
+        1,
+        [
+            (cells_of(solution()), 0, "All public checks passed.\n", "14 right\n"),
+            (
+                [*cells_of(solution())[:3], *(STUB.format(name) for name in FUNCTIONS[2:])],
+                0,
+                "The public checks passed for all functions written so far; `byhand course next` shows the next one.\n",
+                "2 right, 12 missing\n",
+            ),
+            (
+                cells_of(instead("relu", "return np.abs(Z), Z")),
+                1,
+                "Not all public checks passed.\n",
+                "13 right, 1 wrong\n",
+            ),
+        ],
+    ),
 )
 def test_it_never_says_that_all_is_well(run, cells, code, said, counts, tmp_path):
     (tmp_path / "me.ipynb").write_bytes(notebook(cells))

@@ -16,6 +16,7 @@ from byhand.course.grading.results import overview, safe, write_table
 from byhand.course.grading.run import Run, find
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers.submissions import ALL, FUNCTIONS, STUB, Synthetic, few, first, hand_in, instead, name_of, solution
+from helpers.tiers import tiers
 from helpers.waiting import until
 
 FEW = few()
@@ -360,15 +361,18 @@ def the_loss_falls(student, rng):
 
 @pytest.mark.parametrize(
     ("source", "points", "words"),
-    [
-        (solution(), [4, 2, 0.5], ""),
-        (instead("softmax", "return np.exp(Z), Z"), [0, 0, 0.5], "some columns do not sum to 1"),
-        (instead("softmax", "return Z"), [0, 0, 0.5], "the returned value can't be used (ValueError"),
-        (instead("softmax", "raise KeyError('x')"), [0, 0, 0.5], "softmax: KeyError: 'x'"),
-        (instead("compute_loss", "return 5"), [4, 2, 0.5], ""),
-        (solution().replace("range(0, num_iterations)", "range(0)"), [4, 2, 0], "the loss does not fall"),
-        ("import numpy as np\ndef relu(Z): return Z, Z", [0, 0, 0], "softmax: not written yet"),
-    ],
+    tiers(
+        3,
+        [
+            (solution(), [4, 2, 0.5], ""),
+            (instead("softmax", "return np.exp(Z), Z"), [0, 0, 0.5], "some columns do not sum to 1"),
+            (instead("softmax", "return Z"), [0, 0, 0.5], "the returned value can't be used (ValueError"),
+            (instead("softmax", "raise KeyError('x')"), [0, 0, 0.5], "softmax: KeyError: 'x'"),
+            (instead("compute_loss", "return 5"), [4, 2, 0.5], ""),
+            (solution().replace("range(0, num_iterations)", "range(0)"), [4, 2, 0], "the loss does not fall"),
+            ("import numpy as np\ndef relu(Z): return Z, Z", [0, 0, 0], "softmax: not written yet"),
+        ],
+    ),
 )
 def test_custom_checks_give_their_points_and_one_mistake_counts_once(source, points, words, tmp_path):
     (tmp_path / "checks.py").write_text(CUSTOM)
@@ -494,14 +498,17 @@ def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
-    [
-        (["{in}", "--out", "marks.txt"], 2, "--out must be a .csv file, got marks.txt"),
-        (["{in}", "--out", "{in}.csv"], 2, "--out must not have the name of SUBMISSIONS"),
-        (["{in}"], 2, "Missing option '--out'"),
-        (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
-        (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),
-        (["{in}", "--out", "m.csv"], 3, "must contain notebooks"),
-    ],
+    tiers(
+        1,
+        [
+            (["{in}", "--out", "marks.txt"], 2, "--out must be a .csv file, got marks.txt"),
+            (["{in}", "--out", "{in}.csv"], 2, "--out must not have the name of SUBMISSIONS"),
+            (["{in}"], 2, "Missing option '--out'"),
+            (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
+            (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),
+            (["{in}", "--out", "m.csv"], 3, "must contain notebooks"),
+        ],
+    ),
 )
 def test_wrong_usage_is_told_in_one_line(arguments, code, words, tmp_path):
     ran = grade(*(argument.replace("{in}", str(tmp_path)) for argument in arguments))

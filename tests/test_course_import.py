@@ -67,6 +67,7 @@ def test_the_copy_is_the_notebook_with_its_graded_cells_marked(circulating):
         assert not graded or source.lstrip("%time\n").startswith("#Graded")
 
 
+@pytest.mark.slow
 def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path):
     path, source = circulating
     code, out, err = run(path)

@@ -161,6 +161,7 @@ def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
     assert member.preparation.deskew
 
 
+@pytest.mark.slow
 def test_what_train_says_of_a_committee_adds_up(home):
     result = json.loads((home / "c.json").read_text())
     test = byhand.load("mnist-5k").test
@@ -172,6 +173,7 @@ def test_what_train_says_of_a_committee_adds_up(home):
     assert result["network"] == "2 × 784-8-10"
 
 
+@pytest.mark.slow
 def test_eval_predict_and_compare_take_a_committee(home, run, monkeypatch):
     code, out, _ = run("eval", "c", "--json")
     assert code == 0
@@ -192,6 +194,7 @@ def test_eval_predict_and_compare_take_a_committee(home, run, monkeypatch):
     assert "card" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -266,6 +269,7 @@ def test_a_committee_that_is_over_is_not_trained_again(run):
     assert "ensemble, 2 × 784-8-10 on mnist-5k" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("--committee", "2"), ("--resume", "c")])
 def test_members_at_a_time_are_one_or_more(home, run, words):
     code, _, err = run("train", "--data", "mnist-5k", *words, "--threads", "0")
@@ -286,6 +290,7 @@ def test_resume_cant_change_a_committee(run):
     assert "only, got seed" in err
 
 
+@pytest.mark.slow
 def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path):
     shutil.copytree(home / "c", tmp_path / "c")
     members = Run(tmp_path / "c").members
@@ -319,6 +324,7 @@ def test_a_member_that_is_killed_is_named_and_can_be_resumed(tmp_path):
     np.testing.assert_array_equal(first.model().network.parameters, unbroken(0))
 
 
+@pytest.mark.slow
 def test_nothing_is_begun_where_stopping_was_asked_for_already(home, tmp_path):
     shutil.copytree(home / "c", tmp_path / "c")
     members = Run(tmp_path / "c").members

@@ -560,6 +560,7 @@ def test_class_names_cannot_break_the_page():
     assert "<b><b>" not in page
 
 
+@pytest.mark.slow
 def test_a_wide_network_makes_a_small_page():
     model = byhand.Model([784, 1000, 800, 10], seed=0)
     digits = byhand.load("mnist-5k")

@@ -32,6 +32,7 @@ def made(smoothed, diverged_at=None, rates=None):
     return Sweep(rates, tuple(smoothed), tuple(smoothed), diverged_at)
 
 
+@pytest.mark.slow
 def test_the_suggestion_trains_well(digits, swept):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(32,))
     byhand.fit(model, digits.train, recipe=preset("digits").recipe.replace(learning_rate=swept.suggestion, epochs=3))

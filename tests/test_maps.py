@@ -44,6 +44,7 @@ def test_what_does_not_fit_is_refused_in_one_line(type_in, tmp_path, words, says
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_run_with_convolutions_from_end_to_end(type_in, tmp_path):
     words = (*TINY, "--maps", "4@3/1,6", "--dropout", 0.2, "--augment", "default", "--epochs", 2)
     code, out, err = type_in(*words, "--run", tmp_path / "whole", "--json", "--quiet")

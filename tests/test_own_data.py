@@ -324,10 +324,7 @@ def test_only_images_of_a_zip_are_unpacked_and_none_outside(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [
-        (b"PK\x03\x04 damaged", "the zip must be undamaged"),
-        (None, "must have a subfolder of images for each class"),
-    ],
+    [(b"PK\x03\x04 damaged", "the zip must be undamaged"), (None, "must have a subfolder of images for each class")],
 )
 def test_a_zip_without_images_is_one_error(tmp_path, content, message):
     path = zip_of(tmp_path / "p.zip", {"readme.txt": b"nothing"})

@@ -110,6 +110,7 @@ def seems_crowded(grey):
     return is_crowded(grey, normalize(grey).ink)
 
 
+@pytest.mark.slow
 def test_two_digits_are_taken_for_several():
     """Unless they touch, or one is half as high as the other."""
     pairs = np.random.default_rng(0).integers(0, len(SAMPLE), (50, 2))

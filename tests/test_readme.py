@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import click
+import pytest
 
 from byhand.cli.group import COMMANDS, cli
 
@@ -16,6 +17,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.slow
 def test_the_readmes_python_runs_and_gives_the_accuracy_it_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

@@ -226,6 +226,7 @@ def test_the_sprites_hold_the_pictures_themselves(trained):
         assert np.abs(tile - evaluation.data.images[made.order[place]]).max() <= 9  # half of a sixteenth
 
 
+@pytest.mark.slow
 def test_a_page_of_noise_stays_within_its_weight():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 6000)
