@@ -189,15 +189,31 @@ def test_a_progress_bar_is_lines_where_nothing_can_be_redrawn(capsys):
     assert [line.split("  ")[0] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
 
 
+@pytest.mark.parametrize(
+    ("is_terminal", "settings", "lines"),
+    [
+        (False, {}, 0),
+        (False, {"verbose": True}, 2),
+        (False, {"verbose": True, "callbacks": [ProgressBar()]}, 2),
+        (True, {}, 2),
+        (True, {"verbose": False}, 0),
+    ],
+)
+def test_fit_shows_progress_in_a_terminal_or_if_asked(capsys, monkeypatch, is_terminal, settings, lines):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100), **settings)
+    assert len([line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")]) == lines
+
+
 @pytest.mark.slow
 def test_a_progress_bar_in_a_notebook_is_redrawn_in_place(tmp_path):
     nbformat = needs("nbformat")
     nbclient = needs("nbclient")
     needs("ipykernel")
     cell = """import byhand
-from byhand.training import ProgressBar
 model = byhand.Model([784, 8, 10], seed=0)
-byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none", callbacks=[ProgressBar()]);"""
+byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none");"""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours

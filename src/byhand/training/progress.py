@@ -92,6 +92,11 @@ class NotebookBar:
         self.handle.update(self.html(f"<pre>{lines}</pre>{bar}"))
 
 
+def is_interactive() -> bool:
+    """Return True in a notebook, or if stderr is a terminal."""
+    return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
 def in_notebook() -> bool:
     """Return True in a Jupyter notebook, and False in IPython on a terminal."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()

@@ -35,6 +35,7 @@ from byhand.threads import available
 from byhand.training.batches import Shard
 from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.loop import Callback, Trainer, complete, interruptible
+from byhand.training.progress import ProgressBar, is_interactive
 from byhand.training.recipe import Recipe, adapted
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
@@ -102,6 +103,7 @@ def fit(
     validation_data: Data | None = None,
     callbacks: Sequence[Callback] = (),
     run: StrPath | bool = False,
+    verbose: bool | None = None,
     **choices: Any,
 ) -> History:
     """Train a model until the end or Ctrl-C, and return the history of its epochs.
@@ -111,7 +113,10 @@ def fit(
     choices: changes of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
     validation_data: like `data`; replaces the held-out split of the recipe
     run: a folder, which `resume` can continue; True takes the next `runs/NNN`
+    verbose: show a progress bar; by default in a terminal and in a notebook, but not if stderr is a file or a pipe
     """
+    if is_interactive() if verbose is None else verbose:
+        callbacks = with_progress(callbacks)
     name = recipe if isinstance(recipe, str) else None
     if not isinstance(data, Dataset):
         check_scale(data)
@@ -128,6 +133,11 @@ def fit(
         if history.ending == "interrupted":
             trainer.load_final_weights()
         return history
+
+
+def with_progress(callbacks: Sequence[Callback]) -> Sequence[Callback]:
+    """Return the callbacks with a progress bar, unless there is one."""
+    return callbacks if any(isinstance(each, ProgressBar) for each in callbacks) else (*callbacks, ProgressBar())
 
 
 def check_scale(data: object) -> None:
