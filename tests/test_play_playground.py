@@ -117,7 +117,7 @@ def test_an_added_picture_is_learned_from_the_next_epoch_on():
 
 def test_added_pictures_have_the_data_sets_shape_and_classes():
     playground = a_playground()
-    with pytest.raises(UsageError, match=r"a picture must be \(28, 28\), got \(3, 3\)"):
+    with pytest.raises(UsageError, match=r"image shape must be \(28, 28\), got \(3, 3\)"):
         playground.add(np.zeros((3, 3), np.uint8), 0)
     with pytest.raises(UsageError, match="label must be an integer from 0 to 9, got 10"):
         playground.add(np.zeros((28, 28), np.uint8), 10)
@@ -302,7 +302,7 @@ def test_damaged_added_pictures_are_one_line(tmp_path):
     take(playground, 2)
     playground.close()
     (tmp_path / "added.npz").write_bytes(b"PK not a zip")
-    with pytest.raises(ModelFileError, match=r"added\.npz: must hold images and labels"):
+    with pytest.raises(ModelFileError, match=r"added\.npz: must contain the images and labels"):
         resumed(Run.open(tmp_path))
 
 

@@ -463,7 +463,7 @@ def test_too_many_readers_are_answered_503(untouched):
         status, body, headers = untouched.call("GET", "/api/events")
     finally:
         log.readers -= MAX_READERS
-    assert (status, body, headers["retry-after"]) == (503, {"error": "300 pages are reading already"}, "1")
+    assert (status, body, headers["retry-after"]) == (503, {"error": "at most 300 pages can be connected"}, "1")
 
 
 def test_a_concurrency_limit_lets_some_wait_and_rejects_the_others():

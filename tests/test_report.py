@@ -140,7 +140,7 @@ def test_what_cannot_be_evaluated_is_refused():
     model.network.parameters[...] = np.nan
     with pytest.raises(DivergedError, match="those for image 0 are not"):
         evaluate(model, digits.test[:5])
-    with pytest.raises(UsageError, match="at least one picture"):
+    with pytest.raises(UsageError, match="at least one image"):
         evaluate(byhand.Model([784, 10]), digits.test[:0])
 
 

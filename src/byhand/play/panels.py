@@ -1,4 +1,4 @@
-"""The panels: the JSON that each of them shows. Every number is computed elsewhere, from a copy of the model."""
+"""The panels: the JSON that each of them shows."""
 
 import threading
 from typing import Any
@@ -19,18 +19,18 @@ from byhand.play.requests import pixels_of
 from byhand.play.setup import CHOICES, LIMITS, Setup, fits
 from byhand.report import Evaluation
 
-#: The training images that are searched for those with the largest activations, and how many of them are shown.
+#: Number of training images searched for the largest activations, and number shown.
 SEARCHED, SHOWN_ACTIVATIONS = 5_000, 12
-#: Misread pictures shown for one cell of the confusion matrix.
+#: Maximum number of mistakes shown for a cell of the confusion matrix.
 SHOWN_MISTAKES = 24
-#: One explanation at a time: it quotes code, and Python 3.11 can't parse in two threads at once (its issue 106905).
+#: One explanation at a time: it parses code, and Python 3.11 can't parse in two threads at once (issue 106905).
 EXPLAINING = threading.Lock()
-#: Arrays of at most so many numbers are sent in full.
+#: Maximum size of an array that is sent in full.
 FULL_SIZE = 16
 
 
 def whole_state(playground: Playground) -> dict[str, Any]:
-    """Return what a page needs at its start, besides the state of the training and the id of the last event."""
+    """Return the initial state of a page, without the state of the training and the id of the last event."""
     digits = playground.digits
     return {
         "training": playground.training_number,
@@ -47,7 +47,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
         "model": model_description(playground.model),
         "origin": playground.origin if playground.trainer is None else "training",
         "loaded": {"fits": fits(playground.loaded, digits.train)},
-        "points": list(playground.curve.points),  # the training thread adds to it while this is written as JSON
+        "points": list(playground.curve.points),  # a copy: the training thread adds to the list
         "history": [epoch_json(record) for record in playground.curve.epochs],
     }
 
@@ -60,12 +60,12 @@ def picture_json(data: Dataset, index: int) -> dict[str, Any]:
 
 
 def largest_activations(model: Model, data: Dataset, layer: int, unit: int) -> dict[str, Any]:
-    """Return the images with a unit's largest activations. layer: counts the layers with weights, from 0."""
+    """Return the images with a unit's largest activations. layer: index among the layers with weights."""
     weighted = model.network.parametric_layers
     if not 0 <= layer < len(weighted) or not 0 <= unit < weighted[layer].b.size:
         raise UsageError(f"layer and unit must be one of the network's, got layer {layer}, unit {unit}")
     if not fits(model, data):
-        raise UsageError(f"the model doesn't take the pictures of {data.name}")
+        raise UsageError(f"the model does not fit the images of {data.name}")
     data = data[:SEARCHED]
     cut = blocks(len(data), max_block_size(model.network, 500))
     values = np.concatenate([activations(model, data.images[rows], layer)[:, unit] for rows in cut])
@@ -78,7 +78,7 @@ def largest_activations(model: Model, data: Dataset, layer: int, unit: int) -> d
 
 
 def activations(model: Model, images: Array, number: int) -> Array:
-    """Return the activations of weighted layer `number`, of a map the largest     images: (N, H, W) → (N, units)"""
+    """Return the activations of a layer with weights; the maximum of each map     images: (N, H, W) → (N, units)"""
     layers, weighted = model.network.layers, model.network.parametric_layers
     layer = weighted[number]
     end = weighted[number + 1].index if number + 1 < len(weighted) else len(layers)
@@ -94,7 +94,7 @@ def activations(model: Model, images: Array, number: int) -> Array:
 
 
 def one_step(model: Model, image: Array, label: int, setup: Setup, unit: tuple[int, int] | None) -> dict[str, Any]:
-    """Return one step of learning from one picture: formulas, numbers, code; the model itself is not changed."""
+    """Return one training step on one image: formulas, numbers and code. The model is not changed."""
     rule: dict[str, Any] = {"learning_rate": setup.learning_rate, "optimizer": setup.optimizer_object}
     with EXPLAINING:
         explanation = explain_step(model, image, label, **rule, units=() if unit is None else [unit])
@@ -121,7 +121,7 @@ def step_json(step: Step) -> dict[str, Any]:
 
 
 def figure_json(figure: Figure) -> dict[str, Any]:
-    """Return an array as a caption, and number by number if it is short."""
+    """Return an array's caption, and its values if it is small."""
     values = figure.array.ravel().tolist() if figure.array.size <= FULL_SIZE else None
     return {"symbol": figure.symbol, "caption": figure.caption, "values": values}
 
@@ -130,7 +130,7 @@ def figure_json(figure: Figure) -> dict[str, Any]:
 
 
 def errors(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the figures of the test set, and the confusion matrix."""
+    """Return the metrics of the test set, and the confusion matrix."""
     return {
         **{name: getattr(evaluation, name) for name in ("correct", "accuracy", "interval", "loss")},
         "count": len(evaluation),
@@ -140,7 +140,7 @@ def errors(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def misread(evaluation: Evaluation, label: int | None, predicted: int | None) -> dict[str, Any]:
-    """Return the mistakes of one cell of the confusion matrix, or of all of them, the worst first."""
+    """Return the mistakes in one cell of the confusion matrix, or in all cells, the worst first."""
     chosen = [
         mistake
         for mistake in evaluation.mistakes

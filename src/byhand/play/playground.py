@@ -1,7 +1,6 @@
-"""The playground: a model, its training with the curve of it, and the images that were added by hand.
+"""The playground: a model, its training with the learning curve, and the images that were added by hand.
 
-It uses no threads and no HTTP: `thread` calls it from one thread, and a test calls it directly. The model in use is the
-one in training or, before any training, the one that was loaded.
+It has no lock: only the training thread uses it.
 """
 
 import functools
@@ -23,18 +22,18 @@ from byhand.training import EpochRecord, StepRecord, Trainer
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 
-#: How often an image that was added by hand is repeated, so that it has an effect among thousands.
+#: Copies of each added image in the training set, so that it has an effect among thousands.
 ADDED_TIMES = 10
 MAX_ADDED = 500
 
-#: The maximum number of points of a curve; beyond it neighbours are joined.
+#: Maximum number of points of a curve; beyond it, pairs of points are merged.
 MAX_POINTS = 400
-#: The minimum number of points per epoch, however quickly it passes, and the maximum between two events.
+#: Minimum number of points per epoch, and maximum number per event.
 POINTS_PER_EPOCH, POINTS_PER_EVENT = 20, 40
 
 
 class Point(NamedTuple):
-    """The means over some steps; `epoch` is where they end, as a fraction of epochs."""
+    """Means over some steps; `epoch` is the position after the last of them, such as 2.5."""
 
     epoch: float
     loss: float
@@ -44,28 +43,25 @@ class Point(NamedTuple):
 
 @dataclass
 class Curve:
-    """The loss and the accuracy so far: points of steps, and the records of whole epochs with their validation.
-
-    It stays short however long the training gets.
-    """
+    """The learning curve: points of a few steps each, and records of epochs. Its length is limited."""
 
     points: list[Point] = field(default_factory=list)
     epochs: list[EpochRecord] = field(default_factory=list)
 
     def add(self, point: Point) -> None:
         self.points.append(point)
-        if len(self.points) > MAX_POINTS:  # an even number, so that the last one has no neighbour
+        if len(self.points) > MAX_POINTS:  # now an odd number: the last one stays alone
             pairs = zip(self.points[:-1:2], self.points[1::2], strict=True)
             self.points = [*(joined(left, right) for left, right in pairs), self.points[-1]]
 
     def add_epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
-        if len(self.epochs) > MAX_POINTS:  # each stands for an epoch; of two, the later is kept
+        if len(self.epochs) > MAX_POINTS:  # keep the later of two
             self.epochs = self.epochs[1::2]
 
 
 def joined(left: Point, right: Point) -> Point:
-    """Return two neighbours as one point."""
+    """Merge two adjacent points."""
     steps = left.steps + right.steps
     loss = (left.loss * left.steps + right.loss * right.steps) / steps
     accuracy = (left.accuracy * left.steps + right.accuracy * right.steps) / steps
@@ -73,7 +69,7 @@ def joined(left: Point, right: Point) -> Point:
 
 
 def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
-    """Return the steps since the last point as one point, or as several if they are a large part of an epoch."""
+    """Return the points of these steps: one, or several if they are a large part of an epoch."""
     span = max(1, batches_per_epoch // POINTS_PER_EPOCH, -(-len(records) // POINTS_PER_EVENT))
     points = []
     for start in range(0, len(records), span):
@@ -84,13 +80,13 @@ def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
 
 
 def epoch_json(record: EpochRecord) -> dict[str, Any]:
-    """Return what the page shows of an epoch."""
+    """Return an epoch's record for the page."""
     names = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "images_per_second")
     return {name: getattr(record, name) for name in names}
 
 
 class Playground:
-    """The state behind the page. `loaded` is the model that it began with, `origin` describes where that is from."""
+    """The state of the playground. `loaded` is the initial model, `origin` describes its source."""
 
     def __init__(
         self, loaded: Model, origin: str, digits: TrainTest, setup: Setup, storage: RunStorage | None = None
@@ -103,17 +99,17 @@ class Playground:
         self.recent: list[StepRecord] = []
         #: The images added by hand, uint8 (H, W), each with its label.
         self.added: list[tuple[Array, int]] = []
-        #: The number of added images that the current epoch does not use yet.
+        #: Number of added images that the current epoch does not use yet.
         self.waiting = 0
-        #: Incremented for each new set of weights, so that the page knows when its own are out of date.
+        #: Incremented with the weights, so that the page can detect outdated ones.
         self.version = 0
-        #: Incremented for each training: the weights of another one may have another shape.
+        #: Incremented for each training, so that the page can reject weights of an earlier one.
         self.training_number = 0
         self._split()
 
     @classmethod
     def resume(cls, run: Run, model: Model, origin: str, digits: TrainTest, setup: Setup) -> Self:
-        """Return the playground as it was when the run stopped: added images, weights, optimizer, curve."""
+        """Restore the playground of a run."""
         playground = cls(start_of(run) or model, origin, digits, setup)
         restore_added(run, playground.add)
         trainer, checkpoints = playground.begin(setup), Checkpoints(run)
@@ -124,10 +120,11 @@ class Playground:
         playground.storage = RunStorage(run, checkpoints)
         return playground
 
-    # ---- the model in use
+    # ---- the current model
 
     @property
     def model(self) -> Model:
+        """The model in training or, before any training, the loaded one."""
         return self.trainer.model if self.trainer else self.loaded
 
     @property
@@ -139,25 +136,22 @@ class Playground:
         return self.trainer.batches_per_epoch if self.trainer else 1
 
     def copy(self) -> tuple[int, Model]:
-        """Return the version of the model, and a copy of it that another thread can use."""
+        """Return the version of the model, and a copy of it for another thread."""
         return self.version, copy_of(self.model)
 
     # ---- training
 
     def begin(self, setup: Setup) -> Trainer:
-        """Begin a new training, from the weights of the seed or the loaded ones. The same setup gives the same bits.
-
-        An error in the setup is raised before anything changes.
-        """
+        """Begin a new training. If the setup is invalid, raise an error and change nothing."""
         digits = self._digits(setup.data)
         setup.check_memory(digits.train)
         if setup.start == "loaded" and not fits(self.loaded, digits.train):
-            raise UsageError(f"the loaded model can't be trained on {digits.name}: its images or classes are others")
+            raise UsageError(f"the loaded model does not fit the images or classes of {digits.name}")
         model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
         self.save()
         if self.storage:
             self.storage.close()
-            self.storage.checkpoints = None  # the folder keeps the training before until the first step of this one
+            self.storage.checkpoints = None  # the first step of the new training replaces the files
         if digits is not self.digits:
             self.added = []
         self.digits, self.setup = digits, setup
@@ -167,10 +161,10 @@ class Playground:
         return self._train(model)
 
     def step(self) -> EpochRecord | None:
-        """Take one step; return the epoch's record if the step ends one."""
+        """Take one step; return the epoch's record at the end of an epoch."""
         trainer = self.trainer or self.begin(self.setup)
         if trainer.is_over:
-            raise UsageError(f"the training has come to its end after {trainer.recipe.epochs:,} epochs")
+            raise UsageError(f"training ends after {trainer.recipe.epochs:,} epochs")
         self.version += 1
         record = trainer.step()
         ended = trainer.end_epoch() if record.ends_epoch else None
@@ -188,11 +182,11 @@ class Playground:
         return ended
 
     def as_python(self) -> str:
-        """Return the training so far, to the end of its epoch, as a program."""
+        """Return a program that repeats the training up to the end of its epoch."""
         return self.setup.as_python(epochs=max(1, -(-self.step_number // self.batches_per_epoch)))
 
     def collect(self) -> list[Point]:
-        """Add the steps since the last call to the curve, and return their points."""
+        """Add the steps since the last call to the curve; return their points."""
         points = points_of(self.recent, self.batches_per_epoch)
         for point in points:
             self.curve.add(point)
@@ -200,7 +194,7 @@ class Playground:
         return points
 
     def save(self) -> None:
-        """Save everything now, if a step was taken."""
+        """Save everything, if a step was taken."""
         if self.storage and self.trainer:
             self.storage.save(self.trainer, self.curve.epochs, self.added)
 
@@ -215,12 +209,12 @@ class Playground:
     # ---- images added by hand
 
     def add(self, image: Array, label: Any) -> int:
-        """Add an image to the training set from the next epoch on; return their number.          image: uint8 (H, W)"""
+        """Add an image to the training set from the next epoch on; return their number      image: uint8 (H, W)"""
         if image.shape != self.digits.train.shape:
-            raise UsageError(f"a picture must be {self.digits.train.shape}, got {image.shape}")
+            raise UsageError(f"image shape must be {self.digits.train.shape}, got {image.shape}")
         label = integer("label", label, 0, len(self.digits.classes) - 1)
         if len(self.added) >= MAX_ADDED:
-            raise UsageError(f"at most {MAX_ADDED} pictures can be added by hand")
+            raise UsageError(f"at most {MAX_ADDED} images can be added")
         self.added.append((image, label))
         if self.step_number > 0:
             self.waiting += 1
@@ -229,7 +223,7 @@ class Playground:
         return len(self.added)
 
     def _include_added(self) -> None:
-        """At the end of an epoch, continue on the larger training set, with the same weights and optimizer state."""
+        """Continue with the larger training set, with the same weights and optimizer state."""
         old = self.trainer
         assert old is not None
         arrays, plain = old.state()
@@ -242,7 +236,7 @@ class Playground:
 
     @property
     def data_names(self) -> list[str]:
-        """The data sets to choose from: those in use so far, and those on this machine."""
+        """The data sets that have been used or are on this machine."""
         return list(dict.fromkeys([*self._known, *data_here()]))
 
     def _digits(self, name: str) -> TrainTest:
@@ -253,19 +247,19 @@ class Playground:
         return self._known[name]
 
     def _split(self) -> None:
-        """Hold the validation images out once, so that adding images never moves one of them across."""
+        """Split off the validation set once per training: added images must not change it."""
         rng = np.random.default_rng([self.setup.seed, 0])
         self.training_data, self.validation_data = self.digits.train.split(VALIDATION, rng=rng)
 
     def _train(self, model: Model) -> Trainer:
-        """Make the trainer of this model on the training images and the added ones."""
+        """Create the trainer of this model, with the added images in the training set."""
         data = self.training_data
         if self.added:
             added = self.added * ADDED_TIMES
             images = np.concatenate([data.images, [image for image, _ in added]])
             labels = np.append(data.labels, [label for _, label in added])
             data = Dataset(images, labels, classes=data.classes, name=data.name, scale=data.scale)
-        # the curve keeps what is shown: a long run must not collect records
+        # The curve keeps the records that are shown; the trainer's would grow without limit.
         settings: Any = {"seed": self.setup.seed, "validation_data": self.validation_data, "max_records": 1}
         trainer = Trainer(model, data, self.setup.recipe(), **settings)
         if self.trainer is not None:
@@ -277,12 +271,12 @@ class Playground:
 
 @functools.cache
 def data_here() -> tuple[str, ...]:
-    """Return the names of the data sets that can be loaded without the network, as they are at the first call."""
+    """Return the names of the data sets that can be loaded offline; later downloads are not noticed."""
     return tuple(one.name for one in named_sets() if one.where)
 
 
 def copy_of(model: Model) -> Model:
-    """Return the same model with vectors of its own."""
+    """Return a copy of the model."""
     return Model(
         model.network.copy(), preparation=model.preparation, classes=model.classes, metadata=dict(model.metadata)
     )

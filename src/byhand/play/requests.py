@@ -1,10 +1,8 @@
-"""Requests: which are let in, how many at once, and what their bodies may contain.
+"""Requests: authentication, concurrency limit, validation.
 
-The server listens on loopback, but any page in the same browser could call it, by its address or by a name that points
-to it. So the `Host` must be one of loopback's names with this port, an `Origin` must be this very address, and all
-requests but the first need the token that was drawn for this launch: in a cookie that no other site's request carries,
-or in a header. Too many requests at once are answered 503, so that training keeps its speed; nothing is queued without
-a limit. Each handler names the fields that it takes, and checks them; anything else is rejected in one line.
+The server binds to localhost, but any page in the same browser could call it, by its address or by DNS rebinding.
+Therefore `Host` and `Origin` must be this address, and every request needs the token of this launch: the first in its
+query, the others in a SameSite cookie or a header.
 """
 
 import asyncio
@@ -28,11 +26,11 @@ from byhand.errors import UsageError
 from byhand.nn.arrays import Array
 from byhand.play.thread import OverloadedError
 
-# ---- who may send them
+# ---- authentication
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 TOKEN_HEADER = "x-byhand-token"
-#: Sent with every response: no content from elsewhere, no embedding in another page, no caching.
+#: Headers of every response: no foreign content, no framing, no caching.
 PROTECTION = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -47,16 +45,13 @@ PROTECTION = {
 
 
 class Authentication:
-    """An ASGI application that passes on the requests of this playground's page to another one.
-
-    `port` and `token` are this launch's.
-    """
+    """ASGI middleware that rejects requests without the token of this launch."""
 
     def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
         self.app = app
         self.token = token
         self.hosts = {f"{name}:{port}" for name in LOOPBACK}
-        self.cookie = f"byhand-{port}"  # cookies don't depend on the port: each playground has its own
+        self.cookie = f"byhand-{port}"  # browsers share cookies between ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,7 +70,7 @@ class Authentication:
         await (self.rejection(scope) or self.app)(scope, receive, protected)
 
     def rejection(self, scope: Scope) -> Response | None:
-        """Return the response that says why the request is rejected; None if it is let in."""
+        """Return the response to a request that is rejected, else None."""
         headers = Headers(scope=scope)
         origin, in_address = headers.get("origin"), self.has_token_in_address(scope)
         if headers.get("host", "") not in self.hosts:
@@ -91,13 +86,13 @@ class Authentication:
         return JSONResponse({"error": reason}, status_code=403)
 
     def has_token(self, headers: Headers) -> bool:
-        """Return True if the header or the cookie holds this launch's token."""
+        """True if the header or the cookie has the token."""
         cookies = [cookie.strip() for cookie in headers.get("cookie", "").split(";")]
         given = [cookie.removeprefix(f"{self.cookie}=") for cookie in cookies]
         return any(map(self.is_token, [*given, headers.get(TOKEN_HEADER, "")]))
 
     def has_token_in_address(self, scope: Scope) -> bool:
-        """Return True for the address that was opened in the browser; the page then removes the token from it."""
+        """True for the first request, whose query has the token. The page removes it from the address."""
         if scope["path"] != "/" or scope["method"] != "GET":
             return False
         try:
@@ -110,11 +105,11 @@ class Authentication:
         return secrets.compare_digest(given.encode(), self.token.encode())
 
 
-# ---- how many at once
+# ---- concurrency
 
 
 class ConcurrencyLimit:
-    """Lets `places` requests work at once and as many more wait as `may_wait` says; others raise `OverloadedError`."""
+    """Concurrency limit: `places` requests run, `may_wait` requests wait, others raise `OverloadedError`."""
 
     def __init__(self, places: int, may_wait: int) -> None:
         self.places = asyncio.Semaphore(places)
@@ -122,7 +117,7 @@ class ConcurrencyLimit:
 
     @contextlib.asynccontextmanager
     async def __call__(self, rest: float = 0.0) -> AsyncIterator[None]:
-        """Take a place. It stays empty afterwards for `rest` times as long as it was used."""
+        """Take a place. Afterwards it stays idle for `rest` times as long as it was used."""
         if self.places.locked() and self.may_wait <= 0:
             raise OverloadedError("too many requests at once: try again in a moment")
         self.may_wait -= 1
@@ -137,14 +132,14 @@ class ConcurrencyLimit:
             asyncio.get_running_loop().call_later(rest * (time.monotonic() - began), self.places.release)
 
 
-# ---- what their bodies contain
+# ---- validation
 
-#: No request needs more: a picture is a kilobyte.
+#: Maximum size of a body; an image has one kilobyte.
 MAX_BYTES = 64 * 1024
 
 
 async def fields_of(request: Request, *names: str) -> dict[str, Any]:
-    """Return the JSON object in the body of a request, which may have these fields."""
+    """Return the JSON object in the body of a request; reject fields other than `names`."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise UsageError("the content type must be application/json")
     content = b""
@@ -169,15 +164,15 @@ def reject_constant(name: str) -> float:
 
 
 def query_integer(request: Request, name: str, limit: int) -> int:
-    """Return an integer of the query, from 0 to under `limit`."""
+    """Return an integer parameter of the query, in range(limit)."""
     text = request.query_params.get(name)
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 12 or int(text) >= limit:
-        raise UsageError(f"{name} must be a whole number from 0 to {limit - 1}, got {text!r}")
+        raise UsageError(f"{name} must be an integer from 0 to {limit - 1}, got {text!r}")
     return int(text)
 
 
 def picture_of(pixels: Any, shape: tuple[int, int]) -> Array:
-    """Return the picture in a field `pixels`: base64 of its bytes, row by row             → uint8 (H, W)"""
+    """Decode the field `pixels`, base64 of an image's bytes                               → uint8 (H, W)"""
     try:
         content = base64.b64decode(pixels, validate=True)
     except (TypeError, ValueError):
@@ -188,5 +183,5 @@ def picture_of(pixels: Any, shape: tuple[int, int]) -> Array:
 
 
 def pixels_of(picture: Array) -> str:
-    """Return the field `pixels` of a picture: the inverse of `picture_of`."""
+    """Encode an image: the inverse of `picture_of`."""
     return base64.b64encode(np.ascontiguousarray(picture).tobytes()).decode()

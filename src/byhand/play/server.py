@@ -1,7 +1,7 @@
-"""The server: which address does what, the news that the pages receive, and the process that serves on loopback.
+"""The server: routes, events, and the process.
 
-Handlers are thin: read the request, have a job done, answer in JSON. What touches the playground is a job for the
-training thread; what takes longer uses a copy of the model in a thread of its own, if the concurrency limit allows.
+Access to the playground is a job of the training thread. Longer work uses a copy of the model in another thread, within
+the concurrency limit.
 """
 
 import asyncio
@@ -38,31 +38,29 @@ from byhand.threads import blas_threads
 Result = TypeVar("Result")
 
 PORT = 8765
-#: Seconds between two events.
+#: Minimum seconds between events.
 PACE = 0.1
 MAX_READERS = 300
-#: Seconds between two signs of life while nothing happens.
+#: Seconds of silence before a keep-alive comment.
 PING = 15.0
-#: The number of events kept for pages that were away: over three minutes of training.
+#: Number of events kept for pages that reconnect: over three minutes of training.
 KEPT = 2_000
-#: The idle time of a place for requests after it was used, in the time of that use, while a training goes on: Python
-#: runs one thread at a time.
+#: Idle time after a long request during training, as a multiple of its duration: Python runs one thread at a time.
 REST = 6
-#: Seconds before an answer 503: clients that try again at once are slowed down.
+#: Seconds before a response 503, to slow down clients that retry at once.
 BUSY_DELAY = 0.25
 CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 DOWNLOADS = {"html": "text/html", "onnx": "application/octet-stream", "npz": "application/octet-stream"}
 
 
-# ---- the news
+# ---- events
 
 
 class EventLog:
-    """Numbered events, so that a page that was away can catch up: it reads from where it stopped.
+    """Server-sent events with ids `launch-number`, so that a page can reconnect at its last event.
 
-    An id is `launch-number`, so that an id of another launch is recognized. If some of the events after it are no
-    longer kept, the page gets one event `reset` instead, and fetches the whole state. Everything here runs in the event
-    loop. Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html.
+    If events after that one are no longer kept, the page receives an event `reset` and fetches the whole state.
+    https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
 
     def __init__(self) -> None:
@@ -77,28 +75,28 @@ class EventLog:
         return f"{self.launch}-{self.count}"
 
     def write(self, event: dict[str, Any]) -> None:
-        """Number an event, and wake the readers."""
+        """Append an event and wake the readers."""
         self.count += 1
         self.events.append(f"id: {self.last_id}\ndata: {json.dumps(event, ensure_ascii=False, allow_nan=False)}\n\n")
         self._written.set()
         self._written = asyncio.Event()
 
     def number_of(self, event_id: str) -> int | None:
-        """Return the number in an id if all events after it are kept, else None."""
+        """Return the number of an id, or None if not all later events are kept."""
         launch, _, number = event_id.rpartition("-")
         if launch != self.launch or not number.isdecimal() or len(number) > 15:
             return None
         return int(number) if self.count - len(self.events) <= int(number) <= self.count else None
 
     def _since(self, number: int | None) -> str:
-        """Return the events after that number, or the event `reset` if they are not all kept."""
+        """Return the events after that number, or the event `reset`."""
         first = self.count - len(self.events)
         if number is None or number < first:
             return f'id: {self.last_id}\ndata: {{"reset": true}}\n\n'
         return "".join(islice(self.events, number - first, None))
 
     async def read(self, after: str | None, ping: float = PING) -> AsyncIterator[str]:
-        """Yield the text of an endless event stream, from the event after that id; without an id, from now on."""
+        """Yield the event stream, from the event after that id; without an id, from the next event."""
         number = self.count if after is None else self.number_of(after)
         self.readers += 1
         try:
@@ -118,18 +116,18 @@ class EventLog:
             self.readers -= 1
 
 
-# ---- the addresses
+# ---- routes
 
 
 class Handlers:
-    """The handlers of all addresses, and what they share."""
+    """The handlers of all routes."""
 
     def __init__(self, thread: TrainingThread) -> None:
         self.thread = thread
         self.events = EventLog()
         self.work = ConcurrencyLimit(2, may_wait=8)
         self._evaluating = asyncio.Lock()
-        #: The last evaluation, with the version of the model that it is of.
+        #: The version of the model, and its evaluation.
         self._evaluation: tuple[int, Evaluation] | None = None
 
     def app(self) -> Starlette:
@@ -165,7 +163,7 @@ class Handlers:
             writing.cancel()
 
     async def write_events(self) -> None:
-        """Write the news of the training into the event log, at most one event every PACE seconds, for ever."""
+        """Write the progress of the training to the event log until canceled."""
         while True:
             await asyncio.sleep(PACE)
             with contextlib.suppress(OverloadedError):
@@ -174,7 +172,7 @@ class Handlers:
                     self.events.write(news)
 
     async def failed(self, _request: Request, error: Exception) -> Response:
-        """Return the response to a request that failed: one line."""
+        """Return the response to a request that failed."""
         headers: Any = None
         if isinstance(error, HTTPException):
             status, text, headers = error.status_code, error.detail, error.headers
@@ -184,25 +182,25 @@ class Handlers:
         elif isinstance(error, ByhandError):
             status, text = 400, str(error)
         else:
-            status, text = 500, f"the playground made a mistake: {type(error).__name__}"
+            status, text = 500, f"internal error: {type(error).__name__}"
         return JSONResponse({"error": text[:300]}, status_code=status, headers=headers)
 
     # ---- jobs
 
     async def job(self, job: Callable[[Playground], Result]) -> Result:
-        """Have a job done by the training thread, between two steps."""
+        """Run a job on the training thread, between two steps."""
         return await asyncio.wrap_future(self.thread.submit(job))
 
     async def change(self, change: Callable[[Playground], object]) -> Response:
-        """Have something changed, and return the state after it."""
+        """Run a job that changes something; return the state after it."""
         return JSONResponse(await self.job(lambda playground: (change(playground), self.thread.state())[1]))
 
     def limited(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """Return the concurrency limit, as a context for work that takes long."""
+        """Return the context manager of the concurrency limit, for longer work."""
         return self.work(rest=REST if self.thread.status == "training" else 0)
 
     async def on_copy(self, work: Callable[[Model], Result]) -> Result:
-        """Use a copy of the model in another thread, if the limit allows."""
+        """Use a copy of the model in another thread, within the concurrency limit."""
         async with self.limited():
             _, model = await self.job(Playground.copy)
             return await asyncio.to_thread(work, model)
@@ -220,12 +218,12 @@ class Handlers:
 
     async def state(self, _request: Request) -> Response:
         state = await self.job(lambda playground: self.thread.state() | panels.whole_state(playground))
-        # Jobs are done in their order: by now the log has all news from before this state, and none from after it.
+        # Jobs run in order: the log now has every event before this state, and none after it.
         return JSONResponse(state | {"last": self.events.last_id})
 
     async def event_stream(self, request: Request) -> Response:
         if self.events.readers >= MAX_READERS:
-            raise OverloadedError(f"{MAX_READERS} pages are reading already")
+            raise OverloadedError(f"at most {MAX_READERS} pages can be connected")
         after = request.headers.get("last-event-id") or request.query_params.get("after")
         return StreamingResponse(self.events.read(after), media_type="text/event-stream")
 
@@ -289,12 +287,12 @@ class Handlers:
         return JSONResponse(await self.on_copy(lambda model: panels.one_step(model, image, label, setup, unit)))
 
     async def evaluated(self) -> Evaluation:
-        """Return the evaluation of the present model on the test set; computed once for each version of it."""
+        """Evaluate the current model on the test set, once per version of it."""
         async with self.limited(), self._evaluating:
             version, model, test = await self.job(lambda playground: (*playground.copy(), playground.digits.test))
             if self._evaluation is None or self._evaluation[0] != version:
                 if not fits(model, test):
-                    raise UsageError(f"the model doesn't take the pictures of {test.name}")
+                    raise UsageError(f"the model does not fit the images of {test.name}")
                 self._evaluation = version, await asyncio.to_thread(evaluate, model, test)
             return self._evaluation[1]
 
@@ -327,7 +325,7 @@ class Handlers:
 
 
 def listening(port: int | None) -> socket.socket:
-    """Return a socket on loopback: of the port given, or else the usual one, or else any that is free."""
+    """Return a listening socket on localhost: on that port, else the default one, else any that is free."""
     for number in [PORT, 0] if port is None else [port]:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -338,13 +336,13 @@ def listening(port: int | None) -> socket.socket:
             continue
         listener.listen(512)
         return listener
-    raise UsageError(f"the port must be free, {port} is taken: leave --port away to have one chosen")
+    raise UsageError(f"port {port} is in use: omit --port to choose a free one")
 
 
 def serve(playground: Playground, *, port: int | None, opened: Callable[[str], None]) -> None:
-    """Serve the playground until Ctrl-C; `opened` is called with its address, which answers from then on.
+    """Serve the playground until Ctrl-C; call `opened` with its address.
 
-    For the whole process it handles SIGTERM and SIGHUP, and gives the BLAS the threads of the training: their number
+    This installs handlers of SIGTERM and SIGHUP and sets the number of BLAS threads for the whole process: the number
     can't be changed by one thread while another one is in a product.
     """
     import uvicorn
@@ -355,10 +353,10 @@ def serve(playground: Playground, *, port: int | None, opened: Callable[[str], N
     app = Authentication(Handlers(thread).app(), port=number, token=token)
     config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
     server = uvicorn.Server(config)
-    # The server raises the signal that ended it once more, so SIGTERM becomes a KeyboardInterrupt, as Ctrl-C does.
+    # uvicorn raises the signal again after its shutdown; SIGTERM then raises KeyboardInterrupt like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if hasattr(signal, "SIGHUP"):  # A closed terminal. It is not one of the server's own signals; an exception here
-        signal.signal(signal.SIGHUP, server.handle_exit)  # would be lost in the response that is being written.
+    if hasattr(signal, "SIGHUP"):  # A closed terminal; uvicorn does not handle it. An exception would be lost
+        signal.signal(signal.SIGHUP, server.handle_exit)  # in the response that is being written.
     try:
         with blas_threads(threads()):
             opened(f"http://127.0.0.1:{number}/?token={token}")

@@ -1,4 +1,4 @@
-"""The setup: everything that the page may choose about a training, checked before any memory is taken for it."""
+"""The setup: the settings of a training in the playground, and their checks."""
 
 import math
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ from byhand.training import Recipe
 from byhand.training.recipe import maps_of
 
 MAX_LAYERS, MAX_UNITS = 8, 10**8
-#: Bytes of memory to assume where the system doesn't report them.
+#: Assumed memory in bytes if the system does not report it.
 ASSUMED_MEMORY = 4 * 2**30
-#: The share of this machine's memory that a network may take, with everything that training needs.
+#: Fraction of the memory that a training may use.
 MEMORY_SHARE = 0.25
-#: Vectors of the network's size at once: parameters, gradient, the optimizer's two, and copies for requests.
+#: Number of parameter vectors: parameters, gradient, two of the optimizer, and copies for requests.
 COPIES = 8
-#: The share of the training images that is held out for validation.
+#: Fraction of the training images held out for validation.
 VALIDATION = 0.1
-#: The file of the initial weights in a run's folder, if they were not new.
+#: File of the initial weights in a run's folder, if they were not new.
 START = "start.safetensors"
-#: The playground trains until it is stopped; its schedule is constant, so that this number decides nothing.
+#: Maximum number of epochs; the schedule is constant, so that it has no other effect.
 EPOCHS = 100_000
 
 CHOICES = {
@@ -47,9 +47,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Setup:
-    """The values of the Setup panel. `layers` are the hidden ones, `maps` the convolutions before them, written as for
-    `byhand train`; `start` is new weights, or those that were loaded.
-    """
+    """The values of the Setup panel. `layers` are the hidden layers, `maps` the convolutions as in `--maps`."""
 
     data: str = "mnist-5k"
     layers: tuple[int, ...] = (64,)
@@ -81,7 +79,7 @@ class Setup:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return the setup of plain values, such as the page sends; missing ones have their defaults."""
+        """Create a setup from plain values; missing ones have their defaults."""
         known = [field.name for field in fields(cls)]
         if unknown := [name for name in config if name not in known]:
             raise UsageError(f"a setup has {', '.join(known)}; got {', '.join(unknown)}")
@@ -94,7 +92,7 @@ class Setup:
 
     @classmethod
     def like(cls, model: Model, **values: Any) -> Self:
-        """Return a setup with the layers of a model; without its convolutions, if a setup can't describe them."""
+        """Return a setup with the layers of a model; without convolutions that a setup can't describe."""
         layers = model.network.parametric_layers
         hidden = tuple(layer.units for layer in model.network.dense[:-1])
         convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
@@ -104,10 +102,10 @@ class Setup:
             maps = ""
         return cls(layers=hidden if hidden or maps else cls.layers, maps=maps, **values)
 
-    # ---- what it means
+    # ---- its network and training
 
     def sizes(self, data: Dataset) -> list[int]:
-        """Return the numbers of inputs, hidden units and outputs."""
+        """Return the sizes of the inputs, the hidden layers and the outputs."""
         return [math.prod(data.shape), *self.layers, len(data.classes)]
 
     @property
@@ -116,7 +114,7 @@ class Setup:
         return "glorot" if self.activation in ("tanh", "sigmoid") else "he"
 
     def check_memory(self, data: Dataset, machine: int | None = None) -> None:
-        """Reject a network that this machine could not train, by arithmetic, before it takes the memory."""
+        """Reject a network that needs too much memory, before any is allocated."""
         inputs, *sizes = self.sizes(data)
         layers = layers_of([inputs, *sizes], maps=maps_of(self.maps), init=self.init)
         convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
@@ -134,7 +132,7 @@ class Setup:
 
     @property
     def network(self) -> dict[str, Any]:
-        """The settings of a new model, besides its sizes and classes."""
+        """Arguments of a new model, besides its sizes and classes."""
         return {
             "seed": self.seed,
             "maps": maps_of(self.maps),
@@ -146,7 +144,7 @@ class Setup:
 
     @property
     def optimizer_object(self) -> Optimizer:
-        """The optimizer of that name; momentum is Nesterov's."""
+        """The optimizer; momentum is Nesterov's."""
         return Momentum(nesterov=True) if self.optimizer == "momentum" else optimizer_named(self.optimizer)
 
     @property
@@ -162,15 +160,15 @@ class Setup:
         }
 
     def model(self, data: Dataset) -> Model:
-        """Return a new model, with the weights of the seed."""
+        """Return a new model."""
         return Model(self.sizes(data), classes=data.classes, **self.network)
 
     def recipe(self) -> Recipe:
-        """Return how to train it."""
+        """Return the recipe."""
         return Recipe(epochs=EPOCHS, **self.training)
 
     def as_python(self, epochs: int) -> str:
-        """Return the training as a program that computes the same numbers."""
+        """Return a program that gives the same numbers."""
 
         def written(settings: dict[str, Any]) -> str:
             return "".join(f"    {name}={value!r},\n" for name, value in settings.items())
@@ -203,10 +201,10 @@ model.save("digits.safetensors")
 
 
 def threads() -> int:
-    """Return the threads for training: one fewer than there are, so that the page is answered while it trains."""
+    """Return the number of BLAS threads for training: one core is left for requests."""
     return max(1, available() - 1)
 
 
 def fits(model: Model, data: Dataset) -> bool:
-    """Return True if the model takes these images and has as many classes."""
+    """True if the model has the size of these images and as many classes."""
     return math.prod(data.shape) == model.network.in_size and len(data.classes) == len(model.classes)

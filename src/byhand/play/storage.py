@@ -1,7 +1,7 @@
-"""Storage: a training in the playground is kept in a run's folder, as any other, so that nothing is lost at its end.
+"""Storage of a playground's training in a run folder.
 
-Besides the files of every run (`config.json`, `metrics.jsonl`, `model.safetensors`, `state/`) the folder has
-`added.npz`, the images added by hand, and `start.safetensors`, the initial weights if they were not new.
+Besides the files of every run, the folder has `added.npz`, the images added by hand, and `start.safetensors`, the
+initial weights if they were not new.
 """
 
 import io
@@ -26,7 +26,7 @@ ADDED = "added.npz"
 
 
 class RunStorage:
-    """Writes one training at a time into a run's folder: the one given, or the next number under `runs/`."""
+    """Writes one training at a time to a run's folder: `run`, or the next number in `runs/`."""
 
     def __init__(self, run: Run | None = None, checkpoints: Checkpoints | None = None) -> None:
         self.run = run
@@ -35,11 +35,11 @@ class RunStorage:
 
     @property
     def folder(self) -> Path | None:
-        """The folder, if the training is in it."""
+        """The folder, if the training is stored in it."""
         return self.run.folder if self.run is not None and self.checkpoints is not None else None
 
     def open(self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model) -> None:
-        """Replace the training before, if any, with this one; `save` writes the rest."""
+        """Lock the folder, remove an earlier training, and write the configuration of this one."""
         self.run = self.run or Run.new()
         model, checkpoints = trainer.model, Checkpoints(self.run)
         model.metadata = metadata(setup, digits)
@@ -55,7 +55,7 @@ class RunStorage:
             "recipe": trainer.recipe.config(),
         }
         try:
-            checkpoints.lock()  # before anything of another process's run is replaced
+            checkpoints.lock()
             for slot in SLOTS:
                 (checkpoints.folder / slot).unlink(missing_ok=True)
             self.run.write_config(config)
@@ -68,7 +68,7 @@ class RunStorage:
         self.checkpoints = checkpoints
 
     def save(self, trainer: Trainer, records: list[EpochRecord], added: list[tuple[Array, int]]) -> None:
-        """Save everything now, if a step was taken: the state, the records, the added images, the model."""
+        """Save the state, the records, the added images and the model, if a step was taken."""
         if self.run is None or self.checkpoints is None:
             return
         self.checkpoints.save(trainer, force=True)
@@ -82,13 +82,13 @@ class RunStorage:
             trainer.model.save(self.run.model_path)
 
     def close(self) -> None:
-        """Wait for the last checkpoint, and unlock the run."""
+        """Wait for the last checkpoint, then unlock the run."""
         if self.checkpoints is not None:
             self.checkpoints.close()
 
 
 def metadata(setup: Setup, digits: TrainTest) -> dict[str, Any]:
-    """Return what the model's file records of its training."""
+    """Return the metadata of the model's file."""
     return {
         "about": f"Trained in the playground on {digits.name}.",
         "data": {"name": digits.name, "checksum": digits.train.checksum},
@@ -108,7 +108,7 @@ def setup_of(run: Run) -> Setup | None:
 
 
 def start_of(run: Run) -> Model | None:
-    """Return the initial weights of the run, if they were not new."""
+    """Return the initial model of the run, or None if its weights were new."""
     path = run.folder / START
     return Model.load(path) if path.is_file() else None
 
@@ -123,4 +123,4 @@ def restore_added(run: Run, add: Callable[[Array, int], object]) -> None:
             for image, label in zip(file["images"], file["labels"], strict=True):
                 add(image, int(label))
     except (ValueError, KeyError, OSError, zipfile.BadZipFile, ByhandError) as error:
-        raise ModelFileError(f"{path}: must hold images and labels, as the playground wrote it: {error}") from None
+        raise ModelFileError(f"{path}: must contain the images and labels of a playground: {error}") from None

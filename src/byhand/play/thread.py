@@ -1,8 +1,4 @@
-"""The training thread: the one thread that uses the playground.
-
-Other threads submit jobs, small functions of the playground, and wait for their results; the thread runs them between
-two steps. So nothing is shared, and nothing needs a lock.
-"""
+"""The training thread, the only one that uses the playground: it runs the jobs of other threads between two steps."""
 
 import contextlib
 import itertools
@@ -19,7 +15,7 @@ from byhand.training import EpochRecord
 
 Result = TypeVar("Result")
 
-#: The maximum number of jobs in the queue.
+#: Maximum number of jobs in the queue.
 MAX_WAITING = 64
 
 
@@ -37,7 +33,7 @@ class TrainingThread:
         self.stop_at: int | None = None
         self._steps_left: int | None = None
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
-        #: The epochs since the last news, and that state; `_is_reset` if a training has begun since.
+        #: Epochs since the last event, and its state; `_is_reset` if a training has begun since.
         self._epochs: list[EpochRecord] = []
         self._reported: dict[str, Any] = {}
         self._is_reset = False
@@ -49,7 +45,7 @@ class TrainingThread:
     # ---- called from other threads
 
     def submit(self, job: Callable[[Playground], Result]) -> "Future[Result]":
-        """Run a job between two steps, or raise an `OverloadedError` if too many are waiting."""
+        """Run a job between two steps; raise `OverloadedError` if the queue is full."""
         future: Future[Result] = Future()
 
         def work() -> None:
@@ -60,11 +56,11 @@ class TrainingThread:
                     future.set_exception(error)
 
         if self._is_closing:
-            raise OverloadedError("the playground is closing")
+            raise OverloadedError("the playground is shutting down")
         try:
             self._jobs.put_nowait(work)
         except queue.Full:
-            raise OverloadedError(f"{MAX_WAITING} requests are waiting already: try again in a moment") from None
+            raise OverloadedError("too many requests: try again in a moment") from None
         return future
 
     def close(self) -> None:
@@ -74,10 +70,10 @@ class TrainingThread:
             self._jobs.put(None, timeout=1)
         self._thread.join()
 
-    # ---- jobs: what the page's buttons do
+    # ---- jobs
 
     def control(self, action: str) -> None:
-        """Do what a button says: `play`, `pause`, `batch` (one step), `epoch` (to its end), `rewind`."""
+        """Handle a button: `play`, `pause`, `batch` (one step), `epoch` (to its end), `rewind`."""
         playground = self.playground
         if action == "rewind":
             self.begin(playground.setup)
@@ -86,7 +82,7 @@ class TrainingThread:
                 self._pause()
         elif action in ("play", "batch", "epoch"):
             if self.status == "failed":
-                raise UsageError("the training failed: rewind, or change the setup")
+                raise UsageError("training has failed: rewind or change the setup")
             if playground.trainer is None:
                 self.begin(playground.setup)
             step, per_epoch = playground.step_number, playground.batches_per_epoch
@@ -124,11 +120,11 @@ class TrainingThread:
         except DivergedError as error:
             self._stop("failed", for_the_page(str(error)))
             return
-        except ByhandError as error:  # the disk is full, another process took the folder: training can go on from here
+        except ByhandError as error:  # such as a full disk: training can continue later
             self._stop("paused", str(error))
             return
         except MemoryError:
-            self._stop("failed", "the memory of this machine is used up: take a smaller network or batch")
+            self._stop("failed", "out of memory: choose a smaller network or batch")
             return
         if ended is not None:
             self._epochs.append(ended)
@@ -149,12 +145,12 @@ class TrainingThread:
         try:
             self.playground.save()
         except (ByhandError, OSError) as error:
-            self.message = f"this training could not be saved: {error}"
+            self.message = f"the training could not be saved: {error}"
 
-    # ---- what the page is sent
+    # ---- events
 
     def state(self) -> dict[str, Any]:
-        """Return where the training stands; `moment` tells a page which of two such states is the newer one."""
+        """Return the state of the training; `moment` is its sequence number."""
         return {"moment": next(self._moments), **self._state()}
 
     def _state(self) -> dict[str, Any]:
@@ -173,7 +169,7 @@ class TrainingThread:
         }
 
     def news(self) -> dict[str, Any] | None:
-        """Return what happened since the last call, if anything: the state, points of the curve, epochs that ended."""
+        """Return the state, the new points and the new epochs; None if nothing has changed since the last call."""
         state = self._state()
         if state == self._reported and not self._is_reset:
             return None
@@ -190,5 +186,5 @@ class TrainingThread:
 
 
 def for_the_page(warning: str) -> str:
-    """Return the watchdog's advice with the name of the page's field in place of the command's option."""
+    """Replace the command-line option in a warning with the name of the page's field."""
     return warning.replace("--learning-rate ", "a learning rate of ")
