@@ -2,7 +2,7 @@
 
 Each preset and seed is a run of `byhand train` in a process and a folder of its own; an interrupted run is resumed, and
 a finished one is not trained again. `train` scores the test images once, at its end, with everything chosen before;
-this module only collects the scores. The networks of one preset are also scored with shifts, and as a committee.
+this module only collects the scores. The networks of one preset are also scored with shifts, and as an ensemble.
 """
 
 import statistics

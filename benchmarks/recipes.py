@@ -32,10 +32,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "deskewed, not augmented": {"augment": "none"},
     "augmented, not deskewed": {"deskew": False},
     "`digits`: both": {},
-    "without the elastic part": {"augment": "default,elastic=0"},
-    "distorted farther (that of `best`)": {"augment": LONG.augment},
-    "the last fifth distorted half as far": {"weak_augment": 0.2},
-    "averaged weights, 0.999": {"ema_decay": 0.999},
+    "no elastic distortion": {"augment": "default,elastic=0"},
+    "stronger augmentation (that of `best`)": {"augment": LONG.augment},
+    "weak augmentation in the last fifth": {"weak_augment": 0.2},
+    "EMA of the weights, 0.999": {"ema_decay": 0.999},
     "dropout 0.1": {"dropout": 0.1},
     "label smoothing 0.05": {"label_smoothing": 0.05},
     "weight decay 0.0001": {"weight_decay": 1e-4},
@@ -45,8 +45,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 #: Test-time augmentation: other views of an image, whose probabilities are averaged with its own.
 VIEWS: dict[str, Sequence[Augmentation | tuple[int, int]]] = {
-    "also moved by a pixel, four ways": [(0, 1), (0, -1), (1, 0), (-1, 0)],
-    "also distorted, 8 times": [Augmentation(rotate=5, scale=0.05, elastic=0.5)] * 8,
+    "with shifts by one pixel, four ways": [(0, 1), (0, -1), (1, 0), (-1, 0)],
+    "with 8 distorted copies": [Augmentation(rotate=5, scale=0.05, elastic=0.5)] * 8,
 }
 
 
@@ -61,7 +61,7 @@ def main(only: str | None) -> int:
         models = [trained(train, changes, seed) for seed in SEEDS]
         figures[name] = [error(model.predict(held.images), held) for model in models]
         if not changes:
-            figures["`digits`, the three as a committee"] = [error(Ensemble(models).predict(held.images), held)]
+            figures["`digits`, an ensemble of three"] = [error(Ensemble(models).predict(held.images), held)]
             for view, moves in VIEWS.items():
                 figures[f"`digits`, {view}"] = [error(predict_with_views(model, held, moves), held) for model in models]
         print(name, figures[name], flush=True)

@@ -53,7 +53,7 @@ class Worker:
                 self.connection.send(message)
             answer = self.connection.recv()
         except (EOFError, BrokenPipeError):
-            raise UsageError(f"{self.name} ended before its turn was over") from None
+            raise UsageError(f"{self.name} exited during its turn") from None
         if isinstance(answer, str):
             raise UsageError(f"{self.name}: {answer}")
         return answer

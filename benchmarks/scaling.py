@@ -126,7 +126,7 @@ WEIGHTS = (10**5, 10**6, 10**7, 10**8, 10**9)
 
 
 def shapes(found: dict[str, Any]) -> Iterator[tuple[str, list[int], int, int, dict[str, Any]]]:
-    """name, sizes, batch, the optimiser's memory, figures"""
+    """Yield (name, sizes, batch, number of state vectors of the optimizer, figures)."""
     for name, figures in found["shapes"].items():
         kind, network, _, batch = name.split()
         yield name, [int(size) for size in network.split("-")], int(batch), MEMORY[kind], figures
@@ -173,7 +173,7 @@ def constants_table(constants: dict[str, float]) -> str:
         ("overhead", f"{1e6 * constants['overhead']:.0f} µs a step"),
         ("rate", f"{1e-9 * constants['rate']:.0f} GFLOP/s"),
         ("descent", f"{1e9 * constants['descent']:.2f} ns a parameter"),
-        ("memory", f"{1e9 * constants['memory']:.2f} ns a parameter and remembered vector"),
+        ("memory", f"{1e9 * constants['memory']:.2f} ns a parameter and state vector"),
         ("latency", f"{1e6 * constants['latency']:.1f} µs"),
         ("pace", f"{1e-9 * constants['pace']:.1f} GB/s"),
     ]
@@ -227,17 +227,17 @@ def power(number: int) -> str:
 
 
 def same_batch(one: Cluster, sizes: list[int], ranks: int) -> str:
-    """How many times faster than one rank at a batch of 4,096."""
+    """Speedup over one rank at a batch of 4,096."""
     return f"{one.gain(sizes, 4_096, 2, ranks):,.1f} ×"
 
 
 def growing_batch(one: Cluster, sizes: list[int], ranks: int) -> str:
-    """The share of its time that a rank spends on its own 128 rows."""
+    """Efficiency at 128 rows per rank: the fraction of the time that a rank computes."""
     return f"{one.step(sizes, 128, 2, 1) / one.step(sizes, 128 * ranks, 2, ranks):.0%}"
 
 
 def rows_that_pay(one: Cluster, sizes: list[int], ranks: int) -> str:
-    """The smallest power of two of rows a rank with which products are half of the time."""
+    """The smallest power of two of rows per rank for which products take half of the time."""
     for rows in (2**i for i in range(21)):
         if products(sizes, rows) / one.rank.rate >= one.step(sizes, rows * ranks, 2, ranks) / 2:
             return f"{rows:,}"
@@ -245,7 +245,7 @@ def rows_that_pay(one: Cluster, sizes: list[int], ranks: int) -> str:
 
 
 def overlapped(one: Cluster, sizes: list[int], ranks: int) -> str:
-    """That share with the sum hidden behind the backward pass, two thirds of the products, as far as it goes."""
+    """Efficiency with the all-reduce overlapped with the backward pass, two thirds of the products."""
     own, sums = one.rank.step(sizes, 128, 2), one.wire.sum(ranks, parameters(sizes))
     return f"{own / (own + max(0.0, sums - products(sizes, 128) / one.rank.rate * 2 / 3)):.0%}"
 
