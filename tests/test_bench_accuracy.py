@@ -146,7 +146,7 @@ def test_variants_do_what_their_names_say():
     assert ink("scaled by 0.7") == pytest.approx(0.49 * plain, rel=0.1)
     assert ink("scaled by 1.3") == pytest.approx(1.69 * plain, rel=0.1)
     assert ink("turned by up to 20°") == pytest.approx(plain, rel=0.05)
-    assert ink("three times as large, off-centre") == pytest.approx(9 * plain, rel=0.1)
+    assert ink("three times as large, off-center") == pytest.approx(9 * plain, rel=0.1)
     wide = [ink(name) for name in ("strokes 1 pixel narrower", "strokes 1 pixel wider", "strokes 2 pixels wider")]
     assert wide[0] < 0.8 * 16 * plain < 16 * plain < wide[1] < wide[2]
     dot = np.zeros((28, 28), np.uint8)

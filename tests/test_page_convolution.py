@@ -50,12 +50,12 @@ def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_pat
     export(model, tmp_path / "maps.html")
     page = Watched(browser, (tmp_path / "maps.html").as_uri())
     page.until("window.byhand")
-    assert page.text("#self-test").startswith("✓ Same numbers as Python: 20 pictures")
+    assert page.text("#self-test").startswith("✓ Same numbers as Python: 20 images")
     assert page.text("#summary") == f"{model.network.architecture}, {model.network.size:,} weights"
     page.draw(HANDS["upright"]["3"])
     picture, seen, given = page.page.evaluate(
         "(({picture, seen, probabilities}) => [Array.from(picture), Array.from(seen), probabilities])"
-        "(byhand.recognise())"
+        "(byhand.recognize())"
     )
     image = np.array(picture, np.uint8).reshape(1, 28, 28)
     np.testing.assert_allclose(given, model.probabilities(image)[0], atol=1e-3)  # the weights are float16
@@ -71,7 +71,7 @@ def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_pat
         np.testing.assert_allclose(strength(canvases.nth(2 * unit + 1)), maps[:, :, unit] / maps.max(), atol=0.01)
     page.press("Clear")
     assert not strength(canvases.nth(1)).any()
-    assert "Each picture is the window of one map" in page.text("#legend")
+    assert "Each image shows the filter of one map" in page.text("#legend")
     page.troubles = [t for t in page.troubles if "readback" not in t]  # this test's own, which looked twice
     page.close()
 
@@ -88,7 +88,7 @@ def served(model, tmp_path):
 def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, served):
     play = opened(browser, served)
     shape = model.network.architecture
-    assert play.text("#model-line").startswith(f"{shape}, a run. To train on: mnist-5k")
+    assert play.text("#model-line").startswith(f"{shape}, a run. Data: mnist-5k")
     play.draw(HANDS["upright"]["3"])
     seen = play.page.evaluate("Array.from(byhand.draw.result.seen)")
     given = play.page.evaluate("byhand.draw.result.probabilities")
@@ -101,7 +101,7 @@ def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, ser
     play.page.get_by_role("heading", name="Map 2 of layer 1").wait_for()
     assert play.page.locator("#network .pictures figure").count() == 12
     layers = play.page.locator("#network select")
-    assert layers.locator("option").all_inner_texts() == ["1: 4 maps", "2: 6 maps", "3: 12 units", "4: 10 answers"]
+    assert layers.locator("option").all_inner_texts() == ["1: 4 maps", "2: 6 maps", "3: 12 units", "4: 10 outputs"]
     layers.select_option("1")
     play.page.locator("#network").get_by_role("button", name="5", exact=True).click()
     play.page.get_by_role("heading", name="Map 5 of layer 2").wait_for()

@@ -24,7 +24,7 @@ def test_ten_digits_of_each_hand_are_read(home, hand, place):
         else:
             home.draw_at_once(strokes, place)
         read += home.text("#answer")
-        assert home.page.evaluate("byhand.recognise().probabilities")[int(digit)] > 0.5, f"{digit} read as {read[-1]}"
+        assert home.page.evaluate("byhand.recognize().probabilities")[int(digit)] > 0.5, f"{digit} read as {read[-1]}"
     assert read == "0123456789"
 
 
@@ -34,10 +34,10 @@ def test_a_drawing_gives_the_same_bytes_and_numbers_as_python(home):
         for digit in "2580":
             home.page.evaluate("byhand.pad.clear()")
             home.draw_at_once(digits[digit], "off-centre" if hand == "slanted" else "middle")
-            pad = np.array(home.page.evaluate("Array.from(byhand.pad.grey().pixels)"), np.uint8).reshape(280, 280)
+            pad = np.array(home.page.evaluate("Array.from(byhand.pad.gray().pixels)"), np.uint8).reshape(280, 280)
             found = home.page.evaluate(
                 "(({picture, seen, probabilities}) => [Array.from(picture), Array.from(seen), probabilities])"
-                "(byhand.recognise())"
+                "(byhand.recognize())"
             )
             image = normalize(pad).image
             np.testing.assert_array_equal(np.array(found[0]).reshape(28, 28), image)
@@ -81,10 +81,10 @@ def test_the_keyboard_draws(home):
 def test_a_blank_pad_says_so_and_undo_takes_a_stroke_back(home):
     assert home.text("#answer") == "nothing drawn"
     home.draw(HANDS["slanted"]["7"][:1])
-    once = home.page.evaluate("byhand.pad.grey().pixels.join()")
+    once = home.page.evaluate("byhand.pad.gray().pixels.join()")
     home.draw(HANDS["slanted"]["7"][1:])
     home.press("Undo")
-    assert home.page.evaluate("byhand.pad.grey().pixels.join()") == once
+    assert home.page.evaluate("byhand.pad.gray().pixels.join()") == once
     home.press("Clear")
     assert home.text("#answer") == "nothing drawn"
 
@@ -105,7 +105,7 @@ def test_a_pad_that_is_cleared_under_the_pen_waits_for_the_next_stroke(home):
 def test_the_exported_page_proves_itself(home, exported):
     assert exported.stat().st_size < 300_000
     assert re.fullmatch(
-        r"✓ Same numbers as Python: 20 pictures, no probability differs by more than \S+\.", home.text("#self-test")
+        r"✓ Same numbers as Python: 20 images, no probability differs by more than \S+\.", home.text("#self-test")
     )
     pictures = np.array(home.page.evaluate("byhand.pictures.map((p) => Array.from(p))"), np.uint8).reshape(-1, 28, 28)
     given = home.page.evaluate("byhand.pictures.map((p) => byhand.reader.read(p).probabilities)")
@@ -138,6 +138,6 @@ def test_a_model_of_other_pictures_has_samples_instead_of_a_pad(browser, tmp_pat
     export(byhand.Model([64, 10]), tmp_path / "small.html")
     page = Watched(browser, (tmp_path / "small.html").as_uri())
     page.until("document.querySelector('#self-test').textContent.startsWith('✓')")
-    assert page.text("#pad") == "This model reads pictures of 8 × 8: load a sample."
+    assert page.text("#pad") == "This model takes images of 8 × 8 pixels: load a sample."
     page.press("Load a sample")
     page.close()

@@ -79,8 +79,8 @@ def test_axe_finds_nothing_serious(browser, served, exported, dark):
     play.draw(HANDS["upright"]["3"])
     play.page.locator("#network .units button").first.click()
     play.page.get_by_role("heading", name="Unit 0 of layer 1").wait_for()
-    play.page.get_by_text("It is a", exact=False).first.wait_for()
-    play.page.get_by_text("right: ", exact=False).wait_for()
+    play.page.get_by_text(", prediction ", exact=False).first.wait_for()
+    play.page.get_by_text("95 % interval", exact=False).wait_for()
     play.press("Copy as Python")
     home = Watched(browser, exported.as_uri(), dark=dark)
     home.until("window.byhand")
@@ -120,8 +120,8 @@ def test_every_control_is_reached_by_tab_and_has_a_name(play):
 @pytest.mark.parametrize("width", [400, 800, 1500])
 def test_nothing_sticks_out_at_the_side(browser, served, home, width):
     play = opened(browser, served, width=width)
-    play.page.get_by_text("It is a", exact=False).first.wait_for()
-    play.page.get_by_text("right: ", exact=False).wait_for()
+    play.page.get_by_text(", prediction ", exact=False).first.wait_for()
+    play.page.get_by_text("95 % interval", exact=False).wait_for()
     assert play.page.evaluate("document.documentElement.scrollWidth") <= width
     play.close()
     home.page.set_viewport_size({"width": width, "height": 800})

@@ -77,7 +77,7 @@ def test_layers_that_are_no_numbers_are_not_even_sent(play):
     for text in ("abc", "12.5", "-5", "0", "64; 32"):
         layers.fill(text)
         play.press("Use this setup")
-        assert play.text("#setup .note") == "Hidden layers are whole numbers between commas."
+        assert play.text("#setup .note") == "Hidden layers must be positive integers separated by commas."
         assert layers.evaluate("(input) => !input.checkValidity()")
     layers.fill("64 32")
     play.press("Use this setup")
@@ -87,8 +87,8 @@ def test_layers_that_are_no_numbers_are_not_even_sent(play):
 def test_an_address_that_makes_no_sense_is_refused_in_words(browser, served):
     page = opened(browser, served, behind="#learning_rate=banana&layers=x&seed=&batch_size=0&rubbish=1")
     page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be an integer from 1')")
-    page.page.get_by_text("It is a", exact=False).first.wait_for()  # other panels' questions don't take that away
-    page.page.get_by_text("right: ", exact=False).wait_for()
+    page.page.get_by_text(", prediction ", exact=False).first.wait_for()  # other panels' questions don't take that away
+    page.page.get_by_text("95 % interval", exact=False).wait_for()
     assert page.page.locator("#notice").is_visible()
     assert page.page.get_by_label("Learning rate").input_value() == "0.05"
     page.troubles = [t for t in page.troubles if "400" not in t]
@@ -108,10 +108,10 @@ def test_a_click_on_a_unit_shows_what_excites_it(play):
 
 
 def test_the_step_panels_numbers_are_pythons(play, served):
-    play.page.get_by_label("Test digit").fill("11")
-    play.press("Take the step apart")
+    play.page.get_by_label("Test image").fill("11")
+    play.press("Explain the step")
     play.until("byhand.step.asked.index === 11 && !document.querySelector('#step .stale:not([hidden])')")
-    play.page.get_by_text("It is a", exact=False).first.wait_for()
+    play.page.get_by_text(", prediction ", exact=False).first.wait_for()
     playground = served.playground
     sample = playground.digits.test[11]
     setup = playground.setup
@@ -135,7 +135,7 @@ def test_the_step_panels_numbers_are_pythons(play, served):
 
 
 def test_errors_show_the_pictures_behind_a_number(play, served):
-    play.page.get_by_text("right: ", exact=False).wait_for()
+    play.page.get_by_text("95 % interval", exact=False).wait_for()
     test, model = served.playground.digits.test, served.playground.loaded
     predicted = model.predict(test.images)
     wrong = np.flatnonzero(predicted != test.labels)
@@ -150,7 +150,7 @@ def test_errors_show_the_pictures_behind_a_number(play, served):
 def test_wrong_it_is_a_7(play, served):
     play.draw(HANDS["upright"]["7"])
     play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name="7").click()
-    play.page.get_by_text("1 of yours in the training set").wait_for()
+    play.page.get_by_text("1 of your drawings in the training set").wait_for()
     assert [label for _, label in served.playground.added] == [7]
     seen = play.page.evaluate("Array.from(byhand.draw.result.picture)")
     assert served.playground.added[0][0].ravel().tolist() == seen
@@ -159,9 +159,9 @@ def test_wrong_it_is_a_7(play, served):
 def test_without_centring_the_network_sees_the_whole_pad(play):
     play.draw(HANDS["upright"]["5"], "corner")
     assert play.text("#draw .answer") == "5"
-    play.page.get_by_label("Find and centre the digit").uncheck()
+    play.page.get_by_label("Center and scale the digit").uncheck()
     picture = np.array(play.page.evaluate("Array.from(byhand.draw.result.picture)")).reshape(28, 28)
-    pad = np.array(play.page.evaluate("Array.from(byhand.draw.pad.grey().pixels)")).reshape(28, 10, 28, 10)
+    pad = np.array(play.page.evaluate("Array.from(byhand.draw.pad.gray().pixels)")).reshape(28, 10, 28, 10)
     np.testing.assert_array_equal(picture, np.floor(pad.sum(axis=(1, 3)) / 100 + 0.5))
     assert picture[14:].max() == 0
 

@@ -275,7 +275,7 @@ def test_what_is_exported_is_the_model_in_use(served):
 
     with np.load(io.BytesIO(content)) as file:
         assert file["W1"].shape == (16, 784)
-    assert b"What the network sees" in served.call("GET", "/api/export/html")[1]
+    assert b"Network input" in served.call("GET", "/api/export/html")[1]
     assert "layers" not in served.get("/api/python")["python"]
 
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { inflateSync } from "node:zlib";
 
 import { deskew } from "../../src/byhand/page/deskew.js";
-import { normalise } from "../../src/byhand/page/handwriting.js";
+import { normalize } from "../../src/byhand/page/handwriting.js";
 import { findInk, NothingDrawn, withoutDirt } from "../../src/byhand/page/ink.js";
 import { bytes, golden } from "./golden.mjs";
 
@@ -19,14 +19,14 @@ for (const { name, grey, ...expected } of cases) {
   test(`${name}: Python's bytes at every step`, () => {
     const picture = unpacked(grey);
     if (expected.refused) {
-      assert.throws(() => normalise(picture), NothingDrawn);
+      assert.throws(() => normalize(picture), NothingDrawn);
       return;
     }
     const { ink, inverted } = findInk(picture);
     assert.equal(inverted, expected.inverted);
     assert.deepEqual(ink, unpacked(expected.ink));
     assert.deepEqual(withoutDirt(ink), unpacked(expected.cleaned));
-    const { image, box, scaled } = normalise(picture);
+    const { image, box, scaled } = normalize(picture);
     assert.deepEqual([box.top, box.left, box.bottom, box.right], expected.box);
     assert.deepEqual(scaled, unpacked(expected.scaled).pixels);
     assert.deepEqual(image, unpacked(expected.image).pixels);

@@ -1,9 +1,7 @@
-"""The page: the files that a browser runs, shared by the playground (`byhand.play`) and the exported page.
+"""HTML, JavaScript and CSS of the playground (`byhand.play`), the exported page and the reports.
 
-Plain modules and style sheets, used as they lie here: no build step, nothing from elsewhere. `source` reads one,
-`bundled` joins a module with all that it imports for a page that is a single file, and `model_description` and
-`model_weights` are a model as `network.js` reads it. The network's formulas stand here once more, in JavaScript; golden
-vectors hold them to Python.
+There is no build step and no third-party code. The JavaScript implementation of the network is tested against Python
+with golden vectors.
 """
 
 import re
@@ -18,11 +16,11 @@ from byhand.page.document import source as source
 if TYPE_CHECKING:
     from byhand.model import Model
 
-#: An import and an export as these files write them, one a line.
+#: The only forms of import and export in these files.
 IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "\./([\w/-]+\.js)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:const|class|function|async function) (\w+))", re.MULTILINE)
 
-#: What a browser may ask for.
+#: The files that the playground serves.
 FILES = tuple(
     sorted(
         f"{folder}{entry.name}"
@@ -34,11 +32,7 @@ FILES = tuple(
 
 
 def bundled(entry: str) -> str:
-    """The module `entry` and everything it imports, as the text of one script.
-
-    Each module becomes a function that is called once and gives what the module exports; what is imported is taken
-    from those that came before. The modules themselves are not changed.
-    """
+    """Bundle a module and its imports into one script; each module becomes a function that returns its exports."""
     parts: dict[str, str] = {}
 
     def variable(name: str) -> str:
@@ -64,7 +58,7 @@ def bundled(entry: str) -> str:
 
 
 def model_description(model: "Model") -> dict[str, Any]:
-    """Return what the page needs to know of a model besides its weights."""
+    """Return the architecture, preparation, classes and image shape of a model."""
     description = {
         "architecture": model.network.config(),
         "preparation": model.preparation.config(),
@@ -75,10 +69,7 @@ def model_description(model: "Model") -> dict[str, Any]:
 
 
 def model_weights(model: "Model") -> Array:
-    """Return the parameters and then the statistics of each layer in turn       float32 (P,)
-
-    `network.js` cuts them apart in the same order.
-    """
+    """Return the parameters and statistics of each layer, in the order of `network.js`       float32 (P,)"""
     arrays = dict([*model.network.named(), *model.network.named_statistics()])
     parts = [
         arrays[f"{layer.index}.{name}"].ravel()

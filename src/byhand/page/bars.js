@@ -1,4 +1,4 @@
-/* Bars: how likely each class is, as a list that a screen reader reads and an eye sees at a glance. */
+/* Bars: the probability of each class, as an accessible list. */
 
 import { element, percent } from "./dom.js";
 
@@ -13,11 +13,11 @@ export class Bars {
       return { row, bar, value };
     });
     const rows = this.rows.map(({ row }) => row);
-    host.replaceChildren(element("ol", { className: "bars", "aria-label": "How likely each class is" }, ...rows));
+    host.replaceChildren(element("ol", { className: "bars", "aria-label": "Probabilities of the classes" }, ...rows));
     this.show(null);
   }
 
-  /** probabilities: one a class; null when there is nothing to read */
+  /** probabilities: one per class, or null */
   show(probabilities) {
     const best = probabilities ? indexOfLargest(probabilities) : -1;
     this.rows.forEach(({ row, bar, value }, i) => {
@@ -29,7 +29,7 @@ export class Bars {
   }
 }
 
-/** Where the largest number stands. */
+/** Index of the largest number. */
 export function indexOfLargest(numbers) {
   let best = 0;
   for (let i = 1; i < numbers.length; i++) if (numbers[i] > numbers[best]) best = i;

@@ -1,6 +1,5 @@
 /*
- * A chart of two lines over the epochs: training (solid), validation (dashed, with dots). Drawn by hand in SVG; below
- * it the same numbers as a table. `ticks` and `path` are plain functions, tested without a browser.
+ * A chart of training (solid) and validation (dashed, with dots) over the epochs, in SVG, with a table below it.
  */
 
 import { element, numeral } from "./dom.js";

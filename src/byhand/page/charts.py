@@ -1,7 +1,4 @@
-"""Charts: lines and points as SVG, in the page's own colors, which follow dark and light.
-
-Every chart goes onto a page together with a table of the same numbers.
-"""
+"""Charts: lines and points as SVG, with the colors of the style sheet."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +8,15 @@ from byhand.page.document import escape
 
 WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 40
-#: A polyline of more points than this looks the same with fewer.
+#: Maximum number of points of a polyline; longer ones are thinned out.
 MOST_POINTS = 400
-#: A line of at most so many has a dot at each.
+#: Maximum number of points that are drawn as dots too.
 FEW_POINTS = 40
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its name, its points and its look, which is a class of the style sheet: `one`, `two`, … or `faint`."""
+    """A line. `look` is a class of the style sheet: `one`, `two`, … or `faint`."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -29,7 +26,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high`; with `is_whole`, only whole numbers get a tick."""
+    """An axis; with `is_whole`, all ticks are whole numbers."""
 
     label: str
     low: float
@@ -38,7 +35,7 @@ class Axis:
     is_whole: bool = False
 
     def place(self, value: float, start: float, stop: float) -> float:
-        """Return where a value stands between two ends of the drawing."""
+        """Return the position of a value between two coordinates."""
         low, high = self.scaled(self.low), self.scaled(self.high)
         share = (self.scaled(value) - low) / (high - low) if high > low else 0.5
         return start + (stop - start) * share
@@ -47,7 +44,7 @@ class Axis:
         return math.log10(value) if self.is_log else value
 
     def ticks(self) -> list[float]:
-        """Return a few round numbers between the ends."""
+        """Return a few round numbers on the axis."""
         if self.is_log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -60,7 +57,7 @@ class Axis:
 
 
 def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], marks: str = "") -> str:
-    """Return an SVG with axes, lines and a legend. `marks` is more SVG, in its coordinates (see `spot`)."""
+    """Return an SVG with axes, lines and a legend. `marks` is more SVG (see `spot`)."""
     floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     parts = []
     for value in y.ticks():
@@ -81,7 +78,7 @@ def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], marks: str = "
 
 
 def line(one: Series, x: Axis, y: Axis) -> list[str]:
-    """Return one line, with a dot at each point if there are few; points outside the axis are drawn at its edge."""
+    """Return a line, with dots if there are few points; points outside the axis are moved to its edge."""
     points = [(a, b) for a, b in one.points if math.isfinite(b)]
     if not points:
         return []
@@ -97,22 +94,22 @@ def line(one: Series, x: Axis, y: Axis) -> list[str]:
 
 
 def look(one: Series) -> str:
-    """Return the classes of a line in the style sheet."""
+    """Return the CSS classes of a line."""
     return f"{one.look} dotted" if one.is_dotted else one.look
 
 
 def text(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
-    """Return words in the drawing."""
+    """Return an SVG text."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def spot(x: Axis, y: Axis, a: float, b: float) -> tuple[float, float]:
-    """Return where the point (a, b) lies in the drawing."""
+    """Return the coordinates of the point (a, b) in the SVG."""
     return x.place(a, LEFT, WIDTH - RIGHT), y.place(b, HEIGHT - BOTTOM, TOP)
 
 
 def around(values: Sequence[float], *, least: float = 0.0) -> tuple[float, float]:
-    """Return ends for an axis that holds these values with a little room, at least `least` apart."""
+    """Return the limits of an axis for these values, with a margin, at least `least` apart."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     room = max((high - low) * 0.06, (least - (high - low)) / 2, abs(high) * 1e-6, 1e-12)

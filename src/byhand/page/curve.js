@@ -1,6 +1,6 @@
 /*
- * The curve of a training: points of [epoch, loss, accuracy, steps] and a record an epoch. It stays short however long
- * the training gets: beyond MOST, neighbours are joined, as byhand.play.playground does it.
+ * The learning curve: points of [epoch, loss, accuracy, steps], and records of epochs. Beyond MOST points, pairs are
+ * merged, as in byhand.play.playground.
  */
 
 export const MOST = 400;
@@ -16,7 +16,7 @@ export class Curve {
     if (this.points.length > MOST) this.points = pairs(this.points).map(joined);
   }
 
-  /** A state that was fetched may hold an epoch that the next event tells of once more: it counts once. */
+  /** Add the records of new epochs; the fetched state may already have an epoch of the next event. */
   addEpochs(records) {
     const last = this.epochs.at(-1)?.epoch ?? 0;
     this.epochs.push(...records.filter((record) => record.epoch > last));
@@ -26,7 +26,7 @@ export class Curve {
 
 const pairs = (points) => points.filter((_, i) => i % 2 === 0).map((point, i) => [point, points[2 * i + 1]]);
 
-/** Two neighbours as one: means over their steps. */
+/** Merge two adjacent points: means over their steps. */
 function joined([first, second]) {
   if (!second) return first;
   const steps = first[3] + second[3];

@@ -1,5 +1,5 @@
 /*
- * Deskewing: a slanted digit is set upright. The same bytes as byhand.data.handwriting.deskew, which defines every rounding:
+ * Deskewing, with the same bytes as byhand.data.handwriting.deskew:
  *
  *   m = Σp    mx = Σp·x    my = Σp·y    mxy = Σp·x·y    myy = Σp·y²     x and y counted from W/2, H/2, rounded down
  *   slope = (m·mxy − mx·my) / (m·myy − my²), within ±LIMIT; 0 when there is no spread
@@ -9,7 +9,7 @@
 
 const LIMIT = 2;
 
-/** How far the picture leans, and its mean row counted from the middle one. */
+/** The slope of the image, and its mean row relative to the middle one. */
 function slant(pixels, height, width) {
   let m = 0;
   let mx = 0;
@@ -34,7 +34,7 @@ function slant(pixels, height, width) {
   return { slope: Math.min(Math.max(slope, -LIMIT), LIMIT), meanRow: m > 0 ? my / m : 0 };
 }
 
-/** The picture, upright: bytes (height, width) → bytes of the same shape. */
+/** Deskew an image: bytes (height, width) → bytes of the same shape. */
 export function deskew(pixels, height, width) {
   const { slope, meanRow } = slant(pixels, height, width);
   const upright = new Uint8Array(pixels.length);

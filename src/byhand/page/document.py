@@ -1,9 +1,7 @@
-"""A document: one HTML file that needs nothing else, neither network nor library, and can be printed and mailed.
+"""Self-contained HTML files for dark and light mode, phones and print. Their policy forbids every request.
 
-`document` puts the body of a page into a frame that works in dark and light and on a telephone, with a policy that
-forbids the browser to fetch anything at all. Arrays are embedded as small PNG images: signed numbers in two colors
-whose opacity is their magnitude, so that 0 is the page itself, dark or light; bytes in sixteen shades of gray, which
-are enough for a digit and make a small file.
+Arrays are embedded as small PNG images: signed numbers in two colors whose opacity is their magnitude, so that 0 is the
+background; bytes in sixteen shades of gray, which are enough for a digit and make a small file.
 """
 
 import base64
@@ -23,7 +21,7 @@ GRAYS = 16
 
 
 def document(title: str, body: str, *, style: str = "", script: str = "") -> str:
-    """The whole file. `body`, `style` and `script` are trusted; text that came from outside goes through `escape`."""
+    """Return the HTML file. `body`, `style` and `script` are not escaped; pass untrusted text through `escape`."""
     scripts = f"<script>\n{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -36,26 +34,26 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
 
 
 def script_json(value: object) -> str:
-    """Return a value as JSON that can stand inside a script element."""
+    """Return a value as JSON for a script element."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def source(name: str, package: str = "byhand.page") -> str:
-    """The text of a file that is installed with the package."""
+    """Read a file of the package."""
     return resources.files(package).joinpath(name).read_text("utf-8")
 
 
 def escape(text: object) -> str:
-    """Any text, safe between tags and inside a quoted attribute."""
+    """Escape text for HTML content and quoted attributes."""
     return html.escape(str(text), quote=True)
 
 
 class Cell(str):
-    """A cell of a table that is HTML already: `<td class="right">7</td>`."""
+    """A cell of a table as HTML: `<td class="right">7</td>`."""
 
 
 def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str = "", *, kind: str = "") -> str:
-    """Return a table with its first column as the rows' headings. Cells are escaped, but for a `Cell`."""
+    """Return a table whose first column has the row headers. All cells except a `Cell` are escaped."""
     heads = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     lines = []
     for first, *rest in rows:
@@ -67,12 +65,12 @@ def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str
 
 
 def folded(summary: str, content: str) -> str:
-    """What only some want to see: the text twin of a picture, mostly."""
+    """Return collapsed content."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def cards(sections: Iterable[tuple[str, str, str]]) -> str:
-    """Return sections (id, title, content) as cards; those without content are left out."""
+    """Return sections (id, title, content) as cards; empty ones are left out."""
     return "".join(
         f'<section class="card" id="{key}"><h2>{escape(title)}</h2>{content}</section>'
         for key, title, content in sections
@@ -81,7 +79,7 @@ def cards(sections: Iterable[tuple[str, str, str]]) -> str:
 
 
 def facts(values: Mapping[str, object]) -> str:
-    """Return names with their values as a list of definitions."""
+    """Return names and values as a definition list."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in values.items())
     return f'<dl class="facts">{rows}</dl>'
 
@@ -90,7 +88,7 @@ def facts(values: Mapping[str, object]) -> str:
 
 
 def tiled(stack: Array, across: int) -> Array:
-    """Return pictures side by side, with a gap of one cell of NaN          (count, H, W) → (rows, columns)"""
+    """Tile images, with gaps of NaN one cell wide                          (count, H, W) → (rows, columns)"""
     count, height, width = stack.shape
     across = min(across, count)
     sheet = np.full((-(-count // across) * (height + 1) - 1, across * (width + 1) - 1), np.nan)
@@ -101,7 +99,7 @@ def tiled(stack: Array, across: int) -> Array:
 
 
 def signed_image(cells: Array, scale: float) -> str:
-    """Return the data URI of an image with a pixel for each number; NaN and 0 are clear       cells: (rows, columns)"""
+    """Return a data URI with one pixel per number; NaN and 0 are transparent                  cells: (rows, columns)"""
     strength = np.zeros(cells.shape) if scale == 0 else np.nan_to_num(cells / scale)
     index = np.rint(128 + 127 * np.sign(strength) * np.abs(strength) ** 0.8)
     opacity = bytes(round(abs(k - 128) * 255 / 127) if k else 255 for k in range(256))
@@ -120,7 +118,7 @@ def gray_png(pixels: Array) -> bytes:
 
 
 def png(index: Array, palette: list[int], **settings: object) -> bytes:
-    """Return a PNG of the colors with these numbers in the palette."""
+    """Return a PNG with a palette."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -131,5 +129,5 @@ def png(index: Array, palette: list[int], **settings: object) -> bytes:
 
 
 def data_uri(content: bytes) -> str:
-    """Return a PNG as an address that needs no file and no network."""
+    """Return a PNG as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"

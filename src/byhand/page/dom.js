@@ -1,6 +1,6 @@
-/* The few things that the page asks of the document. */
+/* DOM helpers. */
 
-/** An element: element("button", {type: "button", onclick: go}, "Go"). Text is only ever set as text. */
+/** Create an element: element("button", {type: "button", onclick: go}, "Go"). Text is never parsed as HTML. */
 export function element(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {

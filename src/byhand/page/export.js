@@ -1,6 +1,6 @@
 /*
- * The exported page: one model in one file that needs no server. It unpacks the model, proves with a few embedded
- * pictures that it gives the same numbers as Python, and reads what is drawn.
+ * The exported page: a model in one file that needs no server. It unpacks the model, compares its outputs for a few
+ * embedded images with Python's, and predicts the class of drawings.
  */
 
 import { Bars, indexOfLargest } from "./bars.js";
@@ -8,7 +8,7 @@ import { byId, numeral, percent } from "./dom.js";
 import { Pad } from "./pad.js";
 import { paintBytes } from "./paint.js";
 import { Reader } from "./reader.js";
-import { readsDrawings, recognise } from "./recognise.js";
+import { readsDrawings, recognize } from "./recognize.js";
 import { legend, Units } from "./units.js";
 import { halves, inflated } from "./unpack.js";
 
@@ -26,7 +26,7 @@ async function start() {
   if (reader.firstLayer) {
     units.show(reader.firstLayer, reader.shape);
     byId("legend").append(...legend(reader.firstLayer));
-  } else byId("legend").textContent = "Its first layer is none whose weights could be shown as pictures.";
+  } else byId("legend").textContent = "The inputs of the first layer are not pixels, so its weights are not shown.";
   const show = ({ message, seen, answers, probabilities }) => {
     const [height, width] = reader.shape;
     paintBytes(byId("seen"), seen ?? new Uint8Array(height * width), height, width);
@@ -37,7 +37,7 @@ async function start() {
   };
 
   const draws = readsDrawings(reader);
-  const pad = new Pad(byId("pad"), () => show(recognise(reader, pad.grey())));
+  const pad = new Pad(byId("pad"), () => show(recognize(reader, pad.gray())));
   let next = 0;
   byId("clear").onclick = () => pad.clear();
   byId("undo").onclick = () => pad.undo();
@@ -48,15 +48,15 @@ async function start() {
   };
   if (draws) show({ message: "nothing drawn" });
   else {
-    byId("pad").textContent = `This model reads pictures of ${reader.shape.join(" × ")}: load a sample.`;
+    byId("pad").textContent = `This model takes images of ${reader.shape.join(" × ")} pixels: load a sample.`;
     for (const id of ["clear", "undo"]) byId(id).hidden = true;
     byId("sample").click();
   }
-  // What a test holds on to.
-  window.byhand = { reader, pad, recognise: () => recognise(reader, pad.grey()), pictures };
+  // For tests.
+  window.byhand = { reader, pad, recognize: () => recognize(reader, pad.gray()), pictures };
 }
 
-/** Read the embedded pictures, and compare with what Python made of them. */
+/** Compare the probabilities of the embedded images with Python's. */
 function selfTest(reader, pictures) {
   const { probabilities: expected, tolerance } = content.test;
   let largest = 0;
@@ -71,8 +71,8 @@ function selfTest(reader, pictures) {
   line.classList.toggle("is-good", isSame);
   line.classList.toggle("is-bad", !isSame);
   line.textContent = isSame
-    ? `✓ Same numbers as Python: ${pictures.length} pictures, no probability differs by more than ${numeral(largest)}.`
-    : `✗ NOT the same numbers as Python: a probability differs by ${percent(largest, 4)}. Don't trust this page.`;
+    ? `✓ Same numbers as Python: ${pictures.length} images, no probability differs by more than ${numeral(largest)}.`
+    : `✗ NOT the same numbers as Python: a probability differs by ${percent(largest, 4)}. Do not use this page.`;
 }
 
 function cut(bytes, size) {
@@ -82,5 +82,5 @@ function cut(bytes, size) {
 start().catch((error) => {
   const line = byId("self-test");
   line.classList.add("is-bad");
-  line.textContent = `✗ This page can't run here: ${error.message}`;
+  line.textContent = `✗ This page cannot run in this browser: ${error.message}`;
 });

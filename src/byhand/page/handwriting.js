@@ -1,6 +1,6 @@
 /*
- * Handwriting: a drawing becomes the 28 × 28 bytes that MNIST would have held. The same bytes as
- * byhand.data.handwriting, which defines every step; golden vectors hold the two together.
+ * Normalization: a drawing becomes 28 × 28 bytes like MNIST's. Golden vectors test that the bytes are the same as those of
+ * byhand.data.handwriting, which explains each step.
  */
 
 import { findInk, NothingDrawn, shrunk, withoutDirt } from "./ink.js";
@@ -11,9 +11,9 @@ const MIDDLE = 14;
 const SMALLEST = 5;
 const LONGEST_OUTLINE = 14;
 
-/** grey: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
-export function normalise(grey) {
-  const { ink: found, inverted } = findInk(grey);
+/** gray: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
+export function normalize(gray) {
+  const { ink: found, inverted } = findInk(gray);
   const clean = withoutDirt(found);
   const longest = longestSide(boxOf(clean));
   const outline = outlineOf(clean);
@@ -22,12 +22,12 @@ export function normalise(grey) {
   const ink = withPen(clean, penSteps(clean, longest, outline));
   const box = boxOf(ink);
   const scaled = toScale(ink, box);
-  return { image: centred(scaled).pixels, inverted, box, scaled: scaled.pixels };
+  return { image: centered(scaled).pixels, inverted, box, scaled: scaled.pixels };
 }
 
-/** What the network would see if nobody found and centred the ink: the whole pad, made small. Sides: a multiple of 28. */
-export function squashed(grey) {
-  return shrunk(grey, grey.width / SIZE).pixels;
+/** Scale the whole pad down, without normalization. Sides: a multiple of 28. */
+export function squashed(gray) {
+  return shrunk(gray, gray.width / SIZE).pixels;
 }
 
 /** The smallest box around all pixels with a quarter of the brightest one's level; bottom and right are excluded. */
@@ -92,8 +92,8 @@ function overlaps(start, longest, length) {
   });
 }
 
-/** Move the ink by whole pixels so that its centre of mass is nearest to (14, 14), never out of the picture. */
-function centred(scaled) {
+/** Move the ink by whole pixels so that its center of mass is nearest to (14, 14), never out of the picture. */
+function centered(scaled) {
   const { top, left, bottom, right } = boxOf(scaled);
   let mass = 0;
   let down = 0;

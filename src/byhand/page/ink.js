@@ -1,6 +1,6 @@
 /*
- * Ink: what was written in a picture, and nothing of the paper. The same bytes as byhand.data.handwriting.ink, which defines every
- * step; golden vectors hold the two together. Pictures are {pixels: Uint8Array, height, width}, row by row.
+ * Separation of ink from paper. Golden vectors test that the bytes are the same as those of byhand.data.handwriting.ink,
+ * which explains each step. Images are {pixels: Uint8Array, height, width}, row by row.
  */
 
 const LONGEST = 800;
@@ -15,29 +15,29 @@ const MOST_PIECES = 24;
 /** There is no digit in the picture. */
 export class NothingDrawn extends Error {}
 
-/** Everything from the grey picture to its ink: shrink, invert, level, stretch. */
-export function findInk(grey) {
-  const small = shrunk(grey, Math.ceil(Math.max(grey.height, grey.width) / LONGEST));
+/** Extract the ink of a grayscale image: shrink, invert, level, normalize the contrast. */
+export function findInk(gray) {
+  const small = shrunk(gray, Math.ceil(Math.max(gray.height, gray.width) / LONGEST));
   const inverted = isDarkOnLight(small);
   const bright = inverted ? { ...small, pixels: small.pixels.map((p) => 255 - p) } : small;
   return { ink: stretched(bright, paper(bright), inverted), inverted };
 }
 
 /** Each square of side × side pixels becomes its mean, ⌊Σ/n + ½⌋; a part of a square at the edge is left out. */
-export function shrunk(grey, side) {
-  if (side === 1) return grey;
-  const height = Math.max(1, Math.floor(grey.height / side));
-  const width = Math.max(1, Math.floor(grey.width / side));
-  const down = Math.min(side, grey.height);
-  const across = Math.min(side, grey.width);
+export function shrunk(gray, side) {
+  if (side === 1) return gray;
+  const height = Math.max(1, Math.floor(gray.height / side));
+  const width = Math.max(1, Math.floor(gray.width / side));
+  const down = Math.min(side, gray.height);
+  const across = Math.min(side, gray.width);
   const n = down * across;
   const pixels = new Uint8Array(height * width);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       let sum = 0;
       for (let y = row * side; y < row * side + down; y++) {
-        const start = y * grey.width + column * side;
-        for (let at = start; at < start + across; at++) sum += grey.pixels[at];
+        const start = y * gray.width + column * side;
+        for (let at = start; at < start + across; at++) sum += gray.pixels[at];
       }
       pixels[row * width + column] = Math.floor((2 * sum + n) / (2 * n));
     }
@@ -45,7 +45,7 @@ export function shrunk(grey, side) {
   return { pixels, height, width };
 }
 
-/** Whether the ink is darker than the paper: each pixel is held against the ends of its row and its column. */
+/** True if the ink is darker than the paper: each pixel is compared with the ends of its row and column. */
 function isDarkOnLight({ pixels, height, width }) {
   const bottom = (height - 1) * width;
   let darker = 0;

@@ -1,7 +1,7 @@
 /*
- * The playground's page. It asks for the whole state once, then follows the events from there on; each panel takes from
- * both what it shows. The model in use is kept here as a reader: its weights are fetched again when the server has newer
- * ones. Answers and events come by ways of their own, and one may overtake the other: `moment` says which is newer.
+ * The playground's page: it fetches the whole state once, then follows the events. The current model is a `Reader`, whose
+ * weights are fetched again when they change. Responses and events have sequence numbers (`moment`), because they can
+ * arrive out of order.
  */
 
 import { Curve } from "./curve.js";
@@ -18,7 +18,7 @@ import { SetupPanel } from "./panels/setup.js";
 import { SharePanel } from "./panels/share.js";
 import { StepPanel } from "./panels/step.js";
 
-/** In the order in which they are shown and reached. */
+/** In the order of the page. */
 const PANELS = {
   draw: DrawPanel,
   run: RunPanel,
@@ -29,7 +29,7 @@ const PANELS = {
   share: SharePanel,
 };
 
-/** Milliseconds between two fetches of the weights while they change, and between two spoken lines. */
+/** Minimum milliseconds between fetches of the weights, and between announcements to screen readers. */
 const REFRESH = 500;
 const SPOKEN = 5000;
 
@@ -39,17 +39,17 @@ class Playground {
   }
 
   async start() {
-    if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token, out of sight
+    if (location.search) history.replaceState(null, "", location.pathname + location.hash); // removes the token
     this.spokenAt = -SPOKEN;
     await this.load();
     this.panels = Object.entries(PANELS).map(([name, Panel]) => (this[name] = new Panel(frame(name), this)));
     document.addEventListener("visibilitychange", () => this.freshen());
     await this.begin();
     await this.setup.useAddress();
-    document.documentElement.dataset.ready = "yes"; // for whoever waits for the page, as the tests do
+    document.documentElement.dataset.ready = "yes"; // for tests
   }
 
-  /** Everything as it is now. */
+  /** Fetch the whole state. */
   async load() {
     this.state = await ask("state");
     this.curve = new Curve(this.state.points, this.state.history);
@@ -57,14 +57,14 @@ class Playground {
     this.fetchedAt = 0;
   }
 
-  /** Show what was loaded, and follow what happens from there on. */
+  /** Show the state and follow the events after it. */
   async begin() {
     this.showState();
     this.leave = follow(this.state.last, (event) => this.happened(event), (isLost) => this.lost(isLost));
     await this.freshen();
   }
 
-  /** Another training has begun, or too much was missed: take everything anew. Meanwhile no event can come between. */
+  /** Fetch the whole state again, after a new training or missed events. Events are not followed meanwhile. */
   async reload() {
     this.leave();
     try {
@@ -96,26 +96,26 @@ class Playground {
     this.freshen();
   }
 
-  /** Where the training stands, unless something newer is known. */
+  /** Update the state of the training, unless this one is outdated. */
   take(state) {
     if (state.moment > this.state.moment) Object.assign(this.state, state);
   }
 
-  /** Whether there are newer weights to fetch: at most twice a second while they change, and not while nobody looks. */
+  /** True if newer weights should be fetched: at most twice a second during training, and never in a hidden tab. */
   get isBehind() {
     if (document.hidden || this.reader?.version >= this.state.version) return false;
     return this.state.status !== "training" || performance.now() >= this.fetchedAt + REFRESH;
   }
 
-  /** Fetch the weights until they are as new as what is known of them. */
+  /** Fetch the weights until they are up to date. */
   async freshen() {
-    if (this.isFetching) return; // whoever fetches looks again when it has them
+    if (this.isFetching) return; // the loop below checks again
     this.isFetching = true;
     try {
       while (this.isBehind) {
         const { training, version, weights: vector } = await weights();
         this.fetchedAt = performance.now();
-        if (training > this.state.training) break; // another training has begun, and the event that says so is on its way
+        if (training > this.state.training) break; // a new training: its event will arrive soon
         if (training === this.state.training) this.use(new Reader(this.state.model, vector), version);
         this.notice.say("loading", "");
       }
@@ -132,7 +132,7 @@ class Playground {
     for (const panel of this.panels) panel.showReader?.(reader);
   }
 
-  // ---- what is shown of it all
+  // ---- display
 
   showState() {
     const { state } = this;
@@ -146,15 +146,15 @@ class Playground {
   modelLine() {
     const { origin, model, digits } = this.state;
     const shape = shapeOf(model.architecture);
-    const data = `${digits.name}: ${digits.train.toLocaleString("en")} digits to learn from`;
-    return origin === "training" ? `${shape}, trained here on ${data}` : `${shape}, ${origin}. To train on: ${data}`;
+    const data = `${digits.name}: ${digits.train.toLocaleString("en")} training images`;
+    return origin === "training" ? `${shape}, trained here on ${data}` : `${shape}, ${origin}. Data: ${data}`;
   }
 
   lost(isLost) {
-    this.notice.say("away", isLost && "The playground doesn't answer: was it stopped? This page goes on when it is back.");
+    this.notice.say("away", isLost && "The playground does not respond. The page will reconnect when it is running again.");
   }
 
-  /** Once an epoch, for a screen reader; never faster than one can listen. */
+  /** Announce an epoch to screen readers, at most once every SPOKEN milliseconds. */
   speak(record) {
     const now = performance.now();
     if (!record || now - this.spokenAt < SPOKEN) return;
@@ -162,9 +162,9 @@ class Playground {
     byId("announce").textContent = `Epoch ${record.epoch}: validation accuracy ${percent(record.validation_accuracy)}.`;
   }
 
-  // ---- orders
+  // ---- requests
 
-  /** Do it, and say in the page what was refused: an order, or a question, which panels ask by themselves too. */
+  /** Send a request, and show its error in the notice. */
   async attempt(work, cause = "refused") {
     this.notice.say(cause, "");
     try {
@@ -188,7 +188,7 @@ class Playground {
   }
 }
 
-/** A panel's frame with its title, in its place on the page; what is shown goes into the inner part. */
+/** Add a panel with its title to the page; return its content element. */
 function frame(name) {
   const title = element("h2", { id: `${name}-title` }, name[0].toUpperCase() + name.slice(1));
   const inner = element("div", { id: name });
@@ -197,5 +197,5 @@ function frame(name) {
 }
 
 const playground = new Playground();
-window.byhand = playground; // for tests and for the curious
+window.byhand = playground; // for tests and the console
 playground.start().catch((error) => playground.notice.say("loading", error.message));

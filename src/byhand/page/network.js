@@ -1,8 +1,7 @@
 /*
- * The network, forward: what byhand.nn.network does, one picture at a time.
- *
- * Layers come as plain values with views into one vector of float32 weights, in the order of byhand.page.model_weights.
- * Sums are kept in float64 and rounded to float32 once, so the answers are Python's to about 1e-6.
+ * The forward pass for one image. Layers are plain values with views of one vector of float32 weights, in the order of
+ * byhand.page.model_weights. Sums are computed in float64 and rounded to float32 once, so the outputs agree with Python
+ * to about 1e-6.
  */
 
 const LEAK = 0.01;
@@ -29,7 +28,7 @@ function dense({ W, b, units }, x) {
   return Float32Array.from(sums);
 }
 
-/** How many places a convolution's window has, down and across. */
+/** Number of positions of a convolution's window, [rows, columns]. */
 export function places({ height, width, size, stride }) {
   const along = (length) => Math.floor((length - size) / stride) + 1;
   return [along(height), along(width)];
@@ -59,8 +58,8 @@ function batchNorm({ gamma, beta, mean, variance, epsilon }, x) {
 }
 
 /**
- * What each kind of layer keeps in the vector of weights, in this order, and how many numbers each is; `inputs` and
- * `shape`, which only layers with weights have, are what stands of them in 784-16@26×26-10.
+ * The arrays of each kind of layer in the vector of weights, in this order, with their sizes; `inputs` and `shape`, of
+ * layers with weights, are their parts of 784-16@26×26-10.
  */
 const kinds = {
   dense: {
@@ -89,7 +88,7 @@ const kinds = {
   },
 };
 
-/** Cut the vector of weights into the views that each layer calls its own. */
+/** Split the vector of weights into views for each layer. */
 export function layersOf(architecture, weights) {
   let start = 0;
   const layers = architecture.map((config) => {
@@ -107,13 +106,13 @@ export function layersOf(architecture, weights) {
 /** The layers that have weights, first to last. */
 export const weighted = (architecture) => architecture.filter(({ kind }) => kinds[kind].shape);
 
-/** 784-128-10, and with convolutions 784-32@12×12-64@4×4-256-10: so many maps of that size */
+/** 784-128-10, or with convolutions 784-32@12×12-64@4×4-256-10: maps@size */
 export function shapeOf(architecture) {
   const layers = weighted(architecture);
   return [kinds[layers[0].kind].inputs(layers[0]), ...layers.map((layer) => kinds[layer.kind].shape(layer))].join("-");
 }
 
-/** What each layer answers, the first one first; the last answer is the logits. */
+/** The outputs of all layers, in order; the last are the logits. */
 export function forward(layers, x) {
   const answers = [];
   for (const layer of layers) answers.push(kinds[layer.kind].forward(layer, answers.at(-1) ?? x));

@@ -1,11 +1,10 @@
 /*
- * The notice: a line over the foot of the page on what went wrong, where it moves nothing and is seen wherever one is.
- * Each cause speaks for itself and takes only its own words back; of several, the first in the list below is shown.
+ * The notice: an error message at the bottom of the window. Each cause has its own message; the first in CAUSES is shown.
  */
 
 import { byId } from "./dom.js";
 
-/** Nobody answers; state or weights could not be had; an order was refused, or a question; what the training says. */
+/** No connection; loading failed; a command or a query was rejected; a warning of the training. */
 const CAUSES = ["away", "loading", "refused", "asked", "training"];
 
 export class Notice {
@@ -15,7 +14,7 @@ export class Notice {
     byId("close-notice").onclick = () => this.close();
   }
 
-  /** What that cause has to say now; nothing when all is well. */
+  /** Set the message of a cause; an empty one clears it. */
   say(cause, text) {
     if (this.said[cause] === text) return;
     this.said[cause] = text;
@@ -23,7 +22,7 @@ export class Notice {
     this.show();
   }
 
-  /** What was read is out of the way until something else is said. */
+  /** Hide the current message until the cause has another one. */
   close() {
     this.closed[this.cause] = true;
     this.show();

@@ -1,6 +1,6 @@
 /*
- * The pad: a black square to write on with a finger, a mouse, a pen or the arrow keys, in white with round ends.
- * Strokes are kept as points, so that one can be taken back; `grey()` is what is on the pad, as bytes.
+ * The pad: drawing with a finger, a mouse, a pen or the arrow keys, white on black. Strokes are stored as points for undo;
+ * `gray()` returns the pad's bytes.
  */
 
 import { element } from "./dom.js";
@@ -10,11 +10,11 @@ export const SIDE = 280;
 const PEN = 20;
 const KEY_STEP = 10;
 const HELP =
-  "Drawing pad. With the keyboard: arrow keys move the pen, with Shift in small steps; Space puts it down or lifts it; " +
-  "Backspace takes the last stroke back; Delete clears the pad.";
+  "Drawing pad. With the keyboard: arrow keys move the pen, with Shift in small steps; Space lowers or lifts it; " +
+  "Backspace removes the last stroke; Delete clears the pad.";
 
 export class Pad {
-  /** `changed()` is called at once when a stroke has ended or the pad was cleared, and once a frame while one is drawn. */
+  /** `changed()` is called after a stroke or a change, and once per frame during a stroke. */
   constructor(host, changed) {
     this.changed = changed;
     this.frame = null;
@@ -56,7 +56,7 @@ export class Pad {
   }
 
   /** {pixels: Uint8Array, height, width}: white is 255 */
-  grey() {
+  gray() {
     const { data } = this.context.getImageData(0, 0, SIDE, SIDE);
     const pixels = new Uint8Array(SIDE * SIDE);
     for (let at = 0; at < pixels.length; at++) pixels[at] = data[4 * at];
@@ -109,7 +109,7 @@ export class Pad {
     });
   }
 
-  /** All strokes are drawn again, each in one go: so the pad shows the same, however a stroke came about. */
+  /** Draw all strokes again, each as one path, so that the pixels do not depend on the events of a stroke. */
   finished() {
     cancelAnimationFrame(this.frame);
     this.frame = null;
@@ -117,7 +117,7 @@ export class Pad {
     this.changed();
   }
 
-  /** Draw a stroke, or what came to it since point `from`. */
+  /** Draw a stroke from point `from` on. */
   ink(stroke, from = 0) {
     const { context } = this;
     Object.assign(context, { strokeStyle: "#fff", lineWidth: PEN, lineCap: "round", lineJoin: "round" });
@@ -140,7 +140,7 @@ export class Pad {
     this.ink(stroke, from);
   }
 
-  // ---- pointers: the first one draws, others wait
+  // ---- pointers: the first one draws, others are ignored
 
   place(event) {
     const box = this.canvas.getBoundingClientRect();
@@ -204,7 +204,7 @@ export class Pad {
     this.showPen();
   }
 
-  /** Whatever was drawing, pointer or keys, has to begin anew. */
+  /** End the current stroke of the pointer or the keyboard. */
   lift() {
     this.pointer = null;
     if (this.pen) this.pen.isDown = false;

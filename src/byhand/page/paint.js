@@ -1,23 +1,23 @@
-/* Painting: bytes and weights onto a canvas, one number a pixel; the style sheet makes the pixels large. */
+/* Painting of bytes and weights on a canvas, one number per pixel. */
 
-/** Below and above zero. They differ in brightness too, for eyes that see no difference of colour. */
+/** They differ in brightness too, for color-blind readers. */
 const NEGATIVE = [80, 150, 255];
 const POSITIVE = [255, 168, 76];
 
-/** Pictures of bytes are light on black, as the network sees them.          bytes: (height · width) */
+/** Paint an image, white on black                                           bytes: (height · width) */
 export function paintBytes(canvas, bytes, height, width) {
   paint(canvas, height, width, (data) => {
     for (let at = 0; at < height * width; at++) data.fill(bytes[at], 4 * at, 4 * at + 3);
   });
 }
 
-/** Weights are black at zero, one colour below and another above; `largest` has the full colour. */
+/** Paint weights: black at zero, and one color per sign; `largest` has full intensity. */
 export function paintWeights(canvas, weights, height, width, largest) {
   paint(canvas, height, width, (data) => {
     for (let at = 0; at < height * width; at++) {
-      const colour = weights[at] < 0 ? NEGATIVE : POSITIVE;
+      const color = weights[at] < 0 ? NEGATIVE : POSITIVE;
       const strength = Math.min(1, Math.abs(weights[at]) / (largest || 1));
-      for (let part = 0; part < 3; part++) data[4 * at + part] = colour[part] * strength;
+      for (let part = 0; part < 3; part++) data[4 * at + part] = color[part] * strength;
     }
   });
 }

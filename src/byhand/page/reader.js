@@ -1,6 +1,6 @@
 /*
- * The reader: a model in the page. It takes a picture's bytes and gives what the network saw, what every layer
- * answered, and how likely each class is; what happens to the bytes first is the model's own preparation.
+ * A model in the page: preparation, network and classes. It returns the network's input, the outputs of all layers, and
+ * the probabilities of an image.
  */
 
 import { deskew } from "./deskew.js";
@@ -27,7 +27,7 @@ export class Reader {
     this.layers = layersOf(this.architecture, weights);
   }
 
-  /** The picture as the network gets it, before it becomes floats: set upright, if the model does that. */
+  /** The image before its conversion to floats: deskewed, if the preparation includes that. */
   prepare(bytes) {
     const [height, width] = this.shape;
     return this.preparation.deskew ? deskew(bytes, height, width) : bytes;
@@ -40,19 +40,19 @@ export class Reader {
     return { seen, answers, probabilities: softmax(answers.at(-1)) };
   }
 
-  /** The first layer of weights, if the picture goes straight into it. */
+  /** The first layer, if it has weights. */
   get firstLayer() {
     return weighted(this.layers)[0] === this.layers[0] ? this.layers[0] : null;
   }
 
-  /** What the units of the first layer answer, after the activation that follows (or in its place the bare sums). */
+  /** The outputs of the first layer's units, after its activation, if it has one. */
   unitsOf(answers) {
     const after = this.layers.findIndex((layer) => layer.kind === "activation");
     const next = this.layers.indexOf(weighted(this.layers)[1]);
     return answers[after > 0 && (next < 0 || after < next) ? after : 0];
   }
 
-  /** 784-128-10, with its number of weights. */
+  /** "784-128-10, 101,770 weights" */
   get summary() {
     return `${shapeOf(this.layers)}, ${this.weights.length.toLocaleString("en")} weights`;
   }

@@ -1,9 +1,9 @@
-/* The server, as the page knows it: questions, orders, and the stream of what happens. */
+/* Client of the server: GET (`ask`), POST (`order`), and the event stream. */
 
-/** Milliseconds until what was not answered is asked again. */
+/** Milliseconds before a retry. */
 export const RETRY = 2000;
 
-/** What the server refused, in its own words; `status` is 0 when it didn't answer at all. */
+/** An error response; `status` is 0 if there was no response. */
 export class Refused extends Error {
   constructor(message, status) {
     super(message);
@@ -16,10 +16,10 @@ async function call(path, options) {
   try {
     answer = await fetch(`/api/${path}`, options);
   } catch {
-    throw new Refused("The playground doesn't answer: was it stopped?", 0);
+    throw new Refused("The playground does not respond: is it still running?", 0);
   }
   if (answer.ok) return answer;
-  const { error } = await answer.json().catch(() => ({ error: `the playground answered ${answer.status}` }));
+  const { error } = await answer.json().catch(() => ({ error: `the playground returned status ${answer.status}` }));
   throw new Refused(error, answer.status);
 }
 
@@ -30,7 +30,7 @@ export const order = async (path, body) => {
   return (await call(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 };
 
-/** The weights of the model in use, and which version of which training they are. */
+/** Fetch the weights of the current model, with their training and version. */
 export async function weights() {
   const answer = await call("weights");
   const [training, version] = ["x-training", "x-version"].map((name) => Number(answer.headers.get(name)));
@@ -40,9 +40,8 @@ export async function weights() {
 export const download = async (path) => (await call(path)).blob();
 
 /**
- * Follow the events after the one with that id. The browser reconnects by itself and says what it saw last; where it
- * gives up, a new stream takes over from there. `lost(true)` is called while nobody answers. What comes back is a
- * function that ends it.
+ * Follow the events after the one with that id; return a function that stops. The browser reconnects and sends the id of
+ * its last event; if it gives up, a new stream is opened. `lost(true)` is called without a connection.
  */
 export function follow(last, happened, lost) {
   let seen = last;
@@ -68,6 +67,6 @@ export function follow(last, happened, lost) {
   };
 }
 
-/** base64 of bytes and back, as the server writes pictures. */
+/** Bytes to base64, and back. */
 export const encode = (bytes) => btoa(String.fromCharCode(...bytes));
 export const decode = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

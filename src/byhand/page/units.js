@@ -1,34 +1,33 @@
 /*
- * The units of the first layer, each as a picture of its weights: where ink makes it louder (orange) and where ink
- * silences it (blue). Under each picture a line shows how loud it is for the digit on the pad. A convolution's picture
- * is its window, and under it stands the map: what is found where, as the window is slid over the digit.
+ * The weights of the first layer's units as images: positive orange, negative blue. A line below each image shows the
+ * unit's activation for the drawing. For a convolution the image is a filter, and below it is its map.
  */
 
 import { element, numeral } from "./dom.js";
 import { places } from "./network.js";
 import { paintWeights } from "./paint.js";
 
-/** More pictures than this say nothing more. */
+/** Maximum number of units shown. */
 const SHOWN = 256;
-/** The share of a unit's weights that is drawn below full brightness: one loud pixel must not darken the rest. */
+/** The quantile of the weights that has full brightness: one large weight must not darken the rest. */
 const BRIGHT = 0.99;
 
-/** What the pictures of that layer say, in words. */
+/** The explanation of the images. */
 export function legend({ kind }) {
   const [what, below] =
     kind === "convolution"
-      ? ["the window of one map", "Below it is the map: what the window finds, as it is slid over your digit."]
-      : ["the weights of one unit", "The line below shows how loud it is for your digit."];
+      ? ["the filter of one map", "Below it is the map: the filter's output at each position of your drawing."]
+      : ["the weights of one unit", "The line below shows its activation for your drawing."];
   return [
-    `Each picture is ${what}: ink on `,
+    `Each image shows ${what}: ink on `,
     element("b", { className: "positive" }, "orange (+)"),
-    " makes it louder, ink on ",
+    " pixels raises its output, ink on ",
     element("b", { className: "negative" }, "blue (−)"),
-    ` silences it. ${below}`,
+    ` pixels lowers it. ${below}`,
   ];
 }
 
-/** What is shown of a layer: `count` units called `name`, each a picture of `shape`, each with answers in `places`. */
+/** What is shown of a layer: `count` units or maps (`name`), images of `shape`, outputs at `places`. */
 function shown(layer, shape) {
   if (layer.kind !== "convolution") return { name: "Unit", count: layer.units, shape, places: null };
   const { maps, size, channels } = layer;
@@ -36,7 +35,7 @@ function shown(layer, shape) {
 }
 
 export class Units {
-  /** `chosen(unit)` is called when a unit is clicked; without it the pictures are only looked at. */
+  /** `chosen(unit)` is called for a click on a unit; without it the images are not buttons. */
   constructor(host, chosen = null) {
     this.host = host;
     this.chosen = chosen;
@@ -79,7 +78,7 @@ export class Units {
     const names = `${name.toLowerCase()}s`;
     if (!this.chosen) {
       grid.setAttribute("role", "img");
-      grid.setAttribute("aria-label", `The weights of ${drawn} ${names} as pictures`);
+      grid.setAttribute("aria-label", `The weights of ${drawn} ${names} as images`);
     }
     this.host.replaceChildren(grid);
     if (drawn < count) this.host.append(element("p", { className: "note" }, `The first ${drawn} of ${count} ${names}.`));
@@ -94,7 +93,7 @@ export class Units {
     if (!silently) this.chosen(unit);
   }
 
-  /** How loud each unit is for the digit on the pad, in each of its places; null for none. answers: (places · units,) */
+  /** Show the activations of the units for the drawing; null for none. answers: (places · units,) */
   light(answers) {
     let largest = 0;
     for (const answer of answers ?? []) largest = Math.max(largest, Math.abs(answer));

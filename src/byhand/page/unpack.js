@@ -1,6 +1,6 @@
 /*
- * Unpacking: a model inside a page. Its weights are float16: all low bytes, then all high bytes, deflated, as base64;
- * the high bytes are alike, so they pack well. byhand.export packs them.
+ * Unpacking of an exported page's weights: float16, all low bytes, then all high bytes, which compress well; deflated, as
+ * base64. byhand.export packs them.
  */
 
 /** base64 of deflated bytes → Uint8Array */

@@ -1,19 +1,19 @@
-/* Draw: the pad, what the network sees of it, what it reads, and a way to teach it better. */
+/* Draw: the pad, the network's input, the prediction, and buttons that add the drawing to the training set. */
 
 import { Bars, indexOfLargest } from "../bars.js";
 import { element } from "../dom.js";
 import { Pad } from "../pad.js";
 import { paintBytes } from "../paint.js";
-import { readsDrawings, recognise } from "../recognise.js";
+import { readsDrawings, recognize } from "../recognize.js";
 import { ask, decode, encode, order } from "../server.js";
 
 export class DrawPanel {
   constructor(host, playground) {
     this.playground = playground;
     this.answer = element("p", { className: "answer is-message", "aria-live": "polite" });
-    this.seen = element("canvas", { className: "seen", width: 28, height: 28, role: "img", "aria-label": "What the network sees" });
+    this.seen = element("canvas", { className: "seen", width: 28, height: 28, role: "img", "aria-label": "Network input" });
     this.bars = element("div");
-    this.centres = element("input", { type: "checkbox", checked: true, onchange: () => this.read() });
+    this.centers = element("input", { type: "checkbox", checked: true, onchange: () => this.read() });
     this.labels = element("div", { className: "labels", role: "group", "aria-label": "Add it to the training set as" });
     this.taught = element("p", { className: "note", role: "status" });
     const padHost = element("div");
@@ -33,7 +33,7 @@ export class DrawPanel {
             button("Undo", () => this.pad.undo()),
             button("Load a sample", () => this.loadSample()),
           ),
-          element("label", { className: "tick" }, this.centres, element("span", {}, "Find and centre the digit, as MNIST did")),
+          element("label", { className: "tick" }, this.centers, element("span", {}, "Center and scale the digit like MNIST")),
         ),
         element(
           "div",
@@ -41,7 +41,7 @@ export class DrawPanel {
           element(
             "div",
             { className: "reading" },
-            element("figure", {}, this.seen, element("figcaption", {}, "What the network sees")),
+            element("figure", {}, this.seen, element("figcaption", {}, "Network input")),
             this.answer,
           ),
           this.bars,
@@ -49,7 +49,7 @@ export class DrawPanel {
         element(
           "div",
           { className: "teach" },
-          element("span", { className: "note" }, "Wrong? It is a"),
+          element("span", { className: "note" }, "Wrong? Add it to the training set as"),
           this.labels,
           this.taught,
         ),
@@ -68,8 +68,8 @@ export class DrawPanel {
         ),
       );
     }
-    const from = waiting ? "; the last ones count from the next epoch on" : "";
-    this.taught.textContent = added ? `${added} of yours in the training set${from}.` : "";
+    const from = waiting ? "; new ones are used from the next epoch on" : "";
+    this.taught.textContent = added ? `${added} of your drawings in the training set${from}.` : "";
   }
 
   showReader(reader) {
@@ -85,12 +85,12 @@ export class DrawPanel {
   read() {
     if (!this.reader) return;
     this.result = readsDrawings(this.reader)
-      ? recognise(this.reader, this.pad.grey(), this.centres.checked)
-      : { message: "this model reads other images than handwriting: load a sample" };
+      ? recognize(this.reader, this.pad.gray(), this.centers.checked)
+      : { message: "this model does not take drawings: load a sample" };
     let { message } = this.result;
     const { picture, seen, answers, probabilities } = this.result;
     const isFinite = probabilities?.every(Number.isFinite);
-    if (probabilities && !isFinite) message = "the weights are no longer numbers";
+    if (probabilities && !isFinite) message = "training diverged: the weights are not finite";
     const [height, width] = this.reader.shape;
     paintBytes(this.seen, seen ?? new Uint8Array(height * width), height, width);
     this.list.show(isFinite ? probabilities : null);
@@ -108,7 +108,7 @@ export class DrawPanel {
     });
   }
 
-  /** Add what the network sees, before it is set upright, to the training set. */
+  /** Add the normalized drawing, before deskewing, to the training set. */
   teach(label) {
     return this.playground.attempt(async () => {
       const { picture } = this.result;

@@ -1,4 +1,4 @@
-/* Errors: what is read as what on the test set, and the pictures behind each number. */
+/* Errors: the confusion matrix of the test set, and the images of each cell. */
 
 import { element, numeral, percent } from "../dom.js";
 import { paintBytes } from "../paint.js";
@@ -7,23 +7,23 @@ import { ask, decode } from "../server.js";
 export class ErrorsPanel {
   constructor(host, playground) {
     this.playground = playground;
-    this.button = element("button", { type: "button", onclick: () => this.read() }, "Read the test set");
+    this.button = element("button", { type: "button", onclick: () => this.read() }, "Evaluate the test set");
     this.summary = element("p", { className: "note", "aria-live": "polite" });
-    this.grid = element("div", { className: "scrolls", tabIndex: 0, role: "region", "aria-label": "Confusion grid" });
+    this.grid = element("div", { className: "scrolls", tabIndex: 0, role: "region", "aria-label": "Confusion matrix" });
     this.grid.hidden = true;
     this.pictures = element("div", { "aria-live": "polite" });
     this.stale = element("p", { className: "stale", hidden: true }, "The weights have changed since.");
     host.append(element("p", { className: "buttons" }, this.button), this.stale, this.summary, this.grid, this.pictures);
   }
 
-  /** At the start and whenever training pauses the test set is read anew; while it trains, when somebody asks. */
+  /** Evaluate at the start and when training pauses; during training only at the user's request. */
   showState({ status, version, digits, loaded, origin }) {
     const hasPaused = status !== "training" && this.status === "training";
     const canRead = origin === "training" || loaded.fits;
     if (status !== "failed" && canRead && (hasPaused || this.status === undefined)) this.read();
     this.status = status;
     this.stale.hidden = this.version === undefined || this.version === version;
-    this.button.textContent = `Read the ${digits.test.toLocaleString("en")} test digits${this.version === undefined ? "" : " again"}`;
+    this.button.textContent = `Evaluate the ${digits.test.toLocaleString("en")} test images${this.version === undefined ? "" : " again"}`;
   }
 
   read() {
@@ -33,9 +33,9 @@ export class ErrorsPanel {
       const { accuracy, interval, count, correct, doubtful, loss } = figures;
       this.stale.hidden = this.version === this.playground.state.version;
       this.summary.textContent =
-        `${percent(accuracy, 2)} right: ${correct.toLocaleString("en")} of ${count.toLocaleString("en")} ` +
-        `(95 % sure of ${percent(interval[0], 2)} to ${percent(interval[1], 2)}), loss ${numeral(loss)}.` +
-        (doubtful ? ` Of the mistakes ${doubtful} have a label that people doubt.` : "");
+        `Accuracy ${percent(accuracy, 2)}: ${correct.toLocaleString("en")} of ${count.toLocaleString("en")} ` +
+        `(95 % interval ${percent(interval[0], 2)} to ${percent(interval[1], 2)}), loss ${numeral(loss)}.` +
+        (doubtful ? ` Mistakes with a doubtful label: ${doubtful}.` : "");
       this.showGrid(figures.confusion);
       await this.show(null, null);
     });
@@ -52,7 +52,7 @@ export class ErrorsPanel {
       button.style.setProperty("--share", count / most);
       return element("td", {}, button);
     };
-    const head = element("tr", {}, element("td", { className: "corner" }, "is ↓ read as →"), ...classes.map((name) => element("th", { scope: "col" }, name)));
+    const head = element("tr", {}, element("td", { className: "corner" }, "true ↓ read as →"), ...classes.map((name) => element("th", { scope: "col" }, name)));
     const rows = confusion.map((row, i) => element("tr", {}, element("th", { scope: "row" }, classes[i]), ...row.map((count, k) => cell(count, i, k))));
     this.grid.replaceChildren(element("table", { className: "confusion" }, element("thead", {}, head), element("tbody", {}, ...rows)));
     this.grid.hidden = false;
@@ -66,10 +66,10 @@ export class ErrorsPanel {
       const title = label === null ? "The worst mistakes" : `${classes[label]} read as ${classes[predicted]}: ${count}`;
       const figures = pictures.map(({ pixels, index, ...mistake }) => {
         const words = `${classes[mistake.label]} → ${classes[mistake.predicted]}, ${percent(mistake.confidence, 0)}`;
-        const canvas = element("canvas", { className: "digit", role: "img", "aria-label": words, title: `test digit ${index}` });
+        const canvas = element("canvas", { className: "digit", role: "img", "aria-label": words, title: `test image ${index}` });
         paintBytes(canvas, decode(pixels), ...shape);
         const caption = element("figcaption", {}, words);
-        if (mistake.doubtful) caption.append(element("b", { className: "doubt" }, " label in doubt"));
+        if (mistake.doubtful) caption.append(element("b", { className: "doubt" }, " doubtful label"));
         return element("figure", {}, canvas, caption);
       });
       this.pictures.replaceChildren(element("h3", {}, title), element("div", { className: "pictures" }, ...figures));

@@ -1,4 +1,4 @@
-/* Network: the weights of each unit as a picture; a click shows the digits that excite it. */
+/* Network: the weights of each unit as an image; a click shows the images with its largest activations. */
 
 import { element, numeral, percent } from "../dom.js";
 import { weighted } from "../network.js";
@@ -25,7 +25,7 @@ export class NetworkPanel {
     this.weighted = weighted(model.architecture);
     this.seesPixels = this.weighted[0] === model.architecture[0];
     const names = this.weighted.map(({ maps, units }, i) => {
-      const count = maps ? `${maps} maps` : `${units} ${i + 1 < this.weighted.length ? "units" : "answers"}`;
+      const count = maps ? `${maps} maps` : `${units} ${i + 1 < this.weighted.length ? "units" : "outputs"}`;
       return element("option", { value: i }, `${i + 1}: ${count}`);
     });
     this.layers.replaceChildren(...names);
@@ -46,11 +46,11 @@ export class NetworkPanel {
     this.units = new Units(this.tiles, (unit) => this.excite(unit));
     this.legend.replaceChildren();
     if (layer === 0 && this.seesPixels) {
-      this.legend.append(...legend(this.weighted[0]), " Click one for the digits that excite it.");
+      this.legend.append(...legend(this.weighted[0]), " Click one to see the images with its largest activations.");
       if (this.reader) this.showReader(this.reader);
       return;
     }
-    this.legend.append("This layer looks at the one before it, so its weights are no pictures. Click one for the digits that excite it.");
+    this.legend.append("The inputs of this layer are not pixels, so its weights are not shown. Click a unit to see the images with its largest activations.");
     const names = layer === this.weighted.length - 1 ? this.playground.state.model.classes : null;
     const { maps, units } = this.weighted[layer];
     const buttons = Array.from({ length: Math.min(maps ?? units, 256) }, (_, unit) =>
@@ -74,15 +74,15 @@ export class NetworkPanel {
         paintBytes(canvas, decode(pixels), ...shape);
         return element("figure", {}, canvas, element("figcaption", {}, `${classes[label]}: ${numeral(answer)}`));
       });
-      const silent = `Of ${found.looked_through.toLocaleString("en")} training digits it is silent for ${percent(found.silent, 0)}.`;
+      const inactive = `Not active for ${percent(found.silent, 0)} of ${found.looked_through.toLocaleString("en")} training images.`;
       this.found.replaceChildren(
         element("h3", {}, `${isMap ? "Map" : "Unit"} ${unit} of layer ${layer + 1}`),
-        element("p", { className: "note" }, `${silent} The loudest${isMap ? ", each with the loudest place of its map" : ""}:`),
+        element("p", { className: "note" }, `${inactive} The largest activations${isMap ? ", each the maximum of the map" : ""}:`),
         element("div", { className: "pictures" }, ...pictures),
       );
       if (isMap) return;
       const worksOut = () => this.playground.step.workOut(layer + 1, unit);
-      this.found.append(element("p", { className: "buttons" }, element("button", { type: "button", onclick: worksOut }, "Work it out in Step")));
+      this.found.append(element("p", { className: "buttons" }, element("button", { type: "button", onclick: worksOut }, "Show its arithmetic in Step")));
     });
   }
 }

@@ -1,4 +1,4 @@
-/* Run: play, pause, one batch, one epoch, stop at; how the loss falls and the accuracy rises. */
+/* Run: the buttons of the training, and the curves of loss and accuracy. */
 
 import { Chart } from "../chart.js";
 import { element, numeral, percent } from "../dom.js";
@@ -49,7 +49,7 @@ export class RunPanel {
     this.rewind.disabled = state.step === 0 && state.status !== "failed";
     if (document.activeElement !== this.stopAt) this.stopAt.value = state.stop_at ?? "";
     const kept = state.saved_in;
-    this.saved.replaceChildren(...(kept ? [`Kept in ${kept}: `, element("code", {}, `byhand play ${kept}`), " goes on from there."] : []));
+    this.saved.replaceChildren(...(kept ? [`Saved in ${kept}. To resume: `, element("code", {}, `byhand play ${kept}`)] : []));
     this.curve = curve;
     this.showFigures(state, curve);
     this.draw();
@@ -62,7 +62,7 @@ export class RunPanel {
       step: state.step.toLocaleString("en"),
       loss: curve.points.length ? numeral(curve.points.at(-1)[1]) : "–",
       validation: record ? percent(record.validation_accuracy) : "–",
-      "images a second": record ? Math.round(record.images_per_second).toLocaleString("en") : "–",
+      "images/s": record ? Math.round(record.images_per_second).toLocaleString("en") : "–",
     };
     this.figures.replaceChildren(
       ...Object.entries(figures).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),

@@ -1,4 +1,4 @@
-/* Setup: what to train on, which network, how. All of it stands in the page's address, behind the #. */
+/* Setup: the settings of a training. They are also in the fragment of the page's address. */
 
 import { element } from "../dom.js";
 import { order } from "../server.js";
@@ -12,12 +12,12 @@ const WORDS = {
   leaky_relu: "leaky relu",
 };
 
-/** The setup as the part of an address behind the #: data=mnist-5k&layers=128,64&… */
+/** Encode a setup as the fragment of an address: data=mnist-5k&layers=128,64&… */
 export function toAddress(setup) {
   return new URLSearchParams(Object.entries(setup).map(([name, value]) => [name, String(value)])).toString();
 }
 
-/** The other way: only what the usual setup has, each of the kind that it has there; what is no number is left out. */
+/** Decode a fragment; unknown names and invalid numbers are ignored. */
 export function fromAddress(text, usual) {
   const setup = { ...usual };
   for (const [name, value] of new URLSearchParams(text)) {
@@ -43,12 +43,12 @@ export class SetupPanel {
       maps: line("Convolutions", "none, or 8,16", "text"),
       layers: line("Hidden layers", "such as 128 or 128, 64"),
       activation: choice("Activation", choices.activation),
-      optimizer: choice("Optimiser", choices.optimizer),
+      optimizer: choice("Optimizer", choices.optimizer),
       learning_rate: number("Learning rate", limits.learning_rate, "any"),
       batch_size: number("Batch size", limits.batch_size, 1),
       seed: number("Seed", limits.seed, 1),
-      augment: choice("Distort the digits", choices.augment),
-      deskew: tick("Set slanted digits upright"),
+      augment: choice("Augmentation", choices.augment),
+      deskew: tick("Deskew the digits"),
     };
     this.note = element("p", { className: "note", role: "status" });
     this.form = element(
@@ -79,7 +79,7 @@ export class SetupPanel {
     this.compare();
   }
 
-  /** A setup in the address is used at once where nothing has been trained yet, and offered where something has. */
+  /** Use a setup in the address at once before any training; otherwise only fill in the fields. */
   async useAddress() {
     const { setup, status, step } = this.playground.state;
     const wanted = fromAddress(this.address ?? "", setup);
@@ -113,11 +113,11 @@ export class SetupPanel {
   compare() {
     const { input } = this.fields.layers;
     const areSizes = sizes(input.value).every((size) => Number.isInteger(size) && size > 0);
-    const wrong = areSizes ? "" : "Hidden layers are whole numbers between commas.";
+    const wrong = areSizes ? "" : "Hidden layers must be positive integers separated by commas.";
     input.setCustomValidity(wrong);
     const hasSteps = this.playground.state.step > 0;
     if (wrong) this.note.textContent = wrong;
-    else if (this.isChanged) this.note.textContent = hasSteps ? "Not in use yet: using it starts a new training." : "Not in use yet.";
+    else if (this.isChanged) this.note.textContent = hasSteps ? "Not in use yet. It will start a new training." : "Not in use yet.";
     else this.note.textContent = "";
   }
 
@@ -127,7 +127,7 @@ export class SetupPanel {
   }
 
   use() {
-    return this.playground.attempt(() => order("setup", this.setup)); // the event that follows says: take all anew
+    return this.playground.attempt(() => order("setup", this.setup)); // the next event makes the page reload its state
   }
 
   newSeed() {

@@ -5,9 +5,9 @@ import { ask, download } from "../server.js";
 import { toAddress } from "./setup.js";
 
 const FILES = [
-  ["html", "HTML page", "pad, network and weights in one file that opens from a disk"],
-  ["onnx", "ONNX", "for other runtimes, the preparation inside"],
-  ["npz", "NumPy arrays", "W1, b1, … for anyone's NumPy"],
+  ["html", "HTML page", "pad and network in one file that works offline"],
+  ["onnx", "ONNX", "for other runtimes, with the preparation"],
+  ["npz", "NumPy arrays", "W1, b1, … for NumPy"],
 ];
 
 export class SharePanel {
@@ -20,11 +20,11 @@ export class SharePanel {
       element("div", { className: "file" }, button(label, () => this.save(to, label)), element("span", { className: "note" }, about)),
     );
     host.append(
-      element("h3", {}, "Take the network home"),
+      element("h3", {}, "Export the model"),
       ...files,
-      element("h3", {}, "Pass the setup on"),
+      element("h3", {}, "Share the setup"),
       element("p", { className: "buttons" }, button("Copy link", () => this.copyLink()), button("Copy as Python", () => this.copyPython())),
-      element("p", { className: "note" }, "The link holds the setup, no weights and no drawings; it opens in a playground that runs at this address."),
+      element("p", { className: "note" }, "The link contains the setup, but no weights and no drawings. It needs a playground running at this address."),
       this.said,
       this.program,
     );
@@ -34,7 +34,7 @@ export class SharePanel {
 
   save(to, label) {
     return this.playground.attempt(async () => {
-      this.said.textContent = `Making and checking: ${label} …`;
+      this.said.textContent = `Exporting and checking: ${label} …`;
       try {
         const address = URL.createObjectURL(await download(`export/${to}`));
         element("a", { href: address, download: `digits.${to}` }).click();
@@ -49,7 +49,7 @@ export class SharePanel {
 
   copyLink() {
     const link = `${location.origin}/#${toAddress(this.playground.state.setup)}`;
-    return this.copy(link, "The link is copied.");
+    return this.copy(link, "Link copied.");
   }
 
   copyPython() {
@@ -57,7 +57,7 @@ export class SharePanel {
       const { python } = await ask("python");
       this.program.textContent = python;
       this.program.hidden = false;
-      await this.copy(python, "The program is copied: it trains the same numbers.");
+      await this.copy(python, "Program copied: it gives the same numbers.");
     });
   }
 
@@ -68,7 +68,7 @@ export class SharePanel {
     } catch {
       this.program.textContent = text;
       this.program.hidden = false;
-      this.said.textContent = "This browser doesn't let a page copy: take it from here.";
+      this.said.textContent = "The browser does not allow copying: copy the text below.";
     }
   }
 }

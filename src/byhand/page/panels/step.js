@@ -1,4 +1,4 @@
-/* Step: one step of learning from one digit, with its formulas, its real numbers, and the code that computed them. */
+/* Step: one training step on one image, with formulas, actual values, and the code that computes them. */
 
 import { element, numeral, percent } from "../dom.js";
 import { paintBytes } from "../paint.js";
@@ -13,13 +13,13 @@ export class StepPanel {
     this.stale = element("p", { className: "stale", hidden: true }, "The weights have changed since.");
     this.shown = element("div", { className: "explanation" });
     host.append(
-      element("p", { className: "note" }, "What the network would learn from one digit alone. The network itself stays as it is."),
+      element("p", { className: "note" }, "One training step on a single image. The network is not changed."),
       element(
         "form",
         { className: "buttons", onsubmit: (event) => this.submitted(event) },
-        element("label", { className: "inline" }, "Test digit ", this.index),
-        element("button", { type: "submit" }, "Take the step apart"),
-        button("Any other", () => this.another()),
+        element("label", { className: "inline" }, "Test image ", this.index),
+        element("button", { type: "submit" }, "Explain the step"),
+        button("Random image", () => this.another()),
         button("My drawing", () => this.drawing()),
       ),
       this.stale,
@@ -48,7 +48,7 @@ export class StepPanel {
     return this.explain({ index: Number(this.index.value) });
   }
 
-  /** The digit on the pad, learned as what the network takes it for. */
+  /** Explain a step on the drawing, with the prediction as its label. */
   drawing() {
     const { picture, probabilities } = this.playground.draw.result ?? {};
     if (!picture) return this.playground.notice.say("refused", "Draw a digit first.");
@@ -84,13 +84,13 @@ export class StepPanel {
       element(
         "div",
         {},
-        element("p", {}, `It is a ${classes[label]}; the network says ${answer}.`),
+        element("p", {}, `Label ${classes[label]}, prediction ${answer}.`),
         element("p", {}, `Loss ${numeral(loss)} → ${numeral(after)}. ${better}.`),
       ),
     );
   }
 
-  /** One step of the step, folded; its parts inside it. */
+  /** One part of the explanation, collapsed, with its own parts. */
   part({ title, text, formula, shapes, lines, figures, code, parts }) {
     const inside = [];
     if (text) inside.push(element("p", { className: "note" }, text));
@@ -132,6 +132,6 @@ export class StepPanel {
         ),
       ),
     );
-    return element("details", { open: true, className: "worked-out" }, element("summary", {}, "Single units, worked out"), ...boxes);
+    return element("details", { open: true, className: "worked-out" }, element("summary", {}, "Arithmetic of single units"), ...boxes);
   }
 }

@@ -1,0 +1,23 @@
+/*
+ * From the pad to a prediction: the drawing is normalized like MNIST, then classified. With `centers` off, the whole pad
+ * is only scaled down, which shows why normalization matters.
+ */
+
+import { normalize, SIZE, squashed } from "./handwriting.js";
+import { NothingDrawn } from "./ink.js";
+
+/** Return {picture, seen, answers, probabilities} or, if there is no digit, {message}. */
+export function recognize(reader, gray, centers = true) {
+  try {
+    const picture = centers ? normalize(gray).image : squashed(gray);
+    if (!picture.some((byte) => byte > 0)) return { message: "nothing drawn" };
+    return { picture, ...reader.read(picture) };
+  } catch (error) {
+    if (error instanceof NothingDrawn) return { message: error.message };
+    throw error;
+  }
+}
+
+/** True if a model takes images of the pad's size. */
+export const readsDrawings = ({ shape: [height, width], input }) =>
+  height === SIZE && width === SIZE && input === "handwriting";
