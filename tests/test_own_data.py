@@ -141,7 +141,7 @@ def test_presets_adapt_to_other_images():
     data = Dataset(images, labels, classes="abc")
     chosen = adapted(preset("digits"), data)
     assert (chosen.recipe.augment, chosen.preparation.deskew) == ("none", False)
-    assert chosen.recipe.epochs == 500
+    assert chosen.recipe.epochs == 300
     pixels = chosen.preparation(images, np.float64)
     assert abs(pixels.mean()) < 1e-6
     assert abs(pixels.std() - 1) < 1e-6
