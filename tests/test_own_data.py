@@ -20,6 +20,7 @@ from byhand.model import shipped_model
 from byhand.model.preparation import MNIST_MEAN, Preparation
 from byhand.training import preset
 from byhand.training.recipe import adapted, with_overrides
+from helpers.needs import needs
 from helpers.own_data import DATA_SETS, FRUIT, patterns, shapes, standardized, table, write_csv
 
 #: Forms that can't be loaded, and the reason given.
@@ -83,7 +84,7 @@ def test_a_model_gives_the_same_answers_from_files_and_in_exports(own, tmp_path)
     # exports, used without byhand
     export(model, tmp_path / "m.npz", pictures=digits.test)
     np.testing.assert_array_equal(from_npz(tmp_path / "m.npz", model.preparation.pictures(images)), expected)
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = needs("onnxruntime")
     export(model, tmp_path / "m.onnx", pictures=digits.test)
     session = runtime.InferenceSession(tmp_path / "m.onnx")
     (probabilities,) = session.run(None, {session.get_inputs()[0].name: images.astype(np.float32)})
@@ -189,7 +190,7 @@ def test_exports_of_a_network_trained_on_floats_take_floats(tmp_path):
         export(model, tmp_path / "m.html")
     export(model, tmp_path / "m.npz")
     assert np.mean(from_npz(tmp_path / "m.npz", X) == expected) > 0.99
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = needs("onnxruntime")
     export(model, tmp_path / "m.onnx")
     (probabilities,) = runtime.InferenceSession(tmp_path / "m.onnx").run(None, {"inputs": X})
     assert np.mean(probabilities.argmax(axis=1) == expected) > 0.99
