@@ -1,6 +1,9 @@
 """`fit`: the inputs that it accepts and rejects, divergence in the last step, and interruption."""
 
 import contextlib
+import dataclasses
+import inspect
+import typing
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from byhand.nn.optimizers import GradientDescent
 from byhand.nn.schedules import Constant
 from byhand.report import evaluate
 from byhand.training import Recipe, Trainer, fit
+from byhand.training.recipe import RecipeSettings
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
@@ -151,6 +155,43 @@ def test_patience_may_watch_a_data_set_of_its_own():
 def test_a_slip_of_the_everyday_calls_is_named(slip, says):
     with pytest.raises(UsageError, match=says):
         slip(byhand.Model([784, 10], seed=0), byhand.load("mnist-5k"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("lr", "learning_rate"),
+        ("epoch", "epochs"),
+        ("batchsize", "batch_size"),
+        ("max_iter", "epochs"),
+        ("validation_split", "validation"),
+        ("early_stopping", "patience"),
+        ("scheduler", "schedule"),
+        ("sample_weight", "sample_weights"),
+        ("callback", "callbacks"),
+        ("random_state", "seed"),
+        ("weight_decay", "optimizer=AdamW(weight_decay=…)"),
+        ("dropout", "byhand.Model(…, dropout=…)"),
+    ],
+)
+def test_an_unknown_setting_of_fit_gets_the_name_to_type(setting, meant):
+    with pytest.raises(UsageError) as refused:
+        fit(model(), (X, Y), **{setting: 1})
+    assert str(refused.value) == f"unknown setting '{setting}' (did you mean {meant}?)"
+
+
+def test_an_unknown_setting_like_no_other_lists_the_known_ones():
+    for slip in (lambda: fit(model(), (X, Y), color=1), lambda: Recipe(color=1), lambda: Recipe().replace(color=1)):
+        with pytest.raises(UsageError, match="unknown setting 'color': the settings are epochs, batch_size, "):
+            slip()
+
+
+def test_the_settings_of_fit_are_those_of_the_recipe():
+    hints, found = typing.get_type_hints(RecipeSettings), typing.get_type_hints(Recipe)
+    assert list(hints) == [field.name for field in dataclasses.fields(Recipe)]
+    by_name = {"optimizer", "schedule", "loss"}
+    assert hints == {name: kind | str if name in by_name else kind for name, kind in found.items()}
+    assert [*inspect.signature(fit).parameters][-len(hints) :] == list(hints)
 
 
 def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypatch):

@@ -549,7 +549,7 @@ def test_a_healthy_run_is_left_in_peace(digits):
         ({"optimizer": Adam}, "optimizer must be one of sgd, momentum, rmsprop, adam, adamw, got <class"),
         ({"schedule": None}, "schedule must be one of constant, step, exponential, cosine, one_cycle, got None"),
         ({"loss": "l1"}, "loss must be one of cross_entropy, mse, got 'l1'"),
-        ({"eopchs": 3}, "recipe settings must be among epochs, batch_size"),
+        ({"eopchs": 3}, "unknown setting 'eopchs' (did you mean epochs?)"),
     ],
 )
 def test_a_bad_choice_is_named(digits, choices, words):

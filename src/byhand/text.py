@@ -1,7 +1,7 @@
 """Text formatting of numbers, percentages and lists, for the terminal, messages and HTML."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def percent(share: float | None, digits: int = 2, *, missing: str = "–") -> str:
@@ -38,3 +38,9 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     import difflib
 
     return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """Return ` (did you mean epochs?)` for a misspelled name, or one that is known `elsewhere`; else an empty text."""
+    meant = (elsewhere or {}).get(name) or closest(name, known)
+    return f" (did you mean {meant}?)" if meant else ""

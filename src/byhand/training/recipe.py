@@ -7,10 +7,10 @@ training images (`docs/recipes.md`). `with_overrides` applies options of `byhand
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -24,6 +24,7 @@ from byhand.nn.losses import LOSSES, Loss, SoftmaxCrossEntropy, loss_named
 from byhand.nn.network import Maps
 from byhand.nn.optimizers import AdamW, GradientDescent, Momentum, Optimizer, optimizer_named
 from byhand.nn.schedules import Constant, OneCycle, Schedule, schedule_config, schedule_named
+from byhand.text import did_you_mean
 
 #: Settings that are objects: their type, and the function that creates one by its name.
 NAMED: tuple[tuple[str, Any, Callable[..., Any]], ...] = (
@@ -33,6 +34,44 @@ NAMED: tuple[tuple[str, Any, Callable[..., Any]], ...] = (
 )
 #: Deprecated names of settings, which are still the names in the files of a run.
 OLD_NAMES = {"average": "ema_decay", "gentle": "weak_augment"}
+#: Names in other libraries, and what to type here.
+ELSEWHERE = {
+    **dict.fromkeys(("lr", "learning_rate_init", "eta"), "learning_rate"),
+    **dict.fromkeys(("max_iter", "n_epochs", "num_epochs", "iterations"), "epochs"),
+    **dict.fromkeys(("bs", "batch"), "batch_size"),
+    **dict.fromkeys(("validation_split", "validation_fraction", "val", "val_split"), "validation"),
+    **dict.fromkeys(("early_stopping", "n_iter_no_change"), "patience"),
+    **dict.fromkeys(("clipnorm", "grad_clip", "max_grad_norm"), "clip"),
+    **dict.fromkeys(("lr_scheduler", "scheduler"), "schedule"),
+    **dict.fromkeys(("solver", "optim"), "optimizer"),
+    **dict.fromkeys(("momentum", "nesterov"), 'optimizer="momentum"'),
+    **dict.fromkeys(("weight_decay", "wd", "alpha", "l2"), "optimizer=AdamW(weight_decay=…)"),
+    **dict.fromkeys(("criterion", "loss_function", "loss_fn"), "loss"),
+    **{name: f"byhand.Model(…, {name}=…)" for name in ("maps", "activation", "dropout", "batch_norm", "init", "dtype")},
+    **dict.fromkeys(("hidden", "hidden_layer_sizes"), "byhand.Model([784, 128, 10])"),
+    "random_state": "seed",
+    "n_jobs": "threads",
+}
+
+
+class RecipeSettings(TypedDict, total=False):
+    """The fields of `Recipe` as keyword arguments, for editors and type checkers."""
+
+    epochs: int
+    batch_size: int | None
+    learning_rate: float
+    optimizer: Optimizer | str
+    schedule: Schedule | str
+    loss: Loss | str
+    augment: str
+    weak_augment: float
+    clip: float | None
+    max_norm: float | None
+    ema_decay: float | None
+    validation: float
+    patience: int | None
+    record_every: int
+    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -95,12 +134,10 @@ class Recipe:
         """The first epoch with half-strength augmentation, from 0."""
         return self.epochs - math.ceil(round(self.epochs * self.weak_augment, 3))  # 100 · 0.07 > 7
 
-    def replace(self, **changes: Any) -> Self:
-        changes = renamed(changes)
-        known = [field.name for field in fields(self)]
-        if unknown := [name for name in changes if name not in known]:
-            raise UsageError(f"recipe settings must be among {', '.join(known)}, got {', '.join(unknown)}")
-        return replace(self, **changes)
+    def replace(self, **changes: Unpack[RecipeSettings]) -> Self:
+        """Return the recipe with some settings changed."""
+        check_settings(changes)
+        return replace(self, **renamed(changes))
 
     def but(self, **changes: Any) -> Self:
         """Deprecated name of `replace`."""
@@ -131,11 +168,21 @@ class Recipe:
 
 
 def _initialize(self: Recipe, *values: Any, **choices: Any) -> None:
-    """Accept deprecated names too."""
+    """Accept deprecated names too, and reject unknown ones."""
+    check_settings(choices)
     _initialize_fields(self, *values, **renamed(choices))
 
 
 _initialize_fields, Recipe.__init__ = Recipe.__init__, _initialize  # type: ignore[method-assign]
+
+
+def check_settings(given: Iterable[str], more: Iterable[str] = ()) -> None:
+    """Raise an error for a name that is neither a setting of a recipe nor in `more`."""
+    known = [*RecipeSettings.__annotations__, *more]
+    for name in given:
+        if name not in known and name not in OLD_NAMES:
+            hint = did_you_mean(name, known, ELSEWHERE) or f": the settings are {', '.join(known)}"
+            raise UsageError(f"unknown setting {name!r:.60}{hint}")
 
 
 def renamed(choices: Mapping[str, Any]) -> dict[str, Any]:

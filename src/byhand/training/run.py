@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import inspect
 import math
 import os
 import time
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from byhand.training.batches import Shard
 from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.loop import Callback, Trainer, complete, interruptible
 from byhand.training.progress import ProgressBar, is_interactive
-from byhand.training.recipe import Recipe, adapted
+from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settings
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import Run
@@ -104,17 +105,18 @@ def fit(
     callbacks: Sequence[Callback] = (),
     run: StrPath | bool = False,
     verbose: bool | None = None,
-    **choices: Any,
+    **choices: Unpack[RecipeSettings],
 ) -> History:
     """Train a model until the end or Ctrl-C, and return the history of its epochs.
 
     data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,)
     recipe: a Recipe or the name of a preset, by default digits; floats are not augmented
-    choices: changes of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
+    choices: settings that replace those of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
     validation_data: like `data`; replaces the held-out split of the recipe
     run: a folder, which `resume` can continue; True takes the next `runs/NNN`
     verbose: show a progress bar; by default in a terminal and in a notebook, but not if stderr is a file or a pipe
     """
+    check_settings(choices, fit.__kwdefaults__ or ())
     if is_interactive() if verbose is None else verbose:
         callbacks = with_progress(callbacks)
     name = recipe if isinstance(recipe, str) else None
@@ -133,6 +135,19 @@ def fit(
         if history.ending == "interrupted":
             trainer.load_final_weights()
         return history
+
+
+def signature_with_settings(function: Callable[..., Any]) -> inspect.Signature:
+    """Return a signature with the settings of a recipe by name, for `help` and for completion in notebooks."""
+    signature = inspect.signature(function)
+    settings = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=kind)
+        for name, kind in RecipeSettings.__annotations__.items()
+    ]
+    return signature.replace(parameters=[*list(signature.parameters.values())[:-1], *settings])
+
+
+fit.__signature__ = signature_with_settings(fit)  # type: ignore[attr-defined]
 
 
 def with_progress(callbacks: Sequence[Callback]) -> Sequence[Callback]:
