@@ -1,4 +1,4 @@
-"""The student's process, part by part: what goes over the wire, which statements run, what is closed."""
+"""The sandbox, part by part: messages between the processes, selected statements, limits."""
 
 import io
 import struct
@@ -29,14 +29,14 @@ def sent(value):
 
 
 @given(plain)
-def test_plain_values_arrive_as_they_left(value):
+def test_plain_values_arrive_unchanged(value):
     arrived = sent(value)
     assert arrived == value
     assert type(arrived) is type(value)
 
 
 @given(arrays)
-def test_arrays_arrive_as_they_left(array):
+def test_arrays_arrive_unchanged(array):
     arrived = sent({"a": (array, array.T)})["a"]
     for one, right in zip(arrived, (array, array.T), strict=True):
         assert (one.dtype, one.shape) == (right.dtype, right.shape)
@@ -55,11 +55,11 @@ def test_arrays_arrive_as_they_left(array):
         (1j, "complex"),
     ],
 )
-def test_what_can_not_be_sent_arrives_as_its_name(value, what):
+def test_a_value_that_cannot_be_sent_arrives_as_its_type(value, what):
     assert sent([value, 1]) == [sandbox.Unsendable(what), 1]
 
 
-def test_a_list_that_holds_itself_has_an_end():
+def test_a_list_that_contains_itself_can_be_sent():
     endless = []
     endless.append(endless)
     assert "Unsendable" in str(sent(endless))
@@ -86,12 +86,12 @@ def message(tree, blob=b""):
         io.BytesIO(struct.pack(">II", 2**31, 2**31)),
     ],
 )
-def test_what_is_no_message_is_refused_before_anything_is_allocated(stream):
+def test_an_invalid_message_is_rejected_before_memory_is_allocated(stream):
     with pytest.raises(sandbox.BrokenMessageError):
         sandbox.receive(stream)
 
 
-def test_a_message_cut_short_is_the_end():
+def test_a_truncated_message_raises_eof_error():
     whole = sandbox.packed([1, np.ones(4)])
     for size in range(len(whole)):
         with pytest.raises(EOFError):
@@ -104,7 +104,7 @@ def kept(source, *wanted):
     return [piece.node.lineno for piece in slicing.worth_running(pieces, wanted)]
 
 
-def test_only_what_the_wanted_function_leans_on_is_kept():
+def test_only_statements_that_the_function_needs_are_kept():
     source = """\
 import numpy as np
 import pandas as pd
@@ -123,21 +123,21 @@ np.random.seed(1)
     assert kept(source, "wanted") == [1, 3, 5, 6, 7, 8, 10]
 
 
-def test_a_local_name_keeps_nothing_of_the_same_name():
+def test_a_local_name_does_not_keep_a_global_statement():
     source = "parameters = train()\ndef train(): pass\ndef wanted(X):\n    parameters = 1\n    return parameters\n"
     assert kept(source, "wanted") == [3]
 
 
-def test_defaults_decorators_and_inner_functions_count():
+def test_names_in_defaults_decorators_and_inner_functions_are_kept():
     source = "A = 1\nB = 2\nC = 3\n@C\ndef wanted(x=A):\n    def inner(): return B\n    return inner\n"
     assert kept(source, "wanted") == [1, 2, 3, 5]
 
 
-def test_a_definition_behind_a_condition_is_found():
+def test_a_definition_inside_an_if_statement_is_found():
     assert kept("import x\nif True:\n    def wanted(): return x\n", "wanted") == [1, 2]
 
 
-def test_a_broken_stretch_costs_only_itself():
+def test_a_syntax_error_affects_only_its_own_statement():
     source = '''\
 def first(): return """
 text at the margin
@@ -159,11 +159,11 @@ H = # write your code here
 
 
 @given(st.text(alphabet="def f():\n x=1+\"'#[]@\t", max_size=60))
-def test_any_text_is_cut_without_an_error(text):
+def test_any_text_can_be_split_into_statements(text):
     slicing.cut([text])
 
 
-def test_stand_ins_answer_in_the_place_of_a_function_of_the_students():
+def test_a_function_can_be_replaced_by_the_reference():
     source = "def inner(x, y=2): return x * y\ndef outer(x): return inner(x) + inner(y=5, x=x)\n"
     asked = []
 
@@ -178,7 +178,7 @@ def test_stand_ins_answer_in_the_place_of_a_function_of_the_students():
     assert asked == [([], {"x": 3, "y": 2}), ([], {"x": 3, "y": 5})]
 
 
-def test_arguments_that_are_written_into_are_named():
+def test_changed_arguments_are_reported():
     source = "def f(a, b): a[0] = 7; return b\ndef g(d): d['new'] = 1"
     with Student([source], ["f", "g"], Limits(), {}) as student:
         outcome = student.call("f", [np.zeros(2), np.ones(2)])
@@ -186,20 +186,20 @@ def test_arguments_that_are_written_into_are_named():
         assert student.call("g", [{"old": 0}]).changed == [0]
 
 
-def test_output_past_the_capture_has_a_limit_for_each_process():
+def test_output_below_python_is_limited_per_process():
     source = "import os\ndef f(): os.write(1, b'x' * 3_000_000)\ndef g(): os.write(2, b'x'); return 1"
     with Student([source], ["f", "g"], Limits(), {}) as student:
         assert student.call("f").died == "wrote more than 1,048,576 bytes of output"
         assert student.call("g").value == 1
 
 
-def test_a_call_after_a_death_finds_a_fresh_process():
+def test_a_call_after_a_crash_gets_a_new_process():
     with Student(["import os\ndef f(x): os._exit(x)\ndef g(): return 1"], ["f", "g"], Limits(), {}) as student:
         assert student.call("f", [4]).died == "ended the process (exit code 4)"
         assert student.call("g").value == 1
 
 
-def test_the_folder_of_the_process_is_empty_and_gone_afterwards():
+def test_the_working_folder_is_empty_and_removed_afterwards():
     source = "import os\ndef f():\n    open('note', 'w').write('x')\n    return os.getcwd(), sorted(os.listdir('.'))"
     with Student([source], ["f"], Limits(), {"given": b"1"}) as student:
         folder, names = student.call("f").value
@@ -207,7 +207,7 @@ def test_the_folder_of_the_process_is_empty_and_gone_afterwards():
     assert not Path(folder).exists()
 
 
-def test_drawing_needs_no_matplotlib():
+def test_plotting_code_runs_without_matplotlib():
     source = """\
 import matplotlib.pyplot as plt
 from matplotlib import cm

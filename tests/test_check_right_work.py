@@ -1,6 +1,5 @@
-"""`byhand check` on right work in an unusual dress: layout, decorators, drawing, words; none of it is a mistake."""
+"""`byhand check` accepts correct code of any layout, with decorators, plots and output."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from byhand.course import check_file
 from byhand.course.notebooks import plain
 from byhand.errors import DataError
+from helpers.submissions import notebook
 from helpers.tiers import tiers
 
 STUDENTS = Path(__file__).parent / "students"
@@ -28,10 +28,6 @@ def check(content, tmp_path, name="student.py"):
     return check_file(path)
 
 
-def notebook(*cells):
-    return json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": cell} for cell in cells]})
-
-
 RELU = "import numpy as np\ndef relu(Z):\n    return np.maximum(0, Z), Z\n"
 
 
@@ -40,7 +36,7 @@ def relu_is_right(*arguments):
 
 
 def faults(report):
-    """What is not right, by function: the reasons, to be read where a test fails."""
+    """Return the reasons of everything that is not right, by function."""
     return {verdict.function: verdict.reason for verdict in report.verdicts if verdict.status != "right"}
 
 
@@ -59,11 +55,11 @@ odd = [n for n in range(9)  # (
 """
 
 
-def test_a_percent_sign_in_the_midst_of_a_statement_is_pythons():
+def test_a_percent_sign_inside_a_statement_is_not_a_magic():
     assert plain(PERCENT) == PERCENT
 
 
-def test_ipythons_lines_are_found_wherever_a_statement_may_begin():
+def test_ipython_lines_are_found_at_every_start_of_a_statement():
     source = """%matplotlib inline
 !echo it's (
 f = g(1,
@@ -89,35 +85,35 @@ pass
     assert plain(source) == ours
 
 
-def test_a_bracket_left_open_costs_no_more_than_its_statement():
+def test_an_open_bracket_affects_only_its_statement():
     source = "print((1)\ndef f():\n    %time g()\n    return 1\n"
     assert plain(source) == source.replace("%time g()", "pass")
 
 
-def test_a_line_that_begins_with_a_percent_sign_is_checked_as_python(tmp_path):
+def test_a_continuation_line_with_a_percent_sign_is_python(tmp_path):
     source = solution(('%i: %f" % (i', '%i: %f"\n                  % (i'))
-    assert faults(check(notebook(source), tmp_path, "student.ipynb")) == {}
+    assert faults(check(notebook([source]), tmp_path, "student.ipynb")) == {}
 
 
 @pytest.mark.parametrize("name", ["student.py", "student.ipynb"])
-def test_what_ends_no_line_for_python_ends_none_here(name, tmp_path):
+def test_line_numbers_count_only_the_line_endings_of_python(name, tmp_path):
     mark = "\f# \u2028# \x85'''\v\x1c'''"
     source = f"import numpy as np\n{mark}\nSCALE = 1\ndef scaled(Z):\n    return Z * SCALE\n{mark}\n"
     source += "def relu(Z):\n    return np.maximum(0, scaled(Z)), Z\ndef sigmoid(Z):\n    return 1 / 0, Z\n"
-    report = check(notebook(source) if name.endswith("ipynb") else source, tmp_path, name)
+    report = check(notebook([source]) if name.endswith("ipynb") else source, tmp_path, name)
     assert report["relu"].status == "right"
     assert (report["sigmoid"].place, report["sigmoid"].reason[-20:]) == ("line 10", "in `return 1 / 0, Z`")
 
 
 @pytest.mark.parametrize("end", tiers(1, ["\r\n", "\r"]))
-def test_lines_may_end_as_on_any_system(end, tmp_path):
+def test_line_endings_of_every_system_are_read(end, tmp_path):
     assert relu_is_right(RELU.replace("\n", end), tmp_path)
     source = f"%matplotlib inline\n{RELU}".replace("\n", end)
-    assert relu_is_right(notebook(source), tmp_path, "student.ipynb")
+    assert relu_is_right(notebook([source]), tmp_path, "student.ipynb")
 
 
 @pytest.mark.parametrize("encoding", tiers(2, ["latin-1", "cp1252", "utf-8", "utf-8-sig", "no-such-encoding"]))
-def test_a_python_file_may_say_how_it_is_encoded(encoding, tmp_path):
+def test_a_python_file_may_declare_its_encoding(encoding, tmp_path):
     known = "utf-8" if encoding == "no-such-encoding" else encoding
     text = f"# -*- coding: {encoding} -*-\n# größer\n{RELU}"
     assert relu_is_right(text.encode(known), tmp_path)
@@ -126,14 +122,14 @@ def test_a_python_file_may_say_how_it_is_encoded(encoding, tmp_path):
 @pytest.mark.parametrize(
     ("encoding", "words"), [("ascii", "ASCII text, got byte 0xf6 at 21"), ("hex", "HEX text, got 'hex' is not a text")]
 )
-def test_a_file_in_another_encoding_than_it_says_is_refused(encoding, words, tmp_path):
+def test_a_file_that_declares_a_wrong_encoding_is_rejected(encoding, words, tmp_path):
     with pytest.raises(DataError, match=f"must be {words}"):
         check(f"# coding: {encoding:>6}\n# gr\xf6ßer".encode("latin-1"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["student.PY", "student.Ipynb"])
-def test_a_name_may_end_in_capitals(name, tmp_path):
-    assert relu_is_right(notebook(RELU) if name.endswith("b") else RELU, tmp_path, name)
+def test_a_file_suffix_may_be_in_capitals(name, tmp_path):
+    assert relu_is_right(notebook([RELU]) if name.endswith("b") else RELU, tmp_path, name)
 
 
 DATACLASS = """
@@ -147,7 +143,7 @@ SETTINGS = Settings()
 """
 
 
-def test_a_dataclass_is_defined_as_anywhere(tmp_path):
+def test_a_dataclass_can_be_defined(tmp_path):
     source = solution(("import numpy as np\n", f"import numpy as np\n{DATACLASS}"), ("* 0.1", "* SETTINGS.scale"))
     report = check(source, tmp_path)
     assert (faults(report), report.notes) == ({}, ())
@@ -168,20 +164,20 @@ def timed(f):
 """
 
 
-def test_a_decorator_that_takes_any_arguments_is_given_them(tmp_path):
+def test_a_decorator_with_any_arguments_is_accepted(tmp_path):
     source = solution(("\ndef ", "\n@timed\ndef ")).replace(
         "\nimport matplotlib", f"\n{DECORATORS}import matplotlib", 1
     )
     assert faults(check(source, tmp_path)) == {}
 
 
-def test_a_function_with_a_decorator_is_answered_for_like_any_other(tmp_path):
+def test_a_mistake_in_a_decorated_function_is_found(tmp_path):
     source = solution(("def relu(", "@timed\ndef relu("), ("np.maximum(0,Z)", "np.abs(Z)"))
     source = source.replace("\nimport matplotlib", f"\n{DECORATORS}import matplotlib", 1)
     assert set(faults(check(source, tmp_path))) == {"relu"}
 
 
-def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment(tmp_path):
+def test_unnamed_arguments_are_passed_in_the_order_of_the_assignment(tmp_path):
     source = solution(
         ("def update_parameters(parameters, gradients, learning_rate):", "def update_parameters(*given):"),
         (
@@ -208,7 +204,7 @@ def test_arguments_that_are_not_named_at_all_come_in_the_order_of_the_assignment
         ],
     ),
 )
-def test_the_accuracy_is_found_in_whatever_is_printed_with_it(words, tmp_path):
+def test_the_accuracy_is_found_in_any_printed_text(words, tmp_path):
     line = 'print("Accuracy: " + str(np.sum((probas == y_label)/m)))'
     source = solution((line, f"a = np.mean(probas == y_label); print({words})"))
     assert faults(check(source, tmp_path)) == {}
@@ -235,7 +231,7 @@ DRAWN = [
 
 
 @pytest.mark.parametrize("name", ["import matplotlib.pyplot as plt", "from matplotlib import pyplot as plt"])
-def test_drawing_is_no_mistake(name, tmp_path):
+def test_plots_do_not_count_as_mistakes(name, tmp_path):
     more = "\nimport matplotlib.pylab as pylab\nfrom matplotlib.ticker import MaxNLocator"
     source = solution(
         ("import matplotlib.pyplot as plt", name + more), ("plt.plot(np.squeeze(losses))", "; ".join(DRAWN))
@@ -259,7 +255,7 @@ ONLY_H = [
 ]
 
 
-def test_a_function_that_is_right_with_the_students_own_is_right(tmp_path):
+def test_a_function_is_right_if_it_fits_the_students_other_functions(tmp_path):
     assert set(faults(check(solution(*ONLY_H), tmp_path))) == {"sigmoid", "relu"}
 
 
@@ -275,7 +271,7 @@ def test_a_function_that_is_right_with_the_students_own_is_right(tmp_path):
         ],
     ),
 )
-def test_a_wrong_function_is_replaced_wherever_else_it_is_held(table, entry, tmp_path):
+def test_a_wrong_function_is_replaced_at_every_reference(table, entry, tmp_path):
     source = solution(
         ("np.maximum(0,Z)", "np.abs(Z)"),
         ("\ndef layer_forward", f"\n{table}\n\ndef layer_forward"),
@@ -284,7 +280,7 @@ def test_a_wrong_function_is_replaced_wherever_else_it_is_held(table, entry, tmp
     assert set(faults(check(source, tmp_path))) - {"ReLU"} == {"relu"}
 
 
-def test_a_function_under_another_name_is_told_with_its_own_line(tmp_path):
+def test_a_function_with_another_name_is_reported_with_its_line(tmp_path):
     report = check("import numpy as np\n\ndef rectify(Z):\n    return np.abs(Z), Z\n\nrelu = rectify\n", tmp_path)
     assert report["relu"].place == "line 3"
 
@@ -297,10 +293,10 @@ def test_a_function_may_count_its_calls(tmp_path):
     assert faults(check(source, tmp_path)) == {}
 
 
-def test_a_blank_that_something_else_took_the_place_of_is_no_blank(tmp_path):
+def test_a_blank_that_is_redefined_is_not_a_blank(tmp_path):
     blank = "import numpy as np\nfrom functools import partial\ndef relu(Z):\n    pass"
     written = "def above(least, Z):\n    return np.maximum(least, Z), Z\nrelu = partial(above, 0)"
-    assert check(notebook(blank, written), tmp_path, "student.ipynb")["relu"].status == "right"
+    assert check(notebook([blank, written]), tmp_path, "student.ipynb")["relu"].status == "right"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +312,7 @@ def test_a_blank_that_something_else_took_the_place_of_is_no_blank(tmp_path):
         ],
     ),
 )
-def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stands_in(head, call, tmp_path):
+def test_extra_arguments_are_dropped_when_the_reference_replaces_a_function(head, call, tmp_path):
     names = [one.split("=")[0] for one in head.split(", ")]
     source = solution(
         ("def layer_forward(H_prev, W, b, activation='relu'):", f"def layer_forward({head}):"),
@@ -333,7 +329,7 @@ def test_an_argument_more_than_the_right_function_has_is_left_out_when_that_stan
     ("returned", "page"),
     tiers(1, [("E / E.sum(axis=0), Z", "l_layer"), ("E / E.sum(axis=0)", "two_layer"), ("None", "l_layer")]),
 )
-def test_where_the_names_fit_both_pages_the_one_counts_by_which_more_is_right(returned, page, tmp_path):
+def test_if_both_pages_match_the_one_with_more_passes_counts(returned, page, tmp_path):
     source = f"import numpy as np\n\ndef softmax(Z):\n    E = np.exp(Z - Z.max(axis=0))\n    return {returned}\n"
     source += "\ndef one_hot(Y):\n    return np.eye(10)[Y].T\n"
     assert check(source, tmp_path).page == page

@@ -1,4 +1,4 @@
-"""The checks of arguments: which values pass, and the text of each error."""
+"""Argument checks: accepted values, and the text of each error."""
 
 import numpy as np
 import pytest
@@ -10,27 +10,27 @@ NOT_NUMBERS = [None, "3", True, np.True_, [3], 3j, float("nan"), float("inf"), -
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3)])
-def test_an_integer_of_any_kind_passes_as_a_plain_int(value):
+def test_an_integer_of_any_type_becomes_a_plain_int(value):
     assert checks.integer("size", value, 1, 3) == 3
     assert type(checks.integer("size", value, 1)) is int
 
 
 @pytest.mark.parametrize("value", [*NOT_NUMBERS, 3.0, np.float32(3)])
-def test_what_is_no_integer_is_rejected(value):
+def test_a_value_that_is_not_an_integer_is_rejected(value):
     assert not checks.is_integer(value)
     with pytest.raises(UsageError, match="size must be a positive integer, got "):
         checks.integer("size", value, 1)
 
 
 @pytest.mark.parametrize("value", [*NOT_NUMBERS, 10**400])
-def test_what_is_no_finite_number_is_rejected(value):
+def test_a_value_that_is_not_a_finite_number_is_rejected(value):
     assert not checks.is_number(value)
     with pytest.raises(UsageError, match="rate must be a number from 0 to 1, got "):
         checks.number("rate", value, 0, 1)
 
 
 @pytest.mark.parametrize("value", [0.5, np.float32(0.5)])
-def test_a_number_of_any_kind_passes_as_a_plain_float(value):
+def test_a_number_of_any_type_becomes_a_plain_float(value):
     assert checks.number("rate", value, 0, 1) == checks.positive("rate", value) == checks.fraction("rate", value) == 0.5
     assert type(checks.number("rate", value, 0)) is float
 

@@ -1,4 +1,4 @@
-"""Where the texts stop: mini-batches and momentum have an answer key, and their mistakes have names."""
+"""Mini-batches and momentum, which the assignment lacks: they have an answer key, and their mistakes are named."""
 
 import numpy as np
 import pytest
@@ -49,13 +49,13 @@ def check(text, tmp_path):
     return check_file(path)
 
 
-def test_right_functions_are_right_and_nothing_is_held_against_working_in_place(tmp_path):
+def test_right_functions_pass_and_updating_in_place_gets_no_remark(tmp_path):
     report = check(RIGHT, tmp_path)
     for name in ("mini_batches", "update_with_momentum"):
         assert (report[name].status, report[name].remarks) == ("right", ())
 
 
-def test_an_update_that_updates_nothing_in_place_is_remarked_upon(tmp_path):
+def test_an_update_that_changes_nothing_in_place_gets_a_remark(tmp_path):
     body = """
     faster = {name: momentum * velocities[name] + gradients["d" + name] for name in velocities}
     return {name: parameters[name] - learning_rate * faster[name] for name in parameters}, faster
@@ -65,7 +65,7 @@ def test_an_update_that_updates_nothing_in_place_is_remarked_upon(tmp_path):
     assert (verdict.status, verdict.remarks) == ("right", (words,))
 
 
-def test_who_takes_the_plain_assignment_is_not_asked_for_them_and_a_blank_is_shown(tmp_path):
+def test_functions_beyond_the_assignment_are_optional_and_a_blank_is_listed(tmp_path):
     named = {verdict.function for verdict in check("def sigmoid(Z):\n    pass\n", tmp_path).verdicts}
     assert not named & {"mini_batches", "update_with_momentum"}
     blank = check("def mini_batches(X, Y, order, batch_size):\n    raise NotImplementedError\n", tmp_path)
@@ -83,18 +83,18 @@ def test_each_planted_mistake_is_called_by_its_name(function, mistake, changes, 
 
 
 @pytest.mark.parametrize("pair", ["'a', 'b'", "X, {}", "X[:, :0], Y"])
-def test_a_batch_that_is_no_pair_of_arrays_is_wrong_and_nothing_worse(pair, tmp_path):
+def test_a_batch_that_is_not_a_pair_of_arrays_is_wrong(pair, tmp_path):
     verdict = check(f"def mini_batches(X, Y, order, batch_size):\n    return [({pair})]\n", tmp_path)["mini_batches"]
     assert (verdict.status, verdict.evidence) == ("wrong", None)
     assert "_batch must be an array of numbers, got " in verdict.reason
 
 
-def test_a_batch_whose_labels_are_of_another_number_is_named(tmp_path):
+def test_a_batch_with_another_number_of_labels_is_named(tmp_path):
     verdict = check(RIGHT.replace("Y[:, chosen]", "Y[:, chosen[:1]]"), tmp_path)["mini_batches"]
     assert verdict.reason.startswith("X_batch and Y_batch must have one column per sample, got (6, 4)")
 
 
-def test_every_sample_is_in_one_batch_and_the_last_is_as_long_as_what_remains():
+def test_every_sample_is_in_one_batch_and_the_last_may_be_smaller():
     rng = np.random.default_rng(0)
     X, Y, order = rng.normal(size=(3, 11)), rng.normal(size=(2, 11)), rng.permutation(11)
     batches = beyond.mini_batches(X, Y, order, 4)
@@ -103,8 +103,7 @@ def test_every_sample_is_in_one_batch_and_the_last_is_as_long_as_what_remains():
     assert np.array_equal(np.hstack([pair[1] for pair in batches]), Y[:, order])
 
 
-def test_momentum_takes_the_steps_that_byhand_nn_takes():
-    """The page and the machine, five steps of both."""
+def test_momentum_of_the_reference_agrees_with_byhand_nn():
     rng = np.random.default_rng(1)
     parameters = {"W1": rng.normal(size=(4, 3)), "b1": rng.normal(size=(4, 1))}
     vector = np.concatenate([parameters["W1"].ravel(), parameters["b1"].ravel()])
@@ -120,24 +119,19 @@ def test_momentum_takes_the_steps_that_byhand_nn_takes():
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("X", "labels", "samples", "batch_size", "words"),
     [
-        (lambda: beyond.mini_batches(np.ones(3), np.ones((1, 3)), np.arange(3), 1), "X must have two axes"),
-        (lambda: beyond.mini_batches(np.ones((2, 3)), np.ones((1, 4)), np.arange(3), 1), r"Y must have shape \(1, 3\)"),
-        (
-            lambda: beyond.mini_batches(np.ones((2, 3)), np.ones((1, 3)), np.arange(2), 1),
-            r"order must have shape \(3,\)",
-        ),
-        (
-            lambda: beyond.mini_batches(np.ones((2, 3)), np.ones((1, 3)), np.arange(3), 0),
-            "batch_size must be a positive",
-        ),
-        (
-            lambda: beyond.update_with_momentum({"W1": 1}, {"dW1": 1}, {}, 0.1),
-            "velocities must contain W1, got nothing",
-        ),
+        (np.ones(3), 3, 3, 1, "X must have two axes"),
+        (np.ones((2, 3)), 4, 3, 1, r"Y must have shape \(1, 3\)"),
+        (np.ones((2, 3)), 3, 2, 1, r"order must have shape \(3,\)"),
+        (np.ones((2, 3)), 3, 3, 0, "batch_size must be a positive"),
     ],
 )
-def test_what_is_wrong_is_named(call, words):
+def test_wrong_arguments_of_mini_batches_are_named(X, labels, samples, batch_size, words):
     with pytest.raises(UsageError, match=words):
-        call()
+        beyond.mini_batches(X, np.ones((1, labels)), np.arange(samples), batch_size)
+
+
+def test_a_missing_velocity_is_named():
+    with pytest.raises(UsageError, match="velocities must contain W1, got nothing"):
+        beyond.update_with_momentum({"W1": 1}, {"dW1": 1}, {}, 0.1)

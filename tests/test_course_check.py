@@ -1,4 +1,4 @@
-"""`byhand course check`: the public checks in words, and plainly what was not checked; and how long a call may take."""
+"""`byhand course check`: the public checks, a line about the hidden ones, and the time limit of a call."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ HIDDEN = (
 
 
 @pytest.mark.parametrize(
-    ("cells", "code", "said", "counts"),
+    ("cells", "code", "sentence", "counts"),
     tiers(
         1,
         [
@@ -45,26 +45,26 @@ HIDDEN = (
         ],
     ),
 )
-def test_it_never_says_that_all_is_well(run, cells, code, said, counts, tmp_path):
+def test_success_never_hides_that_hidden_checks_were_not_run(run, cells, code, sentence, counts, tmp_path):
     (tmp_path / "me.ipynb").write_bytes(notebook(cells))
-    left, out, err = run("me.ipynb")
-    assert (left, err) == (code, "")
-    assert out.endswith(f"{counts}\n{said}{HIDDEN}")
+    status, out, err = run("me.ipynb")
+    assert (status, err) == (code, "")
+    assert out.endswith(f"{counts}\n{sentence}{HIDDEN}")
     if code:
         assert "✗ relu                   wrong  (code cell 3, line 1)\n" in out
         assert "H: this is the absolute value: relu is 0 where Z is negative" in out
 
 
-def test_nothing_has_passed_where_nothing_is_there(run, tmp_path):
+def test_a_notebook_without_known_functions_does_not_pass(run, tmp_path):
     (tmp_path / "me.ipynb").write_bytes(notebook(["import numpy as np", "def softmx(Z): return Z, Z"]))
     code, out, err = run("me.ipynb")
     assert (code, err) == (1, "")
     assert "checks passed" not in out
-    said = "me.ipynb has no function of the assignment\n"
-    assert out.endswith(f"14 missing\n{said}\nNothing was checked.\n{HIDDEN}")
+    sentence = "me.ipynb has no function of the assignment\n"
+    assert out.endswith(f"14 missing\n{sentence}\nNothing was checked.\n{HIDDEN}")
 
 
-def test_as_json_it_says_the_same(run, tmp_path):
+def test_json_output_has_the_same_verdicts(run, tmp_path):
     (tmp_path / "me.py").write_text(instead("sigmoid", "return np.exp(Z)/(1+np.exp(Z)), Z"))
     code, out, _ = run("me.py", "--json")
     assert code == 1
@@ -90,13 +90,13 @@ def test_as_json_it_says_the_same(run, tmp_path):
         (".", 2, "NOTEBOOK must be a .ipynb or .py file, got "),
     ],
 )
-def test_what_is_no_notebook_is_told(run, name, code, words):
-    left, out, err = run(name)
-    assert (left, out) == (code, "")
+def test_a_path_that_is_not_a_notebook_is_rejected(run, name, code, words):
+    status, out, err = run(name)
+    assert (status, out) == (code, "")
     assert words in err
 
 
-def test_without_an_argument_the_notebook_of_the_course_in_this_folder_is_meant(run, tmp_path):
+def test_the_argument_defaults_to_the_course_notebook_in_this_folder(run, tmp_path):
     missing = "byhand: network.ipynb: no such file; `byhand course start` writes the notebooks to this folder\n"
     assert run() == (3, "", missing)
     (tmp_path / "network.ipynb").write_bytes(notebook(["import numpy as np", RIGHT]))
@@ -136,14 +136,14 @@ def test_of_two_written_copies_the_last_one_counts(tmp_path):
     )
 
 
-def test_what_returns_before_it_raises_is_no_blank(tmp_path):
+def test_a_function_that_returns_before_raising_counts_as_written(tmp_path):
     early = "def relu(Z):\n    return np.maximum(Z, 0), Z\n    raise NotImplementedError\n"
     assert statuses(tmp_path, early)["relu"] == "right"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ["while True: sigmoid(Z)", "while True: pass"])
-def test_a_call_that_asks_or_works_without_end_is_ended(line, tmp_path):
+def test_an_endless_call_is_stopped_also_if_it_calls_other_functions(line, tmp_path):
     (tmp_path / "me.py").write_text(first("layer_forward", f"Z = b\n    {line}"))
     report = check_file(tmp_path / "me.py", limits=Limits(call=0.5))
     assert report["layer_forward"].reason == "did not end within 0.5 seconds"
@@ -151,8 +151,8 @@ def test_a_call_that_asks_or_works_without_end_is_ended(line, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of another process")
-def test_a_call_that_waits_for_its_turn_is_given_time():
-    """A sleeping process stands for one that the machine has no time for: it may wait for its turn."""
+def test_waiting_for_a_processor_does_not_count_towards_the_time_limit():
+    """Use a sleeping process in place of one that waits for a busy processor."""
     cells = ["import time\ndef sigmoid(Z):\n    time.sleep(float(Z))\n    return Z, Z\n"]
     with Student(cells, ["sigmoid"], Limits(call=0.4, wall_clock=4), {}) as student:
         assert student.call("sigmoid", [0.8]).value == (0.8, 0.8)

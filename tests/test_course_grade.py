@@ -1,4 +1,4 @@
-"""`byhand course grade`: the right mark for everybody, twice the same, and nobody lost, whatever is handed in."""
+"""`byhand course grade`: right marks, the same marks every time, and no submission lost, whatever is handed in."""
 
 import csv
 import dataclasses
@@ -45,7 +45,7 @@ def marked(path, content, checks):
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory):
-    """All of them, marked by the command, and marked again."""
+    """Grade all submissions with the command, twice."""
     folder = tmp_path_factory.mktemp("course")
     hand_in(folder / "handed in", FEW)
     (folder / "hidden.toml").write_text(TOML)
@@ -58,7 +58,7 @@ def twice(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("one", FEW, ids=lambda one: one.name[:40])
-def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
+def test_each_submission_gets_its_expected_mark(one, twice):
     folder, _ = twice
     row = rows_of(folder / "first" / "marks.csv")[safe(name_of(one))]
     assert row["state"] == ("not marked" if one.right is None else "marked")
@@ -68,7 +68,7 @@ def test_each_submission_gets_the_mark_that_it_deserves(one, twice):
 
 
 @pytest.mark.slow
-def test_marked_twice_everything_is_the_same(twice):
+def test_grading_twice_gives_identical_files(twice):
     folder, ran = twice
     for one in ran:
         assert one.returncode == 0, one.stderr
@@ -83,7 +83,7 @@ def test_marked_twice_everything_is_the_same(twice):
 
 
 @pytest.mark.slow
-def test_the_command_says_what_it_is_not_and_whom_to_look_at(twice):
+def test_the_command_warns_about_security_and_lists_submissions_to_look_at(twice):
     _, (ran, _) = twice
     assert "not a security boundary" in ran.stderr
     assert "not marked: an essay: must be a .ipynb or .py file, got an essay.pdf\n" in ran.stdout
@@ -94,7 +94,7 @@ def test_the_command_says_what_it_is_not_and_whom_to_look_at(twice):
 
 
 @pytest.mark.slow
-def test_no_page_of_feedback_runs_what_a_submission_says(twice):
+def test_feedback_pages_escape_what_submissions_contain(twice):
     folder, _ = twice
     pages = sorted((folder / "first" / "marks" / "feedback").iterdir())
     assert len(pages) == len(FEW)
@@ -115,14 +115,14 @@ def test_copies_are_noted(twice):
     assert record["notes"] == ["relu is written 2 times, in code cell 3 and code cell 16: the last one counts"]
 
 
-def test_a_cell_that_a_spreadsheet_would_compute_is_text():
+def test_cells_that_a_spreadsheet_would_compute_are_escaped():
     for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"):
         assert safe(text) == f"'{text}"
     assert safe("Åse = 1") == "Åse = 1"
 
 
 @pytest.mark.slow
-def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_path):
+def test_a_submission_cannot_read_or_change_other_submissions_or_marks(tmp_path):
     other, marks = tmp_path / "other.py", tmp_path / "marks.csv"
     other.write_text(solution())
     marks.write_text("student,points\n")
@@ -148,8 +148,8 @@ def test_the_files_of_others_and_the_marks_can_be_neither_read_nor_changed(tmp_p
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process a network of its own")
-def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
-    lines = "open('/proc/net/dev').read().count(':')"  # one line an interface: the loopback alone is left
+def test_there_is_no_network_even_below_python(tmp_path):
+    lines = "open('/proc/net/dev').read().count(':')"  # one line per interface; only loopback is left
     apart = "import ctypes; ctypes.CDLL(None).unshare(0x50000000)"
     if subprocess.run([sys.executable, "-c", f"{apart} and exit(1)"], check=False).returncode:
         pytest.skip("this system gives no process a network of its own")
@@ -160,9 +160,9 @@ def test_there_is_no_network_even_for_what_goes_round_python(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
+def test_modules_are_not_imported_from_the_folder_of_the_grader(tmp_path):
     (tmp_path / "hidden.py").write_text("page = 'l_layer'\nsecret = 1\n")
-    (tmp_path / "secrets.py").write_text("raise SystemExit('this stood where the marker was started')")
+    (tmp_path / "secrets.py").write_text("raise SystemExit('imported from the working directory')")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "me.py").write_text(first("relu", "import hidden"))
     command = [COMMAND[0], "-P", *COMMAND[1:], "in", "--out", "marks.csv", "--checks", "hidden.py"]
@@ -173,7 +173,7 @@ def test_the_folder_that_the_marker_runs_in_is_not_imported_from(tmp_path):
 
 
 @pytest.mark.slow
-def test_grading_loads_nothing_of_the_data_sets(tmp_path):
+def test_grading_does_not_import_byhand_data(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "me.py").write_text(STUB.format("relu"))
     code = (
@@ -185,7 +185,7 @@ def test_grading_loads_nothing_of_the_data_sets(tmp_path):
 
 
 def descendants(pid):
-    """The processes below a process, by /proc."""
+    """Return the process ids below a process, from /proc."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -207,7 +207,7 @@ def has_ended(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes through /proc")
-def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
+def test_grading_resumes_after_a_kill_or_an_interrupt(tmp_path):
     handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
     endless = solution().replace("):\n", "):\n    while True: pass\n")
     hand_in(handed_in, [Synthetic("a.py", solution().encode(), None), Synthetic("b.py", endless.encode(), None)])
@@ -225,13 +225,13 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
         until(lambda process=process: record.exists() and len(descendants(process.pid)) >= 2)
         below = descendants(process.pid)
         os.kill(process.pid, number)
-        _, talk = process.communicate(timeout=300)
+        _, messages = process.communicate(timeout=300)
         until(lambda below=below: all(map(has_ended, below)))
         written.append(record.stat().st_mtime_ns)
         assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
         assert not out.exists()
         assert [one.name for one in record.parent.iterdir()] == ["a.json"]
-    assert "interrupted: 1 of 2 are graded; run the same command again to resume" in talk
+    assert "interrupted: 1 of 2 are graded; run the same command again to resume" in messages
     (handed_in / "b.py").write_text(solution())
     ran = grade(handed_in, "--out", out)
     assert ran.returncode == 0, ran.stderr
@@ -239,7 +239,7 @@ def test_killed_or_interrupted_it_goes_on_where_it_was(tmp_path):
     assert {*written, record.stat().st_mtime_ns} == {written[0]}
 
 
-def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them(tmp_path):
+def test_a_submission_that_cannot_be_graded_has_no_points_rather_than_zero(tmp_path):
     hand_in(tmp_path / "in", [Synthetic("readme.md", b"hello", None)])
     ran = grade(tmp_path / "in", "--out", tmp_path / "marks.csv", "--json")
     assert ran.returncode == 0, ran.stderr
@@ -254,7 +254,7 @@ def test_who_could_not_be_marked_has_no_points_anywhere_rather_than_none_of_them
 
 
 @pytest.mark.slow
-def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
+def test_only_changed_submissions_are_graded_again(tmp_path, monkeypatch):
     handed_in = tmp_path / "in"
     names = ("a", "b")
     hand_in(handed_in, [Synthetic(f"{name}.py", STUB.format("relu").encode(), None) for name in names])
@@ -282,7 +282,7 @@ def test_only_what_has_changed_is_marked_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path, monkeypatch):
+def test_after_a_crash_or_timeout_of_the_worker_grading_is_retried(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.py").write_text(solution())
     checks = read_checks()
@@ -304,7 +304,7 @@ def test_a_marker_that_breaks_or_hangs_loses_nobody_and_is_tried_again(tmp_path,
     assert mark(checks).points == 90
 
 
-def test_submissions_are_files_and_folders_and_what_is_neither_is_told(tmp_path):
+def test_submissions_are_files_and_folders_and_others_are_reported(tmp_path):
     files = {
         "a.ipynb": b"{}",
         "A.py": b"",
@@ -374,7 +374,7 @@ def the_loss_falls(student, rng):
         ],
     ),
 )
-def test_custom_checks_give_their_points_and_one_mistake_counts_once(source, points, words, tmp_path):
+def test_custom_checks_give_points_and_one_mistake_counts_once(source, points, words, tmp_path):
     (tmp_path / "checks.py").write_text(CUSTOM)
     checks = read_checks(tmp_path / "checks.py")
     assert checks.of == 6.5
@@ -424,13 +424,13 @@ def test_custom_checks_give_their_points_and_one_mistake_counts_once(source, poi
         ("c.py", CUSTOM.replace("def a_large_batch", "def relu"), UsageError, "must not have the name of a function"),
     ],
 )
-def test_a_checks_file_that_breaks_a_rule_is_refused_by_name(name, text, error, words, tmp_path):
+def test_an_invalid_checks_file_is_rejected_with_the_rule(name, text, error, words, tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(error, match=words):
         read_checks(tmp_path / name)
 
 
-def test_a_checks_file_that_is_not_there_is_told(tmp_path):
+def test_a_missing_checks_file_is_reported(tmp_path):
     with pytest.raises(DataMissingError, match=r"c\.py: no such file"):
         read_checks(tmp_path / "c.py")
 
@@ -442,13 +442,13 @@ def test_the_former_name_of_custom_checks_still_works(tmp_path):
         assert read_checks(tmp_path / "checks.py").of == 6.5
 
 
-def test_without_a_file_the_points_of_the_course_count():
+def test_without_a_checks_file_the_points_of_the_course_are_used():
     assert read_checks().of == 100
     assert read_checks(page="two_layer").of == 100
     assert read_checks().digest != read_checks(page="two_layer").digest
 
 
-def test_names_of_the_notebook_count_in_every_place(tmp_path):
+def test_functions_may_have_other_names_in_the_notebook(tmp_path):
     (tmp_path / "checks.toml").write_text('[names]\nsoftmax = "soft_max"\nlayer_forward = "forward"\n')
     source = solution().replace("softmax(", "soft_max(").replace("layer_forward(", "forward(")
     source = source.replace("L_forward(", "L_layer_forward(")
@@ -457,7 +457,7 @@ def test_names_of_the_notebook_count_in_every_place(tmp_path):
 
 
 @pytest.mark.slow
-def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
+def test_another_seed_gives_other_numbers_and_the_same_marks(tmp_path):
     source = instead("relu", "return np.abs(Z), Z")
     words = []
     for seed in (1, 2):
@@ -470,7 +470,7 @@ def test_another_seed_means_other_numbers_and_the_same_marks(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
+def test_the_overview_counts_and_names_the_most_frequent_mistake(tmp_path):
     checks = read_checks()
     sources = [instead("relu", "return np.abs(Z), Z"), instead("relu", "return Z > 0, Z"), solution()]
     sources.append(instead("relu", "return abs(Z), Z"))
@@ -483,7 +483,7 @@ def test_the_overview_counts_and_names_what_was_wrong_most_often(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp_path):
+def test_the_overview_quotes_reasons_of_mistakes_without_a_name(tmp_path):
     checks = read_checks()
     sources = [instead("relu", "return np.maximum(Z, 1), Z")] * 2
     sources += [instead("relu", f"return Z.{'x' * 200}, Z"), instead("relu", "return np.abs(Z), Z")]
@@ -510,7 +510,7 @@ def test_the_overview_says_what_was_wrong_also_where_the_mistake_has_no_name(tmp
         ],
     ),
 )
-def test_wrong_usage_is_told_in_one_line(arguments, code, words, tmp_path):
+def test_wrong_usage_gives_a_one_line_error(arguments, code, words, tmp_path):
     ran = grade(*(argument.replace("{in}", str(tmp_path)) for argument in arguments))
     assert ran.returncode == code
     assert words in ran.stderr

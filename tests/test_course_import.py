@@ -1,4 +1,4 @@
-"""`byhand course import`: notebooks as they are in circulation become checkable and gradable."""
+"""`byhand course import`: existing notebooks of the assignment can then be checked and graded."""
 
 import json
 from functools import partial
@@ -19,14 +19,14 @@ def run(type_in):
 
 
 def blank(function, source):
-    """A cell as the assignment has it: its head, a comment, and the blanks, which are not Python yet."""
+    """Return a cell as in the assignment: the head, a comment, and blanks that are not yet Python."""
     head = body_of(function, source).partition("\n")[0]
     return f"#Graded\n\n{head}\n    # {function}: see the formula\n    H = # write your code here\n\n    return H\n"
 
 
 @pytest.fixture
-def circulating(tmp_path):
-    """The notebook of the assignment: blanks in another order, two of them called otherwise, and other graded cells."""
+def assignment(tmp_path):
+    """A notebook of the assignment: reversed order, two functions renamed, and other graded cells."""
     source = solution().replace("initialize_parameters", "init_weights").replace("layer_forward", "forward_layer")
     source = source.replace("L_forward_layer", "L_layer_forward")
     functions = [cell.split("(")[0].removeprefix("def ") for cell in cells_of(source)[1:]]
@@ -39,8 +39,8 @@ def circulating(tmp_path):
     return path, source
 
 
-def test_the_functions_are_found_whatever_their_order_and_names(circulating):
-    path, _ = circulating
+def test_functions_are_found_in_any_order_and_under_other_names(assignment):
+    path, _ = assignment
     found = import_notebook(path)
     assert found.page == "l_layer"
     assert tuple(found.functions) == FUNCTIONS
@@ -50,8 +50,8 @@ def test_the_functions_are_found_whatever_their_order_and_names(circulating):
     assert (found.absent, [one.name for one in found.unknown], found.empty) == ((), ["draw_loss"], (17,))
 
 
-def test_the_copy_is_the_notebook_with_its_graded_cells_marked(circulating):
-    path, _ = circulating
+def test_the_copy_differs_only_in_the_marks_of_graded_cells(assignment):
+    path, _ = assignment
     before = json.loads(path.read_bytes())
     after = import_notebook(path).notebook
     assert after["metadata"]["byhand"]["names"]["layer_forward"] == "forward_layer"
@@ -68,8 +68,8 @@ def test_the_copy_is_the_notebook_with_its_graded_cells_marked(circulating):
 
 
 @pytest.mark.slow
-def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path):
-    path, source = circulating
+def test_an_imported_notebook_can_be_checked_and_graded(run, assignment, tmp_path):
+    path, source = assignment
     code, out, err = run(path)
     assert (code, err) == (0, "")
     assert "initialize_parameters  not written yet  code cell 12, named init_weights here: please confirm\n" in out
@@ -96,7 +96,7 @@ def test_what_was_imported_can_be_checked_and_marked(run, circulating, tmp_path)
 @pytest.mark.parametrize(
     ("written", "are"), [(14, "14 of 14 graded functions are"), (1, "1 of 14 graded functions is")]
 )
-def test_answers_in_the_notebook_are_told_before_it_is_handed_out(run, written, are, tmp_path):
+def test_a_notebook_with_answers_is_reported(run, written, are, tmp_path):
     head, *functions = cells_of(solution().replace("initialize_parameters", "init_weights"))
     blanks = [blank(cell.split("(")[0].removeprefix("def "), solution()) for cell in cells_of(solution())[1:]]
     given = "def load_data():\n    return 1\n"
@@ -107,8 +107,8 @@ def test_answers_in_the_notebook_are_told_before_it_is_handed_out(run, written, 
     assert "the notebook to hand out" not in out
 
 
-def test_nothing_is_written_over_unless_it_is_asked_for(run, circulating, tmp_path):
-    path, _ = circulating
+def test_existing_files_are_overwritten_only_with_force(run, assignment, tmp_path):
+    path, _ = assignment
     (tmp_path / "Assignment_checks.py").write_text("mine")
     code, _, err = run(path)
     assert code == 2
@@ -119,13 +119,13 @@ def test_nothing_is_written_over_unless_it_is_asked_for(run, circulating, tmp_pa
     assert (tmp_path / "out_checks.py").exists()
 
 
-def test_two_notebooks_get_different_seeds_that_nobody_chose(circulating):
-    path, _ = circulating
+def test_two_imports_get_different_random_seeds(assignment):
+    path, _ = assignment
     found = import_notebook(path)
     assert found.checks() != found.checks()
 
 
-def test_the_other_page_is_recognised(tmp_path):
+def test_the_two_layer_notebook_is_recognized(tmp_path):
     source = solution("two_layer_as_published")
     path = tmp_path / "app.ipynb"
     path.write_bytes(notebook(cells_of(source)))
@@ -133,7 +133,7 @@ def test_the_other_page_is_recognised(tmp_path):
     assert (found.page, found.names, found.absent) == ("two_layer", {}, ())
 
 
-def test_functions_that_are_not_there_are_told(tmp_path):
+def test_missing_functions_are_listed(tmp_path):
     path = tmp_path / "short.ipynb"
     path.write_bytes(notebook(cells_of(solution())[:6]))
     found = import_notebook(path)
@@ -154,7 +154,7 @@ def test_functions_that_are_not_there_are_told(tmp_path):
         ("a.ipynb", notebook([]), DataError, "must define functions of the assignment, got none"),
     ],
 )
-def test_what_can_not_be_imported_is_told(name, content, error, words, tmp_path):
+def test_files_that_cannot_be_imported_are_rejected(name, content, error, words, tmp_path):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(error, match=words):

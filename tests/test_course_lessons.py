@@ -1,4 +1,4 @@
-"""The lessons: their text, their pictures, their checks; and the notebooks run from top to bottom by a real kernel."""
+"""The lessons: text, pictures, checks, and the notebooks, which a Jupyter kernel runs from top to bottom."""
 
 import inspect
 import json
@@ -24,7 +24,7 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: less
 
 
 @each_lesson
-def test_the_syllabus_has_the_functions_of_the_page_that_checks_it_in_its_order_and_a_hundred_points(lesson):
+def test_the_syllabus_has_the_checked_functions_in_order_and_100_points(lesson):
     page = PAGES[lesson.page]
     given = {"one_hot"} if lesson is NETWORK else set()
     assert [task.name for task in lesson.tasks] == [f.name for f in page.functions if f.name not in given]
@@ -33,7 +33,7 @@ def test_the_syllabus_has_the_functions_of_the_page_that_checks_it_in_its_order_
 
 
 @each_lesson
-def test_each_function_is_explained_written_and_checked_in_that_order(lesson):
+def test_each_function_is_explained_then_written_then_checked(lesson):
     marks = []
     for cell in release.lesson_source(lesson.name):
         marks += re.findall(r"<!-- task (\w+) -->", cell.text) if cell.is_markdown else [cell.graded, cell.checks]
@@ -41,8 +41,7 @@ def test_each_function_is_explained_written_and_checked_in_that_order(lesson):
 
 
 @each_lesson
-def test_docstrings_have_the_arguments_of_the_page(lesson):
-    """A student's stub takes what the answer key takes, by the same names."""
+def test_stubs_have_the_parameters_of_the_reference(lesson):
     for cell in release.lesson_source(lesson.name):
         if cell.graded:
             key = inspect.unwrap(getattr(PAGES[lesson.page].module, cell.graded)).__code__
@@ -62,7 +61,7 @@ def test_jupytext_reads_the_same_cells(lesson):
 
 
 @each_lesson
-def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
+def test_every_picture_is_drawn_and_has_an_alternative_text(lesson):
     seen = 0
     for cell in release.lesson_source(lesson.name):
         for found in release._PICTURE.finditer(cell.text):
@@ -75,22 +74,22 @@ def test_every_picture_is_drawn_and_says_in_words_what_it_shows(lesson):
     assert seen >= 9
 
 
-def test_the_drawings_are_those_that_the_tool_makes_and_the_lessons_use():
+def test_the_drawings_are_up_to_date_and_all_are_used():
     tool = runpy.run_path(str(ROOT / "tools" / "make_drawings.py"))
     assert tool["main"](check=True) == 0
     text = "".join(cell.text for lesson in LESSONS for cell in release.lesson_source(lesson.name))
     assert set(re.findall(r"drawing:(\w+)", text)) == set(tool["DRAWINGS"])
 
 
-def test_what_must_fit_is_drawn_of_the_same_length():
-    """In W · H_prev, the columns of W are as long as the rows of H_prev."""
+def test_sides_that_must_match_are_drawn_with_equal_length():
+    """The columns of W in W · H_prev are as long as the rows of H_prev."""
     shapes = runpy.run_path(str(ROOT / "tools" / "make_drawings.py"))["shapes"]
     boxes = re.findall(r"width='([\d.]+)' height='([\d.]+)' rx='3'", shapes("W[n,n_prev] · H_prev[n_prev,m]"))
     assert boxes[0][0] == boxes[1][1]
 
 
 def solved_names(lesson):
-    """What a notebook holds when all is written: helpers, one_hot, and every function."""
+    """Return the names of a finished notebook: helpers, one_hot, and every function."""
     names = {}
     for cell in release.lesson_source(lesson.name):
         is_given = "def compare" in cell.text or "def one_hot" in cell.text or "def draw_loss" in cell.text
@@ -101,20 +100,20 @@ def solved_names(lesson):
 
 
 def checks_of(lesson):
-    """Each function's check, hidden part included, by name."""
+    """Return each function's check by name, including the hidden part."""
     return {cell.checks: cell.text for cell in release.lesson_source(lesson.name) if cell.checks}
 
 
 @each_lesson
-def test_right_functions_pass_every_check_on_any_numbers_without_a_word(lesson, capsys):
+def test_right_functions_pass_every_check_without_output(lesson, capsys):
     names = solved_names(lesson)
     for _ in range(5):
         for text in checks_of(lesson).values():
-            exec(text, dict(names))  # a warning is an error here; nbgrader gives 0 for anything on stderr
+            exec(text, dict(names))  # warnings are errors; nbgrader gives 0 points if anything is on stderr
     assert capsys.readouterr() == ("", "")
 
 
-WRITTEN_OTHERWISE = {
+OTHER_STYLES = {
     "loss, safe from 0": (
         NETWORK,
         """def compute_loss(HL, Y):
@@ -169,9 +168,9 @@ def layer_backward_of(dZ, memory):
 }
 
 
-@pytest.mark.parametrize("how", WRITTEN_OTHERWISE)
-def test_right_functions_that_are_written_otherwise_pass_every_check(how):
-    lesson, source = WRITTEN_OTHERWISE[how]
+@pytest.mark.parametrize("style", OTHER_STYLES)
+def test_right_functions_in_other_styles_pass_every_check(style):
+    lesson, source = OTHER_STYLES[style]
     names = solved_names(lesson)
     exec(source, names)
     for _ in range(3):
@@ -191,22 +190,22 @@ def test_momentum_that_updates_nothing_is_wrong():
         exec(checks_of(NETWORK)["update_with_momentum"], names)
 
 
-def test_biases_that_all_fell_on_one_side_of_0_are_no_mistake():
+def test_initial_biases_of_equal_sign_pass_the_check():
     names, check = solved_names(TWO_LAYER), checks_of(TWO_LAYER)["init_params"]
-    np.random.seed(459)  # ten numbers over 0, or ten under it: one beginning in 512
+    np.random.seed(459)  # all ten biases have the same sign: one seed in 512
     assert len(set(np.sign(names["init_params"]()[1].ravel()))) == 1
     np.random.seed(459)
     exec(check, names)
 
 
-def test_a_beginning_from_which_every_unit_dies_is_no_mistake():
+def test_initial_weights_that_make_every_relu_dead_pass_the_check():
     names, check = solved_names(TWO_LAYER), checks_of(TWO_LAYER)["gradient_descent"]
-    np.random.seed(83)  # the check began where another had left off, and three beginnings in a thousand ended so
+    np.random.seed(83)  # three seeds in a thousand lead to dead ReLUs only
     exec(check, names)
 
 
 @each_lesson
-def test_a_stub_fails_its_check_and_says_what_to_do(lesson):
+def test_a_stub_fails_its_check_with_instructions(lesson):
     names = solved_names(lesson)
     for cell in release.student(lesson)["cells"]:
         source = "".join(cell["source"])
@@ -243,7 +242,7 @@ def test_the_checks_catch_every_planted_mistake(lesson, base, mistakes):
     assert not missed
 
 
-def test_the_comparing_cell_says_in_one_sentence_what_differs():
+def test_the_compare_function_names_the_difference():
     names = solved_names(NETWORK)
     compare, parts = names["compare"], names["parts"]
     compare("H", [1.0, 2.0], [1.0, 2.0 + 1e-9])
@@ -261,7 +260,7 @@ def test_the_comparing_cell_says_in_one_sentence_what_differs():
 
 
 def run(notebook, folder, digits, cuts=()):
-    """Run a notebook by a kernel in `folder`: (what each cell printed, by its id; the error or None)."""
+    """Run a notebook with a kernel in `folder`; return each cell's output by its id, and the error or None."""
     nbformat = needs("nbformat")
     nbclient = needs("nbclient")
     needs("ipykernel")
@@ -272,10 +271,10 @@ def run(notebook, folder, digits, cuts=()):
         text = text.replace(old, new)
     book = nbformat.reads(text, 4)
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours
+        warnings.simplefilter("ignore")  # the kernel's own warnings do not count
         patch.delenv("MPLBACKEND", raising=False)
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            patch.setenv(name, "1")  # two threads that wait for a busy machine are seven times as slow as one
+            patch.setenv(name, "1")  # two threads on a busy machine are seven times slower
         client = nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}})
         error = None
         try:
@@ -287,12 +286,12 @@ def run(notebook, folder, digits, cuts=()):
         for cell in book.cells
         if cell.cell_type == "code"
     }
-    complaints = [one.text for cell in book.cells for one in cell.get("outputs", ()) if one.get("name") == "stderr"]
-    assert not complaints
+    errors = [one.text for cell in book.cells for one in cell.get("outputs", ()) if one.get("name") == "stderr"]
+    assert not errors
     return printed, error
 
 
-TO_500 = (("NUM_ITERATIONS = 2000", "NUM_ITERATIONS = 500"),)
+ONLY_500 = (("NUM_ITERATIONS = 2000", "NUM_ITERATIONS = 500"),)
 PASSED = "{}: the public checks pass (hidden ones are not run here)\n"
 
 
@@ -304,7 +303,7 @@ def all_pass(lesson, printed):
 
 @pytest.mark.slow
 def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_path):
-    printed, error = run(release.student(NETWORK, solved=True), tmp_path, byhand.load("mnist-5k"), TO_500)
+    printed, error = run(release.student(NETWORK, solved=True), tmp_path, byhand.load("mnist-5k"), ONLY_500)
     assert error is None
     assert all_pass(NETWORK, printed)
     everything = "".join(printed.values())
@@ -315,7 +314,7 @@ def test_the_solved_notebook_runs_from_top_to_bottom_on_the_bundled_sample(tmp_p
     assert 0.91 < float(batches) < 0.94
 
 
-def test_the_text_quotes_the_losses_that_the_runs_are_held_to():
+def test_the_text_quotes_the_losses_that_the_tests_check():
     text = " ".join(" ".join(cell.text for cell in release.lesson_source("network")).split())
     assert "2.422624 at iteration 0, 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900" in text
     assert "2.424653, 2.131932, 1.883358, … 0.439419" in text
@@ -327,7 +326,7 @@ def test_the_solved_notebook_has_the_published_losses_on_the_full_mnist(tmp_path
     book = release.student(NETWORK, solved=True)
     last = next(k for k, cell in enumerate(book["cells"]) if "NUM_ITERATIONS = 2000" in "".join(cell["source"]))
     book["cells"] = book["cells"][: last + 1]
-    printed, error = run(book, tmp_path, full_mnist, TO_500)
+    printed, error = run(book, tmp_path, full_mnist, ONLY_500)
     assert error is None
     everything = "".join(printed.values())
     assert "train_set_x shape: (784, 50000)\ntrain_set_y shape: (10, 50000)\n" in everything
@@ -350,7 +349,7 @@ def test_the_solved_two_layer_notebook_runs_from_top_to_bottom(tmp_path):
 
 @pytest.mark.slow
 @each_lesson
-def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_message_that_helps(lesson, tmp_path):
+def test_the_students_notebook_stops_at_its_first_stub_with_instructions(lesson, tmp_path):
     printed, error = run(release.student(lesson), tmp_path, byhand.load("mnist-5k"))
     first = lesson.tasks[0]
     assert error.ename == "NotImplementedError"
@@ -358,7 +357,7 @@ def test_the_students_notebook_runs_up_to_its_first_stub_and_stops_with_a_messag
     assert not [name for name, text in printed.items() if name.startswith("check") and text]
 
 
-def test_without_its_data_the_notebook_says_where_to_get_it(tmp_path):
+def test_without_its_data_the_notebook_names_the_command_that_writes_it(tmp_path):
     names = {}
     source = next(cell.text for cell in release.lesson_source("network") if "def load_data" in cell.text)
     exec(source.split("def show")[0], {"os": __import__("os"), "np": np}, names)

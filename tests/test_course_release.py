@@ -1,4 +1,4 @@
-"""Every version of the notebooks: each is valid, holds what it may hold, and nothing that it must not."""
+"""Every version of the notebooks is valid, and contains what it should and nothing else."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_pictures_and_headings_are_filled_in(lesson, version):
 
 
 @each_lesson
-def test_the_students_version_holds_no_answer_and_no_hidden_check(lesson):
+def test_the_students_version_has_no_answer_and_no_hidden_check(lesson):
     notebook = release.student(lesson)
     text = "\n".join(sources(notebook))
     assert "SOLUTION" not in text
@@ -71,8 +71,7 @@ def test_the_students_version_holds_no_answer_and_no_hidden_check(lesson):
 
 
 @each_lesson
-def test_the_versions_differ_in_the_blanks_only(lesson):
-    """Student's and solved: the same cells in the same order, other code in the graded ones."""
+def test_solved_and_students_versions_differ_only_in_graded_cells(lesson):
     student, solved = release.student(lesson), release.student(lesson, solved=True)
     differing = [
         one["id"]
@@ -83,7 +82,7 @@ def test_the_versions_differ_in_the_blanks_only(lesson):
 
 
 @each_lesson
-def test_nbgraders_marks_follow_its_schema(lesson):
+def test_nbgrader_metadata_follow_its_schema(lesson):
     allowed = {"schema_version", "grade_id", "grade", "solution", "locked", "task", "points"}
     cells = [cell for cell in release.for_nbgrader(lesson)["cells"] if "nbgrader" in cell["metadata"]]
     marks = [cell["metadata"]["nbgrader"] for cell in cells]
@@ -100,23 +99,23 @@ def test_nbgraders_marks_follow_its_schema(lesson):
             assert source.count("### BEGIN SOLUTION") == source.count("### END SOLUTION") == 1
         if mark["grade"]:
             assert source.count("### BEGIN HIDDEN TESTS") == source.count("### END HIDDEN TESTS") == 1
-            takes_numbers = mark["grade_id"] != "check-init_params"  # nothing goes into that one
+            takes_numbers = mark["grade_id"] != "check-init_params"  # it has no inputs
             assert ("np.random.default_rng()" in region(source, "HIDDEN TESTS")) == takes_numbers
-            assert source.splitlines()[-1].startswith("print("), "a bare number there would be taken for the mark"
+            assert source.splitlines()[-1].startswith("print("), "nbgrader would read a bare number as the points"
     assert sum(mark.get("points", 0) for mark in marks) == sum(task.points for task in lesson.tasks)
-    for cell in release.for_nbgrader(lesson)["cells"]:  # helpers are locked, with the rest a student may play
+    for cell in release.for_nbgrader(lesson)["cells"]:  # helpers are locked; students may change other cells
         is_marked = cell["cell_type"] == "code" and "\ndef " in "\n" + "".join(cell["source"])
         assert ("nbgrader" in cell["metadata"]) == (is_marked or cell["id"].startswith("check-"))
 
 
 @each_lesson
-def test_no_cell_trains_long_while_nbgrader_marks(lesson):
+def test_training_is_short_when_nbgrader_grades(lesson):
     text = "\n".join(sources(release.for_nbgrader(lesson)))
     assert re.search(r'if "NBGRADER_EXECUTION" in os.environ:\n    (NUM_)?ITERATIONS = \d{2,3}\b', text)
 
 
 @each_lesson
-def test_otters_marks_open_and_close_in_order(lesson):
+def test_otter_markers_open_and_close_in_order(lesson):
     raw = [source.splitlines() for source in sources(release.for_otter(lesson), "raw")]
     assert raw[0][0] == "# ASSIGNMENT CONFIG"
     heads = [lines[0] for lines in raw[1:]]
@@ -140,7 +139,7 @@ def test_the_same_source_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "first" / file).with_name("digits.npz").exists()
 
 
-def test_release_says_what_it_wrote_and_refuses_a_folder_in_use(tmp_path, monkeypatch, capsys):
+def test_release_lists_its_files_and_rejects_a_folder_in_use(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["byhand", "course", "release", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as left:
         main()
@@ -152,7 +151,7 @@ def test_release_says_what_it_wrote_and_refuses_a_folder_in_use(tmp_path, monkey
         release.release(tmp_path / "out")
 
 
-def test_nbgraders_settings_are_python(tmp_path):
+def test_nbgrader_settings_are_valid_python(tmp_path):
     release.release(tmp_path / "out")
     settings = (tmp_path / "out" / "nbgrader" / "nbgrader_config.py").read_text("utf-8")
     config = type("Any", (), {"__getattr__": lambda self, name: self.__dict__.setdefault(name, type(self)())})()
@@ -160,7 +159,7 @@ def test_nbgraders_settings_are_python(tmp_path):
     assert "# write your code here\nraise NotImplementedError(" in config.ClearSolutions.code_stub["python"]
 
 
-def test_a_region_is_replaced_at_its_own_indentation():
+def test_a_replaced_region_keeps_its_indentation():
     text = "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION"
     assert between(text, "SOLUTION", "# here\npass") == "def f():\n    # here\n    pass"
     assert between(text, "SOLUTION") == "def f():\n    return 1"

@@ -1,4 +1,4 @@
-"""`byhand course start` and `next` as a student types them, right and wrong."""
+"""`byhand course start` and `next`: typical and wrong usage."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def run(run):
     return partial(run, "course")
 
 
-def test_start_puts_the_notebooks_and_their_data_there_and_says_what_next(run, tmp_path):
+def test_start_writes_notebooks_and_data_and_names_the_next_commands(run, tmp_path):
     code, out, err = run("start", "course")
     assert code == 0
     folder = tmp_path / "course"
@@ -33,17 +33,17 @@ def test_start_puts_the_notebooks_and_their_data_there_and_says_what_next(run, t
     with np.load(folder / "digits.npz") as digits:
         assert digits["train_images"].shape == (3333, 28, 28)
         assert digits["train_images"].dtype == np.uint8
-        everyone = np.concatenate([digits["train_labels"], digits["validation_labels"]])
-    assert np.array_equal(everyone, byhand.load("mnist-5k").train.labels)
+        labels = np.concatenate([digits["train_labels"], digits["validation_labels"]])
+    assert np.array_equal(labels, byhand.load("mnist-5k").train.labels)
 
 
-def test_start_in_the_folder_one_is_in_needs_no_name_and_quiet_says_nothing_on_stderr(run, tmp_path):
+def test_start_uses_the_current_folder_and_quiet_leaves_stderr_empty(run, tmp_path):
     code, _, err = run("start", "--quiet")
     assert (code, err) == (0, "")
     assert (tmp_path / "network.ipynb").exists()
 
 
-def test_start_never_touches_what_is_there(run, tmp_path):
+def test_start_keeps_existing_files(run, tmp_path):
     (tmp_path / "network.ipynb").write_text("hours of work")
     code, out, _ = run("start")
     assert code == 0
@@ -57,7 +57,7 @@ def test_start_never_touches_what_is_there(run, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_other_data_does_not_replace_the_data_that_is_there(run):
+def test_start_does_not_replace_existing_data(run):
     run("start")
     code, _, err = run("start", "--data", "mnist-5k")
     assert code == 2
@@ -73,9 +73,9 @@ def test_other_data_does_not_replace_the_data_that_is_there(run):
         (None, "it is not an npz file"),
     ],
 )
-def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written(run, tmp_path, words, arrays, what):
+def test_start_rejects_an_unrelated_file_named_like_the_data(run, tmp_path, words, arrays, what):
     if arrays is None:
-        (tmp_path / "digits.npz").write_bytes(b"neither this nor that")
+        (tmp_path / "digits.npz").write_bytes(b"not an archive")
     else:
         np.savez(tmp_path / "digits.npz", **arrays)
     before = (tmp_path / "digits.npz").read_bytes()
@@ -97,7 +97,7 @@ def test_another_thing_of_the_name_of_the_data_is_refused_and_nothing_is_written
         (["--data", "mnist"], 3, "`byhand data get mnist` downloads it"),
     ],
 )
-def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, words, code, line):
+def test_a_start_that_fails_gives_one_line_and_writes_nothing(run, tmp_path, words, code, line):
     (tmp_path / "taken").write_text("")
     left, out, err = run("start", *words)
     assert (left, out) == (code, "")
@@ -106,7 +106,7 @@ def test_start_says_what_is_wrong_in_one_line_and_writes_nothing(run, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_pictures_of_another_size_are_refused_by_name():
+def test_images_of_another_size_are_rejected():
     tiny = Dataset(np.zeros((12, 8, 8), np.uint8), np.arange(12) % 10, name="tiny")
     with pytest.raises(byhand.ByhandError, match="tiny: must have ten classes of images of 28 × 28, got"):
         release.packed(TrainTest(tiny, tiny, "memory"))
@@ -114,7 +114,7 @@ def test_pictures_of_another_size_are_refused_by_name():
 
 @pytest.mark.slow
 @pytest.mark.full_mnist
-def test_the_full_mnist_is_taken_where_it_is_found(run, tmp_path, full_mnist, monkeypatch):
+def test_start_uses_the_full_mnist_if_available(run, tmp_path, full_mnist, monkeypatch):
     monkeypatch.setenv("BYHAND_DATA", FULL)
     code, out, _ = run("start")
     assert code == 0
@@ -149,7 +149,7 @@ def test_next_shows_the_first_function_with_its_formula_and_shapes(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", [NETWORK, TWO_LAYER], ids=lambda lesson: lesson.name)
-def test_next_walks_through_the_syllabus_to_its_end(run, tmp_path, lesson):
+def test_next_follows_the_syllabus_to_its_end(run, tmp_path, lesson):
     run("start")
     path = tmp_path / f"{lesson.name}.ipynb"
     for done, task in enumerate(lesson.tasks):
@@ -162,7 +162,7 @@ def test_next_walks_through_the_syllabus_to_its_end(run, tmp_path, lesson):
     assert f"byhand course check {path.name}" in out
 
 
-def test_a_function_whose_raise_line_was_left_below_the_code_counts_as_written_only_if_it_returns_first(tmp_path):
+def test_a_function_that_still_raises_counts_as_written_if_it_returns_first(tmp_path):
     path = tmp_path / "student.py"
     path.write_text(
         "def sigmoid(Z):\n    return Z, Z\n    raise NotImplementedError\n\n"
@@ -171,7 +171,7 @@ def test_a_function_whose_raise_line_was_left_below_the_code_counts_as_written_o
     assert [task.name for task in progress(path)[1]][:2] == ["relu", "softmax"]
 
 
-def test_next_reads_the_older_blanks_that_are_no_python_yet(tmp_path):
+def test_next_reads_older_blanks_that_are_not_valid_python(tmp_path):
     path = tmp_path / "student.py"
     path.write_text("def sigmoid(Z):\n    H = # write your code here\n    return H, Z\n")
     lesson, left = progress(path)
@@ -186,7 +186,7 @@ def test_next_reads_the_older_blanks_that_are_no_python_yet(tmp_path):
         ("notes.txt", "", 2, "NOTEBOOK must be a .ipynb or .py file, got notes.txt"),
     ],
 )
-def test_next_says_what_is_wrong_in_one_line(run, tmp_path, name, content, code, line):
+def test_a_next_that_fails_gives_one_line(run, tmp_path, name, content, code, line):
     if content is not None:
         (tmp_path / name).write_text(content)
     left, out, err = run("next", *filter(None, [name]))

@@ -1,6 +1,6 @@
-"""Mistakes planted in correct solutions: what to change, in which function, and the name it must be given.
+"""Mistakes planted in correct solutions: the function, the mistake's name, and the changes.
 
-Each entry is (function, mistake, (right, wrong), …); the text `right` must stand in that function exactly as given.
+Each entry is (function, mistake, (right, wrong), …); the text `right` must be in that function exactly as given.
 """
 
 import re
@@ -196,23 +196,23 @@ IN_TWO_LAYER = [
 
 
 def rounds(mistakes):
-    """The mistakes dealt out so that each round has at most one in a function."""
-    dealt = []
+    """Split the mistakes into rounds with at most one mistake per function."""
+    result = []
     for mistake in mistakes:
-        free = next((one for one in dealt if all(mistake[0] != other[0] for other in one)), None)
+        free = next((one for one in result if all(mistake[0] != other[0] for other in one)), None)
         if free is None:
-            dealt.append(free := [])
+            result.append(free := [])
         free.append(mistake)
-    return dealt
+    return result
 
 
 def planted(source, mistakes):
-    """The source with each mistake put into its function."""
+    """Return the source with each mistake put into its function."""
     for function, _, *changes in mistakes:
         found = re.search(rf"^def {function}\b.*\n(?:[ \t].*\n|\n)*", source, re.MULTILINE)
         body = found[0]
         for right, wrong in changes:
-            assert right in body, f"{function} no longer says {right!r}"
+            assert right in body, f"{function} no longer contains {right!r}"
             body = body.replace(right, wrong)
         source = source[: found.start()] + body + source[found.end() :]
     return source

@@ -1,7 +1,7 @@
 """Synthetic submissions of the assignment: correct in several styles, wrong in known ways, broken, and hostile.
 
-Each says what is in its file (or folder) and which functions must get their points; `None` where nothing can be marked.
-`few()` are for the test suite, `many(n)` repeats and varies them for the long run.
+Each has the content of the file or folder, and the functions that must get points (`None`: it cannot be graded).
+`few()` are for the tests, `many(n)` repeats and varies them for the long run.
 """
 
 import json
@@ -25,12 +25,12 @@ TOO_LARGE = 65 * 2**20
 
 @dataclass(frozen=True)
 class Synthetic:
-    """One submission: its name in the folder, its content (or the files of its folder), and what must be right."""
+    """A submission: its name in the folder, its content, and the functions that must be right."""
 
     name: str
     content: "bytes | dict[str, bytes]"
     right: "frozenset[str] | None"
-    student: str = ""  # as the table must call it; the name without its suffix if empty
+    student: str = ""  # the name in the table; if empty, the file name without its suffix
 
 
 def solution(style="as_the_assignment"):
@@ -42,7 +42,7 @@ def body_of(function, source):
 
 
 def instead(function, lines, source=None):
-    """The solution with another body for one function; one line after another, indented here."""
+    """Return the solution with another body for one function; the lines are indented here."""
     source = solution() if source is None else source
     head = re.match(r"def .*\n", body_of(function, source))[0]
     body = "".join(f"    {line}\n" for line in lines.split("\n"))
@@ -50,7 +50,7 @@ def instead(function, lines, source=None):
 
 
 def first(function, line):
-    """The solution with a line before all others in one function."""
+    """Return the solution with a line inserted at the start of one function."""
     head = re.match(r"def .*\n", body_of(function, solution()))[0]
     return solution().replace(head, f"{head}    {line}\n")
 
@@ -199,14 +199,14 @@ def oddly_named():
 
 
 def few():
-    """Those for the test suite: each kind, the planted mistakes in rounds."""
+    """Return the submissions for the tests: each kind, and rounds of planted mistakes."""
     kinds = (correct, incomplete, unreadable, in_folders, endless, hostile, dishonest, oddly_named)
     mistakes = list(with_mistakes())[:3]
     return [one for kind in kinds for one in kind()] + mistakes
 
 
 def many(count, seed=0):
-    """Each kind and each planted mistake by itself, then more of them in other styles, until there are `count`."""
+    """Return `count` submissions: each kind, each planted mistake alone, then more in other styles."""
     rng = random.Random(seed)
     found = [*few(), *single_mistakes()]
     while len(found) < count:
@@ -219,7 +219,7 @@ def many(count, seed=0):
 
 
 def hand_in(folder, submissions):
-    """Write them into a folder."""
+    """Write the submissions into a folder."""
     for one in submissions:
         if isinstance(one.content, dict):
             (folder / one.name).mkdir(parents=True)
@@ -232,5 +232,5 @@ def hand_in(folder, submissions):
 
 
 def name_of(one):
-    """The student's name in the table, before it is made safe for a spreadsheet."""
+    """Return the student's name for the table, before it is escaped for a spreadsheet."""
     return one.student or Path(one.name).stem
