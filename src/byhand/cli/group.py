@@ -34,6 +34,8 @@ COMMANDS = {
     "data": "List, download, verify and import data sets.",
     "course": "The course: notebooks, checks and grading.",
 }
+#: The commands that are functions of `cli/runs.py`; each other one is the `command` of its own module.
+OF_RUNS = {"eval": "eval_", "compare": "compare"}
 
 
 class CommandGroup(click.Group):
@@ -76,8 +78,9 @@ class Program(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         with exit_on_interrupt():
-            module = importlib.import_module(f"byhand.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
+            file = "runs" if cmd_name in OF_RUNS else cmd_name.replace("-", "_")
+            module = importlib.import_module(f"byhand.cli.{file}")
+        command: click.Command = getattr(module, OF_RUNS.get(cmd_name, "command"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from byhand.cli.output import Console, console_options, data, load_data, offline, option, seed
-from byhand.cli.train import recipe_options, untrained
+from byhand.cli.train_options import recipe_options, untrained
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training import PRESETS
 from byhand.training.lr_find import lr_find

@@ -1,4 +1,4 @@
-"""`byhand eval`: evaluate a model on a data set."""
+"""Commands for runs: `eval` and `compare`."""
 
 import sys
 
@@ -19,11 +19,12 @@ from byhand.cli.output import (
 from byhand.model import Reader
 from byhand.model.ensemble import ShiftAveraged
 from byhand.report import evaluate, html_report
+from byhand.report.comparison import check_several, compare_runs
 from byhand.text import percent
 from byhand.training.runs import Run, load_model, load_reader
 
 
-@click.command()
+@click.command("eval")
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @model_data
 @split
@@ -31,7 +32,7 @@ from byhand.training.runs import Run, load_model, load_reader
 @shifts
 @offline
 @console_options(html=True)
-def command(
+def eval_(
     run: str,
     data: str | None,
     split: str,
@@ -54,3 +55,22 @@ def command(
     if threshold is not None and evaluation.accuracy < threshold:
         console.info(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
         sys.exit(1)
+
+
+@click.command()
+@click.argument("runs", type=PLACE, metavar="RUN RUN…", nargs=-1, required=True)
+@model_data
+@offline
+@console_options(html=True)
+def compare(runs: tuple[str, ...], data: str | None, offline: bool, console: Console) -> None:
+    """Compare runs: their results, their different settings, and whether the difference is statistically significant.
+
+    All models are tested on the same test set, by default that of the first model.
+    """
+    check_several(runs)  # before loading
+    digits = load_run_data(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
+    comparison = compare_runs(runs, digits.test)
+    for one in comparison.runs:
+        warn_if_trained_on(one.name, one.model.metadata, digits.test, console)
+    console.write_page(comparison.html)
+    console.show(comparison.to_json, comparison.text)

@@ -1,0 +1,102 @@
+"""The options of a training, shared by `byhand train` and `byhand lr-find`, and the recipe that they make."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from byhand.cli.output import option
+from byhand.data import Dataset, TrainTest
+from byhand.errors import UsageError
+from byhand.model import Model
+from byhand.model.preparation import INPUTS
+from byhand.nn.activations import ACTIVATIONS
+from byhand.nn.losses import LOSSES
+from byhand.nn.optimizers import OPTIMIZERS
+from byhand.nn.rng import INITIALIZERS
+from byhand.nn.schedules import SCHEDULES
+from byhand.training import PRESETS, Recipe, preset
+from byhand.training.recipe import OLD_NAMES, SCALES, with_overrides
+
+#: The options that change a preset: names, type and help. `byhand lr-find` has them too.
+RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
+    ("--hidden N,N,…", str, "Hidden layer sizes (units per layer); `none` for no hidden layer."),
+    (
+        "--maps N,N,…",
+        str,
+        (
+            "Convolutional layers before the hidden layers: number of filters per layer. `16@3/1` sets a 3 × 3 kernel "
+            "and stride 1 (default: 5 × 5 and 2); `none` for no convolution."
+        ),
+    ),
+    ("--activation", ACTIVATIONS, "Activation function of the hidden layers."),
+    ("--dropout", float, "Dropout rate of the hidden layers and of the last convolution."),
+    ("--batch-norm/--no-batch-norm", None, "Batch normalization of the hidden layers."),
+    ("--init", INITIALIZERS, "Weight initialization."),
+    ("--dtype", ("float32", "float64"), "Floating-point precision (dtype)."),
+    ("--deskew/--no-deskew", None, "Deskewing: shear slanted digits upright. Saved with the model."),
+    ("--scale", SCALES, "Input scaling: the divisor of a pixel, or `standard` for mean 0 and standard deviation 1."),
+    ("--input", INPUTS[:2], "How `predict` makes an input of a picture: normalize handwriting, or only scale."),
+    ("--epochs", int, "Number of epochs (passes over the training set)."),
+    ("--batch-size N|all", str, "Mini-batch size; `all` for full-batch training."),
+    ("--learning-rate", float, "Step size (learning rate)."),
+    ("--optimizer", OPTIMIZERS, "Optimizer (update rule)."),
+    ("--momentum", float, "Momentum coefficient (optimizer momentum)."),
+    ("--nesterov/--no-nesterov", None, "Nesterov momentum (optimizer momentum)."),
+    ("--weight-decay", float, "L2 penalty on the weights (weight decay)."),
+    ("--schedule", SCHEDULES, "Learning-rate schedule."),
+    ("--loss", LOSSES, "Loss function to minimize."),
+    ("--label-smoothing", float, "Label smoothing (loss cross_entropy)."),
+    ("--clip", float, "Gradient clipping: maximum norm of the gradient."),
+    ("--max-norm", float, "Max-norm constraint: maximum norm of the incoming weights of a unit."),
+    ("--ema-decay DECAY", float, "Decay of an exponential moving average (EMA) of the weights, e.g. 0.999."),
+    ("--augment none|default|SPEC", str, "Data augmentation, e.g. `shift=2,rotate=10,scale=0.1`."),
+    ("--weak-augment SHARE", float, "Fraction of the epochs, at the end, with half-strength data augmentation."),
+    ("--validation", float, "Held-out validation set: a fraction under 1, or a number of images."),
+    ("--patience", int, "Early stopping: number of epochs without a lower validation loss."),
+    ("--record-every", int, "Logging interval: epochs (with --batch-size all: iterations) per record."),
+    ("--samples", int, "Training set size: use the first N images only."),
+    ("--threads", int, "Number of threads. Defaults to all available."),
+)
+PRESET_LIST = ", ".join(f"{each.name} ({each.about})" for each in PRESETS.values())
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that change a preset, with the names of the previous version."""
+    for old in reversed(OLD_NAMES):
+        command = click.option(f"--{old}", type=float, hidden=True)(command)
+    for row in reversed(RECIPE_OPTIONS):
+        command = option(*row)(command)
+    return command
+
+
+def settings_given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    for old, name in OLD_NAMES.items():
+        if (value := options.pop(old, None)) is not None:
+            click.echo(f"byhand: --{old} is deprecated, use --{name.replace('_', '-')}", err=True)
+            options[name] = value
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def resume_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings given with --resume, including those that only a new run can have."""
+    context = click.get_current_context()
+    named = {"preset": "--preset", "run": "--run", "seed": "seed", "committee": "committee"}
+    typed = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return settings_given(options) | {named[name]: context.params[name] for name in typed}
+
+
+def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str, Any]) -> tuple[Model, Recipe, Dataset]:
+    """Return the model, the recipe and the training images: those of a preset with the options applied."""
+    given = settings_given(options)
+    chosen = preset(preset_name)
+    samples = given.pop("samples", chosen.samples)
+    if samples is not None and samples < 1:
+        raise UsageError(f"samples must be positive, got {samples}")
+    images = digits.train if samples is None else digits.train[:samples]
+    height, width = images.shape
+    sizes: dict[str, Any] = {"in_size": height * width, "classes": images.classes}
+    model, recipe = with_overrides(chosen, given, **sizes, seed=seed, data=images)
+    return model, recipe, images
