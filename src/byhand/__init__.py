@@ -20,23 +20,31 @@ if TYPE_CHECKING:
     from byhand.model import read_line as read_line
     from byhand.nn.gradcheck import gradcheck as gradcheck
     from byhand.nn.network import Network as Network
+    from byhand.report import Evaluation as Evaluation
+    from byhand.report import evaluate as evaluate
+    from byhand.training import History as History
     from byhand.training import fit as fit
+    from byhand.training.runs import load_model as load_model
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "ByhandError": "byhand.errors",
         "Dataset": "byhand.data",
+        "Evaluation": "byhand.report",
+        "History": "byhand.training",
         "Model": "byhand.model",
         "Network": "byhand.nn.network",
+        "evaluate": "byhand.report",
         "explain_step": "byhand.explain",
         "fit": "byhand.training",
         "gradcheck": "byhand.nn.gradcheck",
         "load": "byhand.data",
+        "load_model": "byhand.training.runs",
         "read": "byhand.model",
         "read_line": "byhand.model",
     },
 )
 
-__all__ = ["ByhandError", "Dataset", "Model", "Network", "__version__", "explain_step", "fit", "gradcheck", "load"]
-__all__ += ["read", "read_line"]
+__all__ = ["ByhandError", "Dataset", "Evaluation", "History", "Model", "Network", "__version__", "evaluate"]
+__all__ += ["explain_step", "fit", "gradcheck", "load", "load_model", "read", "read_line"]

@@ -13,7 +13,11 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - the package's own
         if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            import difflib
+
+            near = difflib.get_close_matches(name, modules, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         return getattr(importlib.import_module(modules[name]), name)
 
     def __dir__() -> list[str]:  # noqa: N807

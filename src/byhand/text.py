@@ -4,6 +4,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 
+class Lines(str):
+    """Text of several lines, which a notebook or a Python prompt shows as lines."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def percent(share: float | None, digits: int = 2, *, missing: str = "–") -> str:
     """Return a fraction as a percentage, 0.9871 → `98.71 %`; None and NaN as `missing`."""
     return missing if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"

@@ -16,11 +16,13 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+import byhand
 from byhand import checks
 from byhand.data import Dataset, Sample, TrainTest
 from byhand.data.dataset import check_dataset
@@ -43,6 +45,7 @@ from byhand.nn.network import (
     statistics_shapes,
 )
 from byhand.nn.rng import Rng
+from byhand.text import Lines, did_you_mean
 
 #: Height and width of normalized handwriting.
 HANDWRITING_SIDE = 28
@@ -50,6 +53,24 @@ HANDWRITING_SIDE = 28
 MAX_NAME = 200
 #: The model that is installed with byhand, written by `tools/make_model.py`.
 SHIPPED = "digits.safetensors"
+#: The model in the folder of a run.
+RUN_FILE = "model.safetensors"
+
+
+#: Names in other libraries, and what to type here.
+ELSEWHERE = {
+    **dict.fromkeys(("score", "test", "eval_accuracy"), "accuracy"),
+    **dict.fromkeys(("compile", "train_on_batch"), "byhand.fit(model, data, optimizer=…, loss=…)"),
+    **dict.fromkeys(("train", "fit_generator", "partial_fit"), "byhand.fit"),
+    **dict.fromkeys(("weights", "get_weights", "state_dict", "parameters", "coefs_"), "network.parameters"),
+    **dict.fromkeys(("load_weights", "load_state_dict"), "byhand.load_model"),
+    **dict.fromkeys(("layers", "forward"), "network"),
+    **dict.fromkeys(("count_params", "num_parameters"), "size"),
+    **dict.fromkeys(("predict_classes", "predict_digit"), "predict"),
+    "predict_log_proba": "logits",
+    "decision_function": "logits",
+    "history": "history = byhand.fit(model, data)",
+}
 
 
 class Reader(ABC):
@@ -93,8 +114,21 @@ class Reader(ABC):
         is_small = self.image_shape == (HANDWRITING_SIDE, HANDWRITING_SIDE)
         return self.models[0].preparation.input or ("handwriting" if is_small else "image")
 
-    def accuracy(self, data: Dataset) -> float:
-        """Return the fraction of correct predictions on a data set."""
+    def predict_proba(self, images: Array) -> Array:
+        """Return the same as `probabilities`, under scikit-learn's name."""
+        return self.probabilities(images)
+
+    def evaluate(self, data: Dataset) -> "byhand.Evaluation":
+        """Return the accuracy, the loss and the mistakes on a data set: `byhand.evaluate(model, data)`."""
+        return byhand.evaluate(self, data)
+
+    def accuracy(self, data: Dataset | tuple[Array, Array]) -> float:
+        """Return the fraction of correct predictions on a data set, or on a pair (X, y) like that of `fit`."""
+        if isinstance(data, tuple | list) and len(data) == 2:
+            predicted, labels = self.predict(data[0]), np.asarray(data[1])
+            if labels.shape != predicted.shape:
+                raise UsageError(f"y must have the shape {predicted.shape}, got {labels.shape}")
+            return float(np.mean(predicted == labels))
         if len(check_dataset(data)) == 0:
             raise UsageError("accuracy needs at least one image, got an empty data set")
         check_classes(self.classes, data)
@@ -128,6 +162,12 @@ class Reader(ABC):
             "batch norm": "yes" if any(isinstance(layer, BatchNorm) for layer in layers) else "no",
             "init": ", ".join(dict.fromkeys(layer.init for layer in network.parametric_layers)),
         }
+
+    if not TYPE_CHECKING:  # which would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "" if name.startswith("_") else did_you_mean(name, known_names(self), ELSEWHERE)
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     @property
     def card(self) -> dict[str, Any]:
@@ -257,9 +297,17 @@ class Model(Reader):
         )
         modelfile.write(path, content)
 
+    def fit(self, data: Any, labels: Any = None, **settings: Any) -> "byhand.History":
+        """Train this model, and return the history: `byhand.fit(model, data, epochs=10, …)`."""
+        return byhand.fit(self, data, labels, **settings)
+
     @classmethod
     def load(cls, path: StrPath) -> "Model":
-        """Read a model file, which cannot contain code."""
+        """Read a model file, or that in the folder of a run. It cannot contain code."""
+        if (folder := Path(path)).is_dir():
+            path = folder / RUN_FILE
+            if not path.is_file():
+                raise ModelFileError(f"{folder}: no such model file, and no run with a {RUN_FILE}")
         content = modelfile.read(path)
         with modelfile.naming(path):
             layers = layers_from_config(content.architecture)
@@ -278,14 +326,14 @@ class Model(Reader):
                 metadata=content.metadata,
             )
 
-    def summary(self) -> str:
+    def summary(self) -> Lines:
         """Return the preparation, the layers as a table, and the classes."""
         before = f"pixels / {self.preparation.divisor}"
         if not self.preparation.is_plain:
             before += f", less {self.preparation.mean:.4g}, by {self.preparation.deviation:.4g}"
         if self.preparation.deskew:
             before = f"deskewed, {before}"
-        return f"in:   {before}\n{self.network.summary()}\nout:  {' '.join(self.classes)}"
+        return Lines(f"in:   {before}\n{self.network.summary()}\nout:  {' '.join(self.classes)}")
 
     def __repr__(self) -> str:
         return f"<Model {self.network.architecture}, {self.network.size:,} parameters, {self.network.dtype}>"
@@ -333,6 +381,11 @@ def blocks(count: int, size: int) -> Iterator[slice]:
     """Yield the slices of 0 … count that have at most `size` rows."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
+
+
+def known_names(reader: Reader) -> list[str]:
+    """Return the public attributes and methods of a model or an ensemble."""
+    return [name for name in (*vars(reader), *dir(type(reader))) if not name.startswith("_")]
 
 
 def check_classes(known: Sequence[str], data: Dataset) -> None:

@@ -23,6 +23,7 @@ from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Shapes, Views
 from byhand.nn.rng import Rng
+from byhand.text import did_you_mean
 
 #: A convolution: the number of maps, or (maps, window size, stride); the defaults are a 5 × 5 window and stride 2.
 Maps = int | Sequence[int]
@@ -197,11 +198,25 @@ def float_type(dtype: DTypeLike) -> np.dtype[Any]:
 # ---- layers from sizes or from a model file
 
 
+#: Names of settings in other libraries, and what to type here.
+ELSEWHERE = {
+    **dict.fromkeys(("hidden", "hidden_layer_sizes", "layers", "units"), "Model([784, 128, 10])"),
+    **dict.fromkeys(("conv", "filters", "channels"), "maps"),
+    **dict.fromkeys(("bn", "batchnorm", "normalization"), "batch_norm"),
+    "random_state": "seed",
+    "initializer": "init",
+}
+
+
 def layers_of(given: Sequence[Any], **options: Any) -> list[Layer]:
     """Return the layers in `given`, or the layers for the sizes in `given`."""
-    if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
-        return list(layers_from_sizes(check_sizes(given), **options))
     defaults = layers_from_sizes.__kwdefaults__ or {}
+    if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
+        if unknown := [name for name in options if name not in defaults]:
+            known = (*defaults, "seed", "dtype", "classes", "preparation", "metadata")
+            hint = did_you_mean(unknown[0], known, ELSEWHERE) or f": the settings are {', '.join(known)}"
+            raise UsageError(f"unknown setting {unknown[0]!r:.60} of a network{hint}")
+        return list(layers_from_sizes(check_sizes(given), **options))
     if changed := [name for name, value in options.items() if value not in (defaults[name], [])]:
         raise UsageError(f"{', '.join(changed)} must be used with sizes, not with layers")
     return list(given)

@@ -96,7 +96,8 @@ class RunResult:
 
 def fit(
     model: Model,
-    data: Data,
+    data: Data | Array,
+    labels: Array | None = None,
     *,
     recipe: Recipe | str | None = None,
     seed: int = 0,
@@ -109,28 +110,31 @@ def fit(
 ) -> History:
     """Train a model until the end or Ctrl-C, and return the history of its epochs.
 
-    data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,)
+    data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,); also as two arguments, X and y
     recipe: a Recipe or the name of a preset, by default digits; floats are not augmented
     choices: settings that replace those of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
     validation_data: like `data`; replaces the held-out split of the recipe
     run: a folder, which `resume` can continue; True takes the next `runs/NNN`
     verbose: show a progress bar; by default in a terminal and in a notebook, but not if stderr is a file or a pipe
     """
+    samples: Any = data if labels is None else (data, labels)
     check_settings(choices, fit.__kwdefaults__ or ())
     if is_interactive() if verbose is None else verbose:
         callbacks = with_progress(callbacks)
     name = recipe if isinstance(recipe, str) else None
-    if not isinstance(data, Dataset):
-        check_scale(data)
+    if not isinstance(samples, Dataset):
+        check_scale(samples)
     if not isinstance(recipe, Recipe):
         chosen = preset_named(recipe or "digits")
-        recipe = adapted(chosen, data).recipe if isinstance(data, Dataset) else chosen.recipe.replace(augment="none")
+        recipe = (
+            adapted(chosen, samples).recipe if isinstance(samples, Dataset) else chosen.recipe.replace(augment="none")
+        )
     recipe = recipe.replace(**choices)
     settings: Any = {"seed": seed, "sample_weights": sample_weights, "validation_data": validation_data}
     if run:
         folder = None if run is True else run
-        return train_run(folder, model, data, recipe, callbacks=callbacks, preset=name, **settings).history
-    with Trainer(model, data, recipe, **settings) as trainer, interruptible(trainer.stop):
+        return train_run(folder, model, samples, recipe, callbacks=callbacks, preset=name, **settings).history
+    with Trainer(model, samples, recipe, **settings) as trainer, interruptible(trainer.stop):
         history = complete(trainer, callbacks)
         if history.ending == "interrupted":
             trainer.load_final_weights()

@@ -20,10 +20,11 @@ from byhand.files import StrPath, write_text
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.model.file import check_depth
+from byhand.model.model import RUN_FILE
 from byhand.threads import blas_libraries
 from byhand.training.records import EpochRecord
 
-CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", "model.safetensors", "state"
+CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", RUN_FILE, "state"
 HOME = Path("runs")
 
 #: Maximum number of members of an ensemble.
