@@ -11,8 +11,8 @@ import pytest
 
 import byhand
 from byhand.cli.group import cli
-from byhand.errors import DataMissingError, UsageError
-from byhand.training import Callback, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
+from byhand.errors import DataMissingError, MissingExtraError, UsageError
+from byhand.training import Callback, History, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 from helpers.needs import needs
@@ -187,6 +187,52 @@ def test_a_progress_bar_is_lines_where_nothing_can_be_redrawn(capsys):
     fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100), callbacks=[ProgressBar()])
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[0] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+
+
+@pytest.fixture(scope="module")
+def history():
+    return fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100, validation=0.2))
+
+
+def test_a_history_has_columns_records_and_slices(history):
+    assert history["loss"] == [record.loss for record in history] == history.column("loss")
+    assert history[-1].epoch == 2
+    assert [record.epoch for record in history[:1]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("val_loss", "no column 'val_loss' (did you mean validation_loss?)"),
+        ("acc", "no column 'acc' (did you mean accuracy?)"),
+        ("los", "no column 'los' (did you mean loss?)"),
+        ("lr", "no column 'lr' (did you mean rate?)"),
+        ("xyz", "no column 'xyz': a record has epoch, step, loss, accuracy, "),
+    ],
+)
+def test_an_unknown_column_gets_the_name_to_type(history, name, says):
+    with pytest.raises(UsageError) as refused:
+        history[name]
+    assert str(refused.value).startswith(says)
+
+
+def test_a_history_becomes_a_data_frame(history, monkeypatch):
+    needs("pandas")
+    frame = history.to_frame()
+    assert frame["validation_loss"].tolist() == history["validation_loss"]
+    assert frame["epoch"].tolist() == [1, 2]
+    assert list(History().to_frame().columns) == list(frame.columns)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"this needs pandas: pip install 'byhand\[pandas\]'"):
+        history.to_frame()
+
+
+def test_a_history_plots_its_columns(history):
+    matplotlib = needs("matplotlib")
+    matplotlib.use("agg")
+    for axes, name in ((history.plot(), "loss"), (history.plot("accuracy"), "accuracy")):
+        assert [line.get_ydata().tolist() for line in axes.lines] == [history[name], history[f"validation_{name}"]]
+    matplotlib.pyplot.close("all")
 
 
 @pytest.mark.parametrize(

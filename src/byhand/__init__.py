@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from byhand.nn.network import Network as Network
     from byhand.report import Evaluation as Evaluation
     from byhand.report import evaluate as evaluate
+    from byhand.report import plot_history as plot_history
     from byhand.training import History as History
     from byhand.training import fit as fit
     from byhand.training.runs import load_model as load_model
@@ -41,10 +42,11 @@ __getattr__, __dir__ = lazy_names(
         "gradcheck": "byhand.nn.gradcheck",
         "load": "byhand.data",
         "load_model": "byhand.training.runs",
+        "plot_history": "byhand.report",
         "read": "byhand.model",
         "read_line": "byhand.model",
     },
 )
 
 __all__ = ["ByhandError", "Dataset", "Evaluation", "History", "Model", "Network", "__version__", "evaluate"]
-__all__ += ["explain_step", "fit", "gradcheck", "load", "load_model", "read", "read_line"]
+__all__ += ["explain_step", "fit", "gradcheck", "load", "load_model", "plot_history", "read", "read_line"]

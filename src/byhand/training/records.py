@@ -6,13 +6,14 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
+import byhand
 from byhand import checks
-from byhand.errors import ModelFileError
+from byhand.errors import MissingExtraError, ModelFileError, UsageError
 from byhand.files import StrPath, write_text
 from byhand.nn.arrays import Array
-from byhand.text import counted, percent
+from byhand.text import counted, did_you_mean, percent
 
 #: The 97.5 % quantile of the normal distribution.
 Z_95 = 1.959963984540054
@@ -76,6 +77,17 @@ class EpochRecord:
         return record
 
 
+#: Names in other libraries, and what to type here.
+ELSEWHERE = {
+    **dict.fromkeys(("val_loss", "valid_loss", "test_loss"), "validation_loss"),
+    **dict.fromkeys(("val_accuracy", "val_acc", "valid_acc", "test_accuracy"), "validation_accuracy"),
+    **dict.fromkeys(("acc", "train_accuracy"), "accuracy"),
+    **dict.fromkeys(("lr", "learning_rate"), "rate"),
+    "train_loss": "loss",
+    "time": "seconds",
+}
+
+
 @dataclass
 class History:
     """The records of a run. `ending` is `done`, `stopped early` or `interrupted`."""
@@ -90,12 +102,35 @@ class History:
     def __iter__(self) -> Iterator[EpochRecord]:
         return iter(self.records)
 
-    def __getitem__(self, index: int) -> EpochRecord:
-        return self.records[index]
+    @overload
+    def __getitem__(self, index: int) -> EpochRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[EpochRecord]: ...
+    @overload
+    def __getitem__(self, index: str) -> list[Any]: ...
+    def __getitem__(self, index: int | slice | str) -> Any:
+        """Return a record by its number, or one value of each record by its name: `history["loss"]`."""
+        return self.column(index) if isinstance(index, str) else self.records[index]
 
     def column(self, name: str) -> list[Any]:
         """Return one value of each record: `history.column("loss")`."""
+        known = [field.name for field in fields(EpochRecord)]
+        if name not in known:
+            hint = did_you_mean(name, known, ELSEWHERE) or f": a record has {', '.join(known)}"
+            raise UsageError(f"no column {name!r:.60}{hint}")
         return [getattr(record, name) for record in self.records]
+
+    def to_frame(self) -> Any:
+        """Return a pandas data frame with a row per record. This needs pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtraError("pandas", "pandas") from None
+        return pandas.DataFrame([asdict(record) for record in self], columns=[f.name for f in fields(EpochRecord)])
+
+    def plot(self, column: str = "loss", *, ax: Any = None) -> Any:
+        """Plot the training and validation loss, or `column="accuracy"`, and return the axes. This needs Matplotlib."""
+        return byhand.plot_history(self, column=column, ax=ax)
 
     def to_csv(self, path: StrPath) -> None:
         """Write a CSV file with a line per record."""
