@@ -1,5 +1,6 @@
 """The front door's edges: what is typed nearly right, streams that are closed, Ctrl-C before anything has begun."""
 
+import json
 import shlex
 import signal
 import subprocess
@@ -131,3 +132,41 @@ def test_debug_is_taken_before_the_command_and_after_it(run, words):
 
 def test_after_two_dashes_debug_is_a_name(run):
     assert run("predict", "--", "--debug") == (3, "", "byhand: --debug: file not found\n")
+
+
+SMALL = ["--data", "mnist-5k", "--samples", 200, "--hidden", "8", "-q"]
+
+
+def test_short_names_of_options_reach_the_run(run):
+    words = ["-e", 1, "--bs", 50, "--lr", 0.02, "--wd", 0.001, "--val", 20, "-o", "r"]
+    assert run("train", *SMALL, "--optimizer", "adamw", *words)[0] == 0
+    recipe = json.loads(Path("r/config.json").read_text())["recipe"]
+    assert [recipe[name] for name in ("epochs", "batch_size", "learning_rate", "validation")] == [1, 50, 0.02, 20]
+    assert recipe["optimizer"]["weight_decay"] == 0.001
+
+
+def test_choices_are_case_insensitive(run):
+    assert run("train", *SMALL, "-e", 1, "--optimizer", "AdamW", "--activation", "ReLU", "-o", "r")[0] == 0
+    assert json.loads(Path("r/config.json").read_text())["recipe"]["optimizer"]["kind"] == "adamw"
+
+
+def test_version_has_a_short_name(run):
+    assert run("-V") == run("--version")
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "--device", "cuda"], ["eval", "--gpu", "r"], ["predict", "--cpu", "a.png"]]
+)
+def test_a_device_is_answered_in_one_line(run, words):
+    line = f"byhand: byhand computes on the CPU, without a choice of device: remove {words[1]}\n"
+    assert run(*words) == (2, "", line)
+
+
+def test_train_takes_its_data_as_an_argument(run):
+    assert run("train", "mnist-5k", *SMALL[2:], "-e", 1, "-o", "r")[0] == 0
+    assert json.loads(Path("r/config.json").read_text())["data"] == "mnist-5k"
+
+
+def test_data_given_twice_are_rejected(run):
+    line = "byhand: give the data once: either 'mnist' or --data 'kmnist'\n"
+    assert run("train", "mnist", "--data", "kmnist") == (2, "", line)

@@ -34,6 +34,8 @@ COMMANDS = {
     "data": "List, download, verify and import data sets.",
     "course": "The course: notebooks, checks and grading.",
 }
+#: Options of other programs that select where to compute.
+DEVICES = {"--device", "--cpu", "--gpu", "--cuda"}
 #: The commands that are functions of `cli/runs.py`; each other one is the `command` of its own module.
 OF_RUNS = {"eval": "eval_", "compare": "compare"}
 
@@ -99,7 +101,7 @@ class Program(CommandGroup):
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(byhand.__version__, prog_name="byhand")
+@click.version_option(byhand.__version__, "-V", "--version", prog_name="byhand")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error. Allowed anywhere.")
 def cli() -> None:
     """A handwriting-recognition neural network implemented from scratch in NumPy.
@@ -114,6 +116,11 @@ def run() -> None:
     try:
         code = cli.main(prog_name="byhand", standalone_mode=False, obj=settings)
         sys.exit(code if isinstance(code, int) else 0)
+    except click.NoSuchOption as error:
+        if error.option_name.lower() in DEVICES:
+            leave(f"byhand computes on the CPU, without a choice of device: remove {error.option_name}", 2, settings)
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

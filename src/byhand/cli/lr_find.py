@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Console, console_options, data, load_data, offline, option, seed
-from byhand.cli.train_options import recipe_options, untrained
+from byhand.cli.output import Console, console_options, load_data, offline, option
+from byhand.cli.train_options import training_options, untrained
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
-from byhand.training import PRESETS
 from byhand.training.lr_find import lr_find
 
 
@@ -17,10 +16,7 @@ from byhand.training.lr_find import lr_find
 @option("--lowest", float, "Learning rate of the first step.", default=1e-4)
 @option("--highest", float, "Learning rate of the last step.", default=10.0)
 @option("--steps", int, "Number of steps of the range test.", default=120)
-@option("--preset", PRESETS, "Preset (recipe and network), as in `train`.", default="digits")
-@data
-@recipe_options
-@seed
+@training_options
 @offline
 @console_options(html=True)
 def command(
@@ -30,9 +26,9 @@ def command(
     preset: str,
     data: str | None,
     seed: int,
+    options: dict[str, Any],
     offline: bool,
     console: Console,
-    **options: Any,
 ) -> None:
     """Find a learning rate with a range test: increase it at every step of a short run until training diverges.
 

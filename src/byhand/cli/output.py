@@ -54,7 +54,7 @@ def option(
     return click.option(
         *names,
         *([dest] if dest else []),
-        type=click.Choice(list(kind)) if isinstance(kind, dict | tuple) else kind,
+        type=click.Choice(list(kind), case_sensitive=False) if isinstance(kind, dict | tuple) else kind,
         is_flag=True if kind is bool else None,
         metavar=metavar or None,
         help=about,

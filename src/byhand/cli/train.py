@@ -6,24 +6,21 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import PLACE, Console, console_options, data, load_data, offline, option, seed, show_json
-from byhand.cli.train_options import PRESET_LIST, recipe_options, resume_settings, untrained
+from byhand.cli.output import PLACE, Console, console_options, load_data, offline, option, show_json
+from byhand.cli.train_options import resume_settings, training_options, untrained
 from byhand.data import TrainTest
 from byhand.distributed import mpi
 from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_ensemble
 from byhand.errors import UsageError
-from byhand.training import PRESETS, ProgressBar, RunResult, train_run
+from byhand.training import ProgressBar, RunResult, train_run
 from byhand.training import resume as resume_run
 from byhand.training.run import changes_on_resume, data_of
 from byhand.training.runs import MAX_MEMBERS, Run
 
 
 @click.command()
-@option("--preset", PRESETS, f"Preset (recipe and network): {PRESET_LIST}.", default="digits")
-@data
-@recipe_options
-@seed
-@option("--run DIR", PLACE, "Folder of the run, new or empty. Defaults to the next `runs/NNN`.")
+@training_options
+@option("--run -o DIR", PLACE, "Folder of the run, new or empty. Defaults to the next `runs/NNN`.")
 @option("--resume RUN", PLACE, "Resume a run from its checkpoint, bit-identical to an uninterrupted run.")
 @option(
     "--committee N",
@@ -38,18 +35,18 @@ def command(
     preset: str,
     data: str | None,
     seed: int,
+    options: dict[str, Any],
     run: str | None,
     resume: str | None,
     committee: int | None,
     checkpoint_every: float,
     offline: bool,
     console: Console,
-    **options: Any,
 ) -> None:
     """Train a network and save it.
 
-    Without arguments, trains the default network on MNIST and prints its test accuracy. Ctrl-C ends the run after the
-    current step, saves a checkpoint, and prints the command that resumes it.
+    DATA is the same as --data. Without arguments, trains the default network on MNIST and prints its test accuracy.
+    Ctrl-C ends the run after the current step, saves a checkpoint, and prints the command that resumes it.
     """
     ranks = mpi.communicator()
     is_rank_0 = ranks is None or ranks.rank == 0

@@ -1,12 +1,12 @@
 """The options of a training, shared by `byhand train` and `byhand lr-find`, and the recipe that they make."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from byhand.cli.output import option
+from byhand.cli.output import PLACE, Command, data, option, seed
 from byhand.data import Dataset, TrainTest
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -38,13 +38,13 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("--deskew/--no-deskew", None, "Deskewing: shear slanted digits upright. Saved with the model."),
     ("--scale", SCALES, "Input scaling: the divisor of a pixel, or `standard` for mean 0 and standard deviation 1."),
     ("--input", INPUTS[:2], "How `predict` makes an input of a picture: normalize handwriting, or only scale."),
-    ("--epochs", int, "Number of epochs (passes over the training set)."),
-    ("--batch-size N|all", str, "Mini-batch size; `all` for full-batch training."),
-    ("--learning-rate", float, "Step size (learning rate)."),
+    ("--epochs -e", int, "Number of epochs (passes over the training set)."),
+    ("--batch-size --bs N|all", str, "Mini-batch size; `all` for full-batch training."),
+    ("--learning-rate --lr", float, "Step size (learning rate)."),
     ("--optimizer", OPTIMIZERS, "Optimizer (update rule)."),
     ("--momentum", float, "Momentum coefficient (optimizer momentum)."),
     ("--nesterov/--no-nesterov", None, "Nesterov momentum (optimizer momentum)."),
-    ("--weight-decay", float, "L2 penalty on the weights (weight decay)."),
+    ("--weight-decay --wd", float, "L2 penalty on the weights (weight decay)."),
     ("--schedule", SCHEDULES, "Learning-rate schedule."),
     ("--loss", LOSSES, "Loss function to minimize."),
     ("--label-smoothing", float, "Label smoothing (loss cross_entropy)."),
@@ -53,7 +53,7 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("--ema-decay DECAY", float, "Decay of an exponential moving average (EMA) of the weights, e.g. 0.999."),
     ("--augment none|default|SPEC", str, "Data augmentation, e.g. `shift=2,rotate=10,scale=0.1`."),
     ("--weak-augment SHARE", float, "Fraction of the epochs, at the end, with half-strength data augmentation."),
-    ("--validation", float, "Held-out validation set: a fraction under 1, or a number of images."),
+    ("--validation --val", float, "Held-out validation set: a fraction under 1, or a number of images."),
     ("--patience", int, "Early stopping: number of epochs without a lower validation loss."),
     ("--record-every", int, "Logging interval: epochs (with --batch-size all: iterations) per record."),
     ("--samples", int, "Training set size: use the first N images only."),
@@ -62,13 +62,29 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
 PRESET_LIST = ", ".join(f"{each.name} ({each.about})" for each in PRESETS.values())
 
 
-def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that change a preset, with the names of the previous version."""
+def training_options(command: Command) -> Command:
+    """Add the options of a training: the command gets `preset`, `data`, `seed`, and `options`, those that were given.
+
+    The data are an argument or `--data`. The options of the previous version have their old names, too.
+    """
+    names = [row[0].split()[0].split("/")[0][2:].replace("-", "_") for row in RECIPE_OPTIONS] + [*OLD_NAMES]
+
+    @functools.wraps(command)
+    def decorated(source: str | None, data: str | None, **given: Any) -> Any:
+        if source is not None and data is not None:
+            raise UsageError(f"give the data once: either {source!r} or --data {data!r}")
+        options = settings_given({name: given.pop(name) for name in names})
+        return command(data=data if source is None else source, options=options, **given)
+
+    seed(decorated)
     for old in reversed(OLD_NAMES):
-        command = click.option(f"--{old}", type=float, hidden=True)(command)
+        click.option(f"--{old}", type=float, hidden=True)(decorated)
     for row in reversed(RECIPE_OPTIONS):
-        command = option(*row)(command)
-    return command
+        option(*row)(decorated)
+    data(decorated)
+    click.argument("source", type=PLACE, metavar="[DATA]", required=False)(decorated)
+    option("--preset", PRESETS, f"Preset (recipe and network): {PRESET_LIST}.", default="digits")(decorated)
+    return decorated
 
 
 def settings_given(options: dict[str, Any]) -> dict[str, Any]:
@@ -85,12 +101,12 @@ def resume_settings(options: dict[str, Any]) -> dict[str, Any]:
     context = click.get_current_context()
     named = {"preset": "--preset", "run": "--run", "seed": "seed", "committee": "committee"}
     typed = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    return settings_given(options) | {named[name]: context.params[name] for name in typed}
+    return options | {named[name]: context.params[name] for name in typed}
 
 
 def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str, Any]) -> tuple[Model, Recipe, Dataset]:
     """Return the model, the recipe and the training images: those of a preset with the options applied."""
-    given = settings_given(options)
+    given = dict(options)
     chosen = preset(preset_name)
     samples = given.pop("samples", chosen.samples)
     if samples is not None and samples < 1:
