@@ -118,7 +118,7 @@ def test_the_step_panels_numbers_are_pythons(play, served):
     told = explain_step(
         playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.optimizer_object, units=[]
     ).to_json()
-    play.until(f"document.querySelector('#step .reading').textContent.includes('It is a {sample.label}')")
+    play.until(f"document.querySelector('#step .reading').textContent.includes('Label {sample.label}, prediction')")
     page_text = play.page.locator("#step").evaluate("(node) => node.textContent")
     for unit in told["units"]:
         for _, line in unit["lines"]:
@@ -194,7 +194,7 @@ def test_closing_the_tab_and_stopping_the_server(browser, served):
     assert second.page.evaluate("byhand.state.status") == "training"
     assert second.page.evaluate("byhand.curve.epochs.length") > 0
     served.close()
-    second.until("document.querySelector('#problem').textContent.includes('doesn\\'t answer')")
+    second.until("document.querySelector('#problem').textContent.includes('does not respond')")
     second.troubles.clear()  # the browser notes every attempt to reconnect
     second.close()
 
