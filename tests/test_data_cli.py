@@ -1,15 +1,14 @@
-"""`byhand data`: what each command prints, where, and the exit code that it leaves with."""
+"""`byhand data`: output and exit code of each command."""
 
 import gzip
 import json
 import os
 import struct
-import sys
 
 import numpy as np
 import pytest
 
-import byhand.cli
+import byhand
 from byhand.data import TrainTest, catalog
 from byhand.data.formats import idx
 from byhand.errors import DataMissingError
@@ -34,21 +33,18 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """`byhand data …` → (exit code, lines on stdout, lines on stderr)"""
+def run(type_in):
+    """Run `byhand data …`: (exit code, lines on stdout, lines on stderr)."""
 
     def run_it(*arguments):
-        monkeypatch.setattr(sys, "argv", ["byhand", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            byhand.cli.main()
-        out, err = capsys.readouterr()
-        return left.value.code, out.splitlines(), err.splitlines()
+        code, out, err = type_in("data", *arguments)
+        return code, out.splitlines(), err.splitlines()
 
     return run_it
 
 
 @pytest.mark.parametrize("write", [write_idx, write_csv, write_npz, write_pictures])
-def test_verify_says_what_a_sound_data_set_is(run, folder, cache, write):
+def test_verify_describes_a_valid_data_set_in_one_line(run, folder, cache, write):
     path = write(folder)
     before = sorted(folder.rglob("*"))
     code, out, err = run("verify", path)
@@ -60,7 +56,7 @@ def test_verify_says_what_a_sound_data_set_is(run, folder, cache, write):
     assert not cache.exists()
 
 
-def test_verify_knows_the_bundled_sample(run):
+def test_verify_recognizes_the_bundled_sample(run):
     assert run("verify", "mnist-5k") == (
         0,
         ["mnist-5k: mnist-5k, 4,000 + 1,000 images of 28×28, 10 classes; all checksums match"],
@@ -110,7 +106,7 @@ def damaged_pictures(folder):
 
 
 @pytest.mark.parametrize("make", [damaged_idx, damaged_csv, cut_npz, damaged_pictures])
-def test_verify_gives_a_line_for_each_problem_and_leaves_with_3(run, folder, cache, monkeypatch, make):
+def test_verify_gives_a_line_per_problem_and_exits_with_3(run, folder, cache, monkeypatch, make):
     monkeypatch.chdir(folder)
     path, problems = make(folder)
     before = sorted(folder.rglob("*"))
@@ -126,7 +122,7 @@ def test_verify_gives_a_line_for_each_problem_and_leaves_with_3(run, folder, cac
     assert not cache.exists()
 
 
-def test_verify_of_what_is_not_there(run, folder):
+def test_verify_rejects_a_missing_data_set(run, folder):
     for place in ("nowhere", "mnist", folder / "x"):
         code, out, err = run("verify", place)
         assert (code, out) == (3, [])
@@ -136,13 +132,13 @@ def test_verify_of_what_is_not_there(run, folder):
     assert out[0].startswith(f"{folder}: must contain a data set")
 
 
-def test_verify_of_byhand_data_by_name(run, folder, monkeypatch):
+def test_verify_checks_byhand_data_by_its_name(run, folder, monkeypatch):
     write_idx(folder)
     monkeypatch.setenv("BYHAND_DATA", str(folder))
     assert run("verify", "mnist") == (3, [f"{folder}: must have the checksums of mnist"], [])
 
 
-def test_import_list_and_verify_the_import(run, folder, cache):
+def test_an_imported_data_set_is_listed_and_can_be_verified(run, folder, cache):
     path = write_csv(folder)
     code, out, err = run("import", path, "mine")
     line = f"mine, 21 + 10 images of 5×5, 10 classes: imported from {path}"
@@ -162,7 +158,7 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     stat, content = part.stat(), bytearray(part.read_bytes())
     content[-1] ^= 1
     part.write_bytes(bytes(content))
-    os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the stamp lies; verify hashes all the same
+    os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # with unchanged size and time
     assert run("verify", "mine") == (
         3,
         [f"{part.parent}: the cached data set is damaged: the test set has a wrong checksum"],
@@ -170,20 +166,20 @@ def test_import_list_and_verify_the_import(run, folder, cache):
     )
 
 
-def test_import_replaces_another_data_set_only_where_it_is_told_to(run, folder, tmp_path):
+def test_import_replaces_another_data_set_only_with_force(run, folder, tmp_path):
     mine, other = write_csv(folder), tmp_path / "other.csv"
     other.write_bytes(csv_text(255 - X, y))
     assert run("import", mine, "my-set")[0] == 0
-    assert run("import", mine, "my-set")[0] == 0  # the same again takes nothing away
+    assert run("import", mine, "my-set")[0] == 0  # an equal data set may be imported again
     code, out, err = run("import", other, "my-set")
-    said = f"my-set exists already as a different data set (imported from {mine}); choose another name or use --force"
-    assert (code, out, err) == (2, [], [f"byhand: {said}"])
+    error = f"my-set exists already as a different data set (imported from {mine}); choose another name or use --force"
+    assert (code, out, err) == (2, [], [f"byhand: {error}"])
     np.testing.assert_array_equal(byhand.load("my-set").train.images, X)
     assert run("import", other, "my-set", "--force")[0] == 0
     assert byhand.load("my-set").source == f"imported from {other} (no test set: 3 of 21 images held out)"
 
 
-def test_what_is_damaged_is_replaced_without_a_word(run, folder, cache):
+def test_import_replaces_a_damaged_data_set_without_force(run, folder, cache):
     path = write_csv(folder)
     run("import", path, "mine")
     (cache / "sets" / "mine" / "test-images.npy").unlink()
@@ -191,7 +187,7 @@ def test_what_is_damaged_is_replaced_without_a_word(run, folder, cache):
     assert len(byhand.load("mine").test) == 10
 
 
-def test_a_wrong_byhand_data_is_told_once_in_the_list(run, monkeypatch):
+def test_a_wrong_byhand_data_is_reported_once_in_the_list(run, monkeypatch):
     assert ["same problem" in line for line in run("list")[1]] == [False] * 4
     monkeypatch.setenv("BYHAND_DATA", "/nope")
     _, out, _ = run("list")
@@ -200,14 +196,14 @@ def test_a_wrong_byhand_data_is_told_once_in_the_list(run, monkeypatch):
     assert [line.rpartition(": ")[2] for line in out[1:]] == ["same problem", "same problem", "bundled"]
 
 
-def test_import_names_what_it_reads_after_its_file(run, folder):
+def test_the_default_name_of_an_import_is_that_of_its_file(run, folder):
     (folder / "My Digits (1).csv").write_bytes(csv_text(X, y))
     code, out, _ = run("import", folder / "My Digits (1).csv")
     assert code == 0
     assert out[0].startswith("my-digits-1, 18 + 3 images")
 
 
-def test_get(run, monkeypatch):
+def test_get_prints_the_data_set_or_an_error(run, monkeypatch):
     code, out, _ = run("get", "mnist-5k", "--json")
     assert code == 0
     assert json.loads("\n".join(out))["train"] == 4000
@@ -221,7 +217,7 @@ def test_get(run, monkeypatch):
     )
 
 
-def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monkeypatch):
+def test_get_shows_one_line_per_file_without_a_terminal(run, folder, cache, monkeypatch):
     write_idx(folder, pack=True)
     digits = TrainTest(*idx.read_folder(folder), "example")
 
@@ -242,7 +238,7 @@ def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monk
         raise DataMissingError("kmnist: file.gz can't be downloaded; example: connection failed")
 
     monkeypatch.setattr(catalog, "fetch", fail)
-    assert run("get", "kmnist")[0] == 0  # it is in the cache
+    assert run("get", "kmnist")[0] == 0  # from the cache
     assert run("get", "fashion-mnist") == (
         3,
         [],
@@ -250,7 +246,7 @@ def test_get_shows_one_line_a_file_where_nobody_watches(run, folder, cache, monk
     )
 
 
-def test_a_damaged_byhand_data_does_not_keep_the_list_from_being_shown(run, folder, monkeypatch):
+def test_list_works_with_a_damaged_byhand_data(run, folder, monkeypatch):
     write_idx(folder)
     (folder / "train-images-idx3-ubyte").write_bytes(b"")
     monkeypatch.setenv("BYHAND_DATA", str(folder))

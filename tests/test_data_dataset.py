@@ -1,4 +1,4 @@
-"""`Dataset`: what it holds and refuses, how it is split and cut into batches, and how it looks."""
+"""`Dataset`: samples, checks, splits, batches, and its representation."""
 
 import base64
 import copy
@@ -21,7 +21,7 @@ def some(count=20, classes=10):
     return Dataset(images, labels, classes=tuple(map(str, range(classes))), name="some")
 
 
-def test_an_index_gives_a_sample_and_anything_else_a_data_set():
+def test_an_integer_gives_a_sample_and_other_indices_a_data_set():
     data = some()
     sample = data[3]
     assert isinstance(sample, Sample)
@@ -41,18 +41,18 @@ def test_an_index_gives_a_sample_and_anything_else_a_data_set():
     assert [sample.label for sample in data] == data.labels.tolist()
 
 
-def test_it_can_not_be_written_to_and_leaves_what_it_was_made_from_alone():
+def test_a_data_set_is_read_only_and_its_source_stays_writable():
     images, labels = np.zeros((2, 3, 3), np.uint8), np.array([0, 1])
     data = Dataset(images, labels)
     with pytest.raises(ValueError, match="read-only"):
         data.images[0] = 1
     with pytest.raises(ValueError, match="read-only"):
         data.labels[0] = 1
-    images[0], labels[0] = 1, 1  # still the caller's
+    images[0], labels[0] = 1, 1  # the caller's arrays are still writable
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda data: pickle.loads(pickle.dumps(data))])
-def test_a_copy_can_not_be_written_to_either(again):
+def test_a_copy_is_read_only_too(again):
     data = some()
     checksum = data.checksum
     copied = again(data)
@@ -85,12 +85,12 @@ def test_labels_are_int64_and_images_bytes():
         (np.zeros((2, 0, 3), np.uint8), np.array([0, 1]), "there must be at least one image with pixels"),
     ],
 )
-def test_what_does_not_fit_is_refused(images, labels, message):
+def test_invalid_images_and_labels_are_rejected(images, labels, message):
     with pytest.raises(DataError, match=message):
         Dataset(images, labels, name="x")
 
 
-def test_the_checksum_is_of_images_labels_and_shape():
+def test_the_checksum_depends_on_images_labels_and_shape():
     data = some()
     assert data.checksum == some().checksum
     assert len(data.checksum) == 64
@@ -109,7 +109,7 @@ def test_the_checksum_is_of_images_labels_and_shape():
 @pytest.mark.parametrize("scale", [255, 256])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("flat", [False, True])
-def test_floats_become_the_bytes_that_they_were(scale, dtype, flat):
+def test_floats_are_converted_back_to_their_bytes(scale, dtype, flat):
     images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     floats = images.astype(dtype) / dtype(scale)
     data = Dataset.from_arrays(floats.reshape(4, -1) if flat else floats, [0, 1, 2, 3])
@@ -117,7 +117,7 @@ def test_floats_become_the_bytes_that_they_were(scale, dtype, flat):
     assert data.scale == scale
 
 
-def test_bytes_in_other_types_are_bytes():
+def test_bytes_may_have_other_types():
     images = np.arange(256).reshape(4, 8, 8)
     for dtype in (np.int64, np.float32, np.float64, np.uint16):
         data = Dataset.from_arrays(images.astype(dtype), np.arange(4.0))
@@ -140,25 +140,25 @@ def test_bytes_in_other_types_are_bytes():
         (np.array([[None] * 4]), "pixels must be numbers, got object"),
     ],
 )
-def test_pixels_that_are_no_bytes_are_refused(images, message):
+def test_pixels_that_are_not_bytes_are_rejected(images, message):
     with pytest.raises(DataError, match=f"arrays: {message}"):
         Dataset.from_arrays(images, [0])
 
 
-def test_standardised_floats_are_refused_rather_than_guessed():
+def test_standardized_floats_are_rejected():
     floats = (np.arange(256).reshape(4, 64) / 255 - 0.1307) / 0.3081
     with pytest.raises(DataError, match=r"pixels must be 0 to 255, or floats from 0 to 1, got -0\.42"):
         Dataset.from_arrays(floats, [0, 1, 2, 3])
 
 
-def test_classes_may_be_named():
+def test_class_names_are_accepted():
     data = Dataset.from_arrays(np.zeros((2, 4), np.uint8), [0, 1], classes=["cat", "dog"])
     assert data.classes == ("cat", "dog")
     with pytest.raises(DataError, match="labels must be 0 to 1, label 1"):
         Dataset.from_arrays(np.zeros((2, 4), np.uint8), [0, 2], classes=["cat", "dog"])
 
 
-def test_a_frame_holds_the_label_first():
+def test_the_label_of_a_frame_is_found_first_or_by_name():
     pandas = needs("pandas")
     table = np.c_[np.arange(6), np.arange(24).reshape(6, 4)]
     for columns in (None, ["label", "p0", "p1", "p2", "p3"]):
@@ -169,7 +169,7 @@ def test_a_frame_holds_the_label_first():
     assert Dataset.from_frame(last).labels.tolist() == list(range(6))
 
 
-def test_a_frame_that_took_its_first_picture_for_a_header_is_refused():
+def test_a_frame_with_the_first_image_as_header_is_rejected():
     pandas = needs("pandas")
     text = "5,0,0,3,0\n1,2,3,4,0\n"
     with pytest.raises(DataError, match=r"column names are numbers \(5, 0, 0.1, …\), so the first image was read as"):
@@ -177,7 +177,7 @@ def test_a_frame_that_took_its_first_picture_for_a_header_is_refused():
     assert len(Dataset.from_frame(pandas.read_csv(io.StringIO(text), header=None))) == 2
 
 
-def test_a_split_keeps_the_share_of_each_class_and_every_picture():
+def test_a_split_is_stratified_and_keeps_every_image():
     digits = load("mnist-5k").train
     uneven = digits[np.r_[np.flatnonzero(digits.labels == 1), np.flatnonzero(digits.labels == 8)[:37], 0:100]]
     for held_out, number in ((0.1, round(0.1 * len(uneven))), (50, 50), (1, 1), (len(uneven) - 1, len(uneven) - 1)):
@@ -193,19 +193,19 @@ def test_a_split_keeps_the_share_of_each_class_and_every_picture():
         assert sorted(seen(rest) + seen(held)) == seen(uneven)
 
 
-def test_a_split_is_drawn_from_the_generator():
+def test_a_split_is_reproducible_by_its_generator():
     data = load("mnist-5k").train
     once, again, other = (data.split(0.2, rng=np.random.default_rng(seed))[1].checksum for seed in (0, 0, 1))
     assert once == again != other
 
 
 @pytest.mark.parametrize("held_out", [0, 1.0, 20, 0.0, -0.5, 2.5, 1e-9, float("nan")])
-def test_a_split_of_nothing_or_everything_is_refused(held_out):
+def test_a_split_of_nothing_or_everything_is_rejected(held_out):
     with pytest.raises(UsageError, match="held_out must be a fraction between 0 and 1, or 1 to 19, got"):
         some().split(held_out, rng=np.random.default_rng(0))
 
 
-def test_batches_use_every_picture_once_in_a_fresh_order():
+def test_batches_use_every_image_once_in_a_new_order():
     data, rng = some(), np.random.default_rng(0)
     first, second = ([batch.images for batch in data.batches(8, rng=rng)] for _ in range(2))
     assert [len(batch) for batch in first] == [8, 8, 4]
@@ -219,7 +219,7 @@ def test_batches_use_every_picture_once_in_a_fresh_order():
         next(data.batches(0, rng=None))
 
 
-def test_repr_says_what_it_is():
+def test_repr_has_name_size_and_classes():
     assert repr(some()) == "<Dataset some: 20 images of 3×4, 10 classes>"
     digits = load("mnist-5k")
     assert repr(digits) == "<TrainTest mnist-5k: 4,000 to train on, 1,000 to test; the bundled sample>"
@@ -239,7 +239,7 @@ def test_a_notebook_shows_a_contact_sheet():
     assert load("mnist-5k")._repr_html_().count("<img") == 2
 
 
-def test_a_pair_must_belong_together():
+def test_training_and_test_set_must_match():
     one, other = some(), Dataset(np.zeros((2, 4, 4), np.uint8), np.array([0, 1]))
     with pytest.raises(DataError, match=r"here: both sets need images of one size, got \(3, 4\) and \(4, 4\)"):
         TrainTest(one, other, "here")
@@ -249,7 +249,7 @@ def test_a_pair_must_belong_together():
     assert train is test is one
 
 
-def test_pictures_of_true_and_false(tmp_path):
+def test_boolean_images_become_black_and_white(tmp_path):
     bits = np.random.default_rng(0).random((5, 4, 4)) > 0.5
     data = Dataset.from_arrays(bits, np.arange(5))
     np.testing.assert_array_equal(data.images, bits * 255)

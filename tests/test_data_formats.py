@@ -1,4 +1,4 @@
-"""Each file format: what is read, and each rule that a damaged file breaks, in the words of the error."""
+"""File formats: what is read, and the error for each rule that a file breaks."""
 
 import gzip
 import io
@@ -22,39 +22,39 @@ from helpers.data_files import arrays, csv_text, old_pickle, write_csv, write_id
 X, y, X_TEST, Y_TEST = arrays()
 
 
-def refusal(path, **keywords):
-    """The words of the one error that loading gives."""
+def error(path, **keywords):
+    """Return the message of the error that loading raises."""
     with pytest.raises(DataError) as caught:
         load(path, offline=True, **keywords)
     return str(caught.value)
 
 
-def test_a_gzip_that_is_cut_short_or_damaged_is_named(tmp_path):
+def test_a_truncated_or_damaged_gzip_is_rejected(tmp_path):
     write_idx(tmp_path, pack=True)
     path = tmp_path / "train-images-idx3-ubyte.gz"
     whole = path.read_bytes()
     for cut in (len(whole) // 2, len(whole) - 4, 12):
         path.write_bytes(whole[:cut])
-        assert refusal(tmp_path) == f"{path}: truncated gzip data"
+        assert error(tmp_path) == f"{path}: truncated gzip data"
     path.write_bytes(whole[:-6] + b"\0\0" + whole[-4:])
-    assert refusal(tmp_path).startswith(f"{path}: damaged gzip data: CRC check failed")
+    assert error(tmp_path).startswith(f"{path}: damaged gzip data: CRC check failed")
 
 
-def test_a_bomb_is_stopped_at_the_ceiling(tmp_path, monkeypatch):
+def test_a_decompression_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "CEILING", 1 << 20)
     blank = gzip.compress(bytes(5 << 20))
     path = tmp_path / "mnist.pkl.gz"
     path.write_bytes(blank)
-    assert refusal(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
+    assert error(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(csv_text(X, y) * 1000))
-    assert refusal(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
+    assert error(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
     path = tmp_path / "mnist.npz"
     np.savez_compressed(path, x_train=np.zeros((50_000, 5, 5), np.uint8), y_train=y, x_test=X_TEST, y_test=Y_TEST)
-    assert refusal(path).startswith(f"{path}: must have at most 1,048,576 bytes uncompressed, claims 1,25")
+    assert error(path).startswith(f"{path}: must have at most 1,048,576 bytes uncompressed, claims 1,25")
 
 
-def test_idx_is_what_dump_writes(tmp_path):
+def test_idx_files_are_read_as_dump_writes_them(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(idx.dump(X))
     assert path.read_bytes()[:16] == struct.pack(">BBBBIII", 0, 0, 8, 3, 21, 5, 5)
@@ -66,7 +66,7 @@ def test_idx_is_what_dump_writes(tmp_path):
 @pytest.mark.parametrize("separator", ["-", "."])
 @pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize("test", ["t10k", "test", "T10K"])
-def test_idx_files_are_found_under_the_names_that_they_go_by(tmp_path, separator, pack, test):
+def test_idx_files_are_found_under_all_usual_names(tmp_path, separator, pack, test):
     write_idx(tmp_path, pack)
     for path in list(tmp_path.iterdir()):
         path.rename(tmp_path / path.name.replace("-idx", f"{separator}idx").replace("t10k", test))
@@ -75,16 +75,16 @@ def test_idx_files_are_found_under_the_names_that_they_go_by(tmp_path, separator
     assert (digits.test.labels == Y_TEST).all()
     assert digits.name == tmp_path.name
     one = next(tmp_path.glob("train*images*"))
-    assert load(one).test.checksum == digits.test.checksum  # one of the files stands for its folder
+    assert load(one).test.checksum == digits.test.checksum  # one of the files is enough to find the others
 
 
-def test_of_a_file_and_its_gzipped_twin_the_gzipped_one_is_read(tmp_path):
+def test_a_gzipped_file_is_preferred_to_the_unpacked_one(tmp_path):
     write_idx(tmp_path, pack=True)
     (tmp_path / "train-images.idx3-ubyte").write_bytes(idx.dump(X[:3]))
     assert len(load(tmp_path).train) == len(X)
 
 
-def test_torchvisions_folder_is_understood(tmp_path):
+def test_the_folder_of_torchvision_is_read(tmp_path):
     inner = tmp_path / "MNIST" / "raw"
     inner.mkdir(parents=True)
     write_idx(inner)
@@ -98,7 +98,7 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
     for content in (header + bytes(84), gzip.compress(header + bytes(84))):
         path.write_bytes(content)
         tracemalloc.start()
-        words = refusal(tmp_path)
+        words = error(tmp_path)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 2_000_000
@@ -121,21 +121,21 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
         ("train-labels", idx.dump(np.r_[y[:-1], 10]), r"labels must be 0 to 9, label 20 \(from 0\) is 10"),
     ],
 )
-def test_idx_rules(tmp_path, name, content, words):
+def test_an_invalid_idx_file_is_rejected(tmp_path, name, content, words):
     write_idx(tmp_path)
     path = next(tmp_path.glob(f"{name}*"))
     path.write_bytes(content)
-    assert re.fullmatch(f"{re.escape(str(path))}: {words}", refusal(tmp_path))
+    assert re.fullmatch(f"{re.escape(str(path))}: {words}", error(tmp_path))
 
 
-def test_images_without_labels_are_refused(tmp_path):
+def test_images_without_labels_are_rejected(tmp_path):
     write_idx(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    assert refusal(tmp_path) == f"{tmp_path}: must contain images and labels, the test labels are missing"
+    assert error(tmp_path) == f"{tmp_path}: must contain images and labels, the test labels are missing"
     (tmp_path / "t10k-images-idx3-ubyte").unlink()
-    assert len(load(tmp_path).test) == 3  # of the 21, one in seven is held out
+    assert len(load(tmp_path).test) == 3  # one in seven of the 21 is held out
     (tmp_path / "train-images-idx3-ubyte").unlink()
-    assert refusal(tmp_path) == f"{tmp_path}: must contain images and labels, the train images are missing"
+    assert error(tmp_path) == f"{tmp_path}: must contain images and labels, the train images are missing"
 
 
 COLUMNS = "must have one column for the label and those of a square image"
@@ -158,7 +158,7 @@ COLUMNS = "must have one column for the label and those of a square image"
     ],
 )
 @pytest.mark.parametrize("header", [False, True])
-def test_csv_is_read_however_it_was_written(tmp_path, monkeypatch, header, change):
+def test_csv_is_read_with_any_line_ending_quoting_and_padding(tmp_path, monkeypatch, header, change):
     path = tmp_path / "digits.csv"
     names = b"label" + b",p" * 25 + b"\n" if header else b""
     path.write_bytes(change(names + csv_text(X, y)))
@@ -169,18 +169,17 @@ def test_csv_is_read_however_it_was_written(tmp_path, monkeypatch, header, chang
         assert (data.labels == y).all()
 
 
-def test_the_first_picture_is_never_taken_for_a_header(tmp_path):
+def test_the_first_image_is_never_read_as_a_header(tmp_path):
     path = tmp_path / "digits.csv"
     path.write_bytes(csv_text(X, y).replace(b"0,", b"0x,", 1))
-    assert refusal(path) == (
-        f"{path}, line 1, column 1: a label must be a number, as the others are, got '0x'"
-    )  # one odd field is an error, not a header
+    # one invalid field is an error, not a header
+    assert error(path) == f"{path}, line 1, column 1: a label must be a number, as the others are, got '0x'"
     small = np.arange(1, 5, dtype=np.uint8).reshape(1, 2, 2)
     path.write_bytes(csv_text(np.repeat(small, 8, axis=0), np.arange(8)))  # "0,1,2,3,4" could be column numbers
     assert len(csv.read(path)) == 8
 
 
-def test_the_column_numbers_that_pandas_writes_are_a_header(tmp_path):
+def test_column_numbers_written_by_pandas_are_a_header(tmp_path):
     images = np.zeros((8, 28, 28), np.uint8)
     header = ",".join(map(str, range(785))).encode() + b"\n"
     path = tmp_path / "digits.csv"
@@ -198,31 +197,18 @@ def test_the_column_numbers_that_pandas_writes_are_a_header(tmp_path):
             lambda lines: [*lines[:7], b"7,abc" + lines[7][lines[7].index(b",", 2) :], *lines[8:]],
             "line 8, column 2: a pixel must be a whole number from 0 to 255, got 'abc'",
         ),
-        (
-            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",256", lines[-1])],
-            "line 21, column 26: a pixel must be a whole number from 0 to 255, got '256'",
-        ),
-        (
-            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",0.5", lines[-1])],
-            "line 21, column 26: a pixel must be a whole number from 0 to 255, got '0.5'",
-        ),
-        (
-            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",nan", lines[-1])],
-            "line 21, column 26: a pixel must be a whole number from 0 to 255, got 'nan'",
-        ),
-        (
-            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",1_0", lines[-1])],
-            "line 21, column 26: a pixel must be a whole number from 0 to 255, got '1_0'",
-        ),
-        (
-            lambda lines: [*lines[:-1], re.sub(rb",\d+$", b",", lines[-1])],
-            "line 21, column 26: a pixel must be a whole number from 0 to 255, got ''",
+        *(
+            (
+                lambda lines, pixel=pixel: [*lines[:-1], re.sub(rb",\d+$", f",{pixel}".encode(), lines[-1])],
+                f"line 21, column 26: a pixel must be a whole number from 0 to 255, got '{pixel}'",
+            )
+            for pixel in ("256", "0.5", "nan", "1_0", "")
         ),
     ],
 )
 @pytest.mark.parametrize("header", [False, True])
 @pytest.mark.parametrize("block", [csv.BLOCK, 100])
-def test_csv_names_the_line_and_the_column(tmp_path, monkeypatch, change, words, header, block):
+def test_a_csv_error_names_line_and_column(tmp_path, monkeypatch, change, words, header, block):
     monkeypatch.setattr(csv, "BLOCK", block)
     path = tmp_path / "digits.csv"
     lines = change(csv_text(X, y).splitlines())
@@ -230,7 +216,7 @@ def test_csv_names_the_line_and_the_column(tmp_path, monkeypatch, change, words,
         lines = [b"label" + b",p" * 25, *lines]
         words = re.sub(r"line (\d+)", lambda match: f"line {int(match[1]) + 1}", words)
     path.write_bytes(b"\n".join(lines) + b"\n")
-    assert refusal(path) == f"{path}, {words}"
+    assert error(path) == f"{path}, {words}"
 
 
 @pytest.mark.parametrize(
@@ -245,21 +231,21 @@ def test_csv_names_the_line_and_the_column(tmp_path, monkeypatch, change, words,
         (b"1;2;3\n", f", line 1: {COLUMNS}, got 1 column"),
     ],
 )
-def test_what_is_no_csv_of_pictures_is_refused(tmp_path, content, words):
+def test_a_csv_without_images_is_rejected(tmp_path, content, words):
     path = tmp_path / "digits.csv"
     path.write_bytes(content)
-    assert refusal(path) == f"{path}{words}"
+    assert error(path) == f"{path}{words}"
 
 
-def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+def test_an_endless_line_is_rejected_before_it_fills_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(csv, "MAX_LINE", 1 << 20)
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(b"0," * (50 << 20)))
-    assert refusal(path) == f"{path}: a line must have at most 1,048,576 bytes, one has more"
+    assert error(path) == f"{path}: a line must have at most 1,048,576 bytes, one has more"
 
 
 @pytest.mark.parametrize("given", ["mnist_train.csv", "mnist_test.csv", "."])
-def test_csv_comes_in_pairs(tmp_path, given):
+def test_csv_files_of_training_and_test_are_loaded_together(tmp_path, given):
     write_csv(tmp_path)
     digits = load(tmp_path / given)
     assert (digits.train.labels == y).all()
@@ -268,7 +254,7 @@ def test_csv_comes_in_pairs(tmp_path, given):
     assert both.test.checksum == digits.test.checksum
 
 
-def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
+def test_a_test_file_without_labels_as_on_kaggle_is_ignored(tmp_path):
     (tmp_path / "train.csv").write_bytes(csv_text(X, y, header=True))
     unlabelled = csv_text(X_TEST, Y_TEST, header=True).splitlines()
     (tmp_path / "test.csv").write_bytes(b"\n".join(line.split(b",", 1)[1] for line in unlabelled))
@@ -276,18 +262,18 @@ def test_kaggles_pair_has_a_test_set_without_labels(tmp_path):
     assert len(digits.train) == 18
     assert digits.source == f"{tmp_path / 'train.csv'} (no test set: 3 of 21 images held out)"
     again = load(tmp_path / "train.csv")
-    assert again.train.checksum == digits.train.checksum  # held out the same way each time
+    assert again.train.checksum == digits.train.checksum  # the same images are held out
 
 
-def test_two_csv_files_that_are_no_pair_must_be_named(tmp_path):
+def test_two_unrelated_csv_files_are_rejected(tmp_path):
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_bytes(csv_text(X, y))
-    assert refusal(tmp_path) == f"{tmp_path}: must contain one data set, found one.csv, two.csv; pass a file's path"
+    assert error(tmp_path) == f"{tmp_path}: must contain one data set, found one.csv, two.csv; pass a file's path"
 
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("pack", [False, True])
-def test_the_old_pickle_is_read_as_bytes_of_256(tmp_path, protocol, pack):
+def test_the_old_pickle_has_bytes_divided_by_256(tmp_path, protocol, pack):
     flat = (X.reshape(21, -1).astype(np.float32) / np.float32(256), y)
     content = pickle.dumps((flat, (flat[0][:5], y[:5]), (flat[0][5:9], y[5:9])), protocol=protocol)
     path = tmp_path / "mnist.pkl.gz"
@@ -298,8 +284,8 @@ def test_the_old_pickle_is_read_as_bytes_of_256(tmp_path, protocol, pack):
     assert train.scale == test.scale == 256
 
 
-def test_a_pickle_as_python_2_wrote_it(tmp_path):
-    """Protocol 2 by cPickle: the old module names, byte strings for the data, a long for the number of rows."""
+def test_a_pickle_of_python_2_is_read(tmp_path):
+    """Protocol 2 of cPickle: old module names, byte strings for the data, and a long for the number of rows."""
     image = bytes(range(16))
     floats = (np.frombuffer(image, np.uint8).astype("<f4") / np.float32(256)).tobytes()
 
@@ -318,7 +304,7 @@ def test_a_pickle_as_python_2_wrote_it(tmp_path):
 
     pair = array(b"f4", (1, 16), floats) + array(b"i8", (1,), struct.pack("<q", 7)) + b"\x86"
     content = b"\x80\x02" + pair * 3 + b"\x87."
-    assert pickle.loads(content, encoding="latin1")[0][1].tolist() == [7]  # it is a true pickle
+    assert pickle.loads(content, encoding="latin1")[0][1].tolist() == [7]  # Python reads it too
     path = tmp_path / "mnist.pkl"
     path.write_bytes(content)
     train, test = array_files.read_pickle(path)
@@ -327,7 +313,7 @@ def test_a_pickle_as_python_2_wrote_it(tmp_path):
 
 
 class Runs:
-    """What a hostile pickle is made of: unpickling it calls a function with an argument."""
+    """An object of a hostile pickle: unpickling it calls a function with an argument."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -338,17 +324,17 @@ class Runs:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("pack", [False, True])
-def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
+def test_code_in_a_pickle_is_never_run(tmp_path, protocol, pack):
     mark = tmp_path / "it-ran"
     content = pickle.dumps(((Runs(os.mkdir, str(mark)), y), (X, y), (X, y)), protocol=protocol)
     path = tmp_path / "mnist.pkl.gz"
     path.write_bytes(gzip.compress(content) if pack else content)
-    words = refusal(path)
+    words = error(path)
     assert re.fullmatch(
         rf"{re.escape(str(path))}: the pickle must contain only arrays, found (posix|nt).mkdir; nothing was run", words
     )
     assert not mark.exists()
-    pickle.loads(content)  # the test would have seen it
+    pickle.loads(content)  # without protection the code is run
     assert mark.exists()
 
 
@@ -365,7 +351,7 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
         (pickle.dumps(((X / 1000, y),)), "floats from 0 to 1 must be whole bytes divided by 255 or 256"),
         (pickle.dumps(((X.astype(object), y),)), "damaged pickle: arrays must contain plain numbers"),
         (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 instructions, it has more"),
-        # a tuple of itself, doubled 400 times: 2^400 things for whoever walks through it
+        # a tuple that contains itself twice, 400 times: 2^400 elements to visit
         (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must contain one to three pairs"),
         (b"\x80\x02]q\0h\0a.", "the pickle must contain one to three pairs"),
         (
@@ -378,10 +364,10 @@ def test_a_pickle_that_carries_code_runs_nothing(tmp_path, protocol, pack):
         ),
     ],
 )
-def test_pickle_rules(tmp_path, content, words):
+def test_an_invalid_pickle_is_rejected(tmp_path, content, words):
     path = tmp_path / "mnist.pkl"
     path.write_bytes(content)
-    assert refusal(path).startswith(f"{path}: {words}")
+    assert error(path).startswith(f"{path}: {words}")
 
 
 @pytest.mark.parametrize(
@@ -405,14 +391,14 @@ def test_a_pickle_that_claims_a_huge_array_allocates_nothing(tmp_path, old, new,
     path = tmp_path / "mnist.pkl"
     path.write_bytes(content.replace(old, new))
     tracemalloc.start()
-    said = refusal(path)
+    message = error(path)
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
-    assert said.startswith(f"{path}: {words}")
+    assert message.startswith(f"{path}: {words}")
 
 
 def zipped(**members):
-    """A zip of .npy files, given as bytes or as arrays."""
+    """Return a zip of .npy files, given as bytes or as arrays."""
     out = io.BytesIO()
     whole = {"x_train": X, "y_train": y, "x_test": X_TEST, "y_test": Y_TEST} | members
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -441,47 +427,47 @@ def npy(values, allow_pickle=False):
         ({"x_test": X_TEST[:, :4]}, ": both sets need images of one size, got (5, 5) and (4, 5)"),
     ],
 )
-def test_npz_rules(tmp_path, members, words):
+def test_an_invalid_npz_is_rejected(tmp_path, members, words):
     path = tmp_path / "mnist.npz"
     path.write_bytes(zipped(**members))
-    assert refusal(path).startswith(f"{path}{words}")
+    assert error(path).startswith(f"{path}{words}")
 
 
 def test_an_npz_header_of_two_billion_images_allocates_nothing(tmp_path):
     path = tmp_path / "mnist.npz"
     path.write_bytes(zipped(x_train=npy(X).replace(b"(21, 5, 5), }      ", b"(2147483648, 5, 5)}")))
     tracemalloc.start()
-    words = refusal(path)
+    words = error(path)
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
     assert words.startswith(f"{path}: x_train: an array of (2147483648, 5, 5) uint8 must have 53,687,091,200 bytes")
 
 
-def test_npz_arrays_in_fortran_order_and_old_headers(tmp_path):
+def test_npz_arrays_may_have_fortran_order_or_old_headers(tmp_path):
     path = tmp_path / "mnist.npz"
-    old = npy(y).replace(b"(21,), }", b"(21L,),}")  # Python 2 wrote longs
+    old = npy(y).replace(b"(21,), }", b"(21L,),}")  # a long of Python 2
     path.write_bytes(zipped(x_train=np.asfortranarray(X)))
     assert (array_files.read_npz(path)[0].images == X).all()
     path.write_bytes(zipped(y_train=old))
     assert (array_files.read_npz(path)[0].labels == y).all()
 
 
-def test_an_npz_that_is_cut_short_is_named(tmp_path):
+def test_a_truncated_npz_is_rejected(tmp_path):
     path = write_npz(tmp_path)
     path.write_bytes(path.read_bytes()[:-30])
-    assert refusal(path) == f"{path}: damaged zip file: File is not a zip file"
+    assert error(path) == f"{path}: damaged zip file: File is not a zip file"
 
 
-def test_an_npz_whose_directory_claims_more_than_is_there_is_named(tmp_path):
+def test_an_npz_whose_directory_claims_too_much_is_rejected(tmp_path):
     path = write_npz(tmp_path)
     content = bytearray(path.read_bytes())
     last = content.rindex(b"PK\x01\x02")
-    content[last + 20 : last + 28] = struct.pack("<II", 50_000, 50_000)  # of y_test: packed and unpacked
+    content[last + 20 : last + 28] = struct.pack("<II", 50_000, 50_000)  # packed and unpacked size of y_test
     path.write_bytes(bytes(content))
-    assert refusal(path) == f"{path}: damaged zip file: unexpected end"
+    assert error(path) == f"{path}: damaged zip file: unexpected end"
 
 
-def test_a_folder_of_pictures(tmp_path):
+def test_a_folder_of_images_is_read(tmp_path):
     write_pictures(tmp_path)
     (tmp_path / "0" / "notes.txt").write_text("not a picture")
     (tmp_path / ".hidden").mkdir()
@@ -492,17 +478,17 @@ def test_a_folder_of_pictures(tmp_path):
     assert (train.images == X_TEST).all()
 
 
-def test_pictures_in_train_and_test(tmp_path):
+def test_folders_train_and_test_are_read(tmp_path):
     for part in ("train", "test"):
         (tmp_path / part).mkdir()
         write_pictures(tmp_path / part)
     digits = load(tmp_path)
     assert len(digits.train) == len(digits.test) == 10
     (tmp_path / "test" / "9").rename(tmp_path / "test" / "nine")
-    assert refusal(tmp_path) == f"{tmp_path}: the classes of test must be among those of train, 'nine' is not"
+    assert error(tmp_path) == f"{tmp_path}: the classes of test must be among those of train, 'nine' is not"
 
 
-def test_classes_are_the_names_of_the_folders_in_the_order_of_numbers(tmp_path):
+def test_classes_are_folder_names_sorted_as_numbers(tmp_path):
     for i, name in enumerate(("10", "9", "b", "a")):
         (tmp_path / name).mkdir()
         for number in range(2):
@@ -522,13 +508,13 @@ def test_classes_are_the_names_of_the_folders_in_the_order_of_numbers(tmp_path):
         ("1/1.png", lambda p: Image.new("RGBA", (5, 5)).save(p), "must have no transparent pixels"),
     ],
 )
-def test_picture_rules(tmp_path, name, change, words):
+def test_an_invalid_image_is_rejected(tmp_path, name, change, words):
     write_pictures(tmp_path)
     change(tmp_path / name)
-    assert refusal(tmp_path).startswith(f"{tmp_path / name}: {words}")
+    assert error(tmp_path).startswith(f"{tmp_path / name}: {words}")
 
 
-def test_a_picture_that_claims_to_be_huge_allocates_nothing(tmp_path):
+def test_an_image_that_claims_a_huge_size_allocates_nothing(tmp_path):
     import zlib
 
     write_pictures(tmp_path)
@@ -538,12 +524,12 @@ def test_a_picture_that_claims_to_be_huge_allocates_nothing(tmp_path):
     content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
     path.write_bytes(bytes(content))
     tracemalloc.start()
-    assert refusal(tmp_path).startswith(f"{path}: must ")
+    assert error(tmp_path).startswith(f"{path}: must ")
     assert tracemalloc.get_traced_memory()[1] < 4_000_000
     tracemalloc.stop()
 
 
-def test_files_are_known_by_what_is_in_them_when_their_names_say_nothing(tmp_path):
+def test_formats_are_detected_by_content_whatever_the_name(tmp_path):
     path = tmp_path / "data"
     for write in (write_npz, lambda folder: folder / "x"):
         source = write(tmp_path)
@@ -552,24 +538,24 @@ def test_files_are_known_by_what_is_in_them_when_their_names_say_nothing(tmp_pat
     path.write_bytes(csv_text(X, y))
     assert len(load(path).train) == 18
     path.write_bytes(idx.dump(X))
-    assert refusal(path) == f"{path}: an IDX file must have a name like train-images-idx3-ubyte, got data"
+    assert error(path) == f"{path}: an IDX file must have a name like train-images-idx3-ubyte, got data"
 
 
-def test_a_single_picture_and_an_empty_folder_are_no_data_sets(tmp_path):
+def test_a_single_image_or_an_empty_folder_is_rejected(tmp_path):
     write_pictures(tmp_path)
     path = tmp_path / "0" / "0.png"
-    assert refusal(path) == f"{path}: must be a folder with a subfolder of images for each class, got a single image"
+    assert error(path) == f"{path}: must be a folder with a subfolder of images for each class, got a single image"
     (tmp_path / "empty").mkdir()
-    assert refusal(tmp_path / "empty").startswith(f"{tmp_path / 'empty'}: must contain a data set (IDX, CSV, mnist.npz")
+    assert error(tmp_path / "empty").startswith(f"{tmp_path / 'empty'}: must contain a data set (IDX, CSV, mnist.npz")
 
 
-def test_a_path_that_is_missing_is_an_error(tmp_path):
+def test_a_missing_path_is_rejected(tmp_path):
     for path in (tmp_path / "nothing", str(tmp_path / "nothing"), "x" * 5000, "a\0b"):
         with pytest.raises(DataMissingError):
             load(path, offline=True)
 
 
-def test_a_kind_of_number_that_there_is_not(tmp_path):
+def test_an_unknown_type_of_number_is_rejected(tmp_path):
     file = io.BytesIO()
     np.save(file, np.zeros(3, "<f4"))
     arrays = {"x_train": np.zeros((3, 4, 4), np.uint8), "y_train": np.zeros(3, np.uint8)}
@@ -580,8 +566,8 @@ def test_a_kind_of_number_that_there_is_not(tmp_path):
         load(tmp_path / "m.npz")
 
 
-def test_a_text_that_is_named_many_times_is_not_made_bytes_as_often(tmp_path):
-    """Old pickles hold an array's bytes as text; one text can be named by many arrays."""
+def test_a_text_referenced_many_times_is_converted_only_once(tmp_path):
+    """Old pickles store an array's bytes as text, which many arrays can reference."""
     text = b"X" + (1_000_000).to_bytes(4, "little") + b"x" * 1_000_000 + b"q\0"
     encoded = b"c_codecs\nencode\nh\0X\6\0\0\0latin1\x86R"
     path = tmp_path / "bomb.pkl"

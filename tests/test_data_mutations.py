@@ -1,6 +1,6 @@
 """A damaged file gives a valid data set or one `DataError`: 500 mutations of each format.
 
-`python tests/long/rack.py 1 mutations` does as many as you have time for.
+`python tests/long/rack.py 1 mutations` runs many more.
 """
 
 import pytest
@@ -11,14 +11,14 @@ from helpers import data_files
 
 @pytest.mark.parametrize("numbers", [range(30), pytest.param(range(30, 500), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", data_files.FORMATS)
-def test_a_mutated_file_is_a_valid_data_set_or_one_error(name, numbers, tmp_path):
+def test_a_mutated_file_gives_a_valid_data_set_or_one_error(name, numbers, tmp_path):
     outcomes = data_files.outcomes(name, tmp_path, numbers)
     assert sum(outcomes.values()) == len(numbers)
     assert outcomes["refused"] > len(numbers) / 5
 
 
 @pytest.mark.parametrize("name", data_files.FORMATS)
-def test_every_format_gives_the_same_pictures(name, tmp_path):
+def test_every_format_gives_the_same_images(name, tmp_path):
     digits = load(data_files.FORMATS[name](tmp_path))
     X, y, X_test, y_test = data_files.arrays()
     data_files.check_valid(digits)

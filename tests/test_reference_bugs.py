@@ -1,4 +1,4 @@
-"""Each bug of docs/bugs.md: a check that the pages pass, and that fails once the bug is planted in their source."""
+"""Bugs of docs/bugs.md: for each a check that the reference passes, and that fails with the bug planted."""
 
 import ast
 import importlib.util
@@ -26,10 +26,10 @@ def app():
 
 
 def planted(page, *changes):
-    """The page again, as a module, with each (right, wrong) changed in its source wherever it stands."""
+    """Return the reference as a module, with each (right, wrong) replaced in its source."""
     source = inspect.getsource(page)
     for right, wrong in changes:
-        assert right in source, f"the page no longer says {right!r}: plant the bug where it would be now"
+        assert right in source, f"{right!r} is not in the reference: plant the bug elsewhere"
         source = source.replace(right, wrong)
     module = types.ModuleType(page.__name__)
     module.source = source
@@ -43,7 +43,7 @@ def quietly(function, *args, **keywords):
 
 
 def problem(*, classes=4, samples=9):
-    """Pictures, integer labels: (6, m), (m,)"""
+    """Return images (6, m) and integer labels (m,)."""
     rng = np.random.default_rng(11)
     return rng.random((6, samples)), rng.integers(classes, size=samples)
 
@@ -73,28 +73,28 @@ def check_two_layer_biases_have_one_derivative_a_unit(page):
     assert np.abs(db2).min() > 1e-6
 
 
-def check_softmax_survives_the_sums_that_bytes_make(page):
+def check_softmax_does_not_overflow_with_bytes(page):
     Z = np.array([[2000.0, 1500.0], [1999.0, -1500.0]])
     out = quietly(page.softmax, Z)
     H = out[0] if isinstance(out, tuple) else out
     assert np.isfinite(H).all()
 
 
-def check_training_refuses_bytes(page):
+def check_training_rejects_bytes(page):
     X, labels = problem()
     try:
         if hasattr(page, "L_layer_model"):
             quietly(page.L_layer_model, X * 255, page.one_hot(labels, classes=4), [6, 4], num_iterations=1)
         else:
             quietly(page.gradient_descent, X * 255, labels, 0.1, 1, classes=4)
-        said = "nothing"
+        message = "nothing"
     except UsageError as error:
-        said = str(error)
-    assert "must be pixels from 0 to 1, got bytes" in said
+        message = str(error)
+    assert "must be pixels from 0 to 1, got bytes" in message
 
 
 def check_every_sum_names_its_axis(page):
-    """Python's `sum` adds up the first axis, whatever it holds; `np.sum` without `axis` is for the loss alone."""
+    """Python's `sum` adds along the first axis; `np.sum` without `axis` is only for the loss."""
     source = getattr(page, "source", None) or inspect.getsource(page)
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     assert not [call for call in calls if getattr(call.func, "id", "") == "sum"]
@@ -153,7 +153,7 @@ def check_two_layer_gradients_are_means(page):
 
 
 def check_l_layer_is_general(page):
-    """Three classes and sigmoid units: one number of W1 against a difference of losses."""
+    """Compare a derivative with a difference of losses, for three classes and sigmoid units."""
     X, labels = problem(classes=3)
     parameters, gradients = l_layer_gradients(page, X, labels, classes=3, hidden="sigmoid")
     sides = []
@@ -195,10 +195,10 @@ BUGS = {
         ),
     ],
     "softmax without the maximum": [
-        (check_softmax_survives_the_sums_that_bytes_make, l_layer, (MAXIMUM, "np.exp(Z)")),
-        (check_softmax_survives_the_sums_that_bytes_make, two_layer, (MAXIMUM, "np.exp(Z)")),
-        (check_training_refuses_bytes, l_layer, ('require_pixels("X", X)', "pass")),
-        (check_training_refuses_bytes, two_layer, ('require_pixels("X", X)', "pass")),
+        (check_softmax_does_not_overflow_with_bytes, l_layer, (MAXIMUM, "np.exp(Z)")),
+        (check_softmax_does_not_overflow_with_bytes, two_layer, (MAXIMUM, "np.exp(Z)")),
+        (check_training_rejects_bytes, l_layer, ('require_pixels("X", X)', "pass")),
+        (check_training_rejects_bytes, two_layer, ('require_pixels("X", X)', "pass")),
     ],
     "Python's sum over an array": [
         (check_every_sum_names_its_axis, l_layer, (COLUMN_SUM, "sum(E)")),
@@ -251,13 +251,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("check", "page", "changes"), CASES)
-def test_the_check_passes_without_the_bug_and_fails_with_it(check, page, changes):
+def test_each_check_passes_without_its_bug_and_fails_with_it(check, page, changes):
     page = app() if page == "app" else page
     check(page)
     with pytest.raises(AssertionError):
         quietly(check, planted(page, *changes))
 
 
-def test_docs_bugs_names_every_bug_that_is_planted_here():
+def test_docs_bugs_lists_every_planted_bug():
     headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "bugs.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == list(BUGS)

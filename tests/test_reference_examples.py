@@ -1,4 +1,4 @@
-"""The pictures that the assignment starts from, and the two programs in examples/ as a user starts them."""
+"""The data that the assignment starts from, and the two programs in examples/."""
 
 import gzip
 import os
@@ -18,21 +18,20 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def _an_empty_home(tmp_path, monkeypatch):
-    """The working folder is empty, the cache too."""
+def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def run(program, *arguments):
-    """The bundled sample plays MNIST, so that nothing is fetched."""
+    """Run an example with the bundled sample in place of MNIST, so that nothing is downloaded."""
     sample = Path(byhand.data.__file__).parent / "sample"
     environment = {**os.environ, "MPLBACKEND": "agg", "BYHAND_DATA": str(sample)}
     command = [sys.executable, str(EXAMPLES / program), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
 
 
-def test_load_data_takes_the_pickle_in_the_working_folder():
+def test_load_data_reads_the_pickle_in_the_working_folder():
     rng = np.random.default_rng(0)
     pictures = [rng.integers(256, size=(n, 784)).astype(np.float32) / np.float32(256) for n in (50, 10, 12)]
     pairs = tuple((images, rng.integers(10, size=len(images))) for images in pictures)
@@ -43,7 +42,7 @@ def test_load_data_takes_the_pickle_in_the_working_folder():
         np.testing.assert_array_equal(labels, right_labels)
 
 
-def test_data_wrapper_turns_the_sample_on_its_side():
+def test_data_wrapper_puts_samples_in_columns():
     X, Y, X_test, Y_test = data_wrapper(sample=True)
     (images, labels), (validation, _), (test, _) = load_data(sample=True)
     assert (X.shape, Y.shape, X_test.shape, Y_test.shape) == ((784, 3333), (10, 3333), (784, 1000), (10, 1000))
@@ -54,7 +53,7 @@ def test_data_wrapper_turns_the_sample_on_its_side():
     assert type(images) is type(labels) is type(test) is np.ndarray
 
 
-def test_without_mnist_it_says_how_to_go_on(monkeypatch):
+def test_without_mnist_the_error_suggests_what_to_do(monkeypatch):
     def nothing(name):
         raise DataMissingError(f"{name}: no mirror answered")
 
@@ -66,7 +65,7 @@ def test_without_mnist_it_says_how_to_go_on(monkeypatch):
 
 
 @pytest.mark.full_mnist
-def test_load_data_cuts_mnist_as_the_pickle_is_cut():
+def test_load_data_splits_mnist_like_the_pickle():
     digits = byhand.data.load("mnist", offline=True)
     training, validation, test = load_data()
     assert [len(labels) for _, labels in (training, validation, test)] == [50_000, 10_000, 10_000]
@@ -78,7 +77,7 @@ def test_load_data_cuts_mnist_as_the_pickle_is_cut():
 
 
 @pytest.mark.slow
-def test_the_worked_run_of_the_assignment_as_a_program():
+def test_the_l_layer_program_trains_and_draws():
     ran = run("l_layer.py", "--sample", "--images", "500", "--iterations", "101", "--picture", "curve.png")
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
@@ -92,14 +91,14 @@ def test_the_worked_run_of_the_assignment_as_a_program():
     assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_worked_run_says_in_one_line_what_is_wrong():
+def test_the_l_layer_program_reports_an_error_in_one_line():
     ran = run("l_layer.py", "--sample", "--dimensions", "784", "0", "10")
     assert ran.returncode == 1
     assert ran.stderr == "l_layer.py: dimensions must be two or more positive integers, got [784, 0, 10]\n"
 
 
 @pytest.mark.slow
-def test_app_reads_the_two_csv_files_and_draws_single_predictions():
+def test_the_app_reads_csv_files_and_draws_single_predictions():
     digits = byhand.data.load("mnist-5k")
     for name, part, n in (("train", digits.train, 1500), ("test", digits.test, 200)):
         rows = np.column_stack([part.labels[:n], part.images[:n].reshape(n, -1)])
@@ -117,13 +116,13 @@ def test_app_reads_the_two_csv_files_and_draws_single_predictions():
 
 
 @pytest.mark.slow
-def test_app_runs_on_whatever_is_there():
+def test_the_app_runs_on_the_available_data():
     ran = run("app.py", "--iterations", "1", "--seed", "0")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("4,000 training images, 1,000 test images: ")
 
 
-def test_app_says_in_one_line_what_is_wrong():
+def test_the_app_reports_an_error_in_one_line():
     ran = run("app.py", "--alpha", "-1")
     assert ran.returncode == 1
     assert ran.stderr == "app.py: alpha must be a positive number, got -1.0\n"

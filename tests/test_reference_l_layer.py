@@ -1,4 +1,4 @@
-"""The L-layer page: the published values digit for digit, each equation, each refusal, and the whole worked run."""
+"""The L-layer reference: published values digit for digit, equations, rejected arguments, and the worked run."""
 
 import gzip
 import inspect
@@ -27,34 +27,34 @@ from byhand.reference.l_layer import (
 )
 from helpers.needs import full_mnist_folder, needs
 
-# The layer that the assignment works out: two units before, three after, five samples.
+# The assignment's example of a layer: two inputs, three units, five samples.
 H_PREV = np.array([[1, 0, 5, 10, 2], [2, 5, 3, 10, 2]])
 W = np.array([[10, 5], [2, 0], [1, 0]])
 B = np.array([10, 5, 0]).reshape((3, 1))
 
-# Confirmed by tests/long/reference.py, which shares no code with the page.
+# Confirmed by tests/long/reference.py, which shares no code with the reference.
 WORKED_RUN = [2.422624, 2.129232, 1.876095, 1.604213, 1.350205]
 
 
 def shown(array, digits=8):
-    """The array as NumPy prints it, which is how the values were published."""
+    """Return the array as NumPy prints it, as the values were published."""
     return np.array2string(np.asarray(array), precision=digits, floatmode="maxprec")
 
 
-def test_published_softmax():
+def test_softmax_gives_the_published_values():
     H, memory = softmax(np.array([[11, 19, 10], [12, 21, 23]]))
     published = [[0.268941421, 0.119202922, 2.26032430e-06], [0.731058579, 0.880797078, 0.99999774]]
     np.testing.assert_allclose(H, published, rtol=2e-9)
     np.testing.assert_array_equal(memory, [[11, 19, 10], [12, 21, 23]])
 
 
-def test_published_layer_forward():
+def test_layer_forward_gives_the_published_values():
     H, _ = layer_forward(H_PREV, W, B, activation="sigmoid")
     assert shown(H[1]) == "[0.99908895 0.99330715 0.99999969 1.         0.99987661]"
     assert shown(H[2]) == "[0.73105858 0.5        0.99330715 0.9999546  0.88079708]"
 
 
-def test_published_layer_backward():
+def test_layer_backward_gives_the_published_values():
     _, memory = layer_forward(H_PREV, W, B, activation="relu")
     dH = np.random.RandomState(2).rand(3, 5)
     dH_prev, dW, db = layer_backward(dH, memory, activation="relu")
@@ -63,7 +63,7 @@ def test_published_layer_backward():
     assert dH_prev.shape == (2, 5)
 
 
-def test_published_loss():
+def test_compute_loss_gives_the_published_value():
     HL = np.random.RandomState(2).rand(10, 5)
     assert compute_loss(HL, one_hot(np.array([3, 5, 3, 6, 1]))) == pytest.approx(0.89646002613340, abs=1e-12)
 
@@ -81,14 +81,14 @@ def test_relu_is_the_larger_of_0_and_Z():
     assert memory is Z
 
 
-def test_softmax_is_each_power_over_the_sum_of_its_column():
+def test_softmax_normalizes_each_column():
     H, _ = softmax(np.log([[1.0, 2.0], [1.0, 6.0], [2.0, 2.0]]))
     np.testing.assert_allclose(H, [[0.25, 0.2], [0.25, 0.6], [0.5, 0.2]], rtol=1e-15)
 
 
 @pytest.mark.parametrize("activation", [sigmoid, softmax])
 @pytest.mark.parametrize("height", [1e4, 710.0, -1e4])
-def test_activations_stay_finite_however_far_Z_goes(activation, height):
+def test_activations_are_finite_for_extreme_inputs(activation, height):
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         H, _ = activation(np.array([[height, 0.0], [-height, 1.0], [0.0, height]]))
     assert np.isfinite(H).all()
@@ -103,20 +103,20 @@ def test_initialize_parameters_draws_a_tenth_of_randn_in_order():
     np.testing.assert_array_equal(parameters["b2"], np.zeros((4, 1)))
 
 
-def test_initialize_parameters_leaves_the_global_stream_alone():
+def test_initialize_parameters_leaves_the_global_generator_unchanged():
     before = np.random.get_state()[1].tobytes()
     initialize_parameters([3, 2, 4])
     assert np.random.get_state()[1].tobytes() == before
 
 
-def test_initialize_parameters_takes_a_generator():
+def test_initialize_parameters_accepts_a_generator():
     first = initialize_parameters([3, 2], rng=np.random.default_rng(0))
     again = initialize_parameters([3, 2], rng=np.random.default_rng(0))
     np.testing.assert_array_equal(first["W1"], again["W1"])
     assert (first["W1"] != initialize_parameters([3, 2])["W1"]).all()
 
 
-def test_layer_forward_remembers_what_went_in_and_the_sum():
+def test_layer_forward_returns_inputs_and_sum_as_memory():
     H_prev, b = np.array([[1.0, 2.0]]), np.array([[1.0], [-3.0]])
     weights = np.array([[2.0], [1.0]])
     H, ((first, second, third), Z) = layer_forward(H_prev, weights, b)
@@ -125,7 +125,7 @@ def test_layer_forward_remembers_what_went_in_and_the_sum():
     assert first is H_prev and second is weights and third is b  # noqa: PT018
 
 
-def test_compute_loss_of_ten_equal_chances_is_ln_10():
+def test_compute_loss_of_uniform_probabilities_is_ln_10():
     assert compute_loss(np.full((10, 4), 0.1), one_hot(np.array([0, 3, 9, 9]))) == pytest.approx(2.302585, abs=5e-7)
 
 
@@ -135,14 +135,14 @@ def test_compute_loss_is_the_same_from_the_logits():
     assert compute_loss(softmax(ZL)[0], Y, ZL=ZL) == pytest.approx(compute_loss(softmax(ZL)[0], Y), rel=1e-13)
 
 
-def test_compute_loss_from_the_logits_says_how_wrong_it_is_where_softmax_has_underflowed():
+def test_compute_loss_from_logits_is_finite_where_softmax_underflows():
     ZL = np.array([[1e4], [-1e4]])
     HL, Y = softmax(ZL)[0], np.array([[0.0], [1.0]])
     assert compute_loss(HL, Y) == np.inf
     assert compute_loss(HL, Y, ZL=ZL) == 2e4
 
 
-def test_compute_loss_sums_in_float64_whatever_it_is_given():
+def test_compute_loss_sums_in_float64_for_any_input():
     HL = softmax(np.random.default_rng(0).normal(size=(10, 1000)))[0]
     Y, ZL = one_hot(np.arange(1000) % 10), np.log(HL)
     exact = compute_loss(HL, Y, ZL=ZL.astype(np.float32).astype(float))
@@ -173,7 +173,7 @@ def test_layer_backward_by_hand():
 
 @pytest.mark.parametrize("hidden", ["relu", "sigmoid"])
 @pytest.mark.parametrize("dimensions", [[4, 3], [5, 4, 3], [6, 5, 4, 2], [3, 4, 5, 4, 11]])
-def test_L_layer_backward_agrees_with_differences(hidden, dimensions):
+def test_L_layer_backward_agrees_with_finite_differences(hidden, dimensions):
     rng = np.random.default_rng(len(dimensions))
     X = rng.random((dimensions[0], 7))
     Y = one_hot(rng.integers(dimensions[-1], size=7), classes=dimensions[-1])
@@ -193,7 +193,7 @@ def test_L_layer_backward_agrees_with_differences(hidden, dimensions):
 
 
 def differences(X, Y, parameters, name, hidden):
-    """(loss(p + h) − loss(p − h)) / 2h for each number p of one parameter."""
+    """Return (loss(p + h) − loss(p − h)) / 2h for each element p of one parameter."""
     h = 1e-6
     slopes = np.zeros(parameters[name].shape)
     for where in np.ndindex(*slopes.shape):
@@ -206,14 +206,14 @@ def differences(X, Y, parameters, name, hidden):
     return slopes
 
 
-def test_update_parameters_steps_down_the_gradient_in_the_same_dictionary():
+def test_update_parameters_steps_down_the_gradient_in_place():
     parameters = {"W1": np.array([[1.0, 2.0]]), "b1": np.array([[0.5]])}
     before = parameters["W1"]
     gradients = {"dW1": np.array([[10.0, -10.0]]), "db1": np.array([[1.0]]), "dH0": np.zeros((2, 1))}
     assert update_parameters(parameters, gradients, 0.1) is parameters
     np.testing.assert_array_equal(parameters["W1"], [[0.0, 3.0]])
     np.testing.assert_array_equal(parameters["b1"], [[0.4]])
-    np.testing.assert_array_equal(before, [[1.0, 2.0]])  # the array that a memory may still hold is not written into
+    np.testing.assert_array_equal(before, [[1.0, 2.0]])  # the old array may still be in a memory
 
 
 def test_one_hot_puts_a_one_in_the_row_of_the_label():
@@ -221,7 +221,7 @@ def test_one_hot_puts_a_one_in_the_row_of_the_label():
     np.testing.assert_array_equal(one_hot(np.arange(10)), np.eye(10))
 
 
-def test_predict_prints_the_share_that_is_right(capsys):
+def test_predict_prints_the_accuracy(capsys):
     parameters = {"W1": np.eye(2), "b1": np.zeros((2, 1))}
     X = np.array([[0.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.8]])
     predictions = predict(X, one_hot(np.array([0, 1, 1, 1]), classes=2), parameters)
@@ -229,7 +229,7 @@ def test_predict_prints_the_share_that_is_right(capsys):
     assert capsys.readouterr().out == "Accuracy: 0.75\n"
 
 
-def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
+def test_a_star_import_gives_exactly_the_names_of_the_assignment():
     names = {}
     exec("from byhand.reference.l_layer import *", names)
     assert set(names) - {"__builtins__"} == set(l_layer.__all__)
@@ -299,13 +299,13 @@ def test_a_notebook_sees_the_names_of_the_assignment_and_no_others():
         ),
     ],
 )
-def test_it_refuses_by_name_rule_and_value(call, words):
+def test_invalid_arguments_are_rejected_with_name_rule_and_value(call, words):
     with pytest.raises(UsageError, match=words):
         call()
 
 
 @pytest.mark.parametrize("X", [np.full((4, 3), 255.0), np.eye(4, 3, dtype=np.uint8), np.full((4, 3), 200)])
-def test_bytes_are_refused_where_fractions_are_expected(X):
+def test_bytes_are_rejected_in_place_of_fractions(X):
     Y = np.eye(3)
     with pytest.raises(UsageError, match=r"X must be pixels from 0 to 1, got bytes from \d+(\.0)? to \d+.*divide"):
         L_layer_model(X, Y, [4, 3], num_iterations=1)
@@ -313,7 +313,7 @@ def test_bytes_are_refused_where_fractions_are_expected(X):
         predict(X, Y, initialize_parameters([4, 3]))
 
 
-def test_standardised_inputs_are_welcome():
+def test_standardized_inputs_are_accepted():
     L_layer_model(np.random.default_rng(0).normal(size=(4, 3)) * 5, np.eye(3), [4, 3], num_iterations=1)
 
 
@@ -329,7 +329,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("page", "name", "rule"), RULES)
-def test_a_checked_function_has_the_name_and_parameters_of_its_rule_and_keeps_its_source(page, name, rule):
+def test_a_checked_function_keeps_its_name_parameters_and_source(page, name, rule):
     function, rule = getattr(page, name), getattr(rules, rule)
     shape_of = [
         [
@@ -345,21 +345,21 @@ def test_a_checked_function_has_the_name_and_parameters_of_its_rule_and_keeps_it
         function()
 
 
-def test_every_rule_belongs_to_a_function():
+def test_every_rule_has_its_function():
     own = {name for name, one in vars(rules).items() if inspect.isfunction(one) and one.__module__ == rules.__name__}
     assert {name for name in own if not name.startswith("require_")} - {"checked"} == {rule for _, _, rule in RULES}
 
 
 def blobs(classes=3, samples=60):
-    """Points around `classes` centres in the unit square, one a column."""
+    """Return points around `classes` centers in the unit square, one per column."""
     rng = np.random.default_rng(5)
     labels = rng.integers(classes, size=samples)
-    centres = rng.random((6, classes))
-    return np.clip(centres[:, labels] + 0.05 * rng.normal(size=(6, samples)), 0, 1), one_hot(labels, classes=classes)
+    centers = rng.random((6, classes))
+    return np.clip(centers[:, labels] + 0.05 * rng.normal(size=(6, samples)), 0, 1), one_hot(labels, classes=classes)
 
 
 @pytest.mark.parametrize("hidden", ["relu", "sigmoid"])
-def test_L_layer_model_learns_and_prints_each_hundredth_loss(capsys, hidden, tmp_path):
+def test_L_layer_model_learns_and_prints_every_hundredth_loss(capsys, hidden, tmp_path):
     X, Y = blobs()
     settings = {"hidden": hidden, "rng": np.random.default_rng(0), "picture": tmp_path / "loss.png"}
     parameters = L_layer_model(X, Y, [6, 8, 3], 0.5, 301, True, **settings)
@@ -372,16 +372,16 @@ def test_L_layer_model_learns_and_prints_each_hundredth_loss(capsys, hidden, tmp
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_L_layer_model_returns_without_matplotlib(monkeypatch, capsys):
+def test_L_layer_model_works_without_matplotlib(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
     parameters = L_layer_model(*blobs(), [6, 3], num_iterations=1)
     assert sorted(parameters) == ["W1", "b1"]
     assert capsys.readouterr().out == ""
 
 
-def test_L_layer_model_says_where_it_diverged():
-    said = r"loss became nan at iteration 100: learning_rate 1e\+200 is too large"
-    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=said):
+def test_L_layer_model_reports_where_it_diverged():
+    message = r"loss became nan at iteration 100: learning_rate 1e\+200 is too large"
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=message):
         L_layer_model(*blobs(), [6, 8, 3], 1e200, 300)
 
 
@@ -390,8 +390,8 @@ def mnist_file(name):
 
 
 @pytest.mark.full_mnist
-def test_the_worked_run_begins_with_the_published_losses(capsys):
-    """The whole run is in tests/long/reference.py, and through the command line in test_training.py."""
+def test_the_worked_run_starts_with_the_published_losses(capsys):
+    """The whole run is tested in tests/long/reference.py, and by the command line in test_training.py."""
 
     X = mnist_file("train-images-idx3-ubyte.gz")[16:].reshape(-1, 784)[:5000].astype(np.float32) / 256
     Y = one_hot(mnist_file("train-labels-idx1-ubyte.gz")[8:][:5000])

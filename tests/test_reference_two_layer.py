@@ -1,4 +1,4 @@
-"""The 784-10-10 page: each equation, each refusal, a gradient check, and the run inside its band."""
+"""The reference for 784-10-10: equations, rejected arguments, a gradient check, and the accuracy of a run."""
 
 import sys
 
@@ -26,13 +26,13 @@ from helpers.needs import needs
 
 
 def small(*, inputs=6, hidden=5, classes=4, samples=8):
-    """Parameters, pictures and labels of a network small enough to take differences of."""
+    """Return parameters, images and labels of a network small enough for finite differences."""
     rng = np.random.default_rng(3)
     parameters = init_params(inputs=inputs, hidden=hidden, classes=classes, rng=rng)
     return parameters, rng.random((inputs, samples)), rng.integers(classes, size=samples)
 
 
-def test_init_params_are_rand_minus_a_half_in_order_from_the_global_stream():
+def test_init_params_draws_rand_minus_a_half_from_the_global_generator():
     np.random.seed(7)
     parameters = init_params()
     stream = np.random.RandomState(7)
@@ -40,7 +40,7 @@ def test_init_params_are_rand_minus_a_half_in_order_from_the_global_stream():
         np.testing.assert_array_equal(parameter, stream.rand(*shape) - 0.5)
 
 
-def test_init_params_with_a_generator_leave_the_global_stream_alone():
+def test_init_params_with_a_generator_leaves_the_global_one_unchanged():
     before = np.random.get_state()[1].tobytes()
     first, again = (init_params(rng=np.random.default_rng(1)) for _ in range(2))
     assert np.random.get_state()[1].tobytes() == before
@@ -55,7 +55,7 @@ def test_ReLU_deriv_is_1_where_Z_is_positive():
     np.testing.assert_array_equal(ReLU_deriv(np.array([[-1.0, 0.0, 2.5]])), [[0, 0, 1]])
 
 
-def test_softmax_is_each_power_over_the_sum_of_its_column():
+def test_softmax_normalizes_each_column():
     A = softmax(np.log([[1.0, 2.0], [1.0, 6.0], [2.0, 2.0]]))
     np.testing.assert_allclose(A, [[0.25, 0.2], [0.25, 0.6], [0.5, 0.2]], rtol=1e-15)
 
@@ -75,15 +75,15 @@ def test_forward_prop_by_hand():
     np.testing.assert_allclose(A2, [[1 / (1 + np.exp(-0.5))], [1 / (1 + np.exp(0.5))]])
 
 
-def test_without_a_bias_zeros_in_give_zero_sums_and_with_one_they_do_not():
+def test_zero_inputs_give_nonzero_sums_only_with_biases():
     W1, b1, W2, b2 = init_params(inputs=3, rng=np.random.default_rng(0))
-    nothing = np.zeros((3, 1))
-    assert not forward_prop(W1, 0 * b1, W2, b2, nothing)[0].any()
-    assert forward_prop(W1, b1, W2, b2, nothing)[0].all()
+    zeros = np.zeros((3, 1))
+    assert not forward_prop(W1, 0 * b1, W2, b2, zeros)[0].any()
+    assert forward_prop(W1, b1, W2, b2, zeros)[0].all()
 
 
 @pytest.mark.parametrize("sizes", [{}, {"hidden": 9, "classes": 2}, {"inputs": 2, "hidden": 3, "classes": 12}])
-def test_backward_prop_agrees_with_differences(sizes):
+def test_backward_prop_agrees_with_finite_differences(sizes):
     parameters, X, Y = small(**sizes)
     gradients = backward_prop(*forward_prop(*parameters, X), parameters[0], parameters[2], X, Y)
     h = 1e-6
@@ -99,34 +99,34 @@ def test_backward_prop_agrees_with_differences(sizes):
             assert gradient[where] == pytest.approx((sides[0] - sides[1]) / (2 * h), rel=1e-6, abs=1e-8)
 
 
-def test_update_params_step_down_the_gradient():
+def test_update_params_steps_down_the_gradient():
     old, gradients = [np.full((2, 1), value) for value in (1.0, 2.0, 3.0, 4.0)], [np.full((2, 1), 10.0)] * 4
     for k, new in enumerate(update_params(*old, *gradients, 0.1)):
         np.testing.assert_array_equal(new, old[k] - 1)
 
 
-def test_predictions_and_accuracy():
+def test_predictions_and_accuracy_are_computed_from_probabilities():
     predictions = get_predictions(np.array([[0.1, 0.8, 0.3], [0.9, 0.2, 0.7]]))
     np.testing.assert_array_equal(predictions, [1, 0, 1])
     assert get_accuracy(predictions, np.array([1, 1, 1])) == pytest.approx(2 / 3)
 
 
-def test_test_prediction_says_and_draws_one_picture(capsys, monkeypatch):
+def test_prediction_of_one_image_is_printed_and_drawn(capsys, monkeypatch):
     plt = needs("matplotlib.pyplot")
     plt.switch_backend("agg")
     parameters, X, Y = small(inputs=9)
     two_layer.test_prediction(2, *parameters, X=X, Y=Y)
-    said = make_predictions(X, *parameters)[2]
-    assert capsys.readouterr().out == f"Prediction: {said}\nLabel: {Y[2]}\n"
-    assert plt.gca().get_title() == f"prediction {said}, label {Y[2]}"
+    prediction = make_predictions(X, *parameters)[2]
+    assert capsys.readouterr().out == f"Prediction: {prediction}\nLabel: {Y[2]}\n"
+    assert plt.gca().get_title() == f"prediction {prediction}, label {Y[2]}"
     np.testing.assert_array_equal(plt.gca().images[0].get_array(), X[:, 2].reshape(3, 3))
     plt.close("all")
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     two_layer.test_prediction(2, *parameters, X=X, Y=Y)
-    assert capsys.readouterr().out == f"Prediction: {said}\nLabel: {Y[2]}\n"
+    assert capsys.readouterr().out == f"Prediction: {prediction}\nLabel: {Y[2]}\n"
 
 
-def test_a_program_sees_the_names_of_the_text_and_no_others():
+def test_a_star_import_gives_exactly_the_names_of_the_text():
     names = {}
     exec("from byhand.reference.two_layer import *", names)
     assert set(names) - {"__builtins__"} == set(two_layer.__all__)
@@ -134,7 +134,7 @@ def test_a_program_sees_the_names_of_the_text_and_no_others():
 
 
 def with_shape(place, shape):
-    """The arguments of forward_prop, one of them of another shape."""
+    """Return the arguments of forward_prop, one of them with another shape."""
     parameters, X, _ = small()
     arguments = [*parameters, X]
     arguments[place] = np.ones(shape)
@@ -171,12 +171,12 @@ def with_shape(place, shape):
         (lambda: two_layer.test_prediction(0, *small()[0]), "test_prediction needs images and labels: pass X=…, Y=…"),
     ],
 )
-def test_it_refuses_by_name_rule_and_value(call, words):
+def test_invalid_arguments_are_rejected_with_name_rule_and_value(call, words):
     with pytest.raises(UsageError, match=words):
         call()
 
 
-def test_update_params_refuses_a_gradient_of_another_shape():
+def test_update_params_rejects_a_gradient_of_another_shape():
     parameters, _, _ = small()
     with pytest.raises(UsageError, match=r"db2 must have shape \(4, 1\), as b2, got \(\)"):
         update_params(*parameters, *parameters[:3], np.float64(0.1), 0.1)
@@ -184,10 +184,10 @@ def test_update_params_refuses_a_gradient_of_another_shape():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_run_ends_inside_its_band(seed, capsys):
-    """On the bundled 4,000: ten seeds gave 0.834 to 0.879 at iteration 490, 0.826 to 0.865 on the 1,000 test pictures.
+def test_the_run_ends_inside_the_expected_range(seed, capsys):
+    """On the bundled 4,000 images ten seeds gave 0.834 to 0.879 at iteration 490, and 0.826 to 0.865 on the test set.
 
-    On 59,000 pictures, as the text has it, the run takes half a minute a seed: tests/long/reference.py.
+    The run on 59,000 images, as in the text, takes half a minute per seed: tests/long/reference.py.
     """
     digits = load("mnist-5k")
     X, X_test = ((part.images.reshape(len(part), -1) / 255).T for part in digits)

@@ -1,4 +1,4 @@
-"""Someone else's code: gradients, optimisers, clipping and batch norm equal PyTorch's, in float64."""
+"""Gradients, optimizers, clipping and batch normalization equal PyTorch's, in float64."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def torch_activation(torch, name):
 
 
 def twin(torch, network):
-    """The same network in PyTorch, with the same parameters."""
+    """Return the same network in PyTorch, with the same parameters."""
     modules = []
     for layer in network.layers:
         if isinstance(layer, Dense):
@@ -59,7 +59,7 @@ def compare_gradients(network, gradient, model):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_gradients_of_random_architectures(torch, seed):
+def test_gradients_of_random_architectures_equal_those_of_torch(torch, seed):
     rng = np.random.default_rng(seed)
     sizes = [int(n) for n in rng.integers(1, 20, rng.integers(2, 6))]
     sizes[-1] = max(2, sizes[-1])
@@ -100,7 +100,7 @@ def test_gradients_of_random_architectures(torch, seed):
     compare_gradients(network, pass_.gradient, model)
 
 
-def test_batch_norm_in_training_and_after(torch):
+def test_batch_norm_equals_that_of_torch_in_training_and_inference(torch):
     rng = np.random.default_rng(1)
     network = Network([6, 5, 3], rng=rng, batch_norm=True, activation="tanh", dtype=np.float64)
     network.parameters += 0.3 * rng.standard_normal(network.size)
@@ -119,7 +119,7 @@ def test_batch_norm_in_training_and_after(torch):
         np.testing.assert_allclose(norm.mean, theirs.running_mean.numpy(), rtol=0, atol=1e-12)
         np.testing.assert_allclose(norm.variance, theirs.running_var.numpy(), rtol=0, atol=1e-12)
 
-    # After training the running averages are constants, on the way back too.
+    # In inference the running averages are constants, in the backward pass too.
     model.eval()
     model.zero_grad()
     X = rng.standard_normal((11, 6))
@@ -149,7 +149,7 @@ RULES = {
 
 @pytest.mark.parametrize("chunk", [optimizers.CHUNK, 7], ids=["whole", "in chunks"])
 @pytest.mark.parametrize("name", RULES)
-def test_first_50_steps(torch, name, chunk, monkeypatch):
+def test_first_50_steps_of_each_optimizer_equal_those_of_torch(torch, name, chunk, monkeypatch):
     rule, theirs, settings = RULES[name]
     monkeypatch.setattr(optimizers, "CHUNK", chunk)
     rng = np.random.default_rng(3)
@@ -170,7 +170,7 @@ def test_first_50_steps(torch, name, chunk, monkeypatch):
         peer.step()
         kept = g.copy()
         rule.update(p, g, state, rate, weight_slice=slice(0, weights))
-        np.testing.assert_array_equal(g, kept, "the gradient is an argument, not a scratch pad")
+        np.testing.assert_array_equal(g, kept, "the optimizer changed the gradient")
         np.testing.assert_allclose(p[:weights], w.detach().numpy(), rtol=0, atol=1e-12)
         np.testing.assert_allclose(p[weights:], b.detach().numpy(), rtol=0, atol=1e-12)
     assert int(state["steps"][0]) == 50

@@ -1,4 +1,4 @@
-"""Convolution: by hand, by an independent loop, and as what it is, a linear map and its transpose."""
+"""Convolution: a case by hand, an independent loop, and its properties as a linear map."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from helpers.layer_cache import cache_for
 
 
 def made(layer, seed=0, dtype=np.float64):
-    """The layer with parameters of its own, all of them random."""
+    """Return the layer with random parameters."""
     rng = np.random.default_rng(seed)
     network = Network([layer, Dense(layer.out_size(layer.inputs), 2)], rng=rng, dtype=dtype)
     network.parameters[...] = rng.standard_normal(network.size)
@@ -26,7 +26,7 @@ def forward(layer, X):
 
 
 def by_loops(layer, X):
-    """The definition, number by number: what each window sees, times the weights."""
+    """Compute the definition element by element: each window's pixels times the weights."""
     pictures = X.reshape(len(X), layer.height, layer.width, layer.channels)
     kernel = layer.W.reshape(layer.size, layer.size, layer.channels, layer.maps)
     out = np.zeros((len(X), layer.rows, layer.columns, layer.maps))
@@ -38,7 +38,7 @@ def by_loops(layer, X):
     return out.reshape(len(X), -1)
 
 
-def test_by_hand():
+def test_a_convolution_agrees_with_the_computation_by_hand():
     layer = made(Convolution(3, 3, 1, 1, size=2, stride=1))
     layer.W[...], layer.b[...] = [[1], [2], [3], [4]], 0.5
     X = np.array([[1.0, 0, 2, 0, 1, 0, 3, 0, 1]])  # lines 1 0 2, 0 1 0, 3 0 1
@@ -52,7 +52,7 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_random_shapes_against_loops(seed):
+def test_random_shapes_agree_with_loops(seed):
     rng = np.random.default_rng(seed)
     channels, maps, size, stride = (int(n) for n in rng.integers(1, [4, 4, 5, 4]))
     height, width = (int(n) + size for n in rng.integers(0, 5, 2))
@@ -63,7 +63,7 @@ def test_random_shapes_against_loops(seed):
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 6])
 def test_backward_is_the_transpose_of_forward(stride):
-    """⟨conv X, D⟩ = ⟨X, convᵀ D⟩ for any X and D: windows that overlap, that leave gaps, and an edge that none sees."""
+    """⟨conv X, D⟩ = ⟨X, convᵀ D⟩ for any X and D, with overlapping windows, gaps, and pixels that no window covers."""
     layer = made(Convolution(11, 9, 2, 3, size=4, stride=stride))
     layer.b[...] = 0
     rng = np.random.default_rng(1)
@@ -77,7 +77,7 @@ def test_backward_is_the_transpose_of_forward(stride):
     assert layer.backward(D, cache) is None
 
 
-def test_a_moved_picture_gives_moved_maps():
+def test_a_shifted_image_gives_shifted_maps():
     layer = made(Convolution(20, 20, 1, 4))
     picture = np.zeros((2, 20, 20))
     picture[0, 6:11, 6:11] = picture[1, 8:13, 4:9] = np.random.default_rng(2).random((5, 5))
@@ -85,8 +85,8 @@ def test_a_moved_picture_gives_moved_maps():
     np.testing.assert_allclose(there[:-1, 1:], moved[1:, :-1], atol=1e-12)
 
 
-def test_no_samples_at_all_are_no_samples():
-    """Of a short batch a worker, or a process, may have none."""
+def test_an_empty_batch_gives_zero_gradients():
+    """A worker or process may have no sample of a short batch."""
     layer = made(Convolution(9, 7, 2, 3))
     cache = cache_for(layer, 0, layer.inputs)
     cache.dW[...], cache.db[...] = 1, 1
@@ -97,7 +97,7 @@ def test_no_samples_at_all_are_no_samples():
     assert not cache.db.any()
 
 
-def test_a_cache_gives_the_same_numbers_in_memory_that_was_used_before():
+def test_a_reused_cache_gives_bit_identical_results():
     layer = made(Convolution(12, 12, 3, 5), dtype=np.float32)
     kept = cache_for(layer, 9, layer.inputs, np.float32)
     rng = np.random.default_rng(3)
@@ -112,7 +112,7 @@ def test_a_cache_gives_the_same_numbers_in_memory_that_was_used_before():
         np.testing.assert_array_equal(kept.db, fresh.db)
 
 
-def test_the_everyday_way():
+def test_maps_as_numbers_build_a_convolutional_network():
     network = Network([784, 256, 10], maps=[32, 64], batch_norm=True, rng=np.random.default_rng(0))
     kinds = [type(layer) for layer in network.layers]
     assert kinds == [Convolution, BatchNorm, Activation] * 2 + [Dense, BatchNorm, Activation, Dense]
@@ -124,7 +124,7 @@ def test_the_everyday_way():
     assert len(network.parametric_layers) == 4
 
 
-def test_windows_of_other_sizes_and_dropout_after_the_last_maps():
+def test_maps_may_have_sizes_and_strides():
     maps = [(16, 3, 1), [32, 4], 64]
     network = Network([784, 128, 10], maps=maps, dropout=0.3, rng=np.random.default_rng(0))
     assert network.architecture == "784-16@26×26-32@12×12-64@4×4-128-10"
@@ -133,7 +133,7 @@ def test_windows_of_other_sizes_and_dropout_after_the_last_maps():
     assert drops == [False] * 6 + [True] + [False] * 2 + [True] + [False]
 
 
-def test_weights_start_for_what_a_window_sees():
+def test_initial_weights_are_scaled_by_the_size_of_the_window():
     network = Network([784, 10], maps=[400], rng=np.random.default_rng(0))
     assert network.layers[0].W.std() == pytest.approx(np.sqrt(2 / 25), rel=0.03)
     assert not network.layers[0].b.any()
@@ -174,14 +174,14 @@ def test_weights_start_for_what_a_window_sees():
         ),
     ],
 )
-def test_what_does_not_fit_is_named(make, message):
+def test_invalid_convolutions_are_rejected(make, message):
     with pytest.raises(UsageError, match=message):
         make()
 
 
 @pytest.mark.slow
-def test_it_learns_and_threads_agree():
-    """The last batch of each epoch has one picture: one of two threads has nothing to do."""
+def test_a_convolutional_network_learns_with_any_number_of_threads():
+    """The last batch of each epoch has one image, so that one of two threads has none."""
     digits, answers = byhand.load("mnist-5k"), []
     for threads in (1, 2):
         model = byhand.Model([784, 32, 10], maps=[6, 8])

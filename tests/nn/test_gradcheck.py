@@ -24,7 +24,7 @@ AT = StepKey(seed=4, step=2, row=3)
 
 
 def stacks(activation):
-    """Each layer in a place where its parameters or its dX matter."""
+    """Return each layer in a place where its parameters or its dX matter."""
     return {
         "dense": [Dense(D, 6), Activation(activation), Dense(6, K)],
         "deep": [Dense(D, 6), Activation(activation), Dense(6, 5), Activation(activation), Dense(5, K)],
@@ -34,7 +34,7 @@ def stacks(activation):
         "convolution": [
             Convolution(6, 5, 2, 3, size=3, stride=1),
             Activation(activation),
-            Convolution(4, 3, 3, 2, size=2, stride=1),  # its windows overlap, and so do their derivatives
+            Convolution(4, 3, 3, 2, size=2, stride=1),  # overlapping windows
             Dense(3 * 2 * 2, K),
         ],
         "at the end": [Dense(D, 6), Dropout(0.3), BatchNorm(6), Dense(6, K), Activation(activation)],
@@ -77,7 +77,7 @@ def combinations():
 
 
 @pytest.mark.parametrize(("stack", "activation", "loss"), [*combinations()])
-def test_every_layer_activation_and_loss(stack, activation, loss):
+def test_every_layer_activation_and_loss_passes(stack, activation, loss):
     network, X = make(stack, activation)
     function, target, weights = targets()[loss]
     for at in (AT, None):
@@ -104,7 +104,7 @@ def test_large_tensors_are_checked_along_random_directions():
     X = np.random.default_rng(1).standard_normal((N, 30))
     check = gradcheck(network, X, np.zeros(N, int), elements=50)
     assert check
-    assert [tensor.checked for tensor in check.tensors] == [50, 50, 20, K]  # 600 and 80 numbers are too many
+    assert [tensor.checked for tensor in check.tensors] == [50, 50, 20, K]  # 600 and 80 elements are over the limit
     for tensor in check.tensors[:2]:
         assert tensor.place == ()
         assert re.search(r"worst relative error \S+ at \d\.W \(", str(tensor))
@@ -112,10 +112,10 @@ def test_large_tensors_are_checked_along_random_directions():
     assert other.tensors[0] != check.tensors[0]
 
 
-def test_a_place_on_a_kink_is_counted_and_skipped():
+def test_an_element_at_a_kink_is_counted_and_skipped():
     network = Network([Dense(1, 2), Activation("relu"), Dense(2, 2)], rng=np.random.default_rng(0))
     first = network.dense[0]
-    first.W[...], first.b[...] = [[1, 1]], [0, 0.5]  # for x = 0 the first unit's sum is 0, just on the kink
+    first.W[...], first.b[...] = [[1, 1]], [0, 0.5]  # for x = 0 the first unit's sum is 0, at the kink
     check = gradcheck(network, np.zeros((1, 1)), np.array([0]))
     by_name = {tensor.name: tensor for tensor in check.tensors}
     assert (by_name["0.b"].checked, by_name["0.b"].kinks) == (1, 1)
@@ -124,10 +124,10 @@ def test_a_place_on_a_kink_is_counted_and_skipped():
     assert check
 
 
-def test_a_tensor_that_could_not_be_checked_has_not_passed():
+def test_a_tensor_that_could_not_be_checked_fails():
     network = Network([Dense(1, 2), Activation("relu"), Dense(2, 2)], rng=np.random.default_rng(0))
     first = network.dense[0]
-    first.W[...], first.b[...] = [[1, 1]], [0, 0]  # both biases on the kink: nothing says that db is right
+    first.W[...], first.b[...] = [[1, 1]], [0, 0]  # both biases are at the kink, so db cannot be checked
     check = gradcheck(network, np.zeros((1, 1)), np.array([0]))
     assert not check
     assert "0.b: not checked, 2 skipped at a kink" in str(check)
@@ -140,7 +140,7 @@ class SlightlyWrong(MeanSquaredError):  # noqa: N818
         return loss, dZ * 1.0005
 
 
-def test_2_001_where_2_is_right_is_rejected():
+def test_a_relative_error_of_a_half_per_mille_is_rejected():
     # z = w x = 1 · 1 against 0: the loss is z², its slope along w is 2
     network = Network([Dense(1, 1)], rng=np.random.default_rng(0), dtype=np.float64)
     network.parameters[...] = [1, 0]
@@ -157,7 +157,7 @@ def test_2_001_where_2_is_right_is_rejected():
     assert str(check).endswith("gradient check FAILED (tolerance 1e-06)")
 
 
-def test_a_derivative_that_is_not_a_number_is_rejected(monkeypatch):
+def test_a_derivative_that_is_nan_is_rejected(monkeypatch):
     monkeypatch.setitem(ACTIVATIONS, "tanh", dataclasses.replace(ACTIVATIONS["tanh"], backward=_nan))
     network, X = make("dense")
     check = gradcheck(network, X, np.zeros(N, int))
@@ -169,8 +169,8 @@ def _nan(dH, H, out=None):
     return np.full_like(dH, np.nan)
 
 
-#: Function → what is written there → what a slip of the pen makes of it.
-SLIPS = {
+#: Function → planted mistakes, each the right text and the wrong one.
+MISTAKES = {
     activations.relu_backward: [("np.greater(H, 0", "np.less(H, 0"), ("np.multiply(dH, slope", "np.add(dH, slope")],
     activations.leaky_relu_backward: [
         ("np.greater(H", "np.less(H"),
@@ -261,9 +261,9 @@ SLIPS = {
 
 
 def planted(function, old, new):
-    """`function` with the slip in it, compiled in its own module."""
+    """Return `function` compiled with the mistake in its own module."""
     source = textwrap.dedent(inspect.getsource(function))
-    assert old in source, f"{old!r} is no longer written in {function.__qualname__}: plant another mistake"
+    assert old in source, f"{old!r} is not in {function.__qualname__}: plant another mistake"
     namespace = {}
     exec(compile(source.replace(old, new, 1), function.__qualname__, "exec"), function.__globals__, namespace)
     return namespace[function.__name__]
@@ -294,10 +294,10 @@ def checks(function):
 
 @pytest.mark.parametrize(
     ("function", "old", "new"),
-    [(function, old, new) for function, slips in SLIPS.items() for old, new in slips],
+    [(function, old, new) for function, mistakes in MISTAKES.items() for old, new in mistakes],
     ids=lambda value: value.__qualname__ if callable(value) else value.strip(),
 )
-def test_a_slip_is_rejected(function, old, new, monkeypatch):
+def test_every_planted_mistake_is_rejected(function, old, new, monkeypatch):
     wrong = planted(function, old, new)
     if function is losses.log_softmax:
         monkeypatch.setattr(losses, "log_softmax", wrong)
@@ -313,9 +313,9 @@ def test_a_slip_is_rejected(function, old, new, monkeypatch):
     )
 
 
-def test_every_backward_has_slips_planted():
+def test_every_backward_has_planted_mistakes():
     backwards = {pair.backward for pair in ACTIVATIONS.values()}
     backwards |= {kind.backward for kind in LAYERS.values() if kind is not Activation}
     backwards |= {loss.value_and_gradient for loss in losses.LOSSES.values()}
     parts = {losses.SoftmaxCrossEntropy.subtract_target, losses.SoftmaxCrossEntropy.smooth, losses.log_softmax}
-    assert backwards | parts == set(SLIPS)
+    assert backwards | parts == set(MISTAKES)

@@ -1,4 +1,4 @@
-"""Losses: the formulas, golden values, extremes, blocks that add up to the whole, and what is refused."""
+"""Losses: formulas, golden values, extremes, sums over blocks, and rejected arguments."""
 
 import itertools
 import math
@@ -29,12 +29,12 @@ def test_uniform_logits_over_ten_classes_give_ln_10():
     assert f"{loss:.6f}" == "2.302585"
 
 
-def test_uniform_logits_give_ln_10_whatever_the_smoothing_and_the_weights(rng):
+def test_uniform_logits_give_ln_10_with_smoothing_and_weights_too(rng):
     loss, _ = SoftmaxCrossEntropy(0.3)(np.zeros((7, 10)), np.arange(7), weights=rng.random(7))
     assert loss == pytest.approx(math.log(10), rel=1e-15)
 
 
-def test_loss_is_minus_the_mean_of_Y_log_P_and_dZ_is_P_minus_Y_over_N(rng):
+def test_cross_entropy_and_its_gradient_have_their_formulas(rng):
     Z, y = rng.standard_normal((8, 5)) * 4, rng.integers(0, 5, 8)
     P, Y = softmax(Z), np.eye(5)[y]
     loss, dZ = SoftmaxCrossEntropy()(Z, y)
@@ -54,7 +54,7 @@ def test_smoothing_mixes_the_target_with_one_over_K(smoothing, rng):
 
 
 @pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), SoftmaxCrossEntropy(0.1), MeanSquaredError()], ids=repr)
-def test_a_weight_of_two_is_the_sample_twice(loss, rng):
+def test_a_weight_of_2_equals_the_sample_twice(loss, rng):
     Z, y = rng.standard_normal((4, 3)), np.array([0, 2, 1, 1])
     weights = np.array([1.0, 2.0, 1.0, 0.0])
     twice = [0, 1, 1, 2]
@@ -84,13 +84,13 @@ def test_labels_and_one_hot_rows_agree(kind, dtype, rng):
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_logits_of_ten_thousand(dtype, smoothing, one_hot):
+def test_logits_of_ten_thousand_do_not_overflow(dtype, smoothing, one_hot):
     Z = np.array([[1e4, -1e4, 0], [1e4, -1e4, 0], [-1e4, -1e4, -1e4]], dtype)
     y = np.array([0, 1, 2])
     target = np.eye(3, dtype=dtype)[y] if one_hot else y
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         loss, dZ = SoftmaxCrossEntropy(smoothing)(Z, target)
-    # sure and right: 0 · sure and wrong: 20,000 · undecided: ln 3; smoothed, a third of 0 + 10,000 + 20,000
+    # certain and right: 0; certain and wrong: 20,000; uniform: ln 3; smoothed: a third of 0 + 10,000 + 20,000
     each = [smoothing * 1e4, (1 - smoothing) * 2e4 + smoothing * 1e4, math.log(3)]
     assert loss == pytest.approx(sum(each) / 3, rel=1e-6)
     Y = (1 - smoothing) * np.eye(3)[y] + smoothing / 3
@@ -124,7 +124,7 @@ def test_softmax_rows_sum_to_1_and_do_not_overflow():
 
 
 @given(st.data())
-def test_blocks_add_up_to_the_whole(data):
+def test_losses_of_blocks_add_up_to_that_of_the_batch(data):
     N, K = data.draw(st.integers(1, 40)), data.draw(st.integers(2, 6))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     loss = data.draw(st.sampled_from([SoftmaxCrossEntropy(), SoftmaxCrossEntropy(0.2), MeanSquaredError()]))
@@ -132,7 +132,7 @@ def test_blocks_add_up_to_the_whole(data):
     target = np.eye(K)[y] if data.draw(st.booleans()) else y
     weights = rng.random(N) + 0.01 if data.draw(st.booleans()) else None
     if weights is not None and N > 1 and data.draw(st.booleans()):
-        weights[: N // 2] = 0  # a block may weigh nothing
+        weights[: N // 2] = 0  # the weights of a block may all be 0
     total = float(N) if weights is None else float(weights.sum())
     expected, dZ_expected = loss(Z, target, weights=weights)
     edges = sorted({0, N, *data.draw(st.lists(st.integers(0, N), max_size=4))})
@@ -149,7 +149,7 @@ def test_blocks_add_up_to_the_whole(data):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_arguments_stay_as_they_were(kind, rng):
+def test_arguments_are_unchanged(kind, rng):
     Z, Y, weights = rng.standard_normal((5, 3)), np.eye(3)[[0, 1, 2, 1, 0]], rng.random(5)
     kept = Z.copy(), Y.copy(), weights.copy()
     LOSSES[kind]()(Z, Y, weights=weights)
@@ -158,12 +158,12 @@ def test_arguments_stay_as_they_were(kind, rng):
 
 
 def test_float32_losses_are_summed_without_losing_small_ones():
-    # 2²⁰ equal losses: added up in float32, one after another, the sum would stick or drift
+    # the sum of 2²⁰ equal losses in float32 would lose precision
     loss, _ = SoftmaxCrossEntropy()(np.zeros((1 << 20, 2), np.float32), np.zeros(1 << 20, np.uint8))
     assert loss == pytest.approx(math.log(2), rel=1e-7)
 
 
-REFUSED = {
+REJECTED = {
     "target must have the shape (3,) or (3, 4), got (4,)": ((3, 4), np.zeros(4, int), None),
     "target must have the shape (3,) or (3, 4), got (3, 1)": ((3, 4), np.zeros((3, 1)), None),
     "target must have the shape (3,) or (3, 4), got (1, 4)": ((3, 4), np.zeros((1, 4)), None),
@@ -178,22 +178,22 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("words", REFUSED)
+@pytest.mark.parametrize("words", REJECTED)
 @pytest.mark.parametrize("kind", LOSSES)
-def test_what_is_refused(kind, words):
-    shape, target, weights = REFUSED[words]
+def test_invalid_arguments_are_rejected(kind, words):
+    shape, target, weights = REJECTED[words]
     with pytest.raises(UsageError, match=f"^{re.escape(words)}$"):
         LOSSES[kind]()(np.zeros(shape), target, weights=weights)
 
 
 @pytest.mark.parametrize(("row", "total"), [([0, 0, 0], "0"), ([1, 1, 0], "2"), ([0.5, 0.2, 0.2], "0.9")])
-def test_cross_entropy_refuses_rows_that_are_no_probabilities(row, total):
+def test_cross_entropy_rejects_rows_that_are_not_probabilities(row, total):
     target = np.array([[0, 1, 0], row], float)
     with pytest.raises(UsageError, match=f"^each row of target must add up to 1, got {total} in row 1$"):
         SoftmaxCrossEntropy()(np.zeros((2, 3)), target)
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1, math.nan])
-def test_smoothing_that_is_refused(smoothing):
+def test_invalid_smoothing_is_rejected(smoothing):
     with pytest.raises(UsageError, match=f"^smoothing must be at least 0 and under 1, got {smoothing}$"):
         SoftmaxCrossEntropy(smoothing)

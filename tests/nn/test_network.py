@@ -20,13 +20,13 @@ from helpers.layer_cache import cache_for
     ("setting", "value"),
     [("activation", "tanh"), ("dropout", 0.5), ("batch_norm", True), ("init", "glorot"), ("output_scale", 0.1)],
 )
-def test_settings_of_layers_that_are_given_are_refused_by_name(setting, value):
+def test_layers_and_settings_of_sizes_cannot_be_combined(setting, value):
     with pytest.raises(UsageError, match=f"^{setting} must be used with sizes, not with layers"):
         Network([Dense(2, 3)], rng=np.random.default_rng(0), **{setting: value})
     assert Network([2, 3], rng=np.random.default_rng(0), **{setting: value}).size == 9
 
 
-def test_a_vector_starts_on_a_cache_line():
+def test_aligned_vectors_start_on_a_cache_line():
     for size in (1, 7, 1000):
         for dtype in (np.float32, np.float64):
             vector = aligned(size, dtype)
@@ -34,7 +34,7 @@ def test_a_vector_starts_on_a_cache_line():
             assert not vector.any()
 
 
-def test_a_cache_gives_the_same_memory_for_as_many_numbers_or_fewer():
+def test_a_cache_reuses_memory_unless_more_is_needed():
     cache = Cache(np.float32)
     large = cache.new("x", 10, 4)
     assert large is cache.x
@@ -47,7 +47,7 @@ def test_a_cache_gives_the_same_memory_for_as_many_numbers_or_fewer():
 
 @settings(max_examples=60, deadline=None)
 @given(*(st.integers(1, size) for size in (12, 9, 9, 20)), st.integers(0, 2**32 - 1))
-def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
+def test_a_dense_layer_in_parts_gives_the_same_results(N, parts, rows, units, seed):
     rng = np.random.default_rng(seed)
     network = Network([parts * rows, units], rng=rng, dtype=np.float64)
     layer = network.dense[0]
@@ -83,7 +83,7 @@ def test_parts_of_a_product_add_up_to_it(N, parts, rows, units, seed):
         (lambda rng: Network([3, 2], rng=rng).forward(np.zeros((1, 3))), "X must be float32 like the network"),
     ],
 )
-def test_what_makes_no_network_is_refused_in_words(make, words):
+def test_an_invalid_network_is_rejected_with_the_rule(make, words):
     with pytest.raises(UsageError) as caught:
         make(np.random.default_rng(0))
     assert words in str(caught.value)
@@ -94,7 +94,7 @@ def rich_network():
     return Network(layers, rng=np.random.default_rng(0))
 
 
-def test_parameters_are_one_vector_weights_first():
+def test_parameters_are_one_vector_with_weights_first():
     network = rich_network()
     names = [name for name, _ in network.named()]
     assert names == ["0.W", "4.W", "0.b", "1.gamma", "1.beta", "4.b"]
@@ -106,7 +106,7 @@ def test_parameters_are_one_vector_weights_first():
 
 
 @pytest.mark.parametrize("twin_of", [Network.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
-def test_a_copy_is_the_same_network_over_vectors_of_its_own(twin_of):
+def test_a_copy_is_equal_and_shares_no_memory(twin_of):
     network = rich_network()
     twin = twin_of(network)
     X = np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32)
@@ -117,7 +117,7 @@ def test_a_copy_is_the_same_network_over_vectors_of_its_own(twin_of):
     assert not twin.dense[0].W.any()
 
 
-def test_summary_and_repr_say_what_is_there():
+def test_summary_and_repr_list_layers_and_parameters():
     network = rich_network()
     assert repr(network).startswith("Network([Dense(6, 5), BatchNorm(5), Activation('gelu'), Dropout(0.2)")
     lines = network.summary().splitlines()
@@ -125,7 +125,7 @@ def test_summary_and_repr_say_what_is_there():
     assert lines[-1].split() == ["total", str(35 + 10 + 24)]
 
 
-def test_max_norm_shortens_only_what_is_too_long():
+def test_max_norm_shortens_only_columns_over_the_limit():
     network = Network([2, 2], rng=np.random.default_rng(0), dtype=np.float64)
     network.dense[0].W[...] = [[3, 0.3], [4, 0.4]]
     max_norm(network, 1.0)

@@ -1,4 +1,4 @@
-"""One step of training as production runs it: float32 throughout, clean arithmetic, no new memory, nothing copied."""
+"""One training step as in production: float32 throughout, no floating-point warnings, no allocation, no copies."""
 
 import sys
 import tracemalloc
@@ -32,7 +32,7 @@ LOSSES = {
 
 
 class Training:
-    """A network and all that a step needs; calling it takes a step."""
+    """A network with everything that a step needs; calling it takes a step."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class Training:
 
 
 def packed(layer):
-    """A dense layer with its columns padded to a multiple of 16, as large batches have it."""
+    """Return a dense layer with its columns padded to a multiple of 16, as for large batches."""
     return PackedDense(layer, -(-layer.units // 16) * 16) if isinstance(layer, Dense) else layer
 
 
 def arrays_seen(action):
-    """Every array that a variable of this room held while `action` ran, wherever it lies in a tuple, list or dict."""
+    """Return every array in a variable of this package during `action`, also inside tuples, lists and dicts."""
     seen = {}
 
     def note(name, value):
@@ -125,7 +125,7 @@ def floats(seen, wrong):
 
 @pytest.mark.parametrize("number", [float, np.float64, np.float32], ids=["float", "np.float64", "np.float32"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_no_array_of_a_float32_step_is_float64_whatever_the_optimizer(optimizer, number):
+def test_a_float32_step_has_no_float64_array_with_any_optimizer(optimizer, number):
     train = Training(optimizer=optimizer, number=number, dropout=0.2, batch_norm=True)
     seen = arrays_seen(train)
     assert floats(seen, np.float64) == []
@@ -135,22 +135,22 @@ def test_no_array_of_a_float32_step_is_float64_whatever_the_optimizer(optimizer,
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_no_array_of_a_float32_step_is_float64_whatever_the_formula(activation, loss):
+def test_a_float32_step_has_no_float64_array_with_any_activation_or_loss(activation, loss):
     seen = arrays_seen(Training(activation, loss, number=np.float64, dropout=0.2, batch_norm=True))
     assert floats(seen, np.float64) == []
 
 
-def test_no_array_of_a_float64_step_is_float32():
+def test_a_float64_step_has_no_float32_array():
     assert floats(arrays_seen(Training(dtype=np.float64, dropout=0.2, batch_norm=True)), np.float32) == []
 
 
-def test_the_test_sees_a_float64_array(monkeypatch):
+def test_a_planted_float64_array_is_found(monkeypatch):
     monkeypatch.setattr(Dropout, "backward", lambda self, dout, cache: dout * np.float64(1))
     assert floats(arrays_seen(Training(dropout=0.2)), np.float64)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_numpy_float_as_a_setting_gives_the_same_bits(optimizer):
+def test_settings_may_be_numpy_floats_with_bit_identical_results(optimizer):
     settings = {"weight_decay": 0.013}
     if optimizer != "sgd":
         settings |= {"momentum": 0.87} if optimizer == "momentum" else {"epsilon": 1.3e-7}
@@ -166,7 +166,7 @@ def test_a_numpy_float_as_a_setting_gives_the_same_bits(optimizer):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_a_step_runs_clean(activation, loss, dtype):
+def test_a_step_raises_no_floating_point_warning(activation, loss, dtype):
     train = Training(activation, loss, dtype=dtype, batch_norm=True, dropout=0.2)
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         for _ in range(3):
@@ -178,7 +178,7 @@ def test_a_step_runs_clean(activation, loss, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_a_step_runs_clean_with_logits_of_ten_thousand(activation, loss, dtype):
+def test_a_step_with_logits_of_ten_thousand_raises_no_floating_point_warning(activation, loss, dtype):
     train = Training(activation, loss, dtype=dtype)
     last = train.network.dense[-1]
     last.b[...] = np.where(np.arange(K) % 2, 1e4, -1e4)
@@ -191,7 +191,7 @@ def test_a_step_runs_clean_with_logits_of_ten_thousand(activation, loss, dtype):
     assert np.isfinite(train.network.parameters).all()
 
 
-def test_unlearned_and_zero_weights_run_clean_through_max_norm_and_clipping():
+def test_max_norm_and_clipping_accept_weights_and_gradients_of_zero():
     network = Network([3, 2], rng=np.random.default_rng(0))
     network.parameters[...] = 0
     with np.errstate(all="raise"):
@@ -205,8 +205,8 @@ KINDS += [("relu", loss, "adamw") for loss in LOSSES]
 
 
 @pytest.mark.parametrize(("activation", "loss", "optimizer"), KINDS)
-def test_from_the_third_step_on_nothing_large_is_allocated(activation, loss, optimizer):
-    # N·K, N·n and the weights are each well over 64 KiB: whatever were allocated of that size would show
+def test_no_large_array_is_allocated_after_the_second_step(activation, loss, optimizer):
+    # N·K, N·n and the weights are each well over 64 KiB, so that any allocation of that size is detected.
     train = Training(activation, loss, optimizer, N=3000, hidden=200, batch_norm=True, dropout=0.2)
     for _ in range(2):
         train()
@@ -219,22 +219,22 @@ def test_from_the_third_step_on_nothing_large_is_allocated(activation, loss, opt
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    # NumPy converts booleans in two buffers of 32 KiB, and a few vectors have a number for each of 3,000 samples;
-    # an array of N·K, the smallest that is large, would come on top of those with 120 kB
+    # NumPy converts booleans in two buffers of 32 KiB, and a few vectors have one number per sample (3,000).
+    # The smallest large array, N·K, would add 120 kB.
     assert peak < 125_000
 
 
-def test_the_test_sees_an_allocation(monkeypatch):
+def test_a_planted_allocation_is_found(monkeypatch):
     right = Dense.backward
     monkeypatch.setattr(Dense, "backward", lambda self, dout, cache: right(self, dout.copy(), cache))
     monkeypatch.setattr(sys.modules[__name__], "packed", lambda layer: layer)
     with pytest.raises(AssertionError):
-        test_from_the_third_step_on_nothing_large_is_allocated("relu", "labels", "momentum")
+        test_no_large_array_is_allocated_after_the_second_step("relu", "labels", "momentum")
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_packed_layers_change_nothing_beyond_rounding(activation, loss):
+def test_packed_layers_give_equal_results_except_for_rounding(activation, loss):
     results = []
     for packs in (False, True):
         train = Training(activation, loss, "momentum", dtype=np.float64, packs=packs, batch_norm=True, dropout=0.1)
@@ -244,7 +244,7 @@ def test_packed_layers_change_nothing_beyond_rounding(activation, loss):
         np.testing.assert_allclose(padded, plain, rtol=1e-10, atol=1e-12)
 
 
-def test_what_is_handed_on_is_not_copied():
+def test_arrays_are_passed_between_layers_without_copies():
     rng = np.random.default_rng(0)
     network = Network([Dropout(0.5), Dense(D, 8), Dropout(0.0), Dense(8, K)], rng=rng)
     X = rng.standard_normal((5, D)).astype(np.float32)
@@ -259,7 +259,7 @@ def test_what_is_handed_on_is_not_copied():
     assert rate_zero.backward(kept, cache) is kept
 
 
-def test_a_pass_uses_its_memory_again_for_smaller_batches():
+def test_a_pass_reuses_its_memory_for_smaller_batches():
     network = Network([D, 8, K], rng=np.random.default_rng(0))
     pass_ = Pass(network)
     memory = pass_.forward(np.zeros((5, D), np.float32))
@@ -269,15 +269,15 @@ def test_a_pass_uses_its_memory_again_for_smaller_batches():
 
 
 @pytest.mark.parametrize("size", [1e19, 1e30, 1e-24, 1e-30])
-def test_the_length_of_a_gradient_does_not_leave_the_numbers(size):
+def test_the_norm_of_a_gradient_does_not_overflow_or_underflow(size):
     gradient = np.full(100, size, np.float32)
-    for limit in (None, 20 * size):  # shorter than the limit: left as it is
+    for limit in (None, 20 * size):  # a gradient under the limit is unchanged
         assert clip_norm(gradient, limit) == pytest.approx(10 * size, rel=1e-5)
     assert clip_norm(gradient, 5 * size) == pytest.approx(10 * size, rel=1e-5)
     np.testing.assert_allclose(gradient, np.float32(size / 2), rtol=1e-5)
 
 
-def test_a_gradient_of_zeros_and_one_that_is_none():
+def test_clipping_a_gradient_of_zeros_nan_or_infinity():
     assert clip_norm(np.zeros(3, np.float32), 1.0) == 0
     assert np.isnan(clip_norm(np.array([1, np.nan], np.float32), 1.0))
     assert clip_norm(np.array([1, np.inf], np.float32), 1.0) == np.inf

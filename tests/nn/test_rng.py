@@ -22,7 +22,7 @@ from byhand.nn.rng import INITIALIZERS, StepKey, dropout_mask
         ("two_layer", math.sqrt(1 / 12)),
     ],
 )
-def test_weights_start_with_the_spread_that_the_rule_names(name, deviation):
+def test_initial_weights_have_the_deviation_of_their_rule(name, deviation):
     W, b = INITIALIZERS[name](400, 300, np.random.default_rng(0))
     assert W.shape == (400, 300)
     assert b.shape == (300,)
@@ -31,7 +31,7 @@ def test_weights_start_with_the_spread_that_the_rule_names(name, deviation):
     assert b.any() == (name == "two_layer")
 
 
-def test_the_reference_initialisers_draw_the_numbers_of_the_page():
+def test_initializers_of_the_reference_draw_the_same_numbers():
     stream = np.random.RandomState(2)
     W, _ = INITIALIZERS["l_layer"](5, 3, np.random.RandomState(2))
     np.testing.assert_array_equal(W.T, stream.randn(3, 5) * 0.1)
@@ -49,14 +49,14 @@ def mask(at, *, keep=0.7, shape=(64, 40), layer=1):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**63), st.integers(0, 10**6), st.integers(1, 63))
-def test_blocks_of_a_batch_see_the_masks_that_the_whole_sees(seed, step, cut):
+def test_masks_of_blocks_equal_the_mask_of_the_batch(seed, step, cut):
     whole = mask(StepKey(seed, step))
     first, second = mask(StepKey(seed, step), shape=(cut, 40)), mask(StepKey(seed, step, cut), shape=(64 - cut, 40))
     np.testing.assert_array_equal(np.concatenate([first, second]), whole)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
-def test_a_mask_keeps_the_share_that_it_should(keep):
+def test_a_mask_keeps_the_given_fraction(keep):
     shares = np.array([mask(StepKey(0, step), keep=keep, shape=(200, 200)).mean() for step in range(25)])
     spread = math.sqrt(keep * (1 - keep) / 40_000)
     assert abs(shares.mean() - keep) < 4 * spread / 5
@@ -66,14 +66,14 @@ def test_a_mask_keeps_the_share_that_it_should(keep):
 @pytest.mark.parametrize(
     "other", [{"at": StepKey(1, 0)}, {"at": StepKey(0, 1)}, {"layer": 2}, {"at": StepKey(0, 0, 300)}]
 )
-def test_masks_of_other_seeds_steps_layers_and_rows_are_unrelated(other):
+def test_masks_of_other_seeds_steps_layers_and_rows_are_independent(other):
     shape = (300, 200)
     a = mask(StepKey(0, 0), keep=0.5, shape=shape)
     b = mask(other.get("at", StepKey(0, 0)), keep=0.5, shape=shape, layer=other.get("layer", 1))
     assert abs(np.mean(a == b) - 0.5) < 5 * 0.5 / math.sqrt(a.size)
 
 
-def test_rows_and_units_of_a_mask_are_unrelated():
+def test_rows_and_units_of_a_mask_are_independent():
     a = mask(StepKey(3, 5), keep=0.5, shape=(400, 400)) * 2.0 - 1
     rows, units = a @ a.T / 400, a.T @ a / 400
     for agreement in (rows, units):

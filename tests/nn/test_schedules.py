@@ -1,4 +1,4 @@
-"""Schedules: values worked by hand, and the settings of schedules and optimizers that are rejected."""
+"""Schedules: values computed by hand, and rejected settings of schedules and optimizers."""
 
 import pytest
 
@@ -35,7 +35,7 @@ from byhand.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, s
         (OneCycle(), 1000, 0.0),
     ],
 )
-def test_a_schedule_has_the_factor_that_its_formula_gives(schedule, step, factor):
+def test_a_schedule_has_the_factor_of_its_formula(schedule, step, factor):
     assert schedule(step, 100) == pytest.approx(factor, abs=1e-12)
     assert schedule_named(**schedule_config(schedule)) == schedule
 
@@ -60,7 +60,7 @@ def test_a_schedule_has_the_factor_that_its_formula_gives(schedule, step, factor
         (lambda: optimizer_named("sgd", weight_decay=-1), "weight_decay must be a number of at least 0, got -1"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused(make, words):
+def test_an_invalid_setting_is_rejected(make, words):
     with pytest.raises(UsageError) as caught:
         make()
     assert words in str(caught.value)

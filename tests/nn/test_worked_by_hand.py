@@ -1,7 +1,7 @@
-"""One network worked by hand: every number below can be followed with pencil and paper.
+"""A network computed by hand, which can be followed with pencil and paper.
 
-Two inputs, two hidden units with relu, two classes; two samples, so that the mean over samples shows. The logarithms in
-the second layer are chosen so that the softmax comes out in fifths.
+It has two inputs, two hidden units with ReLU and two classes; two samples show the mean over samples. The logarithms
+in the second layer are chosen so that the softmax gives fifths.
 """
 
 from math import log
@@ -24,7 +24,7 @@ Y = np.array([1, 0])
 def network():
     network = Network([2, 2, 2], rng=np.random.default_rng(0), dtype=np.float64)
     first, last = network.dense
-    first.W[...] = [[0.5, -1.0], [0.25, 0.5]]  # a column is a unit
+    first.W[...] = [[0.5, -1.0], [0.25, 0.5]]  # one column per unit
     first.b[...] = [0.0, 0.5]
     last.W[...] = [[0.0, LN2], [2 * LN3, 0.0]]
     last.b[...] = [0.0, 0.0]
@@ -35,7 +35,7 @@ def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-15)
 
 
-def test_forward(network):
+def test_the_forward_pass_agrees_with_the_computation_by_hand(network):
     # sample 1: Z1 = (1·½ + 2·¼ + 0,  1·−1 + 2·½ + ½) = (1, ½)        H1 = (1, ½)
     # sample 2: Z1 = (4·½ + 0·¼ + 0,  4·−1 + 0·½ + ½) = (2, −3½)      H1 = (2, 0): the second unit is off
     # sample 1: Z2 = (1·0 + ½·2 ln 3,  1·ln 2 + ½·0) = (ln 3, ln 2)   P = (3/5, 2/5)
@@ -45,7 +45,7 @@ def test_forward(network):
     close(softmax(Z2), [[3 / 5, 2 / 5], [1 / 5, 4 / 5]])
 
 
-def test_loss(network):
+def test_the_loss_agrees_with_the_computation_by_hand(network):
     # sample 1 is a 1 and was given 2/5, sample 2 is a 0 and was given 1/5:  loss = (ln 5/2 + ln 5) / 2
     # dZ2 = (P − Y) / 2:   ((3/5 − 0)/2, (2/5 − 1)/2) = (.3, −.3)     ((1/5 − 1)/2, (4/5 − 0)/2) = (−.4, .4)
     Z2 = network.forward(X)
@@ -54,7 +54,7 @@ def test_loss(network):
     close(dZ2, [[0.3, -0.3], [-0.4, 0.4]])
 
 
-def test_backward_and_one_step(network):
+def test_gradients_and_one_step_agree_with_the_computation_by_hand(network):
     # dW2 = H1ᵀ dZ2: row 1: 1·(.3, −.3) + 2·(−.4, .4) = (−.5, .5)      row 2: ½·(.3, −.3) + 0·(…) = (.15, −.15)
     # db2 = (.3 − .4, −.3 + .4) = (−.1, .1)
     # dH1 = dZ2 W2ᵀ:   sample 1: (.3·0 − .3 ln 2,  .3·2 ln 3 − .3·0) = (−.3 ln 2, .6 ln 3)
