@@ -268,6 +268,22 @@ def test_predict_reads_numbers_from_a_pipe(run, monkeypatch):
     assert [line.split()[1] for line in out.splitlines()] == [str(label) for label in test.labels[:3]]
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg", "pgm"])
+def test_predict_reads_the_bytes_of_an_image_file_from_a_pipe(run, monkeypatch, tmp_path, ending):
+    label = digit_picture(tmp_path / f"a.{ending}")
+    content = (tmp_path / f"a.{ending}").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+    code, out, _ = run("predict", "-")
+    assert (code, out[:4]) == (0, f"-  {label}")
+
+
+def test_predict_names_a_damaged_image_file_from_a_pipe(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"\x89PNG\r\n\x1a\n0000"))))
+    code, out, err = run("predict", "-")
+    assert (code, out) == (3, "")
+    assert err.count("\n") == 1
+
+
 def test_predict_shows_what_the_network_saw(run, tmp_path):
     digit_picture(tmp_path / "digit.png")
     _, out, _ = run("predict", "digit.png", "--show-input")

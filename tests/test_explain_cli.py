@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import byhand
 from byhand.cli.group import cli
+from byhand.errors import UsageError
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
 from byhand.training.records import EpochRecord
@@ -35,6 +37,32 @@ def runs(tmp_path_factory):
 def call(*words):
     """What the command prints, its talk left away."""
     return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+def test_explain_takes_a_picture(runs, tmp_path):
+    sheet = np.full((90, 60), 255, np.uint8)
+    sheet[15:75, 28:33] = 0
+    Image.fromarray(sheet).save(tmp_path / "one.png")
+    model = byhand.Model.load(runs / "plain" / "model.safetensors")
+    read = byhand.read(tmp_path / "one.png", model)
+    found = json.loads(call("explain", runs / "plain", tmp_path / "one.png", "--json", "-q").stdout)
+    with_label = json.loads(call("explain", runs / "plain", tmp_path / "one.png", "--label", 7, "--json", "-q").stdout)
+    assert found != with_label
+    assert f"label: {read.digit}, the predicted class" in call("explain", runs / "plain", tmp_path / "one.png").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["plain", "a.png", "--sample", 3], "PICTURE is the sample: remove --sample, --batch and --data"),
+        (["plain", "--label", 3], "--label needs a PICTURE"),
+        (["plain", "a.png", "--label", "x"], "--label must be a class of the model"),
+        (["rich", "a.png"], "batch normalization needs a batch: use --sample"),
+    ],
+)
+def test_explain_rejects_options_that_do_not_fit_a_picture(runs, words, rule):
+    with pytest.raises(UsageError, match=rule):
+        call("explain", runs / words[0], *words[1:])
 
 
 def test_explain_prints_the_step(runs):

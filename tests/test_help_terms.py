@@ -67,6 +67,7 @@ sweep --engine        backend
 sweep --address       Dask scheduler
 sweep --folder        folder of the sweep
 sweep --resume        resume
+explain --label       label
 explain --sample      index of the sample
 explain --batch       batch size
 explain --unit        unit

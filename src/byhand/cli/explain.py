@@ -7,7 +7,11 @@ import click
 
 from byhand.checks import integer
 from byhand.cli.output import PLACE, Console, console_options, load_run_data, model_data, offline, option, seed, split
+from byhand.data import Dataset, Sample
+from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
+from byhand.model import Model
+from byhand.model.reading import read
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
@@ -23,6 +27,8 @@ def unit(text: str) -> tuple[int, int]:
 
 @click.command()
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
+@click.argument("picture", type=PLACE, metavar="[PICTURE]", required=False)
+@option("--label CLASS", str, "Class of PICTURE (its label). Defaults to the predicted class.")
 @option("--sample", click.IntRange(min=0), "Index of the sample, from 0.", default=0)
 @option("--batch", click.IntRange(min=1), "Batch size: the sample and the ones after it.")
 @model_data
@@ -42,6 +48,8 @@ def unit(text: str) -> tuple[int, int]:
 @console_options(html=True)
 def command(
     run: str,
+    picture: str | None,
+    label: str | None,
     sample: int,
     batch: int | None,
     data: str | None,
@@ -55,20 +63,29 @@ def command(
 ) -> None:
     """Show one training step: every formula with its actual numbers and the code that computed them.
 
+    The image is PICTURE, a photo or drawing as in `byhand predict`, or else a sample of the data set.
     The step has a forward pass for one image, its loss, a backward pass (the gradients), and an update of the weights.
     The model of RUN is not changed.
     """
     model, config = load_model(run), Run.open(run).config()
-    digits = load_run_data(config, model.metadata, data, offline, console)
-    images = getattr(digits, split)
-    count = batch or (8 if model.network.needs_whole_batch else 1)
-    integer("batch", count, 1, len(images))
-    integer("sample", sample, 0, len(images) - count)
-    if batch is None and count > 1:
-        console.info(f"batch normalization needs a batch: showing samples {sample} to {sample + count - 1}")
+    shown: Sample | Dataset
+    if picture is not None:
+        if batch is not None or data is not None or sample:
+            raise UsageError("PICTURE is the sample: remove --sample, --batch and --data")
+        shown = labelled(picture, label, model, console)
+    else:
+        if label is not None:
+            raise UsageError("--label needs a PICTURE: samples of a data set have labels")
+        images = getattr(load_run_data(config, model.metadata, data, offline, console), split)
+        count = batch or (8 if model.network.needs_whole_batch else 1)
+        integer("batch", count, 1, len(images))
+        integer("sample", sample, 0, len(images) - count)
+        if batch is None and count > 1:
+            console.info(f"batch normalization needs a batch: showing samples {sample} to {sample + count - 1}")
+        shown = images[sample] if count == 1 else images[sample : sample + count]
     explanation = explain_step(
         model,
-        images[sample] if count == 1 else images[sample : sample + count],
+        shown,
         learning_rate=learning_rate,
         optimizer=optimizer_named(optimizer),
         loss=loss_of(config, model.metadata),
@@ -78,6 +95,18 @@ def command(
     console.write_page(explanation.html)
     if console.as_json or console.page is None:
         console.show(explanation.to_json, lambda: text_for_terminal(explanation, units_only=bool(chosen)))
+
+
+def labelled(picture: str, label: str | None, model: Model, console: Console) -> Sample:
+    """Return the input that the model makes of a picture, with its label."""
+    if model.network.needs_whole_batch:
+        raise UsageError("batch normalization needs a batch: use --sample instead of PICTURE")
+    if label is not None and label not in model.classes:
+        raise UsageError(f"--label must be a class of the model ({', '.join(model.classes):.80}), got {label!r}")
+    reading = read(picture, model)
+    if label is None:
+        console.info(f"label: {reading.digit}, the predicted class; --label sets another one")
+    return Sample(reading.image, model.classes.index(label if label is not None else reading.digit))
 
 
 def text_for_terminal(explanation: Explanation, *, units_only: bool) -> str:

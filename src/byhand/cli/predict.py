@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import click
 
 from byhand.cli.output import PLACE, Console, console_options, option, shifts, show_json
-from byhand.data.formats.images import ENDINGS
+from byhand.data.formats.images import ENDINGS, SIGNATURES
 from byhand.errors import DataError, DataMissingError
 from byhand.model import Reader, shipped_model
 from byhand.model.ensemble import ShiftAveraged
@@ -36,13 +36,13 @@ def command(
 ) -> None:
     """Predict the digits in images: photos, drawings or scans, dark on light or light on dark.
 
-    A folder stands for the images in it. `-` reads one image per line from standard input: 784 numbers from 0 to 255,
-    separated by commas or spaces, without normalization. Unreadable images are reported and skipped.
+    A folder stands for the images in it. `-` reads standard input: the bytes of an image file, or an image per line:
+    784 numbers from 0 to 255, not normalized. Unreadable images are reported and skipped.
     """
     model = load_reader(run) if run is not None else shipped_model()
     reader = ShiftAveraged(model) if shifts else model
     results: list[dict[str, Any]] = []
-    has_failed, has_hinted = False, False
+    has_failed = has_hinted = False
     for source, readings in sources(pictures, reader, line):
         digits: list[dict[str, Any]] = []
         for reading in readings:
@@ -77,14 +77,14 @@ def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tup
     for place in places:
         try:
             if place == "-":
-                yield place, readings_of_lines(sys.stdin, reader)
+                yield place, readings_of_input(sys.stdin, reader, line)
             else:
                 yield from ((str(path), readings_of(path, reader, line)) for path in pictures_at(Path(place)))
-        except DataError as error:
-            yield place, [Reading(place, problem=error)]
-        except OSError as error:  # such as a name that is too long
-            problem = DataError(f"{place:.80}: can't be read: {error.strerror}")
-            yield place, [Reading(place, problem=problem)]
+        except (DataError, OSError) as error:  # an OSError: such as a name that is too long
+            known = (
+                error if isinstance(error, DataError) else DataError(f"{place:.80}: can't be read: {error.strerror}")
+            )
+            yield place, [Reading(place, problem=known)]
 
 
 def pictures_at(path: Path) -> list[Path]:
@@ -96,22 +96,27 @@ def pictures_at(path: Path) -> list[Path]:
     if path.suffix == Path(MODEL).suffix or (is_run and not inside):
         what = "a run" if is_run else "a model"
         raise DataMissingError(f"{path} is {what}, not an image: did you mean --run {shlex.quote(str(path))}?")
-    if not inside:
-        raise DataMissingError(f"{path}: no images in this folder ({', '.join(sorted(ENDINGS))})")
-    return inside
+    if inside:
+        return inside
+    raise DataMissingError(f"{path}: no images in this folder ({', '.join(sorted(ENDINGS))})")
 
 
-def readings_of(path: Path, reader: Reader, line: bool) -> list[Reading]:
-    """Return the readings of an image; an error is a reading with a problem."""
+def readings_of(picture: Path | bytes, reader: Reader, line: bool) -> list[Reading]:
+    """Return the readings of an image, `-` for bytes; an error is a reading with a problem."""
+    name = "-" if isinstance(picture, bytes) else str(picture)
     try:
-        return read_line(path, reader) if line else [read(path, reader)]
+        return read_line(picture, reader, name) if line else [read(picture, reader, name)]
     except DataError as error:
-        return [Reading(str(path), problem=error)]
+        return [Reading(name, problem=error)]
 
 
-def readings_of_lines(stream: TextIO, reader: Reader) -> Iterator[Reading]:
-    """Yield the readings of the images on standard input."""
+def readings_of_input(stream: TextIO, reader: Reader, line: bool) -> Iterator[Reading]:
+    """Yield the readings of standard input: the bytes of an image file, or lines of numbers."""
+    binary: Any = getattr(stream, "buffer", None)
     try:
-        yield from read_numbers(stream, reader)
+        if hasattr(binary, "peek") and binary.peek(1).startswith(SIGNATURES):
+            yield from readings_of(binary.read(), reader, line)
+        else:
+            yield from read_numbers(stream, reader)
     except UnicodeDecodeError:
         yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, got binary data"))

@@ -82,16 +82,17 @@ class Reading:
         return f"<Reading {self.digit}, {self.problem or percent(self.probability, 1)}>"
 
 
-def read(picture: Picture, reader: Reader | None = None) -> Reading:
+def read(picture: Picture, reader: Reader | None = None, name: str | None = None) -> Reading:
     """Read one picture of handwriting, dark on light or light on dark, or of what the model was trained on.
 
     Handwriting is normalized; raise `NothingDrawnError` if there is none. For a model of other images, the picture is
     scaled to their size.
 
     picture: a path, the bytes of a file, or gray levels, uint8 (H, W);  reader: by default the installed model
+    name: for messages, by default the path
     """
     reader = reader or shipped_model()
-    gray, name = _opened(picture)
+    gray, name = _opened(picture, name)
     with _naming(name):
         if reader.input == "image":
             return read_image(resized(gray, reader.image_shape), reader, name)
@@ -109,10 +110,10 @@ def _check_takes_handwriting(reader: Reader) -> None:
         raise DataError(f"the model must take images of {SIZE}×{SIZE} to read handwriting, it takes {height}×{width}")
 
 
-def read_line(picture: Picture, reader: Reader | None = None) -> list[Reading]:
+def read_line(picture: Picture, reader: Reader | None = None, name: str | None = None) -> list[Reading]:
     """Read a line of digits, left to right; one that can't be read has a `problem`."""
     reader = reader or shipped_model()
-    gray, name = _opened(picture)
+    gray, name = _opened(picture, name)
     with _naming(name):
         if reader.input == "image":
             raise DataError("a line can be read by a model of handwriting only, this one is of other images")
@@ -165,11 +166,11 @@ def _image(parts: list[str], shape: tuple[int, int]) -> Array:
     return values.astype(np.uint8).reshape(shape)
 
 
-def _opened(picture: Picture) -> tuple[Array, str]:
+def _opened(picture: Picture, name: str | None) -> tuple[Array, str]:
     """Return the gray levels of a photo, and its name."""
-    if isinstance(picture, np.ndarray):
-        return picture, "the picture"
-    return read_photo(picture), "the picture" if isinstance(picture, bytes) else str(picture)
+    if name is None:
+        name = "the picture" if isinstance(picture, bytes | np.ndarray) else str(picture)
+    return picture if isinstance(picture, np.ndarray) else read_photo(picture), name
 
 
 @contextmanager

@@ -36,6 +36,17 @@ FORMATS = {
     "TIFF": (".tif", ".tiff"),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
+#: The first bytes of files in these formats.
+SIGNATURES = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"RIFF",
+    b"GIF8",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    *(b"P%d" % k for k in range(1, 7)),
+)
 ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings)
 
 
