@@ -16,8 +16,9 @@ from PIL import Image
 from byhand.data import formats, load
 from byhand.data.formats import arrays as array_files
 from byhand.data.formats import csv, idx, images
-from byhand.errors import DataError, DataMissingError
+from byhand.errors import DataError, DataMissingError, MissingExtraError
 from helpers.data_files import arrays, csv_text, old_pickle, write_csv, write_idx, write_npz, write_pictures
+from helpers.needs import needs
 
 X, y, X_TEST, Y_TEST = arrays()
 
@@ -577,3 +578,180 @@ def test_a_text_referenced_many_times_is_converted_only_once(tmp_path):
         array_files.read_pickle(path)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
+
+
+# ---- .npy files
+
+
+@pytest.mark.parametrize(
+    ("names", "test_names"),
+    [
+        ("X.npy y.npy", ""),
+        ("images.npy labels.npy", ""),
+        ("data.npy target.npy", ""),
+        ("x_train.npy y_train.npy", ""),
+        ("x_train.npy y_train.npy", "x_test.npy y_test.npy"),
+        ("train_images.npy train_labels.npy", "test_images.npy test_labels.npy"),
+        ("images_train.npy labels_train.npy", "images_test.npy labels_test.npy"),
+    ],
+)
+def test_npy_files_are_paired_by_their_names(tmp_path, names, test_names):
+    for name, array in zip((names + " " + test_names).split(), (X, y, X_TEST, Y_TEST), strict=False):
+        np.save(tmp_path / name, array)
+    np.save(tmp_path / "notes.npy", np.zeros(3))
+    for path in (tmp_path, tmp_path / names.split()[0], tmp_path / (names + " " + test_names).split()[-1]):
+        digits = load(path)
+        if test_names:
+            assert (digits.train.images == X).all()
+            assert (digits.test.images == X_TEST).all()
+            assert (digits.test.labels == Y_TEST).all()
+        else:
+            assert (len(digits.train), len(digits.test)) == (18, 3)
+
+
+def test_npy_labels_may_be_names(tmp_path):
+    np.save(tmp_path / "X.npy", X[..., None] / 255)
+    np.save(tmp_path / "y.npy", np.array(["fig", "pear"])[y % 2])
+    assert load(tmp_path).classes == ("fig", "pear")
+
+
+def test_npy_files_that_are_no_pair_are_refused(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    assert refusal(tmp_path / "X.npy").startswith(f"{tmp_path / 'X.npy'}: the images need their labels in the same")
+    assert "must contain a data set" in refusal(tmp_path)
+    np.save(tmp_path / "y.npy", y[:5])
+    assert "each image needs one label, got 21 images, 5 labels" in refusal(tmp_path)
+    np.save(tmp_path / "y.npy", y)
+    np.save(tmp_path / "images.npy", X)
+    np.save(tmp_path / "labels.npy", y)
+    assert "must contain one data set" in refusal(tmp_path)
+    assert len(load(tmp_path / "images.npy").train) == 18
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "invalid .npy header"),
+        (b"\x93NUMPY\x01\x00\xff\xff", "invalid .npy header"),
+        (np.array([{}], object), "must contain plain numbers, got |O"),
+        (np.zeros(21, "U300000"), "must contain plain numbers, got <U300000"),
+    ],
+)
+def test_a_damaged_npy_file_is_refused(tmp_path, content, says):
+    np.save(tmp_path / "X.npy", X)
+    if isinstance(content, bytes):
+        (tmp_path / "y.npy").write_bytes(content)
+    else:
+        np.save(tmp_path / "y.npy", content)
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'y.npy'}: {says}")
+
+
+# ---- data frames of images, and parquet
+
+
+def png(image):
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "png")
+    return content.getvalue()
+
+
+#: How an image is stored in a cell.
+CELLS = {
+    "dictionary": lambda image: {"bytes": png(image), "path": None},
+    "bytes": png,
+    "picture": Image.fromarray,
+    "array": lambda image: image,
+    "int64": lambda image: image.astype(int),
+    "channel": lambda image: image[..., None],
+    "lists": lambda image: image.tolist(),
+    "nested": lambda image: np.array([*map(list, image), None], object)[:-1],
+    "color array": lambda image: np.repeat(image[..., None], 3, axis=2),
+    "floats": lambda image: image / 255,
+}
+
+
+def frame_of(images, labels, cell, names=("image", "label")):
+    return needs("pandas").DataFrame({names[0]: [cell(image) for image in images], names[1]: labels})
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_frame_has_its_images_in_one_column(kind):
+    digits = load(frame_of(X, y, CELLS[kind]))
+    assert digits.train.checksum == load((X, y)).train.checksum
+    pair = load((frame_of(X, y, CELLS[kind]), frame_of(X_TEST, Y_TEST, CELLS[kind])))
+    assert (pair.test.images == X_TEST).all()
+
+
+def test_a_frame_with_images_names_its_label_as_it_likes():
+    classes = np.array(["shirt", "shoe"])[y % 2]
+    assert load(frame_of(X, classes, png, ("img", "clothing"))).classes == ("shirt", "shoe")
+    more = frame_of(X, classes, png, ("img", "clothing")).assign(color=1)
+    with pytest.raises(DataError, match="the column of labels must be called label, got the columns img, clothing, co"):
+        load(more)
+
+
+def test_images_of_a_frame_are_scaled_and_read_as_gray():
+    images = [*X[:20], np.zeros((9, 7), np.uint8)]
+    train = load(
+        frame_of(
+            images,
+            y,
+            lambda image: Image.merge("RGB", [Image.fromarray(image)] * 2 + [Image.new("L", image.shape[::-1])]),
+        )
+    ).train
+    assert train.shape == (5, 5)
+    assert train.note == "images of 2 sizes scaled to 5×5, colors read as gray"
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        (lambda image: "a.png", "row 0: the image must be the content of an image file, a Pillow image or an array"),
+        (lambda image: {"bytes": None, "path": "a.png"}, "row 0: the image must be the content of an image file"),
+        (lambda image: b"no image", "row 0: the image must be a picture"),
+        (lambda image: png(image)[:45], "row 0: the image is a damaged picture"),
+        (lambda image: image - 1000.0, "pixels must be 0 to 255"),
+    ],
+)
+def test_a_cell_without_an_image_is_refused(cell, says):
+    with pytest.raises(DataError, match=says):
+        load(frame_of(X, y, cell))
+
+
+def test_what_becomes_a_data_frame_is_read_as_one():
+    class HuggingFace:
+        def to_pandas(self):
+            return frame_of(X, y, CELLS["dictionary"])
+
+    assert load(HuggingFace()).train.checksum == load((X, y)).train.checksum
+    assert len(load((HuggingFace(), HuggingFace())).test) == 21
+
+
+def test_parquet_files_are_read_by_pandas(tmp_path, monkeypatch):
+    pandas = needs("pandas")
+    tables = {"train-00000-of-00001.parquet": (X, y), "test-00000-of-00001.parquet": (X_TEST, Y_TEST)}
+    for name in tables:
+        (tmp_path / name).write_bytes(b"PAR1")
+    monkeypatch.setattr(pandas, "read_parquet", lambda path: frame_of(*tables[path.name], CELLS["dictionary"]))
+    for path in (tmp_path, *(tmp_path / name for name in tables)):
+        digits = load(path)
+        assert (digits.train.images == X).all()
+        assert (digits.test.images == X_TEST).all()
+        assert digits.source == str(path) or path.name.startswith("test")
+
+
+def test_parquet_that_can_not_be_read_is_refused(tmp_path, monkeypatch):
+    pandas = needs("pandas")
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+
+    def read(error):
+        def fail(path):
+            raise error
+
+        monkeypatch.setattr(pandas, "read_parquet", fail)
+
+    read(OSError("no magic bytes"))
+    assert refusal(tmp_path).endswith("a.parquet: damaged parquet file: no magic bytes")
+    read(ImportError("no engine"))
+    with pytest.raises(MissingExtraError, match=r"this needs pandas and pyarrow: pip install 'byhand\[pandas\]'"):
+        load(tmp_path)

@@ -19,7 +19,8 @@ def command() -> None:
     """List, download, verify and import data sets.
 
     A data set has a name (mnist, fashion-mnist, kmnist, mnist-5k, or an imported one) or a path: a folder of IDX files,
-    a CSV file, mnist.pkl.gz, mnist.npz, or a folder with a subfolder of images per class.
+    a CSV file, X.npy with y.npy, a parquet file, mnist.pkl.gz, mnist.npz, or a folder (or a zip) with a subfolder of
+    images per class.
     """
 
 

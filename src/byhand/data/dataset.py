@@ -111,13 +111,15 @@ class Dataset:
         classes: Sequence[str] | None = None,
         name: str = "arrays",
     ) -> Self:
-        """Make a data set from images (N, H, W), or (N, H·W) of squares, and labels (N,).
+        """Make a data set from images (N, H, W), with one channel, or (N, H·W) of squares, and labels (N,).
 
         Pixels are bytes, or bytes divided by 255 or 256; other floats are rejected, not rounded. Integers up to 16 are
         scaled to 0 … 255. Labels are numbers of `classes`. Without `classes` they are integers or names, and the
         classes are the values found, in order; of images in MNIST's form, the ten digits.
         """
         pixels, scale = _as_bytes(np.asarray(images), name)
+        if pixels.ndim == 4 and 1 in (pixels.shape[1], pixels.shape[3]):  # one channel, as in PyTorch and in Keras
+            pixels = pixels.squeeze(1 if pixels.shape[1] == 1 else 3)
         if pixels.ndim == 2:
             side = round(pixels.shape[1] ** 0.5)
             if side * side != pixels.shape[1]:

@@ -18,6 +18,7 @@ from byhand.data import catalog, store
 from byhand.data.catalog import BUNDLED, CATALOG, Entry, Progress, Say
 from byhand.data.dataset import Dataset, TrainTest, common_classes
 from byhand.data.formats.detect import DataFiles, detect, detect_format
+from byhand.data.formats.images import read_frame
 from byhand.data.store import CacheFolder
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.text import closest
@@ -39,8 +40,8 @@ def load(
     """Load a data set by name or path; the default is full MNIST, or else the bundled sample.
 
     Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and imported ones; "./mnist" is a folder.
-    Paths: a folder of IDX files or images, CSV, mnist.pkl.gz, mnist.npz.
-    Also (images, labels), a pair of such pairs, a pair of CSV paths, or a pandas data frame with the label first.
+    Paths: a folder of IDX files or images, a zip of images, CSV, parquet, X.npy with y.npy, mnist.pkl.gz, mnist.npz.
+    Also (images, labels), a pair of such pairs, a pair of CSV paths, or a pandas data frame.
 
     offline: never use the network.  cache: the cache folder.  say: called with each message.  progress: called with
     (file, bytes so far, total bytes)
@@ -212,17 +213,20 @@ def _from_memory(data: Any, search: Search) -> TrainTest:
     """Make data sets from a data frame, (images, labels), a pair of these, or a pair of CSV paths."""
     if isinstance(data, TrainTest):
         return data
+    if hasattr(data, "to_pandas"):  # data sets of Hugging Face, frames of Polars
+        data = data.to_pandas()
     if hasattr(data, "columns"):
-        return _pair(Dataset.from_frame(data), None, "a data frame")
+        return _pair(read_frame(data), None, "a data frame")
     if not isinstance(data, tuple | list) or len(data) != 2:
         rule = "a name, a path, a data frame, (images, labels) or a pair of those"
         raise UsageError(f"data must be {rule}, got {short_repr(data)}")
-    first, second = data
+    first, second = (part.to_pandas() if hasattr(part, "to_pandas") else part for part in data)
     if isinstance(first, str | os.PathLike) and isinstance(second, str | os.PathLike):
         files = {"train": Path(first).expanduser(), "test": Path(second).expanduser()}
         return search.read(DataFiles("csv", files["train"], files))
     if hasattr(first, "columns") and hasattr(second, "columns"):
-        return _pair(Dataset.from_frame(first), Dataset.from_frame(second), "two data frames")
+        train = read_frame(first)
+        return _pair(train, read_frame(second, shape=train.shape), "two data frames")
     if all(isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[0]) > 1 for part in data):
         return _pair(Dataset.from_arrays(*first), Dataset.from_arrays(*second), "arrays")
     return _pair(Dataset.from_arrays(first, second), None, "arrays")

@@ -1,6 +1,7 @@
-"""Readers of Keras's `mnist.npz` and of the old pickle `mnist.pkl.gz`, safe for untrusted files.
+"""Readers of Keras's `mnist.npz`, of .npy files, and of the old pickle `mnist.pkl.gz`, safe for untrusted files.
 
     mnist.npz       a zip of four arrays, `x_train`, `y_train`, `x_test` and `y_test`
+    X.npy, y.npy    images and labels, one array per file
     mnist.pkl.gz    three pairs (images, labels), 50,000 + 10,000 + 10,000, floats of byte / 256
 
 Sizes are checked against the number of bytes before memory is allocated. A pickle is a program: only instructions
@@ -67,6 +68,39 @@ def _members(path: Path) -> list[Array]:
         raise DataError(f"{path}: damaged zip file: {printable(error) or 'unexpected end'}") from None
 
 
+#: The names of two .npy files that belong together: images and labels.
+NPY_PAIRS = (("x", "y"), ("images", "labels"), ("data", "labels"), ("data", "target"))
+#: The names of the two files in a training set, or of the only ones.
+NPY_FORMS = ("{}_train", "train_{}", "{}")
+
+
+def find_npy(folder: Path) -> list[dict[str, Path]]:
+    """Return the data sets of .npy files in a folder: `images`, `labels`, and possibly `test_images`, `test_labels`."""
+    inside = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".npy"}
+    found = []
+    for form in NPY_FORMS:
+        for names in NPY_PAIRS:
+            wanted = [f"{form.format(name)}.npy" for name in names]
+            tests = [name.replace("train", "test") for name in wanted]
+            if all(name in inside for name in wanted):
+                files = dict(zip(("images", "labels"), [inside[name] for name in wanted], strict=True))
+                if tests != wanted and all(name in inside for name in tests):
+                    files |= dict(zip(("test_images", "test_labels"), [inside[name] for name in tests], strict=True))
+                found.append(files)
+    return found
+
+
+def read_npy(files: dict[str, Path]) -> tuple[Dataset, Dataset | None]:
+    """Return the training set and the test set of .npy files, as `find_npy` returns them."""
+
+    def part(images: str, labels: str) -> Dataset:
+        pixels = npy_array(str(files[images]), read_all(files[images]), may_be_text=False)
+        names = npy_array(str(files[labels]), read_all(files[labels]), may_be_text=True)
+        return Dataset.from_arrays(pixels, names, name=str(files[images]))
+
+    return part("images", "labels"), part("test_images", "test_labels") if "test_images" in files else None
+
+
 def _member(where: str, archive: zipfile.ZipFile, member: str) -> Array:
     """Return the array of one .npy file."""
     info = archive.getinfo(member)
@@ -74,6 +108,11 @@ def _member(where: str, archive: zipfile.ZipFile, member: str) -> Array:
         raise DataError(f"{where}: must be stored or deflated, got compression method {info.compress_type}")
     with archive.open(info) as file:  # in pieces: the size in the zip's directory can be wrong
         content = b"".join(iter(lambda: file.read(1 << 20), b""))
+    return npy_array(where, content, may_be_text=member.startswith("y_"))
+
+
+def npy_array(where: str, content: bytes, *, may_be_text: bool) -> Array:
+    """Return the array in the content of a .npy file."""
     npy = io.BytesIO(content)
     try:
         with warnings.catch_warnings(action="ignore"):  # about headers written by Python 2
@@ -82,7 +121,7 @@ def _member(where: str, archive: zipfile.ZipFile, member: str) -> Array:
             shape, fortran, dtype = read_header(npy)
     except Exception as error:  # NumPy fails in many ways on damaged headers
         raise DataError(f"{where}: invalid .npy header: {printable(error)}") from None
-    is_text = member.startswith("y_") and TEXTS.fullmatch(dtype.str)
+    is_text = may_be_text and TEXTS.fullmatch(dtype.str)
     if not is_text and not NUMBERS.fullmatch(dtype.str):
         raise DataError(f"{where}: must contain plain numbers, got {dtype.str}")
     return array_of(where, content, npy.tell(), dtype, shape, fortran)

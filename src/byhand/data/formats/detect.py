@@ -14,6 +14,8 @@ NESTED = ("raw", "MNIST/raw")
 ENDINGS = {
     "csv": (".csv", ".csv.gz"),
     "npz": (".npz",),
+    "npy": (".npy",),
+    "parquet": (".parquet", ".pq"),
     "zip": (".zip",),
     "pickled": (".pkl", ".pkl.gz", ".pickle", ".pickle.gz"),
 }
@@ -29,9 +31,13 @@ class DataFiles:
 
     def read(self) -> tuple[Dataset, Dataset | None]:
         """Return the training set, and the test set or None."""
+        test = self.files.get("test")
         if self.kind == "csv":
-            test = self.files.get("test")
             return csv.read(self.files["train"]), csv.read(test) if test and csv.has_labels(test) else None
+        if self.kind == "parquet":
+            return images.read_parquet(self.files["train"], test)
+        if self.kind == "npy":
+            return arrays.read_npy(self.files)
         readers = {
             "idx": idx.read_folder,
             "npz": arrays.read_npz,
@@ -71,7 +77,7 @@ def detect_format(path: Path) -> DataFiles:
     """Return the data set at `path`, or raise a `DataError` if there is none."""
     if found := detect(path):
         return found
-    kinds = "IDX, CSV, mnist.npz, mnist.pkl.gz, or a subfolder of images for each class"
+    kinds = "IDX, CSV, mnist.npz, mnist.pkl.gz, X.npy with y.npy, parquet, or a subfolder of images for each class"
     raise DataError(f"{path}: must contain a data set ({kinds}), found none")
 
 
@@ -79,8 +85,9 @@ def _in_folder(path: Path) -> DataFiles | None:
     if found := idx.find(path):
         return DataFiles("idx", path, found)
     files = sorted(file for file in path.iterdir() if file.is_file())
-    for endings in ENDINGS.values():
-        fitting = [file for file in files if file.name.lower().endswith(endings)]
+    paired = [file for pair in arrays.find_npy(path) for file in pair.values()]
+    for kind, endings in ENDINGS.items():
+        fitting = paired if kind == "npy" else [file for file in files if file.name.lower().endswith(endings)]
         candidates = {tuple(one.files.values()): one for one in map(_of_file, fitting)}
         if len(candidates) > 1:
             names = ", ".join(file.name for file in fitting[:4])
@@ -100,7 +107,18 @@ def _of_file(path: Path) -> DataFiles:
     if idx.NAME.fullmatch(name):
         return DataFiles("idx", path.parent, idx.find(path.parent))
     kind = next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), None) or _kind_by_content(path)
-    return _csv(path) if kind == "csv" else DataFiles(kind, path, {"all": path})
+    if kind in ("csv", "parquet"):
+        return _train_and_test(kind, path)
+    return _npy(path) if kind == "npy" else DataFiles(kind, path, {"all": path})
+
+
+def _npy(path: Path) -> DataFiles:
+    """Return the data set that a .npy file belongs to."""
+    for files in arrays.find_npy(path.parent):
+        if path in files.values():
+            return DataFiles("npy", path, files)
+    rule = "the images need their labels in the same folder: X.npy and y.npy, or images.npy and labels.npy"
+    raise DataError(f"{path}: {rule}; each may have `_train` and `_test`")
 
 
 def _kind_by_content(path: Path) -> str:
@@ -117,14 +135,14 @@ def _kind_by_content(path: Path) -> str:
     return "csv"
 
 
-def _csv(path: Path) -> DataFiles:
-    """Return a CSV file, or a pair such as mnist_train.csv and mnist_test.csv."""
+def _train_and_test(kind: str, path: Path) -> DataFiles:
+    """Return a file, or a pair such as mnist_train.csv and mnist_test.csv."""
     name = path.name.lower()
     if "train" in name and (partner := _partner(path, "train", "test")):
-        return DataFiles("csv", path, {"train": path, "test": partner})
+        return DataFiles(kind, path, {"train": path, "test": partner})
     if "test" in name and (partner := _partner(path, "test", "train")):
-        return DataFiles("csv", partner, {"train": partner, "test": path})
-    return DataFiles("csv", path, {"train": path})
+        return DataFiles(kind, partner, {"train": partner, "test": path})
+    return DataFiles(kind, path, {"train": path})
 
 
 def _partner(path: Path, own: str, other: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Image files, read with Pillow as grayscale bytes: a photo, or a folder of images as a data set.
+"""Image files, read with Pillow as grayscale bytes: a photo, or a folder or a data frame of images as a data set.
 
 A folder has one subfolder per class, or `train` and `test` with one subfolder per class. All images must have the
 same size; they are not inverted. The size in a header is checked before decoding.
@@ -14,13 +14,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from byhand.data import formats
-from byhand.data.dataset import Bytes, Dataset
-from byhand.errors import DataError, DataMissingError
+from byhand.data.dataset import Bytes, Dataset, label_column_named
+from byhand.errors import DataError, DataMissingError, MissingExtraError, short_repr
 from byhand.text import printable
 
 if TYPE_CHECKING:
@@ -140,6 +140,9 @@ def _grayscale(picture: "Image") -> Bytes:
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
 MAX_IMAGE_BYTES = 16 << 20
 MAX_IMAGE_SIDE = 1024  # pixels
+#: The names that a column of images has in a data frame.
+IMAGE_COLUMNS = ("image", "images", "img", "picture", "pixels")
+COLORS_DROPPED = "colors read as gray"
 TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
 #: Maximum difference between the channels of a gray pixel, after JPEG compression.
 GRAY_TOLERANCE = 24
@@ -201,15 +204,20 @@ def _read(
         images.append(read_image(file))
         if (pixels := pixels + images[-1].size) > formats.CEILING:
             raise DataError(f"{folder}: must have at most {formats.CEILING:,} pixels, {len(files):,} images have more")
-    sizes = Counter(image.shape for image in images)
-    if shape is None:
-        shape = (sizes.most_common(1)[0][0][0], sizes.most_common(1)[0][0][1])
-    if len(sizes) > 1:
-        notes.append(f"images of {len(sizes)} sizes scaled to {shape[1]}×{shape[0]}")
+    images, size_notes = of_one_size(images, shape)
+    notes += size_notes
     if _is_colored(files[:: -(-len(files) // 20)]):
-        notes.append("colors read as gray")
-    images = [resized(image, shape) for image in images]
-    return Dataset(np.stack(images), labels, classes=classes, name=str(folder)), shape, notes
+        notes.append(COLORS_DROPPED)
+    stack = np.stack(images)
+    return Dataset(stack, labels, classes=classes, name=str(folder)), (stack.shape[1], stack.shape[2]), notes
+
+
+def of_one_size(images: list[Bytes], shape: tuple[int, int] | None) -> tuple[list[Bytes], list[str]]:
+    """Return images at the size `shape` or the most common one, and notes on what changed."""
+    sizes = Counter(image.shape for image in images)
+    height, width = shape or sizes.most_common(1)[0][0]
+    notes = [f"images of {len(sizes)} sizes scaled to {width}×{height}"] if len(sizes) > 1 else []
+    return [resized(image, (height, width)) for image in images], notes
 
 
 def resized(gray: Bytes, shape: tuple[int, int]) -> Bytes:
@@ -225,11 +233,17 @@ def _is_colored(files: list[Path]) -> bool:
     """Return True if one of the images has colors, not only shades of gray."""
     for file in files:
         with opened(content_of(file, str(file), MAX_IMAGE_BYTES), str(file)) as picture:
-            if picture.mode not in ("1", "L", "LA"):
-                channels = np.asarray(picture.convert("RGB"), np.int16)
-                if np.abs(channels[..., :1] - channels[..., 1:]).max() > GRAY_TOLERANCE:
-                    return True
+            if has_colors(picture):
+                return True
     return False
+
+
+def has_colors(picture: "Image") -> bool:
+    """Return True if a picture has colors, not only shades of gray."""
+    if picture.mode in ("1", "L", "LA"):
+        return False
+    channels = np.asarray(picture.convert("RGB"), np.int16)
+    return bool(np.abs(channels[..., :1] - channels[..., 1:]).max() > GRAY_TOLERANCE)
 
 
 def read_zip(path: Path) -> tuple[Dataset, Dataset | None]:
@@ -264,11 +278,95 @@ def read_image(file: Path) -> Bytes:
     """Return one image of a folder in grayscale, uint8 (H, W)."""
     name = f"{file}:"
     with opened(content_of(file, name, MAX_IMAGE_BYTES), name) as picture:
-        width, height = picture.size
-        if max(picture.size) > MAX_IMAGE_SIDE:
-            raise DataError(f"{name} must be at most {MAX_IMAGE_SIDE} pixels wide and high, got {width}×{height}")
-        if picture.mode not in MODES:
-            raise DataError(f"{name} must have 8 bits per channel, its mode is {picture.mode}")
-        if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-            raise DataError(f"{name} must have no transparent pixels; add a background first")
-        return np.array(picture.convert("L"))
+        return gray_image(picture, name)
+
+
+def gray_image(picture: "Image", name: str) -> Bytes:
+    """Return an image of a data set in grayscale, uint8 (H, W)."""
+    width, height = picture.size
+    if max(picture.size) > MAX_IMAGE_SIDE:
+        raise DataError(f"{name} must be at most {MAX_IMAGE_SIDE} pixels wide and high, got {width}×{height}")
+    if picture.mode not in MODES:
+        raise DataError(f"{name} must have 8 bits per channel, its mode is {picture.mode}")
+    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise DataError(f"{name} must have no transparent pixels; add a background first")
+    return np.array(picture.convert("L"))
+
+
+def read_parquet(path: Path, test: Path | None = None) -> tuple[Dataset, Dataset | None]:
+    """Return the training set, and the test set or None, of parquet files, which pandas reads."""
+    train = read_frame(_frame_of(path), name=str(path))
+    return train, None if test is None else read_frame(_frame_of(test), name=str(test), shape=train.shape)
+
+
+def _frame_of(path: Path) -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtraError("pandas and pyarrow", "pandas") from None
+    try:
+        return pandas.read_parquet(path)
+    except ImportError:
+        raise MissingExtraError("pandas and pyarrow", "pandas") from None
+    except Exception as error:  # pyarrow fails in many ways on damaged files
+        raise DataError(f"{path}: damaged parquet file: {printable(error)}") from None
+
+
+def read_frame(frame: Any, *, name: str = "frame", shape: tuple[int, int] | None = None) -> Dataset:
+    """Return the data set in a pandas data frame: one column per pixel, or a column `image` as in Hugging Face's sets.
+
+    An image is the content of an image file, a dictionary with this content as `bytes`, a Pillow image or an array.
+    """
+    columns = [str(column).strip().lower() for column in frame.columns]
+    place = next((columns.index(column) for column in IMAGE_COLUMNS if column in columns), None)
+    if place is None or not len(frame) or isinstance(frame.iloc[0, place], int | float | np.number):
+        return Dataset.from_frame(frame, name=name)
+    label = label_column_named(frame.columns, name)
+    if label is None and len(columns) == 2:
+        label = 1 - place
+    if label is None:
+        got = ", ".join(map(str, frame.columns))
+        raise DataError(f"{name}: the column of labels must be called label, got the columns {got}: rename one")
+    images, is_colored, pixels = [], False, 0
+    for row, cell in enumerate(frame.iloc[:, place]):
+        image, has_color = _image_in(cell, f"{name}, row {row}: the image")
+        images.append(image)
+        is_colored |= has_color
+        if (pixels := pixels + image.size) > formats.CEILING:
+            raise DataError(f"{name}: must have at most {formats.CEILING:,} pixels, {len(frame):,} images have more")
+    if {image.dtype for image in images} == {np.dtype(np.uint8)}:
+        images, notes = of_one_size(images, shape)
+    elif len({image.shape for image in images}) > 1:
+        raise DataError(f"{name}: arrays of floats must have one shape")
+    else:
+        notes = []
+    data = Dataset.from_arrays(np.stack(images), frame.iloc[:, label].to_numpy(), name=name)
+    notes += [COLORS_DROPPED] if is_colored else []
+    return Dataset(data.images, data.labels, classes=data.classes, name=name, scale=data.scale, note=", ".join(notes))
+
+
+def _image_in(cell: Any, name: str) -> tuple[Any, bool]:
+    """Return the image in a cell of a data frame, (H, W), and True if its colors were dropped."""
+    from PIL import Image
+
+    if isinstance(cell, dict):
+        cell = cell.get("bytes")
+    if isinstance(cell, bytes):
+        with opened(cell, name) as picture:
+            return gray_image(picture, name), has_colors(picture)
+    if isinstance(cell, Image.Image):
+        return gray_image(cell, name), has_colors(cell)
+    try:
+        array = np.stack([np.stack(list(row)) for row in cell])  # parquet has arrays of arrays
+    except (TypeError, ValueError):
+        array = np.empty(0, object)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() <= 255:
+        array = array.astype(np.uint8)
+    if array.ndim == 3 and array.shape[2] == 3 and array.dtype == np.uint8:
+        return _image_in(Image.fromarray(array), name)
+    if array.ndim != 2 or array.dtype.kind not in "uf":
+        rule = "the content of an image file, a Pillow image or an array (H, W)"
+        raise DataError(f"{name} must be {rule}, got {short_repr(cell)}")
+    return array, False
