@@ -615,16 +615,16 @@ def test_npy_labels_may_be_names(tmp_path):
     assert load(tmp_path).classes == ("fig", "pear")
 
 
-def test_npy_files_that_are_no_pair_are_refused(tmp_path):
+def test_npy_files_that_are_no_pair_are_rejected(tmp_path):
     np.save(tmp_path / "X.npy", X)
-    assert refusal(tmp_path / "X.npy").startswith(f"{tmp_path / 'X.npy'}: the images need their labels in the same")
-    assert "must contain a data set" in refusal(tmp_path)
+    assert error(tmp_path / "X.npy").startswith(f"{tmp_path / 'X.npy'}: the images need their labels in the same")
+    assert "must contain a data set" in error(tmp_path)
     np.save(tmp_path / "y.npy", y[:5])
-    assert "each image needs one label, got 21 images, 5 labels" in refusal(tmp_path)
+    assert "each image needs one label, got 21 images, 5 labels" in error(tmp_path)
     np.save(tmp_path / "y.npy", y)
     np.save(tmp_path / "images.npy", X)
     np.save(tmp_path / "labels.npy", y)
-    assert "must contain one data set" in refusal(tmp_path)
+    assert "must contain one data set" in error(tmp_path)
     assert len(load(tmp_path / "images.npy").train) == 18
 
 
@@ -637,13 +637,13 @@ def test_npy_files_that_are_no_pair_are_refused(tmp_path):
         (np.zeros(21, "U300000"), "must contain plain numbers, got <U300000"),
     ],
 )
-def test_a_damaged_npy_file_is_refused(tmp_path, content, says):
+def test_a_damaged_npy_file_is_rejected(tmp_path, content, says):
     np.save(tmp_path / "X.npy", X)
     if isinstance(content, bytes):
         (tmp_path / "y.npy").write_bytes(content)
     else:
         np.save(tmp_path / "y.npy", content)
-    assert refusal(tmp_path).startswith(f"{tmp_path / 'y.npy'}: {says}")
+    assert error(tmp_path).startswith(f"{tmp_path / 'y.npy'}: {says}")
 
 
 # ---- data frames of images, and parquet
@@ -713,7 +713,7 @@ def test_images_of_a_frame_are_scaled_and_read_as_gray():
         (lambda image: image - 1000.0, "pixels must be 0 to 255"),
     ],
 )
-def test_a_cell_without_an_image_is_refused(cell, says):
+def test_a_cell_without_an_image_is_rejected(cell, says):
     with pytest.raises(DataError, match=says):
         load(frame_of(X, y, cell))
 
@@ -740,18 +740,18 @@ def test_parquet_files_are_read_by_pandas(tmp_path, monkeypatch):
         assert digits.source == str(path) or path.name.startswith("test")
 
 
-def test_parquet_that_can_not_be_read_is_refused(tmp_path, monkeypatch):
+def test_parquet_that_can_not_be_read_is_rejected(tmp_path, monkeypatch):
     pandas = needs("pandas")
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
 
-    def read(error):
+    def read(failure):
         def fail(path):
-            raise error
+            raise failure
 
         monkeypatch.setattr(pandas, "read_parquet", fail)
 
     read(OSError("no magic bytes"))
-    assert refusal(tmp_path).endswith("a.parquet: damaged parquet file: no magic bytes")
+    assert error(tmp_path).endswith("a.parquet: damaged parquet file: no magic bytes")
     read(ImportError("no engine"))
     with pytest.raises(MissingExtraError, match=r"this needs pandas and pyarrow: pip install 'byhand\[pandas\]'"):
         load(tmp_path)
