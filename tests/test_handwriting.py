@@ -69,7 +69,7 @@ def test_every_step_gives_the_golden_bytes(case):
     if "refused" in case:
         with pytest.raises(NothingDrawnError) as caught:
             normalize(picture)
-        assert str(caught.value) == case["refused"].replace("grey", "gray")
+        assert str(caught.value) == case["refused"]
         return
     found, digit = find_ink(picture), normalize(picture)
     assert (found.shrink, found.inverted, digit.inverted) == (case["shrink"], case["inverted"], case["inverted"])
