@@ -277,6 +277,16 @@ def test_a_worker_that_dies_while_it_sends_does_not_stop_the_others(tmp_path):
     engine.close()
 
 
+def test_a_pool_leaves_joblib_usable_in_the_same_process():
+    joblib = needs("joblib")
+    engine = Local(2)
+    engine.submit(1, os.getpid)
+    assert until(lambda: engine.next(timeout=1))[0] == 1
+    assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(number) for number in (-1, -2)) == [1, 2]
+    engine.close()
+    assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(number) for number in (-3, -4)) == [3, 4]
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A Dask cluster of two real processes."""

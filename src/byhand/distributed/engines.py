@@ -40,12 +40,11 @@ class Local:
 
     def __init__(self, jobs: int) -> None:
         try:
-            from joblib.externals.loky import get_reusable_executor
-            from joblib.externals.loky.process_executor import BrokenProcessPool
+            from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
         except ImportError as error:
             raise MissingExtraError("joblib", "sweep") from error
         self.jobs = jobs
-        self._executor = get_reusable_executor
+        self._executor = ProcessPoolExecutor
         self._broken = BrokenProcessPool
         #: For each key: the function with its arguments, and the number of attempts.
         self._tasks: dict[int, tuple[tuple[Any, ...], int]] = {}
@@ -65,10 +64,11 @@ class Local:
         future.add_done_callback(lambda future: self._finished.put((key, future)))
 
     def _pool(self) -> Any:
-        """Return the pool, or a new one if it is broken."""
-        self._current = self._executor(
-            max_workers=self.jobs, env=ONE_THREAD, initializer=exit_with_parent, initargs=(os.getpid(),)
-        )
+        """Return the pool, or a new one if it is broken. Joblib's reusable pool would be shared with other callers."""
+        if self._current is None or self._current._flags.broken:
+            self._current = self._executor(
+                self.jobs, env=ONE_THREAD, initializer=exit_with_parent, initargs=(os.getpid(),)
+            )
         return self._current
 
     def next(self, timeout: float) -> tuple[int, Any] | None:
@@ -102,10 +102,11 @@ class Local:
             break_pool(pool)
 
     def close(self) -> None:
-        if self._tasks and self._current is not None:
+        if self._current is not None:
             if has_dead_worker(self._current):
                 break_pool(self._current)  # a blocked queue would block the shutdown too
             self._current.shutdown(wait=True, kill_workers=True)
+            self._current = None
 
 
 def has_dead_worker(pool: Any) -> bool:
