@@ -170,3 +170,22 @@ def test_train_takes_its_data_as_an_argument(run):
 def test_data_given_twice_are_rejected(run):
     line = "byhand: give the data once: either 'mnist' or --data 'kmnist'\n"
     assert run("train", "mnist", "--data", "kmnist") == (2, "", line)
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["train", "--epochs", 0], "epochs must be a positive integer, got 0"),
+        (["train", "--hidden", "x"], "must be positive integers"),
+        (["train", "kmnist", "--maps", "8@99"], "byhand: "),
+        (["train", "mine.csv", "--lr", -1], "learning_rate must be a positive number, got -1.0"),
+        (["train", "--run", "."], "the run's folder must be new or empty, got ."),
+        (["lr-find", "--bs", 0], "batch_size must be a positive integer or all, got '0'"),
+    ],
+)
+def test_options_are_checked_before_data_is_loaded(run, monkeypatch, words, rule):
+    monkeypatch.setattr("byhand.data.load", lambda *_, **__: pytest.fail("data was loaded"))
+    Path("mine.csv").write_text("")
+    code, out, err = run(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert rule in err

@@ -512,6 +512,38 @@ def test_a_mirror_with_wrong_content_leaves_no_files(
     assert messages[-1] == "full MNIST not found (no mirror available): using the bundled sample of 5,000 digits"
 
 
+def test_unavailable_mirrors_are_remembered_for_a_day(fresh_cache, monkeypatch, serve, sample):
+    bad, requested = serve("503", files_of(*sample))
+    monkeypatch.setitem(catalog.CATALOG, "mnist", entry_for("mnist", *sample, bad, bad))
+    first, second = [], []
+    load(say=first.append)
+    count = len(requested)
+    assert (first[0].split()[0], len(first)) == ("downloading", 2)
+    load(say=second.append)
+    assert len(requested) == count
+    assert len(second) == 1
+    assert "no mirror available at" in second[0]
+    assert "`byhand data get mnist` tries again" in second[0]
+    with pytest.raises(DataMissingError, match="can't be downloaded"):
+        load("mnist")  # a name always tries
+    yesterday = time.time() - loading.RETRY - 5
+    os.utime(fresh_cache / "mnist.unavailable", (yesterday, yesterday))
+    count = len(requested)
+    load()
+    assert len(requested) > count
+
+
+@pytest.mark.parametrize(
+    ("value", "is_offline"), [("1", True), ("yes", True), ("0", False), ("", False), ("off", False)]
+)
+def test_an_environment_variable_prevents_network_access(monkeypatch, value, is_offline):
+    monkeypatch.setenv("BYHAND_OFFLINE", value)
+    assert loading.offline_in_environment() is is_offline
+    if is_offline:
+        with pytest.raises(DataMissingError, match="when offline"):
+            load("kmnist")
+
+
 def test_files_missing_on_a_mirror_come_from_the_next(fresh_cache, monkeypatch, serve, sample):
     files = files_of(*sample)
     images = {name: content for name, content in files.items() if "images" in name}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from byhand.cli.output import Console, console_options, load_data, offline, option
-from byhand.cli.train_options import training_options, untrained
+from byhand.cli.train_options import check_options, training_options, untrained
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training.lr_find import lr_find
 
@@ -35,6 +35,7 @@ def command(
     Takes the options of `byhand train`, so that the rate fits the network to be trained. No model is saved. For a
     one-cycle schedule, the suggestion is the maximum learning rate.
     """
+    check_options(preset, data, seed, options)
     digits = load_data(data, offline, console)
     model, recipe, images = untrained(preset, digits, seed, options)
     sweep = lr_find(model, images, recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)

@@ -81,10 +81,8 @@ def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tup
             else:
                 yield from ((str(path), readings_of(path, reader, line)) for path in pictures_at(Path(place)))
         except (DataError, OSError) as error:  # an OSError: such as a name that is too long
-            known = (
-                error if isinstance(error, DataError) else DataError(f"{place:.80}: can't be read: {error.strerror}")
-            )
-            yield place, [Reading(place, problem=known)]
+            problem = error if isinstance(error, DataError) else DataError(f"{place:.80}: {error.strerror}")
+            yield place, [Reading(place, problem=problem)]
 
 
 def pictures_at(path: Path) -> list[Path]:

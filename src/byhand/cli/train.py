@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from byhand.cli.output import PLACE, Console, console_options, load_data, offline, option, show_json
-from byhand.cli.train_options import resume_settings, training_options, untrained
+from byhand.cli.train_options import check_options, resume_settings, training_options, untrained
 from byhand.data import TrainTest
 from byhand.distributed import mpi
 from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_ensemble
@@ -75,6 +75,9 @@ def command(
             else:
                 result = resume_run(resumed.folder, data=data, load=load, **changes, **settings)
         else:
+            check_options(preset, data, seed, options)
+            if run is not None:
+                Run.new(run)  # raises an error if there is a run
             digits = load(data)
             model, recipe, images = untrained(preset, digits, seed, options)
             settings |= {"test": digits.test, "source": data, "preset": preset}

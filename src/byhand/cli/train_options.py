@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from byhand.cli.output import PLACE, Command, data, option, seed
-from byhand.data import Dataset, TrainTest
+from byhand.data import Dataset, TrainTest, catalog
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.model.preparation import INPUTS
@@ -17,7 +17,7 @@ from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.rng import INITIALIZERS
 from byhand.nn.schedules import SCHEDULES
 from byhand.training import PRESETS, Recipe, preset
-from byhand.training.recipe import OLD_NAMES, SCALES, with_overrides
+from byhand.training.recipe import OLD_NAMES, SCALES, changed_recipe, with_overrides
 
 #: The options that change a preset: names, type and help. `byhand lr-find` has them too.
 RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
@@ -102,6 +102,13 @@ def resume_settings(options: dict[str, Any]) -> dict[str, Any]:
     named = {"preset": "--preset", "run": "--run", "seed": "seed", "committee": "committee"}
     typed = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return options | {named[name]: context.params[name] for name in typed}
+
+
+def check_options(preset_name: str, data: str | None, seed: int, options: dict[str, Any]) -> None:
+    """Raise an error about options before data is loaded; for images of 28 × 28, also about the network."""
+    changed_recipe(preset(preset_name).recipe, options)
+    if data is None or catalog.known_name(data):
+        untrained(preset_name, catalog.bundled(), seed, options)
 
 
 def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str, Any]) -> tuple[Model, Recipe, Dataset]:

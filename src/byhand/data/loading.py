@@ -5,9 +5,12 @@ named. Large data sets are cached and then memory-mapped.
 """
 
 import dataclasses
+import itertools
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,8 @@ from byhand.data.store import CacheFolder
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.text import closest
 
-ENVIRONMENT = "BYHAND_DATA"
+ENVIRONMENT, OFFLINE = "BYHAND_DATA", "BYHAND_OFFLINE"
+RETRY = 24 * 60 * 60  # seconds until the default tries mirrors again that were all unavailable
 HELD_OUT = 7  # without a test set, one image in seven is held out, as in MNIST
 SET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MAX_PROBLEMS = 100  # in the list of `verify`
@@ -43,10 +47,10 @@ def load(
     Paths: a folder of IDX files or images, a zip of images, CSV, parquet, X.npy with y.npy, mnist.pkl.gz, mnist.npz.
     Also (images, labels), a pair of such pairs, a pair of CSV paths, or a pandas data frame.
 
-    offline: never use the network.  cache: the cache folder.  say: called with each message.  progress: called with
-    (file, bytes so far, total bytes)
+    offline: never use the network, as with BYHAND_OFFLINE=1.  cache: the cache folder.  say: called with each message.
+    progress: called with (file, bytes so far, total bytes)
     """
-    search = Search(offline, cache, say or _ignore, progress)
+    search = Search(offline or offline_in_environment(), cache, say or _ignore, progress)
     if name_or_path is None:
         return search.default()
     if not isinstance(name_or_path, str | os.PathLike):
@@ -64,6 +68,7 @@ def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress:
     known = catalog.known_name(name)
     if known is None:
         raise UsageError(f"NAME must be one of {', '.join(CATALOG)}, got {name!r}")
+    offline = offline or offline_in_environment()
     entry, search = CATALOG[known], Search(offline, None, say or _ignore, progress)
     if offline or known == BUNDLED:
         return search.named(entry)
@@ -91,12 +96,18 @@ class Search:
             return self.read(detect_format(inside if inside.is_dir() and detect(inside) else base))
         if digits := self.in_cache(entry):
             return digits
+        failure = store.folder(self.cache) / f"{entry.name}.unavailable"
         why = "offline"
-        if not self.offline:
+        if not self.offline and (at := _recent(failure)):
+            why = f"no mirror available at {at}; `byhand data get {entry.name}` tries again"
+        elif not self.offline:
             try:
-                return self.fetched(entry)
+                return self.fetched(entry, with_reasons=False)
             except DataMissingError:
                 why = "no mirror available"
+                with suppress(OSError):
+                    failure.parent.mkdir(parents=True, exist_ok=True)
+                    failure.touch()
         self.say(f"full MNIST not found ({why}): using the bundled sample of 5,000 digits")
         return catalog.bundled()
 
@@ -130,9 +141,11 @@ class Search:
             self.say(str(error))
             return None
 
-    def fetched(self, entry: Entry) -> TrainTest:
-        """Download a data set into the cache."""
-        digits = catalog.fetch(entry, say=self.say, progress=self.progress)
+    def fetched(self, entry: Entry, *, with_reasons: bool = True) -> TrainTest:
+        """Download a data set into the cache; `with_reasons` also reports why a mirror failed."""
+        lines = itertools.count()
+        say = self.say if with_reasons else lambda line: None if next(lines) else self.say(line)
+        digits = catalog.fetch(entry, say=say, progress=self.progress)
         place = store.named_folder(entry.name, self.cache)
         digits.source = f"fetched into {place}"
         return self.save(place, digits)
@@ -170,6 +183,20 @@ class Search:
         except OSError as error:
             self.say(f"{place}: the cache can't be written ({error.strerror or error}); continuing without it")
             return digits
+
+
+def offline_in_environment() -> bool:
+    """Return True if BYHAND_OFFLINE is set, to other than 0, false, no or off."""
+    return os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _recent(failure: Path) -> str | None:
+    """Return the time of a failed download of less than a day ago, `14:05`, or None."""
+    try:
+        at = failure.stat().st_mtime
+    except OSError:
+        return None
+    return time.strftime("%H:%M", time.localtime(at)) if 0 <= time.time() - at < RETRY else None
 
 
 def environment() -> Path | None:
