@@ -80,9 +80,10 @@ def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tup
                 yield place, readings_of_input(sys.stdin, reader, line)
             else:
                 yield from ((str(path), readings_of(path, reader, line)) for path in pictures_at(Path(place)))
-        except (DataError, OSError) as error:  # an OSError: such as a name that is too long
-            problem = error if isinstance(error, DataError) else DataError(f"{place:.80}: {error.strerror}")
-            yield place, [Reading(place, problem=problem)]
+        except DataError as error:
+            yield place, [Reading(place, problem=error)]
+        except OSError as error:  # such as a name that is too long
+            yield place, [Reading(place, problem=DataError(f"{place:.80}: can't be read: {error.strerror}"))]
 
 
 def pictures_at(path: Path) -> list[Path]:
