@@ -1,4 +1,4 @@
-"""Augmentation: the same distortion for the same (seed, epoch, picture) in any company, and chance that is even."""
+"""Augmentation: reproducible per seed, epoch and image, in any batch, and with the right distributions."""
 
 import math
 import threading
@@ -30,15 +30,15 @@ specs = st.builds(
 
 
 def blobs(count, height=28, width=28, seed=0):
-    """Soft round blobs, one a picture, far from the border: uint8 (count, height, width)."""
+    """Return soft round blobs far from the border: uint8 (count, height, width)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     x0, y0 = rng.uniform(10, 17, (2, count, 1, 1))
     return np.rint(255 * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 12)).astype(np.uint8)
 
 
-def centre(images):
-    """x̄, ȳ of each picture from its middle: (n,), (n,)."""
+def center(images):
+    """Return x̄, ȳ of each image relative to its center: (n,), (n,)."""
     ink = images.astype(float)
     y, x = np.mgrid[: images.shape[1], : images.shape[2]]
     mass = ink.sum(axis=(1, 2))
@@ -47,7 +47,7 @@ def centre(images):
 
 
 @given(specs, st.permutations(range(9)), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_augment_of_a_picture_does_not_depend_on_its_batch(spec, order, seed, epoch):
+def test_augmentation_of_an_image_does_not_depend_on_its_batch(spec, order, seed, epoch):
     images = blobs(9)
     whole = augment(images, np.arange(9), seed=seed, epoch=epoch, spec=spec)
     np.testing.assert_array_equal(augment(images, order, seed=seed, epoch=epoch, spec=spec), whole[order])
@@ -77,14 +77,14 @@ def test_augment_does_not_depend_on_the_thread():
 
 
 def test_elastic_sums_are_exact_in_float32():
-    """So no BLAS, block size or order of summation can change a bit."""
+    """No BLAS, block size or order of summation can change a bit."""
     for height, width in [(28, 28), (13, 50), (1, 1)]:
         splines, _ = module._splines(height, width)
         np.testing.assert_array_equal(splines, np.rint(splines))
         assert 255 * splines.sum(axis=0).max() < 2**24
 
 
-def test_augment_gives_each_epoch_seed_and_picture_its_own_distortion():
+def test_every_epoch_seed_and_image_has_its_own_distortion():
     images = np.repeat(blobs(1), 50, axis=0)
     first = augment(images, np.arange(50), seed=1, epoch=0, spec=DEFAULT)
     assert len(np.unique(first.reshape(50, -1), axis=0)) == 50
@@ -93,15 +93,15 @@ def test_augment_gives_each_epoch_seed_and_picture_its_own_distortion():
         assert not (first == other).all(axis=(1, 2)).any()
 
 
-def test_augment_gives_the_same_bytes_as_ever():
-    """A changed stream would change every seeded run: a new version then, and a line in the changelog."""
+def test_augment_gives_the_golden_bytes():
+    """A changed generator changes every seeded run: it needs a new version and a line in the changelog."""
     spec = Augmentation(shift=1.5, rotate=10, scale=0.1, shear=0.15, elastic=1)
     picture = augment(blobs(4), [3], seed=7, epoch=11, spec=spec)[0]
     assert picture[12:16, 12:16].tolist() == [[6, 4, 2, 1], [14, 8, 4, 2], [28, 16, 8, 4], [46, 26, 14, 6]]
 
 
 def by_definition(picture, x, y):
-    """Bilinear reading in Python's numbers: picture (H, W), x and y (H, W) in pixels."""
+    """Interpolate in Python's numbers: image (H, W), x and y (H, W) in pixels."""
     height, width = picture.shape
     out = np.zeros((height, width))
     for row, column in np.ndindex(height, width):
@@ -119,7 +119,7 @@ def by_definition(picture, x, y):
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
-def test_bilinear_is_its_formula(height, width, seed):
+def test_bilinear_interpolation_equals_its_formula(height, width, seed):
     rng = np.random.default_rng(seed)
     stack = rng.integers(0, 256, (2, height, width), dtype=np.uint8)
     x, y = rng.integers(-4 * 256, 14 * 256, (2, 2, height, width)) / 256
@@ -128,7 +128,7 @@ def test_bilinear_is_its_formula(height, width, seed):
     np.testing.assert_array_equal(out, np.floor(np.array(expected) + 0.5))
 
 
-def test_none_changes_nothing():
+def test_the_spec_none_changes_nothing():
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
     np.testing.assert_array_equal(augment(images, [3, 1, 1], seed=0, epoch=0, spec=NONE), images[[3, 1, 1]])
 
@@ -140,20 +140,20 @@ def test_a_distortion_too_small_to_see_changes_nothing(name):
     np.testing.assert_array_equal(augment(images, np.arange(5), seed=0, epoch=0, spec=spec), images)
 
 
-def test_shift_moves_the_centre_evenly_up_to_its_limit():
+def test_shift_moves_the_center_uniformly_up_to_its_limit():
     images = blobs(2000)
     moved = augment(images, np.arange(2000), seed=0, epoch=0, spec=Augmentation(shift=3))
-    for before, after in zip(centre(images), centre(moved), strict=True):
+    for before, after in zip(center(images), center(moved), strict=True):
         offset = after - before
         assert 2.9 < np.abs(offset).max() < 3.05
         assert abs(offset.mean()) < 0.12
         assert offset.std() == pytest.approx(3 / math.sqrt(3), rel=0.05)
 
 
-def test_rotate_turns_about_the_middle_and_keeps_the_distance():
+def test_rotate_keeps_distances_from_the_center():
     images = blobs(500)
     turned = augment(images, np.arange(500), seed=0, epoch=0, spec=Augmentation(rotate=90))
-    (x, y), (x_new, y_new) = centre(images), centre(turned)
+    (x, y), (x_new, y_new) = center(images), center(turned)
     np.testing.assert_allclose(np.hypot(x_new, y_new), np.hypot(x, y), atol=0.1)
     far = np.hypot(x, y) > 2
     angle = np.degrees(np.angle((x_new + 1j * y_new) / (x + 1j * y)))[far]
@@ -161,7 +161,7 @@ def test_rotate_turns_about_the_middle_and_keeps_the_distance():
     assert abs(angle.mean()) < 10
 
 
-def test_scale_stretches_width_and_height_apart():
+def test_scale_stretches_width_and_height_independently():
     images = np.zeros((400, 28, 28), np.uint8)
     images[:, 9:19, 9:19] = 255
     stretched = augment(images, np.arange(400), seed=0, epoch=0, spec=Augmentation(scale=0.2)) / 255
@@ -183,7 +183,7 @@ def test_shear_slants_and_keeps_rows():
     assert abs(slope.mean()) < 0.05
 
 
-def test_elastic_field_is_smooth_and_has_the_size_it_says():
+def test_the_elastic_field_is_smooth_and_has_its_standard_deviation():
     random = random_words(0, 0, np.arange(500), count=module.FIELD_WORDS)
     fields = module._elastic_fields(random, Augmentation(elastic=1.5), 28, 28)
     for field in fields:
@@ -191,22 +191,22 @@ def test_elastic_field_is_smooth_and_has_the_size_it_says():
         assert np.sqrt(np.square(pixels).mean()) == pytest.approx(1.5, rel=0.03)
         assert abs(pixels.mean()) < 0.05
         assert np.abs(np.diff(pixels, axis=1)).max() < 1.5
-        assert np.abs(np.diff(pixels, 3, axis=2)).max() < 0.35  # white noise of this size would have 20
+        assert np.abs(np.diff(pixels, 3, axis=2)).max() < 0.35  # white noise would have 20
     assert abs(np.corrcoef(fields[0].ravel(), fields[1].ravel())[0, 1]) < 0.05
 
 
 @given(specs)
-def test_augment_takes_any_spec_and_stays_dark_on_a_blank(spec):
+def test_any_spec_leaves_a_blank_image_blank(spec):
     blank = np.zeros((2, 11, 17), np.uint8)
     assert not augment(blank, [0, 1], seed=0, epoch=0, spec=spec).any()
     assert augment(blank + 255, [0, 1], seed=0, epoch=0, spec=spec).shape == (2, 11, 17)
 
 
-def test_augment_takes_the_largest_pictures_to_their_limits():
+def test_the_largest_images_and_amounts_do_not_overflow():
     images = np.full((1, module.MAX_SIDE, module.MAX_SIDE), 255, np.uint8)
     spec = Augmentation(shift=100, rotate=180, scale=0.9, shear=2, elastic=20)
     out = augment(images, np.zeros(2, int), seed=3, epoch=0, spec=spec)
-    assert out[:, 128, 128].all()  # an overflow would throw the middle out of the picture
+    assert out[:, 128, 128].all()  # an overflow would move the center out of the image
 
 
 def test_augment_works_in_blocks():
@@ -219,8 +219,8 @@ def test_augment_works_in_blocks():
     assert peak < images.nbytes + 5e6
 
 
-def test_random_words_begin_as_splitmix64_does():
-    """The published stream of the seed 1234567, and the nesting written out in Python's integers."""
+def test_random_words_are_those_of_splitmix64():
+    """The published stream of the seed 1234567, and the nesting in Python's integers."""
     stream = module._stream(np.array([1234567], np.uint64), np.arange(3, dtype=np.uint64))
     assert stream.tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
@@ -238,18 +238,18 @@ def test_random_words_begin_as_splitmix64_does():
 
 @pytest.mark.parametrize("value", [-1, 2**64, 1.5, True, "3", None])
 @pytest.mark.parametrize("name", ["seed", "epoch"])
-def test_random_words_refuse_what_is_not_a_word(name, value):
+def test_seed_and_epoch_must_be_64_bit_integers(name, value):
     arguments = {"seed": 0, "epoch": 0} | {name: value}
     with pytest.raises(UsageError, match=rf"{name} must be an integer from 0 to 1.84467e.19, got"):
         augment(blobs(1), [0], spec=DEFAULT, **arguments)
 
 
 @given(specs)
-def test_a_spec_comes_back_from_its_text(spec):
+def test_a_spec_is_restored_from_its_text(spec):
     assert Augmentation.parse(str(spec)) == spec
 
 
-def test_parse_reads_what_the_help_says():
+def test_parse_reads_the_documented_forms():
     assert Augmentation.parse("none") == Augmentation() == NONE
     assert Augmentation.parse(" default ") == DEFAULT
     assert Augmentation.parse("shift=2,rotate=10, elastic = 1.5") == Augmentation(shift=2, rotate=10, elastic=1.5)
@@ -261,12 +261,12 @@ def test_parse_reads_what_the_help_says():
 @pytest.mark.parametrize(
     "text", ["", "defaults", "shift", "shift=1,shift=2", "blur=2", "shift=2,default", "shift=2,", "=2"]
 )
-def test_parse_refuses_what_it_does_not_know(text):
+def test_parse_rejects_unknown_text(text):
     with pytest.raises(UsageError, match=r"augment must be none, default, or any of shift=…, rotate=…, .*, got '"):
         Augmentation.parse(text)
 
 
-def test_parse_refuses_what_is_not_a_number():
+def test_parse_rejects_amounts_that_are_not_numbers():
     with pytest.raises(UsageError, match="augment: shift must be a number, got 'two'"):
         Augmentation.parse("shift=two")
 
@@ -283,51 +283,51 @@ def test_parse_refuses_what_is_not_a_number():
         ("shift", True, 100),
     ],
 )
-def test_a_spec_refuses_amounts_out_of_range(name, value, limit):
+def test_amounts_out_of_range_are_rejected(name, value, limit):
     with pytest.raises(UsageError, match=f"{name} must be a number from 0 to {limit:g}, got {value!r}"):
         Augmentation(**{name: value})
 
 
-def test_a_spec_is_a_value():
+def test_a_spec_is_immutable_and_hashable():
     with pytest.raises(FrozenInstanceError):
         DEFAULT.shift = 3
     assert len({DEFAULT, Augmentation.parse(str(DEFAULT))}) == 1
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "message"),
     [
         (np.zeros((2, 28, 28)), r"images must be uint8 \(N, H, W\), got float64"),
         (np.zeros((28, 28), np.uint8), r"images must be uint8 \(N, H, W\), got uint8 \(28, 28\)"),
         (np.zeros((1, 257, 2), np.uint8), r"at most 256 pixels per side for augmentation, got \(257, 2\)"),
     ],
 )
-def test_augment_refuses_what_does_not_fit(images, said):
-    with pytest.raises(UsageError, match=said):
+def test_augment_rejects_invalid_images(images, message):
+    with pytest.raises(UsageError, match=message):
         augment(images, [0], seed=0, epoch=0, spec=DEFAULT)
 
 
-def test_augment_of_nothing_is_nothing():
+def test_augment_accepts_an_empty_batch():
     assert augment(blobs(3), [], seed=0, epoch=0, spec=DEFAULT).shape == (0, 28, 28)
     assert augment(blobs(3)[:0], [], seed=0, epoch=0, spec=NONE).shape == (0, 28, 28)
 
 
-def test_prefetch_gives_what_map_gives_in_order():
+def test_prefetch_gives_the_results_of_map_in_order():
     assert list(prefetch(lambda k: k * k, range(20))) == [k * k for k in range(20)]
     assert list(prefetch(str, [])) == []
 
 
-def test_prefetch_works_on_another_thread_while_the_caller_is_busy():
+def test_prefetch_works_in_another_thread_two_results_ahead():
     made = []
     with closing(prefetch(lambda k: made.append((k, threading.current_thread())), range(10))) as results:
         next(results)
         until(lambda: len(made) >= 3)
         time.sleep(0.02)
-        assert [k for k, _ in made] == [0, 1, 2]  # the one asked for, two ahead, and no more
+        assert [k for k, _ in made] == [0, 1, 2]  # the requested one and two ahead
         assert threading.current_thread() not in {thread for _, thread in made}
 
 
-def test_prefetch_takes_jobs_in_the_callers_thread():
+def test_prefetch_creates_jobs_in_the_callers_thread():
     def jobs():
         for _ in range(5):
             yield threading.current_thread()
@@ -335,7 +335,7 @@ def test_prefetch_takes_jobs_in_the_callers_thread():
     assert set(prefetch(lambda thread: thread, jobs())) == {threading.current_thread()}
 
 
-def test_prefetch_raises_an_error_where_its_result_would_have_come():
+def test_prefetch_raises_an_error_in_place_of_its_result():
     def reciprocal(k):
         return 1 / (2 - k)
 

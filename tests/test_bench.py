@@ -1,7 +1,6 @@
-"""The bench: what it compares must be the same work, and its figures must be what it says they are.
+"""Benchmarks: all contestants do the same work, and the figures are computed correctly.
 
-No test here asserts a time: a busy machine may be as slow as it likes. The peers that are too heavy for the suite
-(PyTorch, JAX, onnxruntime) take part where they are installed.
+No test here asserts a time, because machines may be busy. PyTorch, JAX and onnxruntime take part if installed.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from byhand.model import Model
 from byhand.training.plan import plan_for
 from helpers.needs import needs
 
-# whole batches only: scikit-learn's mean loss is over samples, the others' over batches
+# No short last batch: scikit-learn's mean loss is over samples, the others' over batches.
 SMALL = Work((784, 12, 10), 32, images=384, data="mnist-5k")
 SMALL_ADAM = Work((784, 12, 10), 32, "adam", images=384, rate=0.001, data="mnist-5k")
 WHOLE = Work((784, 12, 10), None, images=400, data="mnist-5k")
@@ -39,13 +38,13 @@ def made(name, work):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", [name for name in CONTESTANTS if name not in ("byhand", "assignment")])
 @pytest.mark.parametrize("work", [SMALL, SMALL_ADAM, WHOLE], ids=["SGD", "Adam", "whole"])
-def test_every_contestant_comes_to_our_loss(name, work):
+def test_every_contestant_reaches_the_same_loss(name, work):
     last = 10 if work.batch is None else 0
     theirs = made(name, work).run_epochs(0, last + 1)
     assert theirs == pytest.approx(contestant("byhand", work).run_epochs(0, last + 1), rel=2e-4)
 
 
-def test_the_assignment_comes_to_our_loss_in_float64():
+def test_the_assignment_reaches_the_same_loss_in_float64():
     theirs = contestant("assignment", WHOLE).run_epochs(0, 11)
     assert theirs == pytest.approx(contestant("byhand", WHOLE).run_epochs(0, 11), rel=1e-5)
     with pytest.raises(ValueError, match="whole data as one batch"):
@@ -53,7 +52,7 @@ def test_the_assignment_comes_to_our_loss_in_float64():
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("adam", 0.001)])
-def test_flat_numpy_trains_on_every_sample_although_the_last_batch_is_short(optimizer, rate):
+def test_flat_numpy_trains_on_every_sample_with_a_short_last_batch(optimizer, rate):
     work = Work((784, 12, 8, 10), 32, optimizer, images=410, rate=rate, data="mnist-5k")
     trainer = contestant(FLAT, work)
     losses = [trainer.epoch(number) for number in range(4)]
@@ -74,7 +73,7 @@ def test_flat_numpy_uses_as_many_blas_threads_as_byhand(monkeypatch):
     assert counts == [plan_for(Model([784, 12, 10]).network, 32).blas]
 
 
-def test_the_first_epoch_alone_is_in_order():
+def test_only_the_first_epoch_is_in_order():
     labels = SMALL.pictures[1]
     batches = contestant("byhand", SMALL).trainer.batches
     first, second = (np.concatenate([batch.labels for batch in batches.epoch(number)]) for number in (0, 1))
@@ -84,7 +83,7 @@ def test_the_first_epoch_alone_is_in_order():
 
 
 @pytest.mark.slow
-def test_a_benchmark_counts_and_compares():
+def test_a_benchmark_measures_and_compares():
     needs("sklearn")
     row = rounds.benchmark(WHOLE, ["byhand", "assignment", "scikit-learn"], 2, lambda line: None)
     seconds = {name: spread["median"] for name, spread in row["seconds_an_epoch"].items()}
@@ -97,7 +96,7 @@ def test_a_benchmark_counts_and_compares():
     assert json.loads(json.dumps(results.rounded(row)))["name"] == "400 × [784, 12, 10]"
 
 
-def test_ratios_are_made_within_a_round():
+def test_ratios_are_computed_within_a_round():
     times = {"byhand": [1.0, 10.0], "other": [2.0, 20.0]}
     row = rounds.outcome(WHOLE, times, [1e9, 1e8], {}, {})
     assert row["times_as_fast_as"]["other"] == {"median": 2.0, "least": 2.0, "greatest": 2.0}
@@ -105,14 +104,14 @@ def test_ratios_are_made_within_a_round():
     assert row["share_of_sgemm"]["greatest"] == pytest.approx(share)
 
 
-def test_overhead_over_flat_numpy_is_no_speedup():
+def test_overhead_over_flat_numpy_is_not_a_speedup():
     times = {"byhand": [1.1, 12.0, 1.0], FLAT: [1.0, 10.0, 1.0], "other": [2.0, 20.0, 2.0]}
     row = rounds.outcome(SMALL, times, [1e9, 1e9, 1e9], {}, {})
     assert row["overhead"] == {"median": 1.1, "least": 1.0, "greatest": 1.2}
     assert list(row["times_as_fast_as"]) == ["other"]
 
 
-def test_whoever_does_less_is_found_out():
+def test_different_losses_of_contestants_are_an_error():
     rounds.check_losses({"byhand": 0.5, "other": 0.501})
     with pytest.raises(UsageError, match=r"byhand and other must come to the same loss, got 0\.500000 and 0\.510000"):
         rounds.check_losses({"byhand": 0.5, "other": 0.51})
@@ -120,7 +119,7 @@ def test_whoever_does_less_is_found_out():
         rounds.check_losses({"byhand": 0.5, "other": float("nan")})
 
 
-def test_a_contestant_that_cannot_begin_says_why():
+def test_a_contestant_that_cannot_start_reports_why():
     with (
         pytest.raises(UsageError, match=r"byhand: mnist-5k has 4,000 pictures, the work needs 60,000"),
         rounds.workers(["byhand"], Work((784, 10), None, data="mnist-5k")),
@@ -134,13 +133,13 @@ def test_a_peer_that_is_not_installed_names_the_extra(monkeypatch):
         contestant("PyTorch", SMALL)
 
 
-def test_operations_are_counted_by_hand():
+def test_operations_agree_with_the_count_by_hand():
     # 3 samples, 2 → 4 → 5: forward 2·2·4 + 2·4·5, dW as many, dX of the second layer 2·4·5
     assert Work((2, 4, 5), None, images=3).operations == 3 * (2 * (16 + 40) + 40)
 
 
 @pytest.mark.slow
-def test_reading_is_the_same_for_all():
+def test_all_libraries_give_the_same_predictions():
     needs("torch")
     needs("onnxruntime")
     figures = reading.benchmark(1, lambda line: None, data="mnist-5k")
@@ -150,9 +149,9 @@ def test_reading_is_the_same_for_all():
         assert max(work["largest_difference"].values()) < 1e-5
 
 
-def test_peaks_are_of_processes_of_their_own():
-    with pytest.raises(UsageError, match=r"could not be measured: .*nobody"):
-        memory.in_process("nobody", 10)
+def test_peak_memory_is_measured_in_separate_processes():
+    with pytest.raises(UsageError, match=r"could not be measured: .*no-such-kind"):
+        memory.in_process("no-such-kind", 10)
     assert 1e7 < memory.anonymous() < memory.peak()
 
 
@@ -163,7 +162,7 @@ WORK = {
 FIGURES = {"images": 7, "works": {"from bytes": WORK, "from floats": WORK}}
 
 
-def test_tables_are_put_between_their_marks(tmp_path):
+def test_tables_replace_the_text_between_their_marks(tmp_path):
     results.write(tmp_path, "reading", FIGURES, ["scikit-learn"])
     document = tmp_path / "page.md"
     text = (
@@ -180,7 +179,7 @@ def test_tables_are_put_between_their_marks(tmp_path):
     assert document.read_text() == filled
 
 
-def test_the_table_of_mini_batches_has_the_overhead_where_it_was_measured():
+def test_the_table_of_mini_batches_has_the_overhead_if_measured():
     times = {"byhand": [1.05], FLAT: [1.0], "PyTorch": [2.1]}
     row = rounds.outcome(SMALL, times, [1e9], {}, {})
     head, _, line = tables.TABLES["mini-batches"]([row]).splitlines()
@@ -192,7 +191,7 @@ def test_the_table_of_mini_batches_has_the_overhead_where_it_was_measured():
     assert line.startswith("| [784, 12, 10], 32, SGD | 1.050 s | 2.00× (2.00–2.00) |")
 
 
-def test_a_target_that_was_not_reached_is_marked():
+def test_a_missed_target_is_marked():
     accuracy = {"byhand": {"median": 0.981}, "other": {"median": 0.97}}
     seconds = {name: {"median": 1.0} for name in accuracy}
     speedup = {"other": {"median": 2.0, "least": 1.9, "greatest": 2.1}}
@@ -212,7 +211,7 @@ def test_the_pages_show_the_stored_results(tmp_path):
         assert copy.read_bytes() == (root / page).read_bytes()
 
 
-def test_a_result_of_an_older_version_is_named(tmp_path):
+def test_a_result_of_an_older_version_is_rejected(tmp_path):
     results.write(tmp_path, "reading", WORK, ["scikit-learn"])
     document = tmp_path / "page.md"
     document.write_text("<!-- bench: reading -->\nold\n<!-- /bench -->\n")
@@ -221,14 +220,14 @@ def test_a_result_of_an_older_version_is_named(tmp_path):
     assert "old" in document.read_text()
 
 
-def test_a_result_that_is_not_json_is_named(tmp_path):
+def test_a_result_that_is_not_json_is_rejected(tmp_path):
     (tmp_path / "reading.json").write_text("{")
     with pytest.raises(UsageError, match=r"reading\.json must hold a suite's results"):
         results.read(tmp_path, "reading")
 
 
 @pytest.mark.slow
-def test_startup_from_the_command_line(tmp_path):
+def test_the_startup_suite_runs_from_the_command_line(tmp_path):
     ended = CliRunner().invoke(cli, ["startup", "--rounds", "1", "--out", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
     assert "| `byhand --help` |" in ended.output

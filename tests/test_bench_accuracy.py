@@ -1,4 +1,4 @@
-"""The bench of accuracy: runs trained and collected, the variants of the pictures, and the tables made of them."""
+"""The accuracy benchmark: runs, variants of the images, and tables."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def home(tmp_path_factory):
 
 
 def bench(monkeypatch, capsys, home, *words):
-    """`python -m benchmarks accuracy` on the bundled sample: (exit code, stdout, stderr)."""
+    """Run `python -m benchmarks accuracy` on the bundled sample: (exit code, stdout, stderr)."""
     standard = ["--data", "mnist-5k", "--runs", str(home / "runs"), "--out", str(home / "results")]
     monkeypatch.setattr(sys, "argv", ["benchmarks", "accuracy", *standard, *map(str, words)])
     with pytest.raises(SystemExit) as left:
@@ -34,7 +34,7 @@ def bench(monkeypatch, capsys, home, *words):
     return int(left.value.code or 0), out, err
 
 
-def test_presets_are_trained_once_and_their_figures_collected(home, monkeypatch, capsys):
+def test_presets_are_trained_once_and_their_results_collected(home, monkeypatch, capsys):
     code, out, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3,4", "--pace", "1", "--json")
     assert code == 0, err
     row = json.loads(out)["accuracy"]["presets"]["fast"]
@@ -61,7 +61,7 @@ def test_presets_are_trained_once_and_their_figures_collected(home, monkeypatch,
     assert "| `fast` | 784-192-10, deskewed |" in out
 
 
-def test_figures_of_other_presets_stay(home, monkeypatch, capsys):
+def test_results_of_other_presets_are_kept(home, monkeypatch, capsys):
     path = home / "results" / "accuracy.json"
     if not path.exists():
         pytest.fail("the test before this one writes it")
@@ -87,7 +87,7 @@ OTHERS = {
 }
 
 
-def test_a_run_from_before_a_choice_existed_is_one_that_did_not_take_it(home, monkeypatch, capsys):
+def test_a_run_older_than_a_setting_counts_as_its_default(home, monkeypatch, capsys):
     folder = home / "runs" / "fast-3"
     config = json.loads((folder / "config.json").read_text())
     del config["recipe"]["gentle"]
@@ -98,7 +98,7 @@ def test_a_run_from_before_a_choice_existed_is_one_that_did_not_take_it(home, mo
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_run_of_other_settings_is_not_taken_for_the_preset(home, monkeypatch, capsys, other):
+def test_a_run_with_other_settings_is_rejected(home, monkeypatch, capsys, other):
     config = json.loads((home / "runs" / "fast-3" / "config.json").read_text()) | {"seed": 9}
     folder = home / "runs" / "fast-9"
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,19 +109,19 @@ def test_a_run_of_other_settings_is_not_taken_for_the_preset(home, monkeypatch, 
 
 
 @pytest.mark.parametrize("seeds", ["", "a", "1,1", "-1", "1.5", "0,,2"])
-def test_seeds_typed_wrong(home, monkeypatch, capsys, seeds):
+def test_invalid_seeds_are_rejected(home, monkeypatch, capsys, seeds):
     code, _, err = bench(monkeypatch, capsys, home, "--seeds", seeds)
     assert code == UsageError.exit_code
     assert "must be different whole numbers between commas" in err
 
 
-def test_a_training_that_fails_is_told_in_its_own_words(tmp_path):
+def test_a_failed_training_is_reported_with_its_error(tmp_path):
     with pytest.raises(ByhandError, match=r"byhand train --resume .*no such run"):
         accuracy.train("--resume", str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_is_another_picture_that_is_still_read(name):
+def test_every_variant_changes_the_image_and_stays_readable(name):
     digits = SAMPLE[:40]
     made = robustness.normalized(digits, {name: VARIANTS[name]})
     assert made[name].rejected == 0
@@ -134,12 +134,12 @@ def test_every_variant_is_another_picture_that_is_still_read(name):
 
 
 def ink(name, seed=0, index=2):
-    """The ink of a variant, in pixels of the picture that it was made of."""
+    """Return the ink of a variant, in pixels of the original image."""
     picture = VARIANTS[name](SAMPLE.images[index], np.random.default_rng(seed)).astype(float)
     return picture.sum() / 255
 
 
-def test_variants_do_what_their_names_say():
+def test_variants_match_their_names():
     image = SAMPLE.images[2]
     plain = image.sum() / 255
     np.testing.assert_array_equal(VARIANTS["inverted"](image, np.random.default_rng(0)), 255 - image)
@@ -161,7 +161,7 @@ def test_variants_do_what_their_names_say():
     assert in_order[-100] > 210
 
 
-def test_a_stroke_grows_by_the_pixels_named():
+def test_a_stroke_grows_by_the_stated_pixels():
     bar = np.zeros((28, 28), np.uint8)
     bar[:, 12:16] = 255
     width = {
@@ -172,7 +172,7 @@ def test_a_stroke_grows_by_the_pixels_named():
     assert width == {"strokes 1 pixel wider": 5.0, "strokes 2 pixels wider": 6.0, "strokes 1 pixel narrower": 3.0}
 
 
-def test_a_picture_with_nothing_in_it_counts_as_read_wrong():
+def test_a_rejected_image_counts_as_a_mistake():
     blank = np.zeros((28, 28), np.uint8)
     pictures = robustness.normalize_all([SAMPLE.images[0], blank], SAMPLE.labels[:2])
     assert (len(pictures.images), pictures.rejected) == (1, 1)
@@ -185,12 +185,12 @@ def test_a_picture_with_nothing_in_it_counts_as_read_wrong():
     assert robustness.accuracy_of(Right(), {"v": Images(pictures.images[:0], pictures.labels[:0], 3)}) == {"v": 0.0}
 
 
-def test_what_costs_too_much_is_named():
+def test_variants_that_cost_too_much_accuracy_are_listed():
     shares = {PLAIN: 0.99, "inverted": 0.98, "scaled by 0.7": 0.97, "turned by up to 20°": 0.965}
     assert robustness.too_costly(shares) == {"scaled by 0.7": pytest.approx(2.0)}
 
 
-def test_digits_from_elsewhere():
+def test_digits_of_another_data_set_are_recognized():
     needs("sklearn")
     digits = robustness.small_digits()
     assert (len(digits), digits.images.shape, digits.images.max()) == (1797, (1797, 8, 8), 255)
@@ -198,7 +198,7 @@ def test_digits_from_elsewhere():
     assert next(iter(robustness.accuracy_of(shipped_model(), first).values())) > 0.8
 
 
-def test_the_table_of_accuracy_takes_the_quiet_pace_where_it_was_measured():
+def test_the_table_of_accuracy_uses_the_extrapolated_time_if_measured():
     row = {
         "network": "784-800-800-10",
         "preparation": {"deskew": True},

@@ -1,4 +1,4 @@
-"""Checkpoints: a run that is stopped anywhere and taken up again gives the bits that it would have given."""
+"""Checkpoints: a resumed run is bit-identical to an uninterrupted one."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ def run(tmp_path):
 
 
 def stopped(run, at, **settings):
-    """A run that was left after so many steps, its state saved."""
+    """Train a run for some steps, and save its state."""
     with small_run.session(**settings) as session, Checkpoints(run) as checkpoints:
         for _ in islice(steps(session), at):
             pass
@@ -33,7 +33,7 @@ def stopped(run, at, **settings):
 
 
 def resumed(run, **settings):
-    """The fingerprint that the run ends with when it is taken up again."""
+    """Resume the run; return its fingerprint at the end."""
     with small_run.session(**settings) as session:
         session.restore(*Checkpoints(run).load())
         for _ in steps(session):
@@ -43,17 +43,17 @@ def resumed(run, **settings):
 
 @pytest.fixture(scope="module")
 def everything():
-    """What the run with augmentation, dropout, batch norm, averages and early stopping ends with."""
+    """The fingerprint of a run with augmentation, dropout, batch norm, EMA and early stopping."""
     return small_run.uninterrupted()
 
 
 @pytest.mark.parametrize("at", [0, 1, 9, 10, 11, 25, 39, 79])
-def test_a_resumed_run_gives_the_bits_of_an_uninterrupted_one(run, at, everything):
+def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(run, at, everything):
     stopped(run, at)
     assert resumed(run) == everything
 
 
-def test_the_fingerprint_sees_a_state_that_is_not_quite_restored(run, everything):
+def test_the_fingerprint_detects_a_state_not_fully_restored(run, everything):
     stopped(run, 25)
     for name in ("parameters", "statistics", "average", "optimizer.first", "optimizer.second"):
         arrays, plain = Checkpoints(run).load()
@@ -67,14 +67,14 @@ def test_the_fingerprint_sees_a_state_that_is_not_quite_restored(run, everything
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_optimizer_resumes_to_the_bit(run, kind, dtype):
+def test_every_optimizer_resumes_bit_identically(run, kind, dtype):
     optimizer = optimizer_named(kind, weight_decay=0.01)
     settings = {"chosen": small_run.recipe(optimizer, epochs=2, patience=None), "dtype": dtype}
     stopped(run, 13, **settings)
     assert resumed(run, **settings) == small_run.uninterrupted(**settings)
 
 
-def test_a_run_that_stops_early_resumes_to_the_same_end_and_the_best_weights(run):
+def test_a_run_with_early_stopping_resumes_to_the_best_weights(run):
     settings = {"chosen": small_run.recipe(epochs=30, patience=1, learning_rate=0.3)}
     with small_run.session(**settings) as session:
         taken = sum(1 for _ in steps(session))
@@ -84,7 +84,7 @@ def test_a_run_that_stops_early_resumes_to_the_same_end_and_the_best_weights(run
     assert resumed(run, **settings) == small_run.uninterrupted(**settings)
 
 
-def test_a_run_over_blocks_and_threads_resumes_to_the_bit(run, monkeypatch):
+def test_a_run_with_blocks_and_threads_resumes_bit_identically(run, monkeypatch):
     monkeypatch.setattr("byhand.training.setup.plan_for", lambda *_, **__: Plan(workers=2, blas=1, block=30))
     chosen = small_run.recipe(batch_size=None, epochs=6, validation=0, patience=None)
     settings = {"chosen": chosen, "batch_norm": False}
@@ -94,7 +94,7 @@ def test_a_run_over_blocks_and_threads_resumes_to_the_bit(run, monkeypatch):
     assert resumed(run, **settings) == small_run.uninterrupted(**settings)
 
 
-def test_a_run_resumes_again_and_again(run, everything):
+def test_a_run_can_be_resumed_repeatedly(run, everything):
     stopped(run, 0)
     for _ in range(12):
         with small_run.session() as session, Checkpoints(run) as checkpoints:
@@ -105,13 +105,13 @@ def test_a_run_resumes_again_and_again(run, everything):
     assert small_run.fingerprint(session) == everything
 
 
-def test_a_finished_run_stays_as_it_is(run, everything):
+def test_resuming_a_finished_run_changes_nothing(run, everything):
     stopped(run, 10_000)
     assert resumed(run) == everything
 
 
-def test_a_finished_run_can_be_made_longer(run):
-    """The state of the last step is kept as it was before the averaged weights were put in their place."""
+def test_a_finished_run_can_be_extended(run):
+    """The state of the last step is saved before the averaged weights are loaded."""
     same = {
         "patience": None,
         "schedule": schedule_named("constant"),
@@ -126,7 +126,7 @@ def test_a_finished_run_can_be_made_longer(run):
     assert resumed(run, **longer) == small_run.uninterrupted(**longer)
 
 
-def test_the_records_and_warnings_of_a_resumed_run_are_those_of_a_whole_one(run):
+def test_a_resumed_run_has_the_same_records_and_warnings(run):
     settings = {"chosen": small_run.recipe(epochs=5, patience=None, learning_rate=1e-9, validation=0)}
     with small_run.session(**settings) as whole:
         records = list(train(whole))
@@ -147,7 +147,7 @@ def test_ten_kills_lose_nothing(tmp_path):
     assert struck >= 10
 
 
-def test_a_killed_run_leaves_no_parts_behind_once_it_is_taken_up(run):
+def test_temporary_files_of_a_killed_run_are_removed_on_resume(run):
     stopped(run, 3)
     stale = run.folder / "state" / ".a.safetensors.0123456789ab.part"
     stale.write_bytes(b"half a chec")
@@ -157,14 +157,14 @@ def test_a_killed_run_leaves_no_parts_behind_once_it_is_taken_up(run):
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that the test sets."""
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
 
 
-def test_it_saves_every_so_many_seconds(run, monkeypatch):
+def test_checkpoints_are_saved_at_the_given_interval(run, monkeypatch):
     clock, saved = Clock(monkeypatch), []
     with small_run.session() as session, Checkpoints(run, every=30) as checkpoints:
         checkpoints._write = lambda arrays, plain, made: saved.append(plain["step"]) or 0.0
@@ -175,7 +175,7 @@ def test_it_saves_every_so_many_seconds(run, monkeypatch):
     assert saved == [8, 16, 24]
 
 
-def test_a_save_that_takes_long_waits_longer_for_the_next(run, monkeypatch):
+def test_slow_saves_increase_the_interval(run, monkeypatch):
     clock, saved = Clock(monkeypatch), []
     with small_run.session() as session, Checkpoints(run, every=1) as checkpoints:
         checkpoints._write = lambda arrays, plain, made: saved.append(plain["step"]) or 0.2
@@ -187,7 +187,7 @@ def test_a_save_that_takes_long_waits_longer_for_the_next(run, monkeypatch):
     assert all(later - earlier >= 20 for earlier, later in pairwise(saved))
 
 
-def test_the_loop_does_not_wait_for_the_disk(run, monkeypatch):
+def test_training_does_not_wait_for_the_disk(run, monkeypatch):
     gate, written = threading.Event(), []
     write = module.write
     monkeypatch.setattr(module, "write", lambda *args: (gate.wait(300), written.append(args), write(*args)))
@@ -200,13 +200,13 @@ def test_the_loop_does_not_wait_for_the_disk(run, monkeypatch):
             checkpoints.save(session)
         assert not written
         gate.set()
-    arrays, plain = Checkpoints(run).load()  # the copy that was taken then, not what the arrays became since
+    arrays, plain = Checkpoints(run).load()  # the copy of that moment
     assert plain["step"] == 1
     assert set(arrays) == set(then)
     assert all((arrays[name] == then[name]).all() for name in then)
 
 
-def test_numbers_that_are_no_longer_numbers_never_replace_a_good_state(run):
+def test_a_state_with_nan_never_replaces_a_good_one(run):
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         next(steps(session))
         checkpoints.save(session, force=True)
@@ -218,12 +218,12 @@ def test_numbers_that_are_no_longer_numbers_never_replace_a_good_state(run):
 
 
 @pytest.mark.parametrize("every", [-1.0, float("nan")])
-def test_seconds_that_make_no_sense(run, every):
+def test_an_invalid_interval_is_rejected(run, every):
     with pytest.raises(UsageError, match="the seconds between checkpoints must be at least 0, got"):
         Checkpoints(run, every=every)
 
 
-def test_the_newer_file_stays_while_the_older_is_replaced(run):
+def test_the_newer_file_is_kept_while_the_older_is_replaced(run):
     stopped(run, 3)
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         session.restore(*checkpoints.load())
@@ -236,7 +236,7 @@ def test_the_newer_file_stays_while_the_older_is_replaced(run):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "gone"])
-def test_a_damaged_newest_is_named_and_the_one_before_is_taken(run, damage, everything):
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_used(run, damage, everything):
     stopped(run, 3)
     stopped(run, 6)
     newest = run.folder / "state" / "b.safetensors"
@@ -250,20 +250,20 @@ def test_a_damaged_newest_is_named_and_the_one_before_is_taken(run, damage, ever
     newest.write_bytes(content)
     if damage == "gone":
         newest.unlink()
-    told = []
+    messages = []
     with small_run.session() as session, Checkpoints(run) as checkpoints:
-        session.restore(*checkpoints.load(told.append))
+        session.restore(*checkpoints.load(messages.append))
         assert session.progress.step == 3
         for _ in steps(session):
             checkpoints.save(session)
     assert small_run.fingerprint(session) == everything
     if damage != "gone":
-        assert len(told) == 1
-        assert told[0].startswith(f"{newest}: ")
-        assert told[0].endswith("; resuming from a.safetensors, saved after step 3")
+        assert len(messages) == 1
+        assert messages[0].startswith(f"{newest}: ")
+        assert messages[0].endswith("; resuming from a.safetensors, saved after step 3")
 
 
-def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
+def test_the_next_save_replaces_the_damaged_file(run):
     stopped(run, 3)
     stopped(run, 6)
     (run.folder / "state" / "b.safetensors").write_bytes(b"rubbish")
@@ -274,12 +274,12 @@ def test_the_next_save_replaces_the_damaged_file_not_the_good_one(run):
         assert module.read(checkpoints.folder / "b.safetensors").plain["step"] == 1
 
 
-def test_no_checkpoint_at_all(run):
+def test_a_missing_checkpoint_is_reported(run):
     with pytest.raises(ModelFileError, match="no checkpoint in this folder: the run ended before the first save"):
         Checkpoints(run).load()
 
 
-def test_a_file_that_does_not_read_back_as_written_is_an_error(run, monkeypatch):
+def test_a_file_that_differs_when_read_back_is_an_error(run, monkeypatch):
     stopped(run, 3)
     from byhand.model import file as modelfile
 
@@ -310,7 +310,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(run):
         second.save(session, force=True)
 
 
-def test_an_error_of_the_second_thread_comes_out_of_the_loop(run, monkeypatch):
+def test_an_error_of_the_writing_thread_is_raised_in_the_loop(run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -321,13 +321,13 @@ def test_an_error_of_the_second_thread_comes_out_of_the_loop(run, monkeypatch):
             for _ in steps(session):
                 checkpoints.save(session)
                 time.sleep(0.001)
-            pytest.fail("the run ended without a word")
+            pytest.fail("no error was raised")
 
     with pytest.raises(StorageError, match=r"can't be saved: No space left on device; there is no previous one"):
         trains()
 
 
-def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypatch):
+def test_an_error_of_the_writing_thread_does_not_hide_another(run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -343,7 +343,7 @@ def test_another_error_is_not_hidden_by_that_of_the_second_thread(run, monkeypat
         diverges()
 
 
-def test_the_state_of_another_network_is_refused_and_nothing_changes(run):
+def test_the_state_of_another_network_is_rejected(run):
     stopped(run, 3)
     with Trainer(small_run.model(batch_norm=False), small_run.digits(), small_run.recipe(), seed=5) as other:
         before = small_run.fingerprint(other)
@@ -354,7 +354,7 @@ def test_the_state_of_another_network_is_refused_and_nothing_changes(run):
         assert small_run.fingerprint(other) == before
 
 
-def test_the_state_of_another_optimizer_or_precision_is_refused(run):
+def test_the_state_of_another_optimizer_or_precision_is_rejected(run):
     stopped(run, 3)
     for settings in ({"chosen": small_run.recipe(optimizer_named("momentum"))}, {"dtype": "float64"}):
         with (
@@ -372,7 +372,7 @@ def test_the_state_of_another_optimizer_or_precision_is_refused(run):
         ("extra", 1), ("records", [1]), ("records", [{"epoch": 1}]), ("waited", None),
     ],
 )  # fmt: skip
-def test_plain_values_that_make_no_sense_are_refused(run, name, value):
+def test_invalid_values_of_the_state_are_rejected(run, name, value):
     stopped(run, 3)
     arrays, plain = Checkpoints(run).load()
     with small_run.session() as session:
@@ -382,14 +382,14 @@ def test_plain_values_that_make_no_sense_are_refused(run, name, value):
         assert small_run.fingerprint(session) == before
 
 
-def test_a_step_beyond_the_end_of_the_run_is_refused(run):
+def test_a_step_beyond_the_end_of_the_run_is_rejected(run):
     stopped(run, 3)
     arrays, plain = Checkpoints(run).load()
     with small_run.session() as session, pytest.raises(ModelFileError, match="step of the state must be at most 80"):
         session.restore(arrays, plain | {"step": 81})
 
 
-def test_differences_name_what_changed():
+def test_differences_name_every_changed_setting():
     old = {"seed": 1, "recipe": {"epochs": 3, "optimizer": {"kind": "adam"}, "sizes": (1, 2)}, "gone": None}
     new = {"seed": 1, "recipe": {"epochs": 4, "optimizer": {"kind": "sgd"}, "sizes": [1, 2]}, "threads": 2}
     assert differences(old, new) == [
@@ -401,7 +401,7 @@ def test_differences_name_what_changed():
     assert differences(old, json.loads(json.dumps(old))) == []
 
 
-def test_a_checkpoint_knows_on_what_it_was_made(run):
+def test_a_checkpoint_records_its_settings_and_versions(run):
     stopped(run, 3)
     checkpoints = Checkpoints(run)
     checkpoints.load()

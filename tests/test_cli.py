@@ -1,4 +1,4 @@
-"""The command line as a user types it, right and wrong: train, eval, predict; and the reference page of commands."""
+"""The command line: train, eval, predict, and the page of all commands."""
 
 import importlib.util
 import io
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run's folder, made once."""
+    """The folder of a finished run."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     command = ["train", "--data", "mnist-5k", "--samples", "2000", "--epochs", "3", "--validation", "0.1"]
     command += ["--run", str(folder)]
@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
 
 
 def digit_picture(path, index=0):
-    """One of the bundled test digits, drawn dark on light on a larger sheet."""
+    """Draw a bundled test digit, dark on light on a larger sheet; return its label."""
     sample = byhand.load("mnist-5k").test[index]
     sheet = np.full((200, 160), 255, np.uint8)
     large = np.asarray(Image.fromarray(sample.image).resize((84, 84), Image.Resampling.BICUBIC))
@@ -45,7 +45,7 @@ def digit_picture(path, index=0):
     return sample.label
 
 
-def test_train_on_the_bundled_sample_says_what_it_did_and_what_to_try_next(run):
+def test_train_reports_results_and_the_next_commands(run):
     code, out, err = run("train", "--offline", "--epochs", 2)
     assert code == 0
     assert "full MNIST not found (offline): using the bundled sample of 5,000 digits" in err
@@ -57,7 +57,7 @@ def test_train_on_the_bundled_sample_says_what_it_did_and_what_to_try_next(run):
     assert run("train", "--offline", "--epochs", 1, "-q")[1].count("runs/002") == 1
 
 
-def test_a_pipe_gets_a_line_an_epoch_and_quiet_gets_none(run):
+def test_a_pipe_gets_one_line_per_epoch_and_quiet_none(run):
     _, _, err = run("train", "--data", "mnist-5k", "--samples", 500, "--epochs", 3)
     assert len([line for line in err.splitlines() if line.startswith("epoch")]) == 3
     _, out, err = run("train", "--data", "mnist-5k", "--samples", 500, "--epochs", 1, "--quiet")
@@ -65,12 +65,12 @@ def test_a_pipe_gets_a_line_an_epoch_and_quiet_gets_none(run):
     assert "test accuracy" in out
 
 
-def test_progress_is_silent_where_any_word_counts_as_an_error(run, monkeypatch):
+def test_there_is_no_progress_when_nbgrader_executes(run, monkeypatch):
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     assert run("train", "--data", "mnist-5k", "--epochs", 1)[2] == ""
 
 
-def test_train_as_json(run):
+def test_train_gives_json(run):
     code, out, _ = run("train", "--data", "mnist-5k", "--epochs", 1, "--json", "--run", "here")
     result = json.loads(out)
     assert code == 0
@@ -83,7 +83,7 @@ def test_train_as_json(run):
     assert config["made_with"]["numpy"] == np.__version__
 
 
-def test_every_choice_reaches_the_run(run):
+def test_every_option_is_stored_in_the_config(run):
     words = """train --data mnist-5k --hidden 24,12 --activation gelu --dropout 0.1 --batch-norm --init glorot
     --dtype float64 --no-deskew --scale 255 --epochs 1 --batch-size 64 --learning-rate 0.002 --optimizer adamw
     --weight-decay 0.05 --schedule cosine --label-smoothing 0.1 --clip 5
@@ -113,7 +113,7 @@ def test_every_choice_reaches_the_run(run):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("words", "code", "message"),
     [
         ("train --epochs 0", 2, "byhand: epochs must be a positive integer, got 0"),
         ("train --hidden 12,x", 2, "must be positive integers separated by commas, or none, got '12,x'"),
@@ -134,17 +134,17 @@ def test_every_choice_reaches_the_run(run):
         ("predict nowhere.png", 3, "byhand: nowhere.png: file not found"),
     ],
 )
-def test_what_is_typed_wrong_is_answered_in_one_line(run, words, code, says):
+def test_wrong_usage_gives_a_one_line_error(run, words, code, message):
     left, out, err = run(
         *words.split(), *(["--offline"] if words.startswith("train --") and "--data" not in words else [])
     )
     assert left == code
-    assert says in err
+    assert message in err
     assert "Traceback" not in err
     assert out == ""
 
 
-def test_divergence_ends_with_its_own_code_and_a_suggestion(run):
+def test_divergence_exits_with_4_and_a_suggestion(run):
     words = (
         "train --data mnist-5k --init two_layer --learning-rate 1e9 --optimizer sgd --schedule constant --hidden 64,64"
     )
@@ -156,7 +156,7 @@ def test_divergence_ends_with_its_own_code_and_a_suggestion(run):
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+def test_ctrl_c_saves_and_names_the_command_to_resume(tmp_path):
     command = [sys.executable, "-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "100000", "--run", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for line in process.stderr:
@@ -168,7 +168,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert "byhand train --resume r" in err
     assert "saved r/model.safetensors" in out
     _, state = Checkpoints(Run(tmp_path / "r")).load()
-    epochs = state["step"] // 32 + 1  # of 32 steps each, however many were taken before the signal arrived
+    epochs = state["step"] // 32 + 1  # 32 steps each
     again = [sys.executable, "-m", "byhand", "train", "--resume", "r", "--epochs", str(epochs), "-q"]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, check=False, text=True)
     assert done.returncode == 0
@@ -176,8 +176,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_terminal_gets_a_bar(tmp_path):
-    """A real pseudo-terminal: the bar is drawn on stderr and put away, the epochs' lines stay."""
+def test_a_terminal_gets_a_progress_bar(tmp_path):
+    """A pseudo-terminal: the bar is drawn on stderr and removed; the lines of the epochs remain."""
     leader, follower = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     command = [sys.executable, "-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "3"]
@@ -198,7 +198,7 @@ def test_a_terminal_gets_a_bar(tmp_path):
     assert b"\x1b" not in out
 
 
-def test_eval_says_how_well_and_where_it_fails(run, trained):
+def test_eval_prints_accuracy_and_confusion_matrix(run, trained):
     code, out, _ = run("eval", trained)
     assert code == 0
     assert re.match(r"accuracy \d\d\.\d\d % \(\d+ of 1,000; 95 % interval", out)
@@ -206,7 +206,7 @@ def test_eval_says_how_well_and_where_it_fails(run, trained):
     assert "the worst of" in out
 
 
-def test_eval_as_json_adds_up(run, trained):
+def test_eval_gives_consistent_json(run, trained):
     _, out, _ = run("eval", trained, "--json")
     result = json.loads(out)
     confusion = np.array(result["confusion"])
@@ -215,14 +215,14 @@ def test_eval_as_json_adds_up(run, trained):
     assert len(result["mistakes"]) == 1000 - confusion.trace()
 
 
-def test_a_threshold_that_is_missed_is_exit_code_1(run, trained):
+def test_a_missed_threshold_exits_with_1(run, trained):
     assert run("eval", trained, "--threshold", 0.5)[0] == 0
     code, _, err = run("eval", trained, "--threshold", 0.9999)
     assert code == 1
     assert "accuracy must be at least 99.99 %, got" in err
 
 
-def test_eval_of_a_damaged_model_is_exit_code_5(run, trained, tmp_path):
+def test_eval_of_a_damaged_model_exits_with_5(run, trained, tmp_path):
     damaged = bytearray((trained / "model.safetensors").read_bytes())
     damaged[-1000] ^= 1
     (tmp_path / "bad.safetensors").write_bytes(damaged)
@@ -231,14 +231,14 @@ def test_eval_of_a_damaged_model_is_exit_code_5(run, trained, tmp_path):
     assert "bad.safetensors: damaged: the content does not match the checksum" in err
 
 
-def test_predict_reads_a_drawing_with_the_model_that_ships(run, tmp_path):
+def test_predict_reads_a_drawing_with_the_shipped_model(run, tmp_path):
     label = digit_picture(tmp_path / "digit.png", 3)
     code, out, _ = run("predict", "digit.png")
     assert code == 0
     assert re.match(rf"digit\.png  {label}  \d+\.\d %   \(\d: ", out)
 
 
-def test_predict_with_a_run_of_ones_own(run, trained, tmp_path):
+def test_predict_uses_the_model_of_a_run(run, trained, tmp_path):
     label = digit_picture(tmp_path / "digit.png", 5)
     _, out, _ = run("predict", "--run", trained, "digit.png", "--json", "--top", 2)
     (result,) = json.loads(out)
@@ -246,7 +246,7 @@ def test_predict_with_a_run_of_ones_own(run, trained, tmp_path):
     assert len(result["guesses"]) == 2
 
 
-def test_predict_reads_a_folder_in_the_order_of_its_names(run, tmp_path):
+def test_predict_reads_a_folder_sorted_by_name(run, tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     for index in (2, 0, 1):
@@ -284,14 +284,14 @@ def test_predict_names_a_damaged_image_file_from_a_pipe(run, monkeypatch):
     assert err.count("\n") == 1
 
 
-def test_predict_shows_what_the_network_saw(run, tmp_path):
+def test_predict_shows_the_network_input(run, tmp_path):
     digit_picture(tmp_path / "digit.png")
     _, out, _ = run("predict", "digit.png", "--show-input")
     assert len(out.splitlines()) == 15
     assert "@" in out or "%" in out
 
 
-def test_predict_cuts_a_line_of_digits(run, tmp_path):
+def test_predict_segments_a_line_of_digits(run, tmp_path):
     test = byhand.load("mnist-5k").test
     chosen = [0, 100, 200, 300]
     row = np.concatenate([np.pad(test.images[i], ((10, 10), (8, 8))) for i in chosen], axis=1)
@@ -301,7 +301,7 @@ def test_predict_cuts_a_line_of_digits(run, tmp_path):
     assert out.splitlines()[-1] == "".join(str(test.labels[i]) for i in chosen)
 
 
-def test_pictures_that_cant_be_read_are_named_and_the_others_read(run, tmp_path):
+def test_unreadable_images_are_reported_and_the_others_read(run, tmp_path):
     label = digit_picture(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no picture at all")
     (tmp_path / "none.png").write_bytes(b"")
@@ -320,7 +320,7 @@ def make_cli_docs():
     return module
 
 
-def test_the_page_of_commands_is_what_the_program_says():
+def test_the_page_of_commands_is_up_to_date():
     assert (ROOT / "docs" / "cli.md").read_text("utf-8") == make_cli_docs().page(), "run python tools/make_cli_docs.py"
 
 
@@ -386,11 +386,11 @@ processor	: 1
         ("garbage", False),
     ],
 )
-def test_the_kernel_is_named_only_where_openblas_would_overlook_it(cpuinfo, named):
+def test_the_blas_kernel_is_chosen_only_for_amd_with_avx512(cpuinfo, named):
     assert is_amd_with_avx512(cpuinfo) is named
 
 
-def test_a_kernel_that_the_user_named_is_left_alone(monkeypatch):
+def test_a_blas_kernel_chosen_by_the_user_is_kept(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "HASWELL")
     choose_blas_kernel()
     assert os.environ["OPENBLAS_CORETYPE"] == "HASWELL"

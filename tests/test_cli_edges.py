@@ -1,4 +1,4 @@
-"""The front door's edges: what is typed nearly right, streams that are closed, Ctrl-C before anything has begun."""
+"""Edge cases of the command line: nearly correct input, closed streams, and Ctrl-C during start-up."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ BYHAND = [sys.executable, "-m", "byhand"]
 
 
 def in_a_shell(line, cwd):
-    """The line as a shell runs it, `byhand` being the program."""
+    """Run the line in a shell, with `byhand` as the program."""
     line = line.replace("byhand ", shlex.join(BYHAND) + " ")
     return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
@@ -24,7 +24,7 @@ TRAIN = "byhand train --offline --data mnist-5k --hidden 8 --epochs 1 --samples 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("line", ["byhand data list", pytest.param(TRAIN, marks=pytest.mark.slow)])
-def test_a_closed_stream_is_to_nobodys_ears(line, closed, tmp_path):
+def test_closed_standard_streams_are_not_an_error(line, closed, tmp_path):
     done = in_a_shell(f"{line} {closed}", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -33,8 +33,8 @@ def test_a_closed_stream_is_to_nobodys_ears(line, closed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_closed_streams_number_goes_to_no_file_of_ours(tmp_path):
-    """With stderr closed the next file opened would have its number, and what is said there would be in the file."""
+def test_messages_are_never_written_into_an_output_file(tmp_path):
+    """With stderr closed, the next opened file would get its number and receive the messages."""
     assert in_a_shell("byhand export -o x.html 2>&-", tmp_path).returncode == 0
     assert in_a_shell("byhand export -o y.html", tmp_path).returncode == 0
     assert (tmp_path / "x.html").read_bytes() == (tmp_path / "y.html").read_bytes()
@@ -42,8 +42,8 @@ def test_a_closed_streams_number_goes_to_no_file_of_ours(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25])
-def test_ctrl_c_while_modules_load_is_an_interruption(after, tmp_path):
-    """The first moment that is ours is when main is called: the program says so, and then the signal comes."""
+def test_ctrl_c_during_imports_exits_with_130(after, tmp_path):
+    """The program reports when main is called, and then gets the signal."""
     code = "import sys; from byhand.cli import main; sys.argv = ['byhand', 'train', '--data', 'mnist-5k', '-q']\n"
     code += "print('here', flush=True); main()"
     command = [sys.executable, "-c", code]
@@ -56,13 +56,13 @@ def test_ctrl_c_while_modules_load_is_an_interruption(after, tmp_path):
     assert "Traceback" not in err
 
 
-def test_the_front_door_loads_next_to_nothing_before_ctrl_c_has_its_answer():
+def test_importing_the_cli_loads_neither_click_nor_numpy():
     code = "import sys, byhand.cli; print('click' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
 
 
-def test_ctrl_c_that_the_caller_ignores_stays_ignored():
+def test_an_ignored_sigint_stays_ignored():
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nfrom byhand.cli.start import exit_on_interrupt\n"
     )
@@ -88,12 +88,12 @@ def test_ctrl_c_that_the_caller_ignores_stays_ignored():
         (["course", "start", ""], "an argument"),
     ],
 )
-def test_an_empty_name_is_refused_in_one_line(run, words, named):
+def test_an_empty_path_is_rejected(run, words, named):
     assert run(*words) == (2, "", f"byhand: {named} must not be empty\n")
     assert list(Path().iterdir()) == []
 
 
-def test_an_empty_value_that_names_no_place_is_left_to_its_option(run):
+def test_an_empty_value_that_is_not_a_path_is_accepted(run):
     """`--hidden ""` is a network without hidden layers."""
     assert run("train", "--data", "mnist-5k", "--hidden", "", "--epochs", 1, "--samples", 200, "-q")[0] == 0
 
@@ -110,7 +110,7 @@ def test_an_empty_value_that_names_no_place_is_left_to_its_option(run):
         ("course nxt", "next"),
     ],
 )
-def test_a_misspelled_command_is_answered_with_the_one_that_was_meant(run, typed, meant):
+def test_a_misspelled_command_gets_a_suggestion(run, typed, meant):
     code, out, err = run(*typed.split())
     assert (code, out) == (2, "")
     assert f"No such command {typed.split()[-1]!r}. Did you mean {meant!r}?" in err
@@ -126,11 +126,11 @@ def test_help_is_a_command_too(run):
 @pytest.mark.parametrize(
     "words", ["--debug eval nowhere", "eval nowhere --debug", "eval --debug nowhere", "data verify nowhere --debug"]
 )
-def test_debug_is_taken_before_the_command_and_after_it(run, words):
+def test_debug_is_accepted_before_and_after_the_command(run, words):
     assert "Traceback" in run(*words.split())[2]
 
 
-def test_after_two_dashes_debug_is_a_name(run):
+def test_debug_after_two_dashes_is_a_file_name(run):
     assert run("predict", "--", "--debug") == (3, "", "byhand: --debug: file not found\n")
 
 

@@ -1,4 +1,4 @@
-"""Random configurations, a short form: whatever is chosen, the invariants hold. `tests/long/rack.py` does thousands."""
+"""Random configurations: the invariants hold for all of them. `tests/long/rack.py` runs thousands."""
 
 import numpy as np
 import pytest
@@ -20,12 +20,12 @@ def test_the_invariants_hold_for_random_configurations(numbers):
 
 
 @pytest.mark.parametrize("number", [814])
-def test_what_the_rack_has_found_stays_found(number):
-    """814: a run that is about to diverge is looked at, at an epoch's end, and must not warn in NumPy's words."""
+def test_configurations_that_once_failed_pass(number):
+    """814: evaluating a run that is about to diverge must not raise NumPy's warnings."""
     random_configurations.tried(number)
 
 
-def test_the_configurations_differ_in_everything():
+def test_random_configurations_cover_every_choice():
     chosen = [random_configurations.configuration(np.random.default_rng([9, number])) for number in range(TIMES)]
     assert {c.recipe.optimizer.kind for c in chosen} == set(OPTIMIZERS)
     assert {c.recipe.schedule.kind for c in chosen} == set(SCHEDULES)
@@ -42,8 +42,8 @@ def try_thirty():
         random_configurations.tried(number)
 
 
-def test_an_optimizer_that_forgets_is_found(monkeypatch):
-    """Planted: a state that is not restored. The invariants must see it."""
+def test_a_planted_loss_of_optimizer_state_is_found(monkeypatch):
+    """Planted: a state that is not restored."""
     restore = Trainer.restore
 
     def forgets(self, arrays, plain):
@@ -53,18 +53,18 @@ def test_an_optimizer_that_forgets_is_found(monkeypatch):
                 vector[...] = 0
 
     monkeypatch.setattr(Trainer, "restore", forgets)
-    with pytest.raises(AssertionError, match="resumed, it gave other bits"):
+    with pytest.raises(AssertionError, match="resuming gave another result"):
         try_thirty()
 
 
-def test_a_wrong_derivative_is_found(monkeypatch):
+def test_a_planted_wrong_derivative_is_found(monkeypatch):
     backward = Activation.backward
     monkeypatch.setattr(Activation, "backward", lambda self, *a, **k: backward(self, *a, **k) * 1.001)
     with pytest.raises(AssertionError, match="worst relative error"):
         try_thirty()
 
 
-def test_the_toy_can_be_told_apart():
+def test_the_small_data_set_can_be_learned():
     with small_run.session(
         chosen=small_run.recipe(ema_decay=None, patience=None, epochs=15, augment="none")
     ) as session:

@@ -1,4 +1,4 @@
-"""Deskewing: exact to the bit, kind to strange pictures, and worth its place."""
+"""Deskewing: exact results, unusual images, and limits."""
 
 import math
 import tracemalloc
@@ -16,7 +16,7 @@ pictures = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 12), st.
 
 
 def slant_by_definition(picture):
-    """slope and ȳ of one picture (H, W), in Python's integers."""
+    """Return slope and ȳ of one image (H, W), in Python's integers."""
     height, width = picture.shape
     ink = [(y - height // 2, x - width // 2, int(picture[y, x])) for y in range(height) for x in range(width)]
     m = sum(p for _, _, p in ink)
@@ -28,7 +28,7 @@ def slant_by_definition(picture):
 
 
 def by_definition(picture):
-    """The module's docstring, pixel by pixel: picture (H, W) → (H, W)."""
+    """Compute the module's docstring pixel by pixel: image (H, W) → (H, W)."""
     height, width = picture.shape
     slope, y_mean = slant_by_definition(picture)
     out = np.zeros_like(picture)
@@ -43,7 +43,7 @@ def by_definition(picture):
 
 
 def strokes(count, size=28, seed=0):
-    """Slanted bars of soft ink: uint8 (count, size, size)."""
+    """Return slanted strokes with soft edges: uint8 (count, size, size)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size] - size / 2
     slope = rng.uniform(-0.9, 0.9, (count, 1, 1))
@@ -53,11 +53,11 @@ def strokes(count, size=28, seed=0):
 
 
 @given(pictures)
-def test_deskew_is_its_definition_to_the_bit(images):
+def test_deskew_equals_its_definition_exactly(images):
     np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
 
 
-def test_deskew_is_its_definition_to_the_bit_on_strokes_and_noise():
+def test_deskew_equals_its_definition_on_strokes_and_noise():
     images = np.concatenate([strokes(30), np.random.default_rng(1).integers(0, 256, (10, 28, 28), dtype=np.uint8)])
     images.flags.writeable = False
     np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
@@ -69,10 +69,10 @@ def test_slants_are_quotients_of_exact_integers(shape):
     np.testing.assert_array_equal(np.transpose(slants(images)), [slant_by_definition(picture) for picture in images])
 
 
-def test_deskew_empties_a_row_that_is_shifted_out_of_the_picture():
+def test_a_row_shifted_out_of_the_image_becomes_empty():
     narrow = np.zeros((1, 17, 2), np.uint8)
     narrow[0, 8, 0] = narrow[0, 9, 1] = 255  # sets the slope
-    narrow[0, [0, -1]] = 1  # far away, and hardly counted
+    narrow[0, [0, -1]] = 1  # far away, and with little weight
     for images in (narrow, narrow[:, :, ::-1]):
         np.testing.assert_array_equal(deskew(images), [by_definition(picture) for picture in images])
         assert not deskew(images)[:, [0, -1]].any()
@@ -95,25 +95,25 @@ def test_deskew_sets_a_slanted_stroke_upright():
     ],
     ids=["blank", "full", "one column", "a level line"],
 )
-def test_deskew_leaves_what_does_not_lean_unchanged(images):
+def test_images_without_slant_are_unchanged(images):
     np.testing.assert_array_equal(deskew(images), images)
 
 
-def test_deskew_limits_the_shear_of_a_dash_that_almost_lies():
+def test_the_shear_of_an_almost_horizontal_dash_is_limited():
     dash = np.zeros((1, 28, 28), np.uint8)
     dash[0, 13, :14] = dash[0, 14, 14:] = 255
     assert slants(dash)[0] == [LIMIT]
     assert deskew(dash).sum() > 0.95 * dash.sum()
 
 
-def test_deskew_does_not_depend_on_the_company_a_picture_is_in():
+def test_deskewing_does_not_depend_on_the_other_images():
     images = strokes(2 * BLOCK + 3)
     whole = deskew(images)
     np.testing.assert_array_equal(whole[BLOCK - 1 : BLOCK + 2], deskew(images[BLOCK - 1 : BLOCK + 2]))
     np.testing.assert_array_equal(whole[-1:], deskew(images[-1:]))
 
 
-def test_deskew_takes_strided_and_empty_stacks():
+def test_deskew_accepts_strided_and_empty_arrays():
     images = strokes(20)
     np.testing.assert_array_equal(deskew(images[::-2]), deskew(images)[::-2])
     assert deskew(images[:0]).shape == (0, 28, 28)
@@ -132,13 +132,13 @@ def test_deskew_works_in_blocks():
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "message"),
     [
         (np.zeros((2, 28, 28)), r"images must be uint8 \(N, H, W\), got float64 \(2, 28, 28\)"),
         (np.zeros((28, 28), np.uint8), r"images must be uint8 \(N, H, W\), got uint8 \(28, 28\)"),
         (np.zeros((2, 784), np.uint8), r"images must be uint8 \(N, H, W\), got uint8 \(2, 784\)"),
     ],
 )
-def test_deskew_refuses_what_is_not_a_stack_of_bytes(images, said):
-    with pytest.raises(UsageError, match=said):
+def test_deskew_rejects_arrays_that_are_not_images(images, message):
+    with pytest.raises(UsageError, match=message):
         deskew(images)

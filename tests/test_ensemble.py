@@ -1,4 +1,4 @@
-"""The committee: networks that read together, trained by processes of their own, stopped, killed and gone on with."""
+"""Ensembles: predictions, and members trained in processes that can be interrupted, killed and resumed."""
 
 import io
 import json
@@ -24,21 +24,21 @@ from byhand.training.runs import Run, load_model, load_reader
 from helpers.needs import needs
 
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
-#: What a member's process gets besides its folder.
+#: Arguments of a member's process besides its folder.
 SETTINGS = {"data": None, "offline": True, "checkpoint_every": 30.0}
 SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]
 
 
 def type_in(folder, *words, **more):
-    """A command as a process of its own."""
+    """Run a command in a process of its own."""
     command = [sys.executable, "-m", "byhand", *map(str, words)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **more)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with a committee of two in `c`, and the same two networks trained one by one in `a` and `b`."""
-    folder = tmp_path_factory.mktemp("committee")
+    """A folder with an ensemble of two in `c`, and the same two networks trained alone in `a` and `b`."""
+    folder = tmp_path_factory.mktemp("ensembles")
     made = type_in(folder, "train", *SHORT, "--committee", 2, "--seed", 5, "--run", "c", "--json")
     assert made.returncode == 0, made.stderr
     (folder / "c.json").write_text(made.stdout)
@@ -49,27 +49,27 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def run(monkeypatch, type_in, home):
-    """Type a command in the folder of the committees: (exit code, stdout, stderr)."""
+    """Run a command in the folder of the ensembles: (exit code, stdout, stderr)."""
     monkeypatch.chdir(home)
     return type_in
 
 
-def test_the_answer_is_the_mean_of_the_members_probabilities():
+def test_probabilities_are_the_mean_over_the_members():
     images = byhand.load("mnist-5k").test.images[:20]
     members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2, 3)]
-    committee = Ensemble(members)
+    ensemble = Ensemble(members)
     P = (
         softmax(members[0].logits(images)) + softmax(members[1].logits(images)) + softmax(members[2].logits(images))
     ) / 3
-    np.testing.assert_allclose(committee.probabilities(images), P, rtol=1e-12)
-    np.testing.assert_allclose(softmax(committee.logits(images)), P, rtol=1e-12)
-    np.testing.assert_array_equal(committee.predict(images), P.argmax(axis=1))
-    assert len(committee) == 3
-    assert committee.size == 3 * members[0].network.size
-    assert "Ensemble of 3" in repr(committee)
+    np.testing.assert_allclose(ensemble.probabilities(images), P, rtol=1e-12)
+    np.testing.assert_allclose(softmax(ensemble.logits(images)), P, rtol=1e-12)
+    np.testing.assert_array_equal(ensemble.predict(images), P.argmax(axis=1))
+    assert len(ensemble) == 3
+    assert ensemble.size == 3 * members[0].network.size
+    assert "Ensemble of 3" in repr(ensemble)
 
 
-def test_two_that_doubt_outvote_one_that_is_sure():
+def test_probabilities_are_averaged_rather_than_votes_or_logits():
     """Probabilities are averaged, not votes and not logits: (0.55 + 0.55 + 0)/3 < (0.45 + 0.45 + 1)/3."""
     sure = byhand.Model([4, 2], seed=0, dtype=np.float64)
     members = [sure, *(byhand.Model([4, 2], seed=0, dtype=np.float64) for _ in range(2))]
@@ -77,13 +77,13 @@ def test_two_that_doubt_outvote_one_that_is_sure():
         member.network.parameters[...] = 0
         member.network.dense[-1].b[...] = np.log([probability, 1 - probability])
     image = np.zeros((1, 2, 2), np.uint8)
-    committee = Ensemble(members)
+    ensemble = Ensemble(members)
     assert [int(member.predict(image)[0]) for member in members] == [1, 0, 0]
-    np.testing.assert_allclose(committee.probabilities(image), [[1.1 / 3, 1.9 / 3]], atol=1e-8)
-    assert committee.predict(image)[0] == 1
+    np.testing.assert_allclose(ensemble.probabilities(image), [[1.1 / 3, 1.9 / 3]], atol=1e-8)
+    assert ensemble.predict(image)[0] == 1
 
 
-def test_logits_are_finite_where_a_probability_is_nought():
+def test_logits_are_finite_if_a_probability_is_0():
     member = byhand.Model([4, 2], seed=0)
     member.network.parameters[...] = 0
     member.network.dense[-1].b[...] = 1e4, -1e4
@@ -93,27 +93,27 @@ def test_logits_are_finite_where_a_probability_is_nought():
 
 
 @pytest.mark.parametrize(
-    ("members", "says"),
+    ("members", "message"),
     [
         ([], "at least 1 member, got none"),
         ([[784, 10], [784, 9]], "member 2 has 784 pixels and 9 classes, the first 784 and 10"),
         ([[784, 10], [100, 10]], "member 2 has 100 pixels and 10 classes"),
     ],
 )
-def test_members_that_do_not_go_together_are_refused(members, says):
-    with pytest.raises(UsageError, match=says):
+def test_members_of_different_shapes_are_rejected(members, message):
+    with pytest.raises(UsageError, match=message):
         Ensemble([byhand.Model(sizes, seed=0) for sizes in members])
 
 
 @pytest.mark.slow
-def test_members_are_the_runs_that_would_be_trained_alone(home):
+def test_members_equal_runs_trained_alone(home):
     for member, alone in (("c/member-1", "a"), ("c/member-2", "b")):
         one, other = load_model(home / member), load_model(home / alone)
         np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
 
 
 @pytest.mark.slow
-def test_an_ensemble_is_trained_by_one_call_as_by_the_command(home, tmp_path):
+def test_train_ensemble_gives_the_same_networks_as_the_command(home, tmp_path):
     digits = byhand.load("mnist-5k")
     settings = {"hidden": (8,), "batch_size": 64, "epochs": 3}
 
@@ -143,7 +143,7 @@ def test_an_ensemble_is_trained_by_one_call_as_by_the_command(home, tmp_path):
         ({"data": (np.zeros((3, 4)), np.zeros(3, int))}, "must be a data set that byhand.load can load"),
     ],
 )
-def test_an_ensemble_that_makes_no_sense_leaves_no_folder(tmp_path, change, message):
+def test_invalid_arguments_leave_no_folder(tmp_path, change, message):
     arguments = {"data": byhand.load("mnist-5k"), "seeds": (0,), **change}
     with pytest.raises(UsageError, match=message):
         train_ensemble(tmp_path / "e", byhand.Model, recipe=preset("fast").recipe, **arguments)
@@ -151,7 +151,7 @@ def test_an_ensemble_that_makes_no_sense_leaves_no_folder(tmp_path, change, mess
 
 
 @pytest.mark.slow
-def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
+def test_every_preset_can_be_used_for_ensembles(tmp_path):
     tiny = ["--data", "mnist-5k", "--samples", 300, "--epochs", 1, "--hidden", "6,5"]
     made = type_in(tmp_path, "train", "--preset", "record", "--committee", 1, *tiny, "--run", "r", "--json")
     assert made.returncode == 0, made.stderr
@@ -162,19 +162,19 @@ def test_the_presets_of_minutes_and_hours_make_committees_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_train_says_of_a_committee_adds_up(home):
+def test_json_of_train_has_the_accuracies_of_all_members(home):
     result = json.loads((home / "c.json").read_text())
     test = byhand.load("mnist-5k").test
-    committee = load_reader(home / "c")
-    assert isinstance(committee, Ensemble)
-    assert result["test_accuracy"] == committee.accuracy(test) == committee.metadata["test"]["accuracy"]
+    ensemble = load_reader(home / "c")
+    assert isinstance(ensemble, Ensemble)
+    assert result["test_accuracy"] == ensemble.accuracy(test) == ensemble.metadata["test"]["accuracy"]
     assert result["members_test_accuracy"] == [load_model(home / name).accuracy(test) for name in "ab"]
     assert (result["committee"], result["seeds"], result["ending"]) == (2, [5, 6], "done")
     assert result["network"] == "2 × 784-8-10"
 
 
 @pytest.mark.slow
-def test_eval_predict_and_compare_take_a_committee(home, run, monkeypatch):
+def test_eval_predict_and_compare_accept_an_ensemble(home, run, monkeypatch):
     code, out, _ = run("eval", "c", "--json")
     assert code == 0
     assert json.loads(out)["accuracy"] == json.loads((home / "c.json").read_text())["test_accuracy"]
@@ -205,7 +205,7 @@ def test_eval_predict_and_compare_take_a_committee(home, run, monkeypatch):
         ("eval", "c", "--html", "x.html"),
     ],
 )
-def test_what_looks_inside_one_network_refuses_a_committee_by_name(home, run, words):
+def test_commands_for_a_single_network_reject_an_ensemble(home, run, words):
     code, _, err = run(*words)
     assert code == ModelFileError.exit_code
     assert "c is an ensemble of 2 networks: pass a member, such as c/member-1" in err
@@ -213,14 +213,14 @@ def test_what_looks_inside_one_network_refuses_a_committee_by_name(home, run, wo
 
 
 @pytest.mark.parametrize("count", ["two", -1, True, 10**9, None, 1.5])
-def test_a_config_that_makes_no_sense_is_refused(tmp_path, count):
+def test_an_invalid_number_of_members_is_rejected(tmp_path, count):
     (tmp_path / "config.json").write_text(json.dumps({"committee": count}))
     with pytest.raises(ModelFileError, match=r"the number of members must be 1 to|no model\.safetensors"):
         Run.open(tmp_path).reader()
 
 
 def begun(folder, *words):
-    """`byhand train --committee` as a process that has finished an epoch of a member."""
+    """Start `byhand train --committee`; return the process after a member's first epoch."""
     command = [sys.executable, "-m", "byhand", "train", *words]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert any("epoch" in line for line in process.stderr), process.wait()
@@ -228,7 +228,7 @@ def begun(folder, *words):
 
 
 def unbroken(seed):
-    """The parameters of a LONG run that nobody disturbed, trained here."""
+    """Return the parameters of an uninterrupted LONG run, trained here."""
     digits = byhand.load("mnist-5k")
     settings = {"hidden": (8,), "batch_size": 64, "epochs": 100, "threads": 1}
     model, recipe = with_overrides(preset("fast"), settings, in_size=784, classes=digits.train.classes, seed=seed)
@@ -237,7 +237,7 @@ def unbroken(seed):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(tmp_path):
+def test_an_interrupted_ensemble_resumes_to_bit_identical_members(tmp_path):
     process = begun(tmp_path, *LONG, "--committee", "2", "--run", "broken", "--threads", "2")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
@@ -245,7 +245,7 @@ def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(t
     assert "resume with:  byhand train --resume broken" in err
     assert not all(is_over(member) for member in Run(tmp_path / "broken").members)
 
-    # Killed in the middle: the members end by themselves, for nobody reads what they say.
+    # The members end by themselves after a kill, because the pipe of their output is closed.
     killed = [sys.executable, "-m", "byhand", "train", "--resume", "broken"]
     process = subprocess.Popen(killed, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert any("epoch" in line for line in process.stderr)
@@ -262,7 +262,7 @@ def test_ctrl_c_ends_every_member_and_resume_gives_the_bits_of_an_unbroken_run(t
         np.testing.assert_array_equal(member.network.parameters, unbroken(seed))
 
 
-def test_a_committee_that_is_over_is_not_trained_again(run):
+def test_a_finished_ensemble_is_not_trained_again(run):
     code, out, err = run("train", "--resume", "c")
     assert code == 0
     assert "member-" not in err
@@ -271,14 +271,14 @@ def test_a_committee_that_is_over_is_not_trained_again(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("--committee", "2"), ("--resume", "c")])
-def test_members_at_a_time_are_one_or_more(home, run, words):
+def test_the_number_of_threads_must_be_positive(home, run, words):
     code, _, err = run("train", "--data", "mnist-5k", *words, "--threads", "0")
     assert code == UsageError.exit_code
     assert "threads must be a positive integer, got 0" in err
     assert not (home / "runs").exists()
 
 
-def test_resume_cant_change_a_committee(run):
+def test_resume_cannot_change_an_ensemble(run):
     code, _, err = run("train", "--resume", "c", "--epochs", "5", "--committee", "3")
     assert code == UsageError.exit_code
     assert "only, got committee, epochs" in err
@@ -291,7 +291,7 @@ def test_resume_cant_change_a_committee(run):
 
 
 @pytest.mark.slow
-def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path):
+def test_a_failing_member_is_reported_and_the_others_are_trained(home, tmp_path):
     shutil.copytree(home / "c", tmp_path / "c")
     members = Run(tmp_path / "c").members
     for member in members:
@@ -300,17 +300,17 @@ def test_a_member_that_fails_is_named_and_the_others_are_trained(home, tmp_path)
         load_reader(tmp_path / "c")
     for state in (members[0].folder / "state").glob("*.safetensors"):
         state.write_bytes(b"damaged")
-    said = []
+    messages = []
     with pytest.raises(MemberFailedError, match=r"member-1: no valid checkpoint") as failed:
-        train_members(members, jobs=1, stop=threading.Event(), on_message=said.append, **SETTINGS)
+        train_members(members, jobs=1, stop=threading.Event(), on_message=messages.append, **SETTINGS)
     assert failed.value.exit_code == ModelFileError.exit_code
     assert not is_over(members[0])
     assert is_over(members[1])
-    assert any(line.startswith("member-2: ") for line in said)
+    assert any(line.startswith("member-2: ") for line in messages)
 
 
 @pytest.mark.slow
-def test_a_member_that_is_killed_is_named_and_can_be_resumed(tmp_path):
+def test_a_killed_member_is_reported_and_can_be_resumed(tmp_path):
     process = begun(tmp_path, *LONG, "--committee", "2", "--run", "c", "--threads", "2")
     psutil = needs("psutil")
     victim = next(p for p in psutil.Process(process.pid).children() if "member-1" in p.cmdline()[-1])
@@ -325,11 +325,11 @@ def test_a_member_that_is_killed_is_named_and_can_be_resumed(tmp_path):
 
 
 @pytest.mark.slow
-def test_nothing_is_begun_where_stopping_was_asked_for_already(home, tmp_path):
+def test_no_member_is_started_after_a_stop_request(home, tmp_path):
     shutil.copytree(home / "c", tmp_path / "c")
     members = Run(tmp_path / "c").members
     members[1].model_path.unlink()
-    stop, said = threading.Event(), []
+    stop, messages = threading.Event(), []
     stop.set()
-    assert not train_members(members, jobs=1, stop=stop, on_message=said.append, **SETTINGS)
-    assert said == []
+    assert not train_members(members, jobs=1, stop=stop, on_message=messages.append, **SETTINGS)
+    assert messages == []

@@ -8,13 +8,13 @@ from byhand.errors import ByhandError, MissingExtraError
 
 
 def every_error(kind=ByhandError):
-    """Our errors, of every room that has some."""
+    """Yield all error classes of the package."""
     yield kind
     for below in kind.__subclasses__():
         yield from every_error(below)
 
 
-def test_an_error_arrives_whole_from_another_process():
+def test_errors_can_be_pickled_and_copied():
     failed = MemberFailedError("member 2 ended", 139)
     errors = [kind("onnx", "onnx") if kind is MissingExtraError else kind("what went wrong") for kind in every_error()]
     assert len(errors) >= 11

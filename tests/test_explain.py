@@ -1,4 +1,4 @@
-"""One step of learning: every number that is shown is recomputed by other code (`recomputed`), in float64."""
+"""One training step: every number that is shown is recomputed by other code (`recompute`), in float64."""
 
 import html
 import re
@@ -45,16 +45,16 @@ def model_of(layers, dtype=np.float64, seed=1, **settings):
 
 
 def independent(model, data, explanation, **settings):
-    """The step computed again, from the parameters and the bytes."""
+    """Recompute the step from the parameters and the bytes."""
     views = [*model.network.named(), *model.network.named_statistics()]
     parameters = {name: view.astype(np.float64) for name, view in views}
     p = model.preparation
     X = (data.images.reshape(len(data), -1) / p.divisor - p.mean) / p.deviation
     masks = [explanation[f"M{k}"] for k in range(9) if f"M{k}" in names(explanation)]
     config, settings = model.network.config(), {"rate": RATE, "masks": masks, **settings}
-    true = recompute(config, parameters, X, data.labels, **settings)
-    true["again"] = recompute(config, true["new"], X, data.labels, **settings)
-    return true
+    right = recompute(config, parameters, X, data.labels, **settings)
+    right["again"] = recompute(config, right["new"], X, data.labels, **settings)
+    return right
 
 
 def names(explanation):
@@ -65,21 +65,21 @@ def number(text):
     return float(text.replace("−", "-").replace(",", "").strip("()"))
 
 
-def agrees(shown, true, slack=0.0):
-    """Whether a number as it is written is the true one, to the digits written."""
+def agrees(shown, right, slack=0.0):
+    """Return True if a number as written is the right one, to the digits written."""
     digits = shown.replace("−", "").replace(",", "").strip("()")
     mantissa, _, power = digits.partition("e")
     decimals = len(mantissa.partition(".")[2])
     half = 0.5 * 10.0 ** (int(power or 0) - decimals)
-    return abs(number(shown) - true) <= half * 1.001 + slack
+    return abs(number(shown) - right) <= half * 1.001 + slack
 
 
-def check_figures(explanation, true, eps):
-    """Compare every array that is shown with the one computed again; return how many."""
+def check_figures(explanation, right, eps):
+    """Compare every shown array with the recomputed one; return their number."""
     text, count = explanation.text(400), 0
     for figure in (figure for step in explanation.walk() for figure in step.figures):
         if figure.symbol not in ("picture", "upright"):
-            array = true[figure.symbol]
+            array = right[figure.symbol]
             slack = eps * max(1.0, float(np.abs(array).max()))
             np.testing.assert_allclose(figure.array, array, rtol=0, atol=slack, err_msg=figure.symbol)
             assert figure.caption in text
@@ -87,16 +87,16 @@ def check_figures(explanation, true, eps):
     return count
 
 
-def check_units(explanation, true, eps):
-    """Compare the numbers of every worked unit with the arrays computed again; return how many."""
+def check_units(explanation, right, eps):
+    """Compare the numbers of every unit with the recomputed arrays; return their number."""
     count = 0
-    last = max(int(name[1:]) for name in true if re.fullmatch(r"W\d", name))
+    last = max(int(name[1:]) for name in right if re.fullmatch(r"W\d", name))
     for unit in explanation.units:
         for item in (item for items in unit.arithmetic.values() for item in items):
             symbol, index = re.match(r"(\w+)\[(.+?)\]", item.symbol if isinstance(item, Sum) else item).groups()
             place = tuple(int(i) for i in index.split(", "))
             place = place if symbol.startswith(("W", "b", "dW", "db")) else (0, *place)
-            value = true[symbol][place]
+            value = right[symbol][place]
             slack = eps * max(1.0, abs(value)) * 10
             if isinstance(item, Sum):
                 assert item.total == pytest.approx(value, abs=slack), symbol
@@ -104,39 +104,39 @@ def check_units(explanation, true, eps):
                 count += len(item.products)
                 continue
             if symbol[0] in "Wb":
-                value = true["new"][new_name(true, symbol)][place]
+                value = right["new"][new_name(right, symbol)][place]
             elif "→" in item:
-                value = true["again"][symbol][place]
+                value = right["again"][symbol][place]
             assert agrees(re.split(" = | → ", item)[-1], value, slack * 10), item
             count += 1
-        terms_are_the_largest(unit, true, last)
-        the_gradient_comes_from_above(unit, true)
+        terms_are_the_largest(unit, right, last)
+        the_gradient_comes_from_above(unit, right)
         if "largest gradient" in unit.arithmetic:
-            column = unit.unit % true[f"b{unit.layer}"].size
-            heaviest = int(np.abs(true[f"dW{unit.layer}"][:, column]).argmax())
+            column = unit.unit % right[f"b{unit.layer}"].size
+            heaviest = int(np.abs(right[f"dW{unit.layer}"][:, column]).argmax())
             assert unit.arithmetic["largest gradient"][0].symbol == f"dW{unit.layer}[{heaviest}, {column}]"
     return count
 
 
-def the_gradient_comes_from_above(unit, true):
-    """Each term of the upstream gradient is a unit of the next layer: its gradient times the weight to it."""
+def the_gradient_comes_from_above(unit, right):
+    """Check each term of the upstream gradient: the gradient of a unit of the next layer times its weight."""
     gradient = unit.arithmetic["upstream gradient"][0]
     if not isinstance(gradient, Sum):  # the last layer: it comes from the loss
         return
     assert gradient.total == pytest.approx(gradient.products.sum(), rel=1e-3, abs=1e-6)
-    if f"P{unit.layer + 1}" not in true:
-        products = true[f"dZ{unit.layer + 1}"][0] * true[f"W{unit.layer + 1}"][unit.unit]
+    if f"P{unit.layer + 1}" not in right:
+        products = right[f"dZ{unit.layer + 1}"][0] * right[f"W{unit.layer + 1}"][unit.unit]
         np.testing.assert_allclose(gradient.products, products, rtol=1e-3, atol=1e-6)
         assert gradient.total == pytest.approx(products.sum(), rel=1e-3, abs=1e-6)
 
 
-def check_outcome(explanation, true, eps):
-    """The lines of the loss and of the update: what was thought, what it cost, and what the step did about it."""
+def check_outcome(explanation, right, eps):
+    """Check the lines of the loss and of the update: probabilities, costs, and the effect of the step."""
     text = explanation.text(400)
     N, label = len(explanation.labels), int(explanation.labels[0])
     name = explanation.classes[label]
     parts = re.search(r"loss = (.+) = (\S+)\n", text)
-    costs = -np.log(true["P"][np.arange(N), explanation.labels])
+    costs = -np.log(right["P"][np.arange(N), explanation.labels])
     shown = [number(p) for p in re.findall(r"−log (\S+?)(?:\)| |$)", parts[1])]
     np.testing.assert_allclose(-np.log(shown), costs[: len(shown)], rtol=2e-3)
     if N > 4:
@@ -146,29 +146,29 @@ def check_outcome(explanation, true, eps):
         assert parts[1].endswith(f"/ {N}")
     assert agrees(parts[2], costs.mean(), eps)
     before, after = re.search(r"loss: (\S+) → (\S+)", text).groups()
-    assert agrees(before, true["loss"], eps)
-    assert agrees(after, true["again"]["loss"], eps * 10)
+    assert agrees(before, right["loss"], eps)
+    assert agrees(after, right["again"]["loss"], eps * 10)
     before, after = re.search(rf"P\[{name}\]: (\S+) → (\S+)", text).groups()
-    assert agrees(before, true["P"][0, label], eps)
-    assert agrees(after, true["again"]["P"][0, label], eps * 10)
-    np.testing.assert_allclose(explanation.afterwards, true["again"]["P"], rtol=1e-3, atol=eps)
+    assert agrees(before, right["P"][0, label], eps)
+    assert agrees(after, right["again"]["P"][0, label], eps * 10)
+    np.testing.assert_allclose(explanation.afterwards, right["again"]["P"], rtol=1e-3, atol=eps)
 
 
-def new_name(true, symbol):
-    """W2 → "2.W": the parameter's own name, which counts layers of every kind."""
+def new_name(right, symbol):
+    """Return the parameter's name for a symbol (W2 → "2.W"), which counts layers of every kind."""
     own, which = symbol[0], int(symbol[1:])
     of_kind = sorted(
-        (name for name in true["new"] if name.endswith(f".{own}")), key=lambda name: int(name.split(".")[0])
+        (name for name in right["new"] if name.endswith(f".{own}")), key=lambda name: int(name.split(".")[0])
     )
     return of_kind[which - 1]
 
 
-def terms_are_the_largest(unit, true, last):
-    """The terms of the sum are x·w of the arrays computed again, all that are not zero, the largest first."""
-    x = true[unit_source(unit, true)][0]
-    w = true[f"W{unit.layer}"][:, unit.unit % true[f"W{unit.layer}"].shape[1]]
-    if f"P{unit.layer}" in true:  # a convolution: what the window sees in the unit's place
-        x = true[f"P{unit.layer}"].reshape(len(true["X"]), -1, len(w))[0, unit.unit // true[f"b{unit.layer}"].size]
+def terms_are_the_largest(unit, right, last):
+    """Check that the terms of the sum are x·w of the recomputed arrays, all nonzero ones, sorted by size."""
+    x = right[unit_source(unit, right)][0]
+    w = right[f"W{unit.layer}"][:, unit.unit % right[f"W{unit.layer}"].shape[1]]
+    if f"P{unit.layer}" in right:  # a convolution: what the window sees in the unit's place
+        x = right[f"P{unit.layer}"].reshape(len(right["X"]), -1, len(w))[0, unit.unit // right[f"b{unit.layer}"].size]
     order = unit.arithmetic["weighted sum"][0].order
     assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1
     np.testing.assert_allclose(unit.arithmetic["weighted sum"][0].products[order], (x * w)[order], rtol=1e-4, atol=1e-6)
@@ -176,9 +176,9 @@ def terms_are_the_largest(unit, true, last):
     assert unit.layer <= last
 
 
-def unit_source(unit, true):
-    """What goes into a dense layer: the last array before its Z."""
-    before = [name for name in true if re.fullmatch(r"[XHBDZ]\d?", name)]
+def unit_source(unit, right):
+    """Return the name of a dense layer's input: the last array before its Z."""
+    before = [name for name in right if re.fullmatch(r"[XHBDZ]\d?", name)]
     return before[before.index(f"Z{unit.layer}") - 1]
 
 
@@ -186,15 +186,15 @@ CASES = [(3, activation, np.float64) for activation in ACTIVATIONS] + [(1, "tanh
 
 
 @pytest.mark.parametrize(("depth", "activation", "dtype"), [*CASES, *((depth, "relu", np.float32) for depth in SIZES)])
-def test_every_number_shown_agrees_with_another_computation(depth, activation, dtype):
+def test_every_shown_number_agrees_with_an_independent_computation(depth, activation, dtype):
     model = model_of(SIZES[depth], dtype, activation=activation)
     data = pictures(1)
     explanation = explain_step(model, data[0], learning_rate=RATE)
-    true = independent(model, data, explanation)
+    right = independent(model, data, explanation)
     eps = 1e-12 if dtype == np.float64 else 2e-5
-    assert check_figures(explanation, true, eps) >= 4 * depth
-    assert check_units(explanation, true, eps) >= 12 * depth
-    check_outcome(explanation, true, eps)
+    assert check_figures(explanation, right, eps) >= 4 * depth
+    assert check_units(explanation, right, eps) >= 12 * depth
+    check_outcome(explanation, right, eps)
 
 
 @pytest.mark.parametrize(
@@ -224,14 +224,14 @@ def test_every_number_shown_agrees_with_another_computation(depth, activation, d
     ],
     ids=lambda layers: " ".join(layer.kind for layer in layers),
 )
-def test_every_kind_of_layer_in_a_batch(middle):
+def test_every_kind_of_layer_is_explained_in_a_batch(middle):
     model = model_of(Network(middle, rng=np.random.default_rng(3), dtype=np.float64), preparation=Preparation())
     data = pictures(7)
     explanation = explain_step(model, data, learning_rate=RATE, seed=4)
-    true = independent(model, data, explanation)
-    assert check_figures(explanation, true, 1e-11) >= 5
-    assert check_units(explanation, true, 1e-11) >= 10
-    check_outcome(explanation, true, 1e-11)
+    right = independent(model, data, explanation)
+    assert check_figures(explanation, right, 1e-11) >= 5
+    assert check_units(explanation, right, 1e-11) >= 10
+    check_outcome(explanation, right, 1e-11)
 
 
 @pytest.mark.parametrize(
@@ -242,17 +242,17 @@ def test_every_kind_of_layer_in_a_batch(middle):
         (SoftmaxCrossEntropy(), {}, "− 1) / 5"),
     ],
 )
-def test_every_loss(loss, settings, slope):
+def test_every_loss_is_explained(loss, settings, slope):
     model, data = model_of(SIZES[2]), pictures(5)
     explanation = explain_step(model, data, learning_rate=RATE, loss=loss)
-    true = independent(model, data, explanation, **settings)
-    assert check_figures(explanation, true, 1e-11) > 8
-    assert check_units(explanation, true, 1e-11) > 8
-    assert explanation.loss == pytest.approx(true["loss"], rel=1e-12)
+    right = independent(model, data, explanation, **settings)
+    assert check_figures(explanation, right, 1e-11) > 8
+    assert check_units(explanation, right, 1e-11) > 8
+    assert explanation.loss == pytest.approx(right["loss"], rel=1e-12)
     assert f"{slope} = " in explanation.units[-1].arithmetic["upstream gradient"][0]
 
 
-def test_a_caption_and_the_lines_of_a_unit_are_written_with_four_digits():
+def test_captions_and_lines_of_units_have_four_digits():
     array = np.array([[1.5, -2.0, 0.0]])
     assert (
         Figure("Z1", array).caption == "Z1 (1, 3)  lowest −2 at [0, 1]  highest 1.5 at [0, 0]  sum −0.5  1 of 3 are 0"
@@ -273,7 +273,7 @@ def test_a_caption_and_the_lines_of_a_unit_are_written_with_four_digits():
 
 
 @pytest.mark.parametrize("kind", list(OPTIMIZERS))
-def test_the_update_is_the_one_that_training_makes(kind):
+def test_the_update_equals_that_of_training(kind):
     model, data = model_of(SIZES[3], np.float64), pictures(6)
     rule = OPTIMIZERS[kind](weight_decay=0.01)
     explanation = explain_step(model, data, learning_rate=RATE, optimizer=rule)
@@ -292,42 +292,42 @@ def test_the_page_shows_the_same_numbers_as_the_terminal():
     model, data = model_of(SIZES[3]), pictures(1)
     explanation = explain_step(model, data[0], learning_rate=RATE)
     page = explanation.html()
-    true = independent(model, data, explanation)
+    right = independent(model, data, explanation)
     found = re.findall(
         r"<b>(\S+)</b> \([\d, ]+\) · <span class=\"down\">lowest (\S+) at \[[\d, ]+\]</span> · "
         r"<span class=\"up\">highest (\S+) at \[[\d, ]+\]</span> · sum ([^\s<]+)",
         page,
     )
-    found = [caption for caption in found if caption[0] in true]
+    found = [caption for caption in found if caption[0] in right]
     assert len(found) >= 15
     for symbol, low, high, total in found:
-        assert agrees(low, true[symbol].min(), 1e-12), symbol
-        assert agrees(high, true[symbol].max(), 1e-12), symbol
-        assert agrees(total, true[symbol].sum(), 1e-12), symbol
+        assert agrees(low, right[symbol].min(), 1e-12), symbol
+        assert agrees(high, right[symbol].max(), 1e-12), symbol
+        assert agrees(total, right[symbol].sum(), 1e-12), symbol
     for unit in explanation.units:
         for _, line in unit.lines(5):
             assert html.escape(line) in page
 
 
-def test_the_pages_tables_hold_every_term_and_what_it_comes_to():
+def test_tables_in_the_page_have_every_term_and_the_running_sum():
     model, data = model_of(SIZES[2]), pictures(1)
     explanation = explain_step(model, data[0], learning_rate=RATE, units=[(1, 2)])
-    true = independent(model, data, explanation)
+    right = independent(model, data, explanation)
     table = re.search(r"every term of Z1.*?<tbody>(.*?)</tbody>", explanation.html())[1]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("</tr>") if row]
     running = 0.0
     for place, x, w, product, so_far in rows[:-1]:
-        running += true["X"][0, int(place)] * true["W1"][int(place), 2]
-        assert agrees(x, true["X"][0, int(place)])
-        assert agrees(w, true["W1"][int(place), 2])
-        assert agrees(product, true["X"][0, int(place)] * true["W1"][int(place), 2])
+        running += right["X"][0, int(place)] * right["W1"][int(place), 2]
+        assert agrees(x, right["X"][0, int(place)])
+        assert agrees(w, right["W1"][int(place), 2])
+        assert agrees(product, right["X"][0, int(place)] * right["W1"][int(place), 2])
         assert agrees(so_far, running, 1e-12)
-    assert [int(row[0]) for row in rows[:-1]] == list(np.argsort(-np.abs(true["X"][0] * true["W1"][:, 2])))
+    assert [int(row[0]) for row in rows[:-1]] == list(np.argsort(-np.abs(right["X"][0] * right["W1"][:, 2])))
     assert rows[-1][0] == "bias"
-    assert agrees(rows[-1][4], true["Z1"][0, 2], 1e-12)
+    assert agrees(rows[-1][4], right["Z1"][0, 2], 1e-12)
 
 
-def test_where_not_all_units_fit_those_with_the_largest_numbers_are_drawn():
+def test_if_not_all_units_fit_the_largest_are_drawn():
     weights = np.arange(24.0).reshape(4, 6)  # six units of 2 × 2 pixels; unit 5 has the largest numbers
     weights[:, 1] = 100
     laid = grid(Figure("W1", weights, "columns", (2, 2)), columns=5, rows=2)
@@ -336,7 +336,7 @@ def test_where_not_all_units_fit_those_with_the_largest_numbers_are_drawn():
     assert laid.scale == 100
 
 
-def test_what_does_not_fit_is_left_out_and_said():
+def test_cells_that_do_not_fit_are_omitted_with_a_note():
     matrix = np.arange(60.0).reshape(20, 3)
     laid = grid(Figure("W2", matrix), columns=8, rows=2)
     np.testing.assert_array_equal(laid.cells, matrix.T[:2, :8])
@@ -346,15 +346,15 @@ def test_what_does_not_fit_is_left_out_and_said():
     assert row.note == "wrapped after 32, the first 64 of 70 numbers"
 
 
-def test_maps_are_drawn_one_by_one():
-    """Two maps of 2 × 2 lie in a row as (place, map): 0 and 10 in the first place, 1 and 11 in the second, …"""
+def test_maps_are_drawn_one_after_another():
+    """Two maps of 2 × 2 are stored as (place, map): 0 and 10 for the first place, 1 and 11 for the second, …"""
     maps = np.array([[0.0, 10, 1, 11, 2, 12, 3, 13]])
     laid = grid(Figure("Z1", maps, "rows", (2, 2), channels=2, each="map"), columns=9, rows=9)
     np.testing.assert_array_equal(laid.cells, [[0, 1, np.nan, 10, 11], [2, 3, np.nan, 12, 13]])
     assert laid.note == "one image per map"
 
 
-def test_pictures_that_belong_in_one_line_stay_together():
+def test_images_of_one_line_stay_together():
     weights = np.zeros((8, 3))  # three maps, whose window sees 2 × 2 numbers in each of two maps below
     weights[:, 0], weights[0, 2], weights[1, 2] = 1, 5, 6
     figure = Figure("W2", weights, "columns", (2, 2), channels=2, each="picture", across=2, note="one line per map")
@@ -368,8 +368,8 @@ def test_pictures_that_belong_in_one_line_stay_together():
     assert narrow.note == "pictures with the largest values, of 6: 5"
 
 
-def test_every_unit_of_every_convolution_is_worked_out():
-    """Windows that overlap, that leave gaps, and pixels that none sees: in the middle of a batch, by other code."""
+def test_every_unit_of_every_convolution_is_computed():
+    """Overlapping windows, gaps and pixels without a window, in a batch, recomputed by other code."""
     layers = [
         Convolution(9, 8, 1, 2, size=3, stride=2),
         Activation("tanh"),
@@ -381,14 +381,14 @@ def test_every_unit_of_every_convolution_is_worked_out():
     data = pictures(3, shape=(9, 8))
     asked = [(1, j) for j in range(24)] + [(2, j) for j in range(6)] + [(3, j) for j in range(3)]
     explanation = explain_step(model, data, learning_rate=RATE, units=asked)
-    true = independent(model, data, explanation)
-    assert check_units(explanation, true, 1e-11) > 20 * len(asked)
+    right = independent(model, data, explanation)
+    assert check_units(explanation, right, 1e-11) > 20 * len(asked)
     unseen = explanation.units[4]  # of the third column of places, which no window of the next layer reaches
     assert unseen.name == "unit 4 of layer 1, map 0, row 0, column 2"
     assert unseen.arithmetic["upstream gradient"][0].line(4) == "dH1[4] = 0 = 0"
 
 
-def test_a_unit_of_a_convolution_shows_what_its_window_sees():
+def test_a_unit_of_a_convolution_shows_the_pixels_of_its_window():
     model = byhand.Model([784, 10], maps=[4, 6])
     image = byhand.load("mnist-5k").test.images[7]
     unit = explain_step(model, image, 2, units=[(1, 4 * (12 * 5 + 6) + 3)]).units[0]
@@ -415,18 +415,18 @@ def test_a_convolution_is_explained_in_the_form_of_a_dense_layer():
     assert len(page) < 400_000
 
 
-def test_a_wrong_number_would_be_seen():
+def test_a_planted_wrong_number_is_found():
     model, data = model_of(SIZES[2]), pictures(1)
     explanation = explain_step(model, data[0], learning_rate=RATE)
-    true = independent(model, data, explanation)
-    true["dW1"] = true["dW1"] * 1.001
+    right = independent(model, data, explanation)
+    right["dW1"] = right["dW1"] * 1.001
     with pytest.raises(AssertionError, match="dW1"):
-        check_figures(explanation, true, 1e-12)
+        check_figures(explanation, right, 1e-12)
     with pytest.raises(AssertionError, match="dW1"):
-        check_units(explanation, true, 1e-12)
+        check_units(explanation, right, 1e-12)
 
 
-def test_a_unit_is_worked_out_to_the_last_term():
+def test_a_chosen_unit_is_shown_with_all_its_terms():
     model, data = model_of(SIZES[2]), pictures(1)
     unit = explain_step(model, data[0], units=[(1, 4)]).units[0]
     line = dict(unit.lines(shown=100))["weighted sum"]
@@ -434,14 +434,14 @@ def test_a_unit_is_worked_out_to_the_last_term():
     assert "more" not in line
 
 
-def test_the_model_is_not_changed():
+def test_explaining_does_not_change_the_model():
     model = model_of(SIZES[3], dropout=0.2)
     before = model.network.parameters.copy()
     explain_step(model, pictures(1)[0], learning_rate=1.0)
     np.testing.assert_array_equal(model.network.parameters, before)
 
 
-def test_without_a_label_only_the_way_forward_is_explained():
+def test_without_a_label_only_the_forward_pass_is_explained():
     model = model_of(SIZES[2], dropout=0.5)
     explanation = explain_step(model, pictures(1).images[0])
     assert [step.key for step in explanation.steps] == ["picture", "forward", "answer"]
@@ -451,7 +451,7 @@ def test_without_a_label_only_the_way_forward_is_explained():
     np.testing.assert_allclose(explanation.probabilities, model.probabilities(pictures(1).images), rtol=1e-12)
 
 
-def test_a_sample_a_picture_with_its_label_and_a_name_are_the_same():
+def test_samples_images_with_labels_and_class_names_are_equivalent():
     model, data = model_of(SIZES[2]), pictures(1)
     label = int(data.labels[0])
     texts = {
@@ -481,7 +481,7 @@ def test_a_sample_a_picture_with_its_label_and_a_name_are_the_same():
         (lambda m, d: explain_step(m, d.images[:0], []), r"needs at least one image"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(ask, message):
+def test_invalid_arguments_are_rejected_by_name(ask, message):
     with pytest.raises(UsageError, match=message):
         ask(model_of(SIZES[2]), pictures(4))
 
@@ -491,7 +491,7 @@ def test_batch_norm_needs_a_batch():
         explain_step(model_of(SIZES[2], batch_norm=True), pictures(1)[0])
 
 
-def test_a_network_that_left_the_numbers_is_refused():
+def test_a_network_with_nan_weights_is_rejected():
     model = model_of(SIZES[2])
     model.network.parameters[...] = np.nan
     with pytest.raises(DivergedError, match="not finite"):
@@ -505,29 +505,29 @@ def test_an_array_is_found_by_its_name():
         explanation["dW9"]
 
 
-def test_numerals():
+def test_numbers_are_formatted_with_four_digits():
     shown = [numeral(value) for value in (1.27, -0.03125, 2.4e-5, 0.0, -0.0, 13317.0, 1 / 3, 1e12)]
     assert shown == ["1.27", "−0.03125", "2.4e−05", "0", "0", "13,317", "0.3333", "1e+12"]
 
 
-def test_the_text_keeps_to_its_width_but_for_code():
+def test_the_text_keeps_its_width_except_for_code():
     explanation = explain_step(model_of(SIZES[3]), pictures(1)[0])
     code = {line for step in explanation.walk() for _, q in step.code for line in q.text.splitlines()}
     for line in explanation.text(60).splitlines():
         assert len(line) <= 60 or line.strip() in {c.strip() for c in code}, line
 
 
-def test_colour_is_only_in_coloured_text():
+def test_only_colored_text_has_escape_codes():
     explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
     assert "\x1b[" not in explanation.text()
-    coloured = explanation.text(color=True)
-    assert "38;2;" in coloured
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    colored = explanation.text(color=True)
+    assert "38;2;" in colored
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
     captions = [line for line in explanation.text().splitlines() if "lowest" in line]
     assert captions == [line for line in plain.splitlines() if "lowest" in line]
 
 
-def test_empty_cells_leave_the_terminals_own_ground():
+def test_empty_cells_keep_the_background_of_the_terminal():
     laid = Grid(np.array([[1.0, np.nan, np.nan], [-1.0, 2.0, np.nan]]), "", 2.0)
     one, empty = float("nan"), float("nan")
     assert two_cells(1.0, -1.0, laid) == ("▀", "rgb(138,90,24) on rgb(42,88,138)")
@@ -536,14 +536,14 @@ def test_empty_cells_leave_the_terminals_own_ground():
     assert two_cells(one, empty, laid) == (" ", "")
 
 
-def test_a_notebook_gets_the_page_in_a_frame_of_its_own():
+def test_a_notebook_shows_the_page_in_a_frame():
     shown = explain_step(model_of(SIZES[2]), pictures(1)[0])._repr_html_()
     assert shown.startswith("<iframe srcdoc=")
     assert "<script" not in shown
     assert "One training step" in html.unescape(shown)
 
 
-def test_the_page_needs_nothing_else():
+def test_the_page_has_no_external_resources():
     page = explain_step(model_of(SIZES[2]), pictures(1)[0]).html()
     assert "<script" not in page
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
@@ -551,7 +551,7 @@ def test_the_page_needs_nothing_else():
     assert len(page) < 200_000
 
 
-def test_class_names_cannot_break_the_page():
+def test_class_names_are_escaped_in_the_page():
     names = ("<b>", '"quoted"', "a & b")
     network = Network([12, 5, 3], rng=np.random.default_rng(0))
     model = byhand.Model(network, classes=names)
@@ -569,7 +569,7 @@ def test_a_wide_network_makes_a_small_page():
     assert "units with the largest values, of 1,000" in page
 
 
-def test_json_has_the_same_figures():
+def test_json_has_the_same_numbers():
     explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
     plain = explanation.to_json()
     dW1 = next(a for step in plain["steps"] for a in step["arrays"] if a["symbol"] == "dW1")
@@ -577,6 +577,6 @@ def test_json_has_the_same_figures():
     assert plain["steps"][0]["code"][0]["place"].startswith("byhand/model/preparation.py:")
 
 
-def test_gradient_descent_is_the_plain_rule_by_default():
+def test_the_default_optimizer_is_plain_gradient_descent():
     explanation = explain_step(model_of(SIZES[2]), pictures(1)[0])
     assert explanation.settings["update rule"] == f"{GradientDescent()!r}, learning rate 0.01"

@@ -1,4 +1,4 @@
-"""The commands that look inside, as a user types them: explain, compare, lr-find, and check of a run."""
+"""The commands `explain`, `compare`, `lr-find`, and `check` of a run."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from byhand.training.runs import Run
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Three runs, one of them with batch norm, dropout and another loss, one with convolutions."""
+    """Three runs: plain, with batch norm, dropout and another loss, and with convolutions."""
     home = tmp_path_factory.mktemp("runs")
     digits = byhand.load("mnist-5k")
     shapes = {"plain": {}, "rich": {"batch_norm": True, "dropout": 0.2, "activation": "gelu"}, "maps": {"maps": [4, 8]}}
@@ -35,7 +35,7 @@ def runs(tmp_path_factory):
 
 
 def call(*words):
-    """What the command prints, its talk left away."""
+    """Return the result of a command."""
     return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
 
 
@@ -74,7 +74,7 @@ def test_explain_prints_the_step(runs):
     assert "\x1b" not in shown
 
 
-def test_explain_a_single_unit_to_the_last_term(runs):
+def test_explain_shows_single_units_with_all_terms(runs):
     shown = call("explain", runs / "plain", "--unit", "1:3", "--unit", "2:9").stdout
     assert "Unit 3 of layer 1" in shown
     assert "Unit 9 of layer 2" in shown
@@ -82,7 +82,7 @@ def test_explain_a_single_unit_to_the_last_term(runs):
     assert "Layer 1: dense" not in shown
 
 
-def test_explain_a_convolution_and_its_units(runs):
+def test_explain_shows_a_convolution_and_its_units(runs):
     shown = call("explain", runs / "maps", "--sample", 7).stdout
     assert "dW1 = P1ᵀ dZ1" in shown
     assert "byhand/nn/convolution.py:" in shown
@@ -98,7 +98,7 @@ def test_explain_writes_a_page_and_json(runs, tmp_path):
     assert json.loads(shown.stdout)["steps"][0]["title"] == "Preparation"
 
 
-def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
+def test_explain_uses_a_batch_if_batch_norm_needs_one(runs):
     result = call("explain", runs / "rich")
     assert "batch normalization needs a batch: showing samples 0 to 7" in result.stderr
     assert "samples in the batch: 8" in result.stdout
@@ -106,7 +106,7 @@ def test_explain_takes_a_batch_where_batch_norm_needs_one(runs):
     assert "samples in the batch: 3" in call("explain", runs / "rich", "--batch", 3, "--optimizer", "adam").stdout
 
 
-def test_explain_refuses_what_is_not_there(runs, type_in):
+def test_explain_rejects_samples_units_and_runs_that_do_not_exist(runs, type_in):
     ask = ("explain", runs / "plain", "--quiet")
     for words, message in (
         (("--sample", 1000), "sample must be an integer from 0 to 999, got 1000"),
@@ -115,14 +115,14 @@ def test_explain_refuses_what_is_not_there(runs, type_in):
         (("--unit", "1-0"), "must be LAYER:UNIT, such as 1:17, got '1-0'"),
         (("--learning-rate", "0"), "learning_rate must be a positive number, got 0.0"),
     ):
-        code, _, said = type_in(*ask, *words)
+        code, _, err = type_in(*ask, *words)
         assert code == 2
-        assert message in said
-    code, _, said = type_in("explain", runs / "maps", "--quiet", "--unit", "1:576")
-    assert (code, said) == (2, "byhand: the unit of layer 1 must be an integer from 0 to 575, got 576\n")
-    code, _, said = type_in("explain", runs / "nowhere")
+        assert message in err
+    code, _, err = type_in("explain", runs / "maps", "--quiet", "--unit", "1:576")
+    assert (code, err) == (2, "byhand: the unit of layer 1 must be an integer from 0 to 575, got 576\n")
+    code, _, err = type_in("explain", runs / "nowhere")
     assert code == 5
-    assert "no such run" in said
+    assert "no such run" in err
 
 
 def test_compare_prints_a_table_and_verdicts(runs, tmp_path):
@@ -136,7 +136,7 @@ def test_compare_prints_a_table_and_verdicts(runs, tmp_path):
     assert "Comparison of 2 runs" in page.read_text("utf-8")
 
 
-def test_compare_knows_runs_of_one_name_apart(runs, tmp_path):
+def test_compare_distinguishes_runs_of_the_same_name(runs, tmp_path):
     twin = tmp_path / "plain"
     Run.open(runs / "plain").model().save(Run.new(twin).model_path)
     shown = call("compare", runs / "plain", twin, "--data", "mnist-5k").stdout
@@ -144,7 +144,7 @@ def test_compare_knows_runs_of_one_name_apart(runs, tmp_path):
     assert "classify the same images correctly" in shown
 
 
-def test_compare_as_json(runs):
+def test_compare_gives_json(runs):
     plain = json.loads(call("compare", runs / "plain", runs / "rich", "--json", "--quiet").stdout)
     assert {run["run"] for run in plain["runs"]} == {"plain", "rich"}
 
@@ -158,7 +158,7 @@ def test_lr_find_draws_and_suggests(tmp_path):
     assert not (tmp_path / "unsaved").exists()
 
 
-def test_lr_find_as_json():
+def test_lr_find_gives_json():
     shown = call("lr-find", "--data", "mnist-5k", "--hidden", "8", "--steps", 40, "--json", "--quiet").stdout
     plain = json.loads(shown)
     assert 1e-4 < plain["suggestion"] <= plain["diverged_rate"] / 4
@@ -166,7 +166,7 @@ def test_lr_find_as_json():
     assert len(plain["rates"]) == len(plain["losses"]) == plain["diverged_at"] + 1
 
 
-def test_check_of_a_run_passes_where_the_gradients_are_right(runs):
+def test_check_of_a_run_passes_with_right_gradients(runs):
     for name in ("plain", "rich", "maps"):
         result = call("check", runs / name)
         assert result.exit_code == 0
@@ -176,7 +176,7 @@ def test_check_of_a_run_passes_where_the_gradients_are_right(runs):
 
 @pytest.fixture
 def wide(tmp_path):
-    """A run whose every weight goes into so many relus that a long step always switches one."""
+    """A run whose weights feed so many ReLUs that a long step always switches one."""
     model = byhand.Model([784, 10], maps=[(16, 3, 1)], seed=0)
     model.network.layers[0].b[...] = np.random.default_rng(1).normal(0, 0.1, 16)
     run = Run.new(tmp_path / "wide")
@@ -186,7 +186,7 @@ def wide(tmp_path):
 
 
 @pytest.mark.slow
-def test_check_looks_again_where_most_places_are_on_a_kink(wide, monkeypatch):
+def test_check_retries_with_smaller_steps_near_kinks(wide, monkeypatch):
     result = call("check", wide)
     assert result.exit_code == 0
     lines = dict(line.split(": ", 1) for line in result.stdout.splitlines()[:-1])
@@ -206,7 +206,7 @@ def test_check_looks_again_where_most_places_are_on_a_kink(wide, monkeypatch):
     assert {tensor["name"] for tensor in plain["tensors"] if tensor["error"] > plain["tolerance"]} == {"0.W"}
 
 
-def test_check_of_a_run_fails_where_one_is_wrong(runs, monkeypatch):
+def test_check_of_a_run_fails_with_a_wrong_gradient(runs, monkeypatch):
     right = Dense.backward
 
     def forgets_the_bias(self, dout, cache):

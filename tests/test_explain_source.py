@@ -1,4 +1,4 @@
-"""The code that an explanation quotes: it is there, on that line, or the quotation is an error."""
+"""The code that an explanation quotes must be on the quoted line."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ ROOT = Path(byhand.__file__).parent.parent
 
 
 def every_quote():
-    """All the code that any explanation quotes: each activation, layer, loss and optimiser."""
+    """Yield all the code that any explanation quotes: each activation, layer, loss and optimizer."""
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 4)).astype(np.uint8)
     for activation in ACTIVATIONS:
         model = byhand.Model([12, 5, 3], activation=activation, batch_norm=True, dropout=0.2)
@@ -35,14 +35,14 @@ def quotes(model, images, **settings):
         yield from (found for _, found in step.code)
 
 
-def test_every_quoted_line_stands_in_the_file_where_it_is_said_to():
+def test_every_quoted_line_is_in_its_file_at_its_number():
     seen = {found.place: found for found in every_quote()}
     assert len(seen) > 30
     for found in seen.values():
         assert found.is_exact, f"{found.function} no longer has the line that explanations quote"
         file, line = found.place.split(":")
         text = (ROOT / file).read_text("utf-8")
-        lines = [re.sub(r"  # type: ignore.*", "", line) for line in text.splitlines()]  # a word to the type checker
+        lines = [re.sub(r"  # type: ignore.*", "", line) for line in text.splitlines()]  # not shown
         first = found.text.splitlines()[0]
         assert first, found
         assert first in lines[int(line) - 1], found
@@ -51,7 +51,7 @@ def test_every_quoted_line_stands_in_the_file_where_it_is_said_to():
             assert line.strip() in in_file, found
 
 
-def test_the_code_of_the_first_and_of_the_last_numbers_is_what_computed_them():
+def test_code_of_preparation_and_probabilities_is_quoted():
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 4)).astype(np.uint8)
     for preparation, line in ((Preparation(), "out /= self.divisor"), (Preparation.standard(), "out -= self.mean")):
         steps = {s.key: s for s in explain_step(byhand.Model([12, 3], preparation=preparation), images, [1]).walk()}
@@ -62,7 +62,7 @@ def test_the_code_of_the_first_and_of_the_last_numbers_is_what_computed_them():
         ]
 
 
-def test_a_line_that_is_gone_is_never_quoted_from_memory(tmp_path, monkeypatch):
+def test_a_removed_line_is_never_quoted(tmp_path, monkeypatch):
     module = tmp_path / "quoted_once.py"
     module.write_text('def f(x):\n    """y = 2 x"""\n    y = 2 * x\n    return y\n')
     monkeypatch.syspath_prepend(tmp_path)
@@ -83,7 +83,7 @@ def test_a_whole_body_is_quoted_without_its_docstring():
     assert quote(activations.tanh).text == "return np.tanh(Z, out=out)"
 
 
-def test_without_the_sources_the_place_is_still_named(monkeypatch):
+def test_without_source_files_the_module_is_still_named(monkeypatch):
     def gone(_):
         raise OSError
 
@@ -103,7 +103,7 @@ def test_formulas_come_from_the_docstrings():
         assert "←" in formula(rule)
 
 
-def test_formulas_are_written_in_the_names_of_the_step():
+def test_formulas_use_the_names_of_the_step():
     images = np.zeros((2, 3, 4), np.uint8)
     explanation = explain_step(byhand.Model([12, 5, 3], activation="gelu", batch_norm=True), images, [0, 1])
     written = {step.key: step.formula for step in explanation.walk()}
@@ -116,7 +116,7 @@ def test_formulas_are_written_in_the_names_of_the_step():
     assert written["backward.0"] == "dW1 = Xᵀ dZ1\ndb1 = Σ dZ1 over the samples"
 
 
-def test_formulas_of_a_convolution_are_those_of_its_page():
+def test_formulas_of_a_convolution_are_those_of_its_module():
     assert formulas(convolution) == "P = windows of X\nZ = P W + b"
     images = np.zeros((2, 4, 4), np.uint8)
     explanation = explain_step(byhand.Model([16, 3], maps=[(2, 2, 1), (2, 2, 1)]), images, [0, 1])

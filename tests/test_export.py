@@ -1,4 +1,4 @@
-"""Exports: what leaves the house says what the model says."""
+"""Exports: every format gives the model's predictions."""
 
 import base64
 import copy
@@ -38,7 +38,7 @@ def digits():
 
 
 def wild(model: Model, seed: int = 0) -> Model:
-    """The same shape with weights and statistics that are nowhere near their start."""
+    """Return the model with weights and statistics far from their initial values."""
     rng = np.random.default_rng(seed)
     network = model.network
     network.parameters[...] = rng.normal(0, 0.1, network.size)
@@ -47,12 +47,12 @@ def wild(model: Model, seed: int = 0) -> Model:
 
 
 def embedded(page: bytes) -> dict:
-    """What the page's JSON holds."""
+    """Return the JSON embedded in the page."""
     found = re.search(rb'<script type="application/json" id="model">(.*?)</script>', page, re.DOTALL)
     return json.loads(found[1])
 
 
-def test_the_shipped_model_reads_what_it_has_not_seen(shipped, digits):
+def test_the_shipped_model_is_accurate_on_held_out_images(shipped, digits):
     assert [layer.units for layer in shipped.network.dense] == [128, 10]
     assert shipped.preparation == Preparation.standard(deskew=True)
     assert shipped.accuracy(digits) >= 0.985
@@ -61,11 +61,11 @@ def test_the_shipped_model_reads_what_it_has_not_seen(shipped, digits):
 
 
 @pytest.mark.full_mnist
-def test_the_shipped_models_card_tells_the_truth(shipped, full_mnist):
+def test_the_shipped_model_states_its_true_accuracy(shipped, full_mnist):
     assert round(shipped.accuracy(full_mnist.test), 4) == shipped.metadata["accuracy"]["mnist_test"]
 
 
-def test_the_shipped_file_is_small_and_kept_as_float16(shipped):
+def test_the_shipped_file_is_small_and_rounded_to_float16(shipped):
     from importlib import resources
 
     content = (resources.files("byhand.model") / byhand.model.model.SHIPPED).read_bytes()
@@ -74,17 +74,17 @@ def test_the_shipped_file_is_small_and_kept_as_float16(shipped):
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
 
 
-def test_the_page_is_one_small_file_that_asks_nobody(shipped, digits):
+def test_the_page_is_one_small_file_without_requests(shipped, digits):
     page, about = as_html(shipped, digits)
     assert len(page) < 300_000
     assert about == "weights rounded to float16: on 1,000 images of mnist-5k no probability changes"
     outside = re.findall(rb"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}", page)
-    assert outside == [b"http://www.w3.org"] * len(outside)  # a name of SVG, no address
+    assert outside == [b"http://www.w3.org"] * len(outside)  # the namespace of SVG
     assert b"default-src 'none'" in page
     assert not re.search(rb"^(?:import|export) ", page, re.MULTILINE)
 
 
-def test_a_page_of_weights_nobody_rounded_is_small_too_and_says_what_it_costs(digits):
+def test_a_page_with_rounded_weights_states_the_maximum_difference(digits):
     model = Model([784, 128, 10], seed=1)
     page, about = as_html(model, digits)
     assert len(page) < 300_000
@@ -95,7 +95,7 @@ def test_a_page_of_weights_nobody_rounded_is_small_too_and_says_what_it_costs(di
     assert 0 < moved < 1e-3
 
 
-def test_the_page_holds_the_weights_and_what_python_makes_of_its_pictures(shipped, digits):
+def test_the_page_has_the_weights_and_probabilities_computed_by_python(shipped, digits):
     content = embedded(as_html(shipped, digits)[0])
     packed = np.frombuffer(zlib.decompress(base64.b64decode(content["weights"])), np.uint8)
     weights = packed.reshape(2, -1).T.copy().view("<f2").astype(np.float32).ravel()
@@ -108,7 +108,7 @@ def test_the_page_holds_the_weights_and_what_python_makes_of_its_pictures(shippe
     assert sorted(set(shipped.predict(pictures))) == list(range(10))
 
 
-def test_no_name_can_break_out_of_the_page(digits):
+def test_names_are_escaped_in_the_page(digits):
     evil = "</script><script>alert(1)</script><!--"
     model = Model([784, 10], classes=[evil, *"123456789"], metadata={"about": evil})
     page, _ = as_html(model, digits)
@@ -117,21 +117,21 @@ def test_no_name_can_break_out_of_the_page(digits):
     assert embedded(page)["description"]["classes"][0] == evil
 
 
-def test_weights_beyond_float16_are_refused(digits):
+def test_weights_beyond_float16_are_rejected(digits):
     model = Model([784, 10])
     model.network.parameters[0] = 70_000
     with pytest.raises(UsageError, match="weights must be at most 65,504 for float16, got 7e\\+04"):
         as_html(model, digits)
 
 
-def test_a_page_of_another_size_brings_noise_to_test_itself():
+def test_a_page_for_other_image_sizes_tests_itself_with_noise():
     model = wild(Model([12, 5, 3]))
     content = embedded(as_html(model, sample_for(model))[0])
     assert content["description"]["shape"] == [1, 12]
     assert len(content["test"]["probabilities"]) == 20
 
 
-def test_a_page_of_convolutions_knows_the_shape_of_their_pictures():
+def test_a_page_of_convolutions_has_the_shape_of_the_images():
     model = wild(Model([Convolution(6, 9, 1, 2, size=3), Activation("relu"), Dense(16, 3)]))
     content = embedded(as_html(model, sample_for(model))[0])
     assert content["description"]["shape"] == [6, 9]
@@ -185,8 +185,8 @@ def test_onnx_gives_the_models_probabilities(architecture, digits):
         )
 
 
-def test_onnx_has_the_pictures_of_a_convolution_that_is_more_wide_than_high():
-    """Steps left over at two edges, channels that must not be taken for columns, no picture at all."""
+def test_onnx_handles_convolutions_of_images_wider_than_high():
+    """Uncovered pixels at two edges, several channels, and an empty batch."""
     wide = [Convolution(8, 10, 1, 2, size=3, stride=2), Activation("relu"), Convolution(3, 4, 2, 3, size=2, stride=1)]
     model = wild(Model([*wide, Dense(18, 4)], preparation=Preparation(deskew=True)))
     images = np.random.default_rng(1).integers(0, 256, (50, 8, 10), dtype=np.uint8)
@@ -194,8 +194,8 @@ def test_onnx_has_the_pictures_of_a_convolution_that_is_more_wide_than_high():
     assert run_onnx(model, images[:0]).shape == (0, 4)
 
 
-def test_onnx_deskews_to_the_bit(digits):
-    """Through a network that hands its pixels on: 6 × 6 pictures, 36 answers, their logs are the pixels themselves."""
+def test_onnx_deskews_exactly(digits):
+    """The network passes its pixels on: 6 × 6 images and 36 outputs, whose logarithms are the pixels."""
     model = Model([36, 36], preparation=Preparation(deskew=True))
     model.network.dense[0].W[...], model.network.dense[0].b[...] = np.eye(36, dtype=np.float32) * 20, 0
     rng = np.random.default_rng(3)
@@ -211,7 +211,7 @@ def test_onnx_deskews_to_the_bit(digits):
     assert (deskew(images) != images).any()
 
 
-def test_the_onnx_file_says_what_it_is(shipped, tmp_path):
+def test_the_onnx_file_has_names_shapes_and_metadata(shipped, tmp_path):
     onnx = needs("onnx")
     about = export(shipped, tmp_path / "digits.onnx")
     assert re.fullmatch(
@@ -230,17 +230,17 @@ def test_the_onnx_file_says_what_it_is(shipped, tmp_path):
     assert texts["preparation"]["deskew"] is True
 
 
-def test_an_onnx_file_that_lies_is_not_written(shipped, tmp_path, monkeypatch):
+def test_an_onnx_file_with_wrong_probabilities_is_not_written(shipped, tmp_path, monkeypatch):
     needs("onnxruntime")
     from byhand.export import onnx as exporter
 
-    monkeypatch.setattr(exporter, "LIMIT", 0.1)  # less upright than the model's own preparation
+    monkeypatch.setattr(exporter, "LIMIT", 0.1)  # the model's deskewing has a larger limit
     with pytest.raises(UsageError, match="onnxruntime must give the model's probabilities to 1e-05, got"):
         export(shipped, tmp_path / "digits.onnx")
     assert not (tmp_path / "digits.onnx").exists()
 
 
-def test_npz_has_the_names_and_shapes_of_the_reference_pages(shipped, digits):
+def test_npz_has_the_names_and_shapes_of_the_reference(shipped, digits):
     content, about = as_npz(shipped, digits)
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         arrays = dict(file)
@@ -251,7 +251,7 @@ def test_npz_has_the_names_and_shapes_of_the_reference_pages(shipped, digits):
     assert "no probability differs by more than" in about
 
 
-def test_npz_runs_on_the_reference_page_itself(shipped, digits):
+def test_npz_runs_with_the_reference_code(shipped, digits):
     arrays = reference_arrays(shipped)
     parameters = {name: arrays[name] for name in ("W1", "b1", "W2", "b2")}
     X = deskew(digits.images[:100]).reshape(100, -1).T / arrays["divisor"]
@@ -267,7 +267,7 @@ def test_npz_folds_batch_norm_and_the_preparation_into_the_weights(digits):
 
 
 @pytest.mark.parametrize("layers", [[Dense(784, 9), Dense(9, 10)], [Dense(784, 10)]])
-def test_npz_knows_layers_without_an_activation(layers, digits):
+def test_npz_supports_layers_without_an_activation(layers, digits):
     assert reference_arrays(wild(Model(layers)))["activations"].tolist() == ["identity"] * (len(layers) - 1)
     as_npz(Model([Dense(layer.inputs, layer.units) for layer in layers]), digits)
 
@@ -282,12 +282,12 @@ def test_npz_knows_layers_without_an_activation(layers, digits):
         ([Dense(784, 10), Activation("relu")], "npz supports no activation after the last layer, got relu: use onnx"),
     ],
 )
-def test_what_npz_cannot_hold_is_refused_by_name(layers, message, digits):
+def test_layers_that_npz_does_not_support_are_rejected(layers, message, digits):
     with pytest.raises(UsageError, match=message):
         as_npz(Model(layers), digits)
 
 
-def test_the_end_of_the_name_decides(shipped, tmp_path):
+def test_the_suffix_selects_the_format(shipped, tmp_path):
     export(shipped, tmp_path / "a.npz")
     assert (tmp_path / "a.npz").read_bytes()[:2] == b"PK"
     export(shipped, tmp_path / "b.dat", to="npz")
@@ -306,19 +306,19 @@ def test_the_command_exports_the_shipped_model(tmp_path):
     assert quiet.stderr == ""
 
 
-def test_the_command_exports_a_runs_model_beside_it(tmp_path, digits):
+def test_the_command_exports_next_to_the_model_of_a_run(tmp_path, digits):
     Model([784, 10], metadata={"data": {"name": "mnist-5k"}}).save(tmp_path / "run" / "model.safetensors")
     done = CliRunner().invoke(cli, ["export", str(tmp_path / "run"), "--to", "npz"], catch_exceptions=False)
     assert done.stdout == f"{tmp_path / 'run' / 'model.npz'}\n"
 
 
-def test_the_command_wants_to_know_what_to_make():
+def test_the_command_needs_a_format():
     done = CliRunner().invoke(cli, ["export"])
     assert done.exit_code == 2
     assert "--to html, onnx or npz" in done.stderr
 
 
-def test_without_a_name_the_courses_data_is_not_written_over_nor_anything_else(tmp_path, monkeypatch):
+def test_without_a_name_existing_files_are_not_overwritten(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for kind, name in (("npz", "model.npz"), ("onnx", "model.onnx"), ("html", "digits.html")):
         for content in (tmp_path / "digits.npz", tmp_path / name):
@@ -340,7 +340,7 @@ def test_without_a_name_the_courses_data_is_not_written_over_nor_anything_else(t
         ("--to html -o -", "-o must be a file name, got -: stdout is for the path of the file"),
     ],
 )
-def test_a_name_that_does_not_go_with_the_kind_is_refused(words, message, tmp_path, monkeypatch):
+def test_a_name_that_does_not_match_the_format_is_rejected(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["export", *words.split()])
     assert isinstance(done.exception, UsageError)
@@ -348,7 +348,7 @@ def test_a_name_that_does_not_go_with_the_kind_is_refused(words, message, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_data_set_of_other_classes_is_not_taken_for_samples(tmp_path):
+def test_a_data_set_with_other_classes_gives_no_samples(tmp_path):
     letters = Dataset(np.zeros((2, 28, 28), np.uint8), np.array([0, 1]), classes=["a", "b"])
     model = Model([784, 2], classes=["a", "b"])
     assert "arrays" in export(model, tmp_path / "a.html", pictures=letters)

@@ -1,4 +1,4 @@
-"""Faults: the disk is full, the folder read-only, a write fails. One clear line, and the last good state intact."""
+"""Faults: full disk, read-only folder, failing write. Each gives one clear error, and the last good state is intact."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def run(tmp_path):
 
 @contextmanager
 def small_disk(folder, size):
-    """A real file system of that many kilobytes, where this user may make one."""
+    """Mount a real file system of that many kilobytes, if the user may."""
     folder.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(folder)], capture_output=True, check=False
@@ -48,7 +48,7 @@ def small_disk(folder, size):
 
 @contextmanager
 def largest_file(size):
-    """The system lets no file of this process grow beyond `size` bytes: a write is short, then fails, for real."""
+    """Limit the size of files of this process: a write is short, then fails."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -62,7 +62,7 @@ def leftovers(folder):
 
 
 def attempt(function, *arguments, **keywords):
-    """The OSError that it raises, or None."""
+    """Return the OSError that the function raises, or None."""
     try:
         function(*arguments, **keywords)
     except OSError as error:
@@ -72,7 +72,7 @@ def attempt(function, *arguments, **keywords):
 
 @pytest.mark.parametrize("code", kills_and_faults.CODES, ids=errno.errorcode.get)
 @pytest.mark.parametrize("short", [False, True])
-def test_whichever_call_fails_the_file_is_the_old_one_or_the_new_one(tmp_path, code, short):
+def test_a_failing_call_leaves_the_old_or_the_new_file(tmp_path, code, short):
     path = tmp_path / "file"
     struck = set()
     for at in range(50):
@@ -89,7 +89,7 @@ def test_whichever_call_fails_the_file_is_the_old_one_or_the_new_one(tmp_path, c
 
 
 @pytest.mark.parametrize("short", [False, True])
-def test_whichever_call_of_a_checkpoint_fails_the_last_good_state_is_intact(run, short):
+def test_a_failing_call_of_a_checkpoint_leaves_the_last_state_intact(run, short):
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
         next(walk)
@@ -113,13 +113,13 @@ def test_whichever_call_of_a_checkpoint_fails_the_last_good_state_is_intact(run,
     assert leftovers(run.folder) == []
 
 
-def test_a_fault_is_planted_where_it_says(tmp_path):
+def test_a_planted_fault_strikes_the_given_call(tmp_path):
     with kills_and_faults.Fault(0, errno.EIO) as fault, pytest.raises(OSError, match="Input/output error"):
         files.write_bytes(tmp_path / "file", b"x")
     assert fault.struck == "open"
 
 
-def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
+def test_exceeding_the_file_size_limit_leaves_the_old_file(run):
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
         next(walk)
@@ -136,7 +136,7 @@ def test_a_file_that_may_not_grow_to_its_size_leaves_the_old_one(run):
         assert leftovers(run.folder) == []
 
 
-def test_a_full_disk(tmp_path):
+def test_a_full_disk_leaves_the_last_state_intact(tmp_path):
     with small_disk(tmp_path / "disk", 96), small_run.session() as session:
         run = Run(tmp_path / "disk" / "run")
         with Checkpoints(run) as checkpoints:
@@ -156,7 +156,7 @@ def test_a_full_disk(tmp_path):
         assert leftovers(run.folder) == []
 
 
-def test_a_run_goes_on_saving_when_its_state_was_deleted(run):
+def test_a_run_continues_saving_after_its_state_was_deleted(run):
     with small_run.session() as session, Checkpoints(run) as checkpoints:
         walk = steps(session)
         next(walk)
@@ -167,7 +167,7 @@ def test_a_run_goes_on_saving_when_its_state_was_deleted(run):
     assert Checkpoints(run).load()[1]["step"] == 2
 
 
-def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monkeypatch):
+def test_a_file_deleted_before_it_is_verified_is_an_error(run, monkeypatch):
     from byhand.model import file as modelfile
 
     write = modelfile.write_arrays
@@ -186,7 +186,7 @@ def test_a_file_deleted_between_write_and_read_is_an_error_with_a_name(run, monk
             checkpoints.save(session, force=True)
 
 
-def test_a_folder_where_the_state_should_be_a_file(run):
+def test_a_folder_in_place_of_a_checkpoint_is_an_error(run):
     (run.folder / "state" / "a.safetensors").mkdir(parents=True)
     (run.folder / "state" / "b.safetensors").mkdir(parents=True)
     with small_run.session() as session, Checkpoints(run) as checkpoints:
@@ -195,7 +195,7 @@ def test_a_folder_where_the_state_should_be_a_file(run):
             checkpoints.save(session, force=True)
 
 
-def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
+def test_jumps_of_the_system_clock_change_nothing(run, monkeypatch):
     jumps = iter(np.random.default_rng(0).uniform(-1e9, 1e9, 100_000))
     monkeypatch.setattr("time.time", lambda: next(jumps))
     monkeypatch.setattr("time.time_ns", lambda: int(next(jumps)))
@@ -212,13 +212,13 @@ def test_a_clock_that_jumps_changes_nothing(run, monkeypatch):
 
 
 @pytest.mark.parametrize("sizes", [[784, 2_000_000_000, 10], [10**12, 1], [784, 100_000, 1_000_000, 10]])
-def test_a_network_too_large_for_the_machine_is_rejected_before_memory_is_taken(sizes):
+def test_a_network_too_large_for_memory_is_rejected_before_allocation(sizes):
     with pytest.raises(UsageError, match=r"a network must fit the memory of [\d,]+ GB, got [\d,]+ parameters, which"):
         Model(sizes)
 
 
 @pytest.mark.parametrize("answer", [-1, 0, ValueError, OSError])
-def test_a_machine_that_does_not_say_how_much_memory_it_has_rejects_no_network(answer, monkeypatch):
+def test_an_unknown_memory_size_rejects_no_network(answer, monkeypatch):
     def sysconf(_name):
         if isinstance(answer, int):
             return answer
@@ -230,7 +230,7 @@ def test_a_machine_that_does_not_say_how_much_memory_it_has_rejects_no_network(a
 
 
 def byhand(*arguments, cwd, before=()):
-    """Run the program as a user would, `before` put before it."""
+    """Run the program in a process, with `before` in front of the command."""
     return subprocess.run(
         [*before, sys.executable, "-m", "byhand", *map(str, arguments)],
         cwd=cwd,
@@ -243,25 +243,25 @@ def byhand(*arguments, cwd, before=()):
 
 
 def one_line(done, code):
-    """What it said: a single line, with that exit code and no traceback."""
-    said = done.stderr.strip().splitlines()
+    """Return the error message: a single line, with that exit code and without a traceback."""
+    lines = done.stderr.strip().splitlines()
     assert done.returncode == code, (done.returncode, done.stderr)
-    assert len(said) == 1, done.stderr
-    assert said[0].startswith("byhand: ")
-    return said[0]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("byhand: ")
+    return lines[0]
 
 
 TRAIN = ("train", "--offline", "--data", "mnist-5k", "--quiet", "--hidden", "8", "--epochs", "1", "--samples", "200")
 
 
-def test_the_program_on_a_full_disk(tmp_path):
+def test_the_program_reports_a_full_disk(tmp_path):
     with small_disk(tmp_path / "disk", 8):
         line = one_line(byhand(*TRAIN, "--run", tmp_path / "disk" / "run", cwd=tmp_path), StorageError.exit_code)
     assert "No space left on device" in line
     assert str(tmp_path / "disk" / "run") in line
 
 
-def test_the_program_where_a_file_stands_in_the_way(tmp_path):
+def test_the_program_reports_a_file_in_place_of_a_folder(tmp_path):
     (tmp_path / "run").write_text("a file")
     line = one_line(byhand(*TRAIN, "--run", tmp_path / "run" / "x", cwd=tmp_path), 2)
     assert line == f"byhand: {tmp_path / 'run'}: is a file, not a folder"
@@ -269,7 +269,7 @@ def test_the_program_where_a_file_stands_in_the_way(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("inside", ["x.html", "deeper/x.html"])
-def test_a_file_that_stands_where_a_folder_must_be_is_named_and_called_a_file(inside, tmp_path):
+def test_a_file_in_place_of_a_parent_folder_is_named(inside, tmp_path):
     (tmp_path / "notes").write_text("precious")
     with pytest.raises(NotADirectoryError) as caught:
         files.write_bytes(tmp_path / "notes" / inside, b"x")
@@ -279,13 +279,13 @@ def test_a_file_that_stands_where_a_folder_must_be_is_named_and_called_a_file(in
 
 
 @pytest.mark.parametrize("name", ["", ".", "/"])
-def test_a_folder_in_the_place_of_a_file_is_refused(name):
+def test_a_folder_in_place_of_a_file_is_rejected(name):
     with pytest.raises(IsADirectoryError, match="is a folder, not a file"):
         files.write_bytes(name, b"x")
 
 
-def test_the_program_out_of_memory(tmp_path):
-    """Whatever runs out, and wherever: one line."""
+def test_the_program_reports_that_memory_is_exhausted(tmp_path):
+    """Running out of memory anywhere gives one line."""
     code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.data.loading as d\n"
     code += "def full(): raise MemoryError('Unable to allocate 9 GiB')\n"
     code += "d.named_sets = full; c.main()"
@@ -293,7 +293,7 @@ def test_the_program_out_of_memory(tmp_path):
     assert one_line(done, 2) == "byhand: not enough memory: Unable to allocate 9 GiB"
 
 
-def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
+def test_a_closed_pipe_exits_with_141_silently(tmp_path):
     end, start = os.pipe()
     os.close(end)
     try:
@@ -306,7 +306,7 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
-def test_a_result_that_can_not_be_written_is_an_error(tmp_path):
+def test_output_that_cannot_be_written_is_an_error(tmp_path):
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "byhand", "data", "list"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=300, check=False)
@@ -314,8 +314,8 @@ def test_a_result_that_can_not_be_written_is_an_error(tmp_path):
     assert done.returncode == 2
 
 
-def as_anybody():
-    """What to put before a command so that it may write only where permissions let it: nothing, unless one is root."""
+def without_root_rights():
+    """Return a prefix for a command that removes root's right to write anywhere; empty for other users."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -323,14 +323,14 @@ def as_anybody():
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 
 
-def test_a_folder_that_may_not_be_written(tmp_path):
+def test_a_read_only_folder_is_reported(tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
-    line = one_line(byhand(*TRAIN, "--run", locked / "run", cwd=tmp_path, before=as_anybody()), 2)
+    line = one_line(byhand(*TRAIN, "--run", locked / "run", cwd=tmp_path, before=without_root_rights()), 2)
     assert line == f"byhand: {locked / 'run'}: Permission denied"
 
 
-def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
+def test_a_folder_that_becomes_read_only_during_training_is_reported(tmp_path):
     run = Run(tmp_path / "run")
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); from helpers import small_run\n"
@@ -342,7 +342,7 @@ def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
         "    except StorageError as error: print(error)\n"
     )
     done = subprocess.run(
-        [*as_anybody(), sys.executable, "-c", code, str(Path(__file__).parent), str(run.folder)],
+        [*without_root_rights(), sys.executable, "-c", code, str(Path(__file__).parent), str(run.folder)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -356,12 +356,12 @@ def test_a_folder_that_becomes_read_only_while_a_run_trains(tmp_path):
     assert Checkpoints(run).load()[1]["step"] == 1
 
 
-def test_without_a_home_folder(tmp_path):
-    """No HOME, and nobody in the system's list of users: the bundled sample needs neither."""
+def test_the_program_runs_without_a_home_folder(tmp_path):
+    """Without HOME and without an entry in the list of users, the bundled sample is used."""
     code = (
         "import pwd, sys\n"
-        "def nobody(uid): raise KeyError(uid)\n"
-        "pwd.getpwuid = nobody\n"
+        "def unknown(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = unknown\n"
         "sys.argv[0] = 'byhand'\n"
         "from byhand.cli import main; main()\n"
     )
@@ -379,7 +379,7 @@ def test_without_a_home_folder(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
+def test_a_damaged_model_is_reported_with_its_checkpoint(tmp_path):
     run = Run(tmp_path / "run")
     assert byhand(*TRAIN, "--run", run.folder, cwd=tmp_path).returncode == 0
     content = bytearray(run.model_path.read_bytes())
@@ -398,7 +398,7 @@ def test_a_damaged_model_is_named_and_its_checkpoint_offered(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
+def test_the_killed_program_resumes_to_bit_identical_weights(tmp_path):
     long = (*TRAIN[:-3], "40", "--samples", "1000", "--augment", "default", "--dropout", "0.1", "--ema-decay", "0.9")
     assert byhand(*long, "--run", tmp_path / "whole", cwd=tmp_path).returncode == 0
     run = Run(tmp_path / "killed")
@@ -416,7 +416,7 @@ def test_the_program_killed_anywhere_resumes_to_the_same_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_both_checkpoints_damaged_end_with_one_line_and_exit_5(tmp_path):
+def test_two_damaged_checkpoints_give_one_line_and_exit_5(tmp_path):
     run = Run(tmp_path / "run")
     assert byhand(*TRAIN, "--run", run.folder, cwd=tmp_path).returncode == 0
     for slot in module.SLOTS:

@@ -27,19 +27,19 @@ def test_a_file_that_is_replaced_keeps_its_permissions_and_its_links(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
-def test_what_is_no_file_is_written_to_and_stays(tmp_path):
+def test_a_named_pipe_is_written_to_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    told = []
-    reader = threading.Thread(target=lambda: told.append((tmp_path / "pipe").read_text()))
+    received = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_text()))
     reader.start()
-    write_text(tmp_path / "pipe", "told")
+    write_text(tmp_path / "pipe", "content")
     reader.join(10)
-    assert told == ["told"]
+    assert received == ["content"]
     assert (tmp_path / "pipe").is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-def test_a_folder_in_the_way_is_named_and_what_else_fails_too(tmp_path, monkeypatch):
+def test_errors_name_the_target_and_not_the_temporary_file(tmp_path, monkeypatch):
     folder, file = tmp_path / "m", tmp_path / "m.safetensors"
     folder.mkdir()
     with pytest.raises(
@@ -56,7 +56,7 @@ def test_a_folder_in_the_way_is_named_and_what_else_fails_too(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_the_longest_name_that_a_file_system_takes(tmp_path):
+def test_the_longest_file_name_can_be_written(tmp_path):
     name = "n" * 255
     write_text(tmp_path / name, "x")
     write_text(tmp_path / name, "y")

@@ -34,7 +34,7 @@ every_run = pytest.mark.parametrize("name", EXPECTED)
 
 
 def checksum(array):
-    """The same as in tools/make_golden_run.py and tools/make_golden_folders.py."""
+    """Return the checksum of tools/make_golden_run.py and tools/make_golden_folders.py."""
     return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
 
 
@@ -92,7 +92,7 @@ def test_the_newest_checkpoint_is_loaded(name):
 
 
 @every_run
-def test_records_and_configuration_are_read_as_they_were_written(name):
+def test_records_and_configuration_are_read_unchanged(name):
     run = Run.open(GOLDEN / name)
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert [json.loads(json.dumps(record.to_json())) for record in run.records()] == lines
@@ -101,7 +101,7 @@ def test_records_and_configuration_are_read_as_they_were_written(name):
 
 @every_run
 @pytest.mark.parametrize("slot", SLOTS)
-def test_an_interrupted_run_is_finished_as_the_version_before_finished_it(name, slot, copied):
+def test_an_interrupted_run_is_finished_with_the_same_result(name, slot, copied):
     run, tolerance = copied(name, slot), TOLERANCE[name]
     before = {record.epoch: record for record in run.records()}
     step = EXPECTED[name]["checkpoints"][slot]["step"]

@@ -27,12 +27,12 @@ def model(**settings):
 
 @pytest.mark.parametrize("rate", [3e38, 1e30])
 @pytest.mark.parametrize("more", [{}, {"validation": 0.2}, {"ema_decay": 0.9}])
-def test_a_run_that_diverges_in_its_last_step_has_diverged(rate, more):
+def test_divergence_in_the_last_step_is_raised(rate, more):
     with pytest.raises(DivergedError, match="Try --learning-rate"):
         fit(model(), (X * 9, Y), recipe=WHOLE.replace(learning_rate=rate, **more))
 
 
-def test_after_a_step_that_failed_the_next_one_is_the_same_step():
+def test_a_failed_step_is_repeated():
     with Trainer(model(), (X, Y), WHOLE.replace(batch_size=20, learning_rate=0.1), seed=0) as session:
         session.step()
         right, session.model.network.parameters[0] = session.model.network.parameters[0], np.nan
@@ -45,7 +45,7 @@ def test_after_a_step_that_failed_the_next_one_is_the_same_step():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "says"),
+    ("inputs", "message"),
     [
         ((X * 255).astype(np.uint8), "X must be floats, got uint8: pass a Dataset"),
         (X.astype(str), "X must be numbers, got <U"),
@@ -53,13 +53,13 @@ def test_after_a_step_that_failed_the_next_one_is_the_same_step():
         (X.astype(object), "X must be numbers, got object"),
     ],
 )
-def test_inputs_that_would_be_misunderstood_are_refused(inputs, says):
-    with pytest.raises(UsageError, match=says):
+def test_ambiguous_inputs_are_rejected(inputs, message):
+    with pytest.raises(UsageError, match=message):
         fit(model(), (inputs, Y), epochs=1)
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         ((X, Y, Y), r"data must be a pair \(X, y\), got a tuple of 3: pass weights as sample_weights"),
         (X, r"data must be a Dataset or a pair \(X, y\), got an array float32 \(60, 6\)"),
@@ -69,28 +69,28 @@ def test_inputs_that_would_be_misunderstood_are_refused(inputs, says):
         ((X, 3), r"y must have the shape \(60,\) or \(60, 3\), got \(\)"),
     ],
 )
-def test_what_is_no_pair_is_refused(data, says):
-    with pytest.raises(UsageError, match=says):
+def test_data_that_are_not_a_pair_are_rejected(data, message):
+    with pytest.raises(UsageError, match=message):
         fit(model(), data, epochs=1)
 
 
-def test_whole_numbers_are_inputs():
+def test_integers_and_booleans_are_accepted_as_inputs():
     fit(model(), ((X > 0.5).astype(int), Y), epochs=1)
     fit(model(), (X > 0.5, Y), epochs=1)
 
 
 @pytest.mark.parametrize("labels", [Y.astype(str), Y.astype(float), Y.astype(object), Y - 1])
-def test_labels_that_are_none_are_refused_in_one_line(labels):
+def test_invalid_labels_are_rejected(labels):
     with pytest.raises(UsageError, match="labels must be integers 0 to 2, got"):
         fit(model(), (X, labels), epochs=1)
 
 
-def test_weights_that_are_no_numbers_are_refused_in_one_line():
+def test_sample_weights_that_are_not_numbers_are_rejected():
     with pytest.raises(UsageError, match="sample_weights must be numbers, got <U"):
         fit(model(), (X, Y), epochs=1, sample_weights=Y.astype(str))
 
 
-def test_weights_that_leave_nothing_to_learn_from_are_refused():
+def test_zero_weights_for_all_training_samples_are_rejected():
     recipe = Recipe(epochs=1, validation=0.5)
     with Trainer(model(), (X, Y), recipe, seed=0) as session:
         kept = session.batches.index
@@ -101,7 +101,7 @@ def test_weights_that_leave_nothing_to_learn_from_are_refused():
 
 
 @pytest.mark.parametrize("size", [1e-50, 1e39, 1e-30])
-def test_only_the_proportions_of_weights_count(size):
+def test_only_the_proportions_of_sample_weights_matter(size):
     plain, scaled = model(), model()
     fit(plain, (X, Y), epochs=2)
     fit(scaled, (X, Y), epochs=2, sample_weights=np.full(60, size))
@@ -119,18 +119,18 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_over_its_samples():
 
 
 @pytest.mark.parametrize("value", [2.5, "0.1", True])
-def test_a_validation_split_is_a_share_or_a_whole_number(value):
+def test_a_validation_split_is_a_fraction_or_an_integer(value):
     with pytest.raises(UsageError, match="validation must be"):
         Recipe(validation=value)
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "clip", "max_norm", "ema_decay", "validation"])
-def test_a_recipe_of_words_is_refused_in_one_line(name):
+def test_numbers_of_a_recipe_must_not_be_strings(name):
     with pytest.raises(UsageError, match=f"{name} must be"):
         Recipe(**{name: "high"})
 
 
-def test_patience_may_watch_a_data_set_of_its_own():
+def test_patience_works_with_explicit_validation_data():
     history = fit(model(), (X, Y), epochs=30, patience=1, learning_rate=0.5, validation_data=(X[:20], Y[:20]))
     assert history.best_epoch
     with pytest.raises(UsageError, match="patience needs validation data"):
@@ -138,7 +138,7 @@ def test_patience_may_watch_a_data_set_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("slip", "says"),
+    ("call", "message"),
     [
         (fit, r"got a TrainTest: pass its \.train"),
         (lambda own, digits: fit(own, digits.train, validation_data=digits), "got a TrainTest"),
@@ -152,9 +152,9 @@ def test_patience_may_watch_a_data_set_of_its_own():
         (evaluate, "data must be a Dataset, got a TrainTest"),
     ],
 )
-def test_a_slip_of_the_everyday_calls_is_named(slip, says):
-    with pytest.raises(UsageError, match=says):
-        slip(byhand.Model([784, 10], seed=0), byhand.load("mnist-5k"))
+def test_frequent_mistakes_in_calls_get_specific_errors(call, message):
+    with pytest.raises(UsageError, match=message):
+        call(byhand.Model([784, 10], seed=0), byhand.load("mnist-5k"))
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,9 @@ def test_an_unknown_setting_of_fit_gets_the_name_to_type(setting, meant):
 
 
 def test_an_unknown_setting_like_no_other_lists_the_known_ones():
-    for slip in (lambda: fit(model(), (X, Y), color=1), lambda: Recipe(color=1), lambda: Recipe().replace(color=1)):
+    for call in (lambda: fit(model(), (X, Y), color=1), lambda: Recipe(color=1), lambda: Recipe().replace(color=1)):
         with pytest.raises(UsageError, match="unknown setting 'color': the settings are epochs, batch_size, "):
-            slip()
+            call()
 
 
 def test_the_settings_of_fit_are_those_of_the_recipe():
@@ -194,7 +194,7 @@ def test_the_settings_of_fit_are_those_of_the_recipe():
     assert [*inspect.signature(fit).parameters][-len(hints) :] == list(hints)
 
 
-def test_fit_that_is_interrupted_leaves_the_weights_that_were_asked_for(monkeypatch):
+def test_an_interrupted_fit_loads_the_averaged_weights(monkeypatch):
     from byhand.training import run
 
     seen = []

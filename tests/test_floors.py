@@ -19,7 +19,7 @@ from tools import import_cycles
 
 SOURCE = Path(__file__).parents[1] / "src" / "byhand"
 
-#: From the top down. A room may import the rooms of the lines below its own, never one beside it.
+#: From the top down. A package may import those of the lines below its own, never one in the same line.
 FLOORS = [
     ["cli"],
     ["play", "course", "sklearn", "distributed"],
@@ -33,17 +33,17 @@ FLOORS = [
     ["errors"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-#: The page stands apart, and the front door knows every name without loading it.
+#: The reference stands apart, and `__init__` exports every name without loading it.
 APART, FRONT_DOOR = "reference", {"__init__", "__main__"}
 
 
-def room_of(module):
+def package_of(module):
     """`byhand.nn.layers` → `nn`"""
     return module.split(".")[1] if "." in module else "__init__"
 
 
 def imports(tree, package):
-    """Every module that is imported anywhere in the file, by its full name."""
+    """Yield the full name of every module that is imported anywhere in the file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -57,7 +57,7 @@ def imports(tree, package):
 
 
 def modules():
-    """(module's full name, its syntax tree, its package)"""
+    """Yield (full name of the module, its syntax tree, its package)."""
     for path in sorted(SOURCE.rglob("*.py")):
         parts = ["byhand", *path.relative_to(SOURCE).with_suffix("").parts]
         package = parts[:-1]
@@ -66,17 +66,17 @@ def modules():
 
 
 def goes_up(importer, imported):
-    """Why one room may not import the other, or None."""
+    """Return why one package may not import the other, or None."""
     if importer in FRONT_DOOR or imported in {importer, "__init__"}:
         return None
     if importer == APART:
-        return None if FLOOR[imported] >= FLOOR["checks"] else "the page stands apart"
+        return None if FLOOR[imported] >= FLOOR["checks"] else "the reference stands apart"
     if imported == APART:
-        return None if FLOOR[importer] <= FLOOR["course"] else "the page is no library"
+        return None if FLOOR[importer] <= FLOOR["course"] else "the reference is not a library"
     return None if FLOOR[imported] > FLOOR[importer] else "up or sideways"
 
 
-def test_every_room_has_a_floor():
+def test_every_package_has_a_level():
     known = {*FLOOR, APART, *FRONT_DOOR}
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
     assert {path.stem for path in SOURCE.glob("*.py")} | folders <= known
@@ -89,8 +89,8 @@ def test_imports_only_go_down():
             if target.partition(".")[0] != "byhand" or target == "byhand.__version__":
                 continue
             if (name, target) == ("byhand.reference.l_layer", "byhand.data"):
-                continue  # load_data alone asks data for the pictures
-            if why := goes_up(room_of(name), room_of(target)):
+                continue  # only load_data needs it
+            if why := goes_up(package_of(name), package_of(target)):
                 wrong.append(f"{name} imports {target}: {why}")
     assert not wrong, "\n".join(wrong)
 
@@ -110,9 +110,9 @@ def test_imports_only_go_down():
         ("from byhand.reference import l_layer", "course", False),
     ],
 )
-def test_the_test_sees_an_import_that_goes_up(line, importer, is_wrong):
+def test_a_planted_import_that_goes_up_is_found(line, importer, is_wrong):
     (target,) = imports(ast.parse(line), f"byhand.{importer}")
-    assert bool(goes_up(importer, room_of(target))) == is_wrong
+    assert bool(goes_up(importer, package_of(target))) == is_wrong
 
 
 def write_package(folder, files):
@@ -197,33 +197,33 @@ def starts_the_program(tree):
         ('words = ["byhand", "train"]', False),
     ],
 )
-def test_the_test_sees_the_program_started_as_a_subprocess(line, is_wrong):
+def test_a_planted_start_of_the_program_is_found(line, is_wrong):
     assert bool(starts_the_program(ast.parse(line))) == is_wrong
 
 
-def test_no_room_below_the_command_line_starts_the_program():
+def test_no_package_below_the_command_line_starts_the_program():
     wrong = [
         f"{name}, line {line}"
         for name, tree, _ in modules()
-        if room_of(name) not in {"cli", *FRONT_DOOR}
+        if package_of(name) not in {"cli", *FRONT_DOOR}
         for line in starts_the_program(tree)
     ]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(("room", "allowed"), [("nn", {"numpy"}), ("reference", {"numpy", "matplotlib"})])
-def test_the_mathematics_needs_numpy_and_nothing_else(room, allowed):
+def test_the_mathematics_needs_only_numpy(room, allowed):
     found = {
         target.partition(".")[0]
         for name, tree, package in modules()
-        if room_of(name) == room
+        if package_of(name) == room
         for target in imports(tree, package)
     }
     assert found - sys.stdlib_module_names - {"byhand"} <= allowed
     assert "numpy" in found
 
 
-# numpy.random is NumPy too, and brings a module of its compiler with it: what it loads is no cost of ours.
+# numpy.random is part of NumPy and loads modules of its compiler, which do not count.
 LOADED = (
     "import json, sys, numpy.random; before = set(sys.modules); {}; "
     "print(json.dumps(sorted(set(sys.modules) - before)))"
@@ -254,19 +254,19 @@ print(time.process_time() - start)
 
 
 def test_import_byhand_costs_little_more_than_numpy():
-    # measured: under 2 ms; the bound is wide, for slow machines, and still far under any heavy package
+    # Measured: under 2 ms. The bound is wide for slow machines, and still far below any heavy package.
     run = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, check=True)
     assert float(run.stdout) < 0.1
 
 
 ROOT = SOURCE.parents[1]
-#: Programs that are run by hand, but for those that are run with the version before.
+#: Programs that are run by hand, except those that are run with the previous version.
 PROGRAMS = [path for place in ("tools", "tests/long", "benchmarks") for path in sorted((ROOT / place).glob("*.py"))]
 PROGRAMS = [path for path in PROGRAMS if not path.name.startswith("make_golden_")]
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_programs_that_are_run_by_hand_import_names_that_exist(path):
+def test_programs_run_by_hand_import_existing_names(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"byhand", "benchmarks"}:
             if node.module == "benchmarks.jax_jit":

@@ -1,4 +1,4 @@
-"""Handwriting: every step by its definition, MNIST's own pictures almost untouched, no digit where there is none."""
+"""Handwriting: every step by its definition, MNIST's images almost unchanged, and rejected images."""
 
 import base64
 import contextlib
@@ -31,7 +31,7 @@ from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageE
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "handwriting.json").read_text("utf-8"))
 SAMPLE = load("mnist-5k").test.images[::10]
 
-grey = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
+gray = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 
 
 def unpacked(entry):
@@ -53,7 +53,7 @@ def difference(one, other):
 
 
 def difference_but_a_pixel(one, other):
-    """The difference where the centre of mass has been rounded to the next pixel, too."""
+    """Return the smallest difference over shifts by a pixel, because the center of mass is rounded."""
     steps = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
     return min(difference(np.roll(one, step, (0, 1)), other) for step in steps)
 
@@ -85,7 +85,7 @@ def test_every_step_gives_the_golden_bytes(case):
         np.testing.assert_array_equal(step, unpacked(case[name]), err_msg=name)
 
 
-def test_golden_pictures_take_every_turn():
+def test_golden_images_cover_every_branch():
     taken = [case for case in GOLDEN if "refused" not in case]
     assert {case["inverted"] for case in taken} == {False, True}
     assert {np.sign(case["grown"]) for case in taken} == {-1, 0, 1}
@@ -94,21 +94,21 @@ def test_golden_pictures_take_every_turn():
     assert len({case["refused"][:12] for case in GOLDEN if "refused" in case}) >= 2
 
 
-def test_mnist_goes_through_almost_unchanged():
+def test_mnist_images_are_almost_unchanged():
     digits = [normalize(image) for image in SAMPLE]
     same = [np.array_equal(digit.image, image) for digit, image in zip(digits, SAMPLE, strict=True)]
     assert np.mean(same) > 0.9
     assert difference(np.array([digit.image for digit in digits]), SAMPLE) < 1.5
 
 
-def test_an_inverted_picture_gives_the_same_digit():
+def test_an_inverted_image_gives_the_same_digit():
     for image in SAMPLE:
         straight, inverted = normalize(image), normalize(255 - image)
         assert (straight.inverted, inverted.inverted) == (False, True)
         np.testing.assert_array_equal(inverted.image, straight.image)
 
 
-def test_place_and_size_do_not_matter():
+def test_normalization_does_not_depend_on_place_and_size():
     for image in SAMPLE[:30]:
         plain = normalize(image).image
         for moved in (on_canvas(image), on_canvas(image, top=0, left=232), np.pad(image, ((6, 1), (0, 9)))):
@@ -117,21 +117,21 @@ def test_place_and_size_do_not_matter():
             assert difference(normalize(enlarged(image)).image, plain) < 6
 
 
-def test_normalise_twice_is_normalise_once_nearly():
+def test_normalization_is_almost_idempotent():
     for image in SAMPLE[:30]:
         once = normalize(on_canvas(enlarged(image, 3))).image
         assert difference(normalize(once).image, once) < 4
 
 
 @pytest.mark.parametrize("pen", [1.0, 2.0, 4.0, 8.0, 16.0, 26.0])
-def test_a_pen_of_any_width_becomes_one_of_mnists(pen):
+def test_strokes_of_any_width_become_as_wide_as_mnists(pen):
     digit = normalize(ring(pen=pen))
     mass_of_mnist = np.quantile(SAMPLE.sum(axis=(1, 2), dtype=np.int64), [0.005, 0.995])
     assert mass_of_mnist[0] < digit.image.sum(dtype=np.int64) < mass_of_mnist[1]
     assert digit.image[13:15, 13:15].max() < 60, "the ring stays open"
 
 
-def test_uneven_light_and_noise_do_not_matter():
+def test_normalization_does_not_depend_on_light_and_noise():
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:168, :168]
     light = 120 + 90 * x / 168 + 40 * y / 168
@@ -143,7 +143,7 @@ def test_uneven_light_and_noise_do_not_matter():
         assert difference_but_a_pixel(digit.image, normalize(black).image) < 12
 
 
-def test_a_shadow_across_the_page_does_not_matter():
+def test_a_shadow_across_the_page_does_not_change_the_polarity():
     y, x = np.mgrid[:168, :168]
     shadow = np.where(x + y // 2 < 60, 0.65, 1.0)
     for image in SAMPLE[:20]:
@@ -153,8 +153,8 @@ def test_a_shadow_across_the_page_does_not_matter():
 
 
 @settings(max_examples=300)
-@given(grey)
-def test_any_picture_is_a_digit_or_a_clear_refusal(picture):
+@given(gray)
+def test_any_image_gives_a_digit_or_one_error(picture):
     try:
         digit = normalize(picture)
     except NothingDrawnError:
@@ -164,7 +164,7 @@ def test_any_picture_is_a_digit_or_a_clear_refusal(picture):
     assert digit.image.max() > 0
 
 
-def test_normalise_leaves_its_argument_alone():
+def test_normalize_does_not_change_its_argument():
     for picture in (SAMPLE[0].copy(), 255 - SAMPLE[0], enlarged(SAMPLE[0], 40)):
         before = picture.copy()
         picture.flags.writeable = False
@@ -174,13 +174,13 @@ def test_normalise_leaves_its_argument_alone():
 
 @pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (1, 300), (900, 700)])
-def test_a_picture_of_one_colour_says_nothing_drawn(value, shape):
+def test_an_image_of_one_color_is_rejected(value, shape):
     with pytest.raises(NothingDrawnError, match="nothing drawn: ink and paper must differ by 16 gray levels, got 0"):
         normalize(np.full(shape, value, np.uint8))
 
 
 @pytest.mark.parametrize("size", [28, 100, 300, 1000])
-def test_noise_is_no_digit(size):
+def test_noise_is_rejected(size):
     rng = np.random.default_rng(size)
     shape = (size, size)
     for picture in [
@@ -195,7 +195,7 @@ def test_noise_is_no_digit(size):
             normalize(picture.astype(np.uint8))
 
 
-def test_an_almost_black_picture_is_no_digit():
+def test_an_almost_black_image_is_rejected():
     picture = np.full((60, 60), 4, np.uint8)
     picture[20:40, 28:32] = 0
     with pytest.raises(NothingDrawnError, match="must differ by 16 gray levels, got 7"):
@@ -205,13 +205,13 @@ def test_an_almost_black_picture_is_no_digit():
 @pytest.mark.parametrize(
     "picture", [np.zeros((2, 3)), np.zeros((2, 3, 3), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(784, np.uint8)]
 )
-def test_what_is_no_grey_picture_is_refused(picture):
+def test_arrays_that_are_not_gray_images_are_rejected(picture):
     for function in (normalize, segment_line):
         with pytest.raises(UsageError, match=r"a picture must be uint8 \(H, W\) with H and W at least 1, got "):
             function(picture)
 
 
-@given(grey, st.integers(1, 5))
+@given(gray, st.integers(1, 5))
 def test_shrunk_is_the_mean_of_squares(picture, side):
     small = ink.shrunk(picture, side)
     for row, column in np.ndindex(small.shape):
@@ -219,14 +219,14 @@ def test_shrunk_is_the_mean_of_squares(picture, side):
         assert small[row, column] == math.floor(square.mean() + 0.5)
 
 
-@given(grey)
+@given(gray)
 def test_inverting_a_picture_inverts_its_polarity(picture):
     straight, inverted = ink.is_dark_on_light(picture), ink.is_dark_on_light(255 - picture)
     assert not (straight and inverted)
 
 
-@given(grey, st.integers(0, 255))
-def test_paper_moves_with_the_light_and_is_never_brighter_than_the_picture(picture, light):
+@given(gray, st.integers(0, 255))
+def test_the_background_follows_the_light_and_never_exceeds_the_image(picture, light):
     picture = picture // 2
     ground = ink.background(picture, 40)
     assert ground.shape == picture.shape
@@ -234,7 +234,7 @@ def test_paper_moves_with_the_light_and_is_never_brighter_than_the_picture(pictu
     np.testing.assert_array_equal(ink.background(picture + light // 2, 40), ground + light // 2)
 
 
-def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
+def test_the_background_ignores_marks_narrower_than_a_third():
     y, x = np.mgrid[:120, :120]
     bare = (60 + x // 4 + (y > 59) * 50).astype(np.uint8)
     written = bare.copy()
@@ -246,7 +246,7 @@ def test_paper_is_the_picture_without_what_is_narrower_than_a_third():
     )
 
 
-def test_ink_in_a_shadow_is_as_black_as_in_the_light():
+def test_ink_in_a_shadow_has_full_contrast():
     picture = np.full((96, 96), 240, np.uint8)
     picture[48:] = 160
     picture[20:76, 46:50] //= 4
@@ -255,7 +255,7 @@ def test_ink_in_a_shadow_is_as_black_as_in_the_light():
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
-def test_pieces_are_what_a_flood_finds(mask):
+def test_connected_components_equal_those_of_a_flood_fill(mask):
     expected, sizes = np.full(mask.shape, -1), []
     for start in zip(*np.nonzero(mask), strict=True):
         if expected[start] >= 0:
@@ -275,7 +275,7 @@ def test_pieces_are_what_a_flood_finds(mask):
     assert counts.tolist() == sizes
 
 
-def test_pieces_of_a_spiral_are_one():
+def test_a_spiral_is_one_component():
     spiral = np.zeros((101, 101), bool)
     for k in range(0, 50, 2):
         spiral[k, k : 101 - k] = spiral[100 - k, k : 101 - k] = spiral[k : 101 - k, 100 - k] = True
@@ -284,7 +284,7 @@ def test_pieces_of_a_spiral_are_one():
     assert len(connected_components(spiral)[1]) == 1
 
 
-def test_specks_and_what_runs_off_the_edge_are_left_out():
+def test_specks_and_components_at_the_edge_are_removed():
     digit = on_canvas(enlarged(SAMPLE[0], 4), top=40, left=60)
     dirty = digit.copy()
     dirty[5:8, 5:8] = 255
@@ -304,7 +304,7 @@ def test_to_scale_is_the_mean_over_areas(height, width, top, left, seed):
     box = (top, left, top + height, left + width)
     scaled = handwriting.to_scale(picture, box)
     longest = max(height, width)
-    # each target is longest × longest of the 20 × 20 small pixels that each pixel is made of
+    # Each target pixel is the mean of longest × longest of the 20 × 20 subpixels that each pixel is divided into.
     room = 5 + 2 * longest
     wide = np.pad(picture, room).astype(np.int64)
     r, c = np.random.default_rng(seed).integers(0, 28, 2)
@@ -314,7 +314,7 @@ def test_to_scale_is_the_mean_over_areas(height, width, top, left, seed):
 
 
 @given(st.integers(0, 2**32), st.integers(1, 784))
-def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(seed, count):
+def test_the_center_of_mass_is_moved_to_the_middle_if_possible(seed, count):
     rng = np.random.default_rng(seed)
     scaled = np.zeros((28, 28), np.uint8)
     scaled.ravel()[rng.integers(0, 784, count)] = rng.integers(1, 256)
@@ -326,20 +326,20 @@ def test_centred_puts_the_centre_of_mass_nearest_to_14_or_as_near_as_it_fits(see
     np.testing.assert_array_equal(handwriting.centered(scaled), expected)
 
 
-def test_with_pen_grows_by_octagons_and_shrinks_back():
+def test_strokes_grow_by_octagons_and_shrink_back():
     dot = np.zeros((5, 5), np.uint8)
     dot[2, 2] = 9
     once, twice = handwriting.with_pen(dot, 1), handwriting.with_pen(dot, 2)
     assert (once.shape, twice.shape) == ((7, 7), (9, 9))
     assert (int((once > 0).sum()), int((twice > 0).sum())) == (5, 21)
     np.testing.assert_array_equal(handwriting.with_pen(dot, 0), dot)
-    np.testing.assert_array_equal(handwriting.with_pen(dot, -1), dot)  # nothing would be left
+    np.testing.assert_array_equal(handwriting.with_pen(dot, -1), dot)  # otherwise nothing would remain
     square = np.pad(np.full((9, 9), 255, np.uint8), 8)
     np.testing.assert_array_equal(handwriting.with_pen(square, -2)[10:15, 10:15], 255)
     assert handwriting.with_pen(square, -2).sum() == 255 * 25
 
 
-def test_pen_steps_of_a_bar_are_what_its_width_asks():
+def test_pen_steps_of_a_bar_follow_from_its_width():
     def steps(width, longest=200):
         bar = np.zeros((300, 100), np.uint8)
         bar[20 : 20 + longest, 20 : 20 + width] = 255
@@ -362,7 +362,7 @@ def line_of(digits, gap=10, factor=3):
 
 
 def whole(digits):
-    """Digits whose ink is one piece, and of a usual width."""
+    """Return digits whose ink is one component, and of a usual width."""
     return [
         digit
         for digit in digits
@@ -370,7 +370,7 @@ def whole(digits):
     ]
 
 
-def test_a_line_is_cut_into_its_digits_in_order():
+def test_a_line_is_segmented_into_its_digits_in_order():
     digits = whole(SAMPLE)[:40]
     for start in range(0, 40, 8):
         chosen = digits[start : start + 8]
@@ -381,7 +381,7 @@ def test_a_line_is_cut_into_its_digits_in_order():
                 assert difference(normalize(part).image, normalize(enlarged(digit, 3)).image) < 2
 
 
-def test_digits_that_lean_into_each_other_are_told_apart():
+def test_slanted_overlapping_digits_are_separated():
     picture = np.zeros((80, 120), np.uint8)
     for left in (20, 45):
         for row in range(60):
@@ -389,16 +389,16 @@ def test_digits_that_lean_into_each_other_are_told_apart():
     assert len(segment_line(picture)) == 2
 
 
-def test_a_broken_digit_stays_one_and_a_comma_is_left_out():
+def test_a_broken_digit_stays_one_and_a_comma_is_ignored():
     picture = np.zeros((80, 140), np.uint8)
     picture[10:70, 20:26] = 255
-    picture[10:16, 60:90] = picture[24:70, 62:68] = 255  # a bar that stands free above its digit
+    picture[10:16, 60:90] = picture[24:70, 62:68] = 255  # a bar separated from its digit
     picture[62:72, 110:114] = 255
     assert len(segment_line(picture)) == 2
 
 
 def framed(picture, thick=3):
-    """In a box that touches nothing."""
+    """Add a frame that touches nothing."""
     picture = np.pad(picture, 20)
     picture[8 : 8 + thick, 8:-8] = picture[-8 - thick : -8, 8:-8] = 255
     picture[8:-8, 8 : 8 + thick] = picture[8:-8, -8 - thick : -8] = 255
@@ -430,7 +430,7 @@ def equals(picture):
 
 
 @pytest.mark.parametrize("decorated", [framed, underlined, ruled, with_colon, equals])
-def test_what_goes_round_or_under_or_between_the_digits_is_left_out(decorated):
+def test_frames_lines_and_signs_around_digits_are_ignored(decorated):
     digits = whole(SAMPLE)[:24]
     for start in range(0, 24, 4):
         picture = line_of(digits[start : start + 4])
@@ -441,8 +441,8 @@ def test_what_goes_round_or_under_or_between_the_digits_is_left_out(decorated):
             assert difference(normalize(part).image, normalize(other).image) < 4
 
 
-def test_a_line_that_goes_down_a_hill_is_a_line():
-    """The second digit begins below the first one's end, and beside it."""
+def test_a_line_that_slopes_down_is_segmented():
+    """The second digit begins below the end of the first, to its right."""
     first, second = (line_of([digit]) for digit in whole(SAMPLE)[:2])
     picture = np.zeros((len(first) + len(second), first.shape[1] + second.shape[1]), np.uint8)
     picture[: len(first), : first.shape[1]] = first
@@ -451,7 +451,7 @@ def test_a_line_that_goes_down_a_hill_is_a_line():
 
 
 @pytest.mark.parametrize("degrees", [0, 2, 4])
-def test_rows_are_seen_on_a_page_that_is_tilted(degrees):
+def test_rows_are_detected_on_a_tilted_page(degrees):
     digits = whole(SAMPLE)
     seen = 0
     for start in range(0, 80, 8):
@@ -464,7 +464,7 @@ def test_rows_are_seen_on_a_page_that_is_tilted(degrees):
     assert seen >= 8
 
 
-def test_the_place_to_cut_a_large_photograph_is_in_its_own_rows():
+def test_the_suggested_cut_is_in_pixels_of_a_large_photo():
     digits = whole(SAMPLE)
     rows = [np.pad(line_of([digit], factor=30), ((0, 0), (0, 1000)))[:, :1000] for digit in digits[:2]]
     with pytest.raises(NothingDrawnError, match="near row") as caught:
@@ -472,9 +472,9 @@ def test_the_place_to_cut_a_large_photograph_is_in_its_own_rows():
     assert abs(int(str(caught.value).split()[-1]) - len(rows[0])) < 150
 
 
-def test_rows_of_digits_are_refused_with_the_place_to_cut():
+def test_several_rows_are_rejected_with_a_suggested_cut():
     digits = whole(SAMPLE)[:8]
-    for across in (1, 2, 4):  # a column of digits is no line either
+    for across in (1, 2, 4):  # a column of digits is not a line
         upper, lower = line_of(digits[:across]), line_of(digits[4 : 4 + across])
         width = max(upper.shape[1], lower.shape[1])
         rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]))) for row in (upper, lower)]
@@ -485,7 +485,7 @@ def test_rows_of_digits_are_refused_with_the_place_to_cut():
         assert len(segment_line(picture[:cut])) == len(segment_line(picture[cut:])) == across
 
 
-def test_digits_that_touch_are_cut_where_the_ink_is_thin():
+def test_touching_digits_are_cut_where_the_ink_is_thin():
     picture = np.pad(np.concatenate([ring(60, 26, 6)[:, 1:-1]] * 3, axis=1), 15)
     parts = segment_line(picture)
     assert len(parts) == 3
@@ -494,7 +494,7 @@ def test_digits_that_touch_are_cut_where_the_ink_is_thin():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_line_of_noise_or_nothing_is_refused(seed):
+def test_a_line_of_noise_or_nothing_is_rejected(seed):
     rng = np.random.default_rng(seed)
     with pytest.raises(NothingDrawnError, match="nothing drawn"):
         segment_line(np.full((60, 400), 255, np.uint8))
@@ -502,8 +502,8 @@ def test_a_line_of_noise_or_nothing_is_refused(seed):
         segment_line(255 * (rng.random((200, 600)) < 0.05).astype(np.uint8))
 
 
-@given(grey)
-def test_any_line_is_digits_or_a_clear_refusal(picture):
+@given(gray)
+def test_any_line_gives_digits_or_one_error(picture):
     try:
         parts = segment_line(picture)
     except NothingDrawnError:
@@ -524,7 +524,7 @@ def file_of(image, kind="PNG", **options):
 
 
 def header_of(width, height):
-    """A PNG that says how large it is, and holds nothing."""
+    """Return a PNG that states its size and has no pixels."""
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -534,7 +534,7 @@ def header_of(width, height):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM"])
-def test_a_grey_file_is_read_as_it_is(kind, tmp_path):
+def test_a_gray_file_is_read_as_it_is(kind, tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(file_of(Image.fromarray(PICTURE), kind))
     for source in (path, str(path), path.read_bytes()):
@@ -544,12 +544,12 @@ def test_a_grey_file_is_read_as_it_is(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_a_photograph_is_read_nearly(kind):
+def test_a_photo_is_read_with_small_differences(kind):
     smooth = np.kron(PICTURE[:4, :5], np.ones((16, 16), np.uint8))
     assert difference(read_photo(file_of(Image.fromarray(smooth), kind, quality=95)), smooth) < 4
 
 
-def test_colours_become_grey_by_their_brightness():
+def test_colors_become_gray_by_their_luminance():
     picture = np.zeros((1, 3, 3), np.uint8)
     picture[0, [0, 1, 2], [0, 1, 2]] = 255
     assert read_photo(file_of(Image.fromarray(picture))).tolist() == [[76, 150, 29]]
@@ -559,7 +559,7 @@ def test_colours_become_grey_by_their_brightness():
         assert read.shape == PICTURE.shape
 
 
-def test_palettes_and_single_bits_are_read_by_their_colours():
+def test_palettes_and_bilevel_images_are_read():
     palette = Image.new("P", (2, 1))
     palette.putpalette([255, 255, 255, 10, 10, 10])
     palette.putpixel((1, 0), 1)
@@ -575,7 +575,7 @@ def test_sixteen_bits_keep_their_upper_byte():
 
 
 @pytest.mark.parametrize(("ink_is", "paper"), [(0, 255), (255, 0)])
-def test_what_is_transparent_shows_paper_that_the_ink_stands_out_from(ink_is, paper):
+def test_transparent_pixels_become_paper_that_contrasts_with_the_ink(ink_is, paper):
     layers = np.zeros((20, 20, 4), np.uint8)
     layers[5:15, 8:12] = (ink_is, ink_is, ink_is, 255)
     layers[5, 8, 3] = 128
@@ -587,14 +587,14 @@ def test_what_is_transparent_shows_paper_that_the_ink_stands_out_from(ink_is, pa
     assert read_photo(file_of(palette, transparency=index)).shape == (20, 20)
 
 
-def test_the_cameras_orientation_is_obeyed():
+def test_the_orientation_of_the_camera_is_applied():
     image = Image.fromarray(PICTURE)
     exif = image.getexif()
-    exif[0x0112] = 6  # turned by 90° clockwise to be seen right
+    exif[0x0112] = 6  # stored rotated by 90°
     np.testing.assert_array_equal(read_photo(file_of(image, exif=exif)), np.rot90(PICTURE, -1))
 
 
-def test_a_large_photograph_is_decoded_small():
+def test_a_large_photo_is_decoded_at_reduced_size():
     large = Image.fromarray(np.kron(SAMPLE[0], np.full((128, 128), 1, np.uint8)))
     read = read_photo(file_of(large, "JPEG", quality=90))
     assert read.shape == (1792, 1792)
@@ -602,13 +602,13 @@ def test_a_large_photograph_is_decoded_small():
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "the picture must have content, got 0 bytes"),
         (b"seven", r"the picture must be a picture \(PNG, JPEG, .*\), it is none of these"),
         (b"%PDF-1.4 " + bytes(100), "it is none of these"),
         (header_of(30_000, 30_000), "the picture must have at most 80,000,000 pixels"),
-        (header_of(12_000, 10_000), "80,000,000 in total, got 12,000 × 10,000"),  # where Pillow only warns
+        (header_of(12_000, 10_000), "80,000,000 in total, got 12,000 × 10,000"),  # Pillow only warns here
         (file_of(Image.new("LAB", (30, 30)), "TIFF"), "with 8 or 16 bits per channel, its mode is LAB"),
         (header_of(9_100, 9_000), "at most 20,000 pixels per side and 80,000,000 in total, got 9,100 × 9,000"),
         (header_of(20_001, 1), "at most 20,000 pixels per side and 80,000,000 in total, got 20,001 × 1"),
@@ -621,31 +621,31 @@ def test_a_large_photograph_is_decoded_small():
     ],
     ids=lambda value: "" if isinstance(value, bytes) else None,
 )
-def test_what_is_no_picture_is_refused_by_name(content, said, tmp_path):
-    with pytest.raises(DataError, match=said):
+def test_invalid_image_files_are_rejected_by_name(content, message, tmp_path):
+    with pytest.raises(DataError, match=message):
         read_photo(content)
     path = tmp_path / "digit.png"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=said.replace("the picture", r"digit\.png")):
+    with pytest.raises(DataError, match=message.replace("the picture", r"digit\.png")):
         read_photo(path)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_moving_pictures_and_several_pages_are_refused(kind):
+def test_animations_and_files_with_several_pages_are_rejected(kind):
     frames = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1].copy())]
     moving = file_of(frames[0].convert("RGB"), kind, save_all=True, append_images=[frames[1].convert("RGB")])
     with pytest.raises(DataError, match="the picture must be a single picture, got 2 frames or pages"):
         read_photo(moving)
 
 
-def test_what_is_not_there_or_no_file_is_refused(tmp_path):
+def test_missing_files_and_folders_are_rejected(tmp_path):
     with pytest.raises(DataMissingError, match=r"seven\.png: no such file"):
         read_photo(tmp_path / "seven.png")
     with pytest.raises(DataError, match="must be a picture, it is not a file"):
         read_photo(tmp_path)
 
 
-def test_damage_anywhere_is_a_data_error_or_a_picture():
+def test_a_damaged_image_gives_a_data_error_or_an_image():
     rng = np.random.default_rng(0)
     originals = [
         file_of(Image.fromarray(SAMPLE[0]), kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -656,7 +656,7 @@ def test_damage_anywhere_is_a_data_error_or_a_picture():
             for at in rng.integers(0, len(damaged), 3):
                 damaged[at] = rng.integers(0, 256)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the decoders' own, about metadata
+                warnings.simplefilter("ignore")  # warnings of the decoders about metadata
                 with contextlib.suppress(DataError):
                     assert read_photo(bytes(damaged)).ndim == 2
 
@@ -672,8 +672,8 @@ def test_a_dash_is_not_hundreds_of_digits(height):
     assert len(parts) <= 3
 
 
-def test_a_photograph_with_a_preview_inside(tmp_path):
-    """Some phones write a JPEG with a second, smaller one behind it (MPO)."""
+def test_a_photo_with_an_embedded_preview_is_read(tmp_path):
+    """Some phones write a JPEG followed by a second, smaller one (MPO)."""
     picture = Image.fromarray(np.pad(SAMPLE[0], 20)).convert("RGB")
     picture.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[picture.resize((20, 20))])
     with Image.open(tmp_path / "phone.jpg") as both:

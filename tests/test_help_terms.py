@@ -1,4 +1,4 @@
-"""The help of every option contains the standard term: the one that users of Keras and scikit-learn search for."""
+"""The help of every option contains its standard term, which users of Keras and scikit-learn search for."""
 
 import click
 
@@ -111,7 +111,7 @@ def problems(found):
     yield from (f"{row}: no such option" for row in sorted(unused))
 
 
-def test_every_option_names_its_term():
+def test_the_help_of_every_option_has_its_term():
     assert not list(problems(options(cli)))
 
 

@@ -1,4 +1,4 @@
-"""The rising-rate sweep: what it suggests is a rate that works, and the model is left alone."""
+"""The learning-rate range test: its suggestion works, and the model is unchanged."""
 
 import math
 
@@ -33,13 +33,13 @@ def made(smoothed, diverged_at=None, rates=None):
 
 
 @pytest.mark.slow
-def test_the_suggestion_trains_well(digits, swept):
+def test_the_suggested_rate_trains_well(digits, swept):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(32,))
     byhand.fit(model, digits.train, recipe=preset("digits").recipe.replace(learning_rate=swept.suggestion, epochs=3))
     assert model.accuracy(digits.test) > 0.9
 
 
-def test_it_goes_on_until_the_loss_explodes(swept):
+def test_the_range_test_continues_until_divergence(swept):
     assert swept.diverged_at == len(swept.rates) - 1
     assert swept.suggestion <= swept.rates[swept.diverged_at] / 4
     assert swept.rates[0] == pytest.approx(1e-4)
@@ -47,7 +47,7 @@ def test_it_goes_on_until_the_loss_explodes(swept):
     assert swept.smoothed[-1] > 4 * min(swept.smoothed) or swept.smoothed[-1] > swept.smoothed[0]
 
 
-def test_exploding_and_losing_all_again_are_both_divergence():
+def test_explosion_and_return_to_the_start_count_as_divergence():
     assert has_diverged([2.0, 1.0, 0.5, 2.1])  # over four times the lowest
     assert has_diverged([2.0, 1.7, 2.01])  # had learned, and is back
     assert not has_diverged([2.0, 1.0, 0.5, 1.9])
@@ -55,7 +55,7 @@ def test_exploding_and_losing_all_again_are_both_divergence():
 
 
 def test_the_suggestion_lies_between_the_steepest_and_the_lowest():
-    """A loss of 2 that falls in a straight line from step 10 to 30, and rises after: steepest 10 … 29, lowest 30."""
+    """A loss of 2 that falls linearly from step 10 to 30, then rises: steepest 10 … 29, lowest 30."""
     smoothed = [2.0] * 11 + [2 - 0.09 * k for k in range(1, 21)] + [0.5, 3.0]
     sweep = made(smoothed)
     assert sweep.lowest == 30
@@ -64,8 +64,8 @@ def test_the_suggestion_lies_between_the_steepest_and_the_lowest():
     assert sweep.suggestion == pytest.approx(between, rel=0.05)
 
 
-def test_the_suggestion_keeps_its_distance_from_the_explosion():
-    """The loss falls to the very step before it explodes at rate 0.1: at most a quarter of that."""
+def test_the_suggestion_is_well_below_the_diverged_rate():
+    """The loss falls until it diverges at rate 0.1: the suggestion is at most a quarter of that."""
     sweep = made([2 - 0.03 * k**1.1 for k in range(30)] + [9.0], diverged_at=30)
     assert sweep.rates[30] == pytest.approx(0.1)
     assert sweep.suggestion == 0.025
@@ -78,20 +78,20 @@ def test_a_loss_that_never_falls_gives_no_suggestion():
 
 
 def test_the_smoothed_loss_begins_at_the_first_loss(swept):
-    """The mean of the past is corrected for having begun at 0: m/(1 − 0.9ᵗ)."""
+    """The moving average is corrected for its start at 0: m/(1 − 0.9ᵗ)."""
     assert swept.smoothed[0] == pytest.approx(swept.losses[0])
     second = (0.09 * swept.losses[0] + 0.1 * swept.losses[1]) / 0.19
     assert swept.smoothed[1] == pytest.approx(second)
 
 
-def test_it_is_the_same_each_time(digits):
+def test_the_range_test_is_reproducible(digits):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(8,))
     recipe = preset("digits").recipe.replace(optimizer=Adam(), batch_size=64)
     one, two = (lr_find(model, digits.train, recipe, steps=30, seed=3) for _ in range(2))
     assert one == two
 
 
-def test_numbers_that_are_left_end_the_sweep(digits):
+def test_infinite_numbers_end_the_range_test(digits):
     model = preset("digits").model(784, digits.classes, seed=0, hidden=(8,))
     sweep = lr_find(model, digits.train, preset("digits").recipe, lowest=1e20, highest=1e38, steps=20)
     assert sweep.diverged_at == len(sweep.rates) - 1
@@ -109,12 +109,12 @@ def test_numbers_that_are_left_end_the_sweep(digits):
         ({"steps": 3}, "steps must be at least 20, got 3"),
     ],
 )
-def test_sweeps_that_make_no_sense_are_refused(digits, settings, message):
+def test_invalid_ranges_are_rejected(digits, settings, message):
     with pytest.raises(UsageError, match=message):
         lr_find(byhand.Model([784, 10]), digits.train, **settings)
 
 
-def test_the_terminals_picture_has_its_axis_and_marks(swept):
+def test_the_plot_in_the_terminal_has_axis_and_marks(swept):
     lines = range_test_text(swept, 60).splitlines()
     assert len(lines) == 14
     assert "▲" in lines[-2]

@@ -1,4 +1,4 @@
-"""`--maps`: convolutions by the command line, from the word that is typed to the run that is taken up again."""
+"""`--maps`: convolutions from the command line, from parsing to resuming."""
 
 import json
 import re
@@ -16,18 +16,18 @@ TINY = ("train", "--data", "mnist-5k", "--samples", 600, "--hidden", 8, "--batch
 @pytest.mark.parametrize(
     ("text", "maps"), [("32,64", (32, 64)), (" 16@3/1, 32@4 ,8", ((16, 3, 1), (32, 4), 8)), ("none", ()), ("", ())]
 )
-def test_how_maps_are_written(text, maps):
+def test_maps_are_parsed(text, maps):
     assert maps_of(text) == maps
 
 
 @pytest.mark.parametrize("text", ["a", "3@", "3@4/", "3,,4", "-3", "1@2/3/4", "1.5", "٣", "9" * 7])
-def test_what_is_not_maps_is_told_how_they_are_written(text):
+def test_invalid_maps_are_rejected_with_the_syntax(text):
     with pytest.raises(UsageError, match=re.escape("maps must be like 32,64 or 16@3/1,32@4/2")):
         maps_of(text)
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (
             ("--maps", "4,4,4,4"),
@@ -36,16 +36,16 @@ def test_what_is_not_maps_is_told_how_they_are_written(text):
         (("--maps", "many"), "maps must be like 32,64"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(type_in, tmp_path, words, says):
+def test_maps_that_do_not_fit_give_a_one_line_error(type_in, tmp_path, words, message):
     code, out, err = type_in(*TINY, *words, "--run", tmp_path / "r", "--quiet")
     assert (code, out) == (2, "")
-    assert says in err
+    assert message in err
     assert err.startswith("byhand: ")
     assert len(err.splitlines()) == 1
 
 
 @pytest.mark.slow
-def test_a_run_with_convolutions_from_end_to_end(type_in, tmp_path):
+def test_a_run_with_convolutions_is_trained_evaluated_and_resumed(type_in, tmp_path):
     words = (*TINY, "--maps", "4@3/1,6", "--dropout", 0.2, "--augment", "default", "--epochs", 2)
     code, out, err = type_in(*words, "--run", tmp_path / "whole", "--json", "--quiet")
     assert code == 0, err
@@ -58,7 +58,7 @@ def test_a_run_with_convolutions_from_end_to_end(type_in, tmp_path):
     assert type_in("train", "--resume", tmp_path / "cut", "--maps", 4)[0] == 2
 
 
-def test_the_preset_of_hours_has_them_and_can_do_without():
+def test_the_preset_record_has_convolutions_that_can_be_removed():
     made = {"in_size": 784, "classes": tuple("0123456789"), "seed": 0}
     model, recipe = with_overrides(preset("record"), {}, **made)
     assert model.network.architecture == "784-16@26×26-32@12×12-48@10×10-64@4×4-256-10"
@@ -68,7 +68,7 @@ def test_the_preset_of_hours_has_them_and_can_do_without():
     assert with_overrides(preset("digits"), {"maps": "8"}, **made)[0].network.architecture == "784-8@12×12-256-10"
 
 
-def test_only_the_record_has_any():
+def test_other_presets_have_no_convolutions():
     for name in ("digits", "fast", "best", "l-layer", "two-layer"):
         model, _ = with_overrides(preset(name), {}, in_size=784, classes=tuple("0123456789"), seed=0)
         assert model.network.parametric_layers == model.network.dense

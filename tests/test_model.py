@@ -14,7 +14,7 @@ from byhand.errors import ModelFileError, UsageError
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"preparation": 255}, r"preparation must be a Preparation, got 255"),
         ({"preparation": "standard"}, r"preparation must be a Preparation, got 'standard'"),
@@ -29,25 +29,25 @@ from byhand.errors import ModelFileError, UsageError
         ({"color": 1}, "unknown setting 'color' of a network: the settings are maps, activation, dropout, "),
     ],
 )
-def test_a_model_is_not_made_of_what_it_can_not_use(settings, says):
-    with pytest.raises(UsageError, match=says):
+def test_invalid_settings_of_a_model_are_rejected(settings, message):
+    with pytest.raises(UsageError, match=message):
         byhand.Model([6, 5, 3], seed=0, **settings)
 
 
-def test_a_model_is_not_judged_on_other_classes():
+def test_a_model_is_not_evaluated_on_other_classes():
     data = Dataset(np.zeros((4, 28, 28), np.uint8), np.array([0, 1, 0, 1]), classes=("a", "b"))
     with pytest.raises(UsageError, match="data must have the model's 10 classes, got 2"):
         byhand.Model([784, 10], seed=0).accuracy(data)
 
 
-def test_a_seed_too_large_for_the_published_generator_is_refused():
+def test_a_seed_too_large_for_the_published_generator_is_rejected():
     from byhand.training import preset
 
     with pytest.raises(UsageError, match="seed must be under"):
         preset("l-layer").model(784, tuple("0123456789"), seed=2**32)
 
 
-def test_a_model_that_is_gone_is_gone():
+def test_a_deleted_model_is_freed():
     made = byhand.Model([784, 8, 10], seed=0)
     made.predict(np.zeros((3, 28, 28), np.uint8))
     seen = weakref.ref(made.network)
@@ -90,7 +90,7 @@ def test_features_and_labels_may_be_two_arguments():
         one.accuracy((X, y[:50]))
 
 
-def test_a_model_is_loaded_from_its_file_or_the_folder_of_its_run(tmp_path):
+def test_a_model_is_loaded_from_its_file_or_run_folder(tmp_path):
     digits = byhand.load("mnist-5k").train[:200]
     model = byhand.Model([784, 10], seed=0)
     model.fit(digits, epochs=1, augment="none", run=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Model files: what is saved comes back to the bit, version 1 is read for ever, and nothing in a file is trusted."""
+"""Model files: exact round trips, version 1 is always read, and untrusted content is validated."""
 
 import json
 import struct
@@ -40,7 +40,7 @@ def refused(path, message):
 
 
 def with_header(path, change, *, seal=True):
-    """Write the file anew with a changed header."""
+    """Write the file again with a changed header."""
     header, body = unpacked(path.read_bytes())
     header = change(header) or header
     path.write_bytes(sealed(header, body) if seal else packed(header, body))
@@ -51,7 +51,7 @@ def with_text(path, name, value, *, raw=False):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_model_comes_back_to_the_bit(tmp_path, dtype):
+def test_a_model_is_restored_exactly(tmp_path, dtype):
     model = small_run.model(dtype=dtype)
     model.metadata["note"] = "größer"
     model.save(tmp_path / "m")
@@ -65,7 +65,7 @@ def test_a_model_comes_back_to_the_bit(tmp_path, dtype):
     assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
 
 
-def test_version_1_is_read_for_ever():
+def test_a_file_of_version_1_is_read():
     """The file was written by the first version; it is never made again."""
     model = Model.load(GOLDEN)
     wanted = json.loads(GOLDEN.with_suffix(".json").read_text("utf-8"))
@@ -77,7 +77,7 @@ def test_version_1_is_read_for_ever():
     assert [layer.kind for layer in model.network.layers].count("dense") == 7
 
 
-def test_any_safetensors_reader_can_read_it(path):
+def test_any_safetensors_reader_can_read_a_model(path):
     from safetensors.numpy import load_file
 
     tensors = load_file(path)
@@ -86,33 +86,33 @@ def test_any_safetensors_reader_can_read_it(path):
 
 
 @pytest.mark.parametrize("place", [0, 3, 9, 60, 400, -1, -700])
-def test_one_flipped_bit_is_recognised(path, place):
+def test_a_flipped_bit_is_detected(path, place):
     content = bytearray(path.read_bytes())
     content[place] ^= 2
     path.write_bytes(content)
     refused(path, "damaged|not a safetensors file|not a byhand model|lacks")
 
 
-def test_a_file_cut_anywhere_is_refused(path):
+def test_a_truncated_file_is_rejected(path):
     content = path.read_bytes()
     for length in [*range(12), *range(12, len(content), 97), len(content) - 1]:
         path.write_bytes(content[:length])
         refused(path, "not a safetensors file")
 
 
-def test_a_file_with_something_after_it_is_refused(path):
+def test_a_file_with_trailing_bytes_is_rejected(path):
     path.write_bytes(path.read_bytes() + b"\0")
     refused(path, "not a safetensors file, or a damaged one")
 
 
-def test_damage_to_an_array_is_told_by_the_checksum(path):
+def test_damage_to_an_array_is_detected_by_the_checksum(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     refused(path, "damaged: the content does not match the checksum")
 
 
-def test_other_files_are_called_by_what_they_are_not(tmp_path):
+def test_other_files_are_rejected_with_the_reason(tmp_path):
     from safetensors.numpy import save
 
     path = tmp_path / "x"
@@ -127,11 +127,11 @@ def test_other_files_are_called_by_what_they_are_not(tmp_path):
         Model.load(tmp_path)
 
 
-def test_a_checkpoint_is_no_model(tmp_path):
+def test_a_checkpoint_is_not_read_as_a_model(tmp_path):
     refused(model_file_mutations.write_checkpoint(tmp_path), "a safetensors file, but not a byhand model")
 
 
-def test_a_later_version_is_named(path):
+def test_a_later_version_is_rejected(path):
     with_text(path, "version", 2)
     refused(path, "format version must be at most 1 for this byhand, got 2")
 
@@ -141,7 +141,7 @@ def convolution(**changes):
 
 
 @pytest.mark.parametrize("name", ["architecture", "preparation", "classes", "card"])
-def test_a_missing_text_is_named(path, name):
+def test_missing_metadata_are_named(path, name):
     with_header(path, lambda header: header["__metadata__"].pop(name) and None)
     refused(path, f"{name} must be a")
 
@@ -175,39 +175,39 @@ def test_a_missing_text_is_named(path, name):
         ("version", "1", "version must be a int, got"),
     ],
 )
-def test_texts_that_make_no_sense(path, name, value, message):
+def test_invalid_metadata_are_rejected(path, name, value, message):
     with_text(path, name, value)
     refused(path, message)
 
 
-def test_texts_that_are_no_json(path):
+def test_metadata_that_are_not_json_are_rejected(path):
     with_text(path, "card", "{'a': 1}", raw=True)
     refused(path, "card must be JSON, got \"{'a': 1}\"")
 
 
 @pytest.mark.parametrize("name", ["architecture", "preparation", "classes", "card"])
-def test_json_has_a_depth(path, name):
+def test_the_depth_of_json_is_limited(path, name):
     with_text(path, name, "[" * 100_000 + "]" * 100_000, raw=True)
     refused(path, "JSON must be nested at most 20 deep")
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_none_are_refused(path, number):
+def test_weights_that_are_not_finite_are_rejected(path, number):
     header, body = unpacked(path.read_bytes())
     path.write_bytes(sealed(header, np.float32(number).tobytes() + body[4:]))
     refused(path, "parameters must be finite")
 
 
-def test_names_lead_nowhere(path, tmp_path):
-    """A tensor's name is never a path: a name that climbs out of its folder is a name that isn't in the network."""
+def test_names_of_tensors_are_not_paths(path, tmp_path):
+    """A tensor's name is never used as a path."""
     before = sorted(tmp_path.parent.rglob("*"))
     with_header(path, lambda header: header.update({"../../0.W": header.pop("0.W")}))
     refused(path, "tensors must be those of the architecture")
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-def test_settings_of_the_start_do_no_harm_once_it_is_over(path):
-    """How a layer was started is remembered in the file and plays no part when its weights are there."""
+def test_settings_of_the_initialization_do_not_change_loaded_weights(path):
+    """Settings of the initialization are in the file and are not used when weights are loaded."""
     with_header(path, lambda header: set_scale(header, 1e300))
     assert np.isfinite(Model.load(path).network.parameters).all()
 
@@ -218,7 +218,7 @@ def set_scale(header, scale):
     header["__metadata__"]["architecture"] = json.dumps(layers)
 
 
-def test_a_header_longer_than_the_file_or_than_sense(path):
+def test_a_header_of_impossible_length_is_rejected(path):
     content = path.read_bytes()
     for length in (len(content), 2**40, 2**63, 2**64 - 1):
         path.write_bytes(struct.pack("<Q", length) + content[8:])
@@ -229,7 +229,7 @@ def test_a_header_longer_than_the_file_or_than_sense(path):
     refused(path, "its header must fit its 2,147,483,648 bytes, got 1,073,741,824")
 
 
-def test_huge_claims_take_no_memory(path):
+def test_huge_sizes_in_the_header_take_no_memory(path):
     original = path.read_bytes()
     huge = [{"kind": "dense", "inputs": 64, "units": 10**7}, {"kind": "dense", "inputs": 10**7, "units": 4}]
     tracemalloc.start()
@@ -245,8 +245,8 @@ def test_huge_claims_take_no_memory(path):
         tracemalloc.stop()
 
 
-def test_a_file_larger_than_any_model_is_not_read(path):
-    """A file can claim a terabyte and have it, in no blocks of the disk at all: it must not become memory."""
+def test_a_file_larger_than_the_limit_is_not_read(path):
+    """A sparse file can claim a terabyte without using disk blocks."""
     header = {"__metadata__": {"format": '"byhand model"'}}
     header["0.W"] = {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}
     with path.open("wb") as file:
@@ -255,7 +255,7 @@ def test_a_file_larger_than_any_model_is_not_read(path):
     refused(path, "must have at most 8,589,934,592 bytes, has 1,099,511,")
 
 
-def test_a_config_that_claims_too_much_takes_no_memory():
+def test_a_huge_architecture_takes_no_memory():
     config = [{"kind": "dense", "inputs": 10**6, "units": 10**6}]
     with pytest.raises(UsageError, match="a network must fit the memory of"):
         Model(layers_from_config(config))
@@ -264,7 +264,7 @@ def test_a_config_that_claims_too_much_takes_no_memory():
 WATCHED = """
 import sys
 from byhand.model import Model
-Model.load(sys.argv[1])                  # what is imported on the way is not the file's doing
+Model.load(sys.argv[1])                  # imports are done before the hook
 kinds = ("exec", "compile", "import", "pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen")
 sys.addaudithook(lambda event, arguments: print(event, arguments) if event in kinds else None)
 Model.load(sys.argv[1])
@@ -274,16 +274,16 @@ eval("1")
 
 
 def test_reading_runs_no_code(path):
-    """While a model is read, nothing is unpickled, compiled, imported or run: the interpreter itself would tell."""
+    """An audit hook reports anything that is unpickled, compiled, imported or run."""
     done = subprocess.run([sys.executable, "-c", WATCHED, path], capture_output=True, text=True, check=True)
-    said = done.stdout.splitlines()
-    assert said[0] == "read"
-    assert [line.split()[0] for line in said[1:]] == ["compile", "exec"]  # the hook does see what is run
+    output = done.stdout.splitlines()
+    assert output[0] == "read"
+    assert [line.split()[0] for line in output[1:]] == ["compile", "exec"]  # the hook works
 
 
 @pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, 600), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", ["model", "checkpoint"])
-def test_mutated_files_are_read_or_refused(name, numbers, tmp_path):
+def test_mutated_files_are_read_or_rejected(name, numbers, tmp_path):
     found = model_file_mutations.outcomes(name, tmp_path, numbers)
     assert found["read"] > len(numbers) / 30
     assert found["refused"] > len(numbers) / 2
@@ -304,7 +304,7 @@ def tiny(**settings):
     return Model([6, 5, 3], seed=0, **settings)
 
 
-def test_what_would_not_be_read_is_not_written(tmp_path):
+def test_a_model_that_could_not_be_read_is_not_written(tmp_path):
     path = tmp_path / "m.safetensors"
     tiny().save(path)
     before = path.read_bytes()
@@ -321,7 +321,7 @@ def test_what_would_not_be_read_is_not_written(tmp_path):
         assert path.read_bytes() == before
 
 
-def test_a_card_of_objects_is_named(tmp_path):
+def test_metadata_that_are_not_plain_values_are_rejected(tmp_path):
     for card, got in (
         ({"x": object()}, "got an object"),
         ({"x": np.zeros(3)}, "got an array float64"),
@@ -332,7 +332,7 @@ def test_a_card_of_objects_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numpys_numbers_can_be_saved(tmp_path):
+def test_numbers_of_numpy_can_be_saved(tmp_path):
     made = tiny(output_scale=np.float32(0.5), metadata={"share": np.float32(0.25), "count": np.int64(7)})
     data = (np.random.default_rng(0).random((60, 6)).astype(np.float32), np.arange(60) % 3)
     recipe = Recipe(

@@ -40,7 +40,7 @@ def mpiexec_found():
 
 
 def mpiexec(ranks, *words, cwd, **settings):
-    """Run a Python program on so many ranks, and give what it said."""
+    """Run a Python program on a number of ranks; return the finished process."""
     command = [str(MPIEXEC), "-n", str(ranks), sys.executable, *map(str, words)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **settings)
 
@@ -69,8 +69,8 @@ CASES = {
 
 @pytest.mark.usefixtures("mpiexec_found")
 @pytest.mark.parametrize("name", CASES)
-def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path):
-    """After 100 steps. The script compares the ranks' bits after every step."""
+def test_ranks_are_bit_identical_and_agree_with_one_process(name, tmp_path):
+    """The results after 100 steps; the script compares the ranks bit by bit after every step."""
     case, tolerance = json.dumps(CASES[name]), 1e-3 if "float32" in name else 1e-7
     subprocess.run([sys.executable, RANK, "1.npz", case], cwd=tmp_path, check=True)
     with np.load(tmp_path / "1.npz") as alone:
@@ -87,8 +87,8 @@ def test_ranks_hold_the_same_bits_and_the_numbers_of_one_process(name, tmp_path)
 
 
 @pytest.mark.usefixtures("mpiexec_found")
-def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
-    """The same script, with a rank that adds something of its own."""
+def test_the_comparison_finds_a_planted_difference_between_ranks(tmp_path):
+    """The same script with a rank that adds a value of its own."""
     text = RANK.read_text()
     bad = text.replace(
         "with mpi", "real = shard.sum\nshard.sum = lambda v: (real(v), v.__iadd__(shard.rank * 1e-3))\nwith mpi"
@@ -96,7 +96,7 @@ def test_the_comparison_fails_where_ranks_take_other_steps(tmp_path):
     (tmp_path / "bad.py").write_text(bad)
     done = mpiexec(2, "bad.py", "x.npz", json.dumps(CASES["sgd"]), cwd=tmp_path)
     assert done.returncode != 0
-    assert "these differ" in done.stderr or "other bits" in done.stderr
+    assert "differ" in done.stderr
 
 
 TRAIN = ["-m", "byhand", "train", "--data", "mnist-5k", "--offline", "--samples", "1500"]
@@ -104,7 +104,7 @@ TRAIN += ["--hidden", "64", "--validation", "0.1", "--dtype", "float64"]
 
 
 @pytest.mark.usefixtures("mpiexec_found")
-def test_rank_0_alone_writes_and_shows(tmp_path):
+def test_only_rank_0_writes_and_prints(tmp_path):
     done = mpiexec(3, *TRAIN, "--epochs", "2", "--run", "r", "--batch-size", "16", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["784-64-10", "test", "saved"]
@@ -125,7 +125,7 @@ def test_rank_0_alone_writes_and_shows(tmp_path):
         (("--run", "taken"), 2, "byhand: the run's folder must be new or empty, got taken"),
     ],
 )
-def test_an_error_of_all_is_said_once_and_leaves_with_its_code(tmp_path, words, code, message):
+def test_an_error_of_all_ranks_is_printed_once(tmp_path, words, code, message):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "something").touch()
     done = mpiexec(2, *TRAIN, "--epochs", "2", *words, cwd=tmp_path)
@@ -134,7 +134,7 @@ def test_an_error_of_all_is_said_once_and_leaves_with_its_code(tmp_path, words, 
 
 
 @pytest.mark.usefixtures("mpiexec_found")
-def test_an_error_of_one_rank_ends_them_all_and_names_it(tmp_path):
+def test_an_error_of_one_rank_ends_all_and_names_it(tmp_path):
     (tmp_path / "one.py").write_text(
         "from byhand.distributed.mpi import aborting, communicator\nfrom byhand.errors import UsageError\n"
         "ranks = communicator()\n"
@@ -148,7 +148,7 @@ def test_an_error_of_one_rank_ends_them_all_and_names_it(tmp_path):
 
 
 @pytest.mark.usefixtures("mpiexec_found")
-def test_ranks_with_other_seeds_are_refused(tmp_path):
+def test_ranks_with_different_seeds_are_rejected(tmp_path):
     (tmp_path / "seeds.py").write_text(
         "import sys\nfrom byhand.distributed.mpi import communicator\nfrom byhand.cli import main\n"
         "sys.argv = ['byhand', *sys.argv[1:], '--seed', str(communicator().rank)]\nmain()\n"
@@ -159,7 +159,7 @@ def test_ranks_with_other_seeds_are_refused(tmp_path):
 
 
 @pytest.mark.usefixtures("mpiexec_found")
-def test_a_rank_killed_mid_epoch_leaves_a_line_and_a_checkpoint_for_any_number_of_ranks(tmp_path):
+def test_a_killed_rank_leaves_a_checkpoint_for_any_number_of_ranks(tmp_path):
     words = (*TRAIN, "--epochs", "12", "--batch-size", "16", "--threads", "1", "--learning-rate", "0.01")
     subprocess.run([sys.executable, *words, "--run", "whole", "--quiet"], cwd=tmp_path, check=True, capture_output=True)
     command = [str(MPIEXEC), "-n", "2", sys.executable, *words, "--run", "cut", "--checkpoint-every", "0"]
@@ -191,14 +191,14 @@ def test_ctrl_c_stops_every_rank_after_the_same_step_and_saves(tmp_path):
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     metrics = tmp_path / "r" / "metrics.jsonl"
     until(lambda: metrics.exists() and metrics.read_text())
-    os.kill(until(lambda: rank_1(process.pid)), signal.SIGINT)  # one rank alone is asked
+    os.kill(until(lambda: rank_1(process.pid)), signal.SIGINT)  # only one rank gets the signal
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted; resume with:  byhand train --resume r" in said
 
 
 def rank_1(parent):
-    """The process of rank 1 under this mpiexec."""
+    """Return the process id of rank 1 under this mpiexec."""
     psutil = needs("psutil")
     for process in psutil.Process(parent).children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -208,7 +208,7 @@ def rank_1(parent):
 
 
 def assert_same_run(one, other):
-    """Two runs have the same curves, to rounding."""
+    """Check that two runs have the same curves, except for rounding."""
     curves = [
         np.array(
             [
@@ -223,7 +223,7 @@ def assert_same_run(one, other):
 
 @pytest.fixture
 def two_hosts():
-    """Two network namespaces joined by a wire: 10.77.0.1 and 10.77.0.2. Needs the right to make them."""
+    """Two connected network namespaces, 10.77.0.1 and 10.77.0.2; needs root."""
     names, ip = ("byhand-a", "byhand-b"), shutil.which("ip")
     if ip is None or os.geteuid() != 0:
         pytest.skip("needs root and the command ip, to make two network namespaces")
@@ -248,13 +248,13 @@ def two_hosts():
 
 
 @pytest.mark.usefixtures("mpiexec_found")
-def test_two_ranks_at_two_addresses_take_the_same_steps(tmp_path, two_hosts):
+def test_two_ranks_on_two_hosts_take_the_same_steps(tmp_path, two_hosts):
     needs("mpi4py")
     version = subprocess.run([str(MPIEXEC), "--version"], capture_output=True, text=True, check=False).stdout
     if "HYDRA" not in version:
         pytest.skip("written for MPICH's launcher, Hydra")
     case = json.dumps(CASES["sgd"])
-    launcher = tmp_path / "launcher"  # what Hydra calls in the place of ssh: HOST COMMAND…
+    launcher = tmp_path / "launcher"  # called by Hydra instead of ssh: HOST COMMAND…
     launcher.write_text(
         '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nhost=$1; shift\n'
         f'case $host in 10.77.0.1) n={two_hosts[0]};; *) n={two_hosts[1]};; esac\nexec ip netns exec $n sh -c "$*"\n'
@@ -285,7 +285,7 @@ def test_two_ranks_at_two_addresses_take_the_same_steps(tmp_path, two_hosts):
 
 
 class Two:
-    """A shard whose sums come from a list: what the other process would have added."""
+    """A shard that adds given sums in place of another process."""
 
     def __init__(self, rank, size, others=()):
         self.rank, self.size, self.others = rank, size, list(others)
@@ -296,7 +296,7 @@ class Two:
 
 
 @pytest.mark.parametrize(("count", "size"), [(128, 2), (5, 4), (2, 4), (7, 3), (1, 1)])
-def test_shares_are_the_batch_and_as_even_as_can_be(count, size):
+def test_shares_add_up_to_the_batch_and_are_even(count, size):
     samples = np.arange(count)
     batches = [batch_of(samples, samples, samples), batch_of(samples, slice(0, count), samples)]
     shares, slices = ([part_of(batch, Two(rank, size)) for rank in range(size)] for batch in batches)
@@ -307,14 +307,14 @@ def test_shares_are_the_batch_and_as_even_as_can_be(count, size):
     assert part_of(batches[0], None) is batches[0]
 
 
-def test_bytes_that_differ_are_refused_by_name():
+def test_different_bytes_on_ranks_are_rejected():
     check_same(Two(0, 1, [0]), "data", b"abc")
     with pytest.raises(ByhandError, match="every rank must have the same data; these differ"):
         check_same(Two(0, 2, [np.array([1.0, 1.0])]), "data", b"abc")
 
 
-def test_batch_norm_over_two_shares_is_batch_norm_over_the_batch():
-    """Forward, backward and running averages; the other share's sums are worked out here, by the formulas."""
+def test_batch_norm_over_two_ranks_equals_batch_norm_over_the_batch():
+    """Forward, backward and running averages; the other rank's sums are computed here by the formulas."""
     rng = np.random.default_rng(0)
     X, dout = rng.normal(size=(10, 3)), rng.normal(size=(10, 3))
     network = Network([BatchNorm(3), Dense(3, 2)], rng=rng, dtype="float64")
@@ -339,7 +339,7 @@ def test_batch_norm_over_two_shares_is_batch_norm_over_the_batch():
     np.testing.assert_allclose(part_cache.dbeta, dout[mine].sum(axis=0), rtol=1e-12)
 
 
-def test_one_process_is_no_communicator(monkeypatch):
+def test_a_single_process_has_no_communicator(monkeypatch):
     for name in mpi.LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     assert mpi.communicator() is None

@@ -1,7 +1,6 @@
-"""One word, one meaning: names that were replaced by the field's own terms don't come back.
+"""Names that were replaced by the field's terms are not used again.
 
-Definitions, arguments, attributes, constants, fields and keywords are read with `ast`, and the names of modules. Local
-variables don't count, and neither do strings: files written before are still read.
+Definitions, arguments, attributes, constants, fields, keywords and modules count; local variables and strings do not.
 """
 
 import ast
@@ -110,7 +109,7 @@ def test_old_names_are_gone(room):
         ("# together", False),
     ],
 )
-def test_the_test_finds_names(line, is_found):
+def test_planted_old_names_are_found(line, is_found):
     assert ("together" in {name for name, _ in names(ast.parse(line))}) == is_found
 
 

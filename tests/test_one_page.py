@@ -44,7 +44,7 @@ def trace(batches):
     return calls, sum(a != b for a, b in itertools.pairwise(path))
 
 
-def test_a_step_can_be_followed_on_few_pages():
+def test_one_step_touches_few_files_and_functions():
     (few, few_moves), (many, many_moves) = trace(10), trace(30)
     step = {key: count for key in many if (count := (many[key] - few[key]) / 20) >= 0.5}
     assert len({file for file, _ in step}) <= FILES
@@ -54,7 +54,7 @@ def test_a_step_can_be_followed_on_few_pages():
     assert str(PACKAGE / "training" / "loop.py") in {file for file, _ in step}
 
 
-def test_no_function_of_nn_is_longer_than_a_reader_can_hold():
+def test_functions_of_nn_are_short():
     long = []
     for path in sorted((PACKAGE / "nn").glob("*.py")):
         for function in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -66,7 +66,7 @@ def test_no_function_of_nn_is_longer_than_a_reader_can_hold():
     assert long == []
 
 
-def test_the_architecture_names_every_file_that_a_batch_passes():
+def test_the_architecture_lists_the_files_of_one_step():
     page = (PACKAGE.parent.parent / "docs" / "architecture.md").read_text("utf-8")
     calls, _ = trace(2)
     step_only = {file for file, name in calls if calls[file, name] >= 2}

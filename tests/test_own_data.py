@@ -1,6 +1,6 @@
 """Data that are not MNIST: trained on, evaluated, read back from their own files, and exported.
 
-Each of the thirty data sets gives the same answers everywhere, or one line that says what is not supported.
+Each of the thirty data sets gives the same predictions everywhere, or one line that says what is not supported.
 """
 
 import io
@@ -77,10 +77,10 @@ def test_a_model_gives_the_same_answers_from_files_and_in_exports(own, tmp_path)
     model = byhand.Model.load(tmp_path / "m.safetensors")
     images = digits.test.images
     expected = model.predict(images)
-    # its own files, read as pictures
+    # its own files
     files = [(path, label) for path, label in data.pictures if name != "digits in a folder"]
-    answers = [byhand.read(path, model).digit for path, _ in files]
-    assert answers == [model.classes[k] for k in model.predict(images_of(files, digits.train.shape))]
+    predictions = [byhand.read(path, model).digit for path, _ in files]
+    assert predictions == [model.classes[k] for k in model.predict(images_of(files, digits.train.shape))]
     # exports, used without byhand
     export(model, tmp_path / "m.npz", pictures=digits.test)
     np.testing.assert_array_equal(from_npz(tmp_path / "m.npz", model.preparation.pictures(images)), expected)
@@ -106,9 +106,6 @@ def from_npz(path, images):
             H = file[f"W{number}"] @ H + file[f"b{number}"]
             H = np.maximum(H, 0) if number < count else H
     return H.argmax(axis=0)
-
-
-# ---- what the data decide
 
 
 def test_a_model_of_other_images_reads_a_picture_as_it_is(tmp_path):
@@ -153,9 +150,6 @@ def test_presets_adapt_to_other_images():
     assert (model.preparation.mean, recipe.epochs) == (chosen.preparation.mean, 3)
     assert chosen.preparation.mean != MNIST_MEAN
     assert with_overrides(preset("digits"), {"input": "image"}, **sizes)[0].preparation.shape == (12, 12)
-
-
-# ---- floats
 
 
 def test_a_network_trained_on_floats_predicts_floats_and_rejects_images():
@@ -236,9 +230,6 @@ def test_pixels_that_could_mean_several_things_are_rejected(pixels):
         shipped_model().predict(pixels)
 
 
-# ---- labels
-
-
 @pytest.mark.parametrize("place", [0, -1, 5])
 @pytest.mark.parametrize("header", ["label", "Class", '"target"', "y"])
 def test_csv_labels_are_in_the_column_that_the_header_names(tmp_path, place, header):
@@ -293,9 +284,6 @@ def test_the_file_of_a_model_of_handwriting_has_no_new_keys(tmp_path):
     content = (tmp_path / "m.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert set(json.loads(header["__metadata__"]["preparation"])) == {"divisor", "mean", "deviation", "deskew"}
-
-
-# ---- zips of images
 
 
 def zip_of(path, members):

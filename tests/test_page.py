@@ -1,4 +1,4 @@
-"""The page's files without a browser: golden vectors are Python's, Node repeats them, one script holds it all."""
+"""The page's files without a browser: golden vectors, tests in Node.js, and the bundled script."""
 
 import re
 import runpy
@@ -13,12 +13,12 @@ from helpers.needs import program
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_golden_vectors_are_what_python_gives_today():
+def test_the_golden_vectors_are_up_to_date():
     assert runpy.run_path(str(ROOT / "tools" / "make_page_golden.py"))["main"](check=True) == 0
 
 
 @pytest.mark.slow
-def test_the_pages_own_tests_pass_under_node():
+def test_tests_of_the_page_pass_in_node():
     files = sorted(str(path) for path in (ROOT / "tests" / "page").glob("*.test.mjs"))
     done = subprocess.run([program("node"), "--test", *files], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -26,7 +26,7 @@ def test_the_pages_own_tests_pass_under_node():
 
 
 @pytest.mark.slow
-def test_the_bundled_script_has_no_imports_left_and_parses(tmp_path):
+def test_the_bundled_script_has_no_imports_and_is_valid(tmp_path):
     script = bundled("export.js")
     assert not re.search(r"^\s*(?:import|export)\b", script, re.MULTILINE)
     (tmp_path / "bundled.mjs").write_text(script, "utf-8")
@@ -37,7 +37,7 @@ def test_the_bundled_script_has_no_imports_left_and_parses(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".js") and "/" not in name])
-def test_modules_import_and_export_in_the_one_form_that_can_be_joined(name):
+def test_modules_use_the_form_of_import_that_can_be_bundled(name):
     text = source(name)
     imports = re.findall(r"^import\b.*", text, re.MULTILINE)
     own = [line for line in imports if '"./panels/' not in line]
@@ -45,7 +45,7 @@ def test_modules_import_and_export_in_the_one_form_that_can_be_joined(name):
     assert len(EXPORT.findall(text)) == len(re.findall(r"^export\b", text, re.MULTILINE))
 
 
-def test_a_module_comes_after_all_that_it_imports():
+def test_bundled_modules_follow_their_imports():
     script = bundled("export.js")
     made = [match[1] for match in re.finditer(r"^const (\w+_js) = \(\(\) => \{$", script, re.MULTILINE)]
     assert made[-1] == "export_js"

@@ -1,4 +1,4 @@
-"""A network of convolutions in a real browser: the exported page and the playground read, show and train it."""
+"""A convolutional network in a browser: the exported page and the playground predict, show and train it."""
 
 import re
 
@@ -17,7 +17,7 @@ from helpers.browser import browser
 from helpers.playground_server import Served
 from helpers.watched_page import HANDS, Watched, opened
 
-#: The colours of a canvas, and of what it shows: how strongly, from −1 to 1.
+#: The colors of a canvas.
 PAINTED = """(canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return [canvas.height, canvas.width, Array.from(data)];
@@ -33,20 +33,20 @@ def model():
 
 
 def maps_of(model, picture):
-    """The first layer's maps of a picture                                   uint8 (784,) → (rows, columns, maps)"""
+    """Return the first layer's maps of an image                         uint8 (784,) → (rows, columns, maps)"""
     convolution, pass_ = model.network.layers[0], Pass(model.network)
     pass_.forward(model.preparation(np.array(picture, np.uint8)[None]))
     return pass_.outs[1].reshape(convolution.rows, convolution.columns, convolution.maps)
 
 
 def strength(canvas):
-    """What is painted, from −1 (blue) to 1 (orange)                                          → (height, width)"""
+    """Return the shown values, from −1 (blue) to 1 (orange)                          → (height, width)"""
     height, width, data = canvas.evaluate(PAINTED)
     red, _, blue, _ = np.moveaxis(np.array(data, float).reshape(height, width, 4), 2, 0)
     return np.where(red >= blue, red, -blue) / 255
 
 
-def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_path):
+def test_the_exported_page_predicts_and_shows_a_convolution(browser, model, tmp_path):
     export(model, tmp_path / "maps.html")
     page = Watched(browser, (tmp_path / "maps.html").as_uri())
     page.until("window.byhand")
@@ -72,7 +72,7 @@ def test_the_exported_page_reads_and_shows_a_convolution(browser, model, tmp_pat
     page.press("Clear")
     assert not strength(canvases.nth(1)).any()
     assert "Each image shows the filter of one map" in page.text("#legend")
-    page.troubles = [t for t in page.troubles if "readback" not in t]  # this test's own, which looked twice
+    page.troubles = [t for t in page.troubles if "readback" not in t]  # caused by this test
     page.close()
 
 
@@ -85,7 +85,7 @@ def served(model, tmp_path):
     running.close()
 
 
-def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, served):
+def test_the_playground_predicts_shows_and_trains_a_convolution(browser, model, served):
     play = opened(browser, served)
     shape = model.network.architecture
     assert play.text("#model-line").startswith(f"{shape}, a run. Data: mnist-5k")
@@ -119,7 +119,7 @@ def test_the_playground_reads_shows_and_trains_a_convolution(browser, model, ser
     play.close()
 
 
-def test_another_setup_has_its_own_pictures(browser, served):
+def test_another_setup_shows_its_own_images(browser, served):
     play = opened(browser, served)
     play.draw(HANDS["upright"]["3"])
     play.page.get_by_label("Start from").select_option("new")
@@ -135,17 +135,17 @@ def test_another_setup_has_its_own_pictures(browser, served):
     play.until("document.querySelectorAll('#network .units .level').length === 9")
     assert play.page.locator("#network .units.maps").count() == 0
     widths = "Array.from(document.querySelectorAll('#network .level'), (line) => line.style.transform)"
-    assert "scaleX(1)" in play.page.evaluate(widths)  # the digit that stands on the pad
+    assert "scaleX(1)" in play.page.evaluate(widths)  # the digit on the pad
     play.page.get_by_label("Convolutions").fill("3, a few")
     play.press("Use this setup")
     play.until("document.querySelector('#problem').textContent.startsWith('maps must be like 32,64')")
-    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
+    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser logs the rejected request
     play.close()
 
 
-def test_what_arrays_cannot_hold_is_said_in_the_page(browser, served):
+def test_an_unsupported_export_is_reported_in_the_page(browser, served):
     play = opened(browser, served)
     play.press("NumPy arrays")
     play.until("/Convolution.28, 28, 1, 4, .*: use onnx/.test(document.querySelector('#problem').textContent)")
-    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
+    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser logs the rejected request
     play.close()

@@ -1,4 +1,4 @@
-"""Three hands, fingers and keys draw in a real browser; the exported page proves itself, opened from the disk."""
+"""Drawings by several hands, fingers and keys in a browser, and the exported page."""
 
 import re
 
@@ -15,7 +15,7 @@ from helpers.watched_page import HANDS, PLACES, Watched, exported, home, on_pad,
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("hand", HANDS)
-def test_ten_digits_of_each_hand_are_read(home, hand, place):
+def test_ten_digits_of_each_hand_are_recognized(home, hand, place):
     read = ""
     for digit, strokes in HANDS[hand].items():
         home.page.evaluate("byhand.pad.clear()")
@@ -28,7 +28,7 @@ def test_ten_digits_of_each_hand_are_read(home, hand, place):
     assert read == "0123456789"
 
 
-def test_a_drawing_gives_the_same_bytes_and_numbers_as_python(home):
+def test_a_drawing_gives_the_same_pixels_and_probabilities_as_python(home):
     model = byhand.model.shipped_model()
     for hand, digits in HANDS.items():
         for digit in "2580":
@@ -63,7 +63,7 @@ def test_fingers_draw_and_do_not_scroll(browser, exported):
     page.close()
 
 
-def test_the_keyboard_draws(home):
+def test_digits_can_be_drawn_with_the_keyboard(home):
     pad = home.page.get_by_role("application", name="Drawing pad")
     pad.focus()
     for key in ["ArrowUp"] * 7 + ["Space"] + ["ArrowDown"] * 15 + ["Space"]:
@@ -78,7 +78,7 @@ def test_the_keyboard_draws(home):
     assert home.page.evaluate("byhand.pad.isEmpty")
 
 
-def test_a_blank_pad_says_so_and_undo_takes_a_stroke_back(home):
+def test_an_empty_pad_is_reported_and_undo_removes_a_stroke(home):
     assert home.text("#answer") == "nothing drawn"
     home.draw(HANDS["slanted"]["7"][:1])
     once = home.page.evaluate("byhand.pad.gray().pixels.join()")
@@ -89,7 +89,7 @@ def test_a_blank_pad_says_so_and_undo_takes_a_stroke_back(home):
     assert home.text("#answer") == "nothing drawn"
 
 
-def test_a_pad_that_is_cleared_under_the_pen_waits_for_the_next_stroke(home):
+def test_clearing_the_pad_ends_the_current_stroke(home):
     box = home.page.locator("canvas.pad").bounding_box()
     home.page.mouse.move(box["x"] + 50, box["y"] + 50)
     home.page.mouse.down()
@@ -102,7 +102,7 @@ def test_a_pad_that_is_cleared_under_the_pen_waits_for_the_next_stroke(home):
     assert home.text("#answer") == "7"
 
 
-def test_the_exported_page_proves_itself(home, exported):
+def test_the_exported_page_tests_itself(home, exported):
     assert exported.stat().st_size < 300_000
     assert re.fullmatch(
         r"✓ Same numbers as Python: 20 images, no probability differs by more than \S+\.", home.text("#self-test")
@@ -112,7 +112,7 @@ def test_the_exported_page_proves_itself(home, exported):
     np.testing.assert_allclose(given, byhand.model.shipped_model().probabilities(pictures), atol=1e-5)
 
 
-def test_a_damaged_exported_page_says_that_it_is_not_to_be_trusted(browser, exported, tmp_path):
+def test_a_damaged_exported_page_fails_its_test(browser, exported, tmp_path):
     text = exported.read_text("utf-8")
     (tmp_path / "bent.html").write_text(text.replace('"deskew":true', '"deskew":false'), "utf-8")
     page = Watched(browser, (tmp_path / "bent.html").as_uri())
@@ -120,7 +120,7 @@ def test_a_damaged_exported_page_says_that_it_is_not_to_be_trusted(browser, expo
     page.close()
 
 
-def test_weights_nobody_rounded_stay_within_a_thousandth(browser, tmp_path):
+def test_rounding_weights_changes_probabilities_by_at_most_a_thousandth(browser, tmp_path):
     digits = byhand.load("mnist-5k")
     model = byhand.Model([784, 32, 10], seed=3)
     byhand.fit(model, digits.train, epochs=2, seed=0)
@@ -134,7 +134,7 @@ def test_weights_nobody_rounded_stay_within_a_thousandth(browser, tmp_path):
     page.close()
 
 
-def test_a_model_of_other_pictures_has_samples_instead_of_a_pad(browser, tmp_path):
+def test_a_model_of_other_image_sizes_has_samples_instead_of_a_pad(browser, tmp_path):
     export(byhand.Model([64, 10]), tmp_path / "small.html")
     page = Watched(browser, (tmp_path / "small.html").as_uri())
     page.until("document.querySelector('#self-test').textContent.startsWith('✓')")

@@ -1,4 +1,4 @@
-"""The page in a real browser is quick and small, and everybody can use it."""
+"""The page in a browser is fast, small and accessible."""
 
 import base64
 
@@ -9,8 +9,8 @@ from helpers.browser import browser
 from helpers.watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
 
 
-def test_an_answer_takes_no_longer_than_twenty_million_additions(play):
-    """The quickest of many, both measured in the page: well below a frame of 16 ms on a usual machine."""
+def test_a_prediction_takes_no_longer_than_twenty_million_additions(play):
+    """The fastest of many, both measured in the page: well below a frame of 16 ms on a usual machine."""
     play.page.evaluate(
         """() => {
           const { pad } = byhand.draw;
@@ -37,8 +37,8 @@ def test_an_answer_takes_no_longer_than_twenty_million_additions(play):
     assert answer < 10 * additions
 
 
-def test_thousands_of_events_leave_the_page_small(play):
-    """Events as training gives them, an epoch in each; `tests/long/soak.py` watches ten real minutes."""
+def test_thousands_of_events_do_not_grow_the_page(play):
+    """Events as in training, one epoch each; `tests/long/soak.py` measures ten minutes."""
     inspector = play.context.new_cdp_session(play.page)
 
     def heap() -> float:
@@ -69,7 +69,7 @@ def test_thousands_of_events_leave_the_page_small(play):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(browser, served, exported, dark):
+def test_axe_finds_no_serious_accessibility_problem(browser, served, exported, dark):
     source = ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not source.is_file():
         pytest.skip("needs axe-core: npm install")
@@ -97,7 +97,7 @@ def test_axe_finds_nothing_serious(browser, served, exported, dark):
         page.close()
 
 
-def test_every_control_is_reached_by_tab_and_has_a_name(play):
+def test_every_control_is_reached_by_tab(play):
     controls = play.page.evaluate(
         """() => Array.from(document.querySelectorAll("button, input, select, summary, canvas[tabindex]"))
                  .filter((node) => node.checkVisibility() && !node.disabled).length"""
@@ -118,7 +118,7 @@ def test_every_control_is_reached_by_tab_and_has_a_name(play):
 
 
 @pytest.mark.parametrize("width", [400, 800, 1500])
-def test_nothing_sticks_out_at_the_side(browser, served, home, width):
+def test_the_page_never_scrolls_sideways(browser, served, home, width):
     play = opened(browser, served, width=width)
     play.page.get_by_text(", prediction ", exact=False).first.wait_for()
     play.page.get_by_text("95 % interval", exact=False).wait_for()
@@ -128,7 +128,7 @@ def test_nothing_sticks_out_at_the_side(browser, served, home, width):
     assert home.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_what_the_page_encodes_the_server_decodes(play, served):
+def test_the_server_decodes_what_the_page_encodes(play, served):
     image = served.playground.digits.test.images[5]
     sent = play.page.evaluate(
         "async (text) => { const { encode, decode } = await import('/page/server.js'); return encode(decode(text)); }",

@@ -1,4 +1,4 @@
-"""Slow answers in a real browser: each goes its own way, and may be overtaken by the events."""
+"""Slow responses in a browser: each may arrive after newer events."""
 
 from helpers.browser import browser
 from helpers.playground_server import Served
@@ -6,7 +6,7 @@ from helpers.watched_page import Watched, play, same_curve, served, wait
 
 
 class Held:
-    """Answers to a path, given by the server at once but kept back from the page until `release`."""
+    """Responses to a path that are withheld from the page until `release`."""
 
     def __init__(self, play: Watched, path: str) -> None:
         self.play, self.path, self.answers = play, f"**/api/{path}", []
@@ -18,7 +18,7 @@ class Held:
         self.play.page.unroute(self.path)
 
 
-def test_an_answer_overtaken_by_the_news_undoes_nothing(play, served):
+def test_a_late_response_does_not_undo_newer_events(play, served):
     play.press("One batch")
     play.until("byhand.state.step === 1 && byhand.curve.points.length === 1")
     answers = Held(play, "control")
@@ -29,7 +29,7 @@ def test_an_answer_overtaken_by_the_news_undoes_nothing(play, served):
     assert play.page.evaluate("[byhand.state.step, byhand.state.status]") == [2, "paused"]
 
 
-def test_weights_that_grew_old_on_their_way_are_fetched_again(play, served):
+def test_outdated_weights_are_fetched_again(play, served):
     play.press("One batch")
     play.until("byhand.state.step === 1 && byhand.reader?.version === byhand.state.version")
     answers = Held(play, "weights")
@@ -42,7 +42,7 @@ def test_weights_that_grew_old_on_their_way_are_fetched_again(play, served):
     play.until("byhand.reader?.version === byhand.state.version")
 
 
-def test_weights_of_another_shape_are_not_taken_for_those_that_are_known(play, served):
+def test_late_weights_of_another_shape_are_discarded(play, served):
     answers = Held(play, "weights")
     play.press("One batch")
     wait(lambda: answers.answers, play)
@@ -62,9 +62,9 @@ def test_weights_of_another_shape_are_not_taken_for_those_that_are_known(play, s
     assert play.page.evaluate("window.said") == []
 
 
-def test_a_state_that_was_long_on_its_way_loses_nothing(play, served):
+def test_a_late_state_loses_no_event(play, served):
     answers = Held(play, "state")
-    play.press("One epoch")  # the first step of all: everything is asked anew
+    play.press("One epoch")  # the first step: everything is requested again
     wait(lambda: answers.answers, play)
     wait(lambda: served.training.status == "paused")
     answers.release()

@@ -1,4 +1,4 @@
-"""The playground in a real browser: trained, taken apart, taken home."""
+"""The playground in a browser: training, panels and export."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from helpers.browser import browser
 from helpers.watched_page import HANDS, Watched, exported, home, opened, play, same_curve, served, wait
 
 
-def test_two_epochs_move_the_curves_and_a_rewind_gives_the_same_numbers(play):
+def test_two_epochs_after_a_rewind_give_the_same_weights(play):
     assert "the shipped model" in play.text("#model-line")
     lines = "Array.from(document.querySelectorAll('#run path.training'), (line) => line.getAttribute('d').length)"
     assert play.page.evaluate(lines) == [0, 0]
@@ -39,7 +39,7 @@ def test_two_epochs_move_the_curves_and_a_rewind_gives_the_same_numbers(play):
     assert play.page.evaluate("byhand.reader.weights.join()") == first
 
 
-def test_other_layers_begin_anew_and_stand_in_the_address(play, browser, served):
+def test_other_layers_restart_training_and_are_in_the_address(play, browser, served):
     play.page.get_by_label("Hidden layers").fill("20, 12")
     play.page.get_by_label("Activation").select_option("tanh")
     assert play.page.get_by_text("Not in use yet.").is_visible()
@@ -56,23 +56,23 @@ def test_other_layers_begin_anew_and_stand_in_the_address(play, browser, served)
     other.close()
 
 
-def test_what_is_refused_is_said_until_it_is_read(play):
+def test_an_error_is_shown_until_it_is_closed(play):
     play.press("Play")
     play.until("byhand.state.step > 0")
     play.page.get_by_label("Hidden layers").fill("90000, 90000")
     play.press("Use this setup")
     play.until("document.querySelector('#problem').textContent.startsWith('layers must fit into')")
     step = play.page.evaluate("byhand.state.step")
-    play.until(f"byhand.state.step > {step + 100}")  # the news that came since took nothing away
+    play.until(f"byhand.state.step > {step + 100}")  # events since then did not remove it
     assert play.text("#problem").startswith("layers must fit into")
     play.press("Close")
-    said = play.page.locator("#problem").text_content()  # the training may have something to say of its own by now
-    assert not said.startswith("layers must fit into")
-    assert play.page.locator("#notice").is_hidden() == (said == "")
-    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser notes the refusal on its console
+    message = play.page.locator("#problem").text_content()  # training may show a message of its own
+    assert not message.startswith("layers must fit into")
+    assert play.page.locator("#notice").is_hidden() == (message == "")
+    play.troubles = [t for t in play.troubles if "400" not in t]  # the browser logs the rejected request
 
 
-def test_layers_that_are_no_numbers_are_not_even_sent(play):
+def test_layers_that_are_not_numbers_are_rejected_in_the_page(play):
     layers = play.page.get_by_label("Hidden layers")
     for text in ("abc", "12.5", "-5", "0", "64; 32"):
         layers.fill(text)
@@ -84,10 +84,10 @@ def test_layers_that_are_no_numbers_are_not_even_sent(play):
     play.until("document.querySelector('#model-line').textContent.startsWith('784-64-32-10')")
 
 
-def test_an_address_that_makes_no_sense_is_refused_in_words(browser, served):
+def test_an_invalid_address_gives_an_error_message(browser, served):
     page = opened(browser, served, behind="#learning_rate=banana&layers=x&seed=&batch_size=0&rubbish=1")
     page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be an integer from 1')")
-    page.page.get_by_text(", prediction ", exact=False).first.wait_for()  # other panels' questions don't take that away
+    page.page.get_by_text(", prediction ", exact=False).first.wait_for()  # requests of other panels do not remove it
     page.page.get_by_text("95 % interval", exact=False).wait_for()
     assert page.page.locator("#notice").is_visible()
     assert page.page.get_by_label("Learning rate").input_value() == "0.05"
@@ -95,7 +95,7 @@ def test_an_address_that_makes_no_sense_is_refused_in_words(browser, served):
     page.close()
 
 
-def test_a_click_on_a_unit_shows_what_excites_it(play):
+def test_a_click_on_a_unit_shows_its_largest_activations(play):
     assert play.page.locator("#network .units button").count() == 128
     play.page.get_by_role("button", name=re.compile("^Unit 5, weights")).click()
     play.page.get_by_role("heading", name="Unit 5 of layer 1").wait_for()
@@ -107,7 +107,7 @@ def test_a_click_on_a_unit_shows_what_excites_it(play):
     assert all(caption.startswith("3: ") for caption in shown)
 
 
-def test_the_step_panels_numbers_are_pythons(play, served):
+def test_the_step_panel_has_the_numbers_of_python(play, served):
     play.page.get_by_label("Test image").fill("11")
     play.press("Explain the step")
     play.until("byhand.step.asked.index === 11 && !document.querySelector('#step .stale:not([hidden])')")
@@ -115,26 +115,26 @@ def test_the_step_panels_numbers_are_pythons(play, served):
     playground = served.playground
     sample = playground.digits.test[11]
     setup = playground.setup
-    told = explain_step(
+    expected = explain_step(
         playground.loaded, sample, learning_rate=setup.learning_rate, optimizer=setup.optimizer_object, units=[]
     ).to_json()
     play.until(f"document.querySelector('#step .reading').textContent.includes('Label {sample.label}, prediction')")
     page_text = play.page.locator("#step").evaluate("(node) => node.textContent")
-    for unit in told["units"]:
+    for unit in expected["units"]:
         for _, line in unit["lines"]:
             assert line in page_text
-    for step in told["steps"]:
+    for step in expected["steps"]:
         assert step["formula"] in page_text
         for code in step["code"]:
             assert code["text"] in page_text
             assert code["place"] in page_text
     shown = re.search(r"Loss (\S+) → (\S+)\. ", page_text)
     assert [float(n.replace("−", "-")) for n in shown.groups()] == pytest.approx(
-        [told["loss"], told["loss_after"]], rel=1e-3
+        [expected["loss"], expected["loss_after"]], rel=1e-3
     )
 
 
-def test_errors_show_the_pictures_behind_a_number(play, served):
+def test_the_errors_panel_shows_the_images_of_a_cell(play, served):
     play.page.get_by_text("95 % interval", exact=False).wait_for()
     test, model = served.playground.digits.test, served.playground.loaded
     predicted = model.predict(test.images)
@@ -147,7 +147,7 @@ def test_errors_show_the_pictures_behind_a_number(play, served):
     assert play.page.locator("#errors .pictures figure").count() == count
 
 
-def test_wrong_it_is_a_7(play, served):
+def test_a_corrected_drawing_is_added_to_the_training_set(play, served):
     play.draw(HANDS["upright"]["7"])
     play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name="7").click()
     play.page.get_by_text("1 of your drawings in the training set").wait_for()
@@ -156,7 +156,7 @@ def test_wrong_it_is_a_7(play, served):
     assert served.playground.added[0][0].ravel().tolist() == seen
 
 
-def test_without_centring_the_network_sees_the_whole_pad(play):
+def test_without_centering_the_input_is_the_whole_pad(play):
     play.draw(HANDS["upright"]["5"], "corner")
     assert play.text("#draw .answer") == "5"
     play.page.get_by_label("Center and scale the digit").uncheck()
@@ -166,12 +166,12 @@ def test_without_centring_the_network_sees_the_whole_pad(play):
     assert picture[14:].max() == 0
 
 
-def test_a_sample_can_be_loaded_and_is_read(play, served):
+def test_a_sample_can_be_loaded_and_is_recognized(play, served):
     play.press("Load a sample")
     play.until("document.querySelector('#draw .answer').textContent.length === 1")
 
 
-def test_the_network_goes_home_from_the_page(play, browser, tmp_path, served):
+def test_the_network_can_be_exported_from_the_page(play, browser, tmp_path, served):
     with play.page.expect_download() as download:
         play.press("HTML page")
     assert download.value.suggested_filename == "digits.html"
@@ -183,7 +183,7 @@ def test_the_network_goes_home_from_the_page(play, browser, tmp_path, served):
     play.page.get_by_text("history = byhand.fit(", exact=False).wait_for()
 
 
-def test_closing_the_tab_and_stopping_the_server(browser, served):
+def test_training_continues_without_a_tab_and_a_stopped_server_is_reported(browser, served):
     first = opened(browser, served)
     first.press("Play")
     first.until("byhand.state.step > 0")
@@ -195,11 +195,11 @@ def test_closing_the_tab_and_stopping_the_server(browser, served):
     assert second.page.evaluate("byhand.curve.epochs.length") > 0
     served.close()
     second.until("document.querySelector('#problem').textContent.includes('does not respond')")
-    second.troubles.clear()  # the browser notes every attempt to reconnect
+    second.troubles.clear()  # the browser logs every attempt to reconnect
     second.close()
 
 
-def test_a_page_that_was_cut_off_catches_up(play, served):
+def test_a_disconnected_page_catches_up(play, served):
     play.press("Play")
     play.until("byhand.curve.epochs.length > 2")
     assert play.text("#status") == "training …"

@@ -1,4 +1,4 @@
-"""The pages in a real browser: no error, no request, readable in dark and light and on a telephone."""
+"""HTML pages in a browser: no errors, no requests, readable in dark and light, on desktop and phone."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from helpers.browser import browser, open_page
 
 __all__ = ["browser", "open_page"]
 
-#: Both themes, on a desk and on a telephone.
+#: Both themes, on desktop and phone.
 VIEWS = [(1100, False), (1100, True), (400, False), (400, True)]
 
 
@@ -49,20 +49,20 @@ def pages(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["explain", "explain-maps", "report", "report-maps", "compare", "lr-find"])
-def test_a_page_opens_without_trouble_in_every_view(open_page, pages, name):
+def test_a_page_opens_without_errors_in_every_view(open_page, pages, name):
     for width, dark in VIEWS:
         page = open_page(pages / f"{name}.html", width=width, dark=dark)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page must not scroll sideways"
-        assert faint_texts(page) == [], f"text that can hardly be read ({'dark' if dark else 'light'})"
+        assert faint_texts(page) == [], f"text with too little contrast ({'dark' if dark else 'light'})"
         assert page.locator("img:not([alt]), [role=img]:not([aria-label])").count() == 0
         assert page.locator("h1").count() == 1
 
 
 def faint_texts(page):
-    """Texts whose contrast with the page's or the card's ground is under 4.5 : 1."""
+    """Return texts whose contrast with the background is under 4.5 : 1."""
     return page.evaluate("""() => {
-      const light = (colour) => {
-        const [r, g, b] = colour.match(/[0-9.]+/g).map(Number).slice(0, 3).map((c) => {
+      const light = (color) => {
+        const [r, g, b] = color.match(/[0-9.]+/g).map(Number).slice(0, 3).map((c) => {
           c /= 255;
           return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
         });
@@ -70,8 +70,8 @@ def faint_texts(page):
       };
       const ground = (element) => {
         for (let e = element; e; e = e.parentElement) {
-          const colour = getComputedStyle(e).backgroundColor;
-          if (/^rgb\\(/.test(colour)) return colour;
+          const color = getComputedStyle(e).backgroundColor;
+          if (/^rgb\\(/.test(color)) return color;
         }
         return "rgb(255, 255, 255)";
       };
@@ -86,7 +86,7 @@ def faint_texts(page):
     }""")
 
 
-def test_a_cell_of_the_confusion_matrix_shows_its_pictures(open_page, pages):
+def test_a_cell_of_the_confusion_matrix_shows_its_images(open_page, pages):
     page = open_page(pages / "report.html")
     button = page.locator("[data-cell='4,9']")
     count = int(button.inner_text())
@@ -121,14 +121,14 @@ def test_the_confusion_matrix_works_from_the_keyboard(open_page, pages):
     assert page.locator("[data-cell][tabindex='0']").count() == 1
 
 
-def test_the_report_says_the_same_without_scripts(open_page, pages):
+def test_the_report_has_the_same_content_without_scripts(open_page, pages):
     page = open_page(pages / "report.html", javascript=False)
     assert page.locator(".confusion button").count() > 10
     assert page.locator(".cards > li").count() == 24
 
 
-def test_a_picture_shows_what_it_should(open_page, pages):
-    """The first card's tile, as the browser paints it, is the picture of that number."""
+def test_a_tile_shows_its_image(open_page, pages):
+    """The first card's tile, as the browser draws it, is the image of its index."""
     page = open_page(pages / "report.html")
     tile = page.locator(".cards .tile").first
     index = int(re.match(r"image (\d+)", tile.get_attribute("aria-label"))[1])
@@ -140,7 +140,7 @@ def test_a_picture_shows_what_it_should(open_page, pages):
     painted = np.asarray(Image.open(io.BytesIO(shot)).convert("L")).astype(float)
     smaller = painted.reshape(28, 2, 28, 2).mean(axis=(1, 3))
     image = byhand.load("mnist-5k").test.images[index]
-    inside = (slice(3, -3), slice(3, -3))  # the corners are round
+    inside = (slice(3, -3), slice(3, -3))  # without the rounded corners
     assert np.abs(smaller - image)[inside].max() < 12
 
 

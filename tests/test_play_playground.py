@@ -1,4 +1,4 @@
-"""The playground without the web: sessions, rewinding, pictures added by hand, and a run that can be taken up again."""
+"""The playground without the web server: training, rewinding, added images, and resuming."""
 
 import json
 
@@ -52,13 +52,13 @@ def test_before_any_step_the_model_is_the_loaded_one():
 
 
 @pytest.mark.parametrize("maps", ["", "3, 4@3/1"])
-def test_it_trains_as_byhand_fit_does(maps):
+def test_the_playground_trains_like_byhand_fit(maps):
     playground = a_playground(maps=maps)
     take(playground, 2 * 29)
     np.testing.assert_array_equal(weights_of_the_program(playground), weights(playground))
 
 
-def test_it_trains_loaded_weights_as_byhand_fit_does(tmp_path, monkeypatch):
+def test_the_playground_trains_loaded_weights_like_byhand_fit(tmp_path, monkeypatch):
     playground = a_playground(tmp_path, start="loaded")
     take(playground, 29)
     playground.close()
@@ -67,13 +67,13 @@ def test_it_trains_loaded_weights_as_byhand_fit_does(tmp_path, monkeypatch):
 
 
 def weights_of_the_program(playground):
-    """What the program that the page gives away has trained."""
+    """Run the program that the page exports; return the trained weights."""
     made = {}
     exec(playground.as_python().split("print(history)")[0], made)
     return made["model"].network.parameters
 
 
-def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():
+def test_training_from_loaded_weights_does_not_change_them():
     playground = a_playground(start="loaded")
     before = playground.loaded.network.parameters.copy()
     take(playground, 3)
@@ -85,19 +85,19 @@ def test_training_can_begin_from_the_loaded_weights_and_leaves_them_alone():
 
 
 @pytest.mark.parametrize("maps", [(), (4, 8), ((3, 4, 2), (5, 3, 1))])
-def test_a_setup_says_what_the_loaded_model_has(maps):
+def test_a_setup_describes_the_loaded_model(maps):
     model = Model([784, 12, 10], maps=maps)
     setup = Setup.like(model)
     assert setup.model(a_playground().digits.train).network.architecture == model.network.architecture
 
 
-def test_convolutions_that_no_setup_can_say_are_left_out_of_it():
+def test_unsupported_convolutions_are_left_out_of_a_setup():
     slid = Convolution(14, 56, 1, 2)
     assert Setup.like(Model([slid, Dense(slid.out_size(784), 10)])) == Setup()
     assert Setup.like(Model([Dense(784, 49), Convolution(7, 7, 1, 2), Dense(8, 10)])).maps == ""
 
 
-def test_an_added_picture_is_learned_from_the_next_epoch_on():
+def test_an_added_image_is_learned_from_the_next_epoch():
     playground = a_playground()
     take(playground, 30)
     epochs = playground.trainer.progress.step / playground.batches_per_epoch
@@ -109,13 +109,13 @@ def test_an_added_picture_is_learned_from_the_next_epoch_on():
     assert playground.waiting == 0
     assert playground.trainer.samples == 3600 + ADDED_TIMES
     assert playground.trainer.progress.step / playground.batches_per_epoch == 2 > epochs
-    assert len(playground.validation_data) == 400  # not one of them has moved across
+    assert len(playground.validation_data) == 400  # unchanged by the added image
     before = playground.model.probabilities(image[None])[0, 7]
     take(playground, 10 * playground.batches_per_epoch)
     assert playground.model.probabilities(image[None])[0, 7] > max(before, 0.9)
 
 
-def test_added_pictures_have_the_data_sets_shape_and_classes():
+def test_added_images_must_match_the_data_set():
     playground = a_playground()
     with pytest.raises(UsageError, match=r"image shape must be \(28, 28\), got \(3, 3\)"):
         playground.add(np.zeros((3, 3), np.uint8), 0)
@@ -146,20 +146,20 @@ def test_added_pictures_have_the_data_sets_shape_and_classes():
         ({"seed": True}, "seed must be"),
         ({"deskew": 1}, "deskew must be True or False, got 1"),
         ({"data": 7}, "data must be the name of a data set, got 7"),
-        ({"colour": "red"}, "a setup has data, layers, .*; got colour"),
+        ({"color": "red"}, "a setup has data, layers, .*; got color"),
     ],
 )
-def test_a_setup_that_breaks_a_rule_is_refused_by_name(wrong, message):
+def test_an_invalid_setup_is_rejected_by_name(wrong, message):
     with pytest.raises(UsageError, match=message):
         Setup.from_config(wrong)
 
 
-def test_a_setup_survives_json():
+def test_a_setup_is_restored_from_json():
     setup = Setup(layers=(30, 20), maps="8,16@3/1", activation="gelu", learning_rate=0.3, seed=9, deskew=False)
     assert Setup.from_config(json.loads(json.dumps(setup.config()))) == setup
 
 
-def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
+def test_a_network_that_needs_100_gb_is_rejected_without_allocation():
     playground = a_playground()
     with pytest.raises(
         UsageError, match=r"layers must fit into .* GB of memory, \[60000, 60000\] would need 1\d\d\.\d GB"
@@ -174,12 +174,12 @@ def test_a_network_that_needs_100_gb_is_refused_by_arithmetic():
     Setup(layers=(2000, 1500, 1000)).check_memory(playground.digits.train, machine=4 * 2**30)
 
 
-def test_only_data_that_is_here_can_be_chosen():
+def test_only_available_data_can_be_chosen():
     with pytest.raises(UsageError, match=r"data must be one of mnist-5k.*, got '/etc'"):
         a_playground().begin(Setup(data="/etc"))
 
 
-def test_the_curve_stays_short_and_keeps_the_means():
+def test_the_curve_stays_short_and_keeps_its_means():
     curve = Curve()
     for i in range(5000):
         curve.add(Point(i + 1, loss=float(i), accuracy=i / 5000, steps=1))
@@ -206,7 +206,7 @@ def step_records(count):
         (1000, 1, POINTS_PER_EVENT),
     ],
 )
-def test_how_many_points_are_made_of_what_happened(count, batches, points):
+def test_the_number_of_points_per_event_is_limited(count, batches, points):
     records = step_records(count)
     made = points_of(records, batches)
     assert len(made) == points
@@ -216,7 +216,7 @@ def test_how_many_points_are_made_of_what_happened(count, batches, points):
     assert not made or made[-1].epoch == count / batches
 
 
-def test_a_training_over_before_the_first_event_has_a_curve():
+def test_a_short_training_has_a_curve():
     playground = a_playground()
     take(playground, 2 * 29)
     collected = playground.collect()
@@ -225,7 +225,7 @@ def test_a_training_over_before_the_first_event_has_a_curve():
     assert playground.collect() == []
 
 
-def test_a_state_stays_as_it_was_while_training_goes_on():
+def test_a_state_does_not_change_during_training():
     playground = a_playground()
     take(playground, 1)
     state = whole_state(playground)
@@ -233,7 +233,7 @@ def test_a_state_stays_as_it_was_while_training_goes_on():
     assert state["points"] == []
 
 
-def test_a_run_is_taken_up_where_it_stopped(tmp_path):
+def test_a_playground_run_resumes_bit_identically(tmp_path):
     folder = tmp_path / "run"
     playground = a_playground(folder)
     take(playground, 35)
@@ -259,7 +259,7 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path):
     assert model.metadata["data"]["name"] == "mnist-5k"
 
 
-def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):
+def test_a_run_from_loaded_weights_saves_them(tmp_path):
     playground = a_playground(tmp_path, start="loaded")
     take(playground, 3)
     playground.close()
@@ -267,7 +267,7 @@ def test_a_run_from_loaded_weights_is_taken_up_with_them(tmp_path):
     np.testing.assert_array_equal(start.network.parameters, playground.loaded.network.parameters)
 
 
-def test_a_training_that_was_left_is_kept_until_the_next_ones_first_step(tmp_path):
+def test_an_abandoned_training_is_kept_until_the_next_one_starts(tmp_path):
     playground = a_playground(tmp_path)
     take(playground, 40)
     left = weights(playground).copy()
@@ -281,12 +281,12 @@ def test_a_training_that_was_left_is_kept_until_the_next_ones_first_step(tmp_pat
     assert again.step_number == 40
 
 
-def test_of_a_training_that_was_left_nothing_stays_after_the_next_ones_first_step(tmp_path):
+def test_the_first_step_removes_files_of_an_abandoned_training(tmp_path):
     playground = a_playground(tmp_path, start="loaded")
     playground.add(np.full((28, 28), 200, np.uint8), 3)
     take(playground, 40)
     playground.begin(Setup(layers=(9,)))
-    take(playground, 1)  # and now the power fails
+    take(playground, 1)  # then the process is killed
     kept = Run.open(tmp_path)
     assert setup_of(kept).layers == (9,)
     assert kept.records() == []
@@ -297,7 +297,7 @@ def test_of_a_training_that_was_left_nothing_stays_after_the_next_ones_first_ste
     playground.close()
 
 
-def test_damaged_added_pictures_are_one_line(tmp_path):
+def test_damaged_added_images_give_one_line(tmp_path):
     playground = a_playground(tmp_path)
     take(playground, 2)
     playground.close()
@@ -306,7 +306,7 @@ def test_damaged_added_pictures_are_one_line(tmp_path):
         resumed(Run.open(tmp_path))
 
 
-def test_a_folder_in_use_is_left_alone_until_it_is_free(tmp_path):
+def test_a_locked_folder_is_not_changed(tmp_path):
     first, second = a_playground(tmp_path), a_playground(tmp_path, layers=(9,))
     take(first, 3)
     for _ in range(2):
@@ -326,17 +326,17 @@ def test_nothing_is_written_before_the_first_step(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_exciting_pictures_are_those_of_the_largest_answers():
+def test_the_shown_images_have_the_largest_activations():
     playground = a_playground()
     data, model = playground.training_data, playground.loaded
     found = largest_activations(model, data, 0, 5)
     X = model.preparation(data.images)
     layer = model.network.dense[0]
-    answers = np.maximum(X @ layer.W[:, 5] + layer.b[5], 0)
-    best = np.argsort(-answers, kind="stable")[:12]
+    outputs = np.maximum(X @ layer.W[:, 5] + layer.b[5], 0)
+    best = np.argsort(-outputs, kind="stable")[:12]
     assert [picture["index"] for picture in found["pictures"]] == best.tolist()
-    np.testing.assert_allclose([picture["answer"] for picture in found["pictures"]], answers[best], rtol=1e-5)
-    assert found["silent"] == pytest.approx((answers <= 0).mean())
+    np.testing.assert_allclose([picture["answer"] for picture in found["pictures"]], outputs[best], rtol=1e-5)
+    assert found["silent"] == pytest.approx((outputs <= 0).mean())
     np.testing.assert_allclose(
         activations(model, data.images[:9], 1), model.logits(data.images[:9]), rtol=1e-5, atol=1e-5
     )
@@ -344,15 +344,15 @@ def test_the_exciting_pictures_are_those_of_the_largest_answers():
         largest_activations(model, data, 0, 128)
 
 
-def test_a_map_is_as_loud_as_its_loudest_place():
+def test_the_activation_of_a_map_is_its_maximum():
     model, data = Model([784, 9, 10], maps=[3, (4, 3, 2)], seed=1, batch_norm=True), a_playground().training_data[:700]
     model.network.statistics[...] = np.random.default_rng(0).uniform(0.5, 2, len(model.network.statistics))
     pass_ = Pass(model.network)
     pass_.forward(model.preparation(data.images))
     layers = zip(model.network.layers, pass_.outs, strict=True)
-    answers = [out for layer, out in layers if isinstance(layer, Activation)]
+    outputs = [out for layer, out in layers if isinstance(layer, Activation)]
     for number, (maps, places) in enumerate([(3, 144), (4, 25), (9, 1)]):
-        loudest = answers[number].reshape(700, places, maps).max(axis=1)
+        loudest = outputs[number].reshape(700, places, maps).max(axis=1)
         np.testing.assert_allclose(activations(model, data.images, number), loudest, rtol=1e-5, atol=1e-6)
         best = np.argsort(-loudest[:, 2], kind="stable")[:12]
         assert [

@@ -1,4 +1,4 @@
-"""The playground's server as it is met: over sockets, by friends and by strangers, alone and in a crowd."""
+"""The playground's server over sockets: authentication, validation, events, and load."""
 
 import asyncio
 import base64
@@ -34,45 +34,45 @@ def served(tmp_path):
 
 @pytest.fixture(scope="module")
 def untouched():
-    """A server for questions that change nothing."""
+    """A server for requests that change nothing."""
     running = Served(a_playground())
     yield running
     running.close()
 
 
 @pytest.mark.parametrize("host", ["byhand.example", "127.0.0.1", "127.0.0.1:1", "localhost.example:80", ""])
-def test_another_host_is_refused(untouched, host):
+def test_another_host_is_rejected(untouched, host):
     status, body, _ = untouched.call("GET", "/api/state", Host=host)
     assert (status, body) == (403, {"error": "Host must be this playground's own address"})
 
 
-def test_the_usual_names_of_loopback_are_let_in(untouched):
+def test_usual_names_of_localhost_are_accepted(untouched):
     for name in ("127.0.0.1", "localhost", "[::1]"):
         assert untouched.call("GET", "/api/state", Host=f"{name}:{untouched.port}")[0] == 200
 
 
 @pytest.mark.parametrize("origin", ["http://byhand.example", "null", "http://127.0.0.1:1", "https://127.0.0.1"])
-def test_another_origin_is_refused(untouched, origin):
+def test_another_origin_is_rejected(untouched, origin):
     status, body, _ = untouched.call("POST", "/api/control", b"{}", Origin=origin)
     assert (status, body) == (403, {"error": "Origin must be this playground's own address"})
     assert untouched.call("POST", "/api/control", b"{}", Origin=f"http://localhost:{untouched.port}")[0] == 200
 
 
-def test_a_request_from_another_site_is_refused(untouched):
+def test_a_cross_site_request_is_rejected(untouched):
     assert untouched.call("GET", "/api/state", Sec_Fetch_Site="cross-site")[0] == 403
     assert untouched.call("GET", "/api/state", Sec_Fetch_Site="same-origin")[0] == 200
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x", "ü"])
 @pytest.mark.parametrize("path", ["/", "/api/state", "/api/events", "/page/main.js", "/nowhere"])
-def test_without_the_token_nothing_is_answered(untouched, token, path):
+def test_every_path_needs_the_token(untouched, token, path):
     token = token.encode() if token else token
     status, body, _ = untouched.call("GET", path, X_Byhand_Token=token)
     assert status == 403
     assert body == {"error": "the token must be this launch's: open the address that `byhand play` printed"}
 
 
-def test_the_address_brings_the_token_and_the_cookie_keeps_it(untouched):
+def test_the_token_in_the_address_sets_a_cookie(untouched):
     status, page, headers = untouched.call("GET", f"/?token={TOKEN}", X_Byhand_Token=None, Sec_Fetch_Site="cross-site")
     assert status == 200
     assert b"<!doctype html>" in page
@@ -83,10 +83,10 @@ def test_the_address_brings_the_token_and_the_cookie_keeps_it(untouched):
     assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=pair)[0] == 200
     assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=pair[:-1])[0] == 403
     assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie="=;;=\x7f")[0] == 403
-    assert untouched.call("GET", f"/api/state?token={TOKEN}", X_Byhand_Token=None)[0] == 403  # only where it is opened
+    assert untouched.call("GET", f"/api/state?token={TOKEN}", X_Byhand_Token=None)[0] == 403  # only on the first page
 
 
-def test_every_answer_is_protected(untouched):
+def test_every_response_has_security_headers(untouched):
     for path in ("/", "/page/main.js", "/api/state", "/nowhere"):
         _, _, headers = untouched.call("GET", path)
         assert headers["x-content-type-options"] == "nosniff"
@@ -96,7 +96,7 @@ def test_every_answer_is_protected(untouched):
         assert "content-encoding" not in headers
 
 
-def test_it_listens_on_loopback_only(untouched):
+def test_the_server_listens_on_localhost_only(untouched):
     assert untouched.door.getsockname()[0] == "127.0.0.1"
 
 
@@ -117,17 +117,17 @@ def test_it_listens_on_loopback_only(untouched):
         (b'{"stop_at": 0}', "stop_at must be an integer from 1 to 100000, got 0"),
     ],
 )
-def test_a_malformed_order_is_refused_in_one_line(untouched, body, message):
+def test_a_malformed_request_is_rejected_in_one_line(untouched, body, message):
     status, answer, _ = untouched.call("POST", "/api/control", body)
     assert (status, answer) == (400, {"error": message})
 
 
-def test_a_body_that_is_no_json_by_its_type_is_refused(untouched):
+def test_another_content_type_is_rejected(untouched):
     status, answer, _ = untouched.call("POST", "/api/control", b"{}", Content_Type="text/plain")
     assert (status, answer) == (400, {"error": "the content type must be application/json"})
 
 
-def test_a_body_over_the_limit_is_refused_even_if_it_does_not_say_its_length(untouched):
+def test_a_body_over_the_limit_is_rejected_without_content_length_too(untouched):
     large = b'{"pixels": "' + b"A" * 70_000 + b'"}'
     status, answer, _ = untouched.call("POST", "/api/added", large)
     assert (status, answer) == (413, {"error": "the body must be at most 65,536 bytes"})
@@ -142,7 +142,7 @@ def test_a_body_over_the_limit_is_refused_even_if_it_does_not_say_its_length(unt
                 sender.sendall(chunk)
             assert b" 413 " in sender.recv(200)
         except ConnectionError:
-            pass  # it hung up, which is an answer too
+            pass  # the server closed the connection
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_a_body_over_the_limit_is_refused_even_if_it_does_not_say_its_length(unt
         ("/api/step", {"pixels": PICTURE, "label": 10}, "label"),
         ("/api/step", {"index": 1, "unit": 3}, "layer must be a positive integer, got None"),
         ("/api/step", {"index": 1, "layer": 1, "unit": 999}, "unit"),
-        ("/api/setup", {"colour": "red"}, "the body may have data, layers"),
+        ("/api/setup", {"color": "red"}, "the body may have data, layers"),
         ("/api/setup", {"layers": [100_000, 100_000]}, "layers must fit into"),
         ("/api/setup", {"layers": [10**4000]}, "layers must be at most 8 positive integers"),
         ("/api/setup", {"seed": 10**30}, "seed must be an integer from 0"),
     ],
 )
-def test_nonsense_is_refused_by_name(untouched, path, fields, message):
+def test_invalid_fields_are_rejected_by_name(untouched, path, fields, message):
     assert message in untouched.refused(path, **fields)
 
 
@@ -184,13 +184,13 @@ def test_nonsense_is_refused_by_name(untouched, path, fields, message):
         ("/api/control", 405),
     ],
 )
-def test_what_is_not_there_is_said_in_json(untouched, path, status):
+def test_errors_of_missing_resources_are_json(untouched, path, status):
     got, body, _ = untouched.call("GET", path)
     assert got == status
     assert set(body) == {"error"}
 
 
-def test_training_goes_on_while_nonsense_is_refused(served):
+def test_training_continues_during_invalid_requests(served):
     served.post("/api/control", action="play")
     before = served.get("/api/state")["step"]
     for _ in range(20):
@@ -202,7 +202,7 @@ def test_training_goes_on_while_nonsense_is_refused(served):
     assert state["step"] > before
 
 
-def test_one_batch_one_epoch_play_pause_rewind(served):
+def test_training_can_be_stepped_played_paused_and_rewound(served):
     assert served.get("/api/state")["origin"] == "the shipped model"
     served.post("/api/control", action="batch")
     state = served.wait("paused")
@@ -224,7 +224,7 @@ def test_one_batch_one_epoch_play_pause_rewind(served):
     assert [record["epoch"] for record in state["history"]] == [1, 2]
 
 
-def test_a_new_setup_begins_anew(served):
+def test_a_new_setup_restarts_training(served):
     served.post("/api/control", action="batch")
     served.wait("paused")
     served.post("/api/setup", layers=[20, 30], activation="tanh", learning_rate=1, seed=4)
@@ -235,7 +235,7 @@ def test_a_new_setup_begins_anew(served):
     assert served.wait("paused")["step"] == 29
 
 
-def test_a_training_that_diverges_says_why_and_can_be_rewound(served):
+def test_a_diverged_training_reports_why_and_can_be_rewound(served):
     served.post("/api/setup", layers=[16], learning_rate=100, activation="identity")
     served.post("/api/control", action="play")
     state = served.wait("failed")
@@ -252,21 +252,21 @@ def test_a_sample_is_an_image_of_the_test_set(served):
     assert (sample["pixels"], sample["label"]) == (base64.b64encode(image).decode(), label)
 
 
-def test_errors_are_those_of_the_test_set(served):
-    told = served.get("/api/errors")
+def test_the_errors_panel_has_the_mistakes_of_the_test_set(served):
+    received = served.get("/api/errors")
     model, test = served.playground.loaded, served.playground.digits.test
-    assert told["accuracy"] == model.accuracy(test)
-    assert np.sum(told["confusion"]) == 1000
+    assert received["accuracy"] == model.accuracy(test)
+    assert np.sum(received["confusion"]) == 1000
     predictions = model.predict(test.images)
     wrong = np.flatnonzero(predictions != test.labels)
     everything = served.get("/api/errors/pictures")
     assert sorted(p["index"] for p in everything["pictures"]) == wrong.tolist()
     label, predicted = int(test.labels[wrong[0]]), int(predictions[wrong[0]])
     one = served.get(f"/api/errors/pictures?label={label}&predicted={predicted}")
-    assert one["count"] == told["confusion"][label][predicted]
+    assert one["count"] == received["confusion"][label][predicted]
 
 
-def test_what_is_exported_is_the_model_in_use(served):
+def test_the_model_in_use_is_exported(served):
     served.post("/api/control", action="batch")
     served.wait("paused")
     status, content, headers = served.call("GET", "/api/export/npz")
@@ -280,7 +280,7 @@ def test_what_is_exported_is_the_model_in_use(served):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
-def test_what_the_watchdog_says_can_be_done_in_the_page(served, optimizer):
+def test_suggestions_of_the_watchdog_name_controls_of_the_page(served, optimizer):
     served.post("/api/setup", learning_rate=100, layers=[8], optimizer=optimizer)
     served.post("/api/control", action="play")
     message = until(lambda: served.get("/api/state")["message"])
@@ -288,17 +288,17 @@ def test_what_the_watchdog_says_can_be_done_in_the_page(served, optimizer):
     assert "--" not in message
 
 
-#: `byhand play`, where asking for /api/setup sends the server a signal in the middle of that request.
-SIGNALLED_WHILE_ANSWERING = """
+#: `byhand play`, where a request to /api/setup sends the server a signal.
+SIGNAL_DURING_A_REQUEST = """
 import signal, sys
 from byhand.cli import main
 from byhand.play.requests import Authentication
 number, rejection = int(sys.argv.pop()), Authentication.rejection
-def signalled(self, scope):
+def with_signal(self, scope):
     if scope.get("path") == "/api/setup":
         signal.raise_signal(number)
     return rejection(self, scope)
-Authentication.rejection = signalled
+Authentication.rejection = with_signal
 main()
 """
 
@@ -306,9 +306,9 @@ main()
 @pytest.mark.slow
 @pytest.mark.parametrize("is_answering", [False, True], ids=["idle", "answering"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is_answering):
+def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
     options = ["play", "--no-browser", "--port", "0", "--data", "mnist-5k", "--run", "kept"]
-    command = [sys.executable, "-c", SIGNALLED_WHILE_ANSWERING, *options, str(int(number))]
+    command = [sys.executable, "-c", SIGNAL_DURING_A_REQUEST, *options, str(int(number))]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     found = None
     while not found:
@@ -341,24 +341,24 @@ def test_ctrl_c_a_polite_end_and_a_closed_terminal_all_save(tmp_path, number, is
 
 
 @pytest.mark.slow
-def test_events_tell_of_training_at_most_ten_times_a_second(served):
+def test_events_are_sent_at_most_ten_times_a_second(served):
     with served.events() as events:
         assert events.status == 200
         assert events.headers["content-type"].startswith("text/event-stream")
         assert "content-encoding" not in events.headers
         began = time.monotonic()
         served.post("/api/control", action="play")
-        told = [events.next() for _ in range(8)]
-        assert len(told) <= (time.monotonic() - began) / PACE + 2
+        received = [events.next() for _ in range(8)]
+        assert len(received) <= (time.monotonic() - began) / PACE + 2
         served.post("/api/control", action="pause")
-    numbers = [int(event_id.rpartition("-")[2]) for event_id, _ in told]
+    numbers = [int(event_id.rpartition("-")[2]) for event_id, _ in received]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    epochs = [record["epoch"] for _, event in told for record in event["epochs"]]
+    epochs = [record["epoch"] for _, event in received for record in event["epochs"]]
     assert epochs == list(range(1, len(epochs) + 1))
-    assert all(steps > 0 for _, event in told[1:-1] for _, _, _, steps in event["points"])
+    assert all(steps > 0 for _, event in received[1:-1] for _, _, _, steps in event["points"])
 
 
-def test_a_page_that_was_away_misses_nothing(served):
+def test_a_reconnected_page_gets_all_missed_events(served):
     with served.events() as events:
         served.post("/api/control", action="play")
         seen = [events.next() for _ in range(3)]
@@ -376,14 +376,14 @@ def test_a_page_that_was_away_misses_nothing(served):
 
 
 @pytest.mark.parametrize("after", ["another-5", "5", "nonsense", "-", "-1", "x" * 500])
-def test_an_id_that_is_not_known_means_asking_anew(untouched, after):
+def test_an_unknown_event_id_resets_the_page(untouched, after):
     with untouched.events(header=after) as events:
         event_id, event = events.next()
     assert event == {"reset": True}
     assert event_id == untouched.get("/api/state")["last"]
 
 
-def test_an_id_that_is_no_longer_kept_means_asking_anew(untouched):
+def test_an_expired_event_id_is_unknown(untouched):
     log = untouched.handlers.events
     assert log.number_of(f"{log.launch}-{log.count}") == log.count
     assert log.number_of(f"{log.launch}-{log.count + 1}") is None
@@ -391,7 +391,7 @@ def test_an_id_that_is_no_longer_kept_means_asking_anew(untouched):
     assert log.number_of(f"{log.launch}-{first - 1}") is None
 
 
-def test_a_quiet_stream_gives_signs_of_life():
+def test_an_idle_stream_sends_pings():
     async def first_three():
         log = EventLog()
         stream = log.read(None, ping=0.05)
@@ -404,7 +404,7 @@ def test_a_quiet_stream_gives_signs_of_life():
     assert asyncio.run(first_three()) == ["retry: 1000\n\n", ": ping\n\n", ": ping\n\n"]
 
 
-#: Sixteen clients that ask for an explanation again as soon as they are answered, in a process of their own.
+#: Sixteen clients that request explanations without pause, in a process of their own.
 FLOOD = """
 import collections, http.client, json, signal, sys, threading
 port, token = sys.argv[1:]
@@ -428,8 +428,8 @@ print(json.dumps(statuses))
 
 
 @pytest.mark.slow
-def test_a_crowd_neither_stops_training_nor_loses_an_event(served):
-    """200 readers and a flood of explanations: a step costs at most four times as much processor time."""
+def test_many_clients_neither_stop_training_nor_lose_events(served):
+    """200 readers and a flood of explanations: a step costs at most four times the processor time."""
     served.post("/api/setup", layers=[128])
     served.post("/api/control", action="play")
     quiet = seconds_per_step(served)
@@ -455,7 +455,7 @@ def test_a_crowd_neither_stops_training_nor_loses_an_event(served):
     assert crowded <= 4 * quiet
 
 
-def test_too_many_readers_are_answered_503(untouched):
+def test_too_many_readers_get_503(untouched):
 
     log = untouched.handlers.events
     log.readers += MAX_READERS
@@ -466,7 +466,7 @@ def test_too_many_readers_are_answered_503(untouched):
     assert (status, body, headers["retry-after"]) == (503, {"error": "at most 300 pages can be connected"}, "1")
 
 
-def test_a_concurrency_limit_lets_some_wait_and_rejects_the_others():
+def test_a_concurrency_limit_queues_some_requests_and_rejects_others():
     async def crowd():
         limit, inside, most = ConcurrencyLimit(2, may_wait=3), 0, 0
 
@@ -491,7 +491,7 @@ def test_a_concurrency_limit_lets_some_wait_and_rejects_the_others():
     assert second == ["served"] * 5
 
 
-def test_more_than_can_be_done_is_answered_503(untouched):
+def test_requests_over_the_limit_get_503(untouched):
     untouched.handlers.work.may_wait, before = 0, untouched.handlers.work.may_wait
     try:
         with ThreadPoolExecutor(12) as pool:

@@ -1,4 +1,4 @@
-"""Training where the system lacks something: no thread can be started, or NumPy has no BLAS of its own."""
+"""Training on systems that cannot start threads, or whose NumPy has no known BLAS."""
 
 import threading
 from typing import ClassVar
@@ -15,7 +15,7 @@ from byhand.training.plan import Member
 
 @pytest.fixture
 def no_threads(monkeypatch):
-    """A system that is at its limit of threads, or has none, as a browser."""
+    """A system that cannot start threads, such as a browser."""
 
     def start(self):
         raise RuntimeError("can't start new thread")
@@ -34,13 +34,13 @@ def trained(recipe):
     [Recipe(epochs=2, augment="default", threads=2), Recipe(epochs=3, batch_size=None, threads=2)],
     ids=["prefetching", "two workers"],
 )
-def test_fit_gives_the_same_bits_where_no_thread_can_be_started(recipe, no_threads):
+def test_fit_without_threads_is_bit_identical(recipe, no_threads):
     with_threads = trained(recipe)
     no_threads()
     assert trained(recipe) == with_threads
 
 
-def test_prefetching_without_threads_makes_each_result_when_it_is_asked_for(no_threads):
+def test_prefetching_without_threads_computes_results_on_demand(no_threads):
     no_threads()
     made = []
     results = prefetch(lambda number: made.append(number) or number, range(5))
@@ -52,7 +52,7 @@ def test_prefetching_without_threads_makes_each_result_when_it_is_asked_for(no_t
 
 @pytest.fixture
 def no_blas(monkeypatch):
-    """A NumPy whose products come from a library that threadpoolctl doesn't know, or from NumPy itself."""
+    """A NumPy whose BLAS threadpoolctl does not know."""
     threads.blas_libraries.cache_clear()
 
     class Nothing:
@@ -76,7 +76,7 @@ def blas_now():
     return [library.num_threads for library in threads.blas_libraries()]
 
 
-def test_a_run_limits_the_blas_from_its_first_step_until_it_is_closed():
+def test_a_trainer_limits_blas_threads_from_first_step_until_close():
     before = blas_now()
     recipe = Recipe(epochs=2, batch_size=50, threads=2)
     with Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], recipe, seed=0) as trainer:
@@ -86,7 +86,7 @@ def test_a_run_limits_the_blas_from_its_first_step_until_it_is_closed():
     assert blas_now() == before
 
 
-def test_a_trainer_that_is_dropped_leaves_the_blas_as_it_was():
+def test_a_deleted_trainer_restores_the_blas_threads():
     before = blas_now()
     trainer = Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], Recipe(threads=1), seed=0)
     trainer.step()
@@ -94,7 +94,7 @@ def test_a_trainer_that_is_dropped_leaves_the_blas_as_it_was():
     assert blas_now() == before
 
 
-def test_blas_limits_that_end_in_another_order_restore_the_number():
+def test_blas_limits_that_end_out_of_order_restore_the_threads():
     before = blas_now()
     first, second = threads.blas_threads(1), threads.blas_threads(2)
     first.__enter__()
@@ -107,7 +107,7 @@ def test_blas_limits_that_end_in_another_order_restore_the_number():
 
 
 def test_a_member_whose_thread_could_not_be_started_works_once(monkeypatch):
-    """The pool queues a job before it starts its thread: a thread that did start must not take it as well."""
+    """The pool queues a job before it starts its thread; a thread that did start must not run the job too."""
     recipe = Recipe(epochs=1, batch_size=None, threads=3)
     data = byhand.load("mnist-5k").train[:3900]
     model = byhand.Model([784, 16, 10], seed=0)
@@ -128,7 +128,7 @@ def test_a_member_whose_thread_could_not_be_started_works_once(monkeypatch):
     assert len(taken) == len(set(map(id, taken))) == 3
 
 
-def test_two_trainers_stepped_in_turns_each_use_their_own_number_of_blas_threads():
+def test_alternating_trainers_use_their_own_blas_threads():
     before = blas_now()
     data, seen = byhand.load("mnist-5k").train[:600], []
     with (
@@ -143,7 +143,7 @@ def test_two_trainers_stepped_in_turns_each_use_their_own_number_of_blas_threads
     assert blas_now() == before
 
 
-def test_a_loop_that_is_left_leaves_the_blas_as_it_was():
+def test_a_loop_that_is_left_restores_the_blas_threads():
     before = blas_now()
     trainer = Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], Recipe(threads=1), seed=0)
     for _ in steps(trainer):

@@ -1,4 +1,4 @@
-"""`byhand predict` beside the plain way: several pictures with several digits each, and what is no picture at all."""
+"""`byhand predict`: lines of digits, hints, and files that cannot be read."""
 
 import io
 import json
@@ -27,13 +27,13 @@ def run(run):
 
 
 def on_paper(*digits, side=84):
-    """The digits beside each other, drawn dark on light on a larger sheet."""
+    """Draw the digits next to each other, dark on light on a larger sheet."""
     large = [np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)) for digit in digits]
     return 255 - np.pad(np.concatenate(large, axis=1), ((30, 86), (50, 26)))
 
 
 def written(path, *indices):
-    """A picture of those of the bundled test digits, and what they are."""
+    """Write an image of some bundled test digits; return their labels."""
     Image.fromarray(on_paper(*(SAMPLE.images[index] for index in indices))).save(path)
     return "".join(str(SAMPLE.labels[index]) for index in indices)
 
@@ -42,7 +42,7 @@ def noise(path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120), np.uint8)).save(path, "PNG")
 
 
-def test_each_line_of_digits_is_a_line_of_its_own_and_what_is_wrong_is_named(run):
+def test_each_image_with_several_digits_gives_one_line_of_output(run):
     first, second = written("a.png", 0, 100, 200), written("b.png", 300, 400)
     noise("noise.png")
     code, out, err = run("--line", "a.png", "noise.png", "b.png")
@@ -54,7 +54,7 @@ def test_each_line_of_digits_is_a_line_of_its_own_and_what_is_wrong_is_named(run
     assert err.count("noise.png") == len(err.splitlines()) == 1
 
 
-def test_a_line_of_digits_as_json_has_its_text(run):
+def test_a_line_of_digits_has_its_text_in_json(run):
     text = written("a.png", 0, 100, 200)
     noise("noise.png")
     _, out, _ = run("--line", "--json", "a.png", "noise.png")
@@ -66,12 +66,12 @@ def test_a_line_of_digits_as_json_has_its_text(run):
     assert nothing["error"].startswith("noise.png: no")
 
 
-def test_a_pictures_name_inside_the_message_is_not_taken_for_its_name(run):
+def test_an_image_named_like_part_of_the_message_is_reported(run):
     noise("no")
     assert run("no")[2].startswith("byhand: no: no digit: ")
 
 
-def test_several_digits_read_as_one_are_hinted_at_once(run):
+def test_several_digits_read_as_one_give_one_hint(run):
     for name in ("a.png", "b.png"):
         written(name, 0, 100)
     code, _, err = run("a.png", "b.png")
@@ -80,7 +80,7 @@ def test_several_digits_read_as_one_are_hinted_at_once(run):
     assert run("-q", "a.png")[2] == ""
 
 
-def test_rows_of_digits_are_hinted_at_too(run):
+def test_several_rows_of_digits_give_a_hint(run):
     rows = [on_paper(*SAMPLE.images[[first, second]]) for first, second in ((0, 100), (200, 300))]
     Image.fromarray(np.concatenate(rows)).save("rows.png")
     code, _, err = run("rows.png")
@@ -91,44 +91,44 @@ def test_rows_of_digits_are_hinted_at_too(run):
 
 
 @pytest.mark.slow
-def test_one_digit_is_hardly_ever_taken_for_several():
-    """All of the bundled test digits, some of them in two pieces, 4s and 5s above all; and a 5 that surely is."""
+def test_a_single_digit_almost_never_gives_the_hint():
+    """All bundled test digits, some of them in two pieces, especially 4 and 5; and a 5 in two strokes."""
     taken = [index for index, image in enumerate(SAMPLE.images) if seems_crowded(on_paper(image, side=56))]
     assert len(taken) < len(SAMPLE) / 200
     assert not seems_crowded(on_paper(two_strokes()))
 
 
 def two_strokes():
-    """A 5 whose bar doesn't touch its belly, and lies beside it."""
+    """Return a 5 whose bar is separate from its body, to its right."""
     five = np.zeros((28, 28), np.uint8)
     five[6:20, 8:10] = five[18:20, 8:16] = five[12:20, 14:16] = five[12:14, 8:16] = 255
     five[4:6, 18:24] = 255
     return five
 
 
-def seems_crowded(grey):
-    return is_crowded(grey, normalize(grey).ink)
+def seems_crowded(gray):
+    return is_crowded(gray, normalize(gray).ink)
 
 
 @pytest.mark.slow
-def test_two_digits_are_taken_for_several():
-    """Unless they touch, or one is half as high as the other."""
+def test_two_digits_give_the_hint():
+    """Except if they touch, or one is half as high as the other."""
     pairs = np.random.default_rng(0).integers(0, len(SAMPLE), (50, 2))
     assert sum(seems_crowded(on_paper(*SAMPLE.images[pair])) for pair in pairs) >= 45
 
 
-def test_an_empty_pipe_is_told_apart_from_one_that_was_read(run, monkeypatch):
+def test_empty_standard_input_is_rejected(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n\n"))
-    said = "byhand: -: standard input must have a line per image, got none\n"
-    assert run("-") == (3, "", said)
+    message = "byhand: -: standard input must have a line per image, got none\n"
+    assert run("-") == (3, "", message)
 
 
-def test_a_pipe_that_is_no_text_is_refused(run, monkeypatch):
+def test_binary_standard_input_is_rejected(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x89PNG\xff\xfe"), encoding="utf-8"))
     assert run("-") == (3, "", "byhand: -: standard input must be lines of 784 numbers, got binary data\n")
 
 
-def test_a_name_that_cannot_be_looked_at_is_reported_and_the_others_go_on(run):
+def test_an_invalid_file_name_does_not_stop_the_other_images(run):
     digit = written("a.png", 0)
     code, out, err = run("7" * 300, "a.png")
     assert (code, err) == (3, f"byhand: {'7' * 80}: can't be read: File name too long\n")
@@ -136,7 +136,7 @@ def test_a_name_that_cannot_be_looked_at_is_reported_and_the_others_go_on(run):
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
-def test_a_picture_that_may_not_be_read_is_not_called_damaged(run, monkeypatch, error):
+def test_an_unreadable_image_is_reported_with_the_reason(run, monkeypatch, error):
     written("a.png", 0)
 
     def refuses(*_, **__):
@@ -147,7 +147,7 @@ def test_a_picture_that_may_not_be_read_is_not_called_damaged(run, monkeypatch, 
     assert (code, err) == (3, f"byhand: a.png can't be read: {error.strerror}\n")
 
 
-def test_a_folder_has_pictures_of_every_ending_that_can_be_read(run, tmp_path):
+def test_every_supported_suffix_is_read_in_a_folder(run, tmp_path):
     (tmp_path / "folder").mkdir()
     written("folder/a.png", 0)
     for ending in ("jfif", "jpe"):
@@ -158,14 +158,14 @@ def test_a_folder_has_pictures_of_every_ending_that_can_be_read(run, tmp_path):
     assert (code, len(out.splitlines())) == (0, 5)
 
 
-def test_a_run_or_a_model_in_the_place_of_a_picture(run):
+def test_a_run_or_model_as_image_gets_a_suggestion(run):
     Model([784, 10]).save("my run/model.safetensors")
     assert run("my run") == (3, "", "byhand: my run is a run, not an image: did you mean --run 'my run'?\n")
     said = "byhand: my run/model.safetensors is a model, not an image: did you mean --run 'my run/model.safetensors'?\n"
     assert run("my run/model.safetensors") == (3, "", said)
 
 
-def test_what_is_no_model_is_called_so(run):
+def test_a_file_that_is_not_a_model_is_rejected(run):
     written("a.png", 0)
     Path("config.json").write_text('{"network": []}')
     code, _, err = run("--run", "config.json", "a.png")
@@ -173,7 +173,7 @@ def test_what_is_no_model_is_called_so(run):
     assert err.startswith("byhand: config.json: not a model file (")
 
 
-def test_the_input_is_in_the_json_where_it_is_asked_for(run):
+def test_json_has_the_network_input_if_requested(run):
     written("a.png", 0)
     (result,) = json.loads(run("--json", "--show-input", "a.png")[1])
     np.testing.assert_array_equal(result["input"], normalize(np.asarray(Image.open("a.png"))).image)

@@ -1,4 +1,4 @@
-"""docs/promises.md: every promise names its tests, every named test exists, and the figures are the rack's own."""
+"""docs/promises.md: every promise names existing tests, and its figures are those of the results."""
 
 import ast
 import json
@@ -16,7 +16,7 @@ NAMED = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 
 
 def promises(page):
-    """Each item of the lists before "What is not promised", on one line."""
+    """Return each item of the lists before "What is not promised", on one line."""
     body = page.split("## What is not promised")[0]
     return [" ".join(item.split()) for item in re.split(r"\n- ", body)[1:]]
 
@@ -26,7 +26,7 @@ def functions_in(path):
 
 
 def missing(page):
-    """The named tests that aren't there."""
+    """Return the named tests that do not exist."""
     files = {path.name: path for path in (ROOT / "tests").rglob("test_*.py")}
     return [
         f"{file}::{name}"
@@ -35,7 +35,7 @@ def missing(page):
     ]
 
 
-def test_every_promise_names_the_tests_that_hold_it():
+def test_every_promise_names_its_tests():
     assert len(promises(PAGE)) > 30
     assert [promise for promise in promises(PAGE) if not NAMED.search(promise)] == []
 
@@ -44,16 +44,16 @@ def test_every_named_test_exists():
     assert missing(PAGE) == []
 
 
-def test_a_test_that_is_gone_would_be_seen():
+def test_a_missing_test_is_found():
     assert missing("`test_promises.py::test_that_was_renamed` `test_gone.py::test_x`") == [
         "test_promises.py::test_that_was_renamed",
         "test_gone.py::test_x",
     ]
 
 
-def test_the_figures_are_the_racks_own():
+def test_figures_of_long_runs_are_those_of_the_results():
     if not RESULTS.exists():
-        pytest.skip("the results of the rack are not beside the tests")
+        pytest.skip("the results are not in benchmarks/results")
     found = json.loads(RESULTS.read_text("utf-8"))
     for figure in (
         f"| kills | {found['kills']['kills']:,} in {found['kills']['runs']:,} runs |",
@@ -66,10 +66,10 @@ def test_the_figures_are_the_racks_own():
     assert all(found[part]["lost"] == 0 for part in ("kills", "faults", "full_disks"))
 
 
-def test_what_saving_costs_is_what_was_measured_and_under_two_per_cent():
+def test_the_measured_cost_of_checkpoints_is_under_two_percent():
     results = RESULTS.with_name("checkpoints.json")
     if not results.exists():
-        pytest.skip("the results of tests/long/checkpoint_cost.py are not beside the tests")
+        pytest.skip("the results are not in benchmarks/results")
     found = {name: values for name, values in json.loads(results.read_text("utf-8")).items() if "-" in name}
     assert len(found) == 2
     for name, run in found.items():

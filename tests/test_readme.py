@@ -1,4 +1,4 @@
-"""What the README shows is run: its Python, and the commands whose words it gives. What any page names is there."""
+"""The README's Python and commands are run, and everything that pages name exists."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ PAGES = [
 
 
 @pytest.mark.slow
-def test_the_readmes_python_runs_and_gives_the_accuracy_it_names(tmp_path, monkeypatch):
+def test_python_in_the_readme_gives_the_stated_accuracy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names: dict[str, object] = {}
@@ -27,7 +27,7 @@ def test_the_readmes_python_runs_and_gives_the_accuracy_it_names(tmp_path, monke
     assert abs(names["model"].accuracy(names["digits"].test) - float(shown)) < 0.01
 
 
-def test_every_command_that_a_page_names_exists_and_takes_those_options():
+def test_commands_and_options_named_in_pages_exist():
     wrong, found = [], 0
     context = click.Context(cli, info_name="byhand")
     for page in PAGES:
@@ -46,7 +46,7 @@ def test_every_command_that_a_page_names_exists_and_takes_those_options():
     assert found > 50
 
 
-def test_every_page_and_picture_that_the_readme_points_to_is_there():
+def test_links_in_the_readme_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert (ROOT / target).exists(), target
 
@@ -64,7 +64,7 @@ def is_there(name):
     return True
 
 
-def test_modules_and_files_that_the_pages_and_docstrings_name_are_there():
+def test_modules_and_files_named_in_texts_exist():
     missing = []
     for page in PAGES:
         text = page.read_text("utf-8")

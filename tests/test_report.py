@@ -1,4 +1,4 @@
-"""The evaluation's figures against figures worked out by hand, and the page that shows them."""
+"""The evaluation's figures compared with figures computed by hand, and the HTML report."""
 
 import json
 import math
@@ -25,7 +25,7 @@ from helpers.needs import needs
 
 
 def small_evaluation():
-    """Eight pictures of three classes; which is read as what is worked out in the tests."""
+    """Return an evaluation of eight images of three classes, with known predictions."""
     #            picture     0  1  2  3  4  5  6  7
     labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     predictions = np.array([0, 0, 1, 1, 1, 0, 0, 2])
@@ -45,7 +45,7 @@ def trained():
     return model, evaluate(model, digits.test), history
 
 
-def test_accuracy_is_the_share_read_right():
+def test_accuracy_is_the_fraction_of_correct_predictions():
     evaluation = small_evaluation()
     assert (evaluation.correct, evaluation.accuracy) == (5, 5 / 8)
 
@@ -59,29 +59,29 @@ def test_accuracy_is_the_share_read_right():
         (9871, 10_000, 0.9847, 0.9891),
     ],
 )
-def test_wilson_interval(right, count, low, high):
+def test_the_wilson_interval_has_the_published_values(right, count, low, high):
     assert wilson(right, count) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_wilson_solves_its_equation():
-    """(p − q)² = z² q (1 − q) / n at both ends q: what the interval is defined by."""
+def test_the_wilson_interval_solves_its_equation():
+    """(p − q)² = z² q (1 − q) / n at both ends q, which defines the interval."""
     for right, count in ((3, 17), (940, 1000), (16, 17)):
         for q in wilson(right, count):
             assert (right / count - q) ** 2 == pytest.approx(1.959963984540054**2 * q * (1 - q) / count)
 
 
-def test_confusion_counts_each_class_as_what_it_was_read():
+def test_the_confusion_matrix_counts_true_and_predicted_classes():
     np.testing.assert_array_equal(small_evaluation().confusion, [[2, 1, 0], [1, 2, 0], [1, 0, 1]])
 
 
-def test_precision_recall_and_f1():
+def test_precision_recall_and_f1_agree_with_the_computation_by_hand():
     nil, one, two = small_evaluation().per_class
     assert (nil.precision, nil.recall, nil.f1) == pytest.approx((2 / 4, 2 / 3, 4 / 7))
     assert (one.precision, one.recall) == pytest.approx((2 / 3, 2 / 3))
     assert (two.precision, two.recall, two.f1) == pytest.approx((1 / 1, 1 / 2, 2 / 3))
 
 
-def test_a_class_that_never_appears_has_no_figures():
+def test_a_class_without_samples_has_nan_metrics():
     evaluation = small_evaluation()
     data = Dataset(evaluation.data.images, evaluation.labels, classes=("a", "b", "c", "never"))
     P = np.pad(evaluation.probabilities, ((0, 0), (0, 1)))
@@ -100,7 +100,7 @@ def test_the_worst_mistake_is_the_one_whose_label_was_least_likely():
     assert [m.label_probability for m in mistakes] == [0.0625, 0.125, 0.4375]
 
 
-def test_calibration_compares_how_sure_with_how_often_right():
+def test_calibration_compares_confidence_with_accuracy():
     evaluation = small_evaluation()
     bins = [(b.low, b.count, b.confidence, b.accuracy) for b in evaluation.calibration]
     assert bins == [
@@ -113,7 +113,7 @@ def test_calibration_compares_how_sure_with_how_often_right():
     assert evaluation.calibration_error == pytest.approx(by_hand)
 
 
-def test_a_model_that_is_always_right_and_sure_is_calibrated():
+def test_a_model_that_is_certain_and_right_is_calibrated():
     labels = np.array([0, 1, 2])
     data = Dataset(np.zeros((3, 2, 2), np.uint8), labels, classes=("a", "b", "c"))
     sure = Evaluation(data, data.classes, labels, labels, np.eye(3, dtype=np.float32), 0.0)
@@ -122,7 +122,7 @@ def test_a_model_that_is_always_right_and_sure_is_calibrated():
     assert "every image was classified correctly" in html_report(sure, byhand.Model([4, 3]), [], {})
 
 
-def test_evaluate_reads_what_the_model_reads(trained):
+def test_evaluate_gives_the_predictions_of_the_model(trained):
     model, evaluation, _ = trained
     test = byhand.load("mnist-5k").test
     np.testing.assert_array_equal(evaluation.predictions, model.predict(test.images))
@@ -132,7 +132,7 @@ def test_evaluate_reads_what_the_model_reads(trained):
     assert evaluation.loss == pytest.approx(-np.log(right).mean(), rel=1e-4)
 
 
-def test_what_cannot_be_evaluated_is_refused():
+def test_data_that_cannot_be_evaluated_are_rejected():
     digits = byhand.load("mnist-5k")
     with pytest.raises(UsageError, match="data must have the model's 3 classes, got 10"):
         evaluate(byhand.Model([784, 3]), digits.test)
@@ -144,19 +144,19 @@ def test_what_cannot_be_evaluated_is_refused():
         evaluate(byhand.Model([784, 10]), digits.test[:0])
 
 
-def test_doubtful_labels_are_those_of_mnist_and_of_nothing_else():
+def test_label_errors_are_known_for_mnist_only():
     assert known_label_errors(byhand.load("mnist-5k").test) == frozenset()
     assert len(MNIST_LABEL_ERRORS) == 15
 
 
 @pytest.mark.full_mnist
-def test_mnists_own_label_errors_are_known_by_its_checksum(full_mnist):
+def test_label_errors_of_mnist_are_identified_by_checksum(full_mnist):
     test = full_mnist.test
     assert known_label_errors(Dataset(test.images, test.labels)) == MNIST_LABEL_ERRORS
     assert known_label_errors(test[::-1]) == frozenset()
 
 
-def test_the_page_says_all_that_it_should(trained):
+def test_the_report_has_every_section_and_figure(trained):
     model, evaluation, history = trained
     config = {"command": "byhand train --epochs 2 <x>", "recipe": {"optimizer": {"kind": "momentum"}}, "seed": 0}
     page = html_report(evaluation, model, list(history), config)
@@ -181,7 +181,7 @@ def test_the_page_says_all_that_it_should(trained):
         assert f"{record.loss:.4f}" in text
 
 
-def test_the_page_is_one_file_of_a_sane_size(trained):
+def test_the_report_is_one_file_of_limited_size(trained):
     model, evaluation, history = trained
     page = html_report(evaluation, model, list(history), {})
     assert len(page.encode()) < 2_000_000
@@ -190,7 +190,7 @@ def test_the_page_is_one_file_of_a_sane_size(trained):
     assert "default-src 'none'" in page
 
 
-def test_every_number_of_the_confusion_matrix_is_a_button_with_words(trained):
+def test_every_cell_of_the_confusion_matrix_is_a_labeled_button(trained):
     model, evaluation, _ = trained
     page = html_report(evaluation, model)
     cells = re.findall(r'data-cell="(\d+),(\d+)" aria-label="([^"]+)">(\d+)</button>', page)
@@ -201,7 +201,7 @@ def test_every_number_of_the_confusion_matrix_is_a_button_with_words(trained):
     assert cells[0][2] == f"{cells[0][3]} images of 0 read as 0"
 
 
-def test_the_script_knows_where_each_picture_is(trained):
+def test_the_data_of_the_script_match_the_sprites(trained):
     model, evaluation, _ = trained
     page = html_report(evaluation, model)
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1])
@@ -212,7 +212,7 @@ def test_the_script_knows_where_each_picture_is(trained):
         assert sure == pytest.approx(float(evaluation.probabilities[index].max()), abs=6e-4)
 
 
-def test_the_sprites_hold_the_pictures_themselves(trained):
+def test_the_sprites_contain_the_images(trained):
     from io import BytesIO
 
     from PIL import Image
@@ -223,11 +223,11 @@ def test_the_sprites_hold_the_pictures_themselves(trained):
     for place in (0, 1, COLUMNS, len(made.order) - 1):
         row, column = divmod(place, COLUMNS)
         tile = sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28].astype(int)
-        assert np.abs(tile - evaluation.data.images[made.order[place]]).max() <= 9  # half of a sixteenth
+        assert np.abs(tile - evaluation.data.images[made.order[place]]).max() <= 9  # half a quantization step
 
 
 @pytest.mark.slow
-def test_a_page_of_noise_stays_within_its_weight():
+def test_a_report_on_noise_stays_within_the_size_limit():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 6000)
     data = Dataset(rng.integers(0, 256, (6000, 40, 40)).astype(np.uint8), labels, name="noise")
@@ -238,13 +238,13 @@ def test_a_page_of_noise_stays_within_its_weight():
     assert len(page) < 2_000_000
 
 
-def test_mistakes_come_first_by_how_wrong_and_right_ones_by_how_unsure():
+def test_cells_sort_mistakes_and_correct_images_by_confidence():
     found = cells(small_evaluation())
-    assert found[0] == [1, 0]  # 0.625 sure before 0.9375
+    assert found[0] == [1, 0]  # confidence 0.625 before 0.9375
     assert found[2 * 3 + 0] == [6]
 
 
-def test_class_names_cannot_break_the_page():
+def test_class_names_are_escaped_in_the_page():
     evaluation = small_evaluation()
     names = ("</script><b>", '"', "<")
     data = Dataset(evaluation.data.images, evaluation.labels, classes=names, name="<i>")
@@ -255,20 +255,20 @@ def test_class_names_cannot_break_the_page():
     assert "<key>" not in page
 
 
-def test_without_a_run_the_page_says_what_it_does_not_know():
+def test_without_a_run_the_report_states_what_is_unknown():
     page = html_report(small_evaluation(), byhand.Model([4, 3]))
     assert "Learning curves" not in page
     assert "The command is unknown" in page
 
 
-def test_an_epoch_without_validation_and_a_watchdogs_word():
+def test_missing_validation_and_warnings_are_shown():
     record = EpochRecord(1, 9, 0.5, 0.8, None, None, 0.1, 1.0, (0.9,), 1000.0, 0.1, ("90 % of layer 1 is dead",))
     page = html_report(small_evaluation(), byhand.Model([4, 3]), [record])
     assert "No validation set was used" in page
     assert "epoch 1: 90 % of layer 1 is dead" in page
 
 
-def test_the_page_shows_the_windows_of_a_convolution_and_what_they_find():
+def test_the_report_shows_the_filters_and_maps_of_a_convolution():
     model, test = byhand.Model([784, 10], maps=[6, 8], activation="gelu"), byhand.load("mnist-5k").test
     page = html_report(evaluate(model, test), model)
     assert "a window of 5 × 5 pixels at 12 × 12 positions" in page
@@ -288,12 +288,12 @@ def test_the_class_name_above_the_maps_is_escaped_once():
     assert "&amp;amp;" not in page
 
 
-def test_what_is_no_picture_is_left_out():
+def test_weights_that_are_not_images_are_omitted():
     model = byhand.Model(Network([Convolution(14, 14, 4, 3), Dense(75, 10)], rng=np.random.default_rng(0)))
     assert "First-layer weights" not in html_report(evaluate(model, byhand.load("mnist-5k").test[:9]), model)
 
 
-def test_the_longest_weights_are_chosen_and_laid_out_in_their_order():
+def test_the_weights_of_largest_norm_are_shown_in_order():
     layer = Convolution(4, 4, 1, 3, size=2)
     layer.W, layer.b = np.array([[1.0, 0, 5], [2, 0, 6], [3, 0, 7], [4, 1, 8]]), np.zeros(3)
     first = first_layer(layer, (4, 4), 2)
@@ -309,19 +309,19 @@ def test_ticks_are_round_numbers_inside_the_axis():
     assert Axis("", 1e-4, 10, is_log=True).ticks() == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1, 10])
 
 
-def test_a_chart_leaves_out_what_is_no_number_and_keeps_inside():
+def test_a_chart_omits_nan_and_clips_at_its_edges():
     svg = chart("t", Axis("x", 0, 2), Axis("y", 0, 1), [Series("a", [(0, 0.5), (1, math.nan), (2, 99.0)])])
     points = re.search(r'points="([^"]+)"', svg)[1].split()
     assert len(points) == 2
     assert points[1].endswith(",12.0")  # the top edge
 
 
-def test_flat():
+def test_nested_settings_are_flattened():
     nested = {"a": {"b": 1, "c": None}, "d": [{"k": "x"}], "e": [1, 2]}
     assert dict(flat_settings(nested)) == {"a.b": "1", "a.c": "–", "d[0]": "k x", "e": "[1, 2]"}
 
 
-def test_plots_draw_on_the_axes_they_are_given(trained):
+def test_plots_draw_on_the_given_axes(trained):
     plt = needs("matplotlib.pyplot")
     from byhand.report import plot_confusion, plot_history, plot_mistakes, plot_prediction, plot_weights
 
@@ -358,7 +358,7 @@ def test_the_loss_curve_shows_the_records(trained):
     plt.close("all")
 
 
-def test_plots_refuse_what_makes_no_sense(trained):
+def test_plots_reject_invalid_arguments(trained):
     needs("matplotlib")
     from byhand.report import plot_history, plot_mistakes, plot_weights
 
@@ -381,7 +381,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, trained):
         plot_history(trained[2])
 
 
-def test_importing_the_report_draws_nothing_in():
+def test_importing_the_report_loads_no_optional_package():
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""Runs side by side: the figures, and whether a difference is luck."""
+"""Comparison of runs: figures, settings, and significance."""
 
 import numpy as np
 import pytest
@@ -27,8 +27,8 @@ def compared(name, wrong, model=None, **config):
 
 
 @pytest.mark.parametrize(("b", "c", "p"), [(5, 0, 2 / 32), (0, 5, 2 / 32), (3, 1, 10 / 16), (2, 2, 1.0), (0, 0, 1.0)])
-def test_mcnemars_p(b, c, p):
-    """5 : 0 — all the same side: 2 of 2⁵ ways.   3 : 1 — 2·(1 + 4) of 2⁴."""
+def test_mcnemars_p_agrees_with_the_computation_by_hand(b, c, p):
+    """5 : 0 is one of 2 in 2⁵ outcomes; 3 : 1 is one of 2·(1 + 4) in 2⁴."""
     assert mcnemar_p(b, c) == pytest.approx(p)
 
 
@@ -38,7 +38,7 @@ def test_mcnemars_p_agrees_with_scipy():
         assert mcnemar_p(heads, tails) == pytest.approx(stats.binomtest(heads, heads + tails).pvalue, rel=1e-9)
 
 
-def test_a_pairwise_test_counts_what_only_one_reads_right():
+def test_a_pairwise_test_counts_images_that_only_one_classifies_correctly():
     good, bad = compared("good", [0, 1]), compared("bad", [1, 2, 3, 4, 5, 6, 7, 8])
     comparison = compare([bad, good])
     assert comparison.best is good
@@ -50,25 +50,25 @@ def test_a_pairwise_test_counts_what_only_one_reads_right():
     assert ": significant (p = 0.021)" in compare([good, worse]).tests[0].sentence
 
 
-def test_the_same_answers_are_called_the_same():
+def test_equal_predictions_are_reported_as_equal():
     sentence = compare([compared("x", [3]), compared("y", [3])]).tests[0].sentence
     assert sentence == "x and y classify the same images correctly."
 
 
-def test_settings_are_shown_where_they_differ():
+def test_only_differing_settings_are_shown():
     one = compared("one", [0], seed=1, recipe={"learning_rate": 0.1, "batch_size": 128}, command="a")
     two = compared("two", [1], seed=1, recipe={"learning_rate": 0.2, "batch_size": 128}, command="b")
     assert compare([one, two]).settings() == [("learning_rate", ["0.1", "0.2"])]
 
 
-def test_each_row_of_the_figures_has_its_own_name():
+def test_rows_of_the_comparison_have_unique_names():
     two = [compared(name, [0], recipe={"epochs": epochs}) for name, epochs in (("one", 3), ("two", 9))]
     names = [name for name, _ in compare(two).figures()]
     assert "epochs" in names
     assert len(names) == len(set(names))
 
 
-def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
+def test_convolutional_and_dense_runs_differ_by_their_settings():
     maps = byhand.Model([4, 2], maps=[(3, 2, 1)], dropout=0.25, batch_norm=True, activation="gelu")
     settings = compare([compared("maps", [0], maps), compared("dense", [1])]).settings()
     assert settings == [
@@ -79,7 +79,7 @@ def test_a_run_with_convolutions_and_a_dense_one_differ_by_name():
     ]
 
 
-def test_windows_that_give_maps_of_one_size_are_told_apart():
+def test_different_filters_with_maps_of_equal_size_are_distinguished():
     wide, narrow = (byhand.Model([784, 10], maps=[(4, size, 2)]) for size in (6, 5))
     assert wide.network.architecture == narrow.network.architecture
     several = ShiftAveraged(Ensemble([narrow, byhand.Model([784, 10], maps=[4], seed=1)]))
@@ -88,7 +88,7 @@ def test_windows_that_give_maps_of_one_size_are_told_apart():
     assert [run["network"] for run in comparison.to_json()["runs"]] == ["784-4@12×12-10", "2 × 784-4@12×12-10"]
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_runs_that_cannot_be_compared_are_rejected():
     with pytest.raises(UsageError, match="at least 2 runs, got 1"):
         compare([compared("one", [])])
     other = compared("other", [])
@@ -98,16 +98,16 @@ def test_what_cannot_be_compared_is_refused():
         compare([other, ComparedRun("moved", other.model, evaluation)])
 
 
-def test_the_page_has_every_run_and_the_verdict():
+def test_the_comparison_page_has_every_run_and_the_verdict():
     comparison = compare([compared("<good>", [0]), compared("bad", [1, 2]), compared("none", [])])
     page = comparison.html()
     assert "&lt;good&gt;" in page
     assert "<good>" not in page
-    assert page.count('role="img" aria-label="image') == 3  # "none" against the two others: one picture and two
+    assert page.count('role="img" aria-label="image') == 3  # "none" compared with the two others: one image and two
     assert "p = 1" in page
 
 
-def test_as_json():
+def test_a_comparison_is_available_as_json():
     plain = compare([compared("a", [0]), compared("b", [1, 2])]).to_json()
     assert plain["best"] == "a"
     assert plain["against_best"] == [{"run": "b", "only_best_right": 2, "only_other_right": 1, "p": 1.0}]

@@ -1,4 +1,4 @@
-"""A run's folder: what is written comes back, and what a stranger put there is read or refused in one line."""
+"""A run's folder: what is written is read back, and untrusted content is read or rejected in one line."""
 
 import json
 
@@ -24,19 +24,19 @@ def records():
         return session.progress.records
 
 
-def test_records_come_back_as_they_were(run):
+def test_records_are_restored(run):
     written = records()
     run.write_records(written)
     assert run.records() == written
     assert len((run.folder / METRICS).read_text().splitlines()) == 2
 
 
-def test_the_config_comes_back_with_what_it_was_made_with(run):
+def test_the_config_is_restored_with_versions(run):
     run.write_config({"seed": 3, "text": "größer"})
     assert run.config() == {"seed": 3, "text": "größer", "made_with": versions()}
 
 
-def test_a_model_comes_back_from_the_folder_and_from_its_file(run):
+def test_a_model_is_loaded_from_folder_or_file(run):
     model = small_run.model()
     model.save(run.model_path)
     images = small_run.digits().images
@@ -57,7 +57,7 @@ def test_new_runs_are_numbered_from_the_highest(tmp_path, monkeypatch):
     assert next_number(tmp_path / "runs") == "008"
 
 
-def test_a_folder_that_has_something_in_it_is_not_taken(tmp_path):
+def test_a_folder_with_content_is_not_used(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match=r"the run's folder must be new or empty, got .*mine: name another"):
@@ -66,7 +66,7 @@ def test_a_folder_that_has_something_in_it_is_not_taken(tmp_path):
         Run.new(tmp_path / "mine" / "thesis.txt")
 
 
-def test_no_run_and_no_model_are_said(tmp_path, run):
+def test_a_missing_run_or_model_is_reported(tmp_path, run):
     with pytest.raises(ModelFileError, match="no such run: byhand train makes one"):
         Run.open(tmp_path / "nowhere")
     with pytest.raises(ModelFileError, match=r"no model.safetensors in this folder"):
@@ -84,7 +84,7 @@ def test_no_run_and_no_model_are_said(tmp_path, run):
         (b'{"a": ' + b"9" * 5000 + b"}", "must be a JSON object, got '"),
     ],
 )
-def test_a_config_that_is_none(run, content, message):
+def test_an_invalid_config_is_rejected(run, content, message):
     (run.folder / CONFIG).write_bytes(content)
     with pytest.raises(ModelFileError, match=message):
         run.config()
@@ -102,29 +102,29 @@ def line(**changes):
         {"validation_loss": "x"}, {"extra": 1}, {"step": 1.5}, {"images_per_second": {}},
     ],
 )  # fmt: skip
-def test_a_record_of_the_wrong_kind_is_refused(run, changes):
+def test_a_record_with_wrong_types_is_rejected(run, changes):
     (run.folder / METRICS).write_text(f"{line()}\n{line(**changes)}\n")
     with pytest.raises(ModelFileError, match=r"metrics\.jsonl: each line must be an epoch record"):
         run.records()
 
 
-def test_a_record_nested_too_deep_is_refused(run):
+def test_a_record_nested_too_deep_is_rejected(run):
     (run.folder / METRICS).write_text(f"{line()}\n{'[' * 50_000}\n")
     with pytest.raises(ModelFileError, match="JSON must be nested at most 20 deep"):
         run.records()
 
 
-def test_a_text_larger_than_any_run_writes_is_not_read(run):
+def test_a_file_larger_than_the_limit_is_not_read_from_a_run(run):
     for name, read in ((CONFIG, run.config), (METRICS, run.records)):
         with (run.folder / name).open("wb") as file:
-            file.truncate(1 << 40)  # a terabyte of nothing, in no blocks
+            file.truncate(1 << 40)  # a sparse file
         with pytest.raises(ModelFileError, match="must have at most 64,000,000 bytes, has 1,099,511,627,776"):
             read()
 
 
 @pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, 600), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", ["config", "records"])
-def test_mutated_files_are_read_or_refused(name, numbers, tmp_path):
+def test_mutated_files_are_read_or_rejected(name, numbers, tmp_path):
     found = model_file_mutations.outcomes(name, tmp_path, numbers)
     assert found["read"] > len(numbers) / 12
     assert found["refused"] > len(numbers) / 12

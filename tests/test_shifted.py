@@ -1,4 +1,4 @@
-"""A reader that looks five times: at the picture, and at it moved by a pixel, four ways."""
+"""Test-time augmentation by shifts: the mean over the image and four shifts by a pixel."""
 
 import json
 
@@ -16,14 +16,14 @@ TEST = byhand.load("mnist-5k").test
 
 
 def by_padding(model, images):
-    """The same mean by another way: each view is cut out of a picture with a margin of empty paper."""
+    """Compute the same mean another way: each view is cut out of the image with a margin."""
     wide = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     corners = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
     views = [wide[:, top : top + 28, left : left + 28] for top, left in corners]
     return np.mean([softmax(model.logits(view).astype(np.float64)) for view in views], axis=0)
 
 
-def test_the_answer_is_the_mean_over_the_picture_and_its_four_neighbours():
+def test_probabilities_are_the_mean_over_the_image_and_four_shifts():
     model, images = shipped_model(), TEST.images[:40]
     reader = ShiftAveraged(model)
     np.testing.assert_allclose(reader.probabilities(images), by_padding(model, images), rtol=1e-12, atol=1e-15)
@@ -35,7 +35,7 @@ def test_the_answer_is_the_mean_over_the_picture_and_its_four_neighbours():
     assert "5 views" in repr(reader)
 
 
-def test_a_committee_looks_from_several_places_too():
+def test_an_ensemble_can_be_averaged_over_shifts():
     members = [byhand.Model([784, 6, 10], seed=seed, dtype=np.float64) for seed in (1, 2)]
     images = TEST.images[:10]
     expected = (by_padding(members[0], images) + by_padding(members[1], images)) / 2
@@ -46,7 +46,7 @@ def test_a_committee_looks_from_several_places_too():
 
 
 @pytest.mark.parametrize("move", [(1, 0), (-1, 0), (0, 1), (0, -1), (2, -3)])
-def test_what_leaves_on_one_side_does_not_come_in_on_the_other(move):
+def test_shifted_pixels_do_not_wrap_around(move):
     down, right = move
     images = np.random.default_rng(0).integers(1, 256, (2, 7, 9), np.uint8)
     result = shifted(images, down, right)
@@ -57,12 +57,12 @@ def test_what_leaves_on_one_side_does_not_come_in_on_the_other(move):
             np.testing.assert_array_equal(result[:, row, column], expected)
 
 
-def test_what_has_no_rows_and_columns_is_refused():
+def test_images_without_two_dimensions_are_rejected():
     with pytest.raises(UsageError, match=r"must have the shape \(N, H, W\), got \(3, 1, 6\)"):
         ShiftAveraged(byhand.Model([6, 2], seed=0)).predict(np.zeros((3, 6), np.uint8))
 
 
-def test_what_reads_together_is_models():
+def test_members_of_an_ensemble_must_be_models():
     model = byhand.Model([784, 10], seed=0)
     assert len(Ensemble(byhand.Model([784, 10], seed=seed) for seed in range(3))) == 3
     with pytest.raises(UsageError, match="members of an ensemble must be models, got an Ensemble"):
@@ -73,7 +73,7 @@ def test_what_reads_together_is_models():
         ShiftAveraged(ShiftAveraged(model))
 
 
-def test_the_names_of_the_version_before_still_work():
+def test_deprecated_names_of_ensembles_and_metadata_give_a_warning():
     with pytest.warns(DeprecationWarning, match="byhand.model.ensemble.Committee is deprecated, use Ensemble"):
         assert ensemble.Committee is Ensemble
     with pytest.warns(DeprecationWarning, match="card is deprecated, use metadata"):
@@ -85,12 +85,12 @@ def test_the_names_of_the_version_before_still_work():
         _ = ensemble.Nothing
 
 
-def test_an_empty_data_set_is_refused():
+def test_an_empty_data_set_is_rejected():
     with pytest.raises(UsageError, match="at least one image"):
         ShiftAveraged(shipped_model()).accuracy(TEST[:0])
 
 
-def test_eval_and_predict_look_five_times_when_asked(run, tmp_path):
+def test_eval_and_predict_average_over_shifts_if_requested(run, tmp_path):
     model = byhand.Model([784, 16, 10], seed=0)
     model.save(tmp_path / "m.safetensors")
     read = ["eval", "m.safetensors", "--data", "mnist-5k", "--json"]

@@ -1,4 +1,4 @@
-"""The classifier keeps scikit-learn's contract, in full, and keeps its own promises beyond it."""
+"""The classifier fulfills scikit-learn's contract and its own additional promises."""
 
 import copy
 import json
@@ -42,8 +42,8 @@ def test_every_check_of_scikit_learn_passes(estimator, check):
         check(estimator)
 
 
-def test_the_array_api_check_passes_too():
-    """The one check that scikit-learn skips unless SciPy's array API was asked for before it was imported."""
+def test_the_array_api_check_passes():
+    """scikit-learn skips this check unless SciPy's array API was enabled before its import."""
     code = (
         "import warnings; warnings.simplefilter('ignore')\n"
         "from sklearn.utils.estimator_checks import check_estimator\n"
@@ -56,7 +56,7 @@ def test_the_array_api_check_passes_too():
     assert done.stdout.strip() == "{'passed'}"
 
 
-def test_the_checks_can_fail():
+def test_the_checks_find_a_planted_mistake():
     class Forgetful(NetworkClassifier):
         def fit(self, X, y, sample_weight=None):
             return super().fit(X, y)
@@ -78,7 +78,7 @@ def digits():
 
 
 def flat(train, test):
-    """Pictures as rows of bytes: X, y, X_test, y_test"""
+    """Return images as rows of bytes: X, y, X_test, y_test."""
     parts = [(part.images.reshape(len(part), -1), part.labels) for part in (train, test)]
     return *parts[0], *parts[1]
 
@@ -94,20 +94,20 @@ def unsettled():
         yield
 
 
-def test_pipeline_grid_clone_and_cross_validation_with_two_jobs(blobs):
+def test_pipelines_grid_search_and_cross_validation_work_with_two_jobs(blobs):
     pipeline = make_pipeline(StandardScaler(), quick(max_iter=20, learning_rate_init=0.01))
     assert cross_val_score(clone(pipeline), *blobs, cv=2, n_jobs=2).mean() > 0.7
     grid = GridSearchCV(pipeline, {"networkclassifier__hidden_layer_sizes": [(4,), (32, 16)]}, cv=2).fit(*blobs)
     assert grid.best_params_ == {"networkclassifier__hidden_layer_sizes": (32, 16)}
 
 
-def test_cross_validation_gives_the_same_scores_whatever_the_number_of_jobs(blobs):
+def test_cross_validation_scores_do_not_depend_on_the_number_of_jobs(blobs):
     one, two = (cross_val_score(quick(), *blobs, cv=2, n_jobs=jobs) for jobs in (1, 2))
     np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("through", ["joblib", "pickle", "deepcopy"])
-def test_a_copy_answers_the_same_and_goes_on_learning_the_same(blobs, tmp_path, through):
+def test_a_copy_predicts_and_learns_like_the_original(blobs, tmp_path, through):
     X, y = blobs
     original = quick(batch_norm=True).fit(X, y)
     if through == "joblib":
@@ -122,7 +122,7 @@ def test_a_copy_answers_the_same_and_goes_on_learning_the_same(blobs, tmp_path, 
     assert np.shares_memory(twin.coefs_[0], twin.model_.network.parameters)
 
 
-def test_labels_may_be_words_and_x_a_data_frame(blobs):
+def test_labels_may_be_strings_and_x_a_data_frame(blobs):
     X, y = blobs
     words = np.array(["ant", "bee", "cat"])[y]
     frame = pd.DataFrame(X).rename(columns=str)
@@ -133,7 +133,7 @@ def test_labels_may_be_words_and_x_a_data_frame(blobs):
         model.predict(frame.rename(columns={"0": "other"}))
 
 
-def test_bytes_are_pixels_and_the_same_as_floats_from_0_to_1(digits):
+def test_bytes_give_the_same_results_as_floats_from_0_to_1(digits):
     X, y, X_test, _ = digits
     from_bytes = quick().fit(X, y)
     floats = np.float32(1) * X / np.float32(255)
@@ -146,7 +146,7 @@ def test_bytes_are_pixels_and_the_same_as_floats_from_0_to_1(digits):
     np.testing.assert_array_equal(from_bytes.model_.predict(X_test), from_bytes.predict(X_test))
 
 
-def test_convolutions_before_the_hidden_layers(digits):
+def test_convolutional_layers_precede_the_hidden_layers(digits):
     X, y, X_test, y_test = digits
     settings = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.01, "max_iter": 10}
     one = clone(quick(maps=((4, 3, 2), 6), **settings)).fit(X, y)
@@ -157,15 +157,15 @@ def test_convolutions_before_the_hidden_layers(digits):
     assert one.score(X_test, y_test) > 0.7
 
 
-def test_precision_follows_x_unless_asked(blobs):
+def test_the_precision_is_that_of_x_unless_given(blobs):
     X, y = blobs
     assert quick().fit(X, y).predict_proba(X).dtype == np.float64
     assert quick().fit(X.astype(np.float32), y).predict_proba(X).dtype == np.float32
     assert quick(dtype="float32").fit(X, y).predict_proba(X).dtype == np.float32
 
 
-def test_it_reads_digits_no_worse_than_mlp_classifier():
-    """Over three seeds on the bundled sample: within the half-point that six such runs scatter by."""
+def test_accuracy_is_not_below_that_of_mlp_classifier():
+    """Three seeds on the bundled sample; six such runs scatter by half a percentage point."""
     X, y, X_test, y_test = flat(*byhand.load("mnist-5k"))
     X, X_test = X / np.float32(255), X_test / np.float32(255)
     scores = {
@@ -188,8 +188,8 @@ def test_names_and_defaults_are_those_of_mlp_classifier():
 @pytest.mark.parametrize(
     "settings", [{"solver": "adam"}, {"solver": "sgd"}, {"solver": "sgd", "nesterovs_momentum": False}]
 )
-def test_one_step_is_mlp_classifiers_step(settings):
-    """From the same weights, with the penalty, on one whole batch: the same numbers (Adam's ε has another place)."""
+def test_one_step_equals_that_of_mlp_classifier(settings):
+    """Equal initial weights, penalty and full batch give equal results (Adam's ε has another place)."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 5)), rng.integers(0, 3, 60)
     settings = {"hidden_layer_sizes": 7, "alpha": 0.5, "max_iter": 1, "random_state": 0, "warm_start": True, **settings}
@@ -202,7 +202,7 @@ def test_one_step_is_mlp_classifiers_step(settings):
         np.testing.assert_allclose(mine, other, rtol=1e-4 if settings["solver"] == "adam" else 1e-9, atol=1e-12)
 
 
-def test_partial_fit_again_and_again_is_fit(blobs):
+def test_repeated_partial_fit_equals_fit(blobs):
     X, y = blobs
     for extra in ({}, {"solver": "sgd", "dropout": 0.2, "batch_norm": True}):
         whole = quick(max_iter=4, batch_size=150, **extra).fit(X, y)
@@ -213,7 +213,7 @@ def test_partial_fit_again_and_again_is_fit(blobs):
         assert parts.loss_curve_ == whole.loss_curve_
 
 
-def test_warm_start_goes_on_and_a_plain_fit_begins_again(blobs):
+def test_warm_start_continues_and_plain_fit_starts_anew(blobs):
     X, y = blobs
     warm = quick(warm_start=True).fit(X, y)
     first = warm.loss_
@@ -224,7 +224,7 @@ def test_warm_start_goes_on_and_a_plain_fit_begins_again(blobs):
     assert cold.fit(X, y).loss_curve_ == warm.loss_curve_[:3]
 
 
-def test_a_weight_is_so_many_copies_and_none_is_absence(blobs):
+def test_sample_weights_equal_copies_and_zero_equals_absence(blobs):
     X, y = blobs
     weights = np.random.default_rng(0).integers(0, 4, len(y))
     weighted = quick(batch_size=None, max_iter=30).fit(X, y, sample_weight=weights)
@@ -234,7 +234,7 @@ def test_a_weight_is_so_many_copies_and_none_is_absence(blobs):
     assert np.isfinite(quick(batch_size=2).fit(X, y, sample_weight=mostly_nothing).loss_)
 
 
-def test_early_stopping_keeps_the_best_and_shows_both_curves(blobs):
+def test_early_stopping_keeps_the_best_weights_and_both_curves(blobs):
     X, y = blobs
     model = quick(early_stopping=True, max_iter=200, n_iter_no_change=3, learning_rate_init=0.05).fit(X, y)
     assert model.n_iter_ < 200
@@ -254,7 +254,7 @@ def test_a_validation_set_gives_curves_without_stopping(blobs):
     assert quick().fit(X, y).validation_scores_ is None
 
 
-def test_a_run_that_has_not_converged_says_so_and_a_schedule_ends_by_itself(blobs):
+def test_missing_convergence_gives_a_warning_unless_a_schedule_ends(blobs):
     X, y = blobs
     with pytest.warns(ConvergenceWarning, match="training did not converge in max_iter=3 epochs"):
         quick().fit(X, y)
@@ -264,7 +264,7 @@ def test_a_run_that_has_not_converged_says_so_and_a_schedule_ends_by_itself(blob
     assert quick(tol=10.0, max_iter=20, n_iter_no_change=1).fit(X, y).n_iter_ == 3
 
 
-def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
+def test_progress_goes_to_stderr_only_if_verbose(blobs, capsys):
     quick().fit(*blobs)
     assert capsys.readouterr() == ("", "")
     quick(verbose=True, early_stopping=True).fit(*blobs)
@@ -307,12 +307,12 @@ def test_progress_goes_to_stderr_and_only_when_asked(blobs, capsys):
         ({"maps": 4}, "maps must be a list, such as .* got 4"),
     ],
 )
-def test_a_wrong_setting_is_named(blobs, settings, message):
+def test_an_invalid_setting_is_rejected_by_name(blobs, settings, message):
     with pytest.raises(UsageError, match=message):
         quick(**settings).fit(*blobs)
 
 
-def test_wrong_calls_are_named(blobs):
+def test_invalid_calls_are_rejected(blobs):
     X, y = blobs
     with pytest.raises(UsageError, match="classes must be passed on the first call"):
         quick().partial_fit(X, y)
@@ -342,11 +342,11 @@ def test_without_scikit_learn_the_message_names_the_extra():
     )
 
 
-def test_the_page_has_the_figures_that_were_measured_and_they_are_good():
-    """Nowhere less often right, beyond what twelve seeds can tell, and everywhere faster."""
+def test_the_documentation_has_the_measured_figures():
+    """Accuracy is not significantly lower over twelve seeds, and every call is faster."""
     results = ROOT / "benchmarks" / "results" / "sklearn.json"
     if not results.exists():
-        pytest.skip("the results of tests/long/beside_sklearn.py are not beside the tests")
+        pytest.skip("the results are not in benchmarks/results")
     page = (ROOT / "docs" / "ecosystem.md").read_text("utf-8")
     for call, found in json.loads(results.read_text("utf-8"))["calls"].items():
         row = next(line for line in page.splitlines() if line.strip("| `").startswith(call))
@@ -358,7 +358,7 @@ def test_the_page_has_the_figures_that_were_measured_and_they_are_good():
         assert found["times_faster"][0] > 1
 
 
-def test_a_label_of_any_kind_has_a_class():
+def test_labels_may_be_any_strings():
     classifier = NetworkClassifier(hidden_layer_sizes=(4,), max_iter=1)
     X = np.random.default_rng(0).random((60, 6))
     labels = np.array(["a\nb", "x" * 300, "c"])[np.arange(60) % 3]

@@ -1,4 +1,4 @@
-"""Sweeps: what is drawn, what is stopped early, and that nothing a process loses is lost. With real processes."""
+"""Sweeps: sampled settings, pruning, and workers that are killed. With real processes."""
 
 import csv
 import json
@@ -48,7 +48,7 @@ dropout = { low = 0.0, high = 0.5, step = 0.1 }
 
 
 class Here:
-    """An engine with no processes: the work is done when its result is asked for."""
+    """An engine without processes: work is done when its result is requested."""
 
     jobs = 1
 
@@ -73,7 +73,7 @@ class Here:
 
 
 def outcome(result):
-    """What a sweep came to, without its seconds."""
+    """Return the result of a sweep without its times."""
     return [
         (t.number, t.status, t.values, [(r.epoch, r.loss, r.validation_accuracy) for r in t.records])
         for t in result.trials
@@ -87,7 +87,7 @@ def whole(tmp_path_factory):
     return sweep(Space.from_config(SPACE), trials=12, data="mnist-5k", folder=folder, engine=Here(), offline=True)
 
 
-def test_a_sweep_finds_a_good_trial_and_stops_poor_ones_early(whole):
+def test_a_sweep_finds_a_good_trial_and_prunes_poor_ones(whole):
     assert len(whole.trials) == 12
     assert {trial.status for trial in whole.trials} == {DONE, PRUNED}
     assert whole.best.accuracy == max(t.accuracy for t in whole.trials if t.status == DONE)
@@ -97,7 +97,7 @@ def test_a_sweep_finds_a_good_trial_and_stops_poor_ones_early(whole):
     assert set(whole.importances) == set(SPACE["search"])
 
 
-def test_the_folder_holds_a_table_a_page_and_no_state(whole):
+def test_the_folder_has_a_table_and_a_page_but_no_state(whole):
     rows = list(csv.DictReader((whole.folder.path / "trials.csv").read_text().splitlines()))
     assert [int(row["trial"]) for row in rows] == list(range(12))
     assert float(rows[whole.best.number]["validation_accuracy"]) == whole.best.accuracy
@@ -116,7 +116,7 @@ def test_the_best_trials_command_trains_the_same_network(whole, tmp_path, monkey
     assert json.loads(done.stdout)["validation_accuracy"] == whole.best.accuracy
 
 
-def test_advances_add_up_to_the_uninterrupted_run(whole):
+def test_partial_advances_equal_an_uninterrupted_run(whole):
     digits = byhand.load("mnist-5k").train[:300]
     config = {"space": SPACE, "data": "mnist-5k", "checksum": digits.checksum, "seed": 0}
     at_once, is_over = advance(config, whole.best.values, None, 5, True)
@@ -126,15 +126,15 @@ def test_advances_add_up_to_the_uninterrupted_run(whole):
     np.testing.assert_array_equal(rest[0]["parameters"], at_once[0]["parameters"])
 
 
-def test_other_data_on_a_worker_is_refused():
+def test_other_data_on_a_worker_are_rejected():
     config = {"space": SPACE, "data": "mnist-5k", "checksum": "abc", "seed": 0}
     with pytest.raises(DataError, match=r"every worker must have the same data, got checksums .* and abc"):
         advance(config, Space.from_config(SPACE).first(), None, 1, True)
 
 
 @pytest.mark.parametrize("advances", [1, 7, 23])
-def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(whole, tmp_path, advances):
-    """Stopped in the middle of a trial, with the work in hand thrown away."""
+def test_a_stopped_sweep_resumes_to_the_same_result(whole, tmp_path, advances):
+    """The sweep is stopped in the middle of a trial, whose unsaved work is lost."""
     engine = Here()
     engine.most = advances
     folder = Folder.new(tmp_path / "cut")
@@ -147,7 +147,7 @@ def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(whole, tmp_path, 
     assert len(engine.done) - 1 + len(again.done) == sum(len(t.records) for t in whole.trials)
 
 
-def test_a_sweep_killed_with_9_and_resumed_runs_no_finished_trial_again(whole, tmp_path):
+def test_a_killed_sweep_does_not_repeat_finished_trials(whole, tmp_path):
     (tmp_path / "space.toml").write_text(TOML)
     command = [sys.executable, "-m", "byhand", "sweep", "--offline"]
     new = ["--space", "space.toml", "--trials", "12", "--jobs", "1", "--data", "mnist-5k", "--folder", "killed"]
@@ -179,7 +179,7 @@ def test_a_sweep_killed_with_9_and_resumed_runs_no_finished_trial_again(whole, t
     assert len([line for line in done.stderr.splitlines() if line.startswith("trial ")]) == 12 - len(kept)
 
 
-def test_more_trials_may_be_asked_of_a_sweep_that_is_over(whole, tmp_path):
+def test_a_finished_sweep_can_be_extended(whole, tmp_path):
     folder = Folder.new(tmp_path / "more")
     space = Space.from_config(SPACE)
     sweep(space, trials=4, data="mnist-5k", folder=folder, engine=Here(), offline=True)
@@ -189,7 +189,7 @@ def test_more_trials_may_be_asked_of_a_sweep_that_is_over(whole, tmp_path):
     assert outcome(result) == outcome(whole)[:6]
 
 
-def test_one_process_at_a_time(tmp_path):
+def test_a_sweep_is_run_by_one_process_at_a_time(tmp_path):
     lines = []
 
     def try_another(trial):
@@ -213,7 +213,7 @@ def victims():
     ]
 
 
-def test_a_worker_that_dies_costs_an_attempt_and_not_the_sweep(whole, tmp_path):
+def test_a_killed_worker_is_replaced(whole, tmp_path):
     killed = []
 
     def kill_one(trial):
@@ -239,7 +239,7 @@ def threads_of_a_worker():
     return [library["num_threads"] for library in threadpoolctl.threadpool_info()]
 
 
-def test_work_that_kills_every_worker_is_given_up_by_name():
+def test_a_trial_that_kills_every_worker_is_given_up():
     engine = Local(1)
     engine.submit(7, die)
     finished = until(lambda: engine.next(timeout=1))
@@ -251,7 +251,7 @@ def test_work_that_kills_every_worker_is_given_up_by_name():
 
 
 def die_within_a_message(marker):
-    """Die on the first call like a worker that is killed while sending: half a message is out, the lock is held."""
+    """Die on the first call like a worker killed while sending: half a message is written, and the lock is held."""
     if marker.exists():
         return "done"
     marker.touch()
@@ -264,7 +264,7 @@ def die_within_a_message(marker):
     return die()
 
 
-def test_a_worker_that_dies_while_it_sends_does_not_stop_the_others(tmp_path):
+def test_a_worker_killed_while_sending_does_not_block_the_others(tmp_path):
     engine = Local(2)
     engine.submit(1, die_within_a_message, tmp_path / "marker")
     engine.submit(2, threads_of_a_worker)
@@ -298,7 +298,7 @@ def cluster():
         yield cluster
 
 
-def test_a_dask_worker_that_dies_costs_an_attempt_and_not_the_sweep(cluster, tmp_path):
+def test_a_killed_dask_worker_is_replaced(cluster, tmp_path):
     engine = Dask(cluster.scheduler_address)
     assert engine.jobs == 2
     killed = []
@@ -338,12 +338,12 @@ def test_a_grid_search_of_scikit_learn_runs_on_dask(cluster):
     np.testing.assert_array_equal(on_dask, here)
 
 
-def test_no_scheduler_at_the_address_is_one_line():
+def test_a_wrong_scheduler_address_gives_one_line():
     with pytest.raises(UsageError, match=r"--address must be the address of a Dask scheduler.*got nowhere"):
         Dask("nowhere")
 
 
-def test_a_trial_that_diverges_is_told_apart_and_the_sweep_goes_on(tmp_path):
+def test_a_diverged_trial_is_recorded_and_the_sweep_continues(tmp_path):
     space = Space.from_config(
         {
             **SPACE,
@@ -368,7 +368,7 @@ class Failing(Here):
         return self.work.pop(0)[0], self.error
 
 
-def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_path):
+def test_errors_of_trials_are_recorded_and_other_errors_raised(tmp_path):
     space = Space.from_config(SPACE)
     with pytest.raises(byhand.ByhandError, match="no trial was completed; trial 0: too odd"):
         sweep(
@@ -407,12 +407,12 @@ def test_an_error_of_a_trial_is_kept_and_an_error_of_the_sweep_is_raised(tmp_pat
         ({"sarch": {}}, "a space must have preset, .* only, got sarch"),
     ],
 )
-def test_a_wrong_space_is_named(change, message):
+def test_an_invalid_space_is_rejected_by_name(change, message):
     with pytest.raises(UsageError, match=message):
         Space.from_config({**SPACE, **change})
 
 
-def test_a_space_draws_within_its_bounds_and_drops_what_an_optimiser_does_not_take():
+def test_settings_that_the_optimizer_lacks_are_dropped():
     space = Space.from_config(
         {
             "search": {"optimizer": {"choices": ["adam", "momentum"]}, "momentum": {"low": 0.5, "high": 0.9}},
@@ -426,7 +426,7 @@ def test_a_space_draws_within_its_bounds_and_drops_what_an_optimiser_does_not_ta
     assert (recipe.optimizer.momentum, recipe.threads, recipe.validation, model.network.in_size) == (0.7, 1, 0.1, 4)
 
 
-def test_convolutions_are_searched_as_train_takes_them():
+def test_convolutions_can_be_searched():
     space = Space.from_config({"search": {"maps": {"choices": ["none", "4,8", "4@3/1,8"]}}, "fixed": {"hidden": "16"}})
 
     def shape(value):
@@ -448,13 +448,13 @@ def test_a_preset_with_convolutions_can_be_searched():
     assert len(model.network.parametric_layers) > len(model.network.dense)
 
 
-def test_maps_that_do_not_fit_these_pictures_fail_the_trial_by_name(tmp_path):
+def test_maps_that_do_not_fit_the_images_fail_the_trial(tmp_path):
     space = Space.from_config({"search": {"maps": {"choices": ["4@29"]}}, "fixed": {"epochs": 1, "samples": 100}})
     with pytest.raises(ByhandError, match=r"no trial was completed; trial 0: maps must fit one after another"):
         sweep(space, trials=1, jobs=1, data="mnist-5k", folder=Folder.new(tmp_path / "sweep"))
 
 
-def test_the_space_in_the_documentation_is_one():
+def test_the_space_in_the_documentation_is_valid():
     page = (Path(__file__).parents[1] / "docs" / "ecosystem.md").read_text("utf-8")
     block = page.split("```toml\n")[1].split("```")[0]
     assert len(Space.from_config(tomllib.loads(block)).search) == 7
@@ -465,7 +465,7 @@ def run(*words):
     return out.returncode, out.stderr.strip().splitlines()[-1]
 
 
-def test_wrong_commands_are_one_line_and_exit_2(tmp_path):
+def test_wrong_usage_gives_one_line_and_exit_2(tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text("[search\n")
     for words, message in [
@@ -507,7 +507,7 @@ def test_without_an_engine_the_message_names_its_extra(missing, call, extra):
     assert done.stderr.strip().splitlines()[-1] == f"byhand.errors.MissingExtraError: {extra}"
 
 
-def test_a_damaged_folder_is_refused_by_name(tmp_path):
+def test_a_damaged_sweep_folder_is_rejected(tmp_path):
     folder = Folder(tmp_path)
     (tmp_path / "trials").mkdir()
     folder.write(Trial(0, {}))
@@ -522,7 +522,7 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path):
         folder.config()
 
 
-def test_the_command_of_the_best_trial_can_be_pasted():
+def test_the_command_of_the_best_trial_is_quoted_for_the_shell():
     command = Space({"learning_rate": {"low": 0.1, "high": 0.2}}, preset="fast").command(
         {"learning_rate": 0.15}, data="/my data/x", seed=1
     )

@@ -7,35 +7,35 @@ import pytest
 from byhand.text import closest, counted, html_percent, listed, percent, printable
 
 
-def test_percent():
+def test_percent_formats_a_fraction():
     assert [percent(x) for x in (0.98765, 1.0, 0.0, 1e-7)] == ["98.77 %", "100.00 %", "0.00 %", "0.00 %"]
     assert [percent(0.98765, digits) for digits in (0, 1)] == ["99 %", "98.8 %"]
     assert [percent(None), percent(math.nan), percent(None, missing="")] == ["–", "–", ""]
 
 
-def test_html_percent_keeps_the_space_and_shows_that_a_small_share_is_not_zero():
+def test_html_percent_has_a_fixed_space_and_marks_tiny_values():
     shown = [html_percent(x) for x in (0.98765, 1.0, 0.0, 1e-7, math.nan, None)]
     assert shown == ["98.77\u00a0%", "100.00\u00a0%", "0.00\u00a0%", "<0.01\u00a0%", "–", "–"]
     assert html_percent(1e-7, 1) == "<0.1\u00a0%"
 
 
-def test_counted():
+def test_counted_adds_the_plural():
     assert [counted(n, "epoch") for n in (0, 1, 2000)] == ["0 epochs", "1 epoch", "2,000 epochs"]
 
 
 @pytest.mark.parametrize(
     ("names", "text"), [([], ""), (["dW1"], "dW1"), (["dW1", "b"], "dW1 and b"), (["a", "b", "c"], "a, b and c")]
 )
-def test_listed(names, text):
+def test_listed_joins_names(names, text):
     assert listed(names) == text
 
 
-def test_closest():
+def test_closest_finds_a_similar_name():
     assert closest("mnits", ["kmnist", "mnist"]) == "mnist"
     assert closest("photo", ["mnist"]) is None
     assert closest("learnrate", ["learning_rate"], cutoff=0.9) is None
 
 
-def test_printable():
+def test_printable_replaces_control_characters():
     assert printable("a\nb\x1b[2J é") == "a·b·[2J é"
     assert printable("x" * 200, 10) == "x" * 10 + "…"

@@ -1,4 +1,4 @@
-"""Threads: how many there are, and whose word counts where several tell the BLAS."""
+"""Threads: the number of BLAS threads, and its limits when several threads set it."""
 
 import contextlib
 import threading
@@ -16,11 +16,11 @@ def now():
 @pytest.fixture
 def before():
     if not now():
-        pytest.skip("NumPy's BLAS here is none whose threads can be counted")
+        pytest.skip("threadpoolctl does not know NumPy's BLAS here")
     return now()
 
 
-def test_the_number_holds_inside_and_the_old_one_after(before):
+def test_the_number_of_blas_threads_is_set_and_restored(before):
     with blas_threads(1):
         assert now() == {1}
         with blas_threads(2):
@@ -29,7 +29,7 @@ def test_the_number_holds_inside_and_the_old_one_after(before):
     assert now() == before
 
 
-def test_it_is_put_back_after_an_error(before):
+def test_the_number_of_blas_threads_is_restored_after_an_error(before):
     with contextlib.suppress(ValueError), blas_threads(1):
         raise ValueError
     assert now() == before
@@ -40,7 +40,7 @@ def in_another_thread(work):
         return pool.submit(work).result(300)
 
 
-def test_another_thread_may_have_its_turn_afterwards(before):
+def test_another_thread_can_set_the_number_afterwards(before):
     def one():
         with blas_threads(1):
             return now()
@@ -52,7 +52,7 @@ def test_another_thread_may_have_its_turn_afterwards(before):
     assert one() == {1}
 
 
-def test_while_one_thread_is_inside_another_changes_nothing(before):
+def test_a_second_thread_cannot_change_the_number(before):
     def two():
         with blas_threads(2):
             return now()
@@ -63,7 +63,7 @@ def test_while_one_thread_is_inside_another_changes_nothing(before):
     assert now() == before
 
 
-def test_whoever_stays_longer_than_the_first_keeps_nothing(before):
+def test_a_thread_that_ends_later_does_not_keep_its_number(before):
     entered, left = threading.Event(), threading.Event()
 
     def long():
@@ -80,7 +80,7 @@ def test_whoever_stays_longer_than_the_first_keeps_nothing(before):
     assert now() == before
 
 
-def test_the_usual_limits_limit(monkeypatch):
+def test_environment_variables_limit_the_number_of_threads(monkeypatch):
     for name in LIMITS:
         monkeypatch.delenv(name, raising=False)
     assert available() == len(processors()) >= 1
@@ -95,7 +95,7 @@ def test_the_usual_limits_limit(monkeypatch):
         assert available() == len(processors())
 
 
-def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
+def test_an_error_of_the_blas_releases_the_lock(monkeypatch):
     from byhand import threads
 
     def broken():
@@ -104,7 +104,7 @@ def test_one_who_fails_to_ask_the_blas_gives_the_word_back(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(threads, "blas_libraries", broken)
         with pytest.raises(OSError), threads.blas_threads(1):  # noqa: PT011
-            pytest.fail("it never gets here")
+            pytest.fail("no error was raised")
     before = [library.num_threads for library in threads.blas_libraries()]
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(limited, threads).result() == [1 for _ in before]

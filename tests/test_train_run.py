@@ -1,4 +1,4 @@
-"""Runs from Python: the same folder as `byhand train` makes, resumed to the same bits, and callbacks on the way."""
+"""Runs from Python: the same folder as that of `byhand train`, exact resuming, and callbacks."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ RECIPE = Recipe(epochs=3, batch_size=100, validation=0.1, ema_decay=0.9, patienc
 
 
 class StopAfter(Callback):
-    """Stops the training after so many steps."""
+    """Stops the training after a number of steps."""
 
     def __init__(self, count):
         self.count = count
@@ -37,7 +37,7 @@ def untrained(seed=0):
 
 
 def bits(run):
-    """The parameters of the model in the folder, and its records without their times."""
+    """Return the parameters of the model in the folder, and its records without times."""
     records = [record.to_json() | {"seconds": 0, "images_per_second": 0} for record in run.records()]
     return run.model().network.parameters.tobytes(), records
 
@@ -46,7 +46,7 @@ def config_of(run):
     return json.loads((run.folder / "config.json").read_text())
 
 
-def test_a_run_from_python_is_the_run_of_the_command(tmp_path):
+def test_a_run_from_python_equals_that_of_the_command(tmp_path):
     words = ["train", "--data", "mnist-5k", "--preset", "fast", "--epochs", "2", "--samples", "600", "--seed", "3"]
     cli([*words, "--threads", "1", "-q", "--run", str(tmp_path / "a")], standalone_mode=False)
     chosen, recipe = preset("fast"), preset("fast").recipe.replace(epochs=2, threads=1)
@@ -65,7 +65,7 @@ def test_a_run_from_python_is_the_run_of_the_command(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 12, 18])
-def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, stop):
+def test_a_stopped_run_resumes_bit_identically(tmp_path, stop):
     train = DIGITS.train[:1000]
     fit(untrained(), train, recipe=RECIPE, run=tmp_path / "whole", seed=1)
     history = fit(untrained(), train, recipe=RECIPE, run=tmp_path / "cut", callbacks=[StopAfter(stop)], seed=1)
@@ -74,14 +74,14 @@ def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, stop):
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "cut"))
 
 
-def test_a_run_that_was_only_begun_can_be_resumed(tmp_path):
+def test_a_run_without_a_step_can_be_resumed(tmp_path):
     begin_run(tmp_path / "begun", untrained(), DIGITS.train[:500], RECIPE, seed=1)
     assert resume(tmp_path / "begun").epochs == 3
     fit(untrained(), DIGITS.train[:500], recipe=RECIPE, run=tmp_path / "whole", seed=1)
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "begun"))
 
 
-def test_a_run_on_arrays_is_resumed_with_the_same_arrays(tmp_path):
+def test_a_run_on_arrays_needs_the_same_arrays_to_resume(tmp_path):
     X, y = DIGITS.train.images[:300].reshape(300, -1) / np.float32(255), DIGITS.train.labels[:300]
     weights, recipe = np.linspace(0.5, 1, 300), RECIPE.replace(validation=0)
     extra = {"sample_weights": weights, "validation_data": (X[:50], y[:50])}
@@ -97,7 +97,7 @@ def test_a_run_on_arrays_is_resumed_with_the_same_arrays(tmp_path):
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "cut"))
 
 
-def test_data_that_are_somewhere_else_are_passed(tmp_path):
+def test_data_that_cannot_be_found_can_be_passed(tmp_path):
     strange = byhand.load("mnist-5k").train[:500].renamed("strange")
     fit(untrained(), strange, recipe=RECIPE, run=tmp_path / "r", callbacks=[StopAfter(2)])
     with pytest.raises((UsageError, DataMissingError)):
@@ -105,7 +105,7 @@ def test_data_that_are_somewhere_else_are_passed(tmp_path):
     assert resume(tmp_path / "r", data=strange, test=DIGITS.test).test_accuracy > 0.1
 
 
-def test_the_next_folder_is_taken(tmp_path, monkeypatch):
+def test_run_true_uses_the_next_numbered_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit(untrained(), DIGITS.train[:200], epochs=1, augment="none", run=True)
     fit(untrained(), DIGITS.train[:200], epochs=1, augment="none", run=True)
@@ -115,7 +115,7 @@ def test_the_next_folder_is_taken(tmp_path, monkeypatch):
 
 
 class Calls(Callback):
-    """Notes each call."""
+    """Records each call."""
 
     def __init__(self):
         self.names = []
@@ -142,7 +142,7 @@ def test_callbacks_are_called_in_order(tmp_path, folder):
     assert calls.names == ["start", "step 0", "step 1", "epoch 1", "step 2", "step 3", "epoch 2", "done with 2"]
 
 
-def test_a_callback_hears_of_the_end_after_an_error_too():
+def test_on_end_is_called_after_an_error_too():
     calls = Calls()
 
     class Fails(Callback):
@@ -154,7 +154,7 @@ def test_a_callback_hears_of_the_end_after_an_error_too():
     assert calls.names[-1].endswith("with 1")
 
 
-def test_names_of_the_version_before_are_accepted_with_a_warning(tmp_path):
+def test_deprecated_names_of_settings_give_a_warning(tmp_path):
     with pytest.warns(DeprecationWarning, match="average is deprecated, use ema_decay"):
         recipe = Recipe(average=0.5)
     with pytest.warns(DeprecationWarning, match="gentle is deprecated, use weak_augment"):
@@ -163,11 +163,11 @@ def test_names_of_the_version_before_are_accepted_with_a_warning(tmp_path):
         assert recipe.but(epochs=3).epochs == 3
     with pytest.warns(DeprecationWarning, match="average"):
         assert recipe.average == recipe.ema_decay == 0.5
-    assert recipe.config()["average"] == 0.5  # the name in the files of a run stays
+    assert recipe.config()["average"] == 0.5  # files keep the old name
     assert Recipe.from_config(recipe.config()) == recipe
 
 
-def test_options_of_the_version_before_are_accepted(tmp_path, capsys):
+def test_deprecated_options_give_a_warning(tmp_path, capsys):
     words = ["train", "--data", "mnist-5k", "--epochs", "1", "--samples", "100", "--hidden", "4", "-q"]
     cli([*words, "--average", "0.5", "--gentle", "1", "--run", str(tmp_path / "r")], standalone_mode=False)
     assert "--average is deprecated, use --ema-decay" in capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_the_history_is_written_as_csv(tmp_path):
     assert [(int(row["epoch"]), float(row["loss"])) for row in rows] == [(r.epoch, r.loss) for r in history]
 
 
-def test_a_progress_bar_is_lines_where_nothing_can_be_redrawn(capsys):
+def test_a_progress_bar_prints_lines_without_a_terminal(capsys):
     fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100), callbacks=[ProgressBar()])
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[0] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
@@ -262,14 +262,14 @@ model = byhand.Model([784, 8, 10], seed=0)
 byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none");"""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those of the kernel's machinery are not ours
+        warnings.simplefilter("ignore")  # the kernel's own warnings do not count
         nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     (output,) = (one for one in book.cells[0].outputs if one.output_type == "display_data")
     assert "epoch 2/2" in output["data"]["text/html"]
     assert "<progress" not in output["data"]["text/html"]
 
 
-def test_the_command_says_so_too(tmp_path):
+def test_the_command_exits_with_4_after_divergence(tmp_path):
     words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--batch-size", "all"]
     words += ["--learning-rate", "3e38", "--schedule", "constant", "--optimizer", "sgd", "--run", "r"]
     command = [sys.executable, "-m", "byhand", "train", *words]
@@ -280,7 +280,7 @@ def test_the_command_says_so_too(tmp_path):
         json.loads(line, parse_constant=pytest.fail)
 
 
-def test_who_may_not_go_on_with_a_run_leaves_its_config_alone(tmp_path):
+def test_a_locked_run_is_not_changed(tmp_path):
     words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--run", "r"]
     command = [sys.executable, "-m", "byhand", "train"]
     subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, check=True)

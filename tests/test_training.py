@@ -1,4 +1,4 @@
-"""Training: the same bits for the same seed, the published run through `nn`, records, stopping, and the watchdog."""
+"""Training: reproducibility, the published run, records, early stopping, and the watchdog."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def digits():
 
 
 def trained(data, *, sizes=(784, 16, 10), seed=0, preparation=None, dtype=np.float32, network=None, **choices):
-    """A model after a short run, with its session's records."""
+    """Return a model after a short run, with its history."""
     model = Model(list(sizes), seed=seed, preparation=preparation, dtype=dtype, **(network or {}))
     history = fit(model, data, recipe=Recipe(**{"epochs": 2, **choices}), seed=seed)
     return model, history
@@ -55,20 +55,20 @@ def trained(data, *, sizes=(784, 16, 10), seed=0, preparation=None, dtype=np.flo
         {"ema_decay": 0.99, "validation": 0.1, "patience": 3},
     ],
 )
-def test_two_runs_with_one_seed_give_the_same_bits(digits, choices):
+def test_two_runs_with_one_seed_are_bit_identical(digits, choices):
     first, _ = trained(digits.train[:600], network={"dropout": 0.2}, **choices)
     second, _ = trained(digits.train[:600], network={"dropout": 0.2}, **choices)
     assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
 
 
-def test_another_seed_gives_other_bits(digits):
+def test_another_seed_gives_another_result(digits):
     first, _ = trained(digits.train[:600])
     second, _ = trained(digits.train[:600], seed=1)
     assert first.network.parameters.tobytes() != second.network.parameters.tobytes()
 
 
 @pytest.mark.slow
-def test_two_processes_with_one_seed_give_the_same_bits(tmp_path):
+def test_two_processes_with_one_seed_are_bit_identical(tmp_path):
     for number in range(2):
         command = [
             *["-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "1", "--samples", "512", "--run"],
@@ -79,7 +79,7 @@ def test_two_processes_with_one_seed_give_the_same_bits(tmp_path):
     assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
 
 
-def test_training_neither_reads_nor_sets_numpys_global_stream(digits):
+def test_training_does_not_use_numpys_global_generator(digits):
     np.random.seed(5)
     before = np.random.get_state()[1].tobytes()
     trained(digits.train[:256])
@@ -87,7 +87,7 @@ def test_training_neither_reads_nor_sets_numpys_global_stream(digits):
 
 
 @pytest.mark.parametrize(("share", "distorted_fully"), [(0.0, 5), (0.4, 3), (1.0, 0)])
-def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, share, distorted_fully):
+def test_the_last_epochs_are_augmented_with_half_the_strength(digits, share, distorted_fully):
     data, far = digits.train[:64], Augmentation(rotate=30, elastic=2)
     recipe = Recipe(epochs=5, batch_size=64, augment=str(far), weak_augment=share)
     with Trainer(Model([784, 10]), data, recipe, seed=3) as session:
@@ -111,13 +111,13 @@ def test_the_last_share_of_the_epochs_is_distorted_half_as_far(digits, share, di
         (7, 0, 0),
     ],
 )
-def test_at_least_the_share_is_weakly_augmented(epochs, share, weak_epochs):
+def test_the_number_of_weakly_augmented_epochs_is_rounded_up(epochs, share, weak_epochs):
     assert epochs - Recipe(epochs=epochs, weak_augment=share).weak_from == weak_epochs
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
 @pytest.mark.parametrize("hidden", [(12,), (12, 8), (12, 8, 6)])
-def test_a_session_equals_the_reference_page_after_100_steps(digits, hidden, activation):
+def test_a_trainer_equals_the_reference_after_100_steps(digits, hidden, activation):
     sizes = [784, *hidden, 10]
     data = digits.train[:300]
     X = data.images.reshape(300, -1).T / 256
@@ -141,7 +141,7 @@ def test_a_session_equals_the_reference_page_after_100_steps(digits, hidden, act
         assert np.abs(layer.b - parameters[f"b{i}"].ravel()).max() < 1e-12
 
 
-def test_the_two_layer_preset_starts_and_steps_as_its_page(digits):
+def test_the_two_layer_preset_equals_its_reference(digits):
     data = digits.train[:400]
     model = preset("two-layer").model(784, data.classes, seed=0, dtype="float64")
     first, second = model.network.dense
@@ -195,7 +195,7 @@ def test_the_published_losses_of_the_worked_run_through_the_command_line(tmp_pat
     ("plan", "extra"), [(Plan(1, 1, 1_000_000), 0), (Plan(1, 1, 100), 3), (Plan(2, 1, 64), 7), (Plan(3, 1, 50), 0)]
 )
 @pytest.mark.parametrize("preparation", [Preparation(), Preparation.standard()])
-def test_every_plan_gives_the_same_run_to_rounding(digits, monkeypatch, plan, extra, preparation):
+def test_every_plan_gives_the_same_result_except_for_rounding(digits, monkeypatch, plan, extra, preparation):
     runs = []
     for chosen in (None, plan):
         if chosen is not None:
@@ -212,7 +212,7 @@ def setup_of(model, data, recipe):
     return Setup(model, data, recipe, 0, None, None, None)
 
 
-def test_pixels_left_out_change_nothing(digits, monkeypatch):
+def test_leaving_out_dark_pixels_does_not_change_the_result(digits, monkeypatch):
     runs = []
     for leaves_out in (True, False):
         if not leaves_out:
@@ -239,7 +239,7 @@ def test_pixels_left_out_change_nothing(digits, monkeypatch):
         (Preparation(), {"batch_size": 100}, None),
     ],
 )
-def test_pixels_are_not_left_out_where_their_weights_could_move(digits, preparation, choices, scale):
+def test_pixels_are_kept_if_their_weights_could_change(digits, preparation, choices, scale):
     model = Model([784, 20, 10], preparation=preparation)
     recipe = Recipe(**{"epochs": 1, "batch_size": None, **choices})
     form = setup_of(model, digits.train[:200], recipe).form
@@ -247,8 +247,8 @@ def test_pixels_are_not_left_out_where_their_weights_could_move(digits, preparat
     assert form is None or form.columns is None
 
 
-def test_the_scale_moves_to_the_first_weights_without_a_trace(digits, monkeypatch):
-    """Decay forbids leaving pixels out; dividing the weights instead of the pixels still changes nothing."""
+def test_scaling_the_first_weights_equals_scaling_the_pixels(digits, monkeypatch):
+    """Weight decay forbids leaving out pixels; dividing the weights instead of the pixels is still equivalent."""
     runs = []
     for form in (None, Form(None, 1 / 255), Form(None, 1 / 254)):
         monkeypatch.setattr("byhand.training.setup.form_of", lambda *_, form=form: form)
@@ -257,10 +257,10 @@ def test_the_scale_moves_to_the_first_weights_without_a_trace(digits, monkeypatc
         fit(model, digits.train[:500], optimizer=AdamW(), **choices)
         runs.append(model.network.parameters.copy())
     assert np.abs(runs[0] - runs[1]).max() < 1e-12
-    assert np.abs(runs[0] - runs[2]).max() > 1e-6, "a wrong scale would not be seen"
+    assert np.abs(runs[0] - runs[2]).max() > 1e-6, "a wrong scale must change the result"
 
 
-def test_with_a_layer_before_the_first_weights_pixels_come_as_always(digits):
+def test_a_layer_before_the_first_weights_gets_scaled_pixels(digits):
     model = Model([Dropout(0.1), Dense(784, 10)])
     assert setup_of(model, digits.train[:200], Recipe(epochs=1, batch_size=None)).form is None
 
@@ -279,9 +279,8 @@ def test_workers_share_a_batch_evenly(workers, count):
 @pytest.mark.parametrize(
     "maps", [(), pytest.param(((32, 3, 1), (40, 4)), marks=pytest.mark.slow)], ids=["dense", "convolutions"]
 )
-def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
-    """Anything as large as the batch's activations or a layer's weights would be 800 kB here. What NumPy takes to go
-    through several arrays at once (up to three buffers of 32 KiB a thread) is all that is left."""
+def test_no_large_array_is_allocated_after_the_third_step(digits, maps):
+    """The batch's activations and a layer's weights are 800 kB or more. NumPy's buffers are up to 96 KiB per thread."""
     model = Model([784, 800, 10], preparation=Preparation.standard(), dropout=0.1, maps=maps)
     recipe = Recipe(epochs=2, batch_size=256, optimizer=Adam(), ema_decay=0.99, clip=5.0, max_norm=3.0, threads=1)
     with Trainer(model, digits.train, recipe, seed=0) as session:
@@ -296,7 +295,7 @@ def test_steps_allocate_nothing_large_from_the_third_on(digits, maps):
         tracemalloc.stop()
 
 
-def test_records_say_what_happened(digits):
+def test_records_have_epochs_losses_and_times(digits):
     model = Model([784, 32, 10], preparation=Preparation.standard())
     history = fit(model, digits.train, recipe=Recipe(epochs=3, validation=0.1), seed=0)
     assert [record.epoch for record in history] == [1, 2, 3]
@@ -313,7 +312,7 @@ def test_records_say_what_happened(digits):
     assert "<table>" in history._repr_html_()
 
 
-def test_an_epoch_uses_every_sample_once_and_weighs_a_short_batch_by_its_size(digits):
+def test_an_epoch_uses_every_sample_once_and_weights_batches_by_size(digits):
     data = digits.train[:130]
     model = Model([784, 8, 10])
     recipe = Recipe(epochs=1, batch_size=50, learning_rate=1e-12, optimizer=GradientDescent(), schedule=Constant())
@@ -327,7 +326,7 @@ def test_an_epoch_uses_every_sample_once_and_weighs_a_short_batch_by_its_size(di
         assert session.progress.records[0].loss == pytest.approx(weighted, rel=1e-12)
 
 
-def test_sample_weights_count_a_sample_as_often_as_they_say(digits):
+def test_integer_sample_weights_equal_repeated_samples(digits):
     data = digits.train[:60]
     twice = np.where(np.arange(60) < 20, 2.0, 1.0)
     repeated = byhand.Dataset.from_arrays(
@@ -341,7 +340,7 @@ def test_sample_weights_count_a_sample_as_often_as_they_say(digits):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_batch_that_weighs_nothing_teaches_nothing(threads):
+def test_a_batch_of_weight_0_leaves_the_weights_unchanged(threads):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(6, 4)).astype(np.float32), np.arange(6) % 3
     weights = np.array([1.0, 0, 1, 0, 2, 0])
@@ -359,11 +358,11 @@ def test_a_batch_that_weighs_nothing_teaches_nothing(threads):
 
 
 def held_in(X, y):
-    """One of the samples that validation=2 trains on."""
+    """Return a sample that validation=2 trains on."""
     return held_out(y, 2, 3, 0)[0][0]
 
 
-def test_early_stopping_gives_back_the_best_weights(digits):
+def test_early_stopping_restores_the_best_weights(digits):
     model = Model([784, 64, 10], preparation=Preparation.standard())
     recipe = Recipe(epochs=60, learning_rate=0.2, validation=0.2, patience=2, schedule=Constant())
     with Trainer(model, digits.train[:600], recipe, seed=0) as session:
@@ -378,7 +377,7 @@ def test_early_stopping_gives_back_the_best_weights(digits):
         assert session.validate()[0] == pytest.approx(min(losses), rel=1e-6)
 
 
-def test_the_averaged_weights_are_the_exponential_average_of_the_steps(digits):
+def test_the_averaged_weights_are_the_ema_of_all_steps(digits):
     model = Model([784, 8, 10], dtype="float64")
     recipe = Recipe(epochs=1, batch_size=50, ema_decay=0.9)
     with Trainer(model, digits.train[:500], recipe, seed=0) as session:
@@ -415,7 +414,7 @@ def test_where_a_validation_set_is_given_nothing_is_held_out(digits):
     assert len(Setup(Model([784, 8, 10]), data, recipe, 0, None, digits.test[:50], None).validation.labels) == 50
 
 
-def test_ctrl_c_ends_the_run_after_the_step_and_keeps_what_is_there(digits):
+def test_ctrl_c_ends_the_run_after_the_current_step(digits):
     model = Model([784, 32, 10])
     with Trainer(model, digits.train, Recipe(epochs=1000), seed=0) as session, interruptible(session.stop):
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -426,7 +425,7 @@ def test_ctrl_c_ends_the_run_after_the_step_and_keeps_what_is_there(digits):
     assert 0 < session.progress.step < session.total_steps
 
 
-def test_a_loop_can_be_left_and_taken_up_again(digits):
+def test_a_loop_can_be_left_and_continued(digits):
     whole, _ = trained(digits.train[:500], epochs=3)
     model = Model([784, 16, 10])
     with Trainer(model, digits.train[:500], Recipe(epochs=3), seed=0) as session:
@@ -455,7 +454,7 @@ def test_other_losses_learn_too(digits, loss, rate):
     assert model.accuracy(digits.test) > 0.9
 
 
-def test_a_rate_that_is_far_too_high_ends_in_one_clear_line(digits):
+def test_a_learning_rate_far_too_high_raises_one_clear_error(digits):
     model = Model([784, 64, 64, 10], init="two_layer")
     recipe = Recipe(learning_rate=1e6, optimizer=GradientDescent(), schedule=Constant())
     with pytest.raises(
@@ -464,7 +463,7 @@ def test_a_rate_that_is_far_too_high_ends_in_one_clear_line(digits):
         fit(model, digits.train, recipe=recipe)
 
 
-def test_the_watchdog_names_the_layer_that_grew(digits):
+def test_the_watchdog_names_the_layer_whose_weights_grew(digits):
     model = Model([784, 16, 10])
     with Trainer(model, digits.train[:200], Recipe(learning_rate=3.0), seed=0) as session:
         model.network.dense[1].W *= 40
@@ -476,23 +475,23 @@ def test_the_watchdog_names_the_layer_that_grew(digits):
     )
 
 
-def test_a_map_is_one_unit_and_alive_where_anything_switches_it_on(digits):
+def test_a_map_counts_as_one_unit_for_dead_units(digits):
     model = Model([784, 8, 10], maps=[4, 5])
     first, second = model.network.parametric_layers[:2]
     first.b[1] = second.b[0] = second.b[3] = -1e6
     batch = setup_of(model, digits.train[:900], Recipe(epochs=1)).probe
-    answers, dead = probe(model.network, Inputs(model.preparation.to_floats, model.network.dtype), batch)
+    probabilities, dead = probe(model.network, Inputs(model.preparation.to_floats, model.network.dtype), batch)
     assert dead[:2] == (1 / 4, 2 / 5)
-    assert answers.shape == (900, 10)
-    np.testing.assert_allclose(answers, model.logits(digits.train.images[:900]), atol=1e-3)
+    assert probabilities.shape == (900, 10)
+    np.testing.assert_allclose(probabilities, model.logits(digits.train.images[:900]), atol=1e-3)
 
 
 @pytest.mark.slow
-def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
-    model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # its windows see 135,424 numbers of a picture
+def test_convolutions_use_small_blocks(digits):
+    model = Model([784, 8, 10], maps=[(16, 3, 1), (32, 4, 1)])  # im2col gives 135,424 numbers per image
     plan = Plan(workers=2, blas=1, block=30)
     assert plans.plan_for(model.network, 256, 2) == plan
-    assert plans.plan_for(model.network, 256, 2, busy=1) == plan  # distorting a picture is a tenth of the work
+    assert plans.plan_for(model.network, 256, 2, busy=1) == plan  # augmentation is a tenth of the work
     assert plans.plan_for(model.network, 20, 2).workers == 1
     assert max_block_size(Model([784, 10], maps=[8]).network, 256) == MAX_BLOCK_SAMPLES
     assert max_block_size(Model([784, 10], maps=[(8, 5, 24), (9, 1)]).network, 7) == 7
@@ -504,10 +503,10 @@ def test_where_a_window_is_slid_few_pictures_are_worked_at_once(digits):
         model.predict(digits.test.images)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peak < 250e6  # 1,000 at once would take 700
+    assert peak < 250e6  # 1,000 in one block would take 700e6
 
 
-def test_the_watchdog_speaks_of_dead_layers_and_of_one_class(digits):
+def test_the_watchdog_warns_of_dead_layers_and_constant_predictions(digits):
     model = Model([784, 16, 10])
     model.network.dense[0].b -= 1000
     data = digits.train[:1000]
@@ -517,7 +516,7 @@ def test_the_watchdog_speaks_of_dead_layers_and_of_one_class(digits):
     assert any("predicts one class for all samples" in warning for warning in warnings)
 
 
-def test_the_watchdog_speaks_of_a_loss_that_grows(digits):
+def test_the_watchdog_warns_of_a_growing_loss(digits):
     with Trainer(Model([784, 16, 10]), digits.train[:200], Recipe(), seed=0) as session:
         for _ in range(2):
             session.step()
@@ -526,7 +525,7 @@ def test_the_watchdog_speaks_of_a_loss_that_grows(digits):
     assert worse.warnings[0].startswith("the loss grows: ")
 
 
-def test_a_healthy_run_is_left_in_peace(digits):
+def test_a_healthy_run_gives_no_warning(digits):
     _, history = trained(digits.train, sizes=(784, 64, 10), preparation=Preparation.standard(), epochs=3)
     assert all(record.warnings == () for record in history)
 
@@ -552,13 +551,13 @@ def test_a_healthy_run_is_left_in_peace(digits):
         ({"eopchs": 3}, "unknown setting 'eopchs' (did you mean epochs?)"),
     ],
 )
-def test_a_bad_choice_is_named(digits, choices, words):
+def test_an_invalid_setting_is_rejected_by_name(digits, choices, words):
     with pytest.raises(UsageError) as caught:
         fit(Model([784, 8, 10]), digits.train, **choices)
     assert words in str(caught.value)
 
 
-def test_bad_data_is_named(digits):
+def test_invalid_data_are_rejected_by_name(digits):
     X = np.zeros((4, 3))
     X[2, 1] = np.nan
     with pytest.raises(UsageError, match=r"X must be finite, got nan in row 2, column 1"):
@@ -575,14 +574,14 @@ def test_bad_data_is_named(digits):
         fit(Model([784, 10]), digits.train, sample_weights=np.full(4000, -1.0))
 
 
-def test_a_recipe_comes_back_from_its_plain_values():
+def test_a_recipe_is_restored_from_json():
     recipe = Recipe(
         optimizer=AdamW(weight_decay=0.1), schedule=OneCycle(warmup=0.2), loss=SoftmaxCrossEntropy(0.1), clip=1.0
     )
     assert Recipe.from_config(json.loads(json.dumps(recipe.config()))) == recipe
 
 
-def test_a_recipe_takes_the_names_of_the_command_line():
+def test_a_recipe_accepts_names_of_optimizer_schedule_and_loss():
     named = Recipe().replace(optimizer="adam", schedule="cosine", loss="mse")
     assert named == Recipe(optimizer=Adam(), schedule=Cosine(), loss=MeanSquaredError())
 
@@ -605,8 +604,8 @@ def test_the_default_reads_full_mnist(full_mnist):
 
 @pytest.mark.parametrize(("sizes", "products"), [((784, 10), 2), ((784, 20, 10), 5), ((784, 30, 20, 10), 8)])
 @pytest.mark.parametrize("batch_size", [None, 200])
-def test_a_step_does_no_product_too_many_and_looks_at_each_pixel_once(digits, monkeypatch, sizes, products, batch_size):
-    """Forward and dW a layer each, dX for all but the first; pixels become floats once, in blocks or not."""
+def test_a_step_computes_only_the_needed_products(digits, monkeypatch, sizes, products, batch_size):
+    """Forward and dW per layer, dX for all but the first; pixels are converted to floats once."""
     monkeypatch.setattr(plans, "WORTH_THREADS", 400)
     monkeypatch.setattr(plans, "BLOCK", 150)
     done, rows = [], []
@@ -637,7 +636,7 @@ def test_small_products_use_one_blas_thread(sizes, batch_size, blas):
 
 
 @pytest.mark.parametrize("has_kernels", [True, False])
-def test_products_of_small_batches_are_split_where_the_blas_has_kernels_for_them(monkeypatch, has_kernels):
+def test_products_of_small_batches_are_split_if_the_blas_has_kernels(monkeypatch, has_kernels):
     monkeypatch.setattr("byhand.threads.has_small_matrix_kernels", lambda: has_kernels)
     network = Model([784, 128, 10]).network
 
@@ -646,8 +645,8 @@ def test_products_of_small_batches_are_split_where_the_blas_has_kernels_for_them
 
     plain = [("Dense", 0), ("Activation", 0), ("Dense", 0)]
     assert forms(32) == ([("SplitDense", 14), *plain[1:]] if has_kernels else plain)
-    assert forms(8) == plain, "small enough as it is"
-    assert forms(128) == plain, "too large for it to pay"
+    assert forms(8) == plain, "too small to split"
+    assert forms(128) == plain, "too large to split"
 
 
 def test_runs_with_split_products_agree_with_plain_ones(digits, monkeypatch):
@@ -657,7 +656,7 @@ def test_runs_with_split_products_agree_with_plain_ones(digits, monkeypatch):
         model = Model([784, 64, 10], dtype=np.float64, dropout=0.1)
         fit(model, digits.train[:300], recipe=Recipe(epochs=3, batch_size=32))
         runs.append(model.network.parameters.copy())
-    assert runs[0].tobytes() != runs[1].tobytes(), "both ways were taken"
+    assert runs[0].tobytes() != runs[1].tobytes(), "the two computations must differ"
     np.testing.assert_allclose(*runs, rtol=0, atol=1e-12)
 
 
@@ -676,7 +675,7 @@ def test_the_names_of_the_version_before_still_work_with_a_warning(digits):
         training.session  # noqa: B018
 
 
-def test_a_step_that_was_interrupted_is_taken_again_with_the_same_batch(digits, monkeypatch):
+def test_an_interrupted_step_is_repeated_with_the_same_batch(digits, monkeypatch):
     whole, _ = trained(digits.train[:500], epochs=3)
     model = Model([784, 16, 10])
     with Trainer(model, digits.train[:500], Recipe(epochs=3), seed=0) as trainer:
@@ -690,7 +689,7 @@ def test_a_step_that_was_interrupted_is_taken_again_with_the_same_batch(digits, 
     assert model.network.parameters.tobytes() == whole.network.parameters.tobytes()
 
 
-def test_a_step_that_diverges_leaves_the_running_averages_alone():
+def test_a_diverging_step_does_not_change_the_running_averages():
     X, y = np.ones((8, 4), np.float32), np.arange(8) % 3
     model = Model([4, 5, 3], batch_norm=True)
     with Trainer(model, (X, y), Recipe(batch_size=4), seed=0) as trainer:
@@ -702,7 +701,7 @@ def test_a_step_that_diverges_leaves_the_running_averages_alone():
         np.testing.assert_array_equal(model.network.statistics, before)
 
 
-def test_a_whole_data_batch_is_made_once_even_if_samples_are_held_out(digits):
+def test_a_full_batch_is_created_once(digits):
     recipe = Recipe(epochs=3, batch_size=None, validation=0.2)
     setup = setup_of(Model([784, 10], preparation=Preparation.standard()), digits.train[:200], recipe)
     first, second = (next(setup.batches.epoch(number)) for number in (0, 1))

@@ -25,7 +25,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser():
-    """One Chromium for a file of tests. Playwright holds the thread's event loop while it runs, so not for longer."""
+    """One Chromium per test file: Playwright keeps the thread's event loop while it runs."""
     playwright_api = needs("playwright.sync_api")
     with playwright_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
@@ -35,8 +35,8 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
-    """Opens a file as a page of its own; when the test ends nothing must have gone wrong on any of them."""
-    troubles, contexts = [], []
+    """Return a function that opens a file as a page; at the end of the test no page must have had an error."""
+    problems, contexts = [], []
 
     def open_file(path: Path, *, width: int = 1100, height: int = 900, dark: bool = False, javascript: bool = True):
         context = browser.new_context(
@@ -46,14 +46,14 @@ def open_page(browser):
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: troubles.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.on("request", lambda request: note(request.url))
         own = Path(path).resolve().as_uri()
 
         def note(url: str) -> None:
             if url.split("#", maxsplit=1)[0] != own and not url.startswith("data:"):
-                troubles.append(f"request: {url}")
+                problems.append(f"request: {url}")
 
         page.goto(own)
         return page
@@ -61,4 +61,4 @@ def open_page(browser):
     yield open_file
     for context in contexts:
         context.close()
-    assert not troubles, troubles
+    assert not problems, problems

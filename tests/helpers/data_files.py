@@ -1,7 +1,7 @@
-"""Valid files of each format, and what can be done to them: for the tests and for tests/long/rack.py.
+"""Valid files of each format, and mutations of them, for tests and tests/long/rack.py.
 
-`FORMATS` names a function for each format that puts a small data set into a folder and returns the path to load.
-`outcome` loads it and tells "loaded" or "refused"; anything else that happens is an AssertionError or the bug itself.
+`FORMATS` has a function per format that writes a small data set into a folder and returns the path to load.
+`outcome` loads it and returns "loaded" or "refused"; anything else is an AssertionError or the bug itself.
 """
 
 import gzip
@@ -26,7 +26,7 @@ TRAIN, TEST, SIDE = 21, 10, 5
 
 
 def arrays(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Images (21, 5, 5) and labels, images (10, 5, 5) and labels; about half of the pixels 0, as of real digits."""
+    """Return images (21, 5, 5) and labels, images (10, 5, 5) and labels; half of the pixels are 0."""
     rng = np.random.default_rng(seed)
 
     def images(count: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def csv_text(images: np.ndarray, labels: np.ndarray, header: bool = False) -> by
 
 
 def old_pickle(protocol: int = 2) -> bytes:
-    """Three pairs, floats of byte / 256, as mnist.pkl.gz has them."""
+    """Return three pairs of floats byte / 256, as in mnist.pkl.gz."""
     X, y, X_test, y_test = arrays()
     flat, flat_test = (part.reshape(len(part), -1).astype(np.float32) / np.float32(256) for part in (X, X_test))
     return pickle.dumps(((flat[:14], y[:14]), (flat[14:], y[14:]), (flat_test, y_test)), protocol=protocol)
@@ -117,7 +117,7 @@ FORMATS: dict[str, Write] = {
 
 
 def mutate(content: bytes, rng: np.random.Generator) -> bytes:
-    """One to four changes: bits, bytes and numbers replaced, pieces cut out, doubled, moved; or the end cut off."""
+    """Return the content after one to four changes: bits or numbers replaced, parts deleted or doubled, or cut off."""
     data = bytearray(content)
     for _ in range(rng.integers(1, 5)):
         at = int(rng.integers(0, max(len(data), 1)))
@@ -136,7 +136,7 @@ def mutate(content: bytes, rng: np.random.Generator) -> bytes:
         elif change == 5:
             data[at:at] = PIECES[rng.integers(0, len(PIECES))]
         elif change == 6:
-            early = int(rng.integers(0, min(len(data), 40) + 1))  # most headers are there
+            early = int(rng.integers(0, min(len(data), 40) + 1))  # in most headers
             data[early : early + 4] = PIECES[rng.integers(0, len(PIECES))][:4].ljust(4, b"\xff")
         elif rng.integers(0, 3) == 0:
             del data[at:]
@@ -152,7 +152,7 @@ PIECES = (
 
 
 def mutate_inside(path: Path, rng: np.random.Generator) -> None:
-    """Change the file, or half of the time what is inside a packed one: else its checksum would tell every time."""
+    """Change the file, or in half of the cases the content of a compressed one, so that its checksum is right."""
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b" and rng.integers(0, 2):
         path.write_bytes(gzip.compress(mutate(gzip.decompress(content), rng), mtime=0))
@@ -169,7 +169,7 @@ def mutate_inside(path: Path, rng: np.random.Generator) -> None:
 
 
 def mutations(write: Write, folder: Path, times: range) -> Iterator[tuple[int, Path]]:
-    """For each number in `times` the path to load, with one file of the data set changed; the same each time."""
+    """Yield for each number in `times` the path to load, with one file of the data set changed, reproducibly."""
     original = folder / "original"
     original.mkdir()
     path = write(original)
@@ -185,7 +185,7 @@ def mutations(write: Write, folder: Path, times: range) -> Iterator[tuple[int, P
 
 
 def outcome(path: Path, cache: Path) -> str:
-    """ "loaded" a valid data set or "refused" in one line, in little time and memory, with nothing left behind."""
+    """Return "loaded" or "refused", after checks of message, time, memory, and left-over files."""
     before = sorted(path.parent.rglob("*"))
     started = time.process_time()
     tracemalloc.reset_peak()
@@ -208,7 +208,7 @@ def outcome(path: Path, cache: Path) -> str:
 
 
 def outcomes(name: str, folder: Path, numbers: range) -> dict[str, int]:
-    """Change a data set of that format once for each number, and count what loading says; the same each time."""
+    """Mutate a data set of that format once for each number, and count the outcomes."""
     found = {"loaded": 0, "refused": 0}
     tracemalloc.start()
     try:

@@ -1,7 +1,7 @@
-"""Failures of the system, for the tests and for tests/long/rack.py: kills and failed writes.
+"""Failures of the system for tests and tests/long/rack.py: kills and failed writes.
 
 `kills` trains in a process that is killed with SIGKILL at random moments and resumed until it ends.
-`Fault` makes one write of a run fail, each call in turn.
+`Fault` makes one call of a write fail, each in turn.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ for line in sys.stdin:
 
 
 def train_on(seed: int, folder: str) -> None:
-    """Begin the run, or go on with it; save as often as can be; when it is over, leave its fingerprint."""
+    """Start or resume the run, save as often as possible, and write its fingerprint at the end."""
     run = Run(Path(folder))
     checkpoints = Checkpoints(run, every=0)
     with session(seed=seed, chosen=LONG) as going, checkpoints:
@@ -50,10 +50,10 @@ def train_on(seed: int, folder: str) -> None:
 
 
 def kills(folder: Path, wanted: int, *, longest: float = 0.15) -> Iterator[tuple[int, int, str]]:
-    """Run after run, each killed again and again until it ends by itself, until `wanted` kills have struck.
+    """Train runs that are killed again and again until they end, until `wanted` kills have happened.
 
-    Gives for each run its seed, how often it was killed, and the fingerprint that it ended with. A real process is
-    killed: the fork of one that has imported everything.
+    Yield the seed, the number of kills, and the final fingerprint of each run. The killed process is a fork of one that
+    has imported everything.
     """
     rng = np.random.default_rng(0)
     code = WORKER.format(tests=str(Path(__file__).parents[1]))
@@ -86,9 +86,9 @@ def kills(folder: Path, wanted: int, *, longest: float = 0.15) -> Iterator[tuple
 
 
 class Fault:
-    """Lets the `at`-th call to the system fail with `code`, counting from 0, among those that write files.
+    """Lets the `at`-th call that writes files fail with `code`, counting from 0.
 
-    With `short` a write puts down half of its bytes first, as a disk does that fills up.
+    With `short` a write stores half of its bytes first, as on a full disk.
     """
 
     CALLS = ("open", "fsync", "replace", "fdopen")

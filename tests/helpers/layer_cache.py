@@ -1,4 +1,4 @@
-"""One layer by itself: a cache such as a pass gives it."""
+"""A cache for one layer, as a pass creates it."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from byhand.nn.arrays import Cache
 
 
 def cache_for(layer, N, in_size, dtype=np.float64, *, needs_dX=True, key=None):
-    """A cache for N samples, with gradients dW, db, … of its own."""
+    """Return a cache for N samples, with its own gradients dW, db, …."""
     cache = Cache(dtype, needs_dX=needs_dX)
     cache.key = key
     layer.prepare(cache, N, in_size)

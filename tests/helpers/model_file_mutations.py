@@ -1,8 +1,8 @@
-"""Files of models and runs, and what can be done to them: for the tests and for tests/long/rack.py.
+"""Files of models and runs, and mutations of them, for tests and tests/long/rack.py.
 
-A file is changed blindly (bytes flipped, cut, doubled), or with knowledge: its texts or arrays are replaced and its
-checksum is made right again, so that what lies behind the checksum is reached too. Whatever was done, the reader must
-give a whole result or one `ModelFileError` of one line that names the file, in little time and memory.
+A file is changed blindly (bytes flipped, cut, doubled), or its texts or arrays are replaced and the checksum corrected,
+so that the checks behind the checksum are reached too. The reader must return a result or raise one `ModelFileError` of
+one line that names the file, in little time and memory.
 """
 
 import json
@@ -30,9 +30,9 @@ Read = Callable[[Path], object]
 
 
 def model_read(path: Path) -> None:
-    """A model that loads must also read pictures and show itself."""
+    """Load a model, predict, and show it."""
     model = Model.load(path)
-    with np.errstate(all="ignore"):  # weights of 1e38 are finite, what comes of them need not be
+    with np.errstate(all="ignore"):  # weights of 1e38 are finite, the logits may overflow
         assert model.predict(np.full((2, 8, 8), 200, np.uint8)).shape == (2,)
     assert repr(model)
     assert not any(set(name) & set("\x1b\n\r\0") for name in model.classes)
@@ -41,7 +41,7 @@ def model_read(path: Path) -> None:
 
 
 class CheckpointRead:
-    """A checkpoint that loads is taken up by a run, or refused by it; one that is taken up can go on."""
+    """Loads a checkpoint, and resumes a run from it."""
 
     def __init__(self) -> None:
         self.session = small_run.session(chosen=small_run.recipe(augment="none"))
@@ -98,7 +98,7 @@ def write_records(folder: Path) -> Path:
 
 
 def unpacked(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """A safetensors file's header and the bytes after it."""
+    """Return a safetensors file's header and the bytes after it."""
     length = int.from_bytes(content[:8], "little")
     return json.loads(content[8 : 8 + length]), content[8 + length :]
 
@@ -109,7 +109,7 @@ def packed(header: dict[str, Any], body: bytes) -> bytes:
 
 
 def sealed(header: dict[str, Any], body: bytes) -> bytes:
-    """The file with the checksum that belongs to its content, where its arrays can be read at all."""
+    """Return the file with a correct checksum, if its arrays can be read."""
     arrays = {}
     for name, place in header.items():
         if name == "__metadata__":
@@ -130,7 +130,7 @@ ODD: tuple[Any, ...] = (
 
 
 def odd_json(value: Any, rng: np.random.Generator) -> Any:
-    """The value with one place in it replaced, dropped, doubled or renamed."""
+    """Return the value with one element replaced, deleted, doubled or renamed."""
     if not (isinstance(value, dict | list) and value and rng.integers(0, 5)):
         return ODD[rng.integers(0, len(ODD))]
     change = rng.integers(0, 8)
@@ -147,7 +147,7 @@ def odd_json(value: Any, rng: np.random.Generator) -> Any:
 
 
 def mutate_json(text: str, rng: np.random.Generator) -> str:
-    """Odd values, or deep nesting, or changed bytes."""
+    """Return the text with odd values, deep nesting, or changed bytes."""
     change = rng.integers(0, 10)
     if change == 0:
         return mutate(text.encode("utf-8", "surrogatepass"), rng).decode("utf-8", "replace")
@@ -162,7 +162,7 @@ def mutate_json(text: str, rng: np.random.Generator) -> str:
 
 
 def mutate_knowingly(content: bytes, rng: np.random.Generator) -> bytes:
-    """Change a text or an array of a safetensors file, and seal it again."""
+    """Change a text or an array of a safetensors file, and correct the checksum."""
     header, body = unpacked(content)
     texts, data = header["__metadata__"], bytearray(body)
     names = [name for name in header if name != "__metadata__"]
@@ -195,7 +195,7 @@ def mutate_knowingly(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def mutate_header(content: bytes, rng: np.random.Generator) -> bytes:
-    """Claim other sizes, shapes and places than the file has."""
+    """Return the file with wrong sizes, shapes and offsets in its header."""
     header, body = unpacked(content)
     if rng.integers(0, 4) == 0:
         length = int(rng.choice([0, 1, 8, len(content), len(content) - 8, 2**20, 2**31, 2**62]))
@@ -212,7 +212,7 @@ def mutate_header(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def change(content: bytes, rng: np.random.Generator, *, is_text: bool) -> bytes:
-    """One mutation of a file: the same for the same generator."""
+    """Return one mutation of a file, reproducible by the generator."""
     kind = rng.integers(0, 4)
     if kind == 0:
         return mutate(content, rng)
@@ -233,7 +233,7 @@ READERS: dict[str, tuple[Callable[[Path], Path], Callable[[], Read], bool]] = {
 
 
 def outcome(path: Path, read: Read) -> str:
-    """ "read" or "refused"; anything else is an AssertionError or the bug itself."""
+    """Return "read" or "refused"; anything else is an AssertionError or the bug itself."""
     started = time.process_time()
     tracemalloc.reset_peak()
     floor = tracemalloc.get_traced_memory()[0]
@@ -252,7 +252,7 @@ def outcome(path: Path, read: Read) -> str:
 
 
 def outcomes(name: str, folder: Path, numbers: range) -> dict[str, int]:
-    """Mutate the file of that kind once for each number, and count what its reader says; the same each time."""
+    """Mutate the file of that kind once for each number, and count the outcomes."""
     write, reader, is_text = READERS[name]
     path = write(folder)
     content, read = path.read_bytes(), reader()

@@ -1,4 +1,4 @@
-"""What each rank runs in `test_mpi`: 100 steps of training, and after every step the ranks' bits compared.
+"""Program of each rank in `test_mpi`: 100 steps of training, with the ranks compared bit by bit after each.
 
 mpiexec -n 2 python mpi_rank.py OUT.npz '{"optimizer": {"kind": "sgd"}, …}'
 """
@@ -27,7 +27,7 @@ with mpi.aborting(shard), Trainer(model, images, recipe, seed=0, sample_weights=
     for taken, record in enumerate(steps(session), start=1):
         if shard is not None:
             sums = shard.world.allgather(zlib.crc32(model.network.parameters.tobytes()))
-            assert len(set(sums)) == 1, f"step {record.step}: the ranks hold other bits"
+            assert len(set(sums)) == 1, f"step {record.step}: the ranks differ"
         if taken == 100:
             break
     if shard is None or shard.rank == 0:

@@ -26,9 +26,6 @@ class OwnData:
     pictures: list[tuple[Path, str]] = field(default_factory=list)
 
 
-# ---- samples
-
-
 def shape(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Draw one shape, light on black, anywhere it fits: uint8 (H, W)."""
     scale = 4  # drawn larger and reduced, for smooth edges
@@ -77,9 +74,6 @@ def table(rows: int = 600) -> tuple[np.ndarray, np.ndarray]:
     labels = rng.integers(0, 3, rows)
     X = rng.normal(size=(3, 13))[labels] * 2 + rng.normal(size=(rows, 13))
     return X * np.logspace(-2, 3, 13) + np.linspace(-50, 500, 13), labels
-
-
-# ---- forms
 
 
 def write_pictures(

@@ -1,6 +1,6 @@
-"""A playground that is really served, for the tests: its own thread, its own port, and a plain client.
+"""A playground that is served for tests: a thread and port of its own, and a plain client.
 
-The client is the standard library's: what a test sends is exactly what it says, headers included.
+The client is the standard library's, so that a test controls every header.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ TOKEN = "a-token-for-tests"
 
 
 def a_playground(folder=None, **setup: Any) -> Playground:
-    """The shipped model, the bundled sample, and a network that trains in a moment."""
+    """Return a playground with the shipped model, the bundled sample, and a network that trains quickly."""
     chosen = Setup(**{"layers": (16,), **setup})
     storage = RunStorage(Run(folder)) if folder is not None else None
     return Playground(byhand.model.shipped_model(), "the shipped model", load("mnist-5k"), chosen, storage)
 
 
 class Served:
-    """A running server, and questions to it."""
+    """A running server, and requests to it."""
 
     def __init__(self, playground: Playground) -> None:
         import uvicorn
@@ -60,10 +60,8 @@ class Served:
         self.training.close()
         self.door.close()
 
-    # ---- questions
-
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, Any]:
-        """status, body (as JSON where it is), headers. Any header can be given, as None to leave it away."""
+        """Return status, body (parsed if JSON) and headers. Any header can be given; None removes it."""
         sent = {"Host": f"127.0.0.1:{self.port}", "X-Byhand-Token": TOKEN}
         if body is not None:
             sent["Content-Type"] = "application/json"
@@ -132,7 +130,7 @@ class Events:
             self.headers[name.lower()] = value
 
     def next(self) -> tuple[str | None, dict[str, Any] | str]:
-        """(id, data) of the next event; (None, text) of a comment."""
+        """Return (id, data) of the next event, or (None, text) of a comment."""
         event_id, data = None, None
         while True:
             line = self.line()
@@ -146,7 +144,7 @@ class Events:
                 return event_id, data
 
     def line(self) -> str:
-        """A line of the stream, from out of HTTP's chunks."""
+        """Return a line of the stream, decoded from HTTP chunks."""
         if not getattr(self, "lines", None):
             size = int(self.file.readline(), 16)
             assert size > 0, "the stream ended"

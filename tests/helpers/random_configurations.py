@@ -1,8 +1,7 @@
-"""Random configurations: network × optimiser × schedule × data × precision, and what must hold for every one of them.
+"""Random configurations of network, optimizer, schedule, data and precision, and invariants for all of them.
 
-`tried(number)` makes the configuration of that number, the same each time, and holds it against the invariants:
-its weights stay finite or it ends in one `DivergedError`; it gives the same bits again; taken up in its middle it gives
-them too; where its rate is sane its loss falls on data that can be told apart; its gradient is the slope.
+`tried(number)` makes the configuration of that number and checks: its weights stay finite or one `DivergedError` is
+raised; results are reproducible, also after resuming; with a moderate rate its loss falls; its gradient is correct.
 """
 
 from dataclasses import dataclass
@@ -25,13 +24,13 @@ from helpers import small_run
 
 Rng = np.random.Generator
 
-#: A rate at which each optimiser learns a small network, whatever else is chosen.
+#: A moderate rate at which each optimizer learns a small network.
 SANE = {"sgd": 0.02, "momentum": 0.005, "rmsprop": 0.003, "adam": 0.01, "adamw": 0.01}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One choice of everything. `wild` rates are a thousand times too high: then only the honest end counts."""
+    """One configuration. `wild` rates are a thousand times too high and may diverge."""
 
     network: dict[str, Any]
     recipe: Recipe
@@ -47,7 +46,7 @@ class Configuration:
         return Trainer(model, (self.X, self.y), self.recipe, seed=self.seed, sample_weights=self.weights)
 
     def run(self, stop: int | None = None) -> str:
-        """How it ends: a fingerprint, or the message of a `DivergedError`; with `stop`, taken up again after that."""
+        """Return a fingerprint, or the message of a `DivergedError`; with `stop`, resume after that many steps."""
         with self.session() as session:
             try:
                 for _ in islice(steps(session), stop):
@@ -67,7 +66,7 @@ class Configuration:
 
 
 def configuration(rng: Rng) -> Configuration:
-    """One of everything, by chance."""
+    """Return a random configuration."""
 
     def maybe(share: float) -> bool:
         return bool(rng.random() < share)
@@ -115,7 +114,7 @@ def configuration(rng: Rng) -> Configuration:
     )
     weights = rng.random(N) + 0.1 if maybe(0.2) else None
     if weights is not None:
-        weights[::7] = 0  # with batches of one sample: batches that weigh nothing
+        weights[::7] = 0  # batches of one sample then have weight 0
     if maybe(0.25):
         side = int(rng.integers(3, 7))
         X = rng.standard_normal((K, side * side))[y] + rng.standard_normal((N, side * side)) * 0.1
@@ -124,7 +123,7 @@ def configuration(rng: Rng) -> Configuration:
 
 
 def slid(side: int, rng: Rng) -> list[tuple[int, int, int]]:
-    """One or two convolutions that fit a picture of this side."""
+    """Return one or two convolutions that fit an image of this side."""
     maps = []
     for _ in range(rng.integers(1, 3)):
         size, stride = int(rng.integers(1, side + 1)), int(rng.integers(1, 3))
@@ -134,15 +133,15 @@ def slid(side: int, rng: Rng) -> list[tuple[int, int, int]]:
 
 
 def tried(number: int) -> str:
-    """Hold one configuration against the invariants; "finished" or "diverged"."""
+    """Check the invariants of one configuration; return "finished" or "diverged"."""
     rng = np.random.default_rng([9, number])
     chosen = configuration(rng)
     try:
         with chosen.session() as session:
             total = session.total_steps
         end = chosen.run()
-        assert chosen.run() == end, "the same seed gave other bits"
-        assert chosen.run(stop=int(rng.integers(0, total + 1))) == end, "resumed, it gave other bits"
+        assert chosen.run() == end, "the same seed gave another result"
+        assert chosen.run(stop=int(rng.integers(0, total + 1))) == end, "resuming gave another result"
         diverged = " became " in end
         assert end.isprintable()
         assert chosen.wild or not diverged, end
@@ -155,7 +154,7 @@ def tried(number: int) -> str:
 
 
 def check_gradient(chosen: Configuration, rng: Rng) -> None:
-    """`backward` gives the slope of `forward`, in training, with the dropout of that moment."""
+    """Check that `backward` gives the slope of `forward` in training, with the same dropout masks."""
     settings = dict(chosen.network) | {"dtype": "float64", "output_scale": 1.0}
     network = Network(settings.pop("sizes"), rng=rng, **settings)
     rows = slice(0, 8)
@@ -170,11 +169,11 @@ def check_gradient(chosen: Configuration, rng: Rng) -> None:
         tolerance=1e-4,
     )
     wrong = [tensor for tensor in check.tensors if tensor.checked and not tensor.error < check.tolerance]
-    assert not wrong, str(check)  # a tensor whose every place lies on a kink has no slope to be held against
+    assert not wrong, str(check)  # tensors with every element at a kink are skipped
 
 
 def check_falls(chosen: Configuration) -> None:
-    """Sixty steps at a sane, steady rate make the loss on the training data smaller."""
+    """Check that sixty steps at a moderate, constant rate decrease the loss on the training data."""
     recipe = chosen.recipe.replace(
         epochs=60, batch_size=None, schedule=schedule_named("constant"), record_every=1, validation=0.0, patience=None,
         learning_rate=SANE[chosen.recipe.optimizer.kind],

@@ -1,7 +1,7 @@
-"""One step of learning computed a second time, for the tests of explanations: plain formulas, float64, no byhand code.
+"""One training step computed a second time, for tests of explanations: plain formulas, float64, no byhand code.
 
-`recompute` gives every array of a step under the name that the explanation gives it, from the parameters, the inputs
-and the labels alone. Kinds, names and settings of the layers are read from `network.config()`.
+`recompute` returns every array of a step under the explanation's name for it, from the parameters, inputs and labels.
+Kinds, names and settings of the layers are read from `network.config()`.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 LEAK = 0.01
 
 
-def bend(name, Z):
-    """The activation and its slope, both from the textbook."""
+def activate(name, Z):
+    """Return the activation and its slope."""
     if name == "relu":
         return np.where(Z > 0, Z, 0), np.where(Z > 0, 1.0, 0.0)
     if name == "leaky_relu":
@@ -27,8 +27,8 @@ def bend(name, Z):
     return 0.5 * Z * (1 + t), 0.5 * (1 + t) + 0.5 * Z * (1 - t**2) * c * (1 + 3 * 0.044715 * Z**2)
 
 
-def seen_by_windows(layer, x):
-    """What the window of a convolution sees, a row a place, and which input each of those numbers is."""
+def im2col(layer, x):
+    """Return the contents of a convolution's windows, one row per position, and the index of each element."""
     size, stride, channels = layer["size"], layer["stride"], layer["channels"]
     inputs = []
     for top in range(0, layer["height"] - size + 1, stride):
@@ -40,7 +40,7 @@ def seen_by_windows(layer, x):
 
 
 def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing=0.0, masks=()):  # noqa: PLR0912, PLR0915
-    """name → array of the whole step; `masks` are what dropout silenced, in the order of the layers."""
+    """Return name → array of the whole step; `masks` are the dropout masks in the order of the layers."""
     a = {"X": X}
     N = len(X)
     masks = list(masks)
@@ -56,13 +56,13 @@ def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing
             backward.append((kind, number, source, result, (x, W, f"{i}")))
         elif kind == "convolution":
             W, b, result = parameters[f"{i}.W"], parameters[f"{i}.b"], f"Z{number}"
-            seen, inputs = seen_by_windows(layer, x)
+            seen, inputs = im2col(layer, x)
             a[f"P{number}"], a[f"W{number}"], a[f"b{number}"] = seen, W, b
             out = (seen @ W + b).reshape(N, -1)
             backward.append((kind, number, source, result, (seen, inputs, W, f"{i}")))
         elif kind == "activation":
             result = f"H{number}"
-            out, slope = bend(layer["name"], x)
+            out, slope = activate(layer["name"], x)
             backward.append((kind, number, source, result, slope))
         elif kind == "dropout":
             result, mask = f"D{number}", masks.pop(0)
@@ -112,10 +112,10 @@ def recompute(config, parameters, X, y, *, rate, loss="cross_entropy", smoothing
             new[f"{i}.W"] = W - rate * a[f"dW{number}"]
             new[f"{i}.b"] = parameters[f"{i}.b"] - rate * a[f"db{number}"]
             a[f"ΔW{number}"], a[f"Δb{number}"] = -rate * a[f"dW{number}"], -rate * a[f"db{number}"]
-            handed_on = (d @ W.T).reshape(N, *inputs.shape)
+            upstream = (d @ W.T).reshape(N, *inputs.shape)
             d = np.zeros_like(a[below])
             for n in range(N):
-                np.add.at(d[n], inputs, handed_on[n])
+                np.add.at(d[n], inputs, upstream[n])
         elif kind == "batch_norm":
             hat, deviation, gamma, i = kept
             a[f"dγ{number}"], a[f"dβ{number}"] = (d * hat).sum(axis=0), d.sum(axis=0)

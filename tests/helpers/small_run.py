@@ -12,7 +12,7 @@ from byhand.training import Recipe, Trainer, steps
 
 
 def digits(count: int = 120, side: int = 8) -> Dataset:
-    """Blots that a small network can tell apart: a bright square, in a place that its class decides."""
+    """Return images that a small network can classify: a bright square whose place depends on the class."""
     rng = np.random.default_rng(7)
     labels = np.arange(count) % 4
     images = rng.integers(0, 120, (count, side, side)).astype(np.uint8)
@@ -28,7 +28,7 @@ def model(**settings: object) -> Model:
 
 
 def recipe(optimizer: Optimizer | None = None, **choices: object) -> Recipe:
-    """Augmentation, averages, early stopping, clipping: all that has a state. 10 steps an epoch, the last short."""
+    """Return a recipe with augmentation, EMA, early stopping and clipping; 10 steps per epoch, the last batch short."""
     settings: dict[str, object] = {
         "epochs": 8,
         "batch_size": 10,
@@ -44,7 +44,7 @@ def recipe(optimizer: Optimizer | None = None, **choices: object) -> Recipe:
     return Recipe(optimizer=optimizer or AdamW(), **settings)
 
 
-#: The same, long enough to be killed many times.
+#: The same recipe, long enough to be killed many times.
 LONG = recipe(epochs=60, patience=50)
 
 
@@ -53,7 +53,7 @@ def session(*, seed: int = 5, chosen: Recipe | None = None, **settings: object) 
 
 
 def fingerprint(session: Trainer) -> str:
-    """A hash of every bit of the model, and of every record but its times."""
+    """Return a hash of every bit of the model, and of every record except its times."""
     network, digest = session.model.network, hashlib.sha256()
     digest.update(network.parameters.tobytes() + network.statistics.tobytes())
     for record in session.progress.records:

@@ -1,4 +1,4 @@
-"""Wait for a condition. The limit only ends a wait that is in vain, also on a busy machine."""
+"""Wait for a condition. The limit matters only if the condition never holds."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""The page in a real browser, for the tests of it: what watches a page, and the pages that most tests begin with.
+"""The pages in a browser: `Watched` records their errors, and fixtures open them.
 
-The playground is really served and the exported page really opened from the disk. Whatever goes wrong on the console,
-and any request beyond this machine, fails the test that caused it. Import the fixtures that a file's tests ask for.
+The playground is served and the exported page opened from the disk. Errors on the console and requests to other hosts
+fail the test. Import the fixtures that a file's tests use.
 """
 
 import json
@@ -19,7 +19,7 @@ from helpers.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
-#: Where on the pad a digit is drawn: the square (left, top, side), as shares of the pad.
+#: Places of a digit on the pad: the square (left, top, side), as fractions of the pad.
 PLACES = {"middle": (0.0, 0.0, 1.0), "corner": (-0.06, -0.04, 0.5), "off-centre": (0.42, 0.4, 0.6)}
 
 POINTER = """(strokes) => {
@@ -36,7 +36,7 @@ POINTER = """(strokes) => {
 
 
 class Watched:
-    """A page that is watched: `troubles` is what must stay empty."""
+    """A page whose errors are recorded in `troubles`."""
 
     def __init__(self, chromium, address: str, *, width: int = 1280, dark: bool = False, touch: bool = False) -> None:
         scheme = "dark" if dark else "light"
@@ -59,8 +59,6 @@ class Watched:
         self.context.close()
         assert not self.troubles, self.troubles
 
-    # ---- drawing
-
     def draw(self, strokes, place: str = "middle") -> None:
         """Draw with the mouse, as a hand would."""
         box = self.page.locator("canvas.pad").bounding_box()
@@ -73,7 +71,7 @@ class Watched:
             self.page.mouse.up()
 
     def draw_at_once(self, strokes, place: str) -> None:
-        """The same by pointer events that the page gives itself, without waiting for a frame after each."""
+        """Draw with pointer events created in the page, without waiting for a frame after each."""
         box = self.page.locator("canvas.pad").bounding_box()
         points = [[on_pad(point, place, box) for point in stroke] for stroke in strokes]
         self.page.evaluate(POINTER, points)
@@ -85,7 +83,7 @@ class Watched:
         return self.page.locator(selector).inner_text()
 
     def until(self, condition: str) -> None:
-        """Wait until a JavaScript condition holds. (Playwright's own way needs `eval`, which the page forbids.)"""
+        """Wait until a JavaScript condition holds. (Playwright's own function needs `eval`, which the page forbids.)"""
         until(lambda: self.page.evaluate(condition))
 
 
@@ -126,14 +124,14 @@ def play(browser, served):  # noqa: F811
 
 
 def opened(browser, served, behind: str = "", **settings) -> Watched:  # noqa: F811
-    """The playground, ready; `behind` is what stands behind its address."""
+    """Return the playground, ready; `behind` is appended to its address."""
     page = Watched(browser, served.address + behind, **settings)
     page.until("document.documentElement.dataset.ready")
     return page
 
 
 def same_curve(play: Watched, served: Served) -> None:
-    """What the page drew is what was trained, to the last point, once the last events have come."""
+    """Wait until the page's curve has every point and epoch of the training."""
 
     def drawn():
         epochs = play.page.evaluate("byhand.curve.epochs.map((record) => record.epoch)")
@@ -147,5 +145,5 @@ def same_curve(play: Watched, served: Served) -> None:
 
 
 def wait(condition, play: Watched | None = None) -> None:
-    """Wait for a condition outside the page; the page's answers are only seen while Playwright listens."""
+    """Wait for a condition outside the page; events of the page are processed only while Playwright runs."""
     until(lambda: (play and play.page.evaluate("0"), condition())[1])
