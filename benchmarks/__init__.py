@@ -1,6 +1,6 @@
-"""Benchmarks: how fast and how accurate byhand is, next to what a user would take instead, measured in one run.
+"""Benchmarks: how fast and how accurate byhand is, compared with the alternatives, measured in one run.
 
-They are no part of the package, for they need PyTorch and JAX (the extra `bench`). From a checkout:
+They are not part of the package, because they need PyTorch and JAX (the extra `bench`). From a checkout:
 
     python -m benchmarks mini-batches       one suite: a file in benchmarks/results, and a table on the screen
     python -m benchmarks tables             all stored results as tables in the README and docs/

@@ -79,7 +79,7 @@ def score(run: Run, test: Dataset) -> float:
 
 
 def train_run(name: str, seed: int, data: str, home: Path, log: Log) -> float | None:
-    """Train one run to its end; return the seconds of the process, None if it was interrupted or not ours."""
+    """Train one run to its end; return the seconds of the process, None if it was interrupted or started otherwise."""
     run = run_of(home, name, seed)
     note = run.folder / PROCESS
     if run.folder.exists():

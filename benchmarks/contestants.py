@@ -22,7 +22,7 @@ from byhand.threads import processors
 
 #: The contestant that shows byhand's overhead; the others are peers, and byhand's speedup over them is reported.
 FLAT = "flat NumPy"
-#: More epochs than any measurement takes: an epoch's records are made at its end.
+#: More epochs than any measurement needs.
 ENDLESS = 1_000_000
 
 
@@ -108,7 +108,7 @@ def softmax(Z: Array) -> Array:
 class ScikitLearn(Contestant):
     """`MLPClassifier.fit` on float32. An epoch is one iteration; `warm_start` keeps the weights between calls.
 
-    Its L2 penalty, early stopping and tolerance are turned off, for none of the other contestants has them.
+    Its L2 penalty, early stopping and tolerance are turned off, because no other contestant has them.
     """
 
     def __init__(self, work: Work) -> None:

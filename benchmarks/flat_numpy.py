@@ -28,7 +28,7 @@ class Buffers:
     def __init__(self, N: int, sizes: tuple[int, ...]) -> None:
         D, K = sizes[0], sizes[-1]
         self.pixels, self.X = np.empty((N, D), np.uint8), np.empty((N, D), np.float32)
-        self.Z = [np.empty((N, units), np.float32) for units in sizes[1:]]  # after the activation they hold H
+        self.Z = [np.empty((N, units), np.float32) for units in sizes[1:]]  # after the activation they contain H
         self.dZ = [np.empty((N, units), np.float32) for units in sizes[1:]]
         self.positive = [np.empty((N, units), bool) for units in sizes[1:-1]]
         self.labels, self.places, self.first_of_row = np.empty(N, np.intp), np.empty(N, np.intp), np.arange(N) * K
@@ -52,7 +52,7 @@ class FlatNumPy(Contestant):
             W[...], b[...] = W0, b0
         rows = {self.batch, work.images % self.batch} - {0}  # the last batch of an epoch may be shorter
         self.buffers = {N: Buffers(N, work.sizes) for N in rows}
-        #: The probability that each sample's own class was given, and where each batch begins in them.
+        #: Probability of each sample's true class, and the start of each batch.
         self.right, self.starts = np.empty(work.images, np.float32), np.arange(0, work.images, self.batch)
         length = SGD_CHUNK if work.optimizer == "sgd" else ADAM_CHUNK
         vectors = (self.parameters, self.gradient, np.empty(size, np.float32), self.m, self.v)

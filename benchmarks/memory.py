@@ -1,4 +1,4 @@
-"""Memory: what training needs beyond the data, and whether it grows with them.
+"""Memory: peak usage of training, and its growth with the number of images.
 
     python -m benchmarks.memory KIND IMAGES [FILE]
 
@@ -103,7 +103,7 @@ def peak() -> float:
 
 
 def in_process(*arguments: object) -> dict[str, float]:
-    """Run this module in a process of its own; return what it measured."""
+    """Run this module in a process of its own; return its measurements."""
     command = [sys.executable, "-m", "benchmarks.memory", *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:

@@ -1,4 +1,4 @@
-"""Results: one JSON file per suite, with a description of the machine and the versions that took part."""
+"""Results: one JSON file per suite, with a description of the machine and the versions of the packages."""
 
 import importlib.metadata
 import json
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent / "results"
 
 
 def write(folder: Path, suite: str, figures: Any, distributions: Iterable[str] = ()) -> Path:
-    """Write what a suite measured to `folder/suite.json`."""
+    """Write a suite's measurements to `folder/suite.json`."""
     path = folder / f"{suite}.json"
     folder.mkdir(parents=True, exist_ok=True)
     content = {"suite": suite, "machine": machine(distributions), "figures": rounded(figures)}

@@ -47,7 +47,7 @@ class Worker:
         self.request()
 
     def request(self, *message: Any) -> Any:
-        """Send a message, if any, and wait for the answer."""
+        """Send a message, if any, and wait for the response."""
         try:
             if message:
                 self.connection.send(message)

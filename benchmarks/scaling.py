@@ -52,7 +52,7 @@ class Wire:
 class Rank:
     """Costs of one rank, which is a processor with one thread."""
 
-    #: Seconds per step, whatever its size.
+    #: Seconds per step, independent of its size.
     overhead: float
     #: Additions and multiplications per second in products.
     rate: float
@@ -109,8 +109,6 @@ def moved(ranks: int, parameters: int) -> float:
     return 2 * (ranks - 1) / ranks * BYTES * parameters
 
 
-# ---- the fit
-
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED, RESULTS = (ROOT / "benchmarks" / "results" / name for name in ("mpi.json", "scaling.json"))
 PAGE = ROOT / "docs" / "scaling.md"
@@ -159,11 +157,8 @@ def network(weights: int) -> list[int]:
     return [784, n, n, 10]
 
 
-# ---- tables
-
-
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown."""
+    """Return a Markdown table."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -251,7 +246,7 @@ def overlapped(one: Cluster, sizes: list[int], ranks: int) -> str:
 
 
 def tables(constants: dict[str, float], measured: dict[str, Any]) -> dict[str, str]:
-    """Name → table, as the page has them."""
+    """Return name → table of the page."""
     here = cluster(constants)
     wrong = [abs(error) for error in errors(here, measured)]
     return {
@@ -267,7 +262,7 @@ def tables(constants: dict[str, float], measured: dict[str, Any]) -> dict[str, s
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
-    """The page with each part between its marks."""
+    """Return the page with each part between its marks."""
     for name, part in parts.items():
         marks = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         page, count = re.subn(marks, rf"\g<1>{part}\n\g<2>", page, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The suites of speed: what each measures, and which distributions' versions belong to its results."""
+"""The speed suites: their measurements, and the packages whose versions are stored with the results."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
 """Tables: stored results as Markdown, written between marks in the README and the documentation.
 
 <!-- bench: full-batch -->
-… whatever stands here is replaced …
+… the text here is replaced …
 <!-- /bench -->
 """
 

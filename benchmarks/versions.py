@@ -72,7 +72,7 @@ def trainer_of(work: Work) -> Callable[[int], object]:
     from byhand.nn.optimizers import optimizer_named
     from byhand.nn.schedules import Constant
 
-    kind = getattr(training, "Trainer", None) or training.Session  # what it was called before
+    kind = getattr(training, "Trainer", None) or training.Session  # the former name
     recipe = training.Recipe(
         epochs=1_000_000,
         batch_size=work.batch,

@@ -89,9 +89,6 @@ def pytest_runtest_setup(item):
         full_mnist_folder()
 
 
-# ---- the summary: three lines for all tests that were not run
-
-
 def pytest_deselected(items):
     not_run["slow"] += sum(item.get_closest_marker("slow") is not None for item in items)
 

@@ -116,7 +116,7 @@ def test_a_finished_run_can_be_extended(run):
         "patience": None,
         "schedule": schedule_named("constant"),
         "weak_augment": 0.0,
-    }  # whatever the number of epochs
+    }  # independent of the number of epochs
     short, longer = ({"chosen": small_run.recipe(epochs=epochs, **same)} for epochs in (3, 5))
     with small_run.session(**short) as session, Checkpoints(run) as checkpoints:
         for _ in steps(session):

@@ -1,4 +1,4 @@
-"""`byhand course grade`: right marks, the same marks every time, and no submission lost, whatever is handed in."""
+"""`byhand course grade`: right marks, the same marks every time, and no submission lost."""
 
 import csv
 import dataclasses

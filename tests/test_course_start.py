@@ -12,7 +12,7 @@ from byhand.course.notebooks import LESSONS, progress, release
 from byhand.data import Dataset, TrainTest
 
 NETWORK, TWO_LAYER = LESSONS
-FULL = os.environ.get("BYHAND_DATA", "")  # before a test takes it away
+FULL = os.environ.get("BYHAND_DATA", "")  # before a fixture removes it
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""File formats: what is read, and the error for each rule that a file breaks."""
+"""File formats: valid files, and the error for each broken rule."""
 
 import gzip
 import io

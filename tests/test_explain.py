@@ -39,7 +39,7 @@ def model_of(layers, dtype=np.float64, seed=1, **settings):
     preparation = settings.pop("preparation", Preparation.standard())
     model = byhand.Model(layers, seed=seed, preparation=preparation, classes=("a", "b", "c"), dtype=dtype, **settings)
     for name, view in model.network.named():
-        if name.endswith(("b", "beta")):  # biases of 0 would hide a bias that is left out
+        if name.endswith(("b", "beta")):  # biases of 0 would hide a missing bias
             view[...] = np.random.default_rng(seed).normal(0, 0.3, view.shape)
     return model
 
@@ -167,7 +167,7 @@ def terms_are_the_largest(unit, right, last):
     """Check that the terms of the sum are x·w of the recomputed arrays, all nonzero ones, sorted by size."""
     x = right[unit_source(unit, right)][0]
     w = right[f"W{unit.layer}"][:, unit.unit % right[f"W{unit.layer}"].shape[1]]
-    if f"P{unit.layer}" in right:  # a convolution: what the window sees in the unit's place
+    if f"P{unit.layer}" in right:  # a convolution: the window at the unit's position
         x = right[f"P{unit.layer}"].reshape(len(right["X"]), -1, len(w))[0, unit.unit // right[f"b{unit.layer}"].size]
     order = unit.arithmetic["weighted sum"][0].order
     assert sorted(order) == list(np.flatnonzero(np.abs(x * w) > 1e-300)) or len(order) >= np.count_nonzero(x * w) - 1

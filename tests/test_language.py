@@ -1,4 +1,4 @@
-"""Wording: the checker finds nothing in the project, and finds each of the old sentences when it is put back."""
+"""Wording: the checker finds nothing in the project, and finds each of the old sentences."""
 
 import re
 import sys
@@ -141,3 +141,12 @@ def test_no_sentence_of_the_readme_is_longer_than_30_words():
 def test_sentences_of_the_documentation_have_at_most_18_words_on_average(path):
     counts = sentences(path)
     assert sum(counts) / max(len(counts), 1) <= 18
+
+
+def test_the_name_of_a_test_has_at_most_twelve_words():
+    names = (
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))
+    )
+    assert [name for name in names if name.count("_") > 12] == []

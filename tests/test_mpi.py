@@ -1,6 +1,6 @@
-"""One training on several ranks is the training of one process: to rounding between them, to the bit among themselves.
+"""A training on several ranks: ranks are bit-identical, and agree with one process except for rounding.
 
-With real processes, started by mpiexec: the one beside this Python, or the one on the path.
+With real processes, started by the mpiexec next to this Python or on the path.
 """
 
 import contextlib

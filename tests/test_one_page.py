@@ -1,4 +1,4 @@
-"""The step stands on one page: how far a reader travels to follow it, and how long the functions of `nn` are."""
+"""Limits on the files, functions and calls of one training step, and on the length of functions of `nn`."""
 
 import ast
 import collections
@@ -11,14 +11,14 @@ import numpy as np
 import byhand
 
 PACKAGE = Path(byhand.__file__).parent
-#: One step of training may pass through so many files and functions, with so many calls, and moves from file to file.
+#: Limits for one training step: files, functions, calls, and changes of file.
 FILES, FUNCTIONS, CALLS, MOVES = 9, 28, 55, 42
-#: Lines of a function of `nn`, its docstring apart; a constructor may list its options.
+#: Lines of a function of `nn` without its docstring.
 LONGEST = 20
 
 
 def trace(batches):
-    """The Python calls inside the package while `fit` takes so many steps, and the changes of file between them."""
+    """Return the calls inside the package while `fit` runs, and the number of changes of file."""
     rng = np.random.default_rng(0)
     X, y = rng.random((128 * batches, 784), dtype=np.float32), rng.integers(10, size=128 * batches)
     model = byhand.Model([784, 128, 10], seed=0)

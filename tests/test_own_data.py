@@ -1,6 +1,6 @@
 """Data that are not MNIST: trained on, evaluated, read back from their own files, and exported.
 
-Each of the thirty data sets gives the same predictions everywhere, or one line that says what is not supported.
+Each of the thirty data sets gives the same predictions everywhere, or one line with the unsupported feature.
 """
 
 import io
@@ -71,7 +71,7 @@ def test_a_model_gives_the_same_answers_from_files_and_in_exports(own, tmp_path)
         pytest.skip("not supported, with an error")
     digits = byhand.load(data.source)
     model = trained(digits)
-    if name != "colors":  # gray images of equal brightness can't be told apart
+    if name != "colors":  # gray images of equal brightness cannot be distinguished
         assert model.accuracy(digits.test) > 0.8
     model.save(tmp_path / "m.safetensors")
     model = byhand.Model.load(tmp_path / "m.safetensors")
@@ -92,7 +92,7 @@ def test_a_model_gives_the_same_answers_from_files_and_in_exports(own, tmp_path)
 
 
 def images_of(files, shape):
-    """Return the pictures as Pillow reads and scales them."""
+    """Return the images as Pillow reads and scales them."""
     pictures = (Image.open(path).convert("L") for path, _ in files)
     scaled = [np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR)) for picture in pictures]
     return np.array(scaled, np.uint8).reshape(-1, *shape)

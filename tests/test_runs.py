@@ -1,4 +1,4 @@
-"""A run's folder: what is written is read back, and untrusted content is read or rejected in one line."""
+"""A run's folder: round trips, and untrusted content, which is read or rejected in one line."""
 
 import json
 

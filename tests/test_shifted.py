@@ -74,7 +74,8 @@ def test_members_of_an_ensemble_must_be_models():
 
 
 def test_deprecated_names_of_ensembles_and_metadata_give_a_warning():
-    with pytest.warns(DeprecationWarning, match="byhand.model.ensemble.Committee is deprecated, use Ensemble"):
+    old = "byhand.model.ensemble.Committee"
+    with pytest.warns(DeprecationWarning, match=f"{old} is deprecated, use Ensemble"):
         assert ensemble.Committee is Ensemble
     with pytest.warns(DeprecationWarning, match="card is deprecated, use metadata"):
         model = byhand.Model([784, 10], card={"note": "a"})

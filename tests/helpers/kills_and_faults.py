@@ -74,7 +74,7 @@ def kills(folder: Path, wanted: int, *, longest: float = 0.15) -> Iterator[tuple
                 print(seed, run, file=mother.stdin, flush=True)
                 child = int(mother.stdout.readline())
                 if struck + times < wanted:
-                    select.select([mother.stdout], [], [], rng.uniform(0.01, longest))  # or until it ends by itself
+                    select.select([mother.stdout], [], [], rng.uniform(0.01, longest))  # or until it ends
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(child, signal.SIGKILL)
                 status = int(mother.stdout.readline())

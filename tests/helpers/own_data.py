@@ -1,4 +1,4 @@
-"""Data sets that are not MNIST, made by the tests: shapes, patterns and tables in the forms that users bring.
+"""Data sets that are not MNIST, made by the tests: shapes, patterns and tables in the formats of users.
 
 `DATA_SETS` has a builder for each. `build(folder)` writes the data, and returns what `byhand.load` (and `--data`) takes
 for it, with some of its own pictures as files where the form allows it: each file must be read as its class.
@@ -19,7 +19,7 @@ SHAPES = ("circle", "square", "triangle", "cross")
 
 @dataclass
 class OwnData:
-    """One data set: what to load, its classes in order, and pictures of it as files with their classes."""
+    """A data set: its source for `load`, its classes in order, and some images as files with their classes."""
 
     source: Any
     classes: tuple[str, ...]
@@ -57,7 +57,7 @@ def shapes(each: int, height: int = 28, width: int = 28, *, seed: int = 0) -> tu
 
 
 def patterns(classes: int, each: int, height: int = 12, width: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Return noisy copies of one smooth random picture for each class: uint8 (N, H, W), and the class numbers."""
+    """Return noisy copies of one smooth random image for each class: uint8 (N, H, W), and the class numbers."""
     rng = np.random.default_rng(1)
     coarse = rng.uniform(0, 255, (classes, 4, 4)).astype(np.uint8)
     smooth = [Image.fromarray(one).resize((width, height), Image.Resampling.BICUBIC) for one in coarse]
@@ -79,7 +79,7 @@ def table(rows: int = 600) -> tuple[np.ndarray, np.ndarray]:
 def write_pictures(
     folder: Path, images: np.ndarray, labels: np.ndarray, names: tuple[str, ...] = SHAPES, ending: str = "png"
 ) -> list[tuple[Path, str]]:
-    """Write one file a picture, in a sub-folder for each class."""
+    """Write one file per image, in a sub-folder for each class."""
     files = []
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         path = folder / names[label] / f"{number:04}.{ending}"
@@ -90,7 +90,7 @@ def write_pictures(
 
 
 def write_csv(path: Path, images: np.ndarray, labels: list[Any], *, header: str | None, place: int) -> OwnData:
-    """Write a row a picture, its label in column `place` (of the pixels and the label), with or without a header."""
+    """Write one row per image, with the label in column `place`, with or without a header."""
     rows = images.reshape(len(images), -1).tolist()
     place = place if place >= 0 else len(rows[0]) + 1 + place
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -137,7 +137,7 @@ def mixed_sizes(folder: Path) -> OwnData:
 
 
 def colors(folder: Path) -> OwnData:
-    """Write shapes whose class is their color, of equal brightness in gray: gray pictures can't tell them apart."""
+    """Write shapes whose class is their color, of equal brightness in gray: gray images cannot distinguish them."""
     images, _ = shapes(60)
     labels = np.random.default_rng(3).integers(0, 2, len(images))
     colored = np.array([[255, 0, 0], [0, 130, 0]])[labels][:, None, None, :] * (images[..., None] / 255)

@@ -1,8 +1,8 @@
-"""NetworkClassifier beside MLPClassifier: `python tests/long/beside_sklearn.py [rounds]`, 12 rounds by default.
+"""NetworkClassifier compared with MLPClassifier: `python tests/long/beside_sklearn.py [rounds]`, 12 rounds by default.
 
-The same call, the same pictures (the bundled sample), the same seeds, one BLAS thread; the two take turns, a seed a
-round. `more_right` is the mean difference of their accuracies, with its standard error. Needs a quiet machine and the
-`sklearn` extra. What was found is written to benchmarks/results/sklearn.json, from which `docs/ecosystem.md` quotes.
+Equal calls, images (the bundled sample) and seeds, one BLAS thread; the two take turns, with a new seed per round.
+`more_right` is the mean difference of their accuracies with its standard error. Needs a quiet machine and the extra
+`sklearn`. Results go to benchmarks/results/sklearn.json; `docs/ecosystem.md` quotes them.
 """
 
 import json

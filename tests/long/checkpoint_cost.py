@@ -1,10 +1,9 @@
-"""What saving costs: `python tests/long/checkpoint_cost.py [seconds]`, as a share of the time of training.
+"""Cost of checkpoints: `python tests/long/checkpoint_cost.py [seconds]`, as a fraction of the training time.
 
-A small network and a large one train for so many seconds (40 by default) with the settings of `byhand train`: a state
-before the first step, and then every 30 seconds, or more seldom if that would take over a hundredth of the time.
-Counted are the loop's time and the processor's time of the thread that writes, flushes and reads back. Adam and
-averaged weights make the state large: four vectors. Needs a quiet machine. What was found is written to
-benchmarks/results/checkpoints.json, from which `docs/promises.md` quotes.
+A small and a large network train for some seconds (40 by default) with the settings of `byhand train`: a checkpoint
+before the first step, then every 30 seconds, or less often if that would take over one percent of the time. The time of
+the loop and the processor time of the writing thread count. Adam and EMA make the state large: four vectors. Needs a
+quiet machine. Results go to benchmarks/results/checkpoints.json; `docs/promises.md` quotes them.
 """
 
 import json
@@ -29,7 +28,7 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "checkpoints.js
 
 
 def saving(hidden: tuple[int, ...], seconds: float, folder: Path) -> dict[str, Any]:
-    """Train and save for so long: how many states were saved, how large one is, and what all of that took."""
+    """Train and save for some seconds; return the number, size and cost of the checkpoints."""
     digits = byhand.load("mnist-5k", offline=True)
     recipe = Recipe(epochs=1_000_000, optimizer=AdamW(), ema_decay=0.99, threads=1)
     run = Run(folder)

@@ -1,7 +1,7 @@
-"""Faults: parts of the rack in which the system fails a process that saves, call by call and disk by disk.
+"""Faults: parts of rack.py in which the system fails a process that saves, call by call and disk by disk.
 
-`faults` lets the kernel answer one call with an error, each call in turn (strace puts the error in); `full_disks`
-mounts a real file system that fills up, at every size in turn. Whatever was said to be saved must be there afterwards.
+`faults` makes the kernel return an error for one call, each in turn (with strace); `full_disks` mounts a real file
+system that fills up, at every size in turn. Everything reported as saved must be there afterwards.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 from helpers import small_run
 
-#: What the kernel answers, call by call.
+#: Errors of the kernel for each call.
 CALLS = {
     "openat": (errno.EMFILE, errno.EACCES, errno.ENOSPC, errno.EROFS),
     "write": (errno.ENOSPC, errno.EIO, errno.EDQUOT),
@@ -38,30 +38,30 @@ SAVES = 3
 
 
 def faults(folder: Path) -> dict[str, Any]:
-    """Each call fails in turn, in a real process: what was said to be saved must be there, whatever else is."""
+    """Let each call fail in turn, in a real process: everything reported as saved must be there."""
     if shutil.which("strace") is None:
         return {"skipped": "there is no strace on this system"}
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        save_some(folder / "warm", theirs)  # what is imported on the way must not be what fails
+        save_some(folder / "warm", theirs)  # imports must not fail
     found: Counter[str] = Counter()
     for call, codes in CALLS.items():
         for code in codes:
             for at in range(1, 100):
                 run = folder / f"{call}-{code}-{at}"
-                said, struck = one_fault(run, call, code, at)
+                report, struck = one_fault(run, call, code, at)
                 if not struck:
                     break
-                what = f"{call} {errno.errorcode[code]} at {at}: {said}"
-                assert said[-1] in ("done", "refused in one line"), what
-                check_state(run, sum(line.isdigit() for line in said), what)
+                label = f"{call} {errno.errorcode[code]} at {at}: {report}"
+                assert report[-1] in ("done", "refused in one line"), label
+                check_state(run, sum(line.isdigit() for line in report), label)
                 found[call] += 1
-                found["survived" if said[-1] == "done" else "refused"] += 1
+                found["survived" if report[-1] == "done" else "refused"] += 1
     return {"faults": sum(found[call] for call in CALLS), **found, "lost": 0}
 
 
 def save_some(run: Path, out: socket.socket) -> None:
-    """Save three states of a run, and tell of each; this is what the faults strike."""
+    """Save three states of a run, and report each; the faults occur in here."""
     try:
         with small_run.session() as session, Checkpoints(Run(run)) as checkpoints:
             for _ in zip(range(SAVES), steps(session), strict=False):
@@ -73,15 +73,15 @@ def save_some(run: Path, out: socket.socket) -> None:
 
 
 def one_fault(run: Path, call: str, code: int, at: int) -> tuple[list[str], bool]:
-    """What a process said whose kernel answered the `at`-th such call with that error, and whether it came to that.
+    """Return the report of a process whose `at`-th such call failed with that error, and whether the call happened.
 
-    A child is forked, waits until strace holds it, and talks over a socket: no call of its own is in the way.
+    A child is forked, waits until strace is attached, and reports over a socket, so that no call of its own interferes.
     """
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
         theirs.recv(1)
-        with contextlib.suppress(BaseException):  # whatever is not said counts as lost
+        with contextlib.suppress(BaseException):  # a missing report counts as lost
             save_some(run, theirs)
         os._exit(0)
     theirs.close()
@@ -95,26 +95,26 @@ def one_fault(run: Path, call: str, code: int, at: int) -> tuple[list[str], bool
         ours.send(b"g")
         os.waitpid(child, 0)
         strace.wait()
-    said = b""
+    report = b""
     while piece := ours.recv(10_000):
-        said += piece
+        report += piece
     ours.close()
     struck = "(INJECTED)" in log.read_text()
     log.unlink()
-    return said.decode().split("\n")[:-1] or ["nothing"], struck
+    return report.decode().split("\n")[:-1] or ["nothing"], struck
 
 
-def check_state(run: Path, saved: int, what: str) -> None:
-    """The newest state that was said to be saved is there, or a later one; nothing half-written counts."""
+def check_state(run: Path, saved: int, label: str) -> None:
+    """Check that the newest state reported as saved, or a later one, is there and finite."""
     if saved:
         arrays, plain = Checkpoints(Run(run)).load()
-        assert plain["step"] >= saved, what
-        assert all(np.isfinite(array).all() for array in arrays.values()), what
+        assert plain["step"] >= saved, label
+        assert all(np.isfinite(array).all() for array in arrays.values()), label
     shutil.rmtree(run, ignore_errors=True)
 
 
 def full_disks(folder: Path) -> dict[str, Any]:
-    """A real file system that fills up at every size in turn, four kilobytes apart."""
+    """Fill a real file system at every size in turn, four kilobytes apart."""
     tried = 0
     for size in range(4, 120, 4):
         disk = folder / "disk"
@@ -126,9 +126,9 @@ def full_disks(folder: Path) -> dict[str, Any]:
         try:
             save_some(disk / "run", theirs)
             theirs.close()
-            said = ours.recv(10_000).decode().split("\n")[:-1]
-            assert said[-1] in ("done", "refused in one line"), (size, said)
-            check_state(disk / "run", sum(line.isdigit() for line in said), f"a disk of {size} kB: {said}")
+            report = ours.recv(10_000).decode().split("\n")[:-1]
+            assert report[-1] in ("done", "refused in one line"), (size, report)
+            check_state(disk / "run", sum(line.isdigit() for line in report), f"a disk of {size} kB: {report}")
             tried += 1
         finally:
             ours.close()

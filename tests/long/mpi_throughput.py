@@ -1,15 +1,15 @@
-"""What sharing a run over ranks buys: `python tests/long/mpi_throughput.py [ranks [seconds]]`, 2 ranks by default.
+"""Speedup by MPI: `python tests/long/mpi_throughput.py [ranks [seconds]]`, 2 ranks by default.
 
-Four shapes, SGD and Adam, one BLAS thread a rank. The contestants take turns, round by round, in one set of processes:
+Four shapes, SGD and Adam, one BLAS thread per rank. The contestants take turns, round by round, in the same processes:
 
-alone     rank 0 by itself, while the others sleep
-limit     every rank by itself on its share of the batch, all at once: what there would be if sums cost nothing
+alone     rank 0 alone, while the others sleep
+limit     every rank alone on its part of the batch, simultaneously: the speedup if sums were free
 shared    the ranks together
 
-A round's figure is the median of its steps; quoted are the median of the rounds and their spread. A round in which a
-rank was kept from its processor for more than three hundredths of the time is not counted: somebody else was at work.
-Needs a quiet machine, the full MNIST (BYHAND_DATA) and the `mpi` extra. What was found is written to
-benchmarks/results/mpi.json, beside the findings for other numbers of ranks; `docs/scaling.md` quotes it.
+The result of a round is the median of its steps; the median of the rounds and their range are reported. A round in
+which a rank had its processor for less than 97 % of the time does not count: the machine was busy. Needs a quiet
+machine, the full MNIST (BYHAND_DATA) and the extra `mpi`. Results go to benchmarks/results/mpi.json, next to those for
+other numbers of ranks; `docs/scaling.md` quotes them.
 """
 
 import json
@@ -39,7 +39,7 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 
 
 class Ranks:
-    """The ranks, and how they take turns without being in each other's way."""
+    """The ranks, and how they take turns without disturbing each other."""
 
     def __init__(self) -> None:
         from mpi4py import MPI
@@ -47,9 +47,9 @@ class Ranks:
         from byhand.distributed import mpi
 
         comm = mpi.communicator()
-        assert comm is not None, "start this with mpiexec, or without the word `rank`"
+        assert comm is not None, "start this with mpiexec, or without the argument `rank`"
         self.comm, self.world, self.least = comm, comm.world, MPI.MIN
-        #: Seconds spent in sums so far, waiting for the slowest rank included.
+        #: Seconds spent in sums so far, including waiting for the slowest rank.
         self.seconds, self._sum = 0.0, comm.sum
         comm.sum = self.sum  # type: ignore[method-assign]
 
@@ -61,13 +61,13 @@ class Ranks:
         return vector
 
     def gather(self) -> None:
-        """Wait for all, asleep: MPI's own barrier would keep a processor busy."""
+        """Wait for all ranks, asleep: MPI's own barrier would keep a processor busy."""
         request = self.world.Ibarrier()
         while not request.Test():
             time.sleep(2e-4)
 
     def round(self, session: Trainer | None, steps: int) -> tuple[float, bool]:
-        """The median time of this rank's steps in milliseconds, and whether nobody else was at work on any rank."""
+        """Return the median time of this rank's steps in milliseconds, and True if no rank was disturbed."""
         self.gather()
         self.world.Barrier()
         took, busy = [], 1.0
@@ -83,7 +83,7 @@ class Ranks:
 
 
 def measured(ranks: Ranks, hidden: tuple[int, ...], batch: int, steps: int, kind: str, until: float) -> dict[str, Any]:
-    """One shape with one optimiser, in rounds, until there are enough of them or the time is up."""
+    """Measure one shape with one optimizer, in rounds, until there are enough of them or the time is over."""
     data = byhand.load(os.environ.get("BYHAND_DATA", "mnist")).train
 
     def session(batch_size: int, shard: Any) -> Trainer:
@@ -123,7 +123,7 @@ def measured(ranks: Ranks, hidden: tuple[int, ...], batch: int, steps: int, kind
 
 
 def pace_of_sums(ranks: Ranks) -> dict[str, float]:
-    """Microseconds of a sum over the ranks, by how many numbers it has."""
+    """Return the microseconds of a sum over the ranks, by its number of elements."""
     found = {}
     for size in (1_000, 10_000, 101_773, 535_821, 1_276_813, 5_000_000):
         vector = np.ones(size, np.float32)
@@ -140,7 +140,7 @@ def pace_of_sums(ranks: Ranks) -> dict[str, float]:
 
 
 def on_a_rank(seconds: float) -> None:
-    """What each rank runs; rank 0 writes what was found."""
+    """Measure on each rank; rank 0 writes the results."""
     ranks = Ranks()
     found: dict[str, Any] = {"sums_us": pace_of_sums(ranks), "shapes": {}}
     runs = [(shape, kind) for kind in OPTIMIZERS for shape in SHAPES]

@@ -32,7 +32,7 @@ PACKAGE = ROOT / "src" / "byhand"
 MUTATED = ["nn", "reference", "training", "data/handwriting", "course/check"]
 #: (file, edit) of mutants that compute the same, with the reason.
 EQUIVALENT: dict[tuple[str, str], str] = {}
-CPU_SECONDS = 180  #: per mutant; one that needs more is in an endless loop, and counts as killed
+CPU_SECONDS = 180  #: per mutant; one that needs more counts as killed (an endless loop)
 MOST_TESTS = 150  #: per mutant in the first attempt
 
 COMPARISONS = {

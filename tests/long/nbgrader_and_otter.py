@@ -1,11 +1,10 @@
-"""Give the released notebooks to a real nbgrader and a real otter, and see that the marks are right.
+"""Grade the released notebooks with a real nbgrader and a real otter, and check the marks.
 
     python tests/long/nbgrader_and_otter.py --tools FOLDER
 
-FOLDER keeps a virtual environment for each of the two, made on the first run (they bring some two hundred packages, so
-that neither is a dependency of ours). Three submissions of each lesson are marked: solved, only stubs, and the first
-half of the functions written. What came out is kept in benchmarks/results/course_formats.json; a wrong mark leaves
-with 1.
+FOLDER keeps a virtual environment for each of the two, created on the first run (they install some two hundred
+packages, so that neither is a dependency). Three submissions of each lesson are graded: solved, only stubs, and half of
+the functions written. Results go to benchmarks/results/course_formats.json; a wrong mark exits with 1.
 """
 
 import argparse
@@ -33,7 +32,7 @@ Run = Callable[..., str]
 
 
 def environment(tools: Path, name: str) -> Run:
-    """A virtual environment with one of the two in it; returns how to run a command of its own there."""
+    """Create a virtual environment for one of the two; return a function that runs its commands."""
     home = tools / name
     if not (home / "bin" / "python").exists():
         venv.create(home, with_pip=True)
@@ -45,20 +44,20 @@ def environment(tools: Path, name: str) -> Run:
         words = [str(home / "bin" / str(command[0])), *map(str, command[1:])]
         done = subprocess.run(words, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
         if check and done.returncode:
-            raise SystemExit(f"{' '.join(words)} left with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
+            raise SystemExit(f"{' '.join(words)} exited with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
         return done.stdout + done.stderr
 
     return run
 
 
 def submissions(lesson: Lesson) -> dict[str, tuple[str, ...]]:
-    """By name, which functions are written in it."""
+    """Return the functions written in each submission."""
     names = tuple(task.name for task in lesson.tasks)
     return {"solved": names, "stubs": (), "half": names[: len(names) // 2]}
 
 
 def filled(given: Path, lesson: Lesson, names: tuple[str, ...], target: Path) -> None:
-    """The notebook that students are given, with these functions written."""
+    """Write the students' notebook with these functions filled in."""
     answers = {}
     for cell in release.student(lesson, solved=True)["cells"]:
         source = "".join(cell["source"])
@@ -77,15 +76,15 @@ def filled(given: Path, lesson: Lesson, names: tuple[str, ...], target: Path) ->
 
 
 def with_nbgrader(released: Path, lesson: Lesson, run: Run) -> dict[str, float]:
-    """generate_assignment, validate, autograde, export: the score of each submission."""
+    """Run generate_assignment, validate, autograde and export; return the score of each submission."""
     course = released / "nbgrader"
     run("nbgrader", "generate_assignment", lesson.name, "--create", "--force", folder=course)
     given = course / "release" / lesson.name / f"{lesson.name}.ipynb"
     for who, names in submissions(lesson).items():
         shutil.copytree(given.parent, course / "submitted" / who / lesson.name)
         filled(given, lesson, names, course / "submitted" / who / lesson.name / given.name)
-    said = run("nbgrader", "validate", course / "source" / lesson.name / given.name, folder=course)
-    assert "Success" in said, said
+    output = run("nbgrader", "validate", course / "source" / lesson.name / given.name, folder=course)
+    assert "Success" in output, output
     run("nbgrader", "autograde", lesson.name, folder=course)
     run("nbgrader", "export", "--to", "marks.csv", folder=course)
     with (course / "marks.csv").open(newline="") as file:
@@ -95,9 +94,9 @@ def with_nbgrader(released: Path, lesson: Lesson, run: Run) -> dict[str, float]:
 
 
 def with_otter(released: Path, lesson: Lesson, run: Run) -> dict[str, float]:
-    """otter assign, which runs the solution against all tests, then otter run: the score of each submission.
+    """Run otter assign, which tests the solution, then otter run; return the score of each submission.
 
-    Unlike nbgrader, otter doesn't say that it is marking, so that the long training run is cut here.
+    Unlike nbgrader, otter sets no variable while grading, so the long training is shortened here.
     """
     folder = released / "otter" / lesson.name
     master = folder / f"{lesson.name}.ipynb"
@@ -118,10 +117,10 @@ def with_otter(released: Path, lesson: Lesson, run: Run) -> dict[str, float]:
 
 
 def main() -> None:
-    """Mark, compare, keep."""
+    """Grade, compare, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tools", type=Path, required=True, help="where the two virtual environments are kept")
-    parser.add_argument("--only", choices=[*PACKAGES], help="one of the two")
+    parser.add_argument("--tools", type=Path, required=True, help="folder of the two virtual environments")
+    parser.add_argument("--only", choices=[*PACKAGES], help="grade with only one of the two")
     tools = parser.parse_args()
     ways = {"nbgrader": with_nbgrader, "otter": with_otter}
     found: dict[str, object] = {}

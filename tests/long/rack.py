@@ -1,17 +1,17 @@
-"""The rack: what byhand is put through, for minutes or hours.
+"""Stress tests of byhand, for minutes or hours.
 
-    python tests/long/rack.py [share of the full load [part …]]
+    python tests/long/rack.py [fraction of the full load [part …]]
 
-kills           a run is killed with SIGKILL at random moments and taken up again, until it ends: always the same bits
-faults          one call of the system fails, each in turn, in a real process (see faults.py)
+kills           a run is killed with SIGKILL at random moments and resumed until it ends: always bit-identical
+faults          one system call fails, each in turn, in a real process (see faults.py)
 full_disks      a real file system fills up, at every size in turn
-configurations  network × optimiser × schedule × data × precision, by chance, against what must always hold
-mutations       models, checkpoints, the texts of runs and data sets of every format, changed blindly and knowingly
+configurations  random networks, optimizers, schedules, data and precisions, checked against invariants
+mutations       models, checkpoints, files of runs and data sets of every format, damaged blindly and deliberately
 
-The full load (1) takes an hour and a half of one processor, `rack.py 0.1` some minutes. A failure ends the rack with
-its number, and the same number gives the same failure. What was found is written to benchmarks/results/rack.json, from
-which `docs/promises.md` quotes. Configurations and mutations are written a piece at a time, and a rack that is started
-again goes on with them where that file ends: to begin anew, delete it.
+The full load (1) takes an hour and a half of one processor, `rack.py 0.1` some minutes. A failure ends the program with
+its number, and the same number gives the same failure. Results go to benchmarks/results/rack.json; `docs/promises.md`
+quotes them. Configurations and mutations are written in pieces, and the program continues where that file ends: delete
+it to start anew.
 """
 
 import json
@@ -40,57 +40,57 @@ from helpers import data_files, kills_and_faults, model_file_mutations, random_c
 #: The full load.
 KILLS, CONFIGURATIONS, MUTATIONS = 2_000, 10_000, 1_000_000
 
-#: Tried between two writes of the results, of each kind.
+#: Cases of each kind between two writes of the results.
 PIECE = 250
 
 Found = dict[str, Any]
-#: (folder, numbers) → how often each outcome came of these numbers; anything that must not happen is an error.
+#: (folder, numbers) → count of each outcome; anything forbidden is an error.
 Trial = Callable[[Path, range], dict[str, int]]
 
 
-def kills(share: float, folder: Path, before: Found) -> Iterator[Found]:
-    """Runs killed until so many kills have struck; each must end as if nothing had happened."""
+def kills(fraction: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Kill runs until the number of kills is reached; each must end with the same result."""
     runs, struck = 0, 0
-    for seed, times, fingerprint in kills_and_faults.kills(folder, max(10, round(KILLS * share)), longest=0.2):
+    for seed, times, fingerprint in kills_and_faults.kills(folder, max(10, round(KILLS * fraction)), longest=0.2):
         whole = small_run.uninterrupted(seed=seed, chosen=small_run.LONG)
-        assert fingerprint == whole, f"run {seed}, killed {times} times, ended otherwise"
+        assert fingerprint == whole, f"run {seed}, killed {times} times, ended with another result"
         shutil.rmtree(folder / str(seed))
         runs, struck = runs + 1, struck + times
     yield {"kills": struck, "runs": runs, "lost": 0}
 
 
-def faults(share: float, folder: Path, before: Found) -> Iterator[Found]:
-    """Every call of the system fails once."""
+def faults(fraction: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Let every system call fail once."""
     yield failing.faults(folder)
 
 
-def full_disks(share: float, folder: Path, before: Found) -> Iterator[Found]:
-    """Every size of a disk that is too small, and some that are not."""
+def full_disks(fraction: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Fill disks of every size."""
     yield failing.full_disks(folder)
 
 
-def configurations(share: float, folder: Path, before: Found) -> Iterator[Found]:
-    """Configurations of everything."""
+def configurations(fraction: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Check random configurations."""
 
     def trial(folder: Path, numbers: range) -> dict[str, int]:
         return Counter(random_configurations.tried(number) for number in numbers)
 
-    return in_pieces({"all": trial}, round(CONFIGURATIONS * share), folder, before)
+    return in_pieces({"all": trial}, round(CONFIGURATIONS * fraction), folder, before)
 
 
-def mutations(share: float, folder: Path, before: Found) -> Iterator[Found]:
-    """Mutations of each kind of file, as many of one as of another; the numbers of the suite come first."""
+def mutations(fraction: float, folder: Path, before: Found) -> Iterator[Found]:
+    """Check mutations of each kind of file, equally many; the numbers of the suite come first."""
 
     def trial(module: Any, name: str) -> Trial:
         return lambda folder, numbers: module.outcomes(name, folder, numbers)
 
     kinds = {name: trial(model_file_mutations, name) for name in model_file_mutations.READERS}
     kinds |= {name: trial(data_files, name) for name in data_files.FORMATS}
-    return in_pieces(kinds, round(MUTATIONS * share / len(kinds)), folder, before)
+    return in_pieces(kinds, round(MUTATIONS * fraction / len(kinds)), folder, before)
 
 
 def in_pieces(kinds: dict[str, Trial], times: int, folder: Path, before: Found) -> Iterator[Found]:
-    """Try the numbers under `times` of each kind, a piece of each in turn, on from where `before` ended."""
+    """Run the numbers under `times` of each kind, a piece of each in turn, starting where `before` ended."""
     found = {kind: Counter(before.get(kind, {})) for kind in kinds}
     while left := [kind for kind in kinds if found[kind].total() < times]:
         for kind in left:
@@ -103,17 +103,17 @@ PARTS = {part.__name__: part for part in (kills, faults, full_disks, configurati
 
 
 def results() -> Found:
-    """What was found so far."""
+    """Return the results so far."""
     return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
 
-def main(share: float, names: list[str]) -> None:
-    """Run the parts, all or those named, and put their results beside those that are there."""
+def main(fraction: float, names: list[str]) -> None:
+    """Run the parts, all or those named, and merge their results into the file."""
     warnings.simplefilter("error")
     for name in names or PARTS:
         before = results().get(name, {})
         with tempfile.TemporaryDirectory() as folder:
-            for found in PARTS[name](share, Path(folder), before):
+            for found in PARTS[name](fraction, Path(folder), before):
                 made_on = {"machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__}
                 write_text(RESULTS, json.dumps(results() | made_on | {name: found}, indent=1) + "\n")
                 print(name, json.dumps(found), flush=True)

@@ -1,9 +1,9 @@
-"""The long forms of the reference pages' runs: `python tests/long/reference.py`, about ten minutes.
+"""The long runs of the reference code: `python tests/long/reference.py`, about ten minutes.
 
-The worked run of the L-layer assignment is repeated by PyTorch, which differentiates for itself and shares no code
-with the page: all twenty losses and both accuracies must agree. The 784-10-10 run takes its 500 iterations on 59,000
-pictures with thirteen seeds: it starts anywhere, and its ends spread, so it is their median that must lie in the band.
-Needs the full MNIST and the `bench` extra. What was found is written to benchmarks/results/reference.json.
+PyTorch repeats the worked run of the L-layer assignment with its own differentiation and no shared code: all twenty
+losses and both accuracies must agree. The 784-10-10 run takes 500 iterations on 59,000 images with thirteen seeds; the
+median of its results must be inside the expected range. Needs the full MNIST and the extra `bench`. Results go to
+benchmarks/results/reference.json.
 """
 
 import contextlib
@@ -21,22 +21,20 @@ from byhand.files import write_text
 from byhand.reference import l_layer, two_layer
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "reference.json"
-BAND = (
-    0.832,
-    0.852,
-)  # where seven independent runs of the program ended, on the training pictures at iteration 490 to 500
+#: Range of the training accuracy of seven independent runs of the program, at iterations 490 to 500.
+BAND = (0.832, 0.852)
 SEEDS = 13
 
 
 def printed_by(function, *args, **keywords):
-    """What it returns, and the lines that it prints."""
+    """Return the result of the function, and the lines that it prints."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         returned = function(*args, **keywords)
     return returned, out.getvalue().splitlines()
 
 
 def worked_run_by_autograd(X, labels, X_test, labels_test):
-    """Losses every 100 iterations and the two accuracies, by another library's derivatives: samples are rows here."""
+    """Return losses every 100 iterations and the two accuracies, differentiated by PyTorch; samples are rows."""
     stream = np.random.RandomState(2)
     W1, W2 = stream.randn(45, 784) * 0.1, stream.randn(10, 45) * 0.1
     start = (W1, np.zeros(45), W2, np.zeros(10))
@@ -65,7 +63,7 @@ def worked_run_by_autograd(X, labels, X_test, labels_test):
 
 
 def main() -> int:
-    """Run all of it, write what was found, and leave with 1 if anything disagrees."""
+    """Run everything, write the results, and return 1 if anything disagrees."""
     (X, labels), _, (X_test, labels_test) = l_layer.load_data()
     X, labels = X[:5000], labels[:5000]
     Y, Y_test = l_layer.one_hot(labels), l_layer.one_hot(labels_test)

@@ -1,13 +1,13 @@
-"""The playground over a long time and under a crowd: `python tests/long/soak.py [MINUTES] [--crowd]`.
+"""The playground over a long time and under load: `python tests/long/soak.py [MINUTES] [--crowd]`.
 
-A page stays open in headless Chromium for ten minutes of training while a hand draws on it now and then: how much its
-JavaScript heap grows after a collection, how many events come in a second, how long from the end of a stroke to the
-answer. With `--crowd` alone: 200 clients read events and 16 ask for explanations without a pause: what is left of the
-training's rate, and what they are answered. The playground is a process of its own, `byhand play`, as anybody starts
-it. What was found is written to benchmarks/results/playground.json. Needs Chromium and Playwright.
+A page is open in headless Chromium for ten minutes of training, with some drawings: growth of the JavaScript heap after
+garbage collection, events per second, and the time from the end of a stroke to the prediction. With `--crowd`: 200
+clients read events and 16 request explanations without pause: the remaining training speed, and the responses. The
+playground is a process of its own, `byhand play`. Results go to benchmarks/results/playground.json. Needs Chromium and
+Playwright.
 
-`events_in_the_busiest_second` counts arrivals: what a machine kept back while it was busy elsewhere comes in one go.
-The playground itself writes one event at most every tenth of a second.
+`events_in_the_busiest_second` counts arrivals: events delayed by a busy machine arrive together. The playground itself
+writes at most ten events a second.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "playground.json"
 HANDS = json.loads((ROOT / "tests" / "golden" / "strokes.json").read_text("utf-8"))
 READERS, FLOODERS = 200, 16
-#: Seconds of warming up, after which the page has seen everything that it will keep; and between two drawings.
+#: Seconds of warm-up before the first measurement of the heap, and seconds between two drawings.
 WARM, BETWEEN = 60, 20
-#: Seconds that a rate of training is taken over.
+#: Seconds over which the training speed is measured.
 RATED = 8
 
 TIMED = """() => {
@@ -52,7 +52,7 @@ TIMED = """() => {
 
 @contextlib.contextmanager
 def playing(*arguments):
-    """(address, port, token) of a `byhand play` of its own."""
+    """Yield (address, port, token) of a `byhand play` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "byhand", "play", "--no-browser", "--port", "0", "--run", f"{folder}/run"]
         process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
@@ -67,7 +67,7 @@ def playing(*arguments):
 
 
 def soak(minutes: float) -> dict:
-    """One page, open for so many minutes of training."""
+    """Measure one page that is open for some minutes of training."""
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("BYHAND_CHROMIUM") or shutil.which("chromium")
@@ -122,7 +122,7 @@ def soak(minutes: float) -> dict:
 
 
 def draw(page, strokes) -> None:
-    """Write one digit with the mouse."""
+    """Draw one digit with the mouse."""
     page.get_by_role("button", name="Clear", exact=True).click()
     page.locator("canvas.pad").scroll_into_view_if_needed()
     box = page.locator("canvas.pad").bounding_box()
@@ -135,25 +135,22 @@ def draw(page, strokes) -> None:
         page.mouse.up()
 
 
-# ---- the crowd
-
-
 def crowd() -> dict:
-    """Steps of training a second, alone and among READERS and FLOODERS."""
+    """Measure training steps per second, alone and with READERS and FLOODERS."""
     with playing("--data", "mnist-5k") as (_, port, token):
         ask(port, token, "control", {"action": "play"})
         time.sleep(2)
         before = rate(port, token)
-        told = multiprocessing.Queue()
+        results_of_others = multiprocessing.Queue()
         ready, over = multiprocessing.Event(), multiprocessing.Event()
         others = multiprocessing.Process(
-            target=lambda: told.put(asyncio.run(crowded(port, token, ready, over))), daemon=True
+            target=lambda: results_of_others.put(asyncio.run(crowded(port, token, ready, over))), daemon=True
         )
         others.start()
         ready.wait(60)
         among = rate(port, token)
         over.set()
-        found = told.get(timeout=60)
+        found = results_of_others.get(timeout=60)
         others.join(10)
         after = rate(port, token)
     alone = (before + after) / 2
@@ -170,7 +167,7 @@ def crowd() -> dict:
 
 
 def ask(port: int, token: str, path: str, body: dict | None = None) -> dict:
-    """One question to the playground."""
+    """Send one request to the playground."""
     headers = {"X-Byhand-Token": token, "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/{path}", data, headers)
@@ -179,14 +176,14 @@ def ask(port: int, token: str, path: str, body: dict | None = None) -> dict:
 
 
 def rate(port: int, token: str) -> float:
-    """Steps a second over RATED seconds, as the playground counts them."""
+    """Return the training steps per second over RATED seconds."""
     began, before = time.perf_counter(), ask(port, token, "state")["step"]
     time.sleep(RATED)
     return (ask(port, token, "state")["step"] - before) / (time.perf_counter() - began)
 
 
 async def crowded(port: int, token: str, ready, over) -> dict:
-    """Readers that check that no event is missing, and clients that ask again as soon as they are answered."""
+    """Run readers that check that no event is missing, and clients that send requests without pause."""
     head = f"Host: 127.0.0.1:{port}\r\nX-Byhand-Token: {token}\r\n"
     body = json.dumps({"index": 3})
     question = f"POST /api/step HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"

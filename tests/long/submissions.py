@@ -1,9 +1,8 @@
-"""Three hundred submissions, marked on two cores, twice: `python tests/long/submissions.py`, under ten minutes a time.
+"""Three hundred submissions graded on two cores, twice: `python tests/long/submissions.py`, under ten minutes each.
 
-With a folder as its argument everything is kept there, and each call marks once, for a machine that is busy later.
-The submissions are those of tests/helpers/submissions.py: correct in several styles, with each planted mistake,
-broken and hostile. Each must get the mark that it deserves, and the second time the very same table, records and pages.
-What was found is written to benchmarks/results/course_marks.json.
+With a folder as argument everything is kept there, and each call grades once. The submissions are those of
+tests/helpers/submissions.py: correct in several styles, with planted mistakes, broken and hostile. Each must get its
+expected mark, and the second run the same table, records and pages. Results go to benchmarks/results/course_marks.json.
 """
 
 import csv
@@ -20,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from byhand.course.grading.results import safe  # noqa: E402
 from byhand.files import write_text  # noqa: E402
-from helpers.submissions import FUNCTIONS, hand_in, many, name_of  # noqa: E402 - it lies with the tests
+from helpers.submissions import FUNCTIONS, hand_in, many, name_of  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "course_marks.json"
 COUNT, JOBS = 300, 2
@@ -28,7 +27,7 @@ POINTS = "seed = 300\n[points]\n" + "".join(f"{name} = 1\n" for name in FUNCTION
 
 
 def marked(folder, name):
-    """Seconds for one run of the command; a run that is complete there already is not repeated."""
+    """Return the seconds of one run of the command; a complete run in the folder is not repeated."""
     checks, out, noted = folder / "hidden.toml", folder / name / "marks.csv", folder / f"{name}.seconds"
     if not noted.exists():
         command = [sys.executable, "-m", "byhand", "course", "grade", str(folder / "in"), "--out", str(out)]
@@ -38,11 +37,11 @@ def marked(folder, name):
     return float(noted.read_text())
 
 
-def undeserved(table, handed_in):
-    """Those whose mark is not what it must be, and what is known about them."""
+def wrong_marks(table, handed_in):
+    """Return the submissions with a wrong mark, and details."""
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
-    assert len(rows) == len(handed_in), "somebody is lost"
+    assert len(rows) == len(handed_in), "a submission is missing in the table"
     wrong = []
     for one in handed_in:
         row = rows[safe(name_of(one))]
@@ -64,10 +63,10 @@ def main(kept=None):
             hand_in(folder / "in", handed_in)
             write_text(folder / "hidden.toml", POINTS)
         if kept and not (folder / "first.seconds").exists():
-            print(f"{marked(folder, 'first'):.1f} seconds; the same again for the second time")
+            print(f"{marked(folder, 'first'):.1f} seconds; run the same command again for the second run")
             return
         seconds = [marked(folder, name) for name in ("first", "second")]
-        wrong = undeserved(folder / "first" / "marks.csv", handed_in)
+        wrong = wrong_marks(folder / "first" / "marks.csv", handed_in)
         first, second = (contents(folder / name) for name in ("first", "second"))
         differing = sorted(str(path) for path in first.keys() | second.keys() if first.get(path) != second.get(path))
     found = {

@@ -1,4 +1,4 @@
-/* What the tests share: the golden vectors, and how arrays are written in them. */
+/* Golden vectors for the tests, and the decoding of their arrays. */
 
 import { readFileSync } from "node:fs";
 

@@ -1,4 +1,4 @@
-/* The page's handwriting against Python's: tools/make_handwriting_golden.py wrote what Python makes of each picture. */
+/* The page's normalization of handwriting, compared with Python's results from tools/make_handwriting_golden.py. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,9 +15,9 @@ const unpacked = ({ shape, zlib }) => {
   return { pixels: new Uint8Array(inflateSync(bytes(zlib))), height, width };
 };
 
-for (const { name, grey, ...expected } of cases) {
+for (const { name, [`grey`]: gray, ...expected } of cases) {
   test(`${name}: Python's bytes at every step`, () => {
-    const picture = unpacked(grey);
+    const picture = unpacked(gray);
     if (expected.refused) {
       assert.throws(() => normalize(picture), NothingDrawn);
       return;

@@ -1,4 +1,4 @@
-/* The page's formulas against Python's: tools/make_page_golden.py wrote what Python makes of the same numbers. */
+/* The page's formulas, compared with Python's results from tools/make_page_golden.py. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/* The exported page's way of keeping numbers. */
+/* The encoding of numbers in the exported page. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
