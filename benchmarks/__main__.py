@@ -73,7 +73,7 @@ def distinct_integers(_ctx: click.Context, _parameter: click.Parameter, text: st
     """`0,1,2` → (0, 1, 2)"""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
-        raise click.BadParameter(f"must be different whole numbers between commas, got {text!r}")
+        raise click.BadParameter(f"must be different integers separated by commas, got {text!r}")
     return tuple(map(int, parts))
 
 
@@ -107,7 +107,7 @@ def distinct_integers(_ctx: click.Context, _parameter: click.Parameter, text: st
     "--pace",
     type=click.FloatRange(1),
     metavar="SECONDS",
-    help="Also time so many seconds of each training alone and extrapolate: for runs that shared the machine, or take "
+    help="Also time N seconds of each training alone and extrapolate: for runs that shared the machine, or take "
     "minutes or hours.",
 )
 @click.option("--robustness", is_flag=True, help="Also score shifted, rotated, scaled, … and photographed test images.")
@@ -156,7 +156,7 @@ def keep(out: Path, suite: str, figures: Mapping[str, Any], log: Log) -> Any:
     if before is not None:
         if before["figures"]["data"] != figures["data"]:
             raise UsageError(
-                f"{out}: holds figures on {before['figures']['data']}, these are on {figures['data']}; "
+                f"{out}: holds figures for {before['figures']['data']}, the new ones are for {figures['data']}; "
                 "name another folder with --out"
             )
         merged["presets"] = before["figures"]["presets"] | figures["presets"]

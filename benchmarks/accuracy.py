@@ -74,7 +74,7 @@ def score(run: Run, test: Dataset) -> float:
     """Return the accuracy that `byhand train` wrote; raise if it was measured on another test set."""
     card = run.model().metadata
     if (card["test"]["name"], card["test"]["images"]) != (test.name, len(test)):
-        raise UsageError(f"{run.folder}: must have been tested on {test.name}, was on {card['test']['name']}")
+        raise UsageError(f"{run.folder}: must have been tested on {test.name}, got {card['test']['name']}")
     return float(card["test"]["accuracy"])
 
 

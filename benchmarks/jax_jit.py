@@ -1,7 +1,7 @@
 """JAX with the whole epoch as one jitted function: a scan over the batches, the last short one after it.
 
-Parameters are given away (donated) and come back changed. Compiling happens in the first epoch, which isn't timed with
-the others.
+The parameters' buffers are donated and reused for the results. Compiling happens in the first epoch, which is
+not timed with the others.
 """
 
 from functools import partial

@@ -126,7 +126,9 @@ def compare(calls: dict[str, Call], rounds: int, log: Log) -> dict[str, Any]:
     for name, call in calls.items():
         differences[name] = float(np.abs(call() - expected).max())
         if differences[name] > AGREE:
-            raise ValueError(f"{name} must read as byhand does, its probabilities differ by {differences[name]:.2g}")
+            raise ValueError(
+                f"{name} must give the same probabilities as byhand, they differ by {differences[name]:.2g}"
+            )
         counts[name] = max(1, round(TURN / seconds(call, 1)))
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds):

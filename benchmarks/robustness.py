@@ -68,7 +68,7 @@ def off_centre(factor: float, side: int) -> Variant:
 
 
 def pen(pixels: float) -> Variant:
-    """Make strokes wider by so many of MNIST's pixels, or narrower, at four times the size."""
+    """Make strokes wider or narrower by a number of MNIST's pixels, at four times the size."""
 
     def variant(image: Bytes, _rng: np.random.Generator) -> Bytes:
         large = Image.fromarray(enlarged(np.pad(image, 3), 4))

@@ -166,7 +166,7 @@ def check_losses(losses: dict[str, float]) -> None:
     """Raise if the losses differ: then the contestants did not do the same work."""
     for (one, a), (other, b) in itertools.combinations(losses.items(), 2):
         if not abs(a - b) <= AGREE * abs(a):
-            raise UsageError(f"{one} and {other} must come to the same loss, got {a:.6f} and {b:.6f}")
+            raise UsageError(f"{one} and {other} must reach the same loss, got {a:.6f} and {b:.6f}")
 
 
 def in_turn(contestants: list[T], number: int) -> list[T]:

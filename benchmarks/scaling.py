@@ -42,7 +42,7 @@ class Wire:
     pace: float
 
     def sum(self, ranks: int, parameters: int) -> float:
-        """Seconds of an all-reduce of so many numbers."""
+        """Seconds of an all-reduce of a given number of values."""
         if ranks == 1:
             return 0.0
         return self.latency * math.ceil(math.log2(ranks)) + moved(ranks, parameters) / self.pace
@@ -61,7 +61,7 @@ class Rank:
     memory: float
 
     def step(self, sizes: Sequence[int], rows: float, memory: int) -> float:
-        """Seconds of a step on so many rows, without the all-reduce; `memory` is the number of state vectors."""
+        """Seconds of a step on `rows` rows, without the all-reduce; `memory` is the number of state vectors."""
         return (
             self.overhead
             + products(sizes, rows) / self.rate
@@ -95,7 +95,7 @@ def products(sizes: Sequence[int], rows: float) -> float:
 
 
 def tiled(units: int) -> int:
-    """Columns that are computed for a product of so many columns."""
+    """Columns that the BLAS computes for a product of a given width."""
     return math.ceil(units / TILE) * TILE
 
 
@@ -152,7 +152,7 @@ def cluster(constants: dict[str, float], processors: int | None = None) -> Clust
 
 
 def network(weights: int) -> list[int]:
-    """784, n, n, 10 with about so many weights."""
+    """Layer sizes 784, n, n, 10 with about the given number of weights."""
     n = round((-794 + np.sqrt(794**2 + 4 * weights)) / 2)
     return [784, n, n, 10]
 
@@ -165,10 +165,10 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def constants_table(constants: dict[str, float]) -> str:
     rows = [
-        ("overhead", f"{1e6 * constants['overhead']:.0f} µs a step"),
+        ("overhead", f"{1e6 * constants['overhead']:.0f} µs per step"),
         ("rate", f"{1e-9 * constants['rate']:.0f} GFLOP/s"),
-        ("descent", f"{1e9 * constants['descent']:.2f} ns a parameter"),
-        ("memory", f"{1e9 * constants['memory']:.2f} ns a parameter and state vector"),
+        ("descent", f"{1e9 * constants['descent']:.2f} ns per parameter"),
+        ("memory", f"{1e9 * constants['memory']:.2f} ns per parameter and state vector"),
         ("latency", f"{1e6 * constants['latency']:.1f} µs"),
         ("pace", f"{1e-9 * constants['pace']:.1f} GB/s"),
     ]
@@ -183,7 +183,7 @@ def two_ranks_table(here: Cluster, measured: dict[str, Any]) -> str:
         row += [f"{figures['shared_ms']:.2f}", f"{1e3 * here.step(sizes, batch, memory, 2):.2f}"]
         row += [f"{middle:.2f} ({low:.2f}–{high:.2f})", f"{here.gain(sizes, batch, memory, 2):.2f}"]
         rows.append([*row, f"{figures['limit_gain'][0]:.2f}"])
-    head = ["ms a step", "1 rank", "model", "2 ranks", "model", "gain", "model", "gain if sums were free"]
+    head = ["ms per step", "1 rank", "model", "2 ranks", "model", "gain", "model", "gain if sums were free"]
     return table(head, rows)
 
 
@@ -194,7 +194,7 @@ def four_ranks_table(two: Cluster, measured: dict[str, Any]) -> str:
         rows.append(
             [name, f"{figures['shared_ms']:.2f}", f"{foretold:.2f}", f"{figures['shared_ms'] / foretold:.1f} ×"]
         )
-    return table(["4 ranks on 2 processors, ms a step", "measured", "model", "ratio"], rows)
+    return table(["4 ranks on 2 processors, ms per step", "measured", "model", "ratio"], rows)
 
 
 def errors(here: Cluster, measured: dict[str, Any]) -> list[float]:

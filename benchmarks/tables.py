@@ -34,7 +34,7 @@ def fill(document: Path, folder: Path) -> list[str]:
             made = TABLES[match["suite"]](result["figures"]) + made_on(result["machine"])
         except (KeyError, TypeError) as error:
             raise UsageError(
-                f"{folder / match['suite']}.json must be measured anew: it is of another version ({error})"
+                f"{folder / match['suite']}.json must be measured again: another version wrote it ({error})"
             ) from error
         return f"{match[1]}{made}\n{match[3]}"
 

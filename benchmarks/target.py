@@ -46,7 +46,7 @@ def byhand_itself(folder: Path) -> float:
 
 
 def torch_as_taught(folder: Path) -> float:
-    """The quickstart's network and DataLoader, with Adam, for its SGD at 0.001 would take a hundred epochs."""
+    """The quickstart's network and DataLoader, with Adam, because its SGD at 0.001 would take a hundred epochs."""
     import torch
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
@@ -95,7 +95,7 @@ def torch_with_our_recipe(folder: Path) -> float:
 
 
 def jax_as_taught(folder: Path) -> float:
-    """The tutorial's network and batches, a jitted update a batch, with Adam in place of its plain step."""
+    """The tutorial's network and batches, a jitted update per batch, with Adam in place of its plain step."""
     return jax_trained(raw(folder), [784, 512, 512, 10], optimizer="adam", rate=0.001, whole_epochs=False)
 
 
@@ -181,7 +181,7 @@ def sklearn_as_taught(folder: Path) -> float:
 
 
 def sklearn_with_our_recipe(folder: Path) -> float:
-    """The same network and data, Nesterov's momentum; its rate can't follow a cycle, so it falls as it may."""
+    """The same network and data, with Nesterov's momentum and a constant rate: it has no one-cycle schedule."""
     from sklearn.neural_network import MLPClassifier
 
     X, y, X_test, y_test = prepared(folder)
@@ -225,7 +225,7 @@ def raw(folder: Path) -> Data:
 
 
 def prepared(folder: Path) -> Data:
-    """Deskewed images, standardized to mean 0 and deviation 1"""
+    """Deskewed images, standardized to mean 0 and standard deviation 1"""
     return read(
         folder / "straight.npz",
         lambda images: (images.reshape(len(images), -1).astype(np.float32) / 255 - 0.1307) / 0.3081,

@@ -39,7 +39,7 @@ class Worker:
         )
 
     def turn(self, steps: int) -> float:
-        """Take so many steps; return the seconds a step."""
+        """Take this number of steps; return the seconds per step."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{steps}\n")
@@ -48,7 +48,7 @@ class Worker:
 
 
 def serve(name: str, work: Work) -> None:
-    """Answer each number of steps with the seconds a step."""
+    """Answer each number of steps with the seconds per step."""
     run = flat_of(work) if name == "flat NumPy" else trainer_of(work)
     for line in sys.stdin:
         steps, began = int(line), time.perf_counter()
@@ -65,7 +65,7 @@ def flat_of(work: Work) -> Callable[[int], object]:
 
 
 def trainer_of(work: Work) -> Callable[[int], object]:
-    """Return a function that takes so many steps, in the version that is imported."""
+    """Return a function that takes the given number of steps, in the imported version."""
     from byhand import training
     from byhand.data import Dataset
     from byhand.model import Model

@@ -43,7 +43,7 @@ class Work:
         """Images as bytes, and labels                           uint8 (M, 784), int64 (M,)"""
         train = load(self.data, offline=True).train
         if len(train) < self.images:
-            raise ValueError(f"{self.data} has {len(train):,} pictures, the work needs {self.images:,}")
+            raise ValueError(f"{self.data} has {len(train):,} images, but the work needs {self.images:,}")
         return train.images[: self.images].reshape(self.images, -1), train.labels[: self.images]
 
     def floats(self, dtype: Any = np.float32) -> tuple[Array, Array]:

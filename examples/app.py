@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def columns(dataset: byhand.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return X (784, m), one image a column with pixels from 0 to 1, and Y (m,)."""
+    """Return X (784, m), one image per column with pixels from 0 to 1, and Y (m,)."""
     return (dataset.images.reshape(len(dataset), -1) / 255).T, dataset.labels
 
 

@@ -113,7 +113,7 @@ def test_overhead_over_flat_numpy_is_not_a_speedup():
 
 def test_different_losses_of_contestants_are_an_error():
     rounds.check_losses({"byhand": 0.5, "other": 0.501})
-    with pytest.raises(UsageError, match=r"byhand and other must come to the same loss, got 0\.500000 and 0\.510000"):
+    with pytest.raises(UsageError, match=r"byhand and other must reach the same loss, got 0\.500000 and 0\.510000"):
         rounds.check_losses({"byhand": 0.5, "other": 0.51})
     with pytest.raises(UsageError, match="nan"):
         rounds.check_losses({"byhand": 0.5, "other": float("nan")})
@@ -121,7 +121,7 @@ def test_different_losses_of_contestants_are_an_error():
 
 def test_a_contestant_that_cannot_start_reports_why():
     with (
-        pytest.raises(UsageError, match=r"byhand: mnist-5k has 4,000 pictures, the work needs 60,000"),
+        pytest.raises(UsageError, match=r"byhand: mnist-5k has 4,000 images, but the work needs 60,000"),
         rounds.workers(["byhand"], Work((784, 10), None, data="mnist-5k")),
     ):
         pass
@@ -215,7 +215,7 @@ def test_a_result_of_an_older_version_is_rejected(tmp_path):
     results.write(tmp_path, "reading", WORK, ["scikit-learn"])
     document = tmp_path / "page.md"
     document.write_text("<!-- bench: reading -->\nold\n<!-- /bench -->\n")
-    with pytest.raises(UsageError, match=r"reading\.json must be measured anew: it is of another version \('works'\)"):
+    with pytest.raises(UsageError, match=r"reading\.json must be measured again: another version wrote it \('works'\)"):
         tables.fill(document, tmp_path)
     assert "old" in document.read_text()
 

@@ -112,7 +112,7 @@ def test_a_run_with_other_settings_is_rejected(home, monkeypatch, capsys, other)
 def test_invalid_seeds_are_rejected(home, monkeypatch, capsys, seeds):
     code, _, err = bench(monkeypatch, capsys, home, "--seeds", seeds)
     assert code == UsageError.exit_code
-    assert "must be different whole numbers between commas" in err
+    assert "must be different integers separated by commas" in err
 
 
 def test_a_failed_training_is_reported_with_its_error(tmp_path):

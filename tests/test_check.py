@@ -355,7 +355,7 @@ def test_after_the_time_limit_of_the_file_nothing_more_is_run(tmp_path):
     found = statuses(report)
     assert found["sigmoid"] == "wrong"
     assert found["predict"] == "not run"
-    assert report["predict"].reason == "the 1.5 seconds for the file are used up"
+    assert report["predict"].reason == "the time limit of 1.5 seconds for the file is used up"
     assert set(found.values()) == {"wrong", "not run"}
 
 
@@ -365,7 +365,7 @@ def test_a_call_stopped_by_the_time_limit_of_the_file_names_it(tmp_path):
     report = check(endless, tmp_path, timeout=1.5, limits=Limits(call=60))
     first, *others = ((verdict.status, verdict.reason) for verdict in report.verdicts)
     assert first == ("not run", "did not end before the 1.5 seconds for the file were used up")
-    assert set(others) == {("not run", "the 1.5 seconds for the file are used up")}
+    assert set(others) == {("not run", "the time limit of 1.5 seconds for the file is used up")}
 
 
 @pytest.mark.slow

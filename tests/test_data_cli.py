@@ -101,7 +101,7 @@ def damaged_pictures(folder):
     write_pictures(folder)
     for name in ("2/2.png", "7/7.png"):
         (folder / name).write_bytes(b"not a picture")
-    words = "must be a picture (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM), it is none of these"
+    words = "must be an image (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM), got another format"
     return folder, [f"2/2.png: {words}", f"7/7.png: {words}"]
 
 

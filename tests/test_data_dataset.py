@@ -129,8 +129,8 @@ def test_bytes_may_have_other_types():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.full((1, 4), 0.3), "floats from 0 to 1 must be whole bytes divided by 255 or 256, some are neither"),
-        (np.full((1, 4), 1.5), "pixels from 0 to 1.5 must be whole numbers, some have a fraction"),
+        (np.full((1, 4), 0.3), "floats from 0 to 1 must be whole bytes divided by 255 or 256, but some are neither"),
+        (np.full((1, 4), 1.5), "pixels from 0 to 1.5 must be integers, but some have a fraction"),
         (np.full((1, 4), -1.0), "pixels must be 0 to 255, or floats from 0 to 1, got -1 to -1"),
         (np.full((1, 4), 256), "pixels must be 0 to 255, or floats from 0 to 1, got 256 to 256"),
         (np.full((1, 4), np.nan), "pixels must be 0 to 255, or floats from 0 to 1, got nan to nan"),

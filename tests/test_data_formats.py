@@ -46,10 +46,10 @@ def test_a_decompression_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
     blank = gzip.compress(bytes(5 << 20))
     path = tmp_path / "mnist.pkl.gz"
     path.write_bytes(blank)
-    assert error(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
+    assert error(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, got more"
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(csv_text(X, y) * 1000))
-    assert error(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, it has more"
+    assert error(path) == f"{path}: must have at most 1,048,576 bytes uncompressed, got more"
     path = tmp_path / "mnist.npz"
     np.savez_compressed(path, x_train=np.zeros((50_000, 5, 5), np.uint8), y_train=y, x_test=X_TEST, y_test=Y_TEST)
     assert error(path).startswith(f"{path}: must have at most 1,048,576 bytes uncompressed, claims 1,25")
@@ -196,12 +196,12 @@ def test_column_numbers_written_by_pandas_are_a_header(tmp_path):
         (lambda lines: [*lines[:4], b"x", *lines[5:]], "line 5: must have 26 columns, got 1"),
         (
             lambda lines: [*lines[:7], b"7,abc" + lines[7][lines[7].index(b",", 2) :], *lines[8:]],
-            "line 8, column 2: a pixel must be a whole number from 0 to 255, got 'abc'",
+            "line 8, column 2: a pixel must be an integer from 0 to 255, got 'abc'",
         ),
         *(
             (
                 lambda lines, pixel=pixel: [*lines[:-1], re.sub(rb",\d+$", f",{pixel}".encode(), lines[-1])],
-                f"line 21, column 26: a pixel must be a whole number from 0 to 255, got '{pixel}'",
+                f"line 21, column 26: a pixel must be an integer from 0 to 255, got '{pixel}'",
             )
             for pixel in ("256", "0.5", "nan", "1_0", "")
         ),
@@ -242,7 +242,7 @@ def test_an_endless_line_is_rejected_before_it_fills_the_memory(tmp_path, monkey
     monkeypatch.setattr(csv, "MAX_LINE", 1 << 20)
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(b"0," * (50 << 20)))
-    assert error(path) == f"{path}: a line must have at most 1,048,576 bytes, one has more"
+    assert error(path) == f"{path}: a line must have at most 1,048,576 bytes, got a longer one"
 
 
 @pytest.mark.parametrize("given", ["mnist_train.csv", "mnist_test.csv", "."])
@@ -351,7 +351,7 @@ def test_code_in_a_pickle_is_never_run(tmp_path, protocol, pack):
         (pickle.dumps(((X, y[:-1]),)), "each image needs one label, got 21 images, 20 labels"),
         (pickle.dumps(((X / 1000, y),)), "floats from 0 to 1 must be whole bytes divided by 255 or 256"),
         (pickle.dumps(((X.astype(object), y),)), "damaged pickle: arrays must contain plain numbers"),
-        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 instructions, it has more"),
+        (b"\x80\x02" + b"N" * 20_000 + b".", "the pickle must have at most 10,000 instructions, got more"),
         # a tuple that contains itself twice, 400 times: 2^400 elements to visit
         (b"\x80\x02)" + b"q\0h\0\x86" * 400 + b".", "the pickle must contain one to three pairs"),
         (b"\x80\x02]q\0h\0a.", "the pickle must contain one to three pairs"),
@@ -422,7 +422,7 @@ def npy(values, allow_pickle=False):
         ({"x_train": b"hello"}, ": x_train: invalid .npy header: "),
         ({"x_train": npy(X)[:-1]}, ": x_train: an array of (21, 5, 5) uint8 must have 525 bytes, got 524"),
         ({"x_train": npy(X) + b"0"}, ": x_train: an array of (21, 5, 5) uint8 must have 525 bytes, got 526"),
-        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the shape of an array must have at"),
+        ({"x_train": npy(X).replace(b"(21, 5, 5)", b"(-1, 5, 5)")}, ": x_train: the shape of an array must be at most"),
         ({"x_train": npy(X.astype(object), True)}, ": x_train: must contain plain numbers, got |O"),
         ({"y_train": y[:-1]}, ": train: each image needs one label, got 21 images, 20 labels"),
         ({"x_test": X_TEST[:, :4]}, ": both sets need images of one size, got (5, 5) and (4, 5)"),
@@ -486,7 +486,7 @@ def test_folders_train_and_test_are_read(tmp_path):
     digits = load(tmp_path)
     assert len(digits.train) == len(digits.test) == 10
     (tmp_path / "test" / "9").rename(tmp_path / "test" / "nine")
-    assert error(tmp_path) == f"{tmp_path}: the classes of test must be among those of train, 'nine' is not"
+    assert error(tmp_path) == f"{tmp_path}: the classes of test must be among those of train, got 'nine'"
 
 
 def test_classes_are_folder_names_sorted_as_numbers(tmp_path):
@@ -503,9 +503,9 @@ def test_classes_are_folder_names_sorted_as_numbers(tmp_path):
     ("name", "change", "words"),
     [
         ("1/1.png", lambda p: p.write_bytes(b""), "must have content, got 0 bytes"),
-        ("1/1.png", lambda p: p.write_bytes(p.read_bytes()[:55]), "is a damaged picture: "),
+        ("1/1.png", lambda p: p.write_bytes(p.read_bytes()[:55]), "is a damaged image: "),
         ("0/0.png", lambda p: Image.new("L", (2000, 5)).save(p), "must be at most 1024 pixels wide and high, got 2000"),
-        ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits per channel, its mode is I;16"),
+        ("1/1.png", lambda p: Image.new("I;16", (5, 5)).save(p), "must have 8 bits per channel, got mode I;16"),
         ("1/1.png", lambda p: Image.new("RGBA", (5, 5)).save(p), "must have no transparent pixels"),
     ],
 )
@@ -709,7 +709,7 @@ def test_images_of_a_frame_are_scaled_and_read_as_gray():
         (lambda image: "a.png", "row 0: the image must be the content of an image file, a Pillow image or an array"),
         (lambda image: {"bytes": None, "path": "a.png"}, "row 0: the image must be the content of an image file"),
         (lambda image: b"no image", "row 0: the image must be a picture"),
-        (lambda image: png(image)[:45], "row 0: the image is a damaged picture"),
+        (lambda image: png(image)[:45], "row 0: the image is a damaged image"),
         (lambda image: image - 1000.0, "pixels must be 0 to 255"),
     ],
 )

@@ -214,7 +214,7 @@ def test_arrays_frames_and_pairs_are_loaded():
     for wrong in (7, (X,), [X, y, y]):
         with pytest.raises(UsageError, match="data must be a name, a path, a data frame"):
             load(wrong)
-    with pytest.raises(DataError, match="must have at least 7 images to hold out a test set, has 3"):
+    with pytest.raises(DataError, match="must have at least 7 images to hold out a test set, got 3"):
         load((X[:3], y[:3]))
 
 
@@ -493,7 +493,7 @@ def test_mirrors_are_tried_in_turn(fresh_cache, monkeypatch, serve, sample, md5)
         ("swapped", "the SHA-256 must be"),
         ("cut", "connection failed|IncompleteRead|ended prematurely"),
         ("cut gzip", "truncated gzip data"),
-        ("endless", "a file must have at most 100,000 bytes, this one has more"),
+        ("endless", "a file must have at most 100,000 bytes, got more"),
     ],
 )
 def test_a_mirror_with_wrong_content_leaves_no_files(

@@ -325,7 +325,7 @@ def test_without_a_name_existing_files_are_not_overwritten(tmp_path, monkeypatch
             content.write_text("precious")
         done = CliRunner().invoke(cli, ["export", "--to", kind])
         assert isinstance(done.exception, UsageError)
-        assert str(done.exception) == f"{name} already exists: give -o, with this name or another"
+        assert str(done.exception) == f"{name} already exists: use -o to overwrite it or to choose another name"
         assert (tmp_path / "digits.npz").read_text() == (tmp_path / name).read_text() == "precious"
     done = CliRunner().invoke(cli, ["export", "--to", "npz", "-o", "model.npz"], catch_exceptions=False)
     assert done.stdout == "model.npz\n"

@@ -31,7 +31,7 @@ def test_invalid_maps_are_rejected_with_the_syntax(text):
     [
         (
             ("--maps", "4,4,4,4"),
-            "maps must fit one after another, got [4, 4, 4, 4]: the window must fit the image of 4 × 4, ",
+            "each convolution must fit its input, got [4, 4, 4, 4]: the window must fit the image of 4 × 4, ",
         ),
         (("--maps", "many"), "maps must be like 32,64"),
     ],

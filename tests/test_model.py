@@ -22,7 +22,7 @@ from byhand.errors import ModelFileError, UsageError
         ({"output_scale": float("nan")}, r"output_scale of a network\) must be a finite number, got nan"),
         ({"output_scale": "x"}, r"output_scale of a network\) must be a finite number, got 'x'"),
         ({"batch_norm": "yes"}, "batch_norm must be True or False, got 'yes'"),
-        ({"dropout": "x"}, "dropout must be at least 0 and under 1, got 'x'"),
+        ({"dropout": "x"}, "dropout must be at least 0 and less than 1, got 'x'"),
         ({"activatoin": "relu"}, r"unknown setting 'activatoin' of a network \(did you mean activation\?\)"),
         ({"random_state": 1}, r"unknown setting 'random_state' of a network \(did you mean seed\?\)"),
         ({"clases": "abc"}, r"\(did you mean classes\?\)"),

@@ -252,7 +252,7 @@ def test_a_file_larger_than_the_limit_is_not_read(path):
     with path.open("wb") as file:
         file.write(packed(header, b""))
         file.truncate(file.tell() + 2**40)
-    refused(path, "must have at most 8,589,934,592 bytes, has 1,099,511,")
+    refused(path, "must have at most 8,589,934,592 bytes, got 1,099,511,")
 
 
 def test_a_huge_architecture_takes_no_memory():

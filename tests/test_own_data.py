@@ -26,7 +26,7 @@ from helpers.own_data import DATA_SETS, FRUIT, patterns, shapes, standardized, t
 #: Forms that can't be loaded, and the reason given.
 UNSUPPORTED = {
     "csv, rectangles": "must have one column for the label and those of a square image, got 385 columns",
-    "npz, floats 0 to 255": "pixels from 0 to 255 must be whole numbers, some have a fraction; train the",
+    "npz, floats 0 to 255": "pixels from 0 to 255 must be integers, but some have a fraction; train the",
     "arrays, standardized": r"train the network on floats with `fit\(model, \(X, y\)\)`",
     "a table": r"train the network on floats with `fit\(model, \(X, y\)\)`",
 }
@@ -118,7 +118,7 @@ def test_a_model_of_other_images_reads_a_picture_as_it_is(tmp_path):
     np.testing.assert_array_equal(reading.image, images[0])
     Image.fromarray(images[0]).resize((56, 56), Image.Resampling.NEAREST).save(tmp_path / "large.png")
     assert byhand.read(tmp_path / "large.png", model).image.shape == (28, 28)
-    with pytest.raises(DataError, match="a line can be read by a model of handwriting only"):
+    with pytest.raises(DataError, match="reading a line needs a model of handwriting"):
         byhand.read_line(tmp_path / "one.png", model)
 
 
@@ -251,7 +251,9 @@ def test_csv_labels_that_could_be_in_two_columns_are_rejected(tmp_path):
 
 @pytest.mark.parametrize("labels", [[7] * 40, ["fig"] * 40])
 def test_labels_of_a_single_class_are_rejected(labels):
-    with pytest.raises(DataError, match=re.escape(f"labels must be of at least two classes, all are '{labels[0]}'")):
+    with pytest.raises(
+        DataError, match=re.escape(f"there must be at least two classes, but all labels are '{labels[0]}'")
+    ):
         byhand.load((shapes(10)[0], labels))
 
 

@@ -167,7 +167,9 @@ def test_a_network_that_needs_100_gb_is_rejected_without_allocation():
         playground.begin(Setup(layers=(60_000, 60_000)))
     with pytest.raises(UsageError, match=r"\[\] after maps 900000@1/1 would need \d\d,\d\d\d\.\d GB"):
         playground.begin(Setup(layers=(), maps="900000@1/1"))
-    with pytest.raises(UsageError, match=r"maps must fit one after another, .* the window must fit the image of 4 × 4"):
+    with pytest.raises(
+        UsageError, match=r"each convolution must fit its input, .* the window must fit the image of 4 × 4"
+    ):
         playground.begin(Setup(maps="8,8,8"))
     assert playground.trainer is None
     Setup(maps="16@3/1,32@4/2,64@4/2", layers=(256,)).check_memory(playground.digits.train, machine=4 * 2**30)
@@ -340,7 +342,7 @@ def test_the_shown_images_have_the_largest_activations():
     np.testing.assert_allclose(
         activations(model, data.images[:9], 1), model.logits(data.images[:9]), rtol=1e-5, atol=1e-5
     )
-    with pytest.raises(UsageError, match="layer and unit must be one of the network's, got layer 0, unit 128"):
+    with pytest.raises(UsageError, match="layer and unit must exist in the network, got layer 0, unit 128"):
         largest_activations(model, data, 0, 128)
 
 
@@ -359,7 +361,7 @@ def test_the_activation_of_a_map_is_its_maximum():
             picture["index"] for picture in largest_activations(model, data, number, 2)["pictures"]
         ] == best.tolist()
     for layer, unit in ((0, 3), (1, 4), (4, 0)):
-        with pytest.raises(UsageError, match=f"one of the network's, got layer {layer}, unit {unit}"):
+        with pytest.raises(UsageError, match=f"must exist in the network, got layer {layer}, unit {unit}"):
             largest_activations(model, data, layer, unit)
 
 

@@ -251,7 +251,7 @@ def test_a_star_import_gives_exactly_the_names_of_the_assignment():
             r"b must have shape \(3, 1\), one row for each row of W, got \(3,\)",
         ),
         (lambda: layer_forward(H_PREV, W, B, "tanh"), "activation must be one of relu, sigmoid, softmax, got 'tanh'"),
-        (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample a column, got shape \(5,\)"),
+        (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample per column, got shape \(5,\)"),
         (lambda: L_layer_forward(H_PREV, {}, hidden="tanh"), "hidden must be one of relu, sigmoid, got 'tanh'"),
         (lambda: L_layer_forward(H_PREV, {}), "parameters must contain W1, got nothing"),
         (lambda: compute_loss(np.ones((3, 2)), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: use one_hot"),

@@ -148,7 +148,7 @@ def with_shape(place, shape):
             lambda: forward_prop(*with_shape(4, (8, 6))),
             r"X must have shape \(6, 6\), one row for each column of W1, got \(8, 6\)",
         ),
-        (lambda: forward_prop(*with_shape(4, (6,))), r"X must have two axes, one sample a column, got shape \(6,\)"),
+        (lambda: forward_prop(*with_shape(4, (6,))), r"X must have two axes, one sample per column, got shape \(6,\)"),
         (lambda: forward_prop(*with_shape(1, (5,))), r"b1 must have shape \(5, 1\), one row for each row of W1"),
         (lambda: forward_prop(*with_shape(2, (4, 6))), r"W2 must have shape \(4, 5\), one column for each row of W1"),
         (lambda: forward_prop(*with_shape(3, (1, 4))), r"b2 must have shape \(4, 1\), one row for each row of W2"),
@@ -156,7 +156,7 @@ def with_shape(place, shape):
         (lambda: get_accuracy(np.arange(3), np.arange(4)), r"predictions must have shape \(4,\), as Y, got \(3,\)"),
         (
             lambda: gradient_descent(np.ones((6, 8)), np.zeros(7, int), 0.1, 1),
-            r"Y must have shape \(8,\), one label a column of X, got \(7,\)",
+            r"Y must have shape \(8,\), one label per column of X, got \(7,\)",
         ),
         (lambda: gradient_descent(np.ones((6, 8)), np.zeros(8, int), 0, 1), "alpha must be a positive number, got 0"),
         (

@@ -67,7 +67,7 @@ def test_a_folder_with_content_is_not_used(tmp_path):
 
 
 def test_a_missing_run_or_model_is_reported(tmp_path, run):
-    with pytest.raises(ModelFileError, match="no such run: byhand train makes one"):
+    with pytest.raises(ModelFileError, match="no such run: create one with byhand train"):
         Run.open(tmp_path / "nowhere")
     with pytest.raises(ModelFileError, match=r"no model.safetensors in this folder"):
         run.model()
@@ -118,7 +118,7 @@ def test_a_file_larger_than_the_limit_is_not_read_from_a_run(run):
     for name, read in ((CONFIG, run.config), (METRICS, run.records)):
         with (run.folder / name).open("wb") as file:
             file.truncate(1 << 40)  # a sparse file
-        with pytest.raises(ModelFileError, match="must have at most 64,000,000 bytes, has 1,099,511,627,776"):
+        with pytest.raises(ModelFileError, match="must have at most 64,000,000 bytes, got 1,099,511,627,776"):
             read()
 
 

@@ -382,13 +382,13 @@ def test_errors_of_trials_are_recorded_and_other_errors_raised(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"search": {}}, "a space must search at least one setting"),
+        ({"search": {}}, "a search space must have at least one setting"),
         ({"search": {"learning_rat": {"low": 1, "high": 2}}}, "must be one of hidden, .*, got 'learning_rat'"),
         ({"search": {"learning_rate": 0.1}}, r"learning_rate must be a table such as { low = 1, high = 9 } .* got 0.1"),
         ({"search": {"learning_rate": {"low": 1}}}, "learning_rate: low and high must be numbers, got 1 and None"),
         ({"search": {"learning_rate": {"low": 2, "high": 1}}}, "low must be less than high, got 2 and 1"),
         ({"search": {"dropout": {"low": 0.0, "high": 0.5, "log": True}}}, "dropout: low must be positive with log"),
-        ({"search": {"dropout": {"low": 0.0, "high": 1.5}}}, "dropout must be at least 0 and under 1, got 1.5"),
+        ({"search": {"dropout": {"low": 0.0, "high": 1.5}}}, "dropout must be at least 0 and less than 1, got 1.5"),
         ({"search": {"dropout": {"low": 0.0, "hihg": 1.5}}}, "dropout: the keys must be among low, high, .*, got hihg"),
         ({"search": {"dropout": {"choices": []}}}, "dropout: choices must be a list of strings or numbers"),
         (
@@ -404,7 +404,7 @@ def test_errors_of_trials_are_recorded_and_other_errors_raised(tmp_path):
         ({"search": {"epochs": {"choices": [5]}}}, "epochs must be fixed or searched, not both"),
         ({"fixed": {"validation": 0}}, "validation must be positive, got 0"),
         ({"preset": "digit"}, "preset must be one of digits.* got 'digit'"),
-        ({"sarch": {}}, "a space must have preset, .* only, got sarch"),
+        ({"sarch": {}}, "a search space may contain only preset, .*, got sarch"),
     ],
 )
 def test_an_invalid_space_is_rejected_by_name(change, message):
@@ -450,7 +450,7 @@ def test_a_preset_with_convolutions_can_be_searched():
 
 def test_maps_that_do_not_fit_the_images_fail_the_trial(tmp_path):
     space = Space.from_config({"search": {"maps": {"choices": ["4@29"]}}, "fixed": {"epochs": 1, "samples": 100}})
-    with pytest.raises(ByhandError, match=r"no trial was completed; trial 0: maps must fit one after another"):
+    with pytest.raises(ByhandError, match=r"no trial was completed; trial 0: each convolution must fit its input"):
         sweep(space, trials=1, jobs=1, data="mnist-5k", folder=Folder.new(tmp_path / "sweep"))
 
 

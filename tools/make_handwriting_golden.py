@@ -30,7 +30,7 @@ Bytes = NDArray[np.uint8]
 
 
 def encoded(array: Bytes) -> dict[str, Any]:
-    """Return the shape, and the bytes compressed with zlib, in base64."""
+    """Return the shape and the zlib-compressed bytes in base64."""
     packed = zlib.compress(np.ascontiguousarray(array).tobytes(), 9)
     return {"shape": list(array.shape), "zlib": base64.b64encode(packed).decode()}
 

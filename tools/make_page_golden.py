@@ -78,7 +78,7 @@ def networks() -> list[dict[str, Any]]:
 
 
 def alike(old: Any, new: Any) -> bool:
-    """Return True if the two are equal, except for the last decimal: processors may round a sum differently."""
+    """Return True if the two are equal up to 2e-6: processors may round a sum differently."""
     if isinstance(old, float) and isinstance(new, float):
         return abs(old - new) <= 2e-6
     if isinstance(old, dict) and isinstance(new, dict):

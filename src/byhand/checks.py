@@ -55,10 +55,10 @@ def positive(name: str, value: Any) -> float:
 
 
 def fraction(name: str, value: Any, *, zero: bool = False, one: bool = False) -> float:
-    """Return a number between 0 and 1; `zero` and `one` allow the ends."""
+    """Return a number between 0 and 1; `zero` and `one` include the end points."""
     if is_number(value, 0, 1) and (zero or value > 0) and (one or value < 1):
         return float(value)
-    low, high = "at least 0" if zero else "over 0", "at most 1" if one else "under 1"
+    low, high = "at least 0" if zero else "greater than 0", "at most 1" if one else "less than 1"
     raise UsageError(f"{name} must be {low} and {high}, got {value!r:.60}")
 
 

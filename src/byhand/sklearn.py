@@ -156,9 +156,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         integer("n_iter_no_change", self.n_iter_no_change, 1)
         for name in ("beta_1", "beta_2"):
             if not (is_number(value := getattr(self, name), 0) and value < 1):
-                raise UsageError(f"{name} must be at least 0 and under 1, got {value!r}")
+                raise UsageError(f"{name} must be at least 0 and less than 1, got {value!r}")
         if not (is_number(value := self.validation_fraction) and 0 < value < 1):
-            raise UsageError(f"validation_fraction must be over 0 and under 1, got {value!r}")
+            raise UsageError(f"validation_fraction must be greater than 0 and less than 1, got {value!r}")
         if not is_number(self.tol) and not (isinstance(self.tol, float) and np.isinf(self.tol)):
             raise UsageError(f"tol must be a number, got {self.tol!r}")
         if self.batch_size not in ("auto", None) and not is_integer(self.batch_size, 1):

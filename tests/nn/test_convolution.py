@@ -153,11 +153,11 @@ def test_initial_weights_are_scaled_by_the_size_of_the_window():
         (lambda: Network([783, 10], maps=[8], rng=np.random.default_rng(0)), "maps need a square image, got 783"),
         (
             lambda: Network([784, 10], maps=[8] * 4, rng=np.random.default_rng(0)),
-            "maps must fit one after another, got .* the window must fit the image of",
+            "each convolution must fit its input, got .* the window must fit the image of",
         ),
         (
             lambda: Network([784, 10], maps=[8, -1], rng=np.random.default_rng(0)),
-            "maps must fit one after another, got .* maps must be a positive integer, got -1",
+            "each convolution must fit its input, got .* maps must be a positive integer, got -1",
         ),
         (
             lambda: Network([784, 10], maps=[(8, 5, 2, 1)], rng=np.random.default_rng(0)),
@@ -170,7 +170,7 @@ def test_initial_weights_are_scaled_by_the_size_of_the_window():
         ),
         (
             lambda: Network([Convolution(28, 28, 1, 8), Dense(999, 10)], rng=np.random.default_rng(0)),
-            r"Dense\(999, 10\) must get 999 inputs, got 1152 from the layer before",
+            r"Dense\(999, 10\) needs 999 inputs, got 1152 from the previous layer",
         ),
     ],
 )

@@ -195,5 +195,5 @@ def test_cross_entropy_rejects_rows_that_are_not_probabilities(row, total):
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1, math.nan])
 def test_invalid_smoothing_is_rejected(smoothing):
-    with pytest.raises(UsageError, match=f"^smoothing must be at least 0 and under 1, got {smoothing}$"):
+    with pytest.raises(UsageError, match=f"^smoothing must be at least 0 and less than 1, got {smoothing}$"):
         SoftmaxCrossEntropy(smoothing)

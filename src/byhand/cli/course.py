@@ -136,7 +136,7 @@ def release(folder: Path, data: str | None, console: Console) -> None:
 
 @command.command("grade", short_help="For teachers: grade a folder of submissions.")
 @click.argument("submissions", type=Place(exists=True, file_okay=False, path_type=Path))
-@option("--out", Place(dir_okay=False, path_type=Path), "Table of marks to write, a .csv file.", required=True)
+@option("--out", Place(dir_okay=False, path_type=Path), "Output file for the table of marks (.csv).", required=True)
 @option(
     "--checks",
     Place(exists=True, dir_okay=False, path_type=Path),

@@ -45,7 +45,7 @@ def command(run: str | None, to: str | None, output: Path | None, console: Conso
     if output is None:
         output = (Path() if run is None else Run.open(run).folder) / NAMES[str(to)]
         if output.exists():
-            raise UsageError(f"{output} already exists: give -o, with this name or another")
+            raise UsageError(f"{output} already exists: use -o to overwrite it or to choose another name")
     source = data_of(Run.open(run).config()) if run is not None and Path(run).is_dir() else None
     pictures = None if run is None else training_data_of(model, source)
     console.info(export(model, output, to=to, pictures=pictures))

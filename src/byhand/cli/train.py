@@ -61,7 +61,9 @@ def command(
         settings: dict[str, Any] = {"checkpoint_every": checkpoint_every}
         if is_ensemble := bool(resumed.members) if resumed else committee is not None:
             if ranks is not None:
-                raise UsageError(f"an ensemble starts its own processes: use no mpiexec, got {ranks.size} ranks")
+                raise UsageError(
+                    f"an ensemble starts its own processes: run it without mpiexec, got {ranks.size} ranks"
+                )
             settings |= {"offline": offline, "on_message": console.info}
         else:
             settings |= {"shard": ranks, "callbacks": [] if console.is_silent else [ProgressBar()]}
@@ -111,7 +113,7 @@ def show(result: RunResult | EnsembleResult, console: Console) -> None:
             console.info(f"interrupted; resume with:  byhand train --resume {run}")
         else:
             if found["ending"] == "stopped early":
-                console.info("stopped early: the validation loss no longer fell; the best weights were kept")
+                console.info("stopped early: the validation loss stopped improving; the best weights were kept")
             report = "" if isinstance(result, EnsembleResult) else ", with an HTML report"
             console.info(f"next:  byhand predict --run {run} digit.png     predict the digit in an image")
             console.info(f"       byhand eval {run}                        evaluate the model{report}")

@@ -53,7 +53,7 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("--ema-decay DECAY", float, "Decay of an exponential moving average (EMA) of the weights, e.g. 0.999."),
     ("--augment none|default|SPEC", str, "Data augmentation, e.g. `shift=2,rotate=10,scale=0.1`."),
     ("--weak-augment SHARE", float, "Fraction of the epochs, at the end, with half-strength data augmentation."),
-    ("--validation --val", float, "Held-out validation set: a fraction under 1, or a number of images."),
+    ("--validation --val", float, "Held-out validation set: a fraction less than 1, or a number of images."),
     ("--patience", int, "Early stopping: number of epochs without a lower validation loss."),
     ("--record-every", int, "Logging interval: epochs (with --batch-size all: iterations) per record."),
     ("--samples", int, "Training set size: use the first N images only."),

@@ -154,7 +154,7 @@ def _elastic_fields(random: Words, spec: Augmentation, height: int, width: int) 
 
 @lru_cache(maxsize=8)
 def _splines(height: int, width: int) -> tuple[NDArray[np.float32], float]:
-    """Return the integer weights of the grid at each pixel, (GRID², H·W), and the field's deviation."""
+    """Return the integer weights of the grid at each pixel, (GRID², H·W), and the field's standard deviation."""
     weights = np.einsum("yi,xj->ijyx", _cubic(height), _cubic(width)).reshape(GRID * GRID, height * width)
     variance = (256**2 - 1) / 3  # of one number of the grid
     deviation = math.sqrt(variance * np.square(weights).sum(axis=0).mean())

@@ -196,7 +196,7 @@ def _download(url: str, name: str, progress: Progress | None) -> bytes:
         for piece in response.iter_content(1 << 16):
             content += piece
             if len(content) > MAX_DOWNLOAD:
-                raise DataError(f"a file must have at most {MAX_DOWNLOAD:,} bytes, this one has more")
+                raise DataError(f"a file must have at most {MAX_DOWNLOAD:,} bytes, got more")
             if progress:
                 progress(name, len(content), size)
     if progress and len(content) != size:  # without Content-Length

@@ -314,10 +314,10 @@ def _as_bytes(values: Array, name: str) -> tuple[Bytes, int]:
             if (pixels := _whole(values * values.dtype.type(scale))) is not None:
                 return pixels, scale
         rule = "floats from 0 to 1 must be whole bytes divided by 255 or 256"
-        raise DataError(f"{name}: {rule}, some are neither; {ON_FLOATS}")
+        raise DataError(f"{name}: {rule}, but some are neither; {ON_FLOATS}")
     if (pixels := _whole(values)) is None:
-        rule = f"pixels from 0 to {high:g} must be whole numbers"
-        raise DataError(f"{name}: {rule}, some have a fraction; {ON_FLOATS}")
+        rule = f"pixels from 0 to {high:g} must be integers"
+        raise DataError(f"{name}: {rule}, but some have a fraction; {ON_FLOATS}")
     if 1 < high <= LOW_RANGE:  # as in scikit-learn's `load_digits`
         return np.rint(pixels * (SCALE / LOW_RANGE)).astype(np.uint8), SCALE
     return pixels, SCALE
@@ -339,7 +339,7 @@ def _as_labels(labels: Array, name: str) -> Array:
         try:
             labels = np.char.strip(labels.astype(str))
         except ValueError:
-            raise DataError(f"{name}: labels must be text in Unicode, some are damaged") from None
+            raise DataError(f"{name}: labels must be Unicode text, but some can't be decoded") from None
         if missing := np.isin(labels, ("", "nan", "None", "<NA>")).sum():
             raise DataError(f"{name}: every label must have a value, {counted(int(missing), 'label')} have none")
         with contextlib.suppress(ValueError, OverflowError):
@@ -349,9 +349,9 @@ def _as_labels(labels: Array, name: str) -> Array:
 
 
 def class_numbers(labels: npt.NDArray[Any], images: Bytes, name: str) -> tuple[Integers, tuple[str, ...]]:
-    """Return the number of each label's class, and the names of the classes: the values found, in order.
+    """Return the class index of each label, and the class names: the distinct labels, sorted.
 
-    Of images in MNIST's form with labels from 0 to 9, the classes are the ten digits, also if some don't occur.
+    Images in MNIST's form with labels from 0 to 9 get all ten digits as classes, even if some don't occur.
     """
     if labels.dtype.kind not in "iuU":
         raise DataError(f"{name}: labels must be integers or names, got {labels.dtype}")
@@ -364,7 +364,7 @@ def class_numbers(labels: npt.NDArray[Any], images: Bytes, name: str) -> tuple[I
 
 
 def label_column_named(columns: Sequence[Any], name: str) -> int | None:
-    """Return the place of the one column with a label's name, None if there is none."""
+    """Return the index of the column whose name marks it as the labels, or None."""
     places = [i for i, column in enumerate(columns) if str(column).strip().lower() in LABEL_COLUMNS]
     if len(places) > 1:
         raise DataError(f"{name}: must have one column of labels, got {', '.join(str(columns[i]) for i in places)}")
@@ -372,13 +372,13 @@ def label_column_named(columns: Sequence[Any], name: str) -> int | None:
 
 
 def first_or_last(first: set[str], last: set[str], name: str) -> int:
-    """Return the place of the labels, 0 or -1, by the different values of the first and of the last column.
+    """Return the index of the label column, 0 or -1, given the distinct values of the first and the last column.
 
     Labels are names, or vary and are dense: 0, 1, 2, …. A pixel at the border is mostly constant.
     """
     ranks = [_label_rank(values) for values in (first, last)]
     if ranks == [0, 0]:
-        raise DataError(f"{name}: labels must be of at least two classes, the first and the last column are constant")
+        raise DataError(f"{name}: there must be at least two classes, but the first and the last column are constant")
     if ranks[0] == ranks[1]:
         hint = "name it `label` in a header line"
         raise DataError(f"{name}: the first and the last column could both hold the labels: {hint}")
@@ -388,7 +388,7 @@ def first_or_last(first: set[str], last: set[str], name: str) -> int:
 def _label_rank(values: set[str]) -> int:
     """Return 3 for names, 2 for dense integers such as 0, 1, 2, …, 1 for other numbers, and 0 for a constant column.
 
-    A few values that are no numbers count as damaged ones.
+    A few values that are not numbers count as damaged numbers.
     """
     numbers = sorted(float(value) for value in values if _is_number(value) and math.isfinite(float(value)))
     if len(values) < 2:
@@ -409,7 +409,7 @@ def common_classes(parts: Sequence[Dataset]) -> list[Dataset]:
 
 
 def has_mnist_form(images: Bytes) -> bool:
-    """Return True if nine of ten images are as MNIST's: light ink in a box of 20, its center of mass in the middle."""
+    """Return True if nine of ten images have MNIST's form: light ink in a box of 20 × 20, centered by its mass."""
     if images.shape[1:] != (28, 28):
         return False
     some = images[:: -(-len(images) // 500)].astype(np.float64)

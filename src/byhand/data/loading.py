@@ -177,7 +177,7 @@ class Search:
         return digits
 
     def save(self, place: Path, digits: TrainTest, stats: Sequence[store.FileStat] = ()) -> TrainTest:
-        """Cache a data set if possible, or else report why not."""
+        """Cache a data set; if that fails, report the reason."""
         try:
             return store.save(place, digits, stats)
         except OSError as error:
@@ -225,14 +225,14 @@ def _pair(train: Dataset, test: Dataset | None, source: str) -> TrainTest:
     if test is None:
         count = len(train)
         if count < HELD_OUT:
-            raise DataError(f"{source}: must have at least {HELD_OUT} images to hold out a test set, has {count}")
+            raise DataError(f"{source}: must have at least {HELD_OUT} images to hold out a test set, got {count}")
         train, test = train.split(1 / HELD_OUT, rng=np.random.default_rng(0))
         source = f"{source} (no test set: {len(test):,} of {count:,} images held out)"
     if train.note:
         source = f"{source} ({train.note})"
     train, test = common_classes([train, test])
     if len(train.classes) < 2:
-        raise DataError(f"{source}: labels must be of at least two classes, all are {train.classes[0]!r}")
+        raise DataError(f"{source}: there must be at least two classes, but all labels are {train.classes[0]!r}")
     return TrainTest(train, test, source)
 
 

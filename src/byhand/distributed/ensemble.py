@@ -144,7 +144,7 @@ def resume_ensemble(
     run = Run.open(folder)
     config, members = run.config(), run.members
     if not members:
-        raise UsageError(f"{run.folder} must be the run of an ensemble, it is that of a single network")
+        raise UsageError(f"{run.folder} must be the run of an ensemble, got the run of a single network")
     on_message(f"an ensemble of {len(members)}: {run.folder}")
     stop = threading.Event()
     settings = {"data": data, "offline": offline, "checkpoint_every": checkpoint_every}

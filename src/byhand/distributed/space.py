@@ -46,11 +46,11 @@ class Space:
     def __post_init__(self) -> None:
         chosen = preset(self.preset)
         if not self.search:
-            raise UsageError("a space must search at least one setting, got none under [search]")
+            raise UsageError("a search space must have at least one setting under [search], got none")
         known = [*NAMES, "samples"]
         for name in [*self.fixed, *self.search]:
             if name not in known:
-                raise UsageError(f"a setting of a space must be one of {', '.join(known)}, got {name!r}")
+                raise UsageError(f"a setting of the search space must be one of {', '.join(known)}, got {name!r}")
         for name, values in self.search.items():
             if name in self.fixed:
                 raise UsageError(f"{name} must be fixed or searched, not both")
@@ -89,7 +89,9 @@ class Space:
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make a space from the plain values that `config` returns."""
         if unknown := set(config) - {"preset", "fixed", "search"}:
-            raise UsageError(f"a space must have preset, [fixed] and [search] only, got {', '.join(sorted(unknown))}")
+            raise UsageError(
+                f"a search space may contain only preset, [fixed] and [search], got {', '.join(sorted(unknown))}"
+            )
         search, fixed = config.get("search", {}), config.get("fixed", {})
         for name, table in (("fixed", fixed), ("search", search)):
             if not isinstance(table, Mapping):

@@ -182,7 +182,7 @@ class Document:
         """Return an array by its symbol: `explanation["dW2"]`."""
         arrays = {figure.symbol: figure.array for step in self.walk() for figure in step.figures}
         if symbol not in arrays:
-            raise KeyError(f"{symbol}: the arrays of this step are {', '.join(arrays)}")
+            raise KeyError(f"array must be one of {', '.join(arrays)}, got {symbol}")
         return arrays[symbol]
 
     def answer(self) -> str:

@@ -197,9 +197,9 @@ def check_unit(network: Network, layer: int, unit: int) -> None:
 
 
 def default_units(trace: Trace) -> list[tuple[int, int]]:
-    """Return one unit per layer: of the largest upstream gradient; in the last layer, of the right class.
+    """Return one unit per layer: the one with the largest upstream gradient; in the last layer, the right class.
 
-    Without labels: of the largest weighted sum; in the last layer, of the predicted class.
+    Without labels: the one with the largest weighted sum; in the last layer, the predicted class.
     """
     values = trace.pass_.outs if trace.labels is None else trace.pass_.douts
     answer = int(trace.probabilities[0].argmax()) if trace.labels is None else int(trace.labels[0])
@@ -296,7 +296,7 @@ def sums_with_input(layer: Layer, dZ: Array, j: int) -> tuple[Array, Array]:
 
 
 def applied(layer: Layer, value: float) -> str:
-    """Format the applied of a layer: `relu(1.27)`."""
+    """Format the forward pass of a layer for one number: `relu(1.27)`."""
     name = layer.function.name if isinstance(layer, Activation) else layer.kind
     return f"{name}({numeral(value)})"
 
@@ -315,7 +315,7 @@ def chain_rule(layer: Layer, cache: Cache, dout: Array, j: int) -> str:
 
 
 def loss_derivative(trace: Trace, j: int) -> str:
-    """Format the derivative of the loss by a logit: `(0.03 − 1) / 8`."""
+    """Format the derivative of the loss with respect to a logit: `(0.03 − 1) / 8`."""
     N, K = trace.dlogits.shape
     target = float(required(trace.labels)[0] == j)
     if isinstance(trace.loss, MeanSquaredError):

@@ -39,7 +39,7 @@ def export(model: Model, path: str | Path, *, to: str | None = None, pictures: D
     path = Path(path)
     kind = kind_of(path, to)
     if model.input == "floats" and kind == "html":
-        raise UsageError("html needs a model of images, this one was trained on floats: use onnx or npz")
+        raise UsageError("html needs a model of images, got one trained on floats: use onnx or npz")
     content, about = exporter(kind)(model, pictures if pictures is not None else sample_for(model))
     write_bytes(path, content)
     return about
@@ -69,7 +69,7 @@ def _as_onnx(model: Model, pictures: Dataset) -> tuple[bytes, str]:
 def training_data_of(model: Model, source: str | None = None) -> Dataset | None:
     """Return the test set of the model's training data, or None if it is not on this machine.
 
-    source: what `load` takes for the data; by default their name in the model's metadata
+    source: the argument of `load` for the data; by default the name in the model's metadata
     """
     data = model.metadata.get("data")
     if source is None and isinstance(data, dict) and isinstance(data.get("name"), str):
@@ -96,7 +96,7 @@ def sample_for(model: Model) -> Dataset:
 
 
 def inputs_for(model: Model, pictures: Dataset) -> Array:
-    """Return what an export is checked on: the images, or random numbers for a model that takes floats."""
+    """Return the test inputs for an export: the images, or random numbers for a model that takes floats."""
     if model.input != "floats":
         return pictures.images
     return np.random.default_rng(0).normal(size=(200, model.network.in_size)).astype(model.network.dtype)

@@ -169,7 +169,7 @@ def naming(path: StrPath) -> Iterator[None]:
 def check_header(path: Path, what: str) -> None:
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise ModelFileError(f"{path}: must have at most {MAX_FILE_BYTES:,} bytes, has {size:,}")
+        raise ModelFileError(f"{path}: must have at most {MAX_FILE_BYTES:,} bytes, got {size:,}")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):

@@ -272,7 +272,7 @@ class Model(Reader):
         return images
 
     def _bytes_of(self, pixels: Array) -> Array:
-        """Return pixels as bytes if they are whole bytes: integers from 0 to 255, or floats from 0 to 1 that were."""
+        """Return pixels as bytes: integers from 0 to 255, or floats from 0 to 1 that were made from bytes."""
         if pixels.dtype == bool:
             return pixels.astype(np.uint8) * np.uint8(255)
         low, high = (pixels.min(), pixels.max()) if pixels.dtype.kind in "iuf" and pixels.size else (1, 0)
@@ -394,7 +394,7 @@ def check_classes(known: Sequence[str], data: Dataset) -> None:
 
 
 def check_model(model: object) -> Model:
-    """Return the model, or raise an error if it is none."""
+    """Return `model`, or raise an error if it is not a model."""
     if not isinstance(model, Model):
         raise UsageError(f"model must be a Model, got {short_repr(model)}: use Model(…) or Model.load(…)")
     return model

@@ -47,12 +47,12 @@ class Preparation:
 
     @classmethod
     def standard(cls, *, deskew: bool = False) -> Self:
-        """Return the preparation with mean 0 and deviation 1 over MNIST."""
+        """Return the preparation with mean 0 and standard deviation 1 over MNIST."""
         return cls(mean=MNIST_MEAN, deviation=MNIST_DEVIATION, deskew=deskew)
 
     @classmethod
     def of(cls, images: Array, *, deskew: bool = False) -> Self:
-        """Return the preparation that gives these images' pixels mean 0 and deviation 1      uint8 (N, H, W)"""
+        """Return the preparation that gives these pixels mean 0 and standard deviation 1   uint8 (N, H, W)"""
         counts = np.bincount(images.reshape(-1), minlength=256)
         levels = np.arange(256) / 255
         mean = float(counts @ levels / images.size)

@@ -83,7 +83,7 @@ class Reading:
 
 
 def read(picture: Picture, reader: Reader | None = None, name: str | None = None) -> Reading:
-    """Read one picture of handwriting, dark on light or light on dark, or of what the model was trained on.
+    """Read one picture: handwriting (dark on light or light on dark), or an image of the model's own kind.
 
     Handwriting is normalized; raise `NothingDrawnError` if there is none. For a model of other images, the picture is
     scaled to their size.
@@ -107,7 +107,7 @@ def _check_takes_handwriting(reader: Reader) -> None:
         raise DataError("the model was trained on floats, not on images: use model.predict(X)")
     if reader.image_shape != (SIZE, SIZE):
         height, width = reader.image_shape
-        raise DataError(f"the model must take images of {SIZE}×{SIZE} to read handwriting, it takes {height}×{width}")
+        raise DataError(f"reading handwriting needs a model of {SIZE}×{SIZE} images, got a model of {height}×{width}")
 
 
 def read_line(picture: Picture, reader: Reader | None = None, name: str | None = None) -> list[Reading]:
@@ -116,7 +116,7 @@ def read_line(picture: Picture, reader: Reader | None = None, name: str | None =
     gray, name = _opened(picture, name)
     with _naming(name):
         if reader.input == "image":
-            raise DataError("a line can be read by a model of handwriting only, this one is of other images")
+            raise DataError("reading a line needs a model of handwriting, got a model of other images")
         _check_takes_handwriting(reader)
         parts = segment_line(gray)
     readings = []

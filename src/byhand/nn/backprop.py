@@ -2,7 +2,7 @@
 
 Forward, the output of each layer is the input of the next. Backward goes through the same layers in reverse order. Each
 layer receives its upstream gradient `dout`, the gradient with respect to its output. By the chain rule, it returns
-the gradient with respect to its input, which is the upstream gradient of the layer before. It also writes the
+the gradient with respect to its input, which is the upstream gradient of the previous layer. It also writes the
 gradients with respect to its own parameters. The formulas of each layer are in `layers` and `convolution`.
 
     pass_ = Pass(network)
@@ -107,7 +107,7 @@ class Pass:
         if X.ndim != 2 or X.shape[1] != self.in_size:
             raise UsageError(f"X must have the shape (N, {self.in_size}), got {X.shape}")
         if X.dtype != self.dtype:
-            raise UsageError(f"X must be {self.dtype} like the network, got {X.dtype}")
+            raise UsageError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
         size = self.in_size
         for layer, cache in zip(self.layers, self.caches, strict=True):
             layer.prepare(cache, len(X), size)

@@ -48,9 +48,9 @@ class Layer:
         return {}
 
     def out_size(self, in_size: int) -> int:
-        """Return the number of outputs a sample; reject a wrong number of inputs."""
+        """Return the number of outputs per sample; reject a wrong number of inputs."""
         if self.inputs and in_size != self.inputs:
-            raise UsageError(f"{self!r} must get {self.inputs} inputs, got {in_size} from the layer before")
+            raise UsageError(f"{self!r} needs {self.inputs} inputs, got {in_size} from the previous layer")
         return self.outputs or in_size
 
     def bind(self, parameters: Views, statistics: Views) -> None:
@@ -282,6 +282,6 @@ class BatchNorm(Layer):
 
 
 def means_over_batch(cache: Cache, N: int, *sums: Array) -> list[Array]:
-    """Return the means over the batch, of which other processes may have more rows    sums over N rows: (n,) each"""
+    """Return the means over the whole batch, including its rows in other processes    sums over N rows: (n,) each"""
     totals = cache.sum_over_processes(np.concatenate([*sums, np.array([N], cache.dtype)]))
     return np.split(totals[:-1] / totals[-1], len(sums))

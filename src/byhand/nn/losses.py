@@ -109,7 +109,7 @@ class SoftmaxCrossEntropy(_Loss):
 def log_softmax(Z: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """P = exp(S) / Σ exp(S),  S = Z − max Z,  log Σ exp(S)         Z: (N, K) → P, S: (K, N), log sum: (N,)
 
-    The results are transposed, one class a row: sums over the classes are then long vector operations, which are fast.
+    The results are transposed, one class per row: sums over the classes are then long, fast vector operations.
     """
     if cache.shape != Z.shape:
         N, K = cache.shape = Z.shape

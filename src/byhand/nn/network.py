@@ -117,7 +117,7 @@ class Network:
 
     @classmethod
     def from_config(cls, config: list[dict[str, Any]], *, dtype: DTypeLike = np.float32) -> "Network":
-        """Return a network with the layers that `config` describes; its parameters are still to be set."""
+        """Return a network with the layers of `config`; the caller must set its parameters."""
         return cls(layers_from_config(config), rng=np.random.default_rng(0), dtype=dtype)
 
     def summary(self) -> str:
@@ -276,7 +276,7 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
         try:
             layer = Convolution(rows, rows, channels, **settings, init=init)
         except UsageError as error:
-            raise UsageError(f"maps must fit one after another, got {list(maps)}: {error}") from None
+            raise UsageError(f"each convolution must fit its input, got {list(maps)}: {error}") from None
         yield layer
         rows, channels = layer.rows, layer.maps
 

@@ -80,7 +80,7 @@ class Optimizer:
         ]
 
     def step(self, parts: list[Part], state: State, rate: float) -> None:
-        """Take one step on the result of `parts`."""
+        """Take one step; `parts` is the result of the method `parts`."""
         number, rate = int(state["steps"][0]) + 1, float(rate)
         state["steps"][0] = number
         for p, g, moments, decays, (scratch, more_scratch) in parts:
@@ -209,7 +209,7 @@ def optimizer_named(kind: str, **settings: Any) -> Optimizer:
     rule = OPTIMIZERS[checks.choice("optimizer", kind, OPTIMIZERS)]
     known = [field.name for field in fields(rule)]
     if unknown := [name for name in settings if name not in known]:
-        raise UsageError(f"{kind} takes {', '.join(known)}, got {', '.join(unknown)}")
+        raise UsageError(f"settings of {kind} must be among {', '.join(known)}, got {', '.join(unknown)}")
     return rule(**settings)
 
 

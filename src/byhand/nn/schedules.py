@@ -99,7 +99,7 @@ def schedule_named(kind: str, **settings: Any) -> Schedule:
     schedule = SCHEDULES[checks.choice("schedule", kind, SCHEDULES)]
     known = [field.name for field in fields(schedule)]
     if unknown := [name for name in settings if name not in known]:
-        raise UsageError(f"{kind} takes {', '.join(known) or 'no settings'}, got {', '.join(unknown)}")
+        raise UsageError(f"settings of {kind} must be among {', '.join(known) or '(none)'}, got {', '.join(unknown)}")
     return schedule(**settings)
 
 

@@ -18,7 +18,7 @@ export function normalize(gray) {
   const longest = longestSide(boxOf(clean));
   const outline = outlineOf(clean);
   if (longest < SMALLEST) throw new NothingDrawn(`no digit: at least ${SMALLEST} pixels, got ${longest}`);
-  if (outline > LONGEST_OUTLINE * longest) throw new NothingDrawn("no digit: this is noise or a pattern");
+  if (outline > LONGEST_OUTLINE * longest) throw new NothingDrawn("no digit: noise or a pattern");
   const ink = withPen(clean, penSteps(clean, longest, outline));
   const box = boxOf(ink);
   const scaled = toScale(ink, box);

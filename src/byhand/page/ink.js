@@ -157,7 +157,7 @@ function stretched(bright, ground, inverted) {
   const strongest = strong.reduce((sum, count) => sum + count, 0);
   const level = strongest ? inOrder(strong, strongest >> 1) : 0;
   if (level < FAINTEST) throw new NothingDrawn("nothing drawn");
-  if (level < 6 * noise) throw new NothingDrawn("no digit: this is noise, and nothing in it stands out");
+  if (level < 6 * noise) throw new NothingDrawn("no digit: noise, and no ink that stands out");
 
   const even = ground.pixels.every((p) => p === ground.pixels[0]);
   const floor = even ? 4 * noise : Math.max(4 * noise, Math.floor(level / 3));

@@ -63,9 +63,9 @@ def largest_activations(model: Model, data: Dataset, layer: int, unit: int) -> d
     """Return the images with a unit's largest activations. layer: index among the layers with weights."""
     weighted = model.network.parametric_layers
     if not 0 <= layer < len(weighted) or not 0 <= unit < weighted[layer].b.size:
-        raise UsageError(f"layer and unit must be one of the network's, got layer {layer}, unit {unit}")
+        raise UsageError(f"layer and unit must exist in the network, got layer {layer}, unit {unit}")
     if not fits(model, data):
-        raise UsageError(f"the model does not fit the images of {data.name}")
+        raise UsageError(f"the model must have the size and the classes of the images of {data.name}")
     data = data[:SEARCHED]
     cut = blocks(len(data), max_block_size(model.network, 500))
     values = np.concatenate([activations(model, data.images[rows], layer)[:, unit] for rows in cut])

@@ -146,7 +146,7 @@ class Playground:
         digits = self._digits(setup.data)
         setup.check_memory(digits.train)
         if setup.start == "loaded" and not fits(self.loaded, digits.train):
-            raise UsageError(f"the loaded model does not fit the images or classes of {digits.name}")
+            raise UsageError(f"the loaded model must have the size and the classes of the images of {digits.name}")
         model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
         self.save()
         if self.storage:

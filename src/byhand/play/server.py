@@ -292,7 +292,7 @@ class Handlers:
             version, model, test = await self.job(lambda playground: (*playground.copy(), playground.digits.test))
             if self._evaluation is None or self._evaluation[0] != version:
                 if not fits(model, test):
-                    raise UsageError(f"the model does not fit the images of {test.name}")
+                    raise UsageError(f"the model must have the size and the classes of the images of {test.name}")
                 self._evaluation = version, await asyncio.to_thread(evaluate, model, test)
             return self._evaluation[1]
 

@@ -1,7 +1,7 @@
 """The L-layer network: forward pass, cross-entropy loss, backpropagation and gradient descent.
 
 `L_layer_model` repeats the four functions `L_layer_forward`, `compute_loss`, `L_layer_backward` and
-`update_parameters`, each time on the whole training set. Arrays are float64, with one sample a column:
+`update_parameters`, each time on the whole training set. Arrays are float64, with one sample per column:
 
     m samples · layer l has n_l units, and n_0 inputs
 
@@ -79,7 +79,7 @@ def one_hot(j: Array, *, classes: int = 10) -> Array:
 def data_wrapper(*, sample: bool = False) -> tuple[Array, Array, Array, Array]:
     """train_set_x (784, 50000), train_set_y (10, 50000), test_set_x (784, 10000), test_set_y (10, 10000)
 
-    One image a column: the transpose of the result of `load_data`, without a copy.
+    One image per column: the transpose of the result of `load_data`, without a copy.
     """
     (X, y), _, (X_test, y_test) = load_data(sample=sample)
     return X.T, one_hot(y), X_test.T, one_hot(y_test)
@@ -141,7 +141,7 @@ def layer_forward(H_prev: Array, W: Array, b: Array, activation: str = "relu") -
 def L_layer_forward(X: Array, parameters: dict[str, Array], *, hidden: str = "relu") -> tuple[Array, list[Memory]]:
     """H0 = X, Hl = hidden(Wl · Hl−1 + bl), HL = softmax(WL · HL−1 + bL)   steps 1 to 3
 
-    X: (n_0, m)   HL: (K, m)   memories: one memory a layer, first layer first
+    X: (n_0, m)   HL: (K, m)   memories: one memory per layer, first layer first
     """
     L = len(parameters) // 2
     memories = []
@@ -217,7 +217,7 @@ def layer_backward(dH: Array, memory: Memory, activation: str = "relu") -> tuple
 
 @checked(rules.L_layer_backward)
 def L_layer_backward(HL: Array, Y: Array, memories: list[Memory], *, hidden: str = "relu") -> dict[str, Array]:
-    """dZL = HL − Y, then dW, db and the upstream gradient dH of the layer before, for l = L … 1   steps 1 to 5
+    """dZL = HL − Y, then dW, db and the upstream gradient dH of the previous layer, for l = L … 1   steps 1 to 5
 
     HL, Y: (K, m)   gradients: dH0 … dH{L−1}, dW1 … dWL, db1 … dbL, each with the shape of its parameter or H
     """
@@ -266,8 +266,8 @@ def L_layer_model(
     """
     require_dimensions(dimensions)
     require_pixels("X", X)
-    require_shape("X", X, (dimensions[0], X.shape[1]), "dimensions[0] rows, one column a sample")
-    require_shape("Y", Y, (dimensions[-1], X.shape[1]), "dimensions[-1] rows, one column a sample")
+    require_shape("X", X, (dimensions[0], X.shape[1]), "dimensions[0] rows, one column per sample")
+    require_shape("Y", Y, (dimensions[-1], X.shape[1]), "dimensions[-1] rows, one column per sample")
     checks.positive("learning_rate", learning_rate)
     checks.integer("num_iterations", num_iterations, 0)
     X = np.asarray(X, dtype=float)
@@ -296,7 +296,7 @@ def predict(X: Array, y: Array, parameters: dict[str, Array], *, hidden: str = "
     """
     require_pixels("X", X)
     HL, _ = L_layer_forward(X, parameters, hidden=hidden)
-    require_shape("y", y, HL.shape, "one row a class, one column a sample")
+    require_shape("y", y, HL.shape, "one row per class, one column per sample")
     predictions = np.argmax(HL, axis=0)
     print(f"Accuracy: {np.mean(predictions == np.argmax(y, axis=0))}")
     return predictions

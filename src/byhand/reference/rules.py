@@ -122,7 +122,7 @@ one_hot_of_Y.__qualname__ = "one_hot"  # the name in a TypeError for missing or 
 
 def backward_prop(Z1: Any, A1: Any, Z2: Any, A2: Any, W1: Any, W2: Any, X: Any, Y: Any) -> None:
     _, m = A2.shape
-    require_shape("Y", Y, (m,), "one label a column of A2")
+    require_shape("Y", Y, (m,), "one label per column of A2")
 
 
 def update_params(W1: Any, b1: Any, W2: Any, b2: Any, dW1: Any, db1: Any, dW2: Any, db2: Any, alpha: Any) -> None:
@@ -146,9 +146,9 @@ def require_shape(name: str, array: Any, shape: tuple[int, ...], because: str) -
 
 
 def require_matrix(name: str, array: Any) -> None:
-    """Require that `array` has two axes, one sample a column."""
+    """Require that `array` has two axes, one sample per column."""
     if np.ndim(array) != 2:
-        raise UsageError(f"{name} must have two axes, one sample a column, got shape {np.shape(array)}")
+        raise UsageError(f"{name} must have two axes, one sample per column, got shape {np.shape(array)}")
 
 
 def require_pixels(name: str, X: Any) -> None:

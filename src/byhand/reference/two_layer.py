@@ -1,7 +1,7 @@
 """The 784-10-10 network: one hidden layer with ReLU, softmax, and gradient descent on the whole training set.
 
 `gradient_descent` initializes the parameters and repeats forward, backward and update. `make_predictions` classifies
-images. There is one image a column, with pixels from 0 to 1:
+images. There is one image per column, with pixels from 0 to 1:
 
     m samples        X (784, m)    Y (m,)    W1 (10, 784)    W2 (10, 10)    b1, b2 (10, 1)    Z1, A1, Z2, A2 (10, m)
 
@@ -124,7 +124,7 @@ def gradient_descent(
     Every 10 iterations the accuracy on X is printed.
     """
     require_pixels("X", X)
-    require_shape("Y", Y, (X.shape[1],), "one label a column of X")
+    require_shape("Y", Y, (X.shape[1],), "one label per column of X")
     checks.positive("alpha", alpha)
     checks.integer("iterations", iterations, 0)
     W1, b1, W2, b2 = init_params(inputs=X.shape[0], hidden=hidden, classes=classes, rng=rng)

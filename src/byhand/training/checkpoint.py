@@ -211,7 +211,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:
-    """Return what the bits of a run depend on, besides the data."""
+    """Return everything that the bits of a run depend on, except the data."""
     return {
         "seed": trainer.seed,
         "recipe": trainer.recipe.config(),

@@ -133,7 +133,7 @@ def padded_width(rows: int, inner: int, columns: int) -> int:
 
 
 class DenseForm(Layer):
-    """Base class: a form uses the parameters of another layer."""
+    """Base class of the forms, which use the parameters of another layer."""
 
     def __init__(self, layer: Dense, inputs: int) -> None:
         self.layer = layer

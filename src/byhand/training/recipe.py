@@ -119,12 +119,12 @@ class Recipe:
                 check = checks.positive if name in ("clip", "max_norm") else partial(checks.integer, least=1)
                 check(name, value)
         if self.ema_decay is not None and not (checks.is_number(self.ema_decay) and 0 < self.ema_decay < 1):
-            raise UsageError(f"ema_decay must be over 0 and under 1, got {self.ema_decay!r}")
+            raise UsageError(f"ema_decay must be greater than 0 and less than 1, got {self.ema_decay!r}")
         if not checks.is_number(self.weak_augment, 0, 1):
             raise UsageError(f"weak_augment must be a fraction of the epochs, 0 to 1, got {self.weak_augment!r}")
         held = self.validation
         if not (checks.is_number(held, 0) and (held < 1 or held == int(held))):
-            raise UsageError(f"validation must be a fraction under 1 or a number of samples, got {held!r}")
+            raise UsageError(f"validation must be a fraction less than 1 or a number of samples, got {held!r}")
         for name, value in vars(self).items():
             if isinstance(value, np.generic):  # JSON needs Python's numbers
                 object.__setattr__(self, name, value.item())
@@ -306,8 +306,8 @@ MIN_STEPS = 300
 def adapted(chosen: Preset, data: Dataset) -> Preset:
     """Return the preset for a data set: unchanged for images in MNIST's form.
 
-    For other images, the mean and the deviation are computed from the data, there is no deskewing and no augmentation
-    (both are made for handwriting), and small data sets get more epochs.
+    For other images, the mean and the standard deviation are computed from the data, there is no deskewing and no
+    augmentation (both are made for handwriting), and small data sets get more epochs.
     """
     if data.has_mnist_form:
         return chosen
@@ -372,7 +372,7 @@ def changed_recipe(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     return recipe.replace(**plain, loss=loss)
 
 
-#: Scalings of the pixels: a divisor, or mean 0 and deviation 1.
+#: Scalings of the pixels: a divisor, or mean 0 and standard deviation 1.
 SCALES = ("255", "256", "standard")
 
 

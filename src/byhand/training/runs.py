@@ -50,7 +50,7 @@ class Run:
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not path.exists():
-            raise ModelFileError(f"{path}: no such run: byhand train makes one")
+            raise ModelFileError(f"{path}: no such run: create one with byhand train")
         return cls(folder)
 
     @property
@@ -133,7 +133,7 @@ def read_object(path: Path) -> dict[str, Any]:
 def text_of(path: Path) -> str:
     """Return the text of a file, after checks of its size, encoding and nesting."""
     if (size := path.stat().st_size) > MAX_TEXT_BYTES:
-        raise ModelFileError(f"{path}: must have at most {MAX_TEXT_BYTES:,} bytes, has {size:,}")
+        raise ModelFileError(f"{path}: must have at most {MAX_TEXT_BYTES:,} bytes, got {size:,}")
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
@@ -169,7 +169,7 @@ def next_number(home: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that the bits of a run depend on, and the kernel of the BLAS."""
+    """Return the versions and the BLAS kernel that the bits of a run depend on."""
     names = [
         f"{library.internal_api} {library.version} {getattr(library, 'architecture', '')}"
         for library in blas_libraries()

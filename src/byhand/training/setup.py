@@ -61,7 +61,9 @@ class Setup:
         fraction = recipe.validation if validation_data is None else 0
         kept, held = held_out(labels, fraction, len(model.classes), self.seed)
         if weights is not None and not weights[kept].any():
-            raise UsageError("sample_weights must be positive for a training sample, all are 0 or held out")
+            raise UsageError(
+                "sample_weights must be positive for at least one training sample, but all are 0 or held out"
+            )
         self.batches = Batches(images, labels, kept, weights, recipe, self.seed, model.preparation, self.shard)
         self.validation: Batch | None = None
         if validation_data is not None:

@@ -142,7 +142,9 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if uncallable := self._uncallable(name):
             return uncallable
         if self.student.spent:
-            return Verdict(name, "not run", f"the {self.student.limits.total:g} seconds for the file are used up")
+            return Verdict(
+                name, "not run", f"the time limit of {self.student.limits.total:g} seconds for the file is used up"
+            )
         probes = [probe for _ in range(self.rounds) for probe in function.probes(self.rng)]
         earlier = itertools.takewhile(lambda one: one.name != name, self.page.functions)
         references = {one.name: self.right_answer(one.name) for one in earlier}

@@ -174,7 +174,7 @@ def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str
     def failure(answers: Mapping[str, Answer]) -> str:
         def call(name: str, arguments: Mapping[str, Any]) -> Any:
             if check.student.spent:
-                raise StudentError(f"the {check.student.limits.total:g} seconds for the file are used up")
+                raise StudentError(f"the time limit of {check.student.limits.total:g} seconds for the file is used up")
             if name in answers:
                 return answers[name]((), dict(arguments))
             if name not in check.student.loaded["functions"]:

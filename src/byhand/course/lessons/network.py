@@ -764,7 +764,7 @@ for activation, slope in (("relu", Z > 0), ("sigmoid", 1 / (2 + np.exp(Z) + np.e
 
 # %% graded="L_layer_backward"
 def L_layer_backward(HL, Y, memories):
-    """dZL = HL - Y, then dW, db and dH of the layer before, from the last layer to the first
+    """dZL = HL - Y, then dW, db and dH of the previous layer, from the last layer to the first
 
     HL, Y: (K, m)   memories: from L_layer_forward   returns a dictionary with dW1 ... dWL, db1 ... dbL, dH0 ... dHL-1
     """

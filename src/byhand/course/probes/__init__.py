@@ -163,7 +163,7 @@ def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
 
 
 def slopes_of(f: Callable[[dict[str, Array]], Any], arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return the slopes of f by each of its arrays, under the names of the gradients."""
+    """Return the derivatives of f with respect to each of its arrays, under the names of the gradients."""
 
     def by(name: str) -> Array:
         return slope(lambda value: f({**arrays, name: value}), arrays[name])
@@ -235,7 +235,7 @@ def gradients_from(dZ: Array, memories: Any, derivative: Any = lambda Z: Z > 0) 
 
 
 def bias_mistakes(dZs: Mapping[str, Array]) -> list[tuple[str, Outputs]]:
-    """Return each db with each mistake, from the dZ of each layer; right is the sum over the samples divided by m."""
+    """Return each db with each mistake, from the dZ of each layer; the correct db is the sum over samples / m."""
     ways: list[tuple[str, Callable[[Array, int], Array]]] = [
         ("bias summed over everything", lambda dZ, m: np.asarray(dZ.sum() / m)),
         ("bias summed over everything", lambda dZ, m: np.full((len(dZ), 1), dZ.sum() / m)),

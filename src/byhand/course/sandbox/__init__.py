@@ -22,13 +22,13 @@ MAX_DEPTH = 12
 
 @dataclass(frozen=True)
 class Unsendable:
-    """A value that cannot be sent: no number, string or container of them; `what` is its type."""
+    """A value that cannot be sent because it is not a number, a string or a container of them; `what` is its type."""
 
     what: str
 
 
 class BrokenMessageError(Exception):
-    """The received bytes are not a message."""
+    """The received bytes are not a valid message."""
 
 
 def packed(value: Any) -> bytes:

@@ -223,7 +223,7 @@ def _is_in_a_cell(function: Any) -> bool:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `TooSlowError` after so many seconds, if the system has interval timers."""
+    """Raise `TooSlowError` after `seconds` seconds, if the system has interval timers."""
     if seconds is None or not hasattr(signal, "setitimer"):
         yield
         return

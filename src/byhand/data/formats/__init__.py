@@ -34,7 +34,7 @@ File = Path | InMemoryFile
 
 @contextlib.contextmanager
 def opened(path: File) -> Iterator[BinaryIO]:
-    """Open a file and decompress gzip; damage raises a `DataError`, also in the block."""
+    """Open a file and decompress gzip; damage raises a `DataError`, even inside the `with` block."""
     try:
         raw = io.BytesIO(path.content) if isinstance(path, InMemoryFile) else path.open("rb", buffering=0)
         with io.BufferedReader(cast(io.RawIOBase, raw)) as file:
@@ -57,7 +57,7 @@ def pieces(path: File, size: int = 1 << 20) -> Iterator[bytes]:
         while piece := file.read(size):
             total += len(piece)
             if total > CEILING:
-                raise DataError(f"{path}: must have at most {CEILING:,} bytes uncompressed, it has more")
+                raise DataError(f"{path}: must have at most {CEILING:,} bytes uncompressed, got more")
             yield piece
 
 

@@ -34,7 +34,7 @@ NUMBERS = re.compile(r"[<>|=]?(?:[iu][1248]|f[248])|\|b1")
 def array_of(where: str, content: bytes, start: int, dtype: np.dtype[Any], shape: Any, fortran: bool) -> Array:
     """Return the array in `content` from `start` on, which must have the right size."""
     if not isinstance(shape, tuple) or len(shape) > 4 or not all(type(n) is int and n >= 0 for n in shape):
-        raise DataError(f"{where}: the shape of an array must have at most four whole numbers")
+        raise DataError(f"{where}: the shape of an array must be at most four integers")
     size, available = prod(shape) * dtype.itemsize, len(content) - start
     if size != available:
         raise DataError(f"{where}: an array of {shape} {dtype} must have {size:,} bytes, got {max(available, 0):,}")
@@ -169,7 +169,7 @@ def _check_instructions(path: Path, content: bytes) -> None:
     with warnings.catch_warnings(action="ignore"):  # about invalid escapes in a name
         for count, (opcode, argument, _) in enumerate(pickletools.genops(content), start=1):
             if count > MAX_INSTRUCTIONS:
-                rule = f"must have at most {MAX_INSTRUCTIONS:,} instructions, it has more"
+                rule = f"must have at most {MAX_INSTRUCTIONS:,} instructions, got more"
                 raise DataError(f"{path}: the pickle {rule}")
             if opcode.name not in _INSTRUCTIONS:
                 raise DataError(f"{path}: the pickle must contain only arrays, found {opcode.name}; nothing was run")

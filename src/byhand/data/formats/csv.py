@@ -63,7 +63,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
         cut = whole.rfind(b"\n") + 1
         rest = rest[cut:]
         if len(rest) > MAX_LINE:
-            raise DataError(f"{path}: a line must have at most {MAX_LINE:,} bytes, one has more")
+            raise DataError(f"{path}: a line must have at most {MAX_LINE:,} bytes, got a longer one")
         if cut:
             yield whole[:cut].replace(b"\r\n", b"\n")
     if rest := rest.rstrip():
@@ -71,10 +71,10 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _layout(path: Path) -> tuple[int, bool, int]:
-    """Return the number of columns, True if the first line is a header, and the place of the label's column.
+    """Return the number of columns, True if the first line is a header, and the index of the label column.
 
     A header has names, or the column numbers 0, 1, 2, … that pandas writes (only if they exceed the pixel range).
-    Without a name for the labels' column, it is the first or the last, whichever has the values of labels.
+    Without a name for it, the label column is the first or the last, whichever has the values of labels.
     """
     line = next(_blocks(path), b"").partition(b"\n")[0]
     fields = line.split(b",")
@@ -96,7 +96,7 @@ def _layout(path: Path) -> tuple[int, bool, int]:
 
 
 def _first_or_last(path: Path, is_header: bool, columns: int) -> int:
-    """Return the place of the label's column in a file whose header doesn't name it."""
+    """Return the index of the label column in a file whose header doesn't name it."""
     first: set[str] = set()
     last: set[str] = set()
     for number, block in enumerate(_blocks(path)):
@@ -148,7 +148,7 @@ def _parse_lines(path: Path, rows: list[bytes], place: int, first: int) -> Bytes
             if value is None or not 0 <= value <= MAX_PIXEL or value != int(value):
                 where = f"line {first + row}, column {i + 1 + (i >= place)}"
                 got = field[:20].decode("latin1")
-                raise DataError(f"{path}, {where}: a pixel must be a whole number from 0 to {MAX_PIXEL}, got {got!r}")
+                raise DataError(f"{path}, {where}: a pixel must be an integer from 0 to {MAX_PIXEL}, got {got!r}")
             table[row, i] = int(value)
     return table
 

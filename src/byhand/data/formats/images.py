@@ -56,9 +56,9 @@ def content_of(file: Path, name: str, most: int) -> bytes:
         if not file.exists():
             raise DataMissingError(f"{file}: no such file")
         if not file.is_file():
-            raise DataError(f"{name} must be a picture, it is not a file")
+            raise DataError(f"{name} must be an image file, got something else")
         if file.stat().st_size > most:
-            raise DataError(f"{name} must have at most {most:,} bytes, has {file.stat().st_size:,}")
+            raise DataError(f"{name} must have at most {most:,} bytes, got {file.stat().st_size:,}")
         return file.read_bytes()
     except OSError as error:
         if isinstance(error, DataError):
@@ -68,7 +68,7 @@ def content_of(file: Path, name: str, most: int) -> bytes:
 
 @contextlib.contextmanager
 def opened(content: bytes, name: str) -> Iterator["Image"]:
-    """Open a picture; damage raises a `DataError`, also in the block."""
+    """Open an image; damage raises a `DataError`, even inside the `with` block."""
     from PIL import Image, UnidentifiedImageError
 
     if not len(content):
@@ -81,11 +81,11 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
     except Image.DecompressionBombError:
         raise DataError(f"{name} must have at most {MAX_PIXELS:,} pixels, got more than twice as many") from None
     except UnidentifiedImageError:
-        raise DataError(f"{name} must be a picture ({', '.join(FORMATS)}), it is none of these") from None
+        raise DataError(f"{name} must be an image ({', '.join(FORMATS)}), got another format") from None
     except Exception as error:  # decoders fail with OSError, ValueError, struct.error, …
         if isinstance(error, OSError) and error.strerror:  # from the system, not from the decoder
             raise DataError(f"{name} can't be read: {error.strerror}") from None
-        raise DataError(f"{name} is a damaged picture: {printable(error) or type(error).__name__}") from error
+        raise DataError(f"{name} is a damaged image: {printable(error) or type(error).__name__}") from error
 
 
 MAX_PHOTO_BYTES = 1 << 29  # 80 million pixels of six bytes
@@ -112,10 +112,10 @@ def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
             raise DataError(f"{name} must have {rule}, got {width:,} × {height:,}")
         frames = getattr(picture, "n_frames", 1)
         if frames > 1 and picture.format != "MPO":  # MPO: a photo, followed by its preview
-            raise DataError(f"{name} must be a single picture, got {frames} frames or pages")
+            raise DataError(f"{name} must be a single image, got {frames} frames or pages")
         if picture.mode in ("LAB", "I", "F"):
             rule = "grayscale, RGB, CMYK or palette, with 8 or 16 bits per channel"
-            raise DataError(f"{name} must be {rule}, its mode is {picture.mode}")
+            raise DataError(f"{name} must be {rule}, got mode {picture.mode}")
         picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
         return _grayscale(picture)
 
@@ -185,7 +185,7 @@ def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
     classes = tuple(found["train"])
     for name in found["test"]:
         if name not in classes:
-            raise DataError(f"{folder}: the classes of test must be among those of train, {name!r} is not")
+            raise DataError(f"{folder}: the classes of test must be among those of train, got {name!r}")
     train, shape, notes = _read(folder, found["train"], classes, None)
     unused = [path.name for path in sorted(folder.iterdir()) if path.name.lower() in VALIDATION and path.is_dir()]
     notes += [f"{name} is not used" for name in unused if found["train"] != _classes(folder)]
@@ -203,7 +203,7 @@ def _read(
     for file in files:
         images.append(read_image(file))
         if (pixels := pixels + images[-1].size) > formats.CEILING:
-            raise DataError(f"{folder}: must have at most {formats.CEILING:,} pixels, {len(files):,} images have more")
+            raise DataError(f"{folder}: must have at most {formats.CEILING:,} pixels in all images, got more")
     images, size_notes = of_one_size(images, shape)
     notes += size_notes
     if _is_colored(files[:: -(-len(files) // 20)]):
@@ -287,7 +287,7 @@ def gray_image(picture: "Image", name: str) -> Bytes:
     if max(picture.size) > MAX_IMAGE_SIDE:
         raise DataError(f"{name} must be at most {MAX_IMAGE_SIDE} pixels wide and high, got {width}×{height}")
     if picture.mode not in MODES:
-        raise DataError(f"{name} must have 8 bits per channel, its mode is {picture.mode}")
+        raise DataError(f"{name} must have 8 bits per channel, got mode {picture.mode}")
     if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise DataError(f"{name} must have no transparent pixels; add a background first")
     return np.array(picture.convert("L"))
@@ -333,7 +333,7 @@ def read_frame(frame: Any, *, name: str = "frame", shape: tuple[int, int] | None
         images.append(image)
         is_colored |= has_color
         if (pixels := pixels + image.size) > formats.CEILING:
-            raise DataError(f"{name}: must have at most {formats.CEILING:,} pixels, {len(frame):,} images have more")
+            raise DataError(f"{name}: must have at most {formats.CEILING:,} pixels in all images, got more")
     if {image.dtype for image in images} == {np.dtype(np.uint8)}:
         images, notes = of_one_size(images, shape)
     elif len({image.shape for image in images}) > 1:

@@ -80,7 +80,7 @@ def outline_of(ink: Bytes) -> int:
 
 
 def to_scale(ink: Bytes, box: Box) -> Bytes:
-    """Scale the longest side L of the box to 20 pixels, from row and column 4 on, by area averaging.
+    """Scale the box by area averaging: its longest side L becomes 20 pixels, from row and column 4 on.
 
     Pixel (r, c) is the mean of a square of side L/20 with the corner (top + (r−4)·L/20, left + (c−4)·L/20):
     out = ⌊Σ down(r, y)·ink(y, x)·across(c, x) / L² + ½⌋, with integer overlaps in twentieths of a pixel.

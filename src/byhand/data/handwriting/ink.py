@@ -136,9 +136,11 @@ def normalize_contrast(bright: Bytes, ground: Bytes, inverted: bool) -> Bytes:
     strong = in_order[2 * in_order > peak]
     level = int(strong[len(strong) // 2]) if strong.size else 0
     if level < FAINTEST:
-        raise NothingDrawnError(f"nothing drawn: ink and paper must differ by {FAINTEST} gray levels, got {level}")
+        raise NothingDrawnError(
+            f"nothing drawn: ink and paper must differ by at least {FAINTEST} gray levels, got {level}"
+        )
     if level < 6 * noise:
-        raise NothingDrawnError(f"no digit: this is noise, of deviation {noise}, and nothing in it stands out")
+        raise NothingDrawnError(f"no digit: noise with a standard deviation of {noise}, and no ink that stands out")
     even = ground.min() == ground.max()
     floor = 4 * noise if even else max(4 * noise, level // 3)
     above[above <= floor] = 0
