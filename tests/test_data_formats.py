@@ -708,7 +708,7 @@ def test_images_of_a_frame_are_scaled_and_read_as_gray():
     [
         (lambda image: "a.png", "row 0: the image must be the content of an image file, a Pillow image or an array"),
         (lambda image: {"bytes": None, "path": "a.png"}, "row 0: the image must be the content of an image file"),
-        (lambda image: b"no image", "row 0: the image must be a picture"),
+        (lambda image: b"no image", "row 0: the image must be an image"),
         (lambda image: png(image)[:45], "row 0: the image is a damaged image"),
         (lambda image: image - 1000.0, "pixels must be 0 to 255"),
     ],
