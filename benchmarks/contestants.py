@@ -27,7 +27,7 @@ ENDLESS = 1_000_000
 
 
 class ByHand(Contestant):
-    """byhand as `byhand.fit` runs it: bytes in, and a trainer that is stepped, so that nothing else is timed."""
+    """byhand as `byhand.fit` runs it, on bytes. The trainer is called step by step, so that nothing else is timed."""
 
     def __init__(self, work: Work) -> None:
         pixels, labels = work.pictures
@@ -55,7 +55,7 @@ class ByHand(Contestant):
 class Assignment(Contestant):
     """The assignment's own code, as its texts describe it: float64, samples in columns, a new array for everything.
 
-    It is kept as slow as it is taught: softmax as written, an unused dH0, the loss only in every hundredth iteration.
+    It is not optimized: softmax as written, an unused dH0, the loss only in every hundredth iteration.
     The hidden activation is relu, as in the texts' second network and in the other contestants.
     """
 

@@ -41,7 +41,7 @@ class JAX(Contestant):
 
 
 def over_batches(update: Any, state: State, X: Any, y: Any, order: Any, *, batch: int) -> tuple[State, Any]:
-    """Every batch in turn; the sum of their losses."""
+    """Train on all batches in order; return the sum of their losses."""
     whole = len(order) // batch * batch
     rows = order[:whole].reshape(-1, batch)
     state, losses = jax.lax.scan(lambda state, i: update(state, X[i], y[i]), state, rows)
@@ -61,7 +61,7 @@ def loss_of(parameters: Any, X: Any, y: Any) -> Any:
 
 
 def step(state: State, X: Any, y: Any, *, rate: float) -> tuple[State, Any]:
-    """One update, by gradient descent or, where there are moments, by Adam."""
+    """Take one step, with Adam if there are moments, otherwise with gradient descent."""
     parameters, moments, t = state
     loss, gradient = jax.value_and_grad(loss_of)(parameters, X, y)
     t = t + 1

@@ -2,8 +2,9 @@
 
     python -m benchmarks.memory KIND IMAGES [FILE]
 
-is one process that trains, then prints its peak memory as JSON (from Linux). `ours` and `assignment` have the images in
-memory; `epoch` with a FILE maps them, so the system may drop the file's pages, and only anonymous memory counts.
+is one process that trains, then prints its peak memory, as Linux reports it, as JSON. `ours` and `assignment` have the
+images in memory; `epoch` with a FILE maps them, so the system may drop the file's pages, and only anonymous memory
+counts.
 """
 
 import json
@@ -152,7 +153,7 @@ def measure_growth(rounds: int, log: Log) -> dict[str, Any]:
 
 
 def write_images(file: Path) -> None:
-    """Write a million images: MNIST's over and over, each time shifted sideways."""
+    """Write a million images: copies of MNIST's, each shifted horizontally."""
     images = load("mnist", offline=True).train.images
     out = np.lib.format.open_memmap(file, "w+", np.uint8, (MANY, *images.shape[1:]))
     for shift, start in enumerate(range(0, MANY, len(images))):

@@ -3,7 +3,7 @@
 Each contestant has a process, because each library brings threads of its own, which would otherwise compete; only one
 works at a time. Before the rounds each does the same few epochs, and their losses must agree, so that none can win by
 doing less work. A ratio is computed within one round, in which the machine was the same for all; the median of the
-ratios is reported, with the least and the greatest.
+ratios is reported, with the smallest and the largest.
 """
 
 import itertools
@@ -187,5 +187,5 @@ def ratios(a: Sequence[float], b: Sequence[float]) -> dict[str, float]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return the median, the least and the greatest value."""
+    """Return the median, the smallest and the largest value."""
     return {"median": statistics.median(values), "least": min(values), "greatest": max(values)}

@@ -1,14 +1,13 @@
-"""The scaling model and the tables of docs/scaling.md: `python -m benchmarks.scaling`, a second. Needs SciPy.
+"""The scaling model and the tables of docs/scaling.md: `python -m benchmarks.scaling` (takes a second; needs SciPy).
 
 A step of R ranks on a batch of N rows, P parameters:
 
     step = overhead + products(N/R)/rate + P·(descent + m·memory)  +  sum(R, P)
     sum  = latency·⌈log₂ R⌉ + 2(R − 1)/R · 4P / pace                             0 for one rank
 
-The first terms are one rank's own: the overhead of Python and small operations, independent of the batch size; the
-matrix products, the only part that is shared out; and the optimizer's passes over the parameters and its m state
-vectors. The last is the all-reduce of the gradients: in the best of algorithms each number leaves a rank once and comes
-back once.
+The first terms are computed by each rank alone: the overhead of Python and small operations, independent of the batch
+size; the matrix products, the only part that is divided; and the optimizer's passes over the parameters and its m state
+vectors. The last is the all-reduce of the gradients: an optimal algorithm sends and receives each number once per rank.
 
 The constants are fitted to what tests/long/mpi_throughput.py measured with one rank and with two
 (benchmarks/results/mpi.json) and kept in benchmarks/results/scaling.json. The model is then compared with four ranks on

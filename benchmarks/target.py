@@ -2,8 +2,8 @@
 
     python -m benchmarks.target NAME FOLDER
 
-runs one contestant and prints the accuracy it reached. Each peer twice: once as its documentation teaches (raw pixels,
-Adam, its own way of feeding batches), once with byhand's own recipe and with images that are deskewed already.
+runs one contestant and prints the accuracy it reached. Each peer runs twice: once as its documentation teaches (raw
+pixels, Adam, its own way of feeding batches), once with byhand's own recipe and with images that are deskewed already.
 A peer is scored after every epoch and may stop at the first that reaches the target; byhand's recipe was chosen
 beforehand, on a validation split, and is scored once.
 """
@@ -105,7 +105,7 @@ def jax_with_our_recipe(folder: Path) -> float:
 
 
 def jax_trained(data: Data, sizes: list[int], *, optimizer: str, rate: float, whole_epochs: bool) -> float:
-    """Train until the target, or for byhand's epochs, and give the accuracy."""
+    """Train until the target accuracy, or for byhand's number of epochs; return the accuracy."""
     import jax
     import jax.numpy as jnp
 
@@ -210,7 +210,7 @@ RUNNERS: dict[str, Callable[[Path], float]] = {
 
 
 def until_target(epoch: Callable[[], float]) -> float:
-    """Train until the target is reached; return the accuracy."""
+    """Train until the target accuracy is reached; return the accuracy."""
     accuracy = 0.0
     for _ in range(PATIENCE):
         accuracy = epoch()
@@ -220,7 +220,7 @@ def until_target(epoch: Callable[[], float]) -> float:
 
 
 def raw(folder: Path) -> Data:
-    """Pixels from 0 to 1 out of the usual .npz of bytes            (M, 784) float32, (M,) int64"""
+    """Load pixels from 0 to 1 from an .npz of bytes            (M, 784) float32, (M,) int64"""
     return read(folder / "mnist.npz", lambda images: images.reshape(len(images), -1).astype(np.float32) / 255)
 
 

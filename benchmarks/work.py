@@ -1,4 +1,4 @@
-"""The work, which is the same for every contestant to the last number, and the interface of a contestant.
+"""The work, which is exactly the same for every contestant, and the interface of a contestant.
 
 The work defines the initial weights, the images, the batch size and the optimizer. In the first epoch, which is not
 timed, all contestants take the samples in the same order, so their losses must agree; afterwards each shuffles in its

@@ -400,7 +400,7 @@ def test_custom_checks_give_points_and_one_mistake_counts_once(source, points, w
         ("c.py", "names = {'x': 'y'}", UsageError, "names must be for functions of l_layer, got 'x'"),
         ("c.py", "1 / 0", DataError, "ZeroDivisionError"),
         ("c.py", "def", DataError, "SyntaxError"),
-        ("c.toml", "a = ", DataError, "must be TOML"),
+        ("c.toml", "a = ", DataError, "must be valid TOML"),
         ("c.toml", "marks = 1", UsageError, "entries must be page, seed, rounds, .*, got marks"),
         (
             "c.py",

@@ -75,7 +75,7 @@ def damaged_idx(folder):
         "t10k-images-idx3-ubyte: truncated gzip data",
         "t10k-labels-idx1-ubyte: labels must begin with 00 00 08 01, got 00 00 09 01",
         "train-images-idx3-ubyte: the header claims 2,147,483,648 × 28 × 28 bytes, the file has 84",
-        "train-labels-idx1-ubyte: labels must be 0 to 9, label 20 (from 0) is 12",
+        "train-labels-idx1-ubyte: labels must be 0 to 9, got 12 at index 20",
     ]
 
 

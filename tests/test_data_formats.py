@@ -119,7 +119,7 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
         ("train-images", gzip.compress(idx.dump(X)[:-1]), "the header claims 21 × 5 × 5 bytes, the file has 524"),
         ("train-images", idx.dump(X) + b"\0", "the header claims 21 × 5 × 5 bytes, the file has 526"),
         ("train-labels", idx.dump(y[:-1]), "must have a label for each of 21 images, got 20"),
-        ("train-labels", idx.dump(np.r_[y[:-1], 10]), r"labels must be 0 to 9, label 20 \(from 0\) is 10"),
+        ("train-labels", idx.dump(np.r_[y[:-1], 10]), r"labels must be 0 to 9, got 10 at index 20"),
     ],
 )
 def test_an_invalid_idx_file_is_rejected(tmp_path, name, content, words):

@@ -471,7 +471,7 @@ def test_wrong_usage_gives_one_line_and_exit_2(tmp_path):
     for words, message in [
         ((), "give either --space FILE for a new sweep, or --resume DIR"),
         (("--space", "nosuch.toml"), "nosuch.toml: no such file"),
-        (("--space", str(bad)), "must be TOML"),
+        (("--space", str(bad)), "must be valid TOML"),
         (("--resume", str(tmp_path)), "no sweep.json in this folder"),
         (("--resume", str(tmp_path), "--seed", "3"), "--resume keeps the settings of the sweep: remove --seed"),
         (("--space", "x", "--engine", "dask"), "x: no such file"),

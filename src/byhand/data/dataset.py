@@ -283,7 +283,7 @@ def check_labels(labels: Array, classes: Sequence[str], where: str) -> None:
     """Raise an error for the first label that is not the index of a class."""
     if labels.size and (labels.min() < 0 or labels.max() >= len(classes)):
         wrong = int(np.flatnonzero((labels < 0) | (labels >= len(classes)))[0])
-        raise DataError(f"{where}: labels must be 0 to {len(classes) - 1}, label {wrong} (from 0) is {labels[wrong]}")
+        raise DataError(f"{where}: labels must be 0 to {len(classes) - 1}, got {labels[wrong]} at index {wrong}")
 
 
 def stratified_counts(labels: Integers, number: int, classes: int) -> Integers:

@@ -81,7 +81,7 @@ class Space:
         try:
             return cls.from_config(tomllib.loads(Path(path).read_text("utf-8")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: must be TOML: {error}") from None
+            raise UsageError(f"{path}: must be valid TOML: {error}") from None
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
 

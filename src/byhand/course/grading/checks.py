@@ -82,7 +82,7 @@ def _from_toml(path: Path, content: bytes) -> dict[str, Any]:
     try:
         found = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: must be TOML, got {error}") from error
+        raise DataError(f"{path}: must be valid TOML: {error}") from error
     for name in found:
         if name not in ENTRIES:
             raise UsageError(f"{path}: entries must be {', '.join(ENTRIES)}, got {name}")

@@ -184,7 +184,7 @@ def connected_components(mask: Mask) -> tuple[Integers, Integers]:
     """Label the 8-connected components of a mask (H, W), in the order of their first pixels.
 
     Returns the labels (H, W), −1 outside the mask, and the size of each component.
-    Adjacent pixels take the smaller label, and labels the label of their label, until nothing changes.
+    Union-find: adjacent pixels take the smaller label, then each label is replaced by its root, until nothing changes.
     """
     height, width = mask.shape
     pixels = np.flatnonzero(mask)
