@@ -135,7 +135,7 @@ class FlatNumPy(Contestant):
 
 
 def views(vector: Array, shapes: list[tuple[int, ...]]) -> tuple[list[Array], list[Array]]:
-    """Cut a vector into the weights of all layers, and after them the biases."""
+    """Split a vector into the weights of all layers, followed by the biases."""
     Ws, bs, start = [], [], 0
     for inputs, units in shapes:
         Ws.append(vector[start : start + inputs * units].reshape(inputs, units))

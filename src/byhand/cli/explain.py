@@ -75,7 +75,7 @@ def command(
         shown = labelled(picture, label, model, console)
     else:
         if label is not None:
-            raise UsageError("--label needs a PICTURE: samples of a data set have labels")
+            raise UsageError("--label needs a PICTURE: samples of a data set have their own labels")
         images = getattr(load_run_data(config, model.metadata, data, offline, console), split)
         count = batch or (8 if model.network.needs_whole_batch else 1)
         integer("batch", count, 1, len(images))

@@ -38,7 +38,7 @@ def exit_now(*_: object) -> None:
 
 
 def write_interrupted() -> None:
-    """Write a line below the terminal's `^C`, with nothing that has to be loaded."""
+    """Write a line below the terminal's `^C`, without importing anything."""
     with suppress(OSError):
         os.write(2, b"\ninterrupted\n")
 

@@ -41,7 +41,7 @@ def load(
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> TrainTest:
-    """Load a data set by name or path; the default is full MNIST, or else the bundled sample.
+    """Load a data set by name or path; the default is full MNIST, or the bundled sample if it is not available.
 
     Names: "mnist", "fashion-mnist", "kmnist", "mnist-5k" (bundled), and imported ones; "./mnist" is a folder.
     Paths: a folder of IDX files or images, a zip of images, CSV, parquet, X.npy with y.npy, mnist.pkl.gz, mnist.npz.
@@ -89,7 +89,7 @@ class Search:
     progress: Progress | None = None
 
     def default(self) -> TrainTest:
-        """Return MNIST from BYHAND_DATA, the cache or a mirror, or else the bundled sample."""
+        """Return MNIST from BYHAND_DATA, the cache or a mirror; if all fail, the bundled sample."""
         entry = CATALOG["mnist"]
         if base := environment():
             inside = base / entry.name
@@ -328,7 +328,7 @@ class Report:
 
 
 def verify(name_or_path: str | os.PathLike[str]) -> Report:
-    """Verify a data set by name (in the cache, or else in BYHAND_DATA) or path, without downloading it."""
+    """Verify a data set by name (in the cache, then in BYHAND_DATA) or path, without downloading it."""
     name = catalog.known_name(name_or_path) if isinstance(name_or_path, str) else None
     path = Path(name_or_path).expanduser()
     if name == BUNDLED:

@@ -30,7 +30,7 @@ MIN_CACHED_BYTES = 2_000_000  # smaller data sets are read from their files just
 
 
 def folder(cache: CacheFolder = None) -> Path:
-    """Return the cache folder: `cache`, or else BYHAND_CACHE, or else the user's cache folder."""
+    """Return the cache folder: `cache` if given, then BYHAND_CACHE, then the user's cache folder."""
     if cache or (cache := os.environ.get("BYHAND_CACHE")):
         return Path(cache).expanduser()
     from platformdirs import user_cache_dir

@@ -36,7 +36,7 @@ class Engine(Protocol):
 
 
 class Local:
-    """joblib's process pool, one BLAS thread per process. Tasks of dead processes are started again."""
+    """joblib's process pool, one BLAS thread per process. Tasks of dead processes are restarted."""
 
     def __init__(self, jobs: int) -> None:
         try:

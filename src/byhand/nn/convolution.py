@@ -1,11 +1,11 @@
 """Convolution: the same small filters at every position of the image.
 
 A dense layer must learn a stroke separately for each position. A convolution slides a window over the image and
-multiplies it by the same weights W at every place. Each filter makes one map, which shows where in the image its
+multiplies it by the same weights W at every position. Each filter makes one map, which shows where in the image its
 pattern is. If the windows are copied to the rows of a matrix (im2col), a convolution is the product of a dense layer:
 
-    P = windows of X       (N·places, size·size·channels)      one row for each place of the window
-    Z = P W + b            (N·places, maps)                    the same W and b at all places
+    P = windows of X       (N·places, size·size·channels)      one row per position of the window
+    Z = P W + b            (N·places, maps)                    the same W and b everywhere
 
 A sample is a row in the order (height, width, channels), so that one line of a window is contiguous in memory. The
 output has the order (rows, columns, maps). There is no padding: windows stay inside the image.

@@ -30,7 +30,7 @@ FULL_SIZE = 16
 
 
 def whole_state(playground: Playground) -> dict[str, Any]:
-    """Return the initial state of a page, without the state of the training and the id of the last event."""
+    """Return the initial state of a page, except the training state and the id of the last event."""
     digits = playground.digits
     return {
         "training": playground.training_number,

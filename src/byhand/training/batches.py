@@ -211,7 +211,7 @@ class Batches:
 
 
 def prefetch(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-    """Yield function(job) for each job, computed ahead by a second thread.
+    """Yield function(job) for each job, prefetched by a second thread.
 
     If no thread can be started (in a browser, for example), the caller's thread computes the results. An error is
     raised in place of its result. Closing the iterator waits for the running job, and drops the others.

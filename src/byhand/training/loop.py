@@ -411,7 +411,9 @@ def interruptible(stop: Callable[[], object]) -> Iterator[None]:
 def update_ema(average: Array, parameters: Array, decay: float, number: int, scratch: Array) -> None:
     """Update the exponential moving average: a ← a + (1 − d)(p − a)
 
-    d rises to `decay`, so that the first weights are soon forgotten.  scratch: a buffer for a block of the weights
+    d rises to `decay`, so that the initial weights soon lose their influence.
+
+    scratch: a buffer for a block of the weights
     """
     decay = min(decay, (1 + number) / (10 + number))
     for start in range(0, len(average), len(scratch)):

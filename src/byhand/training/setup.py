@@ -124,7 +124,7 @@ class Setup:
 def preparation_for(model: Model, data: Data) -> Preparation:
     """Return the model's preparation, with the kind of its input decided by the data, unless it is decided already.
 
-    Floats that are prepared bytes leave it as it is, so that the model still takes images.
+    Floats that equal prepared bytes do not change it, so that the model still takes images.
     """
     preparation = model.preparation
     if preparation.input is not None:

@@ -31,7 +31,7 @@ CHANCE_TOLERANCE = 0.005
 
 
 def evaluate(network: Network, loss: Loss, inputs: Inputs, batch: Batch) -> tuple[float, float]:
-    """Return loss and accuracy of a batch, or the part of its rows in both."""
+    """Return loss and accuracy of a batch, or what its rows contribute to both."""
     pass_ = Pass(network, needs_gradient=False)
     losses, correct = 0.0, 0.0
     for rows in blocks(len(batch.labels), max_block_size(network, BLOCK)):

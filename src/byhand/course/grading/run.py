@@ -73,7 +73,7 @@ def _of(entry: Path) -> Submission:
 
 
 def _in_folder(folder: Path) -> Submission:
-    """Return the only notebook in the folder, or else the only Python file."""
+    """Return the only notebook in the folder, or the only Python file if there is no notebook."""
     files: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))

@@ -121,7 +121,7 @@ class Canvas:
         return Canvas()
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield as many canvases as `a, b, c = canvas` unpacks, as for `plot` and `hist`; two in a loop."""
+        """Yield as many canvases as an assignment unpacks (`a, b, c = canvas`), or two in a loop."""
         frame = sys._getframe(1)
         here = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
         return iter([Canvas() for _ in range(here[1] if here[0] == UNPACK else 2)])

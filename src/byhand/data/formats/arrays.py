@@ -207,7 +207,7 @@ class _Type:
 
 
 class _Encoded:
-    """Bytes stored as text; encoded late, because a pickle can refer to a text many times."""
+    """Bytes stored as text; encoded lazily, because a pickle can refer to a text many times."""
 
     def __init__(self, text: str, encoding: str) -> None:
         if encoding not in ("latin1", "latin-1"):
