@@ -72,7 +72,7 @@ def main() -> None:
         served = Served(a_playground(Path("runs/001"), layers=(32,)))
         try:
             served.post("/api/control", stop_at=12, action="play")
-            served.wait("paused", seconds=120)
+            served.wait("paused")
             for end, width, theme in VIEWS:
                 page = playing(browser, served, width, theme)
                 for panel in PANELS:
