@@ -74,6 +74,14 @@ def test_explain_prints_the_step(runs):
     assert "\x1b" not in shown
 
 
+def test_explain_prints_colors_to_a_pipe_only_if_they_are_forced(runs, monkeypatch):
+    for name, value in (("NO_COLOR", None), ("TERM", "xterm-256color"), ("COLORTERM", "truecolor")):
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    assert "\x1b[" not in call("explain", runs / "plain").stdout
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[1mOne training step" in call("explain", runs / "plain").stdout
+
+
 def test_explain_shows_single_units_with_all_terms(runs):
     shown = call("explain", runs / "plain", "--unit", "1:3", "--unit", "2:9").stdout
     assert "Unit 3 of layer 1" in shown

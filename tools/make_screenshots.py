@@ -1,18 +1,24 @@
 """Make the screenshots in `docs/screenshots`: `python tools/make_screenshots.py`, about a minute.
 
 Headless Chromium opens the playground, trains, draws a digit and clicks. There are screenshots of the whole page in
-both themes, and of each panel and the exported page on a desktop (light) and a phone (dark). Needs Chromium and
-Playwright. A palette keeps the files small. Look at the screenshots before you commit them.
+both themes, and of each panel and the exported page on a desktop (light) and a phone (dark). The others show the
+report, the pages of `explain` and `lr-find`, and `explain` in a terminal. Needs Chromium and Playwright. A palette
+keeps the files small. Look at the screenshots before you commit them.
 """
 
 import io
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
 
 import byhand.model
 from byhand.export import export
@@ -62,6 +68,67 @@ def playing(browser, served: Served, width: int, theme: str):
     return page
 
 
+def run(*words: str) -> str:
+    """Run a command of byhand, and return what it prints."""
+    command = [sys.executable, "-m", "byhand", *words]
+    environment = {
+        **os.environ,
+        "FORCE_COLOR": "1",
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "COLUMNS": "88",
+    }
+    environment.pop("NO_COLOR", None)
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def reports(browser) -> None:
+    """Train a network, and make the screenshots of its report and explanations."""
+    run("train", "--data", "mnist-5k", "--hidden", "64", "--run", "runs/002", "--quiet")
+    run("eval", "runs/002", "--html", "report.html")
+    for name, heading, theme in (
+        ("report-confusion-dark", "Confusion matrix", "dark"),
+        ("report-mistakes-light", "Worst mistakes", "light"),
+        ("report-weights-dark", "First-layer weights", "dark"),
+    ):
+        page = opened(browser, Path("report.html").resolve().as_uri(), 1100, theme)
+        page.set_viewport_size({"width": 1100, "height": 800})
+        if name.startswith("report-confusion"):
+            page.locator("table button").filter(has_text=re.compile(r"^[2-9]$")).first.click()
+        page.get_by_role("heading", name=heading).first.evaluate("heading => heading.scrollIntoView()")
+        keep(name, page.screenshot())
+        page.close()
+    page = opened(browser, Path("report.html").resolve().as_uri(), 400, "dark")
+    page.set_viewport_size({"width": 400, "height": 800})
+    keep("report-phone-dark", page.screenshot())
+    page.close()
+    for name, words in (("explain-light", ()), ("explain-unit-light", ("--unit", "1:24"))):
+        run("explain", "runs/002", "--sample", "7", "--html", f"{name}.html", *words)
+        page = opened(browser, Path(f"{name}.html").resolve().as_uri(), 1100, "light")
+        if words:
+            page.get_by_role("link", name="Single units").click()
+        keep(name, page.screenshot())
+        page.close()
+    terminal(browser, "explain-terminal", run("explain", "runs/002", "--sample", "7"), lines=84)
+    run("lr-find", "--data", "mnist-5k", "--html", "rates.html")
+    page = opened(browser, Path("rates.html").resolve().as_uri(), 800, "dark")
+    page.set_viewport_size({"width": 800, "height": 640})
+    keep("lr-find-dark", page.screenshot())
+    page.close()
+
+
+def terminal(browser, name: str, text: str, *, lines: int) -> None:
+    """Make a screenshot of the first lines of a command's output."""
+    console = Console(
+        record=True, width=88, file=io.StringIO(), force_terminal=True, color_system="truecolor", no_color=False
+    )
+    console.print(Text.from_ansi("\n".join(text.splitlines()[:lines])))
+    Path("terminal.html").write_text(console.export_html(theme=MONOKAI, inline_styles=True), "utf-8")
+    page = opened(browser, Path("terminal.html").resolve().as_uri(), 820, "dark")
+    keep(name, page.screenshot(full_page=True))
+    page.close()
+
+
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
@@ -94,6 +161,7 @@ def main() -> None:
             page.get_by_text("Same numbers as Python").wait_for()
             keep(f"exported-page{end}", page.screenshot(full_page=not end))
             page.close()
+        reports(browser)
         browser.close()
 
 

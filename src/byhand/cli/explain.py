@@ -115,4 +115,5 @@ def text_for_terminal(explanation: Explanation, *, units_only: bool) -> str:
 
     terminal = RichConsole(file=sys.stdout)
     color = terminal.color_system in ("256", "truecolor") and not terminal.no_color
+    click.get_current_context().color = color or None  # click removes colors from a pipe, also with FORCE_COLOR
     return explanation.text(min(terminal.width, 120), color=color, units_only=units_only).rstrip("\n")
