@@ -77,6 +77,8 @@ play --port           port
 play --browser        browser
 play --run            folder of the run
 data import --force   overwrite
+card --output         output file
+runs delete --yes     confirmation
 course grade --out    table of marks
 course grade --checks custom checks
 course grade --page   functions to grade

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from byhand.errors import ModelFileError, UsageError
+from byhand.files import lock
 from byhand.training import steps
-from byhand.training.runs import CONFIG, METRICS, MODEL, Run, load_model, next_number, versions
+from byhand.training.runs import CONFIG, METRICS, MODEL, STATE, Run, load_model, next_number, versions
 from helpers import model_file_mutations, small_run
 
 
@@ -128,3 +129,85 @@ def test_mutated_files_are_read_or_rejected(name, numbers, tmp_path):
     found = model_file_mutations.outcomes(name, tmp_path, numbers)
     assert found["read"] > len(numbers) / 12
     assert found["refused"] > len(numbers) / 12
+
+
+@pytest.fixture
+def home(run, type_in, monkeypatch, tmp_path):
+    """Three runs in `runs/`, made in a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    for number, accuracy in enumerate((0.91, 0.93, None), start=1):
+        one = Run.new()
+        one.folder.mkdir(parents=True)
+        model = small_run.model()
+        model.metadata["data"] = {"name": "mnist", "images": 100}
+        if accuracy is not None:
+            model.metadata["test"] = {"name": "mnist", "images": 1000, "accuracy": accuracy}
+        model.save(one.model_path)
+        one.write_config({"command": f"byhand train --seed {number}", "recipe": {"epochs": number}})
+    return tmp_path / "runs"
+
+
+def test_runs_are_listed_within_40_columns(home, type_in):
+    code, out, err = type_in("runs", "list")
+    assert (code, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        ["runs/001", "91.00"],
+        ["runs/002", "93.00"],
+        ["runs/003", "–"],
+    ]
+    assert max(map(len, out.splitlines())) <= 40
+
+
+def test_the_best_run_is_printed_for_a_shell(home, type_in):
+    assert type_in("runs", "best", "-q") == (0, "runs/002\n", "")
+    assert type_in("runs", "best", "--data", "kmnist")[2] == "byhand: runs: no run with a test accuracy on kmnist\n"
+    assert json.loads(type_in("runs", "best", "--json")[1])["test_accuracy"] == 0.93
+
+
+def test_only_the_files_of_a_run_are_deleted(home, type_in):
+    (home / "002" / "notes.txt").write_text("mine")
+    assert type_in("runs", "delete", "runs/001", "runs/002")[2] == "byhand: deleting needs a confirmation: add --yes\n"
+    assert (home / "001").exists()
+    err = type_in("runs", "delete", "-y", "runs/001", "runs/002")[2]
+    assert err == "deleted runs/001\ndeleted the run in runs/002; other files are kept\n"
+    assert not (home / "001").exists()
+    assert [path.name for path in (home / "002").iterdir()] == ["notes.txt"]
+    assert type_in("runs", "delete", "-y", "runs/002")[0] == 2
+    assert (
+        type_in("runs", "delete", "-y", "runs")[2] == "byhand: runs: not the folder of a run: it has no config.json\n"
+    )
+
+
+def test_a_run_in_training_is_not_deleted(home, type_in):
+    (home / "001" / STATE).mkdir()
+    with lock(home / "001" / STATE / "lock", "busy"):
+        code, _, err = type_in("runs", "delete", "-y", "runs/001")
+    assert (code, err) == (2, "byhand: runs/001: another process is training this run\n")
+    assert (home / "001" / MODEL).exists()
+
+
+def test_info_shows_the_facts_of_a_run(home, type_in):
+    facts = json.loads(type_in("info", "runs/001", "--json")[1])
+    assert (facts["data"], facts["test_accuracy"], facts["settings"]) == ("mnist", 0.91, {"epochs": 1})
+    assert set(facts["files"]) == {CONFIG, MODEL}
+    out = type_in("info", "runs/001")[1]
+    assert "test accuracy  91.00 % of 1,000 images (95 % interval" in out
+    assert type_in("info", "runs/001/model.safetensors")[1] == out
+    (home / "001" / MODEL).rename(home / "001" / "best.safetensors")
+    assert "run            runs/001/best.safetensors" in type_in("info", "runs/001/best.safetensors")[1]
+
+
+def test_a_damaged_run_is_reported_and_the_others_listed(home, type_in):
+    (home / "002" / MODEL).write_bytes(b"x")
+    code, out, err = type_in("runs", "list")
+    assert (code, len(out.splitlines()), len(err.splitlines())) == (0, 2, 1)
+    assert type_in("runs")[1] == out
+
+
+def test_a_model_card_names_data_accuracy_and_limitations(home, type_in, tmp_path):
+    code, out, _ = type_in("card", "runs/001")
+    assert code == 0
+    for words in ("# Model card: ", "data: mnist (100 images)", "91.00 % of 1,000", "## Limitations", "train --seed 1"):
+        assert words in out
+    type_in("card", "runs/001", "-o", tmp_path / "card.md")
+    assert (tmp_path / "card.md").read_text("utf-8") == out

@@ -25,6 +25,9 @@ COMMANDS = {
     "eval": "Evaluate a model: accuracy, confusion matrix, errors.",
     "predict": "Predict the digits in images.",
     "compare": "Compare runs: results, settings, significance.",
+    "runs": "List, rank and delete runs.",
+    "info": "Show what a run is: data, settings, accuracy, files.",
+    "card": "Write a model card in Markdown.",
     "lr-find": "Find a learning rate with a range test.",
     "sweep": "Run a hyperparameter search.",
     "explain": "Show one training step: every formula with its actual values.",
@@ -37,7 +40,7 @@ COMMANDS = {
 #: Options of other programs that select where to compute.
 DEVICES = {"--device", "--cpu", "--gpu", "--cuda"}
 #: The commands that are functions of `cli/runs.py`; each other one is the `command` of its own module.
-OF_RUNS = {"eval": "eval_", "compare": "compare"}
+OF_RUNS = {"eval": "eval_", "compare": "compare", "runs": "runs_", "info": "info", "card": "card"}
 
 
 class CommandGroup(click.Group):

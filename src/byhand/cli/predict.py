@@ -53,9 +53,7 @@ def command(
             elif console.as_json and show_input:
                 result["input"] = reading.image.tolist()
             elif not console.as_json:
-                click.echo(reading.text(top))
-                if show_input:
-                    click.echo(reading.drawing())
+                click.echo(reading.text(top) + (f"\n{reading.drawing()}" if show_input else ""))
             if reading.is_crowded and not has_hinted:
                 console.info(f"{reading.name}: more than one digit? try --line")
                 has_hinted = True
