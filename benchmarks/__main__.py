@@ -157,7 +157,7 @@ def keep(out: Path, suite: str, figures: Mapping[str, Any], log: Log) -> Any:
         if before["figures"]["data"] != figures["data"]:
             raise UsageError(
                 f"{out}: holds figures for {before['figures']['data']}, the new ones are for {figures['data']}; "
-                "name another folder with --out"
+                "choose another folder with --out"
             )
         merged["presets"] = before["figures"]["presets"] | figures["presets"]
     path = results.write(out, suite, merged, ("scikit-learn", "pillow"))

@@ -1,4 +1,4 @@
-"""Time to 98 %: a whole process, from the start of Python to the first model that reads 98 of 100 test images.
+"""Time to 98 %: a whole process, from the start of Python to the first model with a test accuracy of 98 %.
 
     python -m benchmarks.target NAME FOLDER
 
@@ -167,7 +167,7 @@ def jax_trained(data: Data, sizes: list[int], *, optimizer: str, rate: float, wh
 
 
 def sklearn_as_taught(folder: Path) -> float:
-    """MLPClassifier with one layer of 256 and default settings, an epoch at a time."""
+    """MLPClassifier with one layer of 256 and default settings, one epoch at a time."""
     from sklearn.neural_network import MLPClassifier
 
     X, y, X_test, y_test = raw(folder)

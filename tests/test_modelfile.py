@@ -151,10 +151,10 @@ def test_missing_metadata_are_named(path, name):
     [
         ("architecture", {}, "architecture must be a list, got '{}'"),
         ("architecture", [{"kind": "attention"}], "a layer's kind must be one of .*, got 'attention'"),
-        ("architecture", [], "at least one Dense|must be those of the architecture"),
-        ("architecture", [{"kind": "dense", "inputs": 10**9, "units": 10**9}], "must be those of the architecture"),
+        ("architecture", [], "at least one Dense|must match the architecture"),
+        ("architecture", [{"kind": "dense", "inputs": 10**9, "units": 10**9}], "must match the architecture"),
         ("architecture", [{"kind": "convolution", "height": 8, "width": 8}], "missing 2 required"),
-        ("architecture", [convolution(maps=10**12)], "must be those of the architecture"),
+        ("architecture", [convolution(maps=10**12)], "must match the architecture"),
         ("architecture", [convolution(height=10**9, width=10**9)], "must have at most 4,194,304 inputs"),
         ("architecture", [convolution(size=1, stride=8), convolution(channels=10**6)], "at most 4,194,304 inputs"),
         ("architecture", [convolution(size=9)], "the window must fit the image of 8 × 8, got a size of 9"),
@@ -202,7 +202,7 @@ def test_names_of_tensors_are_not_paths(path, tmp_path):
     """A tensor's name is never used as a path."""
     before = sorted(tmp_path.parent.rglob("*"))
     with_header(path, lambda header: header.update({"../../0.W": header.pop("0.W")}))
-    refused(path, "tensors must be those of the architecture")
+    refused(path, "tensors must match the architecture")
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
@@ -235,7 +235,7 @@ def test_huge_sizes_in_the_header_take_no_memory(path):
     tracemalloc.start()
     try:
         with_text(path, "architecture", huge)
-        refused(path, "tensors must be those of the architecture")
+        refused(path, "tensors must match the architecture")
         for shape in ([2**62, 2**62], [2**40], [64, 12, 2**30]):
             path.write_bytes(original)
             with_header(path, lambda header, shape=shape: header["0.W"].update(shape=shape), seal=False)

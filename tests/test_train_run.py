@@ -89,9 +89,9 @@ def test_a_run_on_arrays_needs_the_same_arrays_to_resume(tmp_path):
     fit(untrained(), (X, y), recipe=recipe, run=tmp_path / "cut", callbacks=[StopAfter(4)], **extra)
     with pytest.raises(UsageError, match="the run was trained on arrays: pass them as data"):
         resume(tmp_path / "cut")
-    with pytest.raises(UsageError, match="sample_weights must be that of the run"):
+    with pytest.raises(UsageError, match="sample_weights must be the same as in the run"):
         resume(tmp_path / "cut", data=(X, y), validation_data=extra["validation_data"])
-    with pytest.raises(UsageError, match="data must be that of the run, arrays"):
+    with pytest.raises(UsageError, match="data must be the data set of the run, arrays"):
         resume(tmp_path / "cut", data=(X + 1, y), **extra)
     resume(tmp_path / "cut", data=(X, y), **extra)
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "cut"))

@@ -51,7 +51,7 @@ class DivergedError(ByhandError, ArithmeticError):
 
 
 class ModelFileError(ByhandError, ValueError):
-    """A model file that is damaged, has an unknown version or is not a model file."""
+    """A file that is damaged, has an unknown version, or is not a model file."""
 
     exit_code = 5
 

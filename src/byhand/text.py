@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 
 class Lines(str):
-    """Text of several lines, which a notebook or a Python prompt shows as lines."""
+    """Text of several lines, which notebooks and the Python prompt show with its line breaks."""
 
     __slots__ = ()
 

@@ -192,7 +192,7 @@ def grade(
 @option(
     "-o --out",
     Place(dir_okay=False, path_type=Path),
-    "Copy to write, a .ipynb file.  [default: NOTEBOOK with .byhand before its suffix]",
+    "Output file for the copy (.ipynb).  [default: NOTEBOOK with .byhand before its suffix]",
 )
 @option("--force", bool, "Overwrite existing files.")
 def import_(notebook: Path, out: Path | None, force: bool) -> None:

@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Show one training step: every formula with its actual numbers and the code that computed them.
 
-    The image is PICTURE, a photo or drawing as in `byhand predict`, or else a sample of the data set.
+    The image is PICTURE, a photo or drawing as in `byhand predict`, or a sample of the data set.
     The step has a forward pass for one image, its loss, a backward pass (the gradients), and an update of the weights.
     The model of RUN is not changed.
     """
@@ -98,7 +98,7 @@ def command(
 
 
 def labelled(picture: str, label: str | None, model: Model, console: Console) -> Sample:
-    """Return the input that the model makes of a picture, with its label."""
+    """Return the model's input for a picture, with its label."""
     if model.network.needs_whole_batch:
         raise UsageError("batch normalization needs a batch: use --sample instead of PICTURE")
     if label is not None and label not in model.classes:

@@ -63,7 +63,7 @@ def option(
 
 
 split = option("--split", ("test", "train"), "Split of the data set: test set or training set.", default="test")
-offline = option("--offline", bool, "Offline mode: never download data. BYHAND_OFFLINE=1 sets it.")
+offline = option("--offline", bool, "Offline mode: never download data. Also set by BYHAND_OFFLINE=1.")
 shifts = option(
     "--shifts",
     bool,

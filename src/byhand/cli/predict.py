@@ -99,7 +99,7 @@ def pictures_at(path: Path) -> list[Path]:
 
 
 def readings_of(picture: Path | bytes, reader: Reader, line: bool) -> list[Reading]:
-    """Return the readings of an image, `-` for bytes; an error is a reading with a problem."""
+    """Return the readings of an image (`-` for bytes); an error becomes a reading with a `problem`."""
     name = "-" if isinstance(picture, bytes) else str(picture)
     try:
         return read_line(picture, reader, name) if line else [read(picture, reader, name)]

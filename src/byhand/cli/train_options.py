@@ -65,7 +65,7 @@ PRESET_LIST = ", ".join(f"{each.name} ({each.about})" for each in PRESETS.values
 def training_options(command: Command) -> Command:
     """Add the options of a training: the command gets `preset`, `data`, `seed`, and `options`, those that were given.
 
-    The data are an argument or `--data`. The options of the previous version have their old names, too.
+    The data are an argument or `--data`. Options with a new name keep their old name too.
     """
     names = [row[0].split()[0].split("/")[0][2:].replace("-", "_") for row in RECIPE_OPTIONS] + [*OLD_NAMES]
 

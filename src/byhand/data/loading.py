@@ -186,12 +186,12 @@ class Search:
 
 
 def offline_in_environment() -> bool:
-    """Return True if BYHAND_OFFLINE is set, to other than 0, false, no or off."""
+    """Return True if BYHAND_OFFLINE is set to anything except 0, false, no or off."""
     return os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _recent(failure: Path) -> str | None:
-    """Return the time of a failed download of less than a day ago, `14:05`, or None."""
+    """Return the time of a download that failed less than a day ago, such as `14:05`, or None."""
     try:
         at = failure.stat().st_mtime
     except OSError:

@@ -303,7 +303,7 @@ class Model(Reader):
 
     @classmethod
     def load(cls, path: StrPath) -> "Model":
-        """Read a model file, or that in the folder of a run. It cannot contain code."""
+        """Read a model file, or the model file of a run folder. It cannot contain code."""
         if (folder := Path(path)).is_dir():
             path = folder / RUN_FILE
             if not path.is_file():
@@ -313,7 +313,7 @@ class Model(Reader):
             layers = layers_from_config(content.architecture)
             shapes = {name: tensor.shape for name, tensor in content.tensors.items()}
             if parameter_shapes(layers) | statistics_shapes(layers) != shapes:  # before memory is allocated
-                raise UsageError("tensors must be those of the architecture")
+                raise UsageError("tensors must match the architecture")
             dtype = next(iter(content.tensors.values())).dtype
             with np.errstate(all="ignore"):  # the initial weights are overwritten
                 network = Network(layers, rng=np.random.default_rng(0), dtype=dtype)

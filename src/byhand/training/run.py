@@ -252,7 +252,7 @@ def resume(
         count, seed, dtype = config["samples"], config["seed"], config["dtype"]
         config["data_checksum"], config["data_name"]
     except (KeyError, TypeError, UsageError):
-        raise ModelFileError(f"{run.folder}: config.json must be that of a run of byhand train") from None
+        raise ModelFileError(f"{run.folder}: config.json must be written by byhand train") from None
     if data is None and config["data_name"] == ARRAYS:
         raise UsageError(f"{run.folder}: the run was trained on arrays: pass them as data")
     if data is None or isinstance(data, str):
@@ -402,12 +402,12 @@ def check_same_data(config: Mapping[str, Any], found: Mapping[str, Any]) -> None
     before, now = config["data_checksum"], found["data_checksum"]
     if before != now:
         raise UsageError(
-            f"data must be that of the run, {config['data_name']} (checksum {before[:12]}…), got {found['data_name']} "
-            f"({now[:12]}…): pass the data set of the run with --data"
+            f"data must be the data set of the run, {config['data_name']} (checksum {before[:12]}…), "
+            f"got {found['data_name']} ({now[:12]}…): pass the data set of the run with --data"
         )
     for name in ("sample_weights", "validation_data"):
         if config.get(name) != found.get(name):
-            raise UsageError(f"{name} must be that of the run")
+            raise UsageError(f"{name} must be the same as in the run")
 
 
 def changes_on_resume(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class Run:
             return self.model()
         if missing := [member.folder for member in members if not member.model_path.is_file()]:
             raise ModelFileError(
-                f"{missing[0]}: this member of the ensemble has no model yet: byhand train --resume {self.folder}"
+                f"{missing[0]}: this member of the ensemble has no model yet: "
+                f"resume with byhand train --resume {self.folder}"
             )
         return Ensemble([member.model() for member in members], metadata=self.config().get("card"))
 

@@ -122,7 +122,7 @@ class Setup:
 
 
 def preparation_for(model: Model, data: Data) -> Preparation:
-    """Return the model's preparation, with the kind of its input decided by the data, unless it is decided already.
+    """Return the model's preparation, with `input` set from the data unless it is already set.
 
     Floats that equal prepared bytes do not change it, so that the model still takes images.
     """

@@ -1,7 +1,7 @@
 """Image files, read with Pillow as grayscale bytes: a photo, or a folder or a data frame of images as a data set.
 
-A folder has one subfolder per class, or `train` and `test` with one subfolder per class. All images must have the
-same size; they are not inverted. The size in a header is checked before decoding.
+A folder has one subfolder per class, or `train` and `test` with one subfolder per class. Images of several
+sizes are scaled to the most common one; they are not inverted. The size in a header is checked before decoding.
 """
 
 import contextlib
@@ -337,7 +337,7 @@ def read_frame(frame: Any, *, name: str = "frame", shape: tuple[int, int] | None
     if {image.dtype for image in images} == {np.dtype(np.uint8)}:
         images, notes = of_one_size(images, shape)
     elif len({image.shape for image in images}) > 1:
-        raise DataError(f"{name}: arrays of floats must have one shape")
+        raise DataError(f"{name}: arrays of floats must all have the same shape")
     else:
         notes = []
     data = Dataset.from_arrays(np.stack(images), frame.iloc[:, label].to_numpy(), name=name)
