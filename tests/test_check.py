@@ -50,7 +50,7 @@ def test_a_correct_solution_in_any_style_gets_no_false_accusation(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_a_correct_solution_is_right_whatever_the_numbers(seed):
+def test_a_correct_solution_is_right_for_other_random_numbers(seed):
     for name in ("in_float32", "two_layer_rearranged"):
         assert check_file(STUDENTS / f"{name}.py", seed=seed).ok
 

@@ -240,7 +240,7 @@ def test_plots_do_not_count_as_mistakes(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_may_print_ten_times_whatever_the_number_of_iterations(tmp_path):
+def test_training_may_print_ten_times_for_any_number_of_iterations(tmp_path):
     source = solution(("if print_loss and i % 100 == 0:", "if i % (num_iterations // 10) == 0:"))
     assert faults(check(source, tmp_path)) == {}
     source = solution(("if i % 10 == 0:", "if i % (iterations // 10) == 0:"), base="two_layer_as_published")

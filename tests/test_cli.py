@@ -21,6 +21,7 @@ from byhand.cli.group import COMMANDS, cli
 from byhand.cli.start import choose_blas_kernel, is_amd_with_avx512
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
+from helpers import processes
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,9 +30,8 @@ ROOT = Path(__file__).parent.parent
 def trained(tmp_path_factory):
     """The folder of a finished run."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    command = ["train", "--data", "mnist-5k", "--samples", "2000", "--epochs", "3", "--validation", "0.1"]
-    command += ["--run", str(folder)]
-    subprocess.run([sys.executable, "-m", "byhand", *command], check=True, capture_output=True)
+    words = ["--data", "mnist-5k", "--samples", 2000, "--epochs", 3, "--validation", 0.1, "--run", folder]
+    processes.byhand("train", *words, check=True)
     return folder
 
 
@@ -169,8 +169,7 @@ def test_ctrl_c_saves_and_names_the_command_to_resume(tmp_path):
     assert "saved r/model.safetensors" in out
     _, state = Checkpoints(Run(tmp_path / "r")).load()
     epochs = state["step"] // 32 + 1  # 32 steps each
-    again = [sys.executable, "-m", "byhand", "train", "--resume", "r", "--epochs", str(epochs), "-q"]
-    done = subprocess.run(again, cwd=tmp_path, capture_output=True, check=False, text=True)
+    done = processes.byhand("train", "--resume", "r", "--epochs", epochs, "-q", cwd=tmp_path)
     assert done.returncode == 0
     assert "test accuracy" in done.stdout
 
@@ -350,21 +349,13 @@ def test_each_command_is_in_the_help_with_its_line(run):
 
 
 def test_the_help_loads_no_numpy():
-    code = (
-        "import sys; sys.argv = ['byhand', '-h']\nfrom byhand.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], capture_output=True, check=False, text=True
-    )
+    code = "import sys; sys.argv = ['byhand', '-h']\nfrom byhand.cli import main\ntry: main()\nexcept SystemExit: pass"
+    done = processes.python("-c", f"{code}\nassert 'numpy' not in sys.modules")
     assert done.returncode == 0, done.stderr
 
 
 def test_version(run):
     assert run("--version")[1].strip() == f"byhand, version {byhand.__version__}"
-
-
-def test_debug_shows_the_traceback(run):
-    assert "Traceback" in run("--debug", "eval", "nowhere")[2]
 
 
 ZEN_5 = """\

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from helpers.processes import python
+from helpers.processes import run as run_command
+
 BYHAND = [sys.executable, "-m", "byhand"]
 
 
 def in_a_shell(line, cwd):
     """Run the line in a shell, with `byhand` as the program."""
     line = line.replace("byhand ", shlex.join(BYHAND) + " ")
-    return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    return run_command("sh", "-c", line, cwd=cwd)
 
 
 TRAIN = "byhand train --offline --data mnist-5k --hidden 8 --epochs 1 --samples 200"
@@ -58,16 +61,13 @@ def test_ctrl_c_during_imports_exits_with_130(after, tmp_path):
 
 def test_importing_the_cli_loads_neither_click_nor_numpy():
     code = "import sys, byhand.cli; print('click' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"
+    assert python("-c", code).stdout == "False False\n"
 
 
 def test_an_ignored_sigint_stays_ignored():
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nfrom byhand.cli.start import exit_on_interrupt\n"
-    )
-    code += "with exit_on_interrupt(): signal.raise_signal(signal.SIGINT)\nprint('still here')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nfrom byhand.cli.start import exit_on_interrupt"
+    code += "\nwith exit_on_interrupt(): signal.raise_signal(signal.SIGINT)\nprint('still here')"
+    done = python("-c", code)
     assert (done.returncode, done.stdout) == (0, "still here\n")
 
 
@@ -157,12 +157,12 @@ def test_version_has_a_short_name(run):
 @pytest.mark.parametrize(
     "words", [["train", "--device", "cuda"], ["eval", "--gpu", "r"], ["predict", "--cpu", "a.png"]]
 )
-def test_a_device_is_answered_in_one_line(run, words):
+def test_options_for_a_device_give_a_one_line_error(run, words):
     line = f"byhand: byhand computes on the CPU, without a choice of device: remove {words[1]}\n"
     assert run(*words) == (2, "", line)
 
 
-def test_train_takes_its_data_as_an_argument(run):
+def test_train_accepts_its_data_as_an_argument(run):
     assert run("train", "mnist-5k", *SMALL[2:], "-e", 1, "-o", "r")[0] == 0
     assert json.loads(Path("r/config.json").read_text())["data"] == "mnist-5k"
 

@@ -73,7 +73,7 @@ def test_functions_beyond_the_assignment_are_optional_and_a_blank_is_listed(tmp_
 
 
 @pytest.mark.parametrize(("function", "mistake", "changes"), [(a, b, c) for a, b, *c in PLANTED])
-def test_each_planted_mistake_is_called_by_its_name(function, mistake, changes, tmp_path):
+def test_each_planted_mistake_is_named(function, mistake, changes, tmp_path):
     text = RIGHT
     for right, wrong in changes:
         assert right in text

@@ -123,7 +123,7 @@ BLANKS = (
 @pytest.mark.parametrize(
     "blank", [*BLANKS[1:3], *(pytest.param(blank, marks=pytest.mark.slow) for blank in BLANKS[::3])]
 )
-def test_a_blank_or_broken_copy_hides_nothing(blank, tmp_path):
+def test_a_blank_or_broken_copy_does_not_hide_the_other(blank, tmp_path):
     assert statuses(tmp_path, RIGHT, blank)["relu"] == "right"
     assert statuses(tmp_path, blank, RIGHT)["relu"] == "right"
 

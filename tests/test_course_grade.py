@@ -15,6 +15,7 @@ from byhand.course.grading import Submission, mark_file, read_checks, run
 from byhand.course.grading.results import overview, safe, write_table
 from byhand.course.grading.run import Run, find
 from byhand.errors import DataError, DataMissingError, UsageError
+from helpers import processes
 from helpers.submissions import ALL, FUNCTIONS, STUB, Synthetic, few, first, hand_in, instead, name_of, solution
 from helpers.tiers import tiers
 from helpers.waiting import until
@@ -25,8 +26,7 @@ COMMAND = [sys.executable, "-m", "byhand", "course", "grade"]
 
 
 def grade(*arguments):
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=300)
+    return processes.run(*COMMAND, *arguments, encoding="utf-8")
 
 
 def rows_of(path):
@@ -166,7 +166,7 @@ def test_modules_are_not_imported_from_the_folder_of_the_grader(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "me.py").write_text(first("relu", "import hidden"))
     command = [COMMAND[0], "-P", *COMMAND[1:], "in", "--out", "marks.csv", "--checks", "hidden.py"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    ran = processes.run(*command, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert rows_of(tmp_path / "marks.csv")["me"]["relu"] == "0"
     assert "No module named" in (tmp_path / "marks" / "feedback" / "me.html").read_text("utf-8")
@@ -180,7 +180,7 @@ def test_grading_does_not_import_byhand_data(tmp_path):
         "import sys; from byhand.cli.group import cli; cli(['course', 'grade', 'in', '--out', 'm.csv'],"
         " standalone_mode=False); print([name for name in sys.modules if name.startswith('byhand.data')])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    ran = processes.python("-c", code, cwd=tmp_path)
     assert ran.stdout.splitlines()[-1] == "[]", ran.stderr
 
 
@@ -333,7 +333,7 @@ def test_submissions_are_files_and_folders_and_others_are_reported(tmp_path):
     assert {"a.ipynb", "a.py"} <= {one.name for one in find(tmp_path)}
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_an_empty_folder_is_rejected(tmp_path):
     with pytest.raises(DataMissingError, match=r"must contain notebooks, .*, got an empty folder"):
         find(tmp_path)
 

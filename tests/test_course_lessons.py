@@ -61,7 +61,7 @@ def test_jupytext_reads_the_same_cells(lesson):
 
 
 @each_lesson
-def test_every_picture_is_drawn_and_has_an_alternative_text(lesson):
+def test_every_image_is_drawn_and_has_an_alternative_text(lesson):
     seen = 0
     for cell in release.lesson_source(lesson.name):
         for found in release._PICTURE.finditer(cell.text):

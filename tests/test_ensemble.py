@@ -21,6 +21,7 @@ from byhand.nn.losses import softmax
 from byhand.training import fit, preset
 from byhand.training.recipe import with_overrides
 from byhand.training.runs import Run, load_model, load_reader
+from helpers import processes
 from helpers.needs import needs
 
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
@@ -31,8 +32,7 @@ SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]
 
 def type_in(folder, *words, **more):
     """Run a command in a process of its own."""
-    command = [sys.executable, "-m", "byhand", *map(str, words)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **more)
+    return processes.byhand(*words, cwd=folder, timeout=None, **more)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def call(*words):
     return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
 
 
-def test_explain_takes_a_picture(runs, tmp_path):
+def test_explain_accepts_an_image_file(runs, tmp_path):
     sheet = np.full((90, 60), 255, np.uint8)
     sheet[15:75, 28:33] = 0
     Image.fromarray(sheet).save(tmp_path / "one.png")
@@ -60,7 +60,7 @@ def test_explain_takes_a_picture(runs, tmp_path):
         (["rich", "a.png"], "batch normalization needs a batch: use --sample"),
     ],
 )
-def test_explain_rejects_options_that_do_not_fit_a_picture(runs, words, rule):
+def test_explain_rejects_options_that_do_not_apply_to_an_image(runs, words, rule):
     with pytest.raises(UsageError, match=rule):
         call("explain", runs / words[0], *words[1:])
 

@@ -22,7 +22,7 @@ from byhand.training import checkpoint as module
 from byhand.training import steps
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
-from helpers import kills_and_faults, small_run
+from helpers import kills_and_faults, processes, small_run
 from helpers.waiting import until
 
 
@@ -35,10 +35,7 @@ def run(tmp_path):
 def small_disk(folder, size):
     """Mount a real file system of that many kilobytes, if the user may."""
     folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
+    if processes.run("mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", folder).returncode:
         pytest.skip("mounting a small file system needs root, and a system that lets root do it")
     try:
         yield
@@ -231,15 +228,8 @@ def test_an_unknown_memory_size_rejects_no_network(answer, monkeypatch):
 
 def byhand(*arguments, cwd, before=()):
     """Run the program in a process, with `before` in front of the command."""
-    return subprocess.run(
-        [*before, sys.executable, "-m", "byhand", *map(str, arguments)],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "BYHAND_CACHE": str(cwd / "cache"), "HOME": str(cwd)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {"PATH": os.environ["PATH"], "BYHAND_CACHE": str(cwd / "cache"), "HOME": str(cwd)}
+    return processes.run(*before, sys.executable, "-m", "byhand", *arguments, cwd=cwd, env=environment)
 
 
 def one_line(done, code):
@@ -289,8 +279,8 @@ def test_the_program_reports_that_memory_is_exhausted(tmp_path):
     code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.data.loading as d\n"
     code += "def full(): raise MemoryError('Unable to allocate 9 GiB')\n"
     code += "d.named_sets = full; c.main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
-    assert one_line(done, 2) == "byhand: not enough memory: Unable to allocate 9 GiB"
+    line = one_line(processes.python("-c", code), 2)
+    assert line == "byhand: not enough memory: Unable to allocate 9 GiB"
 
 
 def test_a_closed_pipe_exits_with_141_silently(tmp_path):
@@ -341,13 +331,7 @@ def test_a_folder_that_becomes_read_only_during_training_is_reported(tmp_path):
         "    try: checkpoints.save(session, force=True)\n"
         "    except StorageError as error: print(error)\n"
     )
-    done = subprocess.run(
-        [*without_root_rights(), sys.executable, "-c", code, str(Path(__file__).parent), str(run.folder)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = processes.run(*without_root_rights(), sys.executable, "-c", code, Path(__file__).parent, run.folder)
     state = run.folder / "state"
     assert done.stdout == (
         f"{state}: the checkpoint can't be saved: Permission denied; the previous one is intact: "
@@ -365,15 +349,8 @@ def test_the_program_runs_without_a_home_folder(tmp_path):
         "sys.argv[0] = 'byhand'\n"
         "from byhand.cli import main; main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *TRAIN, "--run", str(tmp_path / "run")],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {"PATH": os.environ["PATH"]}
+    done = processes.python("-c", code, *TRAIN, "--run", tmp_path / "run", cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 

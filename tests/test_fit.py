@@ -180,7 +180,7 @@ def test_an_unknown_setting_of_fit_gets_the_name_to_type(setting, meant):
     assert str(refused.value) == f"unknown setting '{setting}' (did you mean {meant}?)"
 
 
-def test_an_unknown_setting_like_no_other_lists_the_known_ones():
+def test_an_unknown_setting_without_similar_name_lists_all_settings():
     for call in (lambda: fit(model(), (X, Y), color=1), lambda: Recipe(color=1), lambda: Recipe().replace(color=1)):
         with pytest.raises(UsageError, match="unknown setting 'color': the settings are epochs, batch_size, "):
             call()

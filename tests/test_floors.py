@@ -8,13 +8,13 @@ import importlib
 import itertools
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from helpers.needs import needs
+from helpers.processes import python
 from tools import import_cycles
 
 SOURCE = Path(__file__).parents[1] / "src" / "byhand"
@@ -239,8 +239,7 @@ LOADED = (
     ],
 )
 def test_importing_loads_numpy_and_the_standard_library_only(line):
-    run = subprocess.run([sys.executable, "-c", LOADED.format(line)], capture_output=True, text=True, check=True)
-    loaded = {module.partition(".")[0] for module in json.loads(run.stdout)}
+    loaded = {module.partition(".")[0] for module in json.loads(python("-c", LOADED.format(line)).stdout)}
     assert loaded - sys.stdlib_module_names <= {"byhand", "numpy"}
     assert "byhand" in loaded
 
@@ -255,8 +254,7 @@ print(time.process_time() - start)
 
 def test_import_byhand_costs_little_more_than_numpy():
     # Measured: under 2 ms. The bound is wide for slow machines, and still far below any heavy package.
-    run = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, check=True)
-    assert float(run.stdout) < 0.1
+    assert float(python("-c", COST).stdout) < 0.1
 
 
 ROOT = SOURCE.parents[1]

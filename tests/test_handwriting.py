@@ -222,7 +222,7 @@ def test_shrunk_is_the_mean_of_squares(picture, side):
 
 
 @given(gray)
-def test_inverting_a_picture_inverts_its_polarity(picture):
+def test_inverting_an_image_inverts_its_polarity(picture):
     straight, inverted = ink.is_dark_on_light(picture), ink.is_dark_on_light(255 - picture)
     assert not (straight and inverted)
 
@@ -536,7 +536,7 @@ def header_of(width, height):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM"])
-def test_a_gray_file_is_read_as_it_is(kind, tmp_path):
+def test_a_gray_file_is_read_unchanged(kind, tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(file_of(Image.fromarray(PICTURE), kind))
     for source in (path, str(path), path.read_bytes()):

@@ -2,8 +2,6 @@
 
 import json
 import struct
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from byhand.nn.optimizers import Adam
 from byhand.training import Recipe, Trainer, fit
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
-from helpers import model_file_mutations, small_run
+from helpers import model_file_mutations, processes, small_run
 from helpers.model_file_mutations import packed, sealed, unpacked
 
 GOLDEN = Path(__file__).parent / "golden" / "model-version-1.safetensors"
@@ -275,8 +273,7 @@ eval("1")
 
 def test_reading_runs_no_code(path):
     """An audit hook reports anything that is unpickled, compiled, imported or run."""
-    done = subprocess.run([sys.executable, "-c", WATCHED, path], capture_output=True, text=True, check=True)
-    output = done.stdout.splitlines()
+    output = processes.python("-c", WATCHED, path, check=True).stdout.splitlines()
     assert output[0] == "read"
     assert [line.split()[0] for line in output[1:]] == ["compile", "exec"]  # the hook works
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
 from byhand.nn.rng import StepKey
 from byhand.training.batches import batch_of, check_same, part_of
+from helpers import processes
 from helpers.layer_cache import cache_for
 from helpers.needs import missing, needs
 from helpers.waiting import until
@@ -41,8 +43,7 @@ def mpiexec_found():
 
 def mpiexec(ranks, *words, cwd, **settings):
     """Run a Python program on a number of ranks; return the finished process."""
-    command = [str(MPIEXEC), "-n", str(ranks), sys.executable, *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **settings)
+    return processes.run(MPIEXEC, "-n", ranks, sys.executable, *words, cwd=cwd, **settings)
 
 
 CASES = {
@@ -228,9 +229,7 @@ def two_hosts():
     if ip is None or os.geteuid() != 0:
         pytest.skip("needs root and the command ip, to make two network namespaces")
 
-    def run(*words):
-        return subprocess.run([ip, *words], capture_output=True, text=True, check=False)
-
+    run = partial(processes.run, ip)
     try:
         made = [run("netns", "add", name) for name in names]
         made.append(
@@ -250,8 +249,7 @@ def two_hosts():
 @pytest.mark.usefixtures("mpiexec_found")
 def test_two_ranks_on_two_hosts_take_the_same_steps(tmp_path, two_hosts):
     needs("mpi4py")
-    version = subprocess.run([str(MPIEXEC), "--version"], capture_output=True, text=True, check=False).stdout
-    if "HYDRA" not in version:
+    if "HYDRA" not in processes.run(MPIEXEC, "--version").stdout:
         pytest.skip("written for MPICH's launcher, Hydra")
     case = json.dumps(CASES["sgd"])
     launcher = tmp_path / "launcher"  # called by Hydra instead of ssh: HOST COMMAND…
@@ -260,23 +258,10 @@ def test_two_ranks_on_two_hosts_take_the_same_steps(tmp_path, two_hosts):
         f'case $host in 10.77.0.1) n={two_hosts[0]};; *) n={two_hosts[1]};; esac\nexec ip netns exec $n sh -c "$*"\n'
     )
     launcher.chmod(0o755)
-    ranks = [
-        str(MPIEXEC),
-        "-launcher",
-        "ssh",
-        "-launcher-exec",
-        str(launcher),
-        "-hosts",
-        "10.77.0.1,10.77.0.2",
-        "-iface",
-        "wire-a",
-    ]
-    program = ["-n", "2", sys.executable, str(RANK), "two.npz", case]
+    ranks = [MPIEXEC, "-launcher", "ssh", "-launcher-exec", launcher, "-hosts", "10.77.0.1,10.77.0.2"]
+    program = ["-iface", "wire-a", "-n", 2, sys.executable, RANK, "two.npz", case]
     environment = {**os.environ, "HYDRA_HOST_FILE": "", "MPIR_CVAR_CH4_OFI_ENABLE_SHM": "0"}
-    done = subprocess.run(
-        ["ip", "netns", "exec", two_hosts[0], *ranks, *program],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False, env=environment,
-    )  # fmt: skip
+    done = processes.run("ip", "netns", "exec", two_hosts[0], *ranks, *program, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     subprocess.run([sys.executable, RANK, "1.npz", case], cwd=tmp_path, check=True)
     with np.load(tmp_path / "two.npz") as two, np.load(tmp_path / "1.npz") as one:
@@ -347,9 +332,8 @@ def test_a_single_process_has_no_communicator(monkeypatch):
 
 def test_without_mpi4py_the_message_names_the_extra():
     code = (
-        "import sys; sys.modules['mpi4py'] = None\nfrom byhand.cli import main\nsys.argv = ['byhand', 'train']\nmain()"
+        "import sys; sys.modules['mpi4py'] = None; sys.argv = ['byhand', 'train']\nfrom byhand.cli import main; main()"
     )
-    environment = {**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    done = processes.python("-c", code, env={**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"})
     assert done.returncode == 2
     assert done.stderr.strip() == "byhand: this needs mpi4py: pip install 'byhand[mpi]'"

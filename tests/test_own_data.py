@@ -65,7 +65,7 @@ def test_the_classes_are_those_of_the_data(own):
 
 
 @pytest.mark.slow
-def test_a_model_gives_the_same_answers_from_files_and_in_exports(own, tmp_path):
+def test_a_model_gives_the_same_predictions_from_files_and_exports(own, tmp_path):
     name, data = own
     if name in UNSUPPORTED:
         pytest.skip("not supported, with an error")
@@ -108,7 +108,7 @@ def from_npz(path, images):
     return H.argmax(axis=0)
 
 
-def test_a_model_of_other_images_reads_a_picture_as_it_is(tmp_path):
+def test_a_model_of_other_images_does_not_normalize_its_input(tmp_path):
     images, labels = shapes(30)
     model = byhand.Model([784, 16, 4], classes=("circle", "square", "triangle", "cross"))
     byhand.fit(model, Dataset(images, labels, classes=model.classes), epochs=20, augment="none")
@@ -167,7 +167,7 @@ def test_a_network_trained_on_floats_predicts_floats_and_rejects_images():
         byhand.read(shapes(1)[0][0], model)
 
 
-def test_prepared_bytes_leave_the_model_of_images():
+def test_training_on_prepared_bytes_keeps_the_preparation():
     digits = byhand.load("mnist-5k").train[:300]
     for preparation in (Preparation(), Preparation.standard(deskew=True), Preparation(divisor=256)):
         model = byhand.Model([784, 10], preparation=preparation)

@@ -2,13 +2,13 @@
 
 import re
 import runpy
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from byhand.page import EXPORT, FILES, IMPORT, bundled, source
 from helpers.needs import program
+from helpers.processes import run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +20,7 @@ def test_the_golden_vectors_are_up_to_date():
 @pytest.mark.slow
 def test_tests_of_the_page_pass_in_node():
     files = sorted(str(path) for path in (ROOT / "tests" / "page").glob("*.test.mjs"))
-    done = subprocess.run([program("node"), "--test", *files], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = run(program("node"), "--test", *files, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
 
@@ -30,9 +30,7 @@ def test_the_bundled_script_has_no_imports_and_is_valid(tmp_path):
     script = bundled("export.js")
     assert not re.search(r"^\s*(?:import|export)\b", script, re.MULTILINE)
     (tmp_path / "bundled.mjs").write_text(script, "utf-8")
-    done = subprocess.run(
-        [program("node"), "--check", tmp_path / "bundled.mjs"], capture_output=True, text=True, check=False
-    )
+    done = run(program("node"), "--check", tmp_path / "bundled.mjs")
     assert done.returncode == 0, done.stderr
 
 

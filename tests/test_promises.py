@@ -3,11 +3,11 @@
 import ast
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from helpers.processes import python
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "promises.md").read_text("utf-8")
@@ -85,5 +85,5 @@ def test_importing_byhand_loads_nothing_else():
         "new = {name.split('.')[0] for name in sys.modules} - before - set(sys.stdlib_module_names)\n"
         "assert new == {'byhand'}, new"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr

@@ -3,8 +3,6 @@
 import gzip
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import byhand.data
 from byhand.errors import DataMissingError
 from byhand.reference.l_layer import data_wrapper, load_data, one_hot
+from helpers.processes import python
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -27,8 +26,7 @@ def run(program, *arguments):
     """Run an example with the bundled sample in place of MNIST, so that nothing is downloaded."""
     sample = Path(byhand.data.__file__).parent / "sample"
     environment = {**os.environ, "MPLBACKEND": "agg", "BYHAND_DATA": str(sample)}
-    command = [sys.executable, str(EXAMPLES / program), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    return python(EXAMPLES / program, *arguments, env=environment)
 
 
 def test_load_data_reads_the_pickle_in_the_working_folder():

@@ -22,6 +22,7 @@ from byhand.report.page import flat_settings
 from byhand.text import html_percent
 from byhand.training.records import EpochRecord
 from helpers.needs import needs
+from helpers.processes import python
 
 
 def small_evaluation():
@@ -382,8 +383,5 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, trained):
 
 
 def test_importing_the_report_loads_no_optional_package():
-    import subprocess
-    import sys
-
     code = "import sys, byhand.report; print([m for m in ('PIL', 'matplotlib', 'rich') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert python("-c", code).stdout == "[]\n"

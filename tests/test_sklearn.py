@@ -4,8 +4,6 @@ import copy
 import json
 import os
 import pickle
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 import byhand
 from byhand.errors import UsageError
 from helpers.needs import needs
+from helpers.processes import python
 
 needs("sklearn", "pandas")
 
@@ -51,9 +50,7 @@ def test_the_array_api_check_passes():
         "results = check_estimator(NetworkClassifier(), on_skip=None)\n"
         "print({r['status'] for r in results if r['check_name'].startswith('check_array_api')})"
     )
-    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.strip() == "{'passed'}"
+    assert python("-c", code, env=os.environ | {"SCIPY_ARRAY_API": "1"}).stdout.strip() == "{'passed'}"
 
 
 def test_the_checks_find_a_planted_mistake():
@@ -336,9 +333,10 @@ def test_invalid_calls_are_rejected(blobs):
 
 def test_without_scikit_learn_the_message_names_the_extra():
     code = "import sys; sys.modules['sklearn'] = None\nimport byhand.sklearn"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1].endswith(
-        "MissingExtraError: this needs scikit-learn 1.6 or later: pip install 'byhand[sklearn]'"
+    assert (
+        python("-c", code)
+        .stderr.splitlines()[-1]
+        .endswith("MissingExtraError: this needs scikit-learn 1.6 or later: pip install 'byhand[sklearn]'")
     )
 
 

@@ -21,6 +21,7 @@ from byhand.distributed.engines import Dask, Local, WorkerDiedError
 from byhand.distributed.space import Space
 from byhand.distributed.sweep import DONE, FAILED, PRUNED, RUNNING, Folder, Result, Trial, advance, resume, sweep
 from byhand.errors import ByhandError, DataError, ModelFileError, StorageError, UsageError
+from helpers import processes
 from helpers.needs import needs
 from helpers.waiting import until
 
@@ -165,13 +166,7 @@ def test_a_killed_sweep_does_not_repeat_finished_trials(whole, tmp_path):
     assert 3 <= len(kept) < 12
     _, left = psutil.wait_procs(workers, timeout=300)
     assert not left, "the workers of a sweep that is killed must end too"
-    done = subprocess.run(
-        [*command, "--resume", "killed", "--jobs", "1", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = processes.run(*command, "--resume", "killed", "--jobs", 1, "--json", cwd=tmp_path, check=True)
     assert {name: (trials / name).read_bytes() for name in kept} == kept
     result = Result(Folder(tmp_path / "killed"), Folder(tmp_path / "killed").trials())
     assert outcome(result) == outcome(whole)
@@ -461,7 +456,7 @@ def test_the_space_in_the_documentation_is_valid():
 
 
 def run(*words):
-    out = subprocess.run([sys.executable, "-m", "byhand", "sweep", *words], capture_output=True, text=True, check=False)
+    out = processes.byhand("sweep", *words)
     return out.returncode, out.stderr.strip().splitlines()[-1]
 
 
@@ -484,11 +479,8 @@ def test_wrong_usage_gives_one_line_and_exit_2(tmp_path):
 
 def test_without_optuna_the_message_names_the_extra(tmp_path):
     (tmp_path / "space.toml").write_text(TOML)
-    code = (
-        "import sys; sys.modules['optuna'] = None\nfrom byhand.cli import main\n"
-        "sys.argv = ['byhand', 'sweep', '--space', 'space.toml']\nmain()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    code = "import sys; sys.modules['optuna'] = None; from byhand.cli import main; main()"
+    done = processes.python("-c", code, "sweep", "--space", "space.toml", cwd=tmp_path)
     assert done.returncode == 2
     assert "this needs optuna: pip install 'byhand[sweep]'" in done.stderr
     assert not (tmp_path / "sweeps").exists()
@@ -503,8 +495,8 @@ def test_without_optuna_the_message_names_the_extra(tmp_path):
 )
 def test_without_an_engine_the_message_names_its_extra(missing, call, extra):
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom byhand.distributed.engines import *\n{call}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.strip().splitlines()[-1] == f"byhand.errors.MissingExtraError: {extra}"
+    line = processes.python("-c", code).stderr.strip().splitlines()[-1]
+    assert line == f"byhand.errors.MissingExtraError: {extra}"
 
 
 def test_a_damaged_sweep_folder_is_rejected(tmp_path):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import subprocess
 import sys
 import warnings
 
@@ -15,6 +14,7 @@ from byhand.errors import DataMissingError, MissingExtraError, UsageError
 from byhand.training import Callback, History, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
+from helpers import processes
 from helpers.needs import needs
 
 DIGITS = byhand.load("mnist-5k")
@@ -272,8 +272,7 @@ byhand.fit(model, byhand.load("mnist-5k").train[:200], epochs=2, augment="none")
 def test_the_command_exits_with_4_after_divergence(tmp_path):
     words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--batch-size", "all"]
     words += ["--learning-rate", "3e38", "--schedule", "constant", "--optimizer", "sgd", "--run", "r"]
-    command = [sys.executable, "-m", "byhand", "train", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = processes.byhand("train", *words, cwd=tmp_path)
     assert done.returncode == 4, done.stderr
     assert not (tmp_path / "r" / "model.safetensors").exists()
     for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines():
@@ -282,14 +281,11 @@ def test_the_command_exits_with_4_after_divergence(tmp_path):
 
 def test_a_locked_run_is_not_changed(tmp_path):
     words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--run", "r"]
-    command = [sys.executable, "-m", "byhand", "train"]
-    subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, check=True)
+    processes.byhand("train", *words, cwd=tmp_path, check=True)
     before = (tmp_path / "r" / "config.json").read_bytes()
     pytest.importorskip("fcntl")
     with Checkpoints(Run(tmp_path / "r")) as held:
         held.lock()
-        done = subprocess.run(
-            [*command, "--resume", "r", "--epochs", "3"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = processes.byhand("train", "--resume", "r", "--epochs", 3, cwd=tmp_path)
     assert "another process is training this run" in done.stderr
     assert (tmp_path / "r" / "config.json").read_bytes() == before

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -30,6 +28,7 @@ from byhand.training.loop import interruptible
 from byhand.training.plan import Form, Plan, shares_of
 from byhand.training.setup import Setup, held_out
 from byhand.training.watchdog import probe
+from helpers import processes
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +69,8 @@ def test_another_seed_gives_another_result(digits):
 @pytest.mark.slow
 def test_two_processes_with_one_seed_are_bit_identical(tmp_path):
     for number in range(2):
-        command = [
-            *["-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "1", "--samples", "512", "--run"],
-            str(number),
-        ]
-        subprocess.run([sys.executable, *command], check=True, capture_output=True, cwd=tmp_path)
+        words = ["--data", "mnist-5k", "--epochs", 1, "--samples", 512, "--run", number]
+        processes.byhand("train", *words, check=True, cwd=tmp_path)
     first, second = (Model.load(tmp_path / str(number) / "model.safetensors") for number in range(2))
     assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
 
@@ -161,24 +157,8 @@ def test_the_two_layer_preset_equals_its_reference(digits):
 @pytest.mark.slow
 @pytest.mark.full_mnist
 def test_the_published_losses_of_the_worked_run_through_the_command_line(tmp_path):
-    command = [
-        "train",
-        "--preset",
-        "l-layer",
-        "--dtype",
-        "float64",
-        "--data",
-        "mnist",
-        "--offline",
-        "--quiet",
-        "--json",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "byhand", *command, "--run", str(tmp_path / "run")],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    words = ["--preset", "l-layer", "--dtype", "float64", "--data", "mnist", "--offline", "--quiet", "--json"]
+    done = processes.byhand("train", *words, "--run", tmp_path / "run", check=True, timeout=None)
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = {record["step"]: f"{record['loss']:.6f}" for record in records}
     assert losses[0] == "2.422624"
@@ -406,7 +386,7 @@ def test_a_validation_set_may_be_given(digits):
     assert record.validation_accuracy == pytest.approx(session.model.accuracy(digits.test))
 
 
-def test_where_a_validation_set_is_given_nothing_is_held_out(digits):
+def test_explicit_validation_data_replace_the_held_out_split(digits):
     data = digits.train[:200]
     recipe = Recipe(epochs=1, validation=0.5, patience=1)
     with Trainer(Model([784, 8, 10]), data, recipe, seed=0, validation_data=digits.test[:50]) as session:
