@@ -169,7 +169,7 @@ def keep(out: Path, suite: str, figures: Mapping[str, Any], log: Log) -> Any:
 @click.argument("documents", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @folder_option("--results", "folder", help="Folder of the results.")
 def tables_command(documents: tuple[Path, ...], folder: Path) -> None:
-    """Replace the tables between the marks `<!-- bench: NAME -->` and `<!-- /bench -->`.
+    """Replace the tables between the markers `<!-- bench: NAME -->` and `<!-- /bench -->`.
 
     Without DOCUMENTS: README.md and the pages of docs/ that have tables.
     """

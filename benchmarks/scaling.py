@@ -261,7 +261,7 @@ def tables(constants: dict[str, float], measured: dict[str, Any]) -> dict[str, s
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
-    """Return the page with each part between its marks."""
+    """Return the page with each part between its markers."""
     for name, part in parts.items():
         marks = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         page, count = re.subn(marks, rf"\g<1>{part}\n\g<2>", page, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""Tables: stored results as Markdown, written between marks in the README and the documentation.
+"""Tables: stored results as Markdown, written between markers in the README and the documentation.
 
 <!-- bench: full-batch -->
 … the text here is replaced …
@@ -19,7 +19,7 @@ MARK = re.compile(r"(<!-- bench: (?P<suite>[\w-]+) -->\n).*?(<!-- /bench -->)", 
 
 
 def fill(document: Path, folder: Path) -> list[str]:
-    """Replace the text between the marks; return the suites without results, whose tables stay as they are."""
+    """Replace the text between the markers; return the suites without results, whose tables stay as they are."""
     missing = []
 
     def table(match: re.Match[str]) -> str:

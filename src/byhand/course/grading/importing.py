@@ -1,7 +1,7 @@
 """Prepare an existing notebook of the assignment for checking and grading.
 
-A function with another name is recognized by its name and arguments, and reported as a guess. The result is a copy of
-the notebook, with marked cells and its own names in the metadata, and a checks file.
+A function with another name is recognized by its name and arguments, and reported as a guess. The result is a
+checks file and a copy of the notebook with marked cells and, in the metadata, its own function names.
 """
 
 import ast

@@ -67,7 +67,7 @@ def lesson_source(name: str) -> list[Cell]:
 
 
 def between(text: str, what: str, put: str | None = None) -> str:
-    """Replace the regions `what` by `put`, with the same indentation; without `put`, remove only the two marks."""
+    """Replace the regions `what` by `put`, with the same indentation; without `put`, remove only the two markers."""
 
     def replacement(found: re.Match[str]) -> str:
         return found[2] if put is None else "".join(f"{found[1]}{line}\n" for line in put.splitlines())
@@ -151,14 +151,14 @@ def for_otter(lesson: Lesson) -> Notebook:
 
 
 def _otter_solution(cell: Cell) -> str:
-    """Return a cell with otter's marks, in which the stub is a string."""
+    """Return a cell with otter's markers, in which the stub is a string."""
     prompt = f'""" # BEGIN PROMPT\n{STUB.format(cell.graded)}\n"""; # END PROMPT'
     solution = f"# BEGIN SOLUTION NO PROMPT\n{region(cell.text, 'SOLUTION')}\n# END SOLUTION\n{prompt}"
     return f"#Graded\n{between(cell.text, 'SOLUTION', solution)}"
 
 
 def _passed(cell: Cell) -> str:
-    """Return the last line of a check: a print, because nbgrader uses a number at the end as the mark."""
+    """Return the last line of a check: a print, because nbgrader uses a number at the end as the points."""
     return f'print("{cell.checks}: the public checks pass (hidden ones are not run here)")'
 
 
@@ -212,7 +212,7 @@ def _code(source: str, name: str = "", metadata: dict[str, Any] | None = None) -
 
 
 def _raw(head: str, **config: Any) -> dict[str, Any]:
-    """Return one of otter's marks, with its settings as JSON, a subset of YAML."""
+    """Return a marker for otter, with its settings as JSON (a subset of YAML)."""
     lines = [head, *(f"{key}: {json.dumps(value)}" for key, value in config.items())]
     return {"cell_type": "raw", "id": "", "metadata": {}, "source": "\n".join(lines)}
 
