@@ -189,3 +189,34 @@ def test_options_are_checked_before_data_is_loaded(run, monkeypatch, words, rule
     code, out, err = run(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert rule in err
+
+
+def test_a_config_file_sets_defaults_of_options(run):
+    lines = ["data = 'mnist-5k'", "samples = 200", "lr = 0.02", "epochs = 2", "hidden = [12, 8]", "deskew = false"]
+    Path("a.toml").write_text("\n".join([*lines, "batch-size = 50", "quiet = true"]))
+    assert run("train", "--config", "a.toml", "-e", 1, "-o", "r")[::2] == (0, "")
+    config = json.loads(Path("r/config.json").read_text())
+    assert [config["recipe"][name] for name in ("learning_rate", "epochs", "batch_size")] == [0.02, 1, 50]
+    assert [layer["units"] for layer in config["network"] if layer["kind"] == "dense"] == [12, 8, 10]
+    assert config["preparation"]["deskew"] is False
+    Path("b.toml").write_text("data = 'nowhere'")
+    assert run("train", "mnist-5k", *SMALL[2:], "-e", 1, "--config", "b.toml")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("epoch = 3", "a.toml: unknown option 'epoch' (did you mean epochs?)"),
+        ("epochs", "a.toml: must be valid TOML: "),
+        ("[train]\nepochs = 3", "a.toml: unknown option 'train'"),
+        ("[hidden]\na = 3", "a.toml: hidden must be a number, a text, true, false or a list, got "),
+        ("epochs = -1", "epochs must be a positive integer, got -1"),
+        (None, "a.toml: No such file or directory"),
+    ],
+)
+def test_a_wrong_config_file_is_answered_in_one_line(run, content, rule):
+    if content is not None:
+        Path("a.toml").write_text(content)
+    code, out, err = run("train", "--config", "a.toml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert rule in err

@@ -14,6 +14,7 @@ TABLE = """
 --offline             offline
 --data                data set
 --seed                random seed
+--config              configuration file
 --split               test set or training set
 --shifts              test-time augmentation
 --timeout             time limit

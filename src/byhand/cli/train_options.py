@@ -1,6 +1,8 @@
 """The options of a training, shared by `byhand train` and `byhand lr-find`, and the recipe that they make."""
 
 import functools
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +10,7 @@ from click.core import ParameterSource
 
 from byhand.cli.output import PLACE, Command, data, option, seed
 from byhand.data import Dataset, TrainTest, catalog
-from byhand.errors import UsageError
+from byhand.errors import UsageError, short_repr
 from byhand.model import Model
 from byhand.model.preparation import INPUTS
 from byhand.nn.activations import ACTIVATIONS
@@ -16,8 +18,9 @@ from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.rng import INITIALIZERS
 from byhand.nn.schedules import SCHEDULES
+from byhand.text import did_you_mean, printable
 from byhand.training import PRESETS, Recipe, preset
-from byhand.training.recipe import OLD_NAMES, SCALES, changed_recipe, with_overrides
+from byhand.training.recipe import ELSEWHERE, OLD_NAMES, SCALES, changed_recipe, with_overrides
 
 #: The options that change a preset: names, type and help. `byhand lr-find` has them too.
 RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
@@ -59,6 +62,9 @@ RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("--samples", int, "Training set size: use the first N images only."),
     ("--threads", int, "Number of threads. Defaults to all available."),
 )
+CONFIG = (
+    "Configuration file (TOML) with defaults of the options, such as `learning-rate = 0.1` or `hidden = [128, 64]`."
+)
 PRESET_LIST = ", ".join(f"{each.name} ({each.about})" for each in PRESETS.values())
 
 
@@ -71,7 +77,8 @@ def training_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def decorated(source: str | None, data: str | None, **given: Any) -> Any:
-        if source is not None and data is not None:
+        is_typed = click.get_current_context().get_parameter_source("data") is ParameterSource.COMMANDLINE
+        if source is not None and is_typed:
             raise UsageError(f"give the data once: either {source!r} or --data {data!r}")
         options = settings_given({name: given.pop(name) for name in names})
         return command(data=data if source is None else source, options=options, **given)
@@ -81,10 +88,33 @@ def training_options(command: Command) -> Command:
         click.option(f"--{old}", type=float, hidden=True)(decorated)
     for row in reversed(RECIPE_OPTIONS):
         option(*row)(decorated)
+    option("--config FILE", PLACE, CONFIG, expose_value=False, is_eager=True, callback=set_defaults)(decorated)
     data(decorated)
     click.argument("source", type=PLACE, metavar="[DATA]", required=False)(decorated)
     option("--preset", PRESETS, f"Preset (recipe and network): {PRESET_LIST}.", default="digits")(decorated)
     return decorated
+
+
+def set_defaults(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    """Set the defaults of the options from a TOML file: the names of options, with values or lists of numbers."""
+    if path is None:
+        return
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: must be valid TOML: {printable(error)}") from None
+    options = [each for each in context.command.params if isinstance(each, click.Option) and each.expose_value]
+    known = {name[2:].replace("-", "_"): each.name for each in options for name in each.opts if name.startswith("--")}
+    defaults: dict[str, Any] = {}
+    for name, value in found.items():
+        key = name.replace("-", "_")
+        if key not in known:
+            raise UsageError(f"{path}: unknown option {printable(name)!r}{did_you_mean(key, known, ELSEWHERE)}")
+        if not isinstance(value, str | int | float | list):
+            raise UsageError(f"{path}: {name} must be a number, a text, true, false or a list, got {short_repr(value)}")
+        plain = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        defaults[str(known[key])] = value if isinstance(value, bool) else plain
+    context.default_map = {**(context.default_map or {}), **defaults}
 
 
 def settings_given(options: dict[str, Any]) -> dict[str, Any]:
