@@ -93,13 +93,8 @@ def test_every_option_is_stored_in_the_config(run):
     assert run(*words)[0] == 0
     config = json.loads(Path("r/config.json").read_text())
     recipe = config["recipe"]
-    assert recipe["optimizer"] == {
-        "kind": "adamw",
-        "weight_decay": 0.05,
-        "beta1": 0.9,
-        "beta2": 0.999,
-        "epsilon": 1e-08,
-    }
+    adamw = {"kind": "adamw", "weight_decay": 0.05, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    assert recipe["optimizer"] == adamw
     assert recipe["schedule"]["kind"] == "cosine"
     assert recipe["loss"] == {"kind": "cross_entropy", "smoothing": 0.1}
     plain = {"batch_size": 64, "learning_rate": 0.002, "clip": 5, "max_norm": 4, "average": 0.99, "validation": 100}

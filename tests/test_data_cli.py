@@ -234,16 +234,14 @@ def test_get_shows_one_line_per_file_without_a_terminal(run, folder, cache, monk
     assert out[0].endswith(f"fetched into {cache / 'sets' / 'kmnist'}")
     assert run("get", "kmnist", "-q")[2] == []
 
+    message = "kmnist: file.gz can't be downloaded; example: connection failed"
+
     def fail(*_, **__):
-        raise DataMissingError("kmnist: file.gz can't be downloaded; example: connection failed")
+        raise DataMissingError(message)
 
     monkeypatch.setattr(catalog, "fetch", fail)
     assert run("get", "kmnist")[0] == 0  # from the cache
-    assert run("get", "fashion-mnist") == (
-        3,
-        [],
-        ["byhand: kmnist: file.gz can't be downloaded; example: connection failed"],
-    )
+    assert run("get", "fashion-mnist") == (3, [], [f"byhand: {message}"])
 
 
 def test_list_works_with_a_damaged_byhand_data(run, folder, monkeypatch):

@@ -162,12 +162,8 @@ ARCHITECTURES = {
         "network": [BatchNorm(784), Dense(784, 9), Activation("tanh"), Activation("relu"), Dropout(), Dense(9, 10)]
     },
 }
-PREPARATIONS = [
-    Preparation(),
-    Preparation(divisor=256, deskew=True),
-    Preparation.standard(),
-    Preparation.standard(deskew=True),
-]
+PREPARATIONS = [Preparation(), Preparation(divisor=256, deskew=True)]
+PREPARATIONS += [Preparation.standard(), Preparation.standard(deskew=True)]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

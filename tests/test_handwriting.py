@@ -20,12 +20,6 @@ from PIL import Image
 from byhand.data import handwriting, load
 from byhand.data.handwriting import ink, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
-from byhand.data.handwriting.ink import (
-    connected_components,
-    find_ink,
-    remove_border_components,
-    remove_small_components,
-)
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "handwriting.json").read_text("utf-8"))
@@ -71,10 +65,10 @@ def test_every_step_gives_the_golden_bytes(case):
             normalize(picture)
         assert str(caught.value) == case["refused"]
         return
-    found, digit = find_ink(picture), normalize(picture)
+    found, digit = ink.find_ink(picture), normalize(picture)
     assert (found.shrink, found.inverted, digit.inverted) == (case["shrink"], case["inverted"], case["inverted"])
     assert (digit.grown, list(digit.box)) == (case["grown"], case["box"])
-    cleaned, _ = remove_small_components(remove_border_components(found.ink))
+    cleaned, _ = ink.remove_small_components(ink.remove_border_components(found.ink))
     for name, step in [
         ("ink", found.ink),
         ("cleaned", cleaned),
@@ -252,7 +246,7 @@ def test_ink_in_a_shadow_has_full_contrast():
     picture = np.full((96, 96), 240, np.uint8)
     picture[48:] = 160
     picture[20:76, 46:50] //= 4
-    found = find_ink(picture)
+    found = ink.find_ink(picture)
     assert found.ink[25:40, 46:50].min() == found.ink[60:72, 46:50].min() == 255
 
 
@@ -272,7 +266,7 @@ def test_connected_components_equal_those_of_a_flood_fill(mask):
                     expected[at] = len(sizes)
                     waiting.append(at)
         sizes.append(size)
-    pieces, counts = connected_components(mask)
+    pieces, counts = ink.connected_components(mask)
     np.testing.assert_array_equal(pieces, expected)
     assert counts.tolist() == sizes
 
@@ -283,7 +277,7 @@ def test_a_spiral_is_one_component():
         spiral[k, k : 101 - k] = spiral[100 - k, k : 101 - k] = spiral[k : 101 - k, 100 - k] = True
         spiral[k + 2 : 101 - k, k] = True
         spiral[k + 2, k : k + 3] = True
-    assert len(connected_components(spiral)[1]) == 1
+    assert len(ink.connected_components(spiral)[1]) == 1
 
 
 def test_specks_and_components_at_the_edge_are_removed():
@@ -368,7 +362,7 @@ def whole(digits):
     return [
         digit
         for digit in digits
-        if len(connected_components(digit > 0)[1]) == 1 and np.ptp(digit.any(axis=0).nonzero()) > 5
+        if len(ink.connected_components(digit > 0)[1]) == 1 and np.ptp(digit.any(axis=0).nonzero()) > 5
     ]
 
 

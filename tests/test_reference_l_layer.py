@@ -236,6 +236,10 @@ def test_a_star_import_gives_exactly_the_names_of_the_assignment():
     assert len(l_layer.__all__) == 17
 
 
+def ones(*shape):
+    return np.ones(shape)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -254,47 +258,26 @@ def test_a_star_import_gives_exactly_the_names_of_the_assignment():
         (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample per column, got shape \(5,\)"),
         (lambda: L_layer_forward(H_PREV, {}, hidden="tanh"), "hidden must be one of relu, sigmoid, got 'tanh'"),
         (lambda: L_layer_forward(H_PREV, {}), "parameters must contain W1, got nothing"),
-        (lambda: compute_loss(np.ones((3, 2)), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: use one_hot"),
-        (
-            lambda: sigmoid_backward(np.ones((3, 2)), np.ones((3, 1))),
-            r"dH must have shape \(3, 1\), as the Z in the memory",
-        ),
-        (
-            lambda: relu_backward(np.ones((3, 2)), np.ones((2, 3))),
-            r"dH must have shape \(2, 3\), as the Z in the memory",
-        ),
-        (
-            lambda: layer_backward(np.ones((3, 5)), layer_forward(H_PREV, W, B)[1], "softmax"),
-            "must be one of relu, sigmoid",
-        ),
-        (
-            lambda: L_layer_backward(np.ones((3, 2)), np.array([0, 1]), []),
-            r"Y must have shape \(3, 2\), as HL: use one_hot",
-        ),
+        (lambda: compute_loss(ones(3, 2), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: use one_hot"),
+        (lambda: sigmoid_backward(ones(3, 2), ones(3, 1)), r"dH must have shape \(3, 1\), as the Z in the memory"),
+        (lambda: relu_backward(ones(3, 2), ones(2, 3)), r"dH must have shape \(2, 3\), as the Z in the memory"),
+        (lambda: layer_backward(ones(3, 5), layer_forward(H_PREV, W, B)[1], "softmax"), "must be one of relu, sigmoid"),
+        (lambda: L_layer_backward(ones(3, 2), np.array([0, 1]), []), r"Y must have shape \(3, 2\), as HL: use one_hot"),
         (lambda: update_parameters({"W1": W}, {"dW1": W.T}, 0.1), r"dW1 must have shape \(3, 2\), as W1, got \(2, 3\)"),
         (lambda: update_parameters({"W1": W}, {}, 0.1), "gradients must contain dW1, got nothing"),
         (lambda: one_hot(np.array([3, 11])), "j must be integers from 0 to 9, got 11"),
         (lambda: one_hot(np.array([0.5])), r"j must be integers from 0 to 9, got 0\.5"),
         (lambda: one_hot(np.eye(10)), r"j must be a vector of labels, shape \(m,\), got shape \(10, 10\)"),
+        (lambda: L_layer_model(ones(3, 2), ones(2, 2), [4, 2]), r"X must have shape \(4, 2\), dimensions\[0\] rows"),
+        (lambda: L_layer_model(ones(4, 2), ones(3, 2), [4, 2]), r"Y must have shape \(2, 2\), dimensions\[-1\] rows"),
+        (lambda: L_layer_model(ones(4, 0), ones(2, 0), [4, 2]), r"X must have at least one sample, got shape \(4, 0\)"),
+        (lambda: L_layer_model(np.full((4, 2), np.nan), ones(2, 2), [4, 2]), "X must be finite numbers, got nan"),
         (
-            lambda: L_layer_model(np.ones((3, 2)), np.ones((2, 2)), [4, 2]),
-            r"X must have shape \(4, 2\), dimensions\[0\] rows",
-        ),
-        (
-            lambda: L_layer_model(np.ones((4, 2)), np.ones((3, 2)), [4, 2]),
-            r"Y must have shape \(2, 2\), dimensions\[-1\] rows",
-        ),
-        (
-            lambda: L_layer_model(np.ones((4, 0)), np.ones((2, 0)), [4, 2]),
-            r"X must have at least one sample, got shape \(4, 0\)",
-        ),
-        (lambda: L_layer_model(np.full((4, 2), np.nan), np.ones((2, 2)), [4, 2]), "X must be finite numbers, got nan"),
-        (
-            lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], -1),
+            lambda: L_layer_model(np.full((4, 2), 0.5), ones(2, 2), [4, 2], -1),
             "learning_rate must be a positive number, got -1",
         ),
         (
-            lambda: L_layer_model(np.full((4, 2), 0.5), np.ones((2, 2)), [4, 2], 1, -1),
+            lambda: L_layer_model(np.full((4, 2), 0.5), ones(2, 2), [4, 2], 1, -1),
             "num_iterations must be an integer of at least 0, got -1",
         ),
     ],

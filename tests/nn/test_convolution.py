@@ -1,5 +1,7 @@
 """Convolution: a case by hand, an independent loop, and its properties as a linear map."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,9 @@ def test_initial_weights_are_scaled_by_the_size_of_the_window():
     assert not network.layers[0].b.any()
 
 
+built = partial(Network, rng=np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -149,27 +154,21 @@ def test_initial_weights_are_scaled_by_the_size_of_the_window():
         (lambda: Convolution(28, 28, 1, 8, init="hee"), "init must be one of"),
         (lambda: Convolution(2000, 2101, 1, 1, size=1, stride=2000), "at most 4,194,304 inputs, and"),
         (lambda: Convolution(400, 400, 1, 1, size=100, stride=2), "got 160,000 and 228,010,000"),
-        (lambda: Network([784, 10], maps=b"45", rng=np.random.default_rng(0)), "maps must be a list, such as"),
-        (lambda: Network([783, 10], maps=[8], rng=np.random.default_rng(0)), "maps need a square image, got 783"),
+        (lambda: built([784, 10], maps=b"45"), "maps must be a list, such as"),
+        (lambda: built([783, 10], maps=[8]), "maps need a square image, got 783"),
         (
-            lambda: Network([784, 10], maps=[8] * 4, rng=np.random.default_rng(0)),
+            lambda: built([784, 10], maps=[8] * 4),
             "each convolution must fit its input, got .* the window must fit the image of",
         ),
         (
-            lambda: Network([784, 10], maps=[8, -1], rng=np.random.default_rng(0)),
+            lambda: built([784, 10], maps=[8, -1]),
             "each convolution must fit its input, got .* maps must be a positive integer, got -1",
         ),
+        (lambda: built([784, 10], maps=[(8, 5, 2, 1)]), "maps must have one to three numbers each"),
+        (lambda: built([784, 10], maps=8), "maps must be a list, such as"),
+        (lambda: built([Dense(4, 2)], maps=[8]), "maps must be used with sizes, not with"),
         (
-            lambda: Network([784, 10], maps=[(8, 5, 2, 1)], rng=np.random.default_rng(0)),
-            "maps must have one to three numbers each",
-        ),
-        (lambda: Network([784, 10], maps=8, rng=np.random.default_rng(0)), "maps must be a list, such as"),
-        (
-            lambda: Network([Dense(4, 2)], maps=[8], rng=np.random.default_rng(0)),
-            "maps must be used with sizes, not with",
-        ),
-        (
-            lambda: Network([Convolution(28, 28, 1, 8), Dense(999, 10)], rng=np.random.default_rng(0)),
+            lambda: built([Convolution(28, 28, 1, 8), Dense(999, 10)]),
             r"Dense\(999, 10\) needs 999 inputs, got 1152 from the previous layer",
         ),
     ],
