@@ -53,6 +53,7 @@ TABLE = """
 train --run           folder of the run
 train --resume        resume
 train --committee     ensemble
+train --class-weights class weights
 eval --threshold      minimum accuracy
 predict --run         model
 predict --line        segmentation

@@ -10,10 +10,11 @@ import pytest
 
 import byhand
 from byhand.cli.group import cli
-from byhand.errors import DataMissingError, MissingExtraError, UsageError
+from byhand.errors import DataMissingError, MissingExtraError, ModelFileError, UsageError
 from byhand.training import Callback, History, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
+from byhand.training.setup import weights_of_classes
 from helpers import processes
 from helpers.needs import needs
 
@@ -289,3 +290,94 @@ def test_a_locked_run_is_not_changed(tmp_path):
         done = processes.byhand("train", "--resume", "r", "--epochs", 3, cwd=tmp_path)
     assert "another process is training this run" in done.stderr
     assert (tmp_path / "r" / "config.json").read_bytes() == before
+
+
+# ---- class weights
+
+
+def unbalanced():
+    """Two overlapping classes, nine samples of the first for each of the second."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(600) % 10 == 0).astype(int)
+    return rng.normal(size=(600, 2)) + y[:, None], y
+
+
+def test_balanced_class_weights_are_those_of_sklearn():
+    X, y = unbalanced()
+    model = byhand.Model([2, 2], seed=0)
+    assert weights_of_classes("balanced", model, (X, y)) == pytest.approx([600 / (2 * 540), 600 / (2 * 60)])
+    three = byhand.Model([2, 3], seed=0)  # a class without samples
+    assert weights_of_classes("balanced", three, (X, y))[:2] == weights_of_classes("balanced", model, (X, y))
+
+
+@pytest.mark.parametrize("given", ["balanced", {0: 5 / 9, 1: 5}, {"1": 9}, [1, 9], np.array([1.0, 9.0])])
+def test_class_weights_are_sample_weights(given):
+    X, y = unbalanced()
+    fitted = [byhand.Model([2, 8, 2], seed=0) for _ in range(2)]
+    fit(fitted[0], (X, y), epochs=5, class_weights=given)
+    fit(fitted[1], (X, y), epochs=5, sample_weights=np.where(y == 1, 9.0, 1.0))
+    np.testing.assert_allclose(fitted[0].network.parameters, fitted[1].network.parameters, rtol=1e-4, atol=1e-5)
+
+
+def test_balanced_classes_are_found_more_often():
+    X, y = unbalanced()
+    found = {}
+    for given in (None, "balanced"):
+        model = byhand.Model([2, 8, 2], seed=0)
+        fit(model, (X, y), epochs=20, class_weights=given)
+        found[given] = np.mean(model.predict(X)[y == 1])
+    assert found["balanced"] > 2 * found[None]
+
+
+def test_class_weights_multiply_sample_weights():
+    X, y = unbalanced()
+    own = np.linspace(1, 2, len(y))
+    fitted = [byhand.Model([2, 8, 2], seed=0) for _ in range(2)]
+    fit(fitted[0], (X, y), epochs=2, class_weights=[1, 9], sample_weights=own)
+    fit(fitted[1], (X, y), epochs=2, sample_weights=own * np.where(y == 1, 9.0, 1.0))
+    np.testing.assert_allclose(fitted[0].network.parameters, fitted[1].network.parameters, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("balance", "class_weights must be 'balanced', a dictionary or one weight per class, got 'balance'"),
+        ([1, 2, 3], "class_weights must have one weight for each of 2 classes, got 3"),
+        ([1, -1], "class_weights must be a number of at least 0, got -1"),
+        ({2: 1}, "class_weights has no class 2: the classes are 0 1"),
+        ({"0": "much"}, "class_weights must be a number of at least 0, got 'much'"),
+        (7, "class_weights must be 'balanced', a dictionary or one weight per class, got 7"),
+    ],
+)
+def test_wrong_class_weights_are_rejected(given, says):
+    with pytest.raises(UsageError, match=says):
+        fit(byhand.Model([2, 2]), unbalanced(), epochs=1, class_weights=given)
+
+
+def test_a_run_with_class_weights_is_resumed_to_the_same_bits(tmp_path, type_in):
+    words = ["train", "--data", "mnist-5k", "--preset", "fast", "--epochs", "2", "--samples", "600", "--hidden", "8"]
+    words += ["--threads", "1", "--class-weights", "balanced", "-q", "--run"]
+    cli([*words, str(tmp_path / "a")], standalone_mode=False)
+    chosen, recipe = preset("fast"), preset("fast").recipe.replace(epochs=2, threads=1)
+    model, data = chosen.model(784, DIGITS.classes, seed=0, hidden=(8,)), DIGITS.train[:600]
+    shared = {"class_weights": "balanced", "source": "mnist-5k", "preset": "fast"}
+    begin_run(tmp_path / "b", model, data, recipe, seed=0, **shared)
+    resume(tmp_path / "b")
+    assert bits(Run(tmp_path / "a")) == bits(Run(tmp_path / "b"))
+    counts = np.bincount(data.labels)
+    assert config_of(Run(tmp_path / "a"))["class_weights"] == (600 / (10 * counts)).tolist()
+    code, _, err = type_in("train", "--resume", str(tmp_path / "a"), "--class-weights", "balanced")
+    assert code == 2
+    assert "--resume can change epochs and threads only, got class_weights" in err
+
+
+def test_a_config_with_wrong_class_weights_is_rejected(tmp_path):
+    run = begin_run(tmp_path / "r", untrained(), DIGITS.train[:200], RECIPE, seed=0, class_weights="balanced")
+    config = config_of(run)
+    for wrong in (7, ["x"], [-1.0] * 10):
+        run.write_config(config | {"class_weights": wrong})
+        with pytest.raises(ModelFileError, match=r"config\.json must be that of a run"):
+            resume(tmp_path / "r", data=DIGITS.train[:200])
+    run.write_config(config | {"class_weights": [1.0]})
+    with pytest.raises(UsageError, match="sample_weights must be that of the run"):
+        resume(tmp_path / "r", data=DIGITS.train[:200])

@@ -28,6 +28,7 @@ from byhand.training.runs import MAX_MEMBERS, Run
     "Train an ensemble of N networks with the seeds --seed, --seed + 1, …, each in its own process, --threads in "
     "parallel. Their probabilities are averaged.",
 )
+@option("--class-weights", ("balanced",), "Class weights: `balanced` gives every class the same total weight.")
 @option("--checkpoint-every", float, "Seconds between checkpoints.", default=30.0)
 @offline
 @console_options()
@@ -39,6 +40,7 @@ def command(
     run: str | None,
     resume: str | None,
     committee: int | None,
+    class_weights: str | None,
     checkpoint_every: float,
     offline: bool,
     console: Console,
@@ -82,7 +84,7 @@ def command(
                 Run.new(run)  # raises an error if there is a run
             digits = load(data)
             model, recipe, images = untrained(preset, digits, seed, options)
-            settings |= {"test": digits.test, "source": data, "preset": preset}
+            settings |= {"test": digits.test, "source": data, "preset": preset, "class_weights": class_weights}
             settings["command"] = shlex.join(["byhand", *sys.argv[1:]])
             if committee is None:
                 result = train_run(run, model, images, recipe, seed=seed, **settings)

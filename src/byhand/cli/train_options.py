@@ -129,7 +129,13 @@ def settings_given(options: dict[str, Any]) -> dict[str, Any]:
 def resume_settings(options: dict[str, Any]) -> dict[str, Any]:
     """Return the settings given with --resume, including those that only a new run can have."""
     context = click.get_current_context()
-    named = {"preset": "--preset", "run": "--run", "seed": "seed", "committee": "committee"}
+    named = {
+        "preset": "--preset",
+        "run": "--run",
+        "seed": "seed",
+        "committee": "committee",
+        "class_weights": "class_weights",
+    }
     typed = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return options | {named[name]: context.params[name] for name in typed}
 

@@ -35,6 +35,7 @@ from byhand.training.loop import interruptible
 from byhand.training.records import tested, tested_lines
 from byhand.training.run import data_of
 from byhand.training.runs import Run
+from byhand.training.setup import ClassWeights
 
 INTERRUPTED = 130  # exit code of a process that was interrupted and has saved its run
 POLL_INTERVAL = 0.1  # seconds
@@ -99,6 +100,7 @@ def train_ensemble(
     *,
     seeds: Sequence[int],
     test: Dataset | None = None,
+    class_weights: ClassWeights | None = None,
     source: str | None = None,
     preset: str | None = None,
     command: str | None = None,
@@ -107,7 +109,7 @@ def train_ensemble(
 ) -> EnsembleResult:
     """Train `model(seed)` for each seed, in a new folder (None: the next `runs/NNN`).
 
-    data, test, source, preset, command: as for `train_run`; each process loads the data by name or source.
+    data, test, class_weights, source, preset, command: as for `train_run`; each process loads the data itself
     jobs, settings: as for `resume_ensemble` (offline, checkpoint_every, on_message)
     """
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
@@ -117,7 +119,7 @@ def train_ensemble(
         raise UsageError("seeds must have at least one seed, got none")
     jobs = available() if jobs is None else integer("jobs", jobs, 1)
     run = Run.new(folder)
-    shared: dict[str, Any] = {"source": source, "preset": preset, "command": command}
+    shared: dict[str, Any] = {"source": source, "preset": preset, "command": command, "class_weights": class_weights}
     for number, seed in enumerate(seeds, start=1):
         begin_run(run.folder / f"member-{number}", model(seed), train, recipe.replace(threads=1), seed=seed, **shared)
     run.write_config(Run(run.folder / "member-1").config() | {"committee": len(seeds)})

@@ -20,7 +20,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from byhand.checks import integer
+from byhand.checks import integer, number
 from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
@@ -41,7 +41,7 @@ from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settin
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import Run
-from byhand.training.setup import Data
+from byhand.training.setup import ClassWeights, Data, weights_of_classes, with_class_weights
 
 #: Maximum root mean square of inputs that are given as floats.
 MAX_ROOT_MEAN_SQUARE = 10.0
@@ -102,6 +102,7 @@ def fit(
     recipe: Recipe | str | None = None,
     seed: int = 0,
     sample_weights: Array | None = None,
+    class_weights: ClassWeights | None = None,
     validation_data: Data | None = None,
     callbacks: Sequence[Callback] = (),
     run: StrPath | bool = False,
@@ -113,6 +114,7 @@ def fit(
     data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,); also as two arguments, X and y
     recipe: a Recipe or the name of a preset, by default digits; floats are not augmented
     choices: settings that replace those of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
+    class_weights: "balanced", {class: weight}, or one weight per class; they multiply the `sample_weights`
     validation_data: like `data`; replaces the held-out split of the recipe
     run: a folder, which `resume` can continue; True takes the next `runs/NNN`
     verbose: show a progress bar; by default in a terminal and in a notebook, but not if stderr is a file or a pipe
@@ -133,7 +135,11 @@ def fit(
     settings: Any = {"seed": seed, "sample_weights": sample_weights, "validation_data": validation_data}
     if run:
         folder = None if run is True else run
-        return train_run(folder, model, samples, recipe, callbacks=callbacks, preset=name, **settings).history
+        settings |= {"callbacks": callbacks, "preset": name, "class_weights": class_weights}
+        return train_run(folder, model, samples, recipe, **settings).history
+    if class_weights is not None:
+        weights = weights_of_classes(class_weights, model, samples)
+        settings["sample_weights"] = with_class_weights(sample_weights, weights, samples)
     with Trainer(model, samples, recipe, **settings) as trainer, interruptible(trainer.stop):
         history = complete(trainer, callbacks)
         if history.ending == "interrupted":
@@ -179,6 +185,7 @@ def train_run(
     seed: int,
     test: Dataset | None = None,
     sample_weights: Array | None = None,
+    class_weights: ClassWeights | None = None,
     validation_data: Data | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_every: float = 30.0,
@@ -198,9 +205,12 @@ def train_run(
     began = time.perf_counter()
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     run = Run.new(folder) if shard is None or shard.rank == 0 else Run(Path("of rank 0"))
+    weights = None if class_weights is None else weights_of_classes(class_weights, model, train)
+    if weights is not None:
+        sample_weights = with_class_weights(sample_weights, weights, train)
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
     with Trainer(model, train, recipe, seed=seed, shard=shard, **extra) as trainer:
-        config = _config(trainer, data_config(train, **extra), source, preset, command)
+        config = _config(trainer, data_config(train, **extra), source, preset, command, weights)
         return _complete(run, trainer, config, Checkpoints(run, every=checkpoint_every), test, callbacks, began)
 
 
@@ -211,14 +221,17 @@ def begin_run(
     recipe: Recipe,
     *,
     seed: int,
+    class_weights: ClassWeights | None = None,
     source: str | None = None,
     preset: str | None = None,
     command: str | None = None,
 ) -> Run:
     """Write the folder of a run before its first step, for `resume` in any process."""
     run = Run.new(folder)
-    with Trainer(model, data, recipe, seed=seed) as trainer, Checkpoints(run) as checkpoints:
-        config = _config(trainer, data_config(data, None, None), source, preset, command)
+    weights = None if class_weights is None else weights_of_classes(class_weights, model, data)
+    samples = None if weights is None else with_class_weights(None, weights, data)
+    with Trainer(model, data, recipe, seed=seed, sample_weights=samples) as trainer, Checkpoints(run) as checkpoints:
+        config = _config(trainer, data_config(data, samples, None), source, preset, command, weights)
         _begin(run, trainer, config, checkpoints)
     return run
 
@@ -250,6 +263,7 @@ def resume(
         layers = layers_from_config(config["network"])
         preparation = Preparation(**config["preparation"])
         count, seed, dtype = config["samples"], config["seed"], config["dtype"]
+        weights = [number("class_weights", weight, 0) for weight in config.get("class_weights", [])]
         config["data_checksum"], config["data_name"]
     except (KeyError, TypeError, UsageError):
         raise ModelFileError(f"{run.folder}: config.json must be written by byhand train") from None
@@ -260,6 +274,8 @@ def resume(
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     if isinstance(train, Dataset) and count is not None and count < len(train):
         train = train[:count]
+    if weights:
+        sample_weights = with_class_weights(sample_weights, weights, train)
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
     found = data_config(train, **extra)
     check_same_data(config, found)
@@ -346,7 +362,12 @@ def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Chec
 
 
 def _config(
-    trainer: Trainer, data: dict[str, Any], source: str | None, preset: str | None, command: str | None
+    trainer: Trainer,
+    data: dict[str, Any],
+    source: str | None,
+    preset: str | None,
+    command: str | None,
+    class_weights: list[float] | None,
 ) -> dict[str, Any]:
     model = trainer.model
     config = {
@@ -360,6 +381,8 @@ def _config(
         "preparation": model.preparation.config(),
         "recipe": trainer.recipe.config(),
     }
+    if class_weights is not None:
+        config["class_weights"] = class_weights
     return config if data["data_name"] != ARRAYS else config | {"classes": list(model.classes)}
 
 

@@ -1,6 +1,8 @@
 """Setup of a run: check and split the data, choose the plan, and allocate arrays."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from byhand.model.model import Model, check_classes, check_model
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
+from byhand.text import did_you_mean
 from byhand.threads import available
 from byhand.training.batches import Batch, Batches, Inputs, Shard, batch_of, check_same, part_of
 from byhand.training.plan import Member, Team, form_of, layers_for, plan_for, unscaled
@@ -184,6 +187,52 @@ def check_weights(weights: Array, count: int) -> Array:
     proportions: Array = weights / np.float64(weights.max())
     proportions /= proportions.mean()
     return proportions
+
+
+#: Weights of the classes: "balanced", weights by class, or one weight per class, in order.
+ClassWeights = Literal["balanced"] | Mapping[Any, float] | Sequence[float]
+
+
+def weights_of_classes(given: ClassWeights, model: Model, data: Data) -> list[float]:
+    """Return one weight per class. "balanced" is samples / (classes · samples of the class), as in scikit-learn."""
+    labels, classes = labels_of(data), check_model(model).classes
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UsageError(f"class_weights need labels that are class numbers (N,), got {labels.dtype} {labels.shape}")
+    if given != "balanced" if isinstance(given, str) else not isinstance(given, Mapping | Sequence | np.ndarray):
+        rule = "'balanced', a dictionary or one weight per class"
+        raise UsageError(f"class_weights must be {rule}, got {short_repr(given)}")
+    if isinstance(given, str):
+        counts = np.bincount(labels.clip(0, len(classes) - 1), minlength=len(classes))
+        return [len(labels) / (np.count_nonzero(counts) * count) if count else 1.0 for count in counts.tolist()]
+    if isinstance(given, Mapping):
+        weights: list[Any] = [1.0] * len(classes)
+        for key, weight in given.items():
+            is_number = checks.is_integer(key, 0, len(classes) - 1) and not isinstance(data, Dataset)
+            if not is_number and str(key) not in classes:
+                hint = did_you_mean(str(key), classes) or f": the classes are {' '.join(classes)}"
+                raise UsageError(f"class_weights has no class {key!r:.60}{hint}")
+            weights[key if is_number else classes.index(str(key))] = weight
+    else:
+        weights = list(given)
+    if len(weights) != len(classes):
+        raise UsageError(f"class_weights must have one weight for each of {len(classes)} classes, got {len(weights)}")
+    for weight in weights:
+        checks.number("class_weights", weight, 0)
+    return [float(weight) for weight in weights]
+
+
+def labels_of(data: Data) -> Array:
+    """Return the labels of training data, before they are checked."""
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return np.asarray(data[1])
+    return check_dataset(data, "a Dataset or a pair (X, y)").labels
+
+
+def with_class_weights(sample_weights: Array | None, weights: Sequence[float], data: Data) -> Array:
+    """Return the sample weights times the weight of each sample's class    → (N,)"""
+    labels = labels_of(data)
+    of_samples: Array = np.asarray(weights)[labels.clip(0, len(weights) - 1)]  # other labels are rejected later
+    return of_samples if sample_weights is None else of_samples * check_weights(sample_weights, len(labels))
 
 
 def held_out(labels: Array, validation: float, classes: int, seed: int) -> tuple[Array, Array]:
