@@ -376,8 +376,8 @@ def test_a_config_with_wrong_class_weights_is_rejected(tmp_path):
     config = config_of(run)
     for wrong in (7, ["x"], [-1.0] * 10):
         run.write_config(config | {"class_weights": wrong})
-        with pytest.raises(ModelFileError, match=r"config\.json must be that of a run"):
+        with pytest.raises(ModelFileError, match=r"config\.json must be written by byhand train"):
             resume(tmp_path / "r", data=DIGITS.train[:200])
     run.write_config(config | {"class_weights": [1.0]})
-    with pytest.raises(UsageError, match="sample_weights must be that of the run"):
+    with pytest.raises(UsageError, match="sample_weights must be the same as in the run"):
         resume(tmp_path / "r", data=DIGITS.train[:200])
