@@ -1,5 +1,6 @@
 """Edge cases of the command line: nearly correct input, closed streams, and Ctrl-C during start-up."""
 
+import io
 import json
 import shlex
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from byhand.cli.output import show_json
+from byhand.cli.start import replace_unencodable
 from helpers.processes import python
 from helpers.processes import run as run_command
 
@@ -189,6 +192,28 @@ def test_options_are_checked_before_data_is_loaded(run, monkeypatch, words, rule
     code, out, err = run(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert rule in err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp437", "utf-8"])
+def test_output_in_any_encoding_is_written(run, monkeypatch, encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run("lr-find", *SMALL, "--steps", 20)[0] == 0
+    out.flush()
+    assert ("│" if encoding in ("utf-8", "cp437") else "|") in out.buffer.getvalue().decode(encoding)
+
+
+def test_characters_without_a_likeness_become_question_marks():
+    replace_unencodable()
+    assert "− ² é 猫 \udcff →".encode("ascii", errors="byhand") == b"- 2 e ? ? ->"
+
+
+def test_json_escapes_what_the_encoding_lacks(run, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", out)
+    show_json({"class": "猫"})
+    out.flush()
+    assert json.loads(out.buffer.getvalue()) == {"class": "猫"}
 
 
 def test_a_config_file_sets_defaults_of_options(run):

@@ -57,7 +57,7 @@ def test_a_run_on_default_data_records_which_data_set_it_was(type_in, tmp_path, 
     for words in (["eval", "r"], ["compare", "r", "r"], ["explain", "r"], ["train", "--resume", "r"]):
         code, _, err = type_in(tmp_path, *words, **there)
         assert code == 0, err
-        assert f"data: <TrainTest {NAME}" in err
+        assert f"data: {NAME}: " in err
 
 
 def test_the_data_of_an_older_run_are_found_by_name(type_in, tmp_path, others):
@@ -66,7 +66,7 @@ def test_the_data_of_an_older_run_are_found_by_name(type_in, tmp_path, others):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": None}))
     code, _, err = type_in(tmp_path, "train", "--resume", "r", BYHAND_DATA=str(others))
     assert code == 0, err
-    assert f"data: <TrainTest {NAME}" in err
+    assert f"data: {NAME}: " in err
 
 
 def test_a_relative_path_is_found_from_another_folder(type_in, tmp_path, others):

@@ -2,7 +2,14 @@
 
 import sys
 
-from byhand.cli.start import INTERRUPTED, choose_blas_kernel, exit_on_interrupt, open_closed_streams, write_interrupted
+from byhand.cli.start import (
+    INTERRUPTED,
+    choose_blas_kernel,
+    exit_on_interrupt,
+    open_closed_streams,
+    replace_unencodable,
+    write_interrupted,
+)
 
 
 def main() -> None:
@@ -10,6 +17,7 @@ def main() -> None:
     try:
         with exit_on_interrupt():
             open_closed_streams()
+            replace_unencodable()
             choose_blas_kernel()
             from byhand.cli.group import run
         run()

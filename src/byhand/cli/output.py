@@ -170,7 +170,7 @@ def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":
 
     with console.downloads() as progress:
         digits = load(name, offline=offline, say=console.info, progress=progress)
-    console.info(f"data: {digits!r}"[:400])
+    console.info(f"data: {digits}"[:400])
     return digits
 
 
@@ -206,4 +206,5 @@ def warn_if_trained_on(name: str, metadata: Config, images: "Dataset", console: 
 
 
 def show_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    is_utf = (sys.stdout.encoding or "utf").lower().startswith("utf")  # or else escapes, which lose nothing
+    click.echo(json.dumps(value, ensure_ascii=not is_utf, indent=2, allow_nan=False))

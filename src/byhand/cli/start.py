@@ -1,5 +1,6 @@
-"""Preparations before other imports: Ctrl-C, closed streams, the BLAS kernel."""
+"""Preparations before other imports: Ctrl-C, closed streams, encodings, the BLAS kernel."""
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,21 @@ from contextlib import contextmanager, suppress
 INTERRUPTED = 130
 #: Words of /proc/cpuinfo for AMD processors that can run the SkylakeX kernels.
 AMD_WITH_AVX512 = {"AuthenticAMD", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma", "avx2"}
+
+#: ASCII for characters in texts, formulas and plots.
+ASCII = {
+    **dict(zip("−–—×·│└┘┌┐├┤┬┴┼─▲✗", "---x.|+++++++++-^x", strict=True)),
+    **dict.fromkeys("█▇▆▅▄▃▂▁▀", "#"),
+    **dict(zip("░▒▓≡", ":%@E", strict=True)),
+    "→": "->",
+    "←": "<-",
+    "≥": ">=",
+    "≤": "<=",
+    "≈": "~",
+    "Σ": "sum",
+    "σ": "sigma",
+    "∂": "d",
+}
 
 
 @contextmanager
@@ -53,6 +69,28 @@ def open_closed_streams() -> None:
             stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - stays open
             os.set_inheritable(stream.fileno(), True)  # for the processes that a command starts
             setattr(sys, name, stream)
+
+
+def replace_unencodable() -> None:
+    """Write ASCII in place of characters that the encoding of stdout or stderr lacks, such as those of cp1252."""
+    codecs.register_error("byhand", ascii_for)
+    for stream in (sys.stdout, sys.stderr):
+        is_utf = (getattr(stream, "encoding", None) or "").lower().startswith("utf")
+        if hasattr(stream, "reconfigure") and (stream.errors == "strict" or not is_utf):
+            stream.reconfigure(errors="byhand")
+
+
+def ascii_for(error: UnicodeError) -> tuple[str, int]:
+    """Handle an encoding error: `−` becomes `-`, a superscript a digit, and characters without a likeness `?`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    import unicodedata
+
+    letters = []
+    for letter in error.object[error.start : error.end]:
+        plain = ASCII.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+        letters.append(plain or "?")
+    return "".join(letters), error.end
 
 
 def choose_blas_kernel() -> None:

@@ -263,8 +263,11 @@ class TrainTest:
         yield self.train
         yield self.test
 
+    def __str__(self) -> str:
+        return f"{self.name}: {len(self.train):,} to train on, {len(self.test):,} to test; {self.source}"
+
     def __repr__(self) -> str:
-        return f"<TrainTest {self.name}: {len(self.train):,} to train on, {len(self.test):,} to test; {self.source}>"
+        return f"<TrainTest {self}>"
 
     def _repr_html_(self) -> str:
         return self.train._repr_html_() + self.test._repr_html_()
