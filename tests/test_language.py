@@ -105,6 +105,11 @@ PROSE = [
 ]
 
 
+def test_no_file_has_banned_wording():
+    paths = [ROOT / name for name in check_language.PATHS]
+    assert [hit for path in check_language.files(paths) for hit in check_language.hits(path)] == []
+
+
 @pytest.mark.parametrize("sentence", DOCSTRINGS)
 def test_an_old_sentence_is_found_in_a_docstring(sentence, tmp_path):
     (path := tmp_path / "module.py").write_text(f'def f():\n    """{sentence}"""\n', "utf-8")
