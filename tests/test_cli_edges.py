@@ -111,6 +111,10 @@ def test_an_empty_value_that_is_not_a_path_is_accepted(run):
         ("lrfind", "lr-find"),
         ("Train", "train"),
         ("course nxt", "next"),
+        ("test", "eval"),
+        ("version", "--version"),
+        ("runs rm", "delete"),
+        ("data download", "get"),
     ],
 )
 def test_a_misspelled_command_gets_a_suggestion(run, typed, meant):
@@ -151,6 +155,27 @@ def test_short_names_of_options_reach_the_run(run):
 def test_choices_are_case_insensitive(run):
     assert run("train", *SMALL, "-e", 1, "--optimizer", "AdamW", "--activation", "ReLU", "-o", "r")[0] == 0
     assert json.loads(Path("r/config.json").read_text())["recipe"]["optimizer"]["kind"] == "adamw"
+
+
+def test_choices_take_a_hyphen_for_an_underscore(run):
+    assert run("train", *SMALL, "-e", 1, "--loss", "Cross-Entropy", "-o", "r")[0] == 0
+
+
+def test_a_run_in_place_of_data_is_answered_with_resume(run):
+    Path("r").mkdir()
+    Path("r/config.json").write_text("{}")
+    assert run("train", "r") == (2, "", "byhand: r is a run, not a data set: did you mean --resume r?\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("byhand ev", "plain,eval"), ("byhand train --opti", "plain,--optimizer"), ("byhand eval ru", "file,ru")],
+)
+def test_the_shell_completes_commands_options_and_files(run, monkeypatch, line, found):
+    for name, value in (("_BYHAND_COMPLETE", "bash_complete"), ("COMP_WORDS", line)):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    assert found in run()[1].splitlines()
 
 
 def test_version_has_a_short_name(run):

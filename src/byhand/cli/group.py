@@ -37,6 +37,27 @@ COMMANDS = {
     "data": "List, download, verify and import data sets.",
     "course": "The course: notebooks, checks and grading.",
 }
+#: Commands of other programs.
+SYNONYMS = {
+    "fit": "train",
+    "test": "eval",
+    "score": "eval",
+    "infer": "predict",
+    "classify": "predict",
+    "serve": "play",
+    "ui": "play",
+    "gui": "play",
+    "convert": "export",
+    "tune": "sweep",
+    "show": "info",
+    "version": "--version",
+    "ls": "list",
+    "rm": "delete",
+    "remove": "delete",
+    "download": "get",
+    "fetch": "get",
+    "add": "import",
+}
 #: Options of other programs that select where to compute.
 DEVICES = {"--device", "--cpu", "--gpu", "--cuda"}
 #: The commands that are functions of `cli/runs.py`; each other one is the `command` of its own module.
@@ -60,7 +81,9 @@ class CommandGroup(click.Group):
         """Return the command of that name, or suggest a similar name."""
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
-            near = closest(name.lower().replace("_", "-"), known)
+            near = SYNONYMS.get(name.lower())
+            if near not in (*known, "--version"):
+                near = closest(name.lower().replace("_", "-"), known)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 

@@ -33,6 +33,14 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Choices(click.Choice[str]):
+    """A choice that is case-insensitive and takes `-` for `_`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        plain = value.lower().replace("-", "_") if isinstance(value, str) else value
+        return super().convert(plain if plain in self.choices else value, param, ctx)
+
+
 #: A path or name as it was typed; the library checks it.
 PLACE = Place(readable=False)
 
@@ -54,7 +62,7 @@ def option(
     return click.option(
         *names,
         *([dest] if dest else []),
-        type=click.Choice(list(kind), case_sensitive=False) if isinstance(kind, dict | tuple) else kind,
+        type=Choices(list(kind), case_sensitive=False) if isinstance(kind, dict | tuple) else kind,
         is_flag=True if kind is bool else None,
         metavar=metavar or None,
         help=about,

@@ -19,7 +19,7 @@ from byhand.training.runs import CONFIG, MODEL, load_reader
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=PLACE, metavar="IMAGE|FOLDER|-…")
-@option("--run RUN|MODEL", PLACE, "Model for the predictions. Defaults to the shipped model.")
+@option("--run --model RUN|MODEL", PLACE, "Model for the predictions. Defaults to the shipped model.")
 @option("--line", bool, "Line segmentation: each image has several digits in a row, which are predicted one by one.")
 @option("--show-input", bool, "Show the 28 × 28 network input after normalization; in JSON as 28 rows.")
 @option("--top", click.IntRange(1), "Number of most probable classes to show (top-k).", default=3)

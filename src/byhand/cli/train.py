@@ -63,9 +63,8 @@ def command(
         settings: dict[str, Any] = {"checkpoint_every": checkpoint_every}
         if is_ensemble := bool(resumed.members) if resumed else committee is not None:
             if ranks is not None:
-                raise UsageError(
-                    f"an ensemble starts its own processes: run it without mpiexec, got {ranks.size} ranks"
-                )
+                rule = "an ensemble starts its own processes: run it without mpiexec"
+                raise UsageError(f"{rule}, got {ranks.size} ranks")
             settings |= {"offline": offline, "on_message": console.info}
         else:
             settings |= {"shard": ranks, "callbacks": [] if console.is_silent else [ProgressBar()]}
@@ -79,9 +78,7 @@ def command(
             else:
                 result = resume_run(resumed.folder, data=data, load=load, **changes, **settings)
         else:
-            check_options(preset, data, seed, options)
-            if run is not None:
-                Run.new(run)  # raises an error if there is a run
+            check_options(preset, data, seed, options, run)
             digits = load(data)
             model, recipe, images = untrained(preset, digits, seed, options)
             settings |= {"test": digits.test, "source": data, "preset": preset, "class_weights": class_weights}

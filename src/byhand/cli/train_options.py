@@ -1,6 +1,7 @@
 """The options of a training, shared by `byhand train` and `byhand lr-find`, and the recipe that they make."""
 
 import functools
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from byhand.nn.schedules import SCHEDULES
 from byhand.text import did_you_mean, printable
 from byhand.training import PRESETS, Recipe, preset
 from byhand.training.recipe import ELSEWHERE, OLD_NAMES, SCALES, changed_recipe, with_overrides
+from byhand.training.runs import CONFIG as CONFIG_FILE
+from byhand.training.runs import Run
 
 #: The options that change a preset: names, type and help. `byhand lr-find` has them too.
 RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
@@ -80,6 +83,8 @@ def training_options(command: Command) -> Command:
         is_typed = click.get_current_context().get_parameter_source("data") is ParameterSource.COMMANDLINE
         if source is not None and is_typed:
             raise UsageError(f"give the data once: either {source!r} or --data {data!r}")
+        if source is not None and (Path(source) / CONFIG_FILE).is_file():
+            raise UsageError(f"{source} is a run, not a data set: did you mean --resume {shlex.quote(source)}?")
         options = settings_given({name: given.pop(name) for name in names})
         return command(data=data if source is None else source, options=options, **given)
 
@@ -140,8 +145,12 @@ def resume_settings(options: dict[str, Any]) -> dict[str, Any]:
     return options | {named[name]: context.params[name] for name in typed}
 
 
-def check_options(preset_name: str, data: str | None, seed: int, options: dict[str, Any]) -> None:
+def check_options(
+    preset_name: str, data: str | None, seed: int, options: dict[str, Any], run: str | None = None
+) -> None:
     """Raise an error about options before data is loaded; for images of 28 × 28, also about the network."""
+    if run is not None:
+        Run.new(run)  # raises an error if the folder is not empty
     changed_recipe(preset(preset_name).recipe, options)
     if data is None or catalog.known_name(data):
         untrained(preset_name, catalog.bundled(), seed, options)

@@ -155,7 +155,7 @@ class Search:
         digits = store.load(store.named_folder(name, self.cache)) if SET_NAME.fullmatch(name) else None
         if digits is None:
             known = [*CATALOG, *store.names(self.cache)]
-            like = closest(name, known)
+            like = closest(name.lower(), known)
             hint = f"; did you mean {like}?" if like else f" (names: {', '.join(known)})"
             raise DataMissingError(f"no data set or file named {name!r}{hint}")
         return digits
