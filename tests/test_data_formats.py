@@ -601,6 +601,7 @@ def test_npy_files_are_paired_by_their_names(tmp_path, names, test_names):
     np.save(tmp_path / "notes.npy", np.zeros(3))
     for path in (tmp_path, tmp_path / names.split()[0], tmp_path / (names + " " + test_names).split()[-1]):
         digits = load(path)
+        assert digits.source.startswith(str(tmp_path / names.split()[0]))
         if test_names:
             assert (digits.train.images == X).all()
             assert (digits.test.images == X_TEST).all()

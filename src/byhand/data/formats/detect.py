@@ -116,7 +116,7 @@ def _npy(path: Path) -> DataFiles:
     """Return the data set that a .npy file belongs to."""
     for files in arrays.find_npy(path.parent):
         if path in files.values():
-            return DataFiles("npy", path, files)
+            return DataFiles("npy", files["images"], files)
     rule = "the images need their labels in the same folder: X.npy and y.npy, or images.npy and labels.npy"
     raise DataError(f"{path}: {rule}; each may have `_train` and `_test`")
 
