@@ -96,7 +96,7 @@ def test_zero_weights_for_all_training_samples_are_rejected():
         kept = session.batches.index
     weights = np.ones(60)
     weights[kept] = 0
-    with pytest.raises(UsageError, match="sample_weights must be positive for a training sample"):
+    with pytest.raises(UsageError, match="sample_weights must be positive for at least one training sample"):
         fit(model(), (X, Y), recipe=recipe, sample_weights=weights)
 
 
