@@ -75,7 +75,7 @@ def test_results_of_other_presets_are_kept(home, monkeypatch, capsys):
     path.write_text(json.dumps(kept))
     code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "3")
     assert code == UsageError.exit_code
-    assert "holds figures on something else, these are on mnist-5k" in err
+    assert "holds figures for something else, the new ones are for mnist-5k" in err
 
 
 OTHERS = {
