@@ -20,7 +20,7 @@ def test_the_golden_vectors_are_up_to_date():
 @pytest.mark.slow
 def test_tests_of_the_page_pass_in_node():
     files = sorted(str(path) for path in (ROOT / "tests" / "page").glob("*.test.mjs"))
-    done = run(program("node"), "--test", *files, cwd=ROOT)
+    done = run(program("node", required=False), "--test", *files, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
 
@@ -30,7 +30,7 @@ def test_the_bundled_script_has_no_imports_and_is_valid(tmp_path):
     script = bundled("export.js")
     assert not re.search(r"^\s*(?:import|export)\b", script, re.MULTILINE)
     (tmp_path / "bundled.mjs").write_text(script, "utf-8")
-    done = run(program("node"), "--check", tmp_path / "bundled.mjs")
+    done = run(program("node", required=False), "--check", tmp_path / "bundled.mjs")
     assert done.returncode == 0, done.stderr
 
 

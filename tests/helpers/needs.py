@@ -34,13 +34,14 @@ def needs(*packages: str) -> ModuleType:
     return importlib.import_module(packages[0])
 
 
-def program(*names: str) -> str:
+def program(*names: str, required: bool = True) -> str:
     """Return the path of the first of these programs that is installed."""
-    return next(filter(None, map(shutil.which, names)), None) or missing(f"the program {names[0]}")
+    return next(filter(None, map(shutil.which, names)), None) or missing(f"the program {names[0]}", required=required)
 
 
 def full_mnist_folder() -> Path:
-    folder = Path(os.environ.get("BYHAND_DATA", "no folder"))
-    if not folder.is_dir():
-        missing("the full MNIST in the folder BYHAND_DATA")
-    return folder
+    """Return the folder with the full MNIST. The gate requires it only where BYHAND_DATA is set."""
+    folder = os.environ.get("BYHAND_DATA")
+    if folder is None or not Path(folder).is_dir():
+        missing("the full MNIST in the folder BYHAND_DATA", required=folder is not None)
+    return Path(folder)
