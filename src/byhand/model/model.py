@@ -26,6 +26,7 @@ import byhand
 from byhand import checks
 from byhand.data import Dataset, Sample, TrainTest
 from byhand.data.dataset import check_dataset
+from byhand.data.handwriting import SIZE
 from byhand.errors import ModelFileError, UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model import file as modelfile
@@ -47,8 +48,6 @@ from byhand.nn.network import (
 from byhand.nn.rng import Rng
 from byhand.text import Lines, did_you_mean
 
-#: Height and width of normalized handwriting.
-HANDWRITING_SIDE = 28
 #: Maximum length of a class name.
 MAX_NAME = 200
 #: The model that is installed with byhand, written by `tools/make_model.py`.
@@ -111,7 +110,7 @@ class Reader(ABC):
     @property
     def input(self) -> str:
         """The kind of input, one of `byhand.model.preparation.INPUTS`: it decides how a picture is prepared."""
-        is_small = self.image_shape == (HANDWRITING_SIDE, HANDWRITING_SIDE)
+        is_small = self.image_shape == (SIZE, SIZE)
         return self.models[0].preparation.input or ("handwriting" if is_small else "image")
 
     def predict_proba(self, images: Array) -> Array:
