@@ -1,4 +1,4 @@
-"""The classifier fulfills scikit-learn's contract and its own additional promises."""
+"""The classifier and the regressor fulfill scikit-learn's contract and their own additional promises."""
 
 import copy
 import json
@@ -20,21 +20,29 @@ needs("sklearn", "pandas")
 import joblib
 import pandas as pd
 from sklearn.base import clone
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_diabetes, make_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from byhand.sklearn import NetworkClassifier
+from byhand.sklearn import NetworkClassifier, NetworkRegressor
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 
-@parametrize_with_checks([NetworkClassifier(), NetworkClassifier((8,), "tanh", solver="sgd", max_iter=60)])
+ESTIMATORS = [
+    NetworkClassifier(),
+    NetworkClassifier((8,), "tanh", solver="sgd", max_iter=60),
+    NetworkRegressor(),
+    NetworkRegressor((8,), "tanh", solver="sgd", learning_rate_init=0.01),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
 def test_every_check_of_scikit_learn_passes(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -173,9 +181,10 @@ def test_accuracy_is_not_below_that_of_mlp_classifier():
     assert np.mean(scores[NetworkClassifier]) > 0.9
 
 
-def test_names_and_defaults_are_those_of_mlp_classifier():
-    theirs, ours = MLPClassifier().get_params(), NetworkClassifier().get_params()
-    assert set(theirs) - set(ours) == {"max_fun", "power_t", "shuffle"}
+@pytest.mark.parametrize(("their_kind", "kind"), [(MLPClassifier, NetworkClassifier), (MLPRegressor, NetworkRegressor)])
+def test_names_and_defaults_are_those_of_scikit_learn(their_kind, kind):
+    theirs, ours = their_kind().get_params(), kind().get_params()
+    assert set(theirs) - set(ours) - {"loss"} == {"max_fun", "power_t", "shuffle"}
     assert set(ours) - set(theirs) == {"dropout", "batch_norm", "maps", "dtype", "threads"}
     assert {name: ours[name] for name in ours if name in theirs} == {
         name: theirs[name] for name in theirs if name in ours
@@ -361,3 +370,88 @@ def test_labels_may_be_any_strings():
     X = np.random.default_rng(0).random((60, 6))
     labels = np.array(["a\nb", "x" * 300, "c"])[np.arange(60) % 3]
     assert set(classifier.fit(X, labels).predict(X)) <= set(labels)
+
+
+# ---- regression
+
+
+@pytest.fixture(scope="module")
+def measurements():
+    X, y = load_diabetes(return_X_y=True)
+    return StandardScaler().fit_transform(X), (y - y.mean()) / y.std()
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_one_step_of_the_regressor_equals_that_of_mlp_regressor(solver, targets):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)), rng.normal(size=(60, targets))
+    y = y[:, 0] if targets == 1 else y
+    settings = {
+        "hidden_layer_sizes": 7,
+        "alpha": 0.5,
+        "max_iter": 1,
+        "warm_start": True,
+        "solver": solver,
+        "epsilon": 1e-14,
+    }
+    ours, theirs = (kind(random_state=0, **settings).fit(X, y) for kind in (NetworkRegressor, MLPRegressor))
+    for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        other[...] = mine
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-12)
+    error = 0.5 * np.mean((ours.predict(X) - y) ** 2)
+    ours.fit(X, y)
+    theirs.fit(X, y)
+    assert ours.loss_ == pytest.approx(error)  # before the step, without the penalty
+    for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_regressor_predicts_not_worse_than_mlp_regressor(measurements):
+    X, y = measurements
+    scores = {
+        kind: [kind(random_state=seed, max_iter=60).fit(X[:300], y[:300]).score(X[300:], y[300:]) for seed in range(3)]
+        for kind in (MLPRegressor, NetworkRegressor)
+    }
+    assert np.mean(scores[NetworkRegressor]) >= np.mean(scores[MLPRegressor])
+    assert np.mean(scores[NetworkRegressor]) > 0.4
+
+
+def test_the_regressor_stops_early_with_the_best_weights(measurements):
+    X, y = measurements
+    model = NetworkRegressor(early_stopping=True, random_state=0, learning_rate_init=0.01, max_iter=300)
+    model.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    assert model.n_iter_ < 300
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+    assert model.score(X[300:], y[300:]) == pytest.approx(model.best_validation_score_)
+    assert NetworkRegressor(early_stopping=True, max_iter=3).fit(X, y).best_validation_score_ is not None
+
+
+def test_a_pickled_regressor_predicts_and_learns_like_the_original(measurements):
+    X, y = measurements
+    original = NetworkRegressor(random_state=0, max_iter=3).fit(X, np.c_[y, -y])
+    twin = pickle.loads(pickle.dumps(original))
+    assert original.predict(X).shape == (len(X), 2)
+    np.testing.assert_array_equal(twin.predict(X), original.predict(X))
+    np.testing.assert_array_equal(
+        twin.partial_fit(X, np.c_[y, -y]).predict(X), original.partial_fit(X, np.c_[y, -y]).predict(X)
+    )
+    with pytest.raises(UsageError, match="y must have the 2 targets of the first call, got 1"):
+        original.partial_fit(X, y)
+
+
+def test_the_regressor_takes_frames_bytes_and_weights(measurements, digits):
+    X, y = measurements
+    frame = pd.DataFrame(X).rename(columns=str)
+    model = NetworkRegressor(random_state=0, max_iter=3).fit(frame, pd.Series(y))
+    np.testing.assert_array_equal(
+        model.predict(frame), NetworkRegressor(random_state=0, max_iter=3).fit(X, y).predict(X)
+    )
+    weights = np.random.default_rng(0).integers(0, 4, len(y))
+    settings = {"random_state": 0, "batch_size": None, "max_iter": 30}
+    weighted = NetworkRegressor(**settings).fit(X, y, sample_weight=weights)
+    repeated = NetworkRegressor(**settings).fit(X.repeat(weights, axis=0), y.repeat(weights))
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6, atol=1e-9)
+    images, labels, _, _ = digits
+    size = NetworkRegressor(random_state=0, max_iter=10).fit(images, labels / 9)
+    assert size.score(images, labels / 9) > 0.5

@@ -237,6 +237,11 @@ class Trainer:
             progress.waited += 1
 
     @property
+    def validation_labels(self) -> Array | None:
+        """The labels of the validation samples, or None if there are none."""
+        return None if self._validation is None else self._validation.labels
+
+    @property
     def samples(self) -> int:
         """The number of training samples, without the held-out ones."""
         return len(self.batches.index)

@@ -75,7 +75,8 @@ class Watchdog:
         self.network, self.learning_rate = network, learning_rate
         self.advice = f"Try --learning-rate {float(f'{learning_rate / 10:.1g}'):g}."
         counts = np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0)
-        self.largest_share = float(counts.max() / counts.sum()) if len(labels) else 1.0
+        are_classes = len(labels) and (labels.ndim == 1 or bool((np.abs(labels.sum(axis=1) - 1) < 1e-3).all()))
+        self.largest_share = float(counts.max() / counts.sum()) if are_classes else 1.0
         self.start_lengths = self.lengths()
         self.lowest_loss = float("inf")
         self.at_one_class = 0
