@@ -215,7 +215,7 @@ def test_commands_for_a_single_network_reject_an_ensemble(home, run, words):
 @pytest.mark.parametrize("count", ["two", -1, True, 10**9, None, 1.5])
 def test_an_invalid_number_of_members_is_rejected(tmp_path, count):
     (tmp_path / "config.json").write_text(json.dumps({"committee": count}))
-    with pytest.raises(ModelFileError, match=r"the number of members must be 1 to|no model\.safetensors"):
+    with pytest.raises(ModelFileError, match=r"must be an integer from 1 to 1000, got|no model\.safetensors"):
         Run.open(tmp_path).reader()
 
 

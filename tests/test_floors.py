@@ -29,6 +29,7 @@ FLOORS = [
     ["model"],
     ["data"],
     ["nn"],
+    ["schema"],
     ["files", "checks", "threads", "lazy", "text"],
     ["errors"],
 ]

@@ -151,7 +151,7 @@ def test_missing_metadata_are_named(path, name):
         ("architecture", [{"kind": "attention"}], "a layer's kind must be one of .*, got 'attention'"),
         ("architecture", [], "at least one Dense|must match the architecture"),
         ("architecture", [{"kind": "dense", "inputs": 10**9, "units": 10**9}], "must match the architecture"),
-        ("architecture", [{"kind": "convolution", "height": 8, "width": 8}], "missing 2 required"),
+        ("architecture", [{"kind": "convolution", "height": 8, "width": 8}], "maps of convolution must be given"),
         ("architecture", [convolution(maps=10**12)], "must match the architecture"),
         ("architecture", [convolution(height=10**9, width=10**9)], "must have at most 4,194,304 inputs"),
         ("architecture", [convolution(size=1, stride=8), convolution(channels=10**6)], "at most 4,194,304 inputs"),
@@ -169,7 +169,7 @@ def test_missing_metadata_are_named(path, name):
         ("preparation", {"deviation": 1e-300}, "deviation must be a number from 1e-06 to 1e.06"),
         ("preparation", {"mean": float("nan")}, "mean must be a number from -1e.06 to 1e.06, got nan"),
         ("preparation", {"deskew": "yes"}, "deskew must be True or False, got 'yes'"),
-        ("preparation", {"code": "import os"}, "unexpected keyword"),
+        ("preparation", {"code": "import os"}, "preparation.code is not a key: the keys are divisor, mean"),
         ("version", "1", "version must be a int, got"),
     ],
 )

@@ -374,9 +374,9 @@ def test_a_run_with_class_weights_is_resumed_to_the_same_bits(tmp_path, type_in)
 def test_a_config_with_wrong_class_weights_is_rejected(tmp_path):
     run = begin_run(tmp_path / "r", untrained(), DIGITS.train[:200], RECIPE, seed=0, class_weights="balanced")
     config = config_of(run)
-    for wrong in (7, ["x"], [-1.0] * 10):
+    for wrong, got in ((7, "7"), (["x"], "'x'"), ([-1.0] * 10, "-1.0")):
         run.write_config(config | {"class_weights": wrong})
-        with pytest.raises(ModelFileError, match=r"config\.json must be written by byhand train"):
+        with pytest.raises(ModelFileError, match=rf"config\.json: class_weights.* must be .*, got {got}"):
             resume(tmp_path / "r", data=DIGITS.train[:200])
     run.write_config(config | {"class_weights": [1.0]})
     with pytest.raises(UsageError, match="sample_weights must be the same as in the run"):

@@ -4,11 +4,24 @@ Each class also inherits from a built-in exception, such as `ValueError`. The co
 with `exit_code`.
 """
 
+#: Maximum number of characters of a message.
+MAX_MESSAGE = 2_000
+
+
+def printable(text: object, most: int = 120) -> str:
+    """Return text from a file or another library as one printable line of at most `most` characters."""
+    line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
+    return line if len(line) <= most else f"{line[:most]}…"
+
 
 class ByhandError(Exception):
     """Base class of byhand's exceptions."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return one printable line: a quoted file may contain control sequences for the terminal."""
+        return printable(super().__str__(), MAX_MESSAGE)
 
 
 class UsageError(ByhandError, ValueError):

@@ -3,6 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from byhand import errors
+
+printable = errors.printable
+
 
 class Lines(str):
     """Text of several lines, which notebooks and the Python prompt show with its line breaks."""
@@ -36,10 +40,9 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def printable(text: object, most: int = 120) -> str:
-    """Return text from a file or another library as one printable line of at most `most` characters."""
-    line = "".join(letter if letter.isprintable() else "\N{MIDDLE DOT}" for letter in str(text))
-    return line if len(line) <= most else f"{line[:most]}…"
+def printable_lines(text: str) -> str:
+    """Return text that may quote a file, with its line breaks and without control characters."""
+    return "\n".join(printable(line, len(line)) for line in text.split("\n"))
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -85,7 +85,8 @@ def write_checkpoint(folder: Path) -> Path:
 
 def write_config(folder: Path) -> Path:
     with small_run.session() as session:
-        Run(folder).write_config(checkpoint.fingerprint(session))
+        settings = checkpoint.fingerprint(session)
+        Run(folder).write_config({name: one for name, one in settings.items() if name not in ("plan", "versions")})
     return folder / CONFIG
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import partial
 
 import click
 
@@ -94,7 +95,8 @@ def command(
     )
     console.write_page(explanation.html)
     if console.as_json or console.page is None:
-        console.show(explanation.to_json, lambda: text_for_terminal(explanation, units_only=bool(chosen)))
+        text = partial(text_for_terminal, explanation, units_only=bool(chosen))
+        console.show(explanation.to_json, text, has_colors=True)
 
 
 def labelled(picture: str, label: str | None, model: Model, console: Console) -> Sample:

@@ -13,8 +13,8 @@ import click
 
 import byhand
 from byhand.cli.start import INTERRUPTED, exit_on_interrupt
-from byhand.errors import ByhandError, StorageError, UsageError
-from byhand.text import closest
+from byhand.errors import MAX_MESSAGE, ByhandError, StorageError, UsageError
+from byhand.text import closest, printable
 
 #: The exit status that a shell gives to a program ended by SIGPIPE.
 BROKEN_PIPE = 141
@@ -166,5 +166,5 @@ def leave(line: str, code: int, settings: dict[str, bool]) -> NoReturn:
     """Print the error in one line, after its traceback with `--debug`, and exit."""
     if "debug" in settings:
         traceback.print_exc()
-    click.echo(f"byhand: {line}", err=True)
+    click.echo(f"byhand: {printable(line, MAX_MESSAGE)}", err=True)
     sys.exit(code)

@@ -12,6 +12,7 @@ import click
 
 from byhand.errors import DataError, UsageError
 from byhand.files import write_text
+from byhand.text import printable_lines
 
 if TYPE_CHECKING:
     from byhand.data import Dataset, TrainTest
@@ -114,14 +115,14 @@ class Console:
 
     def info(self, line: str) -> None:
         if not self.is_silent:
-            click.echo(line, err=True)
+            click.echo(printable_lines(line), err=True)
 
-    def show(self, to_json: Callable[[], Any], text: Callable[[], str]) -> None:
-        """Print a result as text, or as JSON with `--json`."""
+    def show(self, to_json: Callable[[], Any], text: Callable[[], str], *, has_colors: bool = False) -> None:
+        """Print a result as text, or as JSON with `--json`. Control characters are replaced unless it has colors."""
         if self.as_json:
             show_json(to_json())
         else:
-            click.echo(text())
+            click.echo(text() if has_colors else printable_lines(text()))
 
     def write_page(self, html: Callable[[], str]) -> None:
         """Write a result as an HTML page with `--html`."""
@@ -215,4 +216,10 @@ def warn_if_trained_on(name: str, metadata: Config, images: "Dataset", console: 
 
 def show_json(value: Any) -> None:
     is_utf = (sys.stdout.encoding or "utf").lower().startswith("utf")  # or else escapes, which lose nothing
-    click.echo(json.dumps(value, ensure_ascii=not is_utf, indent=2, allow_nan=False))
+    lines = json.dumps(value, ensure_ascii=not is_utf, indent=2, allow_nan=False).split("\n")
+    click.echo("\n".join(line if line.isprintable() else "".join(map(escaped, line)) for line in lines))
+
+
+def escaped(letter: str) -> str:
+    """Return a character of JSON, or its escape if a terminal could take it for a control character."""
+    return letter if letter.isprintable() else json.dumps(letter)[1:-1]

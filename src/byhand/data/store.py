@@ -13,13 +13,14 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
 from byhand import files
 from byhand.data.dataset import Dataset, TrainTest
 from byhand.errors import DataError
+from byhand.schema import checked, json_value
 
 CacheFolder = str | os.PathLike[str] | None
 
@@ -52,6 +53,19 @@ def names(cache: CacheFolder = None) -> list[str]:
     """Return the names of the downloaded and imported data sets."""
     sets = folder(cache) / "sets"
     return sorted(path.parent.name for path in sets.glob(f"*/{MANIFEST}"))
+
+
+class Manifest(TypedDict):
+    """The keys of `manifest.json`."""
+
+    version: int
+    name: str
+    source: str
+    classes: list[str]
+    scale: list[Any]
+    checksum: list[str]
+    sources: list[list[Any]]
+    parts: dict[str, dict[str, Any]]
 
 
 class FileStat(NamedTuple):
@@ -111,24 +125,26 @@ def load(place: Path, sources: Sequence[Path] = (), *, verify: bool = False) -> 
     if not os.path.exists(place / MANIFEST):
         return None
     try:
-        manifest = json.loads((place / MANIFEST).read_text("utf-8"))
-        stats = [list(FileStat.of(path)) for path in sources]
-        if manifest["version"] != VERSION or stats != manifest["sources"]:
+        found = checked(dict[str, Any], json_value((place / MANIFEST).read_bytes()), "the manifest")
+        if found.get("version", VERSION) != VERSION:
+            return None
+        manifest = checked(Manifest, found)
+        if [list(FileStat.of(path)) for path in sources] != manifest["sources"]:
             return None
         return _open(place, manifest, verify)
     except FileNotFoundError as error:
         raise DataError(f"{place}: the cached data set is incomplete: {Path(error.filename).name} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise DataError(f"{place}: the cached data set is damaged: {error}") from None
 
 
-def _open(place: Path, manifest: dict[str, Any], verify: bool) -> TrainTest:
+def _open(place: Path, manifest: Manifest, verify: bool) -> TrainTest:
     sets = []
     for which, scale, checksum in zip(("train", "test"), manifest["scale"], manifest["checksum"], strict=True):
         paths = {f"{which}-{kind}": place / f"{which}-{kind}.npy" for kind in ("images", "labels")}
         images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values())
         part = Dataset(images, labels, classes=manifest["classes"], name=manifest["name"], scale=scale)
-        parts = [manifest["parts"][name] for name in paths]  # older manifests also have a hash of each file
+        parts = [manifest["parts"].get(name, {}) for name in paths]  # older manifests also have a hash of each file
         is_same = all(old | _size_and_time(path) == old for old, path in zip(parts, paths.values(), strict=True))
         if (verify or not is_same) and part.checksum != checksum:
             raise DataError(f"the {which} set has a wrong checksum")

@@ -18,19 +18,39 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypedDict
 
-from byhand.checks import is_number
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.network import convolutions
 from byhand.nn.optimizers import OPTIMIZERS
+from byhand.schema import checked
 from byhand.training import Recipe, preset
-from byhand.training.recipe import NAMES, OPTIMIZER, maps_of, with_overrides
+from byhand.training.recipe import NAMES, OPTIMIZER, maps_of, sizes_of, with_overrides
 
 Value = str | int | float | bool
-RANGE_KEYS = ("low", "high", "log", "step", "choices")
+Bound = Annotated[int, (-(10**15), 10**15)] | Annotated[float, (-1e15, 1e15)]
+
+
+class Range(TypedDict, total=False):
+    """The range of a searched setting: bounds, or choices."""
+
+    low: Bound
+    high: Bound
+    log: bool
+    step: Bound
+    choices: list[Value]
+
+
+class SpaceConfig(TypedDict, total=False):
+    """The tables of a space."""
+
+    preset: str
+    fixed: dict[str, Value]
+    search: dict[str, Range]
+
+
 LARGE = 128 * 128  # pixels of an image in which every reasonable filter fits
 VALIDATION = 0.1  # default fraction of held-out images
 
@@ -71,6 +91,10 @@ class Space:
         values = {**self.first(), name: value}
         maps = {**self.fixed, **values}.get("maps", "none")
         list(convolutions(LARGE, maps_of(str(maps)), "he"))
+        if hidden := {**self.fixed, **values}.get("hidden"):
+            values["hidden"] = (
+                ",".join("1" for _ in sizes_of(str(hidden))) or "none"
+            )  # large ones would fill the memory
         self.build({**values, "maps": "none"}, in_size=1, classes=("0", "1"), seed=0)
 
     @classmethod
@@ -88,19 +112,8 @@ class Space:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make a space from the plain values that `config` returns."""
-        if unknown := set(config) - {"preset", "fixed", "search"}:
-            raise UsageError(
-                f"a search space may contain only preset, [fixed] and [search], got {', '.join(sorted(unknown))}"
-            )
-        search, fixed = config.get("search", {}), config.get("fixed", {})
-        for name, table in (("fixed", fixed), ("search", search)):
-            if not isinstance(table, Mapping):
-                raise UsageError(f"{name} must be a table, got {table!r}")
-        for name, values in search.items():
-            if not isinstance(values, Mapping):
-                rule = "{ low = 1, high = 9 } or { choices = [1, 9] }"
-                raise UsageError(f"{name} must be a table such as {rule}, got {values!r}")
-        return cls({name: dict(values) for name, values in search.items()}, dict(fixed), config.get("preset", "digits"))
+        found = checked(SpaceConfig, config)
+        return cls(found.get("search", {}), found.get("fixed", {}), found.get("preset", "digits"))
 
     def config(self) -> dict[str, Any]:
         """Return the space as plain values."""
@@ -171,23 +184,22 @@ class Space:
 
 def check_range(name: str, values: Mapping[str, Any]) -> None:
     """Raise an error unless `values` has ordered bounds or a list of choices."""
-    if unknown := set(values) - set(RANGE_KEYS):
-        rule = f"{name}: the keys must be among {', '.join(RANGE_KEYS)}"
-        raise UsageError(f"{rule}, got {', '.join(sorted(unknown))}")
     if "choices" in values:
-        choices = values["choices"]
         if len(values) > 1:
             raise UsageError(f"{name} must have either choices or low and high, not both")
-        if not isinstance(choices, list) or not choices or not all(isinstance(c, str | int | float) for c in choices):
-            raise UsageError(f"{name}: choices must be a list of strings or numbers, got {choices!r}")
+        if not values["choices"]:
+            raise UsageError(f"{name}: choices must be a list of strings or numbers, got []")
         return
-    low: Any = values.get("low")
-    high: Any = values.get("high")
-    if not (is_number(low) and is_number(high)):
+    low, high, step = (values.get(key) for key in ("low", "high", "step"))
+    if low is None or high is None:
         raise UsageError(f"{name}: low and high must be numbers, got {low!r} and {high!r}")
     if not low < high:
         raise UsageError(f"{name}: low must be less than high, got {low} and {high}")
     if values.get("log") and not low > 0:
         raise UsageError(f"{name}: low must be positive with log, got {low}")
-    if values.get("log") and "step" in values:
+    if values.get("log") and step is not None:
         raise UsageError(f"{name} must have either log or step, not both")
+    if step is not None and not 0 < step <= high - low:
+        raise UsageError(f"{name}: step must be positive and at most high − low, got {step}")
+    if isinstance(low, int) and isinstance(high, int) and not isinstance(step, int | None):
+        raise UsageError(f"{name}: step must be an integer between integers, got {step}")

@@ -26,17 +26,18 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 
-from byhand.checks import integer
 from byhand.data import load
 from byhand.distributed.engines import Engine, Local, WorkerDiedError
 from byhand.distributed.space import Space, Value
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
 from byhand.files import lock, write_text
+from byhand.model.file import naming
 from byhand.nn.arrays import Array
+from byhand.schema import Natural
 from byhand.text import percent
 from byhand.threads import available
 from byhand.training import Trainer, checkpoint, train
@@ -44,6 +45,8 @@ from byhand.training.records import EpochRecord
 from byhand.training.runs import new_folder, read_object, versions
 
 HOME = Path("sweeps")
+#: Maximum size of the file of a trial: the records of 50,000 epochs.
+MAX_TRIAL_BYTES = 16_000_000
 RUNNING, DONE, PRUNED, DIVERGED, FAILED = "running", "done", "pruned", "diverged", "failed"
 #: Optuna's name of each status.
 STATES = {RUNNING: "RUNNING", DONE: "COMPLETE", PRUNED: "PRUNED", DIVERGED: "PRUNED", FAILED: "FAIL"}
@@ -52,6 +55,27 @@ ADVANCES = 10  # the number of parts in which a trial is trained
 FIRST_TRIALS, FIRST_FRACTION = 5, 0.2
 
 State = tuple[dict[str, Array], dict[str, Any]]  # from `Trainer.state`
+
+
+class SweepConfig(TypedDict):
+    """The keys of `sweep.json`."""
+
+    space: dict[str, Any]
+    data: str | None
+    checksum: str
+    seed: Natural
+    trials: Annotated[int, (1, 10**9)]
+    made_with: NotRequired[dict[str, str]]
+
+
+class TrialConfig(TypedDict):
+    """The keys of a trial's file."""
+
+    number: Natural
+    values: dict[str, Value]
+    status: Literal["running", "done", "pruned", "diverged", "failed"]
+    records: list[dict[str, Any]]
+    message: NotRequired[str]
 
 
 @dataclass
@@ -129,7 +153,7 @@ class Folder:
         path = self.path / "sweep.json"
         if not path.is_file():
             raise UsageError(f"{self.path}: no sweep.json in this folder; `byhand sweep` starts a sweep")
-        return read_object(path)
+        return cast(dict[str, Any], read_object(path, SweepConfig))
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.path / "sweep.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
@@ -138,15 +162,14 @@ class Folder:
         """Return all trials in order; the records of a running one come from its saved state."""
         found: list[Trial] = []
         for path in sorted((self.path / "trials").glob("*.json")):
-            try:
-                config = read_object(path)
+            config = read_object(path, TrialConfig, MAX_TRIAL_BYTES)
+            with naming(path):
                 trial = Trial(**config | {"records": records_of(config)})
-            except (TypeError, KeyError, ValueError):
-                raise ModelFileError(f"{path}: must be a trial that `byhand sweep` wrote") from None
             if trial.number != len(found):
                 raise ModelFileError(f"{path}: trials must be numbered without gaps, trial {len(found)} is missing")
             if trial.status == RUNNING and (state := self.state(trial)) is not None:
-                trial.records = records_of(state[1])
+                with naming(self._path(trial, "safetensors")):
+                    trial.records = records_of(state[1])
             found.append(trial)
         return found
 
@@ -277,8 +300,9 @@ class Sweep:
     def __init__(self, folder: Folder, config: dict[str, Any], offline: bool) -> None:
         self.optuna = load_optuna()
         self.folder, self.config, self.offline = folder, config, offline
-        self.space = Space.from_config(config["space"])
-        self.count = integer("trials", config["trials"], 1)
+        with naming(folder.path / "sweep.json"):
+            self.space = Space.from_config(config["space"])
+        self.count = config["trials"]
         self.trials = folder.trials()
         warm_up = math.ceil(self.space.epochs({}) * FIRST_FRACTION)
         pruner = self.optuna.pruners.MedianPruner(n_startup_trials=FIRST_TRIALS, n_warmup_steps=warm_up)
@@ -286,7 +310,8 @@ class Sweep:
         #: Optuna's object for each running trial.
         self.suggestions: dict[int, Any] = {}
         for trial in self.trials:
-            self._add_to_study(trial)
+            with naming(folder.path / f"trials/{trial.number:04}.json"):
+                self._add_to_study(trial)
 
     def _add_to_study(self, trial: Trial) -> None:
         """Add a trial of an earlier process to the study."""

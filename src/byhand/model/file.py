@@ -8,7 +8,6 @@ code 5. Version 1 will always be readable: `tests/golden` has an example.
 import contextlib
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
 from byhand.files import StrPath, replacing
 from byhand.nn.arrays import Array
+from byhand.schema import json_value
 from byhand.text import printable
 
 Kind = TypeVar("Kind")
@@ -30,9 +30,8 @@ VERSION = 1
 STORED = {np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)}
 
 #: Limits against damaged and malicious files.
-MAX_HEADER_BYTES = 4_000_000
+MAX_HEADER_BYTES = 1_000_000
 MAX_FILE_BYTES = 1 << 33
-MAX_JSON_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ def write_arrays(path: StrPath, tensors: Mapping[str, Array], texts: Mapping[str
 
     metadata = {name: as_text(name, value) for name, value in texts.items()}
     for text in metadata.values():
-        check_depth(Path(path), text)
+        with naming(path):
+            json_value(text)
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata["checksum"] = checksum(arrays, metadata)
     header, body = in_order(save(arrays, metadata))
@@ -179,24 +179,12 @@ def check_header(path: Path, what: str) -> None:
 
 def parsed(path: Path, metadata: Mapping[str, str], name: str, kind: type[Kind]) -> Kind:
     """Return the value of a metadata text, which must be of this type."""
-    text = metadata.get(name, "null")
-    check_depth(path, text)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise ModelFileError(f"{path}: {name} must be JSON, got {text[:40]!r}") from None
-    if not isinstance(value, kind):
-        raise ModelFileError(f"{path}: {name} must be a {kind.__name__}, got {text[:40]!r}")
-    return value
-
-
-def check_depth(path: Path, text: str) -> None:
-    """Reject JSON that is nested too deep: reading it could exhaust the stack."""
-    depth = 0
-    for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
-        depth += (character in "[{") - (character in "]}")
-        if depth > MAX_JSON_DEPTH:
-            raise ModelFileError(f"{path}: JSON must be nested at most {MAX_JSON_DEPTH} deep")
+    with naming(path):
+        text = metadata.get(name, "null")
+        value = json_value(text, f"{name} must be JSON")
+        if not isinstance(value, kind):
+            raise UsageError(f"{name} must be a {kind.__name__}, got {text[:40]!r}")
+        return value
 
 
 def checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:

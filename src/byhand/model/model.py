@@ -46,6 +46,7 @@ from byhand.nn.network import (
     statistics_shapes,
 )
 from byhand.nn.rng import Rng
+from byhand.schema import checked
 from byhand.text import Lines, did_you_mean
 
 #: Maximum length of a class name.
@@ -320,7 +321,7 @@ class Model(Reader):
                 view[...] = content.tensors[name]
             return cls(
                 network,
-                preparation=Preparation(**content.preparation),
+                preparation=checked(Preparation, content.preparation, "preparation"),
                 classes=content.classes,
                 metadata=content.metadata,
             )

@@ -37,6 +37,8 @@ class Preparation:
         if self.input is not None and self.input not in INPUTS:
             raise UsageError(f"input must be one of {', '.join(INPUTS)}, got {self.input!r}")
         if self.shape is not None:
+            if not isinstance(self.shape, tuple | list):
+                raise UsageError(f"shape must be a height and a width, got {self.shape!r:.60}")
             object.__setattr__(self, "shape", tuple(checks.integer("shape", side, 1) for side in self.shape))
             if len(self.shape) != 2:
                 raise UsageError(f"shape must be a height and a width, got {self.shape}")

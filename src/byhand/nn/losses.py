@@ -16,6 +16,7 @@ import numpy as np
 from byhand import checks
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array, Cache
+from byhand.schema import of_kind
 
 
 class _Loss:
@@ -161,7 +162,7 @@ LOSSES: dict[str, type[Loss]] = {"cross_entropy": SoftmaxCrossEntropy, "mse": Me
 
 def loss_named(kind: str, **settings: Any) -> Loss:
     """Return the loss function with this name and these settings."""
-    return LOSSES[checks.choice("loss", kind, LOSSES)](**settings)
+    return of_kind("loss", LOSSES, {"kind": kind, **settings})
 
 
 def softmax(Z: Array) -> Array:

@@ -23,6 +23,7 @@ from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer, Shapes, Views
 from byhand.nn.rng import Rng
+from byhand.schema import of_kind
 from byhand.text import did_you_mean
 
 #: A convolution: the number of maps, or (maps, window size, stride); the defaults are a 5 × 5 window and stride 2.
@@ -283,12 +284,7 @@ def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Conv
 
 def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:
     """Return the layers of a `Network.config`, without parameters."""
-    layers = []
-    for entry in config:
-        settings = dict(entry)
-        kind = settings.pop("kind", None)
-        layers.append(LAYERS[checks.choice("a layer's kind", kind, LAYERS)](**settings))
-    return layers
+    return [of_kind("a layer's kind", LAYERS, entry) for entry in config]
 
 
 def check_sizes(sizes: Sequence[Any]) -> list[int]:

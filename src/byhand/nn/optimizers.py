@@ -10,14 +10,14 @@ Large vectors are updated in chunks, so that all operations on a chunk find it i
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from byhand import checks
-from byhand.errors import UsageError
 from byhand.nn.arrays import Array
+from byhand.schema import of_kind
 
 State = dict[str, Array]
 
@@ -206,11 +206,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (GradientD
 
 def optimizer_named(kind: str, **settings: Any) -> Optimizer:
     """Return the optimizer with this name and these settings."""
-    rule = OPTIMIZERS[checks.choice("optimizer", kind, OPTIMIZERS)]
-    known = [field.name for field in fields(rule)]
-    if unknown := [name for name in settings if name not in known]:
-        raise UsageError(f"settings of {kind} must be among {', '.join(known)}, got {', '.join(unknown)}")
-    return rule(**settings)
+    return of_kind("optimizer", OPTIMIZERS, {"kind": kind, **settings})
 
 
 def clip_norm(gradient: Array, limit: float | None) -> float:

@@ -1,11 +1,11 @@
 """Learning-rate schedules: `schedule(step, total)` is the factor of the learning rate at a step, counted from 0."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from byhand import checks
-from byhand.errors import UsageError
+from byhand.schema import of_kind
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,7 @@ SCHEDULES: dict[str, type[Schedule]] = {s.kind: s for s in (Constant, Step, Expo
 
 def schedule_named(kind: str, **settings: Any) -> Schedule:
     """Return the schedule with this name and these settings."""
-    schedule = SCHEDULES[checks.choice("schedule", kind, SCHEDULES)]
-    known = [field.name for field in fields(schedule)]
-    if unknown := [name for name in settings if name not in known]:
-        raise UsageError(f"settings of {kind} must be among {', '.join(known) or '(none)'}, got {', '.join(unknown)}")
-    return schedule(**settings)
+    return of_kind("schedule", SCHEDULES, {"kind": kind, **settings})
 
 
 def schedule_config(schedule: Schedule) -> dict[str, Any]:

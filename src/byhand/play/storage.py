@@ -5,7 +5,6 @@ initial weights if they were not new.
 """
 
 import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from byhand.data import TrainTest
-from byhand.errors import ByhandError, ModelFileError, UsageError
+from byhand.data.formats.arrays import npz_arrays
+from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
 from byhand.files import write_bytes
 from byhand.model import Model
 from byhand.nn.arrays import Array
@@ -119,8 +119,10 @@ def restore_added(run: Run, add: Callable[[Array, int], object]) -> None:
     if not path.is_file():
         return
     try:
-        with np.load(path, allow_pickle=False) as file:
-            for image, label in zip(file["images"], file["labels"], strict=True):
-                add(image, int(label))
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, ByhandError) as error:
+        images, labels = npz_arrays(path, ("images", "labels"))
+        if images.dtype != np.uint8 or labels.dtype != np.int64 or labels.shape != (len(images),):
+            raise UsageError(f"got {short_repr(images)} and {short_repr(labels)}")
+        for image, label in zip(images, labels, strict=True):
+            add(image, int(label))
+    except ByhandError as error:
         raise ModelFileError(f"{path}: must contain the images and labels of a playground: {error}") from None

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from byhand.text import percent
+from byhand.text import percent, printable_lines
 from byhand.training.loop import Callback, Trainer
 from byhand.training.records import EpochRecord, History, StepRecord
 
@@ -41,6 +41,7 @@ class ProgressBar(Callback):
             self.bar = None
 
     def on_message(self, text: str) -> None:
+        text = printable_lines(text)
         if self.bar is not None:
             self.bar.write(text)
         else:

@@ -7,7 +7,7 @@ training images (`docs/recipes.md`). `with_overrides` applies options of `byhand
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self, TypedDict, Unpack
@@ -22,16 +22,19 @@ from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.losses import LOSSES, Loss, SoftmaxCrossEntropy, loss_named
 from byhand.nn.network import Maps
-from byhand.nn.optimizers import AdamW, GradientDescent, Momentum, Optimizer, optimizer_named
-from byhand.nn.schedules import Constant, OneCycle, Schedule, schedule_config, schedule_named
+from byhand.nn.optimizers import OPTIMIZERS, AdamW, GradientDescent, Momentum, Optimizer, optimizer_named
+from byhand.nn.schedules import SCHEDULES, Constant, OneCycle, Schedule, schedule_config, schedule_named
+from byhand.schema import checked, inside, of_kind
 from byhand.text import did_you_mean
 
-#: Settings that are objects: their type, and the function that creates one by its name.
-NAMED: tuple[tuple[str, Any, Callable[..., Any]], ...] = (
-    ("optimizer", Optimizer, optimizer_named),
-    ("schedule", Schedule, schedule_named),
-    ("loss", Loss, loss_named),
+#: Settings that are objects: their type, and the classes by name.
+NAMED: tuple[tuple[str, Any, dict[str, Any]], ...] = (
+    ("optimizer", Optimizer, OPTIMIZERS),
+    ("schedule", Schedule, SCHEDULES),
+    ("loss", Loss, LOSSES),
 )
+#: Maximum number of epochs of a run.
+MAX_EPOCHS = 10**9
 #: Deprecated names of settings, which are still the names in the files of a run.
 OLD_NAMES = {"average": "ema_decay", "gentle": "weak_augment"}
 #: Names in other libraries, and what to type here.
@@ -106,13 +109,13 @@ class Recipe:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name, kind, named in NAMED:
+        for name, kind, kinds in NAMED:
             if not isinstance(value := getattr(self, name), kind):
-                object.__setattr__(self, name, named(value))
+                object.__setattr__(self, name, of_kind(name, kinds, {"kind": value}))
         if not isinstance(self.augment, str):
             raise UsageError(f"augment must be text such as 'none' or 'shift=2,rotate=10', got {self.augment!r}")
         for name in ("epochs", "record_every"):
-            checks.integer(name, getattr(self, name), 1)
+            checks.integer(name, checks.integer(name, getattr(self, name), 1), 1, MAX_EPOCHS)
         checks.positive("learning_rate", self.learning_rate)
         for name in ("batch_size", "patience", "threads", "clip", "max_norm"):
             if (value := getattr(self, name)) is not None:
@@ -162,9 +165,11 @@ class Recipe:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         values = {OLD_NAMES.get(name, name): value for name, value in config.items()}
-        for name, _, named in NAMED:
-            values[name] = named(**values[name])
-        return cls(**values)
+        with inside("recipe"):
+            for name, _, kinds in NAMED:
+                values[name] = of_kind(name, kinds, values[name])
+            recipe: Self = checked(cls, values)
+            return recipe
 
 
 def _initialize(self: Recipe, *values: Any, **choices: Any) -> None:

@@ -6,17 +6,21 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple, overload
+from typing import Annotated, Any, NamedTuple, TypedDict, overload
 
 import byhand
 from byhand import checks
 from byhand.errors import MissingExtraError, ModelFileError, UsageError
 from byhand.files import StrPath, write_text
 from byhand.nn.arrays import Array
+from byhand.schema import checked
 from byhand.text import counted, did_you_mean, percent
 
 #: The 97.5 % quantile of the normal distribution.
 Z_95 = 1.959963984540054
+
+
+RECORD_RULE = "each line must be an epoch record of byhand train"
 
 
 class StepRecord(NamedTuple):
@@ -63,17 +67,20 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "EpochRecord":
-        """Return the record of plain values; raise ValueError for a wrong type."""
-        record = cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
+        """Return the record of plain values; raise UsageError for a wrong type."""
+        try:
+            record = cls(**{**values, "dead": tuple(values["dead"]), "warnings": tuple(values["warnings"])})
+        except (TypeError, KeyError):
+            raise UsageError(RECORD_RULE) from None
         numbers = [record.loss, record.accuracy, record.rate, record.gradient_norm, *record.dead]
         numbers += [record.images_per_second, record.seconds]
         numbers += [n for n in (record.validation_loss, record.validation_accuracy) if n is not None]
         if not (
-            all(type(n) is int and 0 <= n < 2**63 for n in (record.epoch, record.step))
-            and all(type(n) is float or (type(n) is int and abs(n) < 2**63) for n in numbers)
+            all(checks.is_integer(n, 0, 2**63 - 1) for n in (record.epoch, record.step))
+            and all(type(n) is float or checks.is_integer(n, -(2**63), 2**63) for n in numbers)
             and all(isinstance(line, str) for line in record.warnings)
         ):
-            raise ValueError("a record must have numbers, and warnings as text")
+            raise UsageError(RECORD_RULE)
         return record
 
 
@@ -207,7 +214,7 @@ def check_state(
     values = dict(plain)
     try:
         values["records"] = [EpochRecord.from_json(record) for record in plain["records"]]
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, UsageError):
         raise ModelFileError("records of the state must be epoch records") from None
     start_lengths = [float(length) for length in values.pop("start_lengths")]
     return Progress(**values), start_lengths
@@ -267,11 +274,20 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
+class Tested(TypedDict):
+    """The test in a model's metadata; there may be more keys."""
+
+    images: Annotated[int, (1, 10**9)]
+    accuracy: Annotated[float, (0, 1)]
+
+
 def tested(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the test accuracy and its 95 % interval; empty without a test set."""
-    if "test" not in metadata:
+    try:
+        test = checked(Tested, {name: one for name, one in metadata["test"].items() if name in ("images", "accuracy")})
+    except (KeyError, AttributeError, UsageError):  # a file's metadata can be anything
         return {}
-    accuracy, count = metadata["test"]["accuracy"], metadata["test"]["images"]
+    accuracy, count = test["accuracy"], test["images"]
     return {"tested_on": count, "test_accuracy": accuracy, "interval": wilson(round(accuracy * count), count)}
 
 

@@ -24,13 +24,15 @@ from byhand.checks import integer, number
 from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
-from byhand.errors import DivergedError, ModelFileError, UsageError
+from byhand.errors import DivergedError, UsageError
 from byhand.files import StrPath
 from byhand.model import Model
+from byhand.model.file import naming
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
 from byhand.nn.losses import Loss, loss_named
 from byhand.nn.network import layers_from_config
+from byhand.schema import checked
 from byhand.text import counted
 from byhand.threads import available
 from byhand.training.batches import Shard
@@ -40,7 +42,7 @@ from byhand.training.progress import ProgressBar, is_interactive
 from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settings
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
-from byhand.training.runs import Run
+from byhand.training.runs import CONFIG, Run
 from byhand.training.setup import ClassWeights, Data, weights_of_classes, with_class_weights
 
 #: Maximum root mean square of inputs that are given as floats.
@@ -258,15 +260,15 @@ def resume(
     began = time.perf_counter()
     run = Run.open(folder)
     config = run.config()
-    try:
+    with naming(run.folder / CONFIG):
+        for name in ("recipe", "network", "preparation", "samples", "seed", "dtype", "data_checksum", "data_name"):
+            if name not in config:
+                raise UsageError(f"must be written by byhand train, got no {name}")
         recipe = Recipe.from_config(config["recipe"])
         layers = layers_from_config(config["network"])
-        preparation = Preparation(**config["preparation"])
-        count, seed, dtype = config["samples"], config["seed"], config["dtype"]
+        preparation = checked(Preparation, config["preparation"], "preparation")
         weights = [number("class_weights", weight, 0) for weight in config.get("class_weights", [])]
-        config["data_checksum"], config["data_name"]
-    except (KeyError, TypeError, UsageError):
-        raise ModelFileError(f"{run.folder}: config.json must be written by byhand train") from None
+    count, seed, dtype = config["samples"], config["seed"], config["dtype"]
     if data is None and config["data_name"] == ARRAYS:
         raise UsageError(f"{run.folder}: the run was trained on arrays: pass them as data")
     if data is None or isinstance(data, str):

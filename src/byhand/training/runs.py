@@ -11,29 +11,53 @@ import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, BinaryIO, Literal, TypedDict
 
 import numpy as np
 
 import byhand
-from byhand.checks import is_integer
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import StrPath, lock, write_text
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
-from byhand.model.file import check_depth
+from byhand.model.file import naming
 from byhand.model.model import RUN_FILE
+from byhand.schema import Natural, checked, json_value
 from byhand.text import counted, percent, printable
 from byhand.threads import blas_libraries
-from byhand.training.records import EpochRecord, tested
+from byhand.training.records import RECORD_RULE, EpochRecord, tested
 
 CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", RUN_FILE, "state"
 HOME = Path("runs")
 
 #: Maximum number of members of an ensemble.
 MAX_MEMBERS = 1_000
-#: Maximum size of a text file: 200,000 records of 300 bytes.
-MAX_TEXT_BYTES = 64_000_000
+#: Maximum sizes: of the settings, and of 200,000 records of 300 bytes.
+MAX_CONFIG_BYTES, MAX_RECORDS_BYTES = 1_000_000, 64_000_000
+
+
+class RunConfig(TypedDict, total=False):
+    """The keys of `config.json`; a run has those that its command writes."""
+
+    command: str | None
+    preset: str | None
+    data: str | None
+    data_name: str
+    data_checksum: str
+    samples: int | None
+    sample_weights: str
+    validation_data: str
+    seed: Natural
+    dtype: Literal["float32", "float64"]
+    network: list[dict[str, Any]]
+    preparation: dict[str, Any]
+    recipe: dict[str, Any]
+    class_weights: list[float]
+    classes: list[str]
+    committee: Annotated[int, (1, MAX_MEMBERS)] | None
+    card: dict[str, Any]
+    playground: dict[str, Any]
+    made_with: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,12 +88,7 @@ class Run:
     def members(self) -> list["Run"]:
         """The runs of the members of an ensemble; empty for a single network."""
         count = self.config().get("committee")
-        if count is None:
-            return []
-        if not is_integer(count, 1, MAX_MEMBERS):
-            rule = f"the number of members must be 1 to {MAX_MEMBERS}, got {str(count)[:40]}"
-            raise ModelFileError(f"{self.folder / CONFIG}: {rule}")
-        return [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
+        return [] if count is None else [Run(self.folder / f"member-{number}") for number in range(1, count + 1)]
 
     def reader(self) -> Model | Ensemble:
         """Return the trained model, or the ensemble."""
@@ -103,15 +122,14 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Return the settings; empty if there is only a model."""
         path = self.folder / CONFIG
-        return read_object(path) if path.is_file() else {}
+        return read_object(path, RunConfig) if path.is_file() else {}
 
     def records(self) -> list[EpochRecord]:
         path = self.folder / METRICS
-        lines = text_of(path).splitlines() if path.is_file() else []
-        try:
-            return [EpochRecord.from_json(json.loads(line)) for line in lines]
-        except (ValueError, TypeError, KeyError):
-            raise ModelFileError(f"{path}: each line must be an epoch record of byhand train") from None
+        if not path.is_file():
+            return []
+        with naming(path), open_limited(path, MAX_RECORDS_BYTES) as file:
+            return [EpochRecord.from_json(json_value(line, RECORD_RULE)) for line in file]
 
     def files(self) -> list[Path]:
         """Return the files that training writes into the folder."""
@@ -244,27 +262,20 @@ def accuracy_of(facts: dict[str, Any]) -> str:
     return f"{percent(facts['test_accuracy'])} of {images} (95 % interval {low} to {high})"
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    text = text_of(path)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ModelFileError(f"{path}: must be a JSON object, got {text[:40]!r}")
-    return value
+def read_object(path: Path, schema: Any, most: int = MAX_CONFIG_BYTES) -> Any:
+    """Return the JSON object in a file, checked by its schema."""
+    with naming(path), open_limited(path, most) as file:
+        value = json_value(content := file.read(), "must be a JSON object")
+        if not isinstance(value, dict):
+            raise UsageError(f"must be a JSON object, got {content[:40].decode('utf-8', 'replace')!r}")
+        return checked(schema, value)
 
 
-def text_of(path: Path) -> str:
-    """Return the text of a file, after checks of its size, encoding and nesting."""
-    if (size := path.stat().st_size) > MAX_TEXT_BYTES:
-        raise ModelFileError(f"{path}: must have at most {MAX_TEXT_BYTES:,} bytes, got {size:,}")
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ModelFileError(f"{path}: must be UTF-8 text, byte {error.start:,} is not") from None
-    check_depth(path, text)
-    return text
+def open_limited(path: Path, most: int) -> BinaryIO:
+    """Open a file of at most `most` bytes."""
+    if (size := path.stat().st_size) > most:
+        raise ModelFileError(f"{path}: must have at most {most:,} bytes, got {size:,}")
+    return path.open("rb")
 
 
 def load_model(path: StrPath) -> Model:

@@ -41,10 +41,9 @@ ROWS = 1200  # of a generated data file: 1,000 for the dev set, the rest for tra
 def pages_of(cells: Sequence[str]) -> list[str]:
     """Return the reference with more names in the file: both in a tie, the L-layer one without any name."""
     text = "\n".join(cells)
-    found = {
-        name: sum(bool(re.search(rf"^\s*(def {f.name}\b|{f.name}\s*=)", text, re.MULTILINE)) for f in page.functions)
-        for name, page in PAGES.items()
-    }
+    starts = re.findall(r"^[ \t]*+(?:def (\w+)|(\w+)[ \t]*=)", text, re.MULTILINE)
+    named = {name for pair in starts for name in pair}
+    found = {name: sum(function.name in named for function in page.functions) for name, page in PAGES.items()}
     most = max(found.values())
     return [name for name in found if found[name] == most][: None if most else 1]
 

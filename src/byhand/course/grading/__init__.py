@@ -21,6 +21,7 @@ from byhand.course.grading.checks import Checks, CustomCheck, custom_check, read
 from byhand.course.notebooks import lesson_of
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import ByhandError
+from byhand.schema import checked
 
 __all__ = ["Checks", "Item", "Mark", "Submission", "custom_check", "mark_file", "not_marked", "read_checks"]
 
@@ -92,12 +93,9 @@ class Mark:
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Self:
-        """Return the mark of a record; raise TypeError, KeyError or ValueError if it is invalid."""
-        items = tuple(
-            Item(**{**item, "words": tuple(item["words"]), "mistakes": tuple(item["mistakes"])})
-            for item in entries["items"]
-        )
-        return cls(**{**entries, "notes": tuple(entries["notes"]), "look": tuple(entries["look"]), "items": items})
+        """Return the mark of a record; raise UsageError if it is invalid."""
+        mark: Self = checked(cls, entries)
+        return mark
 
 
 def mark_file(submission: Submission, checks: Checks) -> Mark:

@@ -18,7 +18,7 @@ from typing import Any
 
 from byhand.course.check import PAGES, pages_of
 from byhand.course.check.diagnosis import Report
-from byhand.course.notebooks import code_cells, lesson_of, plain, read_notebook, source_of, written
+from byhand.course.notebooks import code_cells, entry, lesson_of, plain, read_notebook, source_of, written
 from byhand.course.probes import Page
 from byhand.course.sandbox import slicing
 from byhand.errors import DataError, DataMissingError, UsageError
@@ -140,7 +140,7 @@ def _functions(sources: list[str]) -> dict[str, Found]:
     ]
     for one in broken:
         for name in one.names:
-            head = re.search(rf"def\s+{name}\s*\(([^)]*)\)", sources[one.cell])
+            head = re.search(rf"def\s+{name}\s*\(([^)]{{0,2000}})\)", sources[one.cell])
             parts = head[1].split(",") if head else ()
             there.append((name, one.cell + 1, tuple(re.split(r"[=:]", part)[0].strip() for part in parts)))
     found: dict[str, Found] = {}
@@ -186,7 +186,13 @@ def _marked(
             if not GRADED.match(plain(source)) and name not in page.given:
                 magic, rest = re.match(r"(%%.*\n)?([\s\S]*)", source).groups()  # type: ignore[union-attr]
                 cell["source"] = f"{magic or ''}#Graded\n{rest}".splitlines(keepends=True)
-            ours = cell.setdefault("metadata", {}).setdefault("byhand", {})
-            ours["graded"] = [*ours.get("graded", []), name]
-    marked.setdefault("metadata", {})["byhand"] = {"page": page.name, **({"names": dict(names)} if names else {})}
+            graded = entry(cell, "metadata", "byhand", "graded")
+            _set_metadata(cell, {"graded": [*(graded if isinstance(graded, list) else []), name]})
+    _set_metadata(marked, {"page": page.name, **({"names": dict(names)} if names else {})})
     return marked
+
+
+def _set_metadata(part: dict[str, Any], ours: Mapping[str, Any]) -> None:
+    """Set byhand's metadata of a notebook or cell."""
+    metadata = entry(part, "metadata")
+    part["metadata"] = {**(metadata if isinstance(metadata, dict) else {}), "byhand": ours}

@@ -22,6 +22,7 @@ from byhand.course.grading import LIMITS, Checks, Mark, Submission, mark_file, n
 from byhand.course.grading.results import feedback
 from byhand.course.sandbox.runner import SOURCE
 from byhand.errors import DataMissingError, UsageError
+from byhand.schema import json_value
 
 IGNORED = ("__MACOSX", "__pycache__")
 MAX_FILES = 20_000  # per submission
@@ -148,8 +149,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def _old(self, submission: Submission) -> Mark | None:
         """Return the mark of an earlier run, if neither the submission nor the checks have changed."""
         try:
-            mark = Mark.from_dict(json.loads(self._path(submission, "records", "json").read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            mark = Mark.from_dict(json_value(self._path(submission, "records", "json").read_bytes()))
+        except (OSError, UsageError):
             return None
         if self.again or (mark.digest, mark.checks) != (submission.digest(), self.checks.digest):
             return None
@@ -190,8 +191,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
             process.communicate()  # closes the pipes
             self._live.discard(process)
         try:
-            return Mark.from_dict(json.loads(output))
-        except (ValueError, TypeError, KeyError):
+            return Mark.from_dict(json_value(output))
+        except UsageError:
             last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
             return not_marked(submission, self.checks, f"the worker failed: {last or 'no message'}")
 

@@ -7,7 +7,6 @@ functions, for the notebooks, for grading and for `byhand course next`.
 
 import ast
 import io
-import json
 import re
 import tokenize
 import tomllib
@@ -19,10 +18,11 @@ from typing import Any
 
 from byhand.course.sandbox.slicing import cut, does_nothing, functions, stubs
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.schema import json_value
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES, MAX_DEPTH = 64 * 2**20, 200
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
-IPYTHON = re.compile(r"([ \t]*)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$", re.MULTILINE)
+IPYTHON = re.compile(r"([ \t]*+)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$", re.MULTILINE)
 ATOM = re.compile(  # a token of Python, as needed to find the start of statements: strings and comments are whole
     r"""#[^\n]*|(\"{3}|'{3})(?:\\.|.)*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\\\n|[^#"'\\\n()\[\]{}]+|.""",
     re.DOTALL,
@@ -89,7 +89,7 @@ def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
         return _renamed([_with_newlines(_decoded(path, path.read_bytes()))], names or {})
     notebook = read_notebook(path)
     if names is None:
-        found = _entry(_entry(_entry(notebook, "metadata"), "byhand"), "names")
+        found = entry(notebook, "metadata", "byhand", "names")
         entries = found.items() if isinstance(found, dict) else ()
         names = {str(name): one for name, one in entries if isinstance(one, str) and one.isidentifier()}
     return _renamed([plain(source_of(cell)) for cell in code_cells(_cells_of(path, notebook))], names)
@@ -116,25 +116,29 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def read_notebook(path: Path) -> Any:
+    """Return the JSON of a notebook. Outputs of other programs may be nested deeply."""
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        return json_value(path.read_bytes(), "invalid JSON", MAX_DEPTH)
+    except UsageError as error:
         raise DataError(f"{path}: must be a notebook, got invalid JSON ({error})") from error
 
 
 def _cells_of(path: Path, notebook: Any) -> list[Any]:
     """Return the cells of a notebook; before version 4 they are in worksheets."""
-    cells, worksheets = _entry(notebook, "cells"), _entry(notebook, "worksheets")
+    cells, worksheets = entry(notebook, "cells"), entry(notebook, "worksheets")
     if cells is None and isinstance(worksheets, list):
-        sheets = [_entry(sheet, "cells") for sheet in worksheets]
+        sheets = [entry(sheet, "cells") for sheet in worksheets]
         cells = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
     if not isinstance(cells, list):
         raise DataError(f"{path}: must be a notebook, got JSON without cells")
     return cells
 
 
-def _entry(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None
+def entry(value: Any, *path: str) -> Any:
+    """Return the value at a path of keys, or None if there is none."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def code_cells(cells: Sequence[Any]) -> list[dict[str, Any]]:

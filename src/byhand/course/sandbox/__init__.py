@@ -9,6 +9,7 @@ are objects with one entry: tuple `t`, list `l`, dictionary `d`, array `a`, unse
 """
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from math import prod
@@ -95,8 +96,10 @@ def _value(tree: Any, blob: bytes) -> Any:
             return node
         ((kind, content),) = node.items()
         if kind == "a":
+            if not re.fullmatch(r"\|b1|[<|][iuf][1248]", content[0]):
+                raise ValueError("an array must have numbers")
             dtype, shape, size = np.dtype(content[0]), tuple(content[1]), content[2]
-            plain = dtype.kind in "biuf" and all(isinstance(n, int) and n >= 0 for n in shape)
+            plain = all(isinstance(n, int) and n >= 0 for n in shape)
             if not plain or size != prod(shape) * dtype.itemsize or start + size > len(blob):
                 raise ValueError("the size of an array differs from that of its bytes")
             start += size

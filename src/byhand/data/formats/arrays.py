@@ -14,6 +14,7 @@ import pickletools
 import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -46,22 +47,23 @@ MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 
 def read_npz(path: Path) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of an `mnist.npz`."""
-    x_train, y_train, x_test, y_test = _members(path)
+    x_train, y_train, x_test, y_test = npz_arrays(path, MEMBERS)
     train = Dataset.from_arrays(x_train, y_train, name=f"{path}: train")
     return train, Dataset.from_arrays(x_test, y_test, name=f"{path}: test")
 
 
-def _members(path: Path) -> list[Array]:
+def npz_arrays(path: Path, names: Sequence[str]) -> list[Array]:
+    """Return these arrays of an .npz file."""
     try:
         # From memory: from a file, zipfile allocates the sizes in the directory, which can be wrong.
         with zipfile.ZipFile(io.BytesIO(read_all(path))) as archive:
-            missing = [name for name in MEMBERS if f"{name}.npy" not in archive.namelist()]
+            missing = [name for name in names if f"{name}.npy" not in archive.namelist()]
             if missing:
-                raise DataError(f"{path}: must contain {', '.join(MEMBERS)}; missing: {', '.join(missing)}")
-            claimed = sum(archive.getinfo(f"{name}.npy").file_size for name in MEMBERS)
+                raise DataError(f"{path}: must contain {', '.join(names)}; missing: {', '.join(missing)}")
+            claimed = sum(archive.getinfo(f"{name}.npy").file_size for name in names)
             if claimed > formats.CEILING:
                 raise DataError(f"{path}: must have at most {formats.CEILING:,} bytes uncompressed, claims {claimed:,}")
-            return [_member(f"{path}: {name}", archive, f"{name}.npy") for name in MEMBERS]
+            return [_member(f"{path}: {name}", archive, f"{name}.npy") for name in names]
     except DataError:
         raise
     except Exception as error:  # zipfile and zlib fail in many ways on damaged files
