@@ -1,9 +1,16 @@
-"""Text formatting of numbers, percentages and lists, for the terminal, messages and HTML."""
+"""Text formatting of numbers, percentages and lists, and suggestions for what was typed."""
 
 import math
+import os
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from byhand import errors
+
+NUMBERS = "zero one two three four five six seven eight nine ten".split()  # noqa: SIM905
+UNITS = {"%": 0.01, "k": 1e3}
 
 printable = errors.printable
 
@@ -56,3 +63,44 @@ def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] |
     """Return ` (did you mean epochs?)` for a misspelled name, or one that is known `elsewhere`; else an empty text."""
     meant = (elsewhere or {}).get(name) or closest(name, known)
     return f" (did you mean {meant}?)" if meant else ""
+
+
+def number_meant(text: str, *, is_integer: bool) -> float | None:
+    """Return the number in a text that is not quite one: 0.1 for `0,1`, 0.2 for `20%`, 1000 for `1k`, 10 for `ten`."""
+    plain = text.strip(" \"'“”").lower()
+    if plain in NUMBERS:
+        return NUMBERS.index(plain)
+    found = re.match(r"([-+]?\d[\d.,]*(?:e[-+]?\d+)?) ?([%k]?)", plain)
+    if found is None:
+        return None
+    digits = found[1].replace(",", "" if is_integer or found[1].count(",") > 1 else ".")
+    try:
+        value = float(digits) * UNITS.get(found[2], 1)
+    except ValueError:
+        return None
+    return value if not is_integer or value.is_integer() else None
+
+
+def near_path(path: str | os.PathLike[str]) -> str:
+    """Return ` (did you mean 'my digit.png'?)` with an existing path, quoted for a shell; an empty text without one."""
+    text = str(path)
+    if os.path.exists(path):
+        return ""
+    if re.match(r"https?:/", text):
+        return " (download it first: this is an address)"
+    if (plain := text.strip(" \"'“”").replace("\\", "/")) != text and os.path.exists(plain):
+        return f" (did you mean {shlex.quote(plain)}?)"
+    if re.match(r"[A-Za-z]:[\\/]|\\", text) and os.sep == "/":
+        return " (on this system, paths have / and no drive)"
+    found = Path(Path(path).anchor)
+    for part in Path(path).relative_to(found).parts:
+        if os.path.exists(found / part):
+            found /= part
+            continue
+        names = [entry.name for entry in os.scandir(found)] if found.is_dir() else []
+        start = [name for name in names if re.match(rf"{re.escape(part)}[ .]", name)]  # a blank, or a missing ending
+        same = [name for name in names if part.isdecimal() and name.isdecimal() and int(name) == int(part)]
+        if (near := next(iter([*start, *same]), None) or closest(part, names, 0.7)) is None:
+            return ""
+        found /= near
+    return f" (did you mean {shlex.quote(str(found))}?)"

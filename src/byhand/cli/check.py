@@ -12,6 +12,7 @@ import click
 
 from byhand.cli.output import Console, Place, console_options, load_any_data, show_json, timeout
 from byhand.errors import UsageError
+from byhand.text import near_path
 
 if TYPE_CHECKING:
     from byhand.course import Report, Verdict
@@ -36,7 +37,9 @@ def command(path: Path, timeout: float, console: Console) -> None:
         check_run(path, console)
         return
     if path.suffix.lower() not in (".py", ".ipynb"):
-        raise UsageError(f"FILE must be a .py, .ipynb or .safetensors file or the folder of a run, got {path}")
+        raise UsageError(
+            f"FILE must be a .py, .ipynb or .safetensors file or the folder of a run, got {path}{near_path(path)}"
+        )
     from byhand.course import check_file
 
     show(check_file(path, timeout=timeout), console)

@@ -9,6 +9,7 @@ from byhand.cli import check as checking
 from byhand.cli.group import CommandGroup
 from byhand.cli.output import PLACE, Console, Place, console_options, option, timeout
 from byhand.errors import DataMissingError, UsageError
+from byhand.text import near_path
 
 FIRST = Path("network.ipynb")
 HIDDEN = (
@@ -59,9 +60,10 @@ def start(folder: Path, data: str | None, console: Console) -> None:
 def existing(notebook: Path) -> Path:
     """Return the path of a notebook, or raise an error if it is missing."""
     if notebook.suffix not in (".ipynb", ".py"):
-        raise UsageError(f"NOTEBOOK must be a .ipynb or .py file, got {notebook}")
+        raise UsageError(f"NOTEBOOK must be a .ipynb or .py file, got {notebook}{near_path(notebook)}")
     if not notebook.exists():
-        raise DataMissingError(f"{notebook}: no such file; `byhand course start` writes the notebooks to this folder")
+        near = near_path(notebook) or "; `byhand course start` writes the notebooks to this folder"
+        raise DataMissingError(f"{notebook}: no such file{near}")
     return notebook
 
 

@@ -1,8 +1,10 @@
 """`byhand explain`: one training step with its actual numbers."""
 
 import re
+import shlex
 import sys
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -68,9 +70,13 @@ def command(
     The step has a forward pass for one image, its loss, a backward pass (the gradients), and an update of the weights.
     The model of RUN is not changed.
     """
+    if picture is not None and Path(picture).is_dir() and Path(run).is_file():
+        raise UsageError(f"the run is first: byhand explain {shlex.quote(picture)} {shlex.quote(run)}")
     model, config = load_model(run), Run.open(run).config()
     shown: Sample | Dataset
     if picture is not None:
+        if picture.isdecimal() and not Path(picture).exists():
+            raise UsageError(f"no image file named {picture}: did you mean --sample {picture}?")
         if batch is not None or data is not None or sample:
             raise UsageError("PICTURE is the sample: remove --sample, --batch and --data")
         shown = labelled(picture, label, model, console)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 import byhand
+from byhand.cli import hints
 from byhand.cli.start import INTERRUPTED, exit_on_interrupt
 from byhand.errors import MAX_MESSAGE, ByhandError, StorageError, UsageError
 from byhand.text import closest, printable
@@ -57,6 +58,13 @@ SYNONYMS = {
     "download": "get",
     "fetch": "get",
     "add": "import",
+    "begin": "start",
+    "init": "start",
+    "learn": "train",
+    "read": "predict",
+    "recognize": "predict",
+    "open": "play",
+    "web": "play",
 }
 #: Options of other programs that select where to compute.
 DEVICES = {"--device", "--cpu", "--gpu", "--cuda"}
@@ -78,14 +86,17 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command of that name, or suggest a similar name."""
+        """Return the command of that name, or suggest a similar name; check its words for mistakes."""
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             near = SYNONYMS.get(name.lower())
             if near not in (*known, "--version"):
-                near = closest(name.lower().replace("_", "-"), known)
+                near = hints.command_for(name, str(ctx.info_name)) or closest(name.lower().replace("_", "-"), known)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
-        return super().resolve_command(ctx, args)
+        _, command, words = found = super().resolve_command(ctx, args)
+        if command is not None and not ctx.resilient_parsing:
+            hints.check_words(command, words)
+        return found
 
 
 class Program(CommandGroup):
@@ -145,8 +156,12 @@ def run() -> None:
     except click.NoSuchOption as error:
         if error.option_name.lower() in DEVICES:
             leave(f"byhand computes on the CPU, without a choice of device: remove {error.option_name}", 2, settings)
+        leave(hints.one_line(error), error.exit_code, settings)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.UsageError as error:
+        leave(hints.one_line(error), error.exit_code, settings)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

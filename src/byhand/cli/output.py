@@ -25,12 +25,14 @@ SUBSETS = {"mnist-5k": "mnist"}
 
 
 class Place(click.Path):
-    """A path or a name that must not be empty, as in `--html "$UNSET"`."""
+    """A path or a name that must not be empty, as in `--html "$UNSET"`; `~` is the home folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             named = param.opts[0] if isinstance(param, click.Option) else "an argument"
             raise UsageError(f"{named} must not be empty")
+        if isinstance(value, str) and value.startswith("~") and not os.path.exists(value):
+            value = os.path.expanduser(value)  # the shell keeps the one in `--run=~/runs/1`
         return super().convert(value, param, ctx)
 
 

@@ -1,5 +1,6 @@
 """`byhand predict`: predict the digits in images."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,11 +10,13 @@ from typing import Any, TextIO
 import click
 
 from byhand.cli.output import PLACE, Console, console_options, option, shifts, show_json
+from byhand.data.formats.detect import endings_in
 from byhand.data.formats.images import ENDINGS, SIGNATURES
 from byhand.errors import DataError, DataMissingError
 from byhand.model import Reader, shipped_model
 from byhand.model.ensemble import ShiftAveraged
 from byhand.model.reading import Reading, read, read_line, read_numbers
+from byhand.text import near_path
 from byhand.training.runs import CONFIG, MODEL, load_reader
 
 
@@ -39,6 +42,8 @@ def command(
     A folder stands for the images in it. `-` reads standard input: the bytes of an image file, or an image per line:
     784 numbers from 0 to 255, not normalized. Unreadable images are reported and skipped.
     """
+    for place in pictures:
+        check_not_a_run(Path(place))  # before the other images are read with another model
     model = load_reader(run) if run is not None else shipped_model()
     reader = ShiftAveraged(model) if shifts else model
     results: list[dict[str, Any]] = []
@@ -84,18 +89,28 @@ def sources(places: tuple[str, ...], reader: Reader, line: bool) -> Iterator[tup
             yield place, [Reading(place, problem=DataError(f"{place:.80}: can't be read: {error.strerror}"))]
 
 
+def check_not_a_run(path: Path) -> None:
+    """Raise an error for a run without images, or a model file, in place of an image."""
+    is_run = any(os.path.isfile(path / name) for name in (CONFIG, MODEL)) and not images_in(path)
+    if is_run or (path.suffix == Path(MODEL).suffix and os.path.isfile(path)):
+        what = "a run" if is_run else "a model"
+        raise DataMissingError(f"{path} is {what}, not an image: did you mean --run {shlex.quote(str(path))}?")
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the sorted paths of the images in a folder."""
+    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in ENDINGS)
+
+
 def pictures_at(path: Path) -> list[Path]:
     """Return the path of an image, or the sorted paths of the images in a folder."""
     if not path.exists():
-        raise DataMissingError(f"{path}: file not found")
-    is_run = any((path / name).is_file() for name in (CONFIG, MODEL))
-    inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in ENDINGS) if path.is_dir() else [path]
-    if path.suffix == Path(MODEL).suffix or (is_run and not inside):
-        what = "a run" if is_run else "a model"
-        raise DataMissingError(f"{path} is {what}, not an image: did you mean --run {shlex.quote(str(path))}?")
-    if inside:
+        raise DataMissingError(f"{path}: file not found{near_path(path)}")
+    if inside := images_in(path) if path.is_dir() else [path]:
         return inside
-    raise DataMissingError(f"{path}: no images in this folder ({', '.join(sorted(ENDINGS))})")
+    rule = f"no images in this folder ({', '.join(sorted(ENDINGS))})"
+    found = endings_in(path)
+    raise DataMissingError(f"{path}: {rule}, found {found}" + (": convert them to PNG" if found != "none" else ""))
 
 
 def readings_of(picture: Path | bytes, reader: Reader, line: bool) -> list[Reading]:

@@ -1,6 +1,7 @@
 """The options of a training, shared by `byhand train` and `byhand lr-find`, and the recipe that they make."""
 
 import functools
+import os
 import shlex
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 
 from byhand.cli.output import PLACE, Command, data, option, seed
 from byhand.data import Dataset, TrainTest, catalog
+from byhand.data.formats.images import ENDINGS
 from byhand.errors import UsageError, short_repr
 from byhand.model import Model
 from byhand.model.preparation import INPUTS
@@ -23,7 +25,7 @@ from byhand.text import did_you_mean, printable
 from byhand.training import PRESETS, Recipe, preset
 from byhand.training.recipe import ELSEWHERE, OLD_NAMES, SCALES, changed_recipe, with_overrides
 from byhand.training.runs import CONFIG as CONFIG_FILE
-from byhand.training.runs import Run
+from byhand.training.runs import MODEL, Run
 
 #: The options that change a preset: names, type and help. `byhand lr-find` has them too.
 RECIPE_OPTIONS: tuple[tuple[str, Any, str], ...] = (
@@ -83,8 +85,8 @@ def training_options(command: Command) -> Command:
         is_typed = click.get_current_context().get_parameter_source("data") is ParameterSource.COMMANDLINE
         if source is not None and is_typed:
             raise UsageError(f"give the data once: either {source!r} or --data {data!r}")
-        if source is not None and (Path(source) / CONFIG_FILE).is_file():
-            raise UsageError(f"{source} is a run, not a data set: did you mean --resume {shlex.quote(source)}?")
+        if source is not None:
+            check_is_data(source)
         options = settings_given({name: given.pop(name) for name in names})
         return command(data=data if source is None else source, options=options, **given)
 
@@ -98,6 +100,15 @@ def training_options(command: Command) -> Command:
     click.argument("source", type=PLACE, metavar="[DATA]", required=False)(decorated)
     option("--preset", PRESETS, f"Preset (recipe and network): {PRESET_LIST}.", default="digits")(decorated)
     return decorated
+
+
+def check_is_data(source: str) -> None:
+    """Raise an error for a run, a model file or an image in place of a data set."""
+    path, quoted = Path(source), shlex.quote(source)
+    if os.path.isfile(path / CONFIG_FILE) or path.suffix == Path(MODEL).suffix:
+        raise UsageError(f"{source} is a run, not a data set: did you mean --resume {quoted}?")
+    if path.suffix.lower() in ENDINGS and os.path.isfile(path):
+        raise UsageError(f"{source} is an image, not a data set: did you mean byhand predict {quoted}?")
 
 
 def set_defaults(context: click.Context, _: click.Parameter, path: str | None) -> None:

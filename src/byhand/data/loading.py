@@ -24,7 +24,7 @@ from byhand.data.formats.detect import DataFiles, detect, detect_format
 from byhand.data.formats.images import read_frame
 from byhand.data.store import CacheFolder
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
-from byhand.text import closest
+from byhand.text import closest, did_you_mean, near_path
 
 ENVIRONMENT, OFFLINE = "BYHAND_DATA", "BYHAND_OFFLINE"
 RETRY = 24 * 60 * 60  # seconds until the default tries mirrors again that were all unavailable
@@ -67,7 +67,8 @@ def fetch(name: str, *, offline: bool = False, say: Say | None = None, progress:
     """Return a data set of the catalog from the cache, or download it. Arguments as for `load`."""
     known = catalog.known_name(name)
     if known is None:
-        raise UsageError(f"NAME must be one of {', '.join(CATALOG)}, got {name!r}")
+        near = did_you_mean(name, CATALOG)
+        raise UsageError(f"NAME must be one of {', '.join(CATALOG)}, got {name!r}{near}")
     offline = offline or offline_in_environment()
     entry, search = CATALOG[known], Search(offline, None, say or _ignore, progress)
     if offline or known == BUNDLED:
@@ -156,7 +157,7 @@ class Search:
         if digits is None:
             known = [*CATALOG, *store.names(self.cache)]
             like = closest(name.lower(), known)
-            hint = f"; did you mean {like}?" if like else f" (names: {', '.join(known)})"
+            hint = f"; did you mean {like}?" if like else near_path(name) or f" (names: {', '.join(known)})"
             raise DataMissingError(f"no data set or file named {name!r}{hint}")
         return digits
 
@@ -346,7 +347,7 @@ def verify(name_or_path: str | os.PathLike[str]) -> Report:
         if report.digits and report.digits.name != name:
             return dataclasses.replace(report, problems=[f"{report.where}: must have the checksums of {name}"])
         return report
-    raise DataMissingError(f"no data set or file named {str(name_or_path)!r} on this machine")
+    raise DataMissingError(f"no data set or file named {str(name_or_path)!r} on this machine{near_path(name_or_path)}")
 
 
 def _verify_files(path: Path) -> Report:

@@ -174,6 +174,8 @@ def check_header(path: Path, what: str) -> None:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
             rule = f"not a safetensors file: its header must fit its {size:,} bytes, got {length:,}"
+            if path.suffix.lower() not in ("", ".safetensors"):
+                rule = "give the folder of a run, such as runs/001, or a .safetensors file"
             raise ModelFileError(f"{path}: not a {what} file ({rule})")
 
 

@@ -407,7 +407,9 @@ def sizes_of(text: str) -> tuple[int, ...]:
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1:
-        raise UsageError(f"hidden must be positive integers separated by commas, or none, got {text!r:.60}")
+        meant = re.findall(r"[0-9]+", text)
+        hint = f": type {','.join(meant)}" if len(meant) > 1 and not re.search(r"[a-wyz.]", text) else ""
+        raise UsageError(f"hidden must be positive integers separated by commas, or none, got {text!r:.60}{hint}")
     return sizes
 
 

@@ -42,7 +42,7 @@ from byhand.training.progress import ProgressBar, is_interactive
 from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settings
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
-from byhand.training.runs import CONFIG, Run
+from byhand.training.runs import CONFIG, Run, runs_in
 from byhand.training.setup import ClassWeights, Data, weights_of_classes, with_class_weights
 
 #: Maximum root mean square of inputs that are given as floats.
@@ -260,6 +260,8 @@ def resume(
     began = time.perf_counter()
     run = Run.open(folder)
     config = run.config()
+    if not config and runs_in(run.folder):
+        run.model()  # raises an error that names a run in this folder
     with naming(run.folder / CONFIG):
         for name in ("recipe", "network", "preparation", "samples", "seed", "dtype", "data_checksum", "data_name"):
             if name not in config:

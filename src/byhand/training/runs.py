@@ -16,6 +16,7 @@ from typing import Annotated, Any, BinaryIO, Literal, TypedDict
 import numpy as np
 
 import byhand
+from byhand.data.catalog import known_name
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import StrPath, lock, write_text
 from byhand.model import Model
@@ -23,7 +24,7 @@ from byhand.model.ensemble import Ensemble
 from byhand.model.file import naming
 from byhand.model.model import RUN_FILE
 from byhand.schema import Natural, checked, json_value
-from byhand.text import counted, percent, printable
+from byhand.text import counted, near_path, percent, printable
 from byhand.threads import blas_libraries
 from byhand.training.records import RECORD_RULE, EpochRecord, tested
 
@@ -77,7 +78,11 @@ class Run:
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not path.exists():
-            raise ModelFileError(f"{path}: no such run: create one with byhand train")
+            if known_name(str(path)):
+                raise ModelFileError(f"{path}: no such run: this is a data set, as in byhand train {path}")
+            inside = HOME / path.name
+            near = near_path(path) or (f" (did you mean {inside}?)" if inside.exists() else near_path(inside))
+            raise ModelFileError(f"{path}: no such run{near or ': create one with byhand train'}")
         return cls(folder)
 
     @property
@@ -109,7 +114,10 @@ class Run:
                     f"{self.folder} is an ensemble of {len(members)} networks: pass a member, such as "
                     f"{members[0].folder}"
                 )
-            raise ModelFileError(f"{self.folder}: no {MODEL} in this folder: it is not a run, or has not saved yet")
+            inside = f" (did you mean {shlex.quote(str(runs[-1].folder))}?)" if (runs := runs_in(self.folder)) else ""
+            raise ModelFileError(
+                f"{self.folder}: no {MODEL} in this folder: it is not a run, or has not saved yet{inside}"
+            )
         try:
             return Model.load(self.model_path)
         except ModelFileError as error:

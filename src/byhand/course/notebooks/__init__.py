@@ -19,6 +19,7 @@ from typing import Any
 from byhand.course.sandbox.slicing import cut, does_nothing, functions, stubs
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.schema import json_value
+from byhand.text import near_path
 
 MAX_BYTES, MAX_DEPTH = 64 * 2**20, 200
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
@@ -82,7 +83,7 @@ def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
     if not path.is_file():
-        raise DataMissingError(f"{path}: no such file")
+        raise DataMissingError(f"{path}: no such file{near_path(path)}")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise DataError(f"{path}: must be at most {MAX_BYTES >> 20} MB, got {size / 2**20:.0f} MB")
     if path.suffix.lower() == ".py":

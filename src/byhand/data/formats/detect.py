@@ -78,7 +78,12 @@ def detect_format(path: Path) -> DataFiles:
     if found := detect(path):
         return found
     kinds = "IDX, CSV, mnist.npz, mnist.pkl.gz, X.npy with y.npy, parquet, or a subfolder of images for each class"
-    raise DataError(f"{path}: must contain a data set ({kinds}), found none")
+    raise DataError(f"{path}: must contain a data set ({kinds}), found {endings_in(path)}")
+
+
+def endings_in(folder: Path) -> str:
+    """Return the endings of the files in a folder, `.heic, .pdf`; `none` if there are no files."""
+    return ", ".join(sorted({entry.suffix.lower() or entry.name for entry in folder.iterdir()})[:6]) or "none"
 
 
 def _in_folder(path: Path) -> DataFiles | None:

@@ -21,7 +21,7 @@ import numpy as np
 from byhand.data import formats
 from byhand.data.dataset import Bytes, Dataset, label_column_named
 from byhand.errors import DataError, DataMissingError, MissingExtraError, short_repr
-from byhand.text import printable
+from byhand.text import near_path, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +54,7 @@ def content_of(file: Path, name: str, most: int) -> bytes:
     """Return the content of a file. (From a file, Pillow may allocate the size in a damaged header.)"""
     try:
         if not file.exists():
-            raise DataMissingError(f"{file}: no such file")
+            raise DataMissingError(f"{file}: no such file{near_path(file)}")
         if not file.is_file():
             raise DataError(f"{name} must be an image file, got something else")
         if file.stat().st_size > most:
@@ -81,7 +81,9 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
     except Image.DecompressionBombError:
         raise DataError(f"{name} must have at most {MAX_PIXELS:,} pixels, got more than twice as many") from None
     except UnidentifiedImageError:
-        raise DataError(f"{name} must be an image ({', '.join(FORMATS)}), got another format") from None
+        rule = f"must be an image ({', '.join(FORMATS)}), got another format"
+        is_other = Path(name.removesuffix(":")).suffix.lower() not in {"", *ENDINGS}
+        raise DataError(f"{name} {rule}{': convert it to PNG' if is_other else ''}") from None
     except Exception as error:  # decoders fail with OSError, ValueError, struct.error, …
         if isinstance(error, OSError) and error.strerror:  # from the system, not from the decoder
             raise DataError(f"{name} can't be read: {error.strerror}") from None
