@@ -148,6 +148,26 @@ def test_losses_of_blocks_add_up_to_that_of_the_batch(data):
     np.testing.assert_allclose(np.concatenate(parts), dZ_expected, rtol=1e-12, atol=1e-16)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_softmax_and_cross_entropy_are_finite_for_any_finite_logits(dtype, smoothing):
+    big, tiny = np.finfo(dtype).max, np.finfo(dtype).tiny
+    rows = np.array(list(itertools.product([big, -big, big / 2, 1.0, tiny, 0.0], repeat=3)), dtype)
+    sure, soft = np.eye(3)[np.arange(len(rows)) % 3], np.full((len(rows), 3), 1 / 3)
+    loss = SoftmaxCrossEntropy(smoothing)
+    for target in (np.arange(len(rows)) % 3, sure.astype(dtype), soft.astype(dtype), np.roll(sure, 1, 0)):
+        for weights in (None, np.linspace(0, 9, len(rows), dtype=dtype)):
+            value, dZ = loss(rows, target, weights=weights)
+            assert math.isfinite(value)
+            assert value >= 0
+            assert np.isfinite(dZ).all()
+    P = softmax(rows)
+    assert np.isfinite(P).all()
+    np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-6)
+    assert softmax(np.array([[big, -big]], dtype)).tolist() == [[1, 0]]
+    assert SoftmaxCrossEntropy()(np.array([[big, -big]], dtype), np.array([[1.0, 0.0]], dtype))[0] == 0
+
+
 @pytest.mark.parametrize("kind", LOSSES)
 def test_arguments_are_unchanged(kind, rng):
     Z, Y, weights = rng.standard_normal((5, 3)), np.eye(3)[[0, 1, 2, 1, 0]], rng.random(5)

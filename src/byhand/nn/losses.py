@@ -32,7 +32,11 @@ class _Loss:
         total = float(len(Z) if weights is None else weights.sum(dtype=np.float64))
         if not total > 0:
             raise UsageError(f"the weights of a batch must add up to more than 0, got {total}")
-        return self.value_and_gradient(Z, target, Cache(Z.dtype), weights=weights, total=total)
+        return self.value_and_gradient(self.bounded(Z), target, Cache(Z.dtype), weights=weights, total=total)
+
+    def bounded(self, Z: Array) -> Array:
+        """Return the outputs within the range in which the loss does not overflow                  Z: (N, K)"""
+        return Z
 
     def value_and_gradient(
         self, Z: Array, target: Array, cache: Cache, *, weights: Array | None, total: float
@@ -52,14 +56,25 @@ class SoftmaxCrossEntropy(_Loss):
         loss  = −(1/N) Σ Y log P
         dZ    = (P − Y) / N
 
-    Subtracting the maximum keeps the loss finite for all finite logits. In dZ, the derivatives of the logarithm and
-    the softmax cancel: predicted minus true probabilities. Label smoothing s replaces Y by (1 − s) Y + s/K.
+    Subtracting the maximum prevents overflow in exp. In dZ, the derivatives of the logarithm and the softmax cancel:
+    predicted minus true probabilities. Label smoothing s replaces Y by (1 − s) Y + s/K.
+
+    `loss(Z, target)` is finite for any finite logits. Training skips `bounded`: there, such logits are a divergence.
     """
 
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         checks.fraction("smoothing", self.smoothing, zero=True)
+
+    def bounded(self, Z: Array) -> Array:
+        """Return logits at most max · 2⁻²⁰ below the maximum of their row, since a difference may exceed `max`
+
+        max is the largest float: 3.4 · 10³⁸ in float32, so the bound is 3.2 · 10³² below the maximum.
+        """
+        with np.errstate(over="ignore"):
+            lowest = Z.max(axis=1, keepdims=True) - np.finfo(Z.dtype).max * Z.dtype.type(2**-20)
+        return np.maximum(Z, lowest)
 
     def check(self, target: Array) -> None:
         """Reject rows that do not add up to 1: their gradient is not P − Y               target: (N,) or (N, K)"""
@@ -167,7 +182,8 @@ def loss_named(kind: str, **settings: Any) -> Loss:
 
 def softmax(Z: Array) -> Array:
     """P = exp(Z − max Z) / Σ exp(Z − max Z)                       Z, P: (N, K), each row of P sums to 1"""
-    P, _, _ = log_softmax(Z, Cache(Z.dtype))
+    with np.errstate(over="ignore"):  # a difference of −∞ is a probability of 0
+        P, _, _ = log_softmax(Z, Cache(Z.dtype))
     return np.ascontiguousarray(P.T)
 
 

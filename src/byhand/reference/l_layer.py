@@ -162,7 +162,7 @@ def compute_loss(HL: Array, Y: Array, *, ZL: Array | None = None) -> float:
     """loss = −1/m Σ Y ⊗ log HL                                            HL, Y, ZL: (K, m)
 
     Where Y is 0 the term is 0, even if HL has underflowed to 0. If HL is 0 where Y is 1, the loss is infinite; computed
-    from the logits `ZL`, the input of the softmax, it is finite.
+    from the logits `ZL`, the input of the softmax, it is finite if their differences are.
     """
     log_HL = log(HL) if ZL is None else log_softmax(ZL)
     return float(-np.sum(product(Y, log_HL)) / HL.shape[1])
