@@ -15,12 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import Image, ImageOps
 
 from byhand.data import handwriting, load
+from byhand.data.formats import images
 from byhand.data.handwriting import ink, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
+from helpers.processes import python
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "handwriting.json").read_text("utf-8"))
 SAMPLE = load("mnist-5k").test.images[::10]
@@ -519,13 +521,13 @@ def file_of(image, kind="PNG", **options):
     return file.getvalue()
 
 
-def header_of(width, height):
+def header_of(width, height, color=0):
     """Return a PNG that states its size and has no pixels."""
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
-    size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
@@ -590,6 +592,38 @@ def test_the_orientation_of_the_camera_is_applied():
     np.testing.assert_array_equal(read_photo(file_of(image, exif=exif)), np.rot90(PICTURE, -1))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_applied_like_pillow(orientation):
+    image = Image.fromarray(PICTURE)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    content = file_of(image, exif=exif)
+    with Image.open(io.BytesIO(content)) as stored:
+        np.testing.assert_array_equal(read_photo(content), np.asarray(ImageOps.exif_transpose(stored)))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])
+def test_a_photo_converted_in_bands_has_the_same_bytes(mode, monkeypatch):
+    rng = np.random.default_rng(0)
+    pixels = Image.fromarray(rng.integers(0, 256, (23, 17, 4), np.uint8))
+    picture = Image.fromarray(rng.integers(0, 2**16, (23, 17), np.uint16)) if mode == "I;16" else pixels.convert(mode)
+    whole = read_photo(file_of(picture))
+    monkeypatch.setattr(images, "BAND", 40)
+    np.testing.assert_array_equal(read_photo(file_of(picture)), whole)
+
+
+@pytest.mark.slow
+def test_a_picture_of_fifty_million_pixels_takes_300_megabytes(tmp_path):
+    Image.new("RGBA", (12_400, 4_000), (250, 250, 250, 128)).save(tmp_path / "large.png", compress_level=1)
+    program = """
+import resource, sys
+from byhand.data.formats.images import read_photo
+assert read_photo(sys.argv[1]).shape == (4000, 12400)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    assert float(python("-c", program, tmp_path / "large.png").stdout) < 300
+
+
 def test_a_large_photo_is_decoded_at_reduced_size():
     large = Image.fromarray(np.kron(SAMPLE[0], np.full((128, 128), 1, np.uint8)))
     read = read_photo(file_of(large, "JPEG", quality=90))
@@ -607,6 +641,7 @@ def test_a_large_photo_is_decoded_at_reduced_size():
         (header_of(12_000, 10_000), "80,000,000 in total, got 12,000 × 10,000"),  # Pillow only warns here
         (file_of(Image.new("LAB", (30, 30)), "TIFF"), "with 8 or 16 bits per channel, got mode LAB"),
         (header_of(9_100, 9_000), "at most 20,000 pixels per side and 80,000,000 in total, got 9,100 × 9,000"),
+        (header_of(20_000, 4_000, color=6), "at most 200,000,000 bytes once decoded, got 320,000,000"),
         (header_of(20_001, 1), "at most 20,000 pixels per side and 80,000,000 in total, got 20,001 × 1"),
         (header_of(30, 30), "the picture is a damaged image: "),
         (header_of(0, 10), "the picture is a damaged image: |got another format"),

@@ -74,7 +74,8 @@ class SoftmaxCrossEntropy(_Loss):
         """
         with np.errstate(over="ignore"):
             lowest = Z.max(axis=1, keepdims=True) - np.finfo(Z.dtype).max * Z.dtype.type(2**-20)
-        return np.maximum(Z, lowest)
+        logits: Array = np.maximum(Z, lowest)
+        return logits
 
     def check(self, target: Array) -> None:
         """Reject rows that do not add up to 1: their gradient is not P − Y               target: (N,) or (N, K)"""

@@ -93,6 +93,8 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
 MAX_PHOTO_BYTES = 1 << 29  # 80 million pixels of six bytes
 MAX_PHOTO_SIDE = 20_000  # pixels: more than a panorama
 MAX_PIXELS = 80_000_000  # more than a phone's usual photo
+MAX_DECODED = 200_000_000  # bytes: 50 million pixels in color
+BAND = 1 << 18  # pixels that are converted at once
 DRAFT_SIDE = 1600  # pixels: a JPEG larger than twice this is decoded at 1/2, 1/4 or 1/8 of its size
 
 
@@ -119,24 +121,60 @@ def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
             rule = "grayscale, RGB, CMYK or palette, with 8 or 16 bits per channel"
             raise DataError(f"{name} must be {rule}, got mode {picture.mode}")
         picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        pixels = picture.width * picture.height
+        if (size := pixels * (1 if picture.mode in ("1", "L", "P") else 4)) > MAX_DECODED:
+            rule = f"at most {MAX_DECODED:,} bytes once decoded"
+            raise DataError(f"{name} must have {rule}, got {size:,} ({width:,} × {height:,} pixels): make it smaller")
         return _grayscale(picture)
 
 
 def _grayscale(picture: "Image") -> Bytes:
-    from PIL import ImageOps
+    """Return a decoded picture in grayscale, converted in bands that take little memory    → uint8 (H, W)"""
+    picture.load()
+    rows = max(1, BAND // picture.width)
+    bands = [slice(top, min(top + rows, picture.height)) for top in range(0, picture.height, rows)]
 
-    picture = ImageOps.exif_transpose(picture)
+    def band(place: slice) -> "Image":
+        return picture.crop((0, place.start, picture.width, place.stop))
+
+    gray = np.empty((picture.height, picture.width), np.uint8)
+    if not picture.mode.startswith("I;16") and picture.has_transparency_data:
+        sums = [(int(weighted.sum()), int(alpha.sum())) for weighted, alpha in map(_weighted, map(band, bands))]
+        ink_is_light = sum(light for light, _ in sums) * 2 > 255 * sum(opacity for _, opacity in sums)
+        for place in bands:
+            weighted, alpha = _weighted(band(place))
+            gray[place] = (weighted + (0 if ink_is_light else 255) * (255 - alpha) + 127) // 255
+    else:
+        for place in bands:
+            gray[place] = _opaque(band(place))
+    return upright(gray, picture.getexif().get(ORIENTATION, 1))
+
+
+def _weighted(picture: "Image") -> tuple[Any, Any]:
+    """Return gray × alpha, and alpha, of a picture with transparency    → int64 (H, W)"""
+    layers = np.asarray(picture.convert("RGBA").convert("LA"), np.int64)
+    return layers[:, :, 0] * layers[:, :, 1], layers[:, :, 1]
+
+
+def _opaque(picture: "Image") -> Bytes:
     if picture.mode.startswith("I;16"):
         return (np.asarray(picture, np.uint16) >> 8).astype(np.uint8)
-    if picture.has_transparency_data:
-        layers = np.asarray(picture.convert("RGBA").convert("LA"))
-        gray, alpha = layers[:, :, 0].astype(np.int64), layers[:, :, 1].astype(np.int64)
-        ink_is_light = int((gray * alpha).sum()) * 2 > 255 * int(alpha.sum())
-        background = 0 if ink_is_light else 255
-        return ((gray * alpha + background * (255 - alpha) + 127) // 255).astype(np.uint8)
-    if picture.mode == "P":
-        picture = picture.convert("RGB")
-    return np.array(picture.convert("L"), np.uint8)
+    return np.asarray(picture.convert("RGB").convert("L") if picture.mode == "P" else picture.convert("L"), np.uint8)
+
+
+#: The tag of the camera's orientation.
+ORIENTATION = 0x0112
+
+
+def upright(gray: Bytes, orientation: int) -> Bytes:
+    """Return a picture with the camera's orientation, 1 to 8, applied    (H, W) → (H, W) or (W, H)"""
+    if orientation in (5, 6, 7, 8):
+        gray = gray.T
+    if orientation in (2, 3, 6, 7):
+        gray = gray[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        gray = gray[::-1]
+    return np.ascontiguousarray(gray)
 
 
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
