@@ -512,7 +512,9 @@ def test_numbers_are_formatted_with_four_digits():
 
 def test_the_text_keeps_its_width_except_for_code():
     explanation = explain_step(model_of(SIZES[3]), pictures(1)[0])
-    code = {line for step in explanation.walk() for _, q in step.code for line in q.text.splitlines()}
+    quotes = [quote for step in explanation.walk() for _, quote in step.code]
+    quotes += [quote.reference for quote in quotes if quote.reference]
+    code = {line for quote in quotes for line in quote.text.splitlines()}
     for line in explanation.text(60).splitlines():
         assert len(line) <= 60 or line.strip() in {c.strip() for c in code}, line
 

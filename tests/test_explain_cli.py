@@ -1,18 +1,23 @@
 """The commands `explain`, `compare`, `lr-find`, and `check` of a run."""
 
+import io
 import json
 import re
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 import byhand
+from byhand.cli.explain import run_quiz
 from byhand.cli.group import cli
 from byhand.errors import UsageError
+from byhand.explain.quiz import questions
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
+from byhand.nn.losses import MeanSquaredError
 from byhand.training.records import EpochRecord
 from byhand.training.runs import Run
 
@@ -68,7 +73,7 @@ def test_explain_rejects_options_that_do_not_apply_to_an_image(runs, words, rule
 def test_explain_prints_the_step(runs):
     shown = call("explain", runs / "plain", "--sample", 7).stdout
     assert shown.startswith("One training step for an image of class ")
-    assert "SoftmaxCrossEntropy(smoothing=0.1)" in shown
+    assert "  layers: dense 784 → 12, relu, dense 12 → 10\n  loss: cross-entropy, smoothing 0.1\n" in shown
     assert "dW1 = Xᵀ dZ1" in shown
     assert "byhand/nn/layers.py:" in shown
     assert "\x1b" not in shown
@@ -80,6 +85,53 @@ def test_explain_prints_colors_to_a_pipe_only_if_they_are_forced(runs, monkeypat
     assert "\x1b[" not in call("explain", runs / "plain").stdout
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[1mOne training step" in call("explain", runs / "plain").stdout
+
+
+def test_explain_chooses_an_image_about_which_the_model_is_unsure(runs):
+    model = Run.open(runs / "plain").model()
+    train = byhand.load("mnist-5k").train[:1000]
+    probabilities = model.probabilities(train.images)[range(1000), train.labels]
+    chosen = abs(probabilities - 0.5).argmin()
+    assert f"sample {chosen} of mnist-5k: the model is unsure" in call("explain", runs / "plain").stderr
+    assert "unsure" not in call("explain", runs / "plain", "--sample", 7).stderr
+
+
+def test_explain_shows_long_text_in_the_pager(runs, monkeypatch):
+    shown = []
+    monkeypatch.setattr(click, "echo_via_pager", lambda text, color: shown.append(text))
+    assert call("explain", runs / "plain", "--pager").stdout == ""
+    assert [call("explain", runs / "plain", word).stdout for word in ("-q", "--no-pager")] == 2 * shown
+
+
+def test_a_quiz_accepts_shapes_signs_and_numbers(runs, monkeypatch, capsys):
+    model = Run.open(runs / "plain").model()
+    explanation = byhand.explain_step(model, byhand.load("mnist-5k").test[7])
+    asked = list(questions(explanation))
+    assert [question.answer for question in asked[:3]] == [(1, 12), (1, 10), 130.0]
+    assert asked[3].answer == explanation.loss
+    assert len(asked) == 7
+    right = ["(1, 12)", "1 10", "0130", f"{explanation.loss:.4f}".replace(".", ","), *(q.answer for q in asked[4:])]
+    assert all(question.is_right(typed) for question, typed in zip(asked, right, strict=True))
+    assert not any(question.is_right(typed) for question in asked for typed in ("", "x", "1, 2, 3", "-7"))
+    terminal = io.StringIO("(1, 12)\n\n7\n")  # right, skipped, wrong, and the end of the input
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    run_quiz(explanation)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines if "   (" in line] == ["> right", "> answer", "> answer"]
+    assert "1 of 7 right" in lines
+
+
+@pytest.mark.parametrize("name", ["rich", "maps"])
+def test_a_quiz_fits_every_network(runs, name):
+    images = byhand.load("mnist-5k").test[:8]
+    model = Run.open(runs / name).model()
+    assert 5 <= len(list(questions(byhand.explain_step(model, images, loss=MeanSquaredError())))) <= 8
+
+
+def test_a_quiz_needs_a_terminal(runs):
+    with pytest.raises(UsageError, match="--ask needs a terminal to type the answers"):
+        call("explain", runs / "plain", "--ask")
 
 
 def test_explain_shows_single_units_with_all_terms(runs):
@@ -110,7 +162,7 @@ def test_explain_uses_a_batch_if_batch_norm_needs_one(runs):
     result = call("explain", runs / "rich")
     assert "batch normalization needs a batch: showing samples 0 to 7" in result.stderr
     assert "samples in the batch: 8" in result.stdout
-    assert "MeanSquaredError" in result.stdout
+    assert "loss: mean squared error" in result.stdout
     assert "samples in the batch: 3" in call("explain", runs / "rich", "--batch", 3, "--optimizer", "adam").stdout
 
 

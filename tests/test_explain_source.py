@@ -32,7 +32,10 @@ def every_quote():
 
 def quotes(model, images, **settings):
     for step in explain_step(model, images, [0, 1, 2, 0], **settings).walk():
-        yield from (found for _, found in step.code)
+        for _, found in step.code:
+            yield found
+            if found.reference:
+                yield found.reference
 
 
 def test_every_quoted_line_is_in_its_file_at_its_number():
@@ -60,6 +63,20 @@ def test_code_of_preparation_and_probabilities_is_quoted():
             "np.exp(S, out=P)",
             "np.add.reduce(P, axis=0, out=log_sum)",
         ]
+
+
+def test_the_lines_of_the_reference_are_quoted_beside_those_of_the_network():
+    images = np.random.default_rng(0).integers(0, 256, (1, 3, 4)).astype(np.uint8)
+    steps = explain_step(byhand.Model([12, 5, 3]), images, [1]).walk()
+    found = {(step.key, what): quote.reference for step in steps for what, quote in step.code if quote.reference}
+    assert found["forward.0", "X W1"].text == "Z = np.dot(W, H_prev) + b  # 2.1"
+    assert found["forward.1", "H1"].text == "return np.maximum(0, Z), Z"
+    assert found["loss", "P − Y"].text == "dZ = HL - Y  # 1"
+    assert found["backward.2", "dW2"].text == "dW = np.dot(dZ, H_prev.T) / m  # 5.2"
+    assert found["backward.1", "dZ1"].function == "relu_backward"
+    assert found["update", "parameters"].text == 'parameters[name] = value - learning_rate * gradients[f"d{name}"]'
+    smooth = explain_step(byhand.Model([12, 3]), images, [1], loss=SoftmaxCrossEntropy(0.1)).walk()
+    assert not any(quote.reference for step in smooth if step.key == "loss" for what, quote in step.code if what != "P")
 
 
 def test_a_removed_line_is_never_quoted(tmp_path, monkeypatch):

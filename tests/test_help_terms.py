@@ -73,6 +73,8 @@ explain --label       label
 explain --sample      index of the sample
 explain --batch       batch size
 explain --unit        unit
+explain --ask         quiz
+explain --pager       pager
 export --to           format
 export --output       output file
 play --port           port

@@ -1,23 +1,40 @@
 """`byhand explain`: one training step with its actual numbers."""
 
+import os
 import re
 import shlex
+import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from byhand.checks import integer
-from byhand.cli.output import PLACE, Console, console_options, load_run_data, model_data, offline, option, seed, split
+from byhand.cli.output import (
+    PLACE,
+    Console,
+    console_options,
+    load_run_data,
+    model_data,
+    offline,
+    option,
+    seed,
+    show_json,
+    split,
+)
 from byhand.data import Dataset, Sample
 from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
+from byhand.explain.quiz import questions
 from byhand.model import Model
 from byhand.model.reading import read
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
+
+#: Number of images among which the default sample is chosen.
+CANDIDATES = 1000
 
 
 def unit(text: str) -> tuple[int, int]:
@@ -32,7 +49,11 @@ def unit(text: str) -> tuple[int, int]:
 @click.argument("run", type=PLACE, metavar="RUN|MODEL")
 @click.argument("picture", type=PLACE, metavar="[PICTURE]", required=False)
 @option("--label CLASS", str, "Class of PICTURE (its label). Defaults to the predicted class.")
-@option("--sample", click.IntRange(min=0), "Index of the sample, from 0.", default=0)
+@option(
+    "--sample",
+    click.IntRange(min=0),
+    "Index of the sample, from 0. Defaults to a training image about which the model is unsure.",
+)
 @option("--batch", click.IntRange(min=1), "Batch size: the sample and the ones after it.")
 @model_data
 @split
@@ -44,6 +65,8 @@ def unit(text: str) -> tuple[int, int]:
     "chosen",
     multiple=True,
 )
+@option("--ask", bool, "Quiz: ask for shapes, signs and numbers of the step before they are shown.")
+@option("--pager/--no-pager", None, "Show the text in a pager (PAGER). Default in a terminal, if the text is long.")
 @option("--learning-rate", float, "Step size (learning rate).", default=0.01)
 @option("--optimizer", OPTIMIZERS, "Optimizer (update rule); its state starts at 0.", default="sgd")
 @seed
@@ -53,11 +76,13 @@ def command(
     run: str,
     picture: str | None,
     label: str | None,
-    sample: int,
+    sample: int | None,
     batch: int | None,
     data: str | None,
     split: str,
     chosen: tuple[tuple[int, int], ...],
+    ask: bool,
+    pager: bool | None,
     learning_rate: float,
     optimizer: str,
     seed: int,
@@ -77,14 +102,21 @@ def command(
     if picture is not None:
         if picture.isdecimal() and not Path(picture).exists():
             raise UsageError(f"no image file named {picture}: did you mean --sample {picture}?")
-        if batch is not None or data is not None or sample:
+        if batch is not None or data is not None or sample is not None:
             raise UsageError("PICTURE is the sample: remove --sample, --batch and --data")
         shown = labelled(picture, label, model, console)
     else:
         if label is not None:
             raise UsageError("--label needs a PICTURE: samples of a data set have their own labels")
-        images = getattr(load_run_data(config, model.metadata, data, offline, console), split)
+        digits = load_run_data(config, model.metadata, data, offline, console)
         count = batch or (8 if model.network.needs_whole_batch else 1)
+        images = getattr(digits, split)
+        if sample is None and count == 1:
+            if click.get_current_context().get_parameter_source("split") is ParameterSource.DEFAULT:
+                images = digits.train
+            sample = unsure(model, images)
+            console.info(f"sample {sample} of {images.name}: the model is unsure; --sample shows another one")
+        sample = sample or 0
         integer("batch", count, 1, len(images))
         integer("sample", sample, 0, len(images) - count)
         if batch is None and count > 1:
@@ -100,9 +132,49 @@ def command(
         seed=seed,
     )
     console.write_page(explanation.html)
-    if console.as_json or console.page is None:
-        text = partial(text_for_terminal, explanation, units_only=bool(chosen))
-        console.show(explanation.to_json, text, has_colors=True)
+    if ask:
+        run_quiz(explanation)
+    if console.as_json:
+        show_json(explanation.to_json())
+    elif console.page is None:
+        show_text(text_for_terminal(explanation, units_only=bool(chosen)), pager)
+
+
+def unsure(model: Model, images: Dataset) -> int:
+    """Return the index of the image whose label has the probability nearest to 1/2, among the first ones."""
+    first = images[:CANDIDATES]
+    probabilities = model.probabilities(first.images)[range(len(first)), first.labels]
+    return int(abs(probabilities - 0.5).argmin())
+
+
+def run_quiz(explanation: Explanation) -> None:
+    """Ask the questions about a step; Enter skips one, and the end of the input ends the quiz."""
+    if not sys.stdin.isatty():
+        raise UsageError("--ask needs a terminal to type the answers")
+    asked = list(questions(explanation))
+    right = 0
+    click.echo("A shape like 1, 10; a sign: + or -; or a number, within 5 %. Enter skips, Ctrl-D ends.")
+    for number, question in enumerate(asked, start=1):
+        click.echo(f"\n{number}/{len(asked)}  {question.text}")
+        try:
+            typed = input("> ")
+        except EOFError:
+            click.echo()
+            break
+        is_right = bool(typed.strip()) and question.is_right(typed)
+        right += is_right
+        click.echo(f"{'right' if is_right else 'answer'}: {question.shown}   ({question.why})")
+    click.echo(f"\n{right} of {len(asked)} right\n")
+
+
+def show_text(text: str, pager: bool | None) -> None:
+    """Print text, or show it in the pager if it is longer than the terminal."""
+    is_long = text.count("\n") + 2 > shutil.get_terminal_size().lines
+    if pager or (pager is None and is_long and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"):
+        os.environ.setdefault("LESS", "-FRX")
+        click.echo_via_pager(text + "\n", color=click.get_current_context().color)
+    else:
+        click.echo(text)
 
 
 def labelled(picture: str, label: str | None, model: Model, console: Console) -> Sample:

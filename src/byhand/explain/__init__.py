@@ -9,6 +9,7 @@ is the result as data, which `terminal` and `page` draw; `source` quotes the cod
 
 import html
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,11 @@ from byhand.explain.trace import Trace, check_unit, default_units, samples_of, u
 from byhand.model import Model
 from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
+from byhand.nn.convolution import Convolution
 from byhand.nn.gradcheck import GradCheck, TensorCheck, gradcheck
-from byhand.nn.layers import BatchNorm
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, log_softmax, softmax
-from byhand.nn.optimizers import GradientDescent, Optimizer
+from byhand.nn.optimizers import GradientDescent, Momentum, Optimizer
 from byhand.nn.rng import StepKey
 from byhand.threads import blas_threads
 
@@ -35,6 +37,12 @@ __all__ = ["Explanation", "Figure", "Step", "Unit", "check_gradients", "explain_
 SAMPLES, ELEMENTS, FEW_ELEMENTS, LARGE = 4, 50, 10, 500_000
 #: Batch size and step length of a second check, for tensors with many kinks.
 FEW_SAMPLES, SHORT_STEP = 2, 1e-5
+#: Names of losses and optimizers; the other classes have the field's own name.
+NAMES = {
+    "SoftmaxCrossEntropy": "cross-entropy",
+    "MeanSquaredError": "mean squared error",
+    **dict.fromkeys(("GradientDescent", "Momentum"), "gradient descent"),
+}
 
 
 class Explanation(Document):
@@ -87,18 +95,42 @@ def explain_step(
     for layer, unit in units:
         check_unit(trace.network, layer, unit)
     steps = [preparation_step(trace), forward_steps(trace), prediction_step(trace)]
-    settings = {"model": repr(model)[1:-1].removeprefix("Model "), "layers": repr(trace.network)[8:-1]}
+    layers = ", ".join(map(named, trace.network.layers))
+    settings = {"model": repr(model)[1:-1].removeprefix("Model "), "layers": layers}
     learned: dict[str, Any] = {}
     if labels is not None:
-        settings["loss"] = repr(trace.loss)
-        settings["update rule"] = f"{trace.optimizer!r}, learning rate {trace.rate:g}"
+        settings["loss"] = described(trace.loss)
+        settings["update rule"] = f"{described(trace.optimizer)}, learning rate {trace.rate:g}"
         settings["samples in the batch"] = str(len(images))
+        settings["reference"] = "byhand/reference/l_layer.py; there, samples are columns, and dW and db have the 1/N"
         steps += [loss_step(trace), backward_steps(trace), update_step(trace)]
         learned = {"loss": trace.loss_before, "loss_after": trace.loss_after, "afterwards": trace.probabilities_after}
     shown = tuple(unit_arithmetic(trace, layer, unit) for layer, unit in units or default_units(trace))
     return Explanation(
         title, images, labels, model.classes, settings, tuple(steps), shown, trace.probabilities, **learned
     )
+
+
+def named(layer: Layer) -> str:
+    """Return a layer in a few words: `dense 784 → 128`, `relu`."""
+    match layer:
+        case Dense():
+            return f"dense {layer.inputs} → {layer.units}"
+        case Convolution():
+            window = f"convolution {layer.size} × {layer.size}, stride {layer.stride}"
+            return f"{window}, {layer.channels} → {layer.maps} maps"
+        case Activation():
+            return layer.function.name
+        case Dropout():
+            return f"dropout {layer.rate:.0%}"
+    return layer.kind.replace("_", " ")
+
+
+def described(thing: Loss | Optimizer) -> str:
+    """Return a loss or an optimizer with its settings that are not zero: `gradient descent, momentum 0.9`."""
+    values = {each.name: getattr(thing, each.name) for each in fields(thing)}
+    parts = [f"{name.replace('_', ' ')} {value:g}" for name, value in values.items() if value]
+    return ", ".join([NAMES.get(type(thing).__name__, type(thing).__name__), *parts])
 
 
 def preparation_step(trace: Trace) -> Step:
@@ -131,7 +163,9 @@ def forward_steps(trace: Trace) -> Step:
     pass_ = trace.pass_
     parts = tuple(map(forward_step, trace.symbols, pass_.ins, pass_.outs, pass_.caches))
     text = "The output of each layer is the input of the next."
-    code = (("for each layer", quote(Pass.forward, "layer.forward(out, cache)")),)
+    layers = quote(Pass.forward, "layer.forward(out, cache)")
+    same = 'layer_forward(H, parameters[f"W{l}"], parameters[f"b{l}"], hidden)'
+    code = (("for each layer", layers.beside("L_layer_forward", same)),)
     return Step("forward", "Forward pass", text, code=code, parts=parts)
 
 
@@ -189,7 +223,9 @@ def backward_steps(trace: Trace) -> Step:
         "From the last layer to the first: each turns the gradient with respect to its output (upstream gradient) into "
         "the gradients with respect to its weights and its input."
     )
-    code = (("for each layer, in reverse", quote(Pass.backward, "self.layers[i]")),)
+    layers = quote(Pass.backward, "self.layers[i]")
+    same = 'layer_backward(gradients[f"dH{l}"], memories[l - 1], hidden)'
+    code = (("for each layer, in reverse", layers.beside("L_layer_backward", same)),)
     return Step("backward", "Backward pass", text, code=code, parts=tuple(reversed(parts)))
 
 
@@ -206,7 +242,7 @@ def update_step(trace: Trace) -> Step:
         figures.append(at.weights(symbol, new - old) if own == "W" else Figure(symbol, new - old))
     label = 0 if trace.labels is None else int(trace.labels[0])
     P, P_after = trace.probabilities[0, label], trace.probabilities_after[0, label]
-    code = [("parameters", quote(rule.rule))]
+    code = [("parameters", rule_code(trace.optimizer))]
     if any(isinstance(layer, BatchNorm) for layer in after.layers):
         code.append(("running averages", quote(BatchNorm.update_statistics)))
     state = " The state of the optimizer starts at 0." if rule.state_names else ""
@@ -226,9 +262,22 @@ def update_step(trace: Trace) -> Step:
     )
 
 
+def rule_code(optimizer: Optimizer) -> Quote:
+    """Return the code of the update, beside the reference if it has the same rule."""
+    code = quote(type(optimizer).rule)
+    if optimizer.weight_decay:
+        return code
+    match optimizer:
+        case GradientDescent():
+            return code.beside("update_parameters", 'value - learning_rate * gradients[f"d{name}"]')
+        case Momentum(nesterov=False):
+            return code.beside("update_with_momentum", None, "beyond")
+    return code
+
+
 def softmax_code() -> tuple[tuple[str, Quote], ...]:
     return (
-        ("P", quote(log_softmax, "np.exp(S, out=P)")),
+        ("P", quote(log_softmax, "np.exp(S, out=P)").beside("softmax")),
         ("P", quote(log_softmax, "np.add.reduce(P, axis=0, out=log_sum)")),
     )
 
@@ -241,10 +290,15 @@ def loss_code(loss: Loss, Z: str) -> tuple[tuple[str, Quote], ...]:
             ("loss", quote(compute, "np.vdot(dZ, weighted)")),
             (f"d{Z}", quote(compute, "2 * scale")),
         )
+    difference = quote(SoftmaxCrossEntropy.subtract_target, "P.reshape(-1)[places]")
+    mean = quote(compute, "np.add.reduce(log_p, dtype=np.float64)")
+    if not loss.smoothing:
+        difference = difference.beside("L_layer_backward", "HL - Y")
+        mean = mean.beside("compute_loss", "np.sum(product(Y, log_HL))")
     return (
         *softmax_code(),
-        ("P − Y", quote(SoftmaxCrossEntropy.subtract_target, "P.reshape(-1)[places]")),
-        ("loss", quote(compute, "np.add.reduce(log_p, dtype=np.float64)")),
+        ("P − Y", difference),
+        ("loss", mean),
         (f"d{Z}", quote(compute, "np.multiply(P.T, scale, out=cache.dZ)")),
     )
 

@@ -205,7 +205,7 @@ class Document:
                     "formula": step.formula,
                     "shapes": step.shapes,
                     "lines": list(step.lines),
-                    "code": [{"computes": what, "place": q.place, "text": q.text} for what, q in step.code],
+                    "code": [{"computes": what, **quote.to_json()} for what, quote in step.code],
                     "arrays": [{"symbol": f.symbol, "shape": list(f.array.shape), **f.summary} for f in step.figures],
                 }
                 for step in self.walk()

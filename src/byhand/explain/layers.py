@@ -20,7 +20,8 @@ def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
     code: list[tuple[str, Quote]] = []
     if isinstance(layer, Dense | Convolution):
         own = at.weights(W, layer.W), Figure(at.own("b"), layer.b)
-        code = [(f"{at.source} {W}", lines("self.W")), (at.result, lines("self.b"))]
+        products = lines("self.W").beside("layer_forward", "np.dot(W, H_prev)")
+        code = [(f"{at.source} {W}", products), (at.result, lines("self.b"))]
     match layer:
         case Dense():
             title = f"Layer {at.number}: dense"
@@ -44,7 +45,7 @@ def forward_step(at: Symbols, X: Array, out: Array, cache: Cache) -> Step:
         case Activation():
             title = f"Activation: {layer.function.name}"
             text = "Without a nonlinear function between them, several layers would be equivalent to one."
-            code = [(at.result, lines())]
+            code = [(at.result, of_activation(layer, lines(), ""))]
         case Dropout() if cache.key is None or layer.rate == 0:
             title, equations = "Dropout: inactive", f"{at.result} = {at.source}"
             text = "Units are dropped only during training. Here all values pass unchanged."
@@ -77,13 +78,15 @@ def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -
     if isinstance(layer, Dense | Convolution):
         title = f"Layer {at.number}: gradients"
         own = at.weights(at.own("dW"), gradient["W"]), Figure(at.own("db"), gradient["b"])
-        code = [(at.own("dW"), lines("cache.dW")), (at.own("db"), lines("cache.db"))]
+        weights = lines("cache.dW").beside("layer_backward", "np.dot(dZ, H_prev.T)")
+        biases = lines("cache.db").beside("layer_backward", "np.sum(dZ, axis=1, keepdims=True)")
+        code = [(at.own("dW"), weights), (at.own("db"), biases)]
         equations = equations if below else equations[:2]
     match layer:
         case Dense():
             if below:
                 passed_on = " The gradient with respect to the inputs flows back through the same weights."
-                code.append((dsource, lines("self.W.T")))
+                code.append((dsource, lines("self.W.T").beside("layer_backward", "np.dot(W.T, dZ)")))
             text = f"The gradient of a weight is the sum of input × upstream gradient over the samples.{passed_on}"
         case Convolution():
             if below:
@@ -101,6 +104,7 @@ def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -
             )
         case Activation():
             title = f"Activation: {layer.function.name}"
+            code = [(dsource, of_activation(layer, lines(), "_backward"))]
             text = "Chain rule: the upstream gradient is multiplied by the derivative of the activation function."
         case Dropout():
             title, text = "Dropout", "The gradient of a dropped unit is 0."
@@ -112,6 +116,12 @@ def backward_step(at: Symbols, dout: Array, dX: Array | None, gradient: Views) -
     shapes = f"{shapes_of([dresult])} → {then.join(filter(None, (shapes_of(own), shapes_of(below))))}"
     figures = dresult, *own, *below
     return Step(f"backward.{layer.index}", title, text, "\n".join(equations), figures, tuple(code), shapes)
+
+
+def of_activation(layer: Activation, lines: Quote, which: str) -> Quote:
+    """Return the quote beside the same function of the reference, which has two activations."""
+    name = layer.function.name
+    return lines.beside(f"{name}{which}") if name in ("relu", "sigmoid") else lines
 
 
 def shapes_of(figures: Sequence[Figure]) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from byhand.explain.document import Document, Figure, Step, Sum, Unit, grid, numeral
+from byhand.explain.source import Quote
 from byhand.page.document import document, escape, facts, folded, gray_image, signed_image, source, table
 from byhand.text import percent
 
@@ -68,11 +69,10 @@ class Page:
             body.append(f'<div class="arrays">{"".join(map(self.figure, new))}</div>')
         if step.lines:
             body.append(f'<ul class="lines">{"".join(f"<li>{escape(line)}</li>" for line in step.lines)}</ul>')
-        body += [
-            f'<figure class="code"><figcaption><b>{escape(what)}</b><span>{escape(quote.place)} · '
-            f"{escape(quote.function)}</span></figcaption><pre><code>{escape(quote.text)}</code></pre></figure>"
-            for what, quote in step.code
-        ]
+        for what, quote in step.code:
+            body.append(code(what, quote))
+            if quote.reference and quote.reference.text:
+                body.append(code("the same in the reference", quote.reference))
         body += [self.step(part, f"{number}.{index}") for index, part in enumerate(step.parts, start=1)]
         return f'<section{"" if is_part else " class=card"} id="{escape(step.key)}">{"".join(body)}</section>'
 
@@ -113,6 +113,14 @@ class Page:
             f"<section><h3>{escape(unit.name.capitalize())}</h3>{drawn}"
             f'<table class="worked"><tbody>{rows}</tbody></table><div class="terms">{all_terms}</div></section>'
         )
+
+
+def code(what: str, quote: Quote) -> str:
+    """Return quoted lines with their place."""
+    return (
+        f'<figure class="code"><figcaption><b>{escape(what)}</b><span>{escape(quote.place)} · '
+        f"{escape(quote.function)}</span></figcaption><pre><code>{escape(quote.text)}</code></pre></figure>"
+    )
 
 
 def cells(figure: Figure) -> str:

@@ -5,7 +5,9 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from typing import Any
 
 
@@ -14,12 +16,23 @@ class Quote:
     """Lines of code with their function and place, such as `byhand/nn/layers.py:108`.
 
     `is_exact` is False if the expression was not found, and the whole function is quoted.
+    reference: the lines of the reference implementation that compute the same
     """
 
     function: str
     place: str
     text: str
     is_exact: bool = True
+    reference: "Quote | None" = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        same = {"reference": self.reference.to_json()} if self.reference else {}
+        return {"place": self.place, "text": self.text, **same}
+
+    def beside(self, function: str, mention: str | None = None, file: str = "l_layer") -> "Quote":
+        """Return this quote beside the lines of the reference that compute the same."""
+        return replace(self, reference=reference(function, mention, file))
 
 
 def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
@@ -37,6 +50,25 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
     lines = textwrap.dedent("".join(source)).splitlines()
     definition = ast.parse("\n".join(lines)).body[0]
     assert isinstance(definition, ast.FunctionDef)
+    return statements(definition, mention, lines, name, file, first - 1)
+
+
+@cache
+def reference(function: str, mention: str | None, file: str) -> Quote:
+    """Quote a function of `byhand.reference` from its file, without importing it."""
+    name, path = f"byhand/reference/{file}.py", resources.files("byhand").joinpath("reference", f"{file}.py")
+    try:
+        text = path.read_text("utf-8")
+    except OSError:  # the sources are not installed
+        return Quote(function, name, "")
+    found = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == function)
+    return statements(next(found), mention, text.splitlines(), function, name, 0)
+
+
+def statements(
+    definition: ast.FunctionDef, mention: str | None, lines: list[str], name: str, file: str, before: int
+) -> Quote:
+    """Quote the statements of a function with an expression. Line 1 of `lines` is line `before + 1` of the file."""
     body = definition.body[1 if ast.get_docstring(definition) else 0 :]
     found: list[ast.stmt] = []
     if mention is not None:
@@ -48,7 +80,7 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
     parts = [(s.lineno, s.end_lineno) for s in found] or [(body[0].lineno, body[-1].end_lineno)]
     text = "\n".join(textwrap.dedent("\n".join(lines[start - 1 : end])) for start, end in parts)
     text = re.sub(r"  # type: ignore.*", "", text)
-    return Quote(name, f"{file}:{first + parts[0][0] - 1}", text, is_exact=bool(found) or mention is None)
+    return Quote(name, f"{file}:{before + parts[0][0]}", text, is_exact=bool(found) or mention is None)
 
 
 def mentions(statement: ast.stmt, expression: str) -> bool:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from byhand.explain.document import Document, Figure, Grid, Step, Unit, grid, numeral
+from byhand.explain.source import Quote
 
 #: Colors of positive and negative numbers.
 POSITIVE, NEGATIVE = (255, 159, 28), (64, 156, 255)
@@ -69,11 +70,16 @@ class Writer:
         for line in step.lines:
             self.line(line, indent=3)
         for what, quote in step.code:
-            self.line(f"{what}: {quote.place}, {quote.function}", "dim", indent=3)
-            for line in quote.text.splitlines():
-                self.console.print(Text(" " * 6 + line, style="green"), soft_wrap=True)
+            self.code(what, quote, "green")
+            if quote.reference and quote.reference.text:
+                self.code("  reference", quote.reference, "magenta")
         for index, part in enumerate(step.parts, start=1):
             self.step(part, f"{number}.{index}")
+
+    def code(self, what: str, quote: Quote, style: str) -> None:
+        self.line(f"{what}: {quote.place}, {quote.function}", "dim", indent=3)
+        for line in quote.text.splitlines():
+            self.console.print(Text(" " * 6 + line, style=style), soft_wrap=True)
 
     def figure(self, figure: Figure) -> None:
         """Write the caption of an array, and its drawing if it has several numbers."""
