@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from byhand.data import formats, load
+from byhand.data.dataset import COLORS_DROPPED
 from byhand.data.formats import arrays as array_files
 from byhand.data.formats import csv, idx, images
 from byhand.errors import DataError, DataMissingError, MissingExtraError
@@ -701,7 +702,7 @@ def test_images_of_a_frame_are_scaled_and_read_as_gray():
         )
     ).train
     assert train.shape == (5, 5)
-    assert train.note == "images of 2 sizes scaled to 5×5, colors read as gray"
+    assert train.note == f"images of 2 sizes scaled to 5×5, {COLORS_DROPPED}"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ TABLE = """
 --html                HTML
 --offline             offline
 --data                data set
+--color               color images
 --seed                random seed
 --config              configuration file
 --split               test set or training set

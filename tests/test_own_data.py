@@ -5,23 +5,32 @@ Each of the thirty data sets gives the same predictions everywhere, or one line 
 
 import io
 import json
+import math
 import re
+import subprocess
+import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import byhand
+from byhand.cli.group import cli
 from byhand.data import Dataset
+from byhand.data.augment import Augmentation, augment
 from byhand.errors import DataError, UsageError
 from byhand.export import export
 from byhand.model import shipped_model
+from byhand.model.ensemble import ShiftAveraged
 from byhand.model.preparation import MNIST_MEAN, Preparation
+from byhand.report import html_report
 from byhand.training import preset
 from byhand.training.recipe import adapted, with_overrides
-from helpers.needs import needs
-from helpers.own_data import DATA_SETS, FRUIT, patterns, shapes, standardized, table, write_csv
+from helpers.needs import needs, program
+from helpers.own_data import DATA_SETS, FRUIT, colored, in_folder, patterns, shapes, standardized, table, write_csv
 
 #: Forms that can't be loaded, and the reason given.
 UNSUPPORTED = {
@@ -33,7 +42,7 @@ UNSUPPORTED = {
 #: Data sets of which something is changed or not used, and the note.
 NOTES = {
     "mixed sizes": "images of 3 sizes scaled to 28×24",
-    "colors": "colors read as gray",
+    "colors": "colors read as gray (--color, or color=True in Python, keeps them)",
     "train, val and test folders": "val is not used",
     "train and val folders": "val is not used",
 }
@@ -45,8 +54,7 @@ def own(request, tmp_path):
 
 
 def trained(digits, **settings):
-    height, width = digits.train.shape
-    sizes = {"in_size": height * width, "classes": digits.classes}
+    sizes = {"in_size": math.prod(digits.train.shape), "classes": digits.classes}
     model, recipe = with_overrides(preset("fast"), settings, **sizes, seed=0, data=digits.train)
     byhand.fit(model, digits.train, recipe=recipe.replace(epochs=min(recipe.epochs, 60)))
     return model
@@ -58,7 +66,7 @@ def test_the_classes_are_those_of_the_data(own):
         with pytest.raises(DataError, match=UNSUPPORTED[name]):
             byhand.load(data.source)
     else:
-        digits = byhand.load(data.source)
+        digits = byhand.load(data.source, color=data.color)
         assert digits.classes == data.classes
         assert NOTES.get(name, "") == digits.train.note
         assert digits.train.note in digits.source
@@ -68,8 +76,10 @@ def test_the_classes_are_those_of_the_data(own):
 def test_a_model_gives_the_same_predictions_from_files_and_exports(own, tmp_path):
     name, data = own
     if name in UNSUPPORTED:
-        pytest.skip("not supported, with an error")
-    digits = byhand.load(data.source)
+        with pytest.raises(DataError, match=UNSUPPORTED[name]):
+            byhand.load(data.source)
+        return
+    digits = byhand.load(data.source, color=data.color)
     model = trained(digits)
     if name != "colors":  # gray images of equal brightness cannot be distinguished
         assert model.accuracy(digits.test) > 0.8
@@ -84,6 +94,12 @@ def test_a_model_gives_the_same_predictions_from_files_and_exports(own, tmp_path
     # exports, used without byhand
     export(model, tmp_path / "m.npz", pictures=digits.test)
     np.testing.assert_array_equal(from_npz(tmp_path / "m.npz", model.preparation.pictures(images)), expected)
+    if model.is_color:
+        with pytest.raises(UsageError, match="html needs a model of gray images, got one of color pictures"):
+            export(model, tmp_path / "m.html")
+    else:
+        export(model, tmp_path / "m.html", pictures=digits.test)
+        assert np.mean(from_html(tmp_path / "m.html", images) == expected) > 0.99
     runtime = needs("onnxruntime")
     export(model, tmp_path / "m.onnx", pictures=digits.test)
     session = runtime.InferenceSession(tmp_path / "m.onnx")
@@ -93,8 +109,8 @@ def test_a_model_gives_the_same_predictions_from_files_and_exports(own, tmp_path
 
 def images_of(files, shape):
     """Return the images as Pillow reads and scales them."""
-    pictures = (Image.open(path).convert("L") for path, _ in files)
-    scaled = [np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR)) for picture in pictures]
+    pictures = (Image.open(path).convert("L" if len(shape) == 2 else "RGB") for path, _ in files)
+    scaled = [np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)) for picture in pictures]
     return np.array(scaled, np.uint8).reshape(-1, *shape)
 
 
@@ -106,6 +122,75 @@ def from_npz(path, images):
             H = file[f"W{number}"] @ H + file[f"b{number}"]
             H = np.maximum(H, 0) if number < count else H
     return H.argmax(axis=0)
+
+
+PAGE = """
+import { readFileSync } from "node:fs";
+const [folder, page] = process.argv.slice(1);
+const { Reader } = await import(`${folder}/reader.js`);
+const { halves, inflated } = await import(`${folder}/unpack.js`);
+const [, text] = readFileSync(page, "utf8").match(/id="model">(.*?)<[/]script>/s);
+const content = JSON.parse(text);
+const reader = new Reader(content.description, halves(await inflated(content.weights)));
+const images = JSON.parse(readFileSync(0, "utf8"));
+const best = images.map((bytes) => reader.read(Uint8Array.from(bytes)).probabilities);
+console.log(JSON.stringify(best.map((row) => row.indexOf(Math.max(...row)))));
+"""
+
+
+def from_html(path, images):
+    """Return the predictions of an exported page, computed by its JavaScript."""
+    folder = Path(byhand.__file__).parent / "page"
+    command = [program("node", required=False), "--input-type=module", "-e", PAGE, folder.as_uri(), str(path)]
+    done = subprocess.run(
+        command, input=json.dumps(images.reshape(len(images), -1).tolist()), capture_output=True, text=True, check=True
+    )
+    return np.array(json.loads(done.stdout))
+
+
+#: Data sets that the defaults must learn: not gray images of equal brightness, and not those that can't be loaded.
+LEARNABLE = [name for name in DATA_SETS if name not in {"colors", "csv, rectangles", "npz, floats 0 to 255"}]
+
+
+def parts_of(data):
+    """Return training and test data: data sets, or for floats pairs (X, y), standardized."""
+    if not isinstance(data.source, tuple) or data.color:
+        return tuple(byhand.load(data.source, color=data.color))
+    X, y = data.source
+    cut = len(X) * 4 // 5
+    X = (X - X[:cut].mean(axis=0)) / (X[:cut].std(axis=0) + 1e-3)
+    return (X[:cut], y[:cut]), (X[cut:], y[cut:])
+
+
+def trained_with_defaults(data, seed):
+    """Return the model of the default preset, and of floats one with 100 hidden units, with the history."""
+    recipe = None
+    if isinstance(data, Dataset):
+        sizes = {"in_size": math.prod(data.shape), "classes": data.classes, "seed": seed, "data": data}
+        model, recipe = with_overrides(preset("digits"), {}, **sizes)
+    else:
+        model = byhand.Model([data[0].shape[1], 100, int(data[1].max()) + 1], seed=seed)
+    return model, byhand.fit(model, data, recipe=recipe, seed=seed)
+
+
+def floats_of(data):
+    """Return X and y for scikit-learn."""
+    return (data.images.reshape(len(data), -1) / 255, data.labels) if isinstance(data, Dataset) else data
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNABLE)
+def test_the_defaults_learn_as_well_as_mlp_classifier(name, tmp_path):
+    classifier = needs("sklearn.neural_network").MLPClassifier
+    train, test = parts_of(DATA_SETS[name](tmp_path))
+    ours, theirs = [], []
+    for seed in range(3):
+        model, history = trained_with_defaults(train, seed)
+        assert not [line for record in history for line in record.warnings if "dead" in line]
+        ours.append(model.accuracy(test))
+        with warnings.catch_warnings(action="ignore"):
+            theirs.append(classifier(random_state=seed).fit(*floats_of(train)).score(*floats_of(test)))
+    assert np.mean(ours) > np.mean(theirs) - 0.01
 
 
 def test_a_model_of_other_images_does_not_normalize_its_input(tmp_path):
@@ -323,3 +408,82 @@ def test_a_zip_without_images_is_one_error(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         byhand.load(path)
+
+
+# ---- color
+
+
+@pytest.fixture(scope="module")
+def color_model():
+    images, labels = colored(8, 8)
+    model = byhand.Model([192, 16, 2], classes=("red", "green"), maps=((4, 3, 1),), shape=(8, 8, 3))
+    byhand.fit(model, Dataset(images, labels, classes=model.classes), epochs=12, augment="none", verbose=False)
+    return model
+
+
+def test_a_convolution_learns_colors_and_reads_color_files(color_model, tmp_path):
+    images, labels = colored(8, 8)
+    assert color_model.network.layers[0].channels == 3
+    assert (color_model.image_shape, color_model.is_color, color_model.input) == ((8, 8, 3), True, "image")
+    np.testing.assert_array_equal(color_model.predict(images), labels)
+    np.testing.assert_array_equal(color_model.predict(images[0]), labels[:1])
+    np.testing.assert_array_equal(color_model.predict(images / 255), labels)
+    color_model.save(tmp_path / "m.safetensors")
+    Image.fromarray(images[0]).resize((16, 16), Image.Resampling.NEAREST).save(tmp_path / "one.png")
+    reading = byhand.read(tmp_path / "one.png", byhand.Model.load(tmp_path / "m.safetensors"))
+    assert (reading.digit, reading.image.shape) == (color_model.classes[labels[0]], (8, 8, 3))
+    assert len(reading.drawing().splitlines()) == 4
+    assert byhand.read(images[0, :, :, 0], color_model).image.shape == (8, 8, 3)
+    evaluation = color_model.evaluate(Dataset(images, labels, classes=("r", "g")))
+    assert "<html" in html_report(evaluation, color_model)
+    assert byhand.explain_step(color_model, images[0], 0).steps
+    assert ShiftAveraged(color_model).predict(images).shape == labels.shape
+
+
+def test_images_of_other_shapes_are_rejected_by_a_color_model(color_model):
+    images, _ = colored(8, 8)
+    for wrong in (images.transpose(0, 3, 1, 2), images.reshape(len(images), 8, 24), images[..., :1]):
+        with pytest.raises(UsageError, match=r"images must be \(N, 8, 8, 3\) with 192 pixels each, got"):
+            color_model.predict(wrong)
+    with pytest.raises(UsageError, match="html needs a model of gray images"):
+        export(color_model, "m.html")
+
+
+def test_colors_are_augmented_alike():
+    images, _ = colored(12, 12, 2)
+    options = {"seed": 0, "epoch": 0, "spec": Augmentation(rotate=20, elastic=1)}
+    distorted = augment(np.repeat(images[..., :1], 3, axis=3), np.arange(len(images)), **options)
+    np.testing.assert_array_equal(distorted[..., 0], distorted[..., 2])
+    np.testing.assert_array_equal(distorted[..., 0], augment(images[..., 0], np.arange(len(images)), **options))
+
+
+def test_gray_and_misplaced_channels_are_rejected_as_colors():
+    images, labels = shapes(10, 8, 8)
+    with pytest.raises(UsageError, match="color needs pictures with three channels, got gray images"):
+        byhand.load((images, labels), color=True)
+    channels_first = np.repeat(images[:, None], 3, axis=1)
+    with pytest.raises(DataError, match=r"the channels must be last, .* use X.transpose\(0, 2, 3, 1\)"):
+        byhand.load((channels_first, labels))
+    with pytest.raises(UsageError, match="deskew needs gray images, got images in color"):
+        Preparation(deskew=True, shape=(8, 8, 3))
+    gray = byhand.load((np.repeat(images[..., None], 3, axis=3), labels))
+    assert gray.train.shape == (8, 8)
+    assert gray.train.note.startswith("colors read as gray")
+
+
+def test_the_command_line_trains_resumes_and_predicts_in_color(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = in_folder(tmp_path, *colored(8, 8, 12), ("red", "green"))
+    run = CliRunner().invoke
+    options = ["--color", "--hidden", "8", "--epochs", "2", "-q", "--run", "r"]
+    assert "192-8-2" in run(cli, ["train", str(own.source), *options], catch_exceptions=False).stdout
+    assert "3 iterations" in run(cli, ["train", "--resume", "r", "--epochs", "3", "-q"], catch_exceptions=False).stdout
+    assert run(cli, ["eval", "r", "-q"], catch_exceptions=False).stdout.startswith("accuracy")
+    assert run(cli, ["predict", "--run", "r", str(own.pictures[0][0])], catch_exceptions=False).exit_code == 0
+    gray = run(
+        cli, ["train", str(own.source), "--hidden", "8", "--epochs", "1", "--run", "gray"], catch_exceptions=False
+    )
+    assert "64-8-2" in gray.stdout
+    assert gray.stderr.count("colors read as gray (--color, or color=True in Python, keeps them)") == 1
+    refused = run(cli, ["play", "r", "--no-browser"])
+    assert refused.exception.args == ("r: the playground needs a model of gray images, got one of color pictures",)

@@ -138,6 +138,9 @@ def test_a_model_of_other_image_sizes_has_samples_instead_of_a_pad(browser, tmp_
     export(byhand.Model([64, 10]), tmp_path / "small.html")
     page = Watched(browser, (tmp_path / "small.html").as_uri())
     page.until("document.querySelector('#self-test').textContent.startsWith('✓')")
-    assert page.text("#pad") == "This model takes images of 8 × 8 pixels: load a sample."
+    assert (
+        page.text("#pad")
+        == "Drawings are for handwriting; this model was trained on images of 8 × 8 pixels. Load a sample."
+    )
     page.press("Load a sample")
     page.close()

@@ -7,7 +7,7 @@ for it, with some of its own pictures as files where the form allows it: each fi
 import csv
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ SHAPES = ("circle", "square", "triangle", "cross")
 
 @dataclass
 class OwnData:
-    """A data set: its source for `load`, its classes in order, and some images as files with their classes."""
+    """A data set: its source for `load`, its classes in order, and some images as files with their classes.
+
+    color: the argument of `load`
+    """
 
     source: Any
     classes: tuple[str, ...]
     pictures: list[tuple[Path, str]] = field(default_factory=list)
+    color: bool = False
 
 
 def shape(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -136,12 +140,16 @@ def mixed_sizes(folder: Path) -> OwnData:
     return OwnData(folder / "all", tuple(sorted(SHAPES)), moved[::5])
 
 
-def colors(folder: Path) -> OwnData:
-    """Write shapes whose class is their color, of equal brightness in gray: gray images cannot distinguish them."""
-    images, _ = shapes(60)
+def colored(height: int = 28, width: int = 28, each: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Return shapes (N, H, W, 3) whose class is their color: red or green, of equal brightness in gray."""
+    images, _ = shapes(each, height, width)
     labels = np.random.default_rng(3).integers(0, 2, len(images))
-    colored = np.array([[255, 0, 0], [0, 130, 0]])[labels][:, None, None, :] * (images[..., None] / 255)
-    return in_folder(folder, colored.astype(np.uint8), labels, ("green", "red")[::-1])
+    colors = np.array([[255, 0, 0], [0, 130, 0]])[labels][:, None, None, :] * (images[..., None] / 255)
+    return colors.astype(np.uint8), labels
+
+
+def colors(folder: Path) -> OwnData:
+    return in_folder(folder, *colored(), ("green", "red")[::-1])
 
 
 def zipped(folder: Path) -> OwnData:
@@ -177,6 +185,10 @@ DATA_SETS: dict[str, Callable[[Path], OwnData]] = {
     "mixed sizes": mixed_sizes,
     "colors": colors,
     "zip": zipped,
+    "folder in color": lambda folder: in_color(colors(folder)),
+    "rectangles in color": lambda folder: in_color(
+        in_folder(folder, *colored(16, 24), ("green", "red")[::-1]),
+    ),
     "digits in a folder": lambda folder: in_folder(folder, *digits(1000), DIGITS),
     "digits dark on white": lambda folder: in_folder(folder, 255 - digits(1000)[0], digits(1000)[1], DIGITS),
     # CSV
@@ -207,9 +219,15 @@ DATA_SETS: dict[str, Callable[[Path], OwnData]] = {
     "npz, floats 0 to 255": lambda folder: in_npz(
         folder / "a.npz", shapes(100)[0] + 0.25 * (shapes(100)[0] < 255), shapes(100)[1]
     ),
+    "npz in color": lambda folder: in_color(in_npz(folder / "a.npz", *colored(12, 12))),
+    "arrays in color, floats": lambda folder: in_color(OwnData((colored()[0] / 255, colored()[1]), DIGITS[:2])),
     "arrays, standardized": lambda folder: OwnData(standardized(shapes(100)), DIGITS[:4]),
     "a table": lambda folder: OwnData(table(), DIGITS[:3]),
 }
+
+
+def in_color(own: OwnData) -> OwnData:
+    return replace(own, color=True)
 
 
 def listed(samples: tuple[np.ndarray, np.ndarray], names: np.ndarray | None = None) -> tuple[np.ndarray, list[Any]]:

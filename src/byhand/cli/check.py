@@ -84,7 +84,7 @@ def check_run(path: Path, console: Console) -> None:
     from byhand.training.runs import Run, load_model
 
     model, config = load_model(path), Run.open(path).config()
-    digits = load_any_data(config, model.metadata, Console(quiet=console.as_json))
+    digits = load_any_data(config, model, Console(quiet=console.as_json))
     checked = check_gradients(model, digits.test, loss=loss_of(config, model.metadata))
     console.show(checked.to_json, lambda: str(checked))
     if not checked:

@@ -100,10 +100,9 @@ def _facts(digits: TrainTest) -> dict[str, Any]:
 
 
 def _line(digits: TrainTest) -> str:
-    height, width = digits.train.shape
+    size = "×".join(map(str, digits.train.shape))
     return (
-        f"{digits.name}, {len(digits.train):,} + {len(digits.test):,} images of {height}×{width}, "
-        f"{len(digits.classes)} classes"
+        f"{digits.name}, {len(digits.train):,} + {len(digits.test):,} images of {size}, {len(digits.classes)} classes"
     )
 
 

@@ -108,7 +108,7 @@ def command(
     else:
         if label is not None:
             raise UsageError("--label needs a PICTURE: samples of a data set have their own labels")
-        digits = load_run_data(config, model.metadata, data, offline, console)
+        digits = load_run_data(config, model, data, offline, console)
         count = batch or (8 if model.network.needs_whole_batch else 1)
         images = getattr(digits, split)
         if sample is None and count == 1:

@@ -25,6 +25,7 @@ def command(
     steps: int,
     preset: str,
     data: str | None,
+    color: bool,
     seed: int,
     options: dict[str, Any],
     offline: bool,
@@ -36,7 +37,7 @@ def command(
     one-cycle schedule, the suggestion is the maximum learning rate.
     """
     check_options(preset, data, seed, options)
-    digits = load_data(data, offline, console)
+    digits = load_data(data, offline, console, color=color)
     model, recipe, images = untrained(preset, digits, seed, options)
     sweep = lr_find(model, images, recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
     title = f"{model!r} on {images.name}"[1:].replace(">", "")

@@ -16,6 +16,7 @@ from byhand.text import printable_lines
 
 if TYPE_CHECKING:
     from byhand.data import Dataset, TrainTest
+    from byhand.model import Reader
 
 Command = Callable[..., Any]
 Config = Mapping[str, Any]
@@ -175,30 +176,31 @@ def console_options(*, quiet: bool = True, json: bool = True, html: bool = False
     return decorate
 
 
-def load_data(name: str | None, offline: bool, console: Console) -> "TrainTest":
+def load_data(name: str | None, offline: bool, console: Console, *, color: bool = False) -> "TrainTest":
     """Load a data set by name or path, and print a line about it."""
     from byhand.data import load
 
     with console.downloads() as progress:
-        digits = load(name, offline=offline, say=console.info, progress=progress)
+        digits = load(name, offline=offline, color=color, say=console.info, progress=progress)
     console.info(f"data: {digits}"[:400])
     return digits
 
 
-def load_run_data(config: Config, metadata: Config, data: str | None, offline: bool, console: Console) -> "TrainTest":
-    """Load the named data set, by default the one that the run was trained on."""
+def load_run_data(config: Config, reader: "Reader", data: str | None, offline: bool, console: Console) -> "TrainTest":
+    """Load the named data set, by default the one that the reader was trained on."""
     from byhand.training.run import data_of
 
-    return load_data(data if data is not None else data_of(config, metadata), offline, console)
+    name = data if data is not None else data_of(config, reader.metadata)
+    return load_data(name, offline, console, color=reader.is_color)
 
 
-def load_any_data(config: Config, metadata: Config, console: Console) -> "TrainTest":
-    """Load the data set that the run was trained on, or another local one."""
+def load_any_data(config: Config, reader: "Reader | None", console: Console) -> "TrainTest":
+    """Load the data set that the reader was trained on, or another local one."""
     from byhand.training.run import data_of
 
-    name = data_of(config, metadata)
+    name = data_of(config, reader.metadata if reader else {})
     try:
-        return load_data(name, True, console)
+        return load_data(name, True, console, color=reader is not None and reader.is_color)
     except DataError as error:
         if name is None:
             raise

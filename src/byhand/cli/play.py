@@ -47,12 +47,14 @@ def command(
 
     previous = Run.open(run) if run is not None else None
     model, origin = (load_model(run), run) if run is not None else (shipped_model(), "the shipped model")
+    if model.is_color:
+        raise UsageError(f"{run}: the playground needs a model of gray images, got one of color pictures")
     previous_setup = setup_of(previous) if previous else None
     name = data or (previous_setup.data if previous_setup else None)
     if name is not None:
         digits = load_data(name, offline or data is None, console)
     else:
-        digits = load_any_data(previous.config() if previous else {}, model.metadata if previous else {}, console)
+        digits = load_any_data(previous.config() if previous else {}, model if previous else None, console)
     if run is not None and not fits(model, digits.train):
         raise UsageError(
             f"{run}: the model has {model.network.in_size} inputs and {len(model.classes)} classes, "

@@ -61,7 +61,7 @@ def eval_(
     alone = load_reader(run)
     model: Reader = ShiftAveraged(alone) if shifts else alone
     config = Run.open(run).config()
-    digits = load_run_data(config, model.metadata, data, offline, console)
+    digits = load_run_data(config, model, data, offline, console)
     images = getattr(digits, split)
     warn_if_trained_on(run, model.metadata, images, console)
     evaluation = evaluate(model, images)
@@ -84,7 +84,7 @@ def compare(runs: tuple[str, ...], data: str | None, offline: bool, console: Con
     All models are tested on the same test set, by default that of the first model.
     """
     check_several(runs)  # before loading
-    digits = load_run_data(Run.open(runs[0]).config(), load_reader(runs[0]).metadata, data, offline, console)
+    digits = load_run_data(Run.open(runs[0]).config(), load_reader(runs[0]), data, offline, console)
     comparison = compare_runs(runs, digits.test)
     for one in comparison.runs:
         warn_if_trained_on(one.name, one.model.metadata, digits.test, console)

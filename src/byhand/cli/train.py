@@ -14,7 +14,7 @@ from byhand.distributed.ensemble import EnsembleResult, resume_ensemble, train_e
 from byhand.errors import UsageError
 from byhand.training import ProgressBar, RunResult, train_run
 from byhand.training import resume as resume_run
-from byhand.training.run import changes_on_resume, data_of
+from byhand.training.run import changes_on_resume, color_of, data_of
 from byhand.training.runs import MAX_MEMBERS, Run
 
 
@@ -35,6 +35,7 @@ from byhand.training.runs import MAX_MEMBERS, Run
 def command(
     preset: str,
     data: str | None,
+    color: bool,
     seed: int,
     options: dict[str, Any],
     run: str | None,
@@ -54,9 +55,9 @@ def command(
     is_rank_0 = ranks is None or ranks.rank == 0
     console.is_silent |= not is_rank_0
 
-    def load(name: str | None) -> TrainTest:
+    def load(name: str | None, color: bool = False) -> TrainTest:
         with mpi.rank_0_first(ranks):
-            return load_data(name, offline, console)
+            return load_data(name, offline, console, color=color)
 
     with mpi.aborting(ranks):
         resumed = Run.open(resume) if resume is not None else None
@@ -72,14 +73,15 @@ def command(
         if resumed is not None:
             changes = changes_on_resume(resumed, resume_settings(options))
             if is_ensemble:
-                test = load(data if data is not None else data_of(resumed.config())).test
+                config = resumed.config()
+                test = load(data if data is not None else data_of(config), color_of(config)).test
                 jobs = changes.get("threads")
                 result = resume_ensemble(resumed.folder, data=data, test=test, jobs=jobs, **settings)
             else:
                 result = resume_run(resumed.folder, data=data, load=load, **changes, **settings)
         else:
             check_options(preset, data, seed, options, run)
-            digits = load(data)
+            digits = load(data, color)
             model, recipe, images = untrained(preset, digits, seed, options)
             settings |= {"test": digits.test, "source": data, "preset": preset, "class_weights": class_weights}
             settings["command"] = shlex.join(["byhand", *sys.argv[1:]])

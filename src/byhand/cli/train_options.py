@@ -1,6 +1,7 @@
 """The options of a training, shared by `byhand train` and `byhand lr-find`, and the recipe that they make."""
 
 import functools
+import math
 import os
 import shlex
 import tomllib
@@ -74,7 +75,7 @@ PRESET_LIST = ", ".join(f"{each.name} ({each.about})" for each in PRESETS.values
 
 
 def training_options(command: Command) -> Command:
-    """Add the options of a training: the command gets `preset`, `data`, `seed`, and `options`, those that were given.
+    """Add the options of a training: the command gets `preset`, `data`, `color`, `seed`, and the given `options`.
 
     The data are an argument or `--data`. Options with a new name keep their old name too.
     """
@@ -91,6 +92,9 @@ def training_options(command: Command) -> Command:
         return command(data=data if source is None else source, options=options, **given)
 
     seed(decorated)
+    option("--color", bool, "Color images: train on red, green and blue. By default, pictures are read as gray.")(
+        decorated
+    )
     for old in reversed(OLD_NAMES):
         click.option(f"--{old}", type=float, hidden=True)(decorated)
     for row in reversed(RECIPE_OPTIONS):
@@ -151,6 +155,7 @@ def resume_settings(options: dict[str, Any]) -> dict[str, Any]:
         "seed": "seed",
         "committee": "committee",
         "class_weights": "class_weights",
+        "color": "--color",
     }
     typed = [name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return options | {named[name]: context.params[name] for name in typed}
@@ -175,7 +180,6 @@ def untrained(preset_name: str, digits: TrainTest, seed: int, options: dict[str,
     if samples is not None and samples < 1:
         raise UsageError(f"samples must be positive, got {samples}")
     images = digits.train if samples is None else digits.train[:samples]
-    height, width = images.shape
-    sizes: dict[str, Any] = {"in_size": height * width, "classes": images.classes}
+    sizes: dict[str, Any] = {"in_size": math.prod(images.shape), "classes": images.classes}
     model, recipe = with_overrides(chosen, given, **sizes, seed=seed, data=images)
     return model, recipe, images

@@ -84,9 +84,12 @@ _WORDS = {"none": NONE, "default": DEFAULT}
 def augment(images: Bytes, indices: ArrayLike, *, seed: int, epoch: int, spec: Augmentation) -> Bytes:
     """Return distorted copies of `images[indices]`, interpolated bilinearly; pixels outside are 0.
 
-    images: uint8 (N, H, W); indices: (n,); result: uint8 (n, H, W)
+    images: uint8 (N, H, W); indices: (n,); result: uint8 (n, H, W).  Color: (N, H, W, 3), all channels alike
     """
     indices = np.asarray(indices, np.int64)
+    if images.ndim == 4:
+        channels = (images[..., c] for c in range(images.shape[3]))
+        return np.stack([augment(one, indices, seed=seed, epoch=epoch, spec=spec) for one in channels], axis=3)
     if images.dtype != np.uint8 or images.ndim != 3:
         raise UsageError(f"images must be uint8 (N, H, W), got {images.dtype} {images.shape}")
     _, height, width = images.shape

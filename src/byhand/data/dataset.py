@@ -33,6 +33,8 @@ LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit")
 LOW_RANGE = 16
 #: The hint for other numbers.
 ON_FLOATS = "train the network on floats with `fit(model, (X, y))`"
+#: The note on color pictures of which only the brightness is used.
+COLORS_DROPPED = "colors read as gray (--color, or color=True in Python, keeps them)"
 #: More classes than this, with fewer than two images each on average, are measurements rather than classes.
 MANY_CLASSES = 100
 SCALE = 255
@@ -49,6 +51,7 @@ class Sample(NamedTuple):
 class Dataset:
     """Read-only arrays `images`, uint8 (N, H, W), and `labels`, int64 (N,), with `classes`, `name` and `scale`.
 
+    Color images are (N, H, W, 3): red, green and blue of a pixel are neighbors in memory, and in the network's inputs.
     `scale` is the divisor that converts bytes to floats: 255, or 256 in the old pickle of MNIST.
     An integer index returns a `Sample`; a slice, an index array or a mask returns a `Dataset`.
     """
@@ -63,7 +66,7 @@ class Dataset:
         scale: int = SCALE,
         note: str = "",
     ) -> None:
-        if images.dtype != np.uint8 or images.ndim != 3:
+        if images.dtype != np.uint8 or not (images.ndim == 3 or is_color(images)):
             raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}")
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise DataError(f"{name}: labels must be integers (N,), got {labels.dtype} {labels.shape}")
@@ -110,9 +113,11 @@ class Dataset:
         *,
         classes: Sequence[str] | None = None,
         name: str = "arrays",
+        color: bool = False,
     ) -> Self:
         """Make a data set from images (N, H, W), with one channel, or (N, H·W) of squares, and labels (N,).
 
+        Images with three channels (N, H, W, 3) are read as gray, unless `color`.
         Pixels are bytes, or bytes divided by 255 or 256; other floats are rejected, not rounded. Integers up to 16 are
         scaled to 0 … 255. Labels are numbers of `classes`. Without `classes` they are integers or names, and the
         classes are the values found, in order; of images in MNIST's form, the ten digits.
@@ -120,6 +125,12 @@ class Dataset:
         pixels, scale = _as_bytes(np.asarray(images), name)
         if pixels.ndim == 4 and 1 in (pixels.shape[1], pixels.shape[3]):  # one channel, as in PyTorch and in Keras
             pixels = pixels.squeeze(1 if pixels.shape[1] == 1 else 3)
+        note = ""
+        if is_color(pixels) and not color:
+            pixels, note = as_gray(pixels), COLORS_DROPPED
+        elif pixels.ndim == 4 and pixels.shape[1] == 3 != pixels.shape[3]:
+            rule = "the channels must be last, (N, H, W, 3)"
+            raise DataError(f"{name}: {rule}, got {pixels.shape}: use X.transpose(0, 2, 3, 1)")
         if pixels.ndim == 2:
             side = round(pixels.shape[1] ** 0.5)
             if side * side != pixels.shape[1]:
@@ -128,7 +139,7 @@ class Dataset:
         values = _as_labels(np.asarray(labels), name)
         if classes is None and values.shape == (len(pixels),):
             values, classes = class_numbers(values, pixels, name)
-        return cls(pixels, values, classes=classes or DIGITS, name=name, scale=scale)
+        return cls(pixels, values, classes=classes or DIGITS, name=name, scale=scale, note=note)
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "frame") -> Self:
@@ -172,9 +183,9 @@ class Dataset:
         return (self[i] for i in range(len(self)))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of an image."""
-        return self.images.shape[1], self.images.shape[2]
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of an image, and for color its 3 channels."""
+        return self.images.shape[1:]
 
     @functools.cached_property
     def has_mnist_form(self) -> bool:
@@ -190,8 +201,8 @@ class Dataset:
         return digest.hexdigest()
 
     def __repr__(self) -> str:
-        height, width = self.shape
-        return f"<Dataset {self.name}: {len(self):,} images of {height}×{width}, {len(self.classes)} classes>"
+        size = "×".join(map(str, self.shape))
+        return f"<Dataset {self.name}: {len(self):,} images of {size}, {len(self.classes)} classes>"
 
     def _repr_html_(self) -> str:
         """Return a contact sheet for notebooks."""
@@ -209,9 +220,9 @@ class Dataset:
 
     def _contact_sheet(self, columns: int = 16) -> Bytes:
         """Draw the first images of each class, one class per row, with lines between them."""
-        height, width = self.shape
+        height, width, *channels = self.shape
         rows = min(len(self.classes), SHEET_ROWS)
-        sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), 40, np.uint8)
+        sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *channels), 40, np.uint8)
         for row in range(rows):
             for column, i in enumerate(np.flatnonzero(self.labels == row)[:columns]):
                 top, left = row * (height + 1), column * (width + 1)
@@ -409,6 +420,18 @@ def common_classes(parts: Sequence[Dataset]) -> list[Dataset]:
         are_numbers = all(map(_is_number, names))
         names = dict.fromkeys(sorted(names, key=lambda name: (float(name) if are_numbers else 0.0, name)))
     return [part if part.classes == tuple(names) else part.with_classes(tuple(names)) for part in parts]
+
+
+def is_color(images: Array) -> bool:
+    """Return True for images with three channels, (N, H, W, 3)."""
+    return images.ndim == 4 and images.shape[3] == 3
+
+
+def as_gray(images: Bytes) -> Bytes:
+    """Return the brightness of color images, as Pillow computes it    uint8 (…, 3) → (…)"""
+    weights = np.array([19595, 38470, 7471], np.uint32)
+    gray: Bytes = ((images @ weights + 32768) >> 16).astype(np.uint8)
+    return gray
 
 
 def has_mnist_form(images: Bytes) -> bool:

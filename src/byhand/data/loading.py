@@ -37,6 +37,7 @@ def load(
     name_or_path: Any = None,
     *,
     offline: bool = False,
+    color: bool = False,
     cache: CacheFolder = None,
     say: Say | None = None,
     progress: Progress | None = None,
@@ -47,10 +48,17 @@ def load(
     Paths: a folder of IDX files or images, a zip of images, CSV, parquet, X.npy with y.npy, mnist.pkl.gz, mnist.npz.
     Also (images, labels), a pair of such pairs, a pair of CSV paths, or a pandas data frame.
 
-    offline: never use the network, as with BYHAND_OFFLINE=1.  cache: the cache folder.  say: called with each message.
-    progress: called with (file, bytes so far, total bytes)
+    offline: never use the network, as with BYHAND_OFFLINE=1.  color: keep the three channels of color pictures
+    cache: the cache folder.  say: called with each message.  progress: called with (file, bytes so far, total bytes)
     """
-    search = Search(offline or offline_in_environment(), cache, say or _ignore, progress)
+    search = Search(offline or offline_in_environment(), cache, say or _ignore, progress, color)
+    digits = _found(name_or_path, search)
+    if color and len(digits.train.shape) != 3:
+        raise UsageError(f"color needs pictures with three channels, got gray images: {digits.source}")
+    return digits
+
+
+def _found(name_or_path: Any, search: "Search") -> TrainTest:
     if name_or_path is None:
         return search.default()
     if not isinstance(name_or_path, str | os.PathLike):
@@ -88,6 +96,7 @@ class Search:
     cache: CacheFolder = None
     say: Say = _ignore
     progress: Progress | None = None
+    color: bool = False
 
     def default(self) -> TrainTest:
         """Return MNIST from BYHAND_DATA, the cache or a mirror; if all fail, the bundled sample."""
@@ -164,7 +173,8 @@ class Search:
     def read(self, files: DataFiles) -> TrainTest:
         """Read the files of a data set, or their cached arrays."""
         sources = list(files.files.values())
-        place = store.parsed_folder(files.kind, files.path, self.cache)
+        files = dataclasses.replace(files, color=self.color)
+        place = store.parsed_folder(f"{files.kind} in color" if self.color else files.kind, files.path, self.cache)
         if sources:
             try:
                 if digits := store.load(place, sources):
@@ -239,12 +249,13 @@ def _pair(train: Dataset, test: Dataset | None, source: str) -> TrainTest:
 
 def _from_memory(data: Any, search: Search) -> TrainTest:
     """Make data sets from a data frame, (images, labels), a pair of these, or a pair of CSV paths."""
+    color = search.color
     if isinstance(data, TrainTest):
         return data
     if hasattr(data, "to_pandas"):  # data sets of Hugging Face, frames of Polars
         data = data.to_pandas()
     if hasattr(data, "columns"):
-        return _pair(read_frame(data), None, "a data frame")
+        return _pair(read_frame(data, color=color), None, "a data frame")
     if not isinstance(data, tuple | list) or len(data) != 2:
         rule = "a name, a path, a data frame, (images, labels) or a pair of those"
         raise UsageError(f"data must be {rule}, got {short_repr(data)}")
@@ -253,11 +264,12 @@ def _from_memory(data: Any, search: Search) -> TrainTest:
         files = {"train": Path(first).expanduser(), "test": Path(second).expanduser()}
         return search.read(DataFiles("csv", files["train"], files))
     if hasattr(first, "columns") and hasattr(second, "columns"):
-        train = read_frame(first)
-        return _pair(train, read_frame(second, shape=train.shape), "two data frames")
+        train = read_frame(first, color=color)
+        return _pair(train, read_frame(second, shape=train.shape, color=color), "two data frames")
     if all(isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[0]) > 1 for part in data):
-        return _pair(Dataset.from_arrays(*first), Dataset.from_arrays(*second), "arrays")
-    return _pair(Dataset.from_arrays(first, second), None, "arrays")
+        train, test = (Dataset.from_arrays(*part, color=color) for part in (first, second))
+        return _pair(train, test, "arrays")
+    return _pair(Dataset.from_arrays(first, second, color=color), None, "arrays")
 
 
 @dataclasses.dataclass(frozen=True)

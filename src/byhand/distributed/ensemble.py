@@ -33,7 +33,7 @@ from byhand.threads import available
 from byhand.training import ProgressBar, Recipe, begin_run, resume
 from byhand.training.loop import interruptible
 from byhand.training.records import tested, tested_lines
-from byhand.training.run import data_of
+from byhand.training.run import color_of, data_of
 from byhand.training.runs import Run
 from byhand.training.setup import ClassWeights
 
@@ -155,7 +155,7 @@ def resume_ensemble(
     if not is_complete:
         return EnsembleResult(run, None, time.perf_counter() - began)
     if test is None:
-        test = load(data or data_of(config), offline=offline).test
+        test = load(data or data_of(config), offline=offline, color=color_of(config)).test
     models = [member.model() for member in members]
     first = models[0].metadata
     metadata = {name: first[name] for name in ("data", "preset", "recipe")}

@@ -119,9 +119,8 @@ def advance(
     if images.checksum != config["checksum"]:
         sums = f"{images.checksum[:12]} and {config['checksum'][:12]}"
         raise DataError(f"{images.name}: every worker must have the same data, got checksums {sums}")
-    height, width = images.shape
     model, recipe = space.build(
-        values, in_size=height * width, classes=images.classes, seed=config["seed"], data=images
+        values, in_size=math.prod(images.shape), classes=images.classes, seed=config["seed"], data=images
     )
     with Trainer(model, images, recipe, seed=config["seed"]) as trainer:
         if state is not None:

@@ -8,6 +8,7 @@ is the result as data, which `terminal` and `page` draw; `source` quotes the cod
 """
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -139,7 +140,7 @@ def preparation_step(trace: Trace) -> Step:
     arrays = {"picture": images, "upright": preparation.pictures(images), "X": X}
     if not preparation.deskew:
         del arrays["upright"]
-    N, *shape = images.shape
+    N, height, *rest = images.shape
     equation, values = "x = byte / divisor", f"divisor {preparation.divisor}"
     if not preparation.is_plain:
         equation = "x = (byte / divisor − mean) / deviation"
@@ -152,7 +153,7 @@ def preparation_step(trace: Trace) -> Step:
         formula=equation,
         shapes=f"picture {images.shape} → X {X.shape}",
         figures=tuple(
-            Figure(symbol, array.reshape(N, -1), "rows", (shape[0], shape[1]), each="sample")
+            Figure(symbol, array.reshape(N, -1), "rows", (height, math.prod(rest)), each="sample")
             for symbol, array in arrays.items()
         ),
         code=(("X", quote(Preparation.to_floats, None if preparation.is_plain else "self.deviation")),),

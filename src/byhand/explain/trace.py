@@ -4,6 +4,7 @@ The step uses the same layers, loss and optimizer as training. `unit_arithmetic`
 Layers are numbered from 1, units from 0. Each number of a feature map is a unit.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -116,13 +117,13 @@ def symbols_of(layers: Sequence[Layer], picture: tuple[int, int] | None) -> list
 
 
 def samples_of(model: Model, image: Any, label: Any) -> tuple[Array, Array | None, str]:
-    """Return images uint8 (N, H, W), labels (N,) or None, and a title."""
+    """Return images uint8 (N, H, W) or (N, H, W, 3), labels (N,) or None, and a title."""
     if isinstance(image, Sample):
         image, label = image.image, image.label if label is None else label
     elif isinstance(image, Dataset):
         image, label = image.images, image.labels if label is None else label
     images = np.asarray(image)
-    if images.ndim in (1, 2):
+    if images.ndim in (1, 2) or images.shape == model.image_shape:
         images = images[None]
         label = None if label is None else [label]
     images = model.check_images(images)
@@ -164,7 +165,7 @@ class Trace:
         network = self.network
         if labels is not None and network.needs_whole_batch and len(images) < 2:
             raise UsageError("training with batch normalization needs at least 2 images, got 1")
-        height, width = images.shape[1:]
+        height, width = images.shape[1], math.prod(images.shape[2:])
         self.symbols = symbols_of(self.before.layers, (height, width) if height > 1 else None)
         self.X = model.preparation(images, network.dtype)
         key = None if labels is None else StepKey(seed, 0)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,8 @@ def export(model: Model, path: str | Path, *, to: str | None = None, pictures: D
     kind = kind_of(path, to)
     if model.input == "floats" and kind == "html":
         raise UsageError("html needs a model of images, got one trained on floats: use onnx or npz")
+    if model.is_color and kind == "html":
+        raise UsageError("html needs a model of gray images, got one of color pictures: use onnx or npz")
     content, about = exporter(kind)(model, pictures if pictures is not None else sample_for(model))
     write_bytes(path, content)
     return about
@@ -77,7 +80,7 @@ def training_data_of(model: Model, source: str | None = None) -> Dataset | None:
     if source is None:
         return None
     try:
-        test = load(source, offline=True).test
+        test = load(source, offline=True, color=model.is_color).test
     except (DataError, UsageError):
         return None
     fits = test.images[0].size == model.network.in_size and len(test.classes) == len(model.classes)
@@ -90,7 +93,7 @@ def sample_for(model: Model) -> Dataset:
     shape = model.image_shape
     if shape == digits.shape:
         return digits
-    count = max(1, min(64, 2**20 // (shape[0] * shape[1])))
+    count = max(1, min(64, 2**20 // math.prod(shape)))
     noise = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
     return Dataset(noise, np.zeros(len(noise), np.int64), name="noise")
 

@@ -1,6 +1,6 @@
 """ONNX: the model for other runtimes, with deskewing and scaling.
 
-    pictures      float32 (batch, H, W), pixels from 0 to 255
+    pictures      float32 (batch, H, W), or (batch, H, W, 3) in color, pixels from 0 to 255
     probabilities float32 (batch, K)
 
 Deskewing uses the same integers as `byhand.data.handwriting.deskew`: moments in float64, shifts of rows in 256ths of a
@@ -86,11 +86,11 @@ def graph_of(model: Model) -> Any:
     """Return the model as an ONNX ModelProto."""
     graph = Graph()
     helper, floats = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
-    height, width = model.image_shape
+    height, width, *_ = model.image_shape
     if model.input == "floats":
         given, shape, x = "inputs", [model.network.in_size], "inputs"
     else:
-        given, shape = "pictures", [height, width]
+        given, shape = "pictures", list(model.image_shape)
         x = deskewed(graph, given, height, width) if model.preparation.deskew else given
         x = scaled(graph, graph.add("Flatten", x, axis=1), model.preparation)
     for layer in model.network.layers:

@@ -113,8 +113,8 @@ class ShiftAveraged(Averaged):
 
 
 def shifted(images: Array, down: int, right: int) -> Array:
-    """Shift images; the new rows or columns are 0    images, result: uint8 (N, H, W)"""
-    _, H, W = images.shape
+    """Shift images; the new rows or columns are 0    images, result: uint8 (N, H, W) or (N, H, W, 3)"""
+    _, H, W, *channels = images.shape
     margin = max(abs(down), abs(right))
-    wide = np.pad(images, [(0, 0), (margin, margin), (margin, margin)])
+    wide = np.pad(images, [(0, 0), (margin, margin), (margin, margin), *[(0, 0)] * len(channels)])
     return wide[:, margin - down : margin - down + H, margin - right : margin - right + W]

@@ -104,9 +104,14 @@ class Reader(ABC):
         return classes
 
     @property
-    def image_shape(self) -> tuple[int, int]:
-        """Height and width of the images."""
+    def image_shape(self) -> tuple[int, ...]:
+        """Height and width of the images, and for color their 3 channels."""
         return self.models[0].image_shape
+
+    @property
+    def is_color(self) -> bool:
+        """True if the images have three channels."""
+        return len(self.image_shape) == 3
 
     @property
     def input(self) -> str:
@@ -223,7 +228,7 @@ class Model(Reader):
         return (self,)
 
     @property
-    def image_shape(self) -> tuple[int, int]:
+    def image_shape(self) -> tuple[int, ...]:
         first, size = self.network.parametric_layers[0], self.network.in_size
         if self.preparation.shape is not None:
             return self.preparation.shape
@@ -262,8 +267,12 @@ class Model(Reader):
             return np.ascontiguousarray(images, self.network.dtype)
         if images.dtype != np.uint8:
             images = self._bytes_of(images)
-        if images.ndim not in (2, 3) or int(np.prod(images.shape[1:])) != size:
-            raise UsageError(f"images must be (N, H, W) with {size} pixels each, got {images.shape}")
+        if images.ndim == 4 and images.shape[3] == 1:
+            images = images[..., 0]
+        is_known = images.shape[1:] == self.image_shape or images.shape[1:] == (size,)
+        if not is_known and (images.ndim != 3 or self.is_color or int(np.prod(images.shape[1:])) != size):
+            shape = ", ".join(["N", *map(str, self.image_shape)]) if self.is_color else "N, H, W"
+            raise UsageError(f"images must be ({shape}) with {size} pixels each, got {images.shape}")
         if images.ndim == 2:
             side = int(np.sqrt(size))
             if self.preparation.deskew and side * side != size and self.preparation.shape is None:

@@ -30,8 +30,8 @@ class Preparation:
     deskew: bool = False
     #: One of `INPUTS`; None means handwriting for images of 28 × 28, and image for others.
     input: str | None = None
-    #: Height and width of the images; None means a square.
-    shape: tuple[int, int] | None = None
+    #: Height and width of the images, and 3 for color; None means a square in gray.
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.input is not None and self.input not in INPUTS:
@@ -40,8 +40,10 @@ class Preparation:
             if not isinstance(self.shape, tuple | list):
                 raise UsageError(f"shape must be a height and a width, got {self.shape!r:.60}")
             object.__setattr__(self, "shape", tuple(checks.integer("shape", side, 1) for side in self.shape))
-            if len(self.shape) != 2:
-                raise UsageError(f"shape must be a height and a width, got {self.shape}")
+            if len(self.shape) != 2 and self.shape[2:] != (3,):
+                raise UsageError(f"shape must be a height and a width, and 3 for color, got {self.shape}")
+            if self.deskew and len(self.shape) == 3:
+                raise UsageError("deskew needs gray images, got images in color: use --no-deskew, or deskew=False")
         checks.number("divisor", self.divisor, 1, 2**16)
         checks.number("mean", self.mean, -1e6, 1e6)
         checks.number("deviation", self.deviation, 1e-6, 1e6)

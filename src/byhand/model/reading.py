@@ -7,6 +7,7 @@
 Photos are first normalized to images like those of MNIST (`byhand.data.handwriting`).
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from byhand.data.dataset import as_gray
 from byhand.data.formats.images import resized
 from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
 from byhand.data.handwriting.line import is_crowded
@@ -74,8 +76,9 @@ class Reading:
 
     def drawing(self) -> str:
         """Return the image as text, with two rows of pixels per line."""
-        height, width = self.image.shape
-        rows = np.pad(self.image, ((0, height % 2), (0, 0))).reshape(-1, 2, width).max(axis=1)
+        gray = as_gray(self.image) if self.image.ndim == 3 else self.image
+        height, width = gray.shape
+        rows = np.pad(gray, ((0, height % 2), (0, 0))).reshape(-1, 2, width).max(axis=1)
         return "\n".join("".join(SHADES[int(p) * (len(SHADES) - 1) // 255] for p in row).rstrip() for row in rows)
 
     def __repr__(self) -> str:
@@ -88,11 +91,12 @@ def read(picture: Picture, reader: Reader | None = None, name: str | None = None
     Handwriting is normalized; raise `NothingDrawnError` if there is none. For a model of other images, the picture is
     scaled to their size.
 
-    picture: a path, the bytes of a file, or gray levels, uint8 (H, W);  reader: by default the installed model
+    picture: a path, the bytes of a file, gray levels, uint8 (H, W), or for a model of color pictures (H, W, 3)
+    reader: by default the installed model
     name: for messages, by default the path
     """
     reader = reader or shipped_model()
-    gray, name = _opened(picture, name)
+    gray, name = _opened(picture, name, color=reader.input == "image" and reader.is_color)
     with _naming(name):
         if reader.input == "image":
             return read_image(resized(gray, reader.image_shape), reader, name)
@@ -106,8 +110,8 @@ def _check_takes_handwriting(reader: Reader) -> None:
     if reader.input == "floats":
         raise DataError("the model was trained on floats, not on images: use model.predict(X)")
     if reader.image_shape != (SIZE, SIZE):
-        height, width = reader.image_shape
-        raise DataError(f"reading handwriting needs a model of {SIZE}×{SIZE} images, got a model of {height}×{width}")
+        size = "×".join(map(str, reader.image_shape))
+        raise DataError(f"reading handwriting needs a model of {SIZE}×{SIZE} images, got a model of {size}")
 
 
 def read_line(picture: Picture, reader: Reader | None = None, name: str | None = None) -> list[Reading]:
@@ -153,8 +157,8 @@ def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator
         yield Reading("-", problem=DataMissingError("-: standard input must have a line per image, got none"))
 
 
-def _image(parts: list[str], shape: tuple[int, int]) -> Array:
-    size = shape[0] * shape[1]
+def _image(parts: list[str], shape: tuple[int, ...]) -> Array:
+    size = math.prod(shape)
     rule = f"must have {size} integers from 0 to 255"
     try:
         values = np.array(parts, np.float64)
@@ -166,11 +170,11 @@ def _image(parts: list[str], shape: tuple[int, int]) -> Array:
     return values.astype(np.uint8).reshape(shape)
 
 
-def _opened(picture: Picture, name: str | None) -> tuple[Array, str]:
-    """Return the gray levels of a photo, and its name."""
+def _opened(picture: Picture, name: str | None, *, color: bool = False) -> tuple[Array, str]:
+    """Return the gray levels or the colors of a photo, and its name."""
     if name is None:
         name = "the picture" if isinstance(picture, bytes | np.ndarray) else str(picture)
-    return picture if isinstance(picture, np.ndarray) else read_photo(picture), name
+    return picture if isinstance(picture, np.ndarray) else read_photo(picture, color=color), name
 
 
 @contextmanager

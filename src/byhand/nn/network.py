@@ -232,9 +232,11 @@ def layers_from_sizes(
     batch_norm: bool = False,
     init: str = "he",
     output_scale: float = 1.0,
+    shape: tuple[int, ...] | None = None,
 ) -> Iterator[Layer]:
     """Yield convolutions with these maps, then dense layers of these sizes.
 
+    `shape` is the height and width of the images, and for color 3, for the convolutions; by default a gray square.
     Batch norm (optional), the activation and dropout (optional) follow each layer except the last. `output_scale`
     multiplies the initial weights of the last: at 0.1 the first probabilities are nearly equal, and training is stable.
     """
@@ -249,7 +251,7 @@ def layers_from_sizes(
             yield Dropout(dropout)
 
     size = sizes[0]
-    first = list(convolutions(size, maps, init))
+    first = list(convolutions(size, maps, init, shape))
     for convolution in first:  # neighboring places of a map are correlated: dropout follows only the last convolution
         size = convolution.outputs
         yield from with_activation(convolution, size, has_dropout=convolution is first[-1])
@@ -259,27 +261,27 @@ def layers_from_sizes(
     yield Dense(size, sizes[-1], init=init, scale=output_scale)
 
 
-def convolutions(in_size: int, maps: Sequence[Maps], init: str) -> Iterator[Convolution]:
-    """Yield the convolutions that `maps` describes, for a square image of `in_size` pixels."""
+def convolutions(
+    in_size: int, maps: Sequence[Maps], init: str, shape: tuple[int, ...] | None = None
+) -> Iterator[Convolution]:
+    """Yield the convolutions that `maps` describes, for images of this shape, by default a square of `in_size`."""
     if not isinstance(maps, Sequence) or isinstance(maps, str | bytes):
         raise UsageError(f"maps must be a list, such as [32, 64] or [(32, 5, 2), (64, 5, 2)], got {maps!r:.60}")
-    rows, channels = math.isqrt(in_size), 1
-    if maps and rows * rows != in_size:
-        raise UsageError(
-            f"maps need a square image, got {in_size} pixels: "
-            "pass layers instead, first a Convolution(height, width, …)"
-        )
+    rows, columns, channels = (*(shape or (math.isqrt(in_size),) * 2), 1)[:3]
+    if maps and rows * columns * channels != in_size:
+        hint = "pass shape=(height, width), for color (height, width, 3)"
+        raise UsageError(f"maps need a square image, got {in_size} pixels: {hint}")
     for entry in maps:
         numbers = tuple(entry) if isinstance(entry, list | tuple) else (entry,)
         if not 1 <= len(numbers) <= 3:
             raise UsageError(f"maps must have one to three numbers each (maps, window size, stride), got {list(maps)}")
         settings = dict(zip(("maps", "size", "stride"), numbers, strict=False))
         try:
-            layer = Convolution(rows, rows, channels, **settings, init=init)
+            layer = Convolution(rows, columns, channels, **settings, init=init)
         except UsageError as error:
             raise UsageError(f"each convolution must fit its input, got {list(maps)}: {error}") from None
         yield layer
-        rows, channels = layer.rows, layer.maps
+        rows, columns, channels = layer.rows, layer.columns, layer.maps
 
 
 def layers_from_config(config: list[dict[str, Any]]) -> list[Layer]:

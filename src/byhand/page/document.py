@@ -107,12 +107,18 @@ def signed_image(cells: Array, scale: float) -> str:
 
 
 def gray_image(pixels: Array) -> str:
-    """Return the data URI of an image of bytes                                       pixels: uint8 (rows, columns)"""
+    """Return the data URI of an image of bytes               pixels: uint8 (rows, columns) or (rows, columns, 3)"""
     return data_uri(gray_png(pixels))
 
 
 def gray_png(pixels: Array) -> bytes:
-    """Return a PNG of bytes in sixteen shades                                        pixels: uint8 (rows, columns)"""
+    """Return a PNG of bytes in sixteen shades, or in color   pixels: uint8 (rows, columns) or (rows, columns, 3)"""
+    if pixels.ndim == 3:
+        from PIL import Image
+
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "png", optimize=True)
+        return file.getvalue()
     index = (pixels.astype(float) * (GRAYS - 1) / 255).round()
     return png(index, [level * 255 // (GRAYS - 1) for level in range(GRAYS) for _ in range(3)], bits=4)
 

@@ -48,7 +48,8 @@ async function start() {
   };
   if (draws) show({ message: "nothing drawn" });
   else {
-    byId("pad").textContent = `This model takes images of ${reader.shape.join(" × ")} pixels: load a sample.`;
+    const size = `${reader.shape.join(" × ")} pixels`;
+    byId("pad").textContent = `Drawings are for handwriting; this model was trained on images of ${size}. Load a sample.`;
     for (const id of ["clear", "undo"]) byId(id).hidden = true;
     byId("sample").click();
   }

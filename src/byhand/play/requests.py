@@ -171,7 +171,7 @@ def query_integer(request: Request, name: str, limit: int) -> int:
     return int(text)
 
 
-def picture_of(pixels: Any, shape: tuple[int, int]) -> Array:
+def picture_of(pixels: Any, shape: tuple[int, ...]) -> Array:
     """Decode the field `pixels`, base64 of an image's bytes                               → uint8 (H, W)"""
     try:
         content = base64.b64decode(pixels, validate=True)

@@ -71,13 +71,14 @@ def sprites(evaluation: Evaluation, first: list[int]) -> Sprites:
 
 
 def sprite_sheet(images: Array, chosen: list[int]) -> Sprites:
-    """Return a sheet of the chosen images                              images: uint8 (M, H, W)"""
+    """Return a sheet of the chosen images               images: uint8 (M, H, W) or (M, H, W, 3)"""
     stack = np.stack([reduced(images[index]) for index in chosen]) if chosen else np.zeros((1, 1, 1), np.uint8)
-    count, height, width = stack.shape
+    count, height, width, *channels = stack.shape
     rows = -(-count // COLUMNS)
-    full = np.zeros((rows * COLUMNS, height, width), np.uint8)
+    full = np.zeros((rows * COLUMNS, height, width, *channels), np.uint8)
     full[:count] = stack
-    sheet = full.reshape(rows, COLUMNS, height, width).swapaxes(1, 2).reshape(rows * height, COLUMNS * width)
+    grid = full.reshape(rows, COLUMNS, height, width, *channels).swapaxes(1, 2)
+    sheet = grid.reshape(rows * height, COLUMNS * width, *channels)
     return Sprites(gray_png(sheet), chosen, height, width)
 
 
@@ -94,7 +95,7 @@ def cells(evaluation: Evaluation) -> list[list[int]]:
 
 
 def reduced(image: Array) -> Array:
-    """Reduce a large image by averaging                                                 uint8 (H, W)"""
+    """Reduce a large image by averaging                                   uint8 (H, W) or (H, W, 3)"""
     if max(image.shape) <= LARGEST_SIDE:
         return image
     from PIL import Image
@@ -118,11 +119,11 @@ class FirstLayer:
     norms: Array
 
 
-def first_layer(layer: Layer, picture: tuple[int, int], count: int = UNITS) -> FirstLayer | None:
+def first_layer(layer: Layer, picture: tuple[int, ...], count: int = UNITS) -> FirstLayer | None:
     """Return the layer's weights as images; None if its inputs are not pixels."""
     if isinstance(layer, Convolution) and layer.channels == 1:
         each, picture = "map", (layer.size, layer.size)
-    elif isinstance(layer, Dense) and layer.inputs == picture[0] * picture[1] and picture[0] > 1:
+    elif isinstance(layer, Dense) and len(picture) == 2 and layer.inputs == picture[0] * picture[1] and picture[0] > 1:
         each = "unit"
     else:
         return None

@@ -68,9 +68,9 @@ def plot_mistakes(evaluation: Evaluation, *, count: int = 20, columns: int = 10,
     columns = min(integer("columns", columns, 1), max(1, len(mistakes)))
     rows = max(1, -(-len(mistakes) // columns))
     ax = axes(ax, figsize=(columns * 0.9, rows * 1.25))
-    height, width = evaluation.data.shape
+    height, width, *channels = evaluation.data.shape
     down, across = round(height * 1.45), width + 2
-    sheet = np.zeros((rows * down, columns * across))
+    sheet = np.zeros((rows * down, columns * across, *channels), np.uint8)
     for place, mistake in enumerate(mistakes):
         top, left = place // columns * down, place % columns * across
         sheet[top : top + height, left : left + width] = evaluation.data.images[mistake.index]

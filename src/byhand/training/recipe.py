@@ -321,10 +321,16 @@ def adapted(chosen: Preset, data: Dataset) -> Preset:
         preparation = Preparation.of(data.images)
     if recipe.augment != "none":
         recipe = recipe.replace(augment="none", weak_augment=0.0)
-    if recipe.batch_size is not None:
-        steps = -(-len(data) // recipe.batch_size)
-        recipe = recipe.replace(epochs=max(recipe.epochs, -(-MIN_STEPS // steps)))
+    recipe = with_min_steps(recipe, len(data))
     return replace(chosen, preparation=replace(preparation, deskew=False), recipe=recipe)
+
+
+def with_min_steps(recipe: Recipe, samples: int) -> Recipe:
+    """Return the recipe with more epochs, if this many samples give too few steps."""
+    if recipe.batch_size is None or samples == 0:
+        return recipe
+    steps = -(-samples // recipe.batch_size)
+    return recipe.replace(epochs=max(recipe.epochs, -(-MIN_STEPS // steps)))
 
 
 NETWORK = ("hidden", "maps", "activation", "dropout", "batch_norm", "init")
@@ -353,6 +359,8 @@ def with_overrides(
         if isinstance(network.get(name), str):
             network[name] = parsed(network[name])
     preparation = changed_preparation(chosen.preparation, given, data)
+    if data is not None and network.get("maps", chosen.network.get("maps")):
+        network["shape"] = data.shape
     model = chosen.model(in_size, classes, seed=seed, dtype=given.get("dtype"), preparation=preparation, **network)
     return model, recipe
 

@@ -39,7 +39,7 @@ from byhand.training.batches import Shard
 from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.loop import Callback, Trainer, complete, interruptible
 from byhand.training.progress import ProgressBar, is_interactive
-from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settings
+from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settings, with_min_steps
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import CONFIG, Run, runs_in
@@ -114,7 +114,7 @@ def fit(
     """Train a model until the end or Ctrl-C, and return the history of its epochs.
 
     data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,); also as two arguments, X and y
-    recipe: a Recipe or the name of a preset, by default digits; floats are not augmented
+    recipe: a Recipe or the name of a preset, by default digits; floats are not augmented, and few get more epochs
     choices: settings that replace those of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
     class_weights: "balanced", {class: weight}, or one weight per class; they multiply the `sample_weights`
     validation_data: like `data`; replaces the held-out split of the recipe
@@ -130,9 +130,11 @@ def fit(
         check_scale(samples)
     if not isinstance(recipe, Recipe):
         chosen = preset_named(recipe or "digits")
-        recipe = (
-            adapted(chosen, samples).recipe if isinstance(samples, Dataset) else chosen.recipe.replace(augment="none")
-        )
+        if isinstance(samples, Dataset):
+            recipe = adapted(chosen, samples).recipe
+        else:
+            count = len(samples[0]) if isinstance(samples, tuple | list) and samples and np.ndim(samples[0]) else 0
+            recipe = with_min_steps(chosen.recipe.replace(augment="none"), count)
     recipe = recipe.replace(**choices)
     settings: Any = {"seed": seed, "sample_weights": sample_weights, "validation_data": validation_data}
     if run:
@@ -249,7 +251,7 @@ def resume(
     threads: int | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_every: float = 30.0,
-    load: Callable[[str | None], TrainTest] = load,
+    load: Callable[..., TrainTest] = load,
     shard: Shard | None = None,
 ) -> RunResult:
     """Continue a stopped run; the result is bit-identical to an uninterrupted run.
@@ -274,7 +276,7 @@ def resume(
     if data is None and config["data_name"] == ARRAYS:
         raise UsageError(f"{run.folder}: the run was trained on arrays: pass them as data")
     if data is None or isinstance(data, str):
-        data = load(data or data_of(config))
+        data = load(data or data_of(config), **({"color": True} if color_of(config) else {}))
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     if isinstance(train, Dataset) and count is not None and count < len(train):
         train = train[:count]
@@ -471,6 +473,11 @@ def data_of(config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
         return str(config["data"])
     named = [config.get("data_name"), (metadata or {}).get("data", {}).get("name")]
     return next((name for name in named if name in CATALOG), None)
+
+
+def color_of(config: Mapping[str, Any]) -> bool:
+    """Return True if the images of a run have three channels."""
+    return len((config.get("preparation") or {}).get("shape") or ()) == 3
 
 
 def loss_of(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> Loss:

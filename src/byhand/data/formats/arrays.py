@@ -45,11 +45,11 @@ def array_of(where: str, content: bytes, start: int, dtype: np.dtype[Any], shape
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read_npz(path: Path) -> tuple[Dataset, Dataset | None]:
+def read_npz(path: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of an `mnist.npz`."""
     x_train, y_train, x_test, y_test = npz_arrays(path, MEMBERS)
-    train = Dataset.from_arrays(x_train, y_train, name=f"{path}: train")
-    return train, Dataset.from_arrays(x_test, y_test, name=f"{path}: test")
+    train = Dataset.from_arrays(x_train, y_train, name=f"{path}: train", color=color)
+    return train, Dataset.from_arrays(x_test, y_test, name=f"{path}: test", color=color)
 
 
 def npz_arrays(path: Path, names: Sequence[str]) -> list[Array]:
@@ -92,13 +92,13 @@ def find_npy(folder: Path) -> list[dict[str, Path]]:
     return found
 
 
-def read_npy(files: dict[str, Path]) -> tuple[Dataset, Dataset | None]:
+def read_npy(files: dict[str, Path], *, color: bool = False) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of .npy files, as `find_npy` returns them."""
 
     def part(images: str, labels: str) -> Dataset:
         pixels = npy_array(str(files[images]), read_all(files[images]), may_be_text=False)
         names = npy_array(str(files[labels]), read_all(files[labels]), may_be_text=True)
-        return Dataset.from_arrays(pixels, names, name=str(files[images]))
+        return Dataset.from_arrays(pixels, names, name=str(files[images]), color=color)
 
     return part("images", "labels"), part("test_images", "test_labels") if "test_images" in files else None
 

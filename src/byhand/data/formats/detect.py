@@ -23,11 +23,15 @@ ENDINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class DataFiles:
-    """The format, the path and the files of a data set (none for a folder of images)."""
+    """The format, the path and the files of a data set (none for a folder of images).
+
+    color: keep the three channels of color pictures
+    """
 
     kind: str
     path: Path
     files: dict[str, Path]
+    color: bool = False
 
     def read(self) -> tuple[Dataset, Dataset | None]:
         """Return the training set, and the test set or None."""
@@ -35,17 +39,13 @@ class DataFiles:
         if self.kind == "csv":
             return csv.read(self.files["train"]), csv.read(test) if test and csv.has_labels(test) else None
         if self.kind == "parquet":
-            return images.read_parquet(self.files["train"], test)
+            return images.read_parquet(self.files["train"], test, color=self.color)
         if self.kind == "npy":
-            return arrays.read_npy(self.files)
-        readers = {
-            "idx": idx.read_folder,
-            "npz": arrays.read_npz,
-            "pickled": arrays.read_pickle,
-            "pictures": images.read_folder,
-            "zip": images.read_zip,
-        }
-        return readers[self.kind](self.path)
+            return arrays.read_npy(self.files, color=self.color)
+        if self.kind in ("idx", "pickled"):
+            return idx.read_folder(self.path) if self.kind == "idx" else arrays.read_pickle(self.path)
+        readers = {"npz": arrays.read_npz, "pictures": images.read_folder, "zip": images.read_zip}
+        return readers[self.kind](self.path, color=self.color)
 
     def readers(self) -> list[Callable[[], object]]:
         """Return a reader for each file, if the format has several."""

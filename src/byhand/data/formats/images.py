@@ -1,4 +1,4 @@
-"""Image files, read with Pillow as grayscale bytes: a photo, or a folder or a data frame of images as a data set.
+"""Image files, read with Pillow as bytes, gray or color: a photo, or a folder or a data frame as a data set.
 
 A folder has one subfolder per class, or `train` and `test` with one subfolder per class. Images of several
 sizes are scaled to the most common one; they are not inverted. The size in a header is checked before decoding.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from byhand.data import formats
-from byhand.data.dataset import Bytes, Dataset, label_column_named
+from byhand.data.dataset import COLORS_DROPPED, Bytes, Dataset, label_column_named
 from byhand.errors import DataError, DataMissingError, MissingExtraError, short_repr
 from byhand.text import near_path, printable
 
@@ -98,8 +98,8 @@ BAND = 1 << 18  # pixels that are converted at once
 DRAFT_SIDE = 1600  # pixels: a JPEG larger than twice this is decoded at 1/2, 1/4 or 1/8 of its size
 
 
-def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
-    """Return a photo, from a path or the content of a file, in grayscale: uint8 (H, W).
+def read_photo(source: str | os.PathLike[str] | bytes, *, color: bool = False) -> Bytes:
+    """Return a photo, from a path or the content of a file, in grayscale, uint8 (H, W), or in color, (H, W, 3).
 
     The camera's orientation is applied. Transparent pixels become white, or black if the ink is light. 16-bit grayscale
     keeps its upper byte. Animations, several pages, and 32 bits per channel are rejected.
@@ -120,12 +120,25 @@ def read_photo(source: str | os.PathLike[str] | bytes) -> Bytes:
         if picture.mode in ("LAB", "I", "F"):
             rule = "grayscale, RGB, CMYK or palette, with 8 or 16 bits per channel"
             raise DataError(f"{name} must be {rule}, got mode {picture.mode}")
-        picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        picture.draft("RGB" if color else "L", (DRAFT_SIDE, DRAFT_SIDE))
         pixels = picture.width * picture.height
         if (size := pixels * (1 if picture.mode in ("1", "L", "P") else 4)) > MAX_DECODED:
             rule = f"at most {MAX_DECODED:,} bytes once decoded"
             raise DataError(f"{name} must have {rule}, got {size:,} ({width:,} × {height:,} pixels): make it smaller")
-        return _grayscale(picture)
+        if color and not picture.mode.startswith("I;16"):
+            return _in_color(picture)
+        gray = _grayscale(picture)
+        return np.repeat(gray[..., None], 3, axis=2) if color else gray
+
+
+def _in_color(picture: "Image") -> Bytes:
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    return np.array(picture.convert("RGB"), np.uint8)
 
 
 def _grayscale(picture: "Image") -> Bytes:
@@ -182,7 +195,6 @@ MAX_IMAGE_BYTES = 16 << 20
 MAX_IMAGE_SIDE = 1024  # pixels
 #: The names that a column of images has in a data frame.
 IMAGE_COLUMNS = ("image", "images", "img", "picture", "pixels")
-COLORS_DROPPED = "colors read as gray"
 TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation")
 #: Maximum difference between the channels of a gray pixel, after JPEG compression.
 GRAY_TOLERANCE = 24
@@ -215,8 +227,8 @@ def _order(path: Path) -> tuple[bool, int, str]:
     return not is_number, int(path.stem) if is_number else 0, path.name
 
 
-def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
-    """Return the training set, and the test set or None.
+def read_folder(folder: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
+    """Return the training set, and the test set or None, in color or in grayscale.
 
     Images of several sizes are scaled to the most common one. The note of the training set says what was changed or
     not used.
@@ -226,47 +238,55 @@ def read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
     for name in found["test"]:
         if name not in classes:
             raise DataError(f"{folder}: the classes of test must be among those of train, got {name!r}")
-    train, shape, notes = _read(folder, found["train"], classes, None)
+    train, shape, notes = _read(folder, found["train"], classes, None, color=color)
     unused = [path.name for path in sorted(folder.iterdir()) if path.name.lower() in VALIDATION and path.is_dir()]
     notes += [f"{name} is not used" for name in unused if found["train"] != _classes(folder)]
-    test = _read(folder, found["test"], classes, shape)[0] if found["test"] else None
+    test = _read(folder, found["test"], classes, shape, color=color)[0] if found["test"] else None
     return Dataset(train.images, train.labels, classes=classes, name=str(folder), note=", ".join(notes)), test
 
 
 def _read(
-    folder: Path, found: dict[str, list[Path]], classes: tuple[str, ...], shape: tuple[int, int] | None
-) -> tuple[Dataset, tuple[int, int], list[str]]:
+    folder: Path,
+    found: dict[str, list[Path]],
+    classes: tuple[str, ...],
+    shape: tuple[int, ...] | None,
+    *,
+    color: bool,
+) -> tuple[Dataset, tuple[int, ...], list[str]]:
     """Read one part, at the size `shape` or the most common one; return it with that size and notes on what changed."""
     files = [file for name in found for file in found[name]]
     labels = np.repeat([classes.index(name) for name in found], [len(found[name]) for name in found])
     images, notes, pixels = [], [], 0
     for file in files:
-        images.append(read_image(file))
+        images.append(read_image(file, color=color))
         if (pixels := pixels + images[-1].size) > formats.CEILING:
             raise DataError(f"{folder}: must have at most {formats.CEILING:,} pixels in all images, got more")
     images, size_notes = of_one_size(images, shape)
     notes += size_notes
-    if _is_colored(files[:: -(-len(files) // 20)]):
+    if not color and _is_colored(files[:: -(-len(files) // 20)]):
         notes.append(COLORS_DROPPED)
     stack = np.stack(images)
-    return Dataset(stack, labels, classes=classes, name=str(folder)), (stack.shape[1], stack.shape[2]), notes
+    return Dataset(stack, labels, classes=classes, name=str(folder)), stack.shape[1:], notes
 
 
-def of_one_size(images: list[Bytes], shape: tuple[int, int] | None) -> tuple[list[Bytes], list[str]]:
+def of_one_size(images: list[Bytes], shape: tuple[int, ...] | None) -> tuple[list[Bytes], list[str]]:
     """Return images at the size `shape` or the most common one, and notes on what changed."""
     sizes = Counter(image.shape for image in images)
-    height, width = shape or sizes.most_common(1)[0][0]
-    notes = [f"images of {len(sizes)} sizes scaled to {width}×{height}"] if len(sizes) > 1 else []
-    return [resized(image, (height, width)) for image in images], notes
+    shape = shape or sizes.most_common(1)[0][0]
+    notes = [f"images of {len(sizes)} sizes scaled to {shape[1]}×{shape[0]}"] if len(sizes) > 1 else []
+    return [resized(image, shape) for image in images], notes
 
 
-def resized(gray: Bytes, shape: tuple[int, int]) -> Bytes:
-    """Return an image at another size                                     gray: uint8 (H, W) → `shape`"""
-    if gray.shape == shape:
-        return gray
+def resized(image: Bytes, shape: tuple[int, ...]) -> Bytes:
+    """Return an image with another size, and in gray or in color    uint8 (H, W) or (H, W, 3) → `shape`"""
+    if image.shape == shape:
+        return image
     from PIL import Image
 
-    return np.asarray(Image.fromarray(gray).resize(shape[::-1], Image.Resampling.BILINEAR))
+    picture = Image.fromarray(image)
+    if image.ndim != len(shape):
+        picture = picture.convert("RGB" if len(shape) == 3 else "L")
+    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 def _is_colored(files: list[Path]) -> bool:
@@ -286,7 +306,7 @@ def has_colors(picture: "Image") -> bool:
     return bool(np.abs(channels[..., :1] - channels[..., 1:]).max() > GRAY_TOLERANCE)
 
 
-def read_zip(path: Path) -> tuple[Dataset, Dataset | None]:
+def read_zip(path: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a zip with a folder of images. Only image files are unpacked."""
     try:
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
@@ -307,22 +327,22 @@ def read_zip(path: Path) -> tuple[Dataset, Dataset | None]:
                 root = inside[0]
             if not find(root)["train"]:
                 raise DataError(f"{path}: must have a subfolder of images for each class")
-            return read_folder(root)
+            return read_folder(root, color=color)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: the zip must be undamaged and not encrypted: {printable(error)}") from None
 
 
-def read_image(file: Path) -> Bytes:
-    """Return one image of a folder in grayscale, uint8 (H, W)."""
+def read_image(file: Path, *, color: bool = False) -> Bytes:
+    """Return one image of a folder, uint8 (H, W), or with `color` (H, W, 3)."""
     name = f"{file}:"
     with opened(content_of(file, name, MAX_IMAGE_BYTES), name) as picture:
-        return gray_image(picture, name)
+        return pixels_of(picture, name, color=color)
 
 
-def gray_image(picture: "Image", name: str) -> Bytes:
-    """Return an image of a data set in grayscale, uint8 (H, W)."""
+def pixels_of(picture: "Image", name: str, *, color: bool) -> Bytes:
+    """Return an image of a data set, uint8 (H, W), or with `color` (H, W, 3)."""
     width, height = picture.size
     if max(picture.size) > MAX_IMAGE_SIDE:
         raise DataError(f"{name} must be at most {MAX_IMAGE_SIDE} pixels wide and high, got {width}×{height}")
@@ -330,13 +350,15 @@ def gray_image(picture: "Image", name: str) -> Bytes:
         raise DataError(f"{name} must have 8 bits per channel, got mode {picture.mode}")
     if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise DataError(f"{name} must have no transparent pixels; add a background first")
-    return np.array(picture.convert("L"))
+    return np.array(picture.convert("RGB" if color else "L"))
 
 
-def read_parquet(path: Path, test: Path | None = None) -> tuple[Dataset, Dataset | None]:
+def read_parquet(path: Path, test: Path | None = None, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
     """Return the training set, and the test set or None, of parquet files, which pandas reads."""
-    train = read_frame(_frame_of(path), name=str(path))
-    return train, None if test is None else read_frame(_frame_of(test), name=str(test), shape=train.shape)
+    train = read_frame(_frame_of(path), name=str(path), color=color)
+    if test is None:
+        return train, None
+    return train, read_frame(_frame_of(test), name=str(test), shape=train.shape, color=color)
 
 
 def _frame_of(path: Path) -> Any:
@@ -352,7 +374,9 @@ def _frame_of(path: Path) -> Any:
         raise DataError(f"{path}: damaged parquet file: {printable(error)}") from None
 
 
-def read_frame(frame: Any, *, name: str = "frame", shape: tuple[int, int] | None = None) -> Dataset:
+def read_frame(
+    frame: Any, *, name: str = "frame", shape: tuple[int, ...] | None = None, color: bool = False
+) -> Dataset:
     """Return the data set in a pandas data frame: one column per pixel, or a column `image` as in Hugging Face's sets.
 
     An image is the content of an image file, a dictionary with this content as `bytes`, a Pillow image or an array.
@@ -369,7 +393,7 @@ def read_frame(frame: Any, *, name: str = "frame", shape: tuple[int, int] | None
         raise DataError(f"{name}: the column of labels must be called label, got the columns {got}: rename one")
     images, is_colored, pixels = [], False, 0
     for row, cell in enumerate(frame.iloc[:, place]):
-        image, has_color = _image_in(cell, f"{name}, row {row}: the image")
+        image, has_color = _image_in(cell, f"{name}, row {row}: the image", color=color)
         images.append(image)
         is_colored |= has_color
         if (pixels := pixels + image.size) > formats.CEILING:
@@ -380,22 +404,22 @@ def read_frame(frame: Any, *, name: str = "frame", shape: tuple[int, int] | None
         raise DataError(f"{name}: arrays of floats must all have the same shape")
     else:
         notes = []
-    data = Dataset.from_arrays(np.stack(images), frame.iloc[:, label].to_numpy(), name=name)
-    notes += [COLORS_DROPPED] if is_colored else []
+    data = Dataset.from_arrays(np.stack(images), frame.iloc[:, label].to_numpy(), name=name, color=color)
+    notes += [COLORS_DROPPED] if is_colored and not color else []
     return Dataset(data.images, data.labels, classes=data.classes, name=name, scale=data.scale, note=", ".join(notes))
 
 
-def _image_in(cell: Any, name: str) -> tuple[Any, bool]:
-    """Return the image in a cell of a data frame, (H, W), and True if its colors were dropped."""
+def _image_in(cell: Any, name: str, *, color: bool) -> tuple[Any, bool]:
+    """Return the image in a cell of a data frame, (H, W) or with `color` (H, W, 3), and True if it has colors."""
     from PIL import Image
 
     if isinstance(cell, dict):
         cell = cell.get("bytes")
     if isinstance(cell, bytes):
         with opened(cell, name) as picture:
-            return gray_image(picture, name), has_colors(picture)
+            return pixels_of(picture, name, color=color), has_colors(picture)
     if isinstance(cell, Image.Image):
-        return gray_image(cell, name), has_colors(cell)
+        return pixels_of(cell, name, color=color), has_colors(cell)
     try:
         array = np.stack([np.stack(list(row)) for row in cell])  # parquet has arrays of arrays
     except (TypeError, ValueError):
@@ -405,8 +429,10 @@ def _image_in(cell: Any, name: str) -> tuple[Any, bool]:
     if array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() <= 255:
         array = array.astype(np.uint8)
     if array.ndim == 3 and array.shape[2] == 3 and array.dtype == np.uint8:
-        return _image_in(Image.fromarray(array), name)
+        return _image_in(Image.fromarray(array), name, color=color)
     if array.ndim != 2 or array.dtype.kind not in "uf":
         rule = "the content of an image file, a Pillow image or an array (H, W)"
         raise DataError(f"{name} must be {rule}, got {short_repr(cell)}")
+    if color and array.dtype == np.uint8:
+        array = np.repeat(array[..., None], 3, axis=2)
     return array, False
