@@ -24,7 +24,7 @@ from byhand.model.preparation import Preparation
 from byhand.nn.network import Network
 from byhand.report import wilson
 from byhand.training import Recipe, Trainer, preset
-from byhand.training.runs import Run
+from byhand.training.runs import Run, holds_no_step
 
 #: The default presets, which take a minute.
 PRESETS = ("fast", "digits")
@@ -82,7 +82,7 @@ def train_run(name: str, seed: int, data: str, home: Path, log: Log) -> float | 
     """Train one run to its end; return the seconds of the process, None if it was interrupted or started otherwise."""
     run = run_of(home, name, seed)
     note = run.folder / PROCESS
-    if run.folder.exists():
+    if not holds_no_step(run.folder):
         if not is_of(name, seed, run.config()):
             raise UsageError(f"{run.folder}: must be a run of the preset {name} as it is now, with the seed {seed}")
         if run.model_path.is_file() and run.model().metadata.get("ending") == "done":

@@ -213,3 +213,11 @@ def test_the_table_of_accuracy_uses_the_extrapolated_time_if_measured():
     assert line.format("75 min") in table
     table = tables.TABLES["accuracy"]({"presets": {"best": row | {"pace": {"whole_training_seconds": 600.0}}}})
     assert line.format("10 min") in table
+
+
+def test_a_run_that_was_killed_before_its_first_step_is_begun_again(home, monkeypatch):
+    words = []
+    monkeypatch.setattr(accuracy, "train", lambda *given: words.extend(given))
+    byhand.training.runs.Run(home / "new" / "fast-3").write_config({})
+    accuracy.train_run("fast", 3, "mnist-5k", home / "new", lambda line: None)
+    assert words[:2] == ["--preset", "fast"]

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 import byhand
-from byhand.files import write_text
+from byhand import files
+from byhand.files import append, make_folder, write_text
 
 
 @pytest.mark.skipif(not hasattr(os, "fchmod"), reason="needs POSIX permissions")
@@ -61,3 +62,29 @@ def test_the_longest_file_name_can_be_written(tmp_path):
     write_text(tmp_path / name, "x")
     write_text(tmp_path / name, "y")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "y")]
+
+
+def test_the_parents_of_new_folders_are_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(files, "flush_folder", flushed.append)
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert sorted(flushed) == [tmp_path, tmp_path / "a"]
+
+
+def test_an_append_that_fails_leaves_the_file_as_it_was(tmp_path):
+    resource = pytest.importorskip("resource")
+    signal = pytest.importorskip("signal")
+    (tmp_path / "file").write_bytes(b"before")
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            append(tmp_path / "file", b"longer than that")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.filename == str(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"before"
+    append(tmp_path / "file", b", after")
+    assert (tmp_path / "file").read_bytes() == b"before, after"

@@ -6,8 +6,21 @@ import pytest
 
 from byhand.errors import ModelFileError, UsageError
 from byhand.files import lock
+from byhand.training import runs as module
 from byhand.training import steps
-from byhand.training.runs import CONFIG, METRICS, MODEL, STATE, Run, load_model, next_number, versions
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.runs import (
+    CONFIG,
+    METRICS,
+    MODEL,
+    START,
+    STATE,
+    Run,
+    holds_no_step,
+    load_model,
+    next_number,
+    versions,
+)
 from helpers import model_file_mutations, small_run
 
 
@@ -65,6 +78,133 @@ def test_a_folder_with_content_is_not_used(tmp_path):
         Run.new(tmp_path / "mine")
     with pytest.raises(UsageError, match="must be new or empty"):
         Run.new(tmp_path / "mine" / "thesis.txt")
+
+
+def begun(folder, *, taken=0):
+    """Write the first files of a run, as far as a process may have come before it was killed."""
+    run, held = Run.take(folder)
+    with small_run.session() as session, Checkpoints(run, held=held) as checkpoints:
+        run.write_config({"seed": 3})
+        for _ in zip(range(taken), steps(session), strict=False):
+            pass
+        checkpoints.save(session, force=True)
+    return run
+
+
+def killed_before_a_checkpoint(folder):
+    Run(folder).write_config({})
+    (folder / STATE).mkdir()
+    (folder / STATE / "lock").touch()
+    (folder / STATE / ".a.safetensors.0123456789ab.part").write_bytes(b"half")
+    (folder / START).write_bytes(b"weights")
+
+
+def killed_before_a_step(folder):
+    begun(folder)
+    Run(folder).write_records([])
+
+
+def killed_before_all_members(folder):
+    begun(folder / "member-1")
+    killed_before_a_checkpoint(folder / "member-2")
+
+
+@pytest.mark.parametrize("killed", [killed_before_a_checkpoint, killed_before_a_step, killed_before_all_members])
+def test_a_folder_that_holds_no_step_is_new(tmp_path, killed):
+    killed(tmp_path / "run")
+    assert holds_no_step(tmp_path / "run")
+    run, held = Run.take(tmp_path / "run")
+    with held:
+        left = sorted(str(path.relative_to(run.folder)) for path in run.folder.rglob("*"))
+    assert left == [STATE, f"{STATE}/lock"]
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "metrics.jsonl", "model.safetensors", "start.safetensors", "state/notes", "member-1/notes"]
+)
+def test_a_file_of_the_user_is_never_taken_for_a_beginning(tmp_path, name):
+    killed_before_a_checkpoint(tmp_path / "run") if "/" in name else (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "run" / name).write_text('{"mine": 1}')
+    assert not holds_no_step(tmp_path / "run")
+    with pytest.raises(UsageError, match="must be new or empty"):
+        Run.take(tmp_path / "run")
+    assert (tmp_path / "run" / name).read_text() == '{"mine": 1}'
+
+
+def test_a_folder_that_holds_a_step_is_not_new(tmp_path):
+    begun(tmp_path / "run", taken=1)
+    begun(tmp_path / "ensemble" / "member-1", taken=1)
+    assert not holds_no_step(tmp_path / "run")
+    assert not holds_no_step(tmp_path / "ensemble")
+
+
+def racing(monkeypatch, other):
+    """Let another process act between the first look at a folder and taking it."""
+    look, acts = module.new_folder, iter([other])
+
+    def looked(*arguments):
+        found = look(*arguments)
+        next(acts, lambda: None)()
+        return found
+
+    monkeypatch.setattr(module, "new_folder", looked)
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+    racing(monkeypatch, lambda: begun(tmp_path / "run", taken=2))
+    with pytest.raises(UsageError, match="must be new or empty"):
+        Run.take(tmp_path / "run")
+    assert Checkpoints(Run(tmp_path / "run")).load()[1]["step"] == 2
+
+
+def test_of_two_runs_without_a_folder_the_second_takes_the_next_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    others = []
+    racing(monkeypatch, lambda: others.append(Run.take()))
+    run, held = Run.take()
+    assert (str(others[0][0].folder), str(run.folder)) == ("runs/001", "runs/002")
+    held.close()
+    others[0][1].close()
+
+
+@pytest.mark.parametrize("name", [METRICS, CONFIG, MODEL, STATE, f"{STATE}/a.safetensors"])
+def test_a_link_in_the_folder_of_a_run_is_not_followed(tmp_path, name):
+    begun(tmp_path / "run", taken=1)
+    path = tmp_path / "run" / name
+    path.rename(tmp_path / "elsewhere") if path.exists() else (tmp_path / "elsewhere").write_text("mine")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=f"{name}: must be a file of the run, got a link"):
+        Checkpoints(Run(tmp_path / "run")).lock()
+
+
+def test_temporary_files_of_killed_processes_are_removed(tmp_path):
+    run = begun(tmp_path / "run", taken=1)
+    parts = [run.folder / f".{name}.0123456789ab.part" for name in (CONFIG, METRICS, MODEL, "mine")]
+    for part in parts:
+        part.touch()
+    run.lock().close()
+    assert [part for part in parts if part.exists()] == parts[3:]
+
+
+def test_a_record_is_appended_unless_the_file_has_changed(run):
+    written = records()
+    size = run.write_records(written[:1])
+    before = (run.folder / METRICS).stat().st_ino
+    size = run.write_records(written, size)
+    assert run.records() == written
+    assert (run.folder / METRICS).stat().st_ino == before
+    (run.folder / METRICS).unlink()
+    run.write_records(written, size)
+    assert run.records() == written
+
+
+def test_a_record_that_was_cut_off_is_left_out(run):
+    written = records()
+    run.write_records(written)
+    with (run.folder / METRICS).open("ab") as file:
+        file.write(b'{"epoch": 3, "st')
+    assert run.records() == written
 
 
 def test_a_missing_run_or_model_is_reported(tmp_path, run):

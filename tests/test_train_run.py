@@ -82,6 +82,27 @@ def test_a_run_without_a_step_can_be_resumed(tmp_path):
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "begun"))
 
 
+def test_records_after_the_last_checkpoint_are_cut_when_a_run_is_resumed(tmp_path):
+    fit(untrained(), DIGITS.train[:500], recipe=RECIPE, run=tmp_path / "whole", seed=1)
+    begin_run(tmp_path / "killed", untrained(), DIGITS.train[:500], RECIPE, seed=1)
+    Run(tmp_path / "killed").write_records(Run(tmp_path / "whole").records()[:2])
+    resume(tmp_path / "killed", callbacks=[StopAfter(1)])
+    assert Run(tmp_path / "killed").records() == []
+    resume(tmp_path / "killed")
+    assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "killed"))
+
+
+def test_a_run_that_was_killed_before_its_first_step_can_be_begun_again(tmp_path):
+    begin_run(tmp_path / "run", untrained(seed=2), DIGITS.train[:300], RECIPE, seed=2)
+    for path in (tmp_path / "run" / "state").glob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(ModelFileError, match="the run ended before the first save: begin it again"):
+        resume(tmp_path / "run")
+    fit(untrained(), DIGITS.train[:500], recipe=RECIPE, run=tmp_path / "run", seed=1)
+    fit(untrained(), DIGITS.train[:500], recipe=RECIPE, run=tmp_path / "whole", seed=1)
+    assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "run"))
+
+
 def test_a_run_on_arrays_needs_the_same_arrays_to_resume(tmp_path):
     X, y = DIGITS.train.images[:300].reshape(300, -1) / np.float32(255), DIGITS.train.labels[:300]
     weights, recipe = np.linspace(0.5, 1, 300), RECIPE.replace(validation=0)

@@ -1,7 +1,8 @@
-"""Atomic writes, for every file that byhand writes, and file locks."""
+"""Atomic writes, for every file that byhand writes, appending, and file locks."""
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import stat
@@ -49,7 +50,7 @@ def replacing(target: StrPath) -> Iterator[BinaryIO]:
             error.filename = str(target)  # instead of the temporary file
             del error.filename2  # its None would be part of the message
         raise
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
 
 
 def write_bytes(target: StrPath, content: bytes) -> None:
@@ -65,6 +66,7 @@ def write_text(target: StrPath, content: str) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents; if a file has the name of one of them, the error names that file."""
+    missing = list(itertools.takewhile(lambda place: not os.path.lexists(place), (folder, *folder.parents)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -72,19 +74,45 @@ def make_folder(folder: Path) -> None:
             if place.exists() and not place.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(place)) from None
         raise
+    for place in missing:
+        flush_folder(place.parent)
 
 
-def lock(path: Path, message: str) -> BinaryIO | None:
-    """Lock a file and return it; closing it releases the lock. Return None on a system without file locks.
+def append(path: Path, content: bytes) -> None:
+    """Append to a file; after an error, cut it to its size before."""
+    try:
+        with open(path, "ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                for start in iter(lambda: file.tell() - before, len(content)):  # a write may be short
+                    file.write(content[start:])
+            except BaseException:
+                with contextlib.suppress(OSError):  # keep the original exception
+                    file.truncate(before)
+                raise
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def remove_parts(folder: Path, *names: str) -> None:
+    """Remove the temporary files of these files, which killed processes have left in a locked folder."""
+    for name in names:
+        for part in folder.glob(f".{name}.*.part"):
+            part.unlink(missing_ok=True)
+
+
+def lock(path: Path, message: str) -> BinaryIO:
+    """Lock a file and return it; closing it releases the lock. Without file locks in the system, only open it.
 
     If another process holds the lock, raise `StorageError` with `message`.
     """
+    make_folder(path.parent)
+    file = open(path, "ab")  # noqa: SIM115 - closed by the caller
     try:
         import fcntl
     except ImportError:  # Windows
-        return None
-    make_folder(path.parent)
-    file = open(path, "ab")  # noqa: SIM115 - closed by the caller
+        return file
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,7 +123,7 @@ def lock(path: Path, message: str) -> BinaryIO | None:
     return file
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Flush a folder to the disk, so that the rename survives a crash, on systems that support it."""
     with contextlib.suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -60,26 +60,35 @@ def command(
     others = [name for name, value in named.items() if value is not None]
     if resumed is not None and others:
         raise UsageError(f"--resume keeps the settings of the sweep: remove {', '.join(others)}")
-    place = Folder(Path(resumed)) if resumed is not None else Folder.new(folder)
+    if folder is not None:
+        Folder.new(folder)  # raises an error before any work
     searched = Space.read(space) if space is not None else None
     if (engine == "dask") != (address is not None):
         rule = "--engine dask needs --address tcp://HOST:PORT of the scheduler"
         raise UsageError(rule if address is None else "--address needs --engine dask")
     stop = threading.Event()
     common: dict[str, Any] = {
-        "folder": place,
         "jobs": jobs,
         "engine": Dask(address, jobs) if address is not None else None,
         "offline": offline,
         "stop": stop,
         "on_trial": lambda trial: console.info(str(trial)),
     }
-    console.info(f"sweep: {place.path}")
+
+    def started(folder: Path) -> None:
+        console.info(f"sweep: {folder}")
+
     with interruptible(stop.set):
         if searched is None:
-            result = resume(trials=trials, **common)
+            place = Folder(Path(str(resumed)))
+            started(place.path)
+            result = resume(place, trials=trials, **common)
         else:
-            result = sweep(searched, trials=trials or 50, data=data, seed=seed, **common)
+            wanted = None if folder is None else Folder(Path(folder))
+            result = sweep(
+                searched, trials=trials or 50, data=data, seed=seed, folder=wanted, on_start=started, **common
+            )
+            place = result.folder
     console.show(result.to_json, result.text)
     console.info(f"all trials: {place.path / 'sweep.html'}, {place.path / 'trials.csv'}")
     if result.interrupted:

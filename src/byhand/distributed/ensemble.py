@@ -118,12 +118,14 @@ def train_ensemble(
     if not seeds:
         raise UsageError("seeds must have at least one seed, got none")
     jobs = available() if jobs is None else integer("jobs", jobs, 1)
-    run = Run.new(folder)
+    run, held = Run.take(folder)
     shared: dict[str, Any] = {"source": source, "preset": preset, "command": command, "class_weights": class_weights}
-    for number, seed in enumerate(seeds, start=1):
-        begin_run(run.folder / f"member-{number}", model(seed), train, recipe.replace(threads=1), seed=seed, **shared)
-    run.write_config(Run(run.folder / "member-1").config() | {"committee": len(seeds)})
-    return resume_ensemble(run.folder, test=test, jobs=jobs, **settings)
+    recipe = recipe.replace(threads=1)
+    with held:
+        for number, seed in enumerate(seeds, start=1):
+            begin_run(run.folder / f"member-{number}", model(seed), train, recipe, seed=seed, **shared)
+        run.write_config(Run(run.folder / "member-1").config() | {"committee": len(seeds)})
+        return _train(run, test=test, jobs=jobs, **settings)
 
 
 def resume_ensemble(
@@ -141,12 +143,26 @@ def resume_ensemble(
     data: name or path of the data, if they have moved.  test: evaluation data (default: the test set).  on_message:
     called with each output line of a member. Ctrl-C saves each member after its current step.
     """
-    began = time.perf_counter()
     jobs = available() if jobs is None else integer("jobs", jobs, 1)
     run = Run.open(folder)
-    config, members = run.config(), run.members
-    if not members:
+    if not run.members:
         raise UsageError(f"{run.folder} must be the run of an ensemble, got the run of a single network")
+    with run.lock():
+        return _train(run, data, test, jobs, offline, checkpoint_every, on_message)
+
+
+def _train(
+    run: Run,
+    data: str | None = None,
+    test: Dataset | None = None,
+    jobs: int = 1,
+    offline: bool = False,
+    checkpoint_every: float = 30.0,
+    on_message: Callable[[str], object] = lambda text: None,
+) -> EnsembleResult:
+    """Train the unfinished members of a locked ensemble, and write its test accuracy."""
+    began = time.perf_counter()
+    config, members = run.config(), run.members
     on_message(f"an ensemble of {len(members)}: {run.folder}")
     stop = threading.Event()
     settings = {"data": data, "offline": offline, "checkpoint_every": checkpoint_every}

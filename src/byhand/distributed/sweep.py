@@ -23,10 +23,9 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Any, BinaryIO, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -34,7 +33,7 @@ from byhand.data import load
 from byhand.distributed.engines import Engine, Local, WorkerDiedError
 from byhand.distributed.space import Space, Value
 from byhand.errors import ByhandError, DataError, DivergedError, MissingExtraError, ModelFileError, UsageError
-from byhand.files import lock, write_text
+from byhand.files import lock, remove_parts, write_text
 from byhand.model.file import naming
 from byhand.nn.arrays import Array
 from byhand.schema import Natural
@@ -42,7 +41,7 @@ from byhand.text import percent
 from byhand.threads import available
 from byhand.training import Trainer, checkpoint, train
 from byhand.training.records import EpochRecord
-from byhand.training.runs import new_folder, read_object, versions
+from byhand.training.runs import LOCK, new_folder, read_object, take_folder, versions
 
 HOME = Path("sweeps")
 #: Maximum size of the file of a trial: the records of 50,000 epochs.
@@ -146,6 +145,19 @@ class Folder:
     def new(cls, path: str | os.PathLike[str] | None = None) -> "Folder":
         """Return a folder that is new or empty (default: the next number under `sweeps/`)."""
         return cls(new_folder("sweep", path, HOME))
+
+    @classmethod
+    def take(cls, path: str | os.PathLike[str] | None = None) -> "tuple[Folder, BinaryIO]":
+        """Create and lock the folder of a new sweep; return it and its lock."""
+        folder, held = take_folder("sweep", path, HOME, lambda path: cls(path).lock())
+        return cls(folder), held
+
+    def lock(self) -> BinaryIO:
+        """Lock the sweep, and remove temporary files left by a killed process; closing the file releases the lock."""
+        held = lock(self.path / LOCK, f"{self.path}: another process is running this sweep")
+        remove_parts(self.path, "sweep.json", "trials.csv", "sweep.html")
+        remove_parts(self.path / "trials", "*")
+        return held
 
     def config(self) -> dict[str, Any]:
         """Return the space, the data, the seed and the number of trials."""
@@ -260,15 +272,18 @@ def sweep(
     seed: int = 0,
     folder: Folder | None = None,
     offline: bool = False,
+    on_start: Callable[[Path], object] = lambda folder: None,
     **settings: Any,
 ) -> Result:
-    """Start a sweep.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
+    """Start a sweep.  on_start: called with its folder.  settings: as for `resume` (jobs, engine, stop, on_trial)"""
     load_optuna()
-    folder = folder or Folder.new()
     images = space.images(load_once(data, offline=offline).train)
     config = {"space": space.config(), "data": data, "checksum": images.checksum, "seed": seed, "trials": trials}
-    folder.write_config({**config, "made_with": versions()})
-    return resume(folder, offline=offline, **settings)
+    folder, held = Folder.take(None if folder is None else folder.path)
+    with held:
+        folder.write_config({**config, "made_with": versions()})
+        on_start(folder.path)
+        return _run(folder, None, offline=offline, **settings)
 
 
 def resume(
@@ -285,12 +300,26 @@ def resume(
 
     jobs: parallel trials on this machine, unless there is an `engine`.  on_trial: called when a trial ends
     """
-    with lock(folder.path / "lock", f"{folder.path}: another process is running this sweep") or nullcontext():
-        config = folder.config()
-        if trials is not None and trials != config["trials"]:
-            config["trials"] = trials
-            folder.write_config(config)
-        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
+    folder.config()  # raises an error if there is no sweep in the folder
+    with folder.lock():
+        return _run(folder, trials, jobs, engine, offline, stop, on_trial)
+
+
+def _run(
+    folder: Folder,
+    trials: int | None,
+    jobs: int | None = None,
+    engine: Engine | None = None,
+    offline: bool = False,
+    stop: threading.Event | None = None,
+    on_trial: Callable[[Trial], object] = lambda trial: None,
+) -> Result:
+    """Run the trials of a locked sweep."""
+    config = folder.config()
+    if trials is not None and trials != config["trials"]:
+        config["trials"] = trials
+        folder.write_config(config)
+    return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
 
 
 class Sweep:

@@ -19,8 +19,8 @@ from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.play.setup import START, Setup
 from byhand.training import EpochRecord, Trainer
-from byhand.training.checkpoint import SLOTS, Checkpoints
-from byhand.training.runs import Run
+from byhand.training.checkpoint import Checkpoints
+from byhand.training.runs import SLOTS, Run
 
 ADDED = "added.npz"
 

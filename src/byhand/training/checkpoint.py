@@ -22,15 +22,11 @@ import numpy as np
 
 from byhand.checks import is_integer
 from byhand.errors import ModelFileError, StorageError, UsageError
-from byhand.files import lock, make_folder
 from byhand.model import file as modelfile
 from byhand.nn.arrays import Array
 from byhand.training.loop import Callback, Trainer
 from byhand.training.records import EpochRecord, StepRecord
-from byhand.training.runs import STATE, Run, versions
-
-SLOTS = ("a.safetensors", "b.safetensors")
-FORMAT, VERSION = "byhand checkpoint", 1
+from byhand.training.runs import CHECKPOINT, CHECKPOINT_VERSION, SLOTS, STATE, Run, versions
 
 #: Minimum interval between two saves, as a multiple of the duration of a save.
 INTERVAL_FACTOR = 100
@@ -50,9 +46,10 @@ class Checkpoints(Callback):
     """The checkpoints of a run: a context manager that finishes the last write.
 
     every: seconds between saves (0: each step); more if saving takes over 1 % of the time
+    held: the lock of the run, if it is held already
     """
 
-    def __init__(self, run: Run, *, every: float = 30.0) -> None:
+    def __init__(self, run: Run, *, every: float = 30.0, held: BinaryIO | None = None) -> None:
         if not every >= 0:
             raise UsageError(f"the seconds between checkpoints must be at least 0, got {every}")
         self.run, self.folder = run, run.folder / STATE
@@ -66,13 +63,19 @@ class Checkpoints(Callback):
         self.spent = 0.0
         self._saved_at = time.monotonic()
         self._step = -1
-        self._lock: BinaryIO | None = None
+        self._lock = held
+        #: Size of the file of the records, after this process has written it.
+        self._records_size: int | None = None
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Write the records of the state: a killed process may have written later ones."""
+        self._records_size = self.run.write_records(trainer.progress.records)
 
     def on_step(self, trainer: Trainer, record: StepRecord) -> None:
         self.save(trainer)
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        self.run.write_records(trainer.progress.records)
+        self._records_size = self.run.write_records(trainer.progress.records, self._records_size)
 
     def save(self, trainer: Trainer, force: bool = False) -> None:
         """Save the state if the interval is over. An error of the second thread is raised by the next call.
@@ -135,13 +138,8 @@ class Checkpoints(Callback):
         return f"the previous one is intact: {self.folder / self._verified[0]}"
 
     def lock(self) -> None:
-        """Lock the run, and remove temporary files left by a killed process."""
-        if self._lock is not None:
-            return
-        make_folder(self.folder)
-        self._lock = lock(self.folder / "lock", f"{self.run.folder}: another process is training this run")
-        for part in self.folder.glob(".*.safetensors.*.part"):
-            part.unlink(missing_ok=True)
+        """Lock the run until `close`."""
+        self._lock = self._lock or self.run.lock()
 
     def load(self, warn: Callable[[str], object] = lambda _: None) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return the newest intact state, for `Trainer.restore`; `warn` of a damaged one."""
@@ -155,7 +153,7 @@ class Checkpoints(Callback):
                     problems.append(str(error))
         if not good and not problems:
             raise ModelFileError(
-                f"{self.run.folder}: no checkpoint in this folder: the run ended before the first save"
+                f"{self.run.folder}: no checkpoint in this folder: the run ended before the first save: begin it again"
             )
         if not good:
             raise ModelFileError(f"no valid checkpoint: {'; '.join(problems)}")
@@ -189,15 +187,20 @@ class Checkpoints(Callback):
 def write(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically, and read it back."""
     plain = np.frombuffer(json.dumps(checkpoint.plain).encode(), np.uint8)
-    texts = {"format": FORMAT, "version": VERSION, "number": checkpoint.number, "made": checkpoint.environment}
+    texts = {
+        "format": CHECKPOINT,
+        "version": CHECKPOINT_VERSION,
+        "number": checkpoint.number,
+        "made": checkpoint.environment,
+    }
     written = modelfile.write_arrays(path, checkpoint.arrays | {"plain": plain}, texts)
-    _, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
+    _, metadata = modelfile.read_arrays(path, CHECKPOINT, CHECKPOINT_VERSION)
     if metadata["checksum"] != written:
         raise ModelFileError(f"{path}: the content differs from what was written")
 
 
 def read(path: Path) -> Checkpoint:
-    arrays, metadata = modelfile.read_arrays(path, FORMAT, VERSION)
+    arrays, metadata = modelfile.read_arrays(path, CHECKPOINT, CHECKPOINT_VERSION)
     number = modelfile.parsed(path, metadata, "number", int)
     environment = modelfile.parsed(path, metadata, "made", dict)
     encoded = arrays.pop("plain", np.zeros(0, np.uint8))

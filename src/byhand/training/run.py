@@ -24,7 +24,7 @@ from byhand.checks import integer, number
 from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
-from byhand.errors import DivergedError, UsageError
+from byhand.errors import UsageError
 from byhand.files import StrPath
 from byhand.model import Model
 from byhand.model.file import naming
@@ -208,14 +208,18 @@ def train_run(
     """
     began = time.perf_counter()
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
-    run = Run.new(folder) if shard is None or shard.rank == 0 else Run(Path("of rank 0"))
+    leads = shard is None or shard.rank == 0
+    if leads:
+        Run.new(folder)  # raises an error before any work
     weights = None if class_weights is None else weights_of_classes(class_weights, model, train)
     if weights is not None:
         sample_weights = with_class_weights(sample_weights, weights, train)
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
     with Trainer(model, train, recipe, seed=seed, shard=shard, **extra) as trainer:
         config = _config(trainer, data_config(train, **extra), source, preset, command, weights)
-        return _complete(run, trainer, config, Checkpoints(run, every=checkpoint_every), test, callbacks, began)
+        run, held = Run.take(folder) if leads else (Run(Path("of rank 0")), None)
+        with Checkpoints(run, every=checkpoint_every, held=held) as checkpoints:
+            return _complete(run, trainer, config, checkpoints, test, callbacks, began)
 
 
 def begin_run(
@@ -231,12 +235,13 @@ def begin_run(
     command: str | None = None,
 ) -> Run:
     """Write the folder of a run before its first step, for `resume` in any process."""
-    run = Run.new(folder)
     weights = None if class_weights is None else weights_of_classes(class_weights, model, data)
     samples = None if weights is None else with_class_weights(None, weights, data)
-    with Trainer(model, data, recipe, seed=seed, sample_weights=samples) as trainer, Checkpoints(run) as checkpoints:
+    with Trainer(model, data, recipe, seed=seed, sample_weights=samples) as trainer:
         config = _config(trainer, data_config(data, samples, None), source, preset, command, weights)
-        _begin(run, trainer, config, checkpoints)
+        run, held = Run.take(folder)
+        with Checkpoints(run, held=held) as checkpoints:
+            _begin(run, trainer, config, checkpoints)
     return run
 
 
@@ -295,10 +300,14 @@ def resume(
     classes = train.classes if isinstance(train, Dataset) else config["classes"]
     model = Model(layers, preparation=preparation, classes=classes, dtype=dtype)
     config |= {"recipe": changed.config(), "samples": found["samples"]}
-    checkpoints = Checkpoints(run, every=checkpoint_every)
-    with Trainer(model, train, changed, seed=seed, shard=shard, **extra) as trainer:
-        leads = shard is None or shard.rank == 0
-        state: Any = checkpoints.load(lambda text: _message(callbacks, text)) if leads else None
+    with (
+        Checkpoints(run, every=checkpoint_every) as checkpoints,
+        Trainer(model, train, changed, seed=seed, shard=shard, **extra) as trainer,
+    ):
+        state: Any = None
+        if leads := shard is None or shard.rank == 0:
+            checkpoints.lock()
+            state = checkpoints.load(lambda text: _message(callbacks, text))
         trainer.restore(*(state if shard is None else shard.broadcast(state)))
         if leads:
             step = f"step {trainer.progress.step:,} of {trainer.total_steps:,}"
@@ -333,14 +342,9 @@ def _complete(
                 for rank, place in enumerate(trainer.shard.places):
                     _message(callbacks, f"  rank {rank} is {place}")
                 _message(callbacks, f"if a rank dies, the run ends; resume it:  byhand train --resume {run.folder}")
-            with checkpoints:
-                _begin(run, trainer, config, checkpoints)
-                try:
-                    history = complete(trainer, (checkpoints, *callbacks))
-                except DivergedError:
-                    run.write_records(trainer.progress.records)
-                    raise
-                checkpoints.save(trainer, force=True)
+            _begin(run, trainer, config, checkpoints)
+            history = complete(trainer, (checkpoints, *callbacks))
+            checkpoints.save(trainer, force=True)
             with trainer.averaged() if history.ending == "interrupted" else nullcontext():
                 model.metadata = _metadata(config, history)
                 if test is not None:
@@ -361,8 +365,7 @@ def _complete(
 
 
 def _begin(run: Run, trainer: Trainer, config: dict[str, Any], checkpoints: Checkpoints) -> None:
-    """Lock the run, and write its first files, after all arguments have been checked."""
-    checkpoints.lock()
+    """Write the first files of a locked run."""
     run.write_config(config)
     checkpoints.save(trainer, force=True)
 

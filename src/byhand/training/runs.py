@@ -1,13 +1,19 @@
 """The folder of a run.
 
-Its files are `config.json` (settings), `metrics.jsonl` (records), `model.safetensors`, and `state/` (checkpoints). An
-ensemble has the runs of its members: `member-1/`, `member-2/`, … Files are replaced atomically.
+A checkpoint in `state/` is the whole state of a training: one file, which is replaced atomically. Before the first one,
+the process creates the folder, locks it (`state/lock`) and writes `config.json`, the settings. The other files follow
+from the state: `metrics.jsonl`, a line per record, and at the end `model.safetensors`. An ensemble has the runs of its
+members: `member-1/`, `member-2/`, …; its `config.json` comes last. So after a kill at any moment, the folder has a
+checkpoint and can be resumed, or it holds no step, and a training can begin in it (`holds_no_step`).
 """
 
 import json
+import os
 import platform
 import re
 import shlex
+import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +24,22 @@ import numpy as np
 import byhand
 from byhand.data.catalog import known_name
 from byhand.errors import ModelFileError, UsageError
-from byhand.files import StrPath, lock, write_text
+from byhand.files import StrPath, append, flush_folder, lock, make_folder, remove_parts, write_bytes, write_text
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
-from byhand.model.file import naming
+from byhand.model.file import naming, read_arrays
 from byhand.model.model import RUN_FILE
 from byhand.schema import Natural, checked, json_value
 from byhand.text import counted, near_path, percent, printable
 from byhand.threads import blas_libraries
 from byhand.training.records import RECORD_RULE, EpochRecord, tested
 
-CONFIG, METRICS, MODEL, STATE = "config.json", "metrics.jsonl", RUN_FILE, "state"
+CONFIG, METRICS, MODEL, STATE, LOCK = "config.json", "metrics.jsonl", RUN_FILE, "state", "lock"
+#: File of a playground's initial weights, if they were not new.
+START = "start.safetensors"
+#: The two files of the checkpoints in `STATE`, and their format.
+SLOTS = ("a.safetensors", "b.safetensors")
+CHECKPOINT, CHECKPOINT_VERSION = "byhand checkpoint", 1
 HOME = Path("runs")
 
 #: Maximum number of members of an ensemble.
@@ -71,6 +82,23 @@ class Run:
     def new(cls, folder: StrPath | None = None) -> "Run":
         """Return a new run in a new or empty folder; None takes the next `runs/NNN`."""
         return cls(new_folder("run", folder, HOME))
+
+    @classmethod
+    def take(cls, folder: StrPath | None = None) -> "tuple[Run, BinaryIO]":
+        """Create and lock the folder of a new run; return the run and its lock. The rules are those of `new`."""
+        path, held = take_folder("run", folder, HOME, lambda path: cls(path).lock())
+        return cls(path), held
+
+    def lock(self) -> BinaryIO:
+        """Lock the run, and remove temporary files left by a killed process; closing the file releases the lock."""
+        state = self.folder / STATE
+        for path in (state, *(state / name for name in (*SLOTS, LOCK)), *map(self.folder.joinpath, WRITTEN)):
+            if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+                raise UsageError(f"{path}: must be a file of the run, got a link or a special file: remove it")
+        held = lock(state / LOCK, f"{self.folder}: another process is training this run")
+        remove_parts(self.folder, *WRITTEN)
+        remove_parts(state, *SLOTS)
+        return held
 
     @classmethod
     def open(cls, path: StrPath) -> "Run":
@@ -136,8 +164,16 @@ class Run:
         path = self.folder / METRICS
         if not path.is_file():
             return []
+        records = []
         with naming(path), open_limited(path, MAX_RECORDS_BYTES) as file:
-            return [EpochRecord.from_json(json_value(line, RECORD_RULE)) for line in file]
+            for line in file:
+                try:
+                    records.append(EpochRecord.from_json(json_value(line, RECORD_RULE)))
+                except UsageError:
+                    if line.endswith(b"\n"):
+                        raise
+                    # the power failed while this line was appended: `resume` writes it again
+        return records
 
     def files(self) -> list[Path]:
         """Return the files that training writes into the folder."""
@@ -149,10 +185,8 @@ class Run:
         """Delete the files of the run, and its folder if nothing else is in it; return True if the folder is gone."""
         members = self.members  # from the config, which is deleted below
         for state in (run.folder / STATE for run in (self, *members)):
-            if state.is_dir() and (
-                held := lock(state / "lock", f"{self.folder}: another process is training this run")
-            ):
-                held.close()
+            if state.is_dir():
+                lock(state / LOCK, f"{self.folder}: another process is training this run").close()
         for path in self.files():
             path.unlink()
         for folder in (*(path for run in members for path in (run.folder / STATE, run.folder)), self.folder / STATE):
@@ -167,9 +201,24 @@ class Run:
             self.folder / CONFIG, json.dumps(config | {"made_with": versions()}, indent=2, ensure_ascii=False) + "\n"
         )
 
-    def write_records(self, records: list[EpochRecord]) -> None:
-        lines = [json.dumps(record.to_json()) for record in records]
-        write_text(self.folder / METRICS, "".join(f"{line}\n" for line in lines))
+    def write_records(self, records: list[EpochRecord], size: int | None = None) -> int:
+        """Write the records, and return the size of their file. If it has this `size`, append the last record only."""
+        path = self.folder / METRICS
+        if size is None or not path.is_file() or path.stat().st_size != size:
+            content = b"".join(map(record_line, records))
+            write_bytes(path, content)
+            return len(content)
+        append(path, line := record_line(records[-1]))
+        return size + len(line)
+
+
+#: The files that a training writes into its folder.
+WRITTEN = (CONFIG, METRICS, MODEL, START)
+
+
+def record_line(record: EpochRecord) -> bytes:
+    """Return the line of `metrics.jsonl` for a record."""
+    return f"{json.dumps(record.to_json())}\n".encode()
 
 
 def runs_in(folder: StrPath = HOME) -> list[Run]:
@@ -299,11 +348,81 @@ def load_reader(path: StrPath) -> Model | Ensemble:
 
 
 def new_folder(kind: str, folder: StrPath | None, home: Path) -> Path:
-    """Return a folder that is new or empty; None takes the next number under `home`."""
+    """Return a folder that holds no step; None takes the next number under `home`."""
     folder = home / next_number(home) if folder is None else Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not holds_no_step(folder):
         raise UsageError(f"the {kind}'s folder must be new or empty, got {folder}: name another")
     return folder
+
+
+def take_folder(
+    kind: str, folder: StrPath | None, home: Path, locked: Callable[[Path], BinaryIO]
+) -> tuple[Path, BinaryIO]:
+    """Create and lock a folder that holds no step, and empty it; return it and its lock.
+
+    Two processes never take the same folder: without `folder`, the second one takes the next number.
+    """
+    while True:
+        path = new_folder(kind, folder, home)
+        if folder is None:
+            make_folder(home)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            flush_folder(home)
+        held = locked(path)
+        if holds_no_step(path):  # look again: another process may have used it before the lock
+            break
+        held.close()
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == CONFIG):
+        if entry.name == STATE:
+            for slot in SLOTS:
+                (entry / slot).unlink(missing_ok=True)
+        elif entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK:
+            entry.unlink()
+    return path, held
+
+
+def holds_no_step(folder: Path) -> bool:
+    """True if a training can begin in a folder: it is missing, empty, or left from a training without a step."""
+    if not folder.is_dir():
+        return not os.path.lexists(folder)
+    return all(map(_precedes_steps, folder.iterdir()))
+
+
+def _precedes_steps(path: Path) -> bool:
+    """True if byhand wrote this file or folder before the first step of a training."""
+    if path.is_symlink():
+        return False
+    if path.is_dir():
+        return bool(re.fullmatch(rf"{STATE}|member-[1-9][0-9]{{0,3}}", path.name)) and holds_no_step(path)
+    if path.name in SLOTS:
+        return step_of(path) == 0
+    if path.name in (CONFIG, START):
+        return _has_config(path.parent)
+    is_empty = path.stat().st_size == 0
+    return (is_empty and path.name in (METRICS, LOCK)) or bool(re.fullmatch(r"\..+\.[0-9a-f]{12}\.part", path.name))
+
+
+def _has_config(folder: Path) -> bool:
+    """True if the config is byhand's: a file of the user may have the same name."""
+    try:
+        return "made_with" in Run(folder).config()
+    except ModelFileError:
+        return False
+
+
+def step_of(path: Path) -> int | None:
+    """Return the number of steps of a checkpoint; None if it is damaged."""
+    try:
+        arrays, _ = read_arrays(path, CHECKPOINT, CHECKPOINT_VERSION)
+        step = json_value(arrays["plain"].tobytes())["step"]
+    except (ModelFileError, UsageError, KeyError, TypeError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def next_number(home: Path) -> str:
