@@ -18,7 +18,7 @@ from PIL import Image
 
 import byhand
 from byhand.cli.group import COMMANDS, cli
-from byhand.cli.start import choose_blas_kernel, is_amd_with_avx512
+from byhand.cli.start import configure_blas, is_amd_with_avx512
 from byhand.training.checkpoint import Checkpoints
 from byhand.training.runs import Run
 from helpers import processes
@@ -376,7 +376,30 @@ def test_the_blas_kernel_is_chosen_only_for_amd_with_avx512(cpuinfo, named):
     assert is_amd_with_avx512(cpuinfo) is named
 
 
-def test_a_blas_kernel_chosen_by_the_user_is_kept(monkeypatch):
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "HASWELL")
-    choose_blas_kernel()
-    assert os.environ["OPENBLAS_CORETYPE"] == "HASWELL"
+BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OPENBLAS_THREAD_TIMEOUT", "BYHAND_THREADS")
+
+
+def configured(monkeypatch, **variables):
+    """Return the variables of the BLAS after `configure_blas`, in a process that has not loaded NumPy."""
+    with monkeypatch.context() as patch:
+        for name in BLAS_VARIABLES:
+            patch.delenv(name, raising=False)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.delitem(sys.modules, "numpy")
+        configure_blas()
+        return {name: os.environ[name] for name in BLAS_VARIABLES if name in os.environ}
+
+
+def test_variables_of_the_blas_set_by_the_user_are_kept(monkeypatch):
+    chosen = dict(zip(BLAS_VARIABLES, ("HASWELL", "3", "28", "1"), strict=True))
+    assert configured(monkeypatch, **chosen) == chosen
+
+
+def test_idle_blas_threads_of_commands_sleep_soon(monkeypatch):
+    assert int(configured(monkeypatch)["OPENBLAS_THREAD_TIMEOUT"]) < 24
+
+
+def test_the_cap_of_byhand_is_one_of_the_blas(monkeypatch):
+    assert "OPENBLAS_NUM_THREADS" not in configured(monkeypatch)
+    assert configured(monkeypatch, BYHAND_THREADS="1")["OPENBLAS_NUM_THREADS"] == "1"

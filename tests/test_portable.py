@@ -86,6 +86,23 @@ def test_a_trainer_limits_blas_threads_from_first_step_until_close():
     assert blas_now() == before
 
 
+def test_a_run_sets_the_blas_threads_once(monkeypatch):
+    """Each change makes idle BLAS threads spin for 0.1 s: a run on a busy machine took ten times as long."""
+
+    class Library:
+        num_threads, numbers = 2, []
+
+        def set_num_threads(self, number):
+            self.num_threads = number
+            self.numbers.append(number)
+
+    library = Library()
+    monkeypatch.setattr(threads, "blas_libraries", lambda: [library])
+    data, recipe = byhand.load("mnist-5k").train[:200], Recipe(epochs=3, batch_size=50, validation=0.2, threads=2)
+    byhand.fit(byhand.Model([784, 8, 10]), data, recipe=recipe, seed=0)
+    assert library.numbers == [1, 2]
+
+
 def test_a_deleted_trainer_restores_the_blas_threads():
     before = blas_now()
     trainer = Trainer(byhand.Model([784, 8, 10]), byhand.load("mnist-5k").train[:200], Recipe(threads=1), seed=0)

@@ -4,7 +4,7 @@ import sys
 
 from byhand.cli.start import (
     INTERRUPTED,
-    choose_blas_kernel,
+    configure_blas,
     exit_on_interrupt,
     open_closed_streams,
     replace_unencodable,
@@ -18,7 +18,7 @@ def main() -> None:
         with exit_on_interrupt():
             open_closed_streams()
             replace_unencodable()
-            choose_blas_kernel()
+            configure_blas()
             from byhand.cli.group import run
         run()
     except KeyboardInterrupt:

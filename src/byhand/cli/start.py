@@ -93,13 +93,22 @@ def ascii_for(error: UnicodeError) -> tuple[str, int]:
     return "".join(letters), error.end
 
 
-def choose_blas_kernel() -> None:
-    """Select OpenBLAS's AVX-512 kernels on recent AMD processors, unless the user selected others.
+def configure_blas() -> None:
+    """Set OpenBLAS's environment variables, unless the user has set them. It reads them when NumPy loads it.
 
-    OpenBLAS selects a kernel when NumPy loads it, and on processors that it does not know it uses AVX2, which takes
-    twice as long. See docs/decisions/0004-blas-kernel.md.
+    - Idle threads sleep after 2²² clock cycles, some 2 ms, instead of 2²⁸: until then they occupy a core.
+    - `BYHAND_THREADS` caps the BLAS threads of every command.
+    - On recent AMD processors, which OpenBLAS does not know, the kernels for AVX2 take twice as long as those for
+      AVX-512. See docs/decisions/0004-blas-kernel.md.
     """
-    if "OPENBLAS_CORETYPE" in os.environ or "numpy" in sys.modules:
+    if "numpy" in sys.modules:
+        return
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
+    if "BYHAND_THREADS" in os.environ:
+        from byhand.threads import available
+
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(available()))
+    if "OPENBLAS_CORETYPE" in os.environ:
         return
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as cpuinfo:
         if is_amd_with_avx512(cpuinfo.read()):

@@ -23,8 +23,9 @@ from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, Cache
 from byhand.training.recipe import Recipe
 
-#: Samples per block of augmentation, and the number of blocks that may be prefetched.
-PREFETCH_SIZE, PREFETCH_DEPTH = 4_096, 2
+#: Samples per block of augmentation, and the number of blocks that may be prefetched. An epoch starts with its first
+#: block, which is not prefetched.
+PREFETCH_SIZE, PREFETCH_DEPTH = 1_024, 2
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

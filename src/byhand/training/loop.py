@@ -41,7 +41,8 @@ class Trainer:
     """Trains a model on a data set by a recipe, step by step.
 
     Use it as a context manager, or close it, to end its threads. While it trains, it sets the BLAS threads of the whole
-    process. `start_epoch` and `optimizer_state` continue an earlier training. `max_records`: keep the last N only.
+    process, once: after a change, idle BLAS threads spin for 0.1 s, on the cores that the other threads need.
+    `start_epoch` and `optimizer_state` continue an earlier training. `max_records`: keep the last N only.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class Trainer:
         if self.shard is not None:
             check_same(self.shard, "numbers after an epoch", network.parameters.tobytes())
         validation_loss, validation_accuracy = self.validate()
-        with blas_threads(self.threads):
+        with blas_threads(self.plan.blas):
             outputs, dead = probe(network, self._evaluation_inputs, self._probe)
         # No further step would detect NaN after the last epoch.
         self.watchdog.check(
@@ -218,7 +219,7 @@ class Trainer:
         """Return the validation loss and accuracy, with the averaged weights."""
         if self._validation is None:
             return None, None
-        with self.averaged(), blas_threads(self.threads):
+        with self.averaged(), blas_threads(self.plan.blas):
             batch = part_of(self._validation, self.shard)
             values = np.array(evaluate(self.model.network, self.recipe.loss, self._evaluation_inputs, batch))
         if self.shard is not None:
