@@ -25,6 +25,7 @@ ABOUT = {
     "memory": "Peak memory.",
     "growth": "Time and memory up to a million images.",
     "startup": "Start-up time.",
+    "busy": "Small networks beside busy loops.",
 }
 DOCUMENTS = tuple(map(Path, ("README.md", "docs/performance.md", "docs/recipes.md", "docs/handwriting.md")))
 

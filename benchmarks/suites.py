@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import memory, reading, rounds, target
+from benchmarks import busy, memory, reading, rounds, target
 from benchmarks.contestants import FLAT, PEER_DISTRIBUTIONS, PEERS
 from benchmarks.rounds import Log, spread
 from benchmarks.work import MINI, WHOLE
@@ -65,4 +65,5 @@ SUITES = {
     "memory": Suite(lambda count, log: memory.measure_peak(log)),
     "growth": Suite(memory.measure_growth),
     "startup": Suite(startup),
+    "busy": Suite(busy.measure),
 }

@@ -151,6 +151,19 @@ def startup(figures: dict[str, Any]) -> str:
     return rows(["process", "time", "above `python -c pass`"], body)
 
 
+def busy(figures: list[dict[str, Any]]) -> str:
+    """One line for each process and number of busy loops: the time in each setting, and the processor time."""
+    settings = list(figures[0]["seconds"])
+    body = []
+    for row in figures:
+        times = [f"{row['seconds'][name]['median']:.2f} s" if name in row["seconds"] else "" for name in settings]
+        default, best = (f"{row['processor_seconds'][name]['median']:.2f} s" for name in (settings[0], row["best"]))
+        ratios = ratio(row["default_against_best"])
+        body.append([f"`{row['process']}`", str(row["busy_loops"]), *times, ratios, default, best])
+    names = [settings[0], *(f"`{name}`" for name in settings[1:])]
+    return rows(["process", "busy loops", *names, "default / best", "CPU, default", "CPU, best"], body)
+
+
 def training_time(row: dict[str, Any]) -> str:
     """Format the median training time of a preset, extrapolated from a timed portion if only that was run."""
     seconds = row["pace"]["whole_training_seconds"] if "pace" in row else statistics.median(row["training_seconds"])
@@ -239,4 +252,5 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "memory": memory,
     "growth": growth,
     "startup": startup,
+    "busy": busy,
 }

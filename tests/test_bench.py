@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import flat_numpy, memory, reading, results, rounds, tables
+from benchmarks import busy, flat_numpy, memory, reading, results, rounds, tables
 from benchmarks.__main__ import cli
 from benchmarks.contestants import CONTESTANTS, FLAT, contestant
 from benchmarks.work import Work
@@ -234,6 +234,24 @@ def test_the_startup_suite_runs_from_the_command_line(tmp_path):
     machine = json.loads((tmp_path / "startup.json").read_text())["machine"]
     assert machine["versions"]["numpy"] == np.__version__
     assert machine["cores"] >= 1
+
+
+@pytest.mark.slow
+def test_the_busy_suite_measures_processes_beside_busy_loops(tmp_path, monkeypatch):
+    monkeypatch.setattr(busy, "PROCESSES", {"nothing": ["-c", "pass"]})
+    monkeypatch.setattr(busy, "LOADS", (0, 1))
+    ended = CliRunner().invoke(cli, ["busy", "--rounds", "2", "--out", str(tmp_path), "-q"])
+    assert ended.exit_code == 0, ended.output
+    assert ended.output.count("| `nothing` |") == 2
+    assert json.loads((tmp_path / "busy.json").read_text())["figures"][1]["busy_loops"] == 1
+
+
+def test_the_default_is_compared_with_the_best_setting_round_by_round():
+    taken = {"default": [(2.0, 3.0), (4.0, 3.5)], "slow": [(5.0, 1.0), (9.0, 1.0)], "quick": [(2.0, 2.5), (2.0, 2.5)]}
+    row = busy.figures("byhand train", 2, taken)
+    assert (row["best"], row["default_against_best"]["greatest"]) == ("quick", 2.0)
+    line = "| `byhand train` | 2 | 3.00 s | 7.00 s | 2.00 s | 1.50× (1.00–2.00) | 3.25 s | 2.50 s |"
+    assert line in tables.busy([row])
 
 
 def test_help_lists_the_suites_and_loads_none():
