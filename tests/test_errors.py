@@ -21,4 +21,4 @@ def test_errors_can_be_pickled_and_copied():
     for error in [*errors, failed]:
         for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
             assert (type(again), str(again), again.exit_code) == (type(error), str(error), error.exit_code)
-    assert str(MissingExtraError("joblib", "sweep")) == "this needs joblib: pip install 'byhand[sweep]'"
+    assert str(MissingExtraError("joblib", "sweep")) == "this needs joblib: pip install '.[sweep]' in byhand's folder"

@@ -336,4 +336,4 @@ def test_without_mpi4py_the_message_names_the_extra():
     )
     done = processes.python("-c", code, env={**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"})
     assert done.returncode == 2
-    assert done.stderr.strip() == "byhand: this needs mpi4py: pip install 'byhand[mpi]'"
+    assert done.stderr.strip() == "byhand: this needs mpi4py: pip install '.[mpi]' in byhand's folder"

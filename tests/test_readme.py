@@ -46,6 +46,11 @@ def test_commands_and_options_named_in_pages_exist():
     assert found > 50
 
 
+def test_no_page_installs_byhand_from_an_index_without_it():
+    wrong = [str(page) for page in PAGES if re.search(r"pip install '?byhand\b", page.read_text("utf-8"))]
+    assert not wrong, "not published: use pip install '.[extra]', or the packages"
+
+
 def test_links_in_the_readme_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert (ROOT / target).exists(), target

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pickle
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,23 @@ def test_load_data_splits_mnist_like_the_pickle():
     assert training[0].max() == 0.99609375
     assert [X.shape for X in data_wrapper()] == [(784, 50_000), (10, 50_000), (784, 10_000), (10, 10_000)]
     np.testing.assert_array_equal(training[1][10:15], [3, 5, 3, 6, 1])
+
+
+def test_the_l_layer_program_uses_the_sample_without_mnist(monkeypatch, capsys):
+    def offline(name, load=byhand.data.load):
+        if name == "mnist":
+            raise DataMissingError("mnist: no mirror answered")
+        return load(name)
+
+    monkeypatch.setattr(byhand.data, "load", offline)
+    words = "l_layer.py --images 20 --dimensions 784 5 10 --iterations 1 --picture curve.png".split()  # noqa: SIM905
+    monkeypatch.setattr("sys.argv", words)
+    runpy.run_path(str(EXAMPLES / "l_layer.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "mnist: no mirror answered"
+    assert lines[1].startswith("using the bundled sample instead")
+    assert lines[2] == "20 images, layers [784, 5, 10]"
+    assert lines[-1].startswith("test set, 1,000 images: Accuracy: 0.")
 
 
 @pytest.mark.slow

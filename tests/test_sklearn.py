@@ -345,7 +345,9 @@ def test_without_scikit_learn_the_message_names_the_extra():
     assert (
         python("-c", code)
         .stderr.splitlines()[-1]
-        .endswith("MissingExtraError: this needs scikit-learn 1.6 or later: pip install 'byhand[sklearn]'")
+        .endswith(
+            "MissingExtraError: this needs scikit-learn 1.6 or later: pip install '.[sklearn]' in byhand's folder"
+        )
     )
 
 

@@ -489,21 +489,21 @@ def test_without_optuna_the_message_names_the_extra(tmp_path):
     code = "import sys; sys.modules['optuna'] = None; from byhand.cli import main; main()"
     done = processes.python("-c", code, "sweep", "--space", "space.toml", cwd=tmp_path)
     assert done.returncode == 2
-    assert "this needs optuna: pip install 'byhand[sweep]'" in done.stderr
+    assert "this needs optuna: pip install '.[sweep]' in byhand's folder" in done.stderr
     assert not (tmp_path / "sweeps").exists()
 
 
 @pytest.mark.parametrize(
     ("missing", "call", "extra"),
     [
-        ("joblib.externals.loky", "Local(1)", "this needs joblib: pip install 'byhand[sweep]'"),
-        ("distributed", "Dask('tcp://host:1')", "this needs dask and distributed: pip install 'byhand[cluster]'"),
+        ("joblib.externals.loky", "Local(1)", "joblib: pip install '.[sweep]'"),
+        ("distributed", "Dask('tcp://host:1')", "dask and distributed: pip install '.[cluster]'"),
     ],
 )
 def test_without_an_engine_the_message_names_its_extra(missing, call, extra):
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom byhand.distributed.engines import *\n{call}"
     line = processes.python("-c", code).stderr.strip().splitlines()[-1]
-    assert line == f"byhand.errors.MissingExtraError: {extra}"
+    assert line == f"byhand.errors.MissingExtraError: this needs {extra} in byhand's folder"
 
 
 def test_a_damaged_sweep_folder_is_rejected(tmp_path):

@@ -40,7 +40,7 @@ class MissingExtraError(ByhandError, ImportError):
 
     def __str__(self) -> str:
         package, extra = self.args
-        return f"this needs {package}: pip install 'byhand[{extra}]'"
+        return f"this needs {package}: pip install '.[{extra}]' in byhand's folder"
 
 
 class DataError(ByhandError, ValueError):

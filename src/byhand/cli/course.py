@@ -51,7 +51,7 @@ def start(folder: Path, data: str | None, console: Console) -> None:
     for path in kept:
         click.echo(f"kept the existing {path}")
     notebook = folder / FIRST
-    hint = "" if importlib.util.find_spec("jupyterlab") else ", after pip install 'byhand[course]', or in an editor"
+    hint = "" if importlib.util.find_spec("jupyterlab") else ", after pip install jupyterlab, or in an editor"
     console.info(f"open it: jupyter lab {notebook}{hint}")
     console.info(f"then:    byhand course next {notebook}   shows the next function to write")
     console.info(f"         byhand course check {notebook}  tests your functions")
