@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from byhand.course import check_file
-from byhand.course.check import PAGES
-from byhand.course.check.diagnosis import MISTAKES, close
+from byhand.course.check import PAGES, Check, pixel_verdicts
+from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, close, diagnose
+from byhand.course.probes import Probe
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers.needs import needs
@@ -507,3 +508,96 @@ def test_close_accepts_float32_rounding_and_nothing_larger():
     assert not close([[1.0, 1000.0]], right)
     assert not close("1", right)
     assert close([np.nan], np.array([np.nan]))
+    assert close([1000.0, 0.005], np.array([1000.0, 0.0]))  # 1e-5 of the largest number
+    assert not close([1000.0, 0.02], np.array([1000.0, 0.0]))
+
+
+def test_the_random_numbers_follow_from_the_content_or_the_seed(tmp_path):
+    def drawn(source, seed=None):
+        path = tmp_path / "student.py"
+        path.write_text(source, "utf-8")
+        with Check(path, "l_layer", Limits(), seed=seed) as checked:
+            return checked.rng.random()
+
+    assert drawn("a = 1\n") == drawn("a = 1\n") != drawn("a = 2\n")
+    assert drawn("a = 1\n", seed=3) == drawn("a = 2\n", seed=3) != drawn("a = 2\n", seed=4)
+
+
+RIGHT = np.array([[1.0, 2.0, -3.0], [4.0, 5.0, 6.0], [7.0, 9.0, 8.0]])
+A_NAN = np.where(RIGHT == 5, np.nan, RIGHT)
+SHIFTED = np.where(RIGHT == 5, 5.5, RIGHT)
+
+
+def diagnosis(right, got, m=5):
+    return diagnose([(Probe({}, m=m, right=right), got)], "differs")
+
+
+@pytest.mark.parametrize(
+    ("got", "mistakes"),
+    [
+        (RIGHT.T, ("transposed",)),
+        (RIGHT.ravel(), ("axis lost",)),
+        (RIGHT * 5, ("1/m missing",)),
+        (RIGHT / 5, ("1/m twice",)),
+        (RIGHT * 5 / 7, ("divided by all",)),
+        (-RIGHT, ("wrong sign",)),
+        (RIGHT * 0, ("zero",)),
+        (A_NAN, ("not a number",)),
+        (None, ("nothing returned",)),
+        (RIGHT * 5 / 3, ()),  # divided by fewer
+        (RIGHT * 5 / 6.4, ()),
+        (SHIFTED * 5 / 7, ()),
+        (SHIFTED, ()),
+        (RIGHT.ravel()[:4], ()),
+    ],
+)
+def test_scale_sign_and_shape_are_recognized_for_any_output(got, mistakes):
+    assert diagnosis({"dW": RIGHT}, {"dW": got})[1] == mistakes
+
+
+def test_a_factor_is_a_mistake_only_with_several_samples():
+    assert [diagnosis({"dW": RIGHT}, {"dW": RIGHT * k}, m=1)[1] for k in (2, 1 / 2)] == [(), ()]
+    assert diagnosis({"dW": RIGHT}, {"dW": RIGHT * 2}, m=2)[1] == ("1/m missing",)
+    assert diagnosis({"dW": RIGHT}, {"dW": RIGHT / 1.5}, m=2)[1] == ("divided by all",)
+
+
+def test_a_missing_output_is_named_only_without_another_mistake():
+    right = {"dW": RIGHT, "db": RIGHT}
+    assert diagnosis(right, {"dW": RIGHT})[1] == ("output missing",)
+    reason, mistakes, _ = diagnosis(right, {"dW": -RIGHT})
+    assert mistakes == ("wrong sign",)
+    assert reason == f"dW: {MISTAKES['wrong sign']}"
+
+
+def test_an_unknown_mistake_is_described_by_factor_shape_or_default():
+    reasons = [diagnosis({"Z": RIGHT}, {"Z": got})[0] for got in (RIGHT * 1.25, RIGHT[:2], SHIFTED, {})]
+    assert reasons[0] == "Z: 1.25 times the right value"
+    assert reasons[1] == "Z: must have shape (3, 3), got (2, 3)"
+    assert reasons[2] == "Z: differs"
+    assert reasons[3] == "Z: must be an array of shape (3, 3), got a dict"
+
+
+def test_the_evidence_is_the_number_with_the_largest_error():
+    assert diagnosis({"Z": RIGHT}, {"Z": SHIFTED})[2] == Evidence("Z[1, 1]", 5.5, 5.0)
+    assert diagnosis({"Z": RIGHT}, {"Z": np.where(RIGHT == 2, np.inf, SHIFTED)})[2] == Evidence("Z[0, 1]", np.inf, 2.0)
+    assert diagnosis({"Z": RIGHT, "H": RIGHT}, {"Z": RIGHT[0], "H": SHIFTED})[2] == Evidence("H[1, 1]", 5.5, 5.0)
+    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.0})[2] == Evidence("loss", 3.0, 2.0)
+
+
+def test_a_verdict_has_its_reason_evidence_and_remarks_as_lines():
+    verdict = Verdict("relu", "wrong", "reason", evidence=Evidence("Z[0]", 1.0, 2.0), remarks=("remark",))
+    assert verdict.words == ("reason", "Z[0]: yours 1, right 2", "remark")
+    assert Verdict("relu", "right").words == ()
+
+
+def test_only_nan_and_infinity_become_texts_in_the_report():
+    verdict = Verdict("relu", "wrong", evidence=Evidence("Z[0]", np.inf, 2.0))
+    evidence = Report("file", "l_layer", (verdict,)).as_dict()["verdicts"][0]["evidence"]
+    assert evidence == {"where": "Z[0]", "yours": "inf", "right": 2.0, "measured": None}
+
+
+def test_pixels_must_have_a_maximum_between_a_64th_and_1():
+    largest = {"a": 1.0, "b": 1.01, "c": 255.0, "d": 1 / 64, "e": 1 / 65, "f": 1e-9, "g": 0.0}
+    found = {verdict.function: verdict.mistakes for verdict in pixel_verdicts(largest)}
+    too_small, too_large = ("pixels scaled twice",), ("pixels not scaled",)
+    assert found == {"b": too_large, "c": too_large, "e": too_small, "f": too_small}

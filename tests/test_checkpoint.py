@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from itertools import islice, pairwise
+from functools import partial
+from itertools import count, islice, pairwise
 
 import numpy as np
 import pytest
@@ -385,8 +386,22 @@ def test_invalid_values_of_the_state_are_rejected(run, name, value):
 def test_a_step_beyond_the_end_of_the_run_is_rejected(run):
     stopped(run, 3)
     arrays, plain = Checkpoints(run).load()
-    with small_run.session() as session, pytest.raises(ModelFileError, match="step of the state must be at most 80"):
-        session.restore(arrays, plain | {"step": 81})
+    with small_run.session() as session:
+        with pytest.raises(ModelFileError, match="step of the state must be at most 80"):
+            session.restore(arrays, plain | {"step": 81})
+        session.restore(arrays, plain | {"step": 80})
+        assert session.is_over
+
+
+def test_the_time_spent_is_that_of_both_threads(run, monkeypatch):
+    clocks = {"perf_counter": count(100.0, 2.0), "thread_time": count(5.0, 0.25)}
+    for name, clock in clocks.items():
+        monkeypatch.setattr(module.time, name, partial(next, clock))
+    with small_run.session() as session, Checkpoints(run) as checkpoints:
+        arrays, plain = session.state()
+        monkeypatch.setattr(session, "state", lambda: (arrays, plain))
+        checkpoints.save(session, force=True)
+        assert checkpoints.spent == 2.0 + 0.25
 
 
 def test_differences_name_every_changed_setting():

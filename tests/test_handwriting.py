@@ -8,6 +8,7 @@ import math
 import struct
 import warnings
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from byhand.data import handwriting, load
 from byhand.data.formats import images
 from byhand.data.handwriting import ink, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
+from byhand.data.handwriting.line import is_crowded
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
 from helpers.processes import python
 
@@ -193,6 +195,36 @@ def test_noise_is_rejected(size):
             normalize(picture.astype(np.uint8))
 
 
+def checkered(noise, ink_level, size=32):
+    """Return a checkerboard of 0 and `noise` with a square of ink; every difference is the noise."""
+    picture = np.indices((size, size)).sum(axis=0) % 2 * noise
+    picture[8:16, 8:16] = ink_level
+    return picture.astype(np.uint8)
+
+
+def test_ink_must_be_six_times_the_noise():
+    ground = np.zeros((32, 32), np.uint8)
+    found = ink.normalize_contrast(checkered(5, 66), ground, inverted=False)  # noise 11: 11/5 of the difference
+    assert found[8:16, 8:16].min() == 255
+    assert np.count_nonzero(found) == 64
+    with pytest.raises(NothingDrawnError, match="noise with a standard deviation of 11"):
+        ink.normalize_contrast(checkered(5, 65), ground, inverted=False)
+
+
+@pytest.mark.parametrize(("paper", "floor"), [("even", 44), ("uneven", 50)])
+def test_ink_begins_above_four_times_the_noise_or_a_third(paper, floor):
+    ground = np.zeros((32, 32), np.uint8)
+    ground[-1, -1] = paper == "uneven"
+    picture = checkered(5, 150)
+    picture[24, 23:25] = floor, floor + 1
+    picture[8, 8] = 200
+    found = ink.normalize_contrast(picture, ground, inverted=False)
+    span = 150 - floor
+    assert found[24, 23] == 0
+    assert found[24, 24] == math.floor(255 / span + 0.5)
+    assert found[9, 9] == found[8, 8] == 255
+
+
 def test_an_almost_black_image_is_rejected():
     picture = np.full((60, 60), 4, np.uint8)
     picture[20:40, 28:32] = 0
@@ -349,6 +381,70 @@ def test_pen_steps_of_a_bar_follow_from_its_width():
     assert [steps(width) for width in (11, 20, 40)] == [0, 0, 0]
     # 200 × 50: area 10000, outline 500, w = 50.9, on MNIST's scale 5.09: thick; ⌊(32 − 50.9)/2 + ½⌋ = ⌊−8.95⌋
     assert steps(50) == -9
+
+
+@pytest.mark.parametrize("shape", [(200, 9), (200, 11), (90, 4), (1, 300), (400, 90), (350, 350), (311, 230)])
+def test_pen_steps_equal_the_formula_in_exact_fractions(shape):
+    area, longest, outline = math.prod(shape), max(shape), 2 * sum(shape)
+    pen = Fraction(2 * area * 14, 11 * outline)
+    on_mnist = pen * 20 / longest
+    target = Fraction(22, 10) if on_mnist < Fraction(13, 10) else Fraction(32, 10) if on_mnist > Fraction(45, 10) else 0
+    expected = math.floor((target * longest / 20 - pen) / 2 + Fraction(1, 2)) if target else 0
+    assert handwriting.pen_steps(np.full(shape, 255, np.uint8)) == expected
+
+
+def test_pixels_of_a_quarter_of_the_maximum_are_inside():
+    picture = np.zeros((6, 9), np.uint8)
+    picture[2, 3:7] = [63, 252, 63, 62]
+    assert handwriting.box_of(picture) == (2, 3, 3, 6)
+    assert handwriting.outline_of(picture) == 8
+
+
+def bars(*heights, width=8, gap=12, start=20):
+    """Return bright bars with a common bottom, and margins."""
+    picture = np.zeros((max(heights) + 2 * start, len(heights) * (width + gap) + 2 * start), np.uint8)
+    for i, height in enumerate(heights):
+        left = start + i * (width + gap)
+        picture[start + max(heights) - height : start + max(heights), left : left + width] = 255
+    return picture
+
+
+def test_a_digit_has_at_most_24_pieces():
+    assert normalize(bars(*[30] * 24, width=6, gap=6)).image.any()
+    with pytest.raises(NothingDrawnError, match="must have at most 24 pieces, got 25"):
+        normalize(bars(*[30] * 25, width=6, gap=6))
+
+
+def test_the_height_of_a_line_is_the_upper_median():
+    assert len(segment_line(bars(15, 15, 40, 40))) == 2  # 15 is too low for a line of 40
+    assert len(segment_line(bars(15, 15, 15, 40))) == 4
+    assert len(segment_line(bars(16, 40, 40))) == 3  # exactly 0.4 of the height
+
+
+def test_a_frame_is_removed_if_it_surrounds_two_marks_of_digit_height():
+    picture = np.zeros((140, 260), np.uint8)
+    picture[20:120, 20:120] = 255
+    picture[24:116, 24:116] = 0
+    picture[60:76, 45:53] = picture[60:76, 80:88] = 255  # 16 is exactly 0.4 of the median, 40
+    picture[48:88, 150:158] = picture[48:88, 200:208] = 255
+    assert [part.any(axis=1).sum() for part in segment_line(picture)] == [16, 16, 40, 40]
+
+
+def test_a_tall_digit_beside_low_ones_is_not_a_frame():
+    picture = bars(60, 60, 60, 60)
+    picture[20:30, 60:] = picture[70:, 60:] = 0  # those after the first two begin lower and end higher
+    assert len(segment_line(picture)) == 4
+
+
+def test_a_low_or_faint_mark_beside_a_digit_is_no_crowd():
+    def crowded(*heights):
+        picture = bars(*heights)
+        return is_crowded(picture, picture)
+
+    assert crowded(40, 40)
+    assert crowded(40, 25)
+    assert not crowded(40, 22)  # less than 0.6 of the height
+    assert not crowded(40)
 
 
 def line_of(digits, gap=10, factor=3):

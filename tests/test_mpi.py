@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +20,11 @@ import pytest
 
 from byhand.distributed import mpi
 from byhand.errors import ByhandError
+from byhand.model import Model
 from byhand.nn.layers import BatchNorm, Dense
 from byhand.nn.network import Network
 from byhand.nn.rng import StepKey
+from byhand.training import Recipe, resume, train_run
 from byhand.training.batches import batch_of, check_same, part_of
 from helpers import processes
 from helpers.layer_cache import cache_for
@@ -337,3 +341,65 @@ def test_without_mpi4py_the_message_names_the_extra():
     done = processes.python("-c", code, env={**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"})
     assert done.returncode == 2
     assert done.stderr.strip() == "byhand: this needs mpi4py: pip install '.[mpi]' in byhand's folder"
+
+
+class ThreadShard:
+    """One of several ranks that are threads of this process."""
+
+    def __init__(self, rank, size, given, barrier):
+        self.rank, self.size, self.neighbours, self.places = rank, size, size, ["here"] * size
+        self.given, self.barrier = given, barrier
+
+    def exchanged(self, value):
+        self.given[self.rank] = value
+        self.barrier.wait(60)
+        values = list(self.given)
+        self.barrier.wait(60)
+        return values
+
+    def broadcast(self, value):
+        return self.exchanged(value)[0]
+
+    def sum(self, vector):
+        vector[...] = sum(self.exchanged(vector.copy()))
+        return vector
+
+
+def on_ranks(size, work):
+    """Call `work(shard)` on threads, and return its results by rank."""
+    given, barrier = [None] * size, threading.Barrier(size)
+
+    def call(rank):
+        try:
+            return work(ThreadShard(rank, size, given, barrier))
+        except BaseException:
+            barrier.abort()
+            raise
+
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(call, range(size)))
+
+
+def test_ranks_as_threads_agree_with_one_process_and_resume(tmp_path):
+    """The whole of `train_run` and `resume` without MPI: only rank 0 has a folder."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(41, 6)), np.arange(41) % 3
+    weights = rng.uniform(0.5, 2, 41)
+    recipe = Recipe(epochs=2, batch_size=16, validation=0.2, patience=5, threads=1, clip=0.5)
+
+    def train(folder, shard=None):
+        model = Model([6, 5, 3], seed=0, dtype="float64")
+        trained = train_run(folder, model, data, recipe, seed=0, sample_weights=weights, shard=shard)
+        changes = {"epochs": 3, "data": data, "sample_weights": weights}
+        if shard is not None:
+            shard.broadcast(None)  # the folder is complete
+        resumed = resume(folder, **changes, shard=shard)
+        return [(run.model.network.parameters.copy(), run.history) for run in (trained, resumed)]
+
+    alone = train(tmp_path / "alone")
+    for ranks in on_ranks(2, lambda shard: train(tmp_path / "shared", shard)):
+        for (mine, history), (others, expected) in zip(ranks, alone, strict=True):
+            np.testing.assert_allclose(mine, others, rtol=0, atol=1e-12)
+            for name in ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "gradient_norm"):
+                np.testing.assert_allclose(history[name], expected[name], rtol=0, atol=1e-12, err_msg=name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "shared"]

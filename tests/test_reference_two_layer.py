@@ -126,6 +126,12 @@ def test_prediction_of_one_image_is_printed_and_drawn(capsys, monkeypatch):
     assert capsys.readouterr().out == f"Prediction: {prediction}\nLabel: {Y[2]}\n"
 
 
+@pytest.mark.parametrize("given", [{}, {"X": np.zeros((3, 2))}, {"Y": np.zeros(2, int)}])
+def test_prediction_of_one_image_needs_images_and_labels(given):
+    with pytest.raises(UsageError, match="test_prediction needs images and labels"):
+        two_layer.test_prediction(0, *two_layer.init_params(rng=np.random.RandomState(0)), **given)
+
+
 def test_a_star_import_gives_exactly_the_names_of_the_text():
     names = {}
     exec("from byhand.reference.two_layer import *", names)

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +13,15 @@ import pytest
 import byhand
 from byhand.cli.group import cli
 from byhand.errors import DataMissingError, MissingExtraError, ModelFileError, UsageError
-from byhand.training import Callback, History, ProgressBar, Recipe, begin_run, fit, preset, resume, train_run
+from byhand.nn.losses import SoftmaxCrossEntropy
+from byhand.training import Callback, History, ProgressBar, Recipe, begin_run, fit, preset, progress, resume, train_run
+from byhand.training.batches import Inputs, batch_of
 from byhand.training.checkpoint import Checkpoints
+from byhand.training.records import Z_95, wilson
+from byhand.training.run import changes_on_resume, data_of
 from byhand.training.runs import Run
 from byhand.training.setup import weights_of_classes
+from byhand.training.watchdog import evaluate
 from helpers import processes
 from helpers.needs import needs
 
@@ -209,6 +216,99 @@ def test_a_progress_bar_prints_lines_without_a_terminal(capsys):
     fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=2, batch_size=100), callbacks=[ProgressBar()])
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[0] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_line_of_progress_has_the_validation_accuracy(history, capsys):
+    fit(untrained(), DIGITS.train[:200], recipe=Recipe(epochs=1, validation=0.2), callbacks=[ProgressBar()])
+    assert re.search(r"  accuracy \d+\.\d\d %  validation \d+\.\d\d %  ", capsys.readouterr().err)
+
+
+def test_the_bar_in_a_terminal_counts_prints_lines_and_ends(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    bar = progress.TerminalBar(10)
+    bar.update(3, "5 images/s")
+    (task,) = bar.progress.tasks
+    assert (task.completed, task.total, task.description) == (3, 10, "5 images/s")
+    bar.write("epoch 12  loss 0.5 [red]" + "x" * 200)
+    bar.close()
+    assert bar.progress.live.is_started is False
+    assert "epoch 12  loss 0.5 [red]" + "x" * 200 in capsys.readouterr().err  # no colors, no wrapping
+
+
+def test_the_bar_in_a_notebook_keeps_its_lines_and_is_removed(monkeypatch):
+    shown = []
+    handle = SimpleNamespace(update=shown.append)
+    display = SimpleNamespace(HTML=str, display=lambda *_, **__: handle)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=display))
+    bar = progress.NotebookBar(10)
+    bar.write("epoch 1 < 2")
+    bar.update(3, "5 images/s")
+    bar.close()
+    line = "<pre>epoch 1 &lt; 2</pre>"
+    assert shown == [line, f'{line}<progress value="3" max="10"></progress> 5 images/s', line]
+
+
+def test_the_result_of_a_run_has_its_figures_as_plain_values(tmp_path):
+    recipe = Recipe(epochs=2, batch_size=100, validation=0.2)
+    result = train_run(tmp_path / "r", untrained(), DIGITS.train[:300], recipe, seed=0)
+    plain = json.loads(json.dumps(result.to_json()))
+    assert (plain["train_accuracy"], plain["validation_accuracy"]) == (
+        result.history[-1].accuracy,
+        result.history[-1].validation_accuracy,
+    )
+    assert (plain["epochs"], plain["steps"], plain["trained_on"], plain["ending"]) == (2, 6, 240, "done")
+    assert ": 2 epochs over 240 images, " in result.text()
+
+
+def test_an_epoch_of_one_step_is_an_iteration(tmp_path):
+    recipe = Recipe(epochs=2, batch_size=None)
+    result = train_run(tmp_path / "r", untrained(), DIGITS.train[:30], recipe, seed=0)
+    assert ": 2 iterations over 30 images, " in result.text()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"committee": 3}, "r is the run of one network: an ensemble needs a new run"),
+        ({"threads": 0}, "threads must be a positive integer, got 0"),
+        ({"seed": 2}, "--resume can change epochs and threads only, got seed"),
+    ],
+)
+def test_a_setting_that_cannot_change_on_resume_is_rejected(given, says):
+    run = SimpleNamespace(config=lambda: {"seed": 1}, members=[], folder="r")
+    with pytest.raises(UsageError, match=re.escape(says)):
+        changes_on_resume(run, given)
+    assert changes_on_resume(run, {"seed": 1, "threads": 1, "epochs": 5}) == {"threads": 1, "epochs": 5}
+
+
+def test_the_data_of_a_run_are_found_by_their_names():
+    assert data_of({"data": "folder", "data_name": "mnist"}) == "folder"
+    assert data_of({"data_name": "mnist"}) == "mnist"
+    assert data_of({}, {"data": {"name": "mnist"}}) == "mnist"
+    assert data_of({"data_name": "my own"}, {"data": {}}) is None
+
+
+def test_validation_weighs_samples_by_their_weights():
+    X, y = np.eye(4), np.array([0, 1, 2, 3])
+    weights = np.array([1.0, 2.0, 3.0, 4.0])
+    model = byhand.Model([4, 4], dtype="float64")
+    model.network.parameters[...] = 0
+    model.network.dense[0].W[...] = np.diag([9.0, 9.0, 0, 0])  # the last two are predicted as class 0
+    batch = batch_of(X, slice(0, 4), y, weights)
+    loss, accuracy = evaluate(model.network, SoftmaxCrossEntropy(), Inputs(lambda rows, out: rows, X.dtype), batch)
+    assert accuracy == pytest.approx(3 / 10)
+    known, unknown = np.log(1 + 3 * np.exp(-9)), np.log(4)
+    assert loss == pytest.approx((3 * known + 7 * unknown) / 10)
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 10), (1, 10), (95, 100), (9_900, 10_000), (10, 10)])
+def test_wilsons_interval_solves_its_equation(right, count):
+    """Its ends are the probabilities q that differ from the observed one by Z_95 of their own deviations."""
+    low, high = wilson(right, count)
+    assert 0 <= low < high <= 1
+    assert low - 1e-12 <= right / count <= high + 1e-12
+    for q in (low, high):
+        assert (right / count - q) ** 2 == pytest.approx(Z_95**2 * q * (1 - q) / count, abs=1e-15)
 
 
 @pytest.fixture(scope="module")

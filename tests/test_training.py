@@ -26,6 +26,7 @@ from byhand.training import plan as plans
 from byhand.training.batches import Inputs
 from byhand.training.loop import interruptible
 from byhand.training.plan import Form, Plan, shares_of
+from byhand.training.recipe import PRESETS
 from byhand.training.setup import Setup, held_out
 from byhand.training.watchdog import probe
 from helpers import processes
@@ -306,6 +307,40 @@ def test_an_epoch_uses_every_sample_once_and_weights_batches_by_size(digits):
         assert session.progress.records[0].loss == pytest.approx(weighted, rel=1e-12)
 
 
+def test_the_record_of_a_step_has_its_number_epoch_and_samples():
+    data = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 2
+    with Trainer(Model([3, 2]), data, Recipe(epochs=2, batch_size=4), seed=0) as trainer:
+        records = [(record.step, record.epoch, record.samples, record.ends_epoch) for record in steps(trainer)]
+    first = [(0, 1, 4, False), (1, 1, 4, False), (2, 1, 2, True)]
+    assert records == [*first, (3, 2, 4, False), (4, 2, 4, False), (5, 2, 2, True)]
+
+
+def test_sums_of_an_epoch_begin_at_0_again():
+    data = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 2
+    recipe = Recipe(epochs=3, batch_size=4, learning_rate=1e-12)
+    with Trainer(Model([3, 2], dtype="float64"), data, recipe, seed=0) as trainer:
+        first, *others = train(trainer)
+    for record in others:  # with this learning rate, no epoch differs from the first
+        assert record.accuracy == first.accuracy == pytest.approx(round(first.accuracy * 10) / 10)
+        assert record.loss == pytest.approx(first.loss)
+        assert record.gradient_norm > 0
+
+
+def test_early_stopping_counts_records_without_improvement(digits):
+    recipe = Recipe(epochs=9, validation=0.5, patience=3, learning_rate=1e-30)
+    with Trainer(Model([784, 10]), digits.train[:20], recipe, seed=0) as trainer:
+        records = list(train(trainer))
+    assert len(records) == 1 + 3
+    assert trainer.history().best_epoch == 1
+
+
+def test_a_trainer_can_begin_at_a_later_epoch():
+    data = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 2
+    with Trainer(Model([3, 2]), data, Recipe(epochs=3, batch_size=4), seed=0, start_epoch=2) as trainer:
+        assert trainer.progress.step == 6
+        assert [record.epoch for record in train(trainer)] == [3]
+
+
 def test_integer_sample_weights_equal_repeated_samples(digits):
     data = digits.train[:60]
     twice = np.where(np.arange(60) < 20, 2.0, 1.0)
@@ -369,6 +404,55 @@ def test_the_averaged_weights_are_the_ema_of_all_steps(digits):
         assert np.abs(session.ema - average).max() < 1e-14
         session.finish()
         assert np.abs(model.network.parameters - average).max() < 1e-14
+
+
+def test_samples_held_out_with_weight_0_only_are_rejected():
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with Trainer(Model([3, 2]), (X, y), Recipe(validation=0.5), seed=0) as trainer:
+        kept = trainer.batches.index
+    weights = np.zeros(20)
+    weights[kept] = 1
+    with pytest.raises(UsageError, match="must not be 0 for all 10 samples that validation holds out"):
+        Trainer(Model([3, 2]), (X, y), Recipe(validation=0.5), seed=0, sample_weights=weights)
+    with pytest.raises(UsageError, match="must be positive for at least one training sample"):
+        Trainer(Model([3, 2]), (X, y), Recipe(validation=0.5), seed=0, sample_weights=1 - weights)
+    weights[np.setdiff1d(np.arange(20), kept)[0]] = weights[kept[0]] = 1
+    weights[kept[1:]] = 0
+    Trainer(Model([3, 2]), (X, y), Recipe(validation=0.5), seed=0, sample_weights=weights).close()
+
+
+def test_the_blas_threads_of_the_plan_are_set_during_training():
+    data = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 2
+    with Trainer(Model([3, 2]), data, Recipe(batch_size=4), seed=0) as trainer:
+        trainer.step()
+        assert byhand.threads.in_force == trainer.plan.blas == 1
+    assert byhand.threads.in_force is None
+
+
+def test_consecutive_steps_use_one_stream_of_batches(monkeypatch):
+    data = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 2
+    with Trainer(Model([3, 2]), data, Recipe(batch_size=2), seed=0) as trainer:
+        starts, from_step = [], trainer.batches.from_step
+        monkeypatch.setattr(trainer.batches, "from_step", lambda step: starts.append(step) or from_step(step))
+        for _ in range(7):
+            trainer.step()
+    assert starts == [0]
+
+
+def test_without_new_threads_a_team_works_alone(digits, monkeypatch):
+    def trained_with(start):
+        monkeypatch.setattr(threading.Thread, "start", start)
+        model = Model([784, 8, 10], dtype="float64")
+        plan = Plan(workers=3, blas=1, block=50)
+        monkeypatch.setattr("byhand.training.setup.plan_for", lambda *_, **__: plan)
+        fit(model, digits.train[:300], recipe=Recipe(epochs=1, batch_size=300))
+        return model.network.parameters.tobytes()
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    start = threading.Thread.start
+    assert trained_with(start) == trained_with(refuse)
 
 
 def test_validation_is_stratified_and_never_trained_on(digits):
@@ -554,6 +638,36 @@ def test_invalid_data_are_rejected_by_name(digits):
         fit(Model([784, 10]), digits.train, sample_weights=np.full(4000, -1.0))
 
 
+def test_the_defaults_and_presets_are_the_documented_ones():
+    assert Recipe() == Recipe(
+        epochs=10, batch_size=128, learning_rate=0.1, optimizer=Momentum(momentum=0.9, nesterov=True),
+        schedule=OneCycle(), loss=SoftmaxCrossEntropy(), augment="none", record_every=1,
+    )  # fmt: skip
+    facts = {
+        name: (chosen.recipe.epochs, chosen.recipe.batch_size, chosen.recipe.learning_rate, chosen.hidden)
+        for name, chosen in PRESETS.items()
+    }
+    assert facts == {
+        "digits": (10, 128, 0.1, (256,)),
+        "fast": (4, 128, 0.1, (192,)),
+        "best": (150, 256, 0.001, (800, 800)),
+        "record": (50, 256, 0.001, (256,)),
+        "l-layer": (2000, None, 0.0075, (45,)),
+        "two-layer": (500, None, 0.1, (10,)),
+    }
+    assert {name: chosen.network.get("output_scale") for name, chosen in PRESETS.items()} == {
+        "digits": 0.1, "fast": 0.1, "best": 0.1, "record": 0.1, "l-layer": None, "two-layer": None,
+    }  # fmt: skip
+    records = {name: (chosen.recipe.record_every, chosen.recipe.validation) for name, chosen in PRESETS.items()}
+    usual = dict.fromkeys(("digits", "fast", "best", "record"), (1, 0))
+    assert records == usual | {"l-layer": (100, 0), "two-layer": (10, 1000)}
+
+
+def test_numbers_of_numpy_become_pythons_in_a_recipe():
+    recipe = Recipe(epochs=np.int64(3), learning_rate=np.float32(0.5), validation=np.float64(0.25))
+    assert json.loads(json.dumps(recipe.config())) == Recipe(epochs=3, learning_rate=0.5, validation=0.25).config()
+
+
 def test_a_recipe_is_restored_from_json():
     recipe = Recipe(
         optimizer=AdamW(weight_decay=0.1), schedule=OneCycle(warmup=0.2), loss=SoftmaxCrossEntropy(0.1), clip=1.0
@@ -613,6 +727,24 @@ def test_a_step_computes_only_the_needed_products(digits, monkeypatch, sizes, pr
 def test_small_products_use_one_blas_thread(sizes, batch_size, blas):
     assert plans.plan_for(Model(list(sizes)).network, batch_size, 2).blas == blas
     assert plans.plan_for(Model(list(sizes)).network, batch_size, 1).blas == 1
+
+
+def test_a_batch_is_divided_into_as_many_blocks_as_threads():
+    network = Model([784, 128, 10]).network
+    found = [plans.plan_for(network, rows, 4).workers for rows in (plans.WORTH_THREADS, 20 * plans.BLOCK)]
+    assert found == [min(4, -(-plans.WORTH_THREADS // plans.BLOCK)), 4]
+    assert plans.plan_for(network, 20 * plans.BLOCK, 4, busy=1).workers == 3
+    assert plans.plan_for(network, 20 * plans.BLOCK, 1, busy=1).workers == 1
+    normalized = Model([784, 128, 10], batch_norm=True).network
+    assert plans.plan_for(normalized, 20 * plans.BLOCK, 4) == Plan(workers=1, blas=4, block=20 * plans.BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns", "width"),
+    [(512, 784, 10, 16), (512, 784, 16, 16), (512, 784, 17, 32), (512, 784, 90, 96), (512, 784, 97, 97), (1, 2, 3, 3)],
+)
+def test_narrow_products_are_padded_to_whole_tiles(rows, inner, columns, width):
+    assert plans.padded_width(rows, inner, columns) == width
 
 
 @pytest.mark.parametrize("has_kernels", [True, False])
@@ -679,6 +811,19 @@ def test_a_diverging_step_does_not_change_the_running_averages():
         with pytest.raises(DivergedError):
             trainer.step()
         np.testing.assert_array_equal(model.network.statistics, before)
+
+
+def test_images_are_deskewed_before_training_unless_augmented(digits):
+    data = digits.train[:40]
+    model = Model([784, 10], preparation=Preparation.standard(deskew=True))
+    deskewed = model.preparation.pictures(data.images)
+    assert (deskewed != data.images).any()
+    for augment_, expected in (("none", deskewed), ("default", data.images)):
+        setup = setup_of(model, data, Recipe(augment=augment_))
+        np.testing.assert_array_equal(setup.batches.images, expected)
+        np.testing.assert_array_equal(setup.probe.pixels, deskewed.reshape(40, -1))
+    setup = Setup(model, data, Recipe(), 0, None, data, None)
+    np.testing.assert_array_equal(setup.validation.pixels, deskewed.reshape(40, -1))
 
 
 def test_a_full_batch_is_created_once(digits):

@@ -55,6 +55,10 @@ def test_masks_of_blocks_equal_the_mask_of_the_batch(seed, step, cut):
     np.testing.assert_array_equal(np.concatenate([first, second]), whole)
 
 
+def test_almost_nothing_is_dropped_at_a_tiny_rate():
+    assert mask(StepKey(0, 0), keep=1 - 1e-12).mean() > 0.99
+
+
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
 def test_a_mask_keeps_the_given_fraction(keep):
     shares = np.array([mask(StepKey(0, step), keep=keep, shape=(200, 200)).mean() for step in range(25)])
