@@ -1,39 +1,71 @@
-"""Mutation testing: `python tests/long/mutants.py [--mutants 300] [--seed 0] [--tier first|all] [--jobs 2]`.
+"""Mutation testing: `python tests/long/mutants.py [--mutants 300] [--seed 0] [--tier first|all] [--jobs 1]`.
 
 A mutant is one small edit of the source: a comparison, an operator, a number or a flag is changed, a condition negated,
-a statement removed. The tests should fail for each. A first run under coverage records which test executes which line;
-each mutant, in a copy of the project, is then tested by the tests that execute its line (the quickest first, until
-one fails), and if they pass by all the tests of those files. A mutant that no test executes survives at once.
+a statement removed. The tests should fail for each. Each file of tests first runs under coverage, which records the
+lines that each test executes. Then each mutant, in a copy of the project, is tested by the tests that execute its
+statement, the quickest first, until one fails. A statement that is executed at import is tested by all tests that
+execute its file. Of these tests only the first SECONDS_OF_TESTS are run, so a mutant may survive that more tests kill.
 
-Takes minutes to record and about ten seconds a mutant; needs the `dev` extra. The results go to
-`benchmarks/results/mutants-TIER.json`, and the survivors are printed with their edits: a test should kill each of them,
-or it is equivalent to the original and EQUIVALENT names it.
+With `--tier all`, the survivors of the first tier are also tested by the slow tests of the same files.
+
+The sample hardly changes when the code does, because a mutant is drawn by a hash of the seed and the edit. Everything
+is kept in `build/mutants`: an interrupted run continues, a file of tests is recorded again only after a change, and a
+mutant that a test killed is tested again only if its file or that test's file changed. Limits are processor time, so
+that a busy machine kills no mutant. At the end each test that killed a mutant must pass without one.
+
+It needs the extra `dev` and the package coverage, and takes about two seconds a mutant. The results are in
+`benchmarks/results/mutants-TIER.json`. A test should kill each survivor, or EQUIVALENT says why none can.
 """
 
 import argparse
 import ast
+import compileall
 import concurrent.futures
+import contextlib
 import copy
+import functools
+import hashlib
+import importlib
 import json
+import multiprocessing
 import os
-import random
+import py_compile
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "byhand"
+KEPT = ROOT / "build" / "mutants"
 MUTATED = ["nn", "reference", "training", "data/handwriting", "course/check"]
-#: (file, edit) of mutants that compute the same, with the reason.
-EQUIVALENT: dict[tuple[str, str], str] = {}
-CPU_SECONDS = 180  #: per mutant; one that needs more counts as killed (an endless loop)
-MOST_TESTS = 150  #: per mutant in the first attempt
+#: (file, line of the source, edit) of mutants that compute the same, with the reason.
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    (
+        "nn/gradcheck.py",
+        "if again is not None and _relative_error(analytic, again) < error:",
+        "_relative_error(analytic, again) < error → (_relative_error(analytic, again) <= error)",
+    ): "of two slopes with the same error, either may be reported",
+    (
+        "training/loop.py",
+        "if self.ema is not None and recipe.ema_decay is not None:",
+        "self.ema is not None and recipe.ema_decay is not None → (self.ema is not None or recipe.ema_decay is not None)",
+    ): "both are None, or neither",
+}
+SECONDS_OF_TESTS = 6  #: of processor time, per mutant
+IDLE_SECONDS = 900  #: a mutant that has not ended by then waits forever
+#: Imported once, before the processes fork. Nothing of byhand: that is what changes.
+COMMON = ["numpy", "pytest", "hypothesis", "click", "rich.console", "PIL.Image", "requests", "safetensors.numpy"]
+COMMON += ["threadpoolctl", "starlette.applications", "uvicorn"]
+Killer = list[str] | None  #: a test and its message
 
 COMPARISONS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -58,7 +90,19 @@ class Mutant(NamedTuple):
     after: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {' '.join(self.before.split())} → {self.after}"
+        return f"{self.file}:{self.line}: {self.edit}"
+
+    @property
+    def edit(self) -> str:
+        return f"{' '.join(self.before.split())} → {self.after}"
+
+    @property
+    def statement(self) -> str:
+        return (PACKAGE / self.file).read_text("utf-8").splitlines()[self.line - 1].strip()
+
+    @property
+    def reason(self) -> str | None:
+        return EQUIVALENT.get((self.file, self.statement, self.edit))
 
     def source(self) -> str:
         text = (PACKAGE / self.file).read_bytes()
@@ -138,107 +182,355 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
             yield Mutant(name, old.lineno, start, end, text[start:end].decode(), after)
 
 
-def sample(count: int, seed: int, parts: list[str]) -> list[Mutant]:
-    files = [path for part in parts for path in sorted((PACKAGE / part).rglob("*.py"))]
-    found = [mutant for path in files for mutant in sorted(mutants_of(path))]
-    return sorted(random.Random(seed).sample(found, min(count, len(found))))
+def sample(count: int, seed: int) -> dict[str, Mutant]:
+    """Return mutants of all parts, each with a name that stays while its line does: those with the smallest hashes."""
+    named, seen = {}, Counter[str]()
+    for path in (path for part in MUTATED for path in sorted((PACKAGE / part).rglob("*.py"))):
+        lines = path.read_text("utf-8").splitlines()
+        for mutant in sorted(mutants_of(path)):
+            text = f"{seed} {mutant.file} {lines[mutant.line - 1].strip()} {mutant.edit}"
+            seen[text] += 1
+            named[hashlib.sha256(f"{text} {seen[text]}".encode()).hexdigest()[:12]] = mutant
+    return {name: named[name] for name in sorted(named)[:count]}
 
 
-# Recording: this module is also the pytest plugin that tells coverage which test runs.
-def pytest_runtest_protocol(item):  # type: ignore[no-untyped-def]
-    import coverage
-
-    if current := coverage.Coverage.current():
-        current.switch_context(item.nodeid)
-
-
-def pytest_runtest_logreport(report):  # type: ignore[no-untyped-def]
-    if (path := os.environ.get("MUTANTS_SECONDS")) and report.when == "call" and report.passed:
-        with open(path, "a", encoding="utf-8") as file:
-            print(json.dumps([report.nodeid, report.duration]), file=file)
+def statement_lines(mutant: Mutant) -> range:
+    """Return the lines of the innermost statement around a mutant; of a compound one, its first lines."""
+    found = range(mutant.line, mutant.line + 1)
+    for node in ast.walk(ast.parse((PACKAGE / mutant.file).read_bytes())):
+        if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= node.end_lineno:
+            body = getattr(node, "body", None)
+            last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
+            if mutant.line <= last:
+                found = range(node.lineno, last + 1)
+    return found
 
 
-Lines = dict[str, dict[int, list[str]]]
+def digest(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()[:16]
 
 
-def copy_project(folder: Path) -> Path:
+def snapshot(folder: Path) -> None:
+    """Copy the project, and read the sources and tests from there: the original may be edited during a run."""
+    global ROOT, PACKAGE
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    # Compiled files are compared with the text, not with its time: a mutant is never hidden by an older one.
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(folder / "src", quiet=2, invalidation_mode=mode)
+    ROOT, PACKAGE = folder, folder / "src" / "byhand"
 
 
-def run_pytest(*words: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--durations=0", *words]
+def in_child(project: Path, work: Callable[[], Any], cpu: float) -> Any:
+    """Call `work` in a forked process that imports from a project; None if it needs more processor time, or crashes."""
+    result = project / "result.json"
+    result.unlink(missing_ok=True)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 1))
+            resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+            os.chdir(project)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            output = os.open(project / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            for stream in (1, 2):
+                os.dup2(output, stream)
+            sys.path[:1] = [str(project), str(project / "src")]
+            os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
+            result.with_suffix(".part").write_text(json.dumps(work()), "utf-8")
+            result.with_suffix(".part").rename(result)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+    end = time.monotonic() + IDLE_SECONDS
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)  # what it started
+    return json.loads(result.read_text("utf-8")) if result.exists() else None
 
 
-def environment(project: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{project / 'src'}{os.pathsep}{project}", "PYTHONDONTWRITEBYTECODE": "1"}
+def processor_time() -> float:
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def record(project: Path, tier: str, tests: list[str]) -> tuple[Lines, dict[str, float], float]:
-    """Run the tier under coverage: file → line → tests, each test's seconds, and the share of lines executed."""
+class Watch:
+    """A plugin of pytest: each test's processor time, the first failure, and the test that coverage records."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failed: dict[str, str] = {}
+        self.coverage: Any = None
+
+    def pytest_runtest_protocol(self, item: Any) -> None:
+        if self.coverage:
+            self.coverage.switch_context(item.nodeid)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.seconds[nodeid] = -processor_time()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.seconds[nodeid] += processor_time()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.failed[report.nodeid] = " ".join(str(crash.message if crash else report.longrepr).split())[:200]
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.failed[report.nodeid] = " ".join(str(report.longrepr).split())[-200:]
+
+
+def run_pytest(watch: Watch, slow: bool, *words: str) -> int:
+    import pytest
+
+    marker = "slow" if slow else "not slow"
+    options = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported before the process forks
+    options += [
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:unraisableexception",
+        "--no-header",
+        "--durations=0",
+        "--hypothesis-seed=0",
+    ]
+    return int(pytest.main([*options, "-m", marker, *words], plugins=[watch]))
+
+
+def coverage_of(source: Path) -> Any:
     import coverage
 
-    data, seconds = project / "coverage.db", project / "seconds.jsonl"
-    words = ["-p", "tests.long.mutants", "-m", "not slow" if tier == "first" else "slow or not slow"]
-    command = run_pytest(*words, *tests)
-    command[1:2] = ["-m", "coverage", "run", f"--data-file={data}", f"--source={project / 'src'}", "-m"]
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=project,
-        env=environment(project) | {"MUTANTS_SECONDS": str(seconds)},
-        text=True,
-        capture_output=True,
-    )
-    if done.returncode:
-        raise SystemExit("the tests must pass before anything is mutated:\n" + (done.stdout + done.stderr)[-3000:])
-    print(done.stdout.strip().splitlines()[-1])
-    measured = coverage.CoverageData(basename=str(data))
-    measured.read()
-    lines: Lines = {}
-    executed = statements = 0
-    reader = coverage.Coverage(data_file=str(data))
-    reader.load()
-    for path in measured.measured_files():
-        _, all_lines, _, missing, _ = reader.analysis2(path)
-        executed, statements = executed + len(all_lines) - len(missing), statements + len(all_lines)
-        contexts = measured.contexts_by_lineno(path)
-        name = Path(path).relative_to(project / "src" / "byhand").as_posix()
-        lines[name] = {line: sorted(filter(None, tests)) for line, tests in contexts.items()}
-    times = dict(json.loads(line) for line in seconds.read_text("utf-8").splitlines())
-    return lines, times, executed / statements
+    return coverage.Coverage(data_file=None, source=[str(source)], config_file=False)
 
 
-def limit_cpu() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+def lines_by_context(measured: Any, source: Path) -> dict[str, dict[int, list[str]]]:
+    data = measured.get_data()
+    paths = {Path(path).relative_to(source / "byhand").as_posix(): path for path in data.measured_files()}
+    return {file: data.contexts_by_lineno(path) for file, path in paths.items()}
 
 
-def killed(project: Path, mutant: Mutant, lines: Lines, seconds: dict[str, float], tier: str) -> bool:
-    """Return whether a test fails for the mutant."""
-    of_file = lines.get(mutant.file, {})
-    at_line = of_file.get(mutant.line, [])
-    # A line that runs at import or in shared set-up is in the context of one test only: all of these files may see it.
-    files = sorted({test.partition("::")[0] for tests in of_file.values() for test in tests})
+def record_import(project: Path) -> dict[str, list[int]]:
+    """Return the lines of the mutated files that run when they are imported."""
+    measured = coverage_of(project / "src")
+    measured.start()
+    for path in (path for part in MUTATED for path in sorted((PACKAGE / part).rglob("*.py"))):
+        importlib.import_module(".".join(path.relative_to(ROOT / "src").with_suffix("").parts))
+    measured.stop()
+    return {file: sorted(lines) for file, lines in lines_by_context(measured, project / "src").items()}
+
+
+def record_file(project: Path, name: str) -> dict[str, Any]:
+    """Run a file of tests under coverage: the tests that pass, their seconds, and by file and line their numbers."""
+    watch = Watch()
+    watch.coverage = measured = coverage_of(project / "src")
+    measured.start()
+    run_pytest(watch, False, name)
+    measured.stop()
+    tests = [test for test in watch.seconds if test not in watch.failed]
+    number = {test: at for at, test in enumerate(tests)}
+    found = lines_by_context(measured, project / "src")
+    lines = {
+        file: {line: [number[test] for test in contexts if test in number] for line, contexts in lines.items()}
+        for file, lines in found.items()
+        if any(file.startswith(f"{part}/") for part in MUTATED)
+    }
+    executed = {file: sorted(lines) for file, lines in found.items()}
+    seconds = [round(watch.seconds[test], 4) for test in tests]
+    return {"failed": watch.failed, "tests": tests, "seconds": seconds, "lines": lines, "executed": executed}
+
+
+class Record:
+    """What each test of the first tier executes; made once for each state of the code and of the file of tests."""
+
+    def __init__(self, project: Path, partial: bool = False) -> None:
+        files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "long" not in path.parts)
+        helpers = [ROOT / "tests" / "conftest.py", *(ROOT / "tests" / "helpers").glob("*.py")]
+        self.state = digest(*sorted([*PACKAGE.rglob("*.py"), *helpers]))
+        self.key = digest(*files) + self.state
+        self.seconds: dict[str, float] = {}
+        self.lines: dict[str, dict[int, set[str]]] = {}
+        executed: dict[str, set[int]] = {}
+        self.at_import = self.made(f"import-{self.state}", lambda: record_import(project), project)
+        for path in files:
+            name = path.relative_to(ROOT).as_posix()
+            record = f"{digest(path)}-{self.state}"
+            if partial and not (KEPT / "records" / f"{record}.json").exists():
+                self.key = "partial"
+                continue
+            found = self.made(record, functools.partial(record_file, project, name), project)
+            if found["failed"]:
+                print(f"not used, because they fail without a mutant: {', '.join(found['failed'])}", flush=True)
+            self.seconds |= dict(zip(found["tests"], found["seconds"], strict=True))
+            for file, lines in found["lines"].items():
+                of_file = self.lines.setdefault(file, {})
+                for line, tests in lines.items():
+                    of_file.setdefault(int(line), set()).update(found["tests"][at] for at in tests)
+            for file, numbers in found["executed"].items():
+                executed.setdefault(file, set()).update(numbers)
+        count = Counter[str]()
+        reader = coverage_of(ROOT / "src")
+        for path in sorted(PACKAGE.rglob("*.py")):
+            if "lessons" not in path.parts:
+                statements = set(reader.analysis2(str(path))[1])
+                count["all"] += len(statements)
+                count["executed"] += len(statements & executed.get(path.relative_to(PACKAGE).as_posix(), set()))
+        self.coverage = round(count["executed"] / count["all"], 4)
+
+    @staticmethod
+    def made(name: str, work: Callable[[], Any], project: Path) -> Any:
+        path = KEPT / "records" / f"{name}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found = in_child(project, work, 1200)
+            if found is None:
+                raise SystemExit(f"recording failed:\n{(project / 'output').read_text()[-3000:]}")
+            path.write_text(json.dumps(found), "utf-8")
+        return json.loads(path.read_text("utf-8"))
+
+    def tests(self, mutant: Mutant) -> list[str]:
+        """Return the tests that may notice a mutant, the quickest first."""
+        of_file, statement = self.lines.get(mutant.file, {}), statement_lines(mutant)
+        at_import = set(self.at_import.get(mutant.file, ()))
+        if at_import.isdisjoint(statement):
+            at_line = set().union(*(of_file.get(line, ()) for line in statement))
+            # Set-up that tests share is recorded for the first of them only.
+            times = Counter(test.partition("::")[0] for test in at_line)
+            shared = {file for file, count in times.items() if count == 1}
+            others = {test for test in self.seconds if test.partition("::")[0] in shared} - at_line
+        else:
+            at_line = set().union(*(tests for line, tests in of_file.items() if line not in at_import))
+            others = set() if at_line else set(self.seconds)
+        ordered = [test for tests in (at_line, others) for test in sorted(tests, key=lambda test: self.seconds[test])]
+        total, chosen = 0.0, []
+        for test in ordered:
+            total += self.seconds[test]
+            if total > SECONDS_OF_TESTS and chosen:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def attempts(tests: list[str], last: str | None) -> Iterator[list[str]]:
+    """Yield parts of the tests: the one that killed the mutant before, some of a few files, and the others."""
+    if last in tests:
+        yield [last]
+    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))[:2]
+    first = [test for test in tests if test.partition("::")[0] in files][:40]
+    if first:
+        yield first
+    if len(first) < len(tests):
+        yield [test for test in tests if test not in set(first)]
+
+
+def judged(project: Path, mutant: Mutant, groups: list[list[str]], seconds: dict[str, float], slow: bool) -> Killer:
+    """Return the test that kills a mutant, with its message; None if the mutant survives."""
+
+    def work(words: list[str]) -> tuple[int, dict[str, str]]:
+        watch = Watch()
+        code = run_pytest(watch, slow, "-x", *words)
+        return code, watch.failed
+
     path = project / "src" / "byhand" / mutant.file
     original = path.read_bytes()
     path.write_text(mutant.source(), "utf-8")
     try:
-        quickest = sorted((test for test in at_line if test in seconds), key=seconds.__getitem__)[:MOST_TESTS]
-        marker = ["-m", "not slow" if tier == "first" else "slow or not slow"]
-        for words in filter(None, (quickest, files)):
-            command = run_pytest("-x", *marker, *words)
-            done = subprocess.run(
-                command, cwd=project, env=environment(project), capture_output=True, preexec_fn=limit_cpu, check=False
-            )
-            if done.returncode not in {0, 5}:
-                return True
-        return False
+        for group in groups:
+            words = group
+            cpu = 600 if slow else 30 + 5 * sum(seconds.get(test, 0) for test in group)
+            done = in_child(project, functools.partial(work, words), cpu)
+            if done is not None and done[0] == 4 and not done[1]:  # a mutant can change the names of tests
+                words = sorted({test.partition("::")[0] for test in group})
+                done = in_child(project, functools.partial(work, words), cpu)
+            if done is None:
+                return [group[0] if len(group) == 1 else "", f"no end after {cpu:.0f} s of processor time, or a crash"]
+            if done[1]:
+                return list(next(iter(done[1].items())))
+            if done[0] not in {0, 5}:
+                return ["", f"pytest ends with {done[0]}"]
+        return None
     finally:
         path.write_bytes(original)
+
+
+def failing(project: Path, tests: set[str], slow: bool) -> set[str]:
+    """Return the tests that fail without a mutant, run without the others of their files."""
+    watch, found = Watch(), set()
+
+    def work(words: list[str]) -> list[str]:
+        run_pytest(watch, slow, *words)
+        return list(watch.failed)
+
+    for file in sorted({test.partition("::")[0] for test in tests}):
+        words = sorted(test for test in tests if test.partition("::")[0] == file)
+        failed = in_child(project, lambda words=words: work(words), 1200)
+        found |= set(words if failed is None else failed)
+    return found
+
+
+projects: list[Path] = []  # of this process
+
+
+def start(folder: str, taken: Any) -> None:
+    with taken.get_lock():
+        taken.value += 1
+        projects.append(Path(shutil.copytree(ROOT, Path(folder) / str(taken.value), symlinks=True)))
+
+
+def test(mutant: Mutant, groups: list[list[str]], seconds: dict[str, float], slow: bool) -> tuple[Killer, float]:
+    started = time.monotonic()
+    return judged(projects[0], mutant, groups, seconds, slow), round(time.monotonic() - started, 1)
+
+
+def read_kept(path: Path) -> dict[str, dict[str, Any]]:
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return {each["name"]: each for each in map(json.loads, lines)}
+
+
+def versions(mutant: Mutant, killer: str | None) -> list[str]:
+    """Return the digests of the mutated file and of the file with the test that kills the mutant."""
+    paths = [PACKAGE / mutant.file, ROOT / (killer or "").partition("::")[0]]
+    return [digest(path) if path.is_file() else "" for path in paths]
+
+
+def holds(each: dict[str, Any] | None, mutant: Mutant, record: Record) -> bool:
+    """Return whether a result is still valid. A mutant that survives is tested again after any change."""
+    if each is None:
+        return False
+    if each["killer"] is None:
+        return bool(each["key"] == record.key)
+    there = each["tier"] == "all" or each["killer"] in record.seconds or "::" not in each["killer"]
+    return there and each["versions"] == versions(mutant, each["killer"])
+
+
+def summary(drawn: dict[str, Mutant], survivors: list[str]) -> dict[str, Any]:
+    """Return the table, and print it."""
+
+    def row(name: str, mutants: dict[str, Mutant]) -> dict[str, Any]:
+        alive = [mutants[name] for name in survivors if name in mutants]
+        equivalent = sum(mutant.reason is not None for mutant in alive)
+        counts = {"mutants": len(mutants), "equivalent": equivalent, "killed": len(mutants) - len(alive)}
+        share = counts["killed"] / max(1, len(mutants) - equivalent)
+        print(f"{name}: {counts['mutants']} mutants, {equivalent} equivalent, {share:.1%} of the others killed")
+        return counts | {"share": round(share, 4)}
+
+    parts = {part: {name: each for name, each in drawn.items() if each.file.startswith(f"{part}/")} for part in MUTATED}
+    rows = {part: row(part, mutants) for part, mutants in parts.items()} | {"all": row("all", drawn)}
+    alive = [{"mutant": str(drawn[name]), "equivalent": drawn[name].reason} for name in survivors]
+    return {"rows": rows, "survivors": alive}
 
 
 def main() -> None:
@@ -246,48 +538,63 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tier", choices=["first", "all"], default="first")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--parts", nargs="*", choices=MUTATED, default=MUTATED)
-    parser.add_argument("--tests", nargs="*", default=[], help="Only these files of tests. Nothing is written then.")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--parts", nargs="*", choices=MUTATED, default=MUTATED, help="Write no results.")
+    parser.add_argument("--partial", action="store_true", help="Use only the files of tests that are recorded already.")
     options = parser.parse_args()
-    started = time.time()
+    for name in COMMON:
+        importlib.import_module(name)
+    table = ROOT / "benchmarks" / "results" / f"mutants-{options.tier}.json"
     with tempfile.TemporaryDirectory() as folder:
-        projects = [copy_project(Path(folder) / str(job)) for job in range(options.jobs)]
-        lines, seconds, coverage = record(projects[0], options.tier, options.tests)
-        print(f"recorded in {time.time() - started:.0f} s; {coverage:.1%} of the package's lines executed", flush=True)
-        mutants = sample(options.mutants, options.seed, options.parts)
-        free = list(projects)
+        snapshot(Path(folder) / "0")
+        drawn = sample(options.mutants, options.seed)
+        in_parts = tuple(f"{part}/" for part in options.parts)
+        drawn = {name: mutant for name, mutant in drawn.items() if mutant.file.startswith(in_parts)}
+        record = Record(ROOT, options.partial)
+        print(f"{len(record.seconds)} tests execute {record.coverage:.1%} of the package's lines", flush=True)
+        survivors = survivors_of(drawn, record, options, "first", folder)
+        if options.tier == "all":
+            survivors = survivors_of({name: drawn[name] for name in survivors}, record, options, "all", folder)
+        results = {"seed": options.seed, "tier": options.tier, "coverage": record.coverage} | summary(drawn, survivors)
+    if options.parts == MUTATED and options.seed == 0 and not options.partial:
+        table.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
-        def test(mutant: Mutant) -> bool:
-            project = free.pop()
-            try:
-                return killed(project, mutant, lines, seconds, options.tier)
-            finally:
-                free.append(project)
 
-        survivors = []
-        by_part: dict[str, list[bool]] = {part: [] for part in options.parts}
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            for mutant, dead in zip(mutants, pool.map(test, mutants), strict=True):
-                by_part[next(part for part in options.parts if mutant.file.startswith(part))].append(dead)
-                if not dead:
-                    why = EQUIVALENT.get((mutant.file, f"{mutant.before} → {mutant.after}"))
-                    survivors.append({"mutant": str(mutant), "equivalent": why})
-                    print(f"survived: {mutant}{f' (equivalent: {why})' if why else ''}", flush=True)
-    equivalent = sum(bool(each["equivalent"]) for each in survivors)
-    counted = len(mutants) - equivalent
-    share = (counted - len(survivors) + equivalent) / counted
-    print(f"{len(mutants)} mutants, {equivalent} equivalent, {share:.1%} of the others killed")
-    for part, outcomes in by_part.items():
-        print(f"  {part}: {sum(outcomes)} of {len(outcomes)}")
-    results = {
-        "seed": options.seed, "tier": options.tier, "mutants": len(mutants), "killed": share, "coverage": coverage,
-        "parts": {part: [sum(outcomes), len(outcomes)] for part, outcomes in by_part.items()}, "survivors": survivors,
-    }  # fmt: skip
-    if options.tests or options.parts != MUTATED:
-        return
-    path = ROOT / "benchmarks" / "results" / f"mutants-{options.tier}.json"
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def survivors_of(
+    mutants: dict[str, Mutant], record: Record, options: argparse.Namespace, tier: str, folder: str
+) -> list[str]:
+    """Test the mutants with the tests of a tier, and return the names of those that survive."""
+    path, slow = KEPT / f"{tier}-{options.seed}.jsonl", tier == "all"
+    kept = read_kept(path)
+    todo = {name: mutant for name, mutant in mutants.items() if not holds(kept.get(name), mutant, record)}
+    print(f"{tier}: {len(mutants)} mutants, {len(todo)} of them to be tested", flush=True)
+    context = multiprocessing.get_context("fork")
+    arguments = (folder, context.Value("i", 0))
+    with concurrent.futures.ProcessPoolExecutor(options.jobs, context, start, arguments) as pool:
+        waiting = {}
+        for name, mutant in todo.items():
+            tests = record.tests(mutant)
+            groups = list(attempts(tests, kept.get(name, {}).get("killer")))
+            if slow:
+                groups = [sorted({test.partition("::")[0] for test in tests})] if tests else []
+            seconds = {test: record.seconds[test] for test in tests}
+            waiting[pool.submit(test, mutant, groups, seconds, slow)] = name
+        for done in concurrent.futures.as_completed(waiting):
+            name, (found, took) = waiting[done], done.result()
+            mutant, (killer, message) = todo[name], found or (None, "")
+            each = {"name": name, "mutant": str(mutant), "tier": tier, "killer": killer, "message": message}
+            each |= {"seconds": took, "key": record.key, "versions": versions(mutant, killer)}
+            with path.open("a", encoding="utf-8") as file:
+                print(json.dumps(each, ensure_ascii=False), file=file, flush=True)
+            if found is None:
+                print(f"survived: {mutant}   {mutant.statement}", flush=True)
+    kept = read_kept(path)
+    killers = {str(kept[name]["killer"]) for name in mutants}
+    if wrong := failing(ROOT, {killer for killer in killers if "::" in killer}, slow):
+        still = [json.dumps(each, ensure_ascii=False) for each in kept.values() if each["killer"] not in wrong]
+        path.write_text("".join(f"{line}\n" for line in still), "utf-8")
+        raise SystemExit(f"run this again: these tests fail without a mutant, and their results are removed: {wrong}")
+    return [name for name in mutants if kept[name]["killer"] is None]
 
 
 if __name__ == "__main__":
