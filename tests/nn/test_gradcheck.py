@@ -124,6 +124,19 @@ def test_an_element_at_a_kink_is_counted_and_skipped():
     assert check
 
 
+def test_a_failed_check_is_repeated_with_a_longer_and_a_shorter_step():
+    sums = []
+
+    def loss(Z, target, *, weights=None):
+        sums.append(float(Z[0, 0]))
+        return float(Z[0, 0] ** 2), np.full_like(Z, 100.0)  # a wrong derivative
+
+    network = Network([Dense(1, 1)], rng=np.random.default_rng(0))
+    assert not gradcheck(network, np.ones((1, 1)), np.zeros((1, 1)), loss=loss, step=1.0)
+    steps = {round(abs(number - sums[0]), 9) for number in sums}
+    assert steps == {0, 1, 2, 4, 8, 0.25, 0.5}  # h and 2h each
+
+
 def test_a_tensor_that_could_not_be_checked_fails():
     network = Network([Dense(1, 2), Activation("relu"), Dense(2, 2)], rng=np.random.default_rng(0))
     first = network.dense[0]
