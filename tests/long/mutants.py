@@ -47,17 +47,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "byhand"
 KEPT = ROOT / "build" / "mutants"
 MUTATED = ["nn", "reference", "training", "data/handwriting", "course/check"]
-#: (file, line of the source, edit) of mutants that compute the same, with the reason.
+#: (file, line of the source, text after the edit) of mutants that compute the same, with the reason.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "nn/gradcheck.py",
         "if again is not None and _relative_error(analytic, again) < error:",
-        "_relative_error(analytic, again) < error → (_relative_error(analytic, again) <= error)",
+        "(_relative_error(analytic, again) <= error)",
     ): "of two slopes with the same error, either may be reported",
     (
         "training/loop.py",
         "if self.ema is not None and recipe.ema_decay is not None:",
-        "self.ema is not None and recipe.ema_decay is not None → (self.ema is not None or recipe.ema_decay is not None)",
+        "(self.ema is not None or recipe.ema_decay is not None)",
     ): "both are None, or neither",
 }
 SECONDS_OF_TESTS = 6  #: of processor time, per mutant
@@ -102,7 +102,7 @@ class Mutant(NamedTuple):
 
     @property
     def reason(self) -> str | None:
-        return EQUIVALENT.get((self.file, self.statement, self.edit))
+        return EQUIVALENT.get((self.file, self.statement, self.after))
 
     def source(self) -> str:
         text = (PACKAGE / self.file).read_bytes()
@@ -354,7 +354,7 @@ def record_file(project: Path, name: str) -> dict[str, Any]:
 
 
 class Record:
-    """What each test of the first tier executes; made once for each state of the code and of the file of tests."""
+    """The lines that each test of the first tier executes, kept for each state of the code and of its file."""
 
     def __init__(self, project: Path, partial: bool = False) -> None:
         files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "long" not in path.parts)
