@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from byhand.play import connections, requests, server
 from byhand.play.requests import ConcurrencyLimit
 from byhand.play.server import MAX_READERS, PACE, EventLog
 from byhand.play.thread import OverloadedError
@@ -395,11 +397,7 @@ def test_an_idle_stream_sends_pings():
     async def first_three():
         log = EventLog()
         stream = log.read(None, ping=0.05)
-        lines = [await anext(stream) for _ in range(3)]
-        assert log.readers == 1
-        await stream.aclose()
-        assert log.readers == 0
-        return lines
+        return [await anext(stream) for _ in range(3)]
 
     assert asyncio.run(first_three()) == ["retry: 1000\n\n", ": ping\n\n", ": ping\n\n"]
 
@@ -464,6 +462,71 @@ def test_too_many_readers_get_503(untouched):
     finally:
         log.readers -= MAX_READERS
     assert (status, body, headers["retry-after"]) == (503, {"error": "at most 300 pages can be connected"}, "1")
+
+
+def test_readers_at_the_same_time_stay_within_the_limit(untouched, monkeypatch):
+    monkeypatch.setattr(server, "MAX_READERS", 5)
+    with ThreadPoolExecutor(20) as pool:
+        readers = list(pool.map(lambda _: Events(untouched.port, None, None), range(20)))
+    assert [reader.status for reader in readers].count(200) == 5
+    for reader in readers:
+        reader.close()
+    until(lambda: untouched.handlers.events.readers == 0)
+
+
+def idle(port, count, content=b""):
+    """Return connections that sent a part of a request, or nothing."""
+    doors = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
+    for door in doors:
+        door.sendall(content)
+    return doors
+
+
+@pytest.mark.parametrize("content", [b"", b"GET /api/state HTTP/1.1\r\nHost: "], ids=["idle", "slow"])
+def test_connections_over_the_limit_replace_those_that_wait(untouched, monkeypatch, content):
+    monkeypatch.setattr(connections, "limit", lambda: 10)
+    with untouched.events() as reader:
+        doors = idle(untouched.port, 30, content)
+        assert untouched.get("/api/state")["status"] == "ready"
+        assert len(untouched.uvicorn.server_state.connections) <= 11
+        assert reader.status == 200
+    for door in doors:
+        door.close()
+
+
+def test_a_connection_without_a_request_is_closed(untouched, monkeypatch):
+    monkeypatch.setattr(connections, "WAITING_TIME", 0.05)
+    for door in idle(untouched.port, 2) + idle(untouched.port, 2, b"GET / HTTP/1.1\r\nCookie: "):
+        with contextlib.suppress(ConnectionResetError):
+            assert door.recv(1) == b""
+        door.close()
+
+
+def test_a_body_that_does_not_arrive_is_rejected(untouched, monkeypatch):
+    monkeypatch.setattr(requests, "BODY_TIMEOUT", 0.05)
+    head = f"POST /api/setup HTTP/1.1\r\nHost: 127.0.0.1:{untouched.port}\r\nX-Byhand-Token: {TOKEN}\r\n"
+    (door,) = idle(untouched.port, 1, f"{head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{".encode())
+    assert door.recv(12) == b"HTTP/1.1 408"
+    door.close()
+
+
+def test_some_file_descriptors_are_kept_for_saving():
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 8 <= connections.limit() <= max(8, files - connections.RESERVED_FILES)
+
+
+def test_a_cookie_of_quotes_takes_little_time(untouched):
+    """The standard library's parser took 13 s for it before the token was looked at (CVE-2024-7592)."""
+    began = time.process_time()
+    cookie = 'a="' + '\\"' * 30_000
+    assert untouched.call("GET", "/api/state", Cookie=cookie, X_Byhand_Token=None)[0] in (400, 403)
+    assert untouched.call("GET", "/api/state", Cookie=cookie[:15_000], X_Byhand_Token=None)[0] == 403
+    assert time.process_time() - began < 3
+
+
+def test_half_of_a_surrogate_pair_in_a_field_is_rejected(untouched):
+    status, body, _ = untouched.call("POST", "/api/setup", b'{"\\ud800": 1}')
+    assert (status, body) == (400, {"error": untouched.refused("/api/setup", **{"?": 1})})
 
 
 def test_a_concurrency_limit_queues_some_requests_and_rejects_others():

@@ -49,8 +49,13 @@ SURROGATE = re.compile(r"\\u[dD][89abAB]")
 Natural = Annotated[int, (0, 2**63 - 1)]
 
 
-def json_value(content: str | bytes, rule: str = "must be JSON", most_depth: int = MAX_JSON_DEPTH) -> Any:
-    """Return the value of JSON, or raise UsageError with the rule that the text violates."""
+def json_value(
+    content: str | bytes, rule: str = "must be JSON", most_depth: int = MAX_JSON_DEPTH, *, is_strict: bool = False
+) -> Any:
+    """Return the value of JSON, or raise UsageError with the rule that the text violates.
+
+    is_strict: reject NaN and Infinity, which Python writes but which are not JSON
+    """
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
     except UnicodeDecodeError as error:
@@ -64,12 +69,16 @@ def json_value(content: str | bytes, rule: str = "must be JSON", most_depth: int
         if depth > most_depth:
             raise UsageError(f"JSON must be nested at most {most_depth} deep")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_reject if is_strict else None)
         if SURROGATE.search(text):  # half of a pair is no character: it becomes a question mark
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except ValueError:
         raise UsageError(f"{rule}, got {text[:40]!r}") from None
     return value
+
+
+def _reject(constant: str) -> float:
+    raise ValueError(constant)
 
 
 @contextlib.contextmanager

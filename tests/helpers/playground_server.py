@@ -15,7 +15,7 @@ import byhand.model
 from byhand.data import load
 from byhand.play.playground import Playground
 from byhand.play.requests import Authentication
-from byhand.play.server import Handlers, listening
+from byhand.play.server import Handlers, http_server, listening
 from byhand.play.setup import Setup
 from byhand.play.storage import RunStorage
 from byhand.play.thread import TrainingThread
@@ -36,16 +36,13 @@ class Served:
     """A running server, and requests to it."""
 
     def __init__(self, playground: Playground) -> None:
-        import uvicorn
-
         self.playground = playground
         self.training = TrainingThread(playground)
         self.door = listening(0)
         self.port = self.door.getsockname()[1]
         self.handlers = Handlers(self.training)
         app = Authentication(self.handlers.app(), port=self.port, token=TOKEN)
-        config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
-        self.uvicorn = uvicorn.Server(config)
+        self.uvicorn = http_server(app)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.door]}, daemon=True)
         self.thread.start()
         until(lambda: self.uvicorn.started)

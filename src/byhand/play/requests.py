@@ -8,7 +8,6 @@ query, the others in a SameSite cookie or a header.
 import asyncio
 import base64
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from byhand.errors import UsageError
 from byhand.nn.arrays import Array
 from byhand.play.thread import OverloadedError
+from byhand.schema import json_value
 
 # ---- authentication
 
@@ -136,6 +136,8 @@ class ConcurrencyLimit:
 
 #: Maximum size of a body; an image has one kilobyte.
 MAX_BYTES = 64 * 1024
+#: Maximum seconds for a body.
+BODY_TIMEOUT = 10.0
 
 
 async def fields_of(request: Request, *names: str) -> dict[str, Any]:
@@ -143,24 +145,23 @@ async def fields_of(request: Request, *names: str) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise UsageError("the content type must be application/json")
     content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > MAX_BYTES:
-            raise HTTPException(413, f"the body must be at most {MAX_BYTES:,} bytes")
     try:
-        body = json.loads(content, parse_constant=reject_constant)
-    except (ValueError, RecursionError):
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for part in request.stream():
+                content += part
+                if len(content) > MAX_BYTES:
+                    raise HTTPException(413, f"the body must be at most {MAX_BYTES:,} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"the body must arrive within {BODY_TIMEOUT:g} seconds") from None
+    try:
+        body = json_value(content, is_strict=True)
+    except UsageError:
         raise UsageError("the body must be JSON") from None
     if not isinstance(body, dict):
         raise UsageError("the body must be a JSON object")
     if unknown := [name for name in body if name not in names]:
         raise UsageError(f"the body may have {', '.join(names)}; got {', '.join(unknown)}")
     return body
-
-
-def reject_constant(name: str) -> float:
-    """Reject NaN and Infinity, which are not JSON."""
-    raise ValueError(name)
 
 
 def query_integer(request: Request, name: str, limit: int) -> int:

@@ -14,13 +14,14 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from byhand.checks import integer
 from byhand.errors import ByhandError, UsageError
@@ -35,12 +36,17 @@ from byhand.play.thread import OverloadedError, TrainingThread
 from byhand.report import Evaluation, evaluate
 from byhand.threads import blas_threads
 
+if TYPE_CHECKING:
+    import uvicorn
+
 Result = TypeVar("Result")
 
 PORT = 8765
 #: Minimum seconds between events.
 PACE = 0.1
 MAX_READERS = 300
+#: Connections that are accepted before those over the limit are closed.
+ACCEPTED_AT_ONCE = 32
 #: Seconds of silence before a keep-alive comment.
 PING = 15.0
 #: Number of events kept for pages that reconnect: over three minutes of training.
@@ -98,22 +104,33 @@ class EventLog:
     async def read(self, after: str | None, ping: float = PING) -> AsyncIterator[str]:
         """Yield the event stream, from the event after that id; without an id, from the next event."""
         number = self.count if after is None else self.number_of(after)
-        self.readers += 1
+        yield "retry: 1000\n\n"
+        while True:
+            written = self._written
+            if number != self.count:
+                text, number = self._since(number), self.count
+                yield text
+                continue
+            try:
+                async with asyncio.timeout(ping):
+                    await written.wait()
+            except TimeoutError:
+                yield ": ping\n\n"
+
+
+class EventStream(StreamingResponse):
+    """The response to one reader of the log, which counts the readers."""
+
+    def __init__(self, log: EventLog, after: str | None) -> None:
+        super().__init__(log.read(after), media_type="text/event-stream")
+        self.log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.log.readers += 1  # before the first `await`, so that no two readers take the same place
         try:
-            yield "retry: 1000\n\n"
-            while True:
-                written = self._written
-                if number != self.count:
-                    text, number = self._since(number), self.count
-                    yield text
-                    continue
-                try:
-                    async with asyncio.timeout(ping):
-                        await written.wait()
-                except TimeoutError:
-                    yield ": ping\n\n"
+            await super().__call__(scope, receive, send)
         finally:
-            self.readers -= 1
+            self.log.readers -= 1
 
 
 # ---- routes
@@ -225,7 +242,7 @@ class Handlers:
         if self.events.readers >= MAX_READERS:
             raise OverloadedError(f"at most {MAX_READERS} pages can be connected")
         after = request.headers.get("last-event-id") or request.query_params.get("after")
-        return StreamingResponse(self.events.read(after), media_type="text/event-stream")
+        return EventStream(self.events, after)
 
     async def weights(self, _request: Request) -> Response:
         training, version, weights = await self.job(
@@ -339,20 +356,29 @@ def listening(port: int | None) -> socket.socket:
     raise UsageError(f"port {port} is in use: omit --port to choose a free one")
 
 
+def http_server(app: ASGIApp) -> "uvicorn.Server":
+    """Return the HTTP server, which limits the number of its connections and the time that they wait."""
+    import uvicorn
+
+    from byhand.play.connections import Connection
+
+    config = uvicorn.Config(
+        app, http=Connection, ws="none", lifespan="on", backlog=ACCEPTED_AT_ONCE, timeout_graceful_shutdown=1,
+        log_level="critical", access_log=False,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
 def serve(playground: Playground, *, port: int | None, opened: Callable[[str], None]) -> None:
     """Serve the playground until Ctrl-C; call `opened` with its address.
 
     This installs handlers of SIGTERM and SIGHUP and sets the number of BLAS threads for the whole process: the number
     can't be changed by one thread while another one is in a product.
     """
-    import uvicorn
-
     listener = listening(port)
     number, token = listener.getsockname()[1], secrets.token_urlsafe(18)
     thread = TrainingThread(playground)
-    app = Authentication(Handlers(thread).app(), port=number, token=token)
-    config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
-    server = uvicorn.Server(config)
+    server = http_server(Authentication(Handlers(thread).app(), port=number, token=token))
     # uvicorn raises the signal again after its shutdown; SIGTERM then raises KeyboardInterrupt like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):  # A closed terminal; uvicorn does not handle it. An exception would be lost
