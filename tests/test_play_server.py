@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -494,12 +495,35 @@ def test_connections_over_the_limit_replace_those_that_wait(untouched, monkeypat
         door.close()
 
 
-def test_a_connection_without_a_request_is_closed(untouched, monkeypatch):
+def test_a_connection_without_a_whole_request_is_closed(untouched, monkeypatch):
     monkeypatch.setattr(connections, "WAITING_TIME", 0.05)
-    for door in idle(untouched.port, 2) + idle(untouched.port, 2, b"GET / HTTP/1.1\r\nCookie: "):
-        with contextlib.suppress(ConnectionResetError):
-            assert door.recv(1) == b""
-        door.close()
+    (door,) = idle(untouched.port, 1, b"GET / HTTP/1.1\r\nCookie: ")
+    with contextlib.suppress(ConnectionResetError):
+        assert door.recv(1) == b""
+    door.close()
+
+
+def test_connections_are_accepted_at_a_limited_rate(monkeypatch):
+    class Listener:
+        setblocking = setsockopt = listen = lambda *_: None
+
+    async def accepted_within(seconds):
+        async def connect(*_):
+            made.append(loop.time())
+            return None, None
+
+        made, loop = [], asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "sock_accept", connect)
+        monkeypatch.setattr(loop, "connect_accepted_socket", connect)
+        monkeypatch.setattr(connections, "has_ended", lambda _: False)
+        task = asyncio.create_task(connections.Server.accept(types.SimpleNamespace(protocol=None), Listener()))
+        began = loop.time()
+        await asyncio.sleep(seconds)
+        task.cancel()
+        return len(made) / 2, loop.time() - began
+
+    count, took = asyncio.run(accepted_within(0.2))
+    assert connections.BURST <= count <= connections.BURST + connections.RATE * took + 1
 
 
 def test_a_body_that_does_not_arrive_is_rejected(untouched, monkeypatch):

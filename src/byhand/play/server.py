@@ -45,8 +45,6 @@ PORT = 8765
 #: Minimum seconds between events.
 PACE = 0.1
 MAX_READERS = 300
-#: Connections that are accepted before those over the limit are closed.
-ACCEPTED_AT_ONCE = 32
 #: Seconds of silence before a keep-alive comment.
 PING = 15.0
 #: Number of events kept for pages that reconnect: over three minutes of training.
@@ -357,16 +355,13 @@ def listening(port: int | None) -> socket.socket:
 
 
 def http_server(app: ASGIApp) -> "uvicorn.Server":
-    """Return the HTTP server, which limits the number of its connections and the time that they wait."""
+    """Return the HTTP server, which limits its connections."""
     import uvicorn
 
-    from byhand.play.connections import Connection
+    from byhand.play.connections import Server
 
-    config = uvicorn.Config(
-        app, http=Connection, ws="none", lifespan="on", backlog=ACCEPTED_AT_ONCE, timeout_graceful_shutdown=1,
-        log_level="critical", access_log=False,
-    )  # fmt: skip
-    return uvicorn.Server(config)
+    quiet: Any = {"log_level": "critical", "access_log": False}
+    return Server(uvicorn.Config(app, ws="none", lifespan="on", timeout_graceful_shutdown=1, **quiet))
 
 
 def serve(playground: Playground, *, port: int | None, opened: Callable[[str], None]) -> None:
