@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 import byhand
-from benchmarks import accuracy, results, tables
+from benchmarks import accuracy, handwriting, results, tables
 from benchmarks.rounds import Log
 from benchmarks.suites import SUITES
 from byhand.errors import ByhandError, UsageError
+from byhand.model.model import shipped_model
 from byhand.training import PRESETS
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -164,6 +165,42 @@ def keep(out: Path, suite: str, figures: Mapping[str, Any], log: Log) -> Any:
     path = results.write(out, suite, merged, ("scikit-learn", "pillow"))
     log(f"written to {path}")
     return merged
+
+
+@cli.command("handwriting", context_settings=HELP)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Pictures of digits or rows; the name of the file, or the subfolder, begins with the digits.",
+)
+@click.option(
+    "--strokes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The UCI pen digits, pendigits-orig.tra.gz: pictures are drawn from the strokes of eight writers.",
+)
+@click.option("--count", type=click.IntRange(5), default=250, show_default=True, help="Drawn digits of each kind.")
+@click.option("--model", type=click.Path(exists=True), metavar="FILE", help="A model; default: the shipped one.")
+@as_json_option
+@quiet_option
+def handwriting_command(
+    data: Path | None, strokes: Path | None, count: int, model: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Score a model on pictures of handwriting: your own (--data), or drawn ones (--strokes).
+
+    Prints the accuracy with its 95 % interval, refused pictures, the most frequent mistakes, the calibration, and the
+    accuracy of the same model with pictures that are only resized.
+    """
+    if (data is None) == (strokes is None):
+        raise UsageError("handwriting needs --data DIRECTORY or --strokes FILE")
+    reader = shipped_model() if model is None else byhand.Model.load(model)
+    if strokes is not None:
+        figures = handwriting.of_strokes(reader, strokes, count, logger(quiet))
+    else:
+        assert data is not None
+        figures = handwriting.of_folder(reader, data)
+    click.echo(json.dumps(figures, ensure_ascii=False) if as_json else "\n".join(handwriting.lines(figures)))
 
 
 @cli.command("tables", context_settings=HELP)

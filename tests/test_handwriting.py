@@ -72,7 +72,7 @@ def test_every_step_gives_the_golden_bytes(case):
     found, digit = ink.find_ink(picture), normalize(picture)
     assert (found.shrink, found.inverted, digit.inverted) == (case["shrink"], case["inverted"], case["inverted"])
     assert (digit.grown, list(digit.box)) == (case["grown"], case["box"])
-    cleaned, _ = ink.remove_small_components(ink.remove_border_components(found.ink))
+    cleaned, _ = ink.remove_dirt(found.ink)
     for name, step in [
         ("ink", found.ink),
         ("cleaned", cleaned),
@@ -312,6 +312,49 @@ def test_a_spiral_is_one_component():
         spiral[k + 2 : 101 - k, k] = True
         spiral[k + 2, k : k + 3] = True
     assert len(ink.connected_components(spiral)[1]) == 1
+
+
+def test_digits_of_two_levels_that_fill_the_picture_have_the_right_polarity():
+    wrong = 0
+    for image in load("mnist-5k").test.images[::5]:
+        top, left, bottom, right = normalize(image).box
+        rows, columns = (np.arange(16) * length // 16 for length in (bottom - top, right - left))
+        tight = np.where(image[top:bottom, left:right][rows][:, columns] > 100, 255, 0).astype(np.uint8)
+        wrong += ink.is_dark_on_light(tight) + (not ink.is_dark_on_light(255 - tight))
+    assert wrong <= 8, "of 400"
+
+
+def test_bold_strokes_of_two_levels_are_not_taken_for_paper():
+    bold = np.full((300, 300), 255, np.uint8)
+    bold[130:170, 130:170] = 0
+    assert ink.find_ink(np.pad(bold, 10)).ink.all(where=np.pad(bold, 10) > 0)
+
+
+def test_a_faint_haze_larger_than_the_digit_is_removed():
+    digit = on_canvas(enlarged(SAMPLE[0], 4), top=40, left=110)
+    hazy = digit.copy()
+    hazy[:, :60] = 30
+    assert normalize(hazy).box[1] > 100
+
+
+def test_a_stroke_may_leave_the_picture_beside_a_speck():
+    digit = np.zeros((120, 100), np.uint8)
+    digit[30:, 45:53] = 255  # leaves at the bottom
+    digit[30:38, 25:53] = 255
+    beside = digit.copy()
+    beside[50:72, 80:92] = 255  # an eighth of the ink is enough to be kept, but not to push the digit out
+    assert normalize(digit).image[20, 12:17].max() == 255
+    cleaned, pieces = ink.remove_dirt(beside)
+    assert pieces == 2
+    assert cleaned[-1, 45:53].all()
+
+
+def test_the_grain_of_a_pencil_is_not_taken_for_noise():
+    rng = np.random.default_rng(0)
+    large = enlarged(SAMPLE[0], 20)
+    grainy = np.where(np.kron(rng.random((280, 280)) < 0.25, np.ones((2, 2))) > 0, 0, large).astype(np.uint8)
+    assert handwriting.outline_of(grainy) > 14 * 400
+    assert difference_but_a_pixel(normalize(grainy).image, normalize(large).image) < 20
 
 
 def test_specks_and_components_at_the_edge_are_removed():

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from byhand.data import load
 from byhand.data.handwriting import normalize
 from byhand.data.handwriting.deskew import deskew
-from byhand.data.handwriting.ink import find_ink, remove_border_components, remove_small_components
+from byhand.data.handwriting.ink import find_ink, remove_dirt
 from byhand.errors import NothingDrawnError
 from byhand.files import write_text
 
@@ -102,7 +102,7 @@ def steps(gray: Bytes) -> dict[str, Any]:
     except NothingDrawnError as error:
         return {"refused": str(error)}
     found = find_ink(gray)
-    cleaned, _ = remove_small_components(remove_border_components(found.ink))
+    cleaned, _ = remove_dirt(found.ink)
     return {
         "shrink": found.shrink,
         "inverted": found.inverted,

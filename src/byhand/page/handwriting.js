@@ -9,16 +9,21 @@ export const SIZE = 28;
 const BOX = 20;
 const MIDDLE = 14;
 const SMALLEST = 5;
+const COARSE = 40;
 const LONGEST_OUTLINE = 14;
+const GRAINIEST = 4;
 
 /** gray: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
 export function normalize(gray) {
   const { ink: found, inverted } = findInk(gray);
   const clean = withoutDirt(found);
   const longest = longestSide(boxOf(clean));
-  const outline = outlineOf(clean);
+  const side = Math.max(1, Math.floor(longest / COARSE));
+  const outline = smoothOutlineOf(clean, side);
   if (longest < SMALLEST) throw new NothingDrawn(`no digit: at least ${SMALLEST} pixels, got ${longest}`);
-  if (outline > LONGEST_OUTLINE * longest) throw new NothingDrawn("no digit: noise or a pattern");
+  if (outline > LONGEST_OUTLINE * longest || outlineOf(clean) > GRAINIEST * side * outline) {
+    throw new NothingDrawn("no digit: noise or a pattern");
+  }
   const ink = withPen(clean, penSteps(clean, longest, outline));
   const box = boxOf(ink);
   const scaled = toScale(ink, box);
@@ -134,6 +139,14 @@ function outlineOf({ pixels, height, width }) {
   }
   for (const here of before) sides += here;
   return sides;
+}
+
+/** The outline of averages over squares, without the grain of a pencil. */
+function smoothOutlineOf({ pixels, height, width }, side) {
+  const whole = (length) => Math.ceil(length / side) * side;
+  const padded = { pixels: new Uint8Array(whole(height) * whole(width)), height: whole(height), width: whole(width) };
+  for (let y = 0; y < height; y++) padded.pixels.set(pixels.subarray(y * width, (y + 1) * width), y * padded.width);
+  return side * outlineOf(shrunk(padded, side));
 }
 
 /** By how many pixels the ink must grow on each side (shrink, if negative) to be of a width that MNIST's has. */

@@ -9,6 +9,7 @@ const WINDOW = 11;
 const FAINTEST = 16;
 const DARKEST_PAPER = 128;
 const FULL = 192;
+const UNDECIDED = 8;
 const SPECK = 3;
 const MOST_PIECES = 24;
 
@@ -45,11 +46,15 @@ export function shrunk(gray, side) {
   return { pixels, height, width };
 }
 
-/** True if the ink is darker than the paper: each pixel is compared with the ends of its row and column. */
-function isDarkOnLight({ pixels, height, width }) {
+/** True if the ink is darker than the ends of its row and column, or has less pixels and pieces. */
+function isDarkOnLight(gray) {
+  const { pixels, height, width } = gray;
   const bottom = (height - 1) * width;
+  const [lowest, highest] = extremes(pixels);
   let darker = 0;
   let brighter = 0;
+  let all = 0;
+  let edge = 0;
   for (let y = 0, at = 0; y < height; y++) {
     const first = pixels[y * width];
     const last = pixels[y * width + width - 1];
@@ -60,13 +65,36 @@ function isDarkOnLight({ pixels, height, width }) {
       const above = pixels[at] - Math.max(high, pixels[x], pixels[bottom + x]);
       if (below > 0) darker += below ** 3;
       else if (above > 0) brighter += above ** 3;
+      const side = Math.sign(2 * pixels[at] - lowest - highest);
+      all += side;
+      edge += side * ((y === 0) + (y === height - 1) + (x === 0) + (x === width - 1));
     }
   }
-  return darker > brighter;
+  const decided = Math.max(darker, brighter) >= UNDECIDED * Math.min(darker, brighter) && !isTwoLevel(gray);
+  if (decided) return darker > brighter;
+  const [dark, bright] = [-1, 1].map((sign) => {
+    const side = pixels.map((p) => (Math.sign(2 * p - lowest - highest) === sign ? 1 : 0));
+    return findPieces({ ...gray, pixels: side }).sizes.filter((size) => 100 * size >= pixels.length).length;
+  });
+  const around = 2 * (height + width);
+  return 2 * (all * around + 3 * edge * pixels.length) + (bright - dark) * pixels.length * around > 0;
+}
+
+function extremes(pixels) {
+  return pixels.reduce(([low, high], p) => [Math.min(low, p), Math.max(high, p)], [255, 0]);
+}
+
+/** True if nine of ten pixels have the lowest or the highest level. */
+function isTwoLevel({ pixels }) {
+  const [lowest, highest] = extremes(pixels);
+  return 10 * pixels.filter((p) => p === lowest || p === highest).length >= 9 * pixels.length;
 }
 
 /** The brightness of the paper at each pixel: medians of tiles, opened by a window, bilinear between the tiles. */
-function paper({ pixels, height, width }) {
+function paper(bright) {
+  const { pixels, height, width } = bright;
+  const even = (level) => ({ ...bright, pixels: pixels.map(() => level) });
+  if (isTwoLevel(bright)) return even(extremes(pixels)[0]);
   const side = Math.ceil(Math.max(height, width) / TILES);
   const tall = Math.ceil(height / side);
   const wide = Math.ceil(width / side);
@@ -82,7 +110,7 @@ function paper({ pixels, height, width }) {
     }
   }
   const opened = overWindows(overWindows(medians, tall, wide, Math.min), tall, wide, Math.max);
-  if (opened.every((value) => value === opened[0])) return { pixels: pixels.map(() => opened[0]), height, width };
+  if (opened.every((value) => value === opened[0])) return even(opened[0]);
 
   const ground = new Uint8Array(pixels.length);
   const unit = 4 * side * side;
@@ -182,23 +210,28 @@ function inOrder(counts, i) {
   return value;
 }
 
-/** Leave out specks, and what runs off the picture's edge where something else stands free. */
+/** Leave out what runs off the picture's edge (but not by a stroke, and not all), and specks. */
 export function withoutDirt(ink) {
   const { pixels, height, width } = ink;
   const { pieces, sizes } = findPieces(ink);
   if (sizes.length === 0) return ink;
-  const atEdge = new Array(sizes.length).fill(false);
-  const edge = (at) => {
-    if (pieces[at] >= 0) atEdge[pieces[at]] = true;
-  };
-  for (let x = 0; x < width; x++) [x, (height - 1) * width + x].forEach(edge);
-  for (let y = 0; y < height; y++) [y * width, y * width + width - 1].forEach(edge);
-
-  const pixelsOf = (which) => sizes.reduce((sum, size, i) => sum + (atEdge[i] === which ? size : 0), 0);
-  const dropsEdge = 4 * pixelsOf(false) >= pixelsOf(true);
-  let keep = sizes.map((_, i) => !dropsEdge || !atEdge[i]);
-  const largest = Math.max(...sizes.filter((_, i) => keep[i]));
-  keep = keep.map((kept, i) => kept && 100 * sizes[i] >= SPECK * largest);
+  const amounts = new Array(sizes.length).fill(0);
+  const peaks = new Array(sizes.length).fill(0);
+  const contacts = new Array(sizes.length).fill(0);
+  pieces.forEach((piece, at) => {
+    if (piece < 0) return;
+    amounts[piece] += pixels[at];
+    peaks[piece] = Math.max(peaks[piece], pixels[at]);
+    const [y, x] = [Math.floor(at / width), at % width];
+    if (y === 0 || y === height - 1 || x === 0 || x === width - 1) contacts[piece]++;
+  });
+  const heaviest = amounts.indexOf(Math.max(...amounts));
+  let keep = contacts.map((n, i) => n === 0 || (i === heaviest && 4 * n * n <= sizes[i]));
+  const inkOf = (which) => amounts.reduce((sum, amount, i) => sum + (keep[i] === which ? amount : 0), 0);
+  if (4 * inkOf(true) < inkOf(false)) keep = keep.map(() => true);
+  const kept = amounts.map((amount, i) => (keep[i] ? amount : -1));
+  const first = kept.indexOf(Math.max(...kept));
+  keep = keep.map((is, i) => is && 100 * amounts[i] >= SPECK * amounts[first] && 2 * peaks[i] >= peaks[first]);
   const count = keep.filter(Boolean).length;
   if (count > MOST_PIECES) throw new NothingDrawn(`no digit: at most ${MOST_PIECES} pieces, got ${count}`);
   return { pixels: pixels.map((p, i) => (pieces[i] >= 0 && keep[pieces[i]] ? p : 0)), height, width };

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data.formats.images import read_photo
-from byhand.data.handwriting.ink import Bytes, find_ink, remove_border_components, remove_small_components
+from byhand.data.handwriting.ink import Bytes, find_ink, remove_dirt, shrunk
 from byhand.data.handwriting.line import segment_line
 from byhand.errors import NothingDrawnError
 from byhand.lazy import renamed
@@ -26,7 +26,9 @@ BOX = 20  # longest side of the ink
 MIDDLE = 14  # row and column of the center of mass
 MOST_PIECES = 24  # maximum number of components; a handwritten digit has one to three
 SMALLEST = 5  # minimum of the longest side in pixels
-LONGEST_OUTLINE = 14  # maximum ratio of the outline to the longest side; in MNIST at most 9.1
+COARSE = 40  # squares: minimum of the longest side after averaging over squares
+LONGEST_OUTLINE = 14  # maximum ratio of the smooth outline to the longest side; in MNIST at most 9.1
+GRAINIEST = 4  # maximum ratio of the outline to the smooth one, for each pixel of a square's side; noise has 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,16 @@ class Digit:
 def normalize(gray: Bytes) -> Digit:
     """Normalize a picture of one digit, uint8 (H, W); a `NothingDrawnError` if there is none."""
     found = find_ink(gray)
-    ink, pieces = remove_small_components(remove_border_components(found.ink))
+    ink, pieces = remove_dirt(found.ink)
     if pieces > MOST_PIECES:
         raise NothingDrawnError(f"no digit: a digit must have at most {MOST_PIECES} pieces, got {pieces}")
-    longest, outline = _longest(box_of(ink)), outline_of(ink)
+    longest, outline = _longest(box_of(ink)), smooth_outline_of(ink)
     if longest < SMALLEST:
         raise NothingDrawnError(f"no digit: the ink must be at least {SMALLEST} pixels high or wide, got {longest}")
-    if outline > LONGEST_OUTLINE * longest:
+    if outline > LONGEST_OUTLINE * longest or outline_of(ink) > GRAINIEST * coarse_side(ink) * outline:
         rule = f"a digit's outline must be at most {LONGEST_OUTLINE} times its longest side"
         hint = "noise or a pattern; ruled or squared paper? crop to the digit"
-        raise NothingDrawnError(f"no digit: {rule}, got {outline / longest:.0f} times: {hint}")
+        raise NothingDrawnError(f"no digit: {rule}, got {max(outline, outline_of(ink)) / longest:.0f} times: {hint}")
     steps = pen_steps(ink)
     ink = with_pen(ink, steps)
     box = box_of(ink)
@@ -77,6 +79,17 @@ def outline_of(ink: Bytes) -> int:
     """Return the length of the outline of these pixels, in sides of pixels."""
     inside = np.pad(4 * ink.astype(np.int64) >= int(ink.max()), 1)
     return int((inside[1:] != inside[:-1]).sum() + (inside[:, 1:] != inside[:, :-1]).sum())
+
+
+def coarse_side(ink: Bytes) -> int:
+    """Return the largest side of squares, at least 1, of which the longest side of the box holds at least COARSE."""
+    return max(1, _longest(box_of(ink)) // COARSE)
+
+
+def smooth_outline_of(ink: Bytes) -> int:
+    """Return the length of the outline after averaging over squares, so that the grain of a pencil does not count."""
+    side = coarse_side(ink)
+    return side * outline_of(shrunk(np.pad(ink, [(0, -length % side) for length in ink.shape]), side))
 
 
 def to_scale(ink: Bytes, box: Box) -> Bytes:
@@ -122,7 +135,7 @@ def pen_steps(ink: Bytes) -> int:
         steps = ⌊(3.2·L/20 − w)/2 + ½⌋          if w·20/L > 4.5 (one in 80)
     """
     mass, longest = int(ink.sum()), _longest(box_of(ink))
-    unit = 561 * outline_of(ink)  # so that w·20/L = 112·Σp / (unit·L), in integers
+    unit = 561 * smooth_outline_of(ink)  # so that w·20/L = 112·Σp / (unit·L), in integers
     if 1120 * mass < 13 * unit * longest:
         target = 22
     elif 1120 * mass > 45 * unit * longest:

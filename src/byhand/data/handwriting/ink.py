@@ -20,7 +20,8 @@ WINDOW = 11  # tiles: anything narrower is not background
 FAINTEST = 16  # minimum difference between ink and paper in gray levels
 DARKEST_PAPER = 128  # below this, contrast is not amplified further, because noise would be too
 FULL = 192  # minimum level of full ink, which is not stretched to 255
-SPECK = 3  # percent of the pixels of the largest component, below which a component is dirt
+UNDECIDED = 8  # ratio of the evidence for one polarity to the other, below which the edge of the picture decides
+SPECK = 3  # percent of the ink of the heaviest component, below which a component is dirt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ def find_ink(gray: Bytes, *, extent: int | None = None) -> Ink:
     small = shrunk(gray, shrink)
     inverted = is_dark_on_light(small)
     bright = 255 - small if inverted else small
-    extent = max(gray.shape) if extent is None else extent
-    return Ink(normalize_contrast(bright, background(bright, max(1, extent // shrink)), inverted), inverted, shrink)
+    extent = max(gray.shape) if extent is None else max(shrink, extent)
+    ground = np.full_like(bright, bright.min()) if is_two_level(small) else background(bright, extent // shrink)
+    return Ink(normalize_contrast(bright, ground, inverted), inverted, shrink)
 
 
 def shrunk(gray: Bytes, side: int) -> Bytes:
@@ -67,13 +69,30 @@ def is_dark_on_light(gray: Bytes) -> bool:
     Each pixel is compared with the four ends of its row and column. The cubes of the difference are summed where it
     is darker, and where it is brighter, than all four; the larger sum decides. Shadows reach an end, so they do not
     count, and cubes give little weight to slightly uneven areas.
+
+    Ink that reaches the edges hides the paper there. So if the larger sum is less than UNDECIDED times the smaller one,
+    or the picture has only two levels, other signs are added: paper has more pixels, at the edge too (weight 3), and
+    strokes that reach the edges divide it into more pieces of at least one percent of the pixels (weight 1/2).
     """
     pixels = gray.astype(np.int64)
     ends = [pixels[:, :1], pixels[:, -1:], pixels[:1], pixels[-1:]]
     darkest = np.minimum(np.minimum(ends[0], ends[1]), np.minimum(ends[2], ends[3]))
     brightest = np.maximum(np.maximum(ends[0], ends[1]), np.maximum(ends[2], ends[3]))
-    darker, brighter = np.maximum(darkest - pixels, 0), np.maximum(pixels - brightest, 0)
-    return bool((darker**3).sum() > (brighter**3).sum())  # whole numbers below 2⁵³
+    darker = int((np.maximum(darkest - pixels, 0) ** 3).sum())  # whole numbers below 2⁵³
+    brighter = int((np.maximum(pixels - brightest, 0) ** 3).sum())
+    if max(darker, brighter) >= UNDECIDED * min(darker, brighter) and not is_two_level(gray):
+        return darker > brighter
+    side = np.sign(2 * pixels - int(gray.min()) - int(gray.max()))  # −1 where dark, 1 where bright
+    at_edge = np.concatenate([side[0], side[-1], side[:, 0], side[:, -1]])
+    bright, dark = (int((100 * connected_components(side == sign)[1] >= gray.size).sum()) for sign in (1, -1))
+    more = 2 * (side.sum() * at_edge.size + 3 * at_edge.sum() * side.size)
+    return bool(more + (bright - dark) * side.size * at_edge.size > 0)
+
+
+def is_two_level(gray: Bytes) -> bool:
+    """Return True if nine of ten pixels have the lowest or the highest level, as in a drawing or a binarized scan."""
+    extreme = (gray == gray.min()) | (gray == gray.max())
+    return bool(10 * extreme.sum() >= 9 * extreme.size)
 
 
 def background(bright: Bytes, extent: int) -> Bytes:
@@ -156,28 +175,42 @@ def _quartile(numbers: Integers) -> int:
     return int(np.sort(numbers, axis=None)[numbers.size // 4]) if numbers.size else 0
 
 
-def remove_border_components(ink: Bytes) -> Bytes:
-    """Remove the components that touch the edge: a table, a margin, the next digit.
+def remove_dirt(ink: Bytes) -> tuple[Bytes, int]:
+    """Remove the components that touch the edge (a table, a margin, the next digit), then specks; count the others.
 
-    The ink is not changed if the other components have less than a quarter of their pixels.
+    The heaviest component stays if its contact with the edge is short, like that of a stroke which leaves the picture,
+    and all components at the edge stay if the others have less than a quarter of their ink.
     """
     pieces, sizes = connected_components(ink > 0)
-    at_edge = np.isin(np.arange(len(sizes)), np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
-    if 4 * sizes[~at_edge].sum() < sizes[at_edge].sum():
-        return ink
-    return _only(ink, pieces, ~at_edge)
+    amounts = _amounts(ink, pieces, len(sizes))
+    inside = np.zeros(ink.shape, bool)
+    inside[1:-1, 1:-1] = True
+    contact = np.bincount(pieces[~inside] + 1, minlength=len(sizes) + 1)[1:]
+    at_edge = contact > 0
+    heaviest = int(amounts.argmax())
+    at_edge[heaviest] &= 4 * contact[heaviest] ** 2 > sizes[heaviest]
+    if 4 * amounts[~at_edge].sum() < amounts[at_edge].sum():
+        at_edge[:] = False
+    return _without_specks(ink, pieces, amounts, ~at_edge)
 
 
-def remove_small_components(ink: Bytes) -> tuple[Bytes, int]:
-    """Remove components smaller than SPECK, and count the others."""
+def remove_specks(ink: Bytes) -> tuple[Bytes, int]:
+    """Remove components with little ink, or only faint ink, compared with the heaviest one; count the others."""
     pieces, sizes = connected_components(ink > 0)
-    keep = 100 * sizes >= SPECK * sizes.max()
-    return _only(ink, pieces, keep), int(keep.sum())
+    return _without_specks(ink, pieces, _amounts(ink, pieces, len(sizes)), np.ones(len(sizes), bool))
 
 
-def _only(ink: Bytes, pieces: Integers, keep: Mask) -> Bytes:
-    """Return the ink of the components to keep; −1 (no ink) is not one of them."""
-    return np.where(np.append(keep, False)[pieces], ink, 0).astype(np.uint8)
+def _without_specks(ink: Bytes, pieces: Integers, amounts: Integers, keep: Mask) -> tuple[Bytes, int]:
+    peaks = np.zeros(len(amounts) + 1, np.uint8)
+    np.maximum.at(peaks, pieces, ink)  # the last one, −1, is outside
+    heaviest = int(np.where(keep, amounts, -1).argmax())
+    keep &= (100 * amounts >= SPECK * amounts[heaviest]) & (2 * peaks[:-1].astype(np.int64) >= peaks[heaviest])
+    return np.where(np.append(keep, False)[pieces], ink, 0).astype(np.uint8), int(keep.sum())
+
+
+def _amounts(ink: Bytes, pieces: Integers, count: int) -> Integers:
+    """Return the sum of the ink of each component."""
+    return np.bincount(pieces.ravel() + 1, weights=ink.ravel(), minlength=count + 1)[1:].astype(np.int64)
 
 
 def connected_components(mask: Mask) -> tuple[Integers, Integers]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from byhand.data.handwriting.ink import Bytes, connected_components, find_ink, remove_small_components
+from byhand.data.handwriting.ink import Bytes, connected_components, find_ink, remove_specks
 from byhand.errors import NothingDrawnError
 
 MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
@@ -67,7 +67,7 @@ def segment_line(gray: Bytes) -> list[Bytes]:
     median of the digits' tallest pieces. Low marks, frames and underlines are ignored.
     """
     found = find_ink(gray, extent=min(np.shape(gray), default=0))
-    ink, count = remove_small_components(found.ink)
+    ink, count = remove_specks(found.ink)
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
     numbers, _ = connected_components(ink > 0)
