@@ -13,6 +13,7 @@ from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, c
 from byhand.course.probes import Probe
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
+from helpers import in_process
 from helpers.needs import needs
 from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
 from helpers.submissions import notebook
@@ -176,8 +177,8 @@ def test_a_misspelled_function_is_suggested(tmp_path):
 
 def test_an_exception_is_reported_with_its_line(tmp_path):
     verdict = check(student().replace("np.dot(W, H_prev) + b", "np.dot(W, H_prev) + c"), tmp_path)["layer_forward"]
-    assert verdict.mistakes == ("name from outside",)
-    assert verdict.reason == "c in `Z = np.dot(W, H_prev) + c`: not defined in the function; pass it as an argument"
+    assert verdict.mistakes == ("no value",)
+    assert verdict.reason == f"c in `Z = np.dot(W, H_prev) + c`: {MISTAKES['no value']}"
     assert "in `Z = np.dot(W, H_prev) + c`" in verdict.reason
 
 
@@ -195,6 +196,78 @@ def test_a_missing_package_is_not_the_students_mistake(old, new, tmp_path):
 def test_loss_at_a_probability_of_0_is_a_remark(tmp_path):
     remarks = check(student(), tmp_path)["compute_loss"].remarks
     assert remarks == ("NaN where a probability is exactly 0 and its label too: 0 · log 0",)
+
+
+MANY_REMARKS = [
+    ("softmax", "overflows beyond 709", ("np.exp(Z - np.max(Z, axis=0, keepdims=True))", "np.exp(Z)")),
+    ("sigmoid", "overflows beyond 709", ("1/(1+np.exp(-Z))", "np.exp(Z)/(1+np.exp(Z))")),
+]
+
+
+def test_what_is_right_for_ordinary_numbers_is_right_with_a_remark(tmp_path):
+    report = check(planted(student(), MANY_REMARKS), tmp_path)
+    assert report.ok
+    for function, words, _ in MANY_REMARKS:
+        assert report[function].status == "right"
+        assert words in report[function].remarks[0]
+
+
+def test_a_one_hot_sized_by_its_labels_and_another_range_are_remarks(tmp_path):
+    source = "import numpy as np\ndef one_hot(Y):\n    return np.eye(Y.max() + 1)[Y].T\n"
+    source += (
+        "def init_params():\n    r = np.random.randn\n    return r(10, 784) * 0.01, r(10, 1), r(10, 10), r(10, 1)\n"
+    )
+    report = check(source, tmp_path, page="two_layer")
+    assert [report[name].status for name in ("one_hot", "init_params")] == ["right", "right"]
+    assert "the size depends on the labels" in report["one_hot"].remarks[0]
+    assert "another range" in report["init_params"].remarks[0]
+
+
+CAUSES = [
+    ("Z for z", ("np.exp(-Z)", "np.exp(-z)"), "sigmoid", "did you mean Z?"),
+    ("NumPy's function", ("np.exp(-Z)", "exp(-Z)"), "sigmoid", "did you mean NumPy's, np.exp?"),
+    (
+        "one branch",
+        ("dZ = sigmoid_backward(dH, activation_memory)", "dZ = dH"),
+        "layer_backward",
+        'only wrong with activation="sigmoid"',
+    ),
+    (
+        "the number of classes",
+        ("    m = Y.shape[1]", "    m = Y.shape[0]"),
+        "compute_loss",
+        "divided by another size than m",
+    ),
+    (
+        "a loop",
+        ("in range(1, L):", "in range(2, L):"),
+        "L_layer_forward",
+        "these are the numbers of `for l in range(2, L):`",
+    ),
+    ("in place", ("H = np.maximum(0,Z)", "H = Z; H[H < 0] = 0"), "relu", "Z is changed in place"),
+    (
+        "a number",
+        ("H = np.maximum(0,Z)", "H = np.maximum(1,Z)"),
+        "relu",
+        "these are the numbers of `H = np.maximum(1, Z)`",
+    ),
+    ("a factor", ("dW = (1./m)", "dW = (3./m)"), "layer_backward", "dW: 3 times the right value"),
+    (
+        "b.T",
+        ("np.dot(W, H_prev) + b\n", "np.dot(W, H_prev) + b[0]\n"),
+        "layer_forward",
+        "these are the numbers of `Z = np.dot(W, H_prev) + b[0]`",
+    ),
+]
+
+
+def test_each_edit_is_described_by_its_numbers_place_or_case(tmp_path, monkeypatch):
+    for what, change, function, words in CAUSES:
+        path = tmp_path / "student.py"
+        path.write_text(planted(student(), [(function, "", change)]))
+        verdict = in_process.check(path, "l_layer", monkeypatch, seed=3)[function]
+        assert verdict.status == "wrong", what
+        assert any(words in line for line in verdict.words), (what, verdict)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +481,7 @@ def test_top_level_statements_are_not_run(tmp_path):
 def test_a_slow_constant_is_skipped_with_a_note(tmp_path):
     source = student().replace("import numpy as np", "import numpy as np, time\nSCALE = time.sleep(60)")
     report = check(source.replace("1/(1+np.exp(-Z))\n    sigmoid", "SCALE/(1+np.exp(-Z))\n    sigmoid"), tmp_path)
-    assert report["sigmoid"].mistakes == ("name from outside",)
+    assert report["sigmoid"].mistakes == ("no value",)
     assert report.notes == ("line 4: took too long and was skipped",)
 
 

@@ -34,6 +34,18 @@ PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
 TARGETS = sorted({function.name for page in PAGES.values() for function in page.functions})
 MUTABLE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # arguments that an update may change in place
 UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # in Python's messages
+ERRORS = (  # the mistake that an exception shows, and a pattern of its type and message
+    (
+        "shapes do not fit",
+        "^ValueError: .*(shape|broadcast|aligned|mismatch|dimension|reshape|subscript|sequence|ambiguous)",
+    ),
+    ("key missing", "^KeyError"),
+    ("index out of range", "^IndexError"),
+    ("wrong kind of value", "^(TypeError|AttributeError|AxisError|.*AxisError)"),
+    ("calls itself", "^RecursionError"),
+    ("value refused", "^(ValueError|ZeroDivisionError|OverflowError|FloatingPointError)"),
+    ("own assertion", "^AssertionError"),
+)
 PIXELS = ("X_train", "X_dev", "X_test", "train_set_x", "test_set_x")  # the assignment's names for arrays of pixels
 ROWS = 1200  # of a generated data file: 1,000 for the dev set, the rest for training
 
@@ -153,12 +165,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if verdict.status == "wrong" and references and not self.ended:
             second = self._test(function, probes, references if own_first else {})
             verdict = second if second.status == "right" else verdict
-        if verdict.status == "right" and function.remark:
-            probe, remark = function.remark
-            outcome = self.call(name, probe, {})
-            failed = outcome.died or outcome.error
-            if not failed and differing(probe, function.outputs(outcome.value, outcome.printed)):
-                verdict = replace(verdict, remarks=(*verdict.remarks, remark))
         if verdict.status == "wrong" and not verdict.place:
             verdict = replace(verdict, place=self._at(self.student.loaded["functions"][name]))
         return verdict
@@ -167,38 +173,44 @@ class Check(contextlib.AbstractContextManager["Check"]):
         """Call the student's function with all probes, until one ends the process."""
         name = function.name
         found: list[tuple[Probe, Outputs]] = []
-        raised: list[Outcome] = []
-        misshapen: list[MisshapenError] = []
+        refused: list[tuple[Probe, Outcome | MisshapenError]] = []
         self.changed, self.ended = set(), False
         for probe in probes:
             outcome = self.call(name, probe, answers)
             if outcome.died:
                 self.ended = True
-                return Verdict(name, "not run" if outcome.cut else "wrong", outcome.died)
+                endless = ("no end",) if "did not end" in outcome.died and not outcome.cut else ()
+                return Verdict(name, "not run" if outcome.cut else "wrong", outcome.died, endless)
             if outcome.error:
-                raised.append(outcome)
+                refused.append((probe, outcome))
                 continue
             try:
                 found.append((probe, function.outputs(outcome.value, outcome.printed)))
             except MisshapenError as error:
-                misshapen.append(error)
+                refused.append((probe, error))
             except (TypeError, ValueError) as error:  # a student's objects may raise anything
-                misshapen.append(MisshapenError(f"the returned value can't be used: {error}"))
+                refused.append((probe, MisshapenError(f"the returned value can't be used: {error}")))
+        failed = [probe for probe, outputs in found if differing(probe, outputs)] + [probe for probe, _ in refused]
+        if all(probe.remark for probe in failed):
+            return Verdict(name, "right", remarks=(*self._changes(function), *dict.fromkeys(p.remark for p in failed)))
+        raised = [one for probe, one in refused if not probe.remark and isinstance(one, Outcome)]
+        misshapen = [one for probe, one in refused if not probe.remark and isinstance(one, MisshapenError)]
         if raised and raised[0].error == "NotImplementedError":
             return Verdict(name, "missing", "not written yet", place=self._at(vars(raised[0])))
-        wrong = [(probe, outputs) for probe, outputs in found if differing(probe, outputs)]
-        if wrong:
-            return Verdict(name, "wrong", *diagnose(wrong, function.default_message))
+        found = [(probe, outputs) for probe, outputs in found if not probe.remark]
+        if any(differing(probe, outputs) for probe, outputs in found):
+            verdict = diagnose(found, function, self.page, self.changed - MUTABLE)
+            return verdict if verdict.mistakes or not raised else self._error_verdict(name, raised[0])
         if misshapen:
-            return Verdict(name, "wrong", str(misshapen[0]), tuple(filter(None, [misshapen[0].mistake])))
-        if raised:
-            return self._error_verdict(name, raised[0])
-        remarks: list[str] = []
+            return Verdict(name, "wrong", str(misshapen[0]), (misshapen[0].mistake or "wrong kind",))
+        return self._error_verdict(name, raised[0])
+
+    def _changes(self, function: Function) -> Iterator[str]:
+        """Yield a remark if a right function changes its arguments in place, or does not where it should."""
         if changed := sorted(self.changed - MUTABLE):
-            remarks.append(f"changes {listed(changed)} in place: the caller may still need the old values")
+            yield f"changes {listed(changed)} in place: the caller may still need the old values"
         if unchanged := sorted(set(function.in_place) - self.changed):
-            remarks.append(f"does not change {listed(unchanged)} in place: training must use the returned values")
-        return Verdict(name, "right", remarks=tuple(remarks))
+            yield f"does not change {listed(unchanged)} in place: training must use the returned values"
 
     def _error_verdict(self, name: str, outcome: Outcome) -> Verdict:
         """Return the verdict on an exception. A missing package is not the student's mistake."""
@@ -207,12 +219,27 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if package := self._needed_package(outcome.error, outcome.message):
             return Verdict(name, "not run", package, place=place)
         unknown = UNKNOWN.match(outcome.message)
-        if outcome.error == "NameError" and unknown:
-            reason = f"{unknown[1]}{where}: {MISTAKES['name from outside']}"
-            return Verdict(name, "wrong", reason, ("name from outside",), place=place)
-        if outcome.error == "UnboundLocalError" and unknown:
-            return Verdict(name, "wrong", f"{unknown[1]} is used before it has a value{where}", place=place)
-        return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", place=place)
+        if unknown and outcome.error in ("NameError", "UnboundLocalError"):
+            reason = f"{unknown[1]}{where}: {self._without_value(name, unknown[1])}"
+            return Verdict(name, "wrong", reason, ("no value",), place=place)
+        known = next((one for one, words in ERRORS if re.search(words, f"{outcome.error}: {outcome.message}")), "")
+        mistakes = (known,) if known else ()
+        return Verdict(name, "wrong", f"{outcome.error}: {outcome.message}{where}", mistakes, place=place)
+
+    def _without_value(self, function: str, name: str) -> str:
+        """Return the reason why a name has no value, with the name that may be meant."""
+        loaded = self.student.loaded
+        failed = next((one for one in loaded["failed"] if name in one["names"] and one["line"]), None)
+        if failed:
+            slow = failed["type"] == "TooSlowError"
+            reason = "took too long" if slow else f"failed: {failed['type']}: {failed['message']}"
+            return f"{self._at(failed)}, which defines it, {reason}"
+        names = [one for one in loaded["functions"][function]["names"] if one != name]
+        same = [one for one in names if one.lower() == name.lower()]
+        near = same[0] if same else closest(name, names, cutoff=0.8) if len(name) > 2 else None
+        if near is None and hasattr(np, name):
+            return f"{MISTAKES['no value']}; did you mean NumPy's, np.{name}?"
+        return MISTAKES["no value"] + (f"; did you mean {near}?" if near else "")
 
     def _uncallable(self, name: str) -> Verdict | None:
         """Return the verdict on a function that is missing, a stub, or invalid; None if it can be called."""

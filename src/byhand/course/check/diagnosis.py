@@ -5,19 +5,39 @@ Each wrong output is compared with that of every known mistake for the same inpu
 
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
+from byhand.course.check.variants import explained
 from byhand.course.notebooks import FOLDER
-from byhand.course.probes import Array, Outputs, Probe, as_numbers, kind_of
+from byhand.course.probes import Array, Function, Outputs, Page, Probe, Reader, as_numbers, kind_of
 from byhand.text import listed
 
 Status = Literal["right", "wrong", "not run", "missing"]
 SIGNS: dict[Status, str] = {"right": "✓", "wrong": "✗", "not run": "?", "missing": "·"}
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # accept float32 and any order of summation; every known mistake differs by more
+
+SAME = 1e-5  # relative difference of two equal factors
+COUNTS = ("number of", "shape of", "lowest", "highest", "predictions")  # outputs that are not multiplied by a factor
+LAST = ("output missing", "not a number", "zero")  # true, but a description rather than a cause
+GENERAL = (  # possible for any output
+    *("transposed", "axis lost", "wrong sign", "1/m missing", "1/m twice", "multiplied by m", "divided by all", *LAST),
+    *(
+        "the wrong array",
+        "Z and H mixed up",
+        "changed in place",
+        "divided by another size",
+        "constant factor",
+        "one line wrong",
+        "numerator and denominator exchanged",
+    ),
+)
+Fit = tuple[str, str]  # a mistake and its sentence
 
 #: The sentence for each known mistake; docs/check.md lists them.
 MISTAKES: dict[str, str] = tomllib.loads((FOLDER / "mistakes.toml").read_text(encoding="utf-8"))
@@ -48,11 +68,13 @@ class Verdict:
     evidence: Evidence | None = None
     place: str = ""
     remarks: tuple[str, ...] = ()  # hints on a right function
+    case: str = ""  # the only calls that are wrong, such as activation="sigmoid"
 
     @property
     def words(self) -> tuple[str, ...]:
         """The reason, the evidence and the remarks, one per line."""
-        return tuple(filter(None, (self.reason, str(self.evidence or ""), *self.remarks)))
+        only = f"only wrong with {self.case}" if self.case else ""
+        return tuple(filter(None, (self.reason, only, str(self.evidence or ""), *self.remarks)))
 
 
 @dataclass(frozen=True)
@@ -108,34 +130,95 @@ def differing(probe: Probe, got: Outputs) -> list[str]:
 
 
 def diagnose(
-    found: Sequence[tuple[Probe, Outputs]], default_message: str
-) -> tuple[str, tuple[str, ...], Evidence | None]:
-    """Return (reason, mistakes, evidence) with the fewest mistakes that explain all wrong outputs of a function."""
-    unexplained = {
-        (name, place): _matches(name, probe, got)
-        for place, (probe, got) in enumerate(found)
-        for name in differing(probe, got)
-    }
+    found: Sequence[tuple[Probe, Outputs]], function: Function, page: Page, changed: AbstractSet[str] = frozenset()
+) -> Verdict:
+    """Return the verdict with the fewest mistakes that explain all wrong outputs of a function.
+
+    `found` has every call that returned, right or wrong; `changed` the arguments that were changed in place. A mistake
+    must explain an output in each call where it is wrong. If the known mistakes leave an output unexplained, or if it
+    takes more than one of them, a variant of the reference with a single edit is preferred.
+    """
+    wrong = [(probe, got) for probe, got in found if differing(probe, got)]
+    fits: dict[str, list[Fit]] = {}
+    for probe, got in wrong:
+        for name in differing(probe, got):
+            own = _matches(name, probe, got, changed)
+            fits[name] = [fit for fit in fits[name] if fit in own] if name in fits else own
+    if len(fits) > 1:
+        fits.pop("accuracy printed", None)  # it follows from the predictions
     sentences: list[str] = []
     mistakes: list[str] = []
-    while unexplained:
-        votes = [mistake for fits in unexplained.values() for mistake in fits]
-        if not votes:
-            (name, place), *_ = unexplained
-            names = list(dict.fromkeys(name for name, _ in unexplained))
-            sentences.append(f"{listed(names)}: {_describe(name, *found[place]) or default_message}")
-            break
+    unexplained = dict(fits)
+    while votes := [fit for own in unexplained.values() for fit in own]:
         # the first of the mistakes that explain most; a missing output comes last, it may result from another mistake
-        mistake, words = best = max(votes, key=lambda vote: (vote[0] != "output missing", votes.count(vote)))
-        explained = [key for key, fits in unexplained.items() if best in fits]
-        unexplained = {key: fits for key, fits in unexplained.items() if best not in fits}
-        if mistake != "output missing" or not mistakes:
-            sentences.append(f"{listed(list(dict.fromkeys(name for name, _ in explained)))}: {words}")
-            mistakes.append(mistake)
-    return "; ".join(sentences), tuple(dict.fromkeys(mistakes)), _evidence(found)
+        best = max(votes, key=lambda fit: (fit[0] not in LAST, votes.count(fit)))
+        names = [name for name, own in unexplained.items() if best in own]
+        unexplained = {name: own for name, own in unexplained.items() if best not in own}
+        if best[0] in mistakes and best[0] in ("the wrong array", "Z and H mixed up"):
+            sentences[-1] += f"; {listed(names)}: {best[1]}"
+        elif best[0] != "output missing" or not mistakes:
+            both = _as_likely(best, [fits[name] for name in names]) if not unexplained and not mistakes else None
+            sentences.append(f"{listed(names)}: {best[1]}{f'; or {both[1]}' if both else ''}")
+            mistakes += [best[0], *([both[0]] if both else [])]
+    simple = not unexplained and len(sentences) == 1 and mistakes[0] not in LAST[1:]
+    edits = (
+        []
+        if simple or not _is_telling(wrong)
+        else explained(page.module, function.name, partial(_agrees, found, function.outputs))
+    )
+    if edits:
+        sentences, mistakes = [MISTAKES["one edit"].format(" or ".join(edits))], ["one edit"]
+    elif unexplained:
+        name = next(iter(unexplained))
+        probe, got = next(one for one in wrong if name in differing(*one))
+        shape = _describe(name, probe, got)
+        sentences.append(f"{listed(list(unexplained))}: {shape or function.default_message}")
+        mistakes += ["wrong shape"] if "shape" in shape and not mistakes else []
+    return Verdict(
+        function.name,
+        "wrong",
+        "; ".join(sentences),
+        tuple(dict.fromkeys(mistakes)),
+        _evidence(wrong),
+        case=_case(found),
+    )
 
 
-def _matches(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]]:
+def _as_likely(best: Fit, fits: Sequence[list[Fit]]) -> Fit | None:
+    """Return another specific mistake that explains the same outputs, if there is one."""
+    others = [fit for fit in fits[0] if fit[0] != best[0] and fit[0] not in GENERAL and all(fit in own for own in fits)]
+    return others[0] if others and best[0] not in GENERAL else None
+
+
+def _case(found: Sequence[tuple[Probe, Outputs]]) -> str:
+    """Return the case to which all wrong calls belong, if calls of other cases are right."""
+    cases = {probe.case for probe, got in found if differing(probe, got)}
+    others = {probe.case for probe, _ in found} - cases
+    return cases.pop() if len(cases) == 1 and others else ""
+
+
+def _is_telling(wrong: Sequence[tuple[Probe, Outputs]]) -> bool:
+    """Return False if the wrong numbers are only 0 and 1 in a few places: many edits give those."""
+    arrays = [as_numbers(got.get(name)) for probe, got in wrong for name in differing(probe, got)]
+    numbers = np.concatenate([array.ravel() for array in arrays if array is not None] or [np.zeros(0)])
+    many = np.unique(numbers).size == 2 and numbers.size > 9
+    return many or not numbers.size or bool(np.setdiff1d(numbers, (0, 1)).size)
+
+
+def _agrees(found: Sequence[tuple[Probe, Outputs]], outputs: Reader, run: Callable[..., Any]) -> bool:
+    """Return True if a variant of the reference has the student's outputs in every call."""
+    for probe, got in sorted(found, key=lambda one: not differing(*one)):
+        try:
+            made = outputs(*run(*probe.arguments.values()))
+        except Exception:  # an edit may raise anything
+            return False
+        for name in probe.right:
+            if (name in got) != (name in made) or (name in got and not close(got[name], made[name])):
+                return False
+    return True
+
+
+def _matches(name: str, probe: Probe, got: Outputs, changed: AbstractSet[str]) -> list[Fit]:
     """Return every mistake that produces this output, specific ones first, with their sentences."""
     if name not in got:
         return [("output missing", MISTAKES["output missing"])]
@@ -145,63 +228,96 @@ def _matches(name: str, probe: Probe, got: Outputs) -> list[tuple[str, str]]:
         for mistake, outputs in probe.wrong
         if name in outputs and close(value, outputs[name]) and not close(right, outputs[name])
     ]
-    fits += [(mistake, MISTAKES[mistake]) for mistake in _general(value, right, probe)]
-    return fits + _swapped(name, value, probe)
+    another = _another_array(name, value, probe, changed)
+    fits = [*another, *fits] if name.endswith("memory") else [*fits, *another]
+    return sorted(dict.fromkeys([*fits, *_general(name, value, right, probe)]), key=lambda fit: fit[0] in LAST)
 
 
-def _general(value: Any, right: Array, probe: Probe) -> list[str]:
+def _general(name: str, value: Any, right: Array, probe: Probe) -> list[Fit]:
     """Return the mistakes of scale, sign and shape, which are possible for any output."""
     got = as_numbers(value)
     if got is None:
-        return ["nothing returned"] if value is None else []
+        return [("nothing returned", MISTAKES["nothing returned"])] if value is None else []
     if got.shape != right.shape:
-        if got.shape == right.shape[::-1] and close(got.T, right):
-            return ["transposed"]
-        return ["axis lost"] if got.size == right.size and close(got.reshape(right.shape), right) else []
-    tests = [
-        ("transposed", right.ndim == 2 and close(got.T, right)),
-        ("1/m missing", probe.m > 1 and close(got, right * probe.m)),
-        ("1/m twice", probe.m > 1 and close(got, right / probe.m)),
-        ("divided by all", _divided_by_more(got, right, probe.m)),
-        ("wrong sign", close(got, -right)),
-        ("zero", not got.any()),
-        ("not a number", not np.isfinite(got).all()),
-    ]
-    return [mistake for mistake, fits in tests if fits]
+        turned = got.shape == right.shape[::-1] and close(got.T, right)
+        lost = got.size == right.size and close(got.reshape(right.shape), right)
+        return [(one, MISTAKES[one]) for one, fits in (("transposed", turned), ("axis lost", lost)) if fits]
+    if name.startswith(COUNTS):
+        return []
+    with np.errstate(all="ignore"):
+        tests = [
+            ("transposed", right.ndim == 2 and close(got.T, right)),
+            ("numerator and denominator exchanged", close(got * right, np.ones(right.shape))),
+            ("zero", not got.any()),
+            ("not a number", not np.isfinite(got).all()),
+        ]
+        found = [*_factor(got, right, probe), *(mistake for mistake, fits in tests if fits)]
+    return [(one, MISTAKES[one]) if isinstance(one, str) else one for one in found] + _one_line(got, right)
 
 
-def _divided_by_more(got: Array, right: Array, m: int) -> bool:
-    """Return True if the output is divided by an integer larger than m in place of m."""
+def _factor(got: Array, right: Array, probe: Probe) -> list[str | Fit]:
+    """Return the mistake if the output is the right one, times a number."""
     largest = np.unravel_index(int(np.argmax(np.abs(right))), right.shape)
-    if m < 2 or not np.isfinite(got).all() or not got[largest]:
-        return False
-    other = m * right[largest] / got[largest]
-    return bool(other > m + 0.5 and abs(other - round(other)) < 1e-6 * other and close(got * round(other) / m, right))
+    if not np.isfinite(got).all() or not got[largest] or not close(got / (got[largest] / right[largest]), right):
+        return []
+    factor, m = float(got[largest] / right[largest]), probe.m
+    if abs(factor + 1) < SAME:
+        return ["wrong sign"]
+    if m > 1:
+        sizes = {size for one in flat(probe.arguments).values() for size in one.shape} - {m}
+        known = {"1/m missing": m, "1/m twice": 1 / m, "multiplied by m": m * m}
+        if named := [mistake for mistake, size in known.items() if abs(factor / size - 1) < SAME]:
+            return [*named]
+        divisor = m / factor
+        if any(abs(divisor - size) < SAME * size for size in sizes):
+            return ["divided by another size"]
+        if divisor > m + 0.5 and abs(divisor - round(divisor)) < SAME * divisor:
+            return [("divided by all", MISTAKES["divided by all"].format(round(divisor)))]
+    return [("constant factor", MISTAKES["constant factor"].format(f"{factor:.4g}"))] if right.size > 1 else []
 
 
-def _swapped(name: str, value: Any, probe: Probe) -> list[tuple[str, str]]:
-    """Return the mistake if the output is another array of the same computation."""
+def _one_line(got: Array, right: Array) -> list[Fit]:
+    """Return the mistake if only the first or the last row or column is wrong."""
+    wrong = ~np.isclose(got, right, rtol=RELATIVE, atol=OF_LARGEST)
+    for axis, what in enumerate(("row", "column")[: right.ndim if right.ndim == 2 else 0]):
+        lines = np.flatnonzero(wrong.any(axis=1 - axis))
+        if lines.size == 1 and right.shape[axis] > 2 and lines[0] in (0, right.shape[axis] - 1):
+            return [("one line wrong", MISTAKES["one line wrong"].format("last" if lines[0] else "first", what))]
+    return []
+
+
+def _another_array(name: str, value: Any, probe: Probe, changed: AbstractSet[str]) -> list[Fit]:
+    """Return the mistake if the output is another output or an argument."""
     expected = name.split(" ", maxsplit=1)[0]
     found = []
-    for other, array in probe.related_arrays.items():
-        if other != expected and close(value, array):
+    for key, array in {**flat(probe.arguments), **flat(probe.right)}.items():
+        other = key.split(" ", maxsplit=1)[0]
+        if other != expected and np.unique(array).size > 2 and close(value, array):
+            if expected in changed:
+                return [("changed in place", MISTAKES["changed in place"].format(expected))]
             mistake = "Z and H mixed up" if {other, expected} == {"Z", "H"} else "the wrong array"
             found.append((mistake, f"this is {other}, not {expected}"))
-    return found
+    return found[:1]
+
+
+def flat(values: Any, name: str = "") -> dict[str, Array]:
+    """Return the arrays of a nested value, by name."""
+    if isinstance(values, Mapping):
+        entries = [(str(key), one) for key, one in values.items()]
+    elif isinstance(values, tuple | list):
+        entries = [(name, one) for one in values]
+    else:
+        return {name: values} if isinstance(values, np.ndarray) else {}
+    return {key: array for inner, one in entries for key, array in flat(one, inner).items()}
 
 
 def _describe(name: str, probe: Probe, got: Outputs) -> str:
-    """Describe the type, the shape or the scale of a value that no known mistake produces."""
+    """Describe the type or the shape of a value that no known mistake produces."""
     value, right = got[name], np.asarray(probe.right[name], dtype=float)
     numbers = as_numbers(value)
     if numbers is None:
         return f"must be {kind_of(right)}, got {kind_of(value)}"
-    if numbers.shape != right.shape:
-        return f"must have shape {right.shape}, got {numbers.shape}"
-    share = numbers.ravel() / np.where(right == 0, np.nan, right).ravel()
-    if np.nanmax(share, initial=-np.inf) - np.nanmin(share, initial=np.inf) < 1e-6 * abs(share[0]):
-        return f"{share[0]:.6g} times the right value"
-    return ""
+    return "" if numbers.shape == right.shape else f"must have shape {right.shape}, got {numbers.shape}"
 
 
 def _evidence(found: Sequence[tuple[Probe, Outputs]]) -> Evidence | None:

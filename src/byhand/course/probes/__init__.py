@@ -22,6 +22,9 @@ Reader = Callable[[Any, str], Outputs]  # (returned value, printed text) → out
 Mistakes = Sequence[tuple[str, Any]]  # (name, outputs that differ, or the value of the first); a name may repeat
 Random = np.random.Generator
 Generator = Callable[[Random], Iterable["Probe"]]
+#: Remarks: the function is right, but not for these arguments.
+OVERFLOW = "right for ordinary numbers, overflows beyond 709: e^Z is then infinite"
+BY_LARGEST = "right if the largest class occurs, one row too few otherwise: the size depends on the labels"
 
 
 class MisshapenError(Exception):
@@ -38,10 +41,11 @@ class Probe:
 
     arguments: Mapping[str, Any]  # by their names in the assignment
     wrong: Mistakes = ()
-    related_arrays: Outputs = field(default_factory=dict)  # to recognize another array of the same computation
     slopes: Outputs = field(default_factory=dict)  # finite differences
     m: int = 0  # number of samples, if the outputs depend on it
     right: Outputs = field(default_factory=dict)  # by default the outputs of the reference
+    case: str = ""  # how it differs from the other calls, for a mistake that shows only here
+    remark: str = ""  # a right function may fail this call, and then gets this remark
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,6 @@ class Function:
     probes: Generator
     uses: tuple[str, ...] = ()  # functions of the assignment that it calls
     default_message: str = "differs from the right value"  # if no known mistake matches
-    remark: tuple[Probe, str] | None = None  # a probe that a right function may fail, and the remark in that case
     in_place: tuple[str, ...] = ()  # arguments that it should change in place
 
 
@@ -189,22 +192,24 @@ def relu_mistakes(Z: Array) -> list[tuple[str, Array]]:
     ]
 
 
-def softmax_inputs(rng: Random) -> tuple[Array, ...]:
-    """Draw logits: a batch, a square, and numbers so large that e^Z overflows."""
-    return rng.normal(size=(4, 6)), rng.normal(size=(5, 5)), 1000 + rng.normal(size=(3, 4))
+def softmax_probes(rng: Random) -> Iterator[Probe]:
+    """Yield the probes of softmax: a batch, a square, and numbers so large that e^Z overflows."""
+    for Z in (rng.normal(size=(4, 6)), rng.normal(size=(5, 5))):
+        yield Probe({"Z": Z}, softmax_mistakes(Z))
+    yield Probe({"Z": 1000 + rng.normal(size=(3, 4))}, remark=OVERFLOW)
 
 
 def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
     E = np.exp(Z - Z.max(axis=0))
     rows = np.exp(Z - Z.max(axis=1, keepdims=True))
-    with np.errstate(all="ignore"):
-        plain = np.exp(Z)
-        mistakes = [
-            ("softmax along the wrong axis", rows / rows.sum(axis=1, keepdims=True)),
-            ("softmax over everything", np.exp(Z - Z.max()) / np.exp(Z - Z.max()).sum()),
-            ("softmax without the maximum", plain / plain.sum(axis=0)),
-            ("softmax not normalized", plain),
-        ]
+    mistakes = [
+        ("softmax along the wrong axis", rows / rows.sum(axis=1, keepdims=True)),
+        ("softmax over everything", np.exp(Z) / np.exp(Z).sum()),
+        ("softmax over everything", E / E.sum()),
+        ("softmax not normalized", np.exp(Z)),
+        ("softmax not normalized", E),
+        ("softmax not normalized", np.exp(Z - Z.max())),
+    ]
     if Z.shape[0] == Z.shape[1]:  # E / E.sum(axis=1), without keepdims, is possible only here
         mistakes.append(("softmax along the wrong axis", E / E.sum(axis=1)))
     return mistakes
@@ -212,9 +217,9 @@ def softmax_mistakes(Z: Array) -> list[tuple[str, Array]]:
 
 def one_hot_probes(rng: Random, one_hot: Callable[[Array], Array], argument: str) -> Iterator[Probe]:
     """Yield the probes of one_hot, whose argument has another name in each reference."""
-    for labels in (np.append(rng.integers(10, size=6), 9), rng.permutation(7), np.append(rng.permutation(9), 9)):
-        Y = one_hot(labels)
-        yield Probe({argument: labels}, [("one_hot sized by the largest label", Y[: labels.max() + 1])])
+    for labels in (np.append(rng.integers(10, size=6), 9), np.append(rng.permutation(9), 9)):
+        yield Probe({argument: labels})
+    yield Probe({argument: rng.permutation(7)}, remark=BY_LARGEST)
 
 
 def linear_backward(dZ: Array, H_prev: Array, W: Array) -> dict[str, Any]:

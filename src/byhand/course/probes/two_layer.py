@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from byhand.course import probes
-from byhand.course.probes import Array, Mistakes, Outputs, Page, Probe, Random
+from byhand.course.probes import Array, Outputs, Page, Probe, Random
 from byhand.reference import two_layer as ref
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
@@ -33,6 +33,7 @@ def _init_params_outputs(value: Any, _printed: str) -> Outputs:
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
     return {
         **{f"shape of {name}": np.array(array.shape) for name, array in zip(PARAMETERS, arrays, strict=True)},
+        "number of signs": float(low < 0) + float(high > 0),
         "lowest number": np.clip(round(low, 1), -1, 1),
         "highest number": np.clip(round(high, 1), -1, 1),
     }
@@ -40,12 +41,15 @@ def _init_params_outputs(value: Any, _printed: str) -> Outputs:
 
 @TWO_LAYER.function(_init_params_outputs)
 def init_params(_rng: Random) -> Iterator[Probe]:
-    wrong: Mistakes = [
-        ("half not subtracted", {"lowest number": 0, "highest number": 1}),
-        ("randn for rand", {"lowest number": -1, "highest number": 1}),
-        ("one number for all", {"lowest number": 0, "highest number": 0}),
-    ]
-    yield Probe({}, wrong, right=_init_params_outputs(ref.init_params(rng=np.random.RandomState(2)), ""))
+    outputs = _init_params_outputs(ref.init_params(rng=np.random.RandomState(2)), "")
+    limits = {name: value for name, value in outputs.items() if name in ("lowest number", "highest number")}
+    right = {name: value for name, value in outputs.items() if name not in limits}
+    yield Probe(
+        {},
+        [("half not subtracted", {"number of signs": 1}), ("one number for all", {"number of signs": 0})],
+        right=right,
+    )
+    yield Probe({}, right=limits, remark="the numbers have another range than rand − 0.5: training goes another way")
 
 
 @TWO_LAYER.function(probes.one("A"))
@@ -56,8 +60,7 @@ def ReLU(rng: Random) -> Iterator[Probe]:
 
 @TWO_LAYER.function(probes.one("A"))
 def softmax(rng: Random) -> Iterator[Probe]:
-    for Z in probes.softmax_inputs(rng):
-        yield Probe({"Z": Z}, probes.softmax_mistakes(Z))
+    return probes.softmax_probes(rng)
 
 
 @TWO_LAYER.function(probes.several("Z1", "A1", "Z2", "A2"), uses=("ReLU", "softmax"))
@@ -81,7 +84,7 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
         if inputs == 10:  # only then does X fit the second layer
             Z2 = P["W2"] @ X + P["b2"]
             wrong.append(("X into every layer", {"Z2": Z2, "A2": ref.softmax(Z2)}))
-        yield Probe({**P, "X": X}, wrong, related_arrays=forward(), m=m)
+        yield Probe({**P, "X": X}, wrong, m=m)
 
 
 @TWO_LAYER.function(probes.one("g′(Z)"))
@@ -157,10 +160,11 @@ def get_predictions(rng: Random) -> Iterator[Probe]:
 
 @TWO_LAYER.function(probes.one("accuracy"))
 def get_accuracy(rng: Random) -> Iterator[Probe]:
-    Y = rng.permutation(20) % 10
-    predictions = np.where(np.arange(20) < 7, Y, (Y + 3) % 10)
-    wrong = [("right ones counted", 7), ("percent for a share", 35)]
-    yield Probe({"predictions": predictions, "Y": Y}, wrong)
+    for m, right in ((20, 7), (30, 18)):
+        Y = rng.permutation(m) % 10
+        predictions = np.where(np.arange(m) < right, Y, (Y + 3) % 10)
+        wrong = [("right ones counted", right), ("percent for a share", 100 * right / m)]
+        yield Probe({"predictions": predictions, "Y": Y}, wrong, m=m)
 
 
 @TWO_LAYER.function(

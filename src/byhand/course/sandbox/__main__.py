@@ -109,7 +109,7 @@ class Sandbox:
             parameters = list(inspect.signature(function).parameters.values())
             written = inspect.unwrap(function, stop=_is_in_a_cell)
         except (ValueError, TypeError):
-            return {"parameters": None, "required": 0, "more": False, "cell": None, "line": None}
+            return {"parameters": None, "required": 0, "more": False, "cell": None, "line": None, "names": []}
         code = written.__code__ if _is_in_a_cell(written) else None
         return {
             "parameters": [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)],
@@ -117,6 +117,7 @@ class Sandbox:
             "more": any(one.kind is one.VAR_POSITIONAL for one in parameters),
             "cell": int(code.co_filename[6:-1]) if code else None,
             "line": code.co_firstlineno if code else None,
+            "names": [*code.co_varnames, *code.co_names] if code else [],
         }
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
