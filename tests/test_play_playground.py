@@ -1,6 +1,8 @@
 """The playground without the web server: training, rewinding, added images, and resuming."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,10 +25,12 @@ from byhand.play.playground import (
     points_of,
 )
 from byhand.play.setup import Setup
-from byhand.play.storage import setup_of, start_of
-from byhand.training import StepRecord
+from byhand.play.storage import RunStorage, setup_of, start_of
+from byhand.play.thread import TrainingThread
+from byhand.training import StepRecord, checkpoint
 from byhand.training.runs import Run
 from helpers.playground_server import a_playground
+from helpers.waiting import until
 
 
 def weights(playground):
@@ -300,12 +304,106 @@ def test_the_first_step_removes_files_of_an_abandoned_training(tmp_path):
 
 
 def test_damaged_added_images_give_one_line(tmp_path):
+    run = Run(shutil.copytree(Path(__file__).parent / "golden" / "version-before" / "playground", tmp_path / "run"))
+    (run.folder / "added.npz").write_bytes(b"PK not a zip")
+    with pytest.raises(ModelFileError, match=r"added\.npz: must contain the images and labels"):
+        resumed(run)
+
+
+def killed(playground, folder):
+    """Save a checkpoint, train on, and return the run as a kill would leave it."""
+    playground.storage.checkpoints.save(playground.trainer, force=True)
+    expected = (weights(playground), [label for _, label in playground.added], playground.state()[1])
+    take(playground, 3)
+    copy = Run(shutil.copytree(playground.storage.folder, folder))
+    return copy, expected
+
+
+@pytest.mark.parametrize("steps", [5, 24, 40], ids=["waiting", "waiting at the end of the epoch", "included"])
+def test_a_killed_playground_keeps_added_images_curve_and_model(tmp_path, steps):
+    playground, through = a_playground(tmp_path / "run"), a_playground()
+    for one in (playground, through):
+        take(one, 33)
+        for label in range(4):
+            one.add(np.full((28, 28), 50 * label, np.uint8), label)
+        take(one, steps)
+    run, (parameters, labels, state) = killed(playground, tmp_path / "copy")
+    again = resumed(run)
+    np.testing.assert_array_equal(weights(again), parameters)
+    assert [label for _, label in again.added] == labels == [0, 1, 2, 3]
+    assert json.dumps(again.state()[1]) == json.dumps(state)
+    assert again.batches_per_epoch == through.batches_per_epoch
+    for one in (again, through):
+        take(one, 40)
+    np.testing.assert_array_equal(weights(again), weights(through))
+    again.close()
+    playground.close()
+
+
+def test_a_kill_between_a_new_setup_and_its_checkpoint_keeps_the_training_before(tmp_path):
+    playground = a_playground(tmp_path)
+    take(playground, 3)
+    playground.begin(Setup(layers=(9,)))
+    playground.storage.checkpoints.save = lambda *_, **__: pytest.fail("killed")
+    with pytest.raises(pytest.fail.Exception):
+        playground.step()
+    assert Run(tmp_path).config()["playground"]["layers"] == [9]
+    assert setup_of(Run(tmp_path)).layers == (16,)
+    again = resumed(Run(tmp_path))
+    assert (again.step_number, again.setup.layers) == (3, (16,))
+    playground.storage.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays, plain: plain.update(waiting=9),
+        lambda arrays, plain: plain.update(points=[[1.0]]),
+        lambda arrays, plain: plain.update(epochs=[{"epoch": 1}]),
+        lambda arrays, plain: plain.pop("setup"),
+        lambda arrays, plain: arrays.update(labels=np.zeros(7)),
+        lambda arrays, plain: arrays.pop("images"),
+        lambda arrays, plain: arrays.update(images=np.zeros((1, 3, 3), np.uint8), labels=np.zeros(1, np.int64)),
+    ],
+)
+def test_a_wrong_state_of_a_playground_gives_one_line(tmp_path, change):
     playground = a_playground(tmp_path)
     take(playground, 2)
     playground.close()
-    (tmp_path / "added.npz").write_bytes(b"PK not a zip")
-    with pytest.raises(ModelFileError, match=r"added\.npz: must contain the images and labels"):
-        resumed(Run.open(tmp_path))
+    path = max((tmp_path / "state").glob("*.safetensors"), key=lambda path: checkpoint.read(path).number)
+    state = checkpoint.read(path)
+    change(*state.extra)
+    checkpoint.write(path, state)
+    with pytest.raises(ModelFileError, match=r"^\S+(state|safetensors): .+") as caught:
+        resumed(Run(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_pauses_training_and_is_reported_at_the_end(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    playground = a_playground()
+    playground.storage = RunStorage(folder=tmp_path / "file" / "run")
+    thread = TrainingThread(playground)
+    for _ in range(2):
+        thread.submit(lambda _: thread.control("batch")).result(60)
+        until(lambda: thread.status == "paused" or None)
+        assert "is a file, not a folder" in thread.message
+    assert thread.submit(lambda playground: playground.step_number).result(60) == 2
+    with pytest.raises(StorageError, match=r"file: the training could not be saved: is a file, not a folder"):
+        thread.close()
+
+
+def test_a_playground_never_replaces_a_run_that_another_one_began(tmp_path):
+    first, second = (a_playground() for _ in range(2))
+    for one in (first, second):
+        one.storage = RunStorage(folder=tmp_path / "run")
+    take(first, 3)
+    first.close()
+    with pytest.raises(UsageError, match="must be new or empty"):
+        take(second, 1)
+    with pytest.raises(UsageError, match="must be new or empty"):
+        second.close()
+    assert resumed(Run(tmp_path / "run")).step_number == 3
 
 
 def test_a_locked_folder_is_not_changed(tmp_path):

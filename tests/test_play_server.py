@@ -306,13 +306,11 @@ main()
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("is_answering", [False, True], ids=["idle", "answering"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
-    options = ["play", "--no-browser", "--port", "0", "--data", "mnist-5k", "--run", "kept"]
+def started(folder, number, *words):
+    """Start `byhand play` in a process; return it and a function that asks it."""
+    options = ["play", "--no-browser", "--port", "0", *words]
     command = [sys.executable, "-c", SIGNAL_DURING_A_REQUEST, *options, str(int(number))]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     found = None
     while not found:
         found = re.search(r"http://(127\.0\.0\.1:(\d+))/\?token=(\S+)", process.stderr.readline())
@@ -324,6 +322,14 @@ def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
         with contextlib.closing(connection):
             return json.load(connection.getresponse())
 
+    return process, ask
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_answering", [False, True], ids=["idle", "answering"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
+    process, ask = started(tmp_path, number, "--data", "mnist-5k", "--run", "kept")
     ask("/api/control", action="play")
     step = until(lambda: ask("/api/state")["step"])
     if is_answering:
@@ -341,6 +347,26 @@ def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
     from byhand.training.runs import Run
 
     assert Checkpoints(Run.open(tmp_path / "kept")).load()[1]["step"] >= step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_locked", [False, True], ids=["unwritable", "locked"])
+def test_a_playground_that_cannot_save_never_prints_saved(tmp_path, is_locked):
+    from byhand.training.runs import Run
+
+    (tmp_path / "file").write_text("in the way")
+    held = Run(tmp_path / "run").lock()
+    process, ask = started(tmp_path, signal.SIGINT, "--data", "mnist-5k", "--run", "run" if is_locked else "file/run")
+    ask("/api/control", action="play")
+    state = until(lambda: state if (state := ask("/api/state"))["status"] == "paused" else None)
+    line = "another process is training this run" if is_locked else "is a file, not a folder"
+    assert line in state["message"]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=300)
+    held.close()
+    assert process.returncode == 2
+    assert "saved;" not in err
+    assert line in err.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -2,12 +2,13 @@
 
 import contextlib
 import shlex
+from dataclasses import replace
 
 import click
 
 from byhand.cli.output import PLACE, Console, console_options, load_any_data, load_data, offline, option
 from byhand.errors import UsageError
-from byhand.training.runs import Run, load_model
+from byhand.training.runs import Run, holds_no_step, load_model
 
 
 @click.command()
@@ -44,27 +45,39 @@ def command(
     from byhand.play.server import serve
     from byhand.play.setup import Setup, fits
     from byhand.play.storage import RunStorage, setup_of
+    from byhand.training.checkpoint import Checkpoints
 
     previous = Run.open(run) if run is not None else None
-    model, origin = (load_model(run), run) if run is not None else (shipped_model(), "the shipped model")
+    previous_setup = setup_of(previous) if previous else None
+    checkpoints = Checkpoints(previous) if previous and previous_setup else None
+    if previous and previous_setup and holds_no_step(previous.folder):  # killed before its first checkpoint
+        previous, checkpoints, folder = None, None, run
+        previous_setup = replace(previous_setup, start="new")
+    if previous and checkpoints:
+        checkpoints.lock()
+        previous_setup = setup_of(previous)  # now no other process changes it
+    # A playground that was killed may have a checkpoint and no model yet.
+    is_loaded = run and previous and (previous_setup is None or previous.model_path.is_file())
+    model, origin = (load_model(run), run) if run and is_loaded else (shipped_model(), "the shipped model")
     if model.is_color:
         raise UsageError(f"{run}: the playground needs a model of gray images, got one of color pictures")
-    previous_setup = setup_of(previous) if previous else None
     name = data or (previous_setup.data if previous_setup else None)
     if name is not None:
         digits = load_data(name, offline or data is None, console)
     else:
         digits = load_any_data(previous.config() if previous else {}, model if previous else None, console)
-    if run is not None and not fits(model, digits.train):
+    if is_loaded and not fits(model, digits.train):
         raise UsageError(
             f"{run}: the model has {model.network.in_size} inputs and {len(model.classes)} classes, "
             f"which does not match {digits.name}: pass its own data set with --data"
         )
     if previous and previous_setup:
-        playground = Playground.resume(previous, model, origin, digits, previous_setup)
+        playground = Playground.resume(previous, model, origin, digits, previous_setup, checkpoints)
     else:
-        setup = Setup.like(model, data=data or digits.name, start="loaded" if previous else "new")
-        playground = Playground(model, origin, digits, setup, RunStorage(Run.new(folder) if folder else None))
+        if folder is not None:
+            Run.new(folder)  # raises an error if it holds something else
+        like_model = Setup.like(model, data=data or digits.name, start="loaded" if previous else "new")
+        playground = Playground(model, origin, digits, previous_setup or like_model, RunStorage(folder=folder))
 
     def opened(address: str) -> None:
         console.info(f"playground: {address}\nCtrl-C saves and ends it")

@@ -3,6 +3,7 @@
 It has no lock: only the training thread uses it.
 """
 
+import contextlib
 import functools
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -15,12 +16,13 @@ from byhand.data import Dataset, TrainTest, load
 from byhand.data.loading import named_sets
 from byhand.errors import UsageError
 from byhand.model import Model
+from byhand.model.file import naming
 from byhand.nn.arrays import Array
 from byhand.play.setup import VALIDATION, Setup, fits
-from byhand.play.storage import RunStorage, metadata, restore_added, start_of
+from byhand.play.storage import RunStorage, kept_in, metadata, start_of
 from byhand.training import EpochRecord, StepRecord, Trainer
-from byhand.training.checkpoint import Checkpoints
-from byhand.training.runs import Run
+from byhand.training.checkpoint import Checkpoints, State
+from byhand.training.runs import STATE, Run
 
 #: Copies of each added image in the training set, so that it has an effect among thousands.
 ADDED_TIMES = 10
@@ -108,15 +110,33 @@ class Playground:
         self._split()
 
     @classmethod
-    def resume(cls, run: Run, model: Model, origin: str, digits: TrainTest, setup: Setup) -> Self:
-        """Restore the playground of a run."""
-        playground = cls(start_of(run) or model, origin, digits, setup)
-        restore_added(run, playground.add)
-        trainer, checkpoints = playground.begin(setup), Checkpoints(run)
-        trainer.restore(*checkpoints.load())
+    def resume(
+        cls,
+        run: Run,
+        model: Model,
+        origin: str,
+        digits: TrainTest,
+        setup: Setup,
+        checkpoints: Checkpoints | None = None,
+    ) -> Self:
+        """Restore the playground of a run.  checkpoints: those that hold the lock of the run"""
+        start = start_of(run) if setup.start == "loaded" else None
+        playground, checkpoints = cls(start or model, origin, digits, setup), checkpoints or Checkpoints(run)
+        state = checkpoints.load()
+        assert checkpoints.loaded is not None
+        with naming(run.folder / STATE):
+            kept = kept_in(run, checkpoints.loaded.extra)
+            added = list(zip(kept.images, kept.labels.tolist(), strict=True))
+            for image, label in added[: len(added) - kept.waiting]:
+                playground.add(image, label)
+            trainer = playground.begin(setup)
+            trainer.restore(*state)
+            for image, label in added[len(added) - kept.waiting :]:
+                playground.add(image, label)
         trainer.model.metadata = metadata(setup, digits)
-        playground.curve.epochs = run.records()
-        playground.curve.points = [Point(r.epoch, r.loss, r.accuracy, 1) for r in playground.curve.epochs]
+        points = [(r.epoch, r.loss, r.accuracy, 1) for r in kept.epochs] if kept.points is None else kept.points
+        playground.curve = Curve([Point(e, loss, accuracy, int(n)) for e, loss, accuracy, n in points], kept.epochs)
+        checkpoints.extra = playground.state
         playground.storage = RunStorage(run, checkpoints)
         return playground
 
@@ -150,8 +170,7 @@ class Playground:
         model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
         self.save()
         if self.storage:
-            self.storage.close()
-            self.storage.checkpoints = None  # the first step of the new training replaces the files
+            self.storage.is_begun = False  # the first step of the new training replaces the files
         if digits is not self.digits:
             self.added = []
         self.digits, self.setup = digits, setup
@@ -171,15 +190,25 @@ class Playground:
         self.recent.append(record)
         if ended is not None:
             self.curve.add_epoch(ended)
-        if self.storage:
-            if self.storage.checkpoints is None:
-                self.storage.open(trainer, self.setup, self.digits, self.loaded)
-                self.save()
-            else:
-                self.storage.checkpoints.save(trainer)
         if record.ends_epoch and self.waiting:
             self._include_added()
+        if self.storage:
+            if self.storage.is_begun and self.storage.checkpoints:
+                self.storage.checkpoints.save(self.trainer or trainer)
+            else:
+                self.save()
         return ended
+
+    def state(self) -> State:
+        """Return what a checkpoint contains besides the trainer's state, as arrays and plain values."""
+        images = np.array([image for image, _ in self.added], np.uint8).reshape(-1, *self.digits.train.shape)
+        points = [*self.curve.points, *points_of(self.recent, self.batches_per_epoch)]
+        return {"images": images, "labels": np.array([label for _, label in self.added], np.int64)}, {
+            "setup": self.setup.config(),
+            "waiting": self.waiting,
+            "points": points,
+            "epochs": [record.to_json() for record in self.curve.epochs],
+        }
 
     def as_python(self) -> str:
         """Return a program that repeats the training up to the end of its epoch."""
@@ -195,16 +224,19 @@ class Playground:
 
     def save(self) -> None:
         """Save everything, if a step was taken."""
-        if self.storage and self.trainer:
-            self.storage.save(self.trainer, self.curve.epochs, self.added)
+        if self.storage and self.trainer and self.step_number:
+            if not self.storage.is_begun:
+                self.storage.begin(self.trainer, self.setup, self.digits, self.loaded, self.state)
+            self.storage.save(self.trainer, self.curve.epochs)
 
     def close(self) -> None:
         """Save, and end the trainer's threads."""
-        self.save()
-        if self.storage:
-            self.storage.close()
-        if self.trainer is not None:
-            self.trainer.close()
+        with contextlib.ExitStack() as stack:  # unlocks the run after an error too
+            if self.trainer is not None:
+                stack.callback(self.trainer.close)
+            if self.storage:
+                stack.callback(self.storage.close)
+            self.save()
 
     # ---- images added by hand
 
@@ -228,9 +260,9 @@ class Playground:
         assert old is not None
         arrays, plain = old.state()
         epochs = old.progress.step // old.batches_per_epoch
+        self.waiting = 0
         trainer = self._train(old.model)
         trainer.restore(arrays, plain | {"step": epochs * trainer.batches_per_epoch})
-        self.waiting = 0
 
     # ---- data and trainers
 
@@ -252,10 +284,9 @@ class Playground:
         self.training_data, self.validation_data = self.digits.train.split(VALIDATION, rng=rng)
 
     def _train(self, model: Model) -> Trainer:
-        """Create the trainer of this model, with the added images in the training set."""
+        """Create the trainer of this model, with the added images in the training set, except those that wait."""
         data = self.training_data
-        if self.added:
-            added = self.added * ADDED_TIMES
+        if added := self.added[: len(self.added) - self.waiting] * ADDED_TIMES:
             images = np.concatenate([data.images, [image for image, _ in added]])
             labels = np.append(data.labels, [label for _, label in added])
             data = Dataset(images, labels, classes=data.classes, name=data.name, scale=data.scale)

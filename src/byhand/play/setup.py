@@ -17,6 +17,7 @@ from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_name
 from byhand.threads import available
 from byhand.training import Recipe
 from byhand.training.recipe import maps_of
+from byhand.training.runs import START
 
 MAX_LAYERS, MAX_UNITS = 8, 10**8
 #: Assumed memory in bytes if the system does not report it.
@@ -27,8 +28,6 @@ MEMORY_SHARE = 0.25
 COPIES = 8
 #: Fraction of the training images held out for validation.
 VALIDATION = 0.1
-#: File of the initial weights in a run's folder, if they were not new.
-START = "start.safetensors"
 #: Maximum number of epochs; the schedule is constant, so that it has no other effect.
 EPOCHS = 100_000
 

@@ -1,82 +1,104 @@
 """Storage of a playground's training in a run folder.
 
-Besides the files of every run, the folder has `added.npz`, the images added by hand, and `start.safetensors`, the
-initial weights if they were not new.
+A checkpoint contains the whole state: besides the trainer's, the setup, the images added by hand and the curve. So it
+is consistent after a kill at any moment. The records and the model follow from it when the training pauses.
+`start.safetensors` has the initial weights if they were not new. `added.npz` is from earlier versions.
 """
 
-import io
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
 from byhand.data import TrainTest
 from byhand.data.formats.arrays import npz_arrays
 from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
-from byhand.files import write_bytes
+from byhand.files import StrPath
 from byhand.model import Model
+from byhand.model.file import naming
 from byhand.nn.arrays import Array
-from byhand.play.setup import START, Setup
+from byhand.play.setup import Setup
+from byhand.schema import Natural, checked
 from byhand.training import EpochRecord, Trainer
-from byhand.training.checkpoint import Checkpoints
-from byhand.training.runs import SLOTS, Run
+from byhand.training.checkpoint import Checkpoints, State
+from byhand.training.runs import CONFIG, START, STATE, Run
 
 ADDED = "added.npz"
 
 
-class RunStorage:
-    """Writes one training at a time to a run's folder: `run`, or the next number in `runs/`."""
+class PlaygroundState(TypedDict):
+    """The plain values of a playground in a checkpoint. `waiting`: added images that the epoch does not use yet."""
 
-    def __init__(self, run: Run | None = None, checkpoints: Checkpoints | None = None) -> None:
-        self.run = run
-        #: None before the first step of a training.
+    setup: dict[str, Any]
+    waiting: Natural
+    points: list[list[Annotated[float, (-1e300, 1e300)]]]
+    epochs: list[dict[str, Any]]
+
+
+class RunStorage:
+    """Writes one training at a time to a run's folder.
+
+    run: this run; its training is replaced.  folder: a new run in this folder, or in the next `runs/NNN`
+    """
+
+    def __init__(
+        self, run: Run | None = None, checkpoints: Checkpoints | None = None, folder: StrPath | None = None
+    ) -> None:
+        self.run, self._wanted = run, folder
+        #: They hold the lock of the run.
         self.checkpoints = checkpoints
+        #: True if the current training is stored.
+        self.is_begun = checkpoints is not None
 
     @property
     def folder(self) -> Path | None:
         """The folder, if the training is stored in it."""
-        return self.run.folder if self.run is not None and self.checkpoints is not None else None
+        return self.run.folder if self.run is not None and self.is_begun else None
 
-    def open(self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model) -> None:
-        """Lock the folder, remove an earlier training, and write the configuration of this one."""
-        self.run = self.run or Run.new()
-        model, checkpoints = trainer.model, Checkpoints(self.run)
-        model.metadata = metadata(setup, digits)
-        config = {
-            "command": "byhand play",
-            "playground": setup.config(),
-            "data_name": digits.name,
-            "data_checksum": digits.train.checksum,
-            "seed": setup.seed,
-            "dtype": str(model.network.dtype),
-            "network": model.network.config(),
-            "preparation": model.preparation.config(),
-            "recipe": trainer.recipe.config(),
-        }
-        try:
+    def begin(
+        self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model, extra: Callable[[], State]
+    ) -> None:
+        """Lock the folder, and write the configuration of a training. Its first checkpoint replaces an earlier one."""
+        if self.run is None:
+            self.run, held = Run.take(self._wanted)
+            self.checkpoints = Checkpoints(self.run, held=held)
+        elif self.checkpoints is None:
+            checkpoints = Checkpoints(self.run)
             checkpoints.lock()
-            for slot in SLOTS:
-                (checkpoints.folder / slot).unlink(missing_ok=True)
-            self.run.write_config(config)
+            self.checkpoints = checkpoints
+        assert self.checkpoints is not None
+        model = trainer.model
+        model.metadata = metadata(setup, digits)
+        self.run.write_config(
+            {
+                "command": "byhand play",
+                "playground": setup.config(),
+                "data_name": digits.name,
+                "data_checksum": digits.train.checksum,
+                "seed": setup.seed,
+                "dtype": str(model.network.dtype),
+                "network": model.network.config(),
+                "preparation": model.preparation.config(),
+                "recipe": trainer.recipe.config(),
+            }
+        )
+        if setup.start == "loaded":
+            loaded.save(self.run.folder / START)
+        self.checkpoints.extra = extra
+        self.checkpoints.save(trainer, force=True)
+        self.is_begun = True
+        if setup.start == "new":
             (self.run.folder / START).unlink(missing_ok=True)
-            if setup.start == "loaded":
-                loaded.save(self.run.folder / START)
-        except BaseException:
-            checkpoints.close()
-            raise
-        self.checkpoints = checkpoints
 
-    def save(self, trainer: Trainer, records: list[EpochRecord], added: list[tuple[Array, int]]) -> None:
-        """Save the state, the records, the added images and the model, if a step was taken."""
-        if self.run is None or self.checkpoints is None:
-            return
+    def save(self, trainer: Trainer, records: list[EpochRecord]) -> None:
+        """Save the state, and write the records and the model."""
+        assert self.run is not None
+        assert self.checkpoints is not None
         self.checkpoints.save(trainer, force=True)
         self.run.write_records(records)
-        file = io.BytesIO()
-        images, labels = [image for image, _ in added], [label for _, label in added]
-        np.savez_compressed(file, images=np.array(images, np.uint8), labels=np.array(labels, np.int64))
-        write_bytes(self.run.folder / ADDED, file.getvalue())
         network = trainer.model.network
         if np.isfinite(network.parameters).all() and np.isfinite(network.statistics).all():
             trainer.model.save(self.run.model_path)
@@ -101,28 +123,57 @@ def setup_of(run: Run) -> Setup | None:
     config = run.config().get("playground")
     if not isinstance(config, dict):
         return None
-    try:
-        return Setup.from_config(config)
-    except UsageError as error:
-        raise ModelFileError(f"{run.folder}: config.json: {error}") from None
+    with naming(run.folder / CONFIG):
+        setup = Setup.from_config(config)
+    checkpoints = Checkpoints(run)
+    with contextlib.suppress(ModelFileError):  # raised again if the run is resumed
+        checkpoints.load()
+    if checkpoints.loaded is None or checkpoints.loaded.extra is None:
+        return setup
+    with naming(run.folder / STATE):  # a kill may have come between the config and the first checkpoint
+        return Setup.from_config(checked(PlaygroundState, checkpoints.loaded.extra[1])["setup"])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Values of a playground besides the state of the trainer."""
+
+    images: Array
+    labels: Array
+    waiting: int = 0
+    points: list[list[float]] | None = None
+    epochs: list[EpochRecord] = field(default_factory=list)
+
+
+def kept_in(run: Run, extra: State | None) -> Kept:
+    """Return the values in a checkpoint; in a run of an earlier version, those in its other files."""
+    if extra is None:
+        images, labels = (np.zeros((0, 1, 1), np.uint8), np.zeros(0, np.int64))
+        if (path := run.folder / ADDED).is_file():
+            try:
+                images, labels = npz_arrays(path, ("images", "labels"))
+                check_added(images, labels)
+            except ByhandError as error:
+                rule = "must contain the images and labels of a playground"
+                raise ModelFileError(f"{path}: {rule}: {error}") from None
+        return Kept(images, labels, epochs=run.records())
+    arrays, plain = extra
+    state = checked(PlaygroundState, plain)
+    if set(arrays) != {"images", "labels"} or any(len(point) != 4 for point in state["points"]):
+        raise UsageError("must have the images, labels and points of a playground")
+    check_added(arrays["images"], arrays["labels"])
+    if state["waiting"] > len(arrays["labels"]):
+        raise UsageError(f"waiting must be at most {len(arrays['labels'])}, got {state['waiting']}")
+    epochs = [EpochRecord.from_json(record) for record in state["epochs"]]
+    return Kept(arrays["images"], arrays["labels"], state["waiting"], state["points"], epochs)
+
+
+def check_added(images: Array, labels: Array) -> None:
+    if images.dtype != np.uint8 or labels.dtype != np.int64 or labels.shape != (len(images),):
+        raise UsageError(f"got {short_repr(images)} and {short_repr(labels)}")
 
 
 def start_of(run: Run) -> Model | None:
     """Return the initial model of the run, or None if its weights were new."""
     path = run.folder / START
     return Model.load(path) if path.is_file() else None
-
-
-def restore_added(run: Run, add: Callable[[Array, int], object]) -> None:
-    """Call `add` with each image that was added by hand, and its label."""
-    path = run.folder / ADDED
-    if not path.is_file():
-        return
-    try:
-        images, labels = npz_arrays(path, ("images", "labels"))
-        if images.dtype != np.uint8 or labels.dtype != np.int64 or labels.shape != (len(images),):
-            raise UsageError(f"got {short_repr(images)} and {short_repr(labels)}")
-        for image, label in zip(images, labels, strict=True):
-            add(image, int(label))
-    except ByhandError as error:
-        raise ModelFileError(f"{path}: must contain the images and labels of a playground: {error}") from None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from byhand.errors import ByhandError, DivergedError, UsageError
+from byhand.errors import ByhandError, DivergedError, StorageError, UsageError
 from byhand.play.playground import Playground, epoch_json
 from byhand.play.setup import Setup
 from byhand.training import EpochRecord
@@ -39,6 +39,7 @@ class TrainingThread:
         self._is_reset = False
         self._moments = itertools.count(1)
         self._is_closing = False
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="byhand-training", daemon=True)
         self._thread.start()
 
@@ -64,11 +65,16 @@ class TrainingThread:
         return future
 
     def close(self) -> None:
-        """Stop after the current step, save, and end the thread."""
+        """Stop after the current step, save, and end the thread; raise an error if the training is not saved."""
         self._is_closing = True
         with contextlib.suppress(queue.Full):
             self._jobs.put(None, timeout=1)
         self._thread.join()
+        if isinstance(self._error, OSError) and not isinstance(self._error, ByhandError):
+            reason = self._error.strerror or self._error
+            raise StorageError(f"{self._error.filename}: the training could not be saved: {reason}")
+        if self._error is not None:
+            raise self._error
 
     # ---- jobs
 
@@ -111,8 +117,8 @@ class TrainingThread:
                 job()
         try:
             self.playground.close()
-        except ByhandError as error:
-            self.message = str(error)
+        except BaseException as error:
+            self._error = error  # raised by `close`
 
     def _step(self) -> None:
         try:
@@ -120,7 +126,7 @@ class TrainingThread:
         except DivergedError as error:
             self._stop("failed", for_the_page(str(error)))
             return
-        except ByhandError as error:  # such as a full disk: training can continue later
+        except (ByhandError, OSError) as error:  # such as a full disk: training can continue later
             self._stop("paused", str(error))
             return
         except MemoryError:

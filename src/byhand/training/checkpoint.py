@@ -32,14 +32,19 @@ from byhand.training.runs import CHECKPOINT, CHECKPOINT_VERSION, SLOTS, STATE, R
 INTERVAL_FACTOR = 100
 
 
+#: Arrays and plain values.
+State = tuple[dict[str, Array], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """A saved state. `number` counts the saves; `environment` is the `fingerprint`."""
+    """A saved state. `number` counts the saves; `environment` is the `fingerprint`; `extra` is of the playground."""
 
     arrays: dict[str, Array]
     plain: dict[str, Any]
     environment: dict[str, Any]
     number: int
+    extra: State | None = None
 
 
 class Checkpoints(Callback):
@@ -55,7 +60,10 @@ class Checkpoints(Callback):
         self.run, self.folder = run, run.folder / STATE
         self.every = self._wait = every
         self.loaded: Checkpoint | None = None
-        self._environment: dict[str, Any] = {}
+        #: Returns more values that belong to the state, if there are any.
+        self.extra: Callable[[], State] | None = None
+        self._extra: State | None = None
+        self._environment: tuple[Trainer, dict[str, Any]] | None = None
         self._verified: tuple[str, int] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._writing: Future[float] | None = None
@@ -92,9 +100,11 @@ class Checkpoints(Callback):
         began = time.perf_counter()
         arrays, plain = trainer.state()
         copies = {name: array.copy() for name, array in arrays.items()}
-        self._environment = self._environment or fingerprint(trainer)
+        if self._environment is None or self._environment[0] is not trainer:
+            self._environment = trainer, fingerprint(trainer)
+        self._extra = None if self.extra is None else self.extra()
         self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")
-        self._writing = self._pool.submit(self._write, copies, plain, self._environment)
+        self._writing = self._pool.submit(self._write, copies, plain, self._environment[1])
         self._step, self._saved_at = trainer.progress.step, time.monotonic()
         self.spent += time.perf_counter() - began
         if force:
@@ -120,7 +130,7 @@ class Checkpoints(Callback):
                     self.load()
             slot, number = self._verified or (SLOTS[1], 0)
             other = SLOTS[1 - SLOTS.index(slot)]
-            write(self.folder / other, Checkpoint(arrays, plain, environment, number + 1))
+            write(self.folder / other, Checkpoint(arrays, plain, environment, number + 1, self._extra))
             self._verified = other, number + 1
         except StorageError:
             raise
@@ -186,31 +196,44 @@ class Checkpoints(Callback):
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically, and read it back."""
-    plain = np.frombuffer(json.dumps(checkpoint.plain).encode(), np.uint8)
+    arrays = checkpoint.arrays | {"plain": as_bytes(checkpoint.plain)}
+    if checkpoint.extra is not None:
+        extra_arrays, extra = checkpoint.extra
+        arrays |= {"extra": as_bytes(extra), **{f"extra.{name}": array for name, array in extra_arrays.items()}}
     texts = {
         "format": CHECKPOINT,
         "version": CHECKPOINT_VERSION,
         "number": checkpoint.number,
         "made": checkpoint.environment,
     }
-    written = modelfile.write_arrays(path, checkpoint.arrays | {"plain": plain}, texts)
+    written = modelfile.write_arrays(path, arrays, texts)
     _, metadata = modelfile.read_arrays(path, CHECKPOINT, CHECKPOINT_VERSION)
     if metadata["checksum"] != written:
         raise ModelFileError(f"{path}: the content differs from what was written")
+
+
+def as_bytes(values: dict[str, Any]) -> Array:
+    return np.frombuffer(json.dumps(values).encode(), np.uint8)
 
 
 def read(path: Path) -> Checkpoint:
     arrays, metadata = modelfile.read_arrays(path, CHECKPOINT, CHECKPOINT_VERSION)
     number = modelfile.parsed(path, metadata, "number", int)
     environment = modelfile.parsed(path, metadata, "made", dict)
-    encoded = arrays.pop("plain", np.zeros(0, np.uint8))
-    text = encoded.tobytes().decode("utf-8", "replace")
-    plain = modelfile.parsed(path, {"plain": text}, "plain", dict)
+    more = {name: arrays.pop(name) for name in list(arrays) if name in ("plain", "extra") or name.startswith("extra.")}
+    texts: dict[str, str] = {
+        name: more.pop(name).tobytes().decode("utf-8", "replace") for name in ("plain", "extra") if name in more
+    }
+    plain = modelfile.parsed(path, texts, "plain", dict)
+    extra = None
+    if "extra" in texts:
+        found = modelfile.parsed(path, texts, "extra", dict)
+        extra = {name.removeprefix("extra."): array for name, array in more.items()}, found
     if not is_integer(step := plain.get("step"), 0):
         raise ModelFileError(f"{path}: step must be an integer of at least 0, got {str(step)[:40]!r}")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ModelFileError(f"{path}: all numbers of the state must be finite")
-    return Checkpoint(arrays, plain, environment, number)
+    return Checkpoint(arrays, plain, environment, number, extra)
 
 
 def fingerprint(trainer: Trainer) -> dict[str, Any]:
