@@ -357,8 +357,9 @@ RELU = "def relu(Z):\n    return np.maximum(0, Z), Z\n"
 @pytest.mark.parametrize(
     ("body", "words"),
     tiers(
-        8,
+        9,
         [
+            ("sigmoid.n = getattr(sigmoid, 'n', 0) + 1; raise ValueError(sigmoid.n)", "ValueError: 1 in `"),
             ("return (x for x in Z)", "TypeError: must return numbers, got generator"),
             ("return object(), Z", "H: must be an array of shape (3, 5), got object"),
             ("return 'H', 'Z'", "H and Z in the memory: must be an array of shape (3, 5), got a str"),

@@ -13,7 +13,7 @@ import byhand
 from byhand.nn import activations, layers, losses
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
-from byhand.nn.gradcheck import gradcheck
+from byhand.nn.gradcheck import TensorCheck, gradcheck
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
 from byhand.nn.network import LAYERS, Network
@@ -135,6 +135,12 @@ def test_a_failed_check_is_repeated_with_a_longer_and_a_shorter_step():
     assert not gradcheck(network, np.ones((1, 1)), np.zeros((1, 1)), loss=loss, step=1.0)
     steps = {round(abs(number - sums[0]), 9) for number in sums}
     assert steps == {0, 1, 2, 4, 8, 0.25, 0.5}  # h and 2h each
+
+
+def test_without_any_error_all_numbers_of_a_tensor_are_0():
+    network = Network([Dense(2, 3)], rng=np.random.default_rng(0))
+    check = gradcheck(network, np.ones((1, 2)), np.zeros(1, int), loss=lambda Z, *_, **__: (0.0, np.zeros_like(Z)))
+    assert check.tensors[0] == TensorCheck("0.W", 0.0, (), 0.0, 0.0, checked=6, kinks=0)
 
 
 def test_a_tensor_that_could_not_be_checked_fails():

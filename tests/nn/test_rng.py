@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from byhand.nn.arrays import Cache
 from byhand.nn.layers import Dropout
-from byhand.nn.rng import INITIALIZERS, StepKey, dropout_mask
+from byhand.nn.rng import INITIALIZERS, StepKey, _hash, dropout_mask
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,30 @@ def test_masks_of_blocks_equal_the_mask_of_the_batch(seed, step, cut):
     whole = mask(StepKey(seed, step))
     first, second = mask(StepKey(seed, step), shape=(cut, 40)), mask(StepKey(seed, step, cut), shape=(64 - cut, 40))
     np.testing.assert_array_equal(np.concatenate([first, second]), whole)
+
+
+def scrambled(x):
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        x = (x ^ x >> shift) * factor & 0xFFFFFFFF
+    return x
+
+
+def test_a_mask_equals_its_definition_in_whole_numbers():
+    """Saved runs are resumed to the same bits only while these numbers stay."""
+    word = 5
+    for step in (7, 3):  # SplitMix64 of the seed, then of the step, then of the layer
+        word = _hash(word) ^ step
+    stream = _hash(word)
+    found = mask(StepKey(5, 7, 100), layer=3, keep=0.6, shape=(4, 5))
+    for row, unit in np.ndindex(4, 5):
+        of_row = scrambled(((100 + row) * 0x9E3779B9 + (stream >> 32)) & 0xFFFFFFFF)
+        of_unit = scrambled((unit * 0x85EBCA6B + stream) & 0xFFFFFFFF)
+        assert found[row, unit] == (scrambled((of_row + of_unit) & 0xFFFFFFFF) < round(0.6 * 2**32))
+
+
+def test_the_hash_is_the_published_splitmix64():
+    assert _hash(0) == 0xE220A8397B1DCDAF
+    assert _hash(1234567) == 6457827717110365317
 
 
 def test_almost_nothing_is_dropped_at_a_tiny_rate():
