@@ -69,6 +69,11 @@ def test_slants_are_quotients_of_exact_integers(shape):
     np.testing.assert_array_equal(np.transpose(slants(images)), [slant_by_definition(picture) for picture in images])
 
 
+def test_two_pixels_of_the_faintest_ink_have_a_slant():
+    faint = np.eye(2, dtype=np.uint8)[None]
+    assert slants(faint)[0] == slants(255 * faint)[0] == [1]
+
+
 def test_a_row_shifted_out_of_the_image_becomes_empty():
     narrow = np.zeros((1, 17, 2), np.uint8)
     narrow[0, 8, 0] = narrow[0, 9, 1] = 255  # sets the slope
