@@ -826,6 +826,14 @@ def test_images_are_deskewed_before_training_unless_augmented(digits):
     np.testing.assert_array_equal(setup.validation.pixels, deskewed.reshape(40, -1))
 
 
+def test_augmentation_takes_one_of_the_threads(digits):
+    recipe = Recipe(batch_size=2500, threads=2)
+    for augment_, workers in (("none", 2), ("default", 1)):
+        setup = setup_of(Model([784, 10]), digits.train[:2500], recipe.replace(augment=augment_))
+        assert setup.plan.workers == workers
+    assert setup_of(Model([784, 10]), digits.train[:64], recipe).team() is None
+
+
 def test_a_full_batch_is_created_once(digits):
     recipe = Recipe(epochs=3, batch_size=None, validation=0.2)
     setup = setup_of(Model([784, 10], preparation=Preparation.standard()), digits.train[:200], recipe)
