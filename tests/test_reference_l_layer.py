@@ -256,6 +256,15 @@ def ones(*shape):
         ),
         (lambda: layer_forward(H_PREV, W, B, "tanh"), "activation must be one of relu, sigmoid, softmax, got 'tanh'"),
         (lambda: layer_forward(H_PREV[0], W, B), r"H_prev must have two axes, one sample per column, got shape \(5,\)"),
+        (lambda: layer_forward(H_PREV, W[0], B), r"W must have two axes, one sample per column, got shape \(2,\)"),
+        (
+            lambda: predict(np.full((4, 5), 0.5), np.eye(2, 5), initialize_parameters([4, 3])),
+            r"y must have shape \(3, 5\), one row per class, one column per sample, got \(2, 5\)",
+        ),
+        (
+            lambda: beyond.update_with_momentum({"W1": W}, {"dW1": W}, {}, 0.1),
+            "velocities must contain W1, got nothing",
+        ),
         (lambda: L_layer_forward(H_PREV, {}, hidden="tanh"), "hidden must be one of relu, sigmoid, got 'tanh'"),
         (lambda: L_layer_forward(H_PREV, {}), "parameters must contain W1, got nothing"),
         (lambda: compute_loss(ones(3, 2), np.array([0, 1])), r"Y must have shape \(3, 2\), as HL: use one_hot"),
@@ -287,7 +296,9 @@ def test_invalid_arguments_are_rejected_with_name_rule_and_value(call, words):
         call()
 
 
-@pytest.mark.parametrize("X", [np.full((4, 3), 255.0), np.eye(4, 3, dtype=np.uint8), np.full((4, 3), 200)])
+@pytest.mark.parametrize(
+    "X", [np.full((4, 3), 255.0), 255 * np.eye(4, 3), np.eye(4, 3, dtype=np.uint8), np.full((4, 3), 200)]
+)
 def test_bytes_are_rejected_in_place_of_fractions(X):
     Y = np.eye(3)
     with pytest.raises(UsageError, match=r"X must be pixels from 0 to 1, got bytes from \d+(\.0)? to \d+.*divide"):
