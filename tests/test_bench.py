@@ -129,7 +129,7 @@ def test_a_contestant_that_cannot_start_reports_why():
 
 def test_a_peer_that_is_not_installed_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"this needs torch: pip install 'byhand\[bench\]'"):
+    with pytest.raises(MissingExtraError, match=r"this needs torch: pip install '\.\[bench\]'"):
         contestant("PyTorch", SMALL)
 
 

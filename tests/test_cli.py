@@ -200,6 +200,15 @@ def test_eval_prints_accuracy_and_confusion_matrix(run, trained):
     assert "the worst of" in out
 
 
+@pytest.mark.parametrize("words", ["eval run", "compare run run", "info run", "runs list ."])
+def test_tables_fit_a_narrow_terminal(type_in, monkeypatch, trained, words):
+    monkeypatch.chdir(trained.parent)
+    monkeypatch.setenv("COLUMNS", "42")
+    code, out, _ = type_in(*words.split())
+    assert code == 0
+    assert [line for line in out.splitlines() if len(line) > 42 and not line.startswith(("accuracy ", "run (1)"))] == []
+
+
 def test_eval_gives_consistent_json(run, trained):
     _, out, _ = run("eval", trained, "--json")
     result = json.loads(out)

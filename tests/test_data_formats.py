@@ -755,5 +755,5 @@ def test_parquet_that_can_not_be_read_is_rejected(tmp_path, monkeypatch):
     read(OSError("no magic bytes"))
     assert error(tmp_path).endswith("a.parquet: damaged parquet file: no magic bytes")
     read(ImportError("no engine"))
-    with pytest.raises(MissingExtraError, match=r"this needs pandas and pyarrow: pip install 'byhand\[pandas\]'"):
+    with pytest.raises(MissingExtraError, match=r"this needs pandas and pyarrow: pip install '\.\[pandas\]'"):
         load(tmp_path)

@@ -378,7 +378,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, trained):
     from byhand.report import plot_history
 
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
-    with pytest.raises(MissingExtraError, match=r"this needs matplotlib: pip install 'byhand\[plots\]'"):
+    with pytest.raises(MissingExtraError, match=r"this needs matplotlib: pip install '\.\[plots\]'"):
         plot_history(trained[2])
 
 

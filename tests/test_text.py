@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from byhand.text import closest, counted, html_percent, listed, percent, printable
+from byhand.text import aligned, closest, counted, hanging, html_percent, listed, percent, printable
 
 
 def test_percent_formats_a_fraction():
@@ -39,3 +39,17 @@ def test_closest_finds_a_similar_name():
 def test_printable_replaces_control_characters():
     assert printable("a\nb\x1b[2J é") == "a·b·[2J é"
     assert printable("x" * 200, 10) == "x" * 10 + "…"
+
+
+def test_a_table_wider_than_the_terminal_continues_below():
+    rows = [["", "a", "b", "c"], ["one", "1", "22", "3.5"]]
+    assert aligned(rows) == ["     a   b    c", "one  1  22  3.5"]
+    assert aligned(rows, 11) == ["     a   b", "one  1  22", "", "       c", "one  3.5"]
+    assert aligned(rows, 1)[3:5] == ["      b", "one  22"]
+    assert aligned(rows, gap="") == ["   a b  c", "one1223.5"]
+
+
+def test_a_text_beside_a_label_is_wrapped_in_a_narrow_terminal():
+    assert hanging("data  ", "a long text about it", None) == "data  a long text about it"
+    assert hanging("data  ", "a text of two or more lines", 26) == "data  a text of two or\n      more lines"
+    assert hanging("test accuracy  ", "of a thousand images", 30) == "test accuracy  of a thousand\n  images"

@@ -345,7 +345,7 @@ def test_a_history_becomes_a_data_frame(history, monkeypatch):
     assert frame["epoch"].tolist() == [1, 2]
     assert list(History().to_frame().columns) == list(frame.columns)
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match=r"this needs pandas: pip install 'byhand\[pandas\]'"):
+    with pytest.raises(MissingExtraError, match=r"this needs pandas: pip install '\.\[pandas\]'"):
         history.to_frame()
 
 

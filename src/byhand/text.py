@@ -4,12 +4,15 @@ import math
 import os
 import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from byhand import errors
 
 NUMBERS = "zero one two three four five six seven eight nine ten".split()  # noqa: SIM905
+#: Minimum width of a text beside its label.
+MIN_TEXT = 20
 UNITS = {"%": 0.01, "k": 1e3}
 
 printable = errors.printable
@@ -104,3 +107,35 @@ def near_path(path: str | os.PathLike[str]) -> str:
             return ""
         found /= near
     return f" (did you mean {shlex.quote(str(found))}?)"
+
+
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None, gap: str = "  ") -> list[str]:
+    """Return the lines of a table: the first column to the left, the others to the right.
+
+    Columns that do not fit into `width` follow below, in further blocks that repeat the first column.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    blocks: list[list[int]] = [[]]
+    taken = widths[0]
+    for k, each in enumerate(widths[1:], start=1):
+        if width is not None and blocks[-1] and taken + len(gap) + each > width:
+            blocks.append([])
+            taken = widths[0]
+        blocks[-1].append(k)
+        taken += len(gap) + each
+    lines: list[str] = []
+    for block in blocks:
+        lines += [""] if lines else []
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), *(row[k].rjust(widths[k]) for k in block)]
+            lines.append(gap.join(cells).rstrip())
+    return lines
+
+
+def hanging(label: str, text: str, width: int | None) -> str:
+    """Return a label and a text, whose further lines are below the first one or, if that is narrow, near the margin."""
+    indent = len(label) if width is None or width - len(label) >= MIN_TEXT else 2
+    if width is None or len(label) + len(text) <= width:
+        return label + text
+    wrap = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrap.wrap(label + text))

@@ -5,14 +5,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from byhand.cli.output import Console, Place, console_options, load_any_data, show_json, timeout
+from byhand.cli.output import Console, Place, columns, console_options, load_any_data, show_json, timeout
 from byhand.errors import UsageError
-from byhand.text import near_path
+from byhand.text import hanging, near_path
 
 if TYPE_CHECKING:
     from byhand.course import Report, Verdict
@@ -72,9 +73,12 @@ def _lines_of(verdict: "Verdict", width: int) -> list[str]:
     status = "right, but" if verdict.status == "right" and verdict.remarks else verdict.status
     head = click.style(f"{SIGNS[verdict.status]} {verdict.function:{width}}", fg=COLORS[verdict.status])
     place = f"  ({verdict.place})" if verdict.place else ""
-    margin, columns = " " * (width + 4), max(shutil.get_terminal_size((120, 24)).columns, width + 44)
-    folded = [textwrap.fill(line, columns, initial_indent=margin, subsequent_indent=margin) for line in verdict.words]
-    return [f"{head}  {status}{place}", *folded]
+    room = shutil.get_terminal_size((120, 24)).columns
+    margin = " " * (width + 4 if room >= width + 44 else 4)
+    fold = partial(textwrap.fill, initial_indent=margin, subsequent_indent=margin, break_long_words=False)
+    if width + len(status) + len(place) + 4 > room:
+        place = f"\n{margin}{place.strip()}"
+    return [f"{head}  {status}{place}", *(fold(line, max(room, 40)) for line in verdict.words)]
 
 
 def check_run(path: Path, console: Console) -> None:
@@ -86,6 +90,6 @@ def check_run(path: Path, console: Console) -> None:
     model, config = load_model(path), Run.open(path).config()
     digits = load_any_data(config, model, Console(quiet=console.as_json))
     checked = check_gradients(model, digits.test, loss=loss_of(config, model.metadata))
-    console.show(checked.to_json, lambda: str(checked))
+    console.show(checked.to_json, lambda: "\n".join(hanging("", line, columns()) for line in str(checked).splitlines()))
     if not checked:
         sys.exit(1)

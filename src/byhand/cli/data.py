@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from byhand.cli.group import CommandGroup
-from byhand.cli.output import PLACE, Console, Place, console_options, offline, option, show_json
+from byhand.cli.output import PLACE, Console, Place, columns, console_options, offline, option, show_json
 from byhand.data import loading
 from byhand.data.catalog import CATALOG
 from byhand.data.dataset import TrainTest
 from byhand.errors import DataError
+from byhand.text import hanging
 
 
 @click.group(cls=CommandGroup)
@@ -37,7 +38,7 @@ def list_(console: Console) -> None:
         problem = "same problem" if one.problem in problems else one.problem  # of BYHAND_DATA, say
         problems.add(one.problem or "")
         where = one.where or problem or f"not downloaded; run `byhand data get {one.name}`"
-        click.echo(f"{one.name:{width}}  {one.about}: {where}")
+        click.echo(hanging(f"{one.name:{width}}  ", f"{one.about}: {where}", columns()))
 
 
 @command.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from byhand.cli.output import Console, console_options, load_data, offline, option
+from byhand.cli.output import Console, columns, console_options, load_data, offline, option
 from byhand.cli.train_options import check_options, training_options, untrained
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
 from byhand.training.lr_find import lr_find
@@ -42,4 +42,4 @@ def command(
     sweep = lr_find(model, images, recipe, lowest=lowest, highest=highest, steps=steps, seed=seed)
     title = f"{model!r} on {images.name}"[1:].replace(">", "")
     console.write_page(lambda: range_test_page(sweep, title, shlex.join(["byhand", *sys.argv[1:]])))
-    console.show(sweep.to_json, lambda: f"{range_test_text(sweep)}\n{verdict(sweep)}")
+    console.show(sweep.to_json, lambda: f"{range_test_text(sweep, min((columns() or 80) - 8, 72))}\n{verdict(sweep)}")

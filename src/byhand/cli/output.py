@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -99,6 +100,13 @@ model_data = option("--data NAME|PATH", PLACE, f"{DATA}the one that the model wa
 JSON = option("--json", bool, "Print the result as JSON on stdout.", "as_json")
 QUIET = option("--quiet -q", bool, "Suppress messages and progress on stderr.", "is_quiet")
 HTML = option("--html FILE", Place(dir_okay=False), "Write the result to FILE as an HTML report.", "html_file")
+
+
+def columns() -> int | None:
+    """Return the width of the terminal on stdout, or COLUMNS; None for a pipe or a file, which has any width."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 class Console:

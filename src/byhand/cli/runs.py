@@ -11,6 +11,7 @@ from byhand.cli.output import (
     PLACE,
     Console,
     Place,
+    columns,
     console_options,
     load_run_data,
     model_data,
@@ -26,7 +27,7 @@ from byhand.model import Reader
 from byhand.model.ensemble import ShiftAveraged
 from byhand.report import evaluate, html_report
 from byhand.report.comparison import check_several, compare_runs
-from byhand.text import percent
+from byhand.text import hanging, percent
 from byhand.training.runs import (
     CONFIG,
     HOME,
@@ -67,7 +68,7 @@ def eval_(
     evaluation = evaluate(model, images)
     settings = config | {"shifts": True} if shifts else config
     console.write_page(lambda: html_report(evaluation, load_model(run), Run.open(run).records(), settings))
-    console.show(lambda: evaluation.to_json() | {"shifts": shifts}, evaluation.text)
+    console.show(lambda: evaluation.to_json() | {"shifts": shifts}, lambda: evaluation.text(columns=columns()))
     if threshold is not None and evaluation.accuracy < threshold:
         console.info(f"accuracy must be at least {percent(threshold)}, got {percent(evaluation.accuracy)}")
         sys.exit(1)
@@ -89,7 +90,7 @@ def compare(runs: tuple[str, ...], data: str | None, offline: bool, console: Con
     for one in comparison.runs:
         warn_if_trained_on(one.name, one.model.metadata, digits.test, console)
     console.write_page(comparison.html)
-    console.show(comparison.to_json, comparison.text)
+    console.show(comparison.to_json, lambda: comparison.text(columns()))
 
 
 @click.command("info")
@@ -98,7 +99,7 @@ def compare(runs: tuple[str, ...], data: str | None, offline: bool, console: Con
 def info(run: str, console: Console) -> None:
     """Show what a run is: network, data, settings, test accuracy and files."""
     facts = facts_of(run)
-    console.show(lambda: facts, lambda: described(facts))
+    console.show(lambda: facts, lambda: described(facts, columns()))
 
 
 @click.command("card")
@@ -187,6 +188,5 @@ def facts_in(folder: str, console: Console) -> list[dict[str, Any]]:
 
 def line_of(facts: dict[str, Any]) -> str:
     """Return `runs/001  92.40 %  784-256-10  mnist-5k`."""
-    return (
-        f"{facts['run']}  {percent(facts.get('test_accuracy')):>8}  {facts['network']}  {facts['data'] or ''}".rstrip()
-    )
+    accuracy = f"{facts['run']}  {percent(facts.get('test_accuracy')):>8}  "
+    return hanging(accuracy, f"{facts['network']}  {facts['data'] or ''}".rstrip(), columns())

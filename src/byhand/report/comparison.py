@@ -19,7 +19,7 @@ from byhand.page.document import document, escape, folded, source, table
 from byhand.report.evaluation import Evaluation, evaluate
 from byhand.report.images import Sprites, sprite_sheet
 from byhand.report.page import Curve, curve_plots, curve_points, flat_settings
-from byhand.text import html_percent
+from byhand.text import aligned, html_percent
 from byhand.training.records import EpochRecord
 from byhand.training.runs import Run, load_reader
 
@@ -121,16 +121,10 @@ class Comparison:
         rows += [(name, [settings.get(name, "–") for settings in plain]) for name in names]
         return [(name.removeprefix("recipe."), values) for name, values in rows if len(set(values)) > 1]
 
-    def text(self) -> str:
-        """Return a table and the result of each test, for a terminal."""
-        rows = [("", [one.name for one in self.runs]), *self.figures()]
-        first = max(len(name) for name, _ in rows)
-        widths = [max(len(values[k]) for _, values in rows) for k in range(len(self.runs))]
-        lines = [
-            f"{name:{first}}  {'  '.join(f'{v:>{width}}' for v, width in zip(values, widths, strict=True))}".rstrip()
-            for name, values in rows
-        ]
-        return "\n".join([*lines, "", *(test.sentence for test in self.tests)])
+    def text(self, columns: int | None = None) -> str:
+        """Return a table and the result of each test, for a terminal of this width."""
+        rows = [["", *(one.name for one in self.runs)], *([name, *values] for name, values in self.figures())]
+        return "\n".join([*aligned(rows, columns), "", *(test.sentence for test in self.tests)])
 
     def html(self) -> str:
         """Return the comparison as an HTML page."""

@@ -14,7 +14,7 @@ from byhand.model import Reader
 from byhand.model.model import check_classes
 from byhand.nn.arrays import Array
 from byhand.nn.losses import SoftmaxCrossEntropy, softmax
-from byhand.text import percent
+from byhand.text import aligned, percent
 from byhand.training.records import wilson
 
 #: Checksum of MNIST's test set, and its images whose label fewer than three of five people agreed with. They count as
@@ -151,22 +151,23 @@ class Evaluation:
         """Expected calibration error: the mean of |confidence − accuracy| over the bins, weighted by their counts."""
         return sum(b.count * abs(b.confidence - b.accuracy) for b in self.calibration) / len(self)
 
-    def text(self, mistakes: int = 10) -> str:
-        """Return the metrics, the confusion matrix and the worst mistakes, for a terminal."""
+    def text(self, mistakes: int = 10, columns: int | None = None) -> str:
+        """Return the metrics, the confusion matrix and the worst mistakes, for a terminal of this width."""
         low, high = self.interval
         width = max(6, *(len(name) for name in self.classes))
         first = width + 9
         interval = f"95 % interval {percent(low)} to {percent(high)}"
+        rows = [["true \\ read as", *self.classes, "    recall"]]
+        for counts, figures in zip(self.confusion, self.per_class, strict=True):
+            recall = percent(figures.recall, 1).rjust(10)
+            rows.append([figures.name, *(str(count) if count else "·" for count in counts), recall])
+        rows.append(["precision", *(percent(each.precision, 0).replace(" ", "") for each in self.per_class), ""])
+        rows = [[row[0].ljust(first), *(cell.rjust(width) for cell in row[1:])] for row in rows]
         lines = [
             f"accuracy {percent(self.accuracy)} ({self.correct:,} of {len(self):,}; {interval}), loss {self.loss:.4f}",
             "",
-            "true \\ read as".ljust(first) + "".join(name.rjust(width) for name in self.classes) + "    recall",
+            *aligned(rows, columns, gap=""),
         ]
-        for counts, figures in zip(self.confusion, self.per_class, strict=True):
-            row = "".join((str(count) if count else "·").rjust(width) for count in counts)
-            lines.append(figures.name.ljust(first) + row + percent(figures.recall, 1).rjust(10))
-        precisions = (percent(figures.precision, 0).replace(" ", "") for figures in self.per_class)
-        lines.append("precision".ljust(first) + "".join(precision.rjust(width) for precision in precisions))
         if self.mistakes:
             lines += ["", f"the worst of {len(self.mistakes):,} mistakes:"]
         lines += [

@@ -30,7 +30,7 @@ from byhand.model.ensemble import Ensemble
 from byhand.model.file import naming, read_arrays
 from byhand.model.model import RUN_FILE
 from byhand.schema import Natural, checked, json_value
-from byhand.text import counted, near_path, percent, printable
+from byhand.text import counted, hanging, near_path, percent, printable
 from byhand.threads import blas_libraries
 from byhand.training.records import RECORD_RULE, EpochRecord, tested
 
@@ -256,8 +256,8 @@ def facts_of(path: StrPath) -> dict[str, Any]:
     }
 
 
-def described(facts: dict[str, Any]) -> str:
-    """Return the lines of `byhand info` from `facts_of`."""
+def described(facts: dict[str, Any], columns: int | None = None) -> str:
+    """Return the lines of `byhand info` from `facts_of`, for a terminal of this width."""
     amount = f", {counted(facts['trained_on'], 'image')}" if facts["trained_on"] else ""
     rows = {
         "run": facts["run"],
@@ -270,7 +270,7 @@ def described(facts: dict[str, Any]) -> str:
         **({"ended": facts["ending"]} if facts["ending"] else {}),
         "files": f"{counted(len(facts['files']), 'file')}, {counted(sum(facts['files'].values()), 'byte')}",
     }
-    return "\n".join(f"{name:14} {printable(value)}" for name, value in rows.items())
+    return "\n".join(hanging(f"{name:14} ", printable(value), columns) for name, value in rows.items())
 
 
 def model_card(facts: dict[str, Any]) -> str:
