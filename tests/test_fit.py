@@ -47,7 +47,6 @@ def test_a_failed_step_is_repeated():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ((X * 255).astype(np.uint8), "X must be floats, got uint8: pass a Dataset"),
         (X.astype(str), "X must be numbers, got <U"),
         (X.astype(complex), "X must be numbers, got complex"),
         (X.astype(object), "X must be numbers, got object"),
@@ -64,7 +63,7 @@ def test_ambiguous_inputs_are_rejected(inputs, message):
         ((X, Y, Y), r"data must be a pair \(X, y\), got a tuple of 3: pass weights as sample_weights"),
         (X, r"data must be a Dataset or a pair \(X, y\), got an array float32 \(60, 6\)"),
         (None, r"data must be a Dataset or a pair \(X, y\), got None"),
-        ((X, Y[:, None]), r"y must have the shape \(60,\) or \(60, 3\), got \(60, 1\)"),
+        ((X, Y[:, None, None]), r"y must have the shape \(60,\) or \(60, 3\), got \(60, 1, 1\)"),
         ((X, Y[:50]), r"y must have the shape \(60,\) or \(60, 3\), got \(50,\)"),
         ((X, 3), r"y must have the shape \(60,\) or \(60, 3\), got \(\)"),
     ],
@@ -79,10 +78,26 @@ def test_integers_and_booleans_are_accepted_as_inputs():
     fit(model(), (X > 0.5, Y), epochs=1)
 
 
-@pytest.mark.parametrize("labels", [Y.astype(str), Y.astype(float), Y.astype(object), Y - 1])
+@pytest.mark.parametrize("labels", [Y + 0.5, Y - 1, Y + 1, np.where(Y == 1, np.nan, Y)])
 def test_invalid_labels_are_rejected(labels):
     with pytest.raises(UsageError, match="labels must be integers 0 to 2, got"):
         fit(model(), (X, labels), epochs=1)
+
+
+@pytest.mark.parametrize("labels", [Y.astype(str), Y.astype(float), Y.astype(object), Y[:, None], Y.tolist()])
+def test_labels_of_other_types_mean_the_same_classes(labels):
+    expected = fit(model(), X, Y, epochs=1)["loss"]
+    assert fit(model(), X, labels, epochs=1)["loss"] == expected
+
+
+def test_bytes_are_read_as_images():
+    digits = byhand.load("mnist-5k").train[:60]
+    one, other, third = (byhand.Model([784, 10], seed=0) for _ in range(3))
+    expected = fit(one, digits, epochs=1)["loss"]
+    assert fit(other, digits.images, digits.labels, epochs=1)["loss"] == expected
+    assert fit(third, digits.images.reshape(60, 784), digits.labels, epochs=1)["loss"] == expected
+    assert other.preparation == one.preparation
+    assert other.accuracy(digits.images, digits.labels) == one.accuracy(digits)
 
 
 def test_sample_weights_that_are_not_numbers_are_rejected():

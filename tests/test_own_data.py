@@ -224,9 +224,9 @@ def test_presets_adapt_to_other_images():
     data = Dataset(images, labels, classes="abc")
     chosen = adapted(preset("digits"), data)
     assert (chosen.recipe.augment, chosen.preparation.deskew) == ("none", False)
-    assert chosen.recipe.epochs == 300
-    larger = Dataset(*patterns(3, 400), classes="abc")  # 10 steps an epoch: 30 epochs are 300 steps
-    assert adapted(preset("digits"), larger).recipe.epochs == 30
+    assert chosen.recipe.epochs == 600
+    larger = Dataset(*patterns(3, 400), classes="abc")  # 10 steps an epoch: 60 epochs are 600 steps
+    assert adapted(preset("digits"), larger).recipe.epochs == 60
     pixels = chosen.preparation(images, np.float64)
     assert abs(pixels.mean()) < 1e-6
     assert abs(pixels.std() - 1) < 1e-6

@@ -46,6 +46,14 @@ __getattr__, __dir__ = lazy_names(
         "read": "byhand.model",
         "read_line": "byhand.model",
     },
+    {
+        **dict.fromkeys(("Sequential", "Dense", "layers", "models", "nn"), "byhand.Model([784, 128, 10])"),
+        **dict.fromkeys(("MLPClassifier", "NetworkClassifier"), "from byhand.sklearn import NetworkClassifier"),
+        **dict.fromkeys(("MLPRegressor", "NetworkRegressor"), "from byhand.sklearn import NetworkRegressor"),
+        **dict.fromkeys(("datasets", "load_data", "mnist", "fetch_openml", "load_digits"), 'byhand.load("mnist")'),
+        **dict.fromkeys(("train", "compile"), "byhand.fit(model, X, y)"),
+        **dict.fromkeys(("predict", "predict_proba", "save"), "(a method of the model)"),
+    },
 )
 
 __all__ = ["ByhandError", "Dataset", "Evaluation", "History", "Model", "Network", "__version__", "evaluate"]

@@ -4,13 +4,13 @@ NumPy scalars are accepted. `True` and `False` are not numbers here, although `b
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from byhand.errors import UsageError
+from byhand.errors import UsageError, did_you_mean, short_repr
 
 
 def is_integer(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
@@ -62,11 +62,23 @@ def fraction(name: str, value: Any, *, zero: bool = False, one: bool = False) ->
     raise UsageError(f"{name} must be {low} and {high}, got {value!r:.60}")
 
 
-def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """Return one of the known names."""
+def choice(name: str, value: Any, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """Return one of the known names; `elsewhere` are names in other libraries, and what to type here."""
     if value in (names := tuple(known)):
         return str(value)
-    raise UsageError(f"{name} must be one of {', '.join(names)}, got {value!r:.60}")
+    hint = did_you_mean(value.lower(), names, elsewhere) if isinstance(value, str) else ""
+    raise UsageError(f"{name} must be one of {', '.join(names)}, got {value!r:.60}{hint}")
+
+
+def array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return an array of numbers or texts; reject rows of different lengths, and generators."""
+    try:
+        found = np.asarray(value)
+    except ValueError:
+        raise UsageError(f"{name} must have rows of one length, got {short_repr(value)} with different ones") from None
+    if found.ndim == 0 and found.dtype == object and value is not None:
+        raise UsageError(f"{name} must be an array, got {short_repr(value)}: use np.array(list({name}))")
+    return found
 
 
 def flag(name: str, value: Any) -> bool:

@@ -4,6 +4,8 @@ Each class also inherits from a built-in exception, such as `ValueError`. The co
 with `exit_code`.
 """
 
+from collections.abc import Iterable, Mapping
+
 #: Maximum number of characters of a message.
 MAX_MESSAGE = 2_000
 
@@ -85,3 +87,18 @@ def short_repr(value: object) -> str:
         return f"an array {value.dtype} {value.shape}"
     name = type(value).__name__
     return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that `name` is most likely a misspelling of, or None."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """Return ` (did you mean epochs?)` for a misspelled name, or one that is known `elsewhere`; else an empty text."""
+    meant = (elsewhere or {}).get(name) or closest(name, known)
+    if meant and meant.startswith("("):  # an explanation
+        return f" {meant}"
+    return f" (did you mean {meant}?)" if meant else ""

@@ -8,15 +8,19 @@ from operator import attrgetter
 from typing import Any
 
 
-def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package, from a table: name → module that defines it."""
+def lazy_names(
+    package: str, modules: Mapping[str, str], elsewhere: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` for a package, from a table: name → module that defines it.
+
+    elsewhere: names in other libraries, and what to type here
+    """
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - the package's own
         if name not in modules:
-            import difflib
+            from byhand.errors import did_you_mean
 
-            near = difflib.get_close_matches(name, modules, 1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
+            hint = "" if name.startswith("_") else did_you_mean(name, modules, elsewhere)
             raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         return getattr(importlib.import_module(modules[name]), name)
 

@@ -120,10 +120,13 @@ def checked(kind: Any, value: Any, name: str = "") -> Any:
     return found
 
 
-def of_kind(name: str, kinds: Mapping[str, type[T]], config: Any) -> T:
-    """Return an object of one of several classes: `kind` is the name of its class, the rest are its arguments."""
+def of_kind(name: str, kinds: Mapping[str, type[T]], config: Any, elsewhere: Mapping[str, str] | None = None) -> T:
+    """Return an object of one of several classes: `kind` is the name of its class, the rest are its arguments.
+
+    elsewhere: names in other libraries, and those here
+    """
     settings = checked(dict[str, Any], config, name)
-    kind = checks.choice(name, settings.pop("kind", None), kinds)
+    kind = checks.choice(name, settings.pop("kind", None), kinds, elsewhere)
     known = inspect.signature(kinds[kind]).parameters
     if unknown := [setting for setting in settings if setting not in known]:
         got = printable(", ".join(unknown))

@@ -1,15 +1,17 @@
 """scikit-learn estimators for pipelines, grid search and cross-validation. They need the extra `sklearn`.
 
-    from byhand.sklearn import NetworkClassifier, NetworkRegressor
+    from byhand.text import did_you_mean
+from byhand.sklearn import NetworkClassifier, NetworkRegressor
     NetworkClassifier(max_iter=20).fit(X, y).score(X_test, y_test)
 
 They have the parameters and attributes of `sklearn.neural_network.MLPClassifier` and `MLPRegressor`, and more.
 """
 
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,6 +25,7 @@ from byhand.nn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, softma
 from byhand.nn.network import Maps
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, Optimizer, RMSprop
 from byhand.nn.schedules import SCHEDULES
+from byhand.text import did_you_mean
 from byhand.training import EpochRecord, Recipe, Trainer, train
 from byhand.training.loop import interruptible
 from byhand.training.setup import Data
@@ -38,6 +41,17 @@ except ImportError as error:
 
 __all__ = ["NetworkClassifier", "NetworkRegressor"]
 
+#: Names in Keras and byhand, and those here.
+ELSEWHERE = {
+    **dict.fromkeys(("epochs", "n_epochs"), "max_iter"),
+    **dict.fromkeys(("hidden", "hidden_layers", "layers", "units"), "hidden_layer_sizes"),
+    **dict.fromkeys(("lr", "learning_rate_", "eta"), "learning_rate_init"),
+    **dict.fromkeys(("validation_split", "validation"), "validation_fraction"),
+    **dict.fromkeys(("seed", "random_seed"), "random_state"),
+    "optimizer": "solver",
+    "patience": "n_iter_no_change",
+    "weight_decay": "alpha",
+}
 SOLVERS = ("adam", "sgd", "adamw", "rmsprop")
 #: Activations that have another name in scikit-learn.
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
@@ -330,6 +344,23 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     def n_layers_(self) -> int:
         """The number of layers, including the input layer."""
         return len(self.model_.network.parametric_layers) + 1
+
+
+_initialize = NetworkEstimator.__init__
+
+
+@functools.wraps(_initialize)
+def _checked_names(self: NetworkEstimator, *values: Any, **parameters: Any) -> None:
+    """Reject unknown parameters with the name to type."""
+    known = [field.name for field in fields(NetworkEstimator)]
+    for name in parameters:
+        if name not in known:
+            hint = did_you_mean(name, known, ELSEWHERE)
+            raise TypeError(f"{type(self).__name__} has no parameter {name!r}{hint}")
+    _initialize(self, *values, **parameters)
+
+
+NetworkEstimator.__init__ = _checked_names  # type: ignore[method-assign]
 
 
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]

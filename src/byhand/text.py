@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from byhand import errors
@@ -16,6 +16,7 @@ MIN_TEXT = 20
 UNITS = {"%": 0.01, "k": 1e3}
 
 printable = errors.printable
+closest, did_you_mean = errors.closest, errors.did_you_mean
 
 
 class Lines(str):
@@ -53,19 +54,6 @@ def listed(names: Sequence[str]) -> str:
 def printable_lines(text: str) -> str:
     """Return text that may quote a file, with its line breaks and without control characters."""
     return "\n".join(printable(line, len(line)) for line in text.split("\n"))
-
-
-def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that `name` is most likely a misspelling of, or None."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), None)
-
-
-def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
-    """Return ` (did you mean epochs?)` for a misspelled name, or one that is known `elsewhere`; else an empty text."""
-    meant = (elsewhere or {}).get(name) or closest(name, known)
-    return f" (did you mean {meant}?)" if meant else ""
 
 
 def number_meant(text: str, *, is_integer: bool) -> float | None:

@@ -67,9 +67,11 @@ class Dataset:
         note: str = "",
     ) -> None:
         if images.dtype != np.uint8 or not (images.ndim == 3 or is_color(images)):
-            raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}")
+            hint = "; the labels come second" if images.ndim < labels.ndim else ""
+            raise DataError(f"{name}: images must be bytes (N, H, W), got {images.dtype} {images.shape}{hint}")
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise DataError(f"{name}: labels must be integers (N,), got {labels.dtype} {labels.shape}")
+            hint = ": use y.argmax(axis=1) for one-hot rows" if labels.ndim == 2 else ""
+            raise DataError(f"{name}: labels must be integers (N,), got {labels.dtype} {labels.shape}{hint}")
         if len(images) != len(labels):
             raise DataError(f"{name}: each image needs one label, got {len(images):,} images, {len(labels):,} labels")
         if images.size == 0:
@@ -284,12 +286,13 @@ class TrainTest:
         return self.train._repr_html_() + self.test._repr_html_()
 
 
-def check_dataset(data: object, rule: str = "a Dataset") -> Dataset:
+def check_dataset(data: object, rule: str = "a Dataset", hint: str = "") -> Dataset:
     """Return `data`, or raise an error if it is not a data set."""
     if isinstance(data, TrainTest):
         raise UsageError(f"data must be {rule}, got a TrainTest: pass its .train or its .test")
     if not isinstance(data, Dataset):
-        raise UsageError(f"data must be {rule}, got {short_repr(data)}")
+        hint = ": use byhand.load(data).train" if hasattr(data, "columns") else hint
+        raise UsageError(f"data must be {rule}, got {short_repr(data)}{hint}")
     return data
 
 

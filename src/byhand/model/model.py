@@ -123,14 +123,20 @@ class Reader(ABC):
         """Return the same as `probabilities`, under scikit-learn's name."""
         return self.probabilities(images)
 
-    def evaluate(self, data: Dataset) -> "byhand.Evaluation":
+    def evaluate(self, data: Dataset, labels: Any = None) -> "byhand.Evaluation":
         """Return the accuracy, the loss and the mistakes on a data set: `byhand.evaluate(model, data)`."""
+        if labels is not None or isinstance(data, tuple | list):
+            raise UsageError("evaluate needs a Dataset, got arrays: use model.accuracy(X, y)")
         return byhand.evaluate(self, data)
 
-    def accuracy(self, data: Dataset | tuple[Array, Array]) -> float:
-        """Return the fraction of correct predictions on a data set, or on a pair (X, y) like that of `fit`."""
+    def accuracy(self, data: Any, labels: Any = None) -> float:
+        """Return the fraction of correct predictions on a data set, or on X and y like those of `fit`."""
+        if labels is not None:
+            data = (data, labels)
         if isinstance(data, tuple | list) and len(data) == 2:
-            predicted, labels = self.predict(data[0]), np.asarray(data[1])
+            predicted, labels = self.predict(data[0]), label_numbers(self.classes, data[1])
+            if labels.ndim == 2:  # one-hot
+                labels = labels.argmax(axis=1)
             if labels.shape != predicted.shape:
                 raise UsageError(f"y must have the shape {predicted.shape}, got {labels.shape}")
             return float(np.mean(predicted == labels))
@@ -192,7 +198,7 @@ class Model(Reader):
     def __init__(
         self,
         network: Network | Sequence[int] | Sequence[Layer],
-        *,
+        *more: int,
         seed: int = 0,
         preparation: Preparation | None = None,
         classes: Sequence[str] | None = None,
@@ -201,6 +207,9 @@ class Model(Reader):
         rng: Rng | None = None,
         **network_settings: Any,
     ) -> None:
+        if more:
+            sizes = ", ".join(map(str, (network, *more)))
+            raise UsageError(f"sizes must be one list: use Model([{sizes:.60}])")
         if "card" in network_settings:
             warnings.warn("card is deprecated, use metadata", DeprecationWarning, stacklevel=2)
             metadata = network_settings.pop("card")
@@ -254,7 +263,9 @@ class Model(Reader):
         """Check images, and return them as uint8 (N, H, W); for a model that takes floats, as floats (N, D)."""
         if isinstance(images, Dataset | TrainTest | Sample):
             raise UsageError(f"images must be an array, got {short_repr(images)}: pass its .images")
-        images = np.asarray(images)
+        if isinstance(images, str | os.PathLike):
+            raise UsageError(f"images must be an array, got {short_repr(images)}: use byhand.read(path, model)")
+        images = checks.array("images", images)
         size = self.network.in_size
         if images.shape == (size,) or (images.shape == self.image_shape and self.image_shape[0] > 1):
             images = images[None]  # a single image
@@ -267,12 +278,13 @@ class Model(Reader):
             return np.ascontiguousarray(images, self.network.dtype)
         if images.dtype != np.uint8:
             images = self._bytes_of(images)
-        if images.ndim == 4 and images.shape[3] == 1:
-            images = images[..., 0]
+        if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):  # one channel, as in PyTorch or in Keras
+            images = images.squeeze(1 if images.shape[1] == 1 else 3)
         is_known = images.shape[1:] == self.image_shape or images.shape[1:] == (size,)
         if not is_known and (images.ndim != 3 or self.is_color or int(np.prod(images.shape[1:])) != size):
+            hint = ": use images.T" if images.ndim == 2 and images.shape[0] == size else ""
             shape = ", ".join(["N", *map(str, self.image_shape)]) if self.is_color else "N, H, W"
-            raise UsageError(f"images must be ({shape}) with {size} pixels each, got {images.shape}")
+            raise UsageError(f"images must be ({shape}) with {size} pixels each, got {images.shape}{hint}")
         if images.ndim == 2:
             side = int(np.sqrt(size))
             if self.preparation.deskew and side * side != size and self.preparation.shape is None:
@@ -290,9 +302,10 @@ class Model(Reader):
             whole: Array = np.rint(pixels * divisor)
             if low >= 0 and high <= 255 and np.abs(pixels * divisor - whole).max() < 1e-3:
                 return np.minimum(whole, 255).astype(np.uint8)
+        has_nan = pixels.dtype.kind == "f" and np.isnan(pixels).any()
         raise UsageError(
             f"images must be bytes 0–255 (uint8), or floats from 0 to 1 that are bytes / {self.preparation.divisor}; "
-            f"the model scales them itself; got {pixels.dtype}"
+            f"the model scales them itself; got {'NaN' if has_nan else pixels.dtype}"
         )
 
     def save(self, path: StrPath) -> None:
@@ -395,6 +408,27 @@ def blocks(count: int, size: int) -> Iterator[slice]:
 def known_names(reader: Reader) -> list[str]:
     """Return the public attributes and methods of a model or an ensemble."""
     return [name for name in (*vars(reader), *dir(type(reader))) if not name.startswith("_")]
+
+
+def label_numbers(classes: Sequence[str], labels: Any) -> Array:
+    """Return labels as class numbers (N,), from integers, whole floats, booleans or names, (N,) or (N, 1).
+
+    Other labels, such as one-hot rows (N, K), are returned as they are.
+    """
+    y = checks.array("y", labels)
+    if y.ndim == 2 and y.shape[1] == 1 != len(classes):
+        y = y[:, 0]
+    if y.ndim != 1:
+        return y
+    if y.dtype.kind in "OSU":
+        numbers = {name: number for number, name in enumerate(classes)}
+        names = [str(name).strip() for name in y.tolist()]
+        if odd := [name for name in names if name not in numbers]:
+            known = f"the model's classes {' '.join(classes):.60}"
+            raise UsageError(f"labels must be among {known}, got {odd[0]!r:.60}: use Model(…, classes=sorted(set(y)))")
+        return np.array([numbers[name] for name in names], np.int64)
+    is_whole = y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all()
+    return y.astype(np.int64) if len(classes) > 1 and (is_whole or y.dtype.kind == "b") else y
 
 
 def check_classes(known: Sequence[str], data: Dataset) -> None:

@@ -8,6 +8,7 @@ Photos are first normalized to images like those of MNIST (`byhand.data.handwrit
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from byhand.data.dataset import as_gray
 from byhand.data.formats.images import resized
 from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
 from byhand.data.handwriting.line import is_crowded
-from byhand.errors import DataError, DataMissingError
+from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model.model import Reader, shipped_model
 from byhand.nn.arrays import Array
@@ -173,8 +174,15 @@ def _image(parts: list[str], shape: tuple[int, ...]) -> Array:
 def _opened(picture: Picture, name: str | None, *, color: bool = False) -> tuple[Array, str]:
     """Return the gray levels or the colors of a photo, and its name."""
     if name is None:
-        name = "the picture" if isinstance(picture, bytes | np.ndarray) else str(picture)
-    return picture if isinstance(picture, np.ndarray) else read_photo(picture, color=color), name
+        name = str(picture) if isinstance(picture, str | os.PathLike) else "the picture"
+    if isinstance(picture, np.ndarray):
+        return picture, name
+    if hasattr(picture, "convert"):  # a Pillow image
+        return np.asarray(picture.convert("RGB" if color else "L")), name
+    if not isinstance(picture, str | os.PathLike | bytes):
+        rule = "a path, the bytes of a file, a Pillow image or an array uint8 (H, W)"
+        raise UsageError(f"a picture must be {rule}, got {short_repr(picture)}")
+    return read_photo(picture, color=color), name
 
 
 @contextmanager

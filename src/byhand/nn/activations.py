@@ -162,4 +162,4 @@ ACTIVATIONS = {
 
 def activation_named(name: str) -> ActivationFunction:
     """Return the activation function with this name."""
-    return ACTIVATIONS[checks.choice("activation", name, ACTIVATIONS)]
+    return ACTIVATIONS[checks.choice("activation", name, ACTIVATIONS, {"softmax": "(softmax is part of the loss)"})]

@@ -176,9 +176,16 @@ Loss = SoftmaxCrossEntropy | MeanSquaredError
 LOSSES: dict[str, type[Loss]] = {"cross_entropy": SoftmaxCrossEntropy, "mse": MeanSquaredError}
 
 
+#: Names in other libraries, and those here.
+ELSEWHERE = {
+    **dict.fromkeys(("sparse_categorical_crossentropy", "log_loss", "nll", "softmax"), "cross_entropy"),
+    **dict.fromkeys(("squared_error", "mean_squared_error", "l2"), "mse"),
+}
+
+
 def loss_named(kind: str, **settings: Any) -> Loss:
     """Return the loss function with this name and these settings."""
-    return of_kind("loss", LOSSES, {"kind": kind, **settings})
+    return of_kind("loss", LOSSES, {"kind": kind, **settings}, ELSEWHERE)
 
 
 def softmax(Z: Array) -> Array:

@@ -10,7 +10,7 @@ slice. `byhand.nn.backprop.Pass` runs batches through a network.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -206,12 +206,16 @@ ELSEWHERE = {
     **dict.fromkeys(("bn", "batchnorm", "normalization"), "batch_norm"),
     "random_state": "seed",
     "initializer": "init",
+    **{name: f"byhand.fit(model, data, {name}=…)" for name in ("optimizer", "loss", "epochs", "learning_rate")},
 }
 
 
 def layers_of(given: Sequence[Any], **options: Any) -> list[Layer]:
     """Return the layers in `given`, or the layers for the sizes in `given`."""
     defaults = layers_from_sizes.__kwdefaults__ or {}
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        hint = "; byhand.load_model reads files" if isinstance(given, str) else ""
+        raise UsageError(f"sizes must be a list such as [784, 128, 10], got {given!r:.60}{hint}")
     if not (all(isinstance(layer, Layer) for layer in given) and len(given) > 0):
         if unknown := [name for name in options if name not in defaults]:
             known = (*defaults, "seed", "dtype", "classes", "preparation", "metadata")

@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Annotated, Any, NamedTuple, TypedDict, overload
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict, overload
 
 import byhand
 from byhand import checks
@@ -118,6 +118,12 @@ class History:
     def __getitem__(self, index: int | slice | str) -> Any:
         """Return a record by its number, or one value of each record by its name: `history["loss"]`."""
         return self.column(index) if isinstance(index, str) else self.records[index]
+
+    if not TYPE_CHECKING:  # which would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "" if name.startswith("_") else ' (did you mean history["loss"]?)'
+            raise AttributeError(f"History has no attribute {name!r}{hint}")
 
     def column(self, name: str) -> list[Any]:
         """Return one value of each record: `history.column("loss")`."""

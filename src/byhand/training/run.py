@@ -9,7 +9,6 @@
 
 import hashlib
 import inspect
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +23,11 @@ from byhand.checks import integer, number
 from byhand.data import Dataset, TrainTest, load
 from byhand.data.catalog import CATALOG, known_name
 from byhand.data.loading import ENVIRONMENT
-from byhand.errors import UsageError
+from byhand.errors import UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model import Model
 from byhand.model.file import naming
+from byhand.model.model import check_model
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array
 from byhand.nn.losses import Loss, loss_named
@@ -43,12 +43,10 @@ from byhand.training.recipe import Recipe, RecipeSettings, adapted, check_settin
 from byhand.training.recipe import preset as preset_named
 from byhand.training.records import History, tested, tested_lines
 from byhand.training.runs import CONFIG, Run, runs_in
-from byhand.training.setup import ClassWeights, Data, weights_of_classes, with_class_weights
+from byhand.training.setup import ARRAYS, ClassWeights, Data, training_data, weights_of_classes, with_class_weights
 
 #: Maximum root mean square of inputs that are given as floats.
 MAX_ROOT_MEAN_SQUARE = 10.0
-#: The data name of arrays.
-ARRAYS = "arrays"
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def fit(
 ) -> History:
     """Train a model until the end or Ctrl-C, and return the history of its epochs.
 
-    data: a Dataset, or (X, y) with floats X (N, in_size) and integers y (N,); also as two arguments, X and y
+    data: a Dataset, or X and y as a pair or as two arguments. X: floats (N, in_size), or images uint8 (N, H, W);
+    y: class numbers or names (N,), or one-hot (N, K)
     recipe: a Recipe or the name of a preset, by default digits; floats are not augmented, and few get more epochs
     choices: settings that replace those of the recipe: `fit(model, digits.train, epochs=10, validation=0.1)`
     class_weights: "balanced", {class: weight}, or one weight per class; they multiply the `sample_weights`
@@ -123,6 +122,8 @@ def fit(
     """
     samples: Any = data if labels is None else (data, labels)
     check_settings(choices, fit.__kwdefaults__ or ())
+    samples = training_data(check_model(model), samples)
+    check_callbacks(callbacks)
     if is_interactive() if verbose is None else verbose:
         callbacks = with_progress(callbacks)
     name = recipe if isinstance(recipe, str) else None
@@ -133,8 +134,7 @@ def fit(
         if isinstance(samples, Dataset):
             recipe = adapted(chosen, samples).recipe
         else:
-            count = len(samples[0]) if isinstance(samples, tuple | list) and samples and np.ndim(samples[0]) else 0
-            recipe = with_min_steps(chosen.recipe.replace(augment="none"), count)
+            recipe = with_min_steps(chosen.recipe.replace(augment="none"), len(samples[0]))
     recipe = recipe.replace(**choices)
     settings: Any = {"seed": seed, "sample_weights": sample_weights, "validation_data": validation_data}
     if run:
@@ -164,18 +164,25 @@ def signature_with_settings(function: Callable[..., Any]) -> inspect.Signature:
 fit.__signature__ = signature_with_settings(fit)  # type: ignore[attr-defined]
 
 
+def check_callbacks(callbacks: object) -> None:
+    """Reject callbacks that are not a list of objects with the methods of `Callback`."""
+    given = callbacks if isinstance(callbacks, tuple | list) else [callbacks]
+    odd = [one for one in given if not all(hasattr(one, name) for name in ("on_epoch", "on_end"))]
+    if odd or given is not callbacks:
+        rule = "a list of objects of a subclass of byhand.training.Callback"
+        raise UsageError(f"callbacks must be {rule}, got {short_repr((odd or given)[0])}")
+
+
 def with_progress(callbacks: Sequence[Callback]) -> Sequence[Callback]:
     """Return the callbacks with a progress bar, unless there is one."""
     return callbacks if any(isinstance(each, ProgressBar) for each in callbacks) else (*callbacks, ProgressBar())
 
 
-def check_scale(data: object) -> None:
+def check_scale(data: tuple[Array, Array]) -> None:
     """Reject inputs that are far from 0, with which training fails: bytes, or columns that are not standardized."""
-    if not isinstance(data, tuple | list) or not data or np.asarray(data[0]).dtype.kind not in "iuf":
-        return  # rejected later, with the reason
     X = np.asarray(data[0])
-    root_mean_square = float(np.sqrt(np.mean(np.square(X, dtype=np.float64)))) if X.size else 0.0
-    if math.isfinite(root_mean_square) and root_mean_square > MAX_ROOT_MEAN_SQUARE and X.dtype != np.uint8:
+    root_mean_square = float(np.sqrt(np.mean(np.square(X, dtype=np.float64))))
+    if root_mean_square > MAX_ROOT_MEAN_SQUARE:
         got = f"got {X.min():.4g} to {X.max():.4g}"
         raise UsageError(f"X must be of the order of 1, {got}: divide bytes by 255, or standardize each column")
 
@@ -208,6 +215,7 @@ def train_run(
     """
     began = time.perf_counter()
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
+    train = training_data(model, train)
     leads = shard is None or shard.rank == 0
     if leads:
         Run.new(folder)  # raises an error before any work
@@ -285,6 +293,9 @@ def resume(
     train, test = (data.train, data.test) if isinstance(data, TrainTest) else (data, test)
     if isinstance(train, Dataset) and count is not None and count < len(train):
         train = train[:count]
+    classes = train.classes if isinstance(train, Dataset) else config["classes"]
+    model = Model(layers, preparation=preparation, classes=classes, dtype=dtype)
+    train = training_data(model, train)
     if weights:
         sample_weights = with_class_weights(sample_weights, weights, train)
     extra: Any = {"sample_weights": sample_weights, "validation_data": validation_data}
@@ -297,8 +308,6 @@ def resume(
         weak = " and the epochs of weak augmentation" if changed.weak_augment else ""
         change = f"{changed.epochs} epochs instead of {recipe.epochs}"
         _message(callbacks, f"{change}: this changes the schedule{weak}")
-    classes = train.classes if isinstance(train, Dataset) else config["classes"]
-    model = Model(layers, preparation=preparation, classes=classes, dtype=dtype)
     config |= {"recipe": changed.config(), "samples": found["samples"]}
     with (
         Checkpoints(run, every=checkpoint_every) as checkpoints,

@@ -1,5 +1,7 @@
 """Setup of a run: check and split the data, choose the plan, and allocate arrays."""
 
+import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,7 +13,7 @@ from byhand.data import Dataset
 from byhand.data.augment import Augmentation
 from byhand.data.dataset import check_dataset, stratified_counts
 from byhand.errors import UsageError, short_repr
-from byhand.model.model import Model, check_classes, check_model
+from byhand.model.model import Model, check_classes, check_model, label_numbers
 from byhand.model.preparation import Preparation
 from byhand.nn.arrays import Array, aligned
 from byhand.nn.backprop import Pass
@@ -43,6 +45,8 @@ class Setup:
     ) -> None:
         self.model, self.recipe, self.seed, self.shard = model, recipe, checks.seed(seed), shard
         self.network = check_model(model).network
+        data = training_data(model, data)
+        validation_data = None if validation_data is None else training_data(model, validation_data)
         model.preparation = preparation_for(model, data)
         self._split(data, sample_weights, validation_data)
         if shard is not None:
@@ -153,26 +157,79 @@ def samples_of(model: Model, data: Data, *, prepared: bool) -> tuple[Array, Arra
         check_classes(model.classes, data)
         images = model.check_images(data.images)
         return (model.preparation.pictures(images) if prepared else images), data.labels
-    inputs, outputs = model.network.in_size, model.network.out_size
+    X, y = np.ascontiguousarray(data[0], dtype=model.network.dtype), data[1]
+    check_finite("X", X)
+    return X, y if y.ndim == 2 else y.astype(np.intp, copy=False)
+
+
+RULE = "data must be a Dataset or a pair (X, y)"
+#: The name of a data set made from arrays.
+ARRAYS = "arrays"
+
+
+def training_data(model: Model, data: Any) -> Data:
+    """Return a data set unchanged, and a pair (X, y) as checked arrays, or as a data set if X is bytes.
+
+    X may have the shape of the images. y may be (N, 1), whole floats, or names of the model's classes.
+    """
+    if isinstance(data, str | os.PathLike):
+        raise UsageError(f"{RULE}, got {short_repr(data)}: use byhand.load({data!r}).train")
+    if not isinstance(data, tuple | list):
+        hint = ": pass the labels too, fit(model, X, y)" if hasattr(data, "shape") else ""
+        if hasattr(data, "__next__") or hasattr(data, "batch_size"):
+            hint = ": make two arrays of it, X and y"
+        return check_dataset(data, "a Dataset or a pair (X, y)", hint)
+    inputs, outputs = check_model(model).network.in_size, model.network.out_size
     if len(data) != 2:
-        raise UsageError(f"data must be a pair (X, y), got {short_repr(data)}: pass weights as sample_weights")
-    X, y = map(np.asarray, data)
-    if X.ndim != 2 or X.shape[1] != inputs or len(X) == 0:
-        raise UsageError(f"X must have the shape (N, {inputs}) with N of at least 1, got {X.shape}")
+        hint = "pass weights as sample_weights" if len(data) == 3 else "make two arrays, X and y"
+        raise UsageError(f"data must be a pair (X, y), got {short_repr(data)}: {hint}")
+    X, y = checks.array("X", data[0]), label_numbers(model.classes, data[1])
+    check_shape(X, y, inputs)
+    if y.shape == (len(X),) and outputs == 1 and y.dtype.kind == "f":
+        y = y[:, None]  # regression
     if y.shape not in ((len(X),), (len(X), outputs)):
         raise UsageError(f"y must have the shape ({len(X)},) or ({len(X)}, {outputs}), got {y.shape}")
-    if X.dtype == np.uint8:
-        raise UsageError("X must be floats, got uint8: pass a Dataset, or divide the pixels by 255")
+    check_values(X, y, outputs)
+    if X.dtype != np.uint8:
+        return X.reshape(len(X), inputs), y
+    images = model.check_images(X)
+    if y.ndim == 2:
+        return model.preparation(images, model.network.dtype), y
+    return Dataset(images, y, classes=model.classes, name=ARRAYS)
+
+
+def check_shape(X: Array, y: Array, inputs: int) -> None:
+    """Reject an X of another shape, with the expression to type."""
+    if X.ndim == 4 and X.shape[1] == 3 != X.shape[3]:
+        raise UsageError(f"the channels must be last, (N, H, W, 3), got {X.shape}: use X.transpose(0, 2, 3, 1)")
+    if X.ndim < 2 or math.prod(X.shape[1:]) != inputs or len(X) == 0:
+        hint = ": use X.T" if X.ndim == 2 and X.shape[0] == inputs else ""
+        if X.ndim == 1 and y.ndim > 1:
+            hint = ": X comes first, then y"
+        elif X.ndim == 4 and X.shape[3] == 3 and math.prod(X.shape[1:]) == 3 * inputs:
+            hint = f": colors need a model with {3 * inputs:,} inputs"
+        raise UsageError(f"X must have the shape (N, {inputs}) with N of at least 1, got {X.shape}{hint}")
+
+
+def check_values(X: Array, y: Array, outputs: int) -> None:
+    """Reject X and y that are not numbers, and labels that are not class numbers."""
     if X.dtype.kind not in "iufb":
         raise UsageError(f"X must be numbers, got {X.dtype}")
-    X = np.ascontiguousarray(X, dtype=model.network.dtype)
-    if not np.isfinite(X).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
-        raise UsageError(f"X must be finite, got {X[row, column]} in row {row}, column {column}")
+    if y.ndim == 2 and y.dtype.kind == "f":
+        check_finite("y", y)
     if y.ndim == 1 and (y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= outputs):
-        got = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" else str(y.dtype)
-        raise UsageError(f"labels must be integers 0 to {outputs - 1}, got {got}")
-    return X, y if y.ndim == 2 else y.astype(np.intp, copy=False)
+        hint = ": number them with np.unique(y, return_inverse=True)[1]"
+        if y.dtype.kind in "iu" and (y.min(), y.max()) == (1, outputs):
+            hint = ": use y - 1"
+        got = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" else "NaN" if np.isnan(y).any() else str(y.dtype)
+        raise UsageError(f"labels must be integers 0 to {outputs - 1}, got {got}{hint}")
+
+
+def check_finite(name: str, values: Array) -> None:
+    """Reject NaN and infinity, with their place    values: (N, D)"""
+    if not np.isfinite(values).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise UsageError(f"{name} must be finite, got {values[row, column]} in row {row}, column {column}")
 
 
 def check_weights(weights: Array, count: int) -> Array:
