@@ -304,6 +304,15 @@ def test_output_that_cannot_be_written_is_an_error(tmp_path):
     assert done.returncode == 2
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
+def test_an_error_that_cannot_be_written_keeps_its_exit_status(tmp_path):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "byhand", "info", "missing"]
+        done = subprocess.run(command, stderr=full, stdout=subprocess.PIPE, cwd=tmp_path, timeout=300, check=False)
+    assert done.stdout == b""
+    assert done.returncode == 5
+
+
 def without_root_rights():
     """Return a prefix for a command that removes root's right to write anywhere; empty for other users."""
     if os.geteuid() != 0:

@@ -15,7 +15,7 @@ from byhand.course.notebooks import plain
 from byhand.course.sandbox.slicing import cut
 from byhand.errors import ByhandError, ModelFileError, UsageError
 from byhand.model import Model
-from byhand.schema import checked, json_value, of_kind
+from byhand.schema import checked, json_value, of_kind, toml_value
 from byhand.training import Recipe
 from byhand.training.runs import CONFIG, METRICS, Run
 
@@ -119,6 +119,21 @@ def test_a_changed_setting_of_a_run_gives_one_line(path, value, message, tmp_pat
     with pytest.raises(ModelFileError) as caught:
         resume(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / CONFIG}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a = " + b"[" * 50_000, "must be valid TOML: "),
+        (b"a = " + b"9" * 5_000, "must be valid TOML: Exceeds the limit"),
+        (b"\xff", "must be valid TOML: 'utf-8' codec"),
+        (b"#" * 100_001, "must have at most 100,000 bytes, got 100,001"),
+    ],
+    ids=["nested", "digits", "bytes", "large"],
+)
+def test_an_invalid_toml_file_gives_one_line(content, message):
+    with pytest.raises(UsageError, match=message):
+        toml_value(content)
 
 
 def test_half_of_a_surrogate_pair_becomes_a_question_mark():

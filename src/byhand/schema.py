@@ -15,6 +15,7 @@ import functools
 import inspect
 import json
 import re
+import tomllib
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import (
@@ -39,6 +40,7 @@ T = TypeVar("T")
 #: Limits against malicious files. A value of JSON takes at most a hundred bytes of memory.
 MAX_JSON_DEPTH = 20
 MAX_JSON_VALUES = 4_000_000
+MAX_TOML_BYTES = 100_000
 
 #: A string, also one that is not closed, or a bracket. A possessive quantifier never goes back, so a search takes
 #: linear time.
@@ -75,6 +77,16 @@ def json_value(
     except ValueError:
         raise UsageError(f"{rule}, got {text[:40]!r}") from None
     return value
+
+
+def toml_value(content: bytes) -> dict[str, Any]:
+    """Return the table of a TOML file, or raise UsageError with the rule that the text violates."""
+    if len(content) > MAX_TOML_BYTES:
+        raise UsageError(f"must have at most {MAX_TOML_BYTES:,} bytes, got {len(content):,}")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"must be valid TOML: {printable(error)}") from None
 
 
 def _reject(constant: str) -> float:

@@ -3,6 +3,7 @@
 The module of a command is imported when that command runs, so that `byhand --help` is fast.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -179,7 +180,8 @@ def run() -> None:
 
 def leave(line: str, code: int, settings: dict[str, bool]) -> NoReturn:
     """Print the error in one line, after its traceback with `--debug`, and exit."""
-    if "debug" in settings:
-        traceback.print_exc()
-    click.echo(f"byhand: {printable(line, MAX_MESSAGE)}", err=True)
+    with contextlib.suppress(OSError):  # stderr is on a full disk
+        if "debug" in settings:
+            traceback.print_exc()
+        click.echo(f"byhand: {printable(line, MAX_MESSAGE)}", err=True)
     sys.exit(code)

@@ -4,7 +4,6 @@ import functools
 import math
 import os
 import shlex
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from byhand.nn.losses import LOSSES
 from byhand.nn.optimizers import OPTIMIZERS
 from byhand.nn.rng import INITIALIZERS
 from byhand.nn.schedules import SCHEDULES
+from byhand.schema import toml_value
 from byhand.text import did_you_mean, printable
 from byhand.training import PRESETS, Recipe, preset
 from byhand.training.recipe import ELSEWHERE, OLD_NAMES, SCALES, changed_recipe, with_overrides
@@ -120,9 +120,9 @@ def set_defaults(context: click.Context, _: click.Parameter, path: str | None) -
     if path is None:
         return
     try:
-        found = tomllib.loads(Path(path).read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: must be valid TOML: {printable(error)}") from None
+        found = toml_value(Path(path).read_bytes())
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     options = [each for each in context.command.params if isinstance(each, click.Option) and each.expose_value]
     known = {name[2:].replace("-", "_"): each.name for each in options for name in each.opts if name.startswith("--")}
     defaults: dict[str, Any] = {}

@@ -14,7 +14,6 @@ maps = { choices = ["none", "8,16", "16@3/1,32"] }       # convolutions, as in `
 
 import os
 import shlex
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.nn.network import convolutions
 from byhand.nn.optimizers import OPTIMIZERS
-from byhand.schema import checked
+from byhand.schema import checked, toml_value
 from byhand.training import Recipe, preset
 from byhand.training.recipe import NAMES, OPTIMIZER, maps_of, sizes_of, with_overrides
 
@@ -103,9 +102,7 @@ class Space:
         if not Path(path).is_file():
             raise UsageError(f"{path}: no such file; see `byhand sweep --help` for its format")
         try:
-            return cls.from_config(tomllib.loads(Path(path).read_text("utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: must be valid TOML: {error}") from None
+            return cls.from_config(toml_value(Path(path).read_bytes()))
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
 

@@ -7,7 +7,6 @@ It is a Python file, or TOML without custom checks; docs/marking.md has an examp
 import hashlib
 import inspect
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from byhand.course.notebooks import lesson_of
 from byhand.course.probes import Page, Probe
 from byhand.course.sandbox.runner import Answer
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.schema import toml_value
 from byhand.text import closest
 
 ENTRIES = ("page", "seed", "rounds", "timeout", "points", "names")
@@ -80,9 +80,9 @@ def read_checks(path: Path | None = None, page: str = "l_layer") -> Checks:
 
 def _from_toml(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        found = tomllib.loads(content.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: must be valid TOML: {error}") from error
+        found = toml_value(content)
+    except UsageError as error:
+        raise DataError(f"{path}: {error}") from error
     for name in found:
         if name not in ENTRIES:
             raise UsageError(f"{path}: entries must be {', '.join(ENTRIES)}, got {name}")
