@@ -101,10 +101,10 @@ def readers():  # noqa: PLR0915 - a table
         return lambda content: normalize(read_photo(content))
 
     def added_reader():
-        from byhand.play.storage import restore_added
+        from byhand.play.storage import kept_in
         from byhand.training.runs import Run
 
-        return in_file(lambda path: restore_added(Run(path.parent), lambda image, label: None), "added.npz")
+        return in_file(lambda path: kept_in(Run(path.parent), None), "added.npz")
 
     def manifest_reader():
         from byhand.data.store import load
