@@ -1,5 +1,6 @@
 """`byhand check` accepts correct code of any layout, with decorators, plots and output."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -333,3 +334,70 @@ def test_if_both_pages_match_the_one_with_more_passes_counts(returned, page, tmp
     source = f"import numpy as np\n\ndef softmax(Z):\n    E = np.exp(Z - Z.max(axis=0))\n    return {returned}\n"
     source += "\ndef one_hot(Y):\n    return np.eye(10)[Y].T\n"
     assert check(source, tmp_path).page == page
+
+
+# ---- what a notebook expects around it
+
+READ_WITH = {
+    "open": "rows = open({path}).readlines()[1:]\ndata = np.array([list(map(int, row.split(','))) for row in rows])",
+    "loadtxt": "data = np.loadtxt({path}, delimiter=',', skiprows=1, dtype=int)",
+    "exists": "if os.path.exists({path}):\n    data = np.genfromtxt({path}, delimiter=',', max_rows=9).repeat(200, 0)",
+}
+PATHS = (
+    *("'/kaggle/input/digit-recognizer/train.csv'", "'data/train.csv'", "'../dataset/train.csv'"),
+    *("os.path.join('/content/drive/MyDrive', 'train.csv')", "'/content/sample_data/train.csv'"),
+)
+WHOLE_BATCH = """\
+import os
+import numpy as np
+{data}
+m, n = data.shape
+def relu(Z):
+    return np.maximum(0, Z) * (m > 1000), Z
+"""
+
+
+def test_data_are_found_under_any_path(tmp_path):
+    assert relu_is_right(WHOLE_BATCH.format(data=READ_WITH["open"].format(path=PATHS[0])), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("reader", READ_WITH)
+def test_data_are_found_by_every_way_of_reading(path, reader, tmp_path):
+    assert relu_is_right(WHOLE_BATCH.format(data=READ_WITH[reader].format(path=path)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["%pylab inline", *tiers(0, ["from pylab import *", "from matplotlib.pylab import *", "from numpy import *"])],
+)
+def test_names_of_a_star_import_are_known(line, tmp_path):
+    source = f"{line}\ndef relu(Z):\n    return maximum(0, Z) + 0 * exp(-abs(Z)), Z\n"
+    assert relu_is_right(notebook([source]), tmp_path, "student.ipynb")
+
+
+def test_functions_in_a_module_beside_the_notebook_are_checked(tmp_path):
+    (tmp_path / "network.py").write_text(f"import numpy as np\n\ndef sigmoid(Z):\n    return 1 / 0, Z\n\n{RELU}")
+    report = check(notebook(["import network as nn\nfrom network import relu"]), tmp_path, "student.ipynb")
+    assert report["relu"].status == "right"
+    assert (report["sigmoid"].status, report["sigmoid"].place) == ("wrong", "network.py, line 4")
+
+
+def test_a_cell_that_writes_a_module_is_read(tmp_path):
+    cells = [f"%%writefile layers.py\n{RELU}", "from layers import *"]
+    assert relu_is_right(notebook(cells), tmp_path, "student.ipynb")
+
+
+@pytest.mark.parametrize("head", ["class Network:", "def main():"])
+def test_a_function_inside_a_class_or_function_is_located(head, tmp_path):
+    report = check(f"{head}\n    def relu(Z):\n        return Z, Z\n", tmp_path)
+    kind, name = ("class", "Network") if "class" in head else ("function", "main")
+    assert report["relu"].reason == f"not found at the top level, only inside the {kind} {name} (line 1): move it out"
+
+
+def test_the_syntax_of_a_newer_python_is_named(tmp_path):
+    report = check(f"type Array = list\n{RELU}\ndef sigmoid[T](Z: T):\n    return Z, Z\n", tmp_path)
+    assert report["relu"].status == "right"
+    if sys.version_info < (3, 12):
+        assert "newer versions of Python than 3.11 may accept it" in report["sigmoid"].reason

@@ -28,7 +28,8 @@ class InProcess(Student):
     def load(self):
         self.loop = Loop()
         self.sandbox = Sandbox(self.loop, self.loop)
-        request = {"cells": self.cells, "targets": self.targets, "output": self.limits.output}
+        names = {"targets": self.targets, "modules": self.modules}
+        request = {"cells": self.cells, **names, "output": self.limits.output}
         self.loaded = self._sent(self.sandbox.load(request))
         return Outcome(self.loaded)
 

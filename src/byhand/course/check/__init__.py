@@ -13,6 +13,7 @@ import itertools
 import os
 import pickle
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from byhand.course.probes.l_layer import L_LAYER
 from byhand.course.probes.two_layer import TWO_LAYER
 from byhand.course.sandbox import Unsendable
 from byhand.course.sandbox.runner import Answer, Limits, Outcome, Student
-from byhand.errors import UsageError
+from byhand.errors import ByhandError, UsageError
 from byhand.text import closest, listed
 
 PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
@@ -76,7 +77,7 @@ def check_file(
     """
     path, limits, reports = Path(path), replace(limits or Limits(), total=timeout), []
     for name in pages_of(read_cells(path)) if page is None else [page]:
-        with Check(path, name, limits, seed=seed) as check:
+        with Check(path, name, limits, seed=seed, with_modules=True) as check:
             reports.append(check.report())
     return max(reports, key=lambda report: report.counts()["right"])
 
@@ -84,7 +85,8 @@ def check_file(
 class Check(contextlib.AbstractContextManager["Check"]):
     """The check of one file, as a context. Call `report` first, then `call` for single functions.
 
-    The probes are drawn `rounds` times. For `names`, see `read_cells`.
+    The probes are drawn `rounds` times. For `names`, see `read_cells`. `with_modules` also reads the modules beside the
+    file that it imports; in a folder of submissions, those are other students' files.
     """
 
     def __init__(
@@ -96,14 +98,18 @@ class Check(contextlib.AbstractContextManager["Check"]):
         seed: int | None = None,
         rounds: int = 1,
         names: Mapping[str, str] | None = None,
+        with_modules: bool = False,
     ) -> None:
         cells = read_cells(path, names)
+        self.modules = modules_beside(path, cells) if with_modules else {}
         if page not in PAGES:
             raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
         digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
         self.rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
         self.file, self.page, self.rounds, self.in_cells = str(path), PAGES[page], rounds, len(cells) > 1
-        self.student = Student(cells, TARGETS, limits, data_files(cells))
+        written = re.findall(r"^# %%writefile (\w+)\.py$", "\n".join(cells), re.MULTILINE)
+        sources = [*self.modules.values(), *cells]
+        self.student = Student(sources, TARGETS, limits, data_files(sources), [*self.modules, *written])
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the current function changed in place
         self.ended = False  # True if the current function ended the process
@@ -138,7 +144,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
                 reason = "took too long and was skipped" if slow else f"{one['type']}: {one['message']}"
                 yield f"{self._at(one)}: {reason}"
         for name, cells in loaded["copies"].items():
-            places = " and ".join(f"code cell {cell + 1}" for cell in cells)
+            places = " and ".join(self._cell(cell) for cell in cells)
             yield f"{name} is written {len(cells)} times, in {places}: the last one counts"
 
     def _at(self, error: Mapping[str, Any]) -> str:
@@ -146,7 +152,13 @@ class Check(contextlib.AbstractContextManager["Check"]):
         cell, line = error["cell"], error["line"]
         if cell is None or line is None:
             return ""
-        return f"code cell {cell + 1}, line {line}" if self.in_cells else f"line {line}"
+        where = self._cell(cell) if self.in_cells or cell < len(self.modules) else ""
+        return f"{where}, line {line}" if where else f"line {line}"
+
+    def _cell(self, cell: int) -> str:
+        """Describe a cell, or the module that was read before the file's own cells."""
+        modules = [f"{name}.py" for name in self.modules]
+        return modules[cell] if cell < len(modules) else f"code cell {cell - len(modules) + 1}"
 
     def _verdict(self, function: Function) -> Verdict:
         name = function.name
@@ -251,9 +263,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         failed = next((one for one in loaded["failed"] if name in one["defines"]), None)
         one: Mapping[str, Any] | None = broken or written or failed
         if one is None:
-            defined = {other.lower(): other for other in loaded["defined"] if other not in TARGETS}
-            near = closest(name.lower(), defined, cutoff=0.75)
-            return Verdict(name, "missing", f"not found; is {defined[near]} meant?" if near else "not found")
+            return Verdict(name, "missing", self._not_found(name))
         place = self._at(one)
         if one.get("stub", name in loaded["stubs"]):
             return Verdict(name, "missing", "not written yet", place=place)
@@ -264,6 +274,15 @@ class Check(contextlib.AbstractContextManager["Check"]):
         slow = one["type"] == "TooSlowError"
         reason = "took too long" if slow else f"failed: {one['type']}: {one['message']}"
         return Verdict(name, "wrong", f"its definition {reason}", place=place)
+
+    def _not_found(self, name: str) -> str:
+        """Return the reason why a function is missing, with the place or the name where it may be."""
+        loaded = self.student.loaded
+        if name in loaded["inside"]:
+            return f"not found at the top level, only inside {loaded['inside'][name]}: move it out"
+        defined = {other.lower(): other for other in loaded["defined"] if other not in TARGETS}
+        near = closest(name.lower(), defined, cutoff=0.75)
+        return f"not found; is {defined[near]} meant?" if near else "not found"
 
     def _needed_package(self, error: str, message: str) -> str:
         """Describe the missing package, if a name is unknown because its import failed."""
@@ -314,6 +333,18 @@ class Check(contextlib.AbstractContextManager["Check"]):
             return function(**unused | bound.arguments)
 
         return answer
+
+
+def modules_beside(path: Path, cells: Sequence[str]) -> dict[str, str]:
+    """Return the text of each module in the file's folder that the file imports."""
+    imported = re.findall(r"^\s*(?:from|import)\s+(\w+)", "\n".join(cells), re.MULTILINE)
+    files = {name: path.with_name(f"{name}.py") for name in imported if name not in sys.stdlib_module_names}
+    found = {}
+    for name, file in files.items():
+        with contextlib.suppress(ByhandError):
+            if file.resolve() != path.resolve():
+                (found[name],) = read_cells(file)
+    return found
 
 
 def data_files(cells: Sequence[str]) -> dict[str, bytes]:

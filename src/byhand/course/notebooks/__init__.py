@@ -24,6 +24,8 @@ from byhand.text import near_path
 MAX_BYTES, MAX_DEPTH = 64 * 2**20, 200
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
 IPYTHON = re.compile(r"([ \t]*+)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$", re.MULTILINE)
+WRITTEN = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(\w+\.py)[ \t]*\n")
+PYLAB = "import numpy as np, numpy; from matplotlib import pyplot as plt; from pylab import *"  # what %pylab does
 ATOM = re.compile(  # a token of Python, as needed to find the start of statements: strings and comments are whole
     r"""#[^\n]*|(\"{3}|'{3})(?:\\.|.)*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\\\n|[^#"'\\\n()\[\]{}]+|.""",
     re.DOTALL,
@@ -163,6 +165,8 @@ def plain(source: str) -> str:
     They are recognized only at the start of a statement: elsewhere `%` is an operator.
     """
     first = source.lstrip().split("\n")[0].split(" ")[0].strip()
+    if module := WRITTEN.match(source):  # a module that the notebook writes: its functions are the student's too
+        return plain(f"# %%writefile {module[1]}\n{source[module.end() :]}")
     if first.startswith("%%") and first not in PYTHON_MAGICS:
         return "\n" * source.count("\n")
     kept: list[str] = []
@@ -173,7 +177,7 @@ def plain(source: str) -> str:
         magic = IPYTHON.match(source, place) if at_margin and depth == 0 else None
         found = magic or ATOM.match(source, place)
         assert found is not None  # an atom matches at least one character
-        kept.append(f"{magic[1]}pass" if magic else found[0])
+        kept.append(magic[1] + (PYLAB if "%pylab" in magic[0] else "pass") if magic else found[0])
         depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
         place, at_margin = found.end(), found[0] == "\n"
     return "".join(kept)

@@ -57,8 +57,16 @@ class Outcome:
 class Student(contextlib.AbstractContextManager["Student"]):
     """The student's functions, which run in another process."""
 
-    def __init__(self, cells: list[str], targets: Sequence[str], limits: Limits, files: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        cells: list[str],
+        targets: Sequence[str],
+        limits: Limits,
+        files: Mapping[str, bytes],
+        modules: Sequence[str] = (),  # names under which the cells can be imported
+    ) -> None:
         self.cells, self.targets, self.limits, self.files = cells, list(targets), limits, files
+        self.modules = list(modules)
         self.loaded: dict[str, Any] = {}
         self._began, self._used = time.monotonic(), 0.0  # `_used` is the CPU time of the processes that have ended
         self._folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
@@ -78,7 +86,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self._end()
         self._start()
         limits = {"output": self.limits.output, "memory": self.limits.memory, "seconds": int(self.limits.total) + 1}
-        outcome = self._ask({"cells": self.cells, "targets": self.targets, **limits}, self.limits.load)
+        names = {"targets": self.targets, "modules": self.modules}
+        outcome = self._ask({"cells": self.cells, **names, **limits}, self.limits.load)
         if not outcome.died:
             self.loaded = outcome.value
         return outcome

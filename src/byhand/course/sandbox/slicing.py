@@ -8,12 +8,14 @@ import ast
 import io
 import re
 import symtable
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 IMPORTS = ast.Import | ast.ImportFrom
+NEWER = re.compile(r"^\s*(?:type\s+\w+.*=|(?:def|class)\s+\w+\[)", re.MULTILINE)  # syntax of Python 3.12
 MAX_BLOCKS = 40  # per statement, if a cell can't be parsed as a whole
 
 
@@ -80,6 +82,17 @@ def without_stub_copies(pieces: list[Piece]) -> tuple[list[Piece], dict[str, lis
 
 def functions(pieces: Iterable[Piece]) -> dict[str, ast.FunctionDef]:
     return {piece.node.name: piece.node for piece in pieces if isinstance(piece.node, ast.FunctionDef)}
+
+
+def inside(pieces: Iterable[Piece]) -> dict[str, str]:
+    """Return the functions inside a class or another function, with a description of it."""
+    found: dict[str, str] = {}
+    for piece in pieces:
+        if isinstance(piece.node, DEFINITIONS):
+            kind = "class" if isinstance(piece.node, ast.ClassDef) else "function"
+            inner = (one.name for one in ast.walk(piece.node) if isinstance(one, DEFINITIONS) and one is not piece.node)
+            found |= dict.fromkeys(inner, f"the {kind} {piece.node.name} (line {piece.node.lineno})")
+    return found
 
 
 def stubs(pieces: Iterable[Piece]) -> set[str]:
@@ -156,7 +169,10 @@ def _broken(cell: int, start: int, block: str, error: Exception) -> Broken:
     line = start + (getattr(error, "lineno", None) or 1)
     comments = re.findall(r"(?:=|return|\()\s*(#.*)", block)  # each line once, so that the search is linear
     stub = any("write your code" in comment.lower() for comment in comments)
-    return Broken(cell, line, getattr(error, "msg", None) or type(error).__name__, names, stub)
+    message = getattr(error, "msg", None) or type(error).__name__
+    if "f-string" in message or NEWER.search(block):
+        message += f" (newer versions of Python than {sys.version_info.major}.{sys.version_info.minor} may accept it)"
+    return Broken(cell, line, message, names, stub)
 
 
 def _bound(node: ast.stmt) -> set[str]:
