@@ -1,26 +1,36 @@
 """Set-up for all tests: the two tiers, a cache of their own, and a summary of the tests that were not run.
 
 `pytest` runs the first tier, `pytest -m slow` the second: the tests marked `slow`, which need a browser, PyTorch, the
-full MNIST, other processes for long, or more than a second. `BYHAND_DATA` names a folder with the full MNIST.
+full MNIST, other processes for long, or more than a second. `BYHAND_DATA` names a folder with the full MNIST. Property
+tests (Hypothesis) run in both tiers, with 30 examples in the first and 100 in the second.
 """
 
+import functools
 import os
 import sys
+import types
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from helpers import quick_sandbox as quick_sandboxes
 from helpers.needs import full_mnist_folder, needs
 
 #: Fixtures and markers that put a test into the second tier.
 SLOW = {"browser", "torch", "full_mnist", "mpiexec_found"}
 
-not_run = {"slow": 0}
+#: A line of the files whose tests are all slow.
+WHOLLY_SLOW = "\npytestmark = pytest.mark.slow\n"
+
+not_run = {"slow": 0, "files": 0}
 
 
 def pytest_configure(config):
-    settings.register_profile("byhand", deadline=None)  # the duration of an example depends on the machine's load
+    # An example has no time limit, because its duration depends on the machine's load.
+    examples = 30 if config.option.markexpr == "not slow" else 100
+    settings.register_profile("byhand", deadline=None, max_examples=examples)
     settings.load_profile("byhand")
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ.pop("COLUMNS", None)  # xdist sets it to 80, which would wrap long lines
@@ -33,10 +43,22 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    second_tier = config.option.markexpr == "slow"
     for item in items:
-        if SLOW & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
+        is_property = second_tier and getattr(item.obj, "is_hypothesis_test", False)
+        if is_property or SLOW & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Skip files of slow tests in the first tier: importing them and their packages takes seconds."""
+    if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
+        if WHOLLY_SLOW not in collection_path.read_text("utf-8"):
+            return None
+        not_run["files"] += any(Path(argument).resolve() in collection_path.parents for argument in config.args)
+        return True
+    return None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,6 +102,24 @@ def run(monkeypatch, type_in, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def forked_sandbox():
+    """A stand-in for `subprocess.Popen` that forks a sandbox from one process, which has imported NumPy."""
+    process, control = quick_sandboxes.started()
+    with process, control:
+        yield functools.partial(quick_sandboxes.Process, control)
+
+
+@pytest.fixture
+def quick_sandbox(request, monkeypatch):
+    """In the first tier, start the sandboxes of `byhand check` with `forked_sandbox`."""
+    if sys.platform == "linux" and not request.node.get_closest_marker("slow"):
+        from byhand.course.sandbox import runner
+
+        names = {**vars(runner.subprocess), "Popen": request.getfixturevalue("forked_sandbox")}
+        monkeypatch.setattr(runner, "subprocess", types.SimpleNamespace(**names))
+
+
+@pytest.fixture(scope="session")
 def torch():
     return needs("torch")
 
@@ -112,7 +152,8 @@ def pytest_terminal_summary(terminalreporter):
     others = Counter(reason for reason in skipped if reason not in packages)
     names = sorted({reason.split()[-1].partition(".")[0] for reason in packages})
     if not_run["slow"]:
-        terminalreporter.write_line(f"not run: {not_run['slow']} slow tests, which `pytest -m slow` runs")
+        files = f" and {not_run['files']} files of them" * bool(not_run["files"])
+        terminalreporter.write_line(f"not run: {not_run['slow']} slow tests{files}, which `pytest -m slow` runs")
     if packages:
         terminalreporter.write_line(f"not run: {len(packages)} tests or files without the packages {', '.join(names)}")
     if others:

@@ -19,6 +19,8 @@ from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted, rounds
 from helpers.submissions import notebook
 from helpers.tiers import tiers
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 ROOT = Path(__file__).parents[1]
 KEY = ROOT / "src" / "byhand" / "reference" / "l_layer.py"
 STUDENTS = ROOT / "tests" / "students"

@@ -11,6 +11,8 @@ from byhand.errors import DataError
 from helpers.submissions import notebook
 from helpers.tiers import tiers
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 STUDENTS = Path(__file__).parent / "students"
 
 

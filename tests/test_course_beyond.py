@@ -8,6 +8,8 @@ from byhand.errors import UsageError
 from byhand.nn.optimizers import Momentum
 from byhand.reference import beyond
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 RIGHT = """
 import numpy as np
 

@@ -11,6 +11,8 @@ from byhand.course.sandbox.runner import Limits, Student
 from helpers.submissions import FUNCTIONS, STUB, cells_of, first, instead, notebook, solution
 from helpers.tiers import tiers
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 
 @pytest.fixture
 def run(run):

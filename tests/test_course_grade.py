@@ -20,6 +20,8 @@ from helpers.submissions import ALL, FUNCTIONS, STUB, Synthetic, few, first, han
 from helpers.tiers import tiers
 from helpers.waiting import until
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 FEW = few()
 TOML = "seed = 5\n[points]\n" + "".join(f"{name} = 1\n" for name in FUNCTIONS)
 COMMAND = [sys.executable, "-m", "byhand", "course", "grade"]

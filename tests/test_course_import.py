@@ -11,6 +11,8 @@ from byhand.course.grading.importing import import_notebook
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers.submissions import FUNCTIONS, body_of, cells_of, notebook, solution
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 
 @pytest.fixture
 def run(type_in):

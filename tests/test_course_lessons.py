@@ -17,6 +17,8 @@ from byhand.course.notebooks import LESSONS, lesson_of, release
 from helpers.needs import needs
 from helpers.planted_mistakes import IN_L_LAYER, IN_TWO_LAYER, planted
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 NETWORK, TWO_LAYER = LESSONS
 ROOT = Path(__file__).parents[1]
 STUDENTS = ROOT / "tests" / "students"

@@ -13,6 +13,8 @@ from byhand.course.notebooks.release import between, region
 from byhand.errors import UsageError
 from helpers.needs import needs
 
+pytestmark = pytest.mark.usefixtures("quick_sandbox")
+
 VERSIONS = {
     "student": release.student,
     "solved": partial(release.student, solved=True),

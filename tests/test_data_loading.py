@@ -1,6 +1,7 @@
 """`load`: search order, the cache, and failing mirrors."""
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import http.server
@@ -45,6 +46,7 @@ def folder(tmp_path):
     return path
 
 
+@functools.cache  # data sets are read-only
 def files_of(train, test):
     """Return the four IDX files of a data set, gzipped."""
     values = dict(zip(catalog.FILES, (train.images, train.labels, test.images, test.labels), strict=True))
@@ -434,7 +436,7 @@ def closed_port():
         return f"http://127.0.0.1:{probe.getsockname()[1]}/x/"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sample():
     train, test = load("mnist-5k")
     return train[:300], test[:100]

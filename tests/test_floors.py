@@ -4,6 +4,7 @@ Every import in src/byhand is read with `ast`, those inside functions and under 
 """
 
 import ast
+import functools
 import importlib
 import itertools
 import json
@@ -43,9 +44,14 @@ def package_of(module):
     return module.split(".")[1] if "." in module else "__init__"
 
 
-def imports(tree, package):
+def nodes(source):
+    """Return all nodes of the syntax tree."""
+    return [*ast.walk(ast.parse(source))]
+
+
+def imports(nodes, package):
     """Yield the full name of every module that is imported anywhere in the file."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -57,13 +63,16 @@ def imports(tree, package):
             yield from (f"byhand.{alias.name}" for alias in node.names) if base == "byhand" else [base]
 
 
+@functools.cache
 def modules():
-    """Yield (full name of the module, its syntax tree, its package)."""
+    """Return (full name of the module, its nodes from the root down, its package) of each module."""
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
         parts = ["byhand", *path.relative_to(SOURCE).with_suffix("").parts]
         package = parts[:-1]
         name = ".".join(package if parts[-1] == "__init__" and len(parts) > 2 else parts)
-        yield name, ast.parse(path.read_text(encoding="utf-8")), ".".join(package)
+        found.append((name, nodes(path.read_text(encoding="utf-8")), ".".join(package)))
+    return found
 
 
 def goes_up(importer, imported):
@@ -112,7 +121,7 @@ def test_imports_only_go_down():
     ],
 )
 def test_a_planted_import_that_goes_up_is_found(line, importer, is_wrong):
-    (target,) = imports(ast.parse(line), f"byhand.{importer}")
+    (target,) = imports(nodes(line), f"byhand.{importer}")
     assert bool(goes_up(importer, package_of(target))) == is_wrong
 
 
@@ -170,18 +179,18 @@ def words_after_m(node):
         yield from re.findall(r"(?<!\S)-m\s+([\w.]+)", node.value)
 
 
-def docstrings(tree):
+def docstrings(nodes):
     """Return the nodes of the file's docstrings, in which a command is only named."""
-    bodies = [node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list) and node.body]
+    bodies = [node.body for node in nodes if isinstance(getattr(node, "body", None), list) and node.body]
     return {id(body[0].value) for body in bodies if isinstance(body[0], ast.Expr)}
 
 
-def starts_the_program(tree):
+def starts_the_program(nodes):
     """Return the lines that hold a command line of `python -m byhand`, to be run as a subprocess."""
-    named = docstrings(tree)
+    named = docstrings(nodes)
     return [
         node.lineno
-        for node in ast.walk(tree)
+        for node in nodes
         if id(node) not in named
         and any(module in {"byhand", "byhand.__main__", "byhand.cli"} for module in words_after_m(node))
     ]
@@ -199,7 +208,7 @@ def starts_the_program(tree):
     ],
 )
 def test_a_planted_start_of_the_program_is_found(line, is_wrong):
-    assert bool(starts_the_program(ast.parse(line))) == is_wrong
+    assert bool(starts_the_program(nodes(line))) == is_wrong
 
 
 def test_no_package_below_the_command_line_starts_the_program():

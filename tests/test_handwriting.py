@@ -150,7 +150,7 @@ def test_a_shadow_across_the_page_does_not_change_the_polarity():
         assert normalize(photo).inverted
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(gray)
 def test_any_image_gives_a_digit_or_one_error(picture):
     try:

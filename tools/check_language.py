@@ -5,10 +5,8 @@ JavaScript. CONTRIBUTING.md has the rules; a pattern finds only a part of what t
 """
 
 import ast
-import io
 import re
 import sys
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +20,13 @@ SUFFIXES = {".py", ".md", ".toml", ".html", ".js", ".mjs", ""}
 EXEMPT = {"tools/check_language.py", "tests/test_language.py", "tests/students"}
 
 
+#: Code in prose, and the tokens of Python that may contain a `#`.
+CODE = re.compile(r"`[^`]*`|--[a-z][a-z-]*")
+STRING_OR_COMMENT = re.compile(
+    r'''"""(?:\\.|[^\\])*?"""|\'{3}(?:\\.|[^\\])*?\'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|#[^\n]*''', re.DOTALL
+)
+
+
 class Text(NamedTuple):
     """A text that people read; `kind` is docstring, comment, string or prose."""
 
@@ -30,12 +35,11 @@ class Text(NamedTuple):
     words: str
 
 
-class Ban(NamedTuple):
+class Ban:
     """A pattern, the better wording, and the kinds of text that it applies to (all, if empty)."""
 
-    pattern: str
-    better: str
-    kinds: tuple[str, ...] = ()
+    def __init__(self, pattern: str, better: str, kinds: tuple[str, ...] = ()) -> None:
+        self.pattern, self.better, self.kinds = re.compile(pattern, re.IGNORECASE), better, kinds
 
 
 BANS = [
@@ -111,6 +115,10 @@ BANS = [
 ]
 
 
+#: Finds all bans that apply to each kind of text: most files have none of them.
+ANYWHERE = re.compile("|".join(each.pattern.pattern for each in BANS if not each.kinds), re.IGNORECASE)
+
+
 def from_python(source: str) -> Iterator[Text]:
     """Yield docstrings, comments (consecutive lines as one) and strings of three words or more."""
     tree = ast.parse(source)
@@ -126,15 +134,17 @@ def from_python(source: str) -> Iterator[Text]:
     yield from (Text(node.lineno, "string", node.value) for node in strings if id(node) not in docstrings)
     block: list[str] = []
     last = 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type != tokenize.COMMENT:
+    end, line = 0, 1
+    for token in STRING_OR_COMMENT.finditer(source):
+        if not token[0].startswith("#"):
             continue
-        words = token.string.lstrip("#: ")
-        if token.start[0] != last + 1 and block:
+        line += source.count("\n", end, token.start())
+        end = token.start()
+        if line != last + 1 and block:
             yield Text(last - len(block) + 1, "comment", " ".join(block))
             block = []
-        block.append(words)
-        last = token.start[0]
+        block.append(token[0].lstrip("#: "))
+        last = line
     if block:
         yield Text(last - len(block) + 1, "comment", " ".join(block))
 
@@ -155,10 +165,12 @@ def from_prose(source: str) -> Iterator[Text]:
 def hits(path: Path) -> Iterator[str]:
     """Yield a line for each banned wording in the file."""
     source = path.read_text("utf-8")
-    for text in from_python(source) if path.suffix == ".py" else from_prose(source):
-        words = re.sub(r"`[^`]*`|--[a-z][a-z-]*", "``", " ".join(text.words.split()))  # code is not prose
-        for each in BANS:
-            if (not each.kinds or text.kind in each.kinds) and (hit := re.search(each.pattern, words, re.IGNORECASE)):
+    texts = list(from_python(source) if path.suffix == ".py" else from_prose(source))
+    read = [CODE.sub("``", " ".join(text.words.split())) for text in texts]
+    bans = BANS if ANYWHERE.search("\n".join(read)) else [each for each in BANS if each.kinds]
+    for text, words in zip(texts, read, strict=True):
+        for each in bans:
+            if (not each.kinds or text.kind in each.kinds) and (hit := each.pattern.search(words)):
                 yield f"{path}:{text.line}: {text.kind}: “{hit[0][:60]}”: {each.better}"
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from byhand.errors import UsageError
@@ -45,7 +45,6 @@ def test_a_cache_reuses_memory_unless_more_is_needed():
     assert cache.new("y", 10, 4, dtype=np.uint8).dtype == np.uint8
 
 
-@settings(max_examples=60, deadline=None)
 @given(*(st.integers(1, size) for size in (12, 9, 9, 20)), st.integers(0, 2**32 - 1))
 def test_a_dense_layer_in_parts_gives_the_same_results(N, parts, rows, units, seed):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from byhand.nn.arrays import Cache
@@ -47,7 +47,6 @@ def mask(at, *, keep=0.7, shape=(64, 40), layer=1):
     return dropout_mask(keep, at, layer, cache.mask, cache.bits, cache.shifted)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**63), st.integers(0, 10**6), st.integers(1, 63))
 def test_masks_of_blocks_equal_the_mask_of_the_batch(seed, step, cut):
     whole = mask(StepKey(seed, step))

@@ -4,6 +4,7 @@ They have the same file names, so they are identified by checksums: MNIST by the
 gzip encodings vary), Fashion-MNIST and KMNIST by the MD5 of the `.gz` files. Downloads are verified before use.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -135,6 +136,7 @@ def _train_test(files: Mapping[str, File], name: str, classes: tuple[str, ...], 
     return TrainTest(train.renamed(name, classes), test.renamed(name, classes), source)
 
 
+@functools.cache  # its arrays are read-only
 def bundled() -> TrainTest:
     """Return the bundled sample: 400 + 100 digits of each class (see `tools/make_sample.py`)."""
     folder = resources.files("byhand.data") / "sample"  # may be inside a zip file

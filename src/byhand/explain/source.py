@@ -47,10 +47,16 @@ def quote(function: Callable[..., Any], mention: str | None = None) -> Quote:
         source, first = inspect.getsourcelines(function)
     except OSError:
         return Quote(name, file, "")
-    lines = textwrap.dedent("".join(source)).splitlines()
+    return from_source("".join(source), mention, name, file, first - 1)
+
+
+@cache  # each step of an explanation quotes the same lines
+def from_source(source: str, mention: str | None, name: str, file: str, before: int) -> Quote:
+    """Quote a function whose source begins at line `before + 1` of the file."""
+    lines = textwrap.dedent(source).splitlines()
     definition = ast.parse("\n".join(lines)).body[0]
     assert isinstance(definition, ast.FunctionDef)
-    return statements(definition, mention, lines, name, file, first - 1)
+    return statements(definition, mention, lines, name, file, before)
 
 
 @cache
