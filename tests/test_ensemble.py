@@ -39,11 +39,12 @@ def type_in(folder, *words, **more):
 def home(tmp_path_factory):
     """A folder with an ensemble of two in `c`, and the same two networks trained alone in `a` and `b`."""
     folder = tmp_path_factory.mktemp("ensembles")
-    made = type_in(folder, "train", *SHORT, "--committee", 2, "--seed", 5, "--run", "c", "--json")
-    assert made.returncode == 0, made.stderr
-    (folder / "c.json").write_text(made.stdout)
-    for name, seed in (("a", 5), ("b", 6)):
-        assert type_in(folder, "train", *SHORT, "--seed", seed, "--threads", 1, "--run", name).returncode == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        made = processes.command("train", *SHORT, "--committee", 2, "--seed", 5, "--run", "c", "--json")
+        (folder / "c.json").write_text(made.stdout)
+        for name, seed in (("a", 5), ("b", 6)):
+            processes.command("train", *SHORT, "--seed", seed, "--threads", 1, "--run", name)
     return folder
 
 
@@ -262,6 +263,7 @@ def test_an_interrupted_ensemble_resumes_to_bit_identical_members(tmp_path):
         np.testing.assert_array_equal(member.network.parameters, unbroken(seed))
 
 
+@pytest.mark.slow
 def test_a_finished_ensemble_is_not_trained_again(run):
     code, out, err = run("train", "--resume", "c")
     assert code == 0
@@ -278,6 +280,7 @@ def test_the_number_of_threads_must_be_positive(home, run, words):
     assert not (home / "runs").exists()
 
 
+@pytest.mark.slow
 def test_resume_cannot_change_an_ensemble(run):
     code, _, err = run("train", "--resume", "c", "--epochs", "5", "--committee", "3")
     assert code == UsageError.exit_code

@@ -244,6 +244,7 @@ def one_line(done, code):
 TRAIN = ("train", "--offline", "--data", "mnist-5k", "--quiet", "--hidden", "8", "--epochs", "1", "--samples", "200")
 
 
+@pytest.mark.slow
 def test_the_program_reports_a_full_disk(tmp_path):
     with small_disk(tmp_path / "disk", 8):
         line = one_line(byhand(*TRAIN, "--run", tmp_path / "disk" / "run", cwd=tmp_path), StorageError.exit_code)
@@ -251,6 +252,7 @@ def test_the_program_reports_a_full_disk(tmp_path):
     assert str(tmp_path / "disk" / "run") in line
 
 
+@pytest.mark.slow
 def test_the_program_reports_a_file_in_place_of_a_folder(tmp_path):
     (tmp_path / "run").write_text("a file")
     line = one_line(byhand(*TRAIN, "--run", tmp_path / "run" / "x", cwd=tmp_path), 2)
@@ -274,6 +276,7 @@ def test_a_folder_in_place_of_a_file_is_rejected(name):
         files.write_bytes(name, b"x")
 
 
+@pytest.mark.slow
 def test_the_program_reports_that_memory_is_exhausted(tmp_path):
     """Running out of memory anywhere gives one line."""
     code = "import sys; sys.argv = ['byhand', 'data', 'list']; import byhand.cli as c, byhand.data.loading as d\n"
@@ -295,6 +298,7 @@ def test_a_closed_pipe_exits_with_141_silently(tmp_path):
     assert done.returncode == 141
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
 def test_output_that_cannot_be_written_is_an_error(tmp_path):
     with open("/dev/full", "wb") as full:
@@ -322,6 +326,7 @@ def without_root_rights():
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_reported(tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
@@ -329,6 +334,7 @@ def test_a_read_only_folder_is_reported(tmp_path):
     assert line == f"byhand: {locked / 'run'}: Permission denied"
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_read_only_during_training_is_reported(tmp_path):
     run = Run(tmp_path / "run")
     code = (
@@ -349,6 +355,7 @@ def test_a_folder_that_becomes_read_only_during_training_is_reported(tmp_path):
     assert Checkpoints(run).load()[1]["step"] == 1
 
 
+@pytest.mark.slow
 def test_the_program_runs_without_a_home_folder(tmp_path):
     """Without HOME and without an entry in the list of users, the bundled sample is used."""
     code = (

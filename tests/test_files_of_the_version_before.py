@@ -129,6 +129,7 @@ def test_an_interrupted_run_is_finished_with_the_same_result(name, slot, copied)
         np.testing.assert_allclose(now, then, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_an_interrupted_ensemble_is_finished(tmp_path):
     folder, expected = shutil.copytree(GOLDEN / "ensemble", tmp_path / "ensemble"), FOLDERS["ensemble"]
     first = Run(folder / "member-1").model()
@@ -141,6 +142,7 @@ def test_an_interrupted_ensemble_is_finished(tmp_path):
     assert {**metadata, "recipe": None} == {**expected["card"], "recipe": None}
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_is_finished(tmp_path):
     needs("optuna")
     folder, expected = shutil.copytree(GOLDEN / "sweep", tmp_path / "sweep"), FOLDERS["sweep"]

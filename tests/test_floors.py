@@ -271,6 +271,10 @@ ROOT = SOURCE.parents[1]
 #: Programs that are run by hand, except those that are run with the previous version.
 PROGRAMS = [path for place in ("tools", "tests/long", "benchmarks") for path in sorted((ROOT / place).glob("*.py"))]
 PROGRAMS = [path for path in PROGRAMS if not path.name.startswith("make_golden_")]
+WITH_SKLEARN = [path for path in PROGRAMS if "byhand.sklearn" in path.read_text("utf-8")]
+PROGRAMS = [path for path in PROGRAMS if path not in WITH_SKLEARN] + [
+    pytest.param(path, marks=pytest.mark.slow) for path in WITH_SKLEARN
+]
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -4,6 +4,7 @@ Definitions, arguments, attributes, constants, fields, keywords and modules coun
 """
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ ALIASES = {
 }
 
 
+@functools.cache
+def names_in(path):
+    return [*names(ast.parse(path.read_text("utf-8")))]
+
+
 def names(tree):
     """Yield (name, line) of everything that the file defines, or that it uses as an attribute or a keyword."""
     for node in ast.walk(tree):
@@ -81,7 +87,7 @@ def old_names(room):
             found.append(f"{path.relative_to(ROOT)}: the module's name")
         found += [
             f"{path.relative_to(ROOT)}:{line}: {name}"
-            for name, line in names(ast.parse(path.read_text("utf-8")))
+            for name, line in names_in(path)
             if name in replaced and (room, name) not in ALIASES
         ]
     return found
@@ -118,6 +124,6 @@ def test_every_alias_is_still_used():
         (room, name)
         for room, name in ALIASES
         for path in files_of(room)
-        if name in {name for name, _ in names(ast.parse(path.read_text("utf-8")))}
+        if name in {name for name, _ in names_in(path)}
     }
     assert used == set(ALIASES)

@@ -1,6 +1,5 @@
 """docs/promises.md: every promise names existing tests, and its figures are those of the results."""
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -22,7 +21,7 @@ def promises(page):
 
 
 def functions_in(path):
-    return {node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)}
+    return set(re.findall(r"^def (\w+)\(", path.read_text("utf-8"), re.MULTILINE))
 
 
 def missing(page):

@@ -401,6 +401,7 @@ def test_the_command_exits_with_4_after_divergence(tmp_path):
         json.loads(line, parse_constant=pytest.fail)
 
 
+@pytest.mark.slow
 def test_a_locked_run_is_not_changed(tmp_path):
     words = ["--data", "mnist-5k", "--samples", "300", "--hidden", "8", "--epochs", "1", "--run", "r"]
     processes.byhand("train", *words, cwd=tmp_path, check=True)

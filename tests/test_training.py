@@ -30,6 +30,7 @@ from byhand.training.recipe import PRESETS
 from byhand.training.setup import Setup, held_out
 from byhand.training.watchdog import probe
 from helpers import processes
+from helpers.tiers import tiers
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,10 @@ def test_the_number_of_weakly_augmented_epochs_is_rounded_up(epochs, share, weak
     assert epochs - Recipe(epochs=epochs, weak_augment=share).weak_from == weak_epochs
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
-@pytest.mark.parametrize("hidden", [(12,), (12, 8), (12, 8, 6)])
+@pytest.mark.parametrize(
+    ("hidden", "activation"),
+    tiers(3, [((12, 8, 6)[: number % 3 + 1], ("relu", "sigmoid")[number % 2]) for number in range(6)]),
+)
 def test_a_trainer_equals_the_reference_after_100_steps(digits, hidden, activation):
     sizes = [784, *hidden, 10]
     data = digits.train[:300]

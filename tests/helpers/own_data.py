@@ -5,6 +5,7 @@ for it, with some of its own pictures as files where the form allows it: each fi
 """
 
 import csv
+import functools
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,7 @@ def shape(kind: str, height: int, width: int, rng: np.random.Generator) -> np.nd
     return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
 
 
+@functools.cache
 def shapes(each: int, height: int = 28, width: int = 28, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return shapes uint8 (N, H, W) and their class numbers, in random order."""
     rng = np.random.default_rng(seed)
@@ -60,6 +62,7 @@ def shapes(each: int, height: int = 28, width: int = 28, *, seed: int = 0) -> tu
     return np.stack([shape(SHAPES[k], height, width, rng) for k in labels]), labels
 
 
+@functools.cache
 def patterns(classes: int, each: int, height: int = 12, width: int = 12) -> tuple[np.ndarray, np.ndarray]:
     """Return noisy copies of one smooth random image for each class: uint8 (N, H, W), and the class numbers."""
     rng = np.random.default_rng(1)

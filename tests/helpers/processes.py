@@ -1,7 +1,9 @@
-"""Programs in processes of their own."""
+"""Programs in processes of their own, and commands in this process."""
 
 import subprocess
 import sys
+
+from click.testing import CliRunner, Result
 
 
 def run(*command: object, check=False, **settings) -> subprocess.CompletedProcess:
@@ -18,3 +20,12 @@ def python(*words: object, **settings) -> subprocess.CompletedProcess:
 def byhand(*words: object, **settings) -> subprocess.CompletedProcess:
     """Run the program `byhand`."""
     return python("-m", "byhand", *words, **settings)
+
+
+def command(*words: object) -> Result:
+    """Run a command of `byhand` in this process, which must succeed."""
+    from byhand.cli.group import cli
+
+    done = CliRunner().invoke(cli, [*map(str, words)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 SOURCE = str(Path(__file__).parents[2] / "src")
+NUMBER = b"%10d"  # of a process, or its exit code
 
 
 def started() -> tuple[subprocess.Popen, socket.socket]:
@@ -77,7 +78,7 @@ def serve(control: socket.socket) -> None:
         if ended in ready:
             os.read(ended, 1000)
             while pipes and (found := os.waitpid(-1, os.WNOHANG))[0]:
-                os.write(pipe := pipes.pop(found[0]), str(os.waitstatus_to_exitcode(found[1])).encode())
+                os.write(pipe := pipes.pop(found[0]), NUMBER % os.waitstatus_to_exitcode(found[1]))
                 os.close(pipe)
         if control in ready:
             message, descriptors, _, _ = socket.recv_fds(control, 2**16, 4)
@@ -86,7 +87,7 @@ def serve(control: socket.socket) -> None:
             if (pid := os.fork()) == 0:
                 run(program, descriptors, **json.loads(message))
             *streams, pipes[pid] = descriptors
-            os.write(pipes[pid], str(pid).encode())
+            os.write(pipes[pid], NUMBER % pid)
             for stream in streams:
                 os.close(stream)
 
