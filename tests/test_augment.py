@@ -317,6 +317,7 @@ def test_prefetch_gives_the_results_of_map_in_order():
     assert list(prefetch(str, [])) == []
 
 
+@pytest.mark.timing
 def test_prefetch_works_in_another_thread_two_results_ahead():
     made = []
     with closing(prefetch(lambda k: made.append((k, threading.current_thread())), range(10))) as results:

@@ -386,6 +386,7 @@ RELU = "def relu(Z):\n    return np.maximum(0, Z), Z\n"
         ],
     ),
 )
+@pytest.mark.timing
 def test_every_behavior_of_a_function_ends_in_a_verdict(body, words, tmp_path):
     report = check(f"import numpy as np\ndef sigmoid(Z):\n    {body}\n{RELU}", tmp_path, limits=QUICK)
     verdict = report["sigmoid"]
@@ -437,6 +438,7 @@ def test_after_the_time_limit_of_the_file_nothing_more_is_run(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_a_call_stopped_by_the_time_limit_of_the_file_names_it(tmp_path):
     endless = re.sub(r"(def \w+\(.*\):\n)", r"\1    while True: pass\n", student())
     report = check(endless, tmp_path, timeout=1.5, limits=Limits(call=60))
@@ -465,6 +467,7 @@ def test_loading_that_takes_the_whole_time_limit_is_reported(tmp_path):
         ),
     ],
 )
+@pytest.mark.timing
 def test_a_file_that_ends_the_process_while_loading_is_not_run(line, words, tmp_path):
     source = student().replace("import numpy as np", f"import numpy as np\nfrom time import sleep\n{line}")
     source = source.replace("np.exp(-Z)", "np.exp(-Z + 0 * (K or 0))")
@@ -481,6 +484,7 @@ def test_top_level_statements_are_not_run(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_a_slow_constant_is_skipped_with_a_note(tmp_path):
     source = student().replace("import numpy as np", "import numpy as np, time\nSCALE = time.sleep(60)")
     report = check(source.replace("1/(1+np.exp(-Z))\n    sigmoid", "SCALE/(1+np.exp(-Z))\n    sigmoid"), tmp_path)

@@ -140,6 +140,7 @@ def test_a_resumed_run_has_the_same_records_and_warnings(run):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_ten_kills_lose_nothing(tmp_path):
     struck = 0
     for seed, times, found in kills_and_faults.kills(tmp_path, 10):
@@ -311,6 +312,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(run):
         second.save(session, force=True)
 
 
+@pytest.mark.timing
 def test_an_error_of_the_writing_thread_is_raised_in_the_loop(run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

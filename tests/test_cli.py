@@ -151,6 +151,7 @@ def test_divergence_exits_with_4_and_a_suggestion(run):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_ctrl_c_saves_and_names_the_command_to_resume(tmp_path):
     command = [sys.executable, "-m", "byhand", "train", "--data", "mnist-5k", "--epochs", "100000", "--run", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -48,6 +48,7 @@ def test_messages_are_never_written_into_an_output_file(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25])
+@pytest.mark.timing
 def test_ctrl_c_during_imports_exits_with_130(after, tmp_path):
     """The program reports when main is called, and then gets the signal."""
     code = "import sys; from byhand.cli import main; sys.argv = ['byhand', 'train', '--data', 'mnist-5k', '-q']\n"

@@ -145,6 +145,7 @@ def test_a_function_that_returns_before_raising_counts_as_written(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ["while True: sigmoid(Z)", "while True: pass"])
+@pytest.mark.timing
 def test_an_endless_call_is_stopped_also_if_it_calls_other_functions(line, tmp_path):
     (tmp_path / "me.py").write_text(first("layer_forward", f"Z = b\n    {line}"))
     report = check_file(tmp_path / "me.py", limits=Limits(call=0.5))
@@ -153,6 +154,7 @@ def test_an_endless_call_is_stopped_also_if_it_calls_other_functions(line, tmp_p
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of another process")
+@pytest.mark.timing
 def test_waiting_for_a_processor_does_not_count_towards_the_time_limit():
     """Use a sleeping process in place of one that waits for a busy processor."""
     cells = ["import time\ndef sigmoid(Z):\n    time.sleep(float(Z))\n    return Z, Z\n"]

@@ -209,6 +209,7 @@ def has_ended(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes through /proc")
+@pytest.mark.timing
 def test_grading_resumes_after_a_kill_or_an_interrupt(tmp_path):
     handed_in, out = tmp_path / "in", tmp_path / "marks.csv"
     endless = solution().replace("):\n", "):\n    while True: pass\n")

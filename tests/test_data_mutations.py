@@ -11,6 +11,7 @@ from helpers import data_files
 
 @pytest.mark.parametrize("numbers", [range(30), pytest.param(range(30, 500), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", data_files.FORMATS)
+@pytest.mark.timing
 def test_a_mutated_file_gives_a_valid_data_set_or_one_error(name, numbers, tmp_path):
     outcomes = data_files.outcomes(name, tmp_path, numbers)
     assert sum(outcomes.values()) == len(numbers)

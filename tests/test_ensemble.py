@@ -238,6 +238,7 @@ def unbroken(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_an_interrupted_ensemble_resumes_to_bit_identical_members(tmp_path):
     process = begun(tmp_path, *LONG, "--committee", "2", "--run", "broken", "--threads", "2")
     process.send_signal(signal.SIGINT)
@@ -313,6 +314,7 @@ def test_a_failing_member_is_reported_and_the_others_are_trained(home, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_a_killed_member_is_reported_and_can_be_resumed(tmp_path):
     process = begun(tmp_path, *LONG, "--committee", "2", "--run", "c", "--threads", "2")
     psutil = needs("psutil")

@@ -391,6 +391,7 @@ def test_a_damaged_model_is_reported_with_its_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_the_killed_program_resumes_to_bit_identical_weights(tmp_path):
     long = (*TRAIN[:-3], "40", "--samples", "1000", "--augment", "default", "--dropout", "0.1", "--ema-decay", "0.9")
     assert byhand(*long, "--run", tmp_path / "whole", cwd=tmp_path).returncode == 0

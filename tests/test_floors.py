@@ -262,6 +262,7 @@ print(time.process_time() - start)
 """
 
 
+@pytest.mark.timing
 def test_import_byhand_costs_little_more_than_numpy():
     # Measured: under 2 ms. The bound is wide for slow machines, and still far below any heavy package.
     assert float(python("-c", COST).stdout) < 0.1

@@ -280,6 +280,7 @@ def test_reading_runs_no_code(path):
 
 @pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, 600), marks=pytest.mark.slow)], ids=repr)
 @pytest.mark.parametrize("name", ["model", "checkpoint"])
+@pytest.mark.timing
 def test_mutated_files_are_read_or_rejected(name, numbers, tmp_path):
     found = model_file_mutations.outcomes(name, tmp_path, numbers)
     assert found["read"] > len(numbers) / 30

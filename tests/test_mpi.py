@@ -164,6 +164,7 @@ def test_ranks_with_different_seeds_are_rejected(tmp_path):
 
 
 @pytest.mark.usefixtures("mpiexec_found")
+@pytest.mark.timing
 def test_a_killed_rank_leaves_a_checkpoint_for_any_number_of_ranks(tmp_path):
     words = (*TRAIN, "--epochs", "12", "--batch-size", "16", "--threads", "1", "--learning-rate", "0.01")
     subprocess.run([sys.executable, *words, "--run", "whole", "--quiet"], cwd=tmp_path, check=True, capture_output=True)
@@ -191,6 +192,7 @@ def test_a_killed_rank_leaves_a_checkpoint_for_any_number_of_ranks(tmp_path):
 
 
 @pytest.mark.usefixtures("mpiexec_found")
+@pytest.mark.timing
 def test_ctrl_c_stops_every_rank_after_the_same_step_and_saves(tmp_path):
     command = [str(MPIEXEC), "-n", "2", sys.executable, *TRAIN, "--epochs", "500", "--run", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

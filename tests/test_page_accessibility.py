@@ -9,6 +9,7 @@ from helpers.browser import browser
 from helpers.watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
 
 
+@pytest.mark.timing
 def test_a_prediction_takes_no_longer_than_twenty_million_additions(play):
     """The fastest of many, both measured in the page: well below a frame of 16 ms on a usual machine."""
     play.page.evaluate(

@@ -193,6 +193,7 @@ def test_errors_of_missing_resources_are_json(untouched, path, status):
     assert set(body) == {"error"}
 
 
+@pytest.mark.timing
 def test_training_continues_during_invalid_requests(served):
     served.post("/api/control", action="play")
     before = served.get("/api/state")["step"]
@@ -205,6 +206,7 @@ def test_training_continues_during_invalid_requests(served):
     assert state["step"] > before
 
 
+@pytest.mark.timing
 def test_training_can_be_stepped_played_paused_and_rewound(served):
     assert served.get("/api/state")["origin"] == "the shipped model"
     served.post("/api/control", action="batch")
@@ -283,6 +285,7 @@ def test_the_model_in_use_is_exported(served):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+@pytest.mark.timing
 def test_suggestions_of_the_watchdog_name_controls_of_the_page(served, optimizer):
     served.post("/api/setup", learning_rate=100, layers=[8], optimizer=optimizer)
     served.post("/api/control", action="play")
@@ -328,6 +331,7 @@ def started(folder, number, *words):
 @pytest.mark.slow
 @pytest.mark.parametrize("is_answering", [False, True], ids=["idle", "answering"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.timing
 def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
     process, ask = started(tmp_path, number, "--data", "mnist-5k", "--run", "kept")
     ask("/api/control", action="play")
@@ -351,6 +355,7 @@ def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_locked", [False, True], ids=["unwritable", "locked"])
+@pytest.mark.timing
 def test_a_playground_that_cannot_save_never_prints_saved(tmp_path, is_locked):
     from byhand.training.runs import Run
 
@@ -370,6 +375,7 @@ def test_a_playground_that_cannot_save_never_prints_saved(tmp_path, is_locked):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_events_are_sent_at_most_ten_times_a_second(served):
     with served.events() as events:
         assert events.status == 200
@@ -387,6 +393,7 @@ def test_events_are_sent_at_most_ten_times_a_second(served):
     assert all(steps > 0 for _, event in received[1:-1] for _, _, _, steps in event["points"])
 
 
+@pytest.mark.timing
 def test_a_reconnected_page_gets_all_missed_events(served):
     with served.events() as events:
         served.post("/api/control", action="play")
@@ -453,6 +460,7 @@ print(json.dumps(statuses))
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_many_clients_neither_stop_training_nor_lose_events(served):
     """200 readers and a flood of explanations: a step costs at most four times the processor time."""
     served.post("/api/setup", layers=[128])

@@ -148,6 +148,7 @@ def test_a_stopped_sweep_resumes_to_the_same_result(whole, tmp_path, advances):
     assert len(engine.done) - 1 + len(again.done) == sum(len(t.records) for t in whole.trials)
 
 
+@pytest.mark.timing
 def test_a_killed_sweep_does_not_repeat_finished_trials(whole, tmp_path):
     (tmp_path / "space.toml").write_text(TOML)
     command = [sys.executable, "-m", "byhand", "sweep", "--offline"]
@@ -205,6 +206,7 @@ def victims():
     ]
 
 
+@pytest.mark.timing
 def test_a_killed_worker_is_replaced(whole, tmp_path):
     killed = []
 
@@ -231,6 +233,7 @@ def threads_of_a_worker():
     return [library["num_threads"] for library in threadpoolctl.threadpool_info()]
 
 
+@pytest.mark.timing
 def test_a_trial_that_kills_every_worker_is_given_up():
     engine = Local(1)
     engine.submit(7, die)
@@ -256,6 +259,7 @@ def die_within_a_message(marker):
     return die()
 
 
+@pytest.mark.timing
 def test_a_worker_killed_while_sending_does_not_block_the_others(tmp_path):
     engine = Local(2)
     engine.submit(1, die_within_a_message, tmp_path / "marker")
@@ -290,6 +294,7 @@ def cluster():
         yield cluster
 
 
+@pytest.mark.timing
 def test_a_killed_dask_worker_is_replaced(cluster, tmp_path):
     engine = Dask(cluster.scheduler_address)
     assert engine.jobs == 2

@@ -481,6 +481,7 @@ def test_explicit_validation_data_replace_the_held_out_split(digits):
     assert len(Setup(Model([784, 8, 10]), data, recipe, 0, None, digits.test[:50], None).validation.labels) == 50
 
 
+@pytest.mark.timing
 def test_ctrl_c_ends_the_run_after_the_current_step(digits):
     model = Model([784, 32, 10])
     with Trainer(model, digits.train, Recipe(epochs=1000), seed=0) as session, interruptible(session.stop):
