@@ -20,6 +20,8 @@ from helpers.needs import full_mnist_folder, needs
 
 #: Fixtures and markers that put a test into the second tier.
 SLOW = {"browser", "torch", "full_mnist", "mpiexec_found"}
+#: Functions that import packages which the extra `test` does not install: the tests that call them are slow.
+OPTIONAL = {"needs", "frame_of", "run_onnx"}
 
 #: A line of the files whose tests are all slow.
 WHOLLY_SLOW = "\npytestmark = pytest.mark.slow\n"
@@ -47,7 +49,8 @@ def pytest_collection_modifyitems(config, items):
     second_tier = config.option.markexpr == "slow"
     for item in items:
         is_property = second_tier and getattr(item.obj, "is_hypothesis_test", False)
-        if is_property or SLOW & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
+        marks = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
+        if is_property or SLOW & marks or OPTIONAL & {*item.obj.__code__.co_names}:
             item.add_marker(pytest.mark.slow)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.needs import needs
 from helpers.processes import python
 from tools import import_cycles
 
@@ -285,7 +284,7 @@ def test_programs_run_by_hand_import_existing_names(path):
             if node.module == "benchmarks.jax_jit":
                 continue  # it needs JAX
             if node.module == "byhand.sklearn":
-                needs("sklearn")
+                pytest.importorskip("sklearn", reason="needs the package sklearn")
             module = importlib.import_module(node.module)
             for alias in node.names:
                 if not hasattr(module, alias.name):
