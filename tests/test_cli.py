@@ -353,10 +353,12 @@ def test_each_command_is_in_the_help_with_its_line(run):
         assert line.split()[0] in out
 
 
-def test_the_help_loads_no_numpy():
+def test_the_help_loads_no_numpy_and_few_modules():
+    """Measured: 120 to 130 modules, in 75 ms of processor time with Python's own start."""
     code = "import sys; sys.argv = ['byhand', '-h']\nfrom byhand.cli import main\ntry: main()\nexcept SystemExit: pass"
-    done = processes.python("-c", f"{code}\nassert 'numpy' not in sys.modules")
+    done = processes.python("-c", f"{code}\nassert 'numpy' not in sys.modules\nprint(len(sys.modules))")
     assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 160
 
 
 def test_version(run):
