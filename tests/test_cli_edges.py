@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from byhand.cli.output import show_json
+from byhand.cli import check
+from byhand.cli.output import Console, show_json
 from byhand.cli.start import replace_unencodable
 from helpers.processes import python
 from helpers.processes import run as run_command
@@ -271,3 +273,15 @@ def test_a_wrong_config_file_is_answered_in_one_line(run, content, rule):
     code, out, err = run("train", "--config", "a.toml")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert rule in err
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
+def test_check_has_no_colors_for_terminals_without_them(monkeypatch, name, value):
+    shown = []
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(check, "_lines", lambda _: ["right"])
+    monkeypatch.setattr(check.click, "echo", lambda _, color: shown.append(color))
+    check.show(SimpleNamespace(ok=True), Console(quiet=False))
+    assert shown == [None if value == "xterm" else False]

@@ -52,7 +52,8 @@ def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **l
         show_json({**report.as_dict(), **last_entries})
     else:
         text = "\n".join([*_lines(report), *last_lines])
-        click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+        is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        click.echo(text, color=False if is_plain else None)
     if not report.ok:
         sys.exit(1)
 
