@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import byhand
+from byhand.data import Dataset
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.model import Model
+from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
@@ -27,8 +29,10 @@ from byhand.play.playground import (
 from byhand.play.setup import Setup
 from byhand.play.storage import RunStorage, setup_of, start_of
 from byhand.play.thread import TrainingThread
-from byhand.training import StepRecord, checkpoint
+from byhand.training import StepRecord, checkpoint, preset
+from byhand.training.recipe import adapted
 from byhand.training.runs import Run
+from helpers.own_data import shapes
 from helpers.playground_server import a_playground
 from helpers.waiting import until
 
@@ -68,6 +72,16 @@ def test_the_playground_trains_loaded_weights_like_byhand_fit(tmp_path, monkeypa
     playground.close()
     monkeypatch.chdir(tmp_path)
     np.testing.assert_array_equal(weights_of_the_program(playground), weights(playground))
+
+
+def test_other_images_are_prepared_as_by_byhand_train():
+    images, labels = shapes(10, 12, 12)
+    data = Dataset(images, labels, classes="abcd")
+    model = Setup(layers=(8,)).model(data)
+    assert model.preparation == adapted(preset("digits"), data).preparation
+    assert f"preparation={model.preparation!r}" in Setup(layers=(8,)).as_python(1, data)
+    digits = byhand.load("mnist-5k").train
+    assert Setup().model(digits).preparation == Preparation.standard(deskew=True)
 
 
 def weights_of_the_program(playground):

@@ -212,7 +212,8 @@ class Playground:
 
     def as_python(self) -> str:
         """Return a program that repeats the training up to the end of its epoch."""
-        return self.setup.as_python(epochs=max(1, -(-self.step_number // self.batches_per_epoch)))
+        epochs = max(1, -(-self.step_number // self.batches_per_epoch))
+        return self.setup.as_python(epochs, self.digits.train)
 
     def collect(self) -> list[Point]:
         """Add the steps since the last call to the curve; return their points."""

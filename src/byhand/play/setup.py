@@ -129,16 +129,20 @@ class Setup:
                 f"layers must fit into {limit / 1e9:.1f} GB of memory, {network} would need {needed / 1e9:,.1f} GB"
             )
 
-    @property
-    def network(self) -> dict[str, Any]:
-        """Arguments of a new model, besides its sizes and classes."""
+    def network(self, data: Dataset) -> dict[str, Any]:
+        """Arguments of a new model, besides its sizes and classes.
+
+        As in `byhand train`, only images in MNIST's form are deskewed, and others are scaled by their own mean.
+        """
+        is_handwriting = data.has_mnist_form
+        preparation = Preparation.standard(deskew=self.deskew) if is_handwriting else Preparation.of(data.images)
         return {
             "seed": self.seed,
             "maps": maps_of(self.maps),
             "activation": self.activation,
             "init": self.init,
             "output_scale": 0.1,
-            "preparation": Preparation.standard(deskew=self.deskew),
+            "preparation": preparation,
         }
 
     @property
@@ -160,13 +164,13 @@ class Setup:
 
     def model(self, data: Dataset) -> Model:
         """Return a new model."""
-        return Model(self.sizes(data), classes=data.classes, **self.network)
+        return Model(self.sizes(data), classes=data.classes, **self.network(data))
 
     def recipe(self) -> Recipe:
         """Return the recipe."""
         return Recipe(epochs=EPOCHS, **self.training)
 
-    def as_python(self, epochs: int) -> str:
+    def as_python(self, epochs: int, data: Dataset) -> str:
         """Return a program that gives the same numbers."""
 
         def written(settings: dict[str, Any]) -> str:
@@ -178,7 +182,9 @@ class Setup:
         else:
             imports = f"from byhand.model.preparation import Preparation\n{imports}"
             sizes = ", ".join(["digits.train.images[0].size", *map(str, self.layers), "len(digits.classes)"])
-            model = f"model = byhand.Model(\n    [{sizes}],\n    classes=digits.classes,\n{written(self.network)})"
+            model = (
+                f"model = byhand.Model(\n    [{sizes}],\n    classes=digits.classes,\n{written(self.network(data))})"
+            )
         return f"""import numpy as np
 
 import byhand
