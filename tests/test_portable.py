@@ -8,6 +8,7 @@ import pytest
 
 import byhand
 from byhand import threads
+from byhand.model.preparation import Preparation
 from byhand.training import Recipe, Trainer, steps
 from byhand.training.batches import prefetch
 from byhand.training.plan import Member
@@ -48,6 +49,25 @@ def test_prefetching_without_threads_computes_results_on_demand(no_threads):
     assert [next(results), next(results)] == [0, 1]
     assert made == [0, 1]
     assert list(results) == [2, 3, 4]
+
+
+def test_predictions_have_the_same_bits_with_any_number_of_threads(monkeypatch, no_threads):
+    images = byhand.load("mnist-5k").test.images
+    model = byhand.Model([784, 16, 10], seed=0, preparation=Preparation.standard(deskew=True))
+    monkeypatch.setattr("byhand.threads.available", lambda: 3)
+    by_three = model.probabilities(images)
+    no_threads()
+    np.testing.assert_array_equal(model.probabilities(images), by_three)
+    monkeypatch.setattr("byhand.threads.available", lambda: 1)
+    np.testing.assert_array_equal(model.probabilities(images), by_three)
+
+
+def test_threads_keep_error_handling_and_raise_errors(monkeypatch):
+    monkeypatch.setattr("byhand.threads.available", lambda: 2)
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        threads.for_each(np.log, [np.ones(1), np.zeros(1), np.ones(1)])
+    with np.errstate(divide="ignore"):
+        threads.for_each(np.log, [np.zeros(1), np.zeros(1)])
 
 
 @pytest.fixture

@@ -7,8 +7,13 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+Job = TypeVar("Job")
 
 #: Environment variables that cap the number of threads.
 LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -68,6 +73,22 @@ def _apply() -> None:
             # since version 3.8, threadpoolctl ignores all threads but the first that called it, until this is cleared
             if hasattr(library, "clear_controlling_thread"):
                 library.clear_controlling_thread()
+
+
+def for_each(function: Callable[[Job], object], jobs: Sequence[Job]) -> None:
+    """Call function(job) for each job, on as many threads as are available, with one BLAS thread each.
+
+    If no thread can be started, the caller's thread calls the function.
+    """
+    contexts = [copy_context() for _ in jobs]  # of `np.errstate`
+    with blas_threads(1):
+        if len(jobs) > 1 and available() > 1:
+            with suppress(RuntimeError), ThreadPoolExecutor(min(available(), len(jobs))) as pool:
+                for _ in pool.map(lambda context, job: context.run(function, job), contexts, jobs):
+                    pass
+                return
+        for job in jobs:
+            function(job)
 
 
 def has_small_matrix_kernels() -> bool:

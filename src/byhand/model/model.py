@@ -48,6 +48,7 @@ from byhand.nn.network import (
 from byhand.nn.rng import Rng
 from byhand.schema import checked
 from byhand.text import Lines, did_you_mean
+from byhand.threads import for_each
 
 #: Maximum length of a class name.
 MAX_NAME = 200
@@ -366,11 +367,11 @@ class Model(Reader):
 
 # ---- inference in blocks
 #
-# Two Python threads with one BLAS thread each are 10 % faster, but half as fast for 0.1 s after any use of the BLAS's
-# threads, which spin while they wait. So one thread calls the BLAS.
+# Python threads compute blocks, with one BLAS thread each. So they divide deskewing and scaling too, and do not wait
+# for one another in every product, which takes long on a busy machine.
 
-#: Samples per block: few enough for the cache, and enough for two BLAS threads.
-BLOCK = 1_000
+#: Samples per block: few enough for the cache.
+BLOCK = 500
 #: Maximum block size for convolutions: im2col multiplies the memory, and larger blocks overflow the cache.
 MAX_BLOCK_SAMPLES = 32
 #: Maximum size of the im2col matrix of a block.
@@ -384,12 +385,18 @@ _passes = threading.local()
 def forward_in_blocks(network: Network, inputs: Callable[[slice, Cache], Array], count: int) -> Array:
     """Return the outputs; `inputs` returns the floats of a block    → (count, K)"""
     logits = np.empty((count, network.out_size), network.dtype)
-    passes = vars(_passes).setdefault("of", weakref.WeakKeyDictionary())  # freed with the network
-    if network not in passes:
-        passes[network] = Pass(network, needs_gradient=False), Cache(network.dtype)
-    pass_, cache = passes[network]
-    for rows in blocks(count, max_block_size(network, BLOCK)):
+
+    def compute(rows: slice) -> None:
+        passes = vars(_passes).setdefault("of", weakref.WeakKeyDictionary())  # freed with the network
+        if network not in passes:
+            passes[network] = Pass(network, needs_gradient=False), Cache(network.dtype)
+        pass_, cache = passes[network]
         logits[rows] = pass_.forward(inputs(rows, cache))
+
+    if count == 1:  # too small for any threads
+        compute(slice(0, 1))
+    else:
+        for_each(compute, list(blocks(count, max_block_size(network, BLOCK))))
     return logits
 
 

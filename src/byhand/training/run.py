@@ -34,7 +34,7 @@ from byhand.nn.losses import Loss, loss_named
 from byhand.nn.network import layers_from_config
 from byhand.schema import checked
 from byhand.text import counted
-from byhand.threads import available, blas_threads
+from byhand.threads import available
 from byhand.training.batches import Shard
 from byhand.training.checkpoint import Checkpoints, differences, fingerprint
 from byhand.training.loop import Callback, Trainer, complete, interruptible
@@ -357,8 +357,7 @@ def _complete(
             with trainer.averaged() if history.ending == "interrupted" else nullcontext():
                 model.metadata = _metadata(config, history)
                 if test is not None:
-                    with blas_threads(trainer.threads):
-                        accuracy = model.accuracy(test)
+                    accuracy = model.accuracy(test)
                     model.metadata["test"] = {"name": test.name, "images": len(test), "accuracy": accuracy}
                 model.save(run.model_path)
     return RunResult(
