@@ -376,7 +376,7 @@ def record_file(project: Path, name: str) -> dict[str, Any]:
 class Record:
     """The lines that each test of the first tier executes, kept for each state of the code and of its file."""
 
-    def __init__(self, project: Path, partial: bool = False) -> None:
+    def __init__(self, project: Path) -> None:
         files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "long" not in path.parts)
         helpers = [ROOT / "tests" / "conftest.py", *(ROOT / "tests" / "helpers").glob("*.py")]
         self.state = digest(*sorted([*PACKAGE.rglob("*.py"), *helpers]))
@@ -388,9 +388,6 @@ class Record:
         for path in files:
             name = path.relative_to(ROOT).as_posix()
             record = f"{digest(path)}-{self.state}"
-            if partial and not (KEPT / "records" / f"{record}.json").exists():
-                self.key = "partial"
-                continue
             found = self.made(record, functools.partial(record_file, project, name), project)
             if found["failed"]:
                 print(f"not used, because they fail without a mutant: {', '.join(found['failed'])}", flush=True)
@@ -560,7 +557,6 @@ def main() -> None:
     parser.add_argument("--tier", choices=["first", "all"], default="first")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--parts", nargs="*", choices=MUTATED, default=MUTATED, help="Write no results.")
-    parser.add_argument("--partial", action="store_true", help="Use only the files of tests that are recorded already.")
     options = parser.parse_args()
     for name in COMMON:
         importlib.import_module(name)
@@ -570,13 +566,15 @@ def main() -> None:
         drawn = sample(options.mutants, options.seed)
         in_parts = tuple(f"{part}/" for part in options.parts)
         drawn = {name: mutant for name, mutant in drawn.items() if mutant.file.startswith(in_parts)}
-        record = Record(ROOT, options.partial)
+        record = Record(ROOT)
         print(f"{len(record.seconds)} tests execute {record.coverage:.1%} of the package's lines", flush=True)
         survivors = survivors_of(drawn, record, options, "first", folder)
         if options.tier == "all":
-            survivors = survivors_of({name: drawn[name] for name in survivors}, record, options, "all", folder)
+            others = {name: drawn[name] for name in survivors if drawn[name].reason is None}
+            alive = survivors_of(others, record, options, "all", folder)
+            survivors = [name for name in survivors if name in alive or name not in others]
         results = {"seed": options.seed, "tier": options.tier, "coverage": record.coverage} | summary(drawn, survivors)
-    if options.parts == MUTATED and options.seed == 0 and not options.partial:
+    if options.parts == MUTATED and options.seed == 0:
         table.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
