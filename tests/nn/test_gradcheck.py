@@ -133,9 +133,9 @@ def test_a_failed_check_is_repeated_with_a_longer_and_a_shorter_step():
         return float(Z[0, 0] ** 2), np.full_like(Z, 100.0)  # a wrong derivative
 
     network = Network([Dense(1, 1)], rng=np.random.default_rng(0))
-    assert not gradcheck(network, np.ones((1, 1)), np.zeros((1, 1)), loss=loss, step=1.0)
+    assert not gradcheck(network, np.ones((1, 1)), np.zeros((1, 1)), loss=loss, step=0.5)
     steps = {round(abs(number - sums[0]), 9) for number in sums}
-    assert steps == {0, 1, 2, 4, 8, 0.25, 0.5}  # h and 2h each
+    assert steps == {0, 0.5, 1, 2, 4, 0.125, 0.25}  # each with h and 2h
 
 
 def test_without_any_error_all_numbers_of_a_tensor_are_0():
