@@ -151,7 +151,7 @@ def test_missing_metadata_are_named(path, name):
         ("architecture", [{"kind": "attention"}], "a layer's kind must be one of .*, got 'attention'"),
         ("architecture", [], "at least one Dense|must match the architecture"),
         ("architecture", [{"kind": "dense", "inputs": 10**9, "units": 10**9}], "must match the architecture"),
-        ("architecture", [{"kind": "convolution", "height": 8, "width": 8}], "maps of convolution must be given"),
+        ("architecture", [{"kind": "convolution", "height": 8, "width": 8}], "channels of convolution must be given"),
         ("architecture", [convolution(maps=10**12)], "must match the architecture"),
         ("architecture", [convolution(height=10**9, width=10**9)], "must have at most 4,194,304 inputs"),
         ("architecture", [convolution(size=1, stride=8), convolution(channels=10**6)], "at most 4,194,304 inputs"),
