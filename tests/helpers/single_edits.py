@@ -1,8 +1,8 @@
 """Single edits of a correct solution, each of one operator, name or number, with the causes that name it rightly.
 
-The kinds are changes of the syntax tree: of an operator, an axis, a constant, a name. They know nothing about the
-mistakes of the course. `CAUSES` says, per kind, which names a report may give; any other name is a wrong one.
-`is_wrong` is an oracle of its own: the edited function gives other values than the original.
+The kinds are changes of the syntax tree and know nothing about the mistakes of the course. `CAUSES` has the names that
+a report may give for each kind, besides `FACTS`, which are true whenever they are reported: an exception, a shape, or
+numbers that were compared. `HARMLESS` are the kinds of which some edits change no result, such as a dropped copy.
 """
 
 import ast
@@ -34,6 +34,79 @@ FUNCTIONS = {
     "ReLU_deriv": "ReLU",
 }
 TEXTS = {"relu": "sigmoid", "sigmoid": "relu", "softmax": "relu", "W": "b", "b": "W", "dW": "db", "db": "dW"}
+
+
+FACTS = {
+    *(
+        "one edit",
+        "no value",
+        "key missing",
+        "shapes do not fit",
+        "index out of range",
+        "wrong kind of value",
+        "no end",
+    ),
+    *("value refused", "own assertion", "calls itself", "too little returned", "too much returned", "nothing returned"),
+    *(
+        "wrong kind",
+        "wrong shape",
+        "axis lost",
+        "output missing",
+        "zero",
+        "not a number",
+        "the wrong array",
+        "transposed",
+    ),
+    *("Z and H mixed up", "constant factor", "wrong sign", "one line wrong", "numerator and denominator exchanged"),
+}
+CAUSES = {
+    "name": {"not updated", "changed in place"},
+    "comparison": {"activation ignored", "minimum for maximum", "not trained", "relu turned round"},
+    "operator": {"bias subtracted", "climbing", "multiplied by m", "1/m twice"},
+    "loop": {"an iteration too few", "an iteration too many", "last memory left out", "not updated"},
+    "function": {
+        *(
+            "1/m missing",
+            "1/m twice",
+            "minimum for maximum",
+            "rand for randn",
+            "right ones counted",
+            "wrong derivative",
+        ),
+        *("activation ignored", "biases not zero", "mean over all entries", "relu of the memory"),
+    },
+    "transpose": {"weights not transposed", "weights transposed"},
+    "statement dropped": {"not trained", "not updated"},
+    "index": {"Z taken for H", "divided by another size"},
+    "operand dropped": {
+        *("1/m missing", "derivative left out", "last memory left out", "learning rate left out", "bias left out"),
+        *("factor left out", "dH left out", "old weight dropped"),
+    },
+    "operands exchanged": {"multiplied by m"},
+    "division dropped": {"1/m missing", "right ones counted", "softmax not normalized", "wrong scale of the weights"},
+    "constant": {
+        "an iteration too few",
+        "argmax along the wrong axis",
+        "wrong scale of the weights",
+        "biases not zero",
+    },
+    "text": {"softmax left out", "sigmoid for relu", "activation ignored", "wrong derivative"},
+    "axis": {"argmax along the wrong axis", "bias summed over units", "softmax along the wrong axis"},
+    "axis dropped": {"bias summed over everything", "softmax over everything"},
+    "sign dropped": {"half not subtracted", "sign of the exponent"},
+    "in place": {"changed in place"},
+    "copy dropped": {"changed in place"},
+}
+HARMLESS = {
+    "name",
+    "in place",
+    "keepdims dropped",
+    "index",
+    "axis dropped",
+    "operands exchanged",
+    "constant",
+    "copy dropped",
+}
 
 
 @dataclass(frozen=True)
