@@ -1,6 +1,7 @@
 """The sandbox, part by part: messages between the processes, selected statements, limits."""
 
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from byhand.course import sandbox
 from byhand.course.sandbox import slicing
-from byhand.course.sandbox.runner import Limits, Student
+from byhand.course.sandbox.runner import Limits, Student, locked, remove_abandoned
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | st.text(),
@@ -205,6 +206,21 @@ def test_the_working_folder_is_empty_and_removed_afterwards():
         folder, names = student.call("f").value
     assert names == ["given", "note"]
     assert not Path(folder).exists()
+
+
+def test_working_folders_of_killed_processes_are_removed(tmp_path):
+    pytest.importorskip("fcntl")
+    folders = [tmp_path / f"byhand-check-{name}" for name in ("killed", "running", "new", "link")]
+    for folder in folders[:3]:
+        folder.mkdir()
+        (folder / "file").touch()
+    for folder in folders[:2]:
+        os.utime(folder, (0, 0))
+    folders[3].symlink_to(tmp_path)
+    held = locked(folders[1])
+    remove_abandoned(tmp_path)
+    os.close(held)
+    assert [folder.exists() for folder in folders] == [False, True, True, True]
 
 
 def test_plotting_code_runs_without_matplotlib():

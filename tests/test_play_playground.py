@@ -32,6 +32,7 @@ from byhand.play.thread import TrainingThread
 from byhand.training import StepRecord, checkpoint, preset
 from byhand.training.recipe import adapted
 from byhand.training.runs import Run
+from helpers import killed_playground
 from helpers.own_data import shapes
 from helpers.playground_server import a_playground
 from helpers.waiting import until
@@ -503,3 +504,8 @@ def test_the_step_panels_numbers_are_those_of_forward_and_backward():
     np.testing.assert_allclose(figures["Z2"], out[0], rtol=1e-5)
     assert [unit["name"] for unit in told["units"]] == ["unit 5 of layer 1"]
     json.dumps(told, allow_nan=False)
+
+
+@pytest.mark.slow
+def test_six_kills_of_a_playground_lose_nothing(tmp_path):
+    assert killed_playground.kills(tmp_path, 6)["lost"] == 0

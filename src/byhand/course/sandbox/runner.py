@@ -5,8 +5,10 @@ limit, the process is killed with everything that it started, and the next call 
 """
 
 import contextlib
+import functools
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,10 @@ import numpy as np
 from byhand.course.sandbox import BrokenMessageError, receive, send
 
 SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; sys.path may contain the caller's folder
+#: Names of the working folders.
+PREFIX = "byhand-check-"
+#: Seconds after which an unlocked folder belongs to a killed process.
+ABANDONED = 60.0
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
@@ -54,6 +60,34 @@ class Outcome:
     changed: Sequence[int] = ()  # positions of the arguments that were changed in place
 
 
+def locked(folder: Path) -> int | None:
+    """Lock a folder, and return its descriptor; None if another process holds it, or if folders can't be locked."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, AttributeError, OSError):  # the first two on Windows
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@functools.cache  # once per process
+def remove_abandoned(home: Path) -> None:
+    """Remove the working folders of this user's killed processes."""
+    for folder in home.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            facts = folder.lstat()
+            is_old = time.time() - facts.st_mtime > ABANDONED
+            if is_old and facts.st_uid == os.getuid() and (descriptor := locked(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(descriptor)
+
+
 class Student(contextlib.AbstractContextManager["Student"]):
     """The student's functions, which run in another process."""
 
@@ -69,7 +103,9 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self.modules = list(modules)
         self.loaded: dict[str, Any] = {}
         self._began, self._used = time.monotonic(), 0.0  # `_used` is the CPU time of the processes that have ended
-        self._folder = tempfile.TemporaryDirectory(prefix="byhand-check-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+        self._held = locked(Path(self._folder.name))  # until the process ends
+        remove_abandoned(Path(self._folder.name).parent)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - written past the capture, and never read
         for name, content in files.items():
             Path(self._folder.name, name).write_bytes(content)
@@ -80,6 +116,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self._end()
         self._output.close()
         self._folder.cleanup()
+        if self._held is not None:
+            os.close(self._held)
 
     def load(self) -> Outcome:
         """Start a process and load the file; `loaded` then describes its content."""
