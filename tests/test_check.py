@@ -263,13 +263,13 @@ CAUSES = [
 ]
 
 
-def test_each_edit_is_described_by_its_numbers_place_or_case(tmp_path, monkeypatch):
-    for what, change, function, words in CAUSES:
-        path = tmp_path / "student.py"
-        path.write_text(planted(student(), [(function, "", change)]))
-        verdict = in_process.check(path, "l_layer", monkeypatch, seed=3)[function]
-        assert verdict.status == "wrong", what
-        assert any(words in line for line in verdict.words), (what, verdict)
+@pytest.mark.parametrize(("what", "change", "function", "words"), tiers(2, CAUSES))
+def test_each_edit_is_described_by_its_numbers_place_or_case(what, change, function, words, tmp_path, monkeypatch):
+    path = tmp_path / "student.py"
+    path.write_text(planted(student(), [(function, "", change)]))
+    verdict = in_process.check(path, "l_layer", monkeypatch, seed=3)[function]
+    assert verdict.status == "wrong", what
+    assert any(words in line for line in verdict.words), verdict
 
 
 @pytest.mark.parametrize(
