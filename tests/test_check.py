@@ -10,7 +10,7 @@ import pytest
 from byhand.course import check_file
 from byhand.course.check import PAGES, Check, pixel_verdicts
 from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, close, diagnose
-from byhand.course.probes import Probe
+from byhand.course.probes import Function, Probe
 from byhand.course.sandbox.runner import Limits
 from byhand.errors import DataError, DataMissingError, UsageError
 from helpers import in_process
@@ -609,7 +609,9 @@ SHIFTED = np.where(RIGHT == 5, 5.5, RIGHT)
 
 
 def diagnosis(right, got, m=5):
-    return diagnose([(Probe({}, m=m, right=right), got)], "differs")
+    relu = Function("relu", lambda value, printed: value, iter, default_message="differs")
+    verdict = diagnose([(Probe({}, m=m, right=right), got)], relu, PAGES["l_layer"])
+    return verdict.reason, verdict.mistakes, verdict.evidence
 
 
 @pytest.mark.parametrize(
@@ -624,11 +626,11 @@ def diagnosis(right, got, m=5):
         (RIGHT * 0, ("zero",)),
         (A_NAN, ("not a number",)),
         (None, ("nothing returned",)),
-        (RIGHT * 5 / 3, ()),  # divided by fewer
-        (RIGHT * 5 / 6.4, ()),
+        (RIGHT * 5 / 3, ("constant factor",)),  # divided by fewer
+        (RIGHT * 5 / 6.4, ("constant factor",)),
         (SHIFTED * 5 / 7, ()),
         (SHIFTED, ()),
-        (RIGHT.ravel()[:4], ()),
+        (RIGHT.ravel()[:4], ("wrong shape",)),
     ],
 )
 def test_scale_sign_and_shape_are_recognized_for_any_output(got, mistakes):
@@ -636,7 +638,7 @@ def test_scale_sign_and_shape_are_recognized_for_any_output(got, mistakes):
 
 
 def test_a_factor_is_a_mistake_only_with_several_samples():
-    assert [diagnosis({"dW": RIGHT}, {"dW": RIGHT * k}, m=1)[1] for k in (2, 1 / 2)] == [(), ()]
+    assert [diagnosis({"dW": RIGHT}, {"dW": RIGHT * k}, m=1)[1] for k in (2, 1 / 2)] == [("constant factor",)] * 2
     assert diagnosis({"dW": RIGHT}, {"dW": RIGHT * 2}, m=2)[1] == ("1/m missing",)
     assert diagnosis({"dW": RIGHT}, {"dW": RIGHT / 1.5}, m=2)[1] == ("divided by all",)
 
@@ -651,7 +653,7 @@ def test_a_missing_output_is_named_only_without_another_mistake():
 
 def test_an_unknown_mistake_is_described_by_factor_shape_or_default():
     reasons = [diagnosis({"Z": RIGHT}, {"Z": got})[0] for got in (RIGHT * 1.25, RIGHT[:2], SHIFTED, {})]
-    assert reasons[0] == "Z: 1.25 times the right value"
+    assert reasons[0] == "Z: 1.25 times the right value: look at the numbers in the formula"
     assert reasons[1] == "Z: must have shape (3, 3), got (2, 3)"
     assert reasons[2] == "Z: differs"
     assert reasons[3] == "Z: must be an array of shape (3, 3), got a dict"

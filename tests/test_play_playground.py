@@ -355,7 +355,7 @@ def test_a_killed_playground_keeps_added_images_curve_and_model(tmp_path, steps)
     playground.close()
 
 
-def test_a_kill_between_a_new_setup_and_its_checkpoint_keeps_the_training_before(tmp_path):
+def test_a_kill_before_the_checkpoint_of_a_setup_keeps_the_training(tmp_path):
     playground = a_playground(tmp_path)
     take(playground, 3)
     playground.begin(Setup(layers=(9,)))
@@ -394,7 +394,7 @@ def test_a_wrong_state_of_a_playground_gives_one_line(tmp_path, change):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_cannot_be_written_pauses_training_and_is_reported_at_the_end(tmp_path):
+def test_a_folder_that_cannot_be_written_pauses_training_and_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     playground = a_playground()
     playground.storage = RunStorage(folder=tmp_path / "file" / "run")

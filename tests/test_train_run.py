@@ -99,7 +99,7 @@ def test_records_after_the_last_checkpoint_are_cut_when_a_run_is_resumed(tmp_pat
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "killed"))
 
 
-def test_a_run_that_was_killed_before_its_first_step_can_be_begun_again(tmp_path):
+def test_a_run_killed_before_its_first_step_can_begin_again(tmp_path):
     begin_run(tmp_path / "run", untrained(seed=2), DIGITS.train[:300], RECIPE, seed=2)
     for path in (tmp_path / "run" / "state").glob("*.safetensors"):
         path.unlink()

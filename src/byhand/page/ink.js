@@ -84,7 +84,6 @@ function extremes(pixels) {
   return pixels.reduce(([low, high], p) => [Math.min(low, p), Math.max(high, p)], [255, 0]);
 }
 
-/** True if nine of ten pixels have the lowest or the highest level. */
 function isTwoLevel({ pixels }) {
   const [lowest, highest] = extremes(pixels);
   return 10 * pixels.filter((p) => p === lowest || p === highest).length >= 9 * pixels.length;
