@@ -1,9 +1,10 @@
 """The student's code in this process, without the sandbox's limits: for hundreds of checks of files that we wrote."""
 
 import io
+import sys
 
 from byhand.course.check import Check
-from byhand.course.sandbox import packed, receive
+from byhand.course.sandbox import environment, packed, receive
 from byhand.course.sandbox.__main__ import Sandbox, _time_limit
 from byhand.course.sandbox.runner import Limits, Outcome, Student, _answer
 
@@ -48,7 +49,14 @@ class InProcess(Student):
 
 
 def check(path, page, monkeypatch, **options):
-    """Return the report on a file."""
+    """Return the report on a file. As in the sandbox, plotting packages are replaced, and need not be installed."""
     monkeypatch.setattr("byhand.course.check.Student", InProcess)
-    with Check(path, page, Limits(), **options) as one:
-        return one.report()
+    before = set(sys.modules)
+    with monkeypatch.context() as only, Check(path, page, Limits(), **options) as one:
+        only.setattr(sys, "meta_path", list(sys.meta_path))
+        environment.hide_drawing()
+        report = one.report()
+    for name in sys.modules.keys() - before:
+        if name.partition(".")[0] in environment.DRAWING:
+            del sys.modules[name]
+    return report
