@@ -1,6 +1,7 @@
 """The accuracy benchmark: runs, variants of the images, and tables."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_a_run_older_than_a_setting_counts_as_its_default(home, monkeypatch, cap
 def test_a_run_with_other_settings_is_rejected(home, monkeypatch, capsys, other):
     config = json.loads((home / "runs" / "fast-3" / "config.json").read_text()) | {"seed": 9}
     folder = home / "runs" / "fast-9"
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(home / "runs" / "fast-3", folder, dirs_exist_ok=True)
     (folder / "config.json").write_text(json.dumps(OTHERS[other](config)))
     code, _, err = bench(monkeypatch, capsys, home, "--preset", "fast", "--seeds", "9")
     assert code == UsageError.exit_code

@@ -176,7 +176,7 @@ IN_TWO_LAYER = [
     ("backward_prop", "labels not one-hot", ("A2 - one_hot_Y", "A2 - Y")),
     ("backward_prop", "derivative left out", (" * ReLU_deriv(Z1)", "")),
     ("backward_prop", "weights not transposed", ("W2.T.dot", "W2.dot")),
-    ("backward_prop", "no value", ("m = Y.size", "pass")),
+    ("backward_prop", "divided by all", ("m = Y.size", "pass")),  # the program has an m, the number of all samples
     ("backward_prop", "divided by all", ("m = Y.size", "m = 1200")),
     ("update_params", "old weight dropped", ("W2 = W2 - alpha", "W2 = alpha")),
     ("update_params", "not updated", ("b1 = b1 - alpha * db1", "pass")),

@@ -1,6 +1,5 @@
 /*
- * Normalization: a drawing becomes 28 × 28 bytes like MNIST's. Golden vectors test that the bytes are the same as those of
- * byhand.data.handwriting, which explains each step.
+ * Normalization: a drawing becomes 28 × 28 bytes like MNIST's, those of byhand.data.handwriting, which explains each step.
  */
 
 import { findInk, NothingDrawn, shrunk, withoutDirt } from "./ink.js";
@@ -143,9 +142,9 @@ function outlineOf({ pixels, height, width }) {
 
 /** The outline of averages over squares, without the grain of a pencil. */
 function smoothOutlineOf({ pixels, height, width }, side) {
-  const whole = (length) => Math.ceil(length / side) * side;
-  const padded = { pixels: new Uint8Array(whole(height) * whole(width)), height: whole(height), width: whole(width) };
-  for (let y = 0; y < height; y++) padded.pixels.set(pixels.subarray(y * width, (y + 1) * width), y * padded.width);
+  const [tall, wide] = [height, width].map((length) => Math.ceil(length / side) * side);
+  const padded = { pixels: new Uint8Array(tall * wide), height: tall, width: wide };
+  for (let y = 0; y < height; y++) padded.pixels.set(pixels.subarray(y * width, (y + 1) * width), y * wide);
   return side * outlineOf(shrunk(padded, side));
 }
 

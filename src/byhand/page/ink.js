@@ -1,6 +1,6 @@
 /*
- * Separation of ink from paper. Golden vectors test that the bytes are the same as those of byhand.data.handwriting.ink,
- * which explains each step. Images are {pixels: Uint8Array, height, width}, row by row.
+ * Ink and paper, with the bytes of byhand.data.handwriting.ink, which explains each step.
+ * Images are {pixels: Uint8Array, height, width}, row by row.
  */
 
 const LONGEST = 800;
@@ -19,9 +19,10 @@ export class NothingDrawn extends Error {}
 /** Extract the ink of a grayscale image: shrink, invert, level, normalize the contrast. */
 export function findInk(gray) {
   const small = shrunk(gray, Math.ceil(Math.max(gray.height, gray.width) / LONGEST));
-  const inverted = isDarkOnLight(small);
+  const levels = extremes(small.pixels);
+  const inverted = isDarkOnLight(small, levels);
   const bright = inverted ? { ...small, pixels: small.pixels.map((p) => 255 - p) } : small;
-  return { ink: stretched(bright, paper(bright), inverted), inverted };
+  return { ink: stretched(bright, paper(bright, levels, inverted), inverted), inverted };
 }
 
 /** Each square of side × side pixels becomes its mean, ⌊Σ/n + ½⌋; a part of a square at the edge is left out. */
@@ -47,10 +48,9 @@ export function shrunk(gray, side) {
 }
 
 /** True if the ink is darker than the ends of its row and column, or has less pixels and pieces. */
-function isDarkOnLight(gray) {
+function isDarkOnLight(gray, { lowest, highest, two }) {
   const { pixels, height, width } = gray;
   const bottom = (height - 1) * width;
-  const [lowest, highest] = extremes(pixels);
   let darker = 0;
   let brighter = 0;
   let all = 0;
@@ -70,30 +70,29 @@ function isDarkOnLight(gray) {
       edge += side * ((y === 0) + (y === height - 1) + (x === 0) + (x === width - 1));
     }
   }
-  const decided = Math.max(darker, brighter) >= UNDECIDED * Math.min(darker, brighter) && !isTwoLevel(gray);
-  if (decided) return darker > brighter;
+  if (!two && Math.max(darker, brighter) >= UNDECIDED * Math.min(darker, brighter)) return darker > brighter;
+  const around = 2 * (height + width);
+  if (Math.abs(edge) === around) return edge > 0;
   const [dark, bright] = [-1, 1].map((sign) => {
-    const side = pixels.map((p) => (Math.sign(2 * p - lowest - highest) === sign ? 1 : 0));
+    const side = pixels.map((p) => Math.sign(2 * p - lowest - highest) === sign);
     return findPieces({ ...gray, pixels: side }).sizes.filter((size) => 100 * size >= pixels.length).length;
   });
-  const around = 2 * (height + width);
   return 2 * (all * around + 3 * edge * pixels.length) + (bright - dark) * pixels.length * around > 0;
 }
 
+/** The extreme levels, and if nine of ten pixels have one. */
 function extremes(pixels) {
-  return pixels.reduce(([low, high], p) => [Math.min(low, p), Math.max(high, p)], [255, 0]);
-}
-
-function isTwoLevel({ pixels }) {
-  const [lowest, highest] = extremes(pixels);
-  return 10 * pixels.filter((p) => p === lowest || p === highest).length >= 9 * pixels.length;
+  const lowest = pixels.reduce((a, b) => Math.min(a, b));
+  const highest = pixels.reduce((a, b) => Math.max(a, b));
+  const count = pixels.reduce((n, p) => n + (p === lowest || p === highest), 0);
+  return { lowest, highest, two: 10 * count >= 9 * pixels.length };
 }
 
 /** The brightness of the paper at each pixel: medians of tiles, opened by a window, bilinear between the tiles. */
-function paper(bright) {
+function paper(bright, { lowest, highest, two }, inverted) {
   const { pixels, height, width } = bright;
   const even = (level) => ({ ...bright, pixels: pixels.map(() => level) });
-  if (isTwoLevel(bright)) return even(extremes(pixels)[0]);
+  if (two) return even(inverted ? 255 - highest : lowest);
   const side = Math.ceil(Math.max(height, width) / TILES);
   const tall = Math.ceil(height / side);
   const wide = Math.ceil(width / side);
@@ -209,7 +208,7 @@ function inOrder(counts, i) {
   return value;
 }
 
-/** Leave out what runs off the picture's edge (but not by a stroke, and not all), and specks. */
+/** Leave out what runs off the picture's edge (unless all, or by a stroke), and specks. */
 export function withoutDirt(ink) {
   const { pixels, height, width } = ink;
   const { pieces, sizes } = findPieces(ink);
@@ -220,9 +219,9 @@ export function withoutDirt(ink) {
   pieces.forEach((piece, at) => {
     if (piece < 0) return;
     amounts[piece] += pixels[at];
-    peaks[piece] = Math.max(peaks[piece], pixels[at]);
-    const [y, x] = [Math.floor(at / width), at % width];
-    if (y === 0 || y === height - 1 || x === 0 || x === width - 1) contacts[piece]++;
+    if (pixels[at] > peaks[piece]) peaks[piece] = pixels[at];
+    const x = at % width;
+    if (at < width || at >= (height - 1) * width || x === 0 || x === width - 1) contacts[piece]++;
   });
   const heaviest = amounts.indexOf(Math.max(...amounts));
   let keep = contacts.map((n, i) => n === 0 || (i === heaviest && 4 * n * n <= sizes[i]));

@@ -64,7 +64,7 @@ def overview(marks: Sequence[Mark]) -> list[tuple[str, ...]]:
 
 
 def _mistakes(item: Item) -> tuple[str, ...]:
-    if item.mistakes or item.status != "wrong":
+    if item.status != "wrong" or item.mistakes not in ((), ("one edit",)):  # an edit has no name
         return item.mistakes
     return tuple(one if len(one) <= MAX_REASON else f"{one[:MAX_REASON]} …" for one in item.words[:1])
 

@@ -71,8 +71,9 @@ def is_dark_on_light(gray: Bytes) -> bool:
     count, and cubes give little weight to slightly uneven areas.
 
     Ink that reaches the edges hides the paper there. So if the larger sum is less than UNDECIDED times the smaller one,
-    or the picture has only two levels, other signs are added: paper has more pixels, at the edge too (weight 3), and
-    strokes that reach the edges divide it into more pieces of at least one percent of the pixels (weight 1/2).
+    or the picture has only two levels, an edge that is all bright or all dark is paper. Otherwise, signs are added:
+    paper has more pixels, at the edge too (weight 3), and strokes that reach the edges divide it into more pieces of
+    at least one percent of the pixels (weight 1/2).
     """
     pixels = gray.astype(np.int64)
     ends = [pixels[:, :1], pixels[:, -1:], pixels[:1], pixels[-1:]]
@@ -84,6 +85,8 @@ def is_dark_on_light(gray: Bytes) -> bool:
         return darker > brighter
     side = np.sign(2 * pixels - int(gray.min()) - int(gray.max()))  # −1 where dark, 1 where bright
     at_edge = np.concatenate([side[0], side[-1], side[:, 0], side[:, -1]])
+    if abs(at_edge.sum()) == at_edge.size:
+        return bool(at_edge[0] > 0)
     bright, dark = (int((100 * connected_components(side == sign)[1] >= gray.size).sum()) for sign in (1, -1))
     more = 2 * (side.sum() * at_edge.size + 3 * at_edge.sum() * side.size)
     return bool(more + (bright - dark) * side.size * at_edge.size > 0)
