@@ -300,21 +300,17 @@ def test_a_closed_pipe_exits_with_141_silently(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
-def test_output_that_cannot_be_written_is_an_error(tmp_path):
+@pytest.mark.parametrize(
+    ("stream", "words", "said", "status"),
+    [("stdout", "data list", b"byhand: No space left on device\n", 2), ("stderr", "info missing", b"", 5)],
+)
+def test_output_that_cannot_be_written_is_an_error_with_its_status(stream, words, said, status, tmp_path):
+    command = [sys.executable, "-m", "byhand", *words.split()]
     with open("/dev/full", "wb") as full:
-        command = [sys.executable, "-m", "byhand", "data", "list"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=300, check=False)
-    assert done.stderr == b"byhand: No space left on device\n"
-    assert done.returncode == 2
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
-def test_an_error_that_cannot_be_written_keeps_its_exit_status(tmp_path):
-    with open("/dev/full", "wb") as full:
-        command = [sys.executable, "-m", "byhand", "info", "missing"]
-        done = subprocess.run(command, stderr=full, stdout=subprocess.PIPE, cwd=tmp_path, timeout=300, check=False)
-    assert done.stdout == b""
-    assert done.returncode == 5
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run(command, **streams, cwd=tmp_path, timeout=300, check=False)
+    assert (done.stdout or b"") + (done.stderr or b"") == said
+    assert done.returncode == status
 
 
 def without_root_rights():

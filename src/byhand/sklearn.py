@@ -1,7 +1,6 @@
 """scikit-learn estimators for pipelines, grid search and cross-validation. They need the extra `sklearn`.
 
-    from byhand.text import did_you_mean
-from byhand.sklearn import NetworkClassifier, NetworkRegressor
+    from byhand.sklearn import NetworkClassifier, NetworkRegressor
     NetworkClassifier(max_iter=20).fit(X, y).score(X_test, y_test)
 
 They have the parameters and attributes of `sklearn.neural_network.MLPClassifier` and `MLPRegressor`, and more.

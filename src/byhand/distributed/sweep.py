@@ -283,12 +283,13 @@ def sweep(
     with held:
         folder.write_config({**config, "made_with": versions()})
         on_start(folder.path)
-        return _run(folder, None, offline=offline, **settings)
+        return resume(folder, held=held, offline=offline, **settings)
 
 
 def resume(
     folder: Folder,
     *,
+    held: BinaryIO | None = None,
     trials: int | None = None,
     jobs: int | None = None,
     engine: Engine | None = None,
@@ -298,28 +299,16 @@ def resume(
 ) -> Result:
     """Resume a sweep that was stopped or killed; `trials` changes the number of trials.
 
-    jobs: parallel trials on this machine, unless there is an `engine`.  on_trial: called when a trial ends
+    held: the lock of the folder, if the caller has it.  on_trial: called when a trial ends
+    jobs: parallel trials on this machine, unless there is an `engine`
     """
     folder.config()  # raises an error if there is no sweep in the folder
-    with folder.lock():
-        return _run(folder, trials, jobs, engine, offline, stop, on_trial)
-
-
-def _run(
-    folder: Folder,
-    trials: int | None,
-    jobs: int | None = None,
-    engine: Engine | None = None,
-    offline: bool = False,
-    stop: threading.Event | None = None,
-    on_trial: Callable[[Trial], object] = lambda trial: None,
-) -> Result:
-    """Run the trials of a locked sweep."""
-    config = folder.config()
-    if trials is not None and trials != config["trials"]:
-        config["trials"] = trials
-        folder.write_config(config)
-    return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
+    with held or folder.lock():
+        config = folder.config()
+        if trials is not None and trials != config["trials"]:
+            config["trials"] = trials
+            folder.write_config(config)
+        return Sweep(folder, config, offline).run(engine or Local(jobs or available()), stop, on_trial)
 
 
 class Sweep:

@@ -160,12 +160,11 @@ def diagnose(
             both = _as_likely(best, [fits[name] for name in names]) if not unexplained and not mistakes else None
             sentences.append(f"{listed(names)}: {best[1]}{f'; or {both[1]}' if both else ''}")
             mistakes += [best[0], *([both[0]] if both else [])]
-    simple = not unexplained and len(sentences) == 1 and mistakes[0] not in LAST[1:]
-    edits = (
-        []
-        if simple or not _is_telling(wrong)
-        else explained(page.module, function.name, partial(_agrees, found, function.outputs))
-    )
+    is_simple = not unexplained and len(sentences) == 1 and mistakes[0] not in LAST[1:]
+    edits: list[str] = []
+    if not is_simple and _is_telling(wrong):
+        right = [(probe, got) for probe, got in found if not differing(probe, got)]
+        edits = explained(page.module, function.name, partial(_agrees, [*wrong, *right], function.outputs))
     if edits:
         sentences, mistakes = [MISTAKES["one edit"].format(" or ".join(edits))], ["one edit"]
     elif unexplained:
@@ -207,7 +206,7 @@ def _is_telling(wrong: Sequence[tuple[Probe, Outputs]]) -> bool:
 
 def _agrees(found: Sequence[tuple[Probe, Outputs]], outputs: Reader, run: Callable[..., Any]) -> bool:
     """Return True if a variant of the reference has the student's outputs in every call."""
-    for probe, got in sorted(found, key=lambda one: not differing(*one)):
+    for probe, got in found:
         try:
             made = outputs(*run(*probe.arguments.values()))
         except Exception:  # an edit may raise anything

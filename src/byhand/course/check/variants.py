@@ -8,6 +8,7 @@ numbers in every call, the right ones included: then the quote is true, even if 
 import ast
 import contextlib
 import copy
+import functools
 import inspect
 import io
 import warnings
@@ -97,8 +98,9 @@ def _quiet(function: Callable[..., Any], remembers: bool) -> Callable[..., Any]:
     return call
 
 
-def _variants(source: str) -> Iterator[tuple[str, Any, str]]:
-    """Yield (changed statement, code, name of the function) for each edit in a function."""
+@functools.cache
+def _variants(source: str) -> list[tuple[str, Any, str]]:
+    """Return (changed statement, code, name of the function) for each edit in a function."""
     module = ast.parse(source)
     function = module.body[0]
     assert isinstance(function, ast.FunctionDef)
@@ -110,6 +112,7 @@ def _variants(source: str) -> Iterator[tuple[str, Any, str]]:
         function.body = function.body[1:]
     stored = (one.id for one in ast.walk(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
     names = dict.fromkeys([*(one.arg for one in function.args.args), *stored])
+    variants = []
     nodes = list(ast.walk(module))
     for place, node in enumerate(nodes):
         for edit in _edits(node, [*names]):
@@ -118,7 +121,8 @@ def _variants(source: str) -> Iterator[tuple[str, Any, str]]:
             replaced = _Replaced(target, edit)
             changed = ast.fix_missing_locations(replaced.visit(changed))
             with contextlib.suppress(SyntaxError, ValueError):
-                yield replaced.quote, compile(changed, "<variant>", "exec"), function.name
+                variants.append((replaced.quote, compile(changed, "<variant>", "exec"), function.name))
+    return variants
 
 
 class _Replaced(ast.NodeTransformer):
