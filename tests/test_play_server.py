@@ -61,6 +61,12 @@ def test_another_origin_is_rejected(untouched, origin):
     assert untouched.call("POST", "/api/control", b"{}", Origin=f"http://localhost:{untouched.port}")[0] == 200
 
 
+def test_the_traceback_of_an_internal_error_goes_to_the_terminal(untouched, monkeypatch, capfd):
+    monkeypatch.setattr(server.panels, "picture_json", lambda *_: {}["no such key"])
+    assert untouched.call("GET", "/api/sample")[:2] == (500, {"error": "internal error: KeyError"})
+    assert "KeyError: 'no such key'" in capfd.readouterr().err
+
+
 def test_a_cross_site_request_is_rejected(untouched):
     assert untouched.call("GET", "/api/state", Sec_Fetch_Site="cross-site")[0] == 403
     assert untouched.call("GET", "/api/state", Sec_Fetch_Site="same-origin")[0] == 200

@@ -11,6 +11,7 @@ import random
 import secrets
 import signal
 import socket
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
@@ -197,6 +198,7 @@ class Handlers:
         elif isinstance(error, ByhandError):
             status, text = 400, str(error)
         else:
+            traceback.print_exception(error)  # a mistake in byhand: for the terminal, the page shows its name only
             status, text = 500, f"internal error: {type(error).__name__}"
         return JSONResponse({"error": text[:300]}, status_code=status, headers=headers)
 
