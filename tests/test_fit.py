@@ -210,7 +210,7 @@ def test_the_settings_of_fit_are_those_of_the_recipe():
 
 
 def test_an_interrupted_fit_loads_the_averaged_weights(monkeypatch):
-    from byhand.training import run
+    from byhand.training import fitting
 
     seen = []
 
@@ -225,8 +225,8 @@ def test_an_interrupted_fit_loads_the_averaged_weights(monkeypatch):
             super().load_final_weights()
             seen.append(self)
 
-    monkeypatch.setattr(run, "interruptible", stopped_at_once)
-    monkeypatch.setattr(run, "Trainer", Watched)
+    monkeypatch.setattr(fitting, "interruptible", stopped_at_once)
+    monkeypatch.setattr(fitting, "Trainer", Watched)
     made = model()
     assert fit(made, (X, Y), epochs=3, ema_decay=0.9).ending == "interrupted"
     assert (made.network.parameters == 7).all()

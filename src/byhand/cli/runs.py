@@ -26,19 +26,10 @@ from byhand.files import write_text
 from byhand.model import Reader
 from byhand.model.ensemble import ShiftAveraged
 from byhand.report import evaluate, html_report
+from byhand.report.card import described, facts_of, model_card
 from byhand.report.comparison import check_several, compare_runs
 from byhand.text import hanging, percent
-from byhand.training.runs import (
-    CONFIG,
-    HOME,
-    Run,
-    described,
-    facts_of,
-    load_model,
-    load_reader,
-    model_card,
-    runs_in,
-)
+from byhand.training.runs import CONFIG, HOME, Run, load_model, load_reader, runs_in
 
 
 @click.command("eval")

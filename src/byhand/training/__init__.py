@@ -1,15 +1,17 @@
 """Training: the step, the loop over epochs, settings, and runs that are saved in a folder.
 
 Start reading with `loop`. Its batches come from `batches`, its settings from a `recipe`, its arrays from `setup`, by a
-`plan` for this machine. `run` saves a training in a folder. Only `progress` prints.
+`plan` for this machine. `run` saves a training in a folder; `fitting` has the short form, `fit`. Only `progress`
+prints.
 """
 
 from byhand.lazy import renamed
+from byhand.training.fitting import fit
 from byhand.training.loop import Callback, Trainer, steps, train
 from byhand.training.progress import ProgressBar
 from byhand.training.recipe import PRESETS, Preset, Recipe, preset
 from byhand.training.records import EpochRecord, History, StepRecord
-from byhand.training.run import RunResult, begin_run, fit, resume, train_run
+from byhand.training.run import RunResult, begin_run, resume, train_run
 
 __all__ = [
     "PRESETS",
