@@ -12,7 +12,7 @@ import functools
 import inspect
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -113,42 +113,43 @@ def _variants(source: str) -> list[tuple[str, Any, str]]:
     stored = (one.id for one in ast.walk(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
     names = dict.fromkeys([*(one.arg for one in function.args.args), *stored])
     variants = []
-    nodes = list(ast.walk(module))
-    for place, node in enumerate(nodes):
-        for edit in _edits(node, [*names]):
-            changed = copy.deepcopy(module)
-            target = list(ast.walk(changed))[place]
-            replaced = _Replaced(target, edit)
-            changed = ast.fix_missing_locations(replaced.visit(changed))
+    for holder, name, place, node, around in [*_places(module, module)]:
+        for edit in [*_edits(node, [*names])]:
+            _put(holder, name, place, ast.fix_missing_locations(ast.copy_location(edit, node)))
             with contextlib.suppress(SyntaxError, ValueError):
-                variants.append((replaced.quote, compile(changed, "<variant>", "exec"), function.name))
+                variants.append((_quote(node, edit, around), compile(module, "<variant>", "exec"), function.name))
+            _put(holder, name, place, node)
     return variants
 
 
-class _Replaced(ast.NodeTransformer):
-    """Replace one node; `quote` is then the text of the smallest statement, or entry of a tuple, around it."""
+def _places(holder: ast.AST, around: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST, ast.AST]]:
+    """Yield (holder, field, index in the field, node, what is quoted) for each node below the holder.
 
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self.old, self.new, self.quote = old, new, ""
+    What is quoted is the smallest statement, or entry of a tuple that a statement assigns or returns.
+    """
+    for name, value in ast.iter_fields(holder):
+        for place, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(node, ast.AST):
+                is_entry = isinstance(holder, ast.Tuple) and holder is getattr(around, "value", None)
+                quoted = node if is_entry or isinstance(node, ast.stmt) else around
+                yield holder, name, place, node, quoted
+                yield from _places(node, quoted)
 
-    def visit(self, node: ast.AST) -> Any:
-        if node is self.old:
-            if isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
-                whole = ast.unparse(node)
-                self.quote = f"`{whole.partition(' = ')[0]} = …` left out" if " = " in whole else f"`{whole}` left out"
-            return self.new
-        result = super().visit(node)
-        if isinstance(node, ast.Tuple) and not self.quote:
-            self._quote_if_inside(node.elts)
-        if isinstance(node, ast.stmt) and not self.quote:
-            self._quote_if_inside([node])
-        return result
 
-    def _quote_if_inside(self, nodes: Sequence[ast.AST]) -> None:
-        for node in nodes:
-            if any(inner is self.new for inner in ast.walk(node)):
-                text = ast.unparse(ast.fix_missing_locations(node)).partition("\n")[0]
-                self.quote = f"`{text}`"
+def _put(holder: ast.AST, name: str, place: int | None, node: ast.AST) -> None:
+    if place is None:
+        setattr(holder, name, node)
+    else:
+        getattr(holder, name)[place] = node
+
+
+def _quote(node: ast.AST, edit: ast.AST, around: ast.AST) -> str:
+    """Return the text of the edit, while it is in its place."""
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
+        whole = ast.unparse(node)
+        return f"`{whole.partition(' = ')[0]} = …` left out" if " = " in whole else f"`{whole}` left out"
+    text = ast.unparse(edit if around is node else around).partition("\n")[0]
+    return f"`{text}`"
 
 
 def _edits(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
