@@ -175,14 +175,19 @@ class Check(contextlib.AbstractContextManager["Check"]):
         own_first = all(one.status == "right" for one in used)
         verdict = self._test(function, probes, {} if own_first else references)
         if verdict.status == "wrong" and references and not self.ended:
-            second = self._test(function, probes, references if own_first else {})
+            second = self._test(function, probes, references if own_first else {}, diagnosed=False)
             verdict = second if second.status == "right" else verdict
         if verdict.status == "wrong" and not verdict.place:
             verdict = replace(verdict, place=self._at(self.student.loaded["functions"][name]))
         return verdict
 
-    def _test(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> Verdict:
-        """Call the student's function with all probes, until one ends the process."""
+    def _test(
+        self, function: Function, probes: list[Probe], answers: Mapping[str, Answer], *, diagnosed: bool = True
+    ) -> Verdict:
+        """Call the student's function with all probes, until one ends the process.
+
+        diagnosed: find the mistakes of a wrong function
+        """
         name = function.name
         found: list[tuple[Probe, Outputs]] = []
         refused: list[tuple[Probe, Outcome | MisshapenError]] = []
@@ -205,6 +210,16 @@ class Check(contextlib.AbstractContextManager["Check"]):
         failed = [probe for probe, outputs in found if differing(probe, outputs)] + [probe for probe, _ in refused]
         if all(probe.remark for probe in failed):
             return Verdict(name, "right", remarks=(*self._changes(function), *dict.fromkeys(p.remark for p in failed)))
+        return self._wrong(function, found, refused) if diagnosed else Verdict(name, "wrong")
+
+    def _wrong(
+        self,
+        function: Function,
+        found: list[tuple[Probe, Outputs]],
+        refused: list[tuple[Probe, Outcome | MisshapenError]],
+    ) -> Verdict:
+        """Return the verdict on a function with wrong outputs, or calls that raised or returned something else."""
+        name = function.name
         raised = [one for probe, one in refused if not probe.remark and isinstance(one, Outcome)]
         misshapen = [one for probe, one in refused if not probe.remark and isinstance(one, MisshapenError)]
         if raised and raised[0].error == "NotImplementedError":
