@@ -154,6 +154,7 @@ def test_an_endless_call_is_stopped_also_if_it_calls_other_functions(line, tmp_p
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of another process")
+@pytest.mark.slow
 @pytest.mark.timing
 def test_waiting_for_a_processor_does_not_count_towards_the_time_limit():
     """Use a sleeping process in place of one that waits for a busy processor."""
