@@ -70,6 +70,7 @@ TINKERER = {
     "train --deskew no": "type --no-deskew",
     "train --deskew=no": "type --no-deskew",
     "train --no-augment": "Did you mean --augment none?",
+    "play --no-open": "Did you mean --no-browser?",
     "train --epoch 3": "Did you mean --epochs?",
     "train --batch_size 64": "type --batch-size",
     "train --n_epochs 3": "Did you mean --epochs?",

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from byhand.data import formats, load
-from byhand.data.dataset import COLORS_DROPPED
+from byhand.data.dataset import COLORS_DROPPED, ON_FLOATS
 from byhand.data.formats import arrays as array_files
 from byhand.data.formats import csv, idx, images
 from byhand.errors import DataError, DataMissingError, MissingExtraError
@@ -227,7 +227,10 @@ def test_a_csv_error_names_line_and_column(tmp_path, monkeypatch, change, words,
         (b"", ": must have at least one line of numbers, got none"),
         (b"\n\n", ": must have at least one line of numbers, got none"),
         (b"label" + b",p" * 25 + b"\n", ": must have at least one line of numbers, got none"),
-        (b"5," * 24 + b"5\n", f", line 1: {COLUMNS}, got 25 columns, pixels without a label"),
+        (
+            b"5," * 24 + b"5\n",
+            f", line 1: {COLUMNS}, got 25 columns, pixels without a label; for a table of numbers, {ON_FLOATS}",
+        ),
         (b"hello\n", f", line 1: {COLUMNS}, got 1 column"),
         (b"<html>\n<body>", f", line 1: {COLUMNS}, got 1 column"),
         (b"1;2;3\n", f", line 1: {COLUMNS}, got 1 column"),

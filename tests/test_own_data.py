@@ -34,7 +34,7 @@ from helpers.own_data import DATA_SETS, FRUIT, colored, in_folder, patterns, sha
 
 #: Forms that can't be loaded, and the reason given.
 UNSUPPORTED = {
-    "csv, rectangles": "must have one column for the label and those of a square image, got 385 columns",
+    "csv, rectangles": "must have one column for the label and those of a square image, got 385 columns; for a table",
     "npz, floats 0 to 255": "pixels from 0 to 255 must be integers, but some have a fraction; train the",
     "arrays, standardized": r"train the network on floats with `fit\(model, \(X, y\)\)`",
     "a table": r"train the network on floats with `fit\(model, \(X, y\)\)`",

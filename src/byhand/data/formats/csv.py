@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from byhand.data.dataset import Bytes, Dataset, first_or_last, label_column_named
+from byhand.data.dataset import ON_FLOATS, Bytes, Dataset, first_or_last, label_column_named
 from byhand.data.formats import pieces
 from byhand.errors import DataError
 from byhand.text import counted
@@ -85,7 +85,9 @@ def _layout(path: Path) -> tuple[int, bool, int]:
     if isqrt(columns - 1) ** 2 != columns - 1 or columns < 2:
         pixels_only = columns > 1 and isqrt(columns) ** 2 == columns
         got = f"{counted(columns, 'column')}{', pixels without a label' * pixels_only}"
-        raise DataError(f"{path}, line 1: must have one column for the label and those of a square image, got {got}")
+        table = f"; for a table of numbers, {ON_FLOATS}" if columns > 1 else ""
+        rule = "must have one column for the label and those of a square image"
+        raise DataError(f"{path}, line 1: {rule}, got {got}{table}")
     has_names = 2 * sum(number is None for number in numbers) > columns
     is_header = has_names or (columns > MAX_PIXEL + 1 and numbers == list(range(columns)))
     if has_names:
