@@ -2,11 +2,13 @@
 
 import json
 import sys
+import time
 from functools import partial
 
 import pytest
 
 from byhand.course import check_file
+from byhand.course.sandbox.__main__ import TooSlowError, _time_limit
 from byhand.course.sandbox.runner import Limits, Student
 from helpers.submissions import FUNCTIONS, STUB, cells_of, first, instead, notebook, solution
 from helpers.tiers import tiers
@@ -162,3 +164,17 @@ def test_waiting_for_a_processor_does_not_count_towards_the_time_limit():
     with Student(cells, ["sigmoid"], Limits(call=0.4, wall_clock=4), {}) as student:
         assert student.call("sigmoid", [0.8]).value == (0.8, 0.8)
         assert student.call("sigmoid", [1e6]).died == "did not end within 0.4 seconds"
+
+
+def spin():
+    while True:
+        pass
+
+
+def test_a_top_level_statement_has_a_limit_of_cpu_time():
+    with _time_limit(0.05, wall_clock=1000), pytest.raises(TooSlowError):
+        spin()
+    with _time_limit(0.05, wall_clock=1000):
+        time.sleep(0.1)  # as on a busy machine: only the clock runs
+    with _time_limit(0.05, wall_clock=1), pytest.raises(TooSlowError):
+        time.sleep(60)

@@ -25,7 +25,7 @@ import numpy as np
 from byhand.course.sandbox import environment, packed, receive, send, slicing
 
 NO_ANNOTATIONS = __future__.annotations.compiler_flag  # don't evaluate annotations, which may be invalid
-STATEMENT_SECONDS = 2.0  # time limit of one top-level statement, except imports
+STATEMENT_SECONDS = 2.0  # limit of CPU time of one top-level statement, except imports
 MAX_ECHO = 4000  # characters of a call's output that are sent back
 
 
@@ -67,11 +67,12 @@ class Sandbox:
         self.ran: list[slicing.Piece] = []
         self.proxies: dict[str, Callable[..., Any]] = {}
         self.reference_stubs: dict[str, Callable[..., Any]] = {}
-        self.output = 0
+        self.output, self.wall_clock = 0, 1.0
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run the needed statements of the cells; return the functions, copies, broken parts and errors."""
         self.cells, self.output, targets = request["cells"], request["output"], request["targets"]
+        self.wall_clock = request["wall_clock"]
         sys.modules.update(dict.fromkeys(request["modules"], sys.modules["student"]))
         pieces, broken = slicing.cut(self.cells)
         pieces, copies = slicing.without_stub_copies(pieces)
@@ -98,8 +99,9 @@ class Sandbox:
 
     def _run(self, piece: slicing.Piece) -> dict[str, Any] | None:
         code = compile(ast.Module([piece.node], []), f"<cell {piece.cell}>", "exec", NO_ANNOTATIONS, dont_inherit=True)
+        limit = None if isinstance(piece.node, slicing.IMPORTS) else STATEMENT_SECONDS
         try:
-            with self._captured(), _time_limit(None if isinstance(piece.node, slicing.IMPORTS) else STATEMENT_SECONDS):
+            with self._captured(), _time_limit(limit, self.wall_clock):
                 exec(code, self.names)
         except BaseException as error:
             return self._error_of(error)
@@ -225,8 +227,8 @@ def _is_in_a_cell(function: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `TooSlowError` after `seconds` seconds, if the system has interval timers."""
+def _time_limit(seconds: float | None, wall_clock: float = 2.0) -> Iterator[None]:
+    """Raise `TooSlowError` after `seconds` of CPU time or `wall_clock` times as long, if there are interval timers."""
     if seconds is None or not hasattr(signal, "setitimer"):
         yield
         return
@@ -234,13 +236,16 @@ def _time_limit(seconds: float | None) -> Iterator[None]:
     def ring(*_: Any) -> None:
         raise TooSlowError
 
-    old = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timers = ((signal.SIGPROF, signal.ITIMER_PROF, 1.0), (signal.SIGALRM, signal.ITIMER_REAL, wall_clock))
+    old = [signal.signal(number, ring) for number, _, _ in timers]
+    for _, timer, factor in timers:
+        signal.setitimer(timer, factor * seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
+        for (number, timer, _), handler in zip(timers, old, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 def main() -> None:

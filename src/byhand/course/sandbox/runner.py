@@ -123,7 +123,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
         """Start a process and load the file; `loaded` then describes its content."""
         self._end()
         self._start()
-        limits = {"output": self.limits.output, "memory": self.limits.memory, "seconds": int(self.limits.total) + 1}
+        limits = {name: getattr(self.limits, name) for name in ("output", "memory", "wall_clock")}
+        limits["seconds"] = int(self.limits.total) + 1
         names = {"targets": self.targets, "modules": self.modules}
         outcome = self._ask({"cells": self.cells, **names, **limits}, self.limits.load)
         if not outcome.died:
