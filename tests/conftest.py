@@ -7,6 +7,7 @@ tests (Hypothesis) run in both tiers, with 30 examples in the first and 100 in t
 
 import functools
 import os
+import signal
 import sys
 import types
 from collections import Counter
@@ -35,6 +36,8 @@ def pytest_configure(config):
     settings.register_profile("byhand", deadline=None, max_examples=examples)
     settings.load_profile("byhand")
     os.environ.setdefault("MPLBACKEND", "Agg")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in `nohup pytest &`; processes of the tests inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("COLUMNS", None)  # xdist sets it to 80, which would wrap long lines
     # Each worker of `pytest -n 2` keeps to one processor, with all processes that it starts: two processes with two
     # BLAS threads each are many times slower. NumPy reads the number of processors when it is imported, after this.
