@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,9 @@ import byhand
 from byhand import Model
 from byhand.data.handwriting import normalize
 from byhand.data.handwriting.line import is_crowded
-from byhand.errors import NothingDrawnError
+from byhand.errors import NothingDrawnError, UsageError
+from byhand.model.reading import Reading
+from helpers.needs import program
 
 SAMPLE = byhand.load("mnist-5k").test
 HINT = "more than one digit? try --line"
@@ -190,3 +193,43 @@ def test_a_notebook_reads_paths_bytes_and_arrays(tmp_path):
     assert repr(byhand.read_line(path)[0]).startswith(f"<Reading {text[0]}, ")
     with pytest.raises(NothingDrawnError, match="the picture: nothing drawn"):
         byhand.read(np.zeros((40, 40), np.uint8))
+
+
+#: Probabilities of three classes, and what a model with the thresholds 0.8 and 0.67 says of them.
+VERDICTS = [
+    ((0.9, 0.06, 0.04), "digit", "x.png  7  90.0 %   (1: 6.0 %, 9: 4.0 %)", "7"),
+    ((0.61, 0.3, 0.09), "not sure", "x.png  not sure (7: 61.0 %, 1: 30.0 %, 9: 9.0 %)", "not sure: 7 or 1"),
+    ((0.2, 0.2, 0.6), "not sure", "x.png  not sure (9: 60.0 %, 7: 20.0 %, 1: 20.0 %)", "not sure: 9 or 7"),
+    ((1 / 3, 1 / 3, 1 / 3), "no digit", "x.png  no digit (7: 33.3 %, 1: 33.3 %, 9: 33.3 %)", "no digit"),
+]
+
+
+@pytest.mark.parametrize(("probabilities", "verdict", "text", "page"), VERDICTS)
+def test_a_reading_says_if_it_is_sure_and_a_digit(probabilities, verdict, text, page):
+    reading = Reading("x.png", probabilities=np.array(probabilities), classes=("7", "1", "9"), thresholds=(0.8, 0.67))
+    assert (reading.verdict, reading.text(), reading.to_json()["verdict"]) == (verdict, text, verdict)
+    assert reading.digit == reading.to_json()["digit"]
+    assert ("no digit" in repr(reading), "not sure" in repr(reading)) == (verdict == "no digit", verdict == "not sure")
+
+
+def test_a_model_that_has_not_learned_from_non_digits_says_only_the_class():
+    reading = Reading("x.png", probabilities=np.array([0.2, 0.3, 0.5]), classes=("7", "1", "9"))
+    assert (reading.verdict, "verdict" in reading.to_json()) == ("digit", False)
+    assert Model([784, 10]).thresholds is None
+    assert Model([784, 10], metadata={"thresholds": [0.8, 0.6]}).thresholds == (0.8, 0.6)
+    with pytest.raises(UsageError, match="a threshold must be"):
+        Model([784, 10], metadata={"thresholds": [0.8, 6]}).thresholds  # noqa: B018
+
+
+@pytest.mark.slow
+def test_the_page_says_the_same_of_the_same_probabilities():
+    script = """
+    const { Reader } = await import(`${process.argv[1]}/reader.js`);
+    const reader = new Reader({ architecture: [], classes: ["7", "1", "9"], thresholds: [0.8, 0.67] }, []);
+    console.log(JSON.stringify(JSON.parse(process.argv[2]).map((row) => reader.verdict(row))));
+    """
+    rows = json.dumps([row for row, *_ in VERDICTS])
+    folder = (Path(byhand.__file__).parent / "page").as_uri()
+    command = [program("node", required=False), "--input-type=module", "-e", script, folder, rows]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [page for *_, page in VERDICTS]

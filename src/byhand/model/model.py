@@ -105,6 +105,18 @@ class Reader(ABC):
         return classes
 
     @property
+    def thresholds(self) -> tuple[float, float] | None:
+        """Probabilities below which a reading is not sure and no digit; None if the model has not learned non-digits.
+
+        The first is for the most likely class, the second for the two most likely classes together.
+        """
+        found = self.models[0].metadata.get("thresholds")
+        if not isinstance(found, list | tuple) or len(self.models) > 1 or len(self.classes) < 2:
+            return None
+        sure, digit = (checks.number("a threshold", value, 0, 1) for value in found)
+        return sure, digit
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
         """Height and width of the images, and for color their 3 channels."""
         return self.models[0].image_shape

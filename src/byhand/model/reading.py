@@ -39,6 +39,7 @@ class Reading:
     name: the path of the photo, with the number of the digit in a line
     image: the input of the model, uint8 (28, 28);  probabilities: (K,)
     is_crowded: True if the photo may have more than one digit
+    thresholds: those of the model (`Reader.thresholds`)
     """
 
     name: str
@@ -47,6 +48,7 @@ class Reading:
     classes: tuple[str, ...] = ()
     is_crowded: bool = False
     problem: DataError | None = None
+    thresholds: tuple[float, float] | None = None
 
     def guesses(self, top: int) -> list[tuple[str, float]]:
         """Return the most likely classes and their probabilities."""
@@ -63,15 +65,33 @@ class Reading:
         """The probability of the most likely class."""
         return float(self.probabilities.max(initial=0))
 
+    @property
+    def verdict(self) -> str:
+        """`digit`, `not sure` or `no digit`; always `digit` for a model that has not learned from non-digits.
+
+        A drawing between two digits shares the probability among two classes, anything else among many.
+        """
+        if self.thresholds is None or self.problem is not None:
+            return "digit"
+        sure, digit = self.thresholds
+        first, second = (probability for _, probability in self.guesses(2))
+        if first + second < digit:
+            return "no digit"
+        return "digit" if first >= sure else "not sure"
+
     def to_json(self, top: int = 3) -> dict[str, Any]:
         """Return plain values."""
         if self.problem is not None:
             return {"picture": self.name, "error": str(self.problem)}
         guesses = [{"class": name, "probability": probability} for name, probability in self.guesses(top)]
-        return {"picture": self.name, "digit": self.digit, "probability": self.probability, "guesses": guesses}
+        found = {"picture": self.name, "digit": self.digit, "probability": self.probability, "guesses": guesses}
+        return found if self.thresholds is None else found | {"verdict": self.verdict}
 
     def text(self, top: int = 3) -> str:
-        """`seven.png  7  98.2 %   (1: 1.1 %, 9: 0.4 %)`"""
+        """`seven.png  7  98.2 %   (1: 1.1 %, 9: 0.4 %)`, or `seven.png  not sure (7: 61.0 %, 1: 30.2 %)`"""
+        if self.verdict != "digit":
+            guesses = ", ".join(f"{name}: {percent(probability, 1)}" for name, probability in self.guesses(max(top, 2)))
+            return f"{self.name}  {self.verdict} ({guesses})"
         others = ", ".join(f"{name}: {percent(probability, 1)}" for name, probability in self.guesses(top)[1:])
         return f"{self.name}  {self.digit}  {percent(self.probability, 1)}" + (f"   ({others})" if others else "")
 
@@ -83,7 +103,8 @@ class Reading:
         return "\n".join("".join(SHADES[int(p) * (len(SHADES) - 1) // 255] for p in row).rstrip() for row in rows)
 
     def __repr__(self) -> str:
-        return f"<Reading {self.digit}, {self.problem or percent(self.probability, 1)}>"
+        doubt = "" if self.verdict == "digit" else f", {self.verdict}"
+        return f"<Reading {self.digit}, {self.problem or percent(self.probability, 1)}{doubt}>"
 
 
 def read(picture: Picture, reader: Reader | None = None, name: str | None = None) -> Reading:
@@ -139,7 +160,8 @@ def read_image(
 ) -> Reading:
     """Read an image in the format of the model's images    image: uint8 (H, W)"""
     reader = reader or shipped_model()
-    return Reading(name, image, reader.probabilities(image[None])[0], reader.classes, is_crowded)
+    probabilities = reader.probabilities(image[None])[0]
+    return Reading(name, image, probabilities, reader.classes, is_crowded, thresholds=reader.thresholds)
 
 
 def read_numbers(lines: Iterable[str], reader: Reader | None = None) -> Iterator[Reading]:

@@ -65,7 +65,9 @@ def model_description(model: "Model") -> dict[str, Any]:
         "classes": list(model.classes),
         "shape": list(model.image_shape),
     }
-    return description if model.input == "handwriting" else description | {"input": model.input}
+    if model.input != "handwriting":
+        description["input"] = model.input
+    return description if model.thresholds is None else description | {"thresholds": model.thresholds}
 
 
 def model_weights(model: "Model") -> Array:

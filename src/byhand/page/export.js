@@ -3,7 +3,7 @@
  * embedded images with Python's, and predicts the class of drawings.
  */
 
-import { Bars, indexOfLargest } from "./bars.js";
+import { Bars } from "./bars.js";
 import { byId, numeral, percent } from "./dom.js";
 import { Pad } from "./pad.js";
 import { paintBytes } from "./paint.js";
@@ -32,8 +32,9 @@ async function start() {
     paintBytes(byId("seen"), seen ?? new Uint8Array(height * width), height, width);
     bars.show(probabilities ?? null);
     if (reader.firstLayer) units.light(answers ? reader.unitsOf(answers) : null);
-    byId("answer").textContent = probabilities ? reader.classes[indexOfLargest(probabilities)] : message;
-    byId("answer").classList.toggle("is-message", !probabilities);
+    const answer = probabilities ? reader.verdict(probabilities) : message;
+    byId("answer").textContent = answer;
+    byId("answer").classList.toggle("is-message", !reader.classes.includes(answer));
   };
 
   const draws = readsDrawings(reader);

@@ -16,13 +16,14 @@ export function floats(bytes, { divisor, mean, deviation }) {
 }
 
 export class Reader {
-  /** description: {architecture, preparation, classes, shape: [height, width], input}; weights: Float32Array */
+  /** description: {architecture, preparation, classes, shape: [height, width], input, thresholds}; weights: Float32Array */
   constructor(description, weights) {
     this.architecture = description.architecture;
     this.preparation = description.preparation;
     this.classes = description.classes;
     this.shape = description.shape;
     this.input = description.input ?? "handwriting";
+    this.thresholds = description.thresholds;
     this.weights = weights;
     this.layers = layersOf(this.architecture, weights);
   }
@@ -38,6 +39,16 @@ export class Reader {
     const seen = this.prepare(bytes);
     const answers = forward(this.layers, floats(seen, this.preparation));
     return { seen, answers, probabilities: softmax(answers.at(-1)) };
+  }
+
+  /** "7", "not sure: 7 or 1", or "no digit": as byhand.model.reading.Reading.verdict */
+  verdict(probabilities) {
+    const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+    const [first, second] = order;
+    const [sure, digit] = this.thresholds ?? [0, 0];
+    if (probabilities[first] + probabilities[second] < digit) return "no digit";
+    if (probabilities[first] < sure) return `not sure: ${this.classes[first]} or ${this.classes[second]}`;
+    return this.classes[first];
   }
 
   /** The first layer, if it has weights. */

@@ -1,6 +1,6 @@
 /* Draw: the pad, the network's input, the prediction, and buttons that add the drawing to the training set. */
 
-import { Bars, indexOfLargest } from "../bars.js";
+import { Bars } from "../bars.js";
 import { element } from "../dom.js";
 import { Pad } from "../pad.js";
 import { paintBytes } from "../paint.js";
@@ -94,8 +94,9 @@ export class DrawPanel {
     const [height, width] = this.reader.shape;
     paintBytes(this.seen, seen ?? new Uint8Array(height * width), height, width);
     this.list.show(isFinite ? probabilities : null);
-    this.answer.textContent = isFinite ? this.reader.classes[indexOfLargest(probabilities)] : message;
-    this.answer.classList.toggle("is-message", !isFinite);
+    const answer = isFinite ? this.reader.verdict(probabilities) : message;
+    this.answer.textContent = answer;
+    this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
     for (const button of this.labels.children) button.disabled = !picture;
     this.answers = isFinite ? answers : null;
     this.playground.network?.light(this.answers);
