@@ -7,14 +7,26 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
 
-from byhand.course.grading import Submission, mark_file, read_checks, run
-from byhand.course.grading.results import overview, safe, write_table
-from byhand.course.grading.run import Run, find
+from byhand.course.grading import Item, Mark, Submission, mark_file, read_checks, run, submissions
+from byhand.course.grading.results import (
+    as_classroom,
+    as_gradescope,
+    class_page,
+    overview,
+    safe,
+    write_results,
+    write_table,
+)
+from byhand.course.grading.run import Run
+from byhand.course.grading.submissions import find
 from byhand.errors import DataError, DataMissingError, UsageError
+from byhand.schema import checked
 from helpers import processes
 from helpers.submissions import ALL, FUNCTIONS, STUB, Synthetic, few, first, hand_in, instead, name_of, solution
 from helpers.tiers import tiers
@@ -78,7 +90,7 @@ def test_grading_twice_gives_identical_files(twice):
     assert [one.relative_to(folder / "first") for one in first] == [
         one.relative_to(folder / "second") for one in second
     ]
-    assert len(first) == 2 * len(FEW) + 1
+    assert len(first) == 2 * len(FEW) + 2  # the table and the page of the class
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
     assert len(rows_of(folder / "first" / "marks.csv")) == len(FEW)
@@ -266,7 +278,9 @@ def test_only_changed_submissions_are_graded_again(tmp_path, monkeypatch):
     def again(checks, **options):
         news = []
         with Run(checks, None, tmp_path / "marks", **options) as one:
-            one.marks(find(handed_in), 1, lambda submission, _mark, is_old: news.append((submission.name, is_old)))
+            one.marks(
+                find(handed_in, tmp_path), 1, lambda submission, _mark, is_old: news.append((submission.name, is_old))
+            )
         return [name for name, is_old in news if not is_old]
 
     assert again(checks) == ["a", "b"]
@@ -292,7 +306,7 @@ def test_after_a_crash_or_timeout_of_the_worker_grading_is_retried(tmp_path, mon
 
     def mark(checks):
         with Run(checks, None, tmp_path / "marks") as one:
-            return one.marks(find(tmp_path / "in"), 1, lambda *_: None)[0]
+            return one.marks(find(tmp_path / "in", tmp_path), 1, lambda *_: None)[0]
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "WORKER", "import byhand.course.no_such_module")
@@ -325,20 +339,210 @@ def test_submissions_are_files_and_folders_and_others_are_reported(tmp_path):
     (tmp_path / "folder" / "deep" / ".ipynb_checkpoints" / "s-checkpoint.ipynb").write_bytes(b"{}")
     (tmp_path / "folder" / "helper.py").write_bytes(b"")
     (tmp_path / "linked.py").symlink_to(tmp_path / "b.py")
-    found = {one.name: one for one in find(tmp_path, leave_out=[tmp_path / "marks.csv"])}
+    found = {one.name: one for one in find(tmp_path, tmp_path, leave_out=[tmp_path / "marks.csv"])}
     assert set(found) == {"a", "A", "b", "c", "e", "x.tar", "folder", "linked.py"}
     assert not found["e"].problem
     assert found["folder"].path.name == "s.ipynb"
     assert found["c"].problem == "must be a .ipynb or .py file, got c.txt"
-    assert found["x.tar"].problem == "archives must be unpacked, into a folder of this name"
+    assert found["x.tar"].problem == "must be a .zip file, or unpacked into a folder of this name"
     assert found["linked.py"].problem == "links are not followed"
     (tmp_path / "a.py").write_bytes(b"")
-    assert {"a.ipynb", "a.py"} <= {one.name for one in find(tmp_path)}
+    assert {"a.ipynb", "a.py"} <= {one.name for one in find(tmp_path, tmp_path)}
 
 
 def test_an_empty_folder_is_rejected(tmp_path):
     with pytest.raises(DataMissingError, match=r"must contain notebooks, .*, got an empty folder"):
-        find(tmp_path)
+        find(tmp_path, tmp_path)
+
+
+# ---- archives, and the names that learning platforms give to files
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def found_in(tmp_path, files, name="class.zip"):
+    (tmp_path / "unpacked").mkdir()
+    return find(zipped(tmp_path / name, files), tmp_path / "unpacked")
+
+
+def test_the_zip_of_moodle_is_read_with_folders_or_without(tmp_path):
+    files = {
+        "Anna Lovelace_12345_assignsubmission_file_/x.ipynb": "{}",
+        "Anna Lovelace_12345_assignsubmission_onlinetext_/onlinetext.html": "done",
+        "Bob Byte_12_assignsubmission_file/y.py": "",
+        "Bob Byte_13_assignsubmission_file/y.py": "",
+        "Cy_14_assignsubmission_file_essay.pdf": "essay",
+        "Dee O_15_assignsubmission_file_my_network.ipynb": "{}",
+        "__MACOSX/._x": "",
+    }
+    found = found_in(tmp_path, files)
+    assert [(one.name, one.path.name) for one in found if not one.problem] == [
+        ("Anna Lovelace", "x.ipynb"),
+        ("Bob Byte_12_assignsubmission_file", "y.py"),
+        ("Bob Byte_13_assignsubmission_file", "y.py"),
+        ("Dee O", "Dee O_15_assignsubmission_file_my_network.ipynb"),
+    ]
+    assert [(one.name, one.problem.partition(",")[0]) for one in found if one.problem] == [
+        ("Cy", "must be a .ipynb or .py file")
+    ]
+
+
+def test_the_zip_of_canvas_is_read_and_groups_the_files_of_a_student(tmp_path):
+    files = {
+        "lovelaceanna_1234_56789_network.ipynb": "{}",
+        "bytebob_LATE_1235_56790_network-1.ipynb": "{}",
+        "coddcy_1236_56791_a.ipynb": "{}",
+        "coddcy_1236_56792_b.ipynb": "{}",
+        "dee_1237_56793_readme.txt": "",
+        "dee_1237_56794_work.py": "",
+    }
+    found = {one.name: one for one in found_in(tmp_path, files)}
+    assert {name for name, one in found.items() if not one.problem} == {"lovelaceanna", "bytebob", "dee"}
+    assert found["dee"].path.name == "dee_1237_56794_work.py"
+    assert found["coddcy"].problem.startswith("must contain one .ipynb file, got coddcy_1236_56791_a.ipynb, ")
+
+
+def test_a_zip_per_student_is_unpacked_once(tmp_path):
+    inner = zipped(tmp_path / "inner.zip", {"deep/work.py": "x = 1", "deep/picture.png": "x" * 99}).read_bytes()
+    twice = zipped(tmp_path / "twice.zip", {"inner.zip": inner}).read_bytes()
+    found = {
+        one.name: one
+        for one in found_in(tmp_path, {"c/anna.zip": inner, "c/bob/x.zip": inner, "c/cy.zip": twice}, "c.zip")
+    }
+    assert not found["anna"].problem
+    assert found["bob"].path.read_bytes() == b"x = 1"
+    assert (found["bob"].path.parent / "picture.png").stat().st_size == 0  # only what may be graded has its content
+    assert found["cy"].problem == "must contain a .ipynb or .py file, got an archive: unpack it"
+
+
+@pytest.mark.parametrize("name", ["../out.py", "/out.py", "a/../../out.py", "..\\out.py", "C:\\out.py"])
+def test_an_archive_cannot_write_outside_its_folder(name, tmp_path):
+    inner = zipped(tmp_path / "inner.zip", {name: "x = 1", "work.py": ""})
+    (one,) = found_in(tmp_path, {"anna.zip": inner.read_bytes()})
+    assert one.problem.startswith("must not name files outside the archive, got ")
+    assert not (tmp_path / "out.py").exists()
+    with pytest.raises(DataError, match=r"inner\.zip: must not name files outside"):
+        find(inner, tmp_path / "unpacked")
+
+
+def test_damaged_and_excessive_archives_are_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MAX_UNPACKED", 100)
+    monkeypatch.setattr(submissions, "MAX_FILES", 3)
+    bomb = zipped(tmp_path / "bomb.zip", {"a.py": "0" * 101}).read_bytes()
+    many = zipped(tmp_path / "many.zip", {f"{k}.py": "" for k in range(4)}).read_bytes()
+    found = {one.name: one.problem for one in found_in(tmp_path, {"a.zip": b"PK", "b.zip": bomb, "c.zip": many})}
+    assert found["a"] == "can't be unpacked: File is not a zip file"
+    assert found["b"] == "must unpack to at most 0 MB"
+    assert found["c"] == "must contain at most 3 files, got 4"
+
+
+def test_a_single_file_is_a_submission_and_other_files_are_rejected(tmp_path):
+    for name in ("anna.py", "anna.rar"):
+        (tmp_path / name).write_bytes(b"")
+    assert find(tmp_path / "anna.py", tmp_path) == [Submission("anna", tmp_path / "anna.py")]
+    with pytest.raises(UsageError, match=r"SUBMISSIONS must be a folder, or a \.zip"):
+        find(tmp_path / "anna.rar", tmp_path)
+
+
+# ---- formats of other platforms
+
+
+class GradescopeTest(TypedDict):
+    """A test in results.json: gradescope-autograders.readthedocs.io/en/latest/specs, "Output format"."""
+
+    score: float
+    max_score: float
+    name: str
+    number: NotRequired[str]
+    output: NotRequired[str]
+    status: NotRequired[Literal["passed", "failed"]]
+    tags: NotRequired[list[str]]
+    visibility: NotRequired[Literal["hidden", "after_due_date", "after_published", "visible"]]
+    extra_data: NotRequired[dict[str, Any]]
+
+
+class Gradescope(TypedDict):
+    score: float
+    execution_time: NotRequired[float]
+    output: NotRequired[str]
+    visibility: NotRequired[Literal["hidden", "after_due_date", "after_published", "visible"]]
+    stdout_visibility: NotRequired[Literal["hidden", "after_due_date", "after_published", "visible"]]
+    extra_data: NotRequired[dict[str, Any]]
+    tests: list[GradescopeTest]
+
+
+class ClassroomTest(TypedDict):
+    """A test in the result of a runner, as classroom-resources/autograding-grading-reporter reads it."""
+
+    name: str
+    status: Literal["pass", "fail", "error"]
+    score: float
+    message: str
+
+
+class Classroom(TypedDict):
+    version: Literal[1]
+    status: Literal["pass", "fail", "error"]
+    max_score: float
+    tests: list[ClassroomTest]
+
+
+ITEMS = (
+    Item("relu", 3, 3, "right"),
+    Item("softmax", 0, 4, "wrong", ("<b> & ü", "2"), ("softmax over everything",), "line 7"),
+    Item("predict", 0, 2.5, "missing", ("not written yet",)),
+)
+MARKS = [
+    Mark("anna", "n.ipynb", "d", "c", "marked", ITEMS, notes=("relu is written 2 times",)),
+    Mark("bob", "b.pdf", "d", "c", "not marked", tuple(dataclasses.replace(one, points=0) for one in ITEMS), "no file"),
+]
+
+
+def test_results_follow_the_schema_of_gradescope():
+    anna, bob = (checked(Gradescope, as_gradescope(mark)) for mark in MARKS)
+    assert (anna["score"], sum(one["score"] for one in anna["tests"])) == (3, 3)
+    assert sum(one["max_score"] for one in anna["tests"]) == 9.5
+    assert anna["tests"][1]["output"] == "wrong (line 7)\n<b> & ü\n2"
+    assert anna["tests"][2]["output"] == "not written yet"
+    assert (anna["output"], bob["output"], bob["score"]) == ("relu is written 2 times", "no file", 0)
+
+
+def test_results_follow_the_schema_of_github_classroom():
+    anna, bob = (checked(Classroom, as_classroom(mark)) for mark in MARKS)
+    # the reporter adds up `score` and `max_score`, and fails if `status` is fail or error
+    assert (sum(one["score"] for one in anna["tests"]), anna["max_score"], anna["status"]) == (3, 9.5, "fail")
+    assert bob["status"] == "error"
+    right = dataclasses.replace(MARKS[0], items=ITEMS[:1])
+    assert as_classroom(right)["status"] == "pass"
+
+
+def test_results_are_files_per_student_and_feedback_in_the_folders_of_nbgrader(tmp_path):
+    handed_in = [
+        Submission("anna", tmp_path / "submitted" / "anna" / "ps1" / "problem 1.ipynb"),
+        Submission("bob", tmp_path / "in" / "bob.pdf"),
+    ]
+    for platform in ("gradescope", "classroom", "nbgrader"):
+        folder = write_results(platform, tmp_path / "marks", handed_in, MARKS, "l_layer")
+        assert folder == tmp_path / "marks" / platform
+    written = sorted(str(one.relative_to(tmp_path / "marks")) for one in (tmp_path / "marks").rglob("*.*"))
+    assert written == [
+        *("classroom/anna.json", "classroom/bob.json", "gradescope/anna.json", "gradescope/bob.json"),
+        *("nbgrader/feedback/anna/ps1/problem 1.html", "nbgrader/feedback/bob/network/network.html"),
+    ]
+    assert json.loads((tmp_path / "marks" / "gradescope" / "anna.json").read_bytes())["score"] == 3
+
+
+def test_the_page_of_the_class_counts_mistakes_without_names():
+    page = class_page([*MARKS, MARKS[0]], read_checks())
+    assert "2 submissions marked, 3.0 of 100 points on average, 1 not marked" in page
+    assert '<th scope="row">2</th><td>softmax</td><td>' in page
+    assert "anna" not in page
+    assert "0 submissions marked" in class_page(MARKS[1:], read_checks())
 
 
 CUSTOM = '''
@@ -507,7 +711,7 @@ def test_the_overview_quotes_reasons_of_mistakes_without_a_name(tmp_path):
             (["{in}", "--out", "marks.txt"], 2, "--out must be a .csv file, got marks.txt"),
             (["{in}", "--out", "{in}.csv"], 2, "--out must not have the name of SUBMISSIONS"),
             (["{in}"], 2, "Missing option '--out'"),
-            (["nowhere", "--out", "m.csv"], 2, "Directory 'nowhere' does not exist"),
+            (["nowhere", "--out", "m.csv"], 2, "Path 'nowhere' does not exist"),
             (["{in}", "--out", "m.csv", "--jobs", "0"], 2, "0 is not in the range"),
             (["{in}", "--out", "m.csv"], 3, "must contain notebooks"),
         ],

@@ -88,6 +88,7 @@ course grade --out    table of marks
 course grade --checks custom checks
 course grade --page   functions to grade
 course grade --jobs   parallel
+course grade --for    result of each student
 course grade --again  again
 course import --out   copy
 course import --force overwrite

@@ -1,6 +1,7 @@
 """`byhand course`: three commands for students, and three for teachers."""
 
 import importlib.util
+import tempfile
 from pathlib import Path
 
 import click
@@ -137,7 +138,7 @@ def release(folder: Path, data: str | None, console: Console) -> None:
 
 
 @command.command("grade", short_help="For teachers: grade a folder of submissions.")
-@click.argument("submissions", type=Place(exists=True, file_okay=False, path_type=Path))
+@click.argument("submissions", type=Place(exists=True, path_type=Path))
 @option("--out", Place(dir_okay=False, path_type=Path), "Output file for the table of marks (.csv).", required=True)
 @option(
     "--checks",
@@ -147,6 +148,13 @@ def release(folder: Path, data: str | None, console: Console) -> None:
 )
 @option("--page", ("l_layer", "two_layer"), "Functions to grade without --checks.", default="l_layer")
 @option("--jobs", click.IntRange(1, 64), "Number of submissions to grade in parallel.", default=2)
+@option(
+    "--for",
+    ("gradescope", "classroom", "nbgrader"),
+    "Also write the result of each student in the format of this platform: Gradescope, GitHub Classroom, or nbgrader's "
+    "feedback folder.",
+    "platform",
+)
 @option("--again", bool, "Grade everything again, including unchanged submissions.")
 @console_options()
 def grade(
@@ -155,20 +163,32 @@ def grade(
     checks_file: Path | None,
     page: str,
     jobs: int,
+    platform: str | None,
     again: bool,
     console: Console,
 ) -> None:
     """Grade every notebook in the folder SUBMISSIONS: points per function, and a feedback page per student.
 
-    A submission is a notebook or Python file named after its student, or a folder named after its student that contains
-    one. A folder next to the table, with the same name, gets the pages (feedback/) and the records (records/). An
-    interrupted run is resumed by the same command: a submission is graded again only if it or the checks change.
+    A submission is a notebook or Python file named after its student, or a folder or zip file named after its student
+    that contains one. SUBMISSIONS may also be the zip file that Moodle or Canvas makes, or a single file. A folder next
+    to the table, with the same name, gets the pages (feedback/, class.html) and the records (records/). An interrupted
+    run is resumed by the same command: a submission is graded again only if it or the checks change.
     """
     from byhand.course.grading import Mark
-    from byhand.course.grading.results import as_json, number, points_of, summary, write_table
+    from byhand.course.grading.results import (
+        as_json,
+        class_page,
+        number,
+        points_of,
+        summary,
+        write_results,
+        write_table,
+    )
     from byhand.course.grading.run import Run, prepare
+    from byhand.files import write_text
 
-    folder, checks, found = prepare(submissions, out, checks_file, page)
+    unpacked = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="byhand-grade-"))
+    folder, checks, found = prepare(submissions, Path(unpacked), out, checks_file, page)
     count, done = len(found), 0
     console.info(f"{count} submissions, {number(checks.of)} points possible; {BOUNDARY}")
 
@@ -185,7 +205,11 @@ def grade(
             console.info(f"interrupted: {done} of {count} are graded; run the same command again to resume")
             raise
     write_table(out, marks, checks)
-    lines = [*summary(marks), f"{out}: the table; {folder / 'feedback'}: a page per student"]
+    write_text(folder / "class.html", class_page(marks, checks))
+    pages = f"{folder / 'feedback'}: a page per student; {folder / 'class.html'}: the mistakes of the class"
+    lines = [*summary(marks), f"{out}: the table; {pages}"]
+    if platform:
+        lines.append(f"{write_results(platform, folder, found, marks, checks.page)}: results for {platform}")
     console.show(lambda: as_json(marks), lambda: "\n".join(lines))
 
 

@@ -1,19 +1,25 @@
-"""Results of grading: marks.csv, the summary on the terminal, and the feedback pages."""
+"""Results of grading: marks.csv, the summaries, the feedback pages, and the formats of other platforms."""
 
 import csv
+import hashlib
 import io
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from byhand import files
-from byhand.course.check.diagnosis import SIGNS
-from byhand.course.grading import Checks, Item, Mark
-from byhand.page.document import document, escape
+from byhand.course.check.diagnosis import MISTAKES, SIGNS
+from byhand.course.grading import Checks, Item, Mark, Submission
+from byhand.course.notebooks import lesson_of
+from byhand.page.document import document, escape, table
+from byhand.text import counted
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+MAX_NAME = 120  # bytes of a file name, without a hash and a suffix
+FORBIDDEN = '<>:"/\\|?*'
 MAX_REASON = 60  # characters of the reason for an unknown mistake
 HEADS = ("points", "right", "wrong", "missing", "not run")  # of the overview
 HEAD = ("student", "file", "points", "of", "state", "look")
@@ -40,6 +46,16 @@ def write_table(path: Path, marks: Sequence[Mark], checks: Checks) -> None:
         head = (safe(mark.student), safe(mark.file), total, number(mark.of), mark.state, safe("; ".join(mark.look)))
         writer.writerow([*head, *points])
     files.write_bytes(path, table.getvalue().encode("utf-8-sig"))  # spreadsheets need the byte order mark
+
+
+def file_name(name: str) -> str:
+    """Return a portable file name: the student's name if possible, otherwise a similar one with a hash."""
+    plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
+    short = plain.encode("utf-8", "replace")[:MAX_NAME].decode("utf-8", "ignore").rstrip(" .")
+    if short == name:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{short}-{digest[:8]}"
 
 
 def as_json(marks: Sequence[Mark]) -> dict[str, Any]:
@@ -84,7 +100,75 @@ def summary(marks: Sequence[Mark]) -> list[str]:
     return lines + [f"look at {mark.student}: {mark.look[0]}" for mark in marked if mark.look]
 
 
-# ---- feedback pages
+# ---- formats of other platforms: one file per student
+
+
+def as_gradescope(mark: Mark) -> dict[str, Any]:
+    """Return the content of Gradescope's results.json: gradescope-autograders.readthedocs.io/en/latest/specs."""
+    tests = [
+        {
+            "name": item.name,
+            "score": item.points,
+            "max_score": item.of,
+            "status": "passed" if item.status == "right" else "failed",
+            "output": _explanation(item),
+        }
+        for item in mark.items
+    ]
+    return {"score": mark.points, "output": "\n".join([*filter(None, [mark.why]), *mark.notes]), "tests": tests}
+
+
+def as_classroom(mark: Mark) -> dict[str, Any]:
+    """Return the result that GitHub Classroom's autograding-grading-reporter reads, in base64, from a runner."""
+    is_right = {True: "pass", False: "fail"}
+    tests = [
+        {
+            "name": item.name,
+            "status": is_right[item.status == "right"],
+            "score": item.points,
+            "message": _explanation(item),
+        }
+        for item in mark.items
+    ]
+    status = is_right[all(item.status == "right" for item in mark.items)] if mark.is_marked else "error"
+    return {"version": 1, "status": status, "max_score": mark.of, "tests": tests}
+
+
+def _explanation(item: Item) -> str:
+    status = _status(item)
+    head = f"{status} ({item.place})" if item.place else status
+    return "\n".join([head, *(line for line in item.words if line != status)])
+
+
+def _status(item: Item) -> str:
+    return "not written yet" if item.status == "missing" else item.status
+
+
+PLATFORMS: dict[str, Callable[[Mark], dict[str, Any]]] = {"gradescope": as_gradescope, "classroom": as_classroom}
+
+
+def write_results(
+    platform: str, folder: Path, submissions: Sequence[Submission], marks: Sequence[Mark], page: str
+) -> Path:
+    """Write the result of each student in the format of a platform, and return the folder that contains them.
+
+    nbgrader releases feedback from `feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html` in the folder of the course.
+    """
+    lesson = lesson_of(page).name
+    for submission, mark in zip(submissions, marks, strict=True):
+        student = file_name(submission.name)
+        if platform in PLATFORMS:
+            content = json.dumps(PLATFORMS[platform](mark), indent=1, ensure_ascii=False) + "\n"
+            files.write_text(folder / platform / f"{student}.json", content)
+            continue
+        path, is_own = submission.path, submission.path.parent.name == submission.name
+        in_course = path.parent.parent.name == submission.name  # submitted/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb
+        assignment, notebook = path.parent.name if in_course else lesson, path.stem if in_course or is_own else lesson
+        files.write_text(folder / platform / "feedback" / student / assignment / f"{notebook}.html", feedback(mark))
+    return folder / platform
+
+
+# ---- pages
 
 STYLE = """
 .total { font-size: 2.4rem; font-weight: 750; letter-spacing: -.02em; }
@@ -128,6 +212,25 @@ def feedback(mark: Mark) -> str:
     )
 
 
+def class_page(marks: Sequence[Mark], checks: Checks) -> str:
+    """Return a page about the class: points, results per function, and mistakes with their number. It has no names."""
+    marked = [mark for mark in marks if mark.is_marked]
+    mean = sum(mark.points for mark in marked) / max(1, len(marked))
+    shares = (mark.points / mark.of if mark.of else 1 for mark in marked)
+    tenths = Counter(min(int(10 * share), 9) for share in shares)
+    spread = [(f"{10 * k} to {10 * k + 10} %", tenths[k]) for k in range(9, -1, -1)]
+    found = Counter((item.name, one) for mark in marked for item in mark.items for one in _mistakes(item))
+    often = [(count, name, MISTAKES.get(one, one).replace("{}", "…")) for (name, one), count in found.most_common()]
+    title = f"{counted(len(marked), 'submission')} marked, {mean:.1f} of {number(checks.of)} points on average"
+    title += f", {len(marks) - len(marked)} not marked" if len(marks) > len(marked) else ""
+    rows = [row[:-1] for row in overview(marks)]
+    content = _card("Function by function", table(("function", *HEADS), rows))
+    content += _card("Mistakes", table(("students", "function", "mistake"), often)) if often else ""
+    content += _card("Points", table(("points", "students"), spread))
+    header = f'<header class="top"><h1>Results of the class</h1><p>{escape(title)}</p></header>'
+    return document("Results of the class", f"{header}<main>{content}</main>", style=STYLE)
+
+
 def _card(title: str, content: str) -> str:
     return f'<section class="card"><h2>{title}</h2>{content}</section>'
 
@@ -139,7 +242,7 @@ def _items(title: str, items: list[Item]) -> str:
 
 
 def _row(item: Item) -> str:
-    status = "not written yet" if item.status == "missing" else item.status
+    status = _status(item)
     words = "".join(f"<p>{escape(line)}</p>" for line in item.words if line != status)
     place = f" ({escape(item.place)})" if item.place else ""
     return (

@@ -1,101 +1,46 @@
-"""Find the submissions in a folder, and grade them, several in parallel, each in a process of its own.
+"""Grade submissions, several in parallel, each in a process of its own.
 
-A submission is a notebook or Python file, or a folder with one of them. Any other entry becomes a submission with a
-`problem`, so that it has a row in the table. A graded submission has a record, and is not graded again until it, the
-checks or byhand's version changes, so that an interrupted run can be resumed.
+A graded submission has a record, and is not graded again until it, the checks or byhand's version changes, so that an
+interrupted run can be resumed.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from byhand import files
 from byhand.course.grading import LIMITS, Checks, Mark, Submission, mark_file, not_marked, read_checks
-from byhand.course.grading.results import feedback
+from byhand.course.grading.results import feedback, file_name
+from byhand.course.grading.submissions import find
 from byhand.course.sandbox.runner import SOURCE
-from byhand.errors import DataMissingError, UsageError
+from byhand.errors import UsageError
 from byhand.schema import json_value
-
-IGNORED = ("__MACOSX", "__pycache__")
-MAX_FILES = 20_000  # per submission
-MAX_LISTED = 5
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
 GRACE = 60.0  # seconds beyond a submission's time limit before its worker is killed
 PATIENCE = 5.0  # seconds for a worker to end its student's process at the end of the run
 WORKER = "import sys; from byhand.course.grading import work; work(*sys.argv[1:])"
-MAX_NAME = 120  # bytes of a file name, without a hash and a suffix
-FORBIDDEN = '<>:"/\\|?*'
 
 
-def prepare(submissions: Path, out: Path, checks_file: Path | None, page: str) -> tuple[Path, Checks, list[Submission]]:
-    """Return the folder of results, next to the table `out`, the checks, and the submissions."""
+def prepare(
+    submissions: Path, unpacked: Path, out: Path, checks_file: Path | None, page: str
+) -> tuple[Path, Checks, list[Submission]]:
+    """Return the folder of results, next to the table `out`, the checks, and the submissions.
+
+    unpacked: an empty folder for the content of archives
+    """
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out must be a .csv file, got {out}")
     folder = out.with_suffix("")
     if folder.resolve() == submissions.resolve():
         raise UsageError(f"--out must not have the name of SUBMISSIONS, because it also names a folder, got {out}")
     checks = read_checks(checks_file, page)
-    return folder, checks, find(submissions, leave_out=[one for one in (out, folder, checks_file) if one])
-
-
-def find(folder: Path, leave_out: Collection[Path] = ()) -> list[Submission]:
-    """Return the submissions in a folder, sorted by name, without the files `leave_out`."""
-    if not folder.is_dir():
-        raise DataMissingError(f"{folder}: no such folder")
-    excluded = {path.resolve() for path in leave_out}
-    entries = sorted(folder.iterdir(), key=lambda path: (path.name.casefold(), path.name))
-    entries = [one for one in entries if not _is_hidden(one.name) and one.resolve() not in excluded]
-    found = [_of(one) for one in entries]
-    count = Counter(one.name for one in found)
-    if not found:
-        raise DataMissingError(f"{folder}: must contain notebooks, or a folder per student, got an empty folder")
-    return [replace(one, name=at.name) if count[one.name] > 1 else one for one, at in zip(found, entries, strict=True)]
-
-
-def _of(entry: Path) -> Submission:
-    if entry.is_symlink():
-        return Submission(entry.name, entry, "links are not followed")
-    if entry.is_dir():
-        return _in_folder(entry)
-    if entry.suffix.lower() in ARCHIVES:
-        return Submission(entry.stem, entry, "archives must be unpacked, into a folder of this name")
-    if entry.suffix.lower() not in (".ipynb", ".py"):
-        return Submission(entry.stem, entry, f"must be a .ipynb or .py file, got {entry.name}")
-    return Submission(entry.stem, entry, "" if entry.is_file() else "must be a regular file")
-
-
-def _in_folder(folder: Path) -> Submission:
-    """Return the only notebook in the folder, or the only Python file if there is no notebook."""
-    files: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        files += [Path(place, name) for name in sorted(names) if not _is_hidden(name)]
-        if len(files) > MAX_FILES:
-            return Submission(folder.name, folder, f"must contain at most {MAX_FILES:,} files")
-    files = [one for one in files if one.is_file() and not one.is_symlink()]
-    for suffix in (".ipynb", ".py"):
-        found = [one for one in files if one.suffix.lower() == suffix]
-        if len(found) == 1:
-            return Submission(folder.name, found[0])
-        if found:
-            listed = ", ".join(str(one.relative_to(folder)) for one in found[:MAX_LISTED])
-            more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
-            return Submission(folder.name, folder, f"must contain one {suffix} file, got {listed}{more}")
-    archive = "an archive: unpack it" if any(one.suffix.lower() in ARCHIVES for one in files) else "none"
-    return Submission(folder.name, folder, f"must contain a .ipynb or .py file, got {archive}")
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in IGNORED
+    return folder, checks, find(submissions, unpacked, leave_out=[one for one in (out, folder, checks_file) if one])
 
 
 class Run(contextlib.AbstractContextManager["Run"]):
@@ -197,14 +142,4 @@ class Run(contextlib.AbstractContextManager["Run"]):
             return not_marked(submission, self.checks, f"the worker failed: {last or 'no message'}")
 
     def _path(self, submission: Submission, kind: str, suffix: str) -> Path:
-        return self.folder / kind / f"{_file_name(submission.name)}.{suffix}"
-
-
-def _file_name(name: str) -> str:
-    """Return a portable file name: the student's name if possible, otherwise a similar one with a hash."""
-    plain = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in name)
-    short = plain.encode("utf-8", "replace")[:MAX_NAME].decode("utf-8", "ignore").rstrip(" .")
-    if short == name:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{short}-{digest[:8]}"
+        return self.folder / kind / f"{file_name(submission.name)}.{suffix}"
