@@ -1,0 +1,18 @@
+// Questions of the book: the answer stays covered until the reader has typed one. Without this script it is a <details>.
+for (const details of document.querySelectorAll("details.predict")) {
+  const answer = document.createElement("div");
+  answer.append(...[...details.childNodes].filter((node) => node.nodeName !== "SUMMARY"));
+  answer.hidden = true;
+  const form = document.createElement("form");
+  form.innerHTML = '<label>Your answer <input required autocomplete="off"></label> <button>Compare</button>';
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const yours = document.createElement("p");
+    yours.className = "yours";
+    yours.textContent = `Your answer: ${form.querySelector("input").value}`;
+    form.replaceWith(yours);
+    answer.hidden = false;
+  });
+  details.append(form, answer);
+  details.addEventListener("toggle", () => details.open && form.querySelector("input")?.focus());
+}

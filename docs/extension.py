@@ -1,0 +1,71 @@
+"""Sphinx extension of this site: formulas as MathML, drawings, examples that are run, and links to the repository.
+
+Browsers show MathML themselves, so a page needs no script and no font from another host for its formulas.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.util.logging import getLogger
+
+from docs import drawings, pages
+
+SOURCE = "https://github.com/byhand-nn/byhand/blob/main/"
+ROOT = pages.DOCS.parent
+logger = getLogger(__name__)
+
+
+class Drawing(Directive):
+    """A function of `docs.drawings` by its name; the content is the caption, which describes the drawing."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        caption = " ".join(self.content)
+        return [nodes.raw("", drawings.figure(self.arguments[0], caption), format="html")]
+
+
+def inline(self: Any, node: nodes.Element) -> None:
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def display(self: Any, node: nodes.Element) -> None:
+    self.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    raise nodes.SkipNode
+
+
+def link_to_repository(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Replace relative links to files outside of `docs` by links to the repository."""
+    folder = posixpath.dirname(f"docs/{docname}")
+
+    def replaced(found: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(folder, found[1]))
+        return found[0] if target.startswith("docs/") else f"]({SOURCE}{target})"
+
+    source[0] = re.sub(r"\]\((\.\./[^()\s]+)\)", replaced, source[0])
+
+
+def check(app: Sphinx) -> None:
+    """Warn about examples whose result differs, and about links that lead nowhere."""
+    for page in pages.chapters():
+        for message in pages.failures(page):
+            logger.warning(message)
+    for page in Path(app.srcdir).rglob("*.md"):
+        for message in pages.broken_links(page):
+            logger.warning("broken link: %s", message)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("drawing", Drawing)
+    app.add_html_math_renderer("mathml", (inline, None), (display, None))
+    app.connect("builder-inited", check)
+    app.connect("source-read", link_to_repository)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,77 @@
+"""Check the pages without Sphinx: run the examples of the book, and find links that lead nowhere.
+
+A chapter of the book may contain three kinds of code. They run in their order, with the same names:
+
+    ```python            examples with `>>>`: the printed result must be the one on the page
+    <!-- python ... -->  code that the reader does not see
+    <!-- 2.303 = x -->   the text contains the number 2.303, and x, rounded to as many digits, must be equal to it
+"""
+
+import doctest
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+CODE = re.compile(
+    r"^```python\n(?P<example>>>> .*?)^```$|^<!-- python\n(?P<hidden>.*?)-->$"
+    r"|^<!-- (?P<number>\S+) = (?P<value>[^\n]*) -->$",
+    re.DOTALL | re.MULTILINE,
+)
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+
+
+def chapters() -> list[Path]:
+    """Return the pages of the book."""
+    return sorted((DOCS / "book").glob("*.md"))
+
+
+def failures(page: Path) -> Iterator[str]:
+    """Run the code of a chapter, and yield a message for each result that differs from the page."""
+    text = page.read_text("utf-8")
+    shown = COMMENT.sub("", text)
+    names: dict[str, Any] = {}
+    for found in CODE.finditer(text):
+        line = text.count("\n", 0, found.start())
+        if found["example"]:
+            runner, messages = doctest.DocTestRunner(verbose=False), list[str]()
+            parsed = doctest.DocTestParser().get_doctest(found["example"], names, page.name, str(page), line + 1)
+            runner.run(parsed, out=messages.append, clear_globs=False)
+            names = parsed.globs
+            yield from messages
+        elif found["hidden"]:
+            exec(found["hidden"], names)
+        else:
+            value = rounded(eval(found["value"], names), found["number"])
+            if value != found["number"]:
+                yield f"{page}:{line + 1}: {found['value']} is {value}, the page has {found['number']}"
+            if found["number"] not in shown:
+                yield f"{page}:{line + 1}: {found['number']} is not in the text"
+
+
+def rounded(value: Any, like: str) -> str:
+    """Return a number with the digits of another one: 2.30258 like `2.303` → `2.303`; other values as text."""
+    if isinstance(value, str | tuple):
+        return str(value).replace(" ", "")
+    digits = len(like.partition(".")[2])
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """Yield the relative links of a page whose file or heading does not exist."""
+    for target in LINK.findall(FENCED.sub("", page.read_text("utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            yield f"{page}: {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}

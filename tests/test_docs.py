@@ -1,0 +1,71 @@
+"""The site: its links lead somewhere, its examples print what the page shows, and it builds without a warning."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs import pages
+from helpers.browser import browser
+from helpers.needs import needs
+
+__all__ = ["browser"]
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_links_and_anchors_of_all_pages_exist():
+    files = [*ROOT.glob("*.md"), *pages.DOCS.rglob("*.md")]
+    assert [link for page in files for link in pages.broken_links(page)] == []
+
+
+def test_a_link_to_a_missing_file_or_heading_is_found(tmp_path):
+    (tmp_path / "other.md").write_text("# One, two\n", "utf-8")
+    (page := tmp_path / "page.md").write_text("[a](other.md#one-two) [b](other.md#two) [c](no.md)", "utf-8")
+    assert [message.rpartition(" ")[2] for message in pages.broken_links(page)] == ["other.md#two", "no.md"]
+
+
+def test_an_example_or_a_number_that_differs_is_found(tmp_path):
+    (page := tmp_path / "page.md").write_text(
+        "It is 2.303, and 7.\n\n```python\n>>> x = 3\n>>> x + 1\n5\n```\n\n<!-- python\nfrom math import log\n-->\n"
+        "<!-- 2.303 = log(10) -->\n<!-- 7 = 2 * x -->\n<!-- 4 = x + 1 -->\n",
+        "utf-8",
+    )
+    example, number, absent = pages.failures(page)
+    assert "Expected:\n    5\nGot:\n    4" in example
+    assert number.endswith("2 * x is 6, the page has 7")
+    assert absent.endswith("4 is not in the text")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site."""
+    for package in ("sphinx", "myst_parser", "furo", "latex2mathml"):
+        needs(package)
+    folder = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "docs", "--no-open", folder], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_is_small(site):
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 15e6
+
+
+@pytest.mark.slow
+def test_the_site_requests_only_local_files_and_its_search_works(site, browser):
+    page = browser.new_page()
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{site.as_uri()}/index.html")
+    page.goto(f"{site.as_uri()}/search.html?q=deskewing")
+    page.wait_for_selector("#search-results li a")
+    assert "glossary.html" in page.locator("#search-results").inner_html()
+    page.close()
+    assert errors == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
