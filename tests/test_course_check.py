@@ -59,6 +59,28 @@ def test_success_never_hides_that_hidden_checks_were_not_run(run, cells, code, s
         assert "H: this is the absolute value: relu is 0 where Z is negative" in out
 
 
+@pytest.mark.parametrize("exported", [False, True], ids=["notebook", "exported"])
+def test_functions_outside_graded_cells_are_used_but_not_checked(exported, tmp_path):
+    source = solution().replace("np.exp(Z - np.max(Z, axis=0, keepdims=True))", "np.exp(Z)")
+    source = source.replace("np.maximum(0,Z)", "2 * np.maximum(0,Z)")  # even a wrong one
+    cells = [
+        cell if cell.startswith(("def relu(", "def softmax(")) else f"#Graded\n{cell}" for cell in cells_of(source)
+    ]
+    path = tmp_path / ("me.py" if exported else "me.ipynb")
+    path.write_bytes("\n".join(f"# In[1]:\n\n\n{cell}" for cell in cells).encode() if exported else notebook(cells))
+    report = check_file(path)
+    assert [one.function for one in report.verdicts] == [name for name in FUNCTIONS if name not in ("relu", "softmax")]
+    assert {one.status for one in report.verdicts} == {"right"}
+    assert report.notes == ("outside the #Graded cells, so used but not checked: relu and softmax",)
+
+
+def test_a_stub_outside_the_graded_cells_is_still_to_be_written(tmp_path):
+    graded = [f"#Graded\n{cell}" for cell in cells_of(solution())[2:]]
+    path = tmp_path / "me.ipynb"
+    path.write_bytes(notebook([cells_of(solution())[0], STUB.format("sigmoid"), *graded]))
+    assert check_file(path)["sigmoid"].status == "missing"
+
+
 def test_a_notebook_without_known_functions_does_not_pass(run, tmp_path):
     (tmp_path / "me.ipynb").write_bytes(notebook(["import numpy as np", "def softmx(Z): return Z, Z"]))
     code, out, err = run("me.ipynb")

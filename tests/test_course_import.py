@@ -1,6 +1,7 @@
 """`byhand course import`: existing notebooks of the assignment can then be checked and graded."""
 
 import json
+import re
 from functools import partial
 
 import pytest
@@ -74,7 +75,10 @@ def test_an_imported_notebook_can_be_checked_and_graded(run, assignment, tmp_pat
     path, source = assignment
     code, out, err = run(path)
     assert (code, err) == (0, "")
-    assert "initialize_parameters  not written yet  code cell 12, named init_weights here: please confirm\n" in out
+    assert (
+        "initialize_parameters  not written yet     6 points  code cell 12, named init_weights here: please confirm\n"
+        in out
+    )
     assert (
         "code cell 16 is graded and defines draw_loss, which is not part of the assignment: no points assigned\n" in out
     )
@@ -90,23 +94,134 @@ def test_an_imported_notebook_can_be_checked_and_graded(run, assignment, tmp_pat
     (tmp_path / "student.ipynb").write_text(json.dumps(notebook).replace("np.maximum(0,Z)", "np.abs(Z)"))
     assert check_file(tmp_path / "student.ipynb").counts()["right"] == 13
     checks = read_checks(tmp_path / "Assignment_checks.py")
-    assert checks.of == 90
+    assert checks.of == 100
     mark = mark_file(Submission("student", tmp_path / "student.ipynb"), checks)
     assert {item.name for item in mark.items if not item.points} == {"relu"}
 
 
-@pytest.mark.parametrize(
-    ("written", "are"), [(14, "14 of 14 graded functions are"), (1, "1 of 14 graded functions is")]
-)
-def test_a_notebook_with_answers_is_reported(run, written, are, tmp_path):
-    head, *functions = cells_of(solution().replace("initialize_parameters", "init_weights"))
-    blanks = [blank(cell.split("(")[0].removeprefix("def "), solution()) for cell in cells_of(solution())[1:]]
-    given = "def load_data():\n    return 1\n"
+def test_a_notebook_with_answers_is_reported(run, tmp_path):
     path = tmp_path / "solved.ipynb"
-    path.write_bytes(notebook([head, given, *functions[:written], *blanks[written:]]))
+    path.write_bytes(notebook([*cells_of(solution()), "def load_data():\n    return 1\n"]))
     code, out, err = run(path)
-    assert (code, err) == (0, f"{are} filled in: this copy contains the answers\n")
+    assert (code, err) == (0, "14 of 14 graded functions are filled in: this copy contains the answers\n")
     assert "the notebook to hand out" not in out
+
+
+GIVEN = ("sigmoid", "relu", "softmax", "sigmoid_backward", "relu_backward", "L_layer_model", "predict")
+POINTS = {"initialize_parameters": 10, "layer_forward": 15, "L_layer_forward": 15, "compute_loss": 10}
+POINTS |= {"layer_backward": 15, "L_layer_backward": 15, "update_parameters": 10}  # 90 in all
+
+
+def starter(folder, *, solved=False, marks=True, stated=POINTS):
+    """Write the assignment as it is handed out: half of its functions are given, softmax among them overflows."""
+    source = solution().replace("np.exp(Z - np.max(Z, axis=0, keepdims=True))", "np.exp(Z)")
+    cells = ["import numpy as np\nimport matplotlib.pyplot as plt\n%matplotlib inline"]
+    cells.append("".join(body_of(name, source) for name in GIVEN[:3]))
+    for name in FUNCTIONS[3:]:
+        text = body_of(name, source)
+        if name in POINTS:
+            text = text if solved else blank(name, source).removeprefix("#Graded\n\n")
+            if not solved and name == "compute_loss":
+                text = "def compute_loss(HL, Y):\n    ### YOUR CODE ###\n    loss = None\n    return loss\n"
+            head = f"#Graded ({stated[name]} points)\n" if name in stated else "#Graded\n"
+            text = f"{head if marks else ''}\n{text}"
+        cells.append(text)
+    path = folder / f"{'solved' if solved else 'blank'}.ipynb"
+    path.write_bytes(notebook(cells))
+    return path
+
+
+def test_the_blank_assignment_earns_0_and_the_solution_100(run, tmp_path):
+    path = starter(tmp_path)
+    code, out, err = run(path)
+    assert (code, err) == (0, "")
+    assert "softmax                given              no points  code cell 2\n" in out
+    assert "layer_forward          not written yet  16.7 points  code cell 4\n" in out
+    assert "compute_loss           incomplete       11.1 points  code cell 6\n" in out
+    assert "points: the notebook's, scaled from 90 to 100\n" in out
+    assert "blank.byhand.ipynb: the notebook to hand out; " in out
+    checks = read_checks(tmp_path / "blank_checks.py")
+    assert list(checks.points) == list(POINTS)
+    copies = path, tmp_path / "blank.byhand.ipynb", starter(tmp_path, solved=True)
+    marks = [mark_file(Submission(copy.name, copy), checks) for copy in copies]
+    assert [round(mark.points, 6) for mark in marks] == [0, 0, 100]
+
+
+def test_importing_a_copy_again_changes_nothing(tmp_path):
+    first = import_notebook(starter(tmp_path))
+    out, _ = first.write(tmp_path / "copy.ipynb", force=True)
+    again = import_notebook(out)
+    assert (again.notebook, again.points, again.given) == (first.notebook, first.points, first.given)
+    assert again.given == GIVEN
+
+
+@pytest.mark.slow
+def test_without_marks_the_written_functions_of_a_blank_notebook_are_given(tmp_path):
+    found = import_notebook(starter(tmp_path, marks=False))
+    assert found.given == GIVEN
+    assert sum(found.points.values()) == 100
+    marked = [cell for cell in found.notebook["cells"] if "".join(cell["source"]).startswith("#Graded\n")]
+    assert len(marked) == len(POINTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stated", "points", "words"),
+    [
+        ({**POINTS, "compute_loss": 20}, {**POINTS, "compute_loss": 20}, "points: the notebook's"),
+        ({}, None, "points: the notebook states none, so those of byhand's course, scaled to 100"),
+        (
+            {name: 1 for name in POINTS if name != "update_parameters"},
+            None,
+            "points: the notebook's and, for update_parameters, those of byhand's course, scaled to 100",
+        ),
+    ],
+    ids=["all", "none", "one"],
+)
+def test_points_are_the_notebooks_own_and_always_100(stated, points, words, tmp_path):
+    found = import_notebook(starter(tmp_path, stated=stated))
+    assert round(sum(found.points.values()), 6) == 100
+    assert points is None or found.points == points
+    assert found.lines()[-1] == words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["text", "solution cell", "test cell"])
+def test_points_are_read_from_the_text_and_from_nbgrader(place, tmp_path):
+    path = starter(tmp_path, stated={})
+    content = json.loads(path.read_bytes())
+    cells = []
+    for cell in content["cells"]:
+        name = re.search(r"^def (\w+)", "".join(cell["source"]), re.MULTILINE)
+        points = POINTS.get(name[1]) if name else None
+        own = {"nbgrader": {"grade": True, "points": points}}
+        if points and place == "text":
+            cells.append({"cell_type": "markdown", "metadata": {}, "source": f"### Exercise, {points} points"})
+        if points and place == "solution cell":
+            cell["metadata"] = own
+        cells.append(cell)
+        if points and place == "test cell":
+            cells.append({**cell, "metadata": own, "source": "assert True"})
+    path.write_text(json.dumps({**content, "cells": cells}))
+    assert import_notebook(path).own_points == POINTS
+
+
+@pytest.mark.slow
+def test_a_filled_function_with_a_mark_gets_no_points_and_is_reported(run, tmp_path):
+    path = starter(tmp_path)
+    source = body_of("update_parameters", solution())
+    content = json.loads(path.read_bytes())
+    (cell,) = (one for one in content["cells"] if "def update_parameters" in one["source"])
+    cell["source"] = f"#Graded\n{source}"
+    path.write_text(json.dumps(content))
+    _, _, err = run(path)
+    assert err == (
+        "update_parameters is filled in, but marked #Graded: no points; if students must write it, empty it and import "
+        "the notebook again\n"
+    )
+    checks = read_checks(tmp_path / "blank_checks.py")
+    assert "update_parameters" not in checks.points
+    assert "update_parameters" not in [one.function for one in check_file(tmp_path / "blank.byhand.ipynb").verdicts]
 
 
 def test_existing_files_are_overwritten_only_with_force(run, assignment, tmp_path):

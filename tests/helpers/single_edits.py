@@ -242,8 +242,8 @@ def _skipped(node):
     return isinstance(node, ast.Assert | ast.Expr) and any(w in text for w in ("assert", "print", "plt.", "losses"))
 
 
-def edits_of(source, functions):
-    """Return every edit of these functions."""
+def edits_of(source, functions, changes=_changes):
+    """Return every edit of these functions, of the kinds of `changes`."""
     found = []
     module = ast.parse(source)
     for function in module.body:
@@ -272,7 +272,7 @@ def edits_of(source, functions):
         original = ast.unparse(function)
         order = list(ast.walk(function))
         for node, parent in nodes:
-            for kind, new in _changes(node, names, parent):
+            for kind, new in changes(node, names, parent):
                 after = copy.deepcopy(function)
                 target = list(ast.walk(after))[order.index(node)]
                 put = [ast.fix_missing_locations(ast.copy_location(one, node)) for one in _listed(new)]

@@ -224,19 +224,17 @@ def grade(
 def import_(notebook: Path, out: Path | None, force: bool) -> None:
     """Find the functions of the assignment in an existing NOTEBOOK, and prepare it for checking and grading.
 
-    Writes a copy, in which every cell with a function begins with #Graded, and a file for `byhand course grade
-    --checks`, with points for the functions that were found. Review that file.
+    Writes a copy, in which every cell with a graded function begins with #Graded, and a file for `byhand course grade
+    --checks`, with points for the graded functions, 100 in all. If the notebook has cells that begin with #Graded, they
+    are kept, and all other functions are given to the students. Review that file.
     """
-    from byhand.course import check_file
     from byhand.course.grading.importing import import_notebook
 
     found = import_notebook(notebook)
     out, checks = found.write(out or notebook.with_suffix(".byhand.ipynb"), force=force)
     click.echo(f"{notebook}: functions of byhand.reference.{found.page}\n")
-    click.echo("\n".join(found.lines(check_file(out, page=found.page))))
+    click.echo("\n".join(found.lines()))
     copy = "your notebook, with answers" if found.written else "the notebook to hand out"
     click.echo(f"{out}: {copy}; {checks}: points, for `byhand course grade --checks`")
-    if found.written:
-        are = "is" if len(found.written) == 1 else "are"
-        filled = f"{len(found.written)} of {len(found.points)} graded functions {are} filled in"
-        click.echo(f"{filled}: this copy contains the answers", err=True)
+    for warning in found.warnings():
+        click.echo(warning, err=True)

@@ -14,15 +14,15 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, diagnose, differing
-from byhand.course.notebooks import read_cells
+from byhand.course.notebooks import read_cells, read_file
 from byhand.course.probes import Function, MisshapenError, Outputs, Page, Probe
 from byhand.course.probes.l_layer import L_LAYER
 from byhand.course.probes.two_layer import TWO_LAYER
@@ -82,11 +82,21 @@ def check_file(
     return max(reports, key=lambda report: report.counts()["right"])
 
 
+@dataclass(frozen=True)
+class Failed:
+    """The calls of a wrong function: those that returned, those that did not, and the arguments changed in place."""
+
+    found: list[tuple[Probe, Outputs]]
+    refused: list[tuple[Probe, Outcome | MisshapenError]]
+    changed: set[str]
+
+
 class Check(contextlib.AbstractContextManager["Check"]):
     """The check of one file, as a context. Call `report` first, then `call` for single functions.
 
     The probes are drawn `rounds` times. For `names`, see `read_cells`. `with_modules` also reads the modules beside the
-    file that it imports; in a folder of submissions, those are other students' files.
+    file that it imports; in a folder of submissions, those are other students' files. Functions that the notebook gives
+    are used but not checked, except for those in `always`.
     """
 
     def __init__(
@@ -99,8 +109,10 @@ class Check(contextlib.AbstractContextManager["Check"]):
         rounds: int = 1,
         names: Mapping[str, str] | None = None,
         with_modules: bool = False,
+        always: Collection[str] = (),
     ) -> None:
-        cells = read_cells(path, names)
+        cells, given = read_file(path, names)
+        self.given = given.difference(always)
         self.modules = modules_beside(path, cells) if with_modules else {}
         if page not in PAGES:
             raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
@@ -112,7 +124,6 @@ class Check(contextlib.AbstractContextManager["Check"]):
         self.student = Student(sources, TARGETS, limits, data_files(sources), [*self.modules, *written])
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the current function changed in place
-        self.ended = False  # True if the current function ended the process
 
     def __exit__(self, *error: Any) -> None:
         self.student.__exit__(*error)
@@ -123,18 +134,23 @@ class Check(contextlib.AbstractContextManager["Check"]):
             reason = f"reading the file {loading.died}"
             verdicts = [Verdict(function.name, "not run", reason) for function in self.page.functions]
             return Report(self.file, self.page.name, tuple(verdicts), (reason,))
+        self.given = {name for name in self.given if name in TARGETS and not self._uncallable(name)}
         for function in self.page.functions:
+            if function.name in self.given:
+                continue
             verdict = self._verdict(function)
             if verdict.status != "missing" or verdict.place or function.name not in self.page.given:
                 self.verdicts[function.name] = verdict
         verdicts = list(self.verdicts.values())
-        found = any(verdict.status != "missing" or verdict.place for verdict in verdicts)
+        found = bool(self.given) or any(verdict.status != "missing" or verdict.place for verdict in verdicts)
         if self.student.files:
             verdicts += pixel_verdicts(self.student.largest(PIXELS))
         return Report(self.file, self.page.name, tuple(verdicts), tuple(self._notes()), found)
 
     def _notes(self) -> Iterator[str]:
         loaded, names = self.student.loaded, {function.name for function in self.page.functions}
+        if given := [function.name for function in self.page.functions if function.name in self.given]:
+            yield f"outside the #Graded cells, so used but not checked: {listed(given)}"
         for one in loaded["broken"]:
             if not one["stub"] and names.isdisjoint(one["names"]):
                 yield f"{self._at(one)} is not valid Python: {one['message']}"
@@ -171,31 +187,27 @@ class Check(contextlib.AbstractContextManager["Check"]):
         probes = [probe for _ in range(self.rounds) for probe in function.probes(self.rng)]
         earlier = itertools.takewhile(lambda one: one.name != name, self.page.functions)
         references = {one.name: self.right_answer(one.name) for one in earlier}
+        seeded = {name: answer for name, answer in references.items() if name in function.seeded}
         used = [self.verdicts[one] for one in self.page.depends_on(function) if one in self.verdicts]
         own_first = all(one.status == "right" for one in used)
-        verdict = self._test(function, probes, {} if own_first else references)
-        if verdict.status == "wrong" and references and not self.ended:
-            second = self._test(function, probes, references if own_first else {}, diagnosed=False)
-            verdict = second if second.status == "right" else verdict
+        first = self._test(function, probes, seeded if own_first else references)
+        if isinstance(first, Failed) and references:
+            second = self._test(function, probes, references if own_first else seeded)
+            first = second if isinstance(second, Verdict) and second.status == "right" else first
+        verdict = self._wrong(function, first) if isinstance(first, Failed) else first
         if verdict.status == "wrong" and not verdict.place:
             verdict = replace(verdict, place=self._at(self.student.loaded["functions"][name]))
         return verdict
 
-    def _test(
-        self, function: Function, probes: list[Probe], answers: Mapping[str, Answer], *, diagnosed: bool = True
-    ) -> Verdict:
-        """Call the student's function with all probes, until one ends the process.
-
-        diagnosed: find the mistakes of a wrong function
-        """
+    def _test(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> "Verdict | Failed":
+        """Call the student's function with all probes, until one ends the process."""
         name = function.name
         found: list[tuple[Probe, Outputs]] = []
         refused: list[tuple[Probe, Outcome | MisshapenError]] = []
-        self.changed, self.ended = set(), False
+        self.changed = set()
         for probe in probes:
             outcome = self.call(name, probe, answers)
             if outcome.died:
-                self.ended = True
                 endless = ("no end",) if "did not end" in outcome.died and not outcome.cut else ()
                 return Verdict(name, "not run" if outcome.cut else "wrong", outcome.died, endless)
             if outcome.error:
@@ -210,23 +222,20 @@ class Check(contextlib.AbstractContextManager["Check"]):
         failed = [probe for probe, outputs in found if differing(probe, outputs)] + [probe for probe, _ in refused]
         if all(probe.remark for probe in failed):
             return Verdict(name, "right", remarks=(*self._changes(function), *dict.fromkeys(p.remark for p in failed)))
-        return self._wrong(function, found, refused) if diagnosed else Verdict(name, "wrong")
+        return Failed(found, refused, self.changed - MUTABLE)
 
-    def _wrong(
-        self,
-        function: Function,
-        found: list[tuple[Probe, Outputs]],
-        refused: list[tuple[Probe, Outcome | MisshapenError]],
-    ) -> Verdict:
+    def _wrong(self, function: Function, failed: "Failed") -> Verdict:
         """Return the verdict on a function with wrong outputs, or calls that raised or returned something else."""
-        name = function.name
+        name, found, refused = function.name, failed.found, failed.refused
         raised = [one for probe, one in refused if not probe.remark and isinstance(one, Outcome)]
         misshapen = [one for probe, one in refused if not probe.remark and isinstance(one, MisshapenError)]
         if raised and raised[0].error == "NotImplementedError":
             return Verdict(name, "missing", "not written yet", place=self._at(vars(raised[0])))
         found = [(probe, outputs) for probe, outputs in found if not probe.remark]
         if any(differing(probe, outputs) for probe, outputs in found):
-            verdict = diagnose(found, function, self.page, self.changed - MUTABLE)
+            own = [isinstance(one, Outcome) and one.error == "AssertionError" for _, one in refused]
+            raising = [probe for (probe, _), is_own in zip(refused, own, strict=True) if not (probe.remark or is_own)]
+            verdict = diagnose(found, function, self.page, failed.changed, raising)
             return verdict if verdict.mistakes or not raised else self._error_verdict(name, raised[0])
         if misshapen:
             return Verdict(name, "wrong", str(misshapen[0]), (misshapen[0].mistake or "wrong kind",))
@@ -264,7 +273,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         names = [one for one in loaded["functions"][function]["names"] if one != name]
         same = [one for one in names if one.lower() == name.lower()]
         near = same[0] if same else closest(name, names, cutoff=0.8) if len(name) > 2 else None
-        if near is None and hasattr(np, name):
+        if near is None and callable(getattr(np, name, None)):
             return f"{MISTAKES['no value']}; did you mean NumPy's, np.{name}?"
         return MISTAKES["no value"] + (f"; did you mean {near}?" if near else "")
 

@@ -3,6 +3,7 @@
 Each wrong output is compared with that of every known mistake for the same inputs. The program text is not analyzed.
 """
 
+import contextlib
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ SIGNS: dict[Status, str] = {"right": "✓", "wrong": "✗", "not run": "?", "mis
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # accept float32 and any order of summation; every known mistake differs by more
 
 SAME = 1e-5  # relative difference of two equal factors
-COUNTS = ("number of", "shape of", "lowest", "highest", "predictions")  # outputs that are not multiplied by a factor
+COUNTS = ("number of", "lowest", "highest")  # outputs that are not multiplied by a factor
 LAST = ("output missing", "not a number", "zero")  # true, but a description rather than a cause
 GENERAL = (  # possible for any output
     *("transposed", "axis lost", "wrong sign", "1/m missing", "1/m twice", "multiplied by m", "divided by all", *LAST),
@@ -130,11 +131,16 @@ def differing(probe: Probe, got: Outputs) -> list[str]:
 
 
 def diagnose(
-    found: Sequence[tuple[Probe, Outputs]], function: Function, page: Page, changed: AbstractSet[str] = frozenset()
+    found: Sequence[tuple[Probe, Outputs]],
+    function: Function,
+    page: Page,
+    changed: AbstractSet[str] = frozenset(),
+    refused: Sequence[Probe] = (),
 ) -> Verdict:
     """Return the verdict with the fewest mistakes that explain all wrong outputs of a function.
 
-    `found` has every call that returned, right or wrong; `changed` the arguments that were changed in place. A mistake
+    `found` has every call that returned, right or wrong; `refused` those that raised or returned something else;
+    `changed` the arguments that were changed in place. A mistake
     must explain an output in each call where it is wrong. If the known mistakes leave an output unexplained, or if it
     takes more than one of them, a variant of the reference with a single edit is preferred.
     """
@@ -146,14 +152,17 @@ def diagnose(
             fits[name] = [fit for fit in fits[name] if fit in own] if name in fits else own
     if len(fits) > 1:
         fits.pop("accuracy printed", None)  # it follows from the predictions
+    denied = {name for probe, got in wrong for name in _denied(probe, got)}
     sentences: list[str] = []
     mistakes: list[str] = []
     unexplained = dict(fits)
     while votes := [fit for own in unexplained.values() for fit in own]:
         # the first of the mistakes that explain most; a missing output comes last, it may result from another mistake
-        best = max(votes, key=lambda fit: (fit[0] not in LAST, votes.count(fit)))
+        best = max(votes, key=lambda fit: (fit[0] not in LAST, votes.count(fit), fit[0] not in denied))
         names = [name for name, own in unexplained.items() if best in own]
         unexplained = {name: own for name, own in unexplained.items() if best not in own}
+        if all(name.startswith(COUNTS) for name in names) and any(not own for own in fits.values()):
+            continue  # where other outputs are wrong for an unknown reason, a count follows from that
         if best[0] in mistakes and best[0] in ("the wrong array", "Z and H mixed up"):
             sentences[-1] += f"; {listed(names)}: {best[1]}"
         elif best[0] != "output missing" or not mistakes:
@@ -164,7 +173,7 @@ def diagnose(
     edits: list[str] = []
     if not is_simple and _is_telling(wrong):
         right = [(probe, got) for probe, got in found if not differing(probe, got)]
-        edits = explained(page.module, function.name, partial(_agrees, [*wrong, *right], function.outputs))
+        edits = explained(page.module, function.name, partial(_agrees, [*wrong, *right], refused, function.outputs))
     if edits:
         sentences, mistakes = [MISTAKES["one edit"].format(" or ".join(edits))], ["one edit"]
     elif unexplained:
@@ -181,6 +190,13 @@ def diagnose(
         _evidence(wrong),
         case=_case(found),
     )
+
+
+def _denied(probe: Probe, got: Outputs) -> set[str]:
+    """Return the known mistakes that make an output wrong that is right in this call."""
+    right = probe.right.keys() - differing(probe, got)
+    made = [(name, one, value) for name, outputs in probe.wrong for one, value in outputs.items() if one in right]
+    return {name for name, one, value in made if not close(value, probe.right[one])}
 
 
 def _as_likely(best: Fit, fits: Sequence[list[Fit]]) -> Fit | None:
@@ -204,8 +220,10 @@ def _is_telling(wrong: Sequence[tuple[Probe, Outputs]]) -> bool:
     return many or not numbers.size or bool(np.setdiff1d(numbers, (0, 1)).size)
 
 
-def _agrees(found: Sequence[tuple[Probe, Outputs]], outputs: Reader, run: Callable[..., Any]) -> bool:
-    """Return True if a variant of the reference has the student's outputs in every call."""
+def _agrees(
+    found: Sequence[tuple[Probe, Outputs]], refused: Sequence[Probe], outputs: Reader, run: Callable[..., Any]
+) -> bool:
+    """Return True if a variant of the reference has the student's outputs in every call, and raises where it does."""
     for probe, got in found:
         try:
             made = outputs(*run(*probe.arguments.values()))
@@ -214,6 +232,10 @@ def _agrees(found: Sequence[tuple[Probe, Outputs]], outputs: Reader, run: Callab
         for name in probe.right:
             if (name in got) != (name in made) or (name in got and not close(got[name], made[name])):
                 return False
+    for probe in refused:
+        with contextlib.suppress(Exception):
+            outputs(*run(*probe.arguments.values()))
+            return False
     return True
 
 
@@ -225,7 +247,10 @@ def _matches(name: str, probe: Probe, got: Outputs, changed: AbstractSet[str]) -
     fits = [
         (mistake, MISTAKES[mistake])
         for mistake, outputs in probe.wrong
-        if name in outputs and close(value, outputs[name]) and not close(right, outputs[name])
+        if name in outputs
+        and close(value, outputs[name])
+        and not close(right, outputs[name])
+        and (right.size == 1 or np.shape(outputs[name]) != right.shape or np.any(np.abs(outputs[name]) > 1e-12))
     ]
     another = _another_array(name, value, probe, changed)
     fits = [*another, *fits] if name.endswith("memory") else [*fits, *another]
@@ -237,6 +262,8 @@ def _general(name: str, value: Any, right: Array, probe: Probe) -> list[Fit]:
     got = as_numbers(value)
     if got is None:
         return [("nothing returned", MISTAKES["nothing returned"])] if value is None else []
+    if name.startswith("shape of"):
+        return [("wrong shape", f"must be {_shape(right)}, got {_shape(got)}")]
     if got.shape != right.shape:
         turned = got.shape == right.shape[::-1] and close(got.T, right)
         lost = got.size == right.size and close(got.reshape(right.shape), right)
@@ -254,6 +281,10 @@ def _general(name: str, value: Any, right: Array, probe: Probe) -> list[Fit]:
     return [(one, MISTAKES[one]) if isinstance(one, str) else one for one in found] + _one_line(got, right)
 
 
+def _shape(numbers: Array) -> tuple[int, ...]:
+    return tuple(int(one) for one in numbers.ravel())
+
+
 def _factor(got: Array, right: Array, probe: Probe) -> list[str | Fit]:
     """Return the mistake if the output is the right one, times a number."""
     largest = np.unravel_index(int(np.argmax(np.abs(right))), right.shape)
@@ -262,17 +293,19 @@ def _factor(got: Array, right: Array, probe: Probe) -> list[str | Fit]:
     factor, m = float(got[largest] / right[largest]), probe.m
     if abs(factor + 1) < SAME:
         return ["wrong sign"]
+    times: list[str | Fit] = [("constant factor", MISTAKES["constant factor"].format(f"{factor:.4g}"))]
+    times = times if right.size > 1 else []
     if m > 1:
         sizes = {size for one in flat(probe.arguments).values() for size in one.shape} - {m}
         known = {"1/m missing": m, "1/m twice": 1 / m, "multiplied by m": m * m}
         if named := [mistake for mistake, size in known.items() if abs(factor / size - 1) < SAME]:
-            return [*named]
+            return [*named, *times]
         divisor = m / factor
         if any(abs(divisor - size) < SAME * size for size in sizes):
-            return ["divided by another size"]
+            return ["divided by another size", *times]
         if divisor > m + 0.5 and abs(divisor - round(divisor)) < SAME * divisor:
-            return [("divided by all", MISTAKES["divided by all"].format(round(divisor)))]
-    return [("constant factor", MISTAKES["constant factor"].format(f"{factor:.4g}"))] if right.size > 1 else []
+            return [("divided by all", MISTAKES["divided by all"].format(round(divisor))), *times]
+    return times
 
 
 def _one_line(got: Array, right: Array) -> list[Fit]:

@@ -37,6 +37,7 @@ SPELLINGS = {
     ),
     "softmax": (
         "def f(Z): E = np.exp(Z - np.max(Z, axis=0)); return E / np.sum(E, axis=0)",
+        "def f(Z): E = np.exp(Z - np.max(Z)); return E / np.sum(E, axis=0)",
         "def f(Z): return np.exp(Z) / np.sum(np.exp(Z), axis=0)",
     ),
     "ReLU": (
@@ -58,6 +59,10 @@ SPELLINGS = {
         "def f(HL, Y): m = Y.shape[1]; loss = -1 / m * np.sum(Y * np.log(HL)); return loss",
         "def f(HL, Y): loss = -np.mean(np.log(np.sum(Y * HL, axis=0))); return loss",
     ),
+    "one_hot": (
+        "def f(j): Y = np.zeros((10, len(j))); Y[j, np.arange(len(j))] = 1; return Y",
+        "def f(j): return np.arange(10)[:, np.newaxis] == j",
+    ),
     "get_accuracy": ("def f(predictions, Y): return np.sum(predictions == Y) / Y.size",),
 }
 WITH_MEMORY = ("sigmoid", "relu", "softmax")  # of the L-layer network: they also return Z
@@ -70,15 +75,32 @@ def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any
     home = vars(inspect.getmodule(reference))
     remembers = name in WITH_MEMORY and inspect.signature(reference).return_annotation == "Pair"
     found: dict[str, None] = {}
-    for source in SPELLINGS.get(name) or [inspect.getsource(reference)]:
+    spellings = SPELLINGS.get(name) or [inspect.getsource(reference)]
+    for source in dict.fromkeys([*spellings, *map(_inverted, spellings)]):
         for statement, code, called in _variants(source):
             names = {**home, "show": lambda *_: None}
             exec(code, names)
             if statement not in found and agrees(_quiet(names[called], remembers)):
                 found[statement] = None
         if found:
-            return list(found) if len(found) <= MOST else []
+            targets = {statement.partition(" = ")[0] for statement in found}
+            if len(found) <= MOST:
+                return [*found]
+            return sorted(found, key=len)[:2] if len(targets) == 1 else []
     return []
+
+
+def _inverted(source: str) -> str:
+    """Return the source with `1 / m * A` in place of `A / m`."""
+
+    class Inverted(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.BinOp:
+            self.generic_visit(node)
+            if not isinstance(node.op, ast.Div):
+                return node
+            return ast.BinOp(ast.BinOp(ast.Constant(1), ast.Div(), node.right), ast.Mult(), node.left)
+
+    return ast.unparse(Inverted().visit(ast.parse(source)))
 
 
 def _quiet(function: Callable[..., Any], remembers: bool) -> Callable[..., Any]:
@@ -149,7 +171,8 @@ def _quote(node: ast.AST, edit: ast.AST, around: ast.AST) -> str:
         whole = ast.unparse(node)
         return f"`{whole.partition(' = ')[0]} = …` left out" if " = " in whole else f"`{whole}` left out"
     text = ast.unparse(edit if around is node else around).partition("\n")[0]
-    return f"`{text}`"
+    in_place_of = f" in place of `{node.id}`" if around is node and isinstance(node, ast.Name) else ""
+    return f"`{text}`{in_place_of}"
 
 
 def _edits(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
@@ -157,6 +180,7 @@ def _edits(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
     if isinstance(node, ast.BinOp):
         yield from (ast.BinOp(node.left, op(), node.right) for op in OPERATORS if not isinstance(node.op, op))
         yield from (node.left, node.right, ast.BinOp(node.right, node.op, node.left))
+        yield from _other_terms(node)
     elif isinstance(node, ast.UnaryOp):
         yield node.operand
     elif isinstance(node, ast.Compare):
@@ -174,6 +198,23 @@ def _edits(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
         yield from _other_calls(node)
     elif isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
         yield ast.Pass()
+
+
+def _other_terms(node: ast.BinOp) -> Iterator[ast.AST]:
+    """Yield a fraction with another denominator or rounded down, a product with other brackets, and |a − b|."""
+    if isinstance(node.op, ast.Div):
+        yield ast.BinOp(node.left, ast.FloorDiv(), node.right)
+        if not isinstance(node.right, ast.Name):
+            yield from (
+                ast.BinOp(node.left, node.op, ast.BinOp(node.right, op(), ast.Constant(1))) for op in OPERATORS[:2]
+            )
+    if isinstance(node.op, ast.Mult | ast.Div):
+        if isinstance(one := node.left, ast.BinOp) and isinstance(one.op, ast.Add | ast.Sub):
+            yield ast.BinOp(one.left, one.op, ast.BinOp(one.right, node.op, node.right))
+        if isinstance(one := node.right, ast.BinOp) and isinstance(one.op, ast.Add | ast.Sub):
+            yield ast.BinOp(ast.BinOp(node.left, node.op, one.left), one.op, one.right)
+    elif isinstance(node.op, ast.Add | ast.Sub):
+        yield ast.Call(ast.Name("abs", ast.Load()), [node], [])
 
 
 def _other_constants(value: Any) -> Iterator[Any]:

@@ -107,7 +107,10 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
     try:
         limits = replace(LIMITS, total=checks.timeout)
         start = int.from_bytes(seed[:8])
-        with Check(submission.path, checks.page, limits, seed=start, rounds=checks.rounds, names=checks.names) as check:
+        rounds, names, graded = checks.rounds, checks.names, checks.graded
+        with Check(
+            submission.path, checks.page, limits, seed=start, rounds=rounds, names=names, always=graded
+        ) as check:
             report = check.report()
             items = [_function_item(name, report, checks) for name in checks.points]
             items += [_custom_item(one, check, report, seed) for one in checks.custom_checks]

@@ -53,6 +53,11 @@ class Checks:
     digest: str = ""
 
     @property
+    def graded(self) -> set[str]:
+        """Return the functions that points depend on."""
+        return {*self.points, *(one.function for one in self.custom_checks)}
+
+    @property
     def of(self) -> float:
         return sum(self.points.values()) + sum(one.points for one in self.custom_checks)
 

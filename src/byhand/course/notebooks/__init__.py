@@ -24,6 +24,8 @@ from byhand.text import near_path
 MAX_BYTES, MAX_DEPTH = 64 * 2**20, 200
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # the rest of the cell is still Python
 IPYTHON = re.compile(r"([ \t]*+)(?:[%!?].*|\w+(?:\.\w+)*\?{1,2}[ \t]*|[\w, ]+=[ \t]*[!%](?!=).*)$", re.MULTILINE)
+GRADED = re.compile(r"^\s*#\s*graded\b", re.IGNORECASE | re.MULTILINE)
+EXPORTED = re.compile(r"^# (?:In\[.*\]:|%%(?!writefile).*)$", re.MULTILINE)  # the start of a cell in a .py file
 WRITTEN = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(\w+\.py)[ \t]*\n")
 PYLAB = "import numpy as np, numpy; from matplotlib import pyplot as plt; from pylab import *"  # what %pylab does
 ATOM = re.compile(  # a token of Python, as needed to find the start of statements: strings and comments are whole
@@ -82,6 +84,11 @@ def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
     `names` maps functions of the reference to other names in the file, which are replaced. By default they are read
     from the metadata that `byhand course import` writes.
     """
+    return read_file(path, names)[0]
+
+
+def read_file(path: Path, names: Mapping[str, str] | None = None) -> tuple[list[str], set[str]]:
+    """Return the cells, as `read_cells` does, and the functions that the notebook gives to the student."""
     if path.suffix.lower() not in (".py", ".ipynb"):
         raise UsageError(f"FILE must be a .py or .ipynb file, got {path}")
     if not path.is_file():
@@ -89,13 +96,30 @@ def read_cells(path: Path, names: Mapping[str, str] | None = None) -> list[str]:
     if (size := path.stat().st_size) > MAX_BYTES:
         raise DataError(f"{path}: must be at most {MAX_BYTES >> 20} MB, got {size / 2**20:.0f} MB")
     if path.suffix.lower() == ".py":
-        return _renamed([_with_newlines(_decoded(path, path.read_bytes()))], names or {})
+        cells = _renamed([_with_newlines(_decoded(path, path.read_bytes()))], names or {})
+        return cells, given(cells)
     notebook = read_notebook(path)
     if names is None:
         found = entry(notebook, "metadata", "byhand", "names")
         entries = found.items() if isinstance(found, dict) else ()
         names = {str(name): one for name, one in entries if isinstance(one, str) and one.isidentifier()}
-    return _renamed([plain(source_of(cell)) for cell in code_cells(_cells_of(path, notebook))], names)
+    cells = _renamed([plain(source_of(cell)) for cell in code_cells(_cells_of(path, notebook))], names)
+    listed = entry(notebook, "metadata", "byhand", "given")
+    return cells, given(cells).union(one for one in listed or () if isinstance(one, str))
+
+
+def is_graded(cell: str) -> bool:
+    """Return True if there is a comment `#Graded` above the first definition of a cell."""
+    return bool(GRADED.search(re.split(r"^(?:def|class|async)\b", cell, maxsplit=1, flags=re.MULTILINE)[0]))
+
+
+def given(cells: Sequence[str]) -> set[str]:
+    """Return the functions that are defined only outside the graded cells; none if no cell is graded."""
+    parts = [part for cell in cells for part in EXPORTED.split(cell)]
+    named: dict[bool, set[str]] = {True: set(), False: set()}
+    for part in parts:
+        named[is_graded(part)].update(re.findall(r"^def (\w+)", part, re.MULTILINE))
+    return named[False] - named[True] if named[True] else set()
 
 
 def _renamed(cells: list[str], names: Mapping[str, str]) -> list[str]:

@@ -17,8 +17,9 @@ from byhand.reference import l_layer as ref
 
 L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with_momentum"))
 SHAPES = ((4, 3, 5), (3, 6, 7), (4, 4, 6), (5, 5, 5))  # (n_prev, n, m)
-NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-SHARE = rf"{NUMBER}(?=\s*%)|\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a decimal point
+SIGN = r"(?:(?<![\w)])-)?"
+NUMBER = rf"{SIGN}\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+SHARE = rf"{NUMBER}(?=\s*%)|{SIGN}\d+\.\d+(?:e[-+]?\d+)?"  # in percent, or with a decimal point
 
 
 def _depth(dimensions: list[int]) -> str:
@@ -141,6 +142,7 @@ def L_layer_forward(rng: Random) -> Iterator[Probe]:
         ("softmax left out", {"last": ref.sigmoid}),
         ("softmax left out", {"last": lambda Z: (Z, Z)}),
         ("softmax in every layer", {"hidden": ref.softmax}),
+        ("activations exchanged", {"hidden": ref.softmax, "last": ref.relu}),
         ("sigmoid for relu", {"hidden": ref.sigmoid}),
         ("activation left out", {"hidden": lambda Z: (Z, Z)}),
     ]

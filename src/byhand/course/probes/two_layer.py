@@ -170,6 +170,7 @@ def get_accuracy(rng: Random) -> Iterator[Probe]:
 @TWO_LAYER.function(
     probes.several(*PARAMETERS),
     uses=("init_params", "forward_prop", "backward_prop", "update_params", "get_predictions", "get_accuracy"),
+    seeded=("init_params",),
 )
 def gradient_descent(rng: Random) -> Iterator[Probe]:
     X, Y = rng.random((784, 12)), rng.permutation(12) % 10

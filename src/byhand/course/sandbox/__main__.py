@@ -121,7 +121,7 @@ class Sandbox:
             "more": any(one.kind is one.VAR_POSITIONAL for one in parameters),
             "cell": int(code.co_filename[6:-1]) if code else None,
             "line": code.co_firstlineno if code else None,
-            "names": [*code.co_varnames, *code.co_names] if code else [],
+            "names": [*code.co_varnames, *code.co_cellvars, *code.co_names] if code else [],
         }
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
