@@ -22,7 +22,7 @@ from byhand.data import handwriting, load
 from byhand.data.formats import images
 from byhand.data.handwriting import ink, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
-from byhand.data.handwriting.line import is_crowded
+from byhand.data.handwriting.line import Segment, best_segments, find_row, is_crowded
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
 from helpers.processes import python
 
@@ -630,6 +630,23 @@ def test_touching_digits_are_cut_where_the_ink_is_thin():
     assert len(parts) == 3
     widths = [np.flatnonzero(part.any(axis=0)).size for part in parts]
     assert max(widths) - min(widths) <= 6
+
+
+def test_probabilities_decide_between_one_wide_digit_and_two():
+    row = find_row(np.pad(np.concatenate([ring(60, 26, 6)[:, 1:-1]] * 2, axis=1), 15))
+    segments = row.segments()
+    is_whole = [segment.last - segment.first == len(row.cuts) for segment in segments]
+    assert len(best_segments(segments, [0.0 if whole else -9.0 for whole in is_whole])) == 1
+    assert len(best_segments(segments, [-9.0 if whole else 0.0 for whole in is_whole])) >= 2
+
+
+def test_segments_cover_the_row_with_the_highest_score():
+    def segment(first, last, width, cost):
+        return Segment(first, last, PICTURE, (0, 0, 1, 1), width, cost)
+
+    segments = [segment(0, 2, 1.0, 0.1), segment(0, 1, 0.5, 0.0), segment(1, 2, 0.5, 0.3), segment(2, 3, 0.5, 0.0)]
+    assert best_segments(segments, [-0.1, -0.1, -0.1, -0.1]) == [0, 3]  # 0.2 and 0.4
+    assert best_segments(segments, [-0.4, -0.1, -0.1, -0.1]) == [1, 2, 3]  # 0.5 and 0.4
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -18,8 +18,8 @@ import numpy as np
 
 from byhand.data.dataset import as_gray
 from byhand.data.formats.images import resized
-from byhand.data.handwriting import SIZE, normalize, read_photo, segment_line
-from byhand.data.handwriting.line import is_crowded
+from byhand.data.handwriting import SIZE, normalize, read_photo
+from byhand.data.handwriting.line import best_segments, find_row, is_crowded
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model.model import Reader, shipped_model
@@ -30,6 +30,8 @@ Picture = StrPath | bytes | Array
 
 #: Characters for pixels, from 0 to 255.
 SHADES = " .:-=+*#%@"
+
+LEAST = 1e-9  # probability of a segment that is no digit
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,21 +139,33 @@ def _check_takes_handwriting(reader: Reader) -> None:
 
 
 def read_line(picture: Picture, reader: Reader | None = None, name: str | None = None) -> list[Reading]:
-    """Read a line of digits, left to right; one that can't be read has a `problem`."""
+    """Read a line of digits, left to right; one that can't be read has a `problem`.
+
+    The model reads all segments that the ink allows, and the most likely ones that cover the line are returned.
+    """
     reader = reader or shipped_model()
     gray, name = _opened(picture, name)
     with _naming(name):
         if reader.input == "image":
             raise DataError("reading a line needs a model of handwriting, got a model of other images")
         _check_takes_handwriting(reader)
-        parts = segment_line(gray)
-    readings = []
-    for part_name, part in ((f"{name}:{number}", part) for number, part in enumerate(parts, start=1)):
+        segments = find_row(gray).segments()
+    images, problems = np.zeros((len(segments), SIZE, SIZE), np.uint8), dict[int, DataError]()
+    for number, segment in enumerate(segments):
         try:
-            with _naming(part_name):
-                readings.append(read_image(normalize(part).image, reader, part_name))
+            images[number] = normalize(segment.ink).image
         except DataError as error:
-            readings.append(Reading(part_name, problem=error))
+            problems[number] = error
+    probabilities = reader.probabilities(images)
+    most = [LEAST if number in problems else max(LEAST, row.max()) for number, row in enumerate(probabilities)]
+    log_p = [math.log(p) for p in most]
+    readings = []
+    for count, number in enumerate(best_segments(segments, log_p), start=1):
+        part, problem = f"{name}:{count}", problems.get(number)
+        if problem is not None:
+            readings.append(Reading(part, problem=type(problem)(f"{part}: {problem}")))
+        else:
+            readings.append(Reading(part, images[number], probabilities[number], reader.classes))
     return readings
 
 

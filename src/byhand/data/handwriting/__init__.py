@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data.formats.images import read_photo
-from byhand.data.handwriting.ink import Bytes, find_ink, remove_dirt, shrunk
+from byhand.data.handwriting.ink import Box, Bytes, find_ink, remove_dirt, shrunk
 from byhand.data.handwriting.line import segment_line
 from byhand.errors import NothingDrawnError
 from byhand.lazy import renamed
@@ -18,8 +18,6 @@ from byhand.lazy import renamed
 __all__ = ["Digit", "normalize", "read_photo", "segment_line"]
 
 __getattr__ = renamed(__name__, {"normalise": "normalize", "read_picture": "read_photo"})
-
-Box = tuple[int, int, int, int]
 
 SIZE = 28  # side of an image
 BOX = 20  # longest side of the ink

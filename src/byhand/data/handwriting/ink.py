@@ -13,6 +13,7 @@ from byhand.errors import NothingDrawnError, UsageError
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # top, left, bottom, right, the last two excluded
 
 LONGEST = 800  # maximum pixels per side; more only cost time
 TILES = 32  # maximum number of tiles per side for the estimate of the background

@@ -1,26 +1,51 @@
-"""Segmentation: cut a line of handwritten digits into pictures of one digit each.
+"""Segmentation: divide a row of handwritten digits into pictures of one digit each.
 
-Separate digits are found even if their columns overlap. Touching digits are cut where the ink is thinnest.
+Separate digits are found even if their columns overlap. Touching digits are divided by *cuts*: paths from top to bottom
+that cross little ink. More cuts are proposed than needed, because the ink alone doesn't show which loop belongs to
+which digit. The ink between two adjacent cuts is a *slice*. A *segment* is a sequence of slices that may be one
+digit. Segments that cover the row are a possible reading, with the score
+
+    Σ width·log p − cost          width, in heights of the row; p: probability of the segment's most likely class
+
+where the cost is that of crossed ink and of unusual widths and heights. `best_segments` finds the sequence with the
+highest score by dynamic programming, so that recognition and segmentation decide together. The model computes p;
+`segment_line` needs none, takes p = 1, and cuts only what is too wide for one digit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from byhand.data.handwriting.ink import Bytes, connected_components, find_ink, remove_specks
+from byhand.data.handwriting.ink import Box, Bytes, Integers, Mask, connected_components, find_ink, remove_specks
 from byhand.errors import NothingDrawnError
 
 MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
+HAZE = 16  # ink below this level joins no components
 TOO_LOW = 0.4  # of the height of the line: anything lower is a comma, a dot or dirt
 TOO_WIDE = 1.3  # times the height of the line: maximum width of a digit (97 % of MNIST's are narrower)
-USUAL_WIDTH = 0.8  # of its height: usual width of a digit that touches others
-UNUSUAL = 0.2  # penalty for another width, in units of the ink in a cut
 MOST_TOUCHING = 20  # heights: anything wider is a ruled line
 ROW = 0.5  # of the height of the taller part: minimum height of another row
 ROWS_APART = 0.1  # of that height: minimum gap between rows (the gap in a broken digit is smaller)
 TALL, INKED = 0.6, 0.2  # of the maximum height and ink: marks with less are strokes of a digit or dirt
+
+# Cuts: lengths in heights of the row. A path moves by at most one column per row.
+APART = 0.08  # minimum distance of the columns in which cuts begin
+EVEN = 0.5  # usual distance of cuts in a mark without places of little ink
+REACH = 0.35  # maximum distance of a path from its column
+LEAN, AWAY = 0.1, 0.01  # costs of a step to another column, and of each pixel of distance, in pixels of full ink
+LEAST_SLICE = 0.01  # of the square of the height: minimum ink of a slice
+LEAST_CUT = 0.4  # marks that are narrower are not cut
+
+# Costs of segments, chosen for the rows of writers 1 to 22 in benchmarks/drawn.py.
+CUT, CUT_INK = 0.2, 1.0  # of a cut, and of the ink that it crosses
+JOINED, JOINED_WIDTH, JOINED_GAP = 1.0, 0.9, 0.12  # of two marks that are one digit; their maximum width and gap
+USUAL_WIDTH, NARROWEST, UNUSUAL = 0.62, 0.12, 0.5  # the last: of the logarithm of the ratio to the usual width
+FREE, LEAST_WEIGHT = 0.3, 0.2  # logarithm without cost; minimum weight of a segment
+USUAL_HEIGHT, LOW = 0.8, 0.5  # the last: of each height below the usual one
 
 
 class RowsError(NothingDrawnError):
@@ -60,26 +85,102 @@ class _Group:
         return max(piece.height for piece in self.pieces)
 
 
-def segment_line(gray: Bytes) -> list[Bytes]:
-    """Return the digits in a picture of a line, uint8 (H, W), from left to right.
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Slices of a row that may be one digit: `first` … `last` − 1."""
 
-    The results are bright ink on black with a margin, uint8, of different sizes. The height of the line is the (upper)
-    median of the digits' tallest pieces. Low marks, frames and underlines are ignored.
+    first: int
+    last: int
+    ink: Bytes  # bright on black, with a margin
+    box: Box  # top, left, bottom, right in the row's ink, the last two excluded
+    width: float  # in heights of the row
+    cost: float  # of the cut before it, of joined marks, and of an unusual size
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The ink of a row of digits, divided into slices that are numbered from left to right."""
+
+    ink: Bytes  # (H, W)
+    slices: Integers  # (H, W), the slice of each pixel, −1 outside
+    cuts: list[float | None]  # ink in the cut before each slice, in heights; None where a separate mark begins
+    height: int  # of a digit
+
+    def segments(self) -> list[Segment]:
+        """Return all segments: each whole mark, and the slices of a mark, or of two, that have the size of a digit."""
+        boxes = [_box(self.slices == number) for number in range(len(self.cuts))]
+        pairs = [(first, last) for first in range(len(boxes)) for last in range(first + 1, len(boxes) + 1)]
+        return [segment for pair in pairs if (segment := self._segment(*pair, boxes)) is not None]
+
+    def _segment(self, first: int, last: int, boxes: list[Box]) -> Segment | None:
+        top, left, bottom, right = _around(boxes[first:last])
+        width, height = (right - left) / self.height, (bottom - top) / self.height
+        starts = [k for k, cut in enumerate([*self.cuts, None]) if cut is None and first <= k <= last]
+        joined = [k for k in starts if first < k < last]
+        if starts != [first, last]:  # not exactly one whole mark
+            if not NARROWEST <= width <= TOO_WIDE or height < TOO_LOW:
+                return None
+            if joined and (len(joined) > 1 or width > JOINED_WIDTH):
+                return None
+            if joined and boxes[joined[0]][1] - _around(boxes[first : joined[0]])[3] > JOINED_GAP * self.height:
+                return None
+        place = np.s_[top:bottom, left:right]
+        ink = np.where((self.slices[place] >= first) & (self.slices[place] < last), self.ink[place], 0)
+        cut, weight = self.cuts[first], max(width, LEAST_WEIGHT)
+        cost = (0 if cut is None else CUT + CUT_INK * cut) + JOINED * len(joined) + LOW * max(0, USUAL_HEIGHT - height)
+        cost += UNUSUAL * weight * max(0, abs(np.log(weight / USUAL_WIDTH)) - FREE)
+        margin = 1 + max(ink.shape) // 3
+        return Segment(first, last, np.pad(ink, margin).astype(np.uint8), (top, left, bottom, right), weight, cost)
+
+
+def find_row(gray: Bytes, *, least_cut: float = LEAST_CUT) -> Row:
+    """Find the digits in a picture of one row, uint8 (H, W), and propose cuts in marks wider than `least_cut` heights.
+
+    The height of the row is the (upper) median of the digits' tallest pieces. Low marks, frames and underlines are
+    ignored.
     """
     found = find_ink(gray, extent=min(np.shape(gray), default=0))
-    ink, count = remove_specks(found.ink)
+    solid, count = remove_specks(np.where(found.ink < HAZE, 0, found.ink).astype(np.uint8))
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
-    numbers, _ = connected_components(ink > 0)
+    numbers, _ = connected_components(solid > 0)
     groups = _grouped(_without_rules(_without_frames(_pieces(numbers, count))))
     _check_one_row(groups, found.shrink)
     height = sorted(group.tallest for group in groups)[len(groups) // 2]
-    digits: list[Bytes] = []
+    slices, cuts = np.full(solid.shape, -1), list[float | None]()
     for group in groups:
         if group.tallest >= TOO_LOW * height:
-            mark = np.where(np.isin(numbers, [piece.number for piece in group.pieces]), ink, 0).astype(np.uint8)
-            digits += _apart(_tight(mark[:, group.left : group.right]), height)
-    return [np.pad(digit, 1 + max(digit.shape) // 3) for digit in digits]
+            is_mark = np.isin(numbers, [piece.number for piece in group.pieces])
+            top, left, bottom, right = _box(is_mark)
+            mark, place = is_mark[top:bottom, left:right], np.s_[top:bottom, left:right]
+            number, crossed = _sliced(np.where(mark, solid[place], 0), max(height, bottom - top), least_cut)
+            slices[place] = np.where(mark, len(cuts) + number, slices[place])
+            cuts += [None, *crossed]
+    edges = sliding_window_view(np.pad(slices, 1, constant_values=-1), (3, 3)).max(axis=(2, 3))
+    return Row(found.ink, np.where((slices < 0) & (found.ink > 0), edges, slices), cuts, height)
+
+
+def best_segments(segments: Sequence[Segment], log_p: Sequence[float]) -> list[int]:
+    """Return the numbers of the segments that cover the row with the maximum score Σ width·log p − cost."""
+    best: list[tuple[float, list[int]]] = [(0.0, [])]  # for each number of slices, from the left
+    for last in range(1, 1 + max(segment.last for segment in segments)):
+        ways = [
+            (best[each.first][0] + each.width * p - each.cost, [*best[each.first][1], number])
+            for number, (each, p) in enumerate(zip(segments, log_p, strict=True))
+            if each.last == last
+        ]
+        best.append(max(ways, default=(-np.inf, [])))
+    return best[-1][1]
+
+
+def segment_line(gray: Bytes) -> list[Bytes]:
+    """Return the digits in a picture of a line, uint8 (H, W), from left to right.
+
+    The results are bright ink on black with a margin, uint8, of different sizes. Only the ink decides where marks that
+    are too wide for one digit are cut; `byhand.read_line` lets a model decide.
+    """
+    segments = find_row(gray, least_cut=TOO_WIDE).segments()
+    return [segments[number].ink for number in best_segments(segments, [0.0] * len(segments))]
 
 
 def is_crowded(gray: Bytes, ink: Bytes) -> bool:
@@ -161,42 +262,70 @@ def _gap(group: _Group) -> int | None:
     return None
 
 
-def _apart(mark: Bytes, height: int) -> list[Bytes]:
-    """Cut a mark that is too wide for one digit.
-
-    The number of digits minimizes the mean ink in the cuts plus a penalty for an unusual width.
-    """
-    width, height = mark.shape[1], max(height, len(mark))
-    if width <= TOO_WIDE * height:
-        return [mark]
+def _sliced(mark: Bytes, height: int, least_cut: float) -> tuple[Integers, list[float]]:
+    """Return the slice of each pixel of a mark, from 0, and the ink in each cut, in heights.    mark, result: (H, W)"""
+    width = mark.shape[1]
     if width > MOST_TOUCHING * height:
         rule = f"a mark must be at most {MOST_TOUCHING} times as wide as its line is high"
         raise NothingDrawnError(f"no line of digits: {rule}, got {width} × {height} pixels")
-    amount = mark.sum(axis=0, dtype=np.int64) / (255 * height)
-    best, least = [0], np.inf
-    for count in range(2, max(2, round(2 * width / height)) + 1):
-        cuts = _cuts(amount, count)
-        unusual = abs(width / (count * height) - USUAL_WIDTH)
-        cost = amount[cuts[1:]].mean() + UNUSUAL * unusual if len(cuts) > 1 else np.inf
-        if cost < least:
-            best, least = cuts, cost
-    parts = [mark[:, left:right] for left, right in zip(best, [*best[1:], width], strict=True)]
-    return [_tight(part) for part in parts if part.any()]
+    number = np.zeros(mark.shape, np.int64)
+    columns = _columns(mark, height) if width > least_cut * height else []
+    if not columns:
+        return number, []
+    crossed = []
+    rest, least = np.ones(mark.shape, bool), 255 * LEAST_SLICE * height**2
+    for path in np.maximum.accumulate(_paths(mark, columns, height), axis=0):
+        on_right = np.arange(width) >= path[:, None]
+        if min(mark[rest & ~on_right].sum(), mark[on_right].sum()) >= least:
+            number += on_right
+            crossed.append(float(np.take_along_axis(mark, path[:, None], 1).sum()) / (255 * height))
+            rest = on_right
+    return number, crossed
 
 
-def _cuts(amount: NDArray[np.float64], count: int) -> list[int]:
-    """Return the first columns of the digits: 0, and those with the least ink near even divisions."""
-    width = len(amount)
-    reach = max(1, width // (4 * count))
-    cuts = [0]
-    for k in range(1, count):
-        even = round(k * width / count)
-        near = range(max(cuts[-1] + 1, even - reach), min(width - 1, even + reach) + 1)
-        if near:
-            cuts.append(min(near, key=lambda column: (amount[column], abs(column - even))))
-    return cuts
+def _columns(mark: Bytes, height: int) -> list[int]:
+    """Return columns in which cuts may begin: those with the least ink nearby, and even divisions."""
+    amount, width = mark.sum(axis=0, dtype=np.int64), mark.shape[1]
+    apart, count = max(1, round(APART * height)), max(1, round(width / (EVEN * height)))
+    columns: list[int] = []
+    for column in range(apart, width - apart):
+        is_lowest = amount[column] == amount[column - apart : column + apart + 1].min()
+        if is_lowest and (not columns or column - columns[-1] >= apart):
+            columns.append(column)
+    for column in (round(k * width / count) for k in range(1, count)):
+        if all(abs(column - other) >= apart for other in columns):
+            columns.append(column)
+    return sorted(columns)
 
 
-def _tight(ink: Bytes) -> Bytes:
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+def _paths(mark: Bytes, columns: list[int], height: int) -> Integers:
+    """Return the path with the least ink near each column, from top to bottom: (paths, rows)."""
+    reach = max(1, round(REACH * height))
+    offsets = np.arange(-reach, reach + 1)
+    at = np.clip(np.array(columns)[:, None] + offsets, 0, mark.shape[1] - 1)
+    sums = np.zeros(at.shape)
+    steps = np.zeros((len(mark), *at.shape), np.int64)
+    for row, ink in enumerate(mark / 255):
+        wide = np.pad(sums, ((0, 0), (1, 1)), constant_values=np.inf)
+        ways = np.stack([wide[:, 1:-1], wide[:, :-2] + LEAN, wide[:, 2:] + LEAN])
+        best = ways.argmin(axis=0)
+        steps[row] = np.array([0, -1, 1])[best]
+        sums = np.take_along_axis(ways, best[None], 0)[0] + ink[at] + AWAY * abs(offsets)
+    paths = np.zeros((len(columns), len(mark)), np.int64)
+    place, each = sums.argmin(axis=1), np.arange(len(columns))
+    for row in reversed(range(len(mark))):
+        paths[:, row] = at[each, place]
+        place = place + steps[row, each, place]
+    return paths
+
+
+def _box(mask: Mask) -> Box:
+    """Return the top, left, bottom and right of a mask, the last two excluded."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """Return the box around boxes."""
+    tops, lefts, bottoms, rights = zip(*boxes, strict=True)
+    return min(tops), min(lefts), max(bottoms), max(rights)
