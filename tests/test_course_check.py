@@ -1,6 +1,7 @@
 """`byhand course check`: the public checks, a line about the hidden ones, and the time limit of a call."""
 
 import json
+import subprocess
 import sys
 import time
 from functools import partial
@@ -175,6 +176,37 @@ def test_an_endless_call_is_stopped_also_if_it_calls_other_functions(line, tmp_p
     report = check_file(tmp_path / "me.py", limits=Limits(call=0.5))
     assert report["layer_forward"].reason == "did not end within 0.5 seconds"
     assert [verdict.function for verdict in report.verdicts if verdict.status != "right"] == ["layer_forward"]
+
+
+#: Keeps to one CPU, beside the function of `COUNTING`.
+SPINNING = "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+COUNTING = """
+import os
+def sigmoid(Z):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    for _ in range(int(Z)): pass
+    return Z, Z
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of another process")
+@pytest.mark.slow
+@pytest.mark.timing
+def test_a_call_beside_nine_busy_processes_is_not_stopped():
+    """Half a second of computing takes five seconds there: more than twice the limit."""
+    began = time.process_time()
+    for _ in range(1_000_000):
+        pass
+    count = round(500_000 / (time.process_time() - began))
+    command = [sys.executable, "-c", SPINNING]
+    busy = [subprocess.Popen(command, start_new_session=True) for _ in range(9)]
+    try:
+        with Student([COUNTING], ["sigmoid"], Limits(call=1.0), {}) as student:
+            assert student.call("sigmoid", [count]).value == (count, count)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the processor time of another process")

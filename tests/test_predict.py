@@ -212,7 +212,7 @@ def test_a_reading_says_if_it_is_sure_and_a_digit(probabilities, verdict, text, 
     assert ("no digit" in repr(reading), "not sure" in repr(reading)) == (verdict == "no digit", verdict == "not sure")
 
 
-def test_a_model_that_has_not_learned_from_non_digits_says_only_the_class():
+def test_a_model_without_thresholds_says_only_the_class():
     reading = Reading("x.png", probabilities=np.array([0.2, 0.3, 0.5]), classes=("7", "1", "9"))
     assert (reading.verdict, "verdict" in reading.to_json()) == ("digit", False)
     assert Model([784, 10]).thresholds is None

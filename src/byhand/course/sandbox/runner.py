@@ -38,7 +38,7 @@ class Limits:
 
     call: float = 3.0  # for one call
     load: float = 7.0  # to load the file, imports included
-    wall_clock: float = 2.0  # the wall-clock limits, as multiples of the CPU limits
+    wall_clock: float = 2.0  # the limits of wall-clock time without waiting for a CPU, as multiples of the CPU limits
     total: float = 60.0  # for the whole file
     memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve more than they use
     output: int = 2**20  # characters per call, and bytes that the process may write past the capture
@@ -102,7 +102,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self.cells, self.targets, self.limits, self.files = cells, list(targets), limits, files
         self.modules = list(modules)
         self.loaded: dict[str, Any] = {}
-        self._began, self._used = time.monotonic(), 0.0  # `_used` is the CPU time of the processes that have ended
+        self._used = self._waited = 0.0  # of the processes that have ended: CPU time, and time without a CPU
+        self._began = time.monotonic()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         self._held = locked(Path(self._folder.name))  # until the process ends
         remove_abandoned(Path(self._folder.name).parent)
@@ -188,7 +189,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         if self._process is None and (loading := self.load()).died:
             return loading
         self._send(request)
-        began, used = time.monotonic(), self._processor_time()
+        began, used = self._clock(), self._processor_time()
         while True:
             with contextlib.suppress(queue.Empty):
                 reply = self._replies.get(timeout=0.2)
@@ -210,7 +211,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
 
     def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
         """Return True if a limit is exceeded: of CPU time, or `wall_clock` times more of wall-clock time."""
-        passed = time.monotonic() - began
+        passed = self._clock() - began
         if used is None:
             return passed >= seconds
         return used >= seconds or passed >= self.limits.wall_clock * seconds
@@ -224,6 +225,18 @@ class Student(contextlib.AbstractContextManager["Student"]):
         try:
             return time.clock_gettime((~self._process.pid << 3) | 2)  # its CPU clock: see clock_getcpuclockid(3)
         except OSError:  # it has ended
+            return 0.0
+
+    def _clock(self) -> float:
+        """Return the time in seconds, without the time that the student's processes were ready but had no CPU."""
+        return time.monotonic() - self._waited - self._waiting_time()
+
+    def _waiting_time(self) -> float:
+        if sys.platform != "linux" or self._process is None:
+            return 0.0
+        try:
+            return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError):  # it has ended, or the kernel does not count
             return 0.0
 
     def _outcome(self, reply: dict[str, Any]) -> Outcome:
@@ -261,6 +274,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
 
     def _end(self) -> None:
         self._used += self._processor_time() or 0.0
+        self._waited += self._waiting_time()
         process, self._process = self._process, None
         if process is None:
             return
