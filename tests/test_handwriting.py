@@ -22,7 +22,7 @@ from byhand.data import handwriting, load
 from byhand.data.formats import images
 from byhand.data.handwriting import ink, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
-from byhand.data.handwriting.line import Segment, best_segments, find_row, is_crowded
+from byhand.data.handwriting.line import Segment, best_segments, find_row, is_crowded, skew, without_flat_corners
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
 from helpers.processes import python
 
@@ -638,6 +638,31 @@ def test_probabilities_decide_between_one_wide_digit_and_two():
     is_whole = [segment.last - segment.first == len(row.cuts) for segment in segments]
     assert len(best_segments(segments, [0.0 if whole else -9.0 for whole in is_whole])) == 1
     assert len(best_segments(segments, [-9.0 if whole else 0.0 for whole in is_whole])) >= 2
+
+
+@pytest.mark.parametrize("degrees", [-18, 9])
+def test_a_row_that_slopes_is_turned(degrees):
+    page = Image.fromarray(line_of(whole(SAMPLE)[:6])).rotate(degrees, Image.Resampling.BICUBIC, expand=True)
+    row = find_row(np.asarray(page))
+    assert abs(skew(row.slices >= 0, row.height)) < 3
+    assert len(segment_line(np.asarray(page))) == 6
+
+
+@pytest.mark.parametrize("level", [20, 130])
+def test_the_flat_corners_of_a_turned_photo_are_filled_with_paper(level):
+    rng = np.random.default_rng(0)
+    paper = 180 - 0.5 * line_of(whole(SAMPLE)[:5]) + rng.normal(0, 3, line_of(whole(SAMPLE)[:5]).shape)
+    photo = Image.fromarray(paper.astype(np.uint8)).rotate(7, Image.Resampling.BICUBIC, expand=True, fillcolor=level)
+    filled, is_paper = without_flat_corners(np.asarray(photo))
+    assert 0.6 < is_paper.mean() < 0.95
+    assert abs(np.median(filled[:4, :4]) - 180) < 10
+    assert len(segment_line(np.asarray(photo))) == 5
+
+
+@pytest.mark.parametrize("ink", [0, 1])
+def test_the_background_of_a_drawing_is_no_flat_corner(ink):
+    picture = line_of(whole(SAMPLE)[:4])
+    assert without_flat_corners(abs(255 * ink - picture).astype(np.uint8))[1].all()
 
 
 def test_segments_cover_the_row_with_the_highest_score():

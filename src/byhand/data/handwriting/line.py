@@ -12,7 +12,7 @@ highest score by dynamic programming, so that recognition and segmentation decid
 `segment_line` needs none, takes p = 1, and cuts only what is too wide for one digit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,7 +20,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from byhand.data.handwriting.ink import Box, Bytes, Integers, Mask, connected_components, find_ink, remove_specks
+from byhand.data.handwriting.ink import (
+    Box,
+    Bytes,
+    Integers,
+    Mask,
+    connected_components,
+    find_ink,
+    is_two_level,
+    remove_specks,
+    shrunk,
+)
 from byhand.errors import NothingDrawnError
 
 MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
@@ -31,6 +41,10 @@ MOST_TOUCHING = 20  # heights: anything wider is a ruled line
 ROW = 0.5  # of the height of the taller part: minimum height of another row
 ROWS_APART = 0.1  # of that height: minimum gap between rows (the gap in a broken digit is smaller)
 TALL, INKED = 0.6, 0.2  # of the maximum height and ink: marks with less are strokes of a digit or dirt
+FLAT, FLAT_SIDE = 1, 5  # maximum noise of a flat corner in gray levels; side of the squares that show it
+LEAST_FLAT, MOST_FLAT, FEW = 0.003, 0.5, 0.1  # shares of the picture that are corners; of flat paper, in corners
+GRAIN = 8  # pixels of paper beside a flat corner
+LEAST_SKEW, LOWER = 3, 0.95  # degrees, below which a row is not turned; maximum ratio of its height after to before
 
 # Cuts: lengths in heights of the row. A path moves by at most one column per row.
 APART = 0.08  # minimum distance of the columns in which cuts begin
@@ -139,25 +153,122 @@ def find_row(gray: Bytes, *, least_cut: float = LEAST_CUT) -> Row:
     The height of the row is the (upper) median of the digits' tallest pieces. Low marks, frames and underlines are
     ignored.
     """
-    found = find_ink(gray, extent=min(np.shape(gray), default=0))
-    solid, count = remove_specks(np.where(found.ink < HAZE, 0, found.ink).astype(np.uint8))
-    if count > MOST_PIECES:
-        raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
-    numbers, _ = connected_components(solid > 0)
-    groups = _grouped(_without_rules(_without_frames(_pieces(numbers, count))))
+    filled, paper = without_flat_corners(gray)
+    found = find_ink(filled, extent=min(np.shape(gray), default=0))
+    ink = np.where(shrunk(255 * paper.astype(np.uint8), found.shrink) == 255, found.ink, 0).astype(np.uint8)
+    numbers, groups = _found(ink)
+    degrees = skew(numbers >= 0, sorted(group.tallest for group in groups)[len(groups) // 2])
+    if abs(degrees) >= LEAST_SKEW:
+        level = turned(ink, degrees)
+        level_numbers, level_groups = _found(level)
+        if _height(level_groups) < LOWER * _height(groups):
+            ink, numbers, groups = level, level_numbers, level_groups
     _check_one_row(groups, found.shrink)
     height = sorted(group.tallest for group in groups)[len(groups) // 2]
-    slices, cuts = np.full(solid.shape, -1), list[float | None]()
+    slices, cuts = np.full(ink.shape, -1), list[float | None]()
     for group in groups:
         if group.tallest >= TOO_LOW * height:
             is_mark = np.isin(numbers, [piece.number for piece in group.pieces])
             top, left, bottom, right = _box(is_mark)
             mark, place = is_mark[top:bottom, left:right], np.s_[top:bottom, left:right]
-            number, crossed = _sliced(np.where(mark, solid[place], 0), max(height, bottom - top), least_cut)
+            number, crossed = _sliced(np.where(mark, ink[place], 0), max(height, bottom - top), least_cut)
             slices[place] = np.where(mark, len(cuts) + number, slices[place])
             cuts += [None, *crossed]
     edges = sliding_window_view(np.pad(slices, 1, constant_values=-1), (3, 3)).max(axis=(2, 3))
-    return Row(found.ink, np.where((slices < 0) & (found.ink > 0), edges, slices), cuts, height)
+    return Row(ink, np.where((slices < 0) & (ink > 0), edges, slices), cuts, height)
+
+
+def _found(ink: Bytes) -> tuple[Integers, list[_Group]]:
+    """Return the component of each pixel of the marks, −1 elsewhere (H, W), and the marks."""
+    solid, count = remove_specks(np.where(ink < HAZE, 0, ink).astype(np.uint8))
+    if count > MOST_PIECES:
+        raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
+    numbers, _ = connected_components(solid > 0)
+    pieces = _without_rules(_without_frames(_pieces(numbers, count)))
+    return np.where(np.isin(numbers, [piece.number for piece in pieces]), numbers, -1), _grouped(pieces)
+
+
+def _height(groups: list[_Group]) -> int:
+    """Return the height of all groups together."""
+    pieces = [piece for group in groups for piece in group.pieces]
+    return max(piece.bottom for piece in pieces) - min(piece.top for piece in pieces)
+
+
+def without_flat_corners(gray: Bytes) -> tuple[Bytes, Mask]:
+    """Fill the corners of a picture that was turned after it was taken: they are flat, but the paper is not.
+
+    A level is that of flat corners if squares of this level lie between the paper and the edges of the picture, if
+    paper touches the edges too, and if nearly nothing of the paper is as flat. The outermost pixels are filled too.
+    Returns the picture, and a mask of the paper that was there.
+    """
+    gray = np.asarray(gray)
+    if gray.ndim != 2 or min(gray.shape) <= 4 * FLAT_SIDE or is_two_level(gray):
+        return gray, np.ones(gray.shape, bool)
+    levels = gray.astype(np.int64)
+    flat = np.zeros(gray.shape, bool)
+    for level in {int(levels[row, column]) for row in (0, -1) for column in (0, -1)}:
+        same = abs(levels - level) <= FLAT
+        outside, squares = _from_edges(same), _over_squares(same, np.all)
+        inner = outside[FLAT_SIDE:-FLAT_SIDE, FLAT_SIDE:-FLAT_SIDE]
+        at_edge = np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]])
+        is_between = squares.sum() <= (1 + FEW) * (squares & outside).sum() and not at_edge.all()
+        if is_between and LEAST_FLAT <= outside.mean() <= MOST_FLAT:
+            flat |= outside
+    if not flat.any():
+        return gray, ~flat
+    flat[[0, -1]] = flat[:, [0, -1]] = True
+    paper = ~_over_squares(flat, np.any)
+    by_columns, known = _extended(gray, paper)
+    return _extended(by_columns.T, known.T)[0].T, paper
+
+
+def _from_edges(mask: Mask) -> Mask:
+    """Return the runs of a mask that begin at the edges, along rows and columns."""
+    runs = np.zeros(mask.shape, bool)
+    for axis in (0, 1):
+        runs |= np.logical_and.accumulate(mask, axis=axis)
+        runs |= np.flip(np.logical_and.accumulate(np.flip(mask, axis), axis=axis), axis)
+    return runs
+
+
+def _over_squares(mask: Mask, all_or_any: Callable[..., Mask]) -> Mask:
+    """Return all or any of the square around each pixel."""
+    squares = sliding_window_view(np.pad(mask, FLAT_SIDE // 2, mode="edge"), (FLAT_SIDE, FLAT_SIDE))
+    return all_or_any(squares, axis=(2, 3))
+
+
+def _extended(gray: Bytes, paper: Mask) -> tuple[Bytes, Mask]:
+    """Fill the pixels that are not paper from the nearest paper of their column, with its grain.
+
+    Returns the picture, and a mask of what is paper or filled.
+    """
+    count, rows = len(gray), np.arange(len(gray))[:, None]
+    above = np.maximum.accumulate(np.where(paper, rows, -count), axis=0)
+    below = np.minimum.accumulate(np.where(paper, rows, 2 * count)[::-1], axis=0)[::-1]
+    is_above = rows - above <= below - rows
+    nearest = np.clip(np.where(is_above, above, below), 0, count - 1)
+    depth = np.random.default_rng(0).integers(0, GRAIN, gray.shape)
+    source = np.clip(np.where(is_above, nearest - depth, nearest + depth), 0, count - 1)
+    source = np.where(np.take_along_axis(paper, source, 0), source, nearest)
+    filled = np.take_along_axis(gray, np.where(paper, rows, source), 0)
+    return filled, np.broadcast_to(paper.any(axis=0), gray.shape)
+
+
+def skew(is_ink: Mask, height: int) -> float:
+    """Return the slope of a row in degrees, positive if it goes down: the regression of the ink's rows on its columns.
+
+    The variance of the columns is increased by that of a digit, so that a row of few digits seems less steep.
+    """
+    rows, columns = np.nonzero(is_ink)
+    (spread, common), _ = np.cov(columns, rows, bias=True)
+    return float(np.degrees(np.arctan2(common, spread + height**2 / 12)))
+
+
+def turned(ink: Bytes, degrees: float) -> Bytes:
+    """Turn a row counterclockwise, with its whole ink."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(ink).rotate(degrees, Image.Resampling.BILINEAR, expand=True))
 
 
 def best_segments(segments: Sequence[Segment], log_p: Sequence[float]) -> list[int]:
