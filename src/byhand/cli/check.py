@@ -65,7 +65,8 @@ def _lines(report: "Report") -> list[str]:
         lines += _lines_of(verdict, width)
     lines += ["", *(f"note: {note}" for note in report.notes)]
     lines.append(", ".join(f"{count} {status}" for status, count in report.counts().items() if count))
-    return lines if report.found else [*lines, f"{report.file} has no function of the assignment"]
+    outside = " at the top level" if any("only inside" in verdict.reason for verdict in report.verdicts) else ""
+    return lines if report.found else [*lines, f"{report.file} has no function of the assignment{outside}"]
 
 
 def _lines_of(verdict: "Verdict", width: int) -> list[str]:

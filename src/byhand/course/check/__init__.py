@@ -236,10 +236,18 @@ class Check(contextlib.AbstractContextManager["Check"]):
             own = [isinstance(one, Outcome) and one.error == "AssertionError" for _, one in refused]
             raising = [probe for (probe, _), is_own in zip(refused, own, strict=True) if not (probe.remark or is_own)]
             verdict = diagnose(found, function, self.page, failed.changed, raising)
-            return verdict if verdict.mistakes or not raised else self._error_verdict(name, raised[0])
+            if raised and not verdict.mistakes:
+                return self._error_verdict(name, raised[0])
+            return verdict if verdict.mistakes else replace(verdict, reason=verdict.reason + self._own_helpers(name))
         if misshapen:
             return Verdict(name, "wrong", str(misshapen[0]), (misshapen[0].mistake or "wrong kind",))
         return self._error_verdict(name, raised[0])
+
+    def _own_helpers(self, name: str) -> str:
+        """Return a hint at the student's own functions that a function calls: the mistake may be in one of them."""
+        loaded = self.student.loaded
+        own = [one for one in loaded["functions"][name]["names"] if one in loaded["defined"] and one not in TARGETS]
+        return f"; it calls {listed(own)}, which the assignment does not have: look there too" if own else ""
 
     def _changes(self, function: Function) -> Iterator[str]:
         """Yield a remark if a right function changes its arguments in place, or does not where it should."""
@@ -270,7 +278,8 @@ class Check(contextlib.AbstractContextManager["Check"]):
             slow = failed["type"] == "TooSlowError"
             reason = "took too long" if slow else f"failed: {failed['type']}: {failed['message']}"
             return f"{self._at(failed)}, which defines it, {reason}"
-        names = [one for one in loaded["functions"][function]["names"] if one != name]
+        names = [*loaded["functions"][function]["names"], *loaded["defined"]]
+        names = [one for one in names if one not in (name, function)]
         same = [one for one in names if one.lower() == name.lower()]
         near = same[0] if same else closest(name, names, cutoff=0.8) if len(name) > 2 else None
         if near is None and callable(getattr(np, name, None)):
@@ -384,10 +393,14 @@ def data_files(cells: Sequence[str]) -> dict[str, bytes]:
         pairs = tuple((rng.random((n, 784), np.float32), rng.integers(10, size=n)) for n in (60, 20, 20))
         files["mnist.pkl.gz"] = gzip.compress(pickle.dumps(pairs), 1)
     for name in set(re.findall(r"[\"'/]([\w-]+\.csv)\b", text)):
-        rows = np.zeros((ROWS, 785), int)
-        rows[:, 0], rows[:, 300:400] = rng.integers(10, size=ROWS), rng.integers(256, size=(ROWS, 100))
-        head = [] if name.startswith("mnist") else [["label", *(f"pixel{k}" for k in range(784))]]
-        files[name] = "".join(f"{','.join(map(str, row))}\n" for row in [*head, *rows.tolist()]).encode()
+        labels, pixels = rng.integers(10, size=ROWS), rng.integers(256, size=(ROWS, 100))
+        head = "" if name.startswith("mnist") else ",".join(["label", *(f"pixel{k}" for k in range(784))]) + "\n"
+        before, after = ",0" * 299, ",0" * 385
+        rows = (
+            f"{label}{before},{','.join(map(str, row))}{after}\n"
+            for label, row in zip(labels, pixels.tolist(), strict=True)
+        )
+        files[name] = (head + "".join(rows)).encode()
     return files
 
 

@@ -6,6 +6,7 @@ Each wrong output is compared with that of every known mistake for the same inpu
 import contextlib
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
@@ -158,7 +159,8 @@ def diagnose(
     unexplained = dict(fits)
     while votes := [fit for own in unexplained.values() for fit in own]:
         # the first of the mistakes that explain most; a missing output comes last, it may result from another mistake
-        best = max(votes, key=lambda fit: (fit[0] not in LAST, votes.count(fit), fit[0] not in denied))
+        count = Counter(mistake for own in unexplained.values() for mistake in {fit[0] for fit in own})
+        best = max(votes, key=lambda fit: (fit[0] not in LAST, count[fit[0]], votes.count(fit), fit[0] not in denied))
         names = [name for name, own in unexplained.items() if best in own]
         unexplained = {name: own for name, own in unexplained.items() if best not in own}
         if all(name.startswith(COUNTS) for name in names) and any(not own for own in fits.values()):
@@ -172,13 +174,14 @@ def diagnose(
     is_simple = not unexplained and len(sentences) == 1 and mistakes[0] not in LAST[1:]
     edits: list[str] = []
     if not is_simple and _is_telling(wrong):
-        right = [(probe, got) for probe, got in found if not differing(probe, got)]
+        case = _case(found)  # the only one that the quote is for
+        right = [(probe, got) for probe, got in found if not differing(probe, got) and case in ("", probe.case)]
         edits = explained(page.module, function.name, partial(_agrees, [*wrong, *right], refused, function.outputs))
     if edits:
         sentences, mistakes = [MISTAKES["one edit"].format(" or ".join(edits))], ["one edit"]
     elif unexplained:
         name = next(iter(unexplained))
-        probe, got = next(one for one in wrong if name in differing(*one))
+        probe, got = next((one for one in wrong if name in differing(*one) and name in one[1]), wrong[0])
         shape = _describe(name, probe, got)
         sentences.append(f"{listed(list(unexplained))}: {shape or function.default_message}")
         mistakes += ["wrong shape"] if "shape" in shape and not mistakes else []
@@ -266,7 +269,7 @@ def _general(name: str, value: Any, right: Array, probe: Probe) -> list[Fit]:
         return [("wrong shape", f"must be {_shape(right)}, got {_shape(got)}")]
     if got.shape != right.shape:
         turned = got.shape == right.shape[::-1] and close(got.T, right)
-        lost = got.size == right.size and close(got.reshape(right.shape), right)
+        lost = got.ndim < right.ndim and got.size == right.size and close(got.reshape(right.shape), right)
         return [(one, MISTAKES[one]) for one, fits in (("transposed", turned), ("axis lost", lost)) if fits]
     if name.startswith(COUNTS):
         return []
@@ -345,7 +348,7 @@ def flat(values: Any, name: str = "") -> dict[str, Array]:
 
 def _describe(name: str, probe: Probe, got: Outputs) -> str:
     """Describe the type or the shape of a value that no known mistake produces."""
-    value, right = got[name], np.asarray(probe.right[name], dtype=float)
+    value, right = got.get(name), np.asarray(probe.right[name], dtype=float)
     numbers = as_numbers(value)
     if numbers is None:
         return f"must be {kind_of(right)}, got {kind_of(value)}"

@@ -11,6 +11,7 @@ import copy
 import functools
 import inspect
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -36,7 +37,7 @@ SPELLINGS = {
         "def f(Z): H = (np.abs(Z) + Z) / 2; return H",
     ),
     "softmax": (
-        "def f(Z): E = np.exp(Z - np.max(Z, axis=0)); return E / np.sum(E, axis=0)",
+        "def f(Z): E = np.exp(Z - np.max(Z, axis=0, keepdims=True)); return E / np.sum(E, axis=0)",
         "def f(Z): E = np.exp(Z - np.max(Z)); return E / np.sum(E, axis=0)",
         "def f(Z): return np.exp(Z) / np.sum(np.exp(Z), axis=0)",
     ),
@@ -57,7 +58,37 @@ SPELLINGS = {
     ),
     "compute_loss": (
         "def f(HL, Y): m = Y.shape[1]; loss = -1 / m * np.sum(Y * np.log(HL)); return loss",
+        "def f(HL, Y): m = Y.shape[1]; loss = np.sum(-Y * np.log(HL)) / m; return loss",
         "def f(HL, Y): loss = -np.mean(np.log(np.sum(Y * HL, axis=0))); return loss",
+    ),
+    "update_parameters": (
+        """def f(parameters, gradients, learning_rate):
+    L = len(parameters) // 2
+    for l in range(1, L + 1):
+        parameters[f"W{l}"] = parameters[f"W{l}"] - learning_rate * gradients[f"dW{l}"]
+        parameters[f"b{l}"] = parameters[f"b{l}"] - learning_rate * gradients[f"db{l}"]
+    return parameters
+""",
+    ),
+    "L_layer_model": (
+        """def f(X, Y, dimensions, learning_rate=0.0075, num_iterations=3000):
+    parameters = initialize_parameters(dimensions)
+    for i in range(num_iterations):
+        HL, memories = L_layer_forward(X, parameters)
+        gradients = L_layer_backward(HL, Y, memories)
+        parameters = update_parameters(parameters, gradients, learning_rate)
+    return parameters
+""",
+    ),
+    "gradient_descent": (
+        """def f(X, Y, alpha, iterations):
+    W1, b1, W2, b2 = init_params(inputs=X.shape[0])
+    for i in range(iterations):
+        Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)
+        dW1, db1, dW2, db2 = backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y)
+        W1, b1, W2, b2 = update_params(W1, b1, W2, b2, dW1, db1, dW2, db2, alpha)
+    return W1, b1, W2, b2
+""",
     ),
     "one_hot": (
         "def f(j): Y = np.zeros((10, len(j))); Y[j, np.arange(len(j))] = 1; return Y",
@@ -67,6 +98,7 @@ SPELLINGS = {
 }
 WITH_MEMORY = ("sigmoid", "relu", "softmax")  # of the L-layer network: they also return Z
 MOST = 3  # statements that are quoted
+TRIVIAL = re.compile(r"[*/] 1\b|\b1 \*|\d [-+] 1\b")  # quoted only if nothing else gives these numbers
 
 
 def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any]], bool]) -> list[str]:
@@ -76,12 +108,14 @@ def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any
     remembers = name in WITH_MEMORY and inspect.signature(reference).return_annotation == "Pair"
     found: dict[str, None] = {}
     spellings = SPELLINGS.get(name) or [inspect.getsource(reference)]
-    for source in dict.fromkeys([*spellings, *map(_inverted, spellings)]):
-        for statement, code, called in _variants(source):
+    pairs = [("", one) for one in spellings] + [(one, _inverted(one)) for one in spellings if "/" in one]
+    for known, source in pairs:
+        for statement, code, called in _variants(source, known):
             names = {**home, "show": lambda *_: None}
             exec(code, names)
             if statement not in found and agrees(_quiet(names[called], remembers)):
                 found[statement] = None
+        found = {one: None for one in found if not TRIVIAL.search(one)} or found
         if found:
             targets = {statement.partition(" = ")[0] for statement in found}
             if len(found) <= MOST:
@@ -121,8 +155,9 @@ def _quiet(function: Callable[..., Any], remembers: bool) -> Callable[..., Any]:
 
 
 @functools.cache
-def _variants(source: str) -> list[tuple[str, Any, str]]:
-    """Return (changed statement, code, name of the function) for each edit in a function."""
+def _variants(source: str, known: str = "") -> list[tuple[str, Any, str]]:
+    """Return (changed statement, code, name of the function) for each edit in a function, except those of `known`."""
+    tried = {statement for statement, _, _ in _variants(known)} if known else set()
     module = ast.parse(source)
     function = module.body[0]
     assert isinstance(function, ast.FunctionDef)
@@ -138,8 +173,10 @@ def _variants(source: str) -> list[tuple[str, Any, str]]:
     for holder, name, place, node, around in [*_places(module, module)]:
         for edit in [*_edits(node, [*names])]:
             _put(holder, name, place, ast.fix_missing_locations(ast.copy_location(edit, node)))
-            with contextlib.suppress(SyntaxError, ValueError):
-                variants.append((_quote(node, edit, around), compile(module, "<variant>", "exec"), function.name))
+            statement = _quote(node, edit, around)
+            with contextlib.suppress(SyntaxError, ValueError), warnings.catch_warnings(action="ignore"):
+                if statement not in tried:
+                    variants.append((statement, compile(module, "<variant>", "exec"), function.name))
             _put(holder, name, place, node)
     return variants
 

@@ -317,7 +317,7 @@ def L_layer_backward(rng: Random) -> Iterator[Probe]:
 # ---- updates, training, predictions
 
 
-@L_LAYER.function(probes.dictionary("parameters"))
+@L_LAYER.function(probes.dictionary("parameters"), in_place=("parameters",))
 def update_parameters(rng: Random) -> Iterator[Probe]:
     for dimensions in ([5, 4, 10], [6, 6, 6, 10]):
         parameters, _, _ = network(rng, dimensions, 3)

@@ -198,6 +198,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
                 if "ask" not in reply:
                     return self._outcome(reply)
                 self._send(_answer(reply, answers or {}))
+                began = began if used is None else time.monotonic()  # it is not idle: CPU time is the limit
             if self._has_flooded():
                 return Outcome(died=self._death(None))
             now = self._processor_time()

@@ -1,0 +1,77 @@
+"""Causes that the long run with an independent oracle (tests/long/single_edits.py) found to be missing or wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from helpers import in_process
+from helpers.planted_mistakes import planted
+
+STUDENTS = Path(__file__).parent / "students"
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Check one of the solutions with changes in some functions: {function: (right, wrong)}."""
+
+    def run(base, page, changes):
+        source = planted(
+            (STUDENTS / f"{base}.py").read_text("utf-8"), [(name, "", one) for name, one in changes.items()]
+        )
+        path = tmp_path / "student.py"
+        path.write_text(source, encoding="utf-8")
+        return in_process.check(path, page, monkeypatch, seed=4)
+
+    return run
+
+
+@pytest.mark.slow
+def test_no_known_mistake_is_named_if_the_right_outputs_contradict_it(check):
+    changes = {
+        "L_layer_backward": ('["db" + str(L)] = (1./m)', '["db" + str(L)] = (1.//m)'),
+        "L_layer_forward": ("L = len(parameters) // 2", "L = 2"),
+        "predict": ("str(np.sum", "str(-np.sum"),
+        "layer_backward": ("(1./m) * np.dot", "(0.1/m) * np.dot"),
+    }
+    report = check("as_the_assignment", "l_layer", changes)
+    assert report["L_layer_backward"].mistakes == ("zero",)  # not: summed over everything, which is 0 too
+    assert report["L_layer_forward"].reason.startswith("these are the numbers of `L = 2`")  # not: not appended
+    assert report["predict"].mistakes == ("wrong sign",)
+    assert report["layer_backward"].mistakes == ("constant factor",)
+
+
+@pytest.mark.slow
+def test_the_sign_of_one_gradient_is_not_blamed_on_the_last_layer(check):
+    changes = {"backward_prop": ("db2 = 1 / m", "db2 = -1 / m"), "init_params": ("rand(10, 10)", "rand(10, 9)")}
+    report = check("two_layer_as_published", "two_layer", changes)
+    assert report["backward_prop"].reason == "db2: the sign is wrong"
+    assert report["init_params"].reason == "shape of W2: must be (10, 10), got (10, 9)"
+
+
+@pytest.mark.slow
+def test_functions_of_ones_own_and_other_spellings_are_named(check):
+    changes = {
+        "gradient_descent": ("W1, b1, W2, b2 = update_params(", "W1, b1, W2, b2 = step("),
+        "forward_prop": ("A1 = ReLU(Z1)", "A1 = relu(Z1)"),
+        "ReLU": ("return np.maximum(Z, 0)\n", "return np.maximum(Z, 0)\n\n\ndef step(*given):\n    return given[:4]\n"),
+    }
+    changes["ReLU"] = (changes["ReLU"][0], changes["ReLU"][1].replace("given[:4]", "[2 * one for one in given[:4]]"))
+    report = check("two_layer_as_published", "two_layer", changes)
+    assert report["gradient_descent"].reason.endswith(
+        "; it calls step, which the assignment does not have: look there too"
+    )
+    assert report["forward_prop"].reason.endswith("; did you mean ReLU?")
+
+
+def test_an_output_may_be_missing_in_one_call_and_wrong_in_another(check):
+    change = ("return parameters", "return {k: 2 * v for k, v in parameters.items() if L == 2 or k != 'W1'}")
+    verdict = check("as_the_assignment", "l_layer", {"update_parameters": change})["update_parameters"]
+    assert verdict.status == "wrong"
+    assert "W1: differs from the right value" in verdict.reason
+
+
+def test_new_parameters_are_accepted_with_a_remark(check):
+    change = ("    L = len(parameters) // 2\n", "    parameters = dict(parameters)\n    L = len(parameters) // 2\n")
+    verdict = check("as_the_assignment", "l_layer", {"update_parameters": change})["update_parameters"]
+    assert verdict.status == "right"
+    assert verdict.remarks == ("does not change parameters in place: training must use the returned values",)
