@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 DOCS = Path(__file__).parent
 CODE = re.compile(
     r"^```python\n(?P<example>>>> .*?)^```$|^<!-- python\n(?P<hidden>.*?)-->$"
@@ -34,22 +36,23 @@ def failures(page: Path) -> Iterator[str]:
     text = page.read_text("utf-8")
     shown = COMMENT.sub("", text)
     names: dict[str, Any] = {}
-    for found in CODE.finditer(text):
-        line = text.count("\n", 0, found.start())
-        if found["example"]:
-            runner, messages = doctest.DocTestRunner(verbose=False), list[str]()
-            parsed = doctest.DocTestParser().get_doctest(found["example"], names, page.name, str(page), line + 1)
-            runner.run(parsed, out=messages.append, clear_globs=False)
-            names = parsed.globs
-            yield from messages
-        elif found["hidden"]:
-            exec(found["hidden"], names)
-        else:
-            value = rounded(eval(found["value"], names), found["number"])
-            if value != found["number"]:
-                yield f"{page}:{line + 1}: {found['value']} is {value}, the page has {found['number']}"
-            if found["number"] not in shown:
-                yield f"{page}:{line + 1}: {found['number']} is not in the text"
+    with threadpool_limits(1):  # the products are small
+        for found in CODE.finditer(text):
+            line = text.count("\n", 0, found.start())
+            if found["example"]:
+                runner, messages = doctest.DocTestRunner(verbose=False), list[str]()
+                parsed = doctest.DocTestParser().get_doctest(found["example"], names, page.name, str(page), line + 1)
+                runner.run(parsed, out=messages.append, clear_globs=False)
+                names = parsed.globs
+                yield from messages
+            elif found["hidden"]:
+                exec(found["hidden"], names)
+            else:
+                value = rounded(eval(found["value"], names), found["number"])
+                if value != found["number"]:
+                    yield f"{page}:{line + 1}: {found['value']} is {value}, the page has {found['number']}"
+                if found["number"] not in shown:
+                    yield f"{page}:{line + 1}: {found['number']} is not in the text"
 
 
 def rounded(value: Any, like: str) -> str:

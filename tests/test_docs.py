@@ -38,6 +38,12 @@ def test_an_example_or_a_number_that_differs_is_found(tmp_path):
     assert absent.endswith("4 is not in the text")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages.chapters(), ids=lambda page: page.stem)
+def test_code_of_a_chapter_gives_what_the_page_shows(page):
+    assert list(pages.failures(page)) == []
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The built site."""

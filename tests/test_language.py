@@ -142,7 +142,9 @@ def test_no_sentence_of_the_readme_is_longer_than_30_words():
     assert max(sentences(ROOT / "README.md")) <= 30
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/book/*.md")]), ids=lambda path: path.stem
+)
 def test_sentences_of_the_documentation_have_at_most_18_words_on_average(path):
     counts = sentences(path)
     assert sum(counts) / max(len(counts), 1) <= 18

@@ -1,17 +1,20 @@
-"""The data that the assignment starts from, and the two programs in examples/."""
+"""The data that the assignment starts from, and the programs in examples/."""
 
 import gzip
 import os
 import pickle
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import byhand.data
 from byhand.errors import DataMissingError
-from byhand.reference.l_layer import data_wrapper, load_data, one_hot
+from byhand.reference.l_layer import L_layer_model, data_wrapper, load_data, one_hot
+from helpers.needs import full_mnist_folder
 from helpers.processes import python
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -90,6 +93,36 @@ def test_the_l_layer_program_uses_the_sample_without_mnist(monkeypatch, capsys):
     assert lines[1].startswith("using the bundled sample instead")
     assert lines[2] == "20 images, layers [784, 5, 10]"
     assert lines[-1].startswith("test set, 1,000 images: Accuracy: 0.")
+
+
+def test_the_one_page_program_takes_the_steps_of_the_reference():
+    page = runpy.run_path(str(EXAMPLES / "one_page.py"))
+    X, Y, _, _ = data_wrapper(sample=True)
+    X, Y = X[:, :60].astype(float), Y[:, :60]
+    for sizes in ([784, 6, 10], [784, 7, 6, 10]):
+        lines: list[str] = []
+        layers = page["train"](X, Y, sizes, 0.1, 3, lines.append)
+        parameters = L_layer_model(X, Y, sizes, 0.1, 3)
+        for number, (W, b) in enumerate(layers, start=1):
+            np.testing.assert_allclose(W, parameters[f"W{number}"], rtol=0, atol=1e-14)
+            np.testing.assert_allclose(b, parameters[f"b{number}"], rtol=0, atol=1e-14)
+
+
+def test_the_one_page_program_fits_on_200_lines_and_needs_only_numpy():
+    source = (EXAMPLES / "one_page.py").read_text("utf-8")
+    assert source.count("\n") <= 200
+    modules = {word.split()[1].partition(".")[0] for word in source.splitlines() if word.startswith(("import", "from"))}
+    assert modules <= {"numpy", *sys.stdlib_module_names}
+
+
+@pytest.mark.full_mnist
+def test_the_one_page_program_prints_the_published_losses():
+    page = runpy.run_path(str(EXAMPLES / "one_page.py"))
+    X, Y = page["load"](full_mnist_folder(), "train")
+    lines: list[str] = []
+    with threadpool_limits(1):
+        page["train"](X[:, :5000], Y[:, :5000], [784, 45, 10], 0.0075, 101, lines.append)
+    assert lines == ["iteration    0: loss 2.422624", "iteration  100: loss 2.129232"]
 
 
 @pytest.mark.slow
