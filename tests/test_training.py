@@ -733,6 +733,14 @@ def test_small_products_use_one_blas_thread(sizes, batch_size, blas):
     assert plans.plan_for(Model(list(sizes)).network, batch_size, 1).blas == 1
 
 
+@pytest.mark.parametrize(("samples", "blas"), [(343, 1), (3_000, 1), (4_000, 2), (60_000, 2)])
+def test_a_short_epoch_uses_one_blas_thread(samples, blas):
+    network = Model([784, 256, 10]).network
+    assert plans.plan_for(network, 128, 2, samples=samples).blas == blas
+    setup = setup_of(Model([2352, 256, 4]), (np.zeros((60, 2352), np.float32), np.arange(60) % 4), Recipe(threads=2))
+    assert setup.plan.blas == 1
+
+
 def test_a_batch_is_divided_into_as_many_blocks_as_threads():
     network = Model([784, 128, 10]).network
     found = [plans.plan_for(network, rows, 4).workers for rows in (plans.WORTH_THREADS, 20 * plans.BLOCK)]

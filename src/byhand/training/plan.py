@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -40,6 +41,9 @@ WORTH_PADDING = 2_000_000
 SMALL, WORTH_SPLITTING, PART = 1_000_000, 6_500_000, 400_000
 #: Below this many multiplications, one BLAS thread is faster: two would exchange weights between cores.
 WORTH_BLAS_THREADS = 16_000_000
+#: Below this many multiplications in the forward passes of an epoch, one BLAS thread is used: two save little of a short
+#: epoch, and wait for each other by spinning. If other programs occupy the processors, that takes ten times as long.
+WORTH_WAITING = 700_000_000
 #: Smaller batches are not cut into blocks: the threads would wait for one another.
 WORTH_THREADS = 2_000
 #: Rows per block: few enough for the cache, and many compared to the interpreter's overhead.
@@ -55,8 +59,13 @@ class Plan:
     block: int
 
 
-def plan_for(network: Network, batch_size: int, max_threads: int | None = None, *, busy: int = 0) -> Plan:
-    """Return the plan for batches of this size, with `busy` threads for augmentation."""
+def plan_for(
+    network: Network, batch_size: int, max_threads: int | None = None, *, busy: int = 0, samples: float = inf
+) -> Plan:
+    """Return the plan for batches of this size, with `busy` threads for augmentation.
+
+    samples: the number of samples in an epoch
+    """
     count = max_threads or threads.available()
     block = max_block_size(network, batch_size)
     if block < batch_size and not network.needs_whole_batch:  # convolutions: augmentation is 10 % of the work
@@ -64,8 +73,9 @@ def plan_for(network: Network, batch_size: int, max_threads: int | None = None, 
     count = max(1, count - busy)
     if network.needs_whole_batch or batch_size < WORTH_THREADS:
         largest = batch_size * max(layer.W.size for layer in network.parametric_layers)
-        is_small = largest < WORTH_BLAS_THREADS and len(network.dense) == len(network.parametric_layers)
-        return Plan(workers=1, blas=1 if is_small else count, block=batch_size)
+        is_small = largest < WORTH_BLAS_THREADS or samples * network.size < WORTH_WAITING
+        is_dense = len(network.dense) == len(network.parametric_layers)
+        return Plan(workers=1, blas=1 if is_small and is_dense else count, block=batch_size)
     workers = min(count, -(-batch_size // BLOCK))
     return Plan(workers=workers, blas=1, block=BLOCK)
 

@@ -100,7 +100,8 @@ class Setup:
         processes, neighbours = (self.shard.size, self.shard.neighbours) if self.shard else (1, 1)
         self.threads = self.recipe.threads or max(1, available() // neighbours)
         self.rows = -(-self.batches.batch_size // processes)
-        self.plan = plan_for(self.network, self.rows, self.threads, busy=1 if self.batches.augmentation else 0)
+        busy, samples = int(bool(self.batches.augmentation)), len(self.batches.index)
+        self.plan = plan_for(self.network, self.rows, self.threads, busy=busy, samples=samples)
         self.form = None
         if self.batches.is_whole and not self.batches.augmentation:
             whole = self.batches.all_as_one()
