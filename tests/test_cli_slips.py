@@ -93,6 +93,9 @@ TINKERER = {
     "train minst": "did you mean mnist?",
     "train mnist kmnist": "did you mean --data kmnist?",
     "train --gpu": "remove --gpu",
+    "train folder --resize 20": "images of several sizes get the most common one; remove --resize",
+    "train folder --classes a,b": "the classes are those of the labels; remove --classes",
+    "info stopped": "has not saved yet: byhand train --resume stopped",
     "runs/001": "Did you mean 'byhand eval runs/001'?",
     "runs 001": "Did you mean 'byhand info runs/001'?",
     "eval": "for example:  byhand eval runs/001",
@@ -118,13 +121,15 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("slips")
     Model([784, 10]).save(place / "runs/001/model.safetensors")
     (place / "runs/001/config.json").write_text("{}")
-    for name in ("phone", "folder"):
-        (place / name).mkdir()
+    for name in ("phone", "folder", "stopped/state"):
+        (place / name).mkdir(parents=True)
     for name in ("IMG_1.HEIC", "scan.pdf"):
         (place / "phone" / name).write_bytes(b"not a picture")
     for name in ("digit.png", "my digit.png", "folder/digit.png"):
         Image.new("L", (28, 28)).save(place / name)
-    (place / "student.py").touch()
+    (place / "stopped/config.json").write_text("{}")
+    for name in ("student.py", "stopped/state/a.safetensors"):
+        (place / name).touch()
     return place
 
 

@@ -311,6 +311,18 @@ def test_booleans_are_black_and_white():
     np.testing.assert_array_equal(model.logits(bits), model.logits(bits.astype(np.uint8) * 255))
 
 
+def test_pixels_of_16_levels_are_scaled_as_in_training_or_rejected():
+    model = shipped_model()
+    images = byhand.load("mnist-5k").test.images[:5] // 16
+    for pixels in (images.astype(np.int64), images.astype(float)):
+        with pytest.raises(UsageError, match=r"got .*64 up to 15: for pixels from 0 to 16, use np.rint\(images"):
+            model.predict(pixels)
+        assert model.predict(np.rint(pixels * 255 / 16)).shape == (5,)
+    X = np.linspace(0, 16, 640).reshape(10, 64)  # like scikit-learn's `load_digits`, with which ReLUs die
+    with pytest.raises(UsageError, match="X must be of the order of 1, got 0 to 16: divide bytes by 255, or"):
+        byhand.fit(byhand.Model([64, 10]), (X, np.arange(10)), epochs=1)
+
+
 @pytest.mark.parametrize("pixels", [np.full((1, 28, 28), 0.3), np.full((1, 28, 28), 300.0), np.ones((1, 28, 28), int)])
 def test_pixels_that_could_mean_several_things_are_rejected(pixels):
     with pytest.raises(UsageError, match="images must be bytes 0–255"):
@@ -328,11 +340,26 @@ def test_csv_labels_are_in_the_column_that_the_header_names(tmp_path, place, hea
     np.testing.assert_array_equal(loaded.images, images)
 
 
+@pytest.mark.parametrize("names", [("X", "y"), ("images", "labels"), ("data", "target"), ("x_train", "y_train")])
+def test_an_npz_file_of_one_pair_has_a_test_set_held_out(tmp_path, names):
+    images, labels = shapes(10, 6, 6)
+    np.savez(tmp_path / "a.npz", **{names[0]: images, names[1]: FRUIT[labels]})
+    digits = byhand.load(tmp_path / "a.npz")
+    assert (len(digits.train), len(digits.test), digits.classes[0]) == (34, 6, "apple")
+
+
 def test_csv_labels_that_could_be_in_two_columns_are_rejected(tmp_path):
     bits = (shapes(5, 6, 6)[0] > 127).astype(np.uint8)
     bits[:, -1, -1] = np.arange(len(bits)) % 2
     data = write_csv(tmp_path / "a.csv", bits, (np.arange(len(bits)) % 3).tolist(), header=None, place=0)
     with pytest.raises(DataError, match="the first and the last column could both hold the labels: name it `label`"):
+        byhand.load(data.source)
+
+
+def test_a_column_of_pixels_is_not_taken_for_labels(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4), np.uint8)
+    data = write_csv(tmp_path / "a.csv", images, [0] * 40, header=None, place=0)
+    with pytest.raises(DataError, match=r"no column of labels found: the first column is constant .*; name it `label`"):
         byhand.load(data.source)
 
 
@@ -436,7 +463,9 @@ def test_a_convolution_learns_colors_and_reads_color_files(color_model, tmp_path
     assert (reading.digit, reading.image.shape) == (color_model.classes[labels[0]], (8, 8, 3))
     assert len(reading.drawing().splitlines()) == 4
     assert byhand.read(images[0, :, :, 0], color_model).image.shape == (8, 8, 3)
-    evaluation = color_model.evaluate(Dataset(images, labels, classes=("r", "g")))
+    with pytest.raises(UsageError, match="data must have the model's classes red, green, got r, g"):
+        color_model.evaluate(Dataset(images, labels, classes=("r", "g")))
+    evaluation = color_model.evaluate(Dataset(images, labels, classes=("0", "1")))
     assert "<html" in html_report(evaluation, color_model)
     assert byhand.explain_step(color_model, images[0], 0).steps
     assert ShiftAveraged(color_model).predict(images).shape == labels.shape

@@ -31,6 +31,11 @@ OPTIONS = {
     **dict.fromkeys(("no-augment", "no-augmentation"), "--augment none"),
     "k": "--top",
 }
+#: Options that are not needed.
+NOT_NEEDED = {
+    **dict.fromkeys(("resize", "size", "image-size"), "images of several sizes get the most common one"),
+    **dict.fromkeys(("classes", "num-classes", "n-classes", "labels"), "the classes are those of the labels"),
+}
 #: An argument for each kind that a command can ask for.
 EXAMPLES = {
     "IMAGE": "digit.png",
@@ -103,6 +108,8 @@ def option_hint(name: str, context: click.Context, command: click.Command) -> st
     for argument in (each for each in command.params if isinstance(each, click.Argument)):
         if plain.upper() in re.findall(r"\w+", argument.make_metavar(context)):
             return f": {plain.upper()} has no option, as in  {context.command_path} {example(argument)}"
+    if plain in NOT_NEEDED and "--data" in options:
+        return f": {NOT_NEEDED[plain]}; remove {name}"
     meant = OPTIONS.get(plain, "")
     if meant.split(" ")[0] not in options:
         meant = elsewhere(plain, options) or (f"--{near}" if near else "")

@@ -37,6 +37,8 @@ ON_FLOATS = "train the network on floats with `fit(model, (X, y))`"
 COLORS_DROPPED = "colors read as gray (--color, or color=True in Python, keeps them)"
 #: More classes than this, with fewer than two images each on average, are measurements rather than classes.
 MANY_CLASSES = 100
+#: The same for a column of labels that no name marks.
+FEW_CLASSES = 20
 SCALE = 255
 SHEET_ROWS = 10  # maximum number of classes on a contact sheet
 
@@ -157,7 +159,7 @@ class Dataset:
         place = label_column_named(columns, name)
         if place is None:
             first, last = (set(frame.iloc[:, column].astype(str)) for column in (0, -1))
-            place = first_or_last(first, last, name)
+            place = first_or_last(first, last, len(frame), name)
         labels = frame.iloc[:, place].to_numpy()
         return cls.from_arrays(np.delete(frame.to_numpy(), place, axis=1).astype(float), labels, name=name)
 
@@ -388,7 +390,7 @@ def label_column_named(columns: Sequence[Any], name: str) -> int | None:
     return places[0] if places else None
 
 
-def first_or_last(first: set[str], last: set[str], name: str) -> int:
+def first_or_last(first: set[str], last: set[str], rows: int, name: str) -> int:
     """Return the index of the label column, 0 or -1, given the distinct values of the first and the last column.
 
     Labels are names, or vary and are dense: 0, 1, 2, …. A pixel at the border is mostly constant.
@@ -396,10 +398,15 @@ def first_or_last(first: set[str], last: set[str], name: str) -> int:
     ranks = [_label_rank(values) for values in (first, last)]
     if ranks == [0, 0]:
         raise DataError(f"{name}: there must be at least two classes, but the first and the last column are constant")
+    hint = "name it `label` in a header line"
     if ranks[0] == ranks[1]:
-        hint = "name it `label` in a header line"
         raise DataError(f"{name}: the first and the last column could both hold the labels: {hint}")
-    return 0 if ranks[0] > ranks[1] else -1
+    place = 0 if ranks[0] > ranks[1] else -1
+    if (count := len((first, last)[place])) > max(rows // 2, FEW_CLASSES):
+        places = ("first", "last") if place == 0 else ("last", "first")
+        got = f"the {places[1]} column is constant or has no labels, the {places[0]} has {count} values in {rows} rows"
+        raise DataError(f"{name}: no column of labels found: {got}; {hint}")
+    return place
 
 
 def _label_rank(values: set[str]) -> int:

@@ -25,7 +25,7 @@ from numpy.typing import DTypeLike
 import byhand
 from byhand import checks
 from byhand.data import Dataset, Sample, TrainTest
-from byhand.data.dataset import check_dataset
+from byhand.data.dataset import LOW_RANGE, check_dataset
 from byhand.data.handwriting import SIZE
 from byhand.errors import ModelFileError, UsageError, short_repr
 from byhand.files import StrPath
@@ -310,6 +310,9 @@ class Model(Reader):
         if pixels.dtype == bool:
             return pixels.astype(np.uint8) * np.uint8(255)
         low, high = (pixels.min(), pixels.max()) if pixels.dtype.kind in "iuf" and pixels.size else (1, 0)
+        if 1 < high <= LOW_RANGE and low >= 0:  # `byhand.load` would scale them
+            hint = f"for pixels from 0 to {LOW_RANGE}, use np.rint(images * 255 / {LOW_RANGE})"
+            raise UsageError(f"images must be bytes 0–255 (uint8), got {pixels.dtype} up to {high:g}: {hint}")
         if low <= high and (pixels.dtype.kind == "f" or high != 1):  # integers 0 and 1 could be either
             divisor = self.preparation.divisor if pixels.dtype.kind == "f" and high <= 1 else 1
             whole: Array = np.rint(pixels * divisor)
@@ -451,8 +454,14 @@ def label_numbers(classes: Sequence[str], labels: Any) -> Array:
 
 
 def check_classes(known: Sequence[str], data: Dataset) -> None:
+    """Reject data with other classes. Classes that are only numbered may stand for those with names."""
     if len(data.classes) != len(known):
         raise UsageError(f"data must have the model's {len(known)} classes, got {len(data.classes)}")
+    numbers = tuple(map(str, range(len(known))))
+    if tuple(known) != data.classes and numbers not in (tuple(known), data.classes):
+        raise UsageError(
+            f"data must have the model's classes {', '.join(known[:5])}, got {', '.join(data.classes[:5])}"
+        )
 
 
 def check_model(model: object) -> Model:

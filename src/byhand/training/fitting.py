@@ -24,7 +24,7 @@ from byhand.training.run import train_run
 from byhand.training.setup import ClassWeights, Data, training_data, weights_of_classes, with_class_weights
 
 #: Maximum root mean square of inputs that are given as floats.
-MAX_ROOT_MEAN_SQUARE = 10.0
+MAX_ROOT_MEAN_SQUARE = 5.0
 
 
 def fit(

@@ -41,8 +41,8 @@ WORTH_PADDING = 2_000_000
 SMALL, WORTH_SPLITTING, PART = 1_000_000, 6_500_000, 400_000
 #: Below this many multiplications, one BLAS thread is faster: two would exchange weights between cores.
 WORTH_BLAS_THREADS = 16_000_000
-#: Below this many multiplications in the forward passes of an epoch, one BLAS thread is used: two save little of a short
-#: epoch, and wait for each other by spinning. If other programs occupy the processors, that takes ten times as long.
+#: Below this many multiplications in the forward passes of an epoch, one BLAS thread is used. Two save little of a
+#: short epoch, and wait for each other by spinning: if other programs occupy the processors, ten times as long.
 WORTH_WAITING = 700_000_000
 #: Smaller batches are not cut into blocks: the threads would wait for one another.
 WORTH_THREADS = 2_000

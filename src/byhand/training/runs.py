@@ -143,6 +143,8 @@ class Run:
                     f"{members[0].folder}"
                 )
             inside = f" (did you mean {shlex.quote(str(runs[-1].folder))}?)" if (runs := runs_in(self.folder)) else ""
+            if any((self.folder / STATE / name).is_file() for name in SLOTS):
+                inside = f": byhand train --resume {shlex.quote(str(self.folder))}"
             raise ModelFileError(
                 f"{self.folder}: no {MODEL} in this folder: it is not a run, or has not saved yet{inside}"
             )

@@ -1,6 +1,6 @@
 """Readers of Keras's `mnist.npz`, of .npy files, and of the old pickle `mnist.pkl.gz`, safe for untrusted files.
 
-    mnist.npz       a zip of four arrays, `x_train`, `y_train`, `x_test` and `y_test`
+    mnist.npz       a zip of four arrays, `x_train`, `y_train`, `x_test` and `y_test`; or of two, such as `X` and `y`
     X.npy, y.npy    images and labels, one array per file
     mnist.pkl.gz    three pairs (images, labels), 50,000 + 10,000 + 10,000, floats of byte / 256
 
@@ -8,16 +8,17 @@ Sizes are checked against the number of bytes before memory is allocated. A pick
 that describe NumPy arrays in tuples are accepted, and no name in it is imported or called.
 """
 
+import contextlib
 import io
 import pickle
 import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from byhand.data.dataset import Array, Dataset, common_classes
 from byhand.data.formats import read_all
 from byhand.errors import DataError
 from byhand.text import printable
+
+Named = TypeVar("Named")
 
 #: Labels may be names.
 TEXTS = re.compile(r"[<>]U[1-9]\d{0,2}|\|S[1-9]\d{0,2}")
@@ -46,14 +49,20 @@ MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def read_npz(path: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set of an `mnist.npz`."""
-    x_train, y_train, x_test, y_test = npz_arrays(path, MEMBERS)
-    train = Dataset.from_arrays(x_train, y_train, name=f"{path}: train", color=color)
-    return train, Dataset.from_arrays(x_test, y_test, name=f"{path}: test", color=color)
+    """Return the training set and the test set of an npz file: Keras's four arrays, or two named as .npy files."""
+    names: list[str] = list(MEMBERS)
+    # `npz_arrays` reports a damaged file.
+    with contextlib.suppress(Exception), zipfile.ZipFile(io.BytesIO(read_all(path))) as archive:
+        inside = {name.removesuffix(".npy").lower(): name.removesuffix(".npy") for name in archive.namelist()}
+        if (found := _pairs_named(inside)) and not {"x_test", "y_test"} & inside.keys():
+            names = list(found[0].values())
+    arrays = npz_arrays(path, names)
+    train = Dataset.from_arrays(*arrays[:2], name=f"{path}: train", color=color)
+    return train, Dataset.from_arrays(*arrays[2:], name=f"{path}: test", color=color) if arrays[2:] else None
 
 
 def npz_arrays(path: Path, names: Sequence[str]) -> list[Array]:
-    """Return these arrays of an .npz file."""
+    """Return these arrays of an .npz file: images and labels in turn."""
     try:
         # From memory: from a file, zipfile allocates the sizes in the directory, which can be wrong.
         with zipfile.ZipFile(io.BytesIO(read_all(path))) as archive:
@@ -63,7 +72,10 @@ def npz_arrays(path: Path, names: Sequence[str]) -> list[Array]:
             claimed = sum(archive.getinfo(f"{name}.npy").file_size for name in names)
             if claimed > formats.CEILING:
                 raise DataError(f"{path}: must have at most {formats.CEILING:,} bytes uncompressed, claims {claimed:,}")
-            return [_member(f"{path}: {name}", archive, f"{name}.npy") for name in names]
+            return [
+                _member(f"{path}: {name}", archive, f"{name}.npy", may_be_text=i % 2 == 1)
+                for i, name in enumerate(names)
+            ]
     except DataError:
         raise
     except Exception as error:  # zipfile and zlib fail in many ways on damaged files
@@ -78,11 +90,15 @@ NPY_FORMS = ("{}_train", "train_{}", "{}")
 
 def find_npy(folder: Path) -> list[dict[str, Path]]:
     """Return the data sets of .npy files in a folder: `images`, `labels`, and possibly `test_images`, `test_labels`."""
-    inside = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".npy"}
+    return _pairs_named({path.stem.lower(): path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".npy"})
+
+
+def _pairs_named(inside: Mapping[str, Named]) -> list[dict[str, Named]]:
+    """Return the values of each data set among these names, under the keys of `find_npy`."""
     found = []
     for form in NPY_FORMS:
         for names in NPY_PAIRS:
-            wanted = [f"{form.format(name)}.npy" for name in names]
+            wanted = [form.format(name) for name in names]
             tests = [name.replace("train", "test") for name in wanted]
             if all(name in inside for name in wanted):
                 files = dict(zip(("images", "labels"), [inside[name] for name in wanted], strict=True))
@@ -103,14 +119,14 @@ def read_npy(files: dict[str, Path], *, color: bool = False) -> tuple[Dataset, D
     return part("images", "labels"), part("test_images", "test_labels") if "test_images" in files else None
 
 
-def _member(where: str, archive: zipfile.ZipFile, member: str) -> Array:
+def _member(where: str, archive: zipfile.ZipFile, member: str, *, may_be_text: bool) -> Array:
     """Return the array of one .npy file."""
     info = archive.getinfo(member)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{where}: must be stored or deflated, got compression method {info.compress_type}")
     with archive.open(info) as file:  # in pieces: the size in the zip's directory can be wrong
         content = b"".join(iter(lambda: file.read(1 << 20), b""))
-    return npy_array(where, content, may_be_text=member.startswith("y_"))
+    return npy_array(where, content, may_be_text=may_be_text)
 
 
 def npy_array(where: str, content: bytes, *, may_be_text: bool) -> Array:

@@ -101,14 +101,16 @@ def _first_or_last(path: Path, is_header: bool, columns: int) -> int:
     """Return the index of the label column in a file whose header doesn't name it."""
     first: set[str] = set()
     last: set[str] = set()
+    rows = 0
     for number, block in enumerate(_blocks(path)):
         lines = block.split(b"\n")[number == 0 and is_header : -1]
         lines = [line for line in lines if line.count(b",") == columns - 1]  # others are reported when they are read
+        rows += len(lines)
         first.update(line.partition(b",")[0].decode("latin1").strip('" ') for line in lines)
         last.update(line.rpartition(b",")[2].decode("latin1").strip('" ') for line in lines)
     if not first:
         return 0
-    return first_or_last(first, last, str(path)) % columns
+    return first_or_last(first, last, rows, str(path)) % columns
 
 
 def _split(path: Path, block: bytes, columns: int, place: int, *, first: int) -> tuple[list[str], Bytes]:
