@@ -49,6 +49,21 @@ def test_the_sign_of_one_gradient_is_not_blamed_on_the_last_layer(check):
 
 
 @pytest.mark.slow
+def test_no_edit_is_quoted_for_numbers_that_are_a_rounded_zero(check):
+    change = ("return -log((P * targets).sum(axis=0)).mean()", "return -log(P.sum(axis=0)).mean()")
+    assert check("in_einsum", "l_layer", {"compute_loss": change})["compute_loss"].mistakes == ("zero",)
+
+
+@pytest.mark.slow
+def test_a_quote_may_be_for_one_activation_only(check):
+    old = "Z = np.dot(W, H_prev) + b\n        linear_memory = (H_prev, W, b)\n        H, activation_memory = sigmoid"
+    change = (old, old.replace("np.dot(W, H_prev) + b", "abs(np.dot(W, H_prev) + b)"))
+    verdict = check("as_the_assignment", "l_layer", {"layer_forward": change})["layer_forward"]
+    assert verdict.reason == "these are the numbers of `Z = abs(np.dot(W, H_prev) + b)`"
+    assert verdict.case == 'activation="sigmoid"'
+
+
+@pytest.mark.slow
 def test_functions_of_ones_own_and_other_spellings_are_named(check):
     changes = {
         "gradient_descent": ("W1, b1, W2, b2 = update_params(", "W1, b1, W2, b2 = step("),

@@ -278,7 +278,7 @@ def same(a, b):
 
 def drawn_numbers(value):
     """Describe random arrays by what a program without a seed promises: their shapes, and both signs."""
-    if not isinstance(value, tuple):
+    if not isinstance(value, tuple) or not all(isinstance(one, np.ndarray) and one.size for one in value):
         return value
     return [np.shape(one) for one in value], min(map(np.min, value)) < 0 < max(map(np.max, value))
 

@@ -24,6 +24,7 @@ Status = Literal["right", "wrong", "not run", "missing"]
 SIGNS: dict[Status, str] = {"right": "✓", "wrong": "✗", "not run": "?", "missing": "·"}
 RELATIVE, OF_LARGEST = 1e-4, 1e-5  # accept float32 and any order of summation; every known mistake differs by more
 
+TINY = 1e-12  # a rounded 0
 SAME = 1e-5  # relative difference of two equal factors
 COUNTS = ("number of", "lowest", "highest")  # outputs that are not multiplied by a factor
 LAST = ("output missing", "not a number", "zero")  # true, but a description rather than a cause
@@ -218,7 +219,7 @@ def _case(found: Sequence[tuple[Probe, Outputs]]) -> str:
 def _is_telling(wrong: Sequence[tuple[Probe, Outputs]]) -> bool:
     """Return False if the wrong numbers are only 0 and 1 in a few places: many edits give those."""
     arrays = [as_numbers(got.get(name)) for probe, got in wrong for name in differing(probe, got)]
-    numbers = np.concatenate([array.ravel() for array in arrays if array is not None] or [np.zeros(0)])
+    numbers = np.concatenate([array.ravel() for array in arrays if array is not None] or [np.zeros(0)]).round(12)
     many = np.unique(numbers).size == 2 and numbers.size > 9
     return many or not numbers.size or bool(np.setdiff1d(numbers, (0, 1)).size)
 
@@ -253,7 +254,7 @@ def _matches(name: str, probe: Probe, got: Outputs, changed: AbstractSet[str]) -
         if name in outputs
         and close(value, outputs[name])
         and not close(right, outputs[name])
-        and (right.size == 1 or np.shape(outputs[name]) != right.shape or np.any(np.abs(outputs[name]) > 1e-12))
+        and (right.size == 1 or np.shape(outputs[name]) != right.shape or np.any(np.abs(outputs[name]) > TINY))
     ]
     another = _another_array(name, value, probe, changed)
     fits = [*another, *fits] if name.endswith("memory") else [*fits, *another]
@@ -277,7 +278,7 @@ def _general(name: str, value: Any, right: Array, probe: Probe) -> list[Fit]:
         tests = [
             ("transposed", right.ndim == 2 and close(got.T, right)),
             ("numerator and denominator exchanged", close(got * right, np.ones(right.shape))),
-            ("zero", not got.any()),
+            ("zero", np.all(np.abs(got) < TINY)),
             ("not a number", not np.isfinite(got).all()),
         ]
         found = [*_factor(got, right, probe), *(mistake for mistake, fits in tests if fits)]
