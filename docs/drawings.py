@@ -280,7 +280,11 @@ def photo(_caption: str) -> str:
     photo = paper.astype(np.uint8)
     shrunk = photo.reshape(28, 8, 28, 8).mean(axis=(1, 3)).astype(np.uint8)
     sources = (("photo", photo), ("shrunk", shrunk), ("normalized", normalize(photo).image))
-    parts = (f"<div>{picture(gray_image(image), name, 168)}<span>{name}</span></div>" for name, image in sources)
+    parts = (
+        # three channels, because gray images have only sixteen shades
+        f"<div>{picture(gray_image(np.stack([image] * 3, axis=-1)), name, 168)}<span>{name}</span></div>"
+        for name, image in sources
+    )
     return f'<div class="row">{"".join(parts)}</div>'
 
 

@@ -32,13 +32,18 @@ class Drawing(Directive):
         return [nodes.raw("", drawings.figure(self.arguments[0], caption), format="html")]
 
 
+def mathml(node: nodes.Element, display: str) -> str:
+    """Return a formula as MathML, with a thin space between ln and its argument."""
+    return convert(node.astext(), display=display).replace("<mi>ln</mi>", '<mi>ln</mi><mspace width="0.17em"/>')
+
+
 def inline(self: Any, node: nodes.Element) -> None:
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml(node, "inline"))
     raise nodes.SkipNode
 
 
 def display(self: Any, node: nodes.Element) -> None:
-    self.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    self.body.append(f'<div class="formula">{mathml(node, "block")}</div>\n')
     raise nodes.SkipNode
 
 

@@ -63,7 +63,7 @@ def test_the_site_builds_without_a_warning_and_is_small(site):
 
 
 @pytest.mark.slow
-def test_the_site_requests_only_local_files_and_its_search_works(site, browser):
+def test_the_site_is_local_its_search_works_and_answers_are_covered(site, browser):
     page = browser.new_page()
     requests, errors = [], []
     page.on("request", lambda request: requests.append(request.url))
@@ -72,6 +72,15 @@ def test_the_site_requests_only_local_files_and_its_search_works(site, browser):
     page.goto(f"{site.as_uri()}/search.html?q=deskewing")
     page.wait_for_selector("#search-results li a")
     assert "glossary.html" in page.locator("#search-results").inner_html()
+    page.goto(f"{site.as_uri()}/book/01-the-problem.html")
+    question = page.locator("details.predict").first
+    question.locator("summary").click()
+    answer = question.locator("> div")
+    assert not answer.is_visible(), "covered until the reader has answered"
+    question.locator("input").fill("10 × 4000")
+    question.locator("button").click()
+    assert answer.is_visible()
+    assert "10 × 4000" in question.inner_text()
     page.close()
     assert errors == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
