@@ -2,10 +2,10 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: [".venv/", "build/", "dist/", "src/byhand/report/", "src/byhand/explain/"] },
+  { ignores: [".venv/", "build/", "docs/build/", "dist/", "src/byhand/report/", "src/byhand/explain/"] },
   js.configs.recommended,
   {
-    files: ["src/byhand/page/**/*.js"],
+    files: ["src/byhand/page/**/*.js", "docs/_static/*.js"],
     languageOptions: { globals: globals.browser },
   },
   {

@@ -16,3 +16,9 @@ for (const details of document.querySelectorAll("details.predict")) {
   details.append(form, answer);
   details.addEventListener("toggle", () => details.open && form.querySelector("input")?.focus());
 }
+
+// The theme leaves out what a screen reader and a keyboard need.
+for (const pre of document.querySelectorAll("pre")) pre.tabIndex = 0; // it may scroll sideways
+for (const caption of document.querySelectorAll(".sidebar-tree .caption")) caption.ariaLevel = "2";
+document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Contents");
+document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
