@@ -544,6 +544,13 @@ def framed(picture, thick=3):
     return picture
 
 
+def framed_with_gaps(picture):
+    """Add a faded frame: each line is in two pieces."""
+    picture = framed(picture)
+    picture[:12, 30:34] = picture[-12:, 60:70] = picture[50:54, :12] = picture[70:76, -12:] = 0
+    return picture
+
+
 def underlined(picture):
     picture = np.pad(picture, ((0, 24), (0, 0)))
     picture[-14:-10, 6:-6] = 255
@@ -568,7 +575,7 @@ def equals(picture):
     return picture
 
 
-@pytest.mark.parametrize("decorated", [framed, underlined, ruled, with_colon, equals])
+@pytest.mark.parametrize("decorated", [framed, framed_with_gaps, underlined, ruled, with_colon, equals])
 def test_frames_lines_and_signs_around_digits_are_ignored(decorated):
     digits = whole(SAMPLE)[:24]
     for start in range(0, 24, 4):

@@ -41,6 +41,8 @@ MOST_TOUCHING = 20  # heights: anything wider is a ruled line
 ROW = 0.5  # of the height of the taller part: minimum height of another row
 ROWS_APART = 0.1  # of that height: minimum gap between rows (the gap in a broken digit is smaller)
 TALL, INKED = 0.6, 0.2  # of the maximum height and ink: marks with less are strokes of a digit or dirt
+LEAST_PRINTED, LEAST_PRINTED_SIDE = 0.6, 0.7  # shares of a printed line that are ink: above or below, at the sides
+MOST_PRINTED = 0.5  # of the fifth of the picture at an edge
 FLAT, FLAT_SIDE = 1, 5  # maximum noise of a flat corner in gray levels; side of the squares that show it
 LEAST_FLAT, MOST_FLAT, FEW = 0.003, 0.5, 0.1  # shares of the picture that are corners; of flat paper, in corners
 GRAIN = 8  # pixels of paper beside a flat corner
@@ -180,12 +182,42 @@ def find_row(gray: Bytes, *, least_cut: float = LEAST_CUT) -> Row:
 
 def _found(ink: Bytes) -> tuple[Integers, list[_Group]]:
     """Return the component of each pixel of the marks, −1 elsewhere (H, W), and the marks."""
-    solid, count = remove_specks(np.where(ink < HAZE, 0, ink).astype(np.uint8))
+    solid, count = remove_specks(_without_printed_lines(np.where(ink < HAZE, 0, ink).astype(np.uint8)))
     if count > MOST_PIECES:
         raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
     numbers, _ = connected_components(solid > 0)
     pieces = _without_rules(_without_frames(_pieces(numbers, count)))
     return np.where(np.isin(numbers, [piece.number for piece in pieces]), numbers, -1), _grouped(pieces)
+
+
+def _without_printed_lines(ink: Bytes) -> Bytes:
+    """Remove the lines of a printed frame near the edges, except where strokes cross them.
+
+    The lower and upper lines may have gaps; the other two are lines only if one of those is.
+    """
+    ink = ink.copy()
+    for picture, least in ((ink, LEAST_PRINTED), (ink.T, LEAST_PRINTED_SIDE)):
+        is_line = _printed(picture, least)
+        if not is_line.any():
+            break
+        reach = np.convolve(is_line, np.ones(5), "same") > 0  # the line and its soft edge
+        stays = np.zeros(picture.shape, bool)
+        for first, last in np.flatnonzero(np.diff(np.pad(reach, 1))).reshape(-1, 2):
+            beside = [picture[k] > 0 for k in (first - 1, last) if 0 <= k < len(picture)]
+            stays[first:last] = np.any(beside, axis=0)
+        picture[reach[:, None] & ~stays] = 0
+    return ink
+
+
+def _printed(ink: Bytes, least: float) -> Mask:
+    """Return the rows near the edges of which at least this share is ink, one row higher or lower included."""
+    near = np.pad(ink > 0, ((1, 1), (0, 0)))
+    is_line: Mask = (near[:-2] | near[1:-1] | near[2:]).mean(axis=1) >= least
+    margin = len(ink) // 5
+    is_line[margin : len(ink) - margin] = False
+    is_line[:margin] &= is_line[:margin].mean() <= MOST_PRINTED
+    is_line[len(ink) - margin :] &= is_line[len(ink) - margin :].mean() <= MOST_PRINTED
+    return is_line
 
 
 def _height(groups: list[_Group]) -> int:
