@@ -58,6 +58,8 @@ train --class-weights class weights
 eval --threshold      minimum accuracy
 predict --run         model
 predict --line        segmentation
+predict --page        segmentation
+predict --show-boxes  bounding box
 predict --show-input  network input
 predict --top         most probable classes
 lr-find --lowest      learning rate

@@ -120,6 +120,40 @@ def test_two_digits_give_the_hint():
     assert sum(seems_crowded(on_paper(*SAMPLE.images[pair])) for pair in pairs) >= 45
 
 
+def page(path):
+    """Write a page of two rows of bundled test digits; return their labels."""
+    rows = [(0, 100), (200, 300, 400)]
+    sheets = [on_paper(*(SAMPLE.images[index] for index in row)) for row in rows]
+    width = max(sheet.shape[1] for sheet in sheets)
+    paper = [np.pad(sheet, ((0, 0), (0, width - sheet.shape[1])), constant_values=255) for sheet in sheets]
+    Image.fromarray(np.concatenate(paper)).save(path)
+    return ["".join(str(SAMPLE.labels[index]) for index in row) for row in rows]
+
+
+def test_a_page_gives_a_line_of_text_per_row(run):
+    texts = page("page.png")
+    assert run("--page", "page.png") == (0, "\n".join(texts) + "\n", "")
+    (result,) = json.loads(run("--page", "--json", "page.png")[1])
+    assert [line["text"] for line in result["lines"]] == texts
+    boxes = [digit["box"] for line in result["lines"] for digit in line["digits"]]
+    assert all(box["top"] < box["bottom"] and box["left"] < box["right"] for box in boxes)
+    ink = np.asarray(Image.open("page.png")) < 128
+    assert sum(ink[box["top"] : box["bottom"], box["left"] : box["right"]].sum() for box in boxes) == ink.sum()
+    assert run("page.png", "--line")[0] == 3  # it has several rows
+
+
+def test_boxes_are_drawn_around_the_digits(run):
+    page("page.png")
+    assert run("--page", "page.png", "--show-boxes", "boxes.png")[0] == 0
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in ("page.png", "boxes.png"))
+    assert before.shape == after.shape
+    assert (before != after).any()
+    for options in (["page.png"], ["--page", "page.png", "page.png"], ["--page", "."]):
+        code, _, err = run(*options, "--show-boxes", "boxes.png")
+        assert (code, "needs one image and --line or --page" in err) == (2, True)
+    assert run("--page", "--line", "page.png")[0] == 2
+
+
 def test_empty_standard_input_is_rejected(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n\n"))
     message = "byhand: -: standard input must have a line per image, got none\n"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from byhand.model import Model as Model
     from byhand.model import read as read
     from byhand.model import read_line as read_line
+    from byhand.model import read_page as read_page
     from byhand.nn.gradcheck import gradcheck as gradcheck
     from byhand.nn.network import Network as Network
     from byhand.report import Evaluation as Evaluation
@@ -45,6 +46,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_history": "byhand.report",
         "read": "byhand.model",
         "read_line": "byhand.model",
+        "read_page": "byhand.model",
     },
     {
         **dict.fromkeys(("Sequential", "Dense", "layers", "models", "nn"), "byhand.Model([784, 128, 10])"),
@@ -58,3 +60,4 @@ __getattr__, __dir__ = lazy_names(
 
 __all__ = ["ByhandError", "Dataset", "Evaluation", "History", "Model", "Network", "__version__", "evaluate"]
 __all__ += ["explain_step", "fit", "gradcheck", "load", "load_model", "plot_history", "read", "read_line"]
+__all__ += ["read_page"]

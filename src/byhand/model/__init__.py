@@ -4,6 +4,6 @@
 """
 
 from byhand.model.model import Model, Reader, shipped_model
-from byhand.model.reading import Reading, read, read_line
+from byhand.model.reading import Reading, read, read_line, read_page
 
-__all__ = ["Model", "Reader", "Reading", "read", "read_line", "shipped_model"]
+__all__ = ["Model", "Reader", "Reading", "read", "read_line", "read_page", "shipped_model"]

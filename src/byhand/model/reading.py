@@ -7,11 +7,12 @@
 Photos are first normalized to images like those of MNIST (`byhand.data.handwriting`).
 """
 
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ import numpy as np
 from byhand.data.dataset import as_gray
 from byhand.data.formats.images import resized
 from byhand.data.handwriting import SIZE, normalize, read_photo
-from byhand.data.handwriting.line import best_segments, find_row, is_crowded
+from byhand.data.handwriting.ink import Box
+from byhand.data.handwriting.line import Row, best_segments, find_row, find_rows, is_crowded
 from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model.model import Reader, shipped_model
@@ -32,6 +34,7 @@ Picture = StrPath | bytes | Array
 SHADES = " .:-=+*#%@"
 
 LEAST = 1e-9  # probability of a segment that is no digit
+BOX_COLORS = {"digit": (0, 110, 220), "other": (210, 60, 0)}  # in pictures: read, or not sure
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,6 +45,7 @@ class Reading:
     image: the input of the model, uint8 (28, 28);  probabilities: (K,)
     is_crowded: True if the photo may have more than one digit
     thresholds: those of the model (`Reader.thresholds`)
+    box: in a row or page, the top, left, bottom and right of the digit in the photo, the last two excluded
     """
 
     name: str
@@ -51,6 +55,7 @@ class Reading:
     is_crowded: bool = False
     problem: DataError | None = None
     thresholds: tuple[float, float] | None = None
+    box: Box | None = None
 
     def guesses(self, top: int) -> list[tuple[str, float]]:
         """Return the most likely classes and their probabilities."""
@@ -84,10 +89,15 @@ class Reading:
     def to_json(self, top: int = 3) -> dict[str, Any]:
         """Return plain values."""
         if self.problem is not None:
-            return {"picture": self.name, "error": str(self.problem)}
+            return {"picture": self.name, "error": str(self.problem)} | self._box_to_json()
         guesses = [{"class": name, "probability": probability} for name, probability in self.guesses(top)]
         found = {"picture": self.name, "digit": self.digit, "probability": self.probability, "guesses": guesses}
+        found |= self._box_to_json()
         return found if self.thresholds is None else found | {"verdict": self.verdict}
+
+    def _box_to_json(self) -> dict[str, Any]:
+        sides = ("top", "left", "bottom", "right")
+        return {} if self.box is None else {"box": dict(zip(sides, self.box, strict=True))}
 
     def text(self, top: int = 3) -> str:
         """`seven.png  7  98.2 %   (1: 1.1 %, 9: 0.4 %)`, or `seven.png  not sure (7: 61.0 %, 1: 30.2 %)`"""
@@ -146,10 +156,29 @@ def read_line(picture: Picture, reader: Reader | None = None, name: str | None =
     reader = reader or shipped_model()
     gray, name = _opened(picture, name)
     with _naming(name):
-        if reader.input == "image":
-            raise DataError("reading a line needs a model of handwriting, got a model of other images")
-        _check_takes_handwriting(reader)
-        segments = find_row(gray).segments()
+        _check_takes_rows(reader)
+        row = find_row(gray)
+    return _read_row(row, reader, name)
+
+
+def read_page(picture: Picture, reader: Reader | None = None, name: str | None = None) -> list[list[Reading]]:
+    """Read the rows of digits on a page, from top to bottom, each like `read_line`."""
+    reader = reader or shipped_model()
+    gray, name = _opened(picture, name)
+    with _naming(name):
+        _check_takes_rows(reader)
+        rows = find_rows(gray)
+    return [_read_row(row, reader, f"{name}:{number}") for number, row in enumerate(rows, start=1)]
+
+
+def _check_takes_rows(reader: Reader) -> None:
+    if reader.input == "image":
+        raise DataError("reading a line needs a model of handwriting, got a model of other images")
+    _check_takes_handwriting(reader)
+
+
+def _read_row(row: Row, reader: Reader, name: str) -> list[Reading]:
+    segments = row.segments()
     images, problems = np.zeros((len(segments), SIZE, SIZE), np.uint8), dict[int, DataError]()
     for number, segment in enumerate(segments):
         try:
@@ -157,16 +186,36 @@ def read_line(picture: Picture, reader: Reader | None = None, name: str | None =
         except DataError as error:
             problems[number] = error
     probabilities = reader.probabilities(images)
-    most = [LEAST if number in problems else max(LEAST, row.max()) for number, row in enumerate(probabilities)]
-    log_p = [math.log(p) for p in most]
+    most = [LEAST if number in problems else max(LEAST, each.max()) for number, each in enumerate(probabilities)]
     readings = []
-    for count, number in enumerate(best_segments(segments, log_p), start=1):
-        part, problem = f"{name}:{count}", problems.get(number)
-        if problem is not None:
-            readings.append(Reading(part, problem=type(problem)(f"{part}: {problem}")))
+    for count, number in enumerate(best_segments(segments, [math.log(p) for p in most]), start=1):
+        part, box = f"{name}:{count}", row.box_in_picture(segments[number].box)
+        if (problem := problems.get(number)) is not None:
+            readings.append(Reading(part, problem=type(problem)(f"{part}: {problem}"), box=box))
         else:
-            readings.append(Reading(part, images[number], probabilities[number], reader.classes))
+            reading = Reading(part, images[number], probabilities[number], reader.classes)
+            readings.append(replace(reading, thresholds=reader.thresholds, box=box))
     return readings
+
+
+def with_boxes(picture: Picture, readings: Iterable[Reading]) -> bytes:
+    """Draw the box and the class of each reading of a row or page into the picture; return the bytes of a PNG."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    gray, _ = _opened(picture, None)
+    image = Image.fromarray(gray).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for reading in readings:
+        if reading.box is not None:
+            top, left, bottom, right = reading.box
+            color = BOX_COLORS["digit" if reading.problem is None and reading.verdict == "digit" else "other"]
+            width = max(1, (bottom - top) // 40)
+            draw.rectangle((left, top, right, bottom), outline=color, width=width)
+            font = ImageFont.load_default(max(10, (bottom - top) // 3))
+            draw.text((left + 2 * width, top), reading.digit, fill=color, font=font, anchor="ls")
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def read_image(

@@ -12,6 +12,7 @@ from byhand.errors import NothingDrawnError, UsageError
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]  # top, left, bottom, right, the last two excluded
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from byhand.data.handwriting.ink import (
     Box,
     Bytes,
+    Floats,
     Integers,
     Mask,
     connected_components,
@@ -33,7 +34,7 @@ from byhand.data.handwriting.ink import (
 )
 from byhand.errors import NothingDrawnError
 
-MOST_PIECES = 200  # maximum number of components in a line: more are noise or a page
+MOST_PIECES, MOST_PIECES_OF_PAGE = 200, 1000  # maximum number of components: more are noise
 HAZE = 16  # ink below this level joins no components
 TOO_LOW = 0.4  # of the height of the line: anything lower is a comma, a dot or dirt
 TOO_WIDE = 1.3  # times the height of the line: maximum width of a digit (97 % of MNIST's are narrower)
@@ -46,6 +47,7 @@ MOST_PRINTED = 0.5  # of the fifth of the picture at an edge
 FLAT, FLAT_SIDE = 1, 5  # maximum noise of a flat corner in gray levels; side of the squares that show it
 LEAST_FLAT, MOST_FLAT, FEW = 0.003, 0.5, 0.1  # shares of the picture that are corners; of flat paper, in corners
 GRAIN = 8  # pixels of paper beside a flat corner
+SHARPER = 1.1  # minimum ratio of the sharpness of a turned page to that of the page
 LEAST_SKEW, LOWER = 3, 0.95  # degrees, below which a row is not turned; maximum ratio of its height after to before
 
 # Cuts: lengths in heights of the row. A path moves by at most one column per row.
@@ -81,6 +83,10 @@ class _Piece:
     @property
     def height(self) -> int:
         return self.bottom - self.top
+
+    @property
+    def middle(self) -> float:
+        return (self.top + self.bottom) / 2
 
     def holds(self, other: "_Piece") -> bool:
         """Return True if the other piece lies strictly inside the box of this one."""
@@ -121,6 +127,14 @@ class Row:
     slices: Integers  # (H, W), the slice of each pixel, −1 outside
     cuts: list[float | None]  # ink in the cut before each slice, in heights; None where a separate mark begins
     height: int  # of a digit
+    place: Floats  # (3, 3), the matrix from column, row, 1 to those of the picture
+
+    def box_in_picture(self, box: Box) -> Box:
+        """Return the box of pixels of the picture around a box of this row's ink."""
+        top, left, bottom, right = box
+        corners = self.place @ [[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]]
+        (left, top), (right, bottom) = np.floor(corners[:2].min(axis=1)), np.ceil(corners[:2].max(axis=1))
+        return max(0, int(top)), max(0, int(left)), int(bottom), int(right)
 
     def segments(self) -> list[Segment]:
         """Return all segments: each whole mark, and the slices of a mark, or of two, that have the size of a digit."""
@@ -155,36 +169,101 @@ def find_row(gray: Bytes, *, least_cut: float = LEAST_CUT) -> Row:
     The height of the row is the (upper) median of the digits' tallest pieces. Low marks, frames and underlines are
     ignored.
     """
+    ink, place = _ink_of(gray)
+    return _row(ink, place, least_cut, is_page=False)
+
+
+def find_rows(gray: Bytes) -> list[Row]:
+    """Find the rows of digits in a picture of a page, uint8 (H, W), from top to bottom.
+
+    The page is turned by the angle at which the ink is in the fewest rows of pixels. Then a piece belongs to the row
+    whose middle is less than half a digit away from its own.
+    """
+    ink, place = _ink_of(gray)
+    numbers, groups = _found(ink, MOST_PIECES_OF_PAGE)
+    height = sorted(group.tallest for group in groups)[len(groups) // 2]
+    if degrees := _page_skew(numbers >= 0, height):
+        ink, place = turned(ink, degrees), place @ _turn(ink.shape, degrees)
+        numbers, groups = _found(ink, MOST_PIECES_OF_PAGE)
+    pieces = sorted((piece for group in groups for piece in group.pieces), key=lambda piece: piece.middle)
+    rows: list[list[_Piece]] = []
+    for piece in pieces:
+        if piece.height >= TOO_LOW * height:
+            if not rows or piece.middle - _mean_middle(rows[-1]) > height / 2:
+                rows.append([])
+            rows[-1].append(piece)
+    middles = np.array([_mean_middle(row) for row in rows])
+    for piece in pieces:
+        if piece.height < TOO_LOW * height:  # such as the bar of a 5
+            rows[int(abs(middles - piece.middle).argmin())].append(piece)
+    found = []
+    for row in rows:
+        is_row = np.isin(numbers, [piece.number for piece in row])
+        top, left, bottom, right = _box(is_row)
+        own = np.pad(np.where(is_row, ink, 0)[top:bottom, left:right], 1)
+        found.append(_row(own, place @ _shift(left - 1, top - 1), LEAST_CUT, is_page=True))
+    return found
+
+
+def _ink_of(gray: Bytes) -> tuple[Bytes, Floats]:
+    """Return the ink of a picture, without flat corners, and the matrix from its pixels to those of the picture."""
     filled, paper = without_flat_corners(gray)
     found = find_ink(filled, extent=min(np.shape(gray), default=0))
     ink = np.where(shrunk(255 * paper.astype(np.uint8), found.shrink) == 255, found.ink, 0).astype(np.uint8)
-    numbers, groups = _found(ink)
+    return ink, np.diag([found.shrink, found.shrink, 1.0])
+
+
+def _row(ink: Bytes, place: Floats, least_cut: float, *, is_page: bool) -> Row:
+    """Turn the ink of a row, and propose cuts.    place: matrix from its pixels to those of the picture"""
+    numbers, groups = _found(ink, has_frame=not is_page)
     degrees = skew(numbers >= 0, sorted(group.tallest for group in groups)[len(groups) // 2])
     if abs(degrees) >= LEAST_SKEW:
         level = turned(ink, degrees)
-        level_numbers, level_groups = _found(level)
+        level_numbers, level_groups = _found(level, has_frame=not is_page)
         if _height(level_groups) < LOWER * _height(groups):
+            place = place @ _turn(ink.shape, degrees)
             ink, numbers, groups = level, level_numbers, level_groups
-    _check_one_row(groups, found.shrink)
+    if not is_page:
+        _check_one_row(groups, round(np.sqrt(np.linalg.det(place))))
     height = sorted(group.tallest for group in groups)[len(groups) // 2]
     slices, cuts = np.full(ink.shape, -1), list[float | None]()
     for group in groups:
         if group.tallest >= TOO_LOW * height:
             is_mark = np.isin(numbers, [piece.number for piece in group.pieces])
             top, left, bottom, right = _box(is_mark)
-            mark, place = is_mark[top:bottom, left:right], np.s_[top:bottom, left:right]
-            number, crossed = _sliced(np.where(mark, ink[place], 0), max(height, bottom - top), least_cut)
-            slices[place] = np.where(mark, len(cuts) + number, slices[place])
+            mark, box = is_mark[top:bottom, left:right], np.s_[top:bottom, left:right]
+            number, crossed = _sliced(np.where(mark, ink[box], 0), max(height, bottom - top), least_cut)
+            slices[box] = np.where(mark, len(cuts) + number, slices[box])
             cuts += [None, *crossed]
     edges = sliding_window_view(np.pad(slices, 1, constant_values=-1), (3, 3)).max(axis=(2, 3))
-    return Row(ink, np.where((slices < 0) & (ink > 0), edges, slices), cuts, height)
+    return Row(ink, np.where((slices < 0) & (ink > 0), edges, slices), cuts, height, place)
 
 
-def _found(ink: Bytes) -> tuple[Integers, list[_Group]]:
+def _mean_middle(pieces: list[_Piece]) -> float:
+    return sum(piece.middle for piece in pieces) / len(pieces)
+
+
+def _shift(columns: float, rows: float) -> Floats:
+    return np.array([[1.0, 0.0, columns], [0.0, 1.0, rows], [0.0, 0.0, 1.0]])
+
+
+def _turn(shape: tuple[int, ...], degrees: float) -> Floats:
+    """Return the matrix from the pixels of a turned picture to those of the picture, of this shape, before."""
+    height, width = shape
+    new_height, new_width = turned(np.zeros(shape, np.uint8), degrees).shape
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    matrix: Floats = _shift(width / 2, height / 2) @ turn @ _shift(-new_width / 2, -new_height / 2)
+    return matrix
+
+
+def _found(ink: Bytes, most: int = MOST_PIECES, *, has_frame: bool = True) -> tuple[Integers, list[_Group]]:
     """Return the component of each pixel of the marks, −1 elsewhere (H, W), and the marks."""
-    solid, count = remove_specks(_without_printed_lines(np.where(ink < HAZE, 0, ink).astype(np.uint8)))
-    if count > MOST_PIECES:
-        raise NothingDrawnError(f"no line of digits: it must have at most {MOST_PIECES} pieces of ink, got {count}")
+    solid = np.where(ink < HAZE, 0, ink).astype(np.uint8)
+    solid, count = remove_specks(_without_printed_lines(solid) if has_frame else solid)
+    if count > most:
+        what = "line" if most == MOST_PIECES else "page"
+        raise NothingDrawnError(f"no {what} of digits: it must have at most {most} pieces of ink, got {count}")
     numbers, _ = connected_components(solid > 0)
     pieces = _without_rules(_without_frames(_pieces(numbers, count)))
     return np.where(np.isin(numbers, [piece.number for piece in pieces]), numbers, -1), _grouped(pieces)
@@ -215,8 +294,8 @@ def _printed(ink: Bytes, least: float) -> Mask:
     is_line: Mask = (near[:-2] | near[1:-1] | near[2:]).mean(axis=1) >= least
     margin = len(ink) // 5
     is_line[margin : len(ink) - margin] = False
-    is_line[:margin] &= is_line[:margin].mean() <= MOST_PRINTED
-    is_line[len(ink) - margin :] &= is_line[len(ink) - margin :].mean() <= MOST_PRINTED
+    for edge in (is_line[:margin], is_line[len(ink) - margin :]):
+        edge[:] = edge & (edge.sum() <= MOST_PRINTED * margin)
     return is_line
 
 
@@ -294,6 +373,19 @@ def skew(is_ink: Mask, height: int) -> float:
     rows, columns = np.nonzero(is_ink)
     (spread, common), _ = np.cov(columns, rows, bias=True)
     return float(np.degrees(np.arctan2(common, spread + height**2 / 12)))
+
+
+def _page_skew(is_ink: Mask, height: int) -> float:
+    """Return the slope of the rows of a page, by the largest sum of squares of the ink in rows of pixels."""
+    rows, columns = (values[:: 1 + len(values) // 20_000] for values in np.nonzero(is_ink))
+
+    def sharpness(degrees: float) -> float:
+        shifted = rows * np.cos(np.radians(degrees)) - columns * np.sin(np.radians(degrees))
+        counts = np.bincount(((shifted - shifted.min()) * 8 / height).astype(np.int64))
+        return float((counts.astype(np.float64) ** 2).sum())
+
+    best = max(range(-20, 21), key=sharpness)
+    return best if sharpness(best) > SHARPER * sharpness(0) else 0
 
 
 def turned(ink: Bytes, degrees: float) -> Bytes:
