@@ -63,6 +63,18 @@ def test_a_quote_may_be_for_one_activation_only(check):
     assert verdict.case == 'activation="sigmoid"'
 
 
+@pytest.mark.parametrize("place", ["update_params", "gradient_descent", ""])
+def test_a_bias_without_its_axis_is_right_only_if_it_is_reshaped_later(place, check):
+    flat = ("db1 = 1 / m * np.sum(dZ1, axis=1, keepdims=True)", "db1 = 1 / m * np.sum(dZ1, axis=1)")
+    changes = {"backward_prop": flat}
+    changes |= {"update_params": ("alpha * db1", "alpha * db1.reshape(10, 1)")} if place == "update_params" else {}
+    if place == "gradient_descent":
+        changes["gradient_descent"] = ("dW1, db1, dW2, db2, alpha)", "dW1, db1.reshape(10, 1), dW2, db2, alpha)")
+    report = check("two_layer_as_published", "two_layer", changes)
+    assert report["backward_prop"].mistakes == (() if place else ("axis lost",))
+    assert report.counts()["wrong"] == (0 if place else 1)
+
+
 @pytest.mark.slow
 def test_functions_of_ones_own_and_other_spellings_are_named(check):
     changes = {

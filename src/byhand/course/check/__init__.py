@@ -191,6 +191,9 @@ class Check(contextlib.AbstractContextManager["Check"]):
         used = [self.verdicts[one] for one in self.page.depends_on(function) if one in self.verdicts]
         own_first = all(one.status == "right" for one in used)
         first = self._test(function, probes, seeded if own_first else references)
+        if isinstance(first, Failed) and function.lenient and self._keeps_shapes("update_params", "gradient_descent"):
+            function = replace(function, outputs=function.lenient)
+            first = self._test(function, probes, seeded if own_first else references)
         if isinstance(first, Failed) and references:
             second = self._test(function, probes, references if own_first else seeded)
             first = second if isinstance(second, Verdict) and second.status == "right" else first
@@ -198,6 +201,22 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if verdict.status == "wrong" and not verdict.place:
             verdict = replace(verdict, place=self._at(self.student.loaded["functions"][name]))
         return verdict
+
+    def _keeps_shapes(self, *names: str) -> bool:
+        """Return True if one of the student's functions returns the right shapes although a db has one axis, or if
+        there is none: then nothing shows that the missing axis does harm.
+        """
+        called = [self.page[name] for name in names if not self._uncallable(name)]
+        for function in called:
+            probe = next(iter(function.probes(np.random.default_rng(0))))
+            flat = {name: one.ravel() for name, one in probe.arguments.items() if name in ("db1", "db2")}
+            seeded = {name: self.right_answer(name) for name in function.seeded}
+            outcome = self.call(function.name, replace(probe, arguments={**probe.arguments, **flat}), seeded)
+            with contextlib.suppress(MisshapenError, TypeError, ValueError):
+                outputs = {} if outcome.died or outcome.error else function.outputs(outcome.value, outcome.printed)
+                if all(getattr(outputs.get(name), "shape", None) == right.shape for name, right in probe.right.items()):
+                    return True
+        return not called
 
     def _test(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> "Verdict | Failed":
         """Call the student's function with all probes, until one ends the process."""

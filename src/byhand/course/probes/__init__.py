@@ -56,6 +56,7 @@ class Function:
     uses: tuple[str, ...] = ()  # functions of the assignment that it calls
     default_message: str = "differs from the right value"  # if no known mistake matches
     in_place: tuple[str, ...] = ()  # arguments that it should change in place
+    lenient: Reader | None = None  # of outputs that are right only if the student's later functions take them
     seeded: tuple[str, ...] = ()  # functions that return random numbers: always the reference's, with a seed
 
 

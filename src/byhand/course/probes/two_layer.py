@@ -101,7 +101,7 @@ def one_hot(rng: Random) -> Iterator[Probe]:
 
 
 def _as_columns(value: Any, _printed: str) -> Outputs:
-    """Return the four gradients. A db with one axis is right too: some programs reshape it in the update."""
+    """Return the four gradients, a db with one axis as a column: some programs reshape it in the update."""
     outputs = dict(zip(GRADIENTS, probes.parts(value, *GRADIENTS), strict=True))
     for name in ("db1", "db2"):
         db = outputs[name]
@@ -110,7 +110,7 @@ def _as_columns(value: Any, _printed: str) -> Outputs:
     return outputs
 
 
-@TWO_LAYER.function(_as_columns, uses=("one_hot", "ReLU_deriv"))
+@TWO_LAYER.function(probes.several(*GRADIENTS), lenient=_as_columns, uses=("one_hot", "ReLU_deriv"))
 def backward_prop(rng: Random) -> Iterator[Probe]:
     for inputs, m in ((7, 12), (10, 13), (10, 10)):
         P, X, Y = _network(rng, inputs, m)
