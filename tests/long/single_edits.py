@@ -290,8 +290,8 @@ def judged(original, edit, page):
     def late(*_):
         raise TimeoutError
 
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
+    signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 20)  # CPU time
     try:
         edited = module(edit.source)
         for _ in range(30):
@@ -305,7 +305,7 @@ def judged(original, edit, page):
     except TimeoutError:
         return "wrong"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return "mutates" if mutates else "right"
 
 
