@@ -1,4 +1,4 @@
-"""`byhand course`: three commands for students, and three for teachers."""
+"""`byhand course`: commands for students and for teachers."""
 
 import importlib.util
 import tempfile
@@ -211,6 +211,26 @@ def grade(
     if platform:
         lines.append(f"{write_results(platform, folder, found, marks, checks.page)}: results for {platform}")
     console.show(lambda: as_json(marks), lambda: "\n".join(lines))
+
+
+@command.command("audit", short_help="For teachers: find the mistakes that the checks of a notebook let through.")
+@click.argument("notebook", type=Place(path_type=Path))
+@console_options()
+def audit(notebook: Path, console: Console) -> None:
+    """Find the mistakes that the checks of your NOTEBOOK let through, and suggest checks that catch them.
+
+    Checks are the assertions in its cells, and the functions with assertions that they call. They are run with a right
+    version of every function except one, which has a mistake: an edit of the formula, tried one after the other.
+    """
+    from dataclasses import asdict
+
+    from byhand.course.grading.audit import Audited, audit
+
+    def report(one: Audited) -> None:
+        console.info(f"{one.function}: {len(one.passed)} of {one.mistakes} mistakes pass")
+
+    result = audit(existing(notebook), report)
+    console.show(lambda: asdict(result), lambda: "\n".join(result.lines()))
 
 
 @command.command("import", short_help="For teachers: prepare an existing notebook of this assignment for grading.")

@@ -366,25 +366,30 @@ class Check(contextlib.AbstractContextManager["Check"]):
 
     def right_answer(self, name: str) -> Answer:
         """Return the reference's function, callable with the names and surplus arguments of the student's own."""
-        function = getattr(self.page.module, name)
-        signature = inspect.signature(function)
-        names = {parameter.lower(): parameter for parameter in signature.parameters}
+        return answer(self.page, name)
 
-        def answer(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-            if name == "init_params":
-                return function(rng=np.random.RandomState(2))
-            arguments = arguments[: len(names)]
-            # drop unknown arguments (`verbose`), the last ones first, until the function accepts as many
-            surplus = max(0, len(arguments) + len(keywords) - len(names))
-            unknown = [key for key in reversed(list(keywords)) if key.lower() not in names][:surplus]
-            keywords = {key: value for key, value in keywords.items() if key not in unknown}
-            if not all(key.lower() in names for key in keywords):
-                return function(*arguments, *keywords.values())
-            bound = signature.bind_partial(*arguments, **{names[key.lower()]: one for key, one in keywords.items()})
-            unused = {"W1": None} if "W1" in signature.parameters else {}  # backward_prop doesn't use it
-            return function(**unused | bound.arguments)
 
-        return answer
+def answer(page: Page, name: str) -> Answer:
+    """Return a function of the reference, callable with the names and surplus arguments of the student's own."""
+    function = getattr(page.module, name)
+    signature = inspect.signature(function)
+    names = {parameter.lower(): parameter for parameter in signature.parameters}
+
+    def call(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        if name == "init_params":
+            return function(rng=np.random.RandomState(2))
+        arguments = arguments[: len(names)]
+        # drop unknown arguments (`verbose`), the last ones first, until the function accepts as many
+        surplus = max(0, len(arguments) + len(keywords) - len(names))
+        unknown = [key for key in reversed(list(keywords)) if key.lower() not in names][:surplus]
+        keywords = {key: value for key, value in keywords.items() if key not in unknown}
+        if not all(key.lower() in names for key in keywords):
+            return function(*arguments, *keywords.values())
+        bound = signature.bind_partial(*arguments, **{names[key.lower()]: one for key, one in keywords.items()})
+        unused = {"W1": None} if "W1" in signature.parameters else {}  # backward_prop doesn't use it
+        return function(**unused | bound.arguments)
+
+    return call
 
 
 def modules_beside(path: Path, cells: Sequence[str]) -> dict[str, str]:

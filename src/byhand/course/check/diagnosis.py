@@ -150,7 +150,7 @@ def diagnose(
     fits: dict[str, list[Fit]] = {}
     for probe, got in wrong:
         for name in differing(probe, got):
-            own = _matches(name, probe, got, changed)
+            own = matches(name, probe, got, changed)
             fits[name] = [fit for fit in fits[name] if fit in own] if name in fits else own
     if len(fits) > 1:
         fits.pop("accuracy printed", None)  # it follows from the predictions
@@ -243,7 +243,7 @@ def _agrees(
     return True
 
 
-def _matches(name: str, probe: Probe, got: Outputs, changed: AbstractSet[str]) -> list[Fit]:
+def matches(name: str, probe: Probe, got: Outputs, changed: AbstractSet[str]) -> list[Fit]:
     """Return every mistake that produces this output, specific ones first, with their sentences."""
     if name not in got:
         return [("output missing", MISTAKES["output missing"])]

@@ -103,17 +103,10 @@ TRIVIAL = re.compile(r"[*/] 1\b|\b1 \*|\d [-+] 1\b")  # quoted only if nothing e
 
 def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any]], bool]) -> list[str]:
     """Return the changed statement of each variant that agrees; none if there are more than a few."""
-    reference = inspect.unwrap(getattr(module, name))
-    home = vars(inspect.getmodule(reference))
-    remembers = name in WITH_MEMORY and inspect.signature(reference).return_annotation == "Pair"
-    found: dict[str, None] = {}
-    spellings = SPELLINGS.get(name) or [inspect.getsource(reference)]
-    pairs = [("", one) for one in spellings] + [(one, _inverted(one)) for one in spellings if "/" in one]
-    for known, source in pairs:
-        for statement, code, called in _variants(source, known):
-            names = {**home, "show": lambda *_: None}
-            exec(code, names)
-            if statement not in found and agrees(_quiet(names[called], remembers)):
+    for spelling in variants_of(module, name):
+        found: dict[str, None] = {}
+        for statement, function in spelling:
+            if statement not in found and agrees(_quiet(function)):
                 found[statement] = None
         found = {one: None for one in found if not TRIVIAL.search(one)} or found
         if found:
@@ -122,6 +115,27 @@ def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any
                 return [*found]
             return sorted(found, key=len)[:2] if len(targets) == 1 else []
     return []
+
+
+def variants_of(module: ModuleType, name: str) -> Iterator[Iterator[tuple[str, Callable[..., Any]]]]:
+    """Yield the variants of a function, (changed statement, function), for each of its spellings."""
+    reference = inspect.unwrap(getattr(module, name))
+    home = vars(inspect.getmodule(reference))
+    remembers = name in WITH_MEMORY and inspect.signature(reference).return_annotation == "Pair"
+
+    def edited(known: str, source: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+        for statement, code, called in _variants(source, known):
+            names = {**home, "show": lambda *_: None}
+            exec(code, names)
+            yield statement, _with_memory(names[called]) if remembers else names[called]
+
+    spellings = SPELLINGS.get(name) or [inspect.getsource(reference)]
+    yield from (edited("", one) for one in spellings)
+    yield from (edited(one, _inverted(one)) for one in spellings if "/" in one)
+
+
+def _with_memory(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda Z: (function(Z), Z)
 
 
 def _inverted(source: str) -> str:
@@ -137,7 +151,7 @@ def _inverted(source: str) -> str:
     return ast.unparse(Inverted().visit(ast.parse(source)))
 
 
-def _quiet(function: Callable[..., Any], remembers: bool) -> Callable[..., Any]:
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a variant: it returns (value, printed text), with NumPy's generator seeded as in the sandbox."""
 
     def call(*arguments: Any) -> tuple[Any, str]:
@@ -146,8 +160,7 @@ def _quiet(function: Callable[..., Any], remembers: bool) -> Callable[..., Any]:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(printed):
                 warnings.simplefilter("ignore")
-                value = function(*copy.deepcopy(arguments))
-                return (value, arguments[0]) if remembers else value, printed.getvalue()
+                return function(*copy.deepcopy(arguments)), printed.getvalue()
         finally:
             np.random.set_state(state)
 
