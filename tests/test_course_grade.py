@@ -392,7 +392,7 @@ def test_the_zip_of_moodle_is_read_with_folders_or_without(tmp_path):
     ]
 
 
-def test_the_zip_of_canvas_is_read_and_groups_the_files_of_a_student(tmp_path):
+def test_the_zip_of_canvas_groups_the_files_of_a_student(tmp_path):
     files = {
         "lovelaceanna_1234_56789_network.ipynb": "{}",
         "bytebob_LATE_1235_56790_network-1.ipynb": "{}",
