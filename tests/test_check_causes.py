@@ -64,7 +64,7 @@ def test_a_quote_may_be_for_one_activation_only(check):
 
 
 @pytest.mark.parametrize("place", ["update_params", "gradient_descent", ""])
-def test_a_bias_without_its_axis_is_right_only_if_it_is_reshaped_later(place, check):
+def test_a_bias_without_its_axis_is_right_if_reshaped_later(place, check):
     flat = ("db1 = 1 / m * np.sum(dZ1, axis=1, keepdims=True)", "db1 = 1 / m * np.sum(dZ1, axis=1)")
     changes = {"backward_prop": flat}
     changes |= {"update_params": ("alpha * db1", "alpha * db1.reshape(10, 1)")} if place == "update_params" else {}

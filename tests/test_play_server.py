@@ -166,7 +166,7 @@ def test_a_body_over_the_limit_is_rejected_without_content_length_too(untouched)
         ("/api/step", {"pixels": PICTURE}, "label must be an integer of at least 0, got None"),
         ("/api/step", {"pixels": PICTURE, "label": 10}, "label"),
         ("/api/step", {"index": 1, "unit": 3}, "layer must be a positive integer, got None"),
-        ("/api/step", {"index": 1, "layer": 1, "unit": 999}, "unit"),
+        ("/api/step", {"index": 1, "layer": 1, "unit": 9999}, "unit"),
         ("/api/setup", {"color": "red"}, "the body may have data, layers"),
         ("/api/setup", {"layers": [100_000, 100_000]}, "layers must fit into"),
         ("/api/setup", {"layers": [10**4000]}, "layers must be at most 8 positive integers"),

@@ -210,7 +210,7 @@ def with_boxes(picture: Picture, readings: Iterable[Reading]) -> bytes:
             top, left, bottom, right = reading.box
             color = BOX_COLORS["digit" if reading.problem is None and reading.verdict == "digit" else "other"]
             width = max(1, (bottom - top) // 40)
-            draw.rectangle((left, top, right, bottom), outline=color, width=width)
+            draw.rectangle((left, top, right, bottom), None, color, width)
             font = ImageFont.load_default(max(10, (bottom - top) // 3))
             draw.text((left + 2 * width, top), reading.digit, fill=color, font=font, anchor="ls")
     file = io.BytesIO()

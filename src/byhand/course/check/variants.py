@@ -123,8 +123,8 @@ def variants_of(module: ModuleType, name: str) -> Iterator[Iterator[tuple[str, C
     home = vars(inspect.getmodule(reference))
     remembers = name in WITH_MEMORY and inspect.signature(reference).return_annotation == "Pair"
 
-    def edited(known: str, source: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        for statement, code, called in _variants(source, known):
+    def edited(excluded: str, source: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+        for statement, code, called in _variants(source, excluded):
             names = {**home, "show": lambda *_: None}
             exec(code, names)
             yield statement, _with_memory(names[called]) if remembers else names[called]
@@ -168,9 +168,9 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @functools.cache
-def _variants(source: str, known: str = "") -> list[tuple[str, Any, str]]:
-    """Return (changed statement, code, name of the function) for each edit in a function, except those of `known`."""
-    tried = {statement for statement, _, _ in _variants(known)} if known else set()
+def _variants(source: str, excluded: str = "") -> list[tuple[str, Any, str]]:
+    """Return (changed statement, code, name of the function) for each edit, except those of the function `excluded`."""
+    tried = {statement for statement, _, _ in _variants(excluded)} if excluded else set()
     module = ast.parse(source)
     function = module.body[0]
     assert isinstance(function, ast.FunctionDef)

@@ -260,9 +260,12 @@ def _turn(shape: tuple[int, ...], degrees: float) -> Floats:
 def _found(ink: Bytes, most: int = MOST_PIECES, *, has_frame: bool = True) -> tuple[Integers, list[_Group]]:
     """Return the component of each pixel of the marks, −1 elsewhere (H, W), and the marks."""
     solid = np.where(ink < HAZE, 0, ink).astype(np.uint8)
-    solid, count = remove_specks(_without_printed_lines(solid) if has_frame else solid)
+    solid = _without_printed_lines(solid) if has_frame else solid
+    what = "line" if most == MOST_PIECES else "page"
+    if not solid.any():
+        raise NothingDrawnError(f"no {what} of digits: the ink is too faint, or only a frame")
+    solid, count = remove_specks(solid)
     if count > most:
-        what = "line" if most == MOST_PIECES else "page"
         raise NothingDrawnError(f"no {what} of digits: it must have at most {most} pieces of ink, got {count}")
     numbers, _ = connected_components(solid > 0)
     pieces = _without_rules(_without_frames(_pieces(numbers, count)))
@@ -348,21 +351,21 @@ def _over_squares(mask: Mask, all_or_any: Callable[..., Mask]) -> Mask:
     return all_or_any(squares, axis=(2, 3))
 
 
-def _extended(gray: Bytes, paper: Mask) -> tuple[Bytes, Mask]:
+def _extended(gray: Bytes, is_paper: Mask) -> tuple[Bytes, Mask]:
     """Fill the pixels that are not paper from the nearest paper of their column, with its grain.
 
     Returns the picture, and a mask of what is paper or filled.
     """
     count, rows = len(gray), np.arange(len(gray))[:, None]
-    above = np.maximum.accumulate(np.where(paper, rows, -count), axis=0)
-    below = np.minimum.accumulate(np.where(paper, rows, 2 * count)[::-1], axis=0)[::-1]
+    above = np.maximum.accumulate(np.where(is_paper, rows, -count), axis=0)
+    below = np.minimum.accumulate(np.where(is_paper, rows, 2 * count)[::-1], axis=0)[::-1]
     is_above = rows - above <= below - rows
     nearest = np.clip(np.where(is_above, above, below), 0, count - 1)
     depth = np.random.default_rng(0).integers(0, GRAIN, gray.shape)
     source = np.clip(np.where(is_above, nearest - depth, nearest + depth), 0, count - 1)
-    source = np.where(np.take_along_axis(paper, source, 0), source, nearest)
-    filled = np.take_along_axis(gray, np.where(paper, rows, source), 0)
-    return filled, np.broadcast_to(paper.any(axis=0), gray.shape)
+    source = np.where(np.take_along_axis(is_paper, source, 0), source, nearest)
+    filled = np.take_along_axis(gray, np.where(is_paper, rows, source), 0)
+    return filled, np.broadcast_to(is_paper.any(axis=0), gray.shape)
 
 
 def skew(is_ink: Mask, height: int) -> float:
