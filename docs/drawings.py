@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 import byhand
 from byhand.data import Dataset
 from byhand.data.handwriting import normalize
-from byhand.model.reading import shipped_model
 from byhand.page.charts import Axis, Series, around, chart
 from byhand.page.document import escape, gray_image, signed_image, tiled
 from byhand.reference import beyond, l_layer
@@ -267,7 +266,8 @@ def scales(_caption: str) -> str:
 
 
 def shifts(_caption: str) -> str:
-    test, model = byhand.load("mnist-5k").test, shipped_model()
+    test, model = byhand.load("mnist-5k").test, byhand.Model([784, 128, 10])
+    byhand.fit(model, training(), epochs=10, augment="none", threads=1, verbose=False)
     points = [(k, 100 * model.accuracy((np.roll(test.images, k, axis=2), test.labels))) for k in range(9)]
     return plot("shift in pixels", "%", [Series("", points, "two")], title="Accuracy in percent", low=0, high=100)
 

@@ -11,6 +11,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
+import anyio._backends._asyncio
+
 import byhand.model
 from byhand.data import load
 from byhand.play.playground import Playground
@@ -23,6 +26,8 @@ from byhand.training.runs import Run
 from helpers.waiting import until
 
 TOKEN = "a-token-for-tests"
+#: Loaded here, since pytest compiles the modules of its plugin anyio, which fails now and then in the server's thread.
+anyio.create_task_group  # noqa: B018
 
 
 def a_playground(folder=None, **setup: Any) -> Playground:
