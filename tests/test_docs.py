@@ -70,8 +70,7 @@ def test_the_site_is_local_its_search_works_and_answers_are_covered(site, browse
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{site.as_uri()}/index.html")
     page.goto(f"{site.as_uri()}/search.html?q=deskewing")
-    page.wait_for_selector("#search-results li a")
-    assert "glossary.html" in page.locator("#search-results").inner_html()
+    page.wait_for_selector("#search-results a[href*='glossary.html']")  # results come one after the other
     page.goto(f"{site.as_uri()}/book/01-the-problem.html")
     question = page.locator("details.predict").first
     question.locator("summary").click()
