@@ -43,6 +43,7 @@ class Served:
     def __init__(self, playground: Playground) -> None:
         self.playground = playground
         self.training = TrainingThread(playground)
+        self.training.pace = "full"
         self.door = listening(0)
         self.port = self.door.getsockname()[1]
         self.handlers = Handlers(self.training)

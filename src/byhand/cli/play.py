@@ -76,8 +76,10 @@ def command(
     else:
         if folder is not None:
             Run.new(folder)  # raises an error if it holds something else
-        like_model = Setup.like(model, data=data or digits.name, start="loaded" if previous else "new")
-        playground = Playground(model, origin, digits, previous_setup or like_model, RunStorage(folder=folder))
+        setup = previous_setup or (
+            Setup.like(model, data=data or digits.name, start="loaded") if previous else Setup(data=data or digits.name)
+        )
+        playground = Playground(model, origin, digits, setup, RunStorage(folder=folder))
 
     def opened(address: str) -> None:
         console.info(f"playground: {address}\nCtrl-C saves and ends it")

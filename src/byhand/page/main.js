@@ -5,32 +5,38 @@
  */
 
 import { Curve } from "./curve.js";
-import { byId, element, percent } from "./dom.js";
+import { byId, percent } from "./dom.js";
 import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
 import { RETRY, ask, follow, order, weights } from "./server.js";
+import { Tabs } from "./tabs.js";
+import { Tour } from "./tour.js";
 import { DrawPanel } from "./panels/draw.js";
 import { ErrorsPanel } from "./panels/errors.js";
+import { ExperimentsPanel } from "./panels/experiments.js";
 import { NetworkPanel } from "./panels/network.js";
 import { RunPanel } from "./panels/run.js";
 import { SetupPanel } from "./panels/setup.js";
 import { SharePanel } from "./panels/share.js";
 import { StepPanel } from "./panels/step.js";
 
-/** In the order of the page. */
+/** Each makes its elements in the one with its id; some have more places on the page. */
 const PANELS = {
+  network: NetworkPanel,
   draw: DrawPanel,
   run: RunPanel,
+  experiments: ExperimentsPanel,
   setup: SetupPanel,
-  network: NetworkPanel,
   errors: ErrorsPanel,
   step: StepPanel,
   share: SharePanel,
 };
 
-/** Minimum milliseconds between fetches of the weights, and between announcements to screen readers. */
+/** Minimum milliseconds between fetches of the weights, at full speed and at a pace for the eye. */
 const REFRESH = 500;
+const REFRESH_SLOW = 60;
+/** Minimum milliseconds between announcements to screen readers. */
 const SPOKEN = 5000;
 
 class Playground {
@@ -42,7 +48,11 @@ class Playground {
     if (location.search) history.replaceState(null, "", location.pathname + location.hash); // removes the token
     this.spokenAt = -SPOKEN;
     await this.load();
-    this.panels = Object.entries(PANELS).map(([name, Panel]) => (this[name] = new Panel(frame(name), this)));
+    this.panels = Object.entries(PANELS).map(([name, Panel]) => (this[name] = new Panel(byId(name), this)));
+    this.tabs = new Tabs(byId("tabs"), [...document.querySelectorAll(".tab-panel")], (name) => {
+      for (const panel of this.panels) panel.opened?.(name);
+    });
+    this.tour = new Tour(byId("start-tour"), this.tabs);
     document.addEventListener("visibilitychange", () => this.freshen());
     await this.begin();
     await this.setup.useAddress();
@@ -104,7 +114,7 @@ class Playground {
   /** True if newer weights should be fetched: at most twice a second during training, and never in a hidden tab. */
   get isBehind() {
     if (document.hidden || this.reader?.version >= this.state.version) return false;
-    return this.state.status !== "training" || performance.now() >= this.fetchedAt + REFRESH;
+    return this.state.status !== "training" || performance.now() >= this.fetchedAt + (this.state.pace === "full" ? REFRESH : REFRESH_SLOW);
   }
 
   /** Fetch the weights until they are up to date. */
@@ -137,17 +147,27 @@ class Playground {
   showState() {
     const { state } = this;
     byId("model-line").textContent = this.modelLine();
+    byId("model-shape").textContent = this.modelShape();
     byId("status").textContent = { ready: "ready", training: "training …", paused: "paused", failed: "stopped" }[state.status];
     byId("status").dataset.status = state.status;
     this.notice.say("training", state.message);
     for (const panel of this.panels) panel.showState(state, this.curve);
   }
 
+  /** What is on the screen, in one sentence. */
   modelLine() {
-    const { origin, model, digits } = this.state;
-    const shape = shapeOf(model.architecture);
-    const data = `${digits.name}: ${digits.train.toLocaleString("en")} training images`;
-    return origin === "training" ? `${shape}, trained here on ${data}` : `${shape}, ${origin}. Data: ${data}`;
+    const { origin, digits, step, status } = this.state;
+    if (origin !== "training") return "This network has learned to read. Draw a digit.";
+    const images = `${digits.train.toLocaleString("en")} images of ${digits.name}`;
+    if (step === 0) return "A new network. It has learned nothing yet.";
+    return status === "training" ? `This network learns from ${images}.` : `This network was trained here on ${images}.`;
+  }
+
+  /** 784-32-10, and where the weights come from. */
+  modelShape() {
+    const { origin, model, setup } = this.state;
+    const source = origin === "training" ? (setup.start === "new" ? "" : ", from the loaded weights") : `, ${origin}`;
+    return shapeOf(model.architecture) + source;
   }
 
   lost(isLost) {
@@ -186,14 +206,6 @@ class Playground {
       await this.freshen();
     });
   }
-}
-
-/** Add a panel with its title to the page; return its content element. */
-function frame(name) {
-  const title = element("h2", { id: `${name}-title` }, name[0].toUpperCase() + name.slice(1));
-  const inner = element("div", { id: name });
-  byId("panels").append(element("section", { className: `panel ${name}`, "aria-labelledby": title.id }, title, inner));
-  return inner;
 }
 
 const playground = new Playground();

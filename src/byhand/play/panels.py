@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from byhand.checks import integer
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.explain import Figure, Step, explain_step
@@ -13,6 +14,7 @@ from byhand.model.model import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
+from byhand.nn.losses import SoftmaxCrossEntropy
 from byhand.page import model_description
 from byhand.play.playground import Playground, epoch_json
 from byhand.play.requests import pixels_of
@@ -88,6 +90,25 @@ def activations(model: Model, images: Array, number: int) -> Array:
     out = pass_.outs[last.index]
     largest: Array = out.reshape(len(out), -1, layer.b.size).max(axis=1)
     return largest
+
+
+def gradients(model: Model, image: Array, label: int) -> dict[str, Any]:
+    """Return the loss of one image, and its gradient with respect to the sums of each layer with weights.
+
+    Of a map it is the gradient that is largest by absolute value over all positions.
+    """
+    labels = np.array([integer("label", label, 0, len(model.classes) - 1)])
+    network = model.network
+    pass_ = Pass(network)
+    loss, dZ = SoftmaxCrossEntropy()(pass_.forward(model.preparation(image[None], network.dtype)), labels)
+    pass_.backward(dZ)
+    deltas = []
+    for layer in network.parametric_layers:
+        dout = pass_.douts[layer.index]
+        assert dout is not None
+        places = dout.reshape(-1, layer.b.size)
+        deltas.append(places[np.abs(places).argmax(axis=0), np.arange(layer.b.size)].tolist())
+    return {"loss": float(loss), "deltas": deltas}
 
 
 # ---- Step

@@ -282,7 +282,8 @@ class Playground:
     def _split(self) -> None:
         """Split off the validation set once per training: added images must not change it."""
         rng = np.random.default_rng([self.setup.seed, 0])
-        self.training_data, self.validation_data = self.digits.train.split(VALIDATION, rng=rng)
+        data, self.validation_data = self.digits.train.split(VALIDATION, rng=rng)
+        self.training_data = data[: self.setup.samples or len(data)]
 
     def _train(self, model: Model) -> Trainer:
         """Create the trainer of this model, with the added images in the training set, except those that wait."""

@@ -165,6 +165,7 @@ class Handlers:
                 Route("/api/setup", self.setup, methods=post),
                 Route("/api/added", self.add, methods=post),
                 Route("/api/step", self.step, methods=post),
+                Route("/api/gradients", self.gradients, methods=post),
             ],
             lifespan=self.lifespan,
             exception_handlers=dict.fromkeys((ByhandError, HTTPException, Exception), self.failed),
@@ -254,13 +255,15 @@ class Handlers:
     # ---- Run, Setup
 
     async def control(self, request: Request) -> Response:
-        fields = await fields_of(request, "action", "stop_at")
+        fields = await fields_of(request, "action", "stop_at", "pace")
         if fields.get("stop_at") is not None:
             integer("stop_at", fields["stop_at"], 1, EPOCHS)
 
         def control(_playground: Playground) -> None:
             if "stop_at" in fields:
                 self.thread.stop_at = fields["stop_at"]
+            if "pace" in fields:
+                self.thread.set_pace(fields["pace"])
             if "action" in fields:
                 self.thread.control(fields["action"])
 
@@ -302,6 +305,12 @@ class Handlers:
         if {"layer", "unit"} & set(fields):
             unit = integer("layer", fields.get("layer"), 1), integer("unit", fields.get("unit"), 0)
         return JSONResponse(await self.on_copy(lambda model: panels.one_step(model, image, label, setup, unit)))
+
+    async def gradients(self, request: Request) -> Response:
+        fields = await fields_of(request, "pixels", "label")
+        shape = await self.job(lambda playground: playground.digits.test.shape)
+        image, label = picture_of(fields.get("pixels"), shape), integer("label", fields.get("label"), 0)
+        return JSONResponse(await self.on_copy(lambda model: panels.gradients(model, image, label)))
 
     async def evaluated(self) -> Evaluation:
         """Evaluate the current model on the test set, once per version of it."""

@@ -41,6 +41,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-6, 100.0),
     "batch_size": (1, 10_000),
     "seed": (0, 2**31 - 1),
+    "samples": (0, 10**9),
 }
 
 
@@ -49,7 +50,7 @@ class Setup:
     """The values of the Setup panel. `layers` are the hidden layers, `maps` the convolutions as in `--maps`."""
 
     data: str = "mnist-5k"
-    layers: tuple[int, ...] = (64,)
+    layers: tuple[int, ...] = (32,)
     maps: str = ""
     activation: str = "relu"
     optimizer: str = "momentum"
@@ -59,6 +60,8 @@ class Setup:
     deskew: bool = True
     seed: int = 0
     start: str = "new"
+    #: Number of training images, the first ones; 0 for all.
+    samples: int = 0
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -176,6 +179,7 @@ class Setup:
         def written(settings: dict[str, Any]) -> str:
             return "".join(f"    {name}={value!r},\n" for name, value in settings.items())
 
+        fewer = f"train = train[:{self.samples}]\n" if self.samples else ""
         imports = f"from byhand.nn.optimizers import {type(self.optimizer_object).__name__}\n"
         if self.start == "loaded":
             model = f'model = byhand.Model.load("{START}")  # the initial weights, from the folder of the run'
@@ -191,7 +195,7 @@ import byhand
 {imports}
 digits = byhand.load({self.data!r})
 train, held_out = digits.train.split({VALIDATION}, rng=np.random.default_rng([{self.seed}, 0]))
-{model}
+{fewer}{model}
 history = byhand.fit(
     model,
     train,

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -18,6 +19,11 @@ Result = TypeVar("Result")
 #: Maximum number of jobs in the queue.
 MAX_WAITING = 64
 
+#: Steps per second by pace: `slow` begins with FIRST_RATE and rises by one for each RATE_STEPS steps, up to MAX_RATE, so
+#: that the eye can follow where most is learned; `fast` is ten times as fast, and `full` has no limit.
+PACES = {"slow": 1, "fast": 10, "full": None}
+FIRST_RATE, RATE_STEPS, MAX_RATE = 1.0, 25.0, 60.0
+
 
 class OverloadedError(ByhandError):
     """Too many requests at once: try again later."""
@@ -31,6 +37,9 @@ class TrainingThread:
         self.status = "paused" if playground.step_number else "ready"
         self.message = ""
         self.stop_at: int | None = None
+        self.pace = "slow"
+        #: The time of the next step.
+        self._due = 0.0
         self._steps_left: int | None = None
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
         #: Epochs since the last event, and its state; `_is_reset` if a training has begun since.
@@ -99,6 +108,12 @@ class TrainingThread:
         else:
             raise UsageError(f"action must be play, pause, batch, epoch or rewind, got {action!r}")
 
+    def set_pace(self, pace: str) -> None:
+        """Set the speed, one of PACES."""
+        if pace not in PACES:
+            raise UsageError(f"pace must be one of {', '.join(PACES)}, got {pace!r}")
+        self.pace, self._due = pace, 0.0
+
     def begin(self, setup: Setup) -> None:
         """Begin a new training."""
         self.playground.begin(setup)
@@ -110,7 +125,7 @@ class TrainingThread:
     def _run(self) -> None:
         while not self._is_closing:
             try:
-                job = self._jobs.get(block=self.status != "training")
+                job = self._jobs.get(timeout=self._wait())
             except queue.Empty:
                 job = self._step
             if job is not None:
@@ -120,7 +135,14 @@ class TrainingThread:
         except BaseException as error:
             self._error = error  # raised by `close`
 
+    def _wait(self) -> float | None:
+        """Return the seconds until the next step; None without training."""
+        return max(0.0, self._due - time.monotonic()) if self.status == "training" else None
+
     def _step(self) -> None:
+        if factor := PACES[self.pace]:
+            rate = min(MAX_RATE, FIRST_RATE + self.playground.step_number / RATE_STEPS)
+            self._due = max(time.monotonic(), self._due) + 1 / (factor * rate)
         try:
             ended = self.playground.step()
         except DivergedError as error:
@@ -168,6 +190,7 @@ class TrainingThread:
             "step": playground.step_number,
             "batches_per_epoch": playground.batches_per_epoch,
             "stop_at": self.stop_at,
+            "pace": self.pace,
             "version": playground.version,
             "added": len(playground.added),
             "waiting": playground.waiting,

@@ -1,66 +1,47 @@
-/* Draw: the pad, the network's input, the prediction, and buttons that add the drawing to the training set. */
+/* Draw: the pad, examples, the prediction, and buttons that add the drawing to the training set. */
 
 import { Bars } from "../bars.js";
-import { element } from "../dom.js";
+import { byId, element } from "../dom.js";
 import { Pad } from "../pad.js";
 import { paintBytes } from "../paint.js";
 import { readsDrawings, recognize } from "../recognize.js";
 import { ask, decode, encode, order } from "../server.js";
 
+/** Number of test images that are shown as examples. */
+const EXAMPLES = 5;
+
 export class DrawPanel {
   constructor(host, playground) {
     this.playground = playground;
     this.answer = element("p", { className: "answer is-message", "aria-live": "polite" });
-    this.seen = element("canvas", { className: "seen", width: 28, height: 28, role: "img", "aria-label": "Network input" });
     this.bars = element("div");
     this.centers = element("input", { type: "checkbox", checked: true, onchange: () => this.read() });
     this.labels = element("div", { className: "labels", role: "group", "aria-label": "Add it to the training set as" });
     this.taught = element("p", { className: "note", role: "status" });
+    this.examples = element("div", { className: "examples", role: "group", "aria-label": "Other people's digits" });
     const padHost = element("div");
     const button = (label, onclick) => element("button", { type: "button", onclick }, label);
     host.append(
-      element(
-        "div",
-        { className: "draw-grid" },
-        element(
-          "div",
-          {},
-          padHost,
-          element(
-            "p",
-            { className: "buttons" },
-            button("Clear", () => this.pad.clear()),
-            button("Undo", () => this.pad.undo()),
-            button("Load a sample", () => this.loadSample()),
-          ),
-          element("label", { className: "tick" }, this.centers, element("span", {}, "Center and scale the digit like MNIST")),
-        ),
-        element(
-          "div",
-          {},
-          element(
-            "div",
-            { className: "reading" },
-            element("figure", {}, this.seen, element("figcaption", {}, "Network input")),
-            this.answer,
-          ),
-          this.bars,
-        ),
-        element(
-          "div",
-          { className: "teach" },
-          element("span", { className: "note" }, "Wrong? Add it to the training set as"),
-          this.labels,
-          this.taught,
-        ),
-      ),
+      padHost,
+      element("p", { className: "buttons" }, button("Clear", () => this.pad.clear()), button("Undo", () => this.pad.undo())),
+      element("p", { className: "note examples-title" }, "Or try other people's digits:"),
+      this.examples,
+    );
+    byId("answer").append(this.answer, this.bars);
+    byId("teach").append(
+      element("p", { className: "note" }, "Draw a digit that the network reads wrong, and tell it what it is: the drawing joins the training set."),
+      element("div", { className: "teach" }, element("span", {}, "It is a"), this.labels),
+      this.taught,
+      element("label", { className: "tick" }, this.centers, element("span", {}, "Center and scale the digit like MNIST")),
     );
     this.pad = new Pad(padHost, () => this.read());
+    this.loadExamples();
   }
 
   showState({ digits, added, waiting }) {
-    const key = digits.classes.join();
+    const key = [digits.name, ...digits.classes].join();
     if (key !== this.classes) {
+      if (this.classes) this.loadExamples();
       this.classes = key;
       this.labels.replaceChildren(
         ...digits.classes.map((name, label) =>
@@ -84,29 +65,47 @@ export class DrawPanel {
 
   read() {
     if (!this.reader) return;
-    this.result = readsDrawings(this.reader)
-      ? recognize(this.reader, this.pad.gray(), this.centers.checked)
-      : { message: "this model does not take drawings: load a sample" };
+    if (readsDrawings(this.reader)) this.result = recognize(this.reader, this.pad.gray(), this.centers.checked);
+    else if (this.example?.pixels.length === this.reader.shape[0] * this.reader.shape[1]) {
+      this.result = { picture: this.example.pixels, ...this.reader.read(this.example.pixels) };
+    } else this.result = { message: "this model does not take drawings: choose an example" };
     let { message } = this.result;
-    const { picture, seen, answers, probabilities } = this.result;
+    const { picture, probabilities } = this.result;
     const isFinite = probabilities?.every(Number.isFinite);
     if (probabilities && !isFinite) message = "training diverged: the weights are not finite";
-    const [height, width] = this.reader.shape;
-    paintBytes(this.seen, seen ?? new Uint8Array(height * width), height, width);
     this.list.show(isFinite ? probabilities : null);
     const answer = isFinite ? this.reader.verdict(probabilities) : message;
     this.answer.textContent = answer;
     this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
     for (const button of this.labels.children) button.disabled = !picture;
-    this.answers = isFinite ? answers : null;
-    this.playground.network?.light(this.answers);
+    this.playground.network?.showFlow(this.reader, isFinite ? this.result : null);
   }
 
-  loadSample() {
+  /** Show some test images; a click puts one on the pad. */
+  loadExamples() {
     return this.playground.attempt(async () => {
-      const { pixels } = await ask("sample");
-      this.pad.show(decode(pixels), ...this.playground.state.digits.shape);
+      const found = await Promise.all(Array.from({ length: EXAMPLES }, () => ask("sample")));
+      const { shape, classes } = this.playground.state.digits;
+      this.examples.replaceChildren(
+        ...found.map(({ pixels, label }) => {
+          const bytes = decode(pixels);
+          const canvas = element("canvas", { className: "digit", "aria-hidden": "true" });
+          paintBytes(canvas, bytes, ...shape);
+          const show = () => this.show({ pixels: bytes, label });
+          return element("button", { type: "button", "aria-label": `An example of ${classes[label]}`, onclick: show }, canvas);
+        }),
+      );
     });
+  }
+
+  /** The label of the example on the pad; of a drawing it is not known. */
+  get label() {
+    return this.pad.picture && !this.pad.strokes.length ? this.example?.label : undefined;
+  }
+
+  show(example) {
+    this.example = example;
+    this.pad.show(example.pixels, ...this.playground.state.digits.shape);
   }
 
   /** Add the normalized drawing, before deskewing, to the training set. */

@@ -6,6 +6,7 @@ import { ask, decode } from "../server.js";
 
 export class ErrorsPanel {
   constructor(host, playground) {
+    this.host = host;
     this.playground = playground;
     this.button = element("button", { type: "button", onclick: () => this.read() }, "Evaluate the test set");
     this.summary = element("p", { className: "note", "aria-live": "polite" });
@@ -16,12 +17,15 @@ export class ErrorsPanel {
     host.append(element("p", { className: "buttons" }, this.button), this.stale, this.summary, this.grid, this.pictures);
   }
 
-  /** Evaluate at the start and when training pauses; during training only at the user's request. */
-  showState({ status, version, digits, loaded, origin }) {
-    const hasPaused = status !== "training" && this.status === "training";
-    const canRead = origin === "training" || loaded.fits;
-    if (status !== "failed" && canRead && (hasPaused || this.status === undefined)) this.read();
-    this.status = status;
+  /** Evaluate when the panel is open and the weights are new; during training only at the user's request. */
+  opened() {
+    const { status, version, loaded, origin } = this.playground.state;
+    const canRead = (origin === "training" || loaded.fits) && status !== "failed" && status !== "training";
+    if (canRead && version !== this.version && !this.host.hidden) this.read();
+  }
+
+  showState({ version, digits }) {
+    this.opened();
     this.stale.hidden = this.version === undefined || this.version === version;
     this.button.textContent = `Evaluate the ${digits.test.toLocaleString("en")} test images${this.version === undefined ? "" : " again"}`;
   }

@@ -1,4 +1,7 @@
-/* Setup: the settings of a training. They are also in the fragment of the page's address. */
+/*
+ * Setup: the settings of a training. Those in front act at once; all of them are under Advanced, and in the fragment of the
+ * page's address.
+ */
 
 import { element } from "../dom.js";
 import { order } from "../server.js";
@@ -33,6 +36,9 @@ export function fromAddress(text, usual) {
 /** "128, 64" → [128, 64] */
 export const sizes = (text) => text.split(/[\s,]+/).filter(Boolean).map(Number);
 
+const MAX_UNITS = 1024;
+const MAX_LAYERS = 8;
+
 export class SetupPanel {
   constructor(host, playground) {
     this.playground = playground;
@@ -47,6 +53,7 @@ export class SetupPanel {
       learning_rate: number("Learning rate", limits.learning_rate, "any"),
       batch_size: number("Batch size", limits.batch_size, 1),
       seed: number("Seed", limits.seed, 1),
+      samples: number("Training images, 0 for all", limits.samples, 1),
       augment: choice("Augmentation", choices.augment),
       deskew: tick("Deskew the digits"),
     };
@@ -63,7 +70,9 @@ export class SetupPanel {
       ),
       this.note,
     );
-    host.append(this.form);
+    this.layers = element("div", { className: "layers", role: "group", "aria-label": "Layers" });
+    this.details = element("details", { className: "advanced" }, element("summary", {}, "Advanced"), this.form);
+    host.append(element("p", { className: "note" }, "A change begins a new network, with new weights."), this.layers, this.details);
     this.fill(playground.state.setup);
   }
 
@@ -74,6 +83,7 @@ export class SetupPanel {
       this.fill(setup);
       history.replaceState(null, "", `#${toAddress(setup)}`);
     }
+    this.showLayers(setup.layers);
     const start = this.fields.start.input;
     start.options[choices.start.indexOf("loaded")].disabled = !loaded.fits;
     this.compare();
@@ -87,6 +97,38 @@ export class SetupPanel {
     this.fill(wanted);
     if (status === "ready" && step === 0) await this.use();
     else this.compare();
+  }
+
+  /** Buttons that halve or double the units of each hidden layer, and remove or add one. */
+  showLayers(layers) {
+    const key = layers.join();
+    if (key === this.shownLayers) return;
+    this.shownLayers = key;
+    const button = (text, name, changed) =>
+      element("button", { type: "button", "aria-label": name, disabled: !changed, onclick: () => this.change(changed) }, text);
+    const replaced = (i, units) => (units >= 1 && units <= MAX_UNITS ? layers.with(i, units) : null);
+    const rows = layers.map((units, i) =>
+      element(
+        "div",
+        { className: "layer" },
+        button("−", `Fewer units in layer ${i + 1}`, replaced(i, Math.floor(units / 2))),
+        element("span", {}, `${units} units`),
+        button("+", `More units in layer ${i + 1}`, replaced(i, units * 2)),
+        button("×", `Remove layer ${i + 1}`, layers.toSpliced(i, 1)),
+      ),
+    );
+    const added = layers.length < MAX_LAYERS ? [...layers, layers.at(-1) ?? 32] : null;
+    const add = element("button", { type: "button", disabled: !added, onclick: () => this.change(added) }, "Add a layer");
+    this.layers.replaceChildren(element("span", {}, "Input"), ...rows, add, element("span", {}, "Outputs"));
+  }
+
+  /** Use other hidden layers at once; a training goes on with the new network. */
+  async change(layers) {
+    const { status } = this.playground.state;
+    this.fields.layers.input.value = layers.join(", ");
+    this.fields.start.input.value = "new";
+    await this.use();
+    if (status === "training") await this.playground.control({ action: "play" });
   }
 
   fill(setup) {
@@ -119,6 +161,7 @@ export class SetupPanel {
     if (wrong) this.note.textContent = wrong;
     else if (this.isChanged) this.note.textContent = hasSteps ? "Not in use yet. It will start a new training." : "Not in use yet.";
     else this.note.textContent = "";
+    if (wrong || this.isChanged) this.details.open = true;
   }
 
   submitted(event) {

@@ -4,8 +4,12 @@ import { element, numeral, percent } from "../dom.js";
 import { paintBytes } from "../paint.js";
 import { decode, encode, order } from "../server.js";
 
+/** On a phone the parts are closed, so that the panel is not many screens long. */
+const isNarrow = () => matchMedia("(max-width: 560px)").matches;
+
 export class StepPanel {
   constructor(host, playground) {
+    this.host = host;
     this.playground = playground;
     this.unit = null;
     this.index = element("input", { type: "number", min: 0, step: 1, value: 7, required: true });
@@ -27,15 +31,20 @@ export class StepPanel {
     );
   }
 
-  showState({ digits, model, version, loaded, origin }) {
+  showState({ digits, version }) {
     this.index.max = digits.test - 1;
     this.stale.hidden = this.version === undefined || this.version === version;
+    this.opened();
+  }
+
+  /** Explain a step when the panel is open and the network is another one. */
+  opened() {
+    const { model, loaded, origin } = this.playground.state;
     const key = JSON.stringify(model.architecture);
-    if (key !== this.architecture) {
-      this.architecture = key;
-      this.unit = null;
-      if (origin === "training" || loaded.fits) this.explain({ index: Number(this.index.value) });
-    }
+    if (key === this.architecture || this.host.hidden) return;
+    this.architecture = key;
+    this.unit = null;
+    if (origin === "training" || loaded.fits) this.explain({ index: Number(this.index.value) });
   }
 
   submitted(event) {
@@ -57,6 +66,8 @@ export class StepPanel {
   }
 
   workOut(layer, unit) {
+    this.architecture = JSON.stringify(this.playground.state.model.architecture);
+    this.playground.tabs.open("step");
     this.unit = { layer, unit };
     return this.explain(this.asked ?? { index: Number(this.index.value) }, true);
   }
@@ -104,7 +115,8 @@ export class StepPanel {
     inside.push(...parts.map((inner) => this.part(inner)));
     const [first, ...more] = formula.split("\n");
     const glance = element("code", { className: "glance" }, first + (more.length ? " …" : ""));
-    return element("details", { open: parts.length > 0 || lines.length > 0 }, element("summary", {}, title, " ", glance), ...inside);
+    const open = !isNarrow() && (parts.length > 0 || lines.length > 0);
+    return element("details", { open }, element("summary", {}, title, " ", glance), ...inside);
   }
 
   figures(figures) {
