@@ -6,7 +6,7 @@ const STOPS = [
   { at: ".draw", text: "Draw a digit here. It does not matter how large, or where." },
   { at: ".diagram", text: "Your ink flows through the network from left to right. Orange adds, blue takes away; bright units are the active ones. Point at one to see its sum." },
   { at: ".run", text: "Watch a new network learn: it begins with random weights, and its ten bars move while it sees more and more digits." },
-  { at: ".tabs", tab: "experiments", text: "Break it: a rate that is too high, units that die, too few digits. Each says what to look for." },
+  { at: ".tabs", tab: "experiments", text: "Break it: a rate that is too high, units that die, too few digits, and what to look for in each." },
   { at: ".tabs", tab: "share", text: "Take it home: one file that works offline, ONNX, or the same training as a Python program." },
 ];
 
