@@ -8,6 +8,16 @@ import pytest
 from helpers.browser import browser
 from helpers.watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
 
+TABS = ["Experiments", "Learning", "Network", "Teach", "Setup", "Errors", "One step", "Share"]
+
+
+def filled(play: Watched, tab: str) -> None:
+    """Wait for what the panel fetches."""
+    if tab == "One step":
+        play.page.locator("#step .worked-out").wait_for()
+    if tab == "Errors":
+        play.page.locator("#errors .pictures figure").first.wait_for()
+
 
 @pytest.mark.timing
 def test_a_prediction_takes_no_longer_than_twenty_million_additions(play):
@@ -51,7 +61,8 @@ def test_thousands_of_events_do_not_grow_the_page(play):
         const epoch = byhand.state.step / 29 + 1;
         byhand.happened({
           status: "training", message: "", step: 29 * epoch, batches_per_epoch: 29, stop_at: null,
-          version: byhand.state.version, added: 0, waiting: 0, saved_in: null, point: [epoch, 1 / epoch, 0.9, 29],
+          version: byhand.state.version, added: 0, waiting: 0, saved_in: null, pace: "full",
+          point: [epoch, 1 / epoch, 0.9, 29],
           epochs: [{ epoch, loss: 1 / epoch, accuracy: 0.9, validation_loss: 0.3, validation_accuracy: 0.9,
                      images_per_second: 1e5, warnings: [] }],
         });
@@ -75,55 +86,61 @@ def test_axe_finds_no_serious_accessibility_problem(browser, served, exported, d
     if not source.is_file():
         pytest.skip("needs axe-core: npm install")
     play = opened(browser, served, dark=dark)
+    play.tab("Learning")
     play.press("One epoch")
     play.until("byhand.state.status === 'paused'")
     play.draw(HANDS["upright"]["3"])
-    play.page.locator("#network .units button").first.click()
+    play.page.evaluate("void byhand.network.excite({ stage: 0, unit: 0 })")
     play.page.get_by_role("heading", name="Unit 0 of layer 1").wait_for()
-    play.page.get_by_text(", prediction ", exact=False).first.wait_for()
-    play.page.get_by_text("95 % interval", exact=False).wait_for()
+    for tab in ("One step", "Errors", "Share"):
+        play.tab(tab)
+        filled(play, tab)
     play.press("Copy as Python")
+    play.page.locator("#share .program").wait_for()
     home = Watched(browser, exported.as_uri(), dark=dark)
     home.until("window.byhand")
     home.draw(HANDS["upright"]["3"])
-    for page in (play, home):
+    for page, tabs in ((play, TABS), (home, ["whole page"])):
         page.page.evaluate(source.read_text("utf-8") + "; void 0")
-        found = page.page.evaluate("axe.run()")
-        serious = [
-            f"{v['id']}: {v['help']}: {[node['html'][:120] for node in v['nodes']][:3]}"
-            for v in found["violations"]
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert not serious, "\n".join(serious)
+        for tab in tabs:
+            if page is play:
+                page.tab(tab)
+            found = page.page.evaluate("axe.run()")
+            serious = [
+                f"{tab}: {v['id']}: {v['help']}: {[node['html'][:120] for node in v['nodes']][:3]}"
+                for v in found["violations"]
+                if v["impact"] in ("serious", "critical")
+            ]
+            assert not serious, "\n".join(serious)
         page.close()
 
 
-def test_every_control_is_reached_by_tab(play):
-    controls = play.page.evaluate(
-        """() => Array.from(document.querySelectorAll("button, input, select, summary, canvas[tabindex]"))
-                 .filter((node) => node.checkVisibility() && !node.disabled).length"""
-    )
-    seen = set()
+def test_every_control_of_each_panel_is_reached_by_tab(play):
+    """Not by the Tab key: the other tabs, which the arrow keys open."""
+    every = """Array.from(document.querySelectorAll("a.skip, button, input, select, summary, canvas[tabindex]"))"""
     play.page.evaluate("document.body.focus()")
-    for _ in range(controls + 40):
-        play.page.keyboard.press("Tab")
-        place = play.page.evaluate(
-            """() => {
-              const all = Array.from(document.querySelectorAll("button, input, select, summary, canvas[tabindex]"));
-              return all.indexOf(document.activeElement);
-            }"""
-        )
-        seen.add(place)
-    seen.discard(-1)
-    assert len(seen) >= controls
+    for tab in TABS:
+        if tab != TABS[0]:
+            play.page.get_by_role("tab", selected=True).press("ArrowRight")
+        assert play.page.get_by_role("tab", selected=True).inner_text() == tab
+        filled(play, tab)
+        reachable = f"{every}.filter((node) => node.checkVisibility() && !node.disabled && node.tabIndex >= 0)"
+        controls = play.page.evaluate(f"{reachable}.length")
+        assert controls < 60
+        seen = set()
+        for _ in range(controls + 12):
+            play.page.keyboard.press("Tab")
+            seen.add(play.page.evaluate(f"{reachable}.indexOf(document.activeElement)"))
+        assert len(seen - {-1}) == controls
 
 
 @pytest.mark.parametrize("width", [400, 800, 1500])
 def test_the_page_never_scrolls_sideways(browser, served, home, width):
     play = opened(browser, served, width=width)
-    play.page.get_by_text(", prediction ", exact=False).first.wait_for()
-    play.page.get_by_text("95 % interval", exact=False).wait_for()
-    assert play.page.evaluate("document.documentElement.scrollWidth") <= width
+    for tab in TABS:
+        play.tab(tab)
+        filled(play, tab)
+        assert play.page.evaluate("document.documentElement.scrollWidth") <= width, tab
     play.close()
     home.page.set_viewport_size({"width": width, "height": 800})
     assert home.page.evaluate("document.documentElement.scrollWidth") <= width

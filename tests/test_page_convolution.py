@@ -88,32 +88,27 @@ def served(model, tmp_path):
 def test_the_playground_predicts_shows_and_trains_a_convolution(browser, model, served):
     play = opened(browser, served)
     shape = model.network.architecture
-    assert play.text("#model-line").startswith(f"{shape}, a run. Data: mnist-5k")
+    assert play.text("#model-shape") == f"{shape}, a run"
     play.draw(HANDS["upright"]["3"])
     seen = play.page.evaluate("Array.from(byhand.draw.result.seen)")
     given = play.page.evaluate("byhand.draw.result.probabilities")
     np.testing.assert_allclose(given, model.probabilities(np.array(seen, np.uint8).reshape(1, 28, 28))[0], atol=1e-5)
-    canvases = play.page.locator("#network .units canvas")
+    play.until("byhand.network.diagram.tiles?.[0]?.length === 4")
     maps = maps_of(model, seen)
-    np.testing.assert_allclose(strength(canvases.nth(5)), maps[:, :, 2] / maps.max(), atol=0.01)
-
-    play.page.get_by_role("button", name=re.compile("^Map 2, weights")).click()
-    play.page.get_by_role("heading", name="Map 2 of layer 1").wait_for()
+    tile = "byhand.network.diagram.tiles[0][2]"
+    np.testing.assert_allclose(
+        strength(play.page.evaluate_handle(tile).as_element()), maps[:, :, 2] / maps.max(), atol=0.01
+    )
+    assert play.page.evaluate("byhand.network.diagram.at.map((units) => units.length)") == [4, 6, 12, 10]
+    for stage, unit, name in ((0, 2, "Map 2 of layer 1"), (1, 5, "Map 5 of layer 2"), (3, 3, "Output 3")):
+        play.page.evaluate(f"void byhand.network.excite({{ stage: {stage}, unit: {unit} }})")
+        play.page.get_by_role("heading", name=name).wait_for()
     assert play.page.locator("#network .pictures figure").count() == 12
-    layers = play.page.locator("#network select")
-    assert layers.locator("option").all_inner_texts() == ["1: 4 maps", "2: 6 maps", "3: 12 units", "4: 10 outputs"]
-    layers.select_option("1")
-    play.page.locator("#network").get_by_role("button", name="5", exact=True).click()
-    play.page.get_by_role("heading", name="Map 5 of layer 2").wait_for()
-    layers.select_option("3")
-    play.page.locator("#network").get_by_role("button", name="3", exact=True).click()
-    play.page.get_by_role("heading", name="Unit 3 of layer 4").wait_for()
-    layers.select_option("0")
-    np.testing.assert_allclose(strength(canvases.nth(5)), maps[:, :, 2] / maps.max(), atol=0.01)
 
+    play.tab("Learning")
     play.press("One epoch")
     play.until("byhand.state.status === 'paused' && byhand.reader?.version === byhand.state.version")
-    assert play.text("#model-line").startswith(f"{shape}, trained here on mnist-5k")
+    assert play.text("#model-shape") == f"{shape}, from the loaded weights"
     now = np.array(play.page.evaluate("Array.from(byhand.reader.weights)"), np.float32)
     assert 0 < np.abs(now[:100] - model.network.parameters[:100]).max() < 0.5
     play.close()
@@ -122,20 +117,20 @@ def test_the_playground_predicts_shows_and_trains_a_convolution(browser, model, 
 def test_another_setup_shows_its_own_images(browser, served):
     play = opened(browser, served)
     play.draw(HANDS["upright"]["3"])
+    play.tab("Setup")
+    play.page.get_by_text("Advanced", exact=True).click()
     play.page.get_by_label("Start from").select_option("new")
     play.page.get_by_label("Convolutions").fill("3, 5@3/1")
     play.press("Use this setup")
-    play.until("document.querySelector('#model-line').textContent.startsWith('784-3@12×12-5@10×10-12-10')")
-    play.until("document.querySelectorAll('#network .units.maps > *').length === 3")
+    play.until("document.querySelector('#model-shape').textContent.startsWith('784-3@12×12-5@10×10-12-10')")
+    play.until("byhand.network.diagram.at?.map((units) => units.length).join() === '3,5,12,10'")
     assert "maps=3%2C+5%403%2F1" in play.page.evaluate("location.hash")
     play.page.get_by_label("Convolutions").fill("")
     play.page.get_by_label("Hidden layers").fill("9")
     play.press("Use this setup")
-    play.until("document.querySelector('#model-line').textContent.startsWith('784-9-10')")
-    play.until("document.querySelectorAll('#network .units .level').length === 9")
-    assert play.page.locator("#network .units.maps").count() == 0
-    widths = "Array.from(document.querySelectorAll('#network .level'), (line) => line.style.transform)"
-    assert "scaleX(1)" in play.page.evaluate(widths)  # the digit on the pad
+    play.until("document.querySelector('#model-shape').textContent.startsWith('784-9-10')")
+    play.until("byhand.network.diagram.at?.map((units) => units.length).join() === '9,10'")
+    play.until("byhand.network.diagram.tiles[0]?.length === 9")
     play.page.get_by_label("Convolutions").fill("3, a few")
     play.press("Use this setup")
     play.until("document.querySelector('#problem').textContent.startsWith('maps must be like 32,64')")
@@ -145,6 +140,7 @@ def test_another_setup_shows_its_own_images(browser, served):
 
 def test_an_unsupported_export_is_reported_in_the_page(browser, served):
     play = opened(browser, served)
+    play.tab("Share")
     play.press("NumPy arrays")
     play.until("/Convolution.28, 28, 1, 4, .*: use onnx/.test(document.querySelector('#problem').textContent)")
     play.troubles = [t for t in play.troubles if "400" not in t]  # the browser logs the rejected request

@@ -19,6 +19,7 @@ class Held:
 
 
 def test_a_late_response_does_not_undo_newer_events(play, served):
+    play.tab("Learning")
     play.press("One batch")
     play.until("byhand.state.step === 1 && byhand.curve.points.length === 1")
     answers = Held(play, "control")
@@ -30,6 +31,7 @@ def test_a_late_response_does_not_undo_newer_events(play, served):
 
 
 def test_outdated_weights_are_fetched_again(play, served):
+    play.tab("Learning")
     play.press("One batch")
     play.until("byhand.state.step === 1 && byhand.reader?.version === byhand.state.version")
     answers = Held(play, "weights")
@@ -43,6 +45,7 @@ def test_outdated_weights_are_fetched_again(play, served):
 
 
 def test_late_weights_of_another_shape_are_discarded(play, served):
+    play.tab("Learning")
     answers = Held(play, "weights")
     play.press("One batch")
     wait(lambda: answers.answers, play)
@@ -53,9 +56,11 @@ def test_late_weights_of_another_shape_are_discarded(play, served):
           byhand.notice.say = (cause, text) => say(cause, text, text && window.said.push(text));
         }"""
     )
+    play.tab("Setup")
+    play.page.get_by_text("Advanced", exact=True).click()
     play.page.get_by_label("Hidden layers").fill("9")
     play.press("Use this setup")
-    play.until("document.querySelector('#model-line').textContent.startsWith('784-9-10')")
+    play.until("document.querySelector('#model-shape').textContent.startsWith('784-9-10')")
     answers.release()
     play.until("byhand.reader?.version === byhand.state.version")
     assert play.page.evaluate("byhand.reader.weights.length") == 784 * 9 + 9 + 9 * 10 + 10
@@ -64,6 +69,7 @@ def test_late_weights_of_another_shape_are_discarded(play, served):
 
 def test_a_late_state_loses_no_event(play, served):
     answers = Held(play, "state")
+    play.tab("Learning")
     play.press("One epoch")  # the first step: everything is requested again
     wait(lambda: answers.answers, play)
     wait(lambda: served.training.status == "paused")

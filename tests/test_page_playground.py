@@ -11,54 +11,65 @@ from helpers.browser import browser
 from helpers.watched_page import HANDS, Watched, exported, home, opened, play, same_curve, served, wait
 
 
+def advanced(play: Watched) -> None:
+    """Open all settings."""
+    play.tab("Setup")
+    if not play.page.get_by_label("Hidden layers").is_visible():
+        play.page.get_by_text("Advanced", exact=True).click()
+
+
 def test_two_epochs_after_a_rewind_give_the_same_weights(play):
-    assert "the shipped model" in play.text("#model-line")
-    lines = "Array.from(document.querySelectorAll('#run path.training'), (line) => line.getAttribute('d').length)"
+    assert "the shipped model" in play.text("#model-shape")
+    play.tab("Learning")
+    lines = "Array.from(document.querySelectorAll('#learning path.training'), (line) => line.getAttribute('d').length)"
     assert play.page.evaluate(lines) == [0, 0]
     for epoch in (1, 2):
         play.press("One epoch")
         play.until(f"byhand.state.status === 'paused' && byhand.curve.epochs.length === {epoch}")
-    assert "784-16-10, trained here" in play.text("#model-line")
+    assert "trained here" in play.text("#model-line")
+    assert play.text("#model-shape") == "784-16-10"
     assert min(play.page.evaluate(lines)) > 0
-    table = play.page.locator("#run details").first
+    table = play.page.locator("#learning details").first
     table.locator("summary").click()
-    play.until("document.querySelectorAll('#run details')[0].querySelectorAll('tbody tr').length === 2")
+    play.until("document.querySelectorAll('#learning details')[0].querySelectorAll('tbody tr').length === 2")
     play.until("byhand.reader?.version === byhand.state.version")
     first = play.page.evaluate("byhand.reader.weights.join()")
 
     play.press("One batch")
     play.until("byhand.state.step === 59 && byhand.reader?.version === byhand.state.version")
     assert play.page.evaluate("byhand.reader.weights.join()") != first
-    play.press("Rewind")
+    play.press("Start over")
     play.until("byhand.state.step === 0 && byhand.state.status === 'ready' && byhand.curve.points.length === 0")
     play.page.get_by_label("Stop at epoch").fill("2")
     play.page.get_by_label("Stop at epoch").press("Tab")
-    play.press("Play")
+    play.page.evaluate("void byhand.control({ action: 'play' })")
     play.until("byhand.state.step === 58 && byhand.state.status === 'paused'")
     play.until("byhand.reader?.version === byhand.state.version")
     assert play.page.evaluate("byhand.reader.weights.join()") == first
 
 
 def test_other_layers_restart_training_and_are_in_the_address(play, browser, served):
+    advanced(play)
     play.page.get_by_label("Hidden layers").fill("20, 12")
     play.page.get_by_label("Activation").select_option("tanh")
     assert play.page.get_by_text("Not in use yet.").is_visible()
     play.press("Use this setup")
-    play.until("document.querySelector('#model-line').textContent.startsWith('784-20-12-10')")
+    play.until("document.querySelector('#model-shape').textContent.startsWith('784-20-12-10')")
     address = play.page.evaluate("location.hash")
     assert "layers=20%2C12" in address
     assert "activation=tanh" in address
     assert "token" not in play.page.evaluate("location.href")
     other = Watched(browser, served.address + "#layers=9&seed=5&rubbish=1")
     other.until("document.documentElement.dataset.ready")
-    other.until("document.querySelector('#model-line').textContent.startsWith('784-9-10')")
+    other.until("document.querySelector('#model-shape').textContent.startsWith('784-9-10')")
     assert other.page.evaluate("byhand.state.setup.seed") == 5
     other.close()
 
 
 def test_an_error_is_shown_until_it_is_closed(play):
-    play.press("Play")
+    play.page.evaluate("void byhand.control({ action: 'play' })")
     play.until("byhand.state.step > 0")
+    advanced(play)
     play.page.get_by_label("Hidden layers").fill("90000, 90000")
     play.press("Use this setup")
     play.until("document.querySelector('#problem').textContent.startsWith('layers must fit into')")
@@ -73,41 +84,34 @@ def test_an_error_is_shown_until_it_is_closed(play):
 
 
 def test_layers_that_are_not_numbers_are_rejected_in_the_page(play):
+    advanced(play)
     layers = play.page.get_by_label("Hidden layers")
     for text in ("abc", "12.5", "-5", "0", "64; 32"):
         layers.fill(text)
         play.press("Use this setup")
-        assert play.text("#setup .note") == "Hidden layers must be positive integers separated by commas."
+        assert play.text("#setup form .note") == "Hidden layers must be positive integers separated by commas."
         assert layers.evaluate("(input) => !input.checkValidity()")
     layers.fill("64 32")
     play.press("Use this setup")
-    play.until("document.querySelector('#model-line').textContent.startsWith('784-64-32-10')")
+    play.until("document.querySelector('#model-shape').textContent.startsWith('784-64-32-10')")
 
 
 def test_an_invalid_address_gives_an_error_message(browser, served):
     page = opened(browser, served, behind="#learning_rate=banana&layers=x&seed=&batch_size=0&rubbish=1")
     page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be an integer from 1')")
+    page.tab("One step")
     page.page.get_by_text(", prediction ", exact=False).first.wait_for()  # requests of other panels do not remove it
+    page.tab("Errors")
     page.page.get_by_text("95 % interval", exact=False).wait_for()
     assert page.page.locator("#notice").is_visible()
+    advanced(page)
     assert page.page.get_by_label("Learning rate").input_value() == "0.05"
     page.troubles = [t for t in page.troubles if "400" not in t]
     page.close()
 
 
-def test_a_click_on_a_unit_shows_its_largest_activations(play):
-    assert play.page.locator("#network .units button").count() == 16
-    play.page.locator("#network .units button").nth(5).click()
-    play.page.get_by_role("heading", name=re.compile("5 of layer 1")).wait_for()
-    assert play.page.locator("#network .pictures figure").count() == 12
-    play.page.locator("#network select").select_option("4")
-    play.page.locator("#network").get_by_role("button", name="3", exact=True).click()
-    play.page.get_by_role("heading", name="Unit 3 of layer 5").wait_for()
-    shown = play.page.locator("#network .pictures figcaption").all_inner_texts()
-    assert all(caption.startswith("3: ") for caption in shown)
-
-
 def test_the_step_panel_has_the_numbers_of_python(play, served):
+    play.tab("One step")
     play.page.get_by_label("Test image").fill("11")
     play.press("Explain the step")
     play.until("byhand.step.asked.index === 11 && !document.querySelector('#step .stale:not([hidden])')")
@@ -135,6 +139,7 @@ def test_the_step_panel_has_the_numbers_of_python(play, served):
 
 
 def test_the_errors_panel_shows_the_images_of_a_cell(play, served):
+    play.tab("Errors")
     play.page.get_by_text("95 % interval", exact=False).wait_for()
     test, model = served.playground.digits.test, served.playground.loaded
     predicted = model.predict(test.images)
@@ -149,6 +154,7 @@ def test_the_errors_panel_shows_the_images_of_a_cell(play, served):
 
 def test_a_corrected_drawing_is_added_to_the_training_set(play, served):
     play.draw(HANDS["upright"]["7"])
+    play.tab("Teach")
     play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name="7").click()
     play.page.get_by_text("1 of your drawings in the training set").wait_for()
     assert [label for _, label in served.playground.added] == [7]
@@ -158,7 +164,8 @@ def test_a_corrected_drawing_is_added_to_the_training_set(play, served):
 
 def test_without_centering_the_input_is_the_whole_pad(play):
     play.draw(HANDS["upright"]["5"], "corner")
-    assert play.text("#draw .answer") == "5"
+    assert play.text("#answer .answer") == "5"
+    play.tab("Teach")
     play.page.get_by_label("Center and scale the digit").uncheck()
     picture = np.array(play.page.evaluate("Array.from(byhand.draw.result.picture)")).reshape(28, 28)
     pad = np.array(play.page.evaluate("Array.from(byhand.draw.pad.gray().pixels)")).reshape(28, 10, 28, 10)
@@ -166,12 +173,15 @@ def test_without_centering_the_input_is_the_whole_pad(play):
     assert picture[14:].max() == 0
 
 
-def test_a_sample_can_be_loaded_and_is_recognized(play, served):
-    play.press("Load a sample")
-    play.until("document.querySelector('#draw .answer').textContent.length === 1")
+def test_an_example_is_put_on_the_pad_and_recognized(play, served):
+    example = play.page.locator("#draw .examples button").first
+    example.click()
+    play.until("document.querySelector('#answer .answer').textContent.length === 1")
+    assert example.get_attribute("aria-label") == f"An example of {play.page.evaluate('byhand.draw.label')}"
 
 
 def test_the_network_can_be_exported_from_the_page(play, browser, tmp_path, served):
+    play.tab("Share")
     with play.page.expect_download() as download:
         play.press("HTML page")
     assert download.value.suggested_filename == "digits.html"
@@ -185,7 +195,7 @@ def test_the_network_can_be_exported_from_the_page(play, browser, tmp_path, serv
 
 def test_training_continues_without_a_tab_and_a_stopped_server_is_reported(browser, served):
     first = opened(browser, served)
-    first.press("Play")
+    first.page.evaluate("void byhand.control({ action: 'play' })")
     first.until("byhand.state.step > 0")
     first.close()
     step = served.playground.step_number
@@ -200,7 +210,7 @@ def test_training_continues_without_a_tab_and_a_stopped_server_is_reported(brows
 
 
 def test_a_disconnected_page_catches_up(play, served):
-    play.press("Play")
+    play.page.evaluate("void byhand.control({ action: 'play' })")
     play.until("byhand.curve.epochs.length > 2")
     assert play.text("#status") == "training …"
     play.context.set_offline(True)

@@ -15,7 +15,8 @@ from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, Dense
-from byhand.play.panels import activations, largest_activations, one_step, whole_state
+from byhand.nn.losses import SoftmaxCrossEntropy
+from byhand.play.panels import activations, gradients, largest_activations, one_step, whole_state
 from byhand.play.playground import (
     ADDED_TIMES,
     MAX_POINTS,
@@ -28,7 +29,7 @@ from byhand.play.playground import (
 )
 from byhand.play.setup import Setup
 from byhand.play.storage import RunStorage, setup_of, start_of
-from byhand.play.thread import TrainingThread
+from byhand.play.thread import FIRST_RATE, PACES, RATE_STEPS, TrainingThread
 from byhand.training import StepRecord, checkpoint, preset
 from byhand.training.recipe import adapted
 from byhand.training.runs import Run
@@ -90,6 +91,70 @@ def weights_of_the_program(playground):
     made = {}
     exec(playground.as_python().split("print(history)")[0], made)
     return made["model"].network.parameters
+
+
+def test_fewer_training_images_are_the_first_ones():
+    playground = a_playground(layers=(8,), samples=100, batch_size=20)
+    take(playground, 5)
+    assert playground.batches_per_epoch == 5
+    everything = a_playground(layers=(8,)).training_data
+    np.testing.assert_array_equal(playground.training_data.images, everything.images[:100])
+    np.testing.assert_array_equal(weights(playground), weights_of_the_program(playground))
+
+
+def test_the_gradients_of_the_diagram_are_those_of_the_formulas():
+    model = Model([784, 6, 5, 10], seed=2)
+    image = byhand.load("mnist-5k").test.images[3]
+    found = gradients(model, image, 4)
+    pass_ = Pass(model.network)
+    logits = pass_.forward(model.preparation(image[None], model.network.dtype))[0].astype(float)
+    p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    arrays = {name: array.astype(float) for name, array in model.network.named()}
+    d3 = p - np.eye(10)[4]
+    d2 = (arrays["4.W"] @ d3) * (pass_.outs[2][0] > 0)
+    d1 = (arrays["2.W"] @ d2) * (pass_.outs[0][0] > 0)
+    assert found["loss"] == pytest.approx(-np.log(p[4]), rel=1e-5)
+    for got, expected in zip(found["deltas"], (d1, d2, d3), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+    with pytest.raises(UsageError, match="label must be an integer from 0 to 9, got 10"):
+        gradients(model, image, 10)
+
+
+def test_the_gradient_of_a_map_is_its_largest_by_size():
+    model = Model([784, 10], maps=[3], seed=1)
+    image = byhand.load("mnist-5k").test.images[0]
+    pass_ = Pass(model.network)
+    labels = np.array([7])
+    _, dZ = SoftmaxCrossEntropy()(pass_.forward(model.preparation(image[None], model.network.dtype)), labels)
+    pass_.backward(dZ)
+    places = pass_.douts[0].reshape(-1, 3)
+    found = np.array(gradients(model, image, 7)["deltas"][0], np.float32)
+    np.testing.assert_allclose(np.abs(found), np.abs(places).max(axis=0), rtol=1e-6)
+    assert all(value in column for value, column in zip(found, places.T, strict=True))
+
+
+def test_a_slow_training_begins_slowly_and_becomes_faster(monkeypatch):
+    thread = TrainingThread(a_playground(layers=(2,)))  # idle: it takes no step by itself
+    try:
+        monkeypatch.setattr("byhand.play.thread.time.monotonic", lambda: 100.0)
+        waits = {}
+        for pace in PACES:
+            thread.set_pace(pace)
+            thread._step()
+            thread.status = "training"
+            waits[pace] = thread._wait()
+            thread.status = "paused"
+        assert waits == {
+            "slow": pytest.approx(1 / FIRST_RATE),
+            "fast": pytest.approx(1 / (10 * (FIRST_RATE + 1 / RATE_STEPS))),
+            "full": 0.0,
+        }
+        assert thread._wait() is None
+        with pytest.raises(UsageError, match="pace must be one of slow, fast, full, got 'warp'"):
+            thread.set_pace("warp")
+    finally:
+        monkeypatch.undo()
+        thread.close()
 
 
 def test_training_from_loaded_weights_does_not_change_them():

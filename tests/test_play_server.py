@@ -121,7 +121,7 @@ def test_the_server_listens_on_localhost_only(untouched):
         (b"7", "the body must be a JSON object"),
         (b'{"action": 7}', "action must be play, pause, batch, epoch or rewind, got 7"),
         (b'{"action": "explode"}', "action must be play, pause, batch, epoch or rewind, got 'explode'"),
-        (b'{"action": "play", "speed": 9}', "the body may have action, stop_at; got speed"),
+        (b'{"action": "play", "speed": 9}', "the body may have action, stop_at, pace; got speed"),
         (b'{"stop_at": true}', "stop_at must be an integer from 1 to 100000, got True"),
         (b'{"stop_at": 0}', "stop_at must be an integer from 1 to 100000, got 0"),
     ],

@@ -79,6 +79,10 @@ class Watched:
     def press(self, name: str, exact: bool = True) -> None:
         self.page.get_by_role("button", name=name, exact=exact).click()
 
+    def tab(self, name: str) -> None:
+        """Open a panel by its tab."""
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
 

@@ -10,6 +10,7 @@ import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
 import { RETRY, ask, follow, order, weights } from "./server.js";
+import { isUntrained } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Tour } from "./tour.js";
 import { DrawPanel } from "./panels/draw.js";
@@ -156,8 +157,8 @@ class Playground {
 
   /** What is on the screen, in one sentence. */
   modelLine() {
-    const { origin, digits, step, status } = this.state;
-    if (origin !== "training") return "This network has learned to read. Draw a digit.";
+    const { digits, step, status } = this.state;
+    if (isUntrained(this.state)) return "This network has learned to read. Draw a digit.";
     const images = `${digits.train.toLocaleString("en")} images of ${digits.name}`;
     if (step === 0) return "A new network. It has learned nothing yet.";
     return status === "training" ? `This network learns from ${images}.` : `This network was trained here on ${images}.`;

@@ -19,8 +19,8 @@ Result = TypeVar("Result")
 #: Maximum number of jobs in the queue.
 MAX_WAITING = 64
 
-#: Steps per second by pace: `slow` begins with FIRST_RATE and rises by one for each RATE_STEPS steps, up to MAX_RATE: the
-#: eye can follow the beginning, where most is learned. `fast` is ten times as fast, and `full` has no limit.
+#: Steps per second by pace. `slow` begins with FIRST_RATE and rises by one in RATE_STEPS steps, up to MAX_RATE: the eye
+#: can follow the beginning, where most is learned. `fast` is ten times as fast, and `full` has no limit.
 PACES = {"slow": 1, "fast": 10, "full": None}
 FIRST_RATE, RATE_STEPS, MAX_RATE = 1.0, 25.0, 60.0
 

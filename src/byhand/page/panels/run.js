@@ -3,6 +3,7 @@
 import { Chart } from "../chart.js";
 import { byId, element, numeral, percent } from "../dom.js";
 import { order } from "../server.js";
+import { isUntrained } from "../state.js";
 
 /** The speeds, slowest first, with their words. */
 const PACES = { slow: "Slow", fast: "× 10", full: "Full speed" };
@@ -19,6 +20,7 @@ export class RunPanel {
     this.batch = action("One batch", "batch");
     this.epoch = action("One epoch", "epoch");
     this.rewind = action("Start over", "rewind", "The same network again, with the weights it began with");
+    this.further = action("Train it further", "play");
     this.back = button("Back to the trained network", () => this.useTrained());
     this.paces = Object.entries(PACES).map(([pace, words]) =>
       element("button", { type: "button", onclick: () => playground.control({ pace }), value: pace }, words),
@@ -33,6 +35,7 @@ export class RunPanel {
         this.play,
         element("span", { className: "paces", role: "group", "aria-label": "Speed" }, ...this.paces),
         this.finish,
+        this.further,
         this.back,
       ),
       this.figures,
@@ -50,16 +53,20 @@ export class RunPanel {
   }
 
   toggle() {
-    const { status, step, origin } = this.playground.state;
-    if (status === "training") return this.playground.control({ action: "pause" });
-    if (step > 0 && origin === "training") return this.playground.control({ action: "play" });
-    return this.watch();
+    const { state } = this.playground;
+    if (state.status === "training") return this.playground.control({ action: "pause" });
+    return state.step > 0 ? this.playground.control({ action: "play" }) : this.watch();
   }
 
   /** Train a new network at a pace that the eye can follow. */
-  watch() {
+  async watch() {
+    const { setup } = this.playground.state;
+    if (setup.start === "loaded") {
+      const begun = await this.playground.attempt(() => order("setup", { ...setup, start: "new" }));
+      if (!begun) return;
+    }
     this.playground.tabs.open("learning");
-    return this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
+    await this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
   }
 
   finishTraining() {
@@ -75,13 +82,14 @@ export class RunPanel {
 
   showState(state, curve) {
     const isTraining = state.status === "training";
-    const isNew = state.step === 0 || state.origin !== "training";
+    const isNew = state.step === 0;
     this.play.textContent = isTraining ? "Pause" : isNew ? "Watch a new network learn" : "Continue";
     for (const button of [this.play, this.batch, this.epoch]) button.disabled = state.status === "failed";
     for (const button of [this.batch, this.epoch]) button.disabled ||= isTraining;
     this.rewind.disabled = state.step === 0 && state.status !== "failed";
     this.finish.hidden = isNew || state.status === "failed";
-    this.back.hidden = isTraining || state.origin !== "training" || !state.loaded.fits || isUntouched(state);
+    this.further.hidden = isTraining || !isNew || state.setup.start !== "loaded";
+    this.back.hidden = isTraining || isUntrained(state) || !state.loaded.fits;
     for (const button of this.paces) button.setAttribute("aria-pressed", button.value === state.pace);
     if (document.activeElement !== this.stopAt) this.stopAt.value = state.stop_at ?? "";
     const kept = state.saved_in;
@@ -118,6 +126,3 @@ export class RunPanel {
     this.accuracy.show(points.map(([epoch, , accuracy]) => [epoch, accuracy]), of("validation_accuracy"));
   }
 }
-
-/** True if the current weights are the loaded ones. */
-const isUntouched = ({ setup, step }) => setup.start === "loaded" && step === 0;

@@ -1,0 +1,4 @@
+/* Questions about the state of the playground. */
+
+/** True if the network has the weights of the loaded model, before any step. */
+export const isUntrained = ({ origin, setup, step }) => origin !== "training" || (setup.start === "loaded" && step === 0);

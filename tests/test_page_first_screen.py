@@ -1,0 +1,162 @@
+"""The playground's first screen in a browser: the diagram, the speeds, the experiments and the tour."""
+
+import base64
+import io
+import re
+import time
+from collections import Counter
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from byhand.nn.backprop import Pass
+from byhand.page import model_weights
+from helpers.browser import browser
+from helpers.playground_server import a_playground
+from helpers.watched_page import HANDS, play, served
+
+
+def click_unit(play, stage: int, unit: int) -> None:
+    """Click a unit in the diagram."""
+    box = play.page.evaluate(f"byhand.network.diagram.at[{stage}][{unit}]")
+    play.page.locator(".network-canvas").click(position={name: box[name] + box["size"] / 2 for name in ("x", "y")})
+
+
+def test_a_click_on_a_unit_shows_its_largest_activations(play):
+    play.until("byhand.network.diagram.at?.length === 5")
+    click_unit(play, 0, 5)
+    play.page.get_by_role("heading", name="Map 5 of layer 1").wait_for()
+    assert play.page.locator("#network .pictures figure").count() == 12
+    click_unit(play, 4, 3)
+    play.page.get_by_role("heading", name="Output 3").wait_for()
+    shown = play.page.locator("#network .pictures figcaption").all_inner_texts()
+    assert all(caption.startswith("3: ") for caption in shown)
+
+
+def test_a_unit_shows_its_sum_by_pointer_and_keyboard(play, served):
+    play.draw(HANDS["upright"]["3"])
+    play.until("byhand.network.flow?.result && byhand.network.diagram.at?.length === 5")
+    pass_ = Pass(served.playground.loaded.network, needs_gradient=False)
+    seen = np.array(play.page.evaluate("Array.from(byhand.draw.result.seen)"), np.uint8)
+    preparation = replace(served.playground.loaded.preparation, deskew=False)
+    logits = pass_.forward(preparation(seen.reshape(1, 28, 28), np.float32))[0]
+    hidden = pass_.outs[-2][0]
+    play.page.locator(".network-canvas").focus()
+    for key, name, value in (
+        ("ArrowDown", "Output 0", logits[0]),
+        ("ArrowDown", "Output 1", logits[1]),
+        ("ArrowLeft", "Unit", None),
+    ):
+        play.page.keyboard.press(key)
+        play.until(f"document.querySelector('.unit-card b')?.textContent.startsWith('{name}')")
+        if value is not None:
+            shown = re.search(r"z = Σ w·x \+ b = (\S+)", play.text(".unit-card"))[1]
+            assert float(shown.replace("−", "-")) == pytest.approx(float(value), rel=1e-3)
+    unit = int(re.match(r"Unit (\d+)", play.text(".unit-card b"))[1])
+    shown = re.search(r"→ (\S+)", play.text(".unit-card"))[1]
+    assert float(shown.replace("−", "-")) == pytest.approx(float(hidden[unit]), rel=1e-3, abs=1e-6)
+    terms = "(() => { const { flow } = byhand.network; return flow.arithmetic(flow.stages[4], 3, 1e9); })()"
+    sum_of = play.page.evaluate(terms)
+    assert sum(term["product"] for term in sum_of["terms"]) + sum_of["rest"] == pytest.approx(
+        float(logits[3]), rel=1e-4
+    )
+
+
+def test_a_step_of_backpropagation_is_shown_part_by_part(play, served):
+    play.tab("Network")
+    play.draw(HANDS["upright"]["3"])
+    play.page.locator("#network select").select_option("8")
+    play.press("Step through backpropagation")
+    play.until("document.querySelector('.phase').textContent.startsWith('1 of 11. Forward, layer 1')")
+    for _ in range(5):
+        play.press("Next")
+    assert play.text(".phase").startswith("6 of 11. The loss, for a digit that is a 8")
+    model = served.playground.loaded
+    picture = np.array(play.page.evaluate("Array.from(byhand.draw.result.picture)"), np.uint8).reshape(28, 28)
+    probabilities = model.probabilities(picture[None])[0].astype(float)
+    deltas = play.page.evaluate("byhand.network.diagram.phase.deltas.at(-1)")
+    np.testing.assert_allclose(deltas, probabilities - np.eye(10)[8], atol=1e-5)
+    for _ in range(5):
+        play.press("Next")
+    assert play.text(".phase").startswith("11 of 11. The update")
+    play.press("End the step")
+    assert play.page.evaluate("byhand.network.diagram.phase") is None
+
+
+def test_the_diagram_is_saved_as_svg_with_the_weights(play, served, tmp_path):
+    served.post("/api/setup", **a_playground(layers=(12,)).setup.config())
+    play.until(
+        "document.querySelector('#model-shape').textContent === '784-12-10' && byhand.network.flow.stages.length === 2"
+    )
+    play.draw(HANDS["upright"]["3"])
+    play.tab("Network")
+    with play.page.expect_download() as download:
+        play.press("Save the diagram as SVG")
+    download.value.save_as(tmp_path / "network.svg")
+    root = ElementTree.parse(tmp_path / "network.svg").getroot()
+    kinds = Counter(child.tag.rpartition("}")[2] for child in root)
+    assert kinds["image"] == 1 + 12  # the input, and the weights of each unit
+    assert kinds["circle"] == 10
+    assert 100 < kinds["line"] <= 320
+    picture = base64.b64decode(root.findall("{*}image")[1].get("href").partition(",")[2])
+    shown = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
+    weights = dict(served.playground.model.network.named())["0.W"][:, 0].reshape(28, 28)
+    large = np.abs(weights) > np.quantile(np.abs(weights), 0.5)
+    assert np.array_equal(shown[large][:, 0] > shown[large][:, 2], weights[large] > 0)  # orange, not blue
+
+
+def test_a_new_network_is_watched_and_finished_by_one_click(play, served):
+    play.press("Watch a new network learn")
+    play.until("byhand.state.step > 0 && byhand.state.pace === 'slow'")
+    assert play.page.get_by_role("tab", name="Learning").get_attribute("aria-selected") == "true"
+    assert play.text("#model-shape") == "784-16-10"
+    play.press("Finish")
+    play.until("byhand.state.status === 'paused' && byhand.state.step === 580")
+    play.press("Back to the trained network")
+    play.until("byhand.state.setup.start === 'loaded' && byhand.reader?.version === byhand.state.version")
+    assert play.text("#model-line").startswith("This network has learned to read")
+    np.testing.assert_array_equal(
+        np.array(play.page.evaluate("Array.from(byhand.reader.weights)"), np.float32),
+        model_weights(served.playground.loaded),
+    )
+    play.press("Watch a new network learn")
+    play.until("byhand.state.setup.start === 'new' && byhand.state.step > 0")
+
+
+def test_an_experiment_starts_a_training_and_says_what_to_look_for(play, served):
+    for chip, shape in (("No hidden layer", "784-10"), ("A convolution", "784-8@12×12-32-10")):
+        play.press(chip)
+        play.until(f"document.querySelector('#model-shape').textContent === '{shape}'")
+        play.until("byhand.state.step > 0 && byhand.state.status === 'training'")
+        assert play.text(".look").startswith(f"{chip}. ")
+    play.press("Tiny training set")
+    play.until("byhand.state.digits.train === 100 && byhand.state.step > 0")
+    assert len(served.playground.training_data) == 100
+
+
+def test_layers_are_added_and_halved_at_once(play, served):
+    play.tab("Setup")
+    play.press("Fewer units in layer 1")
+    play.until("document.querySelector('#model-shape').textContent === '784-8-10'")
+    play.press("Add a layer")
+    play.until("document.querySelector('#model-shape').textContent === '784-8-8-10'")
+    play.press("More units in layer 2")
+    play.until("document.querySelector('#model-shape').textContent === '784-8-16-10'")
+    play.press("Remove layer 1")
+    play.until("document.querySelector('#model-shape').textContent === '784-16-10'")
+    assert served.playground.setup.layers == (16,)
+
+
+def test_the_tour_names_its_places_and_ends(play):
+    play.press("Tour")
+    for place in range(1, 6):
+        assert play.text(".tour [aria-live]").startswith(f"{place} of 5. ")
+        assert play.page.locator(".is-toured").count() == 1
+        play.press("Next" if place < 5 else "Done")
+    assert play.page.locator(".tour").is_hidden()
+    play.press("Tour")
+    play.page.keyboard.press("Escape")
+    assert play.page.locator(".tour").is_hidden()
