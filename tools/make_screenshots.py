@@ -31,7 +31,7 @@ from soak import HANDS, draw  # noqa: E402
 from helpers.playground_server import Served, a_playground  # noqa: E402
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
-PANELS = ("draw", "run", "setup", "network", "errors", "step", "share")
+TABS = ("Experiments", "Learning", "Network", "Teach", "Setup", "Errors", "One step", "Share")
 COLORS = 128
 #: End of the file name, width of the page, theme.
 VIEWS = (("", 1280, "light"), ("-phone", 400, "dark"))
@@ -55,17 +55,30 @@ def opened(browser, address: str, width: int, theme: str, **settings):
 
 
 def playing(browser, served: Served, width: int, theme: str):
-    """Open the playground, draw a digit and click a unit."""
+    """Open the playground and draw a digit."""
     page = opened(browser, served.address, width, theme)
     page.wait_for_selector("html[data-ready]")
     draw(page, HANDS["slanted"]["4"])
-    page.locator("#network .units button").nth(3).click()
-    page.get_by_role("heading", name="Unit 3 of layer 1").wait_for()
-    page.locator("#errors .pictures figure").first.wait_for()
-    page.locator("#step .worked-out").wait_for()
     page.evaluate("scrollTo(0, 0)")
     page.mouse.move(0, 0)
     return page
+
+
+def panel(page, tab: str, *, whole: bool) -> bytes:
+    """Open a tab; return the screenshot of its panel, or of the whole page."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+    if tab == "Network":
+        page.evaluate("void byhand.network.excite({ stage: 0, unit: 3 })")
+        page.get_by_role("heading", name="Unit 3 of layer 1").wait_for()
+    elif tab == "Errors":
+        page.locator("#errors .pictures figure").first.wait_for()
+    elif tab == "One step":
+        page.locator("#step .worked-out").wait_for()
+    elif tab == "Setup" and not whole:
+        page.get_by_text("Advanced", exact=True).click()
+    if whole:
+        return page.screenshot(full_page=True)
+    return page.locator(".tab-panel:not([hidden])").screenshot()
 
 
 def run(*words: str) -> str:
@@ -142,12 +155,13 @@ def main() -> None:
             served.wait("paused")
             for end, width, theme in VIEWS:
                 page = playing(browser, served, width, theme)
-                for panel in PANELS:
-                    keep(f"panel-{panel}{end}", page.locator(f".panel.{panel}").screenshot())
+                for tab in TABS:
+                    keep(f"panel-{tab.split()[-1].lower()}{end}", panel(page, tab, whole=bool(end)))
                 page.close()
             for theme in ("light", "dark"):
                 page = playing(browser, served, 1280, theme)
-                page.set_viewport_size({"width": 1280, "height": 1400})
+                page.get_by_role("tab", name="Learning").click()
+                page.set_viewport_size({"width": 1280, "height": 860})
                 keep(f"playground-{theme}", page.screenshot())
                 page.close()
         finally:

@@ -83,7 +83,7 @@ def soak(minutes: float) -> dict:
         page.goto(address)
         page.wait_for_selector("html[data-ready]")
         page.evaluate(TIMED)
-        page.get_by_role("button", name="Play", exact=True).click()
+        page.evaluate("void byhand.control({ action: 'play', pace: 'full' })")
 
         def heap() -> float:
             for _ in range(2):

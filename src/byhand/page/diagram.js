@@ -9,15 +9,15 @@ import { paintBytes, paintWeights } from "./paint.js";
 
 /** Maximum number of units shown of a layer, and of edges into it. */
 const SHOWN = 128;
-const EDGES = 160;
+const EDGES = 120;
 const LARGEST_CELL = 46;
 const INPUT = 112;
 const CLASS_WIDTH = 34;
 const TOP = 26;
 const BOTTOM = 10;
 const SIDE = 12;
-/** The quantile of the weights that has full brightness: one large weight must not darken the rest. */
-const BRIGHT = 0.99;
+/** The weights with full brightness, as a multiple of their root mean square: one large weight must not darken the rest. */
+const BRIGHT = 2.6;
 
 const COLORS = { positive: "#ffa84c", negative: "#5096ff", quiet: "#a5a7ad", text: "#ecebe6", frame: "#3a3e48", ground: "#0d0e12" };
 const colorOf = (value) => (value < 0 ? COLORS.negative : COLORS.positive);
@@ -227,7 +227,7 @@ export class Diagram {
       const pixels = rows * columns;
       const channels = layer.inputs / pixels;
       const weights = Float32Array.from({ length: pixels }, (_, at) => layer.W[at * channels * count + unit]);
-      paintWeights(tile, weights, rows, columns, weights.map(Math.abs).sort()[Math.floor(BRIGHT * pixels)]);
+      paintWeights(tile, weights, rows, columns, BRIGHT * Math.sqrt(weights.reduce((sum, w) => sum + w * w, 0) / pixels));
     }
     return tile;
   }

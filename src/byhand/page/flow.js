@@ -6,8 +6,8 @@
 import { places, weighted } from "./network.js";
 import { floats } from "./reader.js";
 
-/** Classes of size for the choice of the strongest edges: the ratio of neighbors is √2. */
-const GRADES = 64;
+/** Number of grades of size for the choice of the strongest edges. */
+const GRADES = 512;
 
 export class Flow {
   /** result: {seen, answers, probabilities} of a picture, or null for the network alone */
@@ -129,22 +129,20 @@ function peaks(outputs, count) {
 }
 
 /**
- * About `limit` of the largest numbers by size, the smallest first: [{at, strength}], as shares of the largest. The numbers
- * are counted by powers of √2, so that nothing but the result is sorted.
+ * About `limit` of the largest numbers by size, the smallest first: [{at, strength}], as shares of the largest. They are
+ * counted by the exponent and the first bit of the mantissa, so that nothing but the result is sorted.   numbers: Float32Array
  */
 export function largest(numbers, limit) {
-  let most = 0;
-  for (const value of numbers) if (Math.abs(value) > most) most = Math.abs(value);
-  if (!(most > 0) || most === Infinity) return [];
-  const grade = (value) => Math.min(GRADES - 1, Math.floor(-2 * Math.log2(Math.abs(value) / most)));
+  const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+  const grade = (at) => (bits[at] & 0x7fffffff) >>> 22;
   const counts = new Uint32Array(GRADES);
-  for (const value of numbers) if (value !== 0) counts[grade(value)]++;
-  let last = 0;
-  for (let sum = counts[0]; last + 1 < GRADES && sum + counts[last + 1] <= limit; sum += counts[last]) last++;
-  const least = most * 2 ** (-(last + 1) / 2);
+  for (let at = 0; at < bits.length; at++) counts[grade(at)]++;
+  if (counts[GRADES - 1] || counts[GRADES - 2]) return []; // infinite or not a number
+  let least = GRADES - 1;
+  for (let sum = 0; least > 1 && sum + counts[least] <= limit; least--) sum += counts[least];
   const found = [];
-  numbers.forEach((value, at) => {
-    if (Math.abs(value) > least) found.push({ at, strength: value / most });
-  });
-  return found.sort((a, b) => Math.abs(a.strength) - Math.abs(b.strength)).slice(-limit);
+  for (let at = 0; at < bits.length; at++) if (grade(at) >= least && numbers[at] !== 0) found.push({ at, strength: numbers[at] });
+  found.sort((a, b) => Math.abs(a.strength) - Math.abs(b.strength));
+  const most = Math.abs(found.at(-1)?.strength ?? 1);
+  return found.slice(-limit).map(({ at, strength }) => ({ at, strength: strength / most }));
 }

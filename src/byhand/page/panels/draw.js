@@ -60,21 +60,25 @@ export class DrawPanel {
       this.list = new Bars(this.bars, reader.classes);
     }
     this.reader = reader;
-    this.read();
+    this.read(readsDrawings(reader) ? this.result?.picture : null);
   }
 
-  read() {
+  /** Read what is on the pad; picture: its normalized drawing, if that is known. */
+  read(picture = null) {
     if (!this.reader) return;
-    if (readsDrawings(this.reader)) this.result = recognize(this.reader, this.pad.gray(), this.centers.checked);
+    if (picture) this.result = { picture, ...this.reader.read(picture) };
+    else if (readsDrawings(this.reader)) this.result = recognize(this.reader, this.pad.gray(), this.centers.checked);
     else if (this.example?.pixels.length === this.reader.shape[0] * this.reader.shape[1]) {
       this.result = { picture: this.example.pixels, ...this.reader.read(this.example.pixels) };
     } else this.result = { message: "this model does not take drawings: choose an example" };
-    let { message } = this.result;
-    const { picture, probabilities } = this.result;
+    this.showResult(this.result);
+  }
+
+  showResult({ message, picture, probabilities }) {
     const isFinite = probabilities?.every(Number.isFinite);
-    if (probabilities && !isFinite) message = "training diverged: the weights are not finite";
+    const failure = probabilities && "training diverged: the weights are not finite";
     this.list.show(isFinite ? probabilities : null);
-    const answer = isFinite ? this.reader.verdict(probabilities) : message;
+    const answer = isFinite ? this.reader.verdict(probabilities) : (failure ?? message);
     this.answer.textContent = answer;
     this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
     for (const button of this.labels.children) button.disabled = !picture;
