@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from xml.etree import ElementTree
 
 import click
 import numpy as np
@@ -14,7 +15,9 @@ import byhand
 from byhand.cli.explain import run_quiz
 from byhand.cli.group import cli
 from byhand.errors import UsageError
+from byhand.explain.animation import stages_of
 from byhand.explain.quiz import questions
+from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
 from byhand.nn.losses import MeanSquaredError
@@ -156,6 +159,45 @@ def test_explain_writes_a_page_and_json(runs, tmp_path):
     shown = call("explain", runs / "plain", "--html", page, "--json", "--quiet")
     assert page.read_text("utf-8").startswith("<!doctype html>")
     assert json.loads(shown.stdout)["steps"][0]["title"] == "Preparation"
+
+
+@pytest.mark.parametrize(("name", "parts", "circles"), [("plain", 5, 12 + 10), ("maps", 9, 4 + 8 + 12 + 10)])
+def test_explain_writes_an_animated_picture(runs, tmp_path, name, parts, circles):
+    result = call("explain", runs / name, "--sample", 7, "--svg", tmp_path / "step.svg")
+    assert "wrote" in result.stderr
+    assert result.stdout == ""
+    root = ElementTree.parse(tmp_path / "step.svg").getroot()
+    groups = [child for child in root if child.get("class") == "part"]
+    assert len(groups) == parts
+    captions = [group.findall("{*}text")[-1].text for group in groups]
+    assert captions[0].startswith(f"1 of {parts}. Forward, layer 1: z = Σ w·x + b, h = relu(z)")
+    assert captions[-1].startswith(f"{parts} of {parts}. Update: each weight moves")
+    assert all(len(group.findall("{*}circle")) == circles for group in groups)
+    lines = [len(group.findall("{*}line")) for group in groups]
+    assert 0 < lines[0] < lines[1]
+
+
+def test_the_edges_of_the_picture_add_up_to_the_sums(runs):
+    model = byhand.Model([784, 12, 10], maps=[4, 8], seed=1)
+    image = byhand.load("mnist-5k").test.images[7]
+    _, stages = stages_of(model, image, 3)
+    pass_ = Pass(model.network)
+    pass_.forward(model.preparation(image[None], model.network.dtype))
+    sources = image.size
+    for stage in stages:
+        sums = pass_.outs[stage.layer.index].reshape(-1, stage.count)
+        places = stage.places if stage.places is not None else np.zeros(stage.count, int)
+        expected = sums[places, np.arange(stage.count)] - stage.layer.b
+        if sources != image.size or stage.places is None:
+            np.testing.assert_allclose(stage.edges(sources, 0.0, back=False).sum(axis=0), expected, atol=1e-4)
+        sources = stage.count
+
+
+def test_the_animated_picture_needs_one_image(runs, type_in, tmp_path):
+    for words in ((runs / "rich",), (runs / "plain", "--batch", 2)):
+        code, _, err = type_in("explain", *words, "--svg", tmp_path / "step.svg")
+        assert code == 2
+        assert "--svg shows a step on one image: not with --batch, nor batch normalization" in err
 
 
 def test_explain_uses_a_batch_if_batch_norm_needs_one(runs):

@@ -77,6 +77,7 @@ explain --sample      index of the sample
 explain --batch       batch size
 explain --unit        unit
 explain --ask         quiz
+explain --svg         animated
 explain --pager       pager
 export --to           format
 export --output       output file

@@ -26,9 +26,12 @@ from byhand.cli.output import (
 from byhand.data import Dataset, Sample
 from byhand.errors import UsageError
 from byhand.explain import Explanation, explain_step
+from byhand.explain.animation import animated_step
 from byhand.explain.quiz import questions
+from byhand.files import write_text
 from byhand.model import Model
 from byhand.model.reading import read
+from byhand.nn.losses import Loss
 from byhand.nn.optimizers import OPTIMIZERS, optimizer_named
 from byhand.training.run import loss_of
 from byhand.training.runs import Run, load_model
@@ -66,6 +69,7 @@ def unit(text: str) -> tuple[int, int]:
     multiple=True,
 )
 @option("--ask", bool, "Quiz: ask for shapes, signs and numbers of the step before they are shown.")
+@option("--svg FILE", PLACE, "Write an animated picture of the step, for slides.", "svg_file")
 @option("--pager/--no-pager", None, "Show the text in a pager (PAGER). Default in a terminal, if the text is long.")
 @option("--learning-rate", float, "Step size (learning rate).", default=0.01)
 @option("--optimizer", OPTIMIZERS, "Optimizer (update rule); its state starts at 0.", default="sgd")
@@ -82,6 +86,7 @@ def command(
     split: str,
     chosen: tuple[tuple[int, int], ...],
     ask: bool,
+    svg_file: str | None,
     pager: bool | None,
     learning_rate: float,
     optimizer: str,
@@ -122,22 +127,24 @@ def command(
         if batch is None and count > 1:
             console.info(f"batch normalization needs a batch: showing samples {sample} to {sample + count - 1}")
         shown = images[sample] if count == 1 else images[sample : sample + count]
+    loss = loss_of(config, model.metadata)
+    if svg_file is not None:
+        write_animation(svg_file, model, shown, loss, console)
     explanation = explain_step(
         model,
         shown,
         learning_rate=learning_rate,
         optimizer=optimizer_named(optimizer),
-        loss=loss_of(config, model.metadata),
+        loss=loss,
         units=chosen,
         seed=seed,
     )
     console.write_page(explanation.html)
     if ask:
         run_quiz(explanation)
-    if console.as_json:
-        show_json(explanation.to_json())
-    elif console.page is None:
-        show_text(text_for_terminal(explanation, units_only=bool(chosen)), pager)
+    show(
+        explanation, console, has_file=console.page is not None or svg_file is not None, pager=pager, units=bool(chosen)
+    )
 
 
 def unsure(model: Model, images: Dataset) -> int:
@@ -187,6 +194,22 @@ def labelled(picture: str, label: str | None, model: Model, console: Console) ->
     if label is None:
         console.info(f"label: {reading.digit}, the predicted class; --label sets another one")
     return Sample(reading.image, model.classes.index(label if label is not None else reading.digit))
+
+
+def show(explanation: Explanation, console: Console, *, has_file: bool, pager: bool | None, units: bool) -> None:
+    """Print the explanation as JSON or, if it was not written to a file, as text."""
+    if console.as_json:
+        show_json(explanation.to_json())
+    elif not has_file:
+        show_text(text_for_terminal(explanation, units_only=units), pager)
+
+
+def write_animation(file: str, model: Model, shown: Sample | Dataset, loss: Loss, console: Console) -> None:
+    """Write the animated picture."""
+    if not isinstance(shown, Sample):
+        raise UsageError("--svg shows a step on one image: not with --batch, nor batch normalization")
+    write_text(file, animated_step(model, shown.image, shown.label, loss))
+    console.info(f"wrote {file}")
 
 
 def text_for_terminal(explanation: Explanation, *, units_only: bool) -> str:

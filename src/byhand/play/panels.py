@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from byhand.checks import integer
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.explain import Figure, Step, explain_step
+from byhand.explain.animation import stages_of
 from byhand.model import Model
 from byhand.model.model import blocks, max_block_size
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
-from byhand.nn.losses import SoftmaxCrossEntropy
 from byhand.page import model_description
 from byhand.play.playground import Playground, epoch_json
 from byhand.play.requests import pixels_of
@@ -93,22 +92,9 @@ def activations(model: Model, images: Array, number: int) -> Array:
 
 
 def gradients(model: Model, image: Array, label: int) -> dict[str, Any]:
-    """Return the loss of one image, and its gradient with respect to the sums of each layer with weights.
-
-    Of a map it is the gradient that is largest by absolute value over all positions.
-    """
-    labels = np.array([integer("label", label, 0, len(model.classes) - 1)])
-    network = model.network
-    pass_ = Pass(network)
-    loss, dZ = SoftmaxCrossEntropy()(pass_.forward(model.preparation(image[None], network.dtype)), labels)
-    pass_.backward(dZ)
-    deltas = []
-    for layer in network.parametric_layers:
-        dout = pass_.douts[layer.index]
-        assert dout is not None
-        places = dout.reshape(-1, layer.b.size)
-        deltas.append(places[np.abs(places).argmax(axis=0), np.arange(layer.b.size)].tolist())
-    return {"loss": float(loss), "deltas": deltas}
+    """Return the loss of one image, and its gradient with respect to the sums of each layer with weights."""
+    loss, stages = stages_of(model, image, label)
+    return {"loss": loss, "deltas": [stage.deltas.tolist() for stage in stages]}
 
 
 # ---- Step
