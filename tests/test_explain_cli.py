@@ -15,7 +15,7 @@ import byhand
 from byhand.cli.explain import run_quiz
 from byhand.cli.group import cli
 from byhand.errors import UsageError
-from byhand.explain.animation import stages_of
+from byhand.explain.animation import values_of
 from byhand.explain.quiz import questions
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
@@ -180,7 +180,7 @@ def test_explain_writes_an_animated_picture(runs, tmp_path, name, parts, circles
 def test_the_edges_of_the_picture_add_up_to_the_sums(runs):
     model = byhand.Model([784, 12, 10], maps=[4, 8], seed=1)
     image = byhand.load("mnist-5k").test.images[7]
-    _, stages = stages_of(model, image, 3)
+    _, stages = values_of(model, image, 3)
     pass_ = Pass(model.network)
     pass_.forward(model.preparation(image[None], model.network.dtype))
     sources = image.size

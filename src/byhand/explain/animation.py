@@ -29,7 +29,7 @@ POSITIVE, NEGATIVE, QUIET, GROUND, TEXT = "#ffa84c", "#5096ff", "#3a3e48", "#0d0
 
 
 @dataclass(frozen=True)
-class Stage:
+class LayerValues:
     """The values of one stage for one image.
 
     inputs: (n,);  outputs, deltas: (units,), after the activation, and the gradient of the sums
@@ -72,7 +72,7 @@ class Stage:
         return np.stack(columns, axis=1)
 
 
-def stages_of(model: Model, image: Array, label: int, loss: Loss | None = None) -> tuple[float, list[Stage]]:
+def values_of(model: Model, image: Array, label: int, loss: Loss | None = None) -> tuple[float, list[LayerValues]]:
     """Return the loss of one image, and the values of each stage. The model is not changed."""
     network = model.network
     if any(isinstance(layer, BatchNorm) for layer in network.layers):
@@ -93,7 +93,7 @@ def stages_of(model: Model, image: Array, label: int, loss: Loss | None = None) 
         places = out.argmax(axis=0)
         function = next((f.function.name for f in network.layers[layer.index : end] if isinstance(f, Activation)), "")
         stages.append(
-            Stage(
+            LayerValues(
                 layer,
                 dict(network.named())[f"{layer.index}.W"],
                 pass_.ins[layer.index][0],
@@ -119,7 +119,7 @@ class Drawing:
 
     def __init__(self, model: Model, image: Array, label: int, loss: Loss) -> None:
         self.model, self.label, self.rule = model, label, loss
-        self.loss, self.stages = stages_of(model, image, label, loss)
+        self.loss, self.stages = values_of(model, image, label, loss)
         self.seen = model.preparation.pictures(image[None])[0]
         self.empty = float(model.preparation(np.zeros_like(image)[None], model.network.dtype).flat[0])
         self.probabilities = softmax(self.stages[-1].outputs[None])[0]
@@ -276,7 +276,7 @@ class Drawing:
         return found
 
 
-def strength(stage: Stage) -> Array:
+def strength(stage: LayerValues) -> Array:
     """Return how much a unit has to show: its output and gradient, each as a share of the largest       → (units,)"""
     shares = [np.abs(values) / (np.abs(values).max() or 1) for values in (stage.outputs, stage.deltas)]
     total: Array = shares[0] + shares[1]

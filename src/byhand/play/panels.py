@@ -8,7 +8,7 @@ import numpy as np
 from byhand.data import Dataset
 from byhand.errors import UsageError
 from byhand.explain import Figure, Step, explain_step
-from byhand.explain.animation import stages_of
+from byhand.explain.animation import values_of
 from byhand.model import Model
 from byhand.model.model import blocks, max_block_size
 from byhand.nn.arrays import Array
@@ -93,7 +93,7 @@ def activations(model: Model, images: Array, number: int) -> Array:
 
 def gradients(model: Model, image: Array, label: int) -> dict[str, Any]:
     """Return the loss of one image, and its gradient with respect to the sums of each layer with weights."""
-    loss, stages = stages_of(model, image, label)
+    loss, stages = values_of(model, image, label)
     return {"loss": loss, "deltas": [stage.deltas.tolist() for stage in stages]}
 
 
