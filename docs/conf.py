@@ -9,6 +9,9 @@ project, author, copyright = "byhand", "the byhand authors", "the byhand authors
 extensions = ["myst_parser", "docs.extension"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
+suppress_warnings = ["ref.python"]  # `Step` is a class of two modules: the link leads to one of them
+python_maximum_signature_line_length = 100
+add_module_names = False
 exclude_patterns = ["build", "__pycache__"]
 html_math_renderer = "mathml"
 

@@ -12,9 +12,10 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
-from docs import drawings, pages
+from docs import api, drawings, pages
 
 SOURCE = "https://github.com/byhand-nn/byhand/blob/main/"
 ROOT = pages.DOCS.parent
@@ -30,6 +31,15 @@ class Drawing(Directive):
     def run(self) -> list[nodes.Node]:
         caption = " ".join(self.content)
         return [nodes.raw("", drawings.figure(self.arguments[0], caption), format="html")]
+
+
+class Api(SphinxDirective):
+    """Entries of the API reference, for the names in the content."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        return [node for path in self.content if path for node in self.parse_text_to_nodes(api.entry(path))]
 
 
 def mathml(node: nodes.Element, display: str) -> str:
@@ -60,7 +70,7 @@ def link_to_repository(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def check(app: Sphinx) -> None:
     """Warn about examples whose result differs, and about links that lead nowhere."""
-    for page in pages.chapters():
+    for page in pages.executed():
         for message in pages.failures(page):
             logger.warning(message)
     for page in Path(app.srcdir).rglob("*.md"):
@@ -70,6 +80,7 @@ def check(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("drawing", Drawing)
+    app.add_directive("api", Api)
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
     app.connect("builder-inited", check)
     app.connect("source-read", link_to_repository)

@@ -1,6 +1,6 @@
-"""Check the pages without Sphinx: run the examples of the book, and find links that lead nowhere.
+"""Check the pages without Sphinx: run their examples, and find links that lead nowhere.
 
-A chapter of the book may contain three kinds of code. They run in their order, with the same names:
+A page may contain three kinds of code. They run in their order, with the same names:
 
     ```python            examples with `>>>`: the printed result must be the one on the page
     <!-- python ... -->  code that the reader does not see
@@ -26,9 +26,9 @@ COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
-def chapters() -> list[Path]:
-    """Return the pages of the book."""
-    return sorted((DOCS / "book").glob("*.md"))
+def executed() -> list[Path]:
+    """Return the pages with code that is run: the chapters of the book, and a part of the reference."""
+    return [page for page in sorted(DOCS.rglob("*.md")) if CODE.search(page.read_text("utf-8"))]
 
 
 def failures(page: Path) -> Iterator[str]:

@@ -1,12 +1,14 @@
 """The site: its links lead somewhere, its examples print what the page shows, and it builds without a warning."""
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from docs import pages
+from docs import api, pages
 from helpers.browser import browser
 from helpers.needs import needs
 
@@ -38,9 +40,41 @@ def test_an_example_or_a_number_that_differs_is_found(tmp_path):
     assert absent.endswith("4 is not in the text")
 
 
+def test_the_environment_page_has_every_variable_that_is_read():
+    lines = [line for path in (ROOT / "src").rglob("*.py") for line in path.read_text("utf-8").splitlines()]
+    near = [line for line in lines if "environ" in line or line.startswith(("LIMITS", "LAUNCHED"))]
+    variables = set(re.findall(r'"([A-Z][A-Z_]+)"', "\n".join(near))) | set(
+        re.findall(r"BYHAND_[A-Z]+", "\n".join(lines))
+    )
+    page = (pages.DOCS / "environment.md").read_text("utf-8")
+    assert len(variables) > 12
+    assert [name for name in sorted(variables) if f"`{name}`" not in page] == []
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", pages.chapters(), ids=lambda page: page.stem)
-def test_code_of_a_chapter_gives_what_the_page_shows(page):
+def test_the_api_page_has_every_public_name():
+    page = (pages.DOCS / "api.md").read_text("utf-8")
+    found = re.findall(r"^(byhand[\w.]*)\.(\w+)$", page, re.MULTILINE)
+    shown = [getattr(importlib.import_module(module), name) for module, name in found]
+    packages = ("", ".data", ".data.handwriting", ".explain", ".model", ".report", ".training", ".course")
+    modules = [importlib.import_module(f"byhand{package}") for package in packages]
+    public = {name: getattr(module, name) for module in modules for name in module.__all__}
+    assert [name for name, value in public.items() if callable(value) and value not in shown] == []
+
+
+def test_an_api_entry_has_the_signature_and_docstring_of_the_source():
+    entry = api.entry("byhand.Dataset")
+    assert "{py:class} byhand.Dataset(images: Bytes, labels: Array, *, classes: Sequence[str]=DIGITS" in entry
+    assert "```{py:method} split(held_out: float, *, rng: np.random.Generator) -> tuple[Dataset, Dataset]\n" in entry
+    assert "stratified by class" in entry
+    assert "one_hot" not in entry
+    layer = api.entry("byhand.reference.l_layer.layer_backward")
+    assert "`steps 5.1" in layer or "`dH_prev: (n_prev, m)" in layer, "shapes are code on a line of their own"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages.executed(), ids=lambda page: page.stem)
+def test_code_of_a_page_gives_what_the_page_shows(page):
     assert list(pages.failures(page)) == []
 
 

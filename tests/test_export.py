@@ -224,6 +224,7 @@ def test_the_onnx_file_has_names_shapes_and_metadata(shipped, tmp_path):
     kinds = [node.op_type for node in model.graph.node]
     assert kinds[-5:] == ["LeakyRelu", "Gemm", "LeakyRelu", "Gemm", "Softmax"]
     texts = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert set(texts) == {"classes", "preparation", "architecture", "card"}, "as docs/formats.md says"
     assert texts["classes"] == list("0123456789")
     assert texts["preparation"]["deskew"] is True
     assert texts["card"]["thresholds"] == list(shipped.thresholds)

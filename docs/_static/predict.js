@@ -19,6 +19,9 @@ for (const details of document.querySelectorAll("details.predict")) {
 
 // The theme leaves out what a screen reader and a keyboard need.
 for (const pre of document.querySelectorAll("pre")) pre.tabIndex = 0; // it may scroll sideways
-for (const caption of document.querySelectorAll(".sidebar-tree .caption")) caption.ariaLevel = "2";
+for (const caption of document.querySelectorAll(".caption[role=heading]")) caption.ariaLevel = "2";
 document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Contents");
 document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
+for (const list of document.querySelectorAll(".sig dl")) {
+  list.outerHTML = list.outerHTML.replace(/<(\/?)d[ld]\b/g, "<$1div"); // arguments, one per line: no list of definitions
+}
