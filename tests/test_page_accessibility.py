@@ -80,12 +80,16 @@ def test_thousands_of_events_do_not_grow_the_page(play):
     assert play.page.evaluate("byhand.curve.points.length + byhand.curve.epochs.length") <= 800
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_no_serious_accessibility_problem(browser, served, exported, dark):
+@pytest.mark.parametrize(
+    ("width", "settings"),
+    [(1280, {}), (640, {"dark": True}), (390, {"forced": True})],
+    ids=["desk, light", "200 % zoom, dark", "phone, forced colors"],
+)
+def test_axe_finds_no_serious_accessibility_problem(browser, served, exported, width, settings):
     source = ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not source.is_file():
         pytest.skip("needs axe-core: npm install")
-    play = opened(browser, served, dark=dark)
+    play = opened(browser, served, width=width, **settings)
     play.tab("Learning")
     play.press("One epoch")
     play.until("byhand.state.status === 'paused'")
@@ -97,7 +101,7 @@ def test_axe_finds_no_serious_accessibility_problem(browser, served, exported, d
         filled(play, tab)
     play.press("Copy as Python")
     play.page.locator("#share .program").wait_for()
-    home = Watched(browser, exported.as_uri(), dark=dark)
+    home = Watched(browser, exported.as_uri(), width=width, **settings)
     home.until("window.byhand")
     home.draw(HANDS["upright"]["3"])
     for page, tabs in ((play, TABS), (home, ["whole page"])):

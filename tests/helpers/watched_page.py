@@ -38,10 +38,22 @@ POINTER = """(strokes) => {
 class Watched:
     """A page whose errors are recorded in `troubles`."""
 
-    def __init__(self, chromium, address: str, *, width: int = 1280, dark: bool = False, touch: bool = False) -> None:
-        scheme = "dark" if dark else "light"
+    def __init__(
+        self,
+        chromium,
+        address: str,
+        *,
+        width: int = 1280,
+        dark: bool = False,
+        touch: bool = False,
+        forced: bool = False,
+    ) -> None:
         self.context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch, accept_downloads=True
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            forced_colors="active" if forced else "none",
+            has_touch=touch,
+            accept_downloads=True,
         )
         self.page = self.context.new_page()
         self.page.set_default_timeout(120_000)

@@ -7,6 +7,29 @@ import { paintBytes } from "../paint.js";
 import { readsDrawings, recognize } from "../recognize.js";
 import { ask, decode, encode, order } from "../server.js";
 
+/** Strokes beside each other are several digits, if each group has this share of the largest height. */
+const TALL = 0.6;
+
+/** Number of groups of strokes that stand beside each other, without overlap, each about as high as a digit. */
+function groupsOf(strokes) {
+  const spans = strokes
+    .map((points) => [points.map(([x]) => x), points.map(([, y]) => y)])
+    .map(([xs, ys]) => ({ left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys), bottom: Math.max(...ys) }))
+    .sort((a, b) => a.left - b.left);
+  const groups = [];
+  for (const span of spans) {
+    const last = groups.at(-1);
+    if (!last || span.left > last.right) groups.push({ ...span });
+    else {
+      last.right = Math.max(last.right, span.right);
+      last.top = Math.min(last.top, span.top);
+      last.bottom = Math.max(last.bottom, span.bottom);
+    }
+  }
+  const heights = groups.map(({ top, bottom }) => bottom - top);
+  return heights.filter((height) => height >= TALL * Math.max(...heights)).length;
+}
+
 /** Number of test images that are shown as examples. */
 const EXAMPLES = 5;
 
@@ -78,7 +101,8 @@ export class DrawPanel {
     const isFinite = probabilities?.every(Number.isFinite);
     const failure = probabilities && "training diverged: the weights are not finite";
     this.list.show(isFinite ? probabilities : null);
-    const answer = isFinite ? this.reader.verdict(probabilities) : (failure ?? message);
+    let answer = isFinite ? this.reader.verdict(probabilities) : (failure ?? message);
+    if (answer === "no digit" && groupsOf(this.pad.strokes) > 1) answer = "two digits? It reads one at a time.";
     this.answer.textContent = answer;
     this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
     for (const button of this.labels.children) button.disabled = !picture;
