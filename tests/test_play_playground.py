@@ -30,7 +30,7 @@ from byhand.play.playground import (
 from byhand.play.setup import Setup
 from byhand.play.storage import RunStorage, setup_of, start_of
 from byhand.play.thread import FIRST_RATE, PACES, RATE_STEPS, TrainingThread
-from byhand.training import StepRecord, checkpoint, preset
+from byhand.training import EpochRecord, StepRecord, checkpoint, preset
 from byhand.training.recipe import adapted
 from byhand.training.runs import Run
 from helpers import killed_playground
@@ -265,15 +265,46 @@ def test_only_available_data_can_be_chosen():
         a_playground().begin(Setup(data="/etc"))
 
 
-def test_the_curve_stays_short_and_keeps_its_means():
+def test_the_curve_stays_short_and_even_and_keeps_its_means():
     curve = Curve()
     for i in range(5000):
         curve.add(Point(i + 1, loss=float(i), accuracy=i / 5000, steps=1))
     assert MAX_POINTS / 2 <= len(curve.points) <= MAX_POINTS
     assert sum(p.steps for p in curve.points) == 5000
     assert sum(p.loss * p.steps for p in curve.points) == pytest.approx(sum(range(5000)))
-    assert curve.points[-1].epoch == 5000
-    assert all(a.epoch < b.epoch for a, b in zip(curve.points, curve.points[1:], strict=False))
+    assert all(p.epoch == pytest.approx(p.loss + 1) for p in curve.points)  # drawn at the middle
+    assert {p.steps for p in curve.points[:-1]} == {16}
+    assert curve.points[0].epoch == pytest.approx(8.5)
+
+
+def epoch_record(epoch):
+    return EpochRecord(epoch, epoch, 0.5, 0.8, 0.6, 0.7, 0.1, 1.0, (), 1000.0, 0.1)
+
+
+def test_the_curve_keeps_its_first_and_last_epoch_and_every_nth():
+    curve = Curve()
+    for epoch in range(1, 3001):
+        curve.add_epoch(epoch_record(epoch))
+        assert len(curve.epochs) <= MAX_POINTS
+        assert curve.epochs[-1].epoch == epoch
+    kept = [record.epoch for record in curve.epochs]
+    assert kept == [*range(1, 3001, 8), 3000]
+
+
+@pytest.mark.parametrize("steps", [700, 1111])
+def test_a_restored_curve_goes_on_like_the_first(steps):
+    through, first = Curve(), Curve()
+    for i in range(steps):
+        for curve in (through, first):
+            curve.add(Point(i + 1, 1.0, 0.5, 1))
+            curve.add_epoch(epoch_record(i + 1))
+    again = Curve(first.points, first.epochs)
+    for i in range(steps, 3 * steps):
+        for curve in (through, again):
+            curve.add(Point(i + 1, 1.0, 0.5, 1))
+            curve.add_epoch(epoch_record(i + 1))
+    assert again.points == through.points
+    assert again.epochs == through.epochs
 
 
 def step_records(count):
@@ -299,7 +330,7 @@ def test_the_number_of_points_per_event_is_limited(count, batches, points):
     assert sum(point.steps for point in made) == count
     assert sum(point.loss * point.steps for point in made) == pytest.approx(sum(r.loss for r in records))
     assert [point.epoch for point in made] == sorted({point.epoch for point in made})
-    assert not made or made[-1].epoch == count / batches
+    assert not made or made[-1].epoch == pytest.approx((count - (made[-1].steps - 1) / 2) / batches)
 
 
 def test_a_short_training_has_a_curve():

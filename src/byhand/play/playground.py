@@ -5,7 +5,7 @@ It has no lock: only the training thread uses it.
 
 import contextlib
 import functools
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from statistics import fmean
 from typing import Any, NamedTuple, Self
 
@@ -35,7 +35,7 @@ POINTS_PER_EPOCH, POINTS_PER_EVENT = 20, 40
 
 
 class Point(NamedTuple):
-    """Means over some steps; `epoch` is the position after the last of them, such as 2.5."""
+    """Means over some steps; `epoch` is the middle of them, such as 2.5."""
 
     epoch: float
     loss: float
@@ -43,31 +43,47 @@ class Point(NamedTuple):
     steps: int
 
 
-@dataclass
 class Curve:
-    """The learning curve: points of a few steps each, and records of epochs. Its length is limited."""
+    """The learning curve: points of a few steps each, and records of epochs. Its length is limited.
 
-    points: list[Point] = field(default_factory=list)
-    epochs: list[EpochRecord] = field(default_factory=list)
+    Beyond MAX_POINTS, every point has twice as many steps, new ones too, so that the whole training is shown evenly. In
+    the same way, every second epoch is kept, with the first and the last.
+    """
+
+    def __init__(self, points: Iterable[Point] = (), epochs: Iterable[EpochRecord] = ()) -> None:
+        self.points, self.epochs = list(points), list(epochs)
+        #: Maximum number of steps of a merged point.
+        self.grain = max((point.steps for point in self.points), default=1)
+        #: Number of epochs between two that are kept.
+        self.stride = self.epochs[1].epoch - self.epochs[0].epoch if len(self.epochs) > 2 else 1
 
     def add(self, point: Point) -> None:
-        self.points.append(point)
-        if len(self.points) > MAX_POINTS:  # now an odd number: the last one stays alone
-            pairs = zip(self.points[:-1:2], self.points[1::2], strict=True)
-            self.points = [*(joined(left, right) for left, right in pairs), self.points[-1]]
+        if self.points and self.points[-1].steps + point.steps <= self.grain:
+            self.points[-1] = joined(self.points[-1], point)
+        else:
+            self.points.append(point)
+        if len(self.points) > MAX_POINTS:
+            pairs = zip(self.points[:-1:2], self.points[1::2], strict=False)
+            alone = self.points[-1:] if len(self.points) % 2 else []
+            self.points = [*(joined(left, right) for left, right in pairs), *alone]
+            self.grain = max(point.steps for point in self.points)
 
     def add_epoch(self, record: EpochRecord) -> None:
+        if self.epochs and (self.epochs[-1].epoch - 1) % self.stride:
+            self.epochs.pop()
         self.epochs.append(record)
-        if len(self.epochs) > MAX_POINTS:  # keep the later of two
-            self.epochs = self.epochs[1::2]
+        if len(self.epochs) > MAX_POINTS:
+            self.stride *= 2
+            self.epochs = [kept for kept in self.epochs if (kept.epoch - 1) % self.stride == 0 or kept is record]
 
 
 def joined(left: Point, right: Point) -> Point:
     """Merge two adjacent points."""
     steps = left.steps + right.steps
-    loss = (left.loss * left.steps + right.loss * right.steps) / steps
-    accuracy = (left.accuracy * left.steps + right.accuracy * right.steps) / steps
-    return Point(right.epoch, loss, accuracy, steps)
+    epoch, loss, accuracy = (
+        (a * left.steps + b * right.steps) / steps for a, b in zip(left[:3], right[:3], strict=True)
+    )
+    return Point(epoch, loss, accuracy, steps)
 
 
 def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
@@ -77,7 +93,8 @@ def points_of(records: list[StepRecord], batches_per_epoch: int) -> list[Point]:
     for start in range(0, len(records), span):
         part = records[start : start + span]
         loss, accuracy = fmean(record.loss for record in part), fmean(record.accuracy for record in part)
-        points.append(Point((part[-1].step + 1) / batches_per_epoch, loss, accuracy, len(part)))
+        middle = ((part[0].step + part[-1].step) / 2 + 1) / batches_per_epoch
+        points.append(Point(middle, loss, accuracy, len(part)))
     return points
 
 
