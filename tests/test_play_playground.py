@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,26 @@ def test_the_gradient_of_a_map_is_its_largest_by_size():
     found = np.array(gradients(model, image, 7)["deltas"][0], np.float32)
     np.testing.assert_allclose(np.abs(found), np.abs(places).max(axis=0), rtol=1e-6)
     assert all(value in column for value, column in zip(found, places.T, strict=True))
+
+
+def test_a_warning_is_removed_after_ten_epochs_without_one(monkeypatch):
+    playground = a_playground(layers=(2,))
+    epochs = iter(range(1, 30))
+
+    def step():
+        epoch = next(epochs)
+        return replace(epoch_record(epoch), warnings=("units are dead",) if epoch in (2, 5) else ())
+
+    monkeypatch.setattr(playground, "step", step)
+    thread = TrainingThread(playground)  # idle: it takes no step by itself
+    try:
+        messages = []
+        for _ in range(16):
+            thread._step()
+            messages.append(thread.message)
+        assert messages == [""] + ["units are dead"] * 13 + [""] * 2
+    finally:
+        thread.close()
 
 
 def test_a_slow_training_begins_slowly_and_becomes_faster(monkeypatch):

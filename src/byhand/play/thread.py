@@ -21,8 +21,11 @@ MAX_WAITING = 64
 
 #: Steps per second by pace. `slow` begins with FIRST_RATE and rises by one in RATE_STEPS steps, up to MAX_RATE: the eye
 #: can follow the beginning, where most is learned. `fast` is ten times as fast, and `full` has no limit.
-PACES = {"slow": 1, "fast": 10, "full": None}
+PACES: dict[str, int | None] = {"slow": 1, "fast": 10, "full": None}
 FIRST_RATE, RATE_STEPS, MAX_RATE = 1.0, 25.0, 60.0
+
+#: Number of epochs without warnings after which the last one is removed.
+WARNING_EPOCHS = 10
 
 
 class OverloadedError(ByhandError):
@@ -41,6 +44,8 @@ class TrainingThread:
         #: The time of the next step.
         self._due = 0.0
         self._steps_left: int | None = None
+        #: The epoch of the warning in `message`.
+        self._warned: int | None = None
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
         #: Epochs since the last event, and its state; `_is_reset` if a training has begun since.
         self._epochs: list[EpochRecord] = []
@@ -157,7 +162,9 @@ class TrainingThread:
         if ended is not None:
             self._epochs.append(ended)
             if ended.warnings:
-                self.message = for_the_page(ended.warnings[-1])
+                self.message, self._warned = for_the_page(ended.warnings[-1]), ended.epoch
+            elif self._warned is not None and ended.epoch >= self._warned + WARNING_EPOCHS:
+                self.message, self._warned = "", None
             if self.stop_at == ended.epoch:
                 self.stop_at, self._steps_left = None, 1
         if self._steps_left is not None:

@@ -117,10 +117,12 @@ export class NetworkPanel {
         return element("figure", {}, canvas, element("figcaption", {}, `${classes[label]}: ${numeral(answer)}`));
       });
       const isMap = this.flow.stages[place.stage].places !== null;
-      const inactive = `Not active for ${percent(found.silent, 0)} of ${found.looked_through.toLocaleString("en")} training images.`;
+      const { activation } = this.flow.stages[place.stage];
+      const images = `${found.looked_through.toLocaleString("en")} training images`;
+      const inactive = activation === "relu" ? `Not active for ${percent(found.silent, 0)} of ${images}.` : `From ${images}.`;
       this.found.replaceChildren(
         element("h3", {}, this.nameOf(place)),
-        element("p", { className: "note" }, `${inactive} The largest activations${isMap ? ", each the maximum of the map" : ""}:`),
+        element("p", { className: "note" }, `${inactive} The largest activations${isMap ? ", each the maximum of the map" : ""}.`),
         element("div", { className: "pictures" }, ...pictures),
       );
       if (isMap) return;

@@ -44,6 +44,11 @@ export class StepPanel {
     if (key === this.architecture || this.host.hidden) return;
     this.architecture = key;
     this.unit = null;
+    if (model.architecture.some(({ kind }) => kind === "batch_norm")) {
+      const advice = "Batch normalization needs a batch, and this panel shows one image: byhand explain shows a batch.";
+      this.shown.replaceChildren(element("p", {}, advice));
+      return;
+    }
     if (origin === "training" || loaded.fits) this.explain({ index: Number(this.index.value) });
   }
 
