@@ -16,6 +16,7 @@ from byhand.data.handwriting import normalize
 from byhand.page.charts import Axis, Series, around, chart
 from byhand.page.document import escape, gray_image, signed_image, tiled
 from byhand.reference import beyond, l_layer
+from docs.three_ways import table
 
 COURSE = Path(byhand.__file__).parent / "course" / "lessons" / "drawings"
 #: Colors of the course's drawings, which are dark on white, and the variables of book.css in their place.
@@ -286,6 +287,13 @@ def photo(_caption: str) -> str:
         for name, image in sources
     )
     return f'<div class="row">{"".join(parts)}</div>'
+
+
+# ---- 11. from page to machine
+
+
+def three_ways(_caption: str) -> str:
+    return table()
 
 
 # ---- 12. beyond
