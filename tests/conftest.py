@@ -6,6 +6,7 @@ tests (Hypothesis) run in both tiers, with 30 examples in the first and 100 in t
 """
 
 import functools
+import gc
 import os
 import signal
 import sys
@@ -55,6 +56,11 @@ def pytest_collection_modifyitems(config, items):
         marks = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
         if is_property or SLOW & marks or OPTIONAL & {*item.obj.__code__.co_names}:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # thousands of collected tests, which each garbage collection would go through: 10 % of the time
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -27,7 +27,10 @@ from helpers.needs import needs
 TINY = ["--data", "mnist-5k", "--preset", "fast", "--samples", "800", "--hidden", "8", "--batch-size", "64"]
 #: Arguments of a member's process besides its folder.
 SETTINGS = {"data": None, "offline": True, "checkpoint_every": 30.0}
-SHORT, LONG = [*TINY, "--epochs", "3"], [*TINY, "--epochs", "100"]
+SHORT = [*TINY, "--epochs", "3"]
+#: A member writes 110 kB of progress, more than its pipe and that of `begun` hold, so it can't end before its output is
+#: read: a test may interrupt it at any time after its first epoch, on a busy machine too.
+LONG = [*TINY, "--samples", "128", "--epochs", "1300"]
 
 
 def type_in(folder, *words, **more):
@@ -223,7 +226,8 @@ def test_an_invalid_number_of_members_is_rejected(tmp_path, count):
 def begun(folder, *words):
     """Start `byhand train --committee`; return the process after a member's first epoch."""
     command = [sys.executable, "-m", "byhand", "train", *words]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "pipesize": 4096}
+    process = subprocess.Popen(command, cwd=folder, text=True, **pipes)
     assert any("epoch" in line for line in process.stderr), process.wait()
     return process
 
@@ -231,9 +235,9 @@ def begun(folder, *words):
 def unbroken(seed):
     """Return the parameters of an uninterrupted LONG run, trained here."""
     digits = byhand.load("mnist-5k")
-    settings = {"hidden": (8,), "batch_size": 64, "epochs": 100, "threads": 1}
+    settings = {"hidden": (8,), "batch_size": 64, "epochs": 1300, "threads": 1}
     model, recipe = with_overrides(preset("fast"), settings, in_size=784, classes=digits.train.classes, seed=seed)
-    fit(model, digits.train[:800], recipe=recipe, seed=seed)
+    fit(model, digits.train[:128], recipe=recipe, seed=seed)
     return model.network.parameters
 
 

@@ -25,6 +25,8 @@ import numpy as np
 from byhand.course.sandbox import BrokenMessageError, receive, send
 
 SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; sys.path may contain the caller's folder
+#: Seconds between two looks at the limits of a call.
+POLL = 0.2
 #: Names of the working folders.
 PREFIX = "byhand-check-"
 #: Seconds after which an unlocked folder belongs to a killed process.
@@ -153,7 +155,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
     @property
     def spent(self) -> bool:
         now = self._processor_time()
-        return self._is_over(self.limits.total, self._began, None if now is None else self._used + now)
+        passed = self._clock() - self._began
+        return self._is_over(self.limits.total, passed, None if now is None else self._used + now)
 
     def _start(self) -> None:
         self._replies = queue.Queue()
@@ -189,20 +192,22 @@ class Student(contextlib.AbstractContextManager["Student"]):
         if self._process is None and (loading := self.load()).died:
             return loading
         self._send(request)
-        began, used = self._clock(), self._processor_time()
+        passed, last, used = 0.0, self._clock(), self._processor_time()
         while True:
             with contextlib.suppress(queue.Empty):
-                reply = self._replies.get(timeout=0.2)
+                reply = self._replies.get(timeout=POLL)
                 if not isinstance(reply, dict) or self._has_flooded():
                     return Outcome(died=self._death(reply))
                 if "ask" not in reply:
                     return self._outcome(reply)
                 self._send(_answer(reply, answers or {}))
-                began = began if used is None else time.monotonic()  # it is not idle: CPU time is the limit
+                passed = passed if used is None else 0.0  # it is not idle: CPU time is the limit
             if self._has_flooded():
                 return Outcome(died=self._death(None))
+            # A longer pause is one of this process: on a busy machine, the reply may have arrived since.
+            passed, last = passed + min(self._clock() - last, 2 * POLL), self._clock()
             now = self._processor_time()
-            if self._is_over(seconds, began, None if now is None or used is None else now - used):
+            if self._is_over(seconds, passed, None if now is None or used is None else now - used):
                 self._end()
                 return Outcome(died=f"did not end within {seconds:g} seconds")
             if self.spent:
@@ -210,9 +215,8 @@ class Student(contextlib.AbstractContextManager["Student"]):
                 total = f"the {self.limits.total:g} seconds for the file"
                 return Outcome(died=f"did not end before {total} were used up", cut=True)
 
-    def _is_over(self, seconds: float, began: float, used: float | None) -> bool:
+    def _is_over(self, seconds: float, passed: float, used: float | None) -> bool:
         """Return True if a limit is exceeded: of CPU time, or `wall_clock` times more of wall-clock time."""
-        passed = self._clock() - began
         if used is None:
             return passed >= seconds
         return used >= seconds or passed >= self.limits.wall_clock * seconds
