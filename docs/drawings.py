@@ -5,6 +5,7 @@
 
 import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from threadpoolctl import threadpool_limits
 
 import byhand
 from byhand.data import Dataset
-from byhand.data.handwriting import normalize
+from byhand.data.handwriting import normalize, with_pen
+from byhand.data.handwriting.deskew import deskew
+from byhand.data.handwriting.ink import background, is_dark_on_light, normalize_contrast, remove_dirt
 from byhand.page.charts import Axis, Series, around, chart
 from byhand.page.document import escape, gray_image, signed_image, tiled
 from byhand.reference import beyond, l_layer
@@ -273,20 +276,47 @@ def shifts(_caption: str) -> str:
     return plot("shift in pixels", "%", [Series("", points, "two")], title="Accuracy in percent", low=0, high=100)
 
 
-def photo(_caption: str) -> str:
-    """Return a picture like a photo of a digit, the same shrunk to 28 × 28, and normalized."""
-    ink = np.kron(training().images[0], np.ones((4, 4))) / 255  # 112 × 112 pixels
+def photograph(image: np.ndarray, pen: int = 0) -> np.ndarray:
+    """Return a picture like a photo: a digit in a corner, dark on gray paper, with a shadow    (224, 224)"""
+    ink = with_pen(np.kron(image, np.ones((4, 4), np.uint8)), pen)[:112, :112] / 255
     paper = np.linspace(205, 150, 224)[np.newaxis] * np.linspace(1, 0.85, 224)[:, np.newaxis]
     paper[100:212, 16:128] -= 110 * ink
-    photo = paper.astype(np.uint8)
-    shrunk = photo.reshape(28, 8, 28, 8).mean(axis=(1, 3)).astype(np.uint8)
-    sources = (("photo", photo), ("shrunk", shrunk), ("normalized", normalize(photo).image))
+    return paper.astype(np.uint8)
+
+
+def row(pictures: Iterable[tuple[str, np.ndarray]], width: int) -> str:
+    """Return gray images side by side, with their names."""
     parts = (
         # three channels, because gray images have only sixteen shades
-        f"<div>{picture(gray_image(np.stack([image] * 3, axis=-1)), name, 168)}<span>{name}</span></div>"
-        for name, image in sources
+        f"<div>{picture(gray_image(np.stack([image] * 3, axis=-1)), name, width)}<span>{name}</span></div>"
+        for name, image in pictures
     )
     return f'<div class="row">{"".join(parts)}</div>'
+
+
+def photo(_caption: str) -> str:
+    """Return a picture like a photo of a digit, the same shrunk to 28 × 28, and normalized."""
+    photo = photograph(training().images[0])
+    shrunk = photo.reshape(28, 8, 28, 8).mean(axis=(1, 3)).astype(np.uint8)
+    return row((("photo", photo), ("shrunk", shrunk), ("normalized", normalize(photo).image)), 168)
+
+
+def normalization(_caption: str) -> str:
+    """Return the result of each step of the normalization, computed by the functions of byhand in their order."""
+    gray = photograph(training().images[0], -3)
+    gray[30:32, 170:173] -= 80  # a speck
+    gray[:30, 218:] -= 90  # a thing at the edge
+    bright = 255 - gray if is_dark_on_light(gray) else gray
+    ground = background(bright, max(gray.shape))
+    ink = normalize_contrast(bright, ground, True)
+    clean, _ = remove_dirt(ink)
+    digit = normalize(gray)
+    steps = (
+        ("photo", gray), ("light on dark", bright), ("brightness of the paper", ground), ("ink", ink),
+        ("without dirt", clean), ("pen", digit.ink), ("scaled", digit.scaled), ("centered", digit.image),
+        ("deskewed", deskew(digit.image[np.newaxis])[0]),
+    )  # fmt: skip
+    return row(steps, 130)
 
 
 # ---- 11. from page to machine
