@@ -19,7 +19,7 @@ html_theme = "furo"
 html_title = "byhand"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-html_js_files = ["predict.js"]
+html_js_files = ["predict.js", "live.js"]
 html_copy_source = html_show_sphinx = False
 html_show_search_summary = False  # it fetches pages, which browsers reject for files
 html_theme_options = {"navigation_with_keys": True}

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,6 +20,7 @@ from byhand.data.handwriting.ink import background, is_dark_on_light, normalize_
 from byhand.page.charts import Axis, Series, around, chart
 from byhand.page.document import escape, gray_image, signed_image, tiled
 from byhand.reference import beyond, l_layer
+from byhand.training import Callback, StepRecord, Trainer
 from docs.three_ways import table
 
 COURSE = Path(byhand.__file__).parent / "course" / "lessons" / "drawings"
@@ -251,6 +253,117 @@ def curves(_caption: str) -> str:
     return plot("epoch", "loss", [Series(name, line, look) for (name, line), look in looks], title="Loss", low=0)
 
 
+# ---- figures with a slider: live.js shows one frame at a time; without it, the last one is seen
+
+
+def frames(parts: Iterable[tuple[str, str]], kind: str) -> str:
+    """Return elements of which one is shown; each has a text for the slider, and content."""
+    found = list(parts)
+    return "".join(
+        f'<{kind} class="frame" data-name="{escape(name)}"{"" if name == found[-1][0] else hidden}>{content}</{kind}>'
+        for name, content in found
+        for hidden in (' style="display: none"',)
+    )
+
+
+def growing(caption: str) -> str:
+    """Return the weights of twelve units after some of the first steps of a training."""
+    at, found = {1, 2, 4, 8, 16, 32, 64, 125, 250, 500, 1000}, []
+
+    class Camera(Callback):
+        def on_start(self, trainer: Trainer) -> None:
+            found.append((0, trainer.model.network.dense[0].W.T[:12].astype(float)))
+
+        def on_step(self, trainer: Trainer, record: StepRecord) -> None:
+            if record.step + 1 in at:
+                found.append((record.step + 1, trainer.model.network.dense[0].W.T[:12].astype(float)))
+
+    model = byhand.Model([784, 24, 10], seed=0)
+    byhand.fit(model, training(), epochs=32, seed=0, threads=1, augment="none", callbacks=[Camera()], verbose=False)
+    limit = max(float(np.abs(weights).max()) for _, weights in found) / 2
+    pictures = (
+        (f"after {step:,} steps", picture(signed_image(tiled(weights.reshape(-1, 28, 28), 6), limit), caption, 580))
+        for step, weights in found
+    )
+    return f'<div class="live" data-label="Steps of training">{frames(pictures, "div")}</div>'
+
+
+def landscape(caption: str) -> str:
+    """Return the loss over two parameters as contour lines, and the ways of two balls on it."""
+    data, rate, count, size = training(), 5.0, 60, 360
+    both = np.isin(data.labels, (0, 1))
+    x, y = data.images[both].mean(axis=(1, 2)) / 25, (data.labels[both] == 0).astype(float)
+
+    def loss_and_slope(w: Any, b: Any) -> tuple[Any, Any]:
+        z = np.multiply.outer(x, w) + b
+        p = 1 / (1 + np.exp(-z))
+        dz = (p.T - y).T
+        return np.mean(np.logaddexp(0, z) - (z.T * y).T, axis=0), np.array([(dz.T * x).T.mean(axis=0), dz.mean(axis=0)])
+
+    def way(momentum: float, rate: float) -> list[np.ndarray]:
+        place, velocity = np.array([-1.0, 2.0]), np.zeros(2)
+        places = [place]
+        for _ in range(count):
+            velocity = momentum * velocity + loss_and_slope(*place)[1]
+            place = place - rate * velocity
+            places.append(place)
+        return places
+
+    (left, right), (low, high) = (-2.0, 12.0), (-14.0, 4.0)
+    w, b = np.linspace(left, right, 61), np.linspace(low, high, 61)
+    losses, _ = loss_and_slope(*np.meshgrid(w, b))
+
+    def at(place: np.ndarray) -> tuple[float, float]:
+        return (place[0] - left) / (right - left) * size, (high - place[1]) / (high - low) * size
+
+    levels = np.geomspace(losses.min() * 1.02, losses.max() * 0.8, 14)
+    lines = "".join(f'<path class="contour" d="{contour(losses, level, size)}"/>' for level in levels)
+    ways = [("plain", "two", way(0, rate)), ("momentum", "one", way(0.9, rate / 4))]
+
+    def frame(step: int) -> str:
+        parts = []
+        for _, look, places in ways:
+            points = " ".join("{:.1f},{:.1f}".format(*at(place)) for place in places[: step + 1])
+            across, down = at(places[step])
+            parts.append(f'<g class="{look}"><polyline class="line" points="{points}"/>')
+            parts.append(f'<circle class="dot" cx="{across:.1f}" cy="{down:.1f}" r="6"/></g>')
+        return "".join(parts)
+
+    def name(step: int) -> str:
+        values = (f"{kind} {float(loss_and_slope(*places[step])[0]):.3f}" for kind, _, places in ways)
+        return f"step {step}: loss {', '.join(values)}"
+
+    balls = frames(((name(step), frame(step)) for step in range(count + 1)), "g")
+    row, column = np.unravel_index(losses.argmin(), losses.shape)
+    across, down = at(np.array([w[column], b[row]]))
+    axes = f'<circle class="contour" style="stroke: var(--ink)" cx="{across:.1f}" cy="{down:.1f}" r="10"/>'
+    axes += label(size / 2, size + 18, "weight w, from −2 to 12", "var(--soft)")
+    axes += (
+        f'<g transform="rotate(-90 -10 {size / 2})">{label(-10, size / 2, "bias b, from −14 to 4", "var(--soft)")}</g>'
+    )
+    keys = "".join(f'<span class="key {look}">{kind}</span>' for kind, look, _ in ways)
+    drawing = svg(size + 30, size + 26, f'<g transform="translate(28)">{lines}{balls}{axes}</g>', caption)
+    return f'<div class="live" data-label="Steps">{drawing}<div class="legend">{keys}</div></div>'
+
+
+def contour(values: np.ndarray, level: float, size: float) -> str:
+    """Return a contour line as the path of an SVG: a segment in each triangle that it crosses (marching triangles)."""
+    side = size / (len(values) - 1)
+    parts = []
+    for i, k in np.ndindex(len(values) - 1, len(values) - 1):
+        for corners in (((i, k), (i, k + 1), (i + 1, k)), ((i + 1, k + 1), (i, k + 1), (i + 1, k))):
+            points = []
+            for one, two in ((0, 1), (1, 2), (2, 0)):
+                a, b = values[corners[one]], values[corners[two]]
+                if (a < level) != (b < level):
+                    t = (level - a) / (b - a)
+                    row, column = (p + t * (q - p) for p, q in zip(corners[one], corners[two], strict=True))
+                    points.append(f"{column * side:.1f} {size - row * side:.1f}")
+            if points:
+                parts.append(f"M{points[0]}L{points[1]}")
+    return "".join(parts)
+
+
 # ---- 9. scaling
 
 
@@ -267,6 +380,11 @@ def scales(_caption: str) -> str:
 
 
 # ---- 10. one's own digit
+
+
+def pad(caption: str) -> str:
+    """Return the exported page, which the extension writes beside the pages of the site."""
+    return f'<iframe class="pad" src="../pad.html" title="{escape(caption)}" loading="lazy"></iframe>'
 
 
 def shifts(_caption: str) -> str:

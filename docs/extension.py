@@ -15,6 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
+from byhand.export import export
+from byhand.model import shipped_model
 from docs import api, drawings, pages
 
 SOURCE = "https://github.com/byhand-nn/byhand/blob/main/"
@@ -78,10 +80,17 @@ def check(app: Sphinx) -> None:
             logger.warning("broken link: %s", message)
 
 
+def write_pad(app: Sphinx, error: Exception | None) -> None:
+    """Write the exported page of the shipped model, for the chapter on one's own digit."""
+    if error is None:
+        export(shipped_model(), app.outdir / "pad.html")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("drawing", Drawing)
     app.add_directive("api", Api)
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
     app.connect("builder-inited", check)
+    app.connect("build-finished", write_pad)
     app.connect("source-read", link_to_repository)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -97,7 +97,7 @@ def test_the_site_builds_without_a_warning_and_is_small(site):
 
 
 @pytest.mark.slow
-def test_the_site_is_local_its_search_works_and_answers_are_covered(site, browser):
+def test_the_site_is_local_its_search_questions_and_live_figures_work(site, browser):
     page = browser.new_page()
     requests, errors = [], []
     page.on("request", lambda request: requests.append(request.url))
@@ -114,6 +114,13 @@ def test_the_site_is_local_its_search_works_and_answers_are_covered(site, browse
     question.locator("button").click()
     assert answer.is_visible()
     assert "10 × 4000" in question.inner_text()
+    page.goto(f"{site.as_uri()}/book/07-updates.html")
+    figure = page.locator(".live")
+    figure.locator("input").fill("10")
+    assert figure.locator(".frame:visible").get_attribute("data-name") == figure.locator("output").inner_text()
+    page.goto(f"{site.as_uri()}/book/10-your-own-digit.html")
+    page.locator("iframe.pad").scroll_into_view_if_needed()
+    page.frame_locator("iframe.pad").get_by_text("Same numbers as Python").wait_for()
     page.close()
     assert errors == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
