@@ -1,9 +1,11 @@
 """Causes that the long run with an independent oracle (tests/long/single_edits.py) found to be missing or wrong."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from byhand.course.check import Check
 from helpers import in_process
 from helpers.planted_mistakes import planted
 
@@ -88,6 +90,14 @@ def test_functions_of_ones_own_and_other_spellings_are_named(check):
         "; it calls step, which the assignment does not have: look there too"
     )
     assert report["forward_prop"].reason.endswith("; did you mean ReLU?")
+
+
+@pytest.mark.parametrize("names", [[], ["step"], ["step", "twice"]])
+def test_the_hint_names_the_functions_that_the_assignment_does_not_have(names):
+    loaded = {"functions": {"ReLU": {"names": ["np", "softmax", *names]}}, "defined": ["softmax", "step", "twice"]}
+    hint = Check._own_helpers(SimpleNamespace(student=SimpleNamespace(loaded=loaded)), "ReLU")
+    calls = f"; it calls {' and '.join(names)}, which the assignment does not have: look there too"
+    assert hint == (calls if names else "")
 
 
 def test_an_output_may_be_missing_in_one_call_and_wrong_in_another(check):

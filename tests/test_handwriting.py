@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import dataclasses
 import io
 import json
 import math
 import struct
 import warnings
 import zlib
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from PIL import Image, ImageOps
 
 from byhand.data import handwriting, load
 from byhand.data.formats import images
-from byhand.data.handwriting import ink, normalize, read_photo, segment_line
+from byhand.data.handwriting import ink, line, normalize, read_photo, segment_line
 from byhand.data.handwriting.deskew import deskew
 from byhand.data.handwriting.line import Segment, best_segments, find_row, is_crowded, skew, without_flat_corners
 from byhand.errors import DataError, DataMissingError, NothingDrawnError, UsageError
@@ -645,6 +647,47 @@ def test_probabilities_decide_between_one_wide_digit_and_two():
     is_whole = [segment.last - segment.first == len(row.cuts) for segment in segments]
     assert len(best_segments(segments, [0.0 if whole else -9.0 for whole in is_whole])) == 1
     assert len(best_segments(segments, [-9.0 if whole else 0.0 for whole in is_whole])) >= 2
+
+
+@pytest.mark.parametrize("degrees", [-18, 9, 0.5])
+def test_boxes_in_a_turned_row_are_those_of_the_picture_before(degrees):
+    picture = np.zeros((60, 140), np.uint8)
+    picture[38:43, 98:103] = 255  # its middle is at (100.5, 40.5)
+    turned = line.turned(picture, degrees)
+    y, x = (np.average(places + 0.5, weights=turned) for places in np.mgrid[: len(turned), : turned.shape[1]])
+    np.testing.assert_allclose(line._turn(picture.shape, degrees) @ [x, y, 1], [100.5, 40.5, 1], atol=0.7)
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [({}, True), *(({side: edge}, False) for side, edge in {"top": 2, "bottom": 9, "left": 3, "right": 12}.items())],
+)
+def test_a_piece_holds_those_strictly_inside_its_box(change, holds):
+    piece = line._Piece(0, top=2, bottom=9, left=3, right=12)
+    other = line._Piece(1, top=3, bottom=8, left=4, right=11)
+    assert piece.holds(dataclasses.replace(other, **change)) is holds
+
+
+def darker_and_brighter(gray):
+    """Return the evidence of `is_dark_on_light`, with loops: pixels darker, and brighter, than all four ends."""
+    darker = brighter = 0
+    for (i, j), pixel in np.ndenumerate(gray.astype(int)):
+        ends = [int(end) for end in (gray[i, 0], gray[i, -1], gray[0, j], gray[-1, j])]
+        darker += max(min(ends) - pixel, 0) ** 3
+        brighter += max(pixel - max(ends), 0) ** 3
+    return darker, brighter
+
+
+def test_the_polarity_follows_the_four_ends_of_each_row_and_column():
+    rng, decided = np.random.default_rng(0), Counter()
+    for _ in range(40):
+        gray = rng.integers(90, 160, (12, 15)).astype(np.uint8)
+        gray[3:9, 4:11] = rng.integers(*((0, 140) if rng.random() < 0.5 else (110, 256)), (6, 7))
+        darker, brighter = darker_and_brighter(gray)
+        if max(darker, brighter) >= ink.UNDECIDED * min(darker, brighter):
+            assert ink.is_dark_on_light(gray) == (darker > brighter)
+            decided[darker > brighter] += 1
+    assert min(decided[True], decided[False]) >= 5
 
 
 @pytest.mark.parametrize("degrees", [-18, 9])

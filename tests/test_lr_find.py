@@ -9,6 +9,7 @@ import byhand
 from byhand.errors import UsageError
 from byhand.nn.optimizers import Adam
 from byhand.report.lr_find import range_test_page, range_test_text, verdict
+from byhand.training import lr_find as module
 from byhand.training import preset
 from byhand.training.lr_find import Sweep, has_diverged, lr_find
 
@@ -52,6 +53,12 @@ def test_explosion_and_return_to_the_start_count_as_divergence():
     assert has_diverged([2.0, 1.7, 2.01])  # had learned, and is back
     assert not has_diverged([2.0, 1.0, 0.5, 1.9])
     assert not has_diverged([2.0, 1.9, 2.01])  # had not learned yet
+
+
+def test_the_steps_that_the_suggestion_leaves_out_show_no_divergence(digits, monkeypatch):
+    monkeypatch.setattr(module, "has_diverged", lambda smoothed: True)
+    sweep = lr_find(preset("digits").model(784, digits.classes, seed=0, hidden=(2,)), digits.train, steps=20)
+    assert sweep.diverged_at == module.MARGIN + 1
 
 
 def test_the_suggestion_lies_between_the_steepest_and_the_lowest():

@@ -1,6 +1,8 @@
 """The reference for 784-10-10: equations, rejected arguments, a gradient check, and the accuracy of a run."""
 
+import re
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -182,10 +184,32 @@ def test_invalid_arguments_are_rejected_with_name_rule_and_value(call, words):
         call()
 
 
-def test_update_params_rejects_a_gradient_of_another_shape():
+@pytest.mark.parametrize("place", range(4))
+def test_update_params_rejects_a_gradient_of_another_shape(place):
     parameters, _, _ = small()
-    with pytest.raises(UsageError, match=r"db2 must have shape \(4, 1\), as b2, got \(\)"):
-        update_params(*parameters, *parameters[:3], np.float64(0.1), 0.1)
+    name, gradients = ("W1", "b1", "W2", "b2")[place], [*parameters]
+    gradients[place] = np.float64(0.1)
+    rule = f"d{name} must have shape {parameters[place].shape}, as {name}, got ()"
+    with pytest.raises(UsageError, match=re.escape(rule)):
+        update_params(*parameters, *gradients, 0.1)
+
+
+def test_a_plot_is_drawn_written_to_its_file_and_closed(monkeypatch):
+    """With a stand-in for Matplotlib that records the calls."""
+    plt = Mock()
+    plt.subplots.return_value = plt.figure, plt.axes
+    plt.get_backend.return_value = "TkAgg"
+    monkeypatch.setitem(sys.modules, "matplotlib", Mock(pyplot=plt))
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", plt)
+    parameters, X, Y = small(inputs=9)
+    two_layer.test_prediction(2, *parameters, X=X, Y=Y, picture="digit.png")
+    np.testing.assert_array_equal(plt.axes.imshow.call_args.args[0], X[:, 2].reshape(3, 3))
+    assert plt.axes.set_title.call_args.args[0].endswith(f"label {Y[2]}")
+    plt.figure.savefig.assert_called_once_with("digit.png")
+    plt.close.assert_called_once_with(plt.figure)
+    plt.show.assert_not_called()
+    two_layer.test_prediction(2, *parameters, X=X, Y=Y)
+    plt.show.assert_called_once_with()
 
 
 @pytest.mark.slow

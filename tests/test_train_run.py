@@ -82,6 +82,17 @@ def test_a_stopped_run_resumes_bit_identically(tmp_path, stop):
     assert bits(Run(tmp_path / "whole")) == bits(Run(tmp_path / "cut"))
 
 
+@pytest.mark.parametrize(("augment", "ending"), [("", ""), ("default", " and the epochs of weak augmentation")])
+def test_a_message_names_what_other_epochs_change(tmp_path, augment, ending):
+    recipe = RECIPE.replace(epochs=1, **({"augment": augment, "weak_augment": 0.5} if augment else {}))
+    begin_run(tmp_path, untrained(), DIGITS.train[:100], recipe, seed=1)
+    messages = []
+    listener = Callback()
+    listener.on_message = messages.append
+    resume(tmp_path, epochs=2, callbacks=[listener])
+    assert messages[0] == (f"2 epochs instead of 1: this changes the schedule{ending}")
+
+
 def test_a_run_without_a_step_can_be_resumed(tmp_path):
     begin_run(tmp_path / "begun", untrained(), DIGITS.train[:500], RECIPE, seed=1)
     assert resume(tmp_path / "begun").epochs == 3

@@ -9,8 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import byhand
+from byhand.data import Dataset
 from byhand.data.augment import Augmentation, augment
 from byhand.errors import DivergedError, UsageError
 from byhand.model import Model
@@ -27,7 +30,7 @@ from byhand.training.batches import Inputs
 from byhand.training.loop import interruptible
 from byhand.training.plan import Form, Plan, shares_of
 from byhand.training.recipe import PRESETS
-from byhand.training.setup import Setup, held_out
+from byhand.training.setup import Setup, check_weights, held_out, labels_of
 from byhand.training.watchdog import probe
 from helpers import processes
 from helpers.tiers import tiers
@@ -640,6 +643,20 @@ def test_invalid_data_are_rejected_by_name(digits):
         fit(Model([784, 10]), digits.train, sample_weights=np.ones(3))
     with pytest.raises(UsageError, match=r"sample_weights must be finite, at least 0 and not all 0"):
         fit(Model([784, 10]), digits.train, sample_weights=np.full(4000, -1.0))
+
+
+def test_the_labels_of_a_data_set_of_two_images_are_its_own():
+    labels = np.array([1, 0])
+    assert labels_of(Dataset(np.zeros((2, 2, 2), np.uint8), labels)).tolist() == [1, 0]
+    assert labels_of((np.zeros((2, 4)), labels)).tolist() == [1, 0]
+    with pytest.raises(UsageError, match=r"a Dataset or a pair \(X, y\)"):
+        labels_of((np.zeros((2, 4)), labels, labels))
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=9).filter(any))
+def test_sample_weights_are_scaled_to_a_mean_of_one(weights):
+    scaled = check_weights(np.array(weights), len(weights))
+    np.testing.assert_allclose(scaled, np.array(weights) * len(weights) / sum(weights), rtol=1e-12)
 
 
 def test_the_defaults_and_presets_are_the_documented_ones():

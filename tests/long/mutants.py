@@ -3,8 +3,9 @@
 A mutant is one small edit of the source: a comparison, an operator, a number or a flag is changed, a condition negated,
 a statement removed. The tests should fail for each. Each file of tests first runs under coverage, which records the
 lines that each test executes. Then each mutant, in a copy of the project, is tested by the tests that execute its
-statement, the quickest first, until one fails. A statement that is executed at import is tested by all tests that
-execute its file. Of these tests only the first SECONDS_OF_TESTS are run, so a mutant may survive that more tests kill.
+statement, the quickest first, until one fails, then by the others of the same files, which may share their set-up.
+A statement that is executed at import is tested by the files with tests that execute its file. Only the first
+SECONDS_OF_TESTS are run of each, so a mutant may survive that more tests kill.
 
 With `--tier all`, the survivors of the first tier are also tested by the slow tests of the same files.
 
@@ -75,12 +76,72 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "False",
     ): "no thread exists that could run the queued job",
     (
+        "training/loop.py",
+        "self._stream.close()  # type: ignore[attr-defined]",
+        "pass",
+    ): "the next line drops the last reference, which closes it",
+    (
+        "training/plan.py",
+        "WORTH_WAITING = 700_000_000",
+        "700000001",
+    ): "a threshold of speed: both ways compute the same",
+    (
+        "training/plan.py",
+        "WORTH_THREADS = 2_000",
+        "2001",
+    ): "a threshold of speed: both ways compute the same",
+    (
+        "training/watchdog.py",
+        "for layer, out in zip(pass_.layers, pass_.outs, strict=True):",
+        "False",
+    ): "a pass has one output for each layer",
+    (
+        "training/checkpoint.py",
+        'self._pool = self._pool or ThreadPoolExecutor(1, "byhand-checkpoint")',
+        "2",
+    ): "a checkpoint is submitted only after the one before is written",
+    (
+        "training/run.py",
+        "name, count = (data.name, len(data)) if isinstance(data, Dataset) else (ARRAYS, len(data[0]))",
+        "1",
+    ): "as many labels as images: checked before",
+    (
+        "training/progress.py",
+        "INTERVAL, NOTEBOOK_LINES = 0.1, 12",
+        "13",
+    ): "a choice of layout",
+    (
+        "data/handwriting/ink.py",
+        "return np.where(np.append(keep, False)[pieces], ink, 0).astype(np.uint8), int(keep.sum())",
+        "True",
+    ): "outside the components, the ink is 0",
+    (
+        "course/check/diagnosis.py",
+        "if any(abs(divisor - size) < SAME * size for size in sizes):",
+        "(abs(divisor - size) <= SAME * size)",
+    ): "equality of rounded numbers",
+    (
+        "training/lr_find.py",
+        "return now > EXPLODED * lowest or (lowest < LEARNED * first and now > first)",
+        "(now >= first)",
+    ): "equality of two losses",
+    (
+        "nn/gradcheck.py",
+        "direction.flat[index] = 1",
+        "2",
+    ): "the direction is scaled to length 1",
+    (
+        "nn/backprop.py",
+        "self.shape = (-1, -1)",
+        "1",
+    ): "no batch has a negative number of samples or inputs",
+    (
         "course/check/__init__.py",
         "rng = np.random.default_rng(0)",
         "1",
     ): "any seed will do",
 }
-SECONDS_OF_TESTS = 6  #: of processor time, per mutant
+SECONDS_OF_TESTS = 6  #: of processor time, per mutant: of those that execute it, and of the others of their files
 IDLE_SECONDS = 900  #: a mutant that has not ended by then waits forever
 #: Imported once, before the processes fork. Nothing of byhand: that is what changes.
 COMMON = ["numpy", "pytest", "hypothesis", "click", "rich.console", "PIL.Image", "requests", "safetensors.numpy"]
@@ -422,22 +483,21 @@ class Record:
         """Return the tests that may notice a mutant, the quickest first."""
         of_file, statement = self.lines.get(mutant.file, {}), statement_lines(mutant)
         at_import = set(self.at_import.get(mutant.file, ()))
-        if at_import.isdisjoint(statement):
-            at_line = set().union(*(of_file.get(line, ()) for line in statement))
-            # Set-up that tests share is recorded for the first of them only.
-            times = Counter(test.partition("::")[0] for test in at_line)
-            shared = {file for file, count in times.items() if count == 1}
-            others = {test for test in self.seconds if test.partition("::")[0] in shared} - at_line
-        else:
-            at_line = set().union(*(tests for line, tests in of_file.items() if line not in at_import))
-            others = set() if at_line else set(self.seconds)
-        ordered = [test for tests in (at_line, others) for test in sorted(tests, key=lambda test: self.seconds[test])]
-        total, chosen = 0.0, []
-        for test in ordered:
-            total += self.seconds[test]
-            if total > SECONDS_OF_TESTS and chosen:
-                break
-            chosen.append(test)
+        is_at_import = not at_import.isdisjoint(statement)
+        lines = set(of_file) - at_import if is_at_import else statement
+        at_line = set().union(*(of_file.get(line, ()) for line in lines))
+        # Set-up that tests share is recorded for the first of them only, and what an import computes for none.
+        files = {test.partition("::")[0] for test in at_line}
+        same_files = {test for test in self.seconds if test.partition("::")[0] in files or not at_line}
+        groups = (at_line | same_files,) if is_at_import else (at_line, same_files - at_line)
+        chosen = []
+        for tests in groups:
+            total = 0.0
+            for test in sorted(tests, key=lambda test: self.seconds[test]):
+                total += self.seconds[test]
+                if total > SECONDS_OF_TESTS and chosen:
+                    break
+                chosen.append(test)
         return chosen
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import byhand
 from byhand.errors import UsageError
+from byhand.nn import convolution
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.network import Network
@@ -188,3 +189,12 @@ def test_a_convolutional_network_learns_with_any_number_of_threads():
         answers.append(model.probabilities(digits.test.images))
     np.testing.assert_allclose(*answers, rtol=0, atol=2e-3)
     assert np.mean(answers[0].argmax(1) == digits.test.labels) > 0.9
+
+
+@pytest.mark.parametrize(("limit", "size"), [("MAX_INPUTS", 6 * 7 * 2), ("MAX_IM2COL_SIZE", 4 * 5 * 3 * 3 * 2)])
+def test_a_convolution_may_be_as_large_as_the_limit(limit, size, monkeypatch):
+    monkeypatch.setattr(convolution, limit, size)
+    Convolution(6, 7, 2, 4, size=3, stride=1)
+    monkeypatch.setattr(convolution, limit, size - 1)
+    with pytest.raises(UsageError, match=f"at most .*{size - 1:,}"):
+        Convolution(6, 7, 2, 4, size=3, stride=1)

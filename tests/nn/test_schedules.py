@@ -73,3 +73,9 @@ def test_an_invalid_setting_is_rejected(make, words):
     with pytest.raises(UsageError) as caught:
         make()
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("schedule", [Constant(), Step(), Exponential(), Cosine(end=0.2), Cosine(), OneCycle()])
+def test_a_schedule_is_at_its_end_after_the_last_step(schedule):
+    assert schedule(150, 100) == pytest.approx(schedule(100, 100), abs=1e-12)
+    assert Cosine(end=0.2)(1, 1) == pytest.approx(0.2)
