@@ -60,6 +60,32 @@ def test_a_check_that_fails_with_the_reference_is_reported_and_not_used(tmp_path
     assert [*result.lines()][-1].startswith("\nnot used, it fails with the reference too: code cell 3")
 
 
+MOMENTUM = """
+import numpy as np
+
+def update_with_momentum(parameters, gradients, velocities, learning_rate, momentum=0.9):
+    raise NotImplementedError
+"""
+IN_PLACE = """
+old = {"W1": np.array([[1.0, 2.0]])}, {"dW1": np.array([[1.0, -3.0]])}, {"W1": np.array([[10.0, 4.0]])}
+new = update_with_momentum(*old, 0.1, 0.5)
+assert new[0] is old[0] and new[1] is old[2]
+"""
+CHANGED = """
+parameters, speeds = {"W1": np.array([[1.0, 2.0]])}, {"W1": np.array([[10.0, 4.0]])}
+update_with_momentum(parameters, {"dW1": np.array([[1.0, -3.0]])}, speeds, 0.1, 0.5)
+np.testing.assert_allclose(parameters["W1"], [[0.4, 2.1]])
+np.testing.assert_allclose(speeds["W1"], [[6.0, -1.0]])
+"""
+
+
+def test_checks_of_dictionaries_that_a_function_changes_are_used(tmp_path):
+    result = audited(tmp_path, MOMENTUM, IN_PLACE, CHANGED)
+    (one,) = result.functions
+    assert (result.checks, result.unused, one.is_tested) == (3, (), True)
+    assert len(one.passed) < one.mistakes / 4
+
+
 def test_a_function_without_a_check_gets_a_suggestion(tmp_path):
     (one,) = audited(tmp_path, DERIVATIVE, "while True: pass", "print(ReLU_deriv(3))").functions
     assert not one.is_tested

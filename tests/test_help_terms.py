@@ -87,6 +87,7 @@ play --run            folder of the run
 data import --force   overwrite
 card --output         output file
 runs delete --yes     confirmation
+check --adapter       assignment
 course grade --out    table of marks
 course grade --checks custom checks
 course grade --page   functions to grade

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from byhand.cli.output import Console, Place, columns, console_options, load_any_data, show_json, timeout
+from byhand.cli.output import Console, Place, columns, console_options, load_any_data, option, show_json, timeout
 from byhand.errors import UsageError
 from byhand.text import hanging, near_path
 
@@ -24,8 +24,14 @@ COLORS = {"right": "green", "wrong": "red", "not run": "yellow", "missing": "bri
 @click.command("check")
 @click.argument("path", metavar="FILE|RUN", type=Place(path_type=Path))
 @timeout
+@option(
+    "--adapter NAME|FILE",
+    str,
+    "Adapter for another assignment: deeplearning-two-layer, deeplearning-l-layer, cs231n, nielsen, or a TOML file "
+    "(docs/check.md).",
+)
 @console_options(quiet=False)
-def command(path: Path, timeout: float, console: Console) -> None:
+def command(path: Path, timeout: float, adapter: str | None, console: Console) -> None:
     """Test the functions of a student's FILE (.py or .ipynb), and report mistakes with their likely cause.
 
     With a RUN or a model file, check the gradients of the trained network with finite differences.
@@ -43,7 +49,7 @@ def command(path: Path, timeout: float, console: Console) -> None:
         )
     from byhand.course import check_file
 
-    show(check_file(path, timeout=timeout), console)
+    show(check_file(path, timeout=timeout, adapter=adapter), console)
 
 
 def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **last_entries: Any) -> None:
@@ -59,8 +65,9 @@ def show(report: "Report", console: Console, last_lines: Sequence[str] = (), **l
 
 
 def _lines(report: "Report") -> list[str]:
-    width = max(len(verdict.function) for verdict in report.verdicts)
-    lines = [f"{report.file}: functions of byhand.reference.{report.page}", ""]
+    width = max((len(verdict.function) for verdict in report.verdicts), default=0)
+    is_ours = report.page in ("l_layer", "two_layer")
+    lines = [f"{report.file}: functions of {'byhand.reference.' if is_ours else 'the adapter '}{report.page}", ""]
     for verdict in report.verdicts:
         lines += _lines_of(verdict, width)
     lines += ["", *(f"note: {note}" for note in report.notes)]

@@ -24,6 +24,7 @@ import numpy as np
 from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, diagnose, differing
 from byhand.course.notebooks import read_cells, read_file
 from byhand.course.probes import Function, MisshapenError, Outputs, Page, Probe
+from byhand.course.probes.adapters import load_adapter
 from byhand.course.probes.l_layer import L_LAYER
 from byhand.course.probes.two_layer import TWO_LAYER
 from byhand.course.sandbox import Unsendable
@@ -66,17 +67,20 @@ def check_file(
     *,
     timeout: float = 60.0,
     page: str | None = None,
+    adapter: str | None = None,
     seed: int | None = None,
     limits: Limits | None = None,
 ) -> Report:
     """Check a student's .py or .ipynb file, function by function, in at most `timeout` seconds.
 
     `page` is the reference, "l_layer" or "two_layer"; by default the one with more names in the file or, in a tie, with
-    more right functions. `seed` is by default derived from the file's content, so that the same file gets the same
-    report, but the random numbers cannot be known in advance.
+    more right functions. `adapter` is the name of an adapter for other assignments, or a TOML file. `seed` is derived
+    from the file's content by default, so that the same file gets the same report, but the random numbers cannot be
+    known in advance.
     """
     path, limits, reports = Path(path), replace(limits or Limits(), total=timeout), []
-    for name in pages_of(read_cells(path)) if page is None else [page]:
+    pages = [load_adapter(adapter)] if adapter else pages_of(read_cells(path)) if page is None else [page]
+    for name in pages:
         with Check(path, name, limits, seed=seed, with_modules=True) as check:
             reports.append(check.report())
     return max(reports, key=lambda report: report.counts()["right"])
@@ -102,7 +106,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
     def __init__(
         self,
         path: Path,
-        page: str,
+        page: str | Page,
         limits: Limits,
         *,
         seed: int | None = None,
@@ -113,15 +117,20 @@ class Check(contextlib.AbstractContextManager["Check"]):
     ) -> None:
         cells, given = read_file(path, names)
         self.given = given.difference(always)
-        self.modules = modules_beside(path, cells) if with_modules else {}
-        if page not in PAGES:
+        if isinstance(page, str) and page not in PAGES:
             raise UsageError(f"page must be one of {', '.join(PAGES)}, got {page!r}")
+        self.page = page if isinstance(page, Page) else PAGES[page]
+        self.modules = {**self.page.modules, **(modules_beside(path, cells) if with_modules else {})}
         digest = hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).digest()
         self.rng = np.random.default_rng(int.from_bytes(digest[:8]) if seed is None else seed)
-        self.file, self.page, self.rounds, self.in_cells = str(path), PAGES[page], rounds, len(cells) > 1
+        self.file, self.rounds, self.in_cells = str(path), rounds, len(cells) > 1
         written = re.findall(r"^# %%writefile (\w+)\.py$", "\n".join(cells), re.MULTILINE)
         sources = [*self.modules.values(), *cells]
-        self.student = Student(sources, TARGETS, limits, data_files(sources), [*self.modules, *written])
+        self.size = len(sources)
+        if self.page.glue and re.search(rf"^class {self.page.glue_class}\b", "\n".join(cells), re.MULTILINE):
+            sources.append(self.page.glue)
+        self.targets = [one.name for one in self.page.functions] if isinstance(page, Page) else TARGETS
+        self.student = Student(sources, self.targets, limits, data_files(sources), [*self.modules, *written])
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the current function changed in place
 
@@ -134,7 +143,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
             reason = f"reading the file {loading.died}"
             verdicts = [Verdict(function.name, "not run", reason) for function in self.page.functions]
             return Report(self.file, self.page.name, tuple(verdicts), (reason,))
-        self.given = {name for name in self.given if name in TARGETS and not self._uncallable(name)}
+        self.given = {name for name in self.given if name in self.targets and not self._uncallable(name)}
         for function in self.page.functions:
             if function.name in self.given:
                 continue
@@ -166,7 +175,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
     def _at(self, error: Mapping[str, Any]) -> str:
         """Describe the place of an error; empty if it is not in the file."""
         cell, line = error["cell"], error["line"]
-        if cell is None or line is None:
+        if cell is None or line is None or cell >= self.size:
             return ""
         where = self._cell(cell) if self.in_cells or cell < len(self.modules) else ""
         return f"{where}, line {line}" if where else f"line {line}"
@@ -265,7 +274,11 @@ class Check(contextlib.AbstractContextManager["Check"]):
     def _own_helpers(self, name: str) -> str:
         """Return a hint at the student's own functions that a function calls: the mistake may be in one of them."""
         loaded = self.student.loaded
-        own = [one for one in loaded["functions"][name]["names"] if one in loaded["defined"] and one not in TARGETS]
+        if not self._at(loaded["functions"][name]):
+            return ""  # an adapter's function, which calls a method
+        own = [
+            one for one in loaded["functions"][name]["names"] if one in loaded["defined"] and one not in self.targets
+        ]
         return f"; it calls {listed(own)}, which the assignment does not have: look there too" if own else ""
 
     def _changes(self, function: Function) -> Iterator[str]:
@@ -332,7 +345,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         loaded = self.student.loaded
         if name in loaded["inside"]:
             return f"not found at the top level, only inside {loaded['inside'][name]}: move it out"
-        defined = {other.lower(): other for other in loaded["defined"] if other not in TARGETS}
+        defined = {other.lower(): other for other in loaded["defined"] if other not in self.targets}
         near = closest(name.lower(), defined, cutoff=0.75)
         return f"not found; is {defined[near]} meant?" if near else "not found"
 

@@ -129,7 +129,8 @@ def variants_of(module: ModuleType, name: str) -> Iterator[Iterator[tuple[str, C
             exec(code, names)
             yield statement, _with_memory(names[called]) if remembers else names[called]
 
-    spellings = SPELLINGS.get(name) or [inspect.getsource(reference)]
+    is_ours = module.__name__.startswith("byhand.")
+    spellings = (SPELLINGS.get(name) if is_ours else None) or [inspect.getsource(reference)]
     yield from (edited("", one) for one in spellings)
     yield from (edited(one, _inverted(one)) for one in spellings if "/" in one)
 

@@ -158,9 +158,13 @@ def _program(cells: list[str], functions: Sequence[str]) -> tuple[list[Step], li
             run.append(slicing.Piece(cell, ast.parse(f"{name}()").body[0], frozenset(), frozenset({name})))
     checks = [one for one in run if _checks(one.node, checking)]
     place = {id(one): k for k, one in enumerate(run)}
-    needs = {
-        id(one): [place.get(id(other), -1) for other in slicing.worth_running(pieces, one.needs)] for one in checks
-    }
+    bound = frozenset().union(*(one.binds for one in run))
+    needs = {}
+    for one in checks:  # a call of the same cell may change what the check looks at
+        before = [other for other in run[: place[id(one)]] if other.cell == one.cell and {*functions} & other.needs]
+        changing = [other for other in before if other.needs & one.needs & bound]
+        names = one.needs.union(*(other.needs for other in changing))
+        needs[id(one)] = [place.get(id(other), -1) for other in (*slicing.worth_running(pieces, names), *changing)]
     uses = {key: frozenset(k for k in found if 0 <= k < place[key]) | {place[key]} for key, found in needs.items()}
     kept = frozenset().union(*uses.values())
     number = {k: n for n, k in enumerate(sorted(kept))}

@@ -68,6 +68,9 @@ class Page:
     module: ModuleType
     given: tuple[str, ...] = ()  # functions that are provided or optional: a file without them is complete
     functions: list[Function] = field(default_factory=list)
+    modules: Mapping[str, str] = field(default_factory=dict)  # of the assignment, which its files import
+    glue: str = ""  # functions that call methods of the student's class `glue_class`
+    glue_class: str = ""
 
     def __getitem__(self, name: str) -> Function:
         return next(function for function in self.functions if function.name == name)

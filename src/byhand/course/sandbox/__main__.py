@@ -191,10 +191,14 @@ class Sandbox:
             reply = receive(self.requests)
             if "error" in reply:
                 raise ValueError(f"{name}: {reply['error']}")
-            for old, new in zip((*arguments, *keywords.values()), reply["after"], strict=True):
+            given, value = (*arguments, *keywords.values()), reply["value"]
+            for old, new in zip(given, reply["after"], strict=True):
                 if isinstance(old, dict) and isinstance(new, dict):
                     old.update(new)
-            return reply["value"]
+            returned = value if isinstance(value, tuple) else (value,)
+            both = zip(reply["same"], returned, strict=True)  # a dictionary that is returned is the caller's own
+            returned = tuple(part if place is None else given[place] for place, part in both)
+            return returned if isinstance(value, tuple) else returned[0]
 
         return ask
 

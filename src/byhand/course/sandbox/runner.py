@@ -313,7 +313,11 @@ def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str
         value = answers[question["ask"]](arguments, keywords)
     except Exception as error:  # with the student's arguments, the reference may raise anything
         return {"error": str(error)[:300] or type(error).__name__}
-    return {"value": value, "after": given}
+    returned = value if isinstance(value, tuple) else (value,)
+    same = [
+        next((k for k, one in enumerate(given) if one is part and isinstance(one, dict)), None) for part in returned
+    ]
+    return {"value": value, "after": given, "same": same}
 
 
 def _is_large(value: Any) -> bool:
