@@ -385,10 +385,10 @@ def mnist_file(name):
 
 @pytest.mark.full_mnist
 def test_the_worked_run_starts_with_the_published_losses(capsys):
-    """The whole run is tested in tests/long/reference.py, and by the command line in test_training.py."""
+    """The whole run is in tests/long/reference.py, the start by the command line in test_training.py."""
 
     X = mnist_file("train-images-idx3-ubyte.gz")[16:].reshape(-1, 784)[:5000].astype(np.float32) / 256
     Y = one_hot(mnist_file("train-labels-idx1-ubyte.gz")[8:][:5000])
-    L_layer_model(X.T, Y, [784, 45, 10], num_iterations=401, print_loss=True)
+    L_layer_model(X.T, Y, [784, 45, 10], num_iterations=201, print_loss=True)
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [f"Loss after iteration {100 * i}: {loss:f}" for i, loss in enumerate(WORKED_RUN)]
+    assert printed == [f"Loss after iteration {100 * i}: {loss:f}" for i, loss in enumerate(WORKED_RUN[:3])]

@@ -164,18 +164,12 @@ def test_the_two_layer_preset_equals_its_reference(digits):
 @pytest.mark.slow
 @pytest.mark.full_mnist
 def test_the_published_losses_of_the_worked_run_through_the_command_line(tmp_path):
-    words = ["--preset", "l-layer", "--dtype", "float64", "--data", "mnist", "--offline", "--quiet", "--json"]
-    done = processes.byhand("train", *words, "--run", tmp_path / "run", check=True, timeout=None)
+    """The whole run is in tests/long/reference.py."""
+    words = ["--preset", "l-layer", "--dtype", "float64", "--data", "mnist", "--offline", "--quiet", "--epochs", "301"]
+    processes.byhand("train", *words, "--run", tmp_path / "run", check=True, timeout=None)
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = {record["step"]: f"{record['loss']:.6f}" for record in records}
-    assert losses[0] == "2.422624"
-    assert losses[100] == "2.129232"
-    assert losses[200] == "1.876095"
-    assert losses[1900] == "0.457054"
-    result = json.loads(done.stdout)
-    assert result["test_accuracy"] == 0.8674
-    model = Model.load(tmp_path / "run" / "model.safetensors")
-    assert model.accuracy(byhand.load("mnist", offline=True).train[:5000]) == 0.8774
+    assert [losses[step] for step in (0, 100, 200)] == ["2.422624", "2.129232", "1.876095"]
 
 
 @pytest.mark.parametrize(
@@ -713,7 +707,7 @@ def test_the_default_reads_the_bundled_sample(digits):
 def test_the_default_reads_full_mnist(full_mnist):
     chosen = preset("digits")
     model = chosen.model(784, full_mnist.classes, seed=0)
-    fit(model, full_mnist.train, recipe=chosen.recipe)
+    fit(model, full_mnist.train, recipe=chosen.recipe.replace(epochs=3))
     assert model.accuracy(full_mnist.test) >= 0.98
 
 
