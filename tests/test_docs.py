@@ -72,15 +72,9 @@ def test_an_api_entry_has_the_signature_and_docstring_of_the_source():
     assert "`steps 5.1" in layer or "`dH_prev: (n_prev, m)" in layer, "shapes are code on a line of their own"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", pages.executed(), ids=lambda page: page.stem)
-def test_code_of_a_page_gives_what_the_page_shows(page):
-    assert list(pages.failures(page)) == []
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The built site."""
+    """The built site. The build fails if an example or a number of a page differs, so its message names them."""
     for package in ("sphinx", "myst_parser", "furo", "latex2mathml"):
         needs(package)
     folder = tmp_path_factory.mktemp("site")
