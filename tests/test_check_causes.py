@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from byhand.course.check import Check
+from byhand.course.check import TARGETS, Check
 from helpers import in_process
 from helpers.planted_mistakes import planted
 
@@ -77,6 +77,15 @@ def test_a_bias_without_its_axis_is_right_if_reshaped_later(place, check):
     assert report.counts()["wrong"] == (0 if place else 1)
 
 
+def test_a_wrong_update_is_no_evidence_against_a_bias_without_its_axis(check):
+    changes = {
+        "backward_prop": ("db1 = 1 / m * np.sum(dZ1, axis=1, keepdims=True)", "db1 = 1 / m * np.sum(dZ1, axis=1)"),
+        "update_params": ("    return W1, b1, W2, b2", "    W1, b1, W2, b2"),
+    }
+    report = check("two_layer_as_published", "two_layer", changes)
+    assert [one.function for one in report.verdicts if one.status == "wrong"] == ["update_params"]
+
+
 @pytest.mark.slow
 def test_functions_of_ones_own_and_other_spellings_are_named(check):
     changes = {
@@ -95,7 +104,9 @@ def test_functions_of_ones_own_and_other_spellings_are_named(check):
 @pytest.mark.parametrize("names", [[], ["step"], ["step", "twice"]])
 def test_the_hint_names_the_functions_that_the_assignment_does_not_have(names):
     loaded = {"functions": {"ReLU": {"names": ["np", "softmax", *names]}}, "defined": ["softmax", "step", "twice"]}
-    hint = Check._own_helpers(SimpleNamespace(student=SimpleNamespace(loaded=loaded)), "ReLU")
+    student = SimpleNamespace(loaded=loaded)
+    one = SimpleNamespace(student=student, targets=TARGETS, _at=lambda _: "line 1")
+    hint = Check._own_helpers(one, "ReLU")
     calls = f"; it calls {' and '.join(names)}, which the assignment does not have: look there too"
     assert hint == (calls if names else "")
 

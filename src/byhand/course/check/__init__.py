@@ -213,19 +213,25 @@ class Check(contextlib.AbstractContextManager["Check"]):
 
     def _keeps_shapes(self, *names: str) -> bool:
         """Return True if one of the student's functions returns the right shapes although a db has one axis, or if
-        there is none: then nothing shows that the missing axis does harm.
+        none returns them only where it has two: then nothing shows that the missing axis does harm.
         """
-        called = [self.page[name] for name in names if not self._uncallable(name)]
-        for function in called:
+        harms = False
+        for function in (self.page[name] for name in names if not self._uncallable(name)):
             probe = next(iter(function.probes(np.random.default_rng(0))))
             flat = {name: one.ravel() for name, one in probe.arguments.items() if name in ("db1", "db2")}
             seeded = {name: self.right_answer(name) for name in function.seeded}
-            outcome = self.call(function.name, replace(probe, arguments={**probe.arguments, **flat}), seeded)
-            with contextlib.suppress(MisshapenError, TypeError, ValueError):
-                outputs = {} if outcome.died or outcome.error else function.outputs(outcome.value, outcome.printed)
-                if all(getattr(outputs.get(name), "shape", None) == right.shape for name, right in probe.right.items()):
-                    return True
-        return not called
+            if self._has_shapes(function, replace(probe, arguments={**probe.arguments, **flat}), seeded):
+                return True
+            harms |= self._has_shapes(function, probe, {**seeded, "backward_prop": self.right_answer("backward_prop")})
+        return not harms
+
+    def _has_shapes(self, function: Function, probe: Probe, answers: Mapping[str, Answer]) -> bool:
+        """Return True if the outputs of one call have the right shapes."""
+        outcome = self.call(function.name, probe, answers)
+        with contextlib.suppress(MisshapenError, TypeError, ValueError):
+            outputs = {} if outcome.died or outcome.error else function.outputs(outcome.value, outcome.printed)
+            return all(getattr(outputs.get(name), "shape", None) == right.shape for name, right in probe.right.items())
+        return False
 
     def _test(self, function: Function, probes: list[Probe], answers: Mapping[str, Answer]) -> "Verdict | Failed":
         """Call the student's function with all probes, until one ends the process."""
