@@ -18,7 +18,10 @@ for (const details of document.querySelectorAll("details.predict")) {
 }
 
 // The theme leaves out what a screen reader and a keyboard need.
-for (const pre of document.querySelectorAll("pre")) pre.tabIndex = 0; // it may scroll sideways
+for (const wide of document.querySelectorAll("pre, .formula, .table-wrapper")) wide.tabIndex = 0; // it may scroll sideways
+for (const head of document.querySelectorAll("th")) {
+  if (!head.textContent.trim()) head.outerHTML = "<td></td>"; // a table without names of its columns
+}
 for (const caption of document.querySelectorAll(".caption[role=heading]")) caption.ariaLevel = "2";
 document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Contents");
 document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
