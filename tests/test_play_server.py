@@ -73,26 +73,31 @@ def test_a_cross_site_request_is_rejected(untouched):
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x", "ü"])
-@pytest.mark.parametrize("path", ["/", "/api/state", "/api/events", "/page/main.js", "/nowhere"])
-def test_every_path_needs_the_token(untouched, token, path):
+@pytest.mark.parametrize("path", ["/api/state", "/api/events", "/api/weights", "/api/nowhere"])
+def test_every_path_of_the_api_needs_the_token(untouched, token, path):
     token = token.encode() if token else token
     status, body, _ = untouched.call("GET", path, X_Byhand_Token=token)
     assert status == 403
     assert body == {"error": "the token must be this launch's: open the address that `byhand play` printed"}
 
 
-def test_the_token_in_the_address_sets_a_cookie(untouched):
-    status, page, headers = untouched.call("GET", f"/?token={TOKEN}", X_Byhand_Token=None, Sec_Fetch_Site="cross-site")
-    assert status == 200
-    assert b"<!doctype html>" in page
-    cookie = headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
-    pair = cookie.split(";")[0]
-    assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=pair)[0] == 200
-    assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=pair[:-1])[0] == 403
-    assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie="=;;=\x7f")[0] == 403
-    assert untouched.call("GET", f"/api/state?token={TOKEN}", X_Byhand_Token=None)[0] == 403  # only on the first page
+def test_the_page_needs_no_token_and_no_cookie_counts(untouched):
+    for path in ("/", f"/?token={TOKEN}", "/page/main.js"):
+        status, content, headers = untouched.call("GET", path, X_Byhand_Token=None, Sec_Fetch_Site="cross-site")
+        assert status == 200
+        assert "set-cookie" not in headers
+        assert TOKEN.encode() not in content
+    for cookie in (f"byhand-{untouched.port}={TOKEN}", f"token={TOKEN}", "=;;=\x7f"):
+        assert untouched.call("GET", "/api/state", X_Byhand_Token=None, Cookie=cookie)[0] == 403
+    assert untouched.call("GET", f"/api/state?token={TOKEN}", X_Byhand_Token=None)[0] == 403
+
+
+def test_an_empty_setup_begins_no_training(untouched):
+    assert untouched.refused("/api/setup") == "the body must have at least one setting"
+    status, body, _ = untouched.call("POST", "/api/setup", b'{"\\ud800": 1}')
+    assert status == 400
+    assert body["error"].startswith("the body may have data, layers, ")
+    assert untouched.playground.training_number == 0
 
 
 def test_every_response_has_security_headers(untouched):

@@ -40,14 +40,14 @@ def a_playground(folder=None, **setup: Any) -> Playground:
 class Served:
     """A running server, and requests to it."""
 
-    def __init__(self, playground: Playground) -> None:
+    def __init__(self, playground: Playground, *, port: int = 0, token: str = TOKEN) -> None:
         self.playground = playground
         self.training = TrainingThread(playground)
         self.training.pace = "full"
-        self.door = listening(0)
+        self.door = listening(port)
         self.port = self.door.getsockname()[1]
         self.handlers = Handlers(self.training)
-        app = Authentication(self.handlers.app(), port=self.port, token=TOKEN)
+        app = Authentication(self.handlers.app(), port=self.port, token=token)
         self.uvicorn = http_server(app)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.door]}, daemon=True)
         self.thread.start()

@@ -57,7 +57,11 @@ def attacks(port):
         "slow": (200, lambda: request(port, "Cookie: " + "a" * 2_000), 0.5),
         "cookies": (8, lambda: request(port, 'Cookie: a="' + '\\"' * rng.choice([6_000, 30_000])), 0.0),
         "malformed": (8, lambda: rng.choice(noise), 0.0),
-        "flood": (8, lambda: request(port, path=rng.choice(["/", "/?token=x", "/api/events", "/api/weights"])), 0.0),
+        "flood": (
+            8,
+            lambda: request(port, path=rng.choice(["/", "/?token=x", "/page/main.js", "/api/events", "/api/weights"])),
+            0.0,
+        ),
         "bodies": (8, lambda: request(port, "Content-Length: 999999", path="/api/setup", method="POST"), 0.0),
     }
 

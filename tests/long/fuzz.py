@@ -140,7 +140,7 @@ def readers():  # noqa: PLR0915 - a table
         def read(content):
             lines = [line.partition(b": ") for line in content.split(b"\n")]
             headers = [(name.lower(), value) for name, _, value in lines]
-            scope = {"type": "http", "method": "GET", "path": "/", "query_string": content, "headers": headers}
+            scope = {"type": "http", "method": "GET", "path": "/api/state", "query_string": content, "headers": headers}
             assert door.rejection(scope) is not None or b"secret" in content
 
         return read

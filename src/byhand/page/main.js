@@ -9,7 +9,7 @@ import { byId, percent } from "./dom.js";
 import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
-import { RETRY, ask, follow, order, weights } from "./server.js";
+import { RETRY, Refused, ask, authenticate, follow, order, weights } from "./server.js";
 import { isUntrained } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Tour } from "./tour.js";
@@ -40,13 +40,17 @@ const REFRESH_SLOW = 60;
 /** Minimum milliseconds between announcements to screen readers. */
 const SPOKEN = 5000;
 
+const RESTARTED =
+  "This is not the address of the running playground: each launch has its own. Open the one that byhand play printed in " +
+  "the terminal. The setup in this page's address, after the #, can be added to it.";
+
 class Playground {
   constructor() {
     this.notice = new Notice();
   }
 
   async start() {
-    if (location.search) history.replaceState(null, "", location.pathname + location.hash); // removes the token
+    await authenticate();
     this.spokenAt = -SPOKEN;
     await this.load();
     this.panels = Object.entries(PANELS).map(([name, Panel]) => (this[name] = new Panel(byId(name), this)));
@@ -71,7 +75,7 @@ class Playground {
   /** Show the state and follow the events after it. */
   async begin() {
     this.showState();
-    this.leave = follow(this.state.last, (event) => this.happened(event), (isLost) => this.lost(isLost));
+    this.leave = follow(this.state.last, (event) => this.happened(event), (error) => this.lost(error));
     await this.freshen();
   }
 
@@ -149,7 +153,7 @@ class Playground {
     const { state } = this;
     byId("model-line").textContent = this.modelLine();
     byId("model-shape").textContent = this.modelShape();
-    byId("status").textContent = { ready: "ready", training: "training …", paused: "paused", failed: "stopped" }[state.status];
+    byId("status").textContent = this.statusLine();
     byId("status").dataset.status = state.status;
     this.notice.say("training", state.message);
     for (const panel of this.panels) panel.showState(state, this.curve);
@@ -171,8 +175,18 @@ class Playground {
     return shapeOf(model.architecture) + source;
   }
 
-  lost(isLost) {
-    this.notice.say("away", isLost && "The playground does not respond. The page will reconnect when it is running again.");
+  /** Say that there is no connection, and why; null if there is one. */
+  lost(error) {
+    const isOther = error instanceof Refused && error.status === 403;
+    const text = isOther ? RESTARTED : "The playground does not respond. The page will reconnect when it is running again.";
+    this.notice.say("away", error && text);
+    this.isAway = Boolean(error);
+    byId("status").textContent = this.statusLine();
+  }
+
+  statusLine() {
+    if (this.isAway) return "no connection";
+    return { ready: "ready", training: "training …", paused: "paused", failed: "stopped" }[this.state.status];
   }
 
   /** Announce an epoch to screen readers, at most once every SPOKEN milliseconds. */
@@ -211,4 +225,7 @@ class Playground {
 
 const playground = new Playground();
 window.byhand = playground; // for tests and the console
-playground.start().catch((error) => playground.notice.say("loading", error.message));
+playground.start().catch((error) => {
+  byId("model-line").textContent = error.status === 403 ? RESTARTED : error.message;
+  document.documentElement.dataset.failed = "yes"; // hides what needs the server
+});

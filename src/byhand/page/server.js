@@ -1,7 +1,12 @@
-/* Client of the server: GET (`ask`), POST (`order`), and the event stream. */
+/* Client of the server: the token, GET (`ask`), POST (`order`), and the event stream. */
 
 /** Milliseconds before a retry. */
 export const RETRY = 2000;
+/** Milliseconds of silence after which the server is regarded as lost; it sends a comment every 15 seconds. */
+const SILENCE = 25_000;
+/** Milliseconds that other tabs have to answer. */
+const PATIENCE = 400;
+const KEY = "byhand-token";
 
 /** An error response; `status` is 0 if there was no response. */
 export class Refused extends Error {
@@ -11,10 +16,34 @@ export class Refused extends Error {
   }
 }
 
-async function call(path, options) {
+/**
+ * Take the token from the address, where the first page has it, or from another tab of this playground. It is kept for
+ * this tab: a cookie would go to every server on this machine.
+ */
+export async function authenticate() {
+  const given = new URLSearchParams(location.search).get("token");
+  if (given) sessionStorage.setItem(KEY, given);
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash);
+  const tabs = new BroadcastChannel("byhand");
+  if (!sessionStorage.getItem(KEY)) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, PATIENCE);
+      tabs.onmessage = ({ data }) => {
+        if (!data.token) return;
+        sessionStorage.setItem(KEY, data.token);
+        resolve();
+      };
+      tabs.postMessage({ asks: true });
+    });
+  }
+  tabs.onmessage = ({ data }) => data.asks && tabs.postMessage({ token: sessionStorage.getItem(KEY) });
+}
+
+async function call(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(`/api/${path}`, options);
+    const headers = { ...options.headers, "x-byhand-token": sessionStorage.getItem(KEY) ?? "" };
+    answer = await fetch(`/api/${path}`, { ...options, headers });
   } catch {
     throw new Refused("The playground does not respond: is it still running?", 0);
   }
@@ -40,31 +69,64 @@ export async function weights() {
 export const download = async (path) => (await call(path)).blob();
 
 /**
- * Follow the events after the one with that id; return a function that stops. The browser reconnects and sends the id of
- * its last event; if it gives up, a new stream is opened. `lost(true)` is called without a connection.
+ * Follow the events after the one with that id; return a function that stops. It connects again with the id of the last
+ * event. `lost(error)` is called without a connection, with the error, and `lost(null)` with one. An EventSource cannot
+ * send the token in a header.
  */
 export function follow(last, happened, lost) {
   let seen = last;
-  let stream = null;
-  let retry = null;
-  const connect = () => {
-    stream = new EventSource(`/api/events?after=${encodeURIComponent(seen)}`);
-    stream.onopen = () => lost(false);
-    stream.onmessage = ({ data, lastEventId }) => {
-      seen = lastEventId || seen;
-      happened(JSON.parse(data));
+  let watchdog = null;
+  const stop = new AbortController();
+  const read = async () => {
+    const silence = new AbortController();
+    const heard = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => silence.abort(), SILENCE);
     };
-    stream.onerror = () => {
-      lost(true);
-      if (stream.readyState !== EventSource.CLOSED) return;
-      retry = setTimeout(connect, RETRY);
-    };
+    heard();
+    const signal = AbortSignal.any([stop.signal, silence.signal]);
+    const { body } = await call(`events?after=${encodeURIComponent(seen)}`, { signal });
+    lost(null);
+    let text = "";
+    for await (const part of parts(body.pipeThrough(new TextDecoderStream()))) {
+      heard();
+      const blocks = (text + part).split("\n\n");
+      text = blocks.pop();
+      for (const block of blocks) {
+        const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s)));
+        if (!fields.data) continue;
+        seen = fields.id ?? seen;
+        happened(JSON.parse(fields.data));
+        if (stop.signal.aborted) return;
+      }
+    }
+  };
+  const connect = async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await read();
+      } catch (error) {
+        if (!stop.signal.aborted) lost(error);
+      }
+      clearTimeout(watchdog);
+      await new Promise((resolve) => setTimeout(resolve, RETRY));
+    }
   };
   connect();
   return () => {
-    clearTimeout(retry);
-    stream.close();
+    clearTimeout(watchdog);
+    stop.abort();
   };
+}
+
+/** The parts of a stream. (Not every browser iterates over a stream itself.) */
+async function* parts(stream) {
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
 }
 
 /** Bytes to base64, and back. */

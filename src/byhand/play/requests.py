@@ -1,8 +1,9 @@
 """Requests: authentication, concurrency limit, validation.
 
 The server binds to localhost, but any page in the same browser could call it, by its address or by DNS rebinding.
-Therefore `Host` and `Origin` must be this address, and every request needs the token of this launch: the first in its
-query, the others in a SameSite cookie or a header.
+Therefore `Host` and `Origin` must be this address, and every request below `/api` needs the token of this launch in a
+header. The page gets it from the printed address and keeps it for its tab: a cookie would be sent to every server on
+this machine, because browsers share cookies between ports. The page's own files hold no secret and need no token.
 """
 
 import asyncio
@@ -12,7 +13,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qs
 
 import numpy as np
 from starlette.datastructures import Headers, MutableHeaders
@@ -45,13 +45,12 @@ PROTECTION = {
 
 
 class Authentication:
-    """ASGI middleware that rejects requests without the token of this launch."""
+    """ASGI middleware that rejects foreign requests, and those below `/api` without the token of this launch."""
 
     def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
         self.app = app
         self.token = token
         self.hosts = {f"{name}:{port}" for name in LOOPBACK}
-        self.cookie = f"byhand-{port}"  # browsers share cookies between ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,10 +60,7 @@ class Authentication:
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(PROTECTION)
-                if self.has_token_in_address(scope):
-                    headers.append("set-cookie", f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/")
+                MutableHeaders(scope=message).update(PROTECTION)
             await send(message)
 
         await (self.rejection(scope) or self.app)(scope, receive, protected)
@@ -72,37 +68,18 @@ class Authentication:
     def rejection(self, scope: Scope) -> Response | None:
         """Return the response to a request that is rejected, else None."""
         headers = Headers(scope=scope)
-        origin, in_address = headers.get("origin"), self.has_token_in_address(scope)
+        origin, is_api = headers.get("origin"), scope["path"].startswith("/api")
         if headers.get("host", "") not in self.hosts:
             reason = "Host must be this playground's own address"
         elif origin is not None and origin not in {f"http://{name}" for name in self.hosts}:
             reason = "Origin must be this playground's own address"
-        elif headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not in_address:
+        elif is_api and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             reason = "requests must come from the playground's own page"
-        elif not in_address and not self.has_token(headers):
+        elif is_api and not secrets.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
             reason = "the token must be this launch's: open the address that `byhand play` printed"
         else:
             return None
         return JSONResponse({"error": reason}, status_code=403)
-
-    def has_token(self, headers: Headers) -> bool:
-        """True if the header or the cookie has the token."""
-        cookies = [cookie.strip() for cookie in headers.get("cookie", "").split(";")]
-        given = [cookie.removeprefix(f"{self.cookie}=") for cookie in cookies]
-        return any(map(self.is_token, [*given, headers.get(TOKEN_HEADER, "")]))
-
-    def has_token_in_address(self, scope: Scope) -> bool:
-        """True for the first request, whose query has the token. The page removes it from the address."""
-        if scope["path"] != "/" or scope["method"] != "GET":
-            return False
-        try:
-            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [])
-        except ValueError:
-            return False
-        return any(map(self.is_token, given))
-
-    def is_token(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode(), self.token.encode())
 
 
 # ---- concurrency

@@ -270,7 +270,10 @@ class Handlers:
         return await self.change(control)
 
     async def setup(self, request: Request) -> Response:
-        setup = Setup.from_config(await fields_of(request, *Setup().config()))
+        fields = await fields_of(request, *Setup().config())
+        if not fields:
+            raise UsageError("the body must have at least one setting")
+        setup = Setup.from_config(fields)
         return await self.change(lambda _: self.thread.begin(setup))
 
     # ---- Draw
