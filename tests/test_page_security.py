@@ -1,4 +1,4 @@
-"""Other pages of the browser cannot use the playground: attacks from another server on this machine, and from a file."""
+"""Other pages of the browser cannot use the playground: another server on this machine, a file, a rebound name."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
