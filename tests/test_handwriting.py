@@ -101,6 +101,24 @@ def test_mnist_images_are_almost_unchanged():
     assert difference(np.array([digit.image for digit in digits]), SAMPLE) < 1.5
 
 
+def test_a_pad_keeps_ink_at_its_edge_and_is_never_inverted():
+    pad = np.zeros((280, 280), np.uint8)
+    pad[40:280, 120:140] = 255  # leaves the pad below
+    pad[40:60, 60:200] = 255
+    assert normalize(pad, is_pad=True).box == (40, 60, 280, 200)
+    wide = np.full((280, 280), 255, np.uint8)
+    wide[:, 100:160] = 0
+    assert not normalize(wide, is_pad=True).inverted
+    pad[20, 250] = 255  # a speck
+    assert normalize(pad, is_pad=True).box == (40, 60, 280, 200)
+    with pytest.raises(NothingDrawnError, match=r"^nothing drawn$"):
+        normalize(np.zeros((280, 280), np.uint8), is_pad=True)
+    small = np.zeros((280, 280), np.uint8)
+    small[3:6, 3:6] = 255
+    with pytest.raises(NothingDrawnError, match="at least 5 pixels"):
+        normalize(small, is_pad=True)
+
+
 def test_an_inverted_image_gives_the_same_digit():
     for image in SAMPLE:
         straight, inverted = normalize(image), normalize(255 - image)

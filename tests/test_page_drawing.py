@@ -39,10 +39,38 @@ def test_a_drawing_gives_the_same_pixels_and_probabilities_as_python(home):
                 "(({picture, seen, probabilities}) => [Array.from(picture), Array.from(seen), probabilities])"
                 "(byhand.recognize())"
             )
-            image = normalize(pad).image
+            image = normalize(pad, is_pad=True).image
             np.testing.assert_array_equal(np.array(found[0]).reshape(28, 28), image)
             np.testing.assert_array_equal(np.array(found[1]), model.preparation.pictures(image[None]).ravel())
             np.testing.assert_allclose(found[2], model.probabilities(image[None])[0], atol=1e-5)
+
+
+def test_ink_at_the_edge_of_the_pad_is_kept_and_nothing_inverted(home):
+    """A 4 whose stem leaves the pad, and a scribble over most of it."""
+    four = [[[0.3, 0.1], [0.22, 0.55], [0.75, 0.55]], [[0.62, 0.35], [0.6, 1.2]]]
+    scribble = [[[0.05 + 0.9 * (k % 2), 0.04 * k] for k in range(25)]]
+    for strokes in (four, scribble):
+        home.page.evaluate("byhand.pad.clear()")
+        home.draw(strokes)
+        pad = np.array(home.page.evaluate("Array.from(byhand.pad.gray().pixels)"), np.uint8).reshape(280, 280)
+        picture = np.array(home.page.evaluate("Array.from(byhand.recognize().picture ?? [])"))
+        if strokes is four:
+            np.testing.assert_array_equal(picture.reshape(28, 28), normalize(pad, is_pad=True).image)
+            assert home.text("#answer") == "4"
+        else:
+            assert home.text("#answer").startswith("no digit")
+
+
+def test_a_stroke_that_begins_outside_counts_from_the_edge(home):
+    box = home.page.locator("canvas.pad").bounding_box()
+    home.page.mouse.move(box["x"] - 20, box["y"] + 0.5 * box["height"])
+    home.page.mouse.down()
+    home.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
+    home.page.mouse.up()
+    strokes = home.page.evaluate("byhand.pad.strokes")
+    assert len(strokes) == 1
+    assert strokes[0][0][0] < 100
+    assert strokes[0][-1] == pytest.approx([140, 140], abs=2)
 
 
 def test_fingers_draw_and_do_not_scroll(browser, exported):

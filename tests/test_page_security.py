@@ -11,7 +11,7 @@ from helpers.playground_server import TOKEN, Served, a_playground
 from helpers.waiting import until
 from helpers.watched_page import served
 
-#: What a page may try. Each gives true if it has read or changed something.
+#: Attacks of a page, as JavaScript that gives true if it has read or changed something.
 ATTACKS = {
     "fetch": "fetch(target + '/api/state').then((answer) => answer.ok)",
     "fetch with credentials": "fetch(target + '/api/state', { credentials: 'include' }).then((answer) => answer.ok)",
@@ -140,7 +140,7 @@ def test_a_rebound_name_gets_nothing(owner, served):
     assert served.training.status == "ready"
 
 
-def test_a_link_without_the_token_works_beside_an_open_tab_and_else_says_what_to_do(browser, owner, served):
+def test_a_link_without_the_token_works_beside_an_open_tab(browser, owner, served):
     page = owner.new_page()
     page.goto(f"http://127.0.0.1:{served.port}/#layers=9&seed=5")
     until(lambda: page.evaluate("window.byhand?.state?.setup.seed") == 5)

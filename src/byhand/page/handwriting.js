@@ -12,10 +12,14 @@ const COARSE = 40;
 const LONGEST_OUTLINE = 14;
 const GRAINIEST = 4;
 
-/** gray: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn */
-export function normalize(gray) {
-  const { ink: found, inverted } = findInk(gray);
-  const clean = withoutDirt(found);
+/**
+ * gray: {pixels, height, width} → {image (28 · 28), inverted, box, scaled}; throws NothingDrawn.   isPad: every bright pixel
+ * is ink, and there is no paper
+ */
+export function normalize(gray, isPad = false) {
+  if (isPad && largest(gray.pixels) === 0) throw new NothingDrawn("nothing drawn");
+  const { ink: found, inverted } = isPad ? { ink: gray, inverted: false } : findInk(gray);
+  const clean = withoutDirt(found, isPad);
   const longest = longestSide(boxOf(clean));
   const side = Math.max(1, Math.floor(longest / COARSE));
   const outline = smoothOutlineOf(clean, side);

@@ -208,8 +208,8 @@ function inOrder(counts, i) {
   return value;
 }
 
-/** Leave out what runs off the picture's edge (unless all, or by a stroke), and specks. */
-export function withoutDirt(ink) {
+/** Leave out what runs off the picture's edge (unless all, or by a stroke; of a pad nothing does), and specks. */
+export function withoutDirt(ink, isPad = false) {
   const { pixels, height, width } = ink;
   const { pieces, sizes } = findPieces(ink);
   if (sizes.length === 0) return ink;
@@ -220,6 +220,7 @@ export function withoutDirt(ink) {
     if (piece < 0) return;
     amounts[piece] += pixels[at];
     if (pixels[at] > peaks[piece]) peaks[piece] = pixels[at];
+    if (isPad) return;
     const x = at % width;
     if (at < width || at >= (height - 1) * width || x === 0 || x === width - 1) contacts[piece]++;
   });

@@ -41,6 +41,7 @@ export class Pad {
   listen() {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => this.down(event));
+    canvas.addEventListener("pointerenter", (event) => this.enter(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
       canvas.addEventListener(end, (event) => this.up(event));
@@ -148,8 +149,18 @@ export class Pad {
   }
 
   down(event) {
-    if (this.pointer !== null || (event.pointerType === "mouse" && event.button !== 0)) return;
+    if (event.pointerType === "mouse" && event.button !== 0) return;
     event.preventDefault();
+    this.start(event);
+  }
+
+  /** Begin a stroke that was begun outside. */
+  enter(event) {
+    if (event.pointerType !== "touch" && event.buttons === 1) this.start(event);
+  }
+
+  start(event) {
+    if (this.pointer !== null) return;
     this.canvas.focus({ preventScroll: true });
     this.hidePen();
     this.pointer = event.pointerId;

@@ -9,7 +9,7 @@ import { NothingDrawn } from "./ink.js";
 /** Return {picture, seen, answers, probabilities} or, if there is no digit, {message}. */
 export function recognize(reader, gray, centers = true) {
   try {
-    const picture = centers ? normalize(gray).image : squashed(gray);
+    const picture = centers ? normalize(gray, true).image : squashed(gray);
     if (!picture.some((byte) => byte > 0)) return { message: "nothing drawn" };
     return { picture, ...reader.read(picture) };
   } catch (error) {

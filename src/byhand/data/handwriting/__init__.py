@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byhand.data.formats.images import read_photo
-from byhand.data.handwriting.ink import Box, Bytes, find_ink, remove_dirt, shrunk
+from byhand.data.handwriting.ink import Box, Bytes, Ink, find_ink, remove_dirt, remove_specks, shrunk
 from byhand.data.handwriting.line import segment_line
 from byhand.errors import NothingDrawnError
 from byhand.lazy import renamed
@@ -41,10 +41,15 @@ class Digit:
     scaled: Bytes  # (28, 28), the ink before centering
 
 
-def normalize(gray: Bytes) -> Digit:
-    """Normalize a picture of one digit, uint8 (H, W); a `NothingDrawnError` if there is none."""
-    found = find_ink(gray)
-    ink, pieces = remove_dirt(found.ink)
+def normalize(gray: Bytes, *, is_pad: bool = False) -> Digit:
+    """Normalize a picture of one digit, uint8 (H, W); a `NothingDrawnError` if there is none.
+
+    is_pad: every bright pixel is ink: there is no paper, nothing is inverted, and ink at the edge is kept
+    """
+    if is_pad and not gray.any():
+        raise NothingDrawnError("nothing drawn")
+    found = Ink(gray, inverted=False, shrink=1) if is_pad else find_ink(gray)
+    ink, pieces = (remove_specks if is_pad else remove_dirt)(found.ink)
     if pieces > MOST_PIECES:
         raise NothingDrawnError(f"no digit: a digit must have at most {MOST_PIECES} pieces, got {pieces}")
     longest, outline = _longest(box_of(ink)), smooth_outline_of(ink)
