@@ -95,7 +95,7 @@ def test_axe_finds_no_serious_accessibility_problem(browser, served, exported, w
     play.until("byhand.state.status === 'paused'")
     play.draw(HANDS["upright"]["3"])
     play.page.evaluate("void byhand.network.excite({ stage: 0, unit: 0 })")
-    play.page.get_by_role("heading", name="Unit 0 of layer 1").wait_for()
+    play.page.get_by_role("heading", name="Unit 0 of layer 1", exact=True).wait_for()
     for tab in ("One step", "Errors", "Share"):
         play.tab(tab)
         filled(play, tab)

@@ -102,7 +102,7 @@ def test_the_playground_predicts_shows_and_trains_a_convolution(browser, model, 
     assert play.page.evaluate("byhand.network.diagram.at.map((units) => units.length)") == [4, 6, 12, 10]
     for stage, unit, name in ((0, 2, "Map 2 of layer 1"), (1, 5, "Map 5 of layer 2"), (3, 3, "Output 3")):
         play.page.evaluate(f"void byhand.network.excite({{ stage: {stage}, unit: {unit} }})")
-        play.page.get_by_role("heading", name=name).wait_for()
+        play.page.get_by_role("heading", name=name, exact=True).wait_for()
     assert play.page.locator("#network .pictures figure").count() == 12
 
     play.tab("Learning")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from byhand.nn.backprop import Pass
 from byhand.page import model_weights
+from byhand.play.setup import GENTLE_RATE
 from helpers.browser import browser
 from helpers.playground_server import a_playground
 from helpers.watched_page import HANDS, play, served
@@ -28,10 +29,10 @@ def click_unit(play, stage: int, unit: int) -> None:
 def test_a_click_on_a_unit_shows_its_largest_activations(play):
     play.until("byhand.network.diagram.at?.length === 5")
     click_unit(play, 0, 5)
-    play.page.get_by_role("heading", name="Map 5 of layer 1").wait_for()
+    play.page.get_by_role("heading", name="Map 5 of layer 1", exact=True).wait_for()
     assert play.page.locator("#network .pictures figure").count() == 12
     click_unit(play, 4, 3)
-    play.page.get_by_role("heading", name="Output 3").wait_for()
+    play.page.get_by_role("heading", name="Output 3", exact=True).wait_for()
     shown = play.page.locator("#network .pictures figcaption").all_inner_texts()
     assert all(caption.startswith("3: ") for caption in shown)
 
@@ -131,10 +132,57 @@ def test_an_experiment_starts_a_training_and_says_what_to_look_for(play, served)
         play.press(chip)
         play.until(f"document.querySelector('#model-shape').textContent === '{shape}'")
         play.until("byhand.state.step > 0 && byhand.state.status === 'training'")
-        assert play.text(".look").startswith(f"{chip}. ")
+        play.until(f"document.querySelector('.look').textContent.startsWith('{chip}. ')")
+        play.tab("Experiments")
     play.press("Tiny training set")
     play.until("byhand.state.digits.train === 100 && byhand.state.step > 0")
     assert len(served.playground.training_data) == 100
+
+
+def test_going_back_ends_an_experiment_and_its_settings(play, served):
+    play.press("Tiny training set")
+    play.until("byhand.experiments.current && byhand.state.step > 0")
+    play.press("Pause")
+    play.press("Back to the trained network")
+    play.until("!byhand.experiments.current && byhand.state.setup.start === 'loaded'")
+    assert played(served) == {"samples": 0, "batch_size": 128, "learning_rate": GENTLE_RATE, "layers": (88,)}
+    assert play.page.locator(".look").is_hidden()
+    play.press("Train it further")
+    play.until("byhand.state.step > 0 && byhand.state.status === 'training'")
+    play.press("Finish")
+    play.until("byhand.state.status === 'paused'")
+    assert served.playground.curve.epochs[-1].validation_accuracy > 0.95
+
+
+def played(served) -> dict:
+    setup = served.playground.setup
+    return {name: getattr(setup, name) for name in ("samples", "batch_size", "learning_rate", "layers")}
+
+
+def test_a_taught_digit_is_learned_at_once_shown_and_removed(play, served):
+    test, model = served.playground.digits.test, served.playground.loaded
+    wrong = int(np.flatnonzero(model.predict(test.images) != test.labels)[1])
+    label = int(test.labels[wrong])
+    pixels = base64.b64encode(test.images[wrong].tobytes()).decode()
+    play.page.evaluate(
+        "async (text) => { const { decode } = await import('/page/server.js');"
+        " byhand.draw.result = { picture: decode(text) }; byhand.draw.showResult({ picture: decode(text) }); }",
+        pixels,
+    )
+    play.tab("Teach")
+    play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name=str(label)).click()
+    play.until("byhand.state.status === 'paused' && byhand.state.step === 29")
+    assert served.playground.setup.start == "loaded"
+    after = served.playground.model.probabilities(test.images[wrong][None])[0, label]
+    assert after > model.probabilities(test.images[wrong][None])[0, label] + 0.2
+    assert served.playground.model.accuracy(test) > 0.97
+    assert play.page.locator(".taught li").count() == 1
+    assert served.refused("/api/added", pixels=pixels, label=0).startswith(
+        "this drawing is in the training set already"
+    )
+    play.press("Remove drawing 1")
+    play.until("byhand.state.added === 0 && document.querySelectorAll('.taught li').length === 0")
+    assert served.playground.added == []
 
 
 def test_layers_are_added_and_halved_at_once(play, served):

@@ -156,7 +156,7 @@ def test_a_corrected_drawing_is_added_to_the_training_set(play, served):
     play.draw(HANDS["upright"]["7"])
     play.tab("Teach")
     play.page.get_by_role("group", name="Add it to the training set as").get_by_role("button", name="7").click()
-    play.page.get_by_text("1 of your drawings in the training set").wait_for()
+    play.page.get_by_text("1 of your drawings in the training set").first.wait_for()
     assert [label for _, label in served.playground.added] == [7]
     seen = play.page.evaluate("Array.from(byhand.draw.result.picture)")
     assert served.playground.added[0][0].ravel().tolist() == seen

@@ -69,7 +69,7 @@ def panel(page, tab: str, *, whole: bool) -> bytes:
     page.get_by_role("tab", name=tab, exact=True).click()
     if tab == "Network":
         page.evaluate("void byhand.network.excite({ stage: 0, unit: 3 })")
-        page.get_by_role("heading", name="Unit 3 of layer 1").wait_for()
+        page.get_by_role("heading", name="Unit 3 of layer 1", exact=True).wait_for()
     elif tab == "Errors":
         page.locator("#errors .pictures figure").first.wait_for()
     elif tab == "One step":

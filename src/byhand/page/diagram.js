@@ -36,7 +36,7 @@ export class Diagram {
     host.append(this.canvas);
     new ResizeObserver(() => this.refresh()).observe(host);
     this.canvas.addEventListener("pointermove", (event) => this.point(this.under(event)));
-    this.canvas.addEventListener("pointerleave", () => this.point(null));
+    this.canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && this.point(null));
     this.canvas.addEventListener("click", (event) => this.choose(this.under(event)));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("blur", () => this.point(null));
@@ -108,7 +108,7 @@ export class Diagram {
         this.boxes.push({ stage: k, unit, ...place });
       }
       const what = stage.places ? "maps" : "units";
-      const text = stage.count > SHOWN ? `${SHOWN} of ${stage.count} ${what}` : `${stage.count} ${what}`;
+      const text = width < 560 ? String(stage.count) : `${stage.count > SHOWN ? `${SHOWN} of ` : ""}${stage.count} ${what}`;
       this.titles.push({ x: x + (across * cell) / 2, text });
       x += across * cell + gap;
     });
@@ -152,9 +152,15 @@ export class Diagram {
     for (const { from, unit, strength } of this.flow.edges(stage, EDGES, isBack ? phase.deltas[stage.k] : null)) {
       const [start, end] = [this.source(stage, from), this.at[stage.k][unit]];
       if (!start || !end) continue;
-      const size = Math.abs(strength);
+      const size = Math.abs(strength) * (this.current && !this.isOfCurrent(stage.k, from, unit) ? 0.15 : 1);
       pen.line(start.x, start.y, end.x, end.y + end.size / 2, colorOf(strength), 0.4 + 2.2 * size, bright * (0.06 + 0.8 * size));
     }
+  }
+
+  /** True for the edges of the unit under the pointer. */
+  isOfCurrent(k, from, unit) {
+    const { stage, unit: chosen } = this.current;
+    return (k === stage && unit === chosen) || (k === stage + 1 && from === chosen);
   }
 
   /** The point at which an edge begins: a pixel of the input, or the right side of a unit. */
@@ -253,6 +259,7 @@ export class Diagram {
   }
 
   choose(box) {
+    this.point(box);
     if (box) this.chosen({ stage: box.stage, unit: box.unit });
   }
 

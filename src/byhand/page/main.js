@@ -10,7 +10,7 @@ import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
 import { RETRY, Refused, ask, authenticate, follow, order, weights } from "./server.js";
-import { isUntrained } from "./state.js";
+import { isPhone, isUntrained } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Tour } from "./tour.js";
 import { DrawPanel } from "./panels/draw.js";
@@ -57,6 +57,7 @@ class Playground {
     this.tabs = new Tabs(byId("tabs"), [...document.querySelectorAll(".tab-panel")], (name) => {
       for (const panel of this.panels) panel.opened?.(name);
     });
+    if (isPhone()) this.tabs.open("network");
     this.tour = new Tour(byId("start-tour"), this.tabs);
     document.addEventListener("visibilitychange", () => this.freshen());
     await this.begin();
@@ -155,7 +156,7 @@ class Playground {
     byId("model-shape").textContent = this.modelShape();
     byId("status").textContent = this.statusLine();
     byId("status").dataset.status = state.status;
-    this.notice.say("training", state.message);
+    this.notice.say("training", this.experiments.current ? "" : state.message);
     for (const panel of this.panels) panel.showState(state, this.curve);
   }
 
@@ -208,6 +209,11 @@ class Playground {
       this.notice.say(cause, error.message);
       return null;
     }
+  }
+
+  /** Wait until the state meets a condition. */
+  async until(isMet) {
+    while (!isMet(this.state)) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
   enquire(work) {

@@ -2,3 +2,6 @@
 
 /** True if the network has the weights of the loaded model, before any step. */
 export const isUntrained = ({ origin, setup, step }) => origin !== "training" || (setup.start === "loaded" && step === 0);
+
+/** True if the network is a tab. */
+export const isPhone = () => matchMedia("(max-width: 899px)").matches;

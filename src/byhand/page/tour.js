@@ -1,6 +1,7 @@
 /* The tour: five short notes beside what they are about. */
 
 import { element } from "./dom.js";
+import { isPhone } from "./state.js";
 
 const STOPS = [
   { at: ".draw", text: "Draw a digit here. It does not matter how large, or where." },
@@ -28,6 +29,7 @@ export class Tour {
     if (at >= STOPS.length) return this.end();
     this.at = at;
     const stop = STOPS[at];
+    if (stop.at === ".diagram" && isPhone()) this.tabs.open("network");
     if (stop.tab) this.tabs.open(stop.tab);
     const target = document.querySelector(stop.at);
     target.classList.add("is-toured");

@@ -47,7 +47,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
         },
         "model": model_description(playground.model),
         "origin": playground.origin if playground.trainer is None else "training",
-        "loaded": {"fits": fits(playground.loaded, digits.train)},
+        "loaded": {"fits": fits(playground.loaded, digits.train), "setup": playground.gentle_setup().config()},
         "points": list(playground.curve.points),  # a copy: the training thread adds to the list
         "history": [epoch_json(record) for record in playground.curve.epochs],
     }
@@ -55,6 +55,11 @@ def whole_state(playground: Playground) -> dict[str, Any]:
 
 def picture_json(data: Dataset, index: int) -> dict[str, Any]:
     return {"index": index, "label": int(data.labels[index]), "pixels": pixels_of(data.images[index])}
+
+
+def added(playground: Playground) -> list[dict[str, Any]]:
+    """Return the images that were added by hand, with their labels."""
+    return [{"pixels": pixels_of(image), "label": label} for image, label in playground.added]
 
 
 # ---- Network

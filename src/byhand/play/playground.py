@@ -6,6 +6,7 @@ It has no lock: only the training thread uses it.
 import contextlib
 import functools
 from collections.abc import Iterable
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, NamedTuple, Self
 
@@ -18,7 +19,8 @@ from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.model.file import naming
 from byhand.nn.arrays import Array
-from byhand.play.setup import VALIDATION, Setup, fits
+from byhand.nn.layers import Activation
+from byhand.play.setup import GENTLE_RATE, VALIDATION, Setup, fits
 from byhand.play.storage import RunStorage, kept_in, metadata, start_of
 from byhand.training import EpochRecord, StepRecord, Trainer
 from byhand.training.checkpoint import Checkpoints, State
@@ -185,6 +187,8 @@ class Playground:
         if setup.start == "loaded" and not fits(self.loaded, digits.train):
             raise UsageError(f"the loaded model must have the size and the classes of the images of {digits.name}")
         model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
+        if setup.start == "loaded":
+            setup = replace(setup, **shape_of(self.loaded))
         self.save()
         if self.storage:
             self.storage.is_begun = False  # the first step of the new training replaces the files
@@ -195,6 +199,10 @@ class Playground:
         self.training_number += 1
         self.curve, self.recent, self.waiting = Curve(), [], 0
         return self._train(model)
+
+    def gentle_setup(self) -> Setup:
+        """Return a setup that trains the loaded model further, without leaving what it has learned."""
+        return Setup(self.setup.data, start="loaded", learning_rate=GENTLE_RATE, **shape_of(self.loaded))
 
     def step(self) -> EpochRecord | None:
         """Take one step; return the epoch's record at the end of an epoch."""
@@ -263,6 +271,10 @@ class Playground:
         if image.shape != self.digits.train.shape:
             raise UsageError(f"image shape must be {self.digits.train.shape}, got {image.shape}")
         label = integer("label", label, 0, len(self.digits.classes) - 1)
+        for known, its_label in self.added:
+            if np.array_equal(known, image):
+                name = self.digits.classes[its_label]
+                raise UsageError(f"this drawing is in the training set already, as {name}: remove it first")
         if len(self.added) >= MAX_ADDED:
             raise UsageError(f"at most {MAX_ADDED} images can be added")
         self.added.append((image, label))
@@ -272,8 +284,20 @@ class Playground:
             self.begin(self.setup)
         return len(self.added)
 
+    def remove(self, number: int) -> None:
+        """Remove an added image. If it is in use, the epoch begins again without it."""
+        integer("number", number, 0, len(self.added) - 1)
+        is_used = number < len(self.added) - self.waiting
+        del self.added[number]
+        if not is_used:
+            self.waiting -= 1
+        elif self.step_number > 0:
+            self._include_added()
+        elif self.trainer is not None:
+            self.begin(self.setup)
+
     def _include_added(self) -> None:
-        """Continue with the larger training set, with the same weights and optimizer state."""
+        """Continue with the changed training set, with the same weights and optimizer state."""
         old = self.trainer
         assert old is not None
         arrays, plain = old.state()
@@ -317,6 +341,13 @@ class Playground:
         self.trainer = trainer
         self.version += 1
         return trainer
+
+
+def shape_of(model: Model) -> dict[str, Any]:
+    """Return the settings of a setup that a loaded model determines."""
+    setup = Setup.like(model)
+    activation = next((each.function.name for each in model.network.layers if isinstance(each, Activation)), None)
+    return {"layers": setup.layers, "maps": setup.maps} | ({} if activation is None else {"activation": activation})
 
 
 @functools.cache

@@ -163,7 +163,9 @@ class Handlers:
                 Route("/api/python", self.python),
                 Route("/api/control", self.control, methods=post),
                 Route("/api/setup", self.setup, methods=post),
+                Route("/api/added", self.added),
                 Route("/api/added", self.add, methods=post),
+                Route("/api/removed", self.remove, methods=post),
                 Route("/api/step", self.step, methods=post),
                 Route("/api/gradients", self.gradients, methods=post),
             ],
@@ -285,6 +287,13 @@ class Handlers:
             playground.add(picture_of(fields.get("pixels"), playground.digits.train.shape), fields.get("label"))
 
         return await self.change(add)
+
+    async def added(self, _request: Request) -> Response:
+        return JSONResponse(await self.job(panels.added))
+
+    async def remove(self, request: Request) -> Response:
+        number = integer("number", (await fields_of(request, "number")).get("number"), 0)
+        return await self.change(lambda playground: playground.remove(number))
 
     async def sample(self, _request: Request) -> Response:
         test = await self.job(lambda playground: playground.digits.test)

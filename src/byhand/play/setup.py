@@ -26,6 +26,8 @@ ASSUMED_MEMORY = 4 * 2**30
 MEMORY_SHARE = 0.25
 #: Number of parameter vectors: parameters, gradient, two of the optimizer, and copies for requests.
 COPIES = 8
+#: Learning rate for a network that has already learned.
+GENTLE_RATE = 0.02
 #: Fraction of the training images held out for validation.
 VALIDATION = 0.1
 #: Maximum number of epochs; the schedule is constant, so that it has no other effect.

@@ -6,6 +6,7 @@ import { Pad } from "../pad.js";
 import { paintBytes } from "../paint.js";
 import { readsDrawings, recognize } from "../recognize.js";
 import { ask, decode, encode, order } from "../server.js";
+import { isUntrained } from "../state.js";
 
 /** Strokes beside each other are several digits, if each group has this share of the largest height. */
 const TALL = 0.6;
@@ -41,6 +42,7 @@ export class DrawPanel {
     this.centers = element("input", { type: "checkbox", checked: true, onchange: () => this.read() });
     this.labels = element("div", { className: "labels", role: "group", "aria-label": "Add it to the training set as" });
     this.taught = element("p", { className: "note", role: "status" });
+    this.thumbnails = element("ul", { className: "taught", "aria-label": "Your drawings in the training set" });
     this.examples = element("div", { className: "examples", role: "group", "aria-label": "Other people's digits" });
     const padHost = element("div");
     const button = (label, onclick) => element("button", { type: "button", onclick }, label);
@@ -52,9 +54,10 @@ export class DrawPanel {
     );
     byId("answer").append(this.answer, this.bars);
     byId("teach").append(
-      element("p", { className: "note" }, "Draw a digit that the network reads wrong, and tell it what it is: the drawing joins the training set."),
+      element("p", { className: "note" }, "Draw a digit that the network reads wrong, and tell it what it is: the drawing joins the training set, and the network learns for an epoch."),
       element("div", { className: "teach" }, element("span", {}, "It is a"), this.labels),
       this.taught,
+      this.thumbnails,
       element("label", { className: "tick" }, this.centers, element("span", {}, "Center and scale the digit like MNIST")),
     );
     this.pad = new Pad(padHost, () => this.read());
@@ -74,6 +77,29 @@ export class DrawPanel {
     }
     const from = waiting ? "; new ones are used from the next epoch on" : "";
     this.taught.textContent = added ? `${added} of your drawings in the training set${from}.` : "";
+    if (added !== this.added) this.showTaught(added);
+  }
+
+  /** Show the drawings in the training set, each with a button that removes it. */
+  async showTaught(added) {
+    this.added = added;
+    const found = added ? await this.playground.enquire(() => ask("added")) : [];
+    const { shape, classes } = this.playground.state.digits;
+    const items = (found ?? []).map(({ pixels, label }, number) => {
+      const canvas = element("canvas", { className: "digit", role: "img", "aria-label": `drawing ${number + 1}` });
+      paintBytes(canvas, decode(pixels), ...shape);
+      const remove = () => this.remove(number);
+      const button = element("button", { type: "button", onclick: remove, "aria-label": `Remove drawing ${number + 1}` }, "Remove");
+      return element("li", {}, canvas, `a ${classes[label]}`, button);
+    });
+    this.thumbnails.replaceChildren(...items);
+  }
+
+  remove(number) {
+    return this.playground.attempt(async () => {
+      this.playground.take(await order("removed", { number }));
+      this.playground.showState();
+    });
   }
 
   showReader(reader) {
@@ -104,6 +130,7 @@ export class DrawPanel {
     let answer = isFinite ? this.reader.verdict(probabilities) : (failure ?? message);
     if (answer === "no digit" && groupsOf(this.pad.strokes) > 1) answer = "two digits? It reads one at a time.";
     this.answer.textContent = answer;
+    this.answer.classList.toggle("is-faint", isFinite && Math.max(...probabilities) < 0.5);
     this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
     for (const button of this.labels.children) button.disabled = !picture;
     this.playground.network?.showFlow(this.reader, isFinite ? this.result : null);
@@ -136,12 +163,16 @@ export class DrawPanel {
     this.pad.show(example.pixels, ...this.playground.state.digits.shape);
   }
 
-  /** Add the normalized drawing, before deskewing, to the training set. */
+  /** Add the normalized drawing, before deskewing, to the training set, and train for an epoch from the weights in use. */
   teach(label) {
     return this.playground.attempt(async () => {
       const { picture } = this.result;
       this.playground.take(await order("added", { pixels: encode(picture), label }));
       this.playground.showState();
+      const { state } = this.playground;
+      if (state.status === "training") return; // it learns anyway
+      if (isUntrained(state) && state.loaded.fits) await order("setup", state.loaded.setup);
+      await order("control", { action: "epoch", pace: "full" });
     });
   }
 }

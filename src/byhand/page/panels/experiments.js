@@ -2,6 +2,7 @@
 
 import { element } from "../dom.js";
 import { order } from "../server.js";
+import { isPhone } from "../state.js";
 
 const USUAL = { start: "new", maps: "", layers: [32], activation: "relu", optimizer: "momentum", learning_rate: 0.05, batch_size: 128, samples: 0, augment: "none" };
 
@@ -46,26 +47,41 @@ const EXPERIMENTS = [
 export class ExperimentsPanel {
   constructor(host, playground) {
     this.playground = playground;
-    this.look = element("p", { className: "look", role: "status" });
     this.chips = EXPERIMENTS.map((experiment) =>
       element("button", { type: "button", className: "chip", onclick: () => this.begin(experiment) }, experiment.title),
     );
     host.append(
       element("p", { className: "note" }, "Each of these trains a new network from the beginning, slowly enough to watch."),
       element("div", { className: "chips", role: "group", "aria-label": "Experiments" }, ...this.chips),
-      this.look,
     );
   }
 
-  showState() {}
+  /** Another setup ends the experiment. */
+  showState({ setup }) {
+    if (this.setup && JSON.stringify(setup) !== this.setup) this.show(null);
+  }
+
+  show(experiment) {
+    const { look } = this.playground.run;
+    this.current = experiment;
+    look.hidden = !experiment;
+    look.replaceChildren(...(experiment ? [element("b", {}, `${experiment.title}. `), experiment.look] : []));
+    this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", EXPERIMENTS[i] === experiment));
+    if (!experiment) this.setup = null;
+  }
 
   begin(experiment) {
     const { data, deskew, seed } = this.playground.state.setup;
     return this.playground.attempt(async () => {
-      await order("setup", { ...USUAL, ...experiment.setup, data, deskew, seed });
+      this.setup = null;
+      const wanted = { ...USUAL, ...experiment.setup, data, deskew, seed };
+      await order("setup", wanted);
       await order("control", { action: "play", pace: "slow", stop_at: 20 });
-      this.look.replaceChildren(element("b", {}, `${experiment.title}. `), experiment.look);
-      this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", EXPERIMENTS[i] === experiment));
+      const isInUse = ({ setup }) => Object.entries(wanted).every(([name, value]) => String(setup[name]) === String(value));
+      await this.playground.until(isInUse);
+      this.setup = JSON.stringify(this.playground.state.setup);
+      this.show(experiment);
+      this.playground.tabs.open(isPhone() ? "network" : "learning");
     });
   }
 }

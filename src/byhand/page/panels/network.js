@@ -22,7 +22,9 @@ export class NetworkPanel {
     const button = (label, onclick) => element("button", { type: "button", onclick }, label);
     this.said = element("p", { className: "phase", role: "status" });
     this.next = button("Step through backpropagation", () => this.advance());
+    this.back = button("Back", () => this.goBack());
     this.leave = button("End the step", () => this.end());
+    this.back.hidden = true;
     this.leave.hidden = true;
     this.wanted = element("select", { onchange: () => this.restart() });
     this.hint = element("p", { className: "note" }, "Point at a unit to see its sum; click it to see the images that excite it most.");
@@ -31,6 +33,7 @@ export class NetworkPanel {
       element(
         "p",
         { className: "buttons" },
+        this.back,
         this.next,
         this.leave,
         element("label", { className: "inline" }, "if the digit is a ", this.wanted),
@@ -108,6 +111,8 @@ export class NetworkPanel {
   /** Show the training images with the largest activations of a unit. */
   excite(place) {
     this.playground.tabs.open("network");
+    this.found.replaceChildren(element("h3", {}, `${this.nameOf(place)} …`));
+    this.hint.hidden = true;
     return this.playground.enquire(async () => {
       const found = await ask(`unit?layer=${place.stage}&unit=${place.unit}`);
       const { shape, classes } = this.playground.state.digits;
@@ -167,6 +172,12 @@ export class NetworkPanel {
     this.said.textContent = `${this.at + 1} of ${this.phases.length}. ${text}`;
     this.next.textContent = this.at + 1 < this.phases.length ? "Next" : "End the step";
     this.leave.hidden = this.at + 1 === this.phases.length;
+    this.back.hidden = this.at === 0;
+  }
+
+  goBack() {
+    this.at--;
+    this.showPhase();
   }
 
   /** Begin the step again, for a digit of another class. */
@@ -181,7 +192,7 @@ export class NetworkPanel {
   end() {
     this.phases = null;
     this.next.textContent = "Step through backpropagation";
-    this.leave.hidden = true;
+    this.leave.hidden = this.back.hidden = true;
     this.said.textContent = "";
     this.diagram.light(null);
   }
@@ -208,7 +219,7 @@ function phasesOf({ stages, reader }, { loss, deltas }, label) {
     direction: "back",
     stage: last,
     deltas,
-    text: `The loss, for a digit that is a ${name}: −log p = ${numeral(loss)}. Its gradient at each output is p − y: orange outputs should fall, the blue one should rise.`,
+    text: `The loss, for a digit that is a ${name}: −log p = ${numeral(loss)}. Its gradient at each output is p − y: an orange output is too high, a blue one too low.`,
   };
   const back = stages.slice(0, -1).reverse().map(({ k }) => ({
     direction: "back",

@@ -3,7 +3,7 @@
 import { Chart } from "../chart.js";
 import { byId, element, numeral, percent } from "../dom.js";
 import { order } from "../server.js";
-import { isUntrained } from "../state.js";
+import { isPhone, isUntrained } from "../state.js";
 
 /** The speeds, slowest first, with their words. */
 const PACES = { slow: "Slow", fast: "× 10", full: "Full speed" };
@@ -13,14 +13,14 @@ const WATCHED = 20;
 export class RunPanel {
   constructor(host, playground) {
     this.playground = playground;
-    const button = (label, onclick, title) => element("button", { type: "button", onclick, title }, label);
+    const button = (label, onclick, title = "") => element("button", { type: "button", onclick, title }, label);
     const action = (label, name, title) => button(label, () => playground.control({ action: name }), title);
     this.play = element("button", { type: "button", className: "main", onclick: () => this.toggle() }, "Watch a new network learn");
     this.finish = button("Finish", () => this.finishTraining(), "Train at full speed to the end");
     this.batch = action("One batch", "batch");
     this.epoch = action("One epoch", "epoch");
     this.rewind = action("Start over", "rewind", "The same network again, with the weights it began with");
-    this.further = action("Train it further", "play");
+    this.further = button("Train it further", () => this.trainFurther());
     this.back = button("Back to the trained network", () => this.useTrained());
     this.paces = Object.entries(PACES).map(([pace, words]) =>
       element("button", { type: "button", onclick: () => playground.control({ pace }), value: pace }, words),
@@ -41,6 +41,8 @@ export class RunPanel {
       this.figures,
     );
     const charts = element("div", { className: "charts" });
+    this.look = element("p", { className: "look", role: "status", hidden: true });
+    host.after(this.look);
     this.saved = element("p", { className: "note" });
     byId("learning").append(
       charts,
@@ -65,8 +67,13 @@ export class RunPanel {
       const begun = await this.playground.attempt(() => order("setup", { ...setup, start: "new" }));
       if (!begun) return;
     }
-    this.playground.tabs.open("learning");
+    this.playground.tabs.open(isPhone() ? "network" : "learning");
     await this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
+  }
+
+  /** Train the loaded model, with small steps. */
+  async trainFurther() {
+    if (await this.useTrained()) await this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
   }
 
   finishTraining() {
@@ -77,7 +84,7 @@ export class RunPanel {
 
   /** Read with the loaded model again. */
   useTrained() {
-    return this.playground.attempt(() => order("setup", { ...this.playground.state.setup, start: "loaded" }));
+    return this.playground.attempt(() => order("setup", this.playground.state.loaded.setup));
   }
 
   showState(state, curve) {
@@ -88,7 +95,7 @@ export class RunPanel {
     for (const button of [this.batch, this.epoch]) button.disabled ||= isTraining;
     this.rewind.disabled = state.step === 0 && state.status !== "failed";
     this.finish.hidden = isNew || state.status === "failed";
-    this.further.hidden = isTraining || !isNew || state.setup.start !== "loaded";
+    this.further.hidden = isTraining || !isUntrained(state) || !state.loaded.fits;
     this.back.hidden = isTraining || isUntrained(state) || !state.loaded.fits;
     for (const button of this.paces) button.setAttribute("aria-pressed", button.value === state.pace);
     if (document.activeElement !== this.stopAt) this.stopAt.value = state.stop_at ?? "";
