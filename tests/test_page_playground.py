@@ -48,6 +48,25 @@ def test_two_epochs_after_a_rewind_give_the_same_weights(play):
     assert play.page.evaluate("byhand.reader.weights.join()") == first
 
 
+def test_a_chart_shows_values_at_the_pointer_and_a_log_scale(play):
+    play.tab("Learning")
+    play.press("One epoch")
+    play.until("byhand.state.status === 'paused' && byhand.curve.epochs.length === 1")
+    chart = play.page.locator("#learning .chart").first
+    box = chart.bounding_box()
+    play.page.mouse.move(box["x"] + 0.98 * box["width"], box["y"] + 60)
+    epoch, loss = play.page.evaluate("byhand.curve.points.at(-1)")[:2]
+    validation = play.page.evaluate("byhand.curve.epochs[0].validation_loss")
+    shown = chart.locator("text.pointed").text_content()
+    assert shown == f"epoch {epoch:.1f}: {loss:.4g}, validation {validation:.4g}"
+    ticks = "Array.from(document.querySelectorAll('#learning .chart')[0].querySelectorAll('text'), (t) => t.innerHTML)"
+    assert "0" in play.page.evaluate(ticks)
+    play.page.mouse.move(0, 0)
+    assert chart.locator(".pointed").count() == 0
+    play.page.get_by_label("log scale").check()
+    assert {"0.5", "1", "2"} <= set(play.page.evaluate(ticks)) or "0.1" in play.page.evaluate(ticks)
+
+
 def test_other_layers_restart_training_and_are_in_the_address(play, browser, served):
     advanced(play)
     play.page.get_by_label("Hidden layers").fill("20, 12")

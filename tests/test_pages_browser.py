@@ -2,6 +2,7 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,14 +13,35 @@ from byhand.explain import explain_step
 from byhand.report import compare, evaluate, html_report
 from byhand.report.comparison import ComparedRun
 from byhand.report.lr_find import range_test_page
+from byhand.report.sweep import sweep_page
 from byhand.training import Recipe
 from byhand.training.lr_find import lr_find
+from byhand.training.records import EpochRecord
 from helpers.browser import browser, open_page
 
 __all__ = ["browser", "open_page"]
 
 #: Both themes, on desktop and phone.
 VIEWS = [(1100, False), (1100, True), (400, False), (400, True)]
+
+
+def a_sweep() -> str:
+    """Return the page of a search with five trials."""
+
+    def trial(number, rate, hidden, accuracy):
+        record = EpochRecord(3, 30, 0.5, 0.8, 0.4, accuracy, rate, 1.0, (), 1000.0, 0.1)
+        values = {"learning_rate": rate, "hidden": hidden}
+        return SimpleNamespace(
+            number=number, values=values, status="done", records=[record], message="", accuracy=accuracy, seconds=number
+        )
+
+    trials = [
+        trial(k, 10.0 ** -(k % 3), ("16", "32,16")[k % 2], accuracy)
+        for k, accuracy in enumerate((0.5, 0.93, 0.71, 0.98, 0.8))
+    ]
+    search = {"learning_rate": {"low": 0.01, "high": 1.0, "log": True}, "hidden": {"choices": ["16", "32,16"]}}
+    command = "byhand train --data mnist-5k --hidden 32,16 --learning-rate 1 --epochs 3 --seed 0 --optimizer momentum"
+    return sweep_page(trials, search=search, importances={}, best=trials[3], command=command)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +58,7 @@ def pages(tmp_path_factory):
     one = runs[0]
     sliding = byhand.Model([784, 16, 10], maps=[16, 24])
     content = {
+        "sweep": a_sweep(),
         "explain": explain_step(one.model, digits.test[7]).html(),
         "report": html_report(one.evaluation, one.model, one.records, one.config),
         "explain-maps": explain_step(sliding, digits.test[:2]).html(),
@@ -48,7 +71,7 @@ def pages(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["explain", "explain-maps", "report", "report-maps", "compare", "lr-find"])
+@pytest.mark.parametrize("name", ["explain", "explain-maps", "report", "report-maps", "compare", "lr-find", "sweep"])
 def test_a_page_opens_without_errors_in_every_view(open_page, pages, name):
     for width, dark in VIEWS:
         page = open_page(pages / f"{name}.html", width=width, dark=dark)
@@ -150,3 +173,23 @@ def test_the_explanation_unfolds_its_numbers(open_page, pages):
     details.locator("summary").click()
     assert details.locator("tbody tr").count() > 20
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_the_page_of_a_sweep_sorts_its_table_and_shows_lines_of_settings(open_page, pages):
+    page = open_page(pages / "sweep.html")
+    accuracies = "Array.from(document.querySelectorAll('#trials tbody tr'), (row) => row.cells[2].textContent)"
+    assert page.evaluate(accuracies) == ["98.00 %", "93.00 %", "80.00 %", "71.00 %", "50.00 %"]
+    header = page.get_by_role("columnheader", name="validation accuracy")
+    header.click()
+    assert page.evaluate(accuracies) == ["50.00 %", "71.00 %", "80.00 %", "93.00 %", "98.00 %"]
+    header.press("Enter")
+    assert page.evaluate(accuracies)[0] == "98.00 %"
+    assert header.get_attribute("aria-sort") == "descending"
+    lines = page.locator(".parallel polyline")
+    assert lines.count() == 5
+    best = lines.last
+    assert best.get_attribute("class") == "line"
+    assert best.locator("title").text_content() == "trial 3: learning_rate 1, hidden 32,16, accuracy, % 98"
+    places = [tuple(map(float, point.split(","))) for point in best.get_attribute("points").split()]
+    assert [y for _, y in places[:2]] == [30.0, 30.0]  # the largest rate, the last choice
+    assert page.locator("#best code").evaluate("(node) => node.scrollWidth <= node.parentElement.clientWidth")

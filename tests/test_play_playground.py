@@ -419,10 +419,37 @@ def test_an_abandoned_training_is_kept_until_the_next_one_starts(tmp_path):
     assert again.step_number == 40
 
 
+def test_a_training_of_an_epoch_stays_a_run_of_its_own(tmp_path):
+    playground = a_playground(tmp_path / "mine")
+    left = []
+    for layers in ((16,), (9,), (8,)):
+        if left:
+            playground.begin(Setup(layers=layers))
+        take(playground, 30)
+        left.append(weights(playground).copy())
+    playground.close()
+    for name, layers, before in zip(("mine", "mine-2", "mine-3"), ((16,), (9,), (8,)), left, strict=True):
+        kept = Run.open(tmp_path / name)
+        assert setup_of(kept).layers == layers
+        np.testing.assert_array_equal(kept.model().network.parameters, before)
+        resumed(kept).close()  # nothing holds its lock
+
+
+def test_the_runs_of_a_playground_are_numbered_like_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    playground = a_playground()
+    playground.storage = RunStorage()
+    take(playground, 30)
+    playground.begin(playground.setup)
+    take(playground, 1)
+    playground.close()
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["001", "002"]
+
+
 def test_the_first_step_removes_files_of_an_abandoned_training(tmp_path):
     playground = a_playground(tmp_path, start="loaded")
     playground.add(np.full((28, 28), 200, np.uint8), 3)
-    take(playground, 40)
+    take(playground, 20)  # less than an epoch
     playground.begin(Setup(layers=(9,)))
     take(playground, 1)  # then the process is killed
     kept = Run.open(tmp_path)

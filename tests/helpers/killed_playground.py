@@ -17,8 +17,9 @@ from byhand.training.runs import Run, holds_no_step
 from helpers.playground_server import a_playground
 
 STEPS = 70
-#: Steps before which an image is added. The training begins again, with another setup, before the step `RESTART`.
-ADDED, RESTART = (0, 9, 17, 30, 31, 52), 40
+#: Steps before which an image is added. Another setup begins before the step `RESTART`, within the first epoch: later,
+#: the training would stay as a run of its own.
+ADDED, RESTART = (0, 9, 17, 30, 31, 52), 25
 
 #: Training, step, checksum of the weights, labels, and curve.
 State = tuple[int, int, str, str]

@@ -53,7 +53,10 @@ class Cell(str):
 
 
 def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str = "", *, kind: str = "") -> str:
-    """Return a table whose first column has the row headers. All cells except a `Cell` are escaped."""
+    """Return a table whose first column has the row headers. All cells except a `Cell` are escaped.
+
+    A table that is too wide can be scrolled with the keyboard.
+    """
     heads = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     lines = []
     for first, *rest in rows:
@@ -61,7 +64,7 @@ def table(head: Iterable[object], rows: Iterable[Iterable[object]], caption: str
         lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
     title, style = f"<caption>{escape(caption)}</caption>" if caption else "", f' class="{kind}"' if kind else ""
     body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="scroll"><table{style}>{title}{body}</table></div>'
+    return f'<div class="scroll" tabindex="0"><table{style}>{title}{body}</table></div>'
 
 
 def folded(summary: str, content: str) -> str:

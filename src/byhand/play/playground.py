@@ -190,8 +190,11 @@ class Playground:
         if setup.start == "loaded":
             setup = replace(setup, **shape_of(self.loaded))
         self.save()
-        if self.storage:
-            self.storage.is_begun = False  # the first step of the new training replaces the files
+        if self.storage and self.storage.is_begun:
+            if self.curve.epochs:
+                self.storage = self.storage.next()
+            else:
+                self.storage.is_begun = False  # the first step of the new training replaces the files
         if digits is not self.digits:
             self.added = []
         self.digits, self.setup = digits, setup

@@ -6,6 +6,8 @@ is consistent after a kill at any moment. The records and the model follow from 
 """
 
 import contextlib
+import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,7 @@ from byhand.play.setup import Setup
 from byhand.schema import Natural, checked
 from byhand.training import EpochRecord, Trainer
 from byhand.training.checkpoint import Checkpoints, State
-from byhand.training.runs import CONFIG, START, STATE, Run
+from byhand.training.runs import CONFIG, HOME, START, STATE, Run, holds_no_step
 
 ADDED = "added.npz"
 
@@ -39,7 +41,7 @@ class PlaygroundState(TypedDict):
 
 
 class RunStorage:
-    """Writes one training at a time to a run's folder.
+    """Writes one training to a run's folder.
 
     run: this run; its training is replaced.  folder: a new run in this folder, or in the next `runs/NNN`
     """
@@ -57,6 +59,17 @@ class RunStorage:
     def folder(self) -> Path | None:
         """The folder, if the training is stored in it."""
         return self.run.folder if self.run is not None and self.is_begun else None
+
+    def next(self) -> "RunStorage":
+        """Finish a training, which stays in its folder; return the storage of the next one, in a folder beside it."""
+        self.close()
+        assert self.run is not None
+        folder = self.run.folder
+        if folder.parent == HOME and folder.name.isdecimal():
+            return RunStorage()
+        name = re.sub(r"-\d+$", "", folder.name)
+        beside = (folder.with_name(f"{name}-{number}") for number in itertools.count(2))
+        return RunStorage(folder=next(path for path in beside if holds_no_step(path)))
 
     def begin(
         self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model, extra: Callable[[], State]

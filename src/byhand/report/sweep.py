@@ -1,5 +1,6 @@
 """The page of a hyperparameter search: the best trial, learning curves, importances, and a table of all trials."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -55,6 +56,7 @@ def sweep_page(
         ("best", "Best trial", found),
         ("curves", "Learning curves", curves(trials, best)),
         ("mattered", "Hyperparameter importance", importance(trials, search, importances)),
+        ("together", "Settings together", parallel(trials, search, best)),
         ("trials", "All trials", trial_table(trials)),
     ]
     return document(
@@ -62,6 +64,7 @@ def sweep_page(
         f"<header><h1>{escape(title)}</h1><p>{escape(counts)}. Accuracies are measured on a held-out validation set; "
         f"the test set was not used.</p></header><main>{cards(parts)}</main>",
         style=source("report.css", "byhand.report"),
+        script=source("sweep.js", "byhand.report"),
     )
 
 
@@ -119,6 +122,60 @@ def charts(trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]]) -> 
             place, x = float, Axis(name, values["low"], values["high"], is_log=values.get("log", False))
         dots = [Series("", [(place(trial[name]), accuracy)]) for trial, accuracy in done]
         yield chart(f"Accuracy by {name}, %", x, y, dots)
+
+
+def parallel(trials: Sequence[Trial], search: Mapping[str, Mapping[str, Any]], best: Trial | None) -> str:
+    """Return parallel coordinates: an axis for each setting and the accuracy, and a line for each completed trial."""
+    done = [trial for trial in trials if trial.status == DONE and trial.accuracy is not None]
+    if len(done) < 2:
+        return ""
+    low, high = around([100 * (trial.accuracy or 0.0) for trial in done])
+    axes = [Scale(name, values) for name, values in search.items()]
+    axes.append(Scale("accuracy, %", {"low": low, "high": high}))
+    width, top, bottom = 150 * len(axes), 30, 230
+    parts = []
+    for i, axis in enumerate(axes):
+        x = 75 + 150 * i
+        parts.append(f'<line class="rule" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>')
+        parts.append(f'<text class="name" x="{x}" y="{top - 12}" text-anchor="middle">{escape(axis.name)}</text>')
+        for share, label in axis.ticks():
+            y = bottom - share * (bottom - top)
+            parts.append(f'<text class="tick" x="{x - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>')
+    for trial in sorted(done, key=lambda each: each.accuracy or 0.0):
+        values = [*(trial.values[name] for name in search), 100 * (trial.accuracy or 0.0)]
+        points = " ".join(
+            f"{75 + 150 * i},{bottom - axis.share(value) * (bottom - top):.1f}"
+            for i, (axis, value) in enumerate(zip(axes, values, strict=True))
+        )
+        words = ", ".join(f"{axis.name} {shown(value)}" for axis, value in zip(axes, values, strict=True))
+        kind = "line" if trial is best else "line faint"
+        parts.append(f'<polyline class="{kind}" points="{points}"><title>trial {trial.number}: {escape(words)}</title>')
+        parts.append("</polyline>")
+    note = "<p>A line is a trial; the best one is highlighted. Point at a line for its values.</p>"
+    box = f'viewBox="0 0 {width} {bottom + 20}" role="img" aria-label="Settings of the trials"'
+    return f'{note}<svg class="chart parallel" {box}>{"".join(parts)}</svg>'
+
+
+class Scale:
+    """The axis of a setting in parallel coordinates.  values: {low, high, log} or {choices}"""
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self.name, self.choices = name, values.get("choices")
+        if self.choices is None:
+            self.function: Callable[[float], float] = math.log if values.get("log") else float
+            self.low, self.high = float(values["low"]), float(values["high"])
+
+    def share(self, value: Any) -> float:
+        """Return the place of a value, from 0 at the bottom to 1."""
+        if self.choices is not None:
+            return float(self.choices.index(value)) / max(1, len(self.choices) - 1)
+        low, high = self.function(self.low), self.function(self.high)
+        return (self.function(value) - low) / ((high - low) or 1.0)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return the places and labels: all choices, or both ends."""
+        values = [self.low, self.high] if self.choices is None else self.choices
+        return [(self.share(value), shown(value)) for value in values]
 
 
 def trial_table(trials: Sequence[Trial]) -> str:
