@@ -175,7 +175,7 @@ def test_the_explanation_unfolds_its_numbers(open_page, pages):
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
-def test_the_page_of_a_sweep_sorts_its_table_and_shows_lines_of_settings(open_page, pages):
+def test_the_page_of_a_sweep_sorts_and_shows_settings_together(open_page, pages):
     page = open_page(pages / "sweep.html")
     accuracies = "Array.from(document.querySelectorAll('#trials tbody tr'), (row) => row.cells[2].textContent)"
     assert page.evaluate(accuracies) == ["98.00 %", "93.00 %", "80.00 %", "71.00 %", "50.00 %"]
