@@ -192,4 +192,6 @@ def test_the_page_of_a_sweep_sorts_and_shows_settings_together(open_page, pages)
     assert best.locator("title").text_content() == "trial 3: learning_rate 1, hidden 32,16, accuracy, % 98"
     places = [tuple(map(float, point.split(","))) for point in best.get_attribute("points").split()]
     assert [y for _, y in places[:2]] == [30.0, 30.0]  # the largest rate, the last choice
+    ticks = page.locator("#mattered .plot").nth(1).locator("text.tick").all_text_contents()
+    assert ticks[-2:] == ["16", "32,16"]
     assert page.locator("#best code").evaluate("(node) => node.scrollWidth <= node.parentElement.clientWidth")

@@ -26,13 +26,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis; with `is_whole`, all ticks are whole numbers."""
+    """An axis; with `is_whole`, all ticks are whole numbers; with `names`, they are the names of 0, 1, …"""
 
     label: str
     low: float
     high: float
     is_log: bool = False
     is_whole: bool = False
+    names: Sequence[str] = ()
 
     def place(self, value: float, start: float, stop: float) -> float:
         """Return the position of a value between two coordinates."""
@@ -43,8 +44,14 @@ class Axis:
     def scaled(self, value: float) -> float:
         return math.log10(value) if self.is_log else value
 
+    def words(self, value: float) -> str:
+        """Return the label of a tick."""
+        return self.names[int(value)] if self.names else f"{value:g}"
+
     def ticks(self) -> list[float]:
         """Return a few round numbers on the axis."""
+        if self.names:
+            return [float(k) for k in range(len(self.names))]
         if self.is_log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -65,7 +72,7 @@ def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], marks: str = "
         parts.append(f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(text("tick", LEFT - 6, at + 4, f"{value:g}", "end"))
     for value in x.ticks():
-        parts.append(text("tick", x.place(value, LEFT, right), floor + 16, f"{value:g}"))
+        parts.append(text("tick", x.place(value, LEFT, right), floor + 16, x.words(value)))
     parts.append(text("name", (LEFT + right) / 2, HEIGHT - 6, x.label))
     for one in series:
         parts += line(one, x, y)

@@ -116,8 +116,7 @@ def charts(trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]]) -> 
     for name, values in ranges.items():
         if choices := values.get("choices"):
             place: Callable[[Any], float] = choices.index
-            label = f"{name}: " + ", ".join(f"{i} = {shown(choice)}" for i, choice in enumerate(choices))
-            x = Axis(label, -0.5, len(choices) - 0.5, is_whole=True)
+            x = Axis(name, -0.5, len(choices) - 0.5, names=[shown(choice) for choice in choices])
         else:
             place, x = float, Axis(name, values["low"], values["high"], is_log=values.get("log", False))
         dots = [Series("", [(place(trial[name]), accuracy)]) for trial, accuracy in done]
@@ -131,7 +130,7 @@ def parallel(trials: Sequence[Trial], search: Mapping[str, Mapping[str, Any]], b
         return ""
     low, high = around([100 * (trial.accuracy or 0.0) for trial in done])
     axes = [Scale(name, values) for name, values in search.items()]
-    axes.append(Scale("accuracy, %", {"low": low, "high": high}))
+    axes.append(Scale("accuracy, %", {"low": max(low, 0), "high": min(high, 100)}))
     width, top, bottom = 150 * len(axes), 30, 230
     parts = []
     for i, axis in enumerate(axes):
@@ -152,7 +151,8 @@ def parallel(trials: Sequence[Trial], search: Mapping[str, Mapping[str, Any]], b
         parts.append(f'<polyline class="{kind}" points="{points}"><title>trial {trial.number}: {escape(words)}</title>')
         parts.append("</polyline>")
     note = "<p>A line is a trial; the best one is highlighted. Point at a line for its values.</p>"
-    box = f'viewBox="0 0 {width} {bottom + 20}" role="img" aria-label="Settings of the trials"'
+    size = f'viewBox="0 0 {width} {bottom + 20}" style="max-width: {1.3 * width:g}px"'
+    box = f'{size} role="img" aria-label="Settings of the trials"'
     return f'{note}<svg class="chart parallel" {box}>{"".join(parts)}</svg>'
 
 
