@@ -15,8 +15,9 @@ import byhand
 from byhand.cli.explain import run_quiz
 from byhand.cli.group import cli
 from byhand.errors import UsageError
-from byhand.explain.animation import values_of
+from byhand.explain.animation import animated_step, values_of
 from byhand.explain.quiz import questions
+from byhand.model.preparation import Preparation
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
 from byhand.nn.layers import Dense
@@ -186,11 +187,15 @@ def test_the_edges_of_the_picture_add_up_to_the_sums(runs):
     sources = image.size
     for stage in stages:
         sums = pass_.outs[stage.layer.index].reshape(-1, stage.count)
-        places = stage.places if stage.places is not None else np.zeros(stage.count, int)
-        expected = sums[places, np.arange(stage.count)] - stage.layer.b
-        if sources != image.size or stage.places is None:
-            np.testing.assert_allclose(stage.edges(sources, 0.0, back=False).sum(axis=0), expected, atol=1e-4)
+        expected = sums[stage.places, np.arange(stage.count)] - stage.layer.b
+        np.testing.assert_allclose(stage.edges(sources, 0.0, back=False).sum(axis=0), expected, atol=1e-4)
         sources = stage.count
+
+
+def test_the_animated_picture_needs_gray_images(tmp_path):
+    model = byhand.Model([12, 10], preparation=Preparation(shape=(2, 2, 3)))
+    with pytest.raises(UsageError, match="a model of gray images"):
+        animated_step(model, np.zeros((2, 2, 3), np.uint8), 1)
 
 
 def test_the_animated_picture_needs_one_image(runs, type_in, tmp_path):

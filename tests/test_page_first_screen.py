@@ -14,7 +14,7 @@ from PIL import Image
 
 from byhand.nn.backprop import Pass
 from byhand.page import model_weights
-from byhand.play.setup import GENTLE_RATE
+from byhand.play.setup import GENTLE_RATE, Setup
 from helpers.browser import browser
 from helpers.playground_server import a_playground
 from helpers.watched_page import HANDS, play, served
@@ -125,6 +125,8 @@ def test_a_new_network_is_watched_and_finished_by_one_click(play, served):
     )
     play.press("Watch a new network learn")
     play.until("byhand.state.setup.start === 'new' && byhand.state.step > 0")
+    assert served.playground.setup == Setup()  # not the shape and the rate of the trained one
+    assert play.text(".look").startswith("One hidden layer. ")
 
 
 def test_an_experiment_starts_a_training_and_says_what_to_look_for(play, served):

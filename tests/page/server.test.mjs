@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
+let removed = 0;
 Object.assign(globalThis, {
-  sessionStorage: { getItem: () => "secret" },
+  sessionStorage: { getItem: () => "secret", removeItem: () => (removed += 1) },
 });
 const { RETRY, ask, follow } = await import("../../src/byhand/page/server.js");
 
@@ -96,4 +97,12 @@ test("a stream that was left says nothing more", async () => {
   await settled();
   mock.timers.tick(10 * RETRY);
   assert.deepEqual([lost, requests.length], [["connected"], 1]);
+});
+
+test("a refused token is forgotten, and nothing is asked again", async () => {
+  const { lost } = following(() => new Response('{"error": "the token"}', { status: 403 }));
+  await settled();
+  mock.timers.tick(10 * RETRY);
+  await settled();
+  assert.deepEqual([lost, requests.length, removed], [[403], 1, 1]);
 });

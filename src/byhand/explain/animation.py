@@ -15,7 +15,7 @@ from byhand.model import Model
 from byhand.nn.arrays import Array
 from byhand.nn.backprop import Pass
 from byhand.nn.convolution import Convolution
-from byhand.nn.layers import Activation, BatchNorm, Layer
+from byhand.nn.layers import Activation, BatchNorm, Dense
 from byhand.nn.losses import Loss, SoftmaxCrossEntropy, softmax
 from byhand.page.document import data_uri, escape, gray_png
 
@@ -24,7 +24,7 @@ SHOWN, EDGES = 24, 90
 #: Seconds of each part.
 SECONDS = 3.0
 WIDTH, HEIGHT, TOP, CAPTION = 900, 500, 40, 60
-IMAGE = 130
+LEFT, IMAGE = 25, 130
 POSITIVE, NEGATIVE, QUIET, GROUND, TEXT = "#ffa84c", "#5096ff", "#3a3e48", "#0d0e12", "#ecebe6"
 
 
@@ -33,15 +33,14 @@ class LayerValues:
     """The values of one stage for one image.
 
     inputs: (n,);  outputs, deltas: (units,), after the activation, and the gradient of the sums
-    places: (units,), the strongest positions of maps, or None
+    places: (units,), the strongest positions of the maps
     """
 
-    layer: Layer
-    W: Array
+    layer: Dense | Convolution
     inputs: Array
     outputs: Array
     deltas: Array
-    places: Array | None
+    places: Array
     function: str
 
     @property
@@ -54,27 +53,41 @@ class LayerValues:
         Forward, weight times input; `back`, weight times gradient.
         """
         layer = self.layer
-        if not isinstance(layer, Convolution):
-            products: Array = self.W * (self.deltas if back else (self.inputs - empty)[:, None])
-            summed: Array = products.reshape(-1, sources, self.count).sum(axis=0)
-            return summed
-        assert self.places is not None
-        W = self.W.reshape(-1, layer.channels, layer.maps)
-        if back:
-            every: Array = W.sum(axis=0) * self.deltas
-            return every
-        maps = self.inputs.reshape(layer.height, layer.width, layer.channels) - empty
-        columns = []
-        for unit, place in enumerate(self.places):
+        products: Array
+        if isinstance(layer, Dense):
+            products = layer.W * (self.deltas if back else (self.inputs - empty)[:, None])
+            products = products.reshape(-1, sources, self.count)
+        else:
+            products = layer.W.reshape(-1, layer.channels, layer.maps)
+            products = products * (self.deltas if back else self.windows() - empty)
+        summed: Array = products.sum(axis=0)
+        return summed
+
+    def windows(self) -> Array:
+        """Return what each map of a convolution sees at its strongest position        → (pixels, channels, maps)"""
+        layer = self.layer
+        assert isinstance(layer, Convolution)
+        maps, windows = self.inputs.reshape(layer.height, layer.width, layer.channels), []
+        for place in self.places:
             row, column = np.array(divmod(int(place), layer.columns)) * layer.stride
-            window = maps[row : row + layer.size, column : column + layer.size].reshape(-1, layer.channels)
-            columns.append((window * W[:, :, unit]).sum(axis=0))
-        return np.stack(columns, axis=1)
+            windows.append(maps[row : row + layer.size, column : column + layer.size].reshape(-1, layer.channels))
+        return np.stack(windows, axis=2)
+
+    def middles(self, pixels: int) -> Array:
+        """Return the output of each map of a first layer, at the middle of its strongest window   → (pixels, maps)"""
+        layer = self.layer
+        assert isinstance(layer, Convolution)
+        rows, columns = (part * layer.stride + layer.size // 2 for part in np.divmod(self.places, layer.columns))
+        found = np.zeros((pixels, self.count))
+        found[rows * layer.width + columns, np.arange(self.count)] = self.outputs
+        return found
 
 
 def values_of(model: Model, image: Array, label: int, loss: Loss | None = None) -> tuple[float, list[LayerValues]]:
     """Return the loss of one image, and the values of each stage. The model is not changed."""
     network = model.network
+    if model.is_color:
+        raise UsageError("the picture of a step needs a model of gray images, got one of color pictures")
     if any(isinstance(layer, BatchNorm) for layer in network.layers):
         raise UsageError("batch normalization needs a batch: this shows a step on one image")
     label = integer("label", label, 0, len(model.classes) - 1)
@@ -95,11 +108,10 @@ def values_of(model: Model, image: Array, label: int, loss: Loss | None = None) 
         stages.append(
             LayerValues(
                 layer,
-                dict(network.named())[f"{layer.index}.W"],
                 pass_.ins[layer.index][0],
                 out[places, units],
                 deltas[np.abs(deltas).argmax(axis=0), units],
-                places if isinstance(layer, Convolution) else None,
+                places,
                 function,
             )
         )
@@ -120,18 +132,18 @@ class Drawing:
     def __init__(self, model: Model, image: Array, label: int, loss: Loss) -> None:
         self.model, self.label, self.rule = model, label, loss
         self.loss, self.stages = values_of(model, image, label, loss)
+        self.last = len(self.stages) - 1
         self.seen = model.preparation.pictures(image[None])[0]
         self.empty = float(model.preparation(np.zeros_like(image)[None], model.network.dtype).flat[0])
         self.probabilities = softmax(self.stages[-1].outputs[None])[0]
-        #: The units that are drawn of each stage: those with the largest outputs and gradients.
+        room, steps = HEIGHT - TOP - CAPTION, (WIDTH - IMAGE - 130) / len(self.stages)
+        #: Pixels of the drawing for one of the image, and the top of the image.
+        self.scale = IMAGE / max(self.seen.shape)
+        self.top = TOP + (room - self.seen.shape[0] * self.scale) / 2
+        #: The units that are drawn of each stage, those with the largest outputs and gradients, and their places.
         self.units = [np.sort(np.argsort(-strength(stage))[:SHOWN]) for stage in self.stages]
-        room = HEIGHT - TOP - CAPTION
-        steps = (WIDTH - IMAGE - 130) / len(self.stages)
         self.places = [
-            {
-                int(unit): (IMAGE + 50 + (k + 1) * steps, TOP + room * (i + 0.5) / len(units))
-                for i, unit in enumerate(units)
-            }
+            [(IMAGE + 50 + (k + 1) * steps, TOP + room * (i + 0.5) / len(units)) for i in range(len(units))]
             for k, units in enumerate(self.units)
         ]
         self.radius = [min(13.0, 0.42 * room / len(units)) for units in self.units]
@@ -139,11 +151,10 @@ class Drawing:
     def text(self) -> str:
         parts = self.parts()
         total = SECONDS * len(parts)
-        shown = 100 / len(parts)
         style = (
             f"text {{ font: 15px system-ui, sans-serif; fill: {TEXT}; text-anchor: middle }}"
             f".part {{ opacity: 0; animation: part {total:g}s step-end infinite }}"
-            f"@keyframes part {{ 0% {{ opacity: 1 }} {shown:.4f}% {{ opacity: 0 }} }}"
+            f"@keyframes part {{ 0% {{ opacity: 1 }} {100 / len(parts):.4f}% {{ opacity: 0 }} }}"
         )
         groups = [
             f'<g class="part" style="animation-delay: {SECONDS * i:g}s">{content}'
@@ -151,15 +162,12 @@ class Drawing:
             for i, (caption, content) in enumerate(parts)
         ]
         height, width = self.seen.shape
-        scale = IMAGE / max(height, width)
-        room = HEIGHT - TOP - CAPTION
         picture = (
-            f'<image x="25" y="{TOP + (room - height * scale) / 2:.1f}" width="{width * scale:.1f}" '
-            f'height="{height * scale:.1f}" style="image-rendering: pixelated" href="{data_uri(gray_png(self.seen))}"/>'
+            f'<image x="{LEFT}" y="{self.top:.1f}" width="{width * self.scale:.1f}" height="{height * self.scale:.1f}" '
+            f'style="image-rendering: pixelated" href="{data_uri(gray_png(self.seen))}"/>'
         )
         names = "".join(
-            f'<text x="{self.places[k][int(units[0])][0]:.1f}" y="24">{self.name(k)}</text>'
-            for k, units in enumerate(self.units)
+            f'<text x="{places[0][0]:.1f}" y="24">{self.name(k)}</text>' for k, places in enumerate(self.places)
         )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
@@ -169,111 +177,82 @@ class Drawing:
 
     def name(self, k: int) -> str:
         stage = self.stages[k]
-        what = "outputs" if k == len(self.stages) - 1 else "maps" if stage.places is not None else "units"
+        what = "outputs" if k == self.last else "units" if isinstance(stage.layer, Dense) else "maps"
         return f"{len(self.units[k])} of {stage.count} {what}" if stage.count > SHOWN else f"{stage.count} {what}"
 
     def parts(self) -> list[tuple[str, str]]:
         """Return each part of the step: its caption, and its SVG elements."""
-        last = len(self.stages) - 1
-        name = self.model.classes[self.label]
-        forward = []
+        parts = []
         for k, stage in enumerate(self.stages):
             caption = f"Forward, layer {k + 1}: z = Σ w·x + b"
-            if k == last:
+            if k == self.last:
                 caption = "Forward, outputs: z = Σ w·h + b, and softmax makes probabilities of them"
             elif stage.function:
                 caption += f", h = {stage.function.replace('_', ' ')}(z)"
-            forward.append((caption, self.lit(k, back=False)))
-        caption = f"The loss for a {name}: {numeral(self.loss)}, and its gradient at the outputs"
+            parts.append((caption, self.lit(range(k + 1), back=False)))
+        caption = f"The loss for a {self.model.classes[self.label]}: "
         if self.rule == SoftmaxCrossEntropy():
-            p = self.probabilities[self.label]
-            caption = f"The loss for a {name}: −log {p:.3g} = {numeral(self.loss)}; its gradient is p − y"
-        loss = (caption, self.lit(last, back=True))
-        back = [
-            (
-                f"Back to layer {k + 1}: the gradients of the next layer, times the weights, times the slope",
-                self.lit(k, back=True),
-            )
-            for k in range(last - 1, -1, -1)
-        ]
-        update = (
-            "Update: each weight moves against its gradient, the input of its edge times the gradient of its unit",
-            self.lit(0, back=True),
-        )
-        return [*forward, loss, *back, update]
+            caption += f"−log {self.probabilities[self.label]:.3g} = {numeral(self.loss)}; its gradient is p − y"
+        else:
+            caption += f"{numeral(self.loss)}, and its gradient at the outputs"
+        parts.append((caption, self.lit(range(self.last, self.last + 1), back=True)))
+        for k in range(self.last - 1, -1, -1):
+            caption = f"Back to layer {k + 1}: the gradients of the next layer, times the weights, times the slope"
+            parts.append((caption, self.lit(range(k, self.last + 1), back=True)))
+        caption = "Update: each weight moves against its gradient, the input of its edge times the gradient of its unit"
+        parts.append((caption, self.lit(range(self.last + 1), back=True)))
+        return parts
 
-    def lit(self, stage: int, *, back: bool) -> str:
-        """Return the units and edges that are computed up to this stage, forward or back."""
-        drawn = []
-        for k in range(len(self.stages)):
-            is_lit = k >= stage if back else k <= stage
-            drawn.append(self.edges(k, back=back and is_lit) if is_lit or back else "")
-        for k, one in enumerate(self.stages):
-            is_lit = k >= stage if back else k <= stage
-            values = one.deltas if back else self.probabilities if k == len(self.stages) - 1 else one.outputs
-            most = 1.0 if not back and k == len(self.stages) - 1 else float(np.abs(values).max()) or 1.0
-            for unit, (x, y) in self.places[k].items():
-                share = float(values[unit]) / most if is_lit else 0.0
-                color = POSITIVE if share >= 0 else NEGATIVE
-                drawn.append(
-                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{self.radius[k]:.1f}" fill="{color}" '
-                    f'fill-opacity="{min(1.0, 0.06 + abs(share)):.2f}" stroke="{QUIET}"/>'
-                )
-                if k == len(self.stages) - 1:
-                    words = escape(self.model.classes[unit][:6])
-                    drawn.append(f'<text x="{x + 30:.1f}" y="{y + 5:.1f}">{words}</text>')
+    def lit(self, stages: range, *, back: bool) -> str:
+        """Return the edges of all that is computed, and the units, bright in these stages."""
+        edges = [self.edges(k, back=back and k in stages) for k in range(self.last + 1) if back or k in stages]
+        units = [self.circles(k, is_lit=k in stages, back=back) for k in range(self.last + 1)]
+        return "".join(edges + units)
+
+    def circles(self, k: int, *, is_lit: bool, back: bool) -> str:
+        """Return the units of a stage, with their outputs or gradients as colors, and the names of the classes."""
+        stage, drawn = self.stages[k], []
+        values = stage.deltas if back else self.probabilities if k == self.last else stage.outputs
+        most = 1.0 if k == self.last and not back else float(np.abs(values).max()) or 1.0
+        for unit, (x, y) in zip(self.units[k], self.places[k], strict=True):
+            share = float(values[unit]) / most if is_lit else 0.0
+            drawn.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{self.radius[k]:.1f}" fill="{color_of(share)}" '
+                f'fill-opacity="{min(1.0, 0.06 + abs(share)):.2f}" stroke="{QUIET}"/>'
+            )
+            if k == self.last:
+                drawn.append(f'<text x="{x + 30:.1f}" y="{y + 5:.1f}">{escape(self.model.classes[unit][:6])}</text>')
         return "".join(drawn)
 
     def edges(self, k: int, *, back: bool) -> str:
-        """Return the edges into a stage with the largest products."""
-        height, width = self.seen.shape
-        sources = self.stages[k - 1].count if k else self.stages[0].inputs.size
-        products = (
-            self.stages[k].edges(sources, 0.0 if k else self.empty, back=back)
-            if k or not self.windows
-            else self.strongest()
-        )
-        hidden = np.ones(products.shape, bool)
-        hidden[np.ix_(self.units[k - 1] if k else np.arange(len(products)), self.units[k])] = False
-        products = np.where(hidden, 0, products)
-        most = float(np.abs(products).max()) or 1.0
-        lines = []
+        """Return the edges into the drawn units of a stage with the largest products."""
+        stage, pixels = self.stages[k], self.seen.size
+        if k:
+            starts = self.places[k - 1]
+            products = stage.edges(self.stages[k - 1].count, 0.0, back=back)[self.units[k - 1]]
+        else:
+            rows, columns = np.divmod(np.arange(pixels), self.seen.shape[1])
+            across, down = LEFT + (columns + 0.5) * self.scale, self.top + (rows + 0.5) * self.scale
+            starts = list(zip(across.tolist(), down.tolist(), strict=True))
+            is_dense = isinstance(stage.layer, Dense)
+            products = stage.edges(pixels, self.empty, back=back) if is_dense else stage.middles(pixels)
+        products = products[:, self.units[k]]
+        most, lines = float(np.abs(products).max()) or 1.0, []
         for at in np.argsort(-np.abs(products), axis=None)[:EDGES]:
-            source, unit = divmod(int(at), products.shape[1])
+            source, unit = np.unravel_index(int(at), products.shape)
             share = float(products[source, unit]) / most
             if share == 0:
                 break
-            if k:
-                x1, y1 = self.places[k - 1][source]
-            else:
-                scale = IMAGE / max(height, width)
-                row, column = divmod(source * height * width // len(products), width)
-                x1 = 25 + (column + 0.5) * scale
-                y1 = TOP + (HEIGHT - TOP - CAPTION - height * scale) / 2 + (row + 0.5) * scale
-            x2, y2 = self.places[k][unit]
-            color = POSITIVE if share > 0 else NEGATIVE
+            (x1, y1), (x2, y2) = starts[int(source)], self.places[k][int(unit)]
             lines.append(
-                f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{color}" '
+                f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{color_of(share)}" '
                 f'stroke-width="{0.4 + 2 * abs(share):.1f}" stroke-opacity="{0.08 + 0.8 * abs(share):.2f}"/>'
             )
         return "".join(lines)
 
-    @property
-    def windows(self) -> bool:
-        """True if the first layer is a convolution: an edge then begins in the middle of its strongest window."""
-        return self.stages[0].places is not None
 
-    def strongest(self) -> Array:
-        """Return the output of each map at the middle of its strongest window            → (pixels, units)"""
-        stage = self.stages[0]
-        layer = stage.layer
-        assert isinstance(layer, Convolution)
-        assert stage.places is not None
-        rows, columns = np.divmod(stage.places, layer.columns)
-        pixels = (rows * layer.stride + layer.size // 2) * layer.width + columns * layer.stride + layer.size // 2
-        found = np.zeros((layer.height * layer.width, stage.count))
-        found[pixels, np.arange(stage.count)] = stage.outputs
-        return found
+def color_of(value: float) -> str:
+    return POSITIVE if value >= 0 else NEGATIVE
 
 
 def strength(stage: LayerValues) -> Array:

@@ -10,7 +10,7 @@ import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
 import { RETRY, Refused, ask, authenticate, follow, order, weights } from "./server.js";
-import { isPhone, isUntrained } from "./state.js";
+import { isPhone, isLoaded } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Tour } from "./tour.js";
 import { DrawPanel } from "./panels/draw.js";
@@ -156,14 +156,14 @@ class Playground {
     byId("model-shape").textContent = this.modelShape();
     byId("status").textContent = this.statusLine();
     byId("status").dataset.status = state.status;
-    this.notice.say("training", this.experiments.current ? "" : state.message);
+    this.notice.say("training", this.experiments.hidesWarnings ? "" : state.message);
     for (const panel of this.panels) panel.showState(state, this.curve);
   }
 
   /** What is on the screen, in one sentence. */
   modelLine() {
     const { digits, step, status } = this.state;
-    if (isUntrained(this.state)) return "This network has learned to read. Draw a digit.";
+    if (isLoaded(this.state)) return "This network has learned to read. Draw a digit.";
     const images = `${digits.train.toLocaleString("en")} images of ${digits.name}`;
     if (step === 0) return "A new network. It has learned nothing yet.";
     return status === "training" ? `This network learns from ${images}.` : `This network was trained here on ${images}.`;
@@ -209,11 +209,6 @@ class Playground {
       this.notice.say(cause, error.message);
       return null;
     }
-  }
-
-  /** Wait until the state meets a condition. */
-  async until(isMet) {
-    while (!isMet(this.state)) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
   enquire(work) {

@@ -36,7 +36,10 @@ export async function authenticate() {
       tabs.postMessage({ asks: true });
     });
   }
-  tabs.onmessage = ({ data }) => data.asks && tabs.postMessage({ token: sessionStorage.getItem(KEY) });
+  tabs.onmessage = ({ data }) => {
+    const token = sessionStorage.getItem(KEY);
+    if (data.asks && token) tabs.postMessage({ token });
+  };
 }
 
 async function call(path, options = {}) {
@@ -49,6 +52,7 @@ async function call(path, options = {}) {
   }
   if (answer.ok) return answer;
   const { error } = await answer.json().catch(() => ({ error: `the playground returned status ${answer.status}` }));
+  if (answer.status === 403) sessionStorage.removeItem(KEY); // of an earlier launch: not for other tabs
   throw new Refused(error, answer.status);
 }
 
@@ -70,22 +74,22 @@ export const download = async (path) => (await call(path)).blob();
 
 /**
  * Follow the events after the one with that id; return a function that stops. It connects again with the id of the last
- * event. `lost(error)` is called without a connection, with the error, and `lost(null)` with one. An EventSource cannot
- * send the token in a header.
+ * event, unless the token is refused. `lost(error)` is called without a connection, with the error, and `lost(null)` with
+ * one. An EventSource cannot send the token in a header.
  */
 export function follow(last, happened, lost) {
   let seen = last;
   let watchdog = null;
-  const stop = new AbortController();
+  let connection = null;
+  let isOver = false;
+  const heard = () => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => connection.abort(), SILENCE);
+  };
   const read = async () => {
-    const silence = new AbortController();
-    const heard = () => {
-      clearTimeout(watchdog);
-      watchdog = setTimeout(() => silence.abort(), SILENCE);
-    };
+    connection = new AbortController();
     heard();
-    const signal = AbortSignal.any([stop.signal, silence.signal]);
-    const { body } = await call(`events?after=${encodeURIComponent(seen)}`, { signal });
+    const { body } = await call(`events?after=${encodeURIComponent(seen)}`, { signal: connection.signal });
     lost(null);
     let text = "";
     for await (const part of parts(body.pipeThrough(new TextDecoderStream()))) {
@@ -97,25 +101,27 @@ export function follow(last, happened, lost) {
         if (!fields.data) continue;
         seen = fields.id ?? seen;
         happened(JSON.parse(fields.data));
-        if (stop.signal.aborted) return;
+        if (isOver) return;
       }
     }
   };
   const connect = async () => {
-    while (!stop.signal.aborted) {
+    while (!isOver) {
       try {
         await read();
       } catch (error) {
-        if (!stop.signal.aborted) lost(error);
+        if (!isOver) lost(error);
+        isOver ||= error.status === 403;
       }
       clearTimeout(watchdog);
-      await new Promise((resolve) => setTimeout(resolve, RETRY));
+      if (!isOver) await new Promise((resolve) => setTimeout(resolve, RETRY));
     }
   };
   connect();
   return () => {
+    isOver = true;
     clearTimeout(watchdog);
-    stop.abort();
+    connection.abort();
   };
 }
 

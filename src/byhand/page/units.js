@@ -35,12 +35,9 @@ function shown(layer, shape) {
 }
 
 export class Units {
-  /** `chosen(unit)` is called for a click on a unit; without it the images are not buttons. */
-  constructor(host, chosen = null) {
+  constructor(host) {
     this.host = host;
-    this.chosen = chosen;
     this.tiles = [];
-    this.selected = -1;
   }
 
   /** layer: a dense one or a convolution, with its W; shape: [height, width] of a picture */
@@ -50,13 +47,11 @@ export class Units {
     if (JSON.stringify(this.layer) !== before) this.build();
     const { name, count, shape: [height, width] } = this.layer;
     const weights = new Float32Array(height * width);
-    this.tiles.forEach(({ canvas, button }, unit) => {
+    this.tiles.forEach(({ canvas, tile }, unit) => {
       for (let at = 0; at < weights.length; at++) weights[at] = layer.W[at * count + unit];
       const sizes = weights.map(Math.abs).sort();
-      const largest = sizes.at(-1);
       paintWeights(canvas, weights, height, width, sizes[Math.floor(BRIGHT * sizes.length)]);
-      button.title = `${name} ${unit}, weights up to ±${numeral(largest)}`;
-      if (this.chosen) button.setAttribute("aria-label", button.title);
+      tile.title = `${name} ${unit}, weights up to ±${numeral(sizes.at(-1))}`;
     });
   }
 
@@ -64,33 +59,18 @@ export class Units {
     const { name, count } = this.layer;
     const hasMaps = this.layer.places !== null;
     const drawn = Math.min(count, SHOWN);
-    this.tiles = Array.from({ length: drawn }, (_, unit) => {
-      const canvas = element("canvas", { className: "weights", "aria-hidden": "true" });
-      const level = hasMaps
-        ? element("canvas", { className: "weights", "aria-hidden": "true" })
-        : element("span", { className: "level" });
-      const button = this.chosen
-        ? element("button", { type: "button", onclick: () => this.choose(unit) }, canvas, level)
-        : element("div", {}, canvas, level);
-      return { canvas, level, button };
+    const picture = () => element("canvas", { className: "weights", "aria-hidden": "true" });
+    this.tiles = Array.from({ length: drawn }, () => {
+      const canvas = picture();
+      const level = hasMaps ? picture() : element("span", { className: "level" });
+      return { canvas, level, tile: element("div", {}, canvas, level) };
     });
-    const grid = element("div", { className: hasMaps ? "units maps" : "units" }, ...this.tiles.map(({ button }) => button));
     const names = `${name.toLowerCase()}s`;
-    if (!this.chosen) {
-      grid.setAttribute("role", "img");
-      grid.setAttribute("aria-label", `The weights of ${drawn} ${names} as images`);
-    }
-    this.host.replaceChildren(grid);
+    const properties = { role: "img", "aria-label": `The weights of ${drawn} ${names} as images` };
+    const tiles = this.tiles.map(({ tile }) => tile);
+    this.host.replaceChildren(element("div", { className: hasMaps ? "units maps" : "units", ...properties }, ...tiles));
     if (drawn < count) this.host.append(element("p", { className: "note" }, `The first ${drawn} of ${count} ${names}.`));
     this.light(null);
-    this.choose(-1, true);
-  }
-
-  choose(unit, silently = false) {
-    this.tiles[this.selected]?.button.removeAttribute("aria-pressed");
-    this.selected = unit;
-    this.tiles[unit]?.button.setAttribute("aria-pressed", "true");
-    if (!silently) this.chosen(unit);
   }
 
   /** Show the activations of the units for the drawing; null for none. answers: (places · units,) */

@@ -36,6 +36,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
     return {
         "training": playground.training_number,
         "setup": playground.setup.config(),
+        "usual": Setup(data=playground.setup.data).config(),
         "choices": {name: list(known) for name, known in CHOICES.items()} | {"data": playground.data_names},
         "limits": {name: list(limits) for name, limits in LIMITS.items()},
         "digits": {

@@ -19,7 +19,6 @@ from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.model.file import naming
 from byhand.nn.arrays import Array
-from byhand.nn.layers import Activation
 from byhand.play.setup import GENTLE_RATE, VALIDATION, Setup, fits
 from byhand.play.storage import RunStorage, kept_in, metadata, start_of
 from byhand.training import EpochRecord, StepRecord, Trainer
@@ -188,7 +187,8 @@ class Playground:
             raise UsageError(f"the loaded model must have the size and the classes of the images of {digits.name}")
         model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
         if setup.start == "loaded":
-            setup = replace(setup, **shape_of(self.loaded))
+            like = Setup.like(self.loaded)
+            setup = replace(setup, layers=like.layers, maps=like.maps, activation=like.activation)
         self.save()
         if self.storage and self.storage.is_begun:
             if self.curve.epochs:
@@ -205,7 +205,7 @@ class Playground:
 
     def gentle_setup(self) -> Setup:
         """Return a setup that trains the loaded model further, without leaving what it has learned."""
-        return Setup(self.setup.data, start="loaded", learning_rate=GENTLE_RATE, **shape_of(self.loaded))
+        return Setup.like(self.loaded, data=self.setup.data, start="loaded", learning_rate=GENTLE_RATE)
 
     def step(self) -> EpochRecord | None:
         """Take one step; return the epoch's record at the end of an epoch."""
@@ -344,13 +344,6 @@ class Playground:
         self.trainer = trainer
         self.version += 1
         return trainer
-
-
-def shape_of(model: Model) -> dict[str, Any]:
-    """Return the settings of a setup that a loaded model determines."""
-    setup = Setup.like(model)
-    activation = next((each.function.name for each in model.network.layers if isinstance(each, Activation)), None)
-    return {"layers": setup.layers, "maps": setup.maps} | ({} if activation is None else {"activation": activation})
 
 
 @functools.cache

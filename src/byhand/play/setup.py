@@ -12,6 +12,7 @@ from byhand.model.model import MAX_BLOCK_SAMPLES, Model, memory
 from byhand.model.preparation import Preparation
 from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.convolution import Convolution
+from byhand.nn.layers import Activation
 from byhand.nn.network import layers_of, number_of, parameter_shapes
 from byhand.nn.optimizers import OPTIMIZERS, Momentum, Optimizer, optimizer_named
 from byhand.threads import available
@@ -96,7 +97,7 @@ class Setup:
 
     @classmethod
     def like(cls, model: Model, **values: Any) -> Self:
-        """Return a setup with the layers of a model; without convolutions that a setup can't describe."""
+        """Return a setup with the layers and the activation of a model; without convolutions that it can't describe."""
         layers = model.network.parametric_layers
         hidden = tuple(layer.units for layer in model.network.dense[:-1])
         convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
@@ -104,7 +105,9 @@ class Setup:
         maps = ",".join(f"{c.maps}@{c.size}/{c.stride}" for c in convolutions)
         if not are_first or any(c.height != c.width for c in convolutions):
             maps = ""
-        return cls(layers=hidden if hidden or maps else cls.layers, maps=maps, **values)
+        functions = (layer.function.name for layer in model.network.layers if isinstance(layer, Activation))
+        activation = next(functions, cls.activation)
+        return cls(layers=hidden if hidden or maps else cls.layers, maps=maps, activation=activation, **values)
 
     # ---- its network and training
 

@@ -1,11 +1,10 @@
 """The page of a hyperparameter search: the best trial, learning curves, importances, and a table of all trials."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from byhand.page.charts import Axis, Series, around, chart
+from byhand.page.charts import Axis, Series, around, chart, text
 from byhand.page.document import cards, document, escape, folded, source, table
 from byhand.text import percent
 from byhand.training.records import EpochRecord
@@ -114,68 +113,47 @@ def charts(trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]]) -> 
         return
     y = Axis("accuracy, %", *around([accuracy for _, accuracy in done]))
     for name, values in ranges.items():
-        if choices := values.get("choices"):
-            place: Callable[[Any], float] = choices.index
-            x = Axis(name, -0.5, len(choices) - 0.5, names=[shown(choice) for choice in choices])
-        else:
-            place, x = float, Axis(name, values["low"], values["high"], is_log=values.get("log", False))
+        x, place = axis_of(name, values, margin=0.5)
         dots = [Series("", [(place(trial[name]), accuracy)]) for trial, accuracy in done]
         yield chart(f"Accuracy by {name}, %", x, y, dots)
 
 
+def axis_of(name: str, values: Mapping[str, Any], margin: float = 0) -> tuple[Axis, Callable[[Any], float]]:
+    """Return the axis of a setting, {low, high, log} or {choices}, and the function from its values to numbers."""
+    if choices := values.get("choices"):
+        names = [shown(choice) for choice in choices]
+        return Axis(name, -margin, len(choices) - 1 + margin, names=names), choices.index
+    return Axis(name, values["low"], values["high"], is_log=values.get("log", False)), float
+
+
 def parallel(trials: Sequence[Trial], search: Mapping[str, Mapping[str, Any]], best: Trial | None) -> str:
     """Return parallel coordinates: an axis for each setting and the accuracy, and a line for each completed trial."""
-    done = [trial for trial in trials if trial.status == DONE and trial.accuracy is not None]
+    done = [(100 * t.accuracy, t) for t in trials if t.status == DONE and t.accuracy is not None]
     if len(done) < 2:
         return ""
-    low, high = around([100 * (trial.accuracy or 0.0) for trial in done])
-    axes = [Scale(name, values) for name, values in search.items()]
-    axes.append(Scale("accuracy, %", {"low": max(low, 0), "high": min(high, 100)}))
+    low, high = around([accuracy for accuracy, _ in done])
+    axes = [axis_of(name, values) for name, values in search.items()]
+    axes.append((Axis("accuracy, %", max(low, 0), min(high, 100)), float))
     width, top, bottom = 150 * len(axes), 30, 230
+    across = range(75, width, 150)
     parts = []
-    for i, axis in enumerate(axes):
-        x = 75 + 150 * i
+    for x, (axis, _) in zip(across, axes, strict=True):
         parts.append(f'<line class="rule" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>')
-        parts.append(f'<text class="name" x="{x}" y="{top - 12}" text-anchor="middle">{escape(axis.name)}</text>')
-        for share, label in axis.ticks():
-            y = bottom - share * (bottom - top)
-            parts.append(f'<text class="tick" x="{x - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>')
-    for trial in sorted(done, key=lambda each: each.accuracy or 0.0):
-        values = [*(trial.values[name] for name in search), 100 * (trial.accuracy or 0.0)]
-        points = " ".join(
-            f"{75 + 150 * i},{bottom - axis.share(value) * (bottom - top):.1f}"
-            for i, (axis, value) in enumerate(zip(axes, values, strict=True))
-        )
-        words = ", ".join(f"{axis.name} {shown(value)}" for axis, value in zip(axes, values, strict=True))
-        kind = "line" if trial is best else "line faint"
-        parts.append(f'<polyline class="{kind}" points="{points}"><title>trial {trial.number}: {escape(words)}</title>')
-        parts.append("</polyline>")
+        parts.append(text("name", x, top - 12, axis.label))
+        ends = axis.ticks() if axis.names else (axis.low, axis.high)
+        parts += [text("tick", x - 6, axis.place(end, bottom, top) + 4, axis.words(end), "end") for end in ends]
+    for accuracy, trial in sorted(done, key=lambda each: each[0]):
+        values = [*(trial.values[name] for name in search), accuracy]
+        points, words = [], []
+        for x, (axis, number), value in zip(across, axes, values, strict=True):
+            points.append(f"{x},{axis.place(number(value), bottom, top):.1f}")
+            words.append(f"{axis.label} {shown(value)}")
+        kind, title = "line" if trial is best else "line faint", escape(f"trial {trial.number}: {', '.join(words)}")
+        parts.append(f'<polyline class="{kind}" points="{" ".join(points)}"><title>{title}</title></polyline>')
     note = "<p>A line is a trial; the best one is highlighted. Point at a line for its values.</p>"
     size = f'viewBox="0 0 {width} {bottom + 20}" style="max-width: {1.3 * width:g}px"'
-    box = f'{size} role="img" aria-label="Settings of the trials"'
-    return f'{note}<svg class="chart parallel" {box}>{"".join(parts)}</svg>'
-
-
-class Scale:
-    """The axis of a setting in parallel coordinates.  values: {low, high, log} or {choices}"""
-
-    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
-        self.name, self.choices = name, values.get("choices")
-        if self.choices is None:
-            self.function: Callable[[float], float] = math.log if values.get("log") else float
-            self.low, self.high = float(values["low"]), float(values["high"])
-
-    def share(self, value: Any) -> float:
-        """Return the place of a value, from 0 at the bottom to 1."""
-        if self.choices is not None:
-            return float(self.choices.index(value)) / max(1, len(self.choices) - 1)
-        low, high = self.function(self.low), self.function(self.high)
-        return (self.function(value) - low) / ((high - low) or 1.0)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Return the places and labels: all choices, or both ends."""
-        values = [self.low, self.high] if self.choices is None else self.choices
-        return [(self.share(value), shown(value)) for value in values]
+    name = 'role="img" aria-label="Settings of the trials"'
+    return f'{note}<svg class="chart parallel" {size} {name}>{"".join(parts)}</svg>'
 
 
 def trial_table(trials: Sequence[Trial]) -> str:

@@ -6,7 +6,7 @@ import { Pad } from "../pad.js";
 import { paintBytes } from "../paint.js";
 import { readsDrawings, recognize } from "../recognize.js";
 import { ask, decode, encode, order } from "../server.js";
-import { isUntrained } from "../state.js";
+import { isLoaded } from "../state.js";
 
 /** Strokes beside each other are several digits, if each group has this share of the largest height. */
 const TALL = 0.6;
@@ -171,7 +171,7 @@ export class DrawPanel {
       this.playground.showState();
       const { state } = this.playground;
       if (state.status === "training") return; // it learns anyway
-      if (isUntrained(state) && state.loaded.fits) await order("setup", state.loaded.setup);
+      if (isLoaded(state) && state.loaded.fits) await order("setup", state.loaded.setup);
       await order("control", { action: "epoch", pace: "full" });
     });
   }

@@ -1,10 +1,7 @@
-/* Experiments: chips that set up a training, start it, and say what to look for. */
+/* Experiments: chips that set up a training, start it, and say what to look for. The setup says which one is in use. */
 
 import { element } from "../dom.js";
 import { order } from "../server.js";
-import { isPhone } from "../state.js";
-
-const USUAL = { start: "new", maps: "", layers: [32], activation: "relu", optimizer: "momentum", learning_rate: 0.05, batch_size: 128, samples: 0, augment: "none" };
 
 const EXPERIMENTS = [
   {
@@ -56,32 +53,41 @@ export class ExperimentsPanel {
     );
   }
 
-  /** Another setup ends the experiment. */
-  showState({ setup }) {
-    if (this.setup && JSON.stringify(setup) !== this.setup) this.show(null);
+  /** The experiment of the network in training; null for any other setup. */
+  get current() {
+    const { state } = this.playground;
+    if (state.origin !== "training" || (state.step === 0 && state.status !== "training")) return null;
+    const isInUse = (experiment) =>
+      Object.entries(this.setupOf(experiment)).every(([name, value]) => String(state.setup[name]) === String(value));
+    return EXPERIMENTS.find(isInUse) ?? null;
   }
 
-  show(experiment) {
+  /** A warning would only repeat what an experiment shows. */
+  get hidesWarnings() {
+    return this.current !== null && this.current !== EXPERIMENTS[0];
+  }
+
+  /** The usual setup, with what the experiment changes. */
+  setupOf(experiment) {
+    const { usual, setup: { deskew, seed } } = this.playground.state;
+    return { ...usual, deskew, seed, ...experiment.setup };
+  }
+
+  showState() {
+    const { current } = this;
+    if (current === this.shown) return;
+    this.shown = current;
     const { look } = this.playground.run;
-    this.current = experiment;
-    look.hidden = !experiment;
-    look.replaceChildren(...(experiment ? [element("b", {}, `${experiment.title}. `), experiment.look] : []));
-    this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", EXPERIMENTS[i] === experiment));
-    if (!experiment) this.setup = null;
+    look.hidden = !current;
+    look.replaceChildren(...(current ? [element("b", {}, `${current.title}. `), current.look] : []));
+    this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", EXPERIMENTS[i] === current));
   }
 
-  begin(experiment) {
-    const { data, deskew, seed } = this.playground.state.setup;
+  /** Begin an experiment, by default with the usual network. */
+  begin(experiment = EXPERIMENTS[0]) {
     return this.playground.attempt(async () => {
-      this.setup = null;
-      const wanted = { ...USUAL, ...experiment.setup, data, deskew, seed };
-      await order("setup", wanted);
-      await order("control", { action: "play", pace: "slow", stop_at: 20 });
-      const isInUse = ({ setup }) => Object.entries(wanted).every(([name, value]) => String(setup[name]) === String(value));
-      await this.playground.until(isInUse);
-      this.setup = JSON.stringify(this.playground.state.setup);
-      this.show(experiment);
-      this.playground.tabs.open(isPhone() ? "network" : "learning");
+      await order("setup", this.setupOf(experiment));
+      await this.playground.run.watch();
     });
   }
 }

@@ -3,7 +3,7 @@
 import { Chart } from "../chart.js";
 import { byId, element, numeral, percent } from "../dom.js";
 import { order } from "../server.js";
-import { isPhone, isUntrained } from "../state.js";
+import { isPhone, isLoaded } from "../state.js";
 
 /** The speeds, slowest first, with their words. */
 const PACES = { slow: "Slow", fast: "× 10", full: "Full speed" };
@@ -57,23 +57,19 @@ export class RunPanel {
   toggle() {
     const { state } = this.playground;
     if (state.status === "training") return this.playground.control({ action: "pause" });
-    return state.step > 0 ? this.playground.control({ action: "play" }) : this.watch();
+    if (state.step > 0) return this.playground.control({ action: "play" });
+    return state.setup.start === "new" ? this.watch() : this.playground.experiments.begin();
   }
 
-  /** Train a new network at a pace that the eye can follow. */
-  async watch() {
-    const { setup } = this.playground.state;
-    if (setup.start === "loaded") {
-      const begun = await this.playground.attempt(() => order("setup", { ...setup, start: "new" }));
-      if (!begun) return;
-    }
+  /** Train the network at a pace that the eye can follow. */
+  watch() {
     this.playground.tabs.open(isPhone() ? "network" : "learning");
-    await this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
+    return this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
   }
 
   /** Train the loaded model, with small steps. */
   async trainFurther() {
-    if (await this.useTrained()) await this.playground.control({ action: "play", pace: "slow", stop_at: WATCHED });
+    if (await this.useTrained()) await this.watch();
   }
 
   finishTraining() {
@@ -95,8 +91,8 @@ export class RunPanel {
     for (const button of [this.batch, this.epoch]) button.disabled ||= isTraining;
     this.rewind.disabled = state.step === 0 && state.status !== "failed";
     this.finish.hidden = isNew || state.status === "failed";
-    this.further.hidden = isTraining || !isUntrained(state) || !state.loaded.fits;
-    this.back.hidden = isTraining || isUntrained(state) || !state.loaded.fits;
+    this.further.hidden = isTraining || !isLoaded(state) || !state.loaded.fits;
+    this.back.hidden = isTraining || isLoaded(state) || !state.loaded.fits;
     for (const button of this.paces) button.setAttribute("aria-pressed", button.value === state.pace);
     if (document.activeElement !== this.stopAt) this.stopAt.value = state.stop_at ?? "";
     const kept = state.saved_in;
