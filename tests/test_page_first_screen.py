@@ -202,12 +202,16 @@ def test_layers_are_added_and_halved_at_once(play, served):
 
 def test_what_is_no_digit_is_named(play):
     """Two digits, an A and a scribble are not read as a digit with confidence."""
+    pale = "document.querySelector('#answer .answer').classList.contains('is-faint')"
+    assert not play.page.evaluate(pale)
     three, seven = HANDS["upright"]["3"], HANDS["upright"]["7"]
     beside = [
         [[0.45 * x + left, y] for x, y in stroke] for strokes, left in ((seven, 0), (three, 0.55)) for stroke in strokes
     ]
     play.draw(beside)
     assert play.text("#answer .answer") == "two digits? It reads one at a time."
+    play.press("Clear")
+    assert not play.page.evaluate(pale)
     play.press("Clear")
     play.draw([[[0.2, 0.9], [0.5, 0.1], [0.8, 0.9]], [[0.33, 0.6], [0.67, 0.6]]])
     assert play.text("#answer .answer") == "no digit"

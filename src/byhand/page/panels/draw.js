@@ -31,6 +31,9 @@ function groupsOf(strokes) {
   return heights.filter((height) => height >= TALL * Math.max(...heights)).length;
 }
 
+/** An answer with a smaller probability is pale: a network that has learned nothing is never sure. */
+const FAINT = 0.5;
+
 /** Number of test images that are shown as examples. */
 const EXAMPLES = 5;
 
@@ -130,7 +133,7 @@ export class DrawPanel {
     let answer = isFinite ? this.reader.verdict(probabilities) : (failure ?? message);
     if (answer === "no digit" && groupsOf(this.pad.strokes) > 1) answer = "two digits? It reads one at a time.";
     this.answer.textContent = answer;
-    this.answer.classList.toggle("is-faint", isFinite && Math.max(...probabilities) < 0.5);
+    this.answer.classList.toggle("is-faint", Math.max(...(probabilities ?? [1])) < FAINT);
     this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
     for (const button of this.labels.children) button.disabled = !picture;
     this.playground.network?.showFlow(this.reader, isFinite ? this.result : null);
