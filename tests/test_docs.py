@@ -1,7 +1,9 @@
 """The site: its links lead somewhere, its examples print what the page shows, and it builds without a warning."""
 
 import importlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,10 +79,10 @@ def site(tmp_path_factory):
     """The built site. The build fails if an example or a number of a page differs, so its message names them."""
     for package in ("sphinx", "myst_parser", "furo", "latex2mathml"):
         needs(package)
-    folder = tmp_path_factory.mktemp("site")
-    built = subprocess.run(
-        [sys.executable, "-m", "docs", "--no-open", folder], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    folder, installed = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("installed")
+    shutil.copytree(ROOT / "src" / "byhand", installed / "byhand")  # not beside the examples, as after `pip install .`
+    command, environment = [sys.executable, "-m", "docs", "--no-open", folder], {**os.environ, "PYTHONPATH": installed}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return folder
 
