@@ -365,6 +365,21 @@ def test_sigint_sigterm_and_sighup_save_the_run(tmp_path, number, is_answering):
 
 
 @pytest.mark.slow
+def test_the_last_kept_training_is_named_at_the_end(tmp_path):
+    process, ask = started(tmp_path, signal.SIGINT, "--data", "mnist-5k", "--run", "kept")
+    ask("/api/control", action="epoch", pace="full")
+    until(lambda: ask("/api/state")["status"] == "paused")
+    ask("/api/control", action="rewind")  # ends this training, and begins none
+    process.send_signal(signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert "saved; resume with:  byhand play kept" in err
+    assert not (tmp_path / "kept-2").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("is_locked", [False, True], ids=["unwritable", "locked"])
 @pytest.mark.timing
 def test_a_playground_that_cannot_save_never_prints_saved(tmp_path, is_locked):

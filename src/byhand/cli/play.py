@@ -90,7 +90,7 @@ def command(
 
     with contextlib.suppress(KeyboardInterrupt):
         serve(playground, port=port, opened=opened)
-    saved = playground.storage.folder if playground.storage else None
+    saved = (playground.storage.folder if playground.storage else None) or playground.last_folder
     if saved is not None:
         console.info(f"saved; resume with:  byhand play {shlex.quote(str(saved))}")
     else:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, Self
 
@@ -114,6 +115,8 @@ class Playground:
         self.loaded, self.origin = loaded, origin
         self.digits, self.setup, self.storage = digits, setup, storage
         self._known = {setup.data: digits}
+        #: The folder of the training before this one, if it was kept.
+        self.last_folder: Path | None = None
         self.trainer: Trainer | None = None
         self.curve = Curve()
         self.recent: list[StepRecord] = []
@@ -192,6 +195,7 @@ class Playground:
         self.save()
         if self.storage and self.storage.is_begun:
             if self.curve.epochs:
+                self.last_folder = self.storage.folder
                 self.storage = self.storage.next()
             else:
                 self.storage.is_begun = False  # the first step of the new training replaces the files
