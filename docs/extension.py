@@ -44,6 +44,15 @@ class Api(SphinxDirective):
         return [node for path in self.content if path for node in self.parse_text_to_nodes(api.entry(path))]
 
 
+class Lesson(SphinxDirective):
+    """Paragraphs of the course's lessons; each line of the content is the first words of one."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        return [node for opening in self.content for node in self.parse_text_to_nodes(pages.lesson(opening))]
+
+
 def mathml(node: nodes.Element, display: str) -> str:
     """Return a formula as MathML, with a thin space between ln and its argument."""
     return convert(node.astext(), display=display).replace("<mi>ln</mi>", '<mi>ln</mi><mspace width="0.17em"/>')
@@ -89,6 +98,7 @@ def write_pad(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("drawing", Drawing)
     app.add_directive("api", Api)
+    app.add_directive("lesson", Lesson)
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
     app.connect("builder-inited", check)
     app.connect("build-finished", write_pad)

@@ -1,4 +1,4 @@
-"""Check the pages without Sphinx: run their examples, and find links that lead nowhere.
+"""Check the pages without Sphinx: run their examples, find links that lead nowhere, and read the lessons.
 
 A page may contain three kinds of code. They run in their order, with the same names:
 
@@ -10,10 +10,14 @@ A page may contain three kinds of code. They run in their order, with the same n
 import doctest
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
+
+from byhand.course.notebooks import LESSONS
+from byhand.course.notebooks.release import lesson_source
 
 DOCS = Path(__file__).parent
 CODE = re.compile(
@@ -53,6 +57,20 @@ def failures(page: Path) -> Iterator[str]:
                     yield f"{page}:{line + 1}: {found['value']} is {value}, the page has {found['number']}"
                 if found["number"] not in shown:
                     yield f"{page}:{line + 1}: {found['number']} is not in the text"
+
+
+def lesson(opening: str) -> str:
+    """Return the paragraph of a lesson of the course that begins with these words: chapters and lessons share it."""
+    found = [paragraph for paragraph in lesson_paragraphs() if paragraph.startswith(opening)]
+    if len(found) != 1:
+        raise ValueError(f"{opening!r} must be the first words of one paragraph of the lessons, got {len(found)}")
+    return found[0]
+
+
+@cache
+def lesson_paragraphs() -> list[str]:
+    cells = [cell for one in LESSONS for cell in lesson_source(one.name) if cell.is_markdown]
+    return [paragraph for cell in cells for paragraph in cell.text.split("\n\n")]
 
 
 def rounded(value: Any, like: str) -> str:

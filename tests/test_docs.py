@@ -42,6 +42,24 @@ def test_an_example_or_a_number_that_differs_is_found(tmp_path):
     assert absent.endswith("4 is not in the text")
 
 
+def test_chapters_take_existing_paragraphs_of_the_lessons():
+    chapters = [page.read_text("utf-8") for page in pages.DOCS.rglob("*.md")]
+    blocks = [block for text in chapters for block in re.findall(r"^```{lesson}\n(.*?)^```$", text, re.M | re.S)]
+    assert len(blocks) > 15
+    for opening in "".join(blocks).splitlines():
+        pages.lesson(opening)
+
+
+def test_no_ten_words_stand_in_a_chapter_and_a_lesson():
+    def runs(text):
+        words = re.findall(r"\w+", re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL).lower())
+        return {" ".join(words[k : k + 10]) for k in range(len(words) - 9)}
+
+    chapters = [pages.FENCED.sub("", page.read_text("utf-8")) for page in (pages.DOCS / "book").glob("*.md")]
+    said = set().union(*map(runs, pages.lesson_paragraphs()))
+    assert [words for text in chapters for words in sorted(runs(text) & said)] == []
+
+
 def test_the_environment_page_has_every_variable_that_is_read():
     lines = [line for path in (ROOT / "src").rglob("*.py") for line in path.read_text("utf-8").splitlines()]
     near = [line for line in lines if "environ" in line or line.startswith(("LIMITS", "LAUNCHED"))]

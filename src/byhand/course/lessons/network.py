@@ -286,13 +286,13 @@ compare("relu_memory", memory, Z)
 #
 # ![One column of Z on the left: four scores. The same column of H on the right: four bars that are all positive and add up to 1](drawing:softmax)
 #
-# Two things are important. First, the sum goes **down the column**, over the ten digits of one sample, never over the
+# Two things are important. The sum goes **down the column**, over the ten digits of one sample, never over the
 # samples. That is `axis=0`. `keepdims=True` keeps the shape $(1, m)$, so that NumPy divides each column by its own
 # sum.
 #
-# Second, $e^{710}$ is larger than any floating-point number (*overflow*). But the quotient stays the same if you
-# subtract one number from all scores of a column, because $e^{Z - c} = e^Z / e^c$ and $e^c$ cancels. So subtract the
-# largest score of each column first. Then the largest power is $e^0 = 1$, and nothing can overflow.
+# And $e^{710}$ is larger than any floating-point number (*overflow*). But the quotient stays the same if you subtract
+# one number from all scores of a column, because $e^{Z - c} = e^Z / e^c$ and $e^c$ cancels. So subtract the largest
+# score of each column first. Then the largest power is $e^0 = 1$, and nothing can overflow.
 
 
 # %% graded="softmax"
@@ -521,24 +521,27 @@ print("predictions:", HL.argmax(axis=0), "  labels:", training_data[1][:4])
 # so that it has a slope to go down. The fraction of wrong answers does not work: if you move a weight a little,
 # usually not a single answer changes, so the slope is 0 almost everywhere.
 #
-# Take the probability $p$ that the network gave to the *right* digit, and compute $-\log p$. If the network was sure
+# Take the probability $p$ that the network gave to the *right* digit, and compute $-\ln p$. If the network was sure
 # and right, $p = 1$, the loss is 0. If all ten digits were equally likely, $p = 0.1$, the loss is
-# $\log 10 \approx 2.303$. If the network was sure of another digit, $p$ is nearly 0, and the loss grows without limit:
+# $\ln 10 \approx 2.303$. If the network was sure of another digit, $p$ is nearly 0, and the loss grows without limit:
 # being wrong is forgivable, being wrong and certain is expensive. This is the **cross-entropy** loss.
 #
 # ![The curve of minus log p: 0 at p = 1, 2.3 at p = 0.1, and steeply up toward p = 0](drawing:loss)
 #
 # <!-- task compute_loss -->
 #
-# $Y$ is one-hot. So the element-wise product $Y \otimes \log H_L$ keeps the one number in each column that counts, and
+# $Y$ is one-hot. So the element-wise product $Y \otimes \ln H_L$ keeps the one number in each column that counts, and
 # sets the other nine to 0. Add up all entries, change the sign, and divide by the number of **samples**. The loss is
 # the mean over the samples, not over the $10\,m$ entries.
 #
-# $$\text{loss} = -\frac{1}{m} \sum Y \otimes \log H_L$$
+# $$\text{loss} = -\frac{1}{m} \sum Y \otimes \ln H_L$$
 #
-# There is one trap. A probability may be so small that it is stored as exactly 0. Then $\log 0$ is minus infinity, and
+# There is one trap. A probability may be so small that it is stored as exactly 0. Then $\ln 0$ is minus infinity, and
 # $0 \cdot (-\infty)$ is not a number (NaN). This single entry makes the whole sum NaN, although its factor in $Y$ is
-# 0. The solution: `np.where(Y > 0, HL, 1)` is a copy of `HL` with a 1 wherever $Y$ is 0, and $\log 1 = 0$.
+# 0.
+#
+# The solution: `np.where(Y > 0, HL, 1)` is a copy of `HL` with a 1 wherever $Y$ is 0, and $\ln 1 = 0$. In NumPy, the
+# natural logarithm $\ln$ is called `np.log`.
 #
 # ![HL and Y have the same shape, the loss is one number](shapes:Y[K,m] ⊗ log-HL[K,m] → loss[1,1])
 
@@ -599,7 +602,7 @@ compare("loss", compute_loss(HL, one_hot(labels)), -np.mean([np.log(HL[k, i]) fo
 # loss of sample $i$ *alone*. $dW$ and $db$ combine the samples: they are derivatives of the *mean* loss. So you divide
 # by $m$ there, once, and nowhere else.
 #
-# **Why is $H_L - Y$ so simple?** The loss is $-\log$ of a softmax. The derivative of softmax contains products of
+# **Why is $H_L - Y$ so simple?** The loss is $-\ln$ of a softmax. The derivative of softmax contains products of
 # probabilities, and the derivative of the logarithm contains one divided by a probability. They cancel. For each
 # digit, "predicted probability minus true probability" remains. If the network gave the right digit 0.7, its score is
 # pushed up by 0.3. A wrong digit with 0.2 is pushed down by 0.2. The entries of each column of $H_L - Y$ add up to 0.
@@ -758,6 +761,7 @@ for activation, slope in (("relu", Z > 0), ("sigmoid", 1 / (2 + np.exp(Z) + np.e
 # How can you be sure that such a function is right? Use the definition of a derivative: make one weight a little
 # larger, then a little smaller, and compute the loss both times. Divide the difference of the losses by the difference
 # of the weights. This is slow, but it does not share the mistakes of your formulas. It is called a **gradient check**.
+#
 # The check below does it for **every** parameter of a small network. Remember this idea: gradients are tested this way
 # everywhere.
 
@@ -1003,9 +1007,12 @@ assert "Accuracy: 0.65" in printed.getvalue(), "must print the fraction that is 
 # iterations. Get a glass of water: it takes half a minute on a fast machine and two on a slow one.
 #
 # If `digits.npz` contains the full MNIST, your losses must agree with these to the last digit: 2.422624 at iteration
-# 0, 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900. The network then reads 87.74 % of its training images and
-# 86.74 % of the test images correctly. With the bundled sample, which has 3,333 training images, expect 2.424653,
-# 2.131932, 1.883358, … 0.439419, and 88.21 % and 86.40 %.
+# 0, 2.129232 at 100, 1.876095 at 200, … 0.457054 at 1900.
+#
+# The network then reads 87.74 % of its training images and 86.74 % of the 10,000 test images correctly.
+#
+# With the bundled sample, which has 3,333 training images, expect 2.424653, 2.131932, 1.883358, … 0.439419, and 88.21
+# % and 86.40 %.
 
 # %%
 NUM_ITERATIONS = 2000
@@ -1054,19 +1061,18 @@ for words, pixels in (("0 to 1", few), ("0 to 255", few * 256), ("0 to 1/256", f
 
 # %% [markdown]
 # With bytes, the loss starts in the hundreds, or it is infinite, or `nan`: some probabilities round to exactly 0, and
-# with the formula as it stands $0 \cdot \log 0$ is not a number. If all ten digits were equally likely, it would be
+# with the formula as it stands $0 \cdot \ln 0$ is not a number. If all ten digits were equally likely, it would be
 # 2.3. The first sums are 256 times as large, so softmax is certain of a random answer. The first steps are so long
 # that the loss goes *up*. They also push about half of the units so far to the negative side that they are dead for
 # good. Only the other half of your network keeps learning. With pixels that are too small, there is no error, but the
-# network hardly learns: after a hundred iterations the loss is still about $\log 10$.
+# network hardly learns: after a hundred iterations the loss is still about $\ln 10$.
 #
-# Your own code contains the reason: $dW_1 = \frac{1}{m} dZ_1 \cdot X^T$. The derivative of a first-layer weight is
-# proportional to its *pixel*. If pixels are 256 times larger, each step is 256 times longer. Its effect on the sums is
-# multiplied by the pixel once more: $256^2 = 65536$ times in all. **The scale of the input is a learning rate in
-# disguise.**
+# The reason stands in one formula: $dW_1 = \frac{1}{m}\, dZ_1 \cdot X^T$. The derivative of a first-layer weight is
+# proportional to its *pixel*. If pixels are $k$ times larger, each step is $k$ times longer. Its effect on the sums is
+# multiplied by the pixel once more: $k^2$ times in all. **The scale of the input is a learning rate in disguise.**
 #
-# You can test this claim. Use bytes, but start with $W_1 / 256$ and make its steps $256^2$ times shorter. If the claim
-# is true, the losses are those of the first run, digit for digit.
+# You can test this claim. Use bytes, but start with $W_1 / 256$ and make its steps $256^2 = 65536$ times shorter. If
+# the claim is true, the losses are those of the first run, digit for digit.
 
 # %%
 trained = initialize_parameters([784, 45, 10])
@@ -1087,9 +1093,11 @@ for i in range(101):
 #
 # ## 8. Mini-batches and momentum
 #
-# The assignment usually stops here, with the whole data set as one batch. You looked at *all* images before each step.
-# That is like asking everyone in town for directions before every step you take. Asking a few people is enough. The
-# gradient from fifty images is not exact, but on average it points the right way, and it costs a hundredth.
+# The assignment usually stops here, with the whole data set as one batch.
+#
+# You looked at *all* images before each step. That is like asking everyone in town for directions before every step
+# you take. Asking a few people is enough. The gradient from fifty images is not exact, but on average it points the
+# right way, and it costs a hundredth.
 #
 # So divide the data into **mini-batches** and take a step after each one. When every image has been used once, one
 # **epoch** is over. Shuffle before each epoch. If all zeros came first and all nines last, the network would forget
