@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import byhand
-from byhand.data import Dataset
+from byhand.data import Dataset, TrainTest
 from byhand.errors import ModelFileError, StorageError, UsageError
 from byhand.model import Model
 from byhand.model.preparation import Preparation
@@ -29,7 +29,7 @@ from byhand.play.playground import (
     points_of,
 )
 from byhand.play.setup import Setup
-from byhand.play.storage import RunStorage, setup_of, start_of
+from byhand.play.storage import RunStorage, check_data, data_of, setup_of, start_of
 from byhand.play.thread import FIRST_RATE, PACES, RATE_STEPS, TrainingThread
 from byhand.training import EpochRecord, StepRecord, checkpoint, preset
 from byhand.training.recipe import adapted
@@ -284,6 +284,73 @@ def test_a_network_that_needs_100_gb_is_rejected_without_allocation():
 def test_only_available_data_can_be_chosen():
     with pytest.raises(UsageError, match=r"data must be one of mnist-5k.*, got '/etc'"):
         a_playground().begin(Setup(data="/etc"))
+
+
+def own_shapes(name="mine"):
+    """Return 60 pictures of four classes that are not in the order of the alphabet."""
+    images, labels = shapes(15, 12, 12)
+    data = Dataset(images, labels, classes=("10", "9", "b", "a"), name=name)
+    return TrainTest(data[:50], data[50:], name)
+
+
+def test_an_upload_gets_a_free_name_and_replaces_the_one_before():
+    playground = a_playground()
+    assert playground.offer(own_shapes()) == Setup(data="mine", batch_size=8)
+    assert playground.offer(own_shapes("mnist-5k")).data == "mnist-5k-2"
+    assert "mine" not in playground.data_names
+    playground.begin(playground.offer(own_shapes()))
+    assert playground.offer(own_shapes()).data == "mine-2"
+    assert {"mine", "mine-2", "mnist-5k"} <= {*playground.data_names}
+
+
+def test_the_run_of_an_upload_keeps_its_data_and_is_resumed(tmp_path, run):
+    playground = a_playground(tmp_path / "first" / "r")
+    playground.begin(playground.offer(own_shapes()))
+    take(playground, 7)
+    assert 'byhand.load("data.npz")' in playground.as_python().replace("'", '"')
+    playground.close()
+    saved = weights(playground)
+    config = json.loads((tmp_path / "first" / "r" / "config.json").read_text())
+    assert config["data"] == str(tmp_path / "first" / "r" / "data.npz")
+    (tmp_path / "first").rename(tmp_path / "moved")
+    again = Run(tmp_path / "moved" / "r")
+    setup = setup_of(again)
+    place = data_of(again, setup)
+    assert place == str(again.folder / "data.npz")
+    digits = byhand.load(place).renamed(setup.data)
+    check_data(again, setup, digits)
+    assert digits.classes == ("10", "9", "b", "a")
+    resumed = Playground.resume(again, byhand.model.shipped_model(), "a run", digits, setup)
+    np.testing.assert_array_equal(weights(resumed), saved)
+    resumed.begin(replace(setup, seed=1))
+    assert resumed.uploads == {"mine"}
+    resumed.close()
+    with pytest.raises(UsageError, match=r"data must be the data set of the run, mine .*got mnist-5k"):
+        check_data(again, setup, byhand.load("mnist-5k"))
+    code, _, err = run("train", "--resume", again.folder)
+    assert code == 5
+    assert f"resume it with byhand play {again.folder}" in err
+    assert run("eval", again.folder, "--data", place, "--quiet")[0] == 0
+
+
+def test_a_run_on_own_data_names_their_place(tmp_path, monkeypatch):
+    images, labels = shapes(15, 12, 12)
+    np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images[:8], y_test=labels[:8])
+    monkeypatch.chdir(tmp_path)
+    playground = Playground(
+        byhand.model.shipped_model(), "", byhand.load("own.npz"), Setup(data="own.npz"), RunStorage(Run(tmp_path / "r"))
+    )
+    take(playground, 1)
+    playground.close()
+    run = Run(tmp_path / "r")
+    assert data_of(run, setup_of(run)) == str(tmp_path / "own.npz")
+    assert not (tmp_path / "r" / "data.npz").exists()
+
+
+def test_small_data_get_small_batches():
+    data = own_shapes().train
+    assert Setup.usual("x", data).batch_size == 8
+    assert Setup.usual("x", byhand.load("mnist-5k").train) == Setup(data="x")
 
 
 def test_the_curve_stays_short_and_even_and_keeps_its_means():

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import http.client
+import io
 import json
 import re
 import resource
@@ -11,17 +12,22 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import types
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from byhand.play import connections, requests, server
 from byhand.play.requests import ConcurrencyLimit
 from byhand.play.server import MAX_READERS, PACE, EventLog
 from byhand.play.thread import OverloadedError
+from helpers.own_data import shapes
 from helpers.playground_server import TOKEN, Events, Served, a_playground
 from helpers.waiting import until
 
@@ -655,3 +661,106 @@ def seconds_per_step(served: Served) -> float:
     before, began = served.playground.step_number, time.process_time()
     until(lambda: served.playground.step_number >= before + 1000)
     return (time.process_time() - began) / (served.playground.step_number - before)
+
+
+# ---- an uploaded data set
+
+
+def folder_zip(images, labels, names, **others: bytes) -> bytes:
+    """Return a zip of a folder of pictures, one subfolder per class, with other files in it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, "PNG")
+            archive.writestr(f"mine/{names[label]}/{i}.png", file.getvalue())
+        for name, text in others.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+def upload(served: Served, content: bytes, name: str = "mine.zip", **headers):
+    query = urlencode({"name": name})
+    return served.call("POST", f"/api/data?{query}", content, Content_Type="application/octet-stream", **headers)
+
+
+@pytest.fixture(scope="module")
+def shapes_zip():
+    images, labels = shapes(12, 20, 20)
+    return folder_zip(images, labels, ("ring", "cross", "bar", "dot"))
+
+
+def test_an_uploaded_folder_is_described_and_trained_on(served, shapes_zip):
+    status, found, _ = upload(served, shapes_zip)
+    assert status == 200, found
+    assert found["classes"] == [{"name": name, "count": 12} for name in ("bar", "cross", "dot", "ring")]
+    assert (found["count"], found["test"], found["shape"], found["left_out"]) == (48, 7, [20, 20], [])
+    assert found["setup"]["data"] == "mine"
+    assert served.playground.digits.name == "mnist-5k"  # nothing is trained before the user's click
+    served.post("/api/setup", **found["setup"])
+    served.post("/api/control", action="epoch")
+    state = served.wait("paused")
+    assert state["model"]["classes"] == ["bar", "cross", "dot", "ring"]
+    assert state["model"]["input"] == "image"
+    assert state["loaded"] == {"fits": False, "setup": state["loaded"]["setup"]}
+    served.post("/api/setup", **state["loaded"]["setup"])  # back to the trained network, on its own data
+    assert served.get("/api/state")["digits"]["name"] == "mnist-5k"
+
+
+def test_files_of_an_upload_that_are_left_out_are_named(untouched):
+    images, labels = shapes(8, 20, 20)
+    large = np.zeros((300, 1200), np.uint8)
+    large[:, :600] = 255
+    others = {"mine/notes.txt": b"x", "mine/loose.png": b"x", "mine/a/bad.png": b"\x89PNG", "mine/.DS_Store": b"x"}
+    content = folder_zip([*images, large], [*labels, 0], "abcd", **others)
+    status, found, _ = upload(untouched, content)
+    assert status == 200
+    assert found["left_out"] == [
+        "notes.txt: no picture",
+        "loose.png: not in a folder of its class",
+        "a/bad.png: must be an image (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM), got another format",
+    ]
+    assert found["notes"] == ["images of 2 sizes scaled to 20×20"]
+    assert found["count"] == 33
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.exe", b"x", "the file must be one of .csv, .csv.gz, .npz, "),
+        ("", b"x", "the file must be one of .csv, .csv.gz, .npz, "),
+        ("a.zip", b"", "a: the zip must be undamaged and not encrypted: "),
+        ("a.csv", b"label,p0\n1,2\n", "a: must have at least 7 images to hold out a test set, got 1"),
+        ("../../a.npz", b"PK\x03\x04", "a: damaged zip file: "),
+    ],
+)
+def test_an_unusable_upload_is_rejected_by_name(untouched, name, content, message):
+    before = untouched.playground.data_names
+    status, body, _ = upload(untouched, content, name)
+    assert status == 400
+    assert body["error"].startswith(message)
+    assert "/tmp" not in body["error"]
+    assert untouched.playground.data_names == before
+
+
+def test_an_upload_has_limits(untouched, shapes_zip, monkeypatch):
+    monkeypatch.setattr(requests, "MAX_UPLOAD", 1000)
+    assert upload(untouched, shapes_zip)[:2] == (413, {"error": "the body must be at most 1,000 bytes"})
+    monkeypatch.setattr(requests, "MAX_UPLOAD", 10**6)
+    assert upload(untouched, shapes_zip, X_Byhand_Token=None)[0] == 403
+    assert upload(untouched, shapes_zip, Origin="http://127.0.0.1:1")[0] == 403
+    monkeypatch.setattr(requests, "MAX_CLASSES", 3)
+    assert upload(untouched, shapes_zip)[1] == {"error": "mine: must have at most 3 classes, got 4"}
+    monkeypatch.setattr(requests, "MAX_PICTURES", 47)
+    assert upload(untouched, shapes_zip)[1] == {"error": "mine: must have 20 to 47 pictures, got 48"}
+    status, body, _ = untouched.call("POST", "/api/data?name=a.zip", shapes_zip)
+    assert (status, body) == (400, {"error": "the content type must be application/octet-stream"})
+
+
+def test_an_upload_writes_only_into_its_own_folder(untouched, tmp_path, monkeypatch):
+    images, labels = shapes(8, 20, 20)
+    content = folder_zip(images, labels, "abcd", **{"../evil.png": b"x", "/evil.png": b"x", "..\\evil.png": b"x"})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert upload(untouched, content, "../../evil.zip")[0] == 200
+    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path.parent / "evil.png").exists()

@@ -3,12 +3,13 @@
 import contextlib
 import shlex
 from dataclasses import replace
+from functools import partial
 
 import click
 
 from byhand.cli.output import PLACE, Console, console_options, load_any_data, load_data, offline, option
 from byhand.errors import UsageError
-from byhand.training.runs import Run, holds_no_step, load_model
+from byhand.training.runs import DATA, Run, holds_no_step, load_model
 
 
 @click.command()
@@ -38,17 +39,17 @@ def command(
     Starts with the model of RUN (the folder of a run, or a model file), by default the shipped model. A playground
     run is resumed. The server listens on localhost only, and makes no outgoing requests. Ctrl-C saves and ends.
     """
-    import webbrowser
-
     from byhand.model import shipped_model
     from byhand.play.playground import Playground
     from byhand.play.server import serve
     from byhand.play.setup import Setup, fits
-    from byhand.play.storage import RunStorage, setup_of
+    from byhand.play.storage import RunStorage, check_data, data_of, setup_of
     from byhand.training.checkpoint import Checkpoints
 
     previous = Run.open(run) if run is not None else None
     previous_setup = setup_of(previous) if previous else None
+    name = data_of(previous, previous_setup) if previous and previous_setup and data is None else data
+    is_upload = bool(previous and name == str(previous.folder / DATA))
     checkpoints = Checkpoints(previous) if previous and previous_setup else None
     if previous and previous_setup and holds_no_step(previous.folder):  # killed before its first checkpoint
         previous, checkpoints, folder = None, None, run
@@ -61,37 +62,44 @@ def command(
     model, origin = (load_model(run), run) if run and is_loaded else (shipped_model(), "the shipped model")
     if model.is_color:
         raise UsageError(f"{run}: the playground needs a model of gray images, got one of color pictures")
-    name = data or (previous_setup.data if previous_setup else None)
-    if name is not None:
-        digits = load_data(name, offline or data is None, console)
-    else:
+    if name is None:
         digits = load_any_data(previous.config() if previous else {}, model if previous else None, console)
+    else:
+        digits = load_data(name, offline or data is None, console)
+    if is_upload and previous_setup:
+        digits = digits.renamed(previous_setup.data)
     if is_loaded and not fits(model, digits.train):
         raise UsageError(
             f"{run}: the model has {model.network.in_size} inputs and {len(model.classes)} classes, "
             f"which does not match {digits.name}: pass its own data set with --data"
         )
     if previous and previous_setup:
+        check_data(previous, previous_setup, digits)
         playground = Playground.resume(previous, model, origin, digits, previous_setup, checkpoints)
     else:
         if folder is not None:
             Run.new(folder)  # raises an error if it holds something else
-        setup = previous_setup or (
-            Setup.like(model, data=data or digits.name, start="loaded") if previous else Setup(data=data or digits.name)
-        )
+        name = data or digits.name
+        new = Setup.like(model, data=name, start="loaded") if previous else Setup.usual(name, digits.train)
+        setup = previous_setup or new
         playground = Playground(model, origin, digits, setup, RunStorage(folder=folder))
-
-    def opened(address: str) -> None:
-        console.info(f"playground: {address}\nCtrl-C saves and ends it")
-        if browser and not webbrowser.open(address):
-            console.info("no browser found: open this address yourself")
-        if console.is_silent:
-            click.echo(address)
+        playground.uploads |= {setup.data} if is_upload else set()
 
     with contextlib.suppress(KeyboardInterrupt):
-        serve(playground, port=port, opened=opened)
+        serve(playground, port=port, opened=partial(_show, console, browser))
     saved = (playground.storage.folder if playground.storage else None) or playground.last_folder
     if saved is not None:
         console.info(f"saved; resume with:  byhand play {shlex.quote(str(saved))}")
     else:
         console.info("ended; nothing to save, because no network was trained")
+
+
+def _show(console: Console, has_browser: bool, address: str) -> None:
+    """Print the address, and open it in the browser."""
+    import webbrowser
+
+    console.info(f"playground: {address}\nCtrl-C saves and ends it")
+    if has_browser and not webbrowser.open(address):
+        console.info("no browser found: open this address yourself")
+    if console.is_silent:
+        click.echo(address)

@@ -274,6 +274,10 @@ class TrainTest:
     def classes(self) -> tuple[str, ...]:
         return self.train.classes
 
+    def renamed(self, name: str) -> "TrainTest":
+        """Return the same data set with another name."""
+        return TrainTest(self.train.renamed(name), self.test.renamed(name), self.source)
+
     def __iter__(self) -> Iterator[Dataset]:
         yield self.train
         yield self.test

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from byhand.data import Dataset
+from byhand.data import Dataset, TrainTest
+from byhand.data.dataset import COLORS_DROPPED
+from byhand.data.formats.images import ENDINGS as PICTURES
 from byhand.errors import UsageError
 from byhand.explain import Figure, Step, explain_step
 from byhand.explain.animation import values_of
@@ -16,12 +18,14 @@ from byhand.nn.backprop import Pass
 from byhand.nn.layers import Activation
 from byhand.page import model_description
 from byhand.play.playground import Playground, epoch_json
-from byhand.play.requests import pixels_of
+from byhand.play.requests import MAX_PICTURES, MAX_UPLOAD, UPLOADS, pixels_of
 from byhand.play.setup import CHOICES, LIMITS, Setup, fits
 from byhand.report import Evaluation
 
 #: Number of training images searched for the largest activations, and number shown.
 SEARCHED, SHOWN_ACTIVATIONS = 5_000, 12
+#: Maximum number of classes with an example, and of files left out, shown of an uploaded data set.
+SHOWN_CLASSES, SHOWN_LEFT_OUT = 12, 20
 #: Maximum number of mistakes shown for a cell of the confusion matrix.
 SHOWN_MISTAKES = 24
 #: One explanation at a time: it parses code, and Python 3.11 can't parse in two threads at once (issue 106905).
@@ -32,13 +36,19 @@ FULL_SIZE = 16
 
 def whole_state(playground: Playground) -> dict[str, Any]:
     """Return the initial state of a page, except the training state and the id of the last event."""
-    digits = playground.digits
+    digits, gentle = playground.digits, playground.gentle_setup()
     return {
         "training": playground.training_number,
         "setup": playground.setup.config(),
-        "usual": Setup(data=playground.setup.data).config(),
+        "usual": Setup.usual(playground.setup.data, digits.train).config(),
         "choices": {name: list(known) for name, known in CHOICES.items()} | {"data": playground.data_names},
         "limits": {name: list(limits) for name, limits in LIMITS.items()},
+        "uploads": {
+            "endings": sorted(UPLOADS),
+            "pictures": sorted(PICTURES),
+            "files": MAX_PICTURES,
+            "bytes": MAX_UPLOAD,
+        },
         "digits": {
             "name": digits.name,
             "train": len(playground.training_data),
@@ -48,7 +58,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
         },
         "model": model_description(playground.model),
         "origin": playground.origin if playground.trainer is None else "training",
-        "loaded": {"fits": fits(playground.loaded, digits.train), "setup": playground.gentle_setup().config()},
+        "loaded": {"fits": fits(playground.loaded, digits.train), "setup": gentle and gentle.config()},
         "points": list(playground.curve.points),  # a copy: the training thread adds to the list
         "history": [epoch_json(record) for record in playground.curve.epochs],
     }
@@ -56,6 +66,24 @@ def whole_state(playground: Playground) -> dict[str, Any]:
 
 def picture_json(data: Dataset, index: int) -> dict[str, Any]:
     return {"index": index, "label": int(data.labels[index]), "pixels": pixels_of(data.images[index])}
+
+
+def upload_json(digits: TrainTest, left_out: list[str], setup: Setup) -> dict[str, Any]:
+    """Return what an uploaded data set contains: classes with their numbers of images, an example of each, notes."""
+    train, test = digits
+    counts = [int(np.sum(train.labels == k) + np.sum(test.labels == k)) for k in range(len(digits.classes))]
+    firsts = [int(places[0]) for k in range(len(counts)) if len(places := np.flatnonzero(train.labels == k))]
+    return {
+        "setup": setup.config(),
+        "shape": list(train.shape),
+        "count": len(train) + len(test),
+        "test": len(test),
+        "classes": [{"name": name, "count": count} for name, count in zip(digits.classes, counts, strict=True)],
+        "pictures": [picture_json(train, index) for index in firsts[:SHOWN_CLASSES]],
+        "notes": [note for note in train.note.replace(COLORS_DROPPED, "colors read as gray").split(", ") if note],
+        "left_out": left_out[:SHOWN_LEFT_OUT],
+        "left_out_count": len(left_out),
+    }
 
 
 def added(playground: Playground) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ It has no lock: only the training thread uses it.
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from byhand.checks import integer
 from byhand.data import Dataset, TrainTest, load
+from byhand.data.catalog import known_name
 from byhand.data.loading import named_sets
 from byhand.errors import UsageError
 from byhand.model import Model
@@ -24,7 +26,7 @@ from byhand.play.setup import GENTLE_RATE, VALIDATION, Setup, fits
 from byhand.play.storage import RunStorage, kept_in, metadata, start_of
 from byhand.training import EpochRecord, StepRecord, Trainer
 from byhand.training.checkpoint import Checkpoints, State
-from byhand.training.runs import STATE, Run
+from byhand.training.runs import DATA, STATE, Run
 
 #: Copies of each added image in the training set, so that it has an effect among thousands.
 ADDED_TIMES = 10
@@ -115,6 +117,8 @@ class Playground:
         self.loaded, self.origin = loaded, origin
         self.digits, self.setup, self.storage = digits, setup, storage
         self._known = {setup.data: digits}
+        #: The names of the data sets that were uploaded to the page; their files may be nowhere else.
+        self.uploads: set[str] = set()
         #: The folder of the training before this one, if it was kept.
         self.last_folder: Path | None = None
         self.trainer: Trainer | None = None
@@ -159,6 +163,8 @@ class Playground:
         playground.curve = Curve([Point(e, loss, accuracy, int(n)) for e, loss, accuracy, n in points], kept.epochs)
         checkpoints.extra = playground.state
         playground.storage = RunStorage(run, checkpoints)
+        if (run.folder / DATA).is_file():
+            playground.uploads.add(setup.data)
         return playground
 
     # ---- the current model
@@ -207,9 +213,16 @@ class Playground:
         self.curve, self.recent, self.waiting = Curve(), [], 0
         return self._train(model)
 
-    def gentle_setup(self) -> Setup:
-        """Return a setup that trains the loaded model further, without leaving what it has learned."""
-        return Setup.like(self.loaded, data=self.setup.data, start="loaded", learning_rate=GENTLE_RATE)
+    def gentle_setup(self) -> Setup | None:
+        """Return a setup that trains the loaded model further, without leaving what it has learned.
+
+        It is on the data set in use or, if the model does not fit it, on another one; None without any.
+        """
+        known = {self.setup.data: self.digits, **self._known}
+        data = next((name for name, digits in known.items() if fits(self.loaded, digits.train)), None)
+        if data is None:
+            return None
+        return Setup.like(self.loaded, data=data, start="loaded", learning_rate=GENTLE_RATE)
 
     def step(self) -> EpochRecord | None:
         """Take one step; return the epoch's record at the end of an epoch."""
@@ -245,7 +258,7 @@ class Playground:
     def as_python(self) -> str:
         """Return a program that repeats the training up to the end of its epoch."""
         epochs = max(1, -(-self.step_number // self.batches_per_epoch))
-        return self.setup.as_python(epochs, self.digits.train)
+        return self.setup.as_python(epochs, self.digits.train, DATA if self.setup.data in self.uploads else None)
 
     def collect(self) -> list[Point]:
         """Add the steps since the last call to the curve; return their points."""
@@ -259,7 +272,8 @@ class Playground:
         """Save everything, if a step was taken."""
         if self.storage and self.trainer and self.step_number:
             if not self.storage.is_begun:
-                self.storage.begin(self.trainer, self.setup, self.digits, self.loaded, self.state)
+                has_data = self.setup.data in self.uploads
+                self.storage.begin(self.trainer, self.setup, self.digits, self.loaded, self.state, has_data=has_data)
             self.storage.save(self.trainer, self.curve.epochs)
 
     def close(self) -> None:
@@ -319,6 +333,19 @@ class Playground:
     def data_names(self) -> list[str]:
         """The data sets that have been used or are on this machine."""
         return list(dict.fromkeys([*self._known, *data_here()]))
+
+    def offer(self, digits: TrainTest) -> Setup:
+        """Make an uploaded data set available under its name, or one like it; return its usual setup.
+
+        It replaces earlier uploads, except the one in use.
+        """
+        for name in self.uploads - {self.setup.data}:
+            del self._known[name]
+        names = itertools.chain([digits.name], (f"{digits.name}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in self.data_names and not known_name(name))
+        self.uploads = {name} | self.uploads & {self.setup.data}
+        self._known[name] = digits.renamed(name)
+        return Setup.usual(name, digits.train)
 
     def _digits(self, name: str) -> TrainTest:
         if name not in self.data_names:

@@ -9,9 +9,11 @@ this machine, because browsers share cookies between ports. The page's own files
 import asyncio
 import base64
 import contextlib
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from byhand.errors import UsageError
+from byhand.data import TrainTest
+from byhand.data.formats.detect import ENDINGS, DataFiles, detect_format
+from byhand.data.formats.images import Lenient
+from byhand.data.loading import read
+from byhand.errors import DataError, UsageError, printable
 from byhand.nn.arrays import Array
 from byhand.play.thread import OverloadedError
 from byhand.schema import json_value
@@ -115,21 +121,35 @@ class ConcurrencyLimit:
 MAX_BYTES = 64 * 1024
 #: Maximum seconds for a body.
 BODY_TIMEOUT = 10.0
+#: The same for a data set.
+MAX_UPLOAD, UPLOAD_TIMEOUT = 256 * 2**20, 120.0
+#: Maximum number of pictures and classes of an uploaded data set; larger pictures are shrunk to this side.
+MAX_PICTURES, MAX_CLASSES, MAX_SIDE = 20_000, 100, 64
+#: Minimum number of pictures: of fewer, no validation set could be held out.
+MIN_PICTURES = 20
+#: The endings of files that can be uploaded. A folder is uploaded as a zip.
+UPLOADS = {ending for kind, endings in ENDINGS.items() if kind != "npy" for ending in endings}
+
+
+async def parts_of(request: Request, media_type: str, most: int, seconds: float) -> AsyncIterator[bytes]:
+    """Yield the parts of a body, which must be of this type, short enough and in time."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != media_type:
+        raise UsageError(f"the content type must be {media_type}")
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise HTTPException(413, f"the body must be at most {most:,} bytes")
+                yield part
+    except TimeoutError:
+        raise HTTPException(408, f"the body must arrive within {seconds:g} seconds") from None
 
 
 async def fields_of(request: Request, *names: str) -> dict[str, Any]:
     """Return the JSON object in the body of a request; reject fields other than `names`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise UsageError("the content type must be application/json")
-    content = b""
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for part in request.stream():
-                content += part
-                if len(content) > MAX_BYTES:
-                    raise HTTPException(413, f"the body must be at most {MAX_BYTES:,} bytes")
-    except TimeoutError:
-        raise HTTPException(408, f"the body must arrive within {BODY_TIMEOUT:g} seconds") from None
+    content = b"".join([part async for part in parts_of(request, "application/json", MAX_BYTES, BODY_TIMEOUT)])
     try:
         body = json_value(content, is_strict=True)
     except UsageError:
@@ -163,3 +183,35 @@ def picture_of(pixels: Any, shape: tuple[int, ...]) -> Array:
 def pixels_of(picture: Array) -> str:
     """Encode an image: the inverse of `picture_of`."""
     return base64.b64encode(np.ascontiguousarray(picture).tobytes()).decode()
+
+
+async def uploaded(request: Request, folder: Path) -> tuple[str, Path]:
+    """Write the body to a file in the folder; return the name in the query, without its ending, and the file.
+
+    The name is only shown: it becomes no part of the path.
+    """
+    name = printable(re.split(r"[/\\]", request.query_params.get("name", ""))[-1].strip(), 60)
+    ending = max((ending for ending in UPLOADS if name.lower().endswith(ending)), key=len, default=None)
+    if ending is None:
+        raise UsageError(f"the file must be one of {', '.join(sorted(UPLOADS))}, got {name!r}")
+    path = folder / f"upload{ending}"
+    with path.open("wb") as file:
+        async for part in parts_of(request, "application/octet-stream", MAX_UPLOAD, UPLOAD_TIMEOUT):
+            file.write(part)
+    return name[: -len(ending)].strip(" .") or "pictures", path
+
+
+def read_upload(name: str, path: Path) -> tuple[TrainTest, list[str]]:
+    """Read an uploaded data set; return it with this name, and the files that were left out, with the reasons."""
+    lenient = Lenient(MAX_SIDE)
+    try:
+        found = detect_format(path)
+        digits = read(DataFiles(found.kind, found.path, found.files, lenient=lenient))
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), name)) from None
+    count = len(digits.train) + len(digits.test)
+    if not MIN_PICTURES <= count <= MAX_PICTURES:
+        raise DataError(f"{name}: must have {MIN_PICTURES} to {MAX_PICTURES:,} pictures, got {count:,}")
+    if len(digits.classes) > MAX_CLASSES:
+        raise DataError(f"{name}: must have at most {MAX_CLASSES} classes, got {len(digits.classes):,}")
+    return digits.renamed(name), lenient.left_out

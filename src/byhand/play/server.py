@@ -11,10 +11,12 @@ import random
 import secrets
 import signal
 import socket
+import tempfile
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
@@ -31,7 +33,15 @@ from byhand.model import Model
 from byhand.page import FILES, model_weights, source
 from byhand.play import panels
 from byhand.play.playground import Playground
-from byhand.play.requests import Authentication, ConcurrencyLimit, fields_of, picture_of, query_integer
+from byhand.play.requests import (
+    Authentication,
+    ConcurrencyLimit,
+    fields_of,
+    picture_of,
+    query_integer,
+    read_upload,
+    uploaded,
+)
 from byhand.play.setup import EPOCHS, Setup, fits, threads
 from byhand.play.thread import OverloadedError, TrainingThread
 from byhand.report import Evaluation, evaluate
@@ -142,6 +152,7 @@ class Handlers:
         self.thread = thread
         self.events = EventLog()
         self.work = ConcurrencyLimit(2, may_wait=8)
+        self.uploads = ConcurrencyLimit(1, may_wait=0)
         self._evaluating = asyncio.Lock()
         #: The version of the model, and its evaluation.
         self._evaluation: tuple[int, Evaluation] | None = None
@@ -163,6 +174,7 @@ class Handlers:
                 Route("/api/python", self.python),
                 Route("/api/control", self.control, methods=post),
                 Route("/api/setup", self.setup, methods=post),
+                Route("/api/data", self.upload, methods=post),
                 Route("/api/added", self.added),
                 Route("/api/added", self.add, methods=post),
                 Route("/api/removed", self.remove, methods=post),
@@ -277,6 +289,17 @@ class Handlers:
             raise UsageError("the body must have at least one setting")
         setup = Setup.from_config(fields)
         return await self.change(lambda _: self.thread.begin(setup))
+
+    # ---- Data
+
+    async def upload(self, request: Request) -> Response:
+        """Read a data set, make it available, and return what it contains."""
+        async with self.uploads():
+            with tempfile.TemporaryDirectory(prefix="byhand-") as folder:
+                name, path = await uploaded(request, Path(folder))
+                digits, left_out = await asyncio.to_thread(read_upload, name, path)
+            setup = await self.job(lambda playground: playground.offer(digits))
+        return JSONResponse(panels.upload_json(digits, left_out, setup))
 
     # ---- Draw
 

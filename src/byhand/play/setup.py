@@ -31,6 +31,8 @@ COPIES = 8
 GENTLE_RATE = 0.02
 #: Fraction of the training images held out for validation.
 VALIDATION = 0.1
+#: The usual number of steps of an epoch is at least this, unless a batch would be smaller than the other number.
+MIN_STEPS, MIN_BATCH = 10, 8
 #: Maximum number of epochs; the schedule is constant, so that it has no other effect.
 EPOCHS = 100_000
 
@@ -81,6 +83,12 @@ class Setup:
             raise UsageError(f"layers must be at most {MAX_LAYERS} positive integers, got {self.layers!r}")
         if not isinstance(self.maps, str) or len(maps_of(self.maps)) > MAX_LAYERS:
             raise UsageError(f"maps must be at most {MAX_LAYERS} convolutions, got {self.maps!r}")
+
+    @classmethod
+    def usual(cls, data: str, train: Dataset) -> Self:
+        """Return the usual setup for a data set; of a small one, the batches are smaller, so that epochs have steps."""
+        size = int(len(train) * (1 - VALIDATION) / MIN_STEPS)
+        return cls(data=data, batch_size=min(cls.batch_size, max(MIN_BATCH, 1 << max(size, 1).bit_length() - 1)))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -178,8 +186,8 @@ class Setup:
         """Return the recipe."""
         return Recipe(epochs=EPOCHS, **self.training)
 
-    def as_python(self, epochs: int, data: Dataset) -> str:
-        """Return a program that gives the same numbers."""
+    def as_python(self, epochs: int, data: Dataset, source: str | None = None) -> str:
+        """Return a program that gives the same numbers.  source: where its data are, by default `data`"""
 
         def written(settings: dict[str, Any]) -> str:
             return "".join(f"    {name}={value!r},\n" for name, value in settings.items())
@@ -198,7 +206,7 @@ class Setup:
 
 import byhand
 {imports}
-digits = byhand.load({self.data!r})
+digits = byhand.load({source or self.data!r}){"  # from the folder of the run" if source else ""}
 train, held_out = digits.train.split({VALIDATION}, rng=np.random.default_rng([{self.seed}, 0]))
 {fewer}{model}
 history = byhand.fit(

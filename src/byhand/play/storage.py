@@ -2,7 +2,8 @@
 
 A checkpoint contains the whole state: besides the trainer's, the setup, the images added by hand and the curve. So it
 is consistent after a kill at any moment. The records and the model follow from it when the training pauses.
-`start.safetensors` has the initial weights if they were not new. `added.npz` is from earlier versions.
+`start.safetensors` has the initial weights if they were not new, and `data.npz` the data set if it was uploaded to the
+page. `added.npz` is from earlier versions.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Annotated, Any, TypedDict
 import numpy as np
 
 from byhand.data import TrainTest
-from byhand.data.formats.arrays import npz_arrays
+from byhand.data.formats.arrays import npz_arrays, write_npz
 from byhand.errors import ByhandError, ModelFileError, UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model import Model
@@ -26,7 +27,8 @@ from byhand.play.setup import Setup
 from byhand.schema import Natural, checked
 from byhand.training import EpochRecord, Trainer
 from byhand.training.checkpoint import Checkpoints, State
-from byhand.training.runs import CONFIG, HOME, START, STATE, Run, holds_no_step
+from byhand.training.run import check_same_data, source_of
+from byhand.training.runs import CONFIG, DATA, HOME, START, STATE, Run, holds_no_step
 
 ADDED = "added.npz"
 
@@ -72,9 +74,19 @@ class RunStorage:
         return RunStorage(folder=next(path for path in beside if holds_no_step(path)))
 
     def begin(
-        self, trainer: Trainer, setup: Setup, digits: TrainTest, loaded: Model, extra: Callable[[], State]
+        self,
+        trainer: Trainer,
+        setup: Setup,
+        digits: TrainTest,
+        loaded: Model,
+        extra: Callable[[], State],
+        *,
+        has_data: bool = False,
     ) -> None:
-        """Lock the folder, and write the configuration of a training. Its first checkpoint replaces an earlier one."""
+        """Lock the folder, and write the configuration of a training. Its first checkpoint replaces an earlier one.
+
+        has_data: the data set is nowhere else, and is saved too
+        """
         if self.run is None:
             self.run, held = Run.take(self._wanted)
             self.checkpoints = Checkpoints(self.run, held=held)
@@ -85,10 +97,14 @@ class RunStorage:
         assert self.checkpoints is not None
         model = trainer.model
         model.metadata = metadata(setup, digits)
+        data = self.run.folder / DATA
+        if has_data:
+            write_npz(data, *digits)
         self.run.write_config(
             {
                 "command": "byhand play",
                 "playground": setup.config(),
+                "data": source_of(str(data) if has_data else setup.data, digits.name),
                 "data_name": digits.name,
                 "data_checksum": digits.train.checksum,
                 "seed": setup.seed,
@@ -105,6 +121,8 @@ class RunStorage:
         self.is_begun = True
         if setup.start == "new":
             (self.run.folder / START).unlink(missing_ok=True)
+        if not has_data:
+            data.unlink(missing_ok=True)
 
     def save(self, trainer: Trainer, records: list[EpochRecord]) -> None:
         """Save the state, and write the records and the model."""
@@ -145,6 +163,22 @@ def setup_of(run: Run) -> Setup | None:
         return setup
     with naming(run.folder / STATE):  # a kill may have come between the config and the first checkpoint
         return Setup.from_config(checked(PlaygroundState, checkpoints.loaded.extra[1])["setup"])
+
+
+def data_of(run: Run, setup: Setup) -> str:
+    """Return the argument of `byhand.load` for the data set of a run of the playground: saved in it, or its place."""
+    if (run.folder / DATA).is_file():
+        return str(run.folder / DATA)
+    config = run.config()
+    is_same = config.get("playground", {}).get("data") == setup.data  # not killed before the first checkpoint
+    return str(config["data"]) if is_same and config.get("data") is not None else setup.data
+
+
+def check_data(run: Run, setup: Setup, digits: TrainTest) -> None:
+    """Raise an error if the data set is not the one of the run."""
+    config = run.config()
+    if config.get("playground", {}).get("data") == setup.data and "data_checksum" in config:
+        check_same_data(config, {"data_name": digits.name, "data_checksum": digits.train.checksum})
 
 
 @dataclass(frozen=True)

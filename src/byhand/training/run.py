@@ -180,7 +180,8 @@ def resume(
     with naming(run.folder / CONFIG):
         for name in ("recipe", "network", "preparation", "samples", "seed", "dtype", "data_checksum", "data_name"):
             if name not in config:
-                raise UsageError(f"must be written by byhand train, got no {name}")
+                hint = f": resume it with byhand play {run.folder}" if "playground" in config else ""
+                raise UsageError(f"must be written by byhand train, got no {name}{hint}")
         recipe = Recipe.from_config(config["recipe"])
         layers = layers_from_config(config["network"])
         preparation = checked(Preparation, config["preparation"], "preparation")

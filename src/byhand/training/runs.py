@@ -37,6 +37,8 @@ from byhand.training.records import RECORD_RULE, EpochRecord
 CONFIG, METRICS, MODEL, STATE, LOCK = "config.json", "metrics.jsonl", RUN_FILE, "state", "lock"
 #: File of a playground's initial weights, if they were not new.
 START = "start.safetensors"
+#: The data set, if it was uploaded to the playground's page.
+DATA = "data.npz"
 #: The two files of the checkpoints in `STATE`, and their format.
 SLOTS = ("a.safetensors", "b.safetensors")
 CHECKPOINT, CHECKPOINT_VERSION = "byhand checkpoint", 1
@@ -180,7 +182,7 @@ class Run:
     def files(self) -> list[Path]:
         """Return the files that training writes into the folder."""
         inside = (path for run in (self, *self.members) for path in (run.folder / STATE).glob("*") if path.is_file())
-        named = (run.folder / name for run in (self, *self.members) for name in (CONFIG, METRICS, MODEL))
+        named = (run.folder / name for run in (self, *self.members) for name in WRITTEN)
         return sorted([*inside, *(path for path in named if path.is_file())])
 
     def delete(self) -> bool:
@@ -215,7 +217,7 @@ class Run:
 
 
 #: The files that a training writes into its folder.
-WRITTEN = (CONFIG, METRICS, MODEL, START)
+WRITTEN = (CONFIG, METRICS, MODEL, START, DATA)
 
 
 def record_line(record: EpochRecord) -> bytes:

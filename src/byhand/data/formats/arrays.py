@@ -26,6 +26,7 @@ from byhand.data import formats
 from byhand.data.dataset import Array, Dataset, common_classes
 from byhand.data.formats import read_all
 from byhand.errors import DataError
+from byhand.files import replacing
 from byhand.text import printable
 
 Named = TypeVar("Named")
@@ -46,6 +47,8 @@ def array_of(where: str, content: bytes, start: int, dtype: np.dtype[Any], shape
 
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
+#: The names of the classes, if the labels are their numbers.
+CLASSES = "byhand_classes"
 
 
 def read_npz(path: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
@@ -56,9 +59,23 @@ def read_npz(path: Path, *, color: bool = False) -> tuple[Dataset, Dataset | Non
         inside = {name.removesuffix(".npy").lower(): name.removesuffix(".npy") for name in archive.namelist()}
         if (found := _pairs_named(inside)) and not {"x_test", "y_test"} & inside.keys():
             names = list(found[0].values())
+        names += [CLASSES] if CLASSES in inside else []
     arrays = npz_arrays(path, names)
-    train = Dataset.from_arrays(*arrays[:2], name=f"{path}: train", color=color)
-    return train, Dataset.from_arrays(*arrays[2:], name=f"{path}: test", color=color) if arrays[2:] else None
+    classes = arrays.pop().astype(str).tolist() if names[-1] == CLASSES else None
+    train, *test = (
+        Dataset.from_arrays(*pair, classes=classes, name=f"{path}: {part}", color=color)
+        for part, pair in (("train", arrays[:2]), ("test", arrays[2:]))
+        if pair
+    )
+    return train, test[0] if test else None
+
+
+def write_npz(path: Path, train: Dataset, test: Dataset) -> None:
+    """Write a data set with the names of its classes, which `read_npz` reads with the same checksums."""
+    values = train.images, train.labels, test.images, test.labels, np.array(train.classes)
+    arrays: Any = dict(zip((*MEMBERS, CLASSES), values, strict=True))
+    with replacing(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def npz_arrays(path: Path, names: Sequence[str]) -> list[Array]:
@@ -73,7 +90,7 @@ def npz_arrays(path: Path, names: Sequence[str]) -> list[Array]:
             if claimed > formats.CEILING:
                 raise DataError(f"{path}: must have at most {formats.CEILING:,} bytes uncompressed, claims {claimed:,}")
             return [
-                _member(f"{path}: {name}", archive, f"{name}.npy", may_be_text=i % 2 == 1)
+                _member(f"{path}: {name}", archive, f"{name}.npy", may_be_text=i % 2 == 1 or name == CLASSES)
                 for i, name in enumerate(names)
             ]
     except DataError:

@@ -25,13 +25,14 @@ ENDINGS = {
 class DataFiles:
     """The format, the path and the files of a data set (none for a folder of images).
 
-    color: keep the three channels of color pictures
+    color: keep the three channels of color pictures.  lenient: how pictures are read that others have chosen
     """
 
     kind: str
     path: Path
     files: dict[str, Path]
     color: bool = False
+    lenient: images.Lenient | None = None
 
     def read(self) -> tuple[Dataset, Dataset | None]:
         """Return the training set, and the test set or None."""
@@ -44,8 +45,10 @@ class DataFiles:
             return arrays.read_npy(self.files, color=self.color)
         if self.kind in ("idx", "pickled"):
             return idx.read_folder(self.path) if self.kind == "idx" else arrays.read_pickle(self.path)
-        readers = {"npz": arrays.read_npz, "pictures": images.read_folder, "zip": images.read_zip}
-        return readers[self.kind](self.path, color=self.color)
+        if self.kind == "npz":
+            return arrays.read_npz(self.path, color=self.color)
+        reader = images.read_folder if self.kind == "pictures" else images.read_zip
+        return reader(self.path, color=self.color, lenient=self.lenient)
 
     def readers(self) -> list[Callable[[], object]]:
         """Return a reader for each file, if the format has several."""

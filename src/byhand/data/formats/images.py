@@ -5,16 +5,16 @@ sizes are scaled to the most common one; they are not inverted. The size in a he
 """
 
 import contextlib
+import dataclasses
 import io
 import os
-import tempfile
 import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -50,8 +50,82 @@ SIGNATURES = (
 ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings)
 
 
-def content_of(file: Path, name: str, most: int) -> bytes:
+@dataclasses.dataclass(eq=False)
+class Member:
+    """A file or a folder in a zip, like a `Path`. Nothing is unpacked: no name in a zip becomes a path."""
+
+    archive: zipfile.ZipFile
+    path: PurePosixPath
+    info: zipfile.ZipInfo | None = None
+    inside: dict[str, Self] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def root(cls, archive: zipfile.ZipFile) -> "Member":
+        """Return the folder of all members with a relative name."""
+        root = cls(archive, PurePosixPath(printable(archive.filename)))
+        for info in archive.infolist():
+            *folders, name = info.filename.replace("\\", "/").split("/")
+            if not name or name == ".." or {"", "..", "__MACOSX"} & {*folders}:
+                continue
+            place = root
+            for folder in folders:
+                place = place.inside.setdefault(folder, cls(archive, place.path / folder))
+            place.inside[name] = cls(archive, place.path / name, info)
+        return root
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+    @property
+    def suffix(self) -> str:
+        return self.path.suffix
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def is_dir(self) -> bool:
+        return self.info is None
+
+    def iterdir(self) -> Iterable["Member"]:
+        return self.inside.values()
+
+    def files(self) -> Iterator["Member"]:
+        """Yield all files in the folder and its subfolders, without hidden ones."""
+        waiting = [self]
+        while waiting:
+            for one in waiting.pop().inside.values():
+                if one.name[0] != ".":
+                    waiting.append(one)
+                    if one.info is not None:
+                        yield one
+
+
+Entry = Path | Member
+
+
+@dataclasses.dataclass
+class Lenient:
+    """Read any photo, in gray and shrunk to at most `side` pixels, and list the files that are left out."""
+
+    side: int
+    left_out: list[str] = dataclasses.field(default_factory=list)
+
+    def leave_out(self, file: Entry, folder: Entry, reason: object) -> None:
+        self.left_out.append(f"{str(file).removeprefix(f'{folder}/')}: {reason}")
+
+
+def content_of(file: Entry, name: str, most: int) -> bytes:
     """Return the content of a file. (From a file, Pillow may allocate the size in a damaged header.)"""
+    if isinstance(file, Member):
+        assert file.info is not None
+        if file.info.file_size > most:
+            raise DataError(f"{name} must have at most {most:,} bytes, got {file.info.file_size:,}")
+        return file.archive.read(file.info)
     try:
         if not file.exists():
             raise DataMissingError(f"{file}: no such file{near_path(file)}")
@@ -200,7 +274,7 @@ TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "v
 GRAY_TOLERANCE = 24
 
 
-def find(folder: Path) -> dict[str, dict[str, list[Path]]]:
+def find(folder: Entry) -> dict[str, dict[str, list[Entry]]]:
     """Return the files {"train": {class: files}, "test": …}; "test" may be empty."""
     inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
     train = next((inside[name] for name in TRAIN if name in inside), None)
@@ -210,24 +284,31 @@ def find(folder: Path) -> dict[str, dict[str, list[Path]]]:
     return {"train": _classes(train), "test": _classes(test) if test else {}}
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def _classes(folder: Entry) -> dict[str, list[Entry]]:
     """Return {class: files}, sorted, without empty subfolders."""
     found = {}
     for path in sorted(folder.iterdir(), key=_order):
         if path.is_dir() and not path.name.startswith("."):
-            inside = [file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.name[0] != "."]
+            inside = [file for file in path.iterdir() if is_picture(file) and file.name[0] != "."]
             if inside:
                 found[path.name] = sorted(inside, key=_order)
     return found
 
 
-def _order(path: Path) -> tuple[bool, int, str]:
+def is_picture(file: Entry) -> bool:
+    """Return True if the name is that of an image file."""
+    return file.suffix.lower() in ENDINGS
+
+
+def _order(path: Entry) -> tuple[bool, int, str]:
     """Return a sort key: numbers come first and in numerical order, 2 before 10."""
     is_number = path.stem.isascii() and path.stem.isdigit() and len(path.stem) < 20
     return not is_number, int(path.stem) if is_number else 0, path.name
 
 
-def read_folder(folder: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
+def read_folder(
+    folder: Entry, *, color: bool = False, lenient: Lenient | None = None
+) -> tuple[Dataset, Dataset | None]:
     """Return the training set, and the test set or None, in color or in grayscale.
 
     Images of several sizes are scaled to the most common one. The note of the training set says what was changed or
@@ -238,35 +319,54 @@ def read_folder(folder: Path, *, color: bool = False) -> tuple[Dataset, Dataset 
     for name in found["test"]:
         if name not in classes:
             raise DataError(f"{folder}: the classes of test must be among those of train, got {name!r}")
-    train, shape, notes = _read(folder, found["train"], classes, None, color=color)
-    unused = [path.name for path in sorted(folder.iterdir()) if path.name.lower() in VALIDATION and path.is_dir()]
-    notes += [f"{name} is not used" for name in unused if found["train"] != _classes(folder)]
-    test = _read(folder, found["test"], classes, shape, color=color)[0] if found["test"] else None
+    train, shape, notes = _read(folder, found["train"], classes, None, color=color, lenient=lenient)
+    names = sorted(path.name for path in folder.iterdir() if path.name.lower() in VALIDATION and path.is_dir())
+    notes += [f"{name} is not used" for name in names if found["train"] != _classes(folder)]
+    test = _read(folder, found["test"], classes, shape, color=color, lenient=lenient)[0] if found["test"] else None
     return Dataset(train.images, train.labels, classes=classes, name=str(folder), note=", ".join(notes)), test
 
 
 def _read(
-    folder: Path,
-    found: dict[str, list[Path]],
+    folder: Entry,
+    found: dict[str, list[Entry]],
     classes: tuple[str, ...],
     shape: tuple[int, ...] | None,
     *,
     color: bool,
+    lenient: Lenient | None,
 ) -> tuple[Dataset, tuple[int, ...], list[str]]:
     """Read one part, at the size `shape` or the most common one; return it with that size and notes on what changed."""
     files = [file for name in found for file in found[name]]
-    labels = np.repeat([classes.index(name) for name in found], [len(found[name]) for name in found])
-    images, notes, pixels = [], [], 0
-    for file in files:
-        images.append(read_image(file, color=color))
+    numbers = np.repeat([classes.index(name) for name in found], [len(found[name]) for name in found])
+    images, labels, notes, pixels = [], [], [], 0
+    for file, label in zip(files, numbers, strict=True):
+        try:
+            image = read_image(file, color=color) if lenient is None else _shrunk_photo(file, lenient.side)
+        except DataError as error:
+            if lenient is None:
+                raise
+            lenient.leave_out(file, folder, str(error).removeprefix("the picture "))
+            continue
+        images.append(image)
+        labels.append(label)
         if (pixels := pixels + images[-1].size) > formats.CEILING:
             raise DataError(f"{folder}: must have at most {formats.CEILING:,} pixels in all images, got more")
+    if not images:
+        raise DataError(f"{folder}: no picture can be read: {lenient.left_out[-1] if lenient else ''}")
     images, size_notes = of_one_size(images, shape)
     notes += size_notes
-    if not color and _is_colored(files[:: -(-len(files) // 20)]):
+    if not color and lenient is None and _is_colored(files[:: -(-len(files) // 20)]):
         notes.append(COLORS_DROPPED)
     stack = np.stack(images)
-    return Dataset(stack, labels, classes=classes, name=str(folder)), stack.shape[1:], notes
+    return Dataset(stack, np.array(labels), classes=classes, name=str(folder)), stack.shape[1:], notes
+
+
+def _shrunk_photo(file: Entry, side: int) -> Bytes:
+    """Return any photo in grayscale, at most `side` pixels high and wide    uint8 (H, W)"""
+    gray = read_photo(content_of(file, "the picture", MAX_PHOTO_BYTES))
+    height, width = gray.shape
+    scale = min(1.0, side / max(height, width))
+    return resized(gray, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
 def of_one_size(images: list[Bytes], shape: tuple[int, ...] | None) -> tuple[list[Bytes], list[str]]:
@@ -289,7 +389,7 @@ def resized(image: Bytes, shape: tuple[int, ...]) -> Bytes:
     return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
-def _is_colored(files: list[Path]) -> bool:
+def _is_colored(files: list[Entry]) -> bool:
     """Return True if one of the images has colors, not only shades of gray."""
     for file in files:
         with opened(content_of(file, str(file), MAX_IMAGE_BYTES), str(file)) as picture:
@@ -306,35 +406,34 @@ def has_colors(picture: "Image") -> bool:
     return bool(np.abs(channels[..., :1] - channels[..., 1:]).max() > GRAY_TOLERANCE)
 
 
-def read_zip(path: Path, *, color: bool = False) -> tuple[Dataset, Dataset | None]:
-    """Return the training set and the test set of a zip with a folder of images. Only image files are unpacked."""
+def read_zip(path: Path, *, color: bool = False, lenient: Lenient | None = None) -> tuple[Dataset, Dataset | None]:
+    """Return the training set and the test set of a zip with a folder of images."""
     try:
-        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if Path(one.filename).suffix.lower() in ENDINGS]
-            if sum(one.file_size for one in members) > formats.CEILING:
+        with zipfile.ZipFile(path) as archive:
+            root = Member.root(archive)
+            if sum(one.info.file_size for one in root.files() if one.info and is_picture(one)) > formats.CEILING:
                 raise DataError(f"{path}: must have at most {formats.CEILING:,} bytes of images")
-            for one in members:
-                parts = one.filename.replace("\\", "/").split("/")
-                is_outside = "" in parts or ".." in parts or ":" in one.filename
-                if is_outside or "__MACOSX" in parts or one.file_size > MAX_IMAGE_BYTES:
-                    continue
-                target = Path(folder, *parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(one) as file:
-                    target.write_bytes(file.read(MAX_IMAGE_BYTES))
-            root = Path(folder)
-            while not find(root)["train"] and len(inside := [one for one in root.iterdir() if one.is_dir()]) == 1:
-                root = inside[0]
-            if not find(root)["train"]:
+            found = find(root)
+            while len(inside := [one for one in root.iterdir() if one.is_dir()]) == 1 and len(found["train"]) < 2:
+                if found["train"] and not find(inside[0])["train"]:
+                    break
+                root, found = inside[0], find(inside[0])
+            if not found["train"]:
                 raise DataError(f"{path}: must have a subfolder of images for each class")
-            return read_folder(root, color=color)
+            if lenient is not None:
+                used = {file for part in found.values() for files in part.values() for file in files}
+                for file in root.files():
+                    if file not in used:
+                        reason = "not in a folder of its class" if is_picture(file) else "no picture"
+                        lenient.leave_out(file, root, reason)
+            return read_folder(root, color=color, lenient=lenient)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: the zip must be undamaged and not encrypted: {printable(error)}") from None
 
 
-def read_image(file: Path, *, color: bool = False) -> Bytes:
+def read_image(file: Entry, *, color: bool = False) -> Bytes:
     """Return one image of a folder, uint8 (H, W), or with `color` (H, W, 3)."""
     name = f"{file}:"
     with opened(content_of(file, name, MAX_IMAGE_BYTES), name) as picture:
