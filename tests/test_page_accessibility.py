@@ -8,7 +8,7 @@ import pytest
 from helpers.browser import browser
 from helpers.watched_page import HANDS, ROOT, Watched, exported, home, opened, play, served
 
-TABS = ["Experiments", "Learning", "Network", "Teach", "Setup", "Errors", "One step", "Share"]
+TABS = ["Experiments", "Learning", "Network", "Teach", "Your data", "Setup", "Errors", "One step", "Share"]
 
 
 def filled(play: Watched, tab: str) -> None:

@@ -74,7 +74,7 @@ def test_a_step_of_backpropagation_is_shown_part_by_part(play, served):
     play.until("document.querySelector('.phase').textContent.startsWith('1 of 11. Forward, layer 1')")
     for _ in range(5):
         play.press("Next")
-    assert play.text(".phase").startswith("6 of 11. The loss, for a digit that is a 8")
+    assert play.text(".phase").startswith("6 of 11. The loss, if the right answer is 8")
     model = served.playground.loaded
     picture = np.array(play.page.evaluate("Array.from(byhand.draw.result.picture)"), np.uint8).reshape(28, 28)
     probabilities = model.probabilities(picture[None])[0].astype(float)

@@ -295,7 +295,7 @@ def own_shapes(name="mine"):
 
 def test_an_upload_gets_a_free_name_and_replaces_the_one_before():
     playground = a_playground()
-    assert playground.offer(own_shapes()) == Setup(data="mine", batch_size=8)
+    assert playground.offer(own_shapes()) == Setup(data="mine", batch_size=8, learning_rate=0.01)
     assert playground.offer(own_shapes("mnist-5k")).data == "mnist-5k-2"
     assert "mine" not in playground.data_names
     playground.begin(playground.offer(own_shapes()))

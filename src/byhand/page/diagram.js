@@ -3,7 +3,7 @@
  * for a canvas, one for an SVG file.
  */
 
-import { element } from "./dom.js";
+import { element, shortened } from "./dom.js";
 import { CanvasPen, SvgPen } from "./pens.js";
 import { paintBytes, paintWeights } from "./paint.js";
 
@@ -13,6 +13,8 @@ const EDGES = 120;
 const LARGEST_CELL = 46;
 const INPUT = 112;
 const CLASS_WIDTH = 34;
+/** The longest name of a class that is in its circle, and the width of a letter beside it. */
+const [SHORT, LETTER] = [3, 6.5];
 const TOP = 26;
 const BOTTOM = 10;
 const SIDE = 12;
@@ -30,9 +32,7 @@ export class Diagram {
     this.input = element("canvas");
     this.tiles = [];
     this.boxes = [];
-    this.frame = null;
-    this.current = null;
-    this.phase = null;
+    this.frame = this.current = this.phase = null;
     host.append(this.canvas);
     new ResizeObserver(() => this.refresh()).observe(host);
     this.canvas.addEventListener("pointermove", (event) => this.point(this.under(event)));
@@ -65,8 +65,8 @@ export class Diagram {
   paint() {
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
     const scale = Math.min(2, devicePixelRatio || 1);
-    if (this.canvas.width !== Math.round(width * scale)) this.canvas.width = Math.round(width * scale);
-    if (this.canvas.height !== Math.round(height * scale)) this.canvas.height = Math.round(height * scale);
+    const size = [Math.round(width * scale), Math.round(height * scale)];
+    if (String(size) !== String([this.canvas.width, this.canvas.height])) [this.canvas.width, this.canvas.height] = size;
     const context = this.canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
     this.draw(new CanvasPen(context, width, height), width, height);
@@ -92,7 +92,9 @@ export class Diagram {
     const inputHeight = (side * rows) / Math.max(rows, columns);
     this.inputBox = { x: SIDE, y: TOP + (inner - inputHeight) / 2, width: inputWidth, height: inputHeight };
     const hidden = stages.slice(0, -1);
-    const room = width - 2 * SIDE - inputWidth - CLASS_WIDTH;
+    const longest = Math.max(...reader.classes.map((name) => name.length));
+    this.nameWidth = longest > SHORT ? Math.min(0.24 * width, LETTER * longest) : 0;
+    const room = width - 2 * SIDE - inputWidth - CLASS_WIDTH - this.nameWidth;
     const counts = hidden.map(({ count }) => Math.min(count, SHOWN));
     const { cells, columnsOf, used } = fitted(counts, inner, 0.62 * room);
     const gap = (room - used) / (hidden.length + 1);
@@ -116,7 +118,7 @@ export class Diagram {
     const step = inner / Math.min(stages[last].count, SHOWN);
     const size = Math.min(0.82 * step, CLASS_WIDTH - 6);
     for (let unit = 0; unit < Math.min(stages[last].count, SHOWN); unit++) {
-      this.boxes.push({ stage: last, unit, x: width - SIDE - CLASS_WIDTH + 4, y: TOP + unit * step + (step - size) / 2, size });
+      this.boxes.push({ stage: last, unit, x: width - SIDE - CLASS_WIDTH - this.nameWidth + 4, y: TOP + unit * step + (step - size) / 2, size });
     }
     this.at = stages.map(() => []);
     for (const box of this.boxes) this.at[box.stage][box.unit] = box;
@@ -212,8 +214,10 @@ export class Diagram {
       const share = isBack ? phase.deltas[stage.k][unit] / most : (probabilities?.[unit] ?? 0);
       const level = Math.min(1, Math.abs(share));
       pen.dot(x + size / 2, y + size / 2, size / 2, colorOf(share), bright * (0.08 + 0.92 * level), COLORS.frame);
-      const name = classes[unit];
-      if (size >= 9) pen.words(name.length > 4 ? `${name.slice(0, 3)}…` : name, x + size / 2, y + size / 2 + 4, level > 0.5 ? "#14161b" : COLORS.text);
+      if (size < 9) return;
+      if (this.nameWidth) {
+        pen.words(shortened(classes[unit], this.nameWidth / LETTER), x + size + this.nameWidth / 2 + 3, y + size / 2 + 4, COLORS.text);
+      } else pen.words(classes[unit], x + size / 2, y + size / 2 + 4, level > 0.5 ? "#14161b" : COLORS.text);
     });
   }
 

@@ -19,3 +19,6 @@ export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} 
 
 /** A number in four significant digits, with a real minus sign. */
 export const numeral = (value) => String(Number(value.toPrecision(4))).replaceAll("-", "−");
+
+/** A text of at most that many characters. */
+export const shortened = (text, most) => (text.length > most ? `${text.slice(0, Math.floor(most) - 1)}…` : text);

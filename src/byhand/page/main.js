@@ -13,6 +13,7 @@ import { RETRY, Refused, ask, authenticate, follow, order, weights } from "./ser
 import { isPhone, isLoaded } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Tour } from "./tour.js";
+import { DataPanel } from "./panels/data.js";
 import { DrawPanel } from "./panels/draw.js";
 import { ErrorsPanel } from "./panels/errors.js";
 import { ExperimentsPanel } from "./panels/experiments.js";
@@ -26,6 +27,7 @@ import { StepPanel } from "./panels/step.js";
 const PANELS = {
   network: NetworkPanel,
   draw: DrawPanel,
+  data: DataPanel,
   run: RunPanel,
   experiments: ExperimentsPanel,
   setup: SetupPanel,

@@ -1,5 +1,5 @@
 /*
- * The pad: drawing with a finger, a mouse, a pen or the arrow keys, white on black. Strokes are stored as points for undo;
+ * The pad: drawing with a finger, a mouse, a pen or the arrow keys, by default white on black. Strokes are stored as points for undo;
  * `gray()` returns the pad's bytes.
  */
 
@@ -22,6 +22,7 @@ export class Pad {
     this.picture = null;
     this.pointer = null;
     this.pen = null;
+    this.colors = { ground: "#000", ink: "#fff" };
     this.canvas = element("canvas", {
       className: "pad",
       width: SIDE,
@@ -90,9 +91,19 @@ export class Pad {
     this.finished();
   }
 
+  /** Set the hint on the empty pad, and its colors: black on white, as on paper, or white on black. */
+  setLook(hint, isPaper) {
+    this.hint.textContent = hint;
+    const ink = isPaper ? "#000" : "#fff";
+    if (ink === this.colors.ink) return;
+    this.colors = { ground: isPaper ? "#fff" : "#000", ink };
+    this.hint.classList.toggle("is-on-paper", isPaper);
+    this.redraw();
+  }
+
   redraw() {
     const { context } = this;
-    context.fillStyle = "#000";
+    context.fillStyle = this.colors.ground;
     context.fillRect(0, 0, SIDE, SIDE);
     if (this.picture) {
       context.imageSmoothingEnabled = false;
@@ -121,7 +132,7 @@ export class Pad {
   /** Draw a stroke from point `from` on. */
   ink(stroke, from = 0) {
     const { context } = this;
-    Object.assign(context, { strokeStyle: "#fff", lineWidth: PEN, lineCap: "round", lineJoin: "round" });
+    Object.assign(context, { strokeStyle: this.colors.ink, lineWidth: PEN, lineCap: "round", lineJoin: "round" });
     context.beginPath();
     context.moveTo(...stroke[from]);
     for (const point of stroke.slice(from)) context.lineTo(...point);

@@ -1,6 +1,6 @@
 /*
- * From the pad to a prediction: the drawing is normalized like MNIST, then classified. With `centers` off, the whole pad
- * is only scaled down, which shows why normalization matters.
+ * From the pad to a prediction: a drawing for a network of handwriting is normalized like MNIST, then classified. With
+ * `centers` off, and for a network of other images, the whole pad is only scaled down.
  */
 
 import { normalize, SIZE, squashed } from "./handwriting.js";
@@ -9,8 +9,9 @@ import { NothingDrawn } from "./ink.js";
 /** Return {picture, seen, answers, probabilities} or, if there is no digit, {message}. */
 export function recognize(reader, gray, centers = true) {
   try {
-    const picture = centers ? normalize(gray, true).image : squashed(gray);
-    if (!picture.some((byte) => byte > 0)) return { message: "nothing drawn" };
+    const isNormalized = centers && readsDrawings(reader);
+    const picture = isNormalized ? normalize(gray, true).image : squashed(gray, ...reader.shape);
+    if (picture.every((byte) => byte === picture[0])) return { message: "nothing drawn" };
     return { picture, ...reader.read(picture) };
   } catch (error) {
     if (error instanceof NothingDrawn) return { message: error.message };

@@ -63,6 +63,12 @@ export const order = async (path, body) => {
   return (await call(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 };
 
+/** Send a file. */
+export const send = async (path, body) => {
+  const headers = { "content-type": "application/octet-stream" };
+  return (await call(path, { method: "POST", headers, body })).json();
+};
+
 /** Fetch the weights of the current model, with their training and version. */
 export async function weights() {
   const answer = await call("weights");

@@ -33,6 +33,8 @@ GENTLE_RATE = 0.02
 VALIDATION = 0.1
 #: The usual number of steps of an epoch is at least this, unless a batch would be smaller than the other number.
 MIN_STEPS, MIN_BATCH = 10, 8
+#: The usual learning rate with smaller batches, whose gradients are noisier.
+SMALL_RATE = 0.01
 #: Maximum number of epochs; the schedule is constant, so that it has no other effect.
 EPOCHS = 100_000
 
@@ -86,9 +88,11 @@ class Setup:
 
     @classmethod
     def usual(cls, data: str, train: Dataset) -> Self:
-        """Return the usual setup for a data set; of a small one, the batches are smaller, so that epochs have steps."""
-        size = int(len(train) * (1 - VALIDATION) / MIN_STEPS)
-        return cls(data=data, batch_size=min(cls.batch_size, max(MIN_BATCH, 1 << max(size, 1).bit_length() - 1)))
+        """Return the usual setup for a data set. A small one has smaller batches, so that its epochs have steps."""
+        size = max(MIN_BATCH, int(len(train) * (1 - VALIDATION) / MIN_STEPS))
+        if size >= cls.batch_size:
+            return cls(data=data)
+        return cls(data=data, batch_size=1 << size.bit_length() - 1, learning_rate=SMALL_RATE)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -46,18 +46,19 @@ export class DrawPanel {
     this.labels = element("div", { className: "labels", role: "group", "aria-label": "Add it to the training set as" });
     this.taught = element("p", { className: "note", role: "status" });
     this.thumbnails = element("ul", { className: "taught", "aria-label": "Your drawings in the training set" });
-    this.examples = element("div", { className: "examples", role: "group", "aria-label": "Other people's digits" });
+    this.title = element("p", { className: "note examples-title", id: "examples-title" });
+    this.examples = element("div", { className: "examples", role: "group", "aria-labelledby": "examples-title" });
     const padHost = element("div");
     const button = (label, onclick) => element("button", { type: "button", onclick }, label);
     host.append(
       padHost,
       element("p", { className: "buttons" }, button("Clear", () => this.pad.clear()), button("Undo", () => this.pad.undo())),
-      element("p", { className: "note examples-title" }, "Or try other people's digits:"),
+      this.title,
       this.examples,
     );
     byId("answer").append(this.answer, this.bars);
     byId("teach").append(
-      element("p", { className: "note" }, "Draw a digit that the network reads wrong, and tell it what it is: the drawing joins the training set, and the network learns for an epoch."),
+      element("p", { className: "note" }, "Draw something that the network reads wrong, and tell it what it is: the drawing joins the training set, and the network learns for an epoch."),
       element("div", { className: "teach" }, element("span", {}, "It is a"), this.labels),
       this.taught,
       this.thumbnails,
@@ -111,18 +112,21 @@ export class DrawPanel {
       this.shownClasses = key;
       this.list = new Bars(this.bars, reader.classes);
     }
+    const keepsPicture = readsDrawings(reader) && this.reader && readsDrawings(this.reader);
     this.reader = reader;
-    this.read(readsDrawings(reader) ? this.result?.picture : null);
+    const isDigits = readsDrawings(reader);
+    this.title.textContent = isDigits ? "Or try other people's digits:" : "Or try pictures kept for testing:";
+    this.pad.setLook(isDigits ? "Draw a digit here" : "Draw here", !isDigits && reader.preparation.mean > 0.5);
+    this.read(keepsPicture ? this.result?.picture : null);
   }
 
   /** Read what is on the pad; picture: its normalized drawing, if that is known. */
   read(picture = null) {
     if (!this.reader) return;
-    if (picture) this.result = { picture, ...this.reader.read(picture) };
-    else if (readsDrawings(this.reader)) this.result = recognize(this.reader, this.pad.gray(), this.centers.checked);
-    else if (this.example?.pixels.length === this.reader.shape[0] * this.reader.shape[1]) {
-      this.result = { picture: this.example.pixels, ...this.reader.read(this.example.pixels) };
-    } else this.result = { message: "this model does not take drawings: choose an example" };
+    const { reader, example } = this;
+    const [height, width] = reader.shape;
+    if (this.label !== undefined && !readsDrawings(reader) && example.pixels.length === height * width) picture = example.pixels;
+    this.result = picture ? { picture, ...reader.read(picture) } : recognize(reader, this.pad.gray(), this.centers.checked);
     this.showResult(this.result);
   }
 
@@ -135,6 +139,7 @@ export class DrawPanel {
     this.answer.textContent = answer;
     this.answer.classList.toggle("is-faint", Math.max(...(probabilities ?? [1])) < FAINT);
     this.answer.classList.toggle("is-message", !this.reader.classes.includes(answer));
+    this.answer.classList.toggle("is-word", answer?.length > 2);
     for (const button of this.labels.children) button.disabled = !picture;
     this.playground.network?.showFlow(this.reader, isFinite ? this.result : null);
   }

@@ -12,12 +12,12 @@ const EXPERIMENTS = [
   {
     title: "No hidden layer",
     setup: { layers: [] },
-    look: "Each output only weighs pixels. That is enough for about nine digits of ten, and it stays there.",
+    look: "Each output only weighs pixels. Of MNIST's digits, that is enough for about nine of ten, and it stays there.",
   },
   {
     title: "Deep sigmoid that won't learn",
     setup: { layers: [32, 32, 32, 32], activation: "sigmoid", optimizer: "sgd" },
-    look: "The loss stays near ln 10 = 2.303, as if it guessed. Each sigmoid passes on at most a quarter of the gradient, so the first layers get almost none. Step through backpropagation to see it.",
+    look: "The loss stays near the logarithm of the number of classes (ten: 2.303), as if it guessed. Each sigmoid passes on at most a quarter of the gradient, so the first layers get almost none. Step through backpropagation to see it.",
   },
   {
     title: "Learning rate too high",
@@ -32,7 +32,7 @@ const EXPERIMENTS = [
   {
     title: "A convolution",
     setup: { maps: "8@5", layers: [32] },
-    look: "Small filters slide over the picture. Each map lights where its stroke is. Draw the digit in another place: the light moves with it.",
+    look: "Small filters slide over the picture. Each map lights where its stroke is. Draw in another place: the light moves with it.",
   },
   {
     title: "Tiny training set",

@@ -36,7 +36,7 @@ export class NetworkPanel {
         this.back,
         this.next,
         this.leave,
-        element("label", { className: "inline" }, "if the digit is a ", this.wanted),
+        element("label", { className: "inline" }, "if the right answer is ", this.wanted),
         button("Save the diagram as SVG", () => this.save()),
       ),
       this.said,
@@ -213,13 +213,13 @@ function phasesOf({ stages, reader }, { loss, deltas }, label) {
     stage: k,
     text: k < last
       ? `Forward, layer ${k + 1}: each unit adds up its inputs, z = Σ w·x + b, and passes on h = ${activation.replace("_", " ")}(z).`
-      : `Forward, outputs: ten sums z, and softmax makes probabilities of them that add up to 1.`,
+      : `Forward, outputs: a sum z for each class, and softmax makes probabilities of them that add up to 1.`,
   }));
   const compare = {
     direction: "back",
     stage: last,
     deltas,
-    text: `The loss, for a digit that is a ${name}: −log p = ${numeral(loss)}. Its gradient at each output is p − y: an orange output is too high, a blue one too low.`,
+    text: `The loss, if the right answer is ${name}: −log p = ${numeral(loss)}. Its gradient at each output is p − y: an orange output is too high, a blue one too low.`,
   };
   const back = stages.slice(0, -1).reverse().map(({ k }) => ({
     direction: "back",

@@ -92,7 +92,7 @@ export class RunPanel {
     this.rewind.disabled = state.step === 0 && state.status !== "failed";
     this.finish.hidden = isNew || state.status === "failed";
     this.further.hidden = isTraining || !isLoaded(state) || !state.loaded.fits;
-    this.back.hidden = isTraining || isLoaded(state) || !state.loaded.fits;
+    this.back.hidden = isTraining || isLoaded(state) || !state.loaded.setup;
     for (const button of this.paces) button.setAttribute("aria-pressed", button.value === state.pace);
     if (document.activeElement !== this.stopAt) this.stopAt.value = state.stop_at ?? "";
     const kept = state.saved_in;

@@ -84,6 +84,12 @@ export class SetupPanel {
       history.replaceState(null, "", `#${toAddress(setup)}`);
     }
     this.showLayers(setup.layers);
+    if (choices.data.join("\n") !== this.shownData) {
+      this.shownData = choices.data.join("\n");
+      const { input } = this.fields.data;
+      input.replaceChildren(...optionsOf(choices.data));
+      input.value = setup.data;
+    }
     const start = this.fields.start.input;
     start.options[choices.start.indexOf("loaded")].disabled = !loaded.fits;
     this.compare();
@@ -183,9 +189,10 @@ function field(title, input) {
   return { input, label: element("label", {}, element("span", {}, title), input) };
 }
 
+const optionsOf = (values) => values.map((value) => element("option", { value }, WORDS[value] ?? value));
+
 function choice(title, values) {
-  const options = values.map((value) => element("option", { value }, WORDS[value] ?? value));
-  return field(title, element("select", {}, ...options));
+  return field(title, element("select", {}, ...optionsOf(values)));
 }
 
 function number(title, [min, max], step) {
