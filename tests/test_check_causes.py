@@ -57,6 +57,22 @@ def test_no_edit_is_quoted_for_numbers_that_are_a_rounded_zero(check):
 
 
 @pytest.mark.slow
+def test_a_tenth_of_the_loss_may_be_a_mean_over_classes_or_a_factor(check):
+    report = check("as_the_assignment", "l_layer", {"compute_loss": ("(-1./m)", "(-.1/m)")})
+    both = "averaged over classes and samples: divide by m only; or 0.1 times the right value: look at the numbers"
+    assert f"loss: {both}" in report["compute_loss"].reason
+    report = check("as_the_assignment", "l_layer", {"compute_loss": ("np.log(HL)", "np.log2(HL)")})
+    assert report["compute_loss"].mistakes == ("wrong logarithm",)  # 1.4427 is not a number that anyone writes
+
+
+@pytest.mark.slow
+def test_an_edit_that_concerns_weights_and_biases_alike_is_quoted(check):
+    change = ("rate * grads", "rate / grads")
+    verdict = check("in_einsum", "l_layer", {"update_parameters": change})["update_parameters"]
+    assert verdict.mistakes == ("one edit",)
+
+
+@pytest.mark.slow
 def test_a_quote_may_be_for_one_activation_only(check):
     old = "Z = np.dot(W, H_prev) + b\n        linear_memory = (H_prev, W, b)\n        H, activation_memory = sigmoid"
     change = (old, old.replace("np.dot(W, H_prev) + b", "abs(np.dot(W, H_prev) + b)"))

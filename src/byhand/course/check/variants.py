@@ -69,6 +69,11 @@ SPELLINGS = {
         parameters[f"b{l}"] = parameters[f"b{l}"] - learning_rate * gradients[f"db{l}"]
     return parameters
 """,
+        """def f(parameters, gradients, learning_rate):
+    for name in parameters:
+        parameters[name] = parameters[name] - learning_rate * gradients[f"d{name}"]
+    return parameters
+""",
     ),
     "L_layer_model": (
         """def f(X, Y, dimensions, learning_rate=0.0075, num_iterations=3000):
