@@ -57,10 +57,11 @@ def test_no_edit_is_quoted_for_numbers_that_are_a_rounded_zero(check):
 
 
 @pytest.mark.slow
-def test_a_tenth_of_the_loss_may_be_a_mean_over_classes_or_a_factor(check):
+def test_the_number_of_classes_and_a_written_factor_get_true_sentences(check):
     report = check("as_the_assignment", "l_layer", {"compute_loss": ("(-1./m)", "(-.1/m)")})
-    both = "averaged over classes and samples: divide by m only; or 0.1 times the right value: look at the numbers"
-    assert f"loss: {both}" in report["compute_loss"].reason
+    assert report["compute_loss"].reason.startswith("loss: a tenth of the right value, as if averaged over")
+    report = check("as_the_assignment", "l_layer", {"compute_loss": ("(-1./m)", "(-2./m)")})
+    assert report["compute_loss"].reason.startswith("loss: 2 times the right value")
     report = check("as_the_assignment", "l_layer", {"compute_loss": ("np.log(HL)", "np.log2(HL)")})
     assert report["compute_loss"].mistakes == ("wrong logarithm",)  # 1.4427 is not a number that anyone writes
 

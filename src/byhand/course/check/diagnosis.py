@@ -169,9 +169,7 @@ def diagnose(
         if best[0] in mistakes and best[0] in ("the wrong array", "Z and H mixed up"):
             sentences[-1] += f"; {listed(names)}: {best[1]}"
         elif best[0] != "output missing" or not mistakes:
-            both = None
-            if not unexplained and not mistakes:
-                both = _as_likely(best, [fits[name] for name in names], is_number=np.size(wrong[0][0].right[names[0]]) == 1)
+            both = _as_likely(best, [fits[name] for name in names]) if not unexplained and not mistakes else None
             sentences.append(f"{listed(names)}: {best[1]}{f'; or {both[1]}' if both else ''}")
             mistakes += [best[0], *([both[0]] if both else [])]
     is_simple = not unexplained and len(sentences) == 1 and mistakes[0] not in LAST[1:]
@@ -205,13 +203,9 @@ def _denied(probe: Probe, got: Outputs) -> set[str]:
     return {name for name, one, value in made if not close(value, probe.right[one])}
 
 
-def _as_likely(best: Fit, fits: Sequence[list[Fit]], *, is_number: bool) -> Fit | None:
-    """Return another specific mistake that explains the same outputs, if there is one. For one number, that may be a
-    factor: nothing tells whether it was computed from a size.
-    """
-    specific = {"constant factor"} if is_number else set()
-    specific |= {fit[0] for fit in fits[0]} - set(GENERAL) - {best[0]}
-    others = [fit for fit in fits[0] if fit[0] in specific and all(fit in own for own in fits)]
+def _as_likely(best: Fit, fits: Sequence[list[Fit]]) -> Fit | None:
+    """Return another specific mistake that explains the same outputs, if there is one."""
+    others = [fit for fit in fits[0] if fit[0] != best[0] and fit[0] not in GENERAL and all(fit in own for own in fits)]
     return others[0] if others and best[0] not in GENERAL else None
 
 
