@@ -35,7 +35,12 @@ HIDDEN = (
     tiers(
         1,
         [
-            (cells_of(solution()), 0, "All public checks passed.\n", "14 right\n"),
+            (
+                cells_of(solution()),
+                0,
+                "All public checks passed. Train your network and draw digits: byhand play me.ipynb\n",
+                "14 right\n",
+            ),
             (
                 [*cells_of(solution())[:3], *(STUB.format(name) for name in FUNCTIONS[2:])],
                 0,

@@ -84,6 +84,7 @@ export --output       output file
 play --port           port
 play --browser        browser
 play --run            folder of the run
+play --adapter        assignment
 data import --force   overwrite
 card --output         output file
 runs delete --yes     confirmation

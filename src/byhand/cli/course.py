@@ -113,7 +113,7 @@ def check(notebook: Path, timeout: float, console: Console) -> None:
     elif counts["missing"]:
         result = "The public checks passed for all functions written so far; `byhand course next` shows the next one."
     else:
-        result = "All public checks passed."
+        result = f"All public checks passed. Train your network and draw digits: byhand play {notebook}"
     checking.show(report, console, ["", result, HIDDEN], hidden_checks="not run")
 
 

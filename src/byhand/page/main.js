@@ -164,6 +164,11 @@ class Playground {
 
   /** What is on the screen, in one sentence. */
   modelLine() {
+    const { own } = this.state;
+    return own ? `The functions of ${own.file} train and read. ${this.progressLine()}` : this.progressLine();
+  }
+
+  progressLine() {
     const { digits, step, status } = this.state;
     if (isLoaded(this.state)) return "This network has learned to read. Draw a digit.";
     const images = `${digits.train.toLocaleString("en")} images of ${digits.name}`;

@@ -36,11 +36,12 @@ FULL_SIZE = 16
 
 def whole_state(playground: Playground) -> dict[str, Any]:
     """Return the initial state of a page, except the training state and the id of the last event."""
-    digits, gentle = playground.digits, playground.gentle_setup()
+    digits, gentle, own = playground.digits, playground.gentle_setup(), playground.own
     return {
         "training": playground.training_number,
         "setup": playground.setup.config(),
-        "usual": Setup.usual(playground.setup.data, digits.train).config(),
+        "usual": (own.usual if own else Setup.usual(playground.setup.data, digits.train)).config(),
+        "own": {"file": own.functions.file, "settings": list(own.settings)} if own else None,
         "choices": {name: list(known) for name, known in CHOICES.items()} | {"data": playground.data_names},
         "limits": {name: list(limits) for name, limits in LIMITS.items()},
         "uploads": {
@@ -58,7 +59,7 @@ def whole_state(playground: Playground) -> dict[str, Any]:
         },
         "model": model_description(playground.model),
         "origin": playground.origin if playground.trainer is None else "training",
-        "loaded": {"fits": fits(playground.loaded, digits.train), "setup": gentle and gentle.config()},
+        "loaded": {"fits": own is None and fits(playground.loaded, digits.train), "setup": gentle and gentle.config()},
         "points": list(playground.curve.points),  # a copy: the training thread adds to the list
         "history": [epoch_json(record) for record in playground.curve.epochs],
     }

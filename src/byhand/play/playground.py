@@ -8,6 +8,7 @@ import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, Self
@@ -22,6 +23,7 @@ from byhand.errors import UsageError
 from byhand.model import Model
 from byhand.model.file import naming
 from byhand.nn.arrays import Array
+from byhand.play.own import Functions, Own, OwnTrainer
 from byhand.play.setup import GENTLE_RATE, VALIDATION, Setup, fits
 from byhand.play.storage import RunStorage, kept_in, metadata, start_of
 from byhand.training import EpochRecord, StepRecord, Trainer
@@ -109,12 +111,20 @@ def epoch_json(record: EpochRecord) -> dict[str, Any]:
 
 
 class Playground:
-    """The state of the playground. `loaded` is the initial model, `origin` describes its source."""
+    """The state of the playground. `loaded` is the initial model, `origin` describes its source; `own` functions train
+    in place of byhand's, and their network is not saved.
+    """
 
     def __init__(
-        self, loaded: Model, origin: str, digits: TrainTest, setup: Setup, storage: RunStorage | None = None
+        self,
+        loaded: Model,
+        origin: str,
+        digits: TrainTest,
+        setup: Setup,
+        storage: RunStorage | None = None,
+        own: Own | None = None,
     ) -> None:
-        self.loaded, self.origin = loaded, origin
+        self.loaded, self.origin, self.own = loaded, origin, own
         self.digits, self.setup, self.storage = digits, setup, storage
         self._known = {setup.data: digits}
         #: The names of the data sets that were uploaded to the page; their files may be nowhere else.
@@ -133,6 +143,14 @@ class Playground:
         #: Incremented for each training, so that the page can reject weights of an earlier one.
         self.training_number = 0
         self._split()
+
+    @classmethod
+    def of_functions(cls, functions: Functions, digits: TrainTest, name: str) -> Self:
+        """Return the playground of functions that are not byhand's, with a new network."""
+        own = Own.of(functions, digits.train, name)
+        playground = cls(own.model(own.usual, digits.train), functions.file, digits, own.usual, own=own)
+        playground.begin(own.usual)
+        return playground
 
     @classmethod
     def resume(
@@ -182,6 +200,12 @@ class Playground:
     def batches_per_epoch(self) -> int:
         return self.trainer.batches_per_epoch if self.trainer else 1
 
+    def answer(self, image: Array) -> dict[str, Any]:
+        """Return the answer of functions that are not byhand's     image: uint8 (H, W)"""
+        if self.own is None:
+            raise UsageError("this network is byhand's: the page computes its answer")
+        return self.own.answer(self.model, image)
+
     def copy(self) -> tuple[int, Model]:
         """Return the version of the model, and a copy of it for another thread."""
         return self.version, copy_of(self.model)
@@ -194,7 +218,10 @@ class Playground:
         setup.check_memory(digits.train)
         if setup.start == "loaded" and not fits(self.loaded, digits.train):
             raise UsageError(f"the loaded model must have the size and the classes of the images of {digits.name}")
-        model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
+        if self.own:
+            model = self.own.model(setup, digits.train)
+        else:
+            model = setup.model(digits.train) if setup.start == "new" else copy_of(self.loaded)
         if setup.start == "loaded":
             like = Setup.like(self.loaded)
             setup = replace(setup, layers=like.layers, maps=like.maps, activation=like.activation)
@@ -257,6 +284,9 @@ class Playground:
 
     def as_python(self) -> str:
         """Return a program that repeats the training up to the end of its epoch."""
+        if self.own:
+            file = self.own.functions.file
+            raise UsageError(f"the functions of {file} train this network: no program of byhand's repeats it")
         epochs = max(1, -(-self.step_number // self.batches_per_epoch))
         return self.setup.as_python(epochs, self.digits.train, DATA if self.setup.data in self.uploads else None)
 
@@ -345,7 +375,7 @@ class Playground:
         name = next(name for name in names if name not in self.data_names and not known_name(name))
         self.uploads = {name} | self.uploads & {self.setup.data}
         self._known[name] = digits.renamed(name)
-        return Setup.usual(name, digits.train)
+        return replace(self.own.usual, data=name) if self.own else Setup.usual(name, digits.train)
 
     def _digits(self, name: str) -> TrainTest:
         if name not in self.data_names:
@@ -369,7 +399,8 @@ class Playground:
             data = Dataset(images, labels, classes=data.classes, name=data.name, scale=data.scale)
         # The curve keeps the records that are shown; the trainer's would grow without limit.
         settings: Any = {"seed": self.setup.seed, "validation_data": self.validation_data, "max_records": 1}
-        trainer = Trainer(model, data, self.setup.recipe(), **settings)
+        make = partial(OwnTrainer, self.own.functions) if self.own else Trainer
+        trainer = make(model, data, self.setup.recipe(), **settings)
         if self.trainer is not None:
             self.trainer.close()
         self.trainer = trainer

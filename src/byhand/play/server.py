@@ -177,6 +177,7 @@ class Handlers:
                 Route("/api/data", self.upload, methods=post),
                 Route("/api/added", self.added),
                 Route("/api/added", self.add, methods=post),
+                Route("/api/read", self.read, methods=post),
                 Route("/api/removed", self.remove, methods=post),
                 Route("/api/step", self.step, methods=post),
                 Route("/api/gradients", self.gradients, methods=post),
@@ -317,6 +318,14 @@ class Handlers:
     async def remove(self, request: Request) -> Response:
         number = integer("number", (await fields_of(request, "number")).get("number"), 0)
         return await self.change(lambda playground: playground.remove(number))
+
+    async def read(self, request: Request) -> Response:
+        fields = await fields_of(request, "pixels")
+
+        def read(playground: Playground) -> dict[str, Any]:
+            return playground.answer(picture_of(fields.get("pixels"), playground.digits.test.shape))
+
+        return JSONResponse(await self.job(read))
 
     async def sample(self, _request: Request) -> Response:
         test = await self.job(lambda playground: playground.digits.test)

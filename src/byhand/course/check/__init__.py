@@ -34,6 +34,7 @@ from byhand.text import closest, listed
 
 PAGES: dict[str, Page] = {page.name: page for page in (L_LAYER, TWO_LAYER)}
 TARGETS = sorted({function.name for page in PAGES.values() for function in page.functions})
+PLAY = ("byhand_start", "byhand_step", "byhand_read")  # see `Page.play`
 MUTABLE = {"parameters", "velocities", "W1", "b1", "W2", "b2"}  # arguments that an update may change in place
 UNKNOWN = re.compile(r"(?:name|cannot access local variable) '(\w+)'")  # in Python's messages
 ERRORS = (  # the mistake that an exception shows, and a pattern of its type and message
@@ -78,12 +79,28 @@ def check_file(
     from the file's content by default, so that the same file gets the same report, but the random numbers cannot be
     known in advance.
     """
-    path, limits, reports = Path(path), replace(limits or Limits(), total=timeout), []
+    limits = replace(limits or Limits(), total=timeout)
+    check, report = open_check(Path(path), limits, page=page, adapter=adapter, seed=seed)
+    with check:
+        return report
+
+
+def open_check(
+    path: Path, limits: Limits, *, page: str | None = None, adapter: str | None = None, **options: Any
+) -> "tuple[Check, Report]":
+    """Return the check by the reference with the most right functions, whose process still runs, and its report."""
     pages = [load_adapter(adapter)] if adapter else pages_of(read_cells(path)) if page is None else [page]
-    for name in pages:
-        with Check(path, name, limits, seed=seed, with_modules=True) as check:
-            reports.append(check.report())
-    return max(reports, key=lambda report: report.counts()["right"])
+    found: list[tuple[Check, Report]] = []
+    with contextlib.ExitStack() as stack:
+        for one in pages:
+            check = stack.enter_context(Check(path, one, limits, with_modules=True, **options))
+            found.append((check, check.report()))
+        best = max(found, key=lambda pair: pair[1].counts()["right"])
+        for check, _ in found:
+            if check is not best[0]:
+                check.close()
+        stack.pop_all()
+    return best
 
 
 @dataclass(frozen=True)
@@ -100,7 +117,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
 
     The probes are drawn `rounds` times. For `names`, see `read_cells`. `with_modules` also reads the modules beside the
     file that it imports; in a folder of submissions, those are other students' files. Functions that the notebook gives
-    are used but not checked, except for those in `always`.
+    are used but not checked, except for those in `always`. `with_play` also loads the page's functions that train.
     """
 
     def __init__(
@@ -114,6 +131,7 @@ class Check(contextlib.AbstractContextManager["Check"]):
         names: Mapping[str, str] | None = None,
         with_modules: bool = False,
         always: Collection[str] = (),
+        with_play: bool = False,
     ) -> None:
         cells, given = read_file(path, names)
         self.given = given.difference(always)
@@ -130,12 +148,19 @@ class Check(contextlib.AbstractContextManager["Check"]):
         if self.page.glue and re.search(rf"^class {self.page.glue_class}\b", "\n".join(cells), re.MULTILINE):
             sources.append(self.page.glue)
         self.targets = [one.name for one in self.page.functions] if isinstance(page, Page) else TARGETS
+        if with_play:
+            sources.append(self.page.play)
+            self.targets = [*self.targets, *PLAY]
         self.student = Student(sources, self.targets, limits, data_files(sources), [*self.modules, *written])
         self.verdicts: dict[str, Verdict] = {}
         self.changed: set[str] = set()  # arguments that the current function changed in place
 
     def __exit__(self, *error: Any) -> None:
-        self.student.__exit__(*error)
+        self.close()
+
+    def close(self) -> None:
+        """End the student's process."""
+        self.student.__exit__()
 
     def report(self) -> Report:
         loading = self.student.load()
@@ -354,6 +379,13 @@ class Check(contextlib.AbstractContextManager["Check"]):
         defined = {other.lower(): other for other in loaded["defined"] if other not in self.targets}
         near = closest(name.lower(), defined, cutoff=0.75)
         return f"not found; is {defined[near]} meant?" if near else "not found"
+
+    def why_failed(self, name: str, outcome: Outcome) -> str:
+        """Describe a call that raised an error or ended its process, with its place in the file."""
+        if outcome.died:
+            return outcome.died
+        verdict = self._error_verdict(name, outcome)
+        return ": ".join(filter(None, (verdict.place, verdict.reason)))
 
     def _needed_package(self, error: str, message: str) -> str:
         """Describe the missing package, if a name is unknown because its import failed."""

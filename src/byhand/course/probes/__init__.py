@@ -25,6 +25,17 @@ Generator = Callable[[Random], Iterable["Probe"]]
 #: Remarks: the function is right, but not for these arguments.
 OVERFLOW = "right for ordinary numbers, overflows beyond 709: e^Z is then infinite"
 BY_LARGEST = "right if the largest class occurs, one row too few otherwise: the size depends on the labels"
+#: Begins `Page.play`: a call by the names of the parameters, if they are the assignment's, as `Check.call` does it.
+PLAY = """
+import inspect as byhand_inspect
+
+def byhand_call(function, **given):
+    parameters = list(byhand_inspect.signature(function).parameters.values())
+    known = {name.lower(): one for name, one in given.items()}
+    named = {one.name: known[one.name.lower()] for one in parameters if one.name.lower() in known}
+    others = [one for one in parameters if one.name not in named and one.default is one.empty]
+    return function(*given.values()) if others else function(**named)
+"""
 
 
 class MisshapenError(Exception):
@@ -71,6 +82,7 @@ class Page:
     modules: Mapping[str, str] = field(default_factory=dict)  # of the assignment, which its files import
     glue: str = ""  # functions that call methods of the student's class `glue_class`
     glue_class: str = ""
+    play: str = ""  # `byhand_start`, `byhand_step`, `byhand_read`, which train and predict with the functions
 
     def __getitem__(self, name: str) -> Function:
         return next(function for function in self.functions if function.name == name)

@@ -42,6 +42,7 @@ class Adapter(TypedDict):
     modules: NotRequired[list[str]]
     glue: NotRequired[str]  # functions that call methods of the student's class
     glue_class: NotRequired[str]
+    play: NotRequired[str]  # see `Page.play`
 
 
 def load_adapter(name: str) -> Page:
@@ -75,6 +76,7 @@ def _page(name: str, adapter: Adapter) -> Page:
         modules={key: prelude if place == 0 else "" for place, key in enumerate(modules)},
         glue=adapter.get("glue", ""),
         glue_class=adapter.get("glue_class", ""),
+        play=adapter.get("play", ""),
     )
     for entry in adapter["function"]:
         read = _shapes if entry.get("random") else _reader(entry["outputs"])

@@ -15,7 +15,32 @@ from byhand.course.probes import Array, MisshapenError, Mistakes, Outputs, Page,
 from byhand.reference import beyond
 from byhand.reference import l_layer as ref
 
-L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with_momentum"))
+PLAY = f"""{probes.PLAY}
+import numpy as byhand_np
+
+def byhand_named(weights):
+    return dict((("W", "b")[k % 2] + str(k // 2 + 1), one) for k, one in enumerate(weights))
+
+def byhand_listed(parameters):
+    return [parameters[name + str(l)] for l in range(1, len(parameters) // 2 + 1) for name in "Wb"]
+
+def byhand_start(sizes):
+    return byhand_listed(byhand_call(initialize_parameters, dimensions=sizes))
+
+def byhand_step(X, labels, weights, learning_rate):
+    HL, memories = byhand_call(L_layer_forward, X=X, parameters=byhand_named(weights))
+    Y = byhand_np.eye(len(HL))[labels].T
+    gradients = byhand_call(L_layer_backward, HL=HL, Y=Y, memories=memories)
+    named = byhand_named(weights)
+    after = byhand_call(update_parameters, parameters=named, gradients=gradients, learning_rate=learning_rate)
+    return HL, byhand_listed(after)
+
+def byhand_read(X, weights):
+    HL, _ = byhand_call(L_layer_forward, X=X, parameters=byhand_named(weights))
+    Y = byhand_np.eye(len(HL))[:, :1].repeat(X.shape[1], axis=1)
+    return HL, byhand_call(predict, X=X, y=Y, parameters=byhand_named(weights))
+"""
+L_LAYER = Page("l_layer", beyond, given=("one_hot", "mini_batches", "update_with_momentum"), play=PLAY)
 SHAPES = ((4, 3, 5), (3, 6, 7), (4, 4, 6), (5, 5, 5))  # (n_prev, n, m)
 SIGN = r"(?:(?<![\w)])-)?"
 NUMBER = rf"{SIGN}\d+(?:\.\d+)?(?:e[-+]?\d+)?"

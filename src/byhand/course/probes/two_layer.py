@@ -15,7 +15,25 @@ from byhand.reference import two_layer as ref
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 GRADIENTS = ("dW1", "db1", "dW2", "db2")
-TWO_LAYER = Page("two_layer", ref)
+PLAY = f"""{probes.PLAY}
+def byhand_named(weights):
+    return dict(zip({PARAMETERS}, weights))
+
+def byhand_start(sizes):
+    return list(init_params())
+
+def byhand_step(X, labels, weights, learning_rate):
+    named = byhand_named(weights)
+    sums = dict(zip(("Z1", "A1", "Z2", "A2"), byhand_call(forward_prop, **named, X=X)))
+    gradients = byhand_call(backward_prop, **sums, W1=weights[0], W2=weights[2], X=X, Y=labels)
+    gradients = dict(zip({GRADIENTS}, gradients))
+    return sums["A2"], list(byhand_call(update_params, **named, **gradients, alpha=learning_rate))
+
+def byhand_read(X, weights):
+    named = byhand_named(weights)
+    return byhand_call(forward_prop, **named, X=X)[3], byhand_call(make_predictions, X=X, **named)
+"""
+TWO_LAYER = Page("two_layer", ref, play=PLAY)
 
 
 def _network(rng: Random, inputs: int, m: int) -> tuple[dict[str, Array], Array, Array]:

@@ -127,14 +127,29 @@ export class DrawPanel {
     const [height, width] = reader.shape;
     if (this.label !== undefined && !readsDrawings(reader) && example.pixels.length === height * width) picture = example.pixels;
     this.result = picture ? { picture, ...reader.read(picture) } : recognize(reader, this.pad.gray(), this.centers.checked);
-    this.showResult(this.result);
+    if (this.playground.state.own && this.result.picture) this.readOwn();
+    else this.showResult(this.result);
   }
 
-  showResult({ message, picture, probabilities }) {
+  /** Ask the functions that train for their answer, again if there are newer weights or a newer drawing meanwhile. */
+  async readOwn() {
+    this.isOutdated = true;
+    if (this.isAsking) return;
+    this.isAsking = true;
+    while (this.isOutdated && this.result.picture) {
+      this.isOutdated = false;
+      const pixels = encode(this.result.picture);
+      const own = await this.playground.enquire(() => order("read", { pixels }));
+      if (this.result.picture) this.showResult({ ...this.result, ...(own ?? { probabilities: null, message: "no answer" }) });
+    }
+    this.isAsking = false;
+  }
+
+  showResult({ message, picture, probabilities, answer: own }) {
     const isFinite = probabilities?.every(Number.isFinite);
     const failure = probabilities && "training diverged: the weights are not finite";
     this.list.show(isFinite ? probabilities : null);
-    let answer = isFinite ? this.reader.verdict(probabilities) : (failure ?? message);
+    let answer = isFinite ? (own ?? this.reader.verdict(probabilities)) : (failure ?? message);
     if (answer === "no digit" && groupsOf(this.pad.strokes) > 1) answer = "two digits? It reads one at a time.";
     this.answer.textContent = answer;
     this.answer.classList.toggle("is-faint", Math.max(...(probabilities ?? [1])) < FAINT);

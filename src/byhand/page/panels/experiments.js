@@ -73,7 +73,10 @@ export class ExperimentsPanel {
     return { ...usual, deskew, seed, ...experiment.setup };
   }
 
-  showState() {
+  showState({ own }) {
+    this.chips.forEach((chip, i) => {
+      chip.hidden = Boolean(own) && !Object.keys(EXPERIMENTS[i].setup).every((name) => own.settings.includes(name));
+    });
     const { current } = this;
     if (current === this.shown) return;
     this.shown = current;

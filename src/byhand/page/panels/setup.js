@@ -76,7 +76,10 @@ export class SetupPanel {
     this.fill(playground.state.setup);
   }
 
-  showState({ setup, loaded, choices }) {
+  showState({ setup, loaded, choices, own }) {
+    const isFree = (name) => !own || own.settings.includes(name);
+    for (const [name, { label }] of Object.entries(this.fields)) label.hidden = !isFree(name);
+    this.layers.hidden = !isFree("layers");
     const key = JSON.stringify(setup);
     if (key !== this.shown) {
       this.shown = key;
