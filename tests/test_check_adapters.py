@@ -4,8 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from byhand.cli.check import command
+from byhand.course import check_file
 from byhand.course.probes.adapters import FOLDER, load_adapter
-from byhand.errors import DataError, DataMissingError
+from byhand.errors import DataError, DataMissingError, UsageError
 from helpers import in_process
 
 DEEP = """
@@ -239,10 +240,22 @@ def test_an_adapter_that_is_missing_or_incomplete_gives_one_line(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_file_names_the_adapter_and_grading_adds_hidden_cases(tmp_path):
+    path = tmp_path / "mean.py"
+    source = "# byhand: adapter practice\nimport numpy as np\ndef average(X):\n    return X.sum(1, keepdims=True) / 5\n"
+    path.write_text(source)
+    assert check_file(path).counts()["right"] == 1
+    assert not check_file(path, page=load_adapter("practice", with_hidden=True)).ok
+    path.write_text(source.replace("practice", "/tmp/mine.toml"))
+    with pytest.raises(UsageError, match=r"a file can name one of the adapters cs231n, .*, got /tmp/mine\.toml"):
+        check_file(path)
+
+
+@pytest.mark.slow
 def test_the_command_names_the_adapter(tmp_path):
     path = tmp_path / "net.py"
     path.write_text(METHODS)
     ran = CliRunner().invoke(command, [str(path), "--adapter", "nielsen"])
     assert ran.stdout.startswith(f"{path}: functions of the adapter nielsen\n")
     assert ran.stdout.endswith("6 right\n")
-    assert {one.stem for one in FOLDER.glob("*.toml")} == set(SOLUTIONS)
+    assert {one.stem for one in FOLDER.glob("*.toml")} == {*SOLUTIONS, "practice"}

@@ -96,9 +96,10 @@ course grade --jobs   parallel
 course grade --for    result of each student
 course grade --again  again
 course import --out   copy
+course practice --mark grade
 course import --force overwrite
 """
-TERMS = {row[:22].strip(): row[22:] for row in TABLE.strip().splitlines()}
+TERMS = {row[:22].strip(): row[22:].strip() for row in TABLE.strip().splitlines()}
 
 
 def options(command, path=""):

@@ -16,6 +16,10 @@ FIRST = Path("network.ipynb")
 HIDDEN = (
     "Hidden checks were not run: the grader tests the same functions with other numbers, and may run additional checks."
 )
+UNSEEN = (
+    "The grader's numbers are not those of the check. And neither sees whether your code is fast, whether others can "
+    "read it, or whether you know why it works."
+)
 BOUNDARY = (
     "each submission runs in a process of its own with limits, which prevents accidents and simple shortcuts but is "
     "not a security boundary: grade strangers' files where you would run them"
@@ -112,9 +116,44 @@ def check(notebook: Path, timeout: float, console: Console) -> None:
         result = "Not all public checks passed."
     elif counts["missing"]:
         result = "The public checks passed for all functions written so far; `byhand course next` shows the next one."
+    elif report.page == "practice":
+        result = f"The public checks passed. Is it a mark? byhand course practice --mark {notebook}"
+    elif report.page not in ("l_layer", "two_layer"):
+        result = "All public checks passed."
     else:
         result = f"All public checks passed. Train your network and draw digits: byhand play {notebook}"
     checking.show(report, console, ["", result, HIDDEN], hidden_checks="not run")
+
+
+@command.command("practice", short_help="Try the check for five minutes: one function, one mistake.")
+@click.argument("notebook", default=Path("practice.ipynb"), type=Place(path_type=Path))
+@option("--mark", bool, "Grade NOTEBOOK as a teacher does, with numbers that the check does not have.")
+@timeout
+@console_options(json=False)
+def practice(notebook: Path, mark: bool, timeout: float, console: Console) -> None:
+    """Write NOTEBOOK (or a .py file) with one function to fix, to try the check for five minutes.
+
+    NOTEBOOK defaults to practice.ipynb in this folder. An existing one is kept. With --mark, it is graded, and the
+    command exits with status 1 unless it gets all points.
+    """
+    if notebook.suffix not in (".ipynb", ".py"):
+        raise UsageError(f"NOTEBOOK must be a .ipynb or .py file, got {notebook}")
+    if mark:
+        from byhand.course.check import check_file
+        from byhand.course.probes.adapters import load_adapter
+
+        report = check_file(existing(notebook), timeout=timeout, page=load_adapter("practice", with_hidden=True))
+        points = 10 if report["average"].status == "right" else 0
+        checking.show(report, console, ["", f"{points} of 10 points. {UNSEEN}"])
+        return
+    from byhand.course.notebooks import release
+
+    if notebook.exists():
+        click.echo(f"kept the existing {notebook}")
+    else:
+        release.practice(notebook)
+        click.echo(f"wrote {notebook}")
+    console.info(f"open it in an editor or with jupyter lab, and type: byhand course check {notebook}")
 
 
 # ---- for teachers

@@ -24,7 +24,7 @@ import numpy as np
 from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, diagnose, differing
 from byhand.course.notebooks import read_cells, read_file
 from byhand.course.probes import Function, MisshapenError, Outputs, Page, Probe
-from byhand.course.probes.adapters import load_adapter
+from byhand.course.probes.adapters import load_adapter, named_adapter
 from byhand.course.probes.l_layer import L_LAYER
 from byhand.course.probes.two_layer import TWO_LAYER
 from byhand.course.sandbox import Unsendable
@@ -67,7 +67,7 @@ def check_file(
     path: str | os.PathLike[str],
     *,
     timeout: float = 60.0,
-    page: str | None = None,
+    page: str | Page | None = None,
     adapter: str | None = None,
     seed: int | None = None,
     limits: Limits | None = None,
@@ -75,9 +75,9 @@ def check_file(
     """Check a student's .py or .ipynb file, function by function, in at most `timeout` seconds.
 
     `page` is the reference, "l_layer" or "two_layer"; by default the one with more names in the file or, in a tie, with
-    more right functions. `adapter` is the name of an adapter for other assignments, or a TOML file. `seed` is derived
-    from the file's content by default, so that the same file gets the same report, but the random numbers cannot be
-    known in advance.
+    more right functions. `adapter` is the name of an adapter for other assignments, or a TOML file; a file may name a
+    shipped one itself. `seed` is derived from the file's content by default, so that the same file gets the same
+    report, but the random numbers cannot be known in advance.
     """
     limits = replace(limits or Limits(), total=timeout)
     check, report = open_check(Path(path), limits, page=page, adapter=adapter, seed=seed)
@@ -86,10 +86,13 @@ def check_file(
 
 
 def open_check(
-    path: Path, limits: Limits, *, page: str | None = None, adapter: str | None = None, **options: Any
+    path: Path, limits: Limits, *, page: str | Page | None = None, adapter: str | None = None, **options: Any
 ) -> "tuple[Check, Report]":
     """Return the check by the reference with the most right functions, whose process still runs, and its report."""
-    pages = [load_adapter(adapter)] if adapter else pages_of(read_cells(path)) if page is None else [page]
+    cells = read_cells(path)
+    if page is None:
+        adapter = adapter or named_adapter(cells)
+    pages: list[Page | str] = [page] if page else [load_adapter(adapter)] if adapter else [*pages_of(cells)]
     found: list[tuple[Check, Report]] = []
     with contextlib.ExitStack() as stack:
         for one in pages:

@@ -254,6 +254,15 @@ def start(folder: str | os.PathLike[str], data: str | None = None) -> tuple[list
     return [path for path in (*files, folder / DATA) if path not in kept], kept, words
 
 
+def practice(path: Path) -> None:
+    """Write the practice as a notebook, or as a Python file with the same text in comments."""
+    if path.suffix == ".ipynb":
+        cells = [replace(cell, text=cell.text.replace("FILE", path.name)) for cell in lesson_source("practice")]
+        write(path, _notebook([_given(cell, LESSONS[0]) for cell in cells]))
+    else:
+        write_text(path, (FOLDER / "practice.py").read_text(encoding="utf-8").replace("FILE", path.name))
+
+
 def release(folder: str | os.PathLike[str], data: str | None = None) -> list[Path]:
     """Write all versions of all lessons, each with the data, to a new or empty folder; return the files."""
     folder = Path(folder)

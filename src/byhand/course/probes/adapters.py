@@ -6,8 +6,9 @@ are found by the rules that hold for any formula: scale, sign, shape, and single
 
 import ast
 import linecache
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NotRequired, TypedDict
@@ -20,6 +21,7 @@ from byhand.schema import checked, toml_value
 from byhand.text import near_path
 
 FOLDER = Path(__file__).parents[1] / "adapters"
+NAMED = re.compile(r"^# byhand: adapter (\S+)$", re.MULTILINE)
 SIZES = "nmpqk"  # of the arguments, from 3 to 7, all different
 
 
@@ -30,7 +32,8 @@ class Entry(TypedDict):
     arguments: dict[str, Any]  # a name that begins with _ is for the other expressions only
     outputs: list[str]
     cases: NotRequired[list[dict[str, Any]]]
-    samples: NotRequired[str]  # the size that is the number of samples
+    hidden: NotRequired[list[dict[str, Any]]]  # more cases, for grading only
+    samples: NotRequired[str]  # an expression for the number of samples, such as a size
     random: NotRequired[bool]  # True if only the shapes and the biases are compared
 
 
@@ -45,20 +48,32 @@ class Adapter(TypedDict):
     play: NotRequired[str]  # see `Page.play`
 
 
-def load_adapter(name: str) -> Page:
-    """Return the page of a shipped adapter or a TOML file."""
-    shipped = sorted(path.stem for path in FOLDER.glob("*.toml"))
+def shipped_adapters() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def named_adapter(cells: Sequence[str]) -> str | None:
+    """Return the shipped adapter that a file names: a file of a stranger must not choose a TOML file."""
+    found = NAMED.search("\n".join(cells))
+    if found and found[1] not in shipped_adapters():
+        raise UsageError(f"a file can name one of the adapters {', '.join(shipped_adapters())}, got {found[1]}")
+    return found[1] if found else None
+
+
+def load_adapter(name: str, *, with_hidden: bool = False) -> Page:
+    """Return the page of a shipped adapter or a TOML file, for grading also with the hidden cases."""
+    shipped = shipped_adapters()
     path = FOLDER / f"{name}.toml" if name in shipped else Path(name)
     if not path.is_file():
         raise DataMissingError(f"--adapter must be {', '.join(shipped)} or a TOML file, got {name}{near_path(path)}")
     try:
         adapter: Adapter = checked(Adapter, toml_value(path.read_bytes()))
-        return _page(path.stem, adapter)
+        return _page(path.stem, adapter, with_hidden)
     except (UsageError, SyntaxError, NameError, AttributeError) as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def _page(name: str, adapter: Adapter) -> Page:
+def _page(name: str, adapter: Adapter, with_hidden: bool) -> Page:
     source = f"import numpy as np\n{adapter['reference']}"
     module = ModuleType(f"byhand_adapter_{name}")
     file = f"<adapter {name}>"
@@ -81,25 +96,27 @@ def _page(name: str, adapter: Adapter) -> Page:
     for entry in adapter["function"]:
         read = _shapes if entry.get("random") else _reader(entry["outputs"])
         called = {*getattr(module, entry["name"]).__code__.co_names}
-        page.function(read, uses=tuple(one for one in names if one in called))(_probes(entry, module))
+        page.function(read, uses=tuple(one for one in names if one in called))(_probes(entry, module, with_hidden))
     return page
 
 
-def _probes(entry: Entry, module: ModuleType) -> Any:
+def _probes(entry: Entry, module: ModuleType, with_hidden: bool) -> Any:
     def probes(rng: Random) -> Iterator[Probe]:
         draw = {
             "normal": lambda *shape: rng.normal(size=shape),
             "uniform": lambda *shape: rng.uniform(0.1, 0.9, shape),
             "integers": lambda high, *shape: rng.integers(high, size=shape),
         }
-        for case in entry.get("cases", [{}]):
+        cases = entry.get("cases") or [dict[str, Any]()]
+        for case in [*cases, *(entry.get("hidden", []) if with_hidden else [])]:
             for _ in range(2):
                 names = {**vars(module), **draw, **dict(zip(SIZES, map(int, 3 + rng.permutation(5)), strict=True))}
                 for key, text in {**entry["arguments"], **case}.items():
                     names[key] = eval(text, names)
                 arguments = {key: names[key] for key in entry["arguments"] if not key.startswith("_")}
-                described = ", ".join(f"{key}={names[key]!r}" for key in case)
-                yield Probe(arguments, m=names[entry["samples"]] if "samples" in entry else 0, case=described)
+                described = ", ".join(f"{key}={names[key]!r}" for key in case) if case in cases else ""
+                m = int(eval(entry["samples"], names)) if "samples" in entry else 0
+                yield Probe(arguments, m=m, case=described)
 
     probes.__name__ = entry["name"]
     return probes
