@@ -45,7 +45,9 @@ def course(name: str, caption: str) -> str:
     svg = (COURSE / f"{name}.svg").read_text("utf-8")
     svg = re.sub("|".join(THEMED), lambda found: THEMED[found[0]], svg)
     svg = re.sub(r"(id='|url\(#)(ink|blue|orange)", rf"\g<1>{name}-\2", svg)  # ids are unique in a page
-    return svg.replace("<svg ", f"<svg role='img' aria-label='{escape(caption)}' ", 1)
+    svg = svg.replace("<svg ", f"<svg role='img' aria-label='{escape(caption)}' ", 1)
+    # On a telephone, a wide drawing keeps a legible size and scrolls, by keyboard too.
+    return f'<div class="wide" tabindex="0">{svg}</div>' if "width='768'" in svg else svg
 
 
 def picture(source: str, caption: str, width: int) -> str:

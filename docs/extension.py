@@ -54,8 +54,9 @@ class Lesson(SphinxDirective):
 
 
 def mathml(node: nodes.Element, display: str) -> str:
-    """Return a formula as MathML, with a thin space between ln and its argument."""
-    return convert(node.astext(), display=display).replace("<mi>ln</mi>", '<mi>ln</mi><mspace width="0.17em"/>')
+    """Return a formula as MathML, with a thin space between ln and its argument, and := as one sign."""
+    formula = convert(node.astext(), display=display).replace("<mi>ln</mi>", '<mi>ln</mi><mspace width="0.17em"/>')
+    return formula.replace("<mi>:</mi><mo>&#x0003D;</mo>", "<mo>:=</mo>")
 
 
 def inline(self: Any, node: nodes.Element) -> None:

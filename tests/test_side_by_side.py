@@ -12,7 +12,7 @@ from helpers.needs import needs
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "side_by_side"
-PAGE = (ROOT / "docs" / "book" / "11b-one-layer-three-ways.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "book" / "12-one-layer-three-ways.md").read_text("utf-8")
 LOSSES = [line.strip() for line in PAGE.splitlines() if line.startswith("    2.")]
 
 

@@ -335,7 +335,7 @@ def one_hot() -> str:
 
 
 def loss() -> str:
-    """Cross-entropy loss of a sample: −log p."""
+    """Cross-entropy loss of a sample: −ln p."""
     axes = Axes(50, 26, 300, 140, (0, 1), (0, 5))
     x, y = axes.at(0.1, float(np.log(10)))
     return card(
@@ -344,7 +344,7 @@ def loss() -> str:
         [
             axes.cross(),
             axes.curve(lambda p: float(-np.log(p)), start=0.0068),
-            words(200, 20, "loss of one sample: −log p", 13),
+            words(200, 20, "loss of one sample: −ln p", 13),
             dot(x, y, ORANGE, 4),
             words(x + 10, y - 2, "ten equal probabilities: 2.3", 12, ORANGE, "start"),
             words(350, 184, "1", 12, SOFT),
