@@ -325,7 +325,10 @@ def make_cli_docs():
 
 
 def test_the_page_of_commands_is_up_to_date():
-    assert (ROOT / "docs" / "cli.md").read_text("utf-8") == make_cli_docs().page(), "run python tools/make_cli_docs.py"
+    # Click before 8.5 writes COMMAND for an optional command.
+    pages = [(ROOT / "docs" / "cli.md").read_text("utf-8"), make_cli_docs().page()]
+    shown, made = (page.replace("[COMMAND]", "COMMAND") for page in pages)
+    assert shown == made, "run python tools/make_cli_docs.py"
 
 
 def every_command(command, name, context):

@@ -103,7 +103,7 @@ def test_a_header_of_two_billion_images_allocates_nothing(tmp_path):
         words = error(tmp_path)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 2_000_000
+        assert peak < 4 << 20  # blocks of 1 MiB, of which gzip holds two since Python 3.12
         assert words == f"{path}: the header claims 2,147,483,648 × 28 × 28 bytes, the file has 84"
 
 
@@ -469,7 +469,7 @@ def test_an_npz_whose_directory_claims_too_much_is_rejected(tmp_path):
     last = content.rindex(b"PK\x01\x02")
     content[last + 20 : last + 28] = struct.pack("<II", 50_000, 50_000)  # packed and unpacked size of y_test
     path.write_bytes(bytes(content))
-    assert error(path) == f"{path}: damaged zip file: unexpected end"
+    assert error(path).startswith(f"{path}: damaged zip file: ")  # Python 3.13 finds that the entries overlap
 
 
 def test_a_folder_of_images_is_read(tmp_path):
