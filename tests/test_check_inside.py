@@ -2,7 +2,10 @@
 
 import io
 import os
+import re
+import shutil
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from byhand.course import sandbox
-from byhand.course.sandbox import slicing
-from byhand.course.sandbox.runner import Limits, Student, locked, remove_abandoned
+from byhand.course.sandbox import runner, slicing
+from byhand.course.sandbox.runner import Limits, Outcome, Student, flatten, is_overfull, locked, remove_abandoned
+from byhand.errors import UsageError
+from helpers.attacks import ATTACKS, VALUES, hostile_files
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | st.text(),
@@ -221,6 +226,69 @@ def test_working_folders_of_killed_processes_are_removed(tmp_path):
     remove_abandoned(tmp_path)
     os.close(held)
     assert [folder.exists() for folder in folders] == [False, True, True, True]
+
+
+@pytest.mark.slow
+def test_a_folder_of_three_thousand_levels_can_be_removed(tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for _ in range(3000):
+        os.mkdir("deep")
+        os.chdir("deep")
+    os.chdir(tmp_path)
+    assert is_overfull("work")
+    flatten(Path("work"))
+    shutil.rmtree("work")
+
+
+def test_a_folder_is_overfull_by_files_or_by_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "MAX_FILES", 2)
+    monkeypatch.setattr(runner, "MAX_FILE_BYTES", 10)
+    for name, size, expected in (("a", 5, False), ("b", 5, False), ("b", 6, True), ("b", 0, False), ("c", 0, True)):
+        (tmp_path / name).write_bytes(bytes(size))
+        assert is_overfull(str(tmp_path)) is expected, name
+
+
+def test_a_reply_with_a_large_tree_is_rejected():
+    message = sandbox.packed([1] * 100)
+    assert sandbox.receive(io.BytesIO(message)) == [1] * 100
+    with pytest.raises(sandbox.BrokenMessageError):
+        sandbox.receive(io.BytesIO(message), 100)
+
+
+@pytest.mark.usefixtures("quick_sandbox")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this boundary")
+def test_the_kernel_closes_the_process_below_python():
+    source = f"""\
+def f():
+    import ctypes
+    libc = ctypes.CDLL(None)
+    return [libc.socket(1, 1, 0), libc.fork(), libc.open({str(Path(__file__))!r}.encode(), 0)]
+"""
+    with Student([source], ["f"], Limits(), {}) as student:
+        student.load()
+        if student.no_boundary:
+            pytest.skip(f"no boundary here: {student.no_boundary}")
+        assert student.call("f").value == [-1, -1, -1]
+
+
+def test_a_file_is_not_run_without_a_required_boundary(monkeypatch):
+    monkeypatch.setattr(Student, "_start", lambda self: None)
+    monkeypatch.setattr(Student, "_ask", lambda *_: Outcome("it needs Linux"))
+    with Student([], [], Limits(boundary=True), {}) as student, pytest.raises(UsageError, match="it needs Linux"):
+        student.load()
+
+
+def test_the_table_in_security_has_the_numbers_of_the_attacks():
+    page = (Path(__file__).parents[1] / "SECURITY.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| ([a-z ]+): .*\| (\d+ \| \d+ \| \d+) \|$", page, re.MULTILINE))
+    expected = {}
+    for kind in dict.fromkeys(one.kind for one in ATTACKS):
+        stopped = [one.stopped for one in ATTACKS if one.kind == kind]
+        expected[kind] = f"{len(stopped)} | {len(stopped)} | {stopped.count('everywhere')}"
+    for kind, files in (("values", VALUES), ("files", hostile_files(Path(), Path()))):
+        expected[kind] = f"{len(files)} | {len(files)} | {len(files)}"
+    assert rows == expected
 
 
 def test_plotting_code_runs_without_matplotlib():

@@ -13,7 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
 
-from byhand.course.grading import Item, Mark, Submission, mark_file, read_checks, run, submissions
+from byhand.course.grading import Item, Mark, Submission, described, mark_file, read_checks, run, submissions
 from byhand.course.grading.results import (
     as_classroom,
     as_gradescope,
@@ -25,6 +25,7 @@ from byhand.course.grading.results import (
 )
 from byhand.course.grading.run import Run
 from byhand.course.grading.submissions import find
+from byhand.course.sandbox.runner import missing_boundary
 from byhand.errors import DataError, DataMissingError, UsageError
 from byhand.schema import checked
 from helpers import processes
@@ -101,9 +102,9 @@ def test_grading_twice_gives_identical_files(twice):
 
 
 @pytest.mark.slow
-def test_the_command_warns_about_security_and_lists_submissions_to_look_at(twice):
+def test_the_command_describes_the_sandbox_and_lists_submissions_to_look_at(twice):
     _, (ran, _) = twice
-    assert "not a security boundary" in ran.stderr
+    assert f"sandbox: {described(missing_boundary())}" in ran.stderr
     assert "not marked: an essay: must be a .ipynb or .py file, got an essay.pdf\n" in ran.stdout
     assert "look at hangs: sigmoid: did not end within 3 seconds\n" in ran.stdout
     unmarked = sum(one.right is None for one in FEW)

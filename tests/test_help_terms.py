@@ -17,6 +17,7 @@ TABLE = """
 --seed                random seed
 --config              configuration file
 --split               test set or training set
+--require-boundary    security boundary
 --shifts              test-time augmentation
 --timeout             time limit
 --preset              preset

@@ -20,10 +20,7 @@ UNSEEN = (
     "The grader's numbers are not those of the check. And neither sees whether your code is fast, whether others can "
     "read it, or whether you know why it works."
 )
-BOUNDARY = (
-    "each submission runs in a process of its own with limits, which prevents accidents and simple shortcuts but is "
-    "not a security boundary: grade strangers' files where you would run them"
-)
+WARNING = "it prevents accidents and simple shortcuts: grade strangers' files where you would run them"
 
 
 @click.group("course", cls=CommandGroup)
@@ -195,6 +192,7 @@ def release(folder: Path, data: str | None, console: Console) -> None:
     "platform",
 )
 @option("--again", bool, "Grade everything again, including unchanged submissions.")
+@option("--require-boundary", bool, "Run submissions only if the kernel gives a security boundary (Linux).", "boundary")
 @console_options()
 def grade(
     submissions: Path,
@@ -204,6 +202,7 @@ def grade(
     jobs: int,
     platform: str | None,
     again: bool,
+    boundary: bool,
     console: Console,
 ) -> None:
     """Grade every notebook in the folder SUBMISSIONS: points per function, and a feedback page per student.
@@ -213,7 +212,7 @@ def grade(
     to the table, with the same name, gets the pages (feedback/, class.html) and the records (records/). An interrupted
     run is resumed by the same command: a submission is graded again only if it or the checks change.
     """
-    from byhand.course.grading import Mark
+    from byhand.course.grading import Mark, described
     from byhand.course.grading.results import (
         as_json,
         class_page,
@@ -224,12 +223,16 @@ def grade(
         write_table,
     )
     from byhand.course.grading.run import Run, prepare
+    from byhand.course.sandbox.runner import missing_boundary
     from byhand.files import write_text
 
     unpacked = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="byhand-grade-"))
     folder, checks, found = prepare(submissions, Path(unpacked), out, checks_file, page)
     count, done = len(found), 0
-    console.info(f"{count} submissions, {number(checks.of)} points possible; {BOUNDARY}")
+    if (reason := missing_boundary()) and boundary:
+        raise UsageError(f"--require-boundary: there is no boundary around the sandbox on this machine: {reason}")
+    sandbox = described(reason) + (f"; {WARNING}" if reason else "")
+    console.info(f"{count} submissions, {number(checks.of)} points possible\nsandbox: {sandbox}")
 
     def report(_: object, mark: Mark, is_old: bool) -> None:
         nonlocal done
@@ -237,7 +240,7 @@ def grade(
         if not is_old and (console.is_live or done % max(1, count // 10) == 0):
             console.info(f"{done}/{count}  {mark.student}: {points_of(mark)}")
 
-    with Run(checks, checks_file, folder, again=again) as run:
+    with Run(checks, checks_file, folder, again=again, boundary=boundary) as run:
         try:
             marks = run.marks(found, jobs, report)
         except KeyboardInterrupt:

@@ -28,6 +28,7 @@ __all__ = ["Checks", "Item", "Mark", "Submission", "custom_check", "mark_file", 
 MAX_LINE = 600  # characters of one message, which may contain text of the submission
 MAX_NOTES = 20
 LIMITS = Limits(wall_clock=4.0)  # so that a mark does not depend on the load of the machine
+BOUNDARY = "a boundary of the kernel (Landlock and seccomp)"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Mark:
     why: str = ""  # the reason if it is not marked
     notes: tuple[str, ...] = ()
     look: tuple[str, ...] = ()  # for the teacher: items that were not run, or stopped by a limit
+    sandbox: str = ""  # how the process was closed; empty if nothing was run
 
     @property
     def is_marked(self) -> bool:
@@ -98,14 +100,19 @@ class Mark:
         return mark
 
 
-def mark_file(submission: Submission, checks: Checks) -> Mark:
-    """Grade one submission, whose code runs in the sandbox."""
+def described(no_boundary: str | None) -> str:
+    """Return the kind of sandbox, given the reason why the kernel gives no boundary."""
+    return f"no security boundary: {no_boundary}" if no_boundary else BOUNDARY if no_boundary == "" else ""
+
+
+def mark_file(submission: Submission, checks: Checks, *, boundary: bool = False) -> Mark:
+    """Grade one submission, whose code runs in the sandbox, and only within a boundary of the kernel if `boundary`."""
     digest = submission.digest()
     seed = hashlib.sha256(f"{checks.seed}:{digest}".encode()).digest()
     if submission.problem:
         return not_marked(submission, checks, submission.problem, digest)
     try:
-        limits = replace(LIMITS, total=checks.timeout)
+        limits = replace(LIMITS, total=checks.timeout, boundary=boundary)
         start = int.from_bytes(seed[:8])
         rounds, names, graded = checks.rounds, checks.names, checks.graded
         with Check(
@@ -119,8 +126,9 @@ def mark_file(submission: Submission, checks: Checks) -> Mark:
     blameless = [one for one in items if one.status == "not run" or "did not end" in "".join(one.words[:1])]
     look = [f"{item.name}: {item.words[0]}" for item in blameless if item.words]
     notes = tuple(_short(note) for note in report.notes[:MAX_NOTES])
-    name, file = shown(submission.name), shown(submission.path.name)
-    return Mark(name, file, digest, checks.digest, "marked", tuple(items), "", notes, tuple(dict.fromkeys(look)))
+    name, file, seen = shown(submission.name), shown(submission.path.name), tuple(dict.fromkeys(look))
+    sandbox = described(check.student.no_boundary)
+    return Mark(name, file, digest, checks.digest, "marked", tuple(items), "", notes, seen, sandbox)
 
 
 def not_marked(submission: Submission, checks: Checks, why: str, digest: str = "") -> Mark:
@@ -164,7 +172,7 @@ def _short(text: str) -> str:
     return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} …"
 
 
-def work(name: str, path: str, page: str, checks_file: str) -> None:
+def work(name: str, path: str, page: str, checks_file: str, boundary: str = "") -> None:
     """Grade one submission in a process that `run` has started, and write the mark to standard output as JSON.
 
     The output of custom checks goes to standard error. When standard input closes, because the main process has ended,
@@ -177,7 +185,7 @@ def work(name: str, path: str, page: str, checks_file: str) -> None:
     submission = Submission(name, Path(path))
     checks = read_checks(Path(checks_file) if checks_file else None, page)
     try:
-        mark = mark_file(submission, checks)
+        mark = mark_file(submission, checks, boundary=bool(boundary))
     except Exception as error:  # an attack on the sandbox may lead to any error here
         mark = not_marked(submission, checks, f"grading failed: {type(error).__name__}: {error}")
     answers.write(json.dumps(asdict(mark)).encode())

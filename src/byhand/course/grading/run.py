@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from byhand import files
-from byhand.course.grading import LIMITS, Checks, Mark, Submission, mark_file, not_marked, read_checks
+from byhand.course.grading import BOUNDARY, LIMITS, Checks, Mark, Submission, mark_file, not_marked, read_checks
 from byhand.course.grading.results import feedback, file_name
 from byhand.course.grading.submissions import find
 from byhand.course.sandbox.runner import SOURCE
@@ -46,8 +46,11 @@ def prepare(
 class Run(contextlib.AbstractContextManager["Run"]):
     """The worker processes, in a context that ends them; `folder` gets `records/` and `feedback/`."""
 
-    def __init__(self, checks: Checks, checks_file: Path | None, folder: Path, *, again: bool = False) -> None:
+    def __init__(
+        self, checks: Checks, checks_file: Path | None, folder: Path, *, again: bool = False, boundary: bool = False
+    ) -> None:
         self.checks, self.checks_file, self.folder, self.again = checks, checks_file, folder, again
+        self.boundary = boundary  # run submissions only within a boundary of the kernel
         self._live: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
         self._stdin, lifeline = os.pipe()  # the workers' standard input; its other end closes when this process ends
@@ -99,6 +102,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
             return None
         if self.again or (mark.digest, mark.checks) != (submission.digest(), self.checks.digest):
             return None
+        if self.boundary and mark.sandbox not in ("", BOUNDARY):
+            return None
         page = self._path(submission, "feedback", "html")
         if not page.exists():
             files.write_text(page, feedback(mark))
@@ -117,7 +122,13 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def _from_a_worker(self, submission: Submission) -> Mark:
         """Return the mark that a worker process makes, or the reason why it failed."""
         checks_file = str(self.checks_file.resolve()) if self.checks_file else ""
-        arguments = submission.name, str(submission.path.resolve()), self.checks.page, checks_file
+        arguments = (
+            submission.name,
+            str(submission.path.resolve()),
+            self.checks.page,
+            checks_file,
+            "boundary" * self.boundary,
+        )
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: import nothing from the working folder
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},

@@ -1,8 +1,8 @@
-"""The sandbox: run a student's code in a process of its own. It prevents accidents; it is not a security boundary.
+"""The sandbox: run a student's code in a process of its own.
 
-`runner` starts `python -m byhand.course.sandbox` (`__main__`), which limits itself (`environment`), runs the needed
-statements of the file (`slicing`), and serves calls. This file has the messages between the two processes: nothing in
-them is executed, and no array is allocated whose bytes have not arrived.
+`runner` starts `python -m byhand.course.sandbox` (`__main__`), which limits itself (`environment`, and on Linux
+`boundary`), runs the needed statements of the file (`slicing`), and serves calls. This file has the messages between
+the two processes: nothing in them is executed, and no array is allocated whose bytes have not arrived.
 
 A message is two lengths (4 bytes each), a tree in JSON, and the bytes of its arrays. In the tree, types that JSON lacks
 are objects with one entry: tuple `t`, list `l`, dictionary `d`, array `a`, unsendable `u`.
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 LIMIT = 32 * 2**20  # bytes per message, a thousand times what an answer needs
+MAX_REPLY_TREE = 4 * 2**20  # bytes of a tree from the student's process: its objects take fifty times as much memory
 MAX_DEPTH = 12
 
 
@@ -47,10 +48,10 @@ def send(stream: BinaryIO, value: Any) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> Any:
-    """Read one message; EOFError if the other process has ended."""
+def receive(stream: BinaryIO, most: int = LIMIT) -> Any:
+    """Read one message, with a tree of at most `most` bytes; EOFError if the other process has ended."""
     tree_size, blob_size = struct.unpack(">II", _exactly(stream, 8))
-    if tree_size + blob_size > LIMIT:
+    if tree_size > most or tree_size + blob_size > LIMIT:
         raise BrokenMessageError(f"a message must have at most {LIMIT} bytes, got {tree_size + blob_size}")
     tree, blob = _exactly(stream, tree_size), _exactly(stream, blob_size)
     try:

@@ -258,11 +258,11 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     sandbox = Sandbox(requests, answers)
-    first = receive(requests)
+    limits = receive(requests)
     environment.hide_drawing()
     environment.find_data()
-    environment.close(first["memory"], first["seconds"])
-    send(answers, {"loaded": sandbox.load(first)})
+    send(answers, {"loaded": environment.close(**limits)})
+    send(answers, {"loaded": sandbox.load(receive(requests))})
     while True:
         try:
             request = receive(requests)

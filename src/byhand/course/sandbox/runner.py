@@ -22,7 +22,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from byhand.course.sandbox import BrokenMessageError, receive, send
+from byhand.course.sandbox import MAX_REPLY_TREE, BrokenMessageError, receive, send
+from byhand.errors import UsageError
 
 SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; sys.path may contain the caller's folder
 #: Seconds between two looks at the limits of a call.
@@ -31,6 +32,8 @@ POLL = 0.2
 PREFIX = "byhand-check-"
 #: Seconds after which an unlocked folder belongs to a killed process.
 ABANDONED = 60.0
+#: Limits of a working folder, and of the threads of a process. A process that exceeds them is killed.
+MAX_FILES, MAX_FILE_BYTES, MAX_THREADS = 1000, 64 * 2**20, 256
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
@@ -44,6 +47,7 @@ class Limits:
     total: float = 60.0  # for the whole file
     memory: int = 2 * 2**30  # bytes of address space: NumPy and its threads reserve more than they use
     output: int = 2**20  # characters per call, and bytes that the process may write past the capture
+    boundary: bool = False  # True to run nothing where the kernel gives no boundary
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,47 @@ def remove_abandoned(home: Path) -> None:
             facts = folder.lstat()
             is_old = time.time() - facts.st_mtime > ABANDONED
             if is_old and facts.st_uid == os.getuid() and (descriptor := locked(folder)) is not None:
+                flatten(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(descriptor)
+
+
+def flatten(folder: Path) -> None:
+    """Move nested folders to the top, because removing thousands of levels would exceed the recursion limit."""
+    with contextlib.suppress(OSError):
+        top, found = tempfile.mkdtemp(dir=folder), [str(folder)]
+        for current in found:  # which grows
+            for entry in [*os.scandir(current)]:
+                if entry.is_dir(follow_symlinks=False) and entry.path != top:
+                    os.chmod(entry.path, 0o700)
+                    found.append(os.path.join(top, str(len(found))))
+                    os.rename(entry.path, found[-1])
+
+
+def is_overfull(folder: str) -> bool:
+    """Return True if a folder exceeds `MAX_FILES` or `MAX_FILE_BYTES`, or has parts that cannot be read."""
+    found, count, size = [folder], 0, 0
+    for current in found:  # which grows
+        try:
+            with os.scandir(current) as entries:
+                for entry in entries:
+                    count, size = count + 1, size + entry.stat(follow_symlinks=False).st_size
+                    if count > MAX_FILES or size > MAX_FILE_BYTES:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        found.append(entry.path)
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def missing_boundary() -> str:
+    """Return the reason why this machine gives no boundary around the sandbox, or an empty text if it does."""
+    with Student([], [], Limits(), {}) as student:
+        outcome = student.load()
+        return outcome.died if student.no_boundary is None else student.no_boundary
 
 
 class Student(contextlib.AbstractContextManager["Student"]):
@@ -104,6 +147,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
         self.cells, self.targets, self.limits, self.files = cells, list(targets), limits, files
         self.modules = list(modules)
         self.loaded: dict[str, Any] = {}
+        self.no_boundary: str | None = None  # the reason why there is none; None before the first process
         self._used = self._waited = 0.0  # of the processes that have ended: CPU time, and time without a CPU
         self._began = time.monotonic()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
@@ -118,6 +162,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
     def __exit__(self, *_: object) -> None:
         self._end()
         self._output.close()
+        flatten(Path(self._folder.name))
         self._folder.cleanup()
         if self._held is not None:
             os.close(self._held)
@@ -126,8 +171,14 @@ class Student(contextlib.AbstractContextManager["Student"]):
         """Start a process and load the file; `loaded` then describes its content."""
         self._end()
         self._start()
-        limits = {name: getattr(self.limits, name) for name in ("output", "memory", "wall_clock")}
-        limits["seconds"] = int(self.limits.total) + 1
+        closed = self._ask({"memory": self.limits.memory, "seconds": int(self.limits.total) + 1}, self.limits.load)
+        if closed.died:
+            return closed
+        self.no_boundary = closed.value  # sent before the student's code runs, so it cannot be forged
+        if self.no_boundary and self.limits.boundary:
+            self._end()
+            raise UsageError(f"not run, because there is no boundary around the sandbox: {self.no_boundary}")
+        limits = {"output": self.limits.output, "wall_clock": self.limits.wall_clock}
         names = {"targets": self.targets, "modules": self.modules}
         outcome = self._ask({"cells": self.cells, **names, **limits}, self.limits.load)
         if not outcome.died:
@@ -196,13 +247,13 @@ class Student(contextlib.AbstractContextManager["Student"]):
         while True:
             with contextlib.suppress(queue.Empty):
                 reply = self._replies.get(timeout=POLL)
-                if not isinstance(reply, dict) or self._has_flooded():
+                if not isinstance(reply, dict) or self._excess():
                     return Outcome(died=self._death(reply))
                 if "ask" not in reply:
                     return self._outcome(reply)
                 self._send(_answer(reply, answers or {}))
                 passed = passed if used is None else 0.0  # it is not idle: CPU time is the limit
-            if self._has_flooded():
+            if self._excess():
                 return Outcome(died=self._death(None))
             # A longer pause is one of this process: on a busy machine, the reply may have arrived since.
             passed, last = passed + min(self._clock() - last, 2 * POLL), self._clock()
@@ -258,11 +309,11 @@ class Student(contextlib.AbstractContextManager["Student"]):
         return Outcome(error=error["type"], message=error["message"], printed=reply["printed"], **place)
 
     def _death(self, last: Any) -> str:
-        """Kill the process and return the reason: too much output, the exit code or the signal."""
+        """Kill the process and return the reason: an exceeded limit, the exit code or the signal."""
         assert self._process is not None
-        if self._has_flooded():
+        if excess := self._excess():
             self._end()
-            return f"wrote more than {self.limits.output:,} bytes of output"
+            return excess
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         code = self._process.poll()
@@ -274,8 +325,17 @@ class Student(contextlib.AbstractContextManager["Student"]):
             return f"crashed the process ({names.get(-code, f'signal {-code}')})"
         return f"ended the process (exit code {code})"
 
-    def _has_flooded(self) -> bool:
-        return os.fstat(self._output.fileno()).st_size > self.limits.output
+    def _excess(self) -> str:
+        """Return the limit of output, files or threads that the process exceeds, if any."""
+        assert self._process is not None
+        if os.fstat(self._output.fileno()).st_size > self.limits.output:
+            return f"wrote more than {self.limits.output:,} bytes of output"
+        if is_overfull(self._folder.name):
+            return f"wrote more than {MAX_FILES:,} files or {MAX_FILE_BYTES >> 20} MB"
+        with contextlib.suppress(OSError):  # outside Linux, or it has ended
+            if len(os.listdir(f"/proc/{self._process.pid}/task")) > MAX_THREADS:
+                return f"started more than {MAX_THREADS} threads"
+        return ""
 
     def _end(self) -> None:
         self._used += self._processor_time() or 0.0
@@ -298,7 +358,7 @@ def _put_replies(stream: BinaryIO, replies: "queue.Queue[Any]") -> None:
     with stream:
         while True:
             try:
-                replies.put(receive(stream))
+                replies.put(receive(stream, MAX_REPLY_TREE))
             except (EOFError, BrokenMessageError, ValueError, OSError) as error:
                 replies.put(error)
                 return
