@@ -200,10 +200,12 @@ rename another submission | boundary | |
 return libc.rename(b"<victim>", b"<folder>/moved.txt") == 0 or os.path.exists("<folder>/moved.txt")
 
 take away another submission's permissions | boundary | |
-return libc.chmod(b"<victim>", 0) == 0
+libc.chmod(b"<victim>", 0)
+return os.stat("<victim>").st_mode & 0o777 == 0
 
 change the time of another submission | boundary | |
-return libc.utimensat(-100, b"<victim>", None, 0) == 0
+libc.utimensat(-100, b"<victim>", bytes(32), 0)
+return os.stat("<victim>").st_mtime == 0
 
 add an attribute to another submission | boundary | |
 return libc.setxattr(b"<victim>", b"user.a", b"x", 1, 0) == 0 or ctypes.get_errno() == 95

@@ -28,7 +28,7 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF, PATH_BENEATH = 444, 445, 446, 1  # <lin
 READ, LIST, WRITE = 0b100, 0b1000, 0b0111_0001_1011_0010  # rights: no devices, sockets or pipes are made
 ON_FILES = 0b1100_0000_0000_0111  # the rights that a file has, not only a folder
 RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # their number in each version of Landlock, 16 in later ones
-ALLOW, NOT_IMPLEMENTED, WAIT_FOR_THREADS = 0x7FFF0000, 0x00050000 | 38, 4  # <seccomp.h>
+ALLOW, SUCCESS, NOT_IMPLEMENTED, WAIT_FOR_THREADS = 0x7FFF0000, 0x00050000, 0x00050000 | 38, 4  # <seccomp.h>
 EQUAL, MASKED = 4, 7  # comparisons of an argument
 THREAD = 0x10000  # CLONE_THREAD
 CALLS = """
@@ -44,6 +44,7 @@ CALLS = """
     setitimer sigaltstack stat statfs statx symlink symlinkat sysinfo time times umask uname unlink unlinkat
     wait4 waitid write writev
 """
+IGNORED = "chmod fchmod fchmodat futimesat utime utimensat utimes"  # they do nothing, so that `shutil.copy` works
 
 
 class Comparison(ctypes.Structure):
@@ -114,17 +115,21 @@ def _restrict_calls() -> str:
     library.seccomp_init.restype = ctypes.c_void_p
     rules = ctypes.c_void_p(library.seccomp_init(NOT_IMPLEMENTED))  # the C library then tries an older call
 
-    def allow(name: str, *comparisons: tuple[int, int, int, int]) -> None:
+    def allow(name: str, *comparisons: tuple[int, int, int, int], action: int = ALLOW) -> None:
         number = library.seccomp_syscall_resolve_name(name.encode())
         if number >= 0:
             values = (Comparison * len(comparisons))(*(Comparison(*one) for one in comparisons))
-            library.seccomp_rule_add_array(rules, ALLOW, number, len(comparisons), values)
+            library.seccomp_rule_add_array(rules, action, number, len(comparisons), values)
 
     for name in CALLS.split():
         allow(name)
+    for name in IGNORED.split():
+        allow(name, action=SUCCESS)
     allow("clone", (0, MASKED, THREAD, THREAD))
     for name in ("kill", "tgkill"):  # such as `abort`
         allow(name, (0, EQUAL, os.getpid(), 0))
+    for process in (0, os.getpid()):
+        allow("sched_setaffinity", (0, EQUAL, process, 0))
     allow("prlimit64", (0, EQUAL, 0, 0), (2, EQUAL, 0, 0))  # reads limits
     for command in (*range(8), 36, 37, 38, 1030):  # F_DUPFD … F_SETLKW, F_OFD_…, F_DUPFD_CLOEXEC, but not F_SETOWN
         allow("fcntl", (1, EQUAL, command, 0))
