@@ -37,7 +37,7 @@ CALLS = """
     fadvise64 fallocate fchdir fdatasync flock fstat fstatfs fsync ftruncate futex getcpu getcwd getdents
     getdents64 getegid geteuid getgid getgroups getitimer getpgid getpgrp getpid getppid getrandom getresgid
     getresuid getrlimit getrusage getsid gettid gettimeofday getuid link linkat lseek lstat madvise membarrier
-    mincore mkdir mkdirat mmap mprotect mremap msync munmap nanosleep newfstatat pause pipe pipe2 poll ppoll
+    mkdir mkdirat mmap mprotect mremap msync munmap nanosleep newfstatat pause pipe pipe2 poll ppoll
     pread64 preadv preadv2 pselect6 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv rename
     renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn
     rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_yield select sendfile set_robust_list set_tid_address
