@@ -220,12 +220,35 @@ def test_what_is_no_digit_is_named(play):
     assert play.text("#answer .answer") == "no digit"
 
 
-def test_the_tour_names_its_places_and_ends(play):
+def test_the_tour_has_something_to_do_and_notices_when_it_is_done(play):
+    def unit():
+        place = play.page.evaluate("byhand.network.diagram.boxes[3]")
+        box = play.page.locator(".network-canvas").bounding_box()
+        play.page.mouse.move(box["x"] + place["x"] + 4, box["y"] + place["y"] + 4)
+
+    tasks = [
+        lambda: play.draw(HANDS["upright"]["3"]),
+        unit,
+        lambda: play.press("Watch a new network learn"),
+        lambda: play.press("Learning rate too high"),
+        lambda: play.press("Copy as Python"),
+    ]
+    play.press("Tour")
+    for place, task in enumerate(tasks, start=1):
+        assert play.text(".tour [aria-live]").startswith(f"{place} of 5. ")
+        assert play.page.locator(".is-toured").count() == 1
+        assert play.text(".tour .is-good") == ""
+        task()
+        play.until("document.querySelector('.tour .is-good').textContent.startsWith('✓')")
+        play.press("Next" if place < 5 else "Done")
+    assert play.page.locator(".tour").is_hidden()
+
+
+def test_the_steps_of_the_tour_can_be_skipped(play):
     play.press("Tour")
     for place in range(1, 6):
         assert play.text(".tour [aria-live]").startswith(f"{place} of 5. ")
-        assert play.page.locator(".is-toured").count() == 1
-        play.press("Next" if place < 5 else "Done")
+        play.press("Skip" if place < 5 else "Done")
     assert play.page.locator(".tour").is_hidden()
     play.press("Tour")
     play.page.keyboard.press("Escape")

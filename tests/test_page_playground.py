@@ -91,13 +91,13 @@ def test_an_error_is_shown_until_it_is_closed(play):
     advanced(play)
     play.page.get_by_label("Hidden layers").fill("90000, 90000")
     play.press("Use this setup")
-    play.until("document.querySelector('#problem').textContent.startsWith('layers must fit into')")
+    play.until("document.querySelector('#problem').textContent.startsWith('Hidden layers must fit into')")
     step = play.page.evaluate("byhand.state.step")
     play.until(f"byhand.state.step > {step + 100}")  # events since then did not remove it
-    assert play.text("#problem").startswith("layers must fit into")
+    assert play.text("#problem").startswith("Hidden layers must fit into")
     play.press("Close")
     message = play.page.locator("#problem").text_content()  # training may show a message of its own
-    assert not message.startswith("layers must fit into")
+    assert not message.startswith("Hidden layers must fit into")
     assert play.page.locator("#notice").is_hidden() == (message == "")
     play.troubles = [t for t in play.troubles if "400" not in t]  # the browser logs the rejected request
 
@@ -117,7 +117,9 @@ def test_layers_that_are_not_numbers_are_rejected_in_the_page(play):
 
 def test_an_invalid_address_gives_an_error_message(browser, served):
     page = opened(browser, served, behind="#learning_rate=banana&layers=x&seed=&batch_size=0&rubbish=1")
-    page.until("document.querySelector('#problem').textContent.startsWith('batch_size must be an integer from 1')")
+    page.until(
+        "document.querySelector('#problem').textContent.startsWith('Batch size must be a whole number from 1 to ')"
+    )
     page.tab("One step")
     page.page.get_by_text(", prediction ", exact=False).first.wait_for()  # requests of other panels do not remove it
     page.tab("Errors")
@@ -240,3 +242,59 @@ def test_a_disconnected_page_catches_up(play, served):
     play.until("byhand.state.status === 'paused'")
     same_curve(play, served)
     play.troubles = [t for t in play.troubles if "ERR_INTERNET_DISCONNECTED" not in t]
+
+
+def test_a_reload_keeps_the_drawing_and_the_tab(play):
+    read = "Array.from(byhand.draw.result.picture).join()"
+    play.draw(HANDS["upright"]["3"])
+    play.tab("Teach")
+    before = play.page.evaluate(read)
+    play.page.reload()
+    play.until("document.documentElement.dataset.ready && byhand.draw.result?.picture")
+    assert play.page.evaluate(read) == before
+    assert play.page.get_by_role("tab", selected=True).inner_text() == "Teach"
+    play.press("Clear")
+    play.page.locator(".examples button").first.click()
+    before = play.page.evaluate(read)
+    play.page.reload()
+    play.until("document.documentElement.dataset.ready && byhand.draw.result?.picture")
+    assert play.page.evaluate(read) == before
+    assert play.page.evaluate("byhand.draw.label") is not None
+
+
+def test_stop_at_keeps_its_value_after_it_stopped(play):
+    play.tab("Learning")
+    field = play.page.get_by_label("Stop at epoch")
+    field.fill("1")
+    field.press("Tab")
+    play.page.evaluate("void byhand.control({ action: 'play' })")
+    play.until("byhand.state.step === 29 && byhand.state.status === 'paused'")
+    assert field.input_value() == "1"
+    play.press("Finish")  # what has been passed is no end: it trains on to the next twenty
+    play.until("byhand.state.step === 20 * 29 && byhand.state.status === 'paused'")
+    assert field.input_value() == "20"
+
+
+def test_the_parts_of_one_step_are_folded_and_stay_as_they_are_left(play):
+    play.tab("One step")
+    play.page.locator("#step .worked-out").wait_for()
+    details = "document.querySelectorAll('#step .explanation details[open]').length"
+    assert play.page.evaluate(details) == 0
+    assert play.page.locator("#step").bounding_box()["height"] < 900
+    play.page.locator("#step summary").first.click()
+    title = play.page.locator("#step summary").first.inner_text()
+    play.press("Random image")
+    play.until("byhand.step.asked.index !== 7 && document.querySelectorAll('#step details[open]').length === 1")
+    assert play.page.locator("#step details[open] summary").first.inner_text().split("\n")[0] == title.split("\n")[0]
+
+
+def test_the_right_answer_of_a_drawing_can_be_chosen(play):
+    play.draw(HANDS["upright"]["3"])
+    play.tab("One step")
+    truth = play.page.locator("#step").get_by_label("The right answer is")
+    assert truth.is_hidden()
+    play.press("My drawing")
+    play.page.get_by_text("Label 3 (the guess, since no right answer is chosen), prediction 3").wait_for()
+    truth.select_option("5")
+    play.page.get_by_text("Label 5, prediction 3").wait_for()
+    assert play.page.evaluate("byhand.step.asked.label") == 5

@@ -241,9 +241,10 @@ def test_training_can_be_stepped_played_paused_and_rewound(served):
     assert served.post("/api/control", action="rewind")["step"] == 0
     served.post("/api/control", action="play", stop_at=2)
     state = served.wait("paused")
-    assert (state["step"], state["stop_at"]) == (58, None)
+    assert (state["step"], state["stop_at"]) == (58, 2)
     assert served.call("GET", "/api/weights")[1] == first
     assert [record["epoch"] for record in state["history"]] == [1, 2]
+    assert served.post("/api/control", action="batch")["stop_at"] is None  # passed: it no longer holds
 
 
 def test_a_new_setup_restarts_training(served):

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "long")]
 
 from soak import HANDS, draw  # noqa: E402
 
-from helpers.own_data import SHAPES, shapes  # noqa: E402
+from helpers.own_data import folder_of_shapes  # noqa: E402
 from helpers.playground_server import Served, a_playground  # noqa: E402
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
@@ -76,7 +76,7 @@ def panel(page, tab: str, *, whole: bool) -> bytes:
     elif tab == "One step":
         page.locator("#step .worked-out").wait_for()
     elif tab == "Your data":
-        page.locator("#data input[webkitdirectory]").set_input_files(shapes_folder())
+        page.locator("#data input[webkitdirectory]").set_input_files(folder_of_shapes(Path("shapes"), 12))
         page.get_by_role("button", name="Train a new network on these pictures").wait_for()
         page.evaluate("scrollTo(0, 0)")
     elif tab == "Setup" and not whole:
@@ -84,16 +84,6 @@ def panel(page, tab: str, *, whole: bool) -> bytes:
     if whole:
         return page.screenshot(full_page=True)
     return page.locator(".tab-panel:not([hidden])").screenshot()
-
-
-def shapes_folder() -> Path:
-    """Return a folder of drawn shapes in the current folder, one subfolder per class."""
-    folder = Path("shapes")
-    images, labels = shapes(12)
-    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-        (folder / SHAPES[label]).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(folder / SHAPES[label] / f"{i}.png")
-    return folder
 
 
 def run(*words: str) -> str:

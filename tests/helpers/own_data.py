@@ -62,6 +62,14 @@ def shapes(each: int, height: int = 28, width: int = 28, *, seed: int = 0) -> tu
     return np.stack([shape(SHAPES[k], height, width, rng) for k in labels]), labels
 
 
+def folder_of_shapes(folder: Path, each: int = 8) -> Path:
+    """Write pictures of shapes into a folder, one subfolder per class, and return it."""
+    for i, (image, label) in enumerate(zip(*shapes(each), strict=True)):
+        (folder / SHAPES[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / SHAPES[label] / f"{i}.png")
+    return folder
+
+
 @functools.cache
 def patterns(classes: int, each: int, height: int = 12, width: int = 12) -> tuple[np.ndarray, np.ndarray]:
     """Return noisy copies of one smooth random image for each class: uint8 (N, H, W), and the class numbers."""

@@ -19,7 +19,7 @@ import { ErrorsPanel } from "./panels/errors.js";
 import { ExperimentsPanel } from "./panels/experiments.js";
 import { NetworkPanel } from "./panels/network.js";
 import { RunPanel } from "./panels/run.js";
-import { SetupPanel } from "./panels/setup.js";
+import { SetupPanel, plain } from "./panels/setup.js";
 import { SharePanel } from "./panels/share.js";
 import { StepPanel } from "./panels/step.js";
 
@@ -59,8 +59,8 @@ class Playground {
     this.tabs = new Tabs(byId("tabs"), [...document.querySelectorAll(".tab-panel")], (name) => {
       for (const panel of this.panels) panel.opened?.(name);
     });
-    if (isPhone()) this.tabs.open("network");
-    this.tour = new Tour(byId("start-tour"), this.tabs);
+    if (isPhone() && this.tabs.isFirst) this.tabs.open("network");
+    this.tour = new Tour(byId("start-tour"), this);
     document.addEventListener("visibilitychange", () => this.freshen());
     await this.begin();
     await this.setup.useAddress();
@@ -213,7 +213,7 @@ class Playground {
     try {
       return await work();
     } catch (error) {
-      this.notice.say(cause, error.message);
+      this.notice.say(cause, plain(error.message));
       return null;
     }
   }

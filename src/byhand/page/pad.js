@@ -14,9 +14,9 @@ const HELP =
   "Backspace removes the last stroke; Delete clears the pad.";
 
 export class Pad {
-  /** `changed()` is called after a stroke or a change, and once per frame during a stroke. */
-  constructor(host, changed) {
-    this.changed = changed;
+  /** `changed()` is called after a stroke or a change, and once per frame during a stroke; `ended()` only after one. */
+  constructor(host, changed, ended = () => {}) {
+    Object.assign(this, { changed, ended });
     this.frame = null;
     this.strokes = [];
     this.picture = null;
@@ -127,6 +127,7 @@ export class Pad {
     this.frame = null;
     this.redraw();
     this.changed();
+    this.ended();
   }
 
   /** Draw a stroke from point `from` on. */

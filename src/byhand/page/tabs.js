@@ -1,6 +1,10 @@
-/* Tabs: one panel at a time. https://www.w3.org/WAI/ARIA/apg/patterns/tabs/ */
+/*
+ * Tabs: one panel at a time; a reload keeps it. https://www.w3.org/WAI/ARIA/apg/patterns/tabs/
+ */
 
 import { element } from "./dom.js";
+
+const KEY = "byhand-tab";
 
 export class Tabs {
   /** `opened(name)` is called after a panel has become visible. */
@@ -14,11 +18,14 @@ export class Tabs {
     });
     list.append(...this.buttons);
     list.addEventListener("keydown", (event) => this.key(event));
-    this.open(panels[0].id);
+    const last = sessionStorage.getItem(KEY);
+    this.isFirst = !panels.some(({ id }) => id === last);
+    this.open(this.isFirst ? panels[0].id : last);
   }
 
   open(name) {
     this.current = name;
+    sessionStorage.setItem(KEY, name);
     document.documentElement.dataset.tab = name;
     this.panels.forEach((panel, i) => {
       const isOpen = panel.id === name;

@@ -166,7 +166,7 @@ class TrainingThread:
             elif self._warned is not None and ended.epoch >= self._warned + WARNING_EPOCHS:
                 self.message, self._warned = "", None
             if self.stop_at == ended.epoch:
-                self.stop_at, self._steps_left = None, 1
+                self._steps_left = 1
         if self._steps_left is not None:
             self._steps_left -= 1
             if self._steps_left == 0:

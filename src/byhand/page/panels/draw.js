@@ -34,6 +34,8 @@ function groupsOf(strokes) {
 /** An answer with a smaller probability is pale: a network that has learned nothing is never sure. */
 const FAINT = 0.5;
 
+const KEY = "byhand-drawing";
+
 /** Number of test images that are shown as examples. */
 const EXAMPLES = 5;
 
@@ -64,7 +66,8 @@ export class DrawPanel {
       this.thumbnails,
       element("label", { className: "tick" }, this.centers, element("span", {}, "Center and scale the digit like MNIST")),
     );
-    this.pad = new Pad(padHost, () => this.read());
+    this.pad = new Pad(padHost, () => this.read(), () => this.keep());
+    this.restore();
     this.loadExamples();
   }
 
@@ -157,6 +160,20 @@ export class DrawPanel {
     this.answer.classList.toggle("is-word", answer?.length > 2);
     for (const button of this.labels.children) button.disabled = !picture;
     this.playground.network?.showFlow(this.reader, isFinite ? this.result : null);
+  }
+
+  /** Keep the drawing for a reload of this tab. */
+  keep() {
+    const { pixels, label } = (this.pad.picture && this.example) ?? {};
+    const example = pixels && { pixels: encode(pixels), label, shape: this.playground.state.digits.shape };
+    sessionStorage.setItem(KEY, JSON.stringify({ strokes: this.pad.strokes, example }));
+  }
+
+  restore() {
+    const { strokes = [], example } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+    if (example && String(example.shape) === String(this.playground.state.digits.shape)) this.show({ ...example, pixels: decode(example.pixels) });
+    this.pad.strokes = strokes;
+    this.pad.redraw();
   }
 
   /** Show some test images; a click puts one on the pad. */

@@ -74,7 +74,7 @@ export class RunPanel {
 
   finishTraining() {
     const { step, batches_per_epoch: perEpoch, stop_at: stopAt } = this.playground.state;
-    const end = stopAt ?? WATCHED * (Math.floor(step / perEpoch / WATCHED) + 1);
+    const end = stopAt * perEpoch > step ? stopAt : WATCHED * (Math.floor(step / perEpoch / WATCHED) + 1);
     return this.playground.control({ action: "play", pace: "full", stop_at: end });
   }
 
@@ -107,10 +107,10 @@ export class RunPanel {
     const record = curve.epochs.at(-1);
     const figures = {
       epoch: numeral(state.step / state.batches_per_epoch),
-      step: state.step.toLocaleString("en"),
+      steps: state.step.toLocaleString("en"),
       loss: curve.points.length ? numeral(curve.points.at(-1)[1]) : "–",
-      validation: record ? percent(record.validation_accuracy) : "–",
-      "images/s": record ? Math.round(record.images_per_second).toLocaleString("en") : "–",
+      "right on unseen images": record ? percent(record.validation_accuracy) : "–",
+      "images a second": record ? Math.round(record.images_per_second).toLocaleString("en") : "–",
     };
     this.figures.replaceChildren(
       ...Object.entries(figures).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),

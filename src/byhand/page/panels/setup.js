@@ -36,6 +36,30 @@ export function fromAddress(text, usual) {
 /** "128, 64" → [128, 64] */
 export const sizes = (text) => text.split(/[\s,]+/).filter(Boolean).map(Number);
 
+/** The titles of the fields, and of the one in Learning, by the server's names. */
+const TITLES = {
+  data: "Data",
+  start: "Start from",
+  maps: "Convolutions",
+  layers: "Hidden layers",
+  activation: "Activation",
+  optimizer: "Optimizer",
+  learning_rate: "Learning rate",
+  batch_size: "Batch size",
+  seed: "Seed",
+  samples: "Training images, 0 for all",
+  augment: "Augmentation",
+  deskew: "Deskew the digits",
+  stop_at: "Stop at epoch",
+};
+
+/** A message of the server with the names of the page: "batch_size must be an integer …" → "Batch size must be a whole number …" */
+export function plain(message) {
+  const named = message.replace(/^\w+(?= must )/, (name) => TITLES[name]?.replace(/, .*/, "") ?? name);
+  const counted = named.replace(/\d+(\.\d+)?e\+\d+|\b(?<!\.)\d{5,}\b/g, (digits) => Number(digits).toLocaleString("en"));
+  return counted.replace("an integer", "a whole number").replace(/^./, (letter) => letter.toUpperCase());
+}
+
 const MAX_UNITS = 1024;
 const MAX_LAYERS = 8;
 
@@ -44,18 +68,18 @@ export class SetupPanel {
     this.playground = playground;
     const { choices, limits } = playground.state;
     this.fields = {
-      data: choice("Data", choices.data),
-      start: choice("Start from", choices.start),
-      maps: line("Convolutions", "none, or 8,16", "text"),
-      layers: line("Hidden layers", "such as 128 or 128, 64"),
-      activation: choice("Activation", choices.activation),
-      optimizer: choice("Optimizer", choices.optimizer),
-      learning_rate: number("Learning rate", limits.learning_rate, "any"),
-      batch_size: number("Batch size", limits.batch_size, 1),
-      seed: number("Seed", limits.seed, 1),
-      samples: number("Training images, 0 for all", limits.samples, 1),
-      augment: choice("Augmentation", choices.augment),
-      deskew: tick("Deskew the digits"),
+      data: choice(TITLES.data, choices.data),
+      start: choice(TITLES.start, choices.start),
+      maps: line(TITLES.maps, "none, or 8,16", "text"),
+      layers: line(TITLES.layers, "such as 128 or 128, 64"),
+      activation: choice(TITLES.activation, choices.activation),
+      optimizer: choice(TITLES.optimizer, choices.optimizer),
+      learning_rate: number(TITLES.learning_rate, limits.learning_rate, "any"),
+      batch_size: number(TITLES.batch_size, limits.batch_size, 1),
+      seed: number(TITLES.seed, limits.seed, 1),
+      samples: number(TITLES.samples, limits.samples, 1),
+      augment: choice(TITLES.augment, choices.augment),
+      deskew: tick(TITLES.deskew),
     };
     this.note = element("p", { className: "note", role: "status" });
     this.form = element(

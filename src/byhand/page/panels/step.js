@@ -4,20 +4,23 @@ import { element, numeral, percent } from "../dom.js";
 import { paintBytes } from "../paint.js";
 import { decode, encode, order } from "../server.js";
 
-/** On a phone the parts are closed, so that the panel is not many screens long. */
-const isNarrow = () => matchMedia("(max-width: 560px)").matches;
+const UNITS = "Arithmetic of single units";
 
 export class StepPanel {
   constructor(host, playground) {
     this.host = host;
     this.playground = playground;
     this.unit = null;
+    /** The titles of the parts that are open: all are closed at first, so that the panel is short. */
+    this.open = new Set();
+    this.truth = element("select", { onchange: () => this.drawing() });
+    this.truthLabel = element("label", { className: "inline", hidden: true }, "The right answer is ", this.truth);
     this.index = element("input", { type: "number", min: 0, step: 1, value: 7, required: true });
     const button = (label, onclick) => element("button", { type: "button", onclick }, label);
     this.stale = element("p", { className: "stale", hidden: true }, "The weights have changed since.");
     this.shown = element("div", { className: "explanation" });
     host.append(
-      element("p", { className: "note" }, "One training step on a single image. The network is not changed."),
+      element("p", { className: "note" }, "One training step on a single image, part by part: open one to see its numbers and the code. The network is not changed."),
       element(
         "form",
         { className: "buttons", onsubmit: (event) => this.submitted(event) },
@@ -25,6 +28,7 @@ export class StepPanel {
         element("button", { type: "submit" }, "Explain the step"),
         button("Random image", () => this.another()),
         button("My drawing", () => this.drawing()),
+        this.truthLabel,
       ),
       this.stale,
       this.shown,
@@ -33,6 +37,11 @@ export class StepPanel {
 
   showState({ digits, version }) {
     this.index.max = digits.test - 1;
+    if (digits.classes.join() !== this.classes) {
+      this.classes = digits.classes.join();
+      const options = digits.classes.map((name, label) => element("option", { value: label }, name));
+      this.truth.replaceChildren(element("option", { value: "" }, "what it was read as"), ...options);
+    }
     this.stale.hidden = this.version === undefined || this.version === version;
     this.opened();
   }
@@ -62,23 +71,27 @@ export class StepPanel {
     return this.explain({ index: Number(this.index.value) });
   }
 
-  /** Explain a step on the drawing, with the prediction as its label. */
+  /** Explain a step on the drawing. Its label is the chosen one, that of the example on the pad, or the prediction. */
   drawing() {
-    const { picture, probabilities } = this.playground.draw.result ?? {};
-    if (!picture) return this.playground.notice.say("refused", "Draw a digit first.");
-    const label = probabilities.indexOf(Math.max(...probabilities));
-    return this.explain({ pixels: encode(picture), label });
+    const { draw } = this.playground;
+    const { picture, probabilities } = draw.result ?? {};
+    if (!picture) return this.playground.notice.say("refused", "Draw something first.");
+    const known = this.truth.value === "" ? draw.label : Number(this.truth.value);
+    const guess = probabilities.indexOf(Math.max(...probabilities));
+    return this.explain({ pixels: encode(picture), label: known ?? guess }, { isGuess: known === undefined });
   }
 
   workOut(layer, unit) {
     this.architecture = JSON.stringify(this.playground.state.model.architecture);
     this.playground.tabs.open("step");
     this.unit = { layer, unit };
-    return this.explain(this.asked ?? { index: Number(this.index.value) }, true);
+    this.open.add(UNITS);
+    return this.explain(this.asked ?? { index: Number(this.index.value) }, { isGuess: this.isGuess, scrolls: true });
   }
 
-  explain(asked, scrolls = false) {
-    this.asked = asked;
+  explain(asked, { isGuess = false, scrolls = false } = {}) {
+    Object.assign(this, { asked, isGuess });
+    this.truthLabel.hidden = !asked.pixels;
     return this.playground.enquire(async () => {
       this.version = this.playground.state.version;
       this.stale.hidden = true;
@@ -100,7 +113,7 @@ export class StepPanel {
       element(
         "div",
         {},
-        element("p", {}, `Label ${classes[label]}, prediction ${answer}.`),
+        element("p", {}, `Label ${classes[label]}${this.isGuess ? " (the guess, since no right answer is chosen)" : ""}, prediction ${answer}.`),
         element("p", {}, `Loss ${numeral(loss)} → ${numeral(after)}. ${better}.`),
       ),
     );
@@ -120,8 +133,14 @@ export class StepPanel {
     inside.push(...parts.map((inner) => this.part(inner)));
     const [first, ...more] = formula.split("\n");
     const glance = element("code", { className: "glance" }, first + (more.length ? " …" : ""));
-    const open = !isNarrow() && (parts.length > 0 || lines.length > 0);
-    return element("details", { open }, element("summary", {}, title, " ", glance), ...inside);
+    return this.folded(title, {}, [title, " ", glance], ...inside);
+  }
+
+  /** A part that stays open when another step is explained, if the user has opened it. */
+  folded(title, properties, summary, ...inside) {
+    const node = element("details", { ...properties, open: this.open.has(title) }, element("summary", {}, ...summary), ...inside);
+    node.ontoggle = () => (node.open ? this.open.add(title) : this.open.delete(title));
+    return node;
   }
 
   figures(figures) {
@@ -149,6 +168,6 @@ export class StepPanel {
         ),
       ),
     );
-    return element("details", { open: true, className: "worked-out" }, element("summary", {}, "Arithmetic of single units"), ...boxes);
+    return this.folded(UNITS, { className: "worked-out" }, [UNITS], ...boxes);
   }
 }
