@@ -105,7 +105,7 @@ export class StepPanel {
     const { shape, classes } = this.playground.state.digits;
     const canvas = element("canvas", { className: "seen", role: "img", "aria-label": `a ${classes[label]}` });
     paintBytes(canvas, decode(pixels), ...shape);
-    const better = `${classes[label]}: ${percent(probabilities[label])} before, ${percent(afterwards[label])} after the step`;
+    const better = `Probability of ${classes[label]}: ${percent(probabilities[label])} before the step, ${percent(afterwards[label])} after it`;
     return element(
       "div",
       { className: "reading" },
