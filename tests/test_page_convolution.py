@@ -133,7 +133,7 @@ def test_another_setup_shows_its_own_images(browser, served):
     play.until("byhand.network.diagram.tiles[0]?.length === 9")
     play.page.get_by_label("Convolutions").fill("3, a few")
     play.press("Use this setup")
-    play.until("document.querySelector('#problem').textContent.startsWith('maps must be like 32,64')")
+    play.until("document.querySelector('#problem').textContent.startsWith('Convolutions must be like 32,64')")
     play.troubles = [t for t in play.troubles if "400" not in t]  # the browser logs the rejected request
     play.close()
 

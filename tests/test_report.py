@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,6 +190,12 @@ def test_the_report_is_one_file_of_limited_size(trained):
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
     assert set(re.findall(r"url\(([^)]{0,5})", page)) == {"data:"}
     assert "default-src 'none'" in page
+
+
+def test_long_names_of_classes_are_apart_in_the_text():
+    found = replace(small_evaluation(), classes=("nil", "triangle", "rectangle"))
+    head = next(line for line in found.text().splitlines() if line.startswith("true"))
+    assert head.split()[-4:] == ["nil", "triangle", "rectangle", "recall"]
 
 
 def test_every_cell_of_the_confusion_matrix_is_a_labeled_button(trained):

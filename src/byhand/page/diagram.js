@@ -179,7 +179,7 @@ export class Diagram {
 
   drawInput(pen) {
     const [rows, columns] = this.flow.reader.shape;
-    paintBytes(this.input, this.flow.result?.seen ?? new Uint8Array(rows * columns), rows, columns);
+    paintBytes(this.input, this.flow.result?.seen ?? new Uint8Array(rows * columns).fill(this.flow.reader.isOnPaper ? 255 : 0), rows, columns);
     const { x, y, width, height } = this.inputBox;
     pen.picture(this.input, x, y, width, height, 1);
     pen.frame(x, y, width, height, COLORS.frame, 1);

@@ -9,6 +9,7 @@ import { byId, percent } from "./dom.js";
 import { shapeOf } from "./network.js";
 import { Notice } from "./notice.js";
 import { Reader } from "./reader.js";
+import { readsDrawings } from "./recognize.js";
 import { RETRY, Refused, ask, authenticate, follow, order, weights } from "./server.js";
 import { isPhone, isLoaded } from "./state.js";
 import { Tabs } from "./tabs.js";
@@ -170,7 +171,7 @@ class Playground {
 
   progressLine() {
     const { digits, step, status } = this.state;
-    if (isLoaded(this.state)) return "This network has learned to read. Draw a digit.";
+    if (isLoaded(this.state)) return readsDrawings({ input: "handwriting", ...this.state.model }) ? "This network has learned to read. Draw a digit." : `This network has learned ${digits.name}.`;
     const images = `${digits.train.toLocaleString("en")} images of ${digits.name}`;
     if (step === 0) return "A new network. It has learned nothing yet.";
     return status === "training" ? `This network learns from ${images}.` : `This network was trained here on ${images}.`;

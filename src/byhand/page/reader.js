@@ -51,6 +51,11 @@ export class Reader {
     return this.classes[first];
   }
 
+  /** True if the images are light on average: then ink is dark on light, as on paper. */
+  get isOnPaper() {
+    return this.input === "image" && this.preparation.mean > 0.5;
+  }
+
   /** The first layer, if it has weights. */
   get firstLayer() {
     return weighted(this.layers)[0] === this.layers[0] ? this.layers[0] : null;

@@ -154,7 +154,7 @@ class Evaluation:
     def text(self, mistakes: int = 10, columns: int | None = None) -> str:
         """Return the metrics, the confusion matrix and the worst mistakes, for a terminal of this width."""
         low, high = self.interval
-        width = max(6, *(len(name) for name in self.classes))
+        width = max(6, *(len(name) + 1 for name in self.classes))
         first = width + 9
         interval = f"95 % interval {percent(low)} to {percent(high)}"
         rows = [["true \\ read as", *self.classes, "    recall"]]

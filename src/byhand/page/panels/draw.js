@@ -118,8 +118,8 @@ export class DrawPanel {
     const keepsPicture = readsDrawings(reader) && this.reader && readsDrawings(this.reader);
     this.reader = reader;
     const isDigits = readsDrawings(reader);
-    this.title.textContent = isDigits ? "Or try other people's digits:" : "Or try pictures kept for testing:";
-    this.pad.setLook(isDigits ? "Draw a digit here" : "Draw here", !isDigits && reader.preparation.mean > 0.5);
+    this.title.textContent = isDigits ? "Or try other people's digits:" : "Or try test pictures:";
+    this.pad.setLook(isDigits ? "Draw a digit here" : "Draw here", reader.isOnPaper);
     this.read(keepsPicture ? this.result?.picture : null);
   }
 

@@ -109,7 +109,7 @@ export class RunPanel {
       epoch: numeral(state.step / state.batches_per_epoch),
       steps: state.step.toLocaleString("en"),
       loss: curve.points.length ? numeral(curve.points.at(-1)[1]) : "–",
-      "validation (unseen images)": record ? percent(record.validation_accuracy) : "–",
+      "validation accuracy": record ? percent(record.validation_accuracy) : "–",
       "images a second": record ? Math.round(record.images_per_second).toLocaleString("en") : "–",
     };
     this.figures.replaceChildren(
