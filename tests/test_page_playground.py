@@ -275,7 +275,7 @@ def test_stop_at_keeps_its_value_after_it_stopped(play):
     assert field.input_value() == "20"
 
 
-def test_the_parts_of_one_step_are_folded_and_stay_as_they_are_left(play):
+def test_the_parts_of_one_step_are_folded_and_stay_open(play):
     play.tab("One step")
     play.page.locator("#step .worked-out").wait_for()
     details = "document.querySelectorAll('#step .explanation details[open]').length"
