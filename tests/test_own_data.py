@@ -21,6 +21,7 @@ import byhand
 from byhand.cli.group import cli
 from byhand.data import Dataset
 from byhand.data.augment import Augmentation, augment
+from byhand.data.formats.images import Lenient, read_folder
 from byhand.errors import DataError, UsageError
 from byhand.export import export
 from byhand.model import shipped_model
@@ -445,6 +446,28 @@ def test_a_zip_without_images_is_one_error(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         byhand.load(path)
+
+
+def test_a_lenient_reader_takes_photos_of_any_form(tmp_path):
+    """Large, transparent, turned, with 16 bits: they are shrunk, and what is damaged is left out."""
+    dark = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
+    dark.paste((0, 0, 0, 255), (0, 0, 150, 200))
+    turned = Image.new("L", (2000, 3000), 255)
+    turned.getexif()[0x0112] = 6
+    pictures = {"a/0.png": dark, "a/1.jpg": turned, "b/0.png": Image.new("I;16", (90, 60), 65535)}
+    for name, picture in pictures.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture.save(tmp_path / name, exif=picture.getexif())
+    (tmp_path / "b" / "1.png").write_bytes(b"\x89PNG")
+    lenient = Lenient(side=30, most=4)
+    train, test = read_folder(tmp_path, lenient=lenient)
+    assert (train.images.shape, train.labels.tolist(), test) == ((3, 20, 30), [0, 0, 1], None)
+    assert train.images[0, :, :14].max() == 0
+    assert train.images[0, :, 16:].min() == 255
+    (reason,) = lenient.left_out
+    assert reason.startswith("b/1.png: must be an image (PNG, ")
+    with pytest.raises(DataError, match="must have at most 3 pictures, got 4"):
+        read_folder(tmp_path, lenient=Lenient(side=30, most=3))
 
 
 # ---- color

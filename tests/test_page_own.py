@@ -17,6 +17,7 @@ def test_the_page_shows_the_answer_of_the_functions(browser):
         play.until("document.querySelector('#answer .answer').textContent.length === 1")
         likeliest = play.page.evaluate("(p => p.indexOf(Math.max(...p)))(byhand.draw.result.probabilities)")
         assert play.text("#answer .answer") == str((likeliest + 1) % 10)
+        assert not play.page.get_by_role("button", name="Back to the trained network").is_visible()
         play.tab("Setup")
         play.page.locator("details.advanced summary").click()
         assert play.page.get_by_label("Learning rate").is_visible()

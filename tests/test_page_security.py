@@ -22,6 +22,8 @@ ATTACKS = {
         .then((answer) => answer.status === 200)""",
     "a POST of JSON": """fetch(target + '/api/control', { method: 'POST',
         headers: { 'content-type': 'application/json' }, body: '{"action": "play"}' }).then((answer) => answer.ok)""",
+    "a POST of bytes": """fetch(target + '/api/data?name=a.zip', { method: 'POST',
+        headers: { 'content-type': 'application/octet-stream' }, body: 'PK' }).then((answer) => answer.ok)""",
     "a beacon": """new Promise((done) => { navigator.sendBeacon(target + '/api/control', '{"action": "play"}');
         setTimeout(() => done(false), 300); })""",
     "an image": """new Promise((done) => { const image = new Image(); image.onload = () => done(true);

@@ -753,7 +753,10 @@ def test_an_upload_has_limits(untouched, shapes_zip, monkeypatch):
     monkeypatch.setattr(requests, "MAX_CLASSES", 3)
     assert upload(untouched, shapes_zip)[1] == {"error": "mine: must have at most 3 classes, got 4"}
     monkeypatch.setattr(requests, "MAX_PICTURES", 47)
-    assert upload(untouched, shapes_zip)[1] == {"error": "mine: must have 20 to 47 pictures, got 48"}
+    assert upload(untouched, shapes_zip)[1] == {"error": "mine/mine: must have at most 47 pictures, got 48"}
+    monkeypatch.setattr(requests, "MIN_PICTURES", 100)
+    monkeypatch.setattr(requests, "MAX_PICTURES", 200)
+    assert upload(untouched, shapes_zip)[1] == {"error": "mine: must have 100 to 200 pictures, got 48"}
     status, body, _ = untouched.call("POST", "/api/data?name=a.zip", shapes_zip)
     assert (status, body) == (400, {"error": "the content type must be application/octet-stream"})
 

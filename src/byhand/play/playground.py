@@ -247,7 +247,7 @@ class Playground:
         """
         known = {self.setup.data: self.digits, **self._known}
         data = next((name for name, digits in known.items() if fits(self.loaded, digits.train)), None)
-        if data is None:
+        if data is None or self.own:
             return None
         return Setup.like(self.loaded, data=data, start="loaded", learning_rate=GENTLE_RATE)
 

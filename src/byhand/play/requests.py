@@ -203,7 +203,7 @@ async def uploaded(request: Request, folder: Path) -> tuple[str, Path]:
 
 def read_upload(name: str, path: Path) -> tuple[TrainTest, list[str]]:
     """Read an uploaded data set; return it with this name, and the files that were left out, with the reasons."""
-    lenient = Lenient(MAX_SIDE)
+    lenient = Lenient(MAX_SIDE, MAX_PICTURES)
     try:
         found = detect_format(path)
         digits = read(DataFiles(found.kind, found.path, found.files, lenient=lenient))

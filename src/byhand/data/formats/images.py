@@ -110,9 +110,10 @@ Entry = Path | Member
 
 @dataclasses.dataclass
 class Lenient:
-    """Read any photo, in gray and shrunk to at most `side` pixels, and list the files that are left out."""
+    """Read at most that many photos of any form, in gray and shrunk to `side` pixels, and list the files left out."""
 
     side: int
+    most: int
     left_out: list[str] = dataclasses.field(default_factory=list)
 
     def leave_out(self, file: Entry, folder: Entry, reason: object) -> None:
@@ -338,6 +339,8 @@ def _read(
     """Read one part, at the size `shape` or the most common one; return it with that size and notes on what changed."""
     files = [file for name in found for file in found[name]]
     numbers = np.repeat([classes.index(name) for name in found], [len(found[name]) for name in found])
+    if lenient is not None and len(files) > lenient.most:
+        raise DataError(f"{folder}: must have at most {lenient.most:,} pictures, got {len(files):,}")
     images, labels, notes, pixels = [], [], [], 0
     for file, label in zip(files, numbers, strict=True):
         try:
@@ -363,7 +366,7 @@ def _read(
 
 def _shrunk_photo(file: Entry, side: int) -> Bytes:
     """Return any photo in grayscale, at most `side` pixels high and wide    uint8 (H, W)"""
-    gray = read_photo(content_of(file, "the picture", MAX_PHOTO_BYTES))
+    gray = read_photo(content_of(file, "the picture", 4 * MAX_IMAGE_BYTES))
     height, width = gray.shape
     scale = min(1.0, side / max(height, width))
     return resized(gray, (max(1, round(height * scale)), max(1, round(width * scale))))
