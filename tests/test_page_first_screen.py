@@ -17,7 +17,7 @@ from byhand.page import model_weights
 from byhand.play.setup import GENTLE_RATE, Setup
 from helpers.browser import browser
 from helpers.playground_server import a_playground
-from helpers.watched_page import HANDS, play, served
+from helpers.watched_page import HANDS, opened, play, served
 
 
 def click_unit(play, stage: int, unit: int) -> None:
@@ -220,9 +220,12 @@ def test_what_is_no_digit_is_named(play):
     assert play.text("#answer .answer") == "no digit"
 
 
-def test_the_tour_has_something_to_do_and_notices_when_it_is_done(play):
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_tour_has_something_to_do_and_notices_it(browser, served, width):
+    play = opened(browser, served, width=width)
+
     def unit():
-        place = play.page.evaluate("byhand.network.diagram.boxes[3]")
+        place = play.page.evaluate("byhand.network.diagram.boxes[0]")
         box = play.page.locator(".network-canvas").bounding_box()
         play.page.mouse.move(box["x"] + place["x"] + 4, box["y"] + place["y"] + 4)
 
@@ -242,6 +245,7 @@ def test_the_tour_has_something_to_do_and_notices_when_it_is_done(play):
         play.until("document.querySelector('.tour .is-good').textContent.startsWith('✓')")
         play.press("Next" if place < 5 else "Done")
     assert play.page.locator(".tour").is_hidden()
+    play.close()
 
 
 def test_the_steps_of_the_tour_can_be_skipped(play):

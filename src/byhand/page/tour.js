@@ -28,14 +28,14 @@ const STOPS = [
     praise: "It learns.",
   },
   {
-    at: ".tabs",
+    at: "#experiments",
     tab: () => "experiments",
     text: "Break it: choose Learning rate too high, or another experiment, and read what to look for.",
     isDone: ({ experiments, state }, before) => state.training > before && Boolean(experiments.current),
     praise: "Look at the loss.",
   },
   {
-    at: ".tabs",
+    at: "#share",
     tab: () => "share",
     text: "Take it home: press HTML page for one file that works offline, or Copy as Python.",
     isDone: ({ share }) => /^(Saved|Link|Program|The browser)/.test(share.said.textContent),
@@ -65,11 +65,12 @@ export class Tour {
     if (tab) this.playground.tabs.open(tab);
     const target = document.querySelector(stop.at);
     target.classList.add("is-toured");
-    target.scrollIntoView({ block: "nearest" });
     this.words.textContent = `${at + 1} of ${STOPS.length}. ${stop.text}`;
     this.before = this.playground.state.training;
     this.praise.textContent = "";
     this.note.hidden = false;
+    document.documentElement.style.setProperty("--tour", `${this.note.offsetHeight + 24}px`); // what it covers can be scrolled
+    target.scrollIntoView({ block: "nearest" });
     this.look();
     this.timer = setInterval(() => this.look(), LOOK);
     this.next.focus();
@@ -92,6 +93,7 @@ export class Tour {
   end() {
     this.leave();
     this.note.hidden = true;
+    document.documentElement.style.removeProperty("--tour");
     this.opener.focus();
   }
 }
