@@ -86,7 +86,7 @@ class EpochRecord:
 
 #: Names in other libraries, and what to type here.
 ELSEWHERE = {
-    **dict.fromkeys(("val_loss", "valid_loss", "test_the_loss_agrees_with_the_computation_by_hand"), "validation_loss"),
+    **dict.fromkeys(("val_loss", "valid_loss", "test_loss"), "validation_loss"),
     **dict.fromkeys(("val_accuracy", "val_acc", "valid_acc", "test_accuracy"), "validation_accuracy"),
     **dict.fromkeys(("acc", "train_accuracy"), "accuracy"),
     **dict.fromkeys(("lr", "learning_rate"), "rate"),
