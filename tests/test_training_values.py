@@ -429,7 +429,7 @@ def test_wilsons_interval_has_the_published_values(right, count, low, high):
         (0, True, False), ([], [1], True), ((), [], False),
     ],
 )  # fmt: skip
-def test_a_plain_value_of_a_state_has_the_type_of_the_runs_own(value, like, expected):
+def test_a_value_of_a_state_has_the_type_of_the_run(value, like, expected):
     assert is_alike(value, like) is expected
 
 
@@ -705,7 +705,7 @@ def test_the_suggested_rate_is_between_steepest_fall_and_lowest_loss():
         ([1, 0.89, 1.01], True), ([1, 0.89, 0.99], False), ([1, 0.2, 0.81], True), ([1, 0.2, 0.79], False),
     ],
 )  # fmt: skip
-def test_divergence_is_four_times_the_lowest_or_above_the_first_after_a_fall(losses, expected):
+def test_divergence_is_four_times_the_lowest_or_above_the_first(losses, expected):
     assert lr_find.has_diverged([float(loss) for loss in losses]) is expected
 
 

@@ -214,7 +214,7 @@ def test_a_gradient_check_passes_below_its_tolerance():
 # ---- small parts
 
 
-def test_the_bound_of_logits_is_a_millionth_of_the_largest_float_below_the_maximum():
+def test_the_bound_of_logits_is_a_millionth_of_the_largest_float():
     for dtype in (np.float32, np.float64):
         largest = np.finfo(dtype).max
         Z = np.array([[0, -largest], [1, 2]], dtype)
