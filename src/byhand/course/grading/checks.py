@@ -184,7 +184,8 @@ def run_custom_check(one: CustomCheck, check: Check, seed: bytes, wrong: set[str
                 return answers[name]((), dict(arguments))
             if name not in check.student.loaded["functions"]:
                 raise StudentError(f"{name} not found")
-            outcome = check.call(name, Probe(arguments), answers)
+            uses = check.page.depends_on(check.page[name])  # a softmax must not reach the reference through later ones
+            outcome = check.call(name, Probe(arguments), {one: answers[one] for one in uses & answers.keys()})
             if outcome.died or outcome.error:
                 raise StudentError(f"{name}: {outcome.died or f'{outcome.error}: {outcome.message}'}")
             return outcome.value
