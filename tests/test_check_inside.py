@@ -184,6 +184,17 @@ def test_a_function_can_be_replaced_by_the_reference():
     assert asked == [([], {"x": 3, "y": 2}), ([], {"x": 3, "y": 5})]
 
 
+@pytest.mark.parametrize(
+    "argument", [[2500, 2501], 10**9, (-6000,), {"sizes": [3, 9000]}, [[0] * 2000] * 3, np.ones((2, 1001))]
+)
+def test_the_reference_is_not_asked_for_enormous_networks_or_trainings(argument):
+    """It runs in the grader, whose memory and time are not limited."""
+    question = {"ask": "inner", "arguments": [argument], "keywords": {}}
+    answered = []
+    reply = runner._answer(question, {"inner": lambda *arguments: answered.append(arguments)})
+    assert (reply, answered) == ({"error": "unknown function, or an argument is too large"}, [])
+
+
 def test_changed_arguments_are_reported():
     source = "def f(a, b): a[0] = 7; return b\ndef g(d): d['new'] = 1"
     with Student([source], ["f", "g"], Limits(), {}) as student:

@@ -34,6 +34,8 @@ PREFIX = "byhand-check-"
 ABANDONED = 60.0
 #: Limits of a working folder, and of the threads of a process. A process that exceeds them is killed.
 MAX_FILES, MAX_FILE_BYTES, MAX_THREADS = 1000, 64 * 2**20, 256
+#: Limit of a question to the reference: sizes of layers, steps, and lengths of lists, together. No probe comes near it.
+MAX_TOTAL = 5000
 Answer = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
 
@@ -368,8 +370,8 @@ def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str
     arguments, keywords = question["arguments"], question["keywords"]
     given = [*arguments, *keywords.values()]
     try:
-        if question["ask"] not in answers or any(_is_large(one) for one in given):
-            raise ValueError("unknown function or array too large")
+        if question["ask"] not in answers or _total(given) > MAX_TOTAL:
+            raise ValueError("unknown function, or an argument is too large")
         value = answers[question["ask"]](arguments, keywords)
     except Exception as error:  # with the student's arguments, the reference may raise anything
         return {"error": str(error)[:300] or type(error).__name__}
@@ -380,10 +382,12 @@ def _answer(question: dict[str, Any], answers: Mapping[str, Answer]) -> dict[str
     return {"value": value, "after": given, "same": same}
 
 
-def _is_large(value: Any) -> bool:
-    """Return True if the value contains an array larger than any of the probes."""
+def _total(value: Any) -> float:
+    """Return the sum of the numbers that may be sizes, and of the lengths of lists; infinite for a large array."""
     if isinstance(value, np.ndarray):
-        return value.size > 100_000 or any(side > 1000 for side in value.shape)
+        return np.inf if value.size > 100_000 or any(side > 1000 for side in value.shape) else 0
     if isinstance(value, dict):
         value = list(value.values())
-    return isinstance(value, tuple | list) and any(_is_large(one) for one in value)
+    if isinstance(value, tuple | list):
+        return len(value) + sum(map(_total, value))
+    return abs(value) if isinstance(value, int) else 0
