@@ -18,7 +18,7 @@ from byhand import files
 from byhand.course.grading import BOUNDARY, LIMITS, Checks, Mark, Submission, mark_file, not_marked, read_checks
 from byhand.course.grading.results import feedback, file_name
 from byhand.course.grading.submissions import find
-from byhand.course.sandbox.runner import SOURCE
+from byhand.course.sandbox.runner import ONE_THREAD, SOURCE
 from byhand.errors import UsageError
 from byhand.schema import json_value
 
@@ -131,7 +131,11 @@ class Run(contextlib.AbstractContextManager["Run"]):
         )
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", WORKER, *arguments],  # -P: import nothing from the working folder
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))},
+            env={
+                **os.environ,
+                **ONE_THREAD,
+                "PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH")))),
+            },
             stdin=self._stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -28,6 +28,8 @@ from byhand.errors import UsageError
 SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; sys.path may contain the caller's folder
 #: Seconds between two looks at the limits of a call.
 POLL = 0.2
+#: Small arrays need no threads, which would only wait for each other.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 #: Names of the working folders.
 PREFIX = "byhand-check-"
 #: Seconds after which an unlocked folder belongs to a killed process.
@@ -221,7 +223,7 @@ class Student(contextlib.AbstractContextManager["Student"]):
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONIOENCODING": "utf-8",
             **dict.fromkeys(("HOME", "TMPDIR"), self._folder.name),
-            **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+            **ONE_THREAD,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "byhand.course.sandbox"],
