@@ -17,6 +17,8 @@ Job = TypeVar("Job")
 
 #: Environment variables that cap the number of threads.
 LIMITS = ("BYHAND_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+#: Environment variables that limit the BLAS to one thread; they must be set before NumPy is imported.
+ONE_THREAD = dict.fromkeys(LIMITS[1:], "1")
 
 
 def available() -> int:

@@ -9,9 +9,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from byhand.errors import ByhandError, MissingExtraError, UsageError
+from byhand.threads import ONE_THREAD
 
-#: Environment variables that limit BLAS to one thread; they must be set before NumPy is imported.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ATTEMPTS = 3  # maximum number of times that a task is started
 GRACE = 3.0  # seconds in which joblib must report a dead worker, or else the result queue is blocked
 

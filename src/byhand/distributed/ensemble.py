@@ -24,12 +24,11 @@ from typing import Any
 
 from byhand.checks import integer
 from byhand.data import Dataset, TrainTest, load
-from byhand.distributed.engines import ONE_THREAD
 from byhand.errors import ByhandError, UsageError, short_repr
 from byhand.model import Model
 from byhand.model.ensemble import Ensemble
 from byhand.text import percent
-from byhand.threads import available
+from byhand.threads import ONE_THREAD, available
 from byhand.training import ProgressBar, Recipe, begin_run, resume
 from byhand.training.loop import interruptible
 from byhand.training.records import tested, tested_lines

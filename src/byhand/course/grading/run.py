@@ -18,9 +18,10 @@ from byhand import files
 from byhand.course.grading import BOUNDARY, LIMITS, Checks, Mark, Submission, mark_file, not_marked, read_checks
 from byhand.course.grading.results import feedback, file_name
 from byhand.course.grading.submissions import find
-from byhand.course.sandbox.runner import ONE_THREAD, SOURCE
+from byhand.course.sandbox.runner import SOURCE
 from byhand.errors import UsageError
 from byhand.schema import json_value
+from byhand.threads import ONE_THREAD
 
 GRACE = 60.0  # seconds beyond a submission's time limit before its worker is killed
 PATIENCE = 5.0  # seconds for a worker to end its student's process at the end of the run

@@ -24,12 +24,11 @@ import numpy as np
 
 from byhand.course.sandbox import MAX_REPLY_TREE, BrokenMessageError, receive, send
 from byhand.errors import UsageError
+from byhand.threads import ONE_THREAD
 
 SOURCE = str(Path(__file__).parents[3])  # the folder of byhand; sys.path may contain the caller's folder
 #: Seconds between two looks at the limits of a call.
 POLL = 0.2
-#: Small arrays need no threads, which would only wait for each other.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 #: Names of the working folders.
 PREFIX = "byhand-check-"
 #: Seconds after which an unlocked folder belongs to a killed process.
