@@ -595,7 +595,7 @@ def test_custom_checks_give_points_and_one_mistake_counts_once(source, points, w
     assert words in " ".join(word for item in mark.items if item.extra for word in item.words)
 
 
-def test_a_function_gets_no_points_by_calling_the_reference_of_a_later_one(tmp_path):
+def test_no_points_for_calling_the_reference_of_a_later_function(tmp_path):
     """A custom check replaces wrong functions by the reference, which a softmax must not reach through them."""
     (tmp_path / "checks.py").write_text(CUSTOM)
     trick = "return layer_forward(Z, np.eye(len(Z)), np.zeros((len(Z), 1)), 'softmax')[0], Z"
