@@ -172,8 +172,8 @@ print("test_set_y shape:", test_set_y.shape)
 #
 # Think of a blank image: every pixel is 0. Whatever the weights are, the weighted sum is 0. So without a bias, a unit
 # always gives the same output for this image. Training cannot change that, because no weight has any effect there. In
-# general, the weights set the *direction* that a unit responds to, and without a bias its threshold is always zero.
-# The bias moves the threshold: it is the value of the sum when all inputs are 0.
+# general, the weights set *what* a unit responds to. Without a bias, it responds as soon as the weighted sum is above
+# 0. The bias moves this threshold: the bias is the value of the sum when all inputs are 0.
 #
 # ### Why an activation?
 #
@@ -181,9 +181,9 @@ print("test_set_y shape:", test_set_y.shape)
 #
 # $$W_2 (W_1 X + b_1) + b_2 \;=\; (W_2 W_1)\, X + (W_2 b_1 + b_2).$$
 #
-# The right-hand side is *one* layer, with weights $W_2 W_1$. A hundred layers without activations would also be just
-# one layer, at a hundred times the cost: a linear map of a linear map is linear. Any bend between the layers changes
-# that. Such a bend is a *nonlinear* activation function, and `relu` is the simplest one.
+# The right-hand side is *one* layer, with the weights $W_2 W_1$ and the bias $W_2 b_1 + b_2$. A hundred layers without
+# activations would also be just one layer, at a hundred times the cost. Any bend between the layers changes that. Such
+# a bend is a *nonlinear* activation function, and `relu` is the simplest one.
 #
 # ![Left: two layers without activation give a straight line. Right: with relu between them, the same layers give a line with bends](drawing:bends)
 
@@ -286,13 +286,12 @@ compare("relu_memory", memory, Z)
 #
 # ![One column of Z on the left: four scores. The same column of H on the right: four bars that are all positive and add up to 1](drawing:softmax)
 #
-# Two things are important. The sum goes **down the column**, over the ten digits of one sample, never over the
-# samples. That is `axis=0`. `keepdims=True` keeps the shape $(1, m)$, so that NumPy divides each column by its own
-# sum.
+# The sum goes **down the column**, over the ten digits of one sample, never over the samples. That is `axis=0`.
+# `keepdims=True` keeps the shape $(1, m)$, so that NumPy divides each column by its own sum.
 #
-# And $e^{710}$ is larger than any floating-point number (*overflow*). But the quotient stays the same if you subtract
-# one number from all scores of a column, because $e^{Z - c} = e^Z / e^c$ and $e^c$ cancels. So subtract the largest
-# score of each column first. Then the largest power is $e^0 = 1$, and nothing can overflow.
+# There is one danger: $e^{710}$ is larger than any floating-point number (*overflow*). But the quotient stays the same
+# if you subtract one number from all scores of a column, because $e^{Z - c} = e^Z / e^c$ and $e^c$ cancels. So
+# subtract the largest score of each column first. Then the largest power is $e^0 = 1$, and nothing can overflow.
 
 
 # %% graded="softmax"
@@ -331,11 +330,13 @@ compare("H for Z + 1000", softmax(Z + 1000)[0], H)
 # <!-- task initialize_parameters -->
 #
 # Where should learning start? Not with equal weights. Then all units of a layer would compute the same, get the same
-# gradient and change in the same way. Forty-five units would act like a single unit forever. Random weights make the
-# units different.
+# corrections and change in the same way. All of them together would act like a single unit forever. Random weights
+# make the units different.
 #
-# The weights should also be small. Large sums would make softmax very certain of a random answer, and learning from
-# there is slow. The biases may all start at 0, because the weights already make the units different.
+# The weights should also be small. Large sums would make the network very certain of random answers, and it would have
+# to unlearn them first.
+#
+# The biases may all start at 0: random weights are enough.
 #
 # $$W_l = 0.1 \cdot \mathrm{randn}(n_l, n_{l-1}) \qquad b_l = 0 \qquad l = 1, \dots, L$$
 #
@@ -384,16 +385,18 @@ for l in (1, 2, 3):
 #
 # <!-- task layer_forward -->
 #
-# This function computes one layer for all samples at once. Row $k$ of $W$ contains the weights of unit $k$, and column
-# $i$ of $H_{\text{prev}}$ is sample $i$. So row $k$, column $i$ of the product is the sum of unit $k$ for sample $i$.
-# That is why a sample is a column: the matrix product multiplies and adds exactly the numbers that belong together.
+# This function computes one layer for all samples at once.
+#
+# Row $k$ of $W$ contains the weights of unit $k$, and column $i$ of $H_{\text{prev}}$ is sample $i$. So row $k$,
+# column $i$ of the product is the sum of unit $k$ for sample $i$. That is why a sample is a column: the matrix product
+# multiplies and adds exactly the numbers that belong together.
 #
 # $$Z = W \cdot H_{\text{prev}} + b \qquad H = \mathrm{activation}(Z)$$
 #
 # ![W (n by n_prev) times H_prev (n_prev by m) plus b (n by 1) is Z (n by m)](shapes:W[n,n_prev] · H_prev[n_prev,m] + b[n,1] = Z[n,m])
 #
 # $b$ has one column and $Z$ has $m$: NumPy adds $b$ to every column. This is called **broadcasting**, and here it is
-# what you want. It can also happen where you don't want it, and then NumPy gives no warning. So check your shapes.
+# what you want. It can also happen where you don't want it, and then NumPy gives no warning.
 #
 # `activation` is a string: `"sigmoid"`, `"relu"` or `"softmax"`. Call the function of that name. It returns `H` and
 # `activation_memory`.
@@ -518,8 +521,8 @@ print("predictions:", HL.argmax(axis=0), "  labels:", training_data[1][:4])
 # ## 3. Loss
 #
 # How wrong is an answer? We need one number, the **loss**, which training can make smaller. It should change smoothly,
-# so that it has a slope to go down. The fraction of wrong answers does not work: if you move a weight a little,
-# usually not a single answer changes, so the slope is 0 almost everywhere.
+# because training looks for the direction in which it falls. The fraction of wrong answers does not work: if you move
+# a weight a little, usually not a single answer changes.
 #
 # Take the probability $p$ that the network gave to the *right* digit, and compute $-\ln p$. If the network was sure
 # and right, $p = 1$, the loss is 0. If all ten digits were equally likely, $p = 0.1$, the loss is
@@ -536,9 +539,10 @@ print("predictions:", HL.argmax(axis=0), "  labels:", training_data[1][:4])
 #
 # $$\text{loss} = -\frac{1}{m} \sum Y \otimes \ln H_L$$
 #
-# There is one trap. A probability may be so small that it is stored as exactly 0. Then $\ln 0$ is minus infinity, and
-# $0 \cdot (-\infty)$ is not a number (NaN). This single entry makes the whole sum NaN, although its factor in $Y$ is
-# 0.
+# There is one trap.
+#
+# A probability may be so small that it is stored as exactly 0. Then $\ln 0$ is minus infinity, and $0 \cdot (-\infty)$
+# is not a number (NaN). This single entry makes the whole sum NaN, although its factor in $Y$ is 0.
 #
 # The solution: `np.where(Y > 0, HL, 1)` is a copy of `HL` with a 1 wherever $Y$ is 0, and $\ln 1 = 0$. In NumPy, the
 # natural logarithm $\ln$ is called `np.log`.
@@ -583,7 +587,7 @@ compare("loss", compute_loss(HL, one_hot(labels)), -np.mean([np.log(HL[k, i]) fo
 # You could find it by trying: change one parameter, run all the images through the network again, and look at the
 # loss. But that takes 35,785 runs for a single step. Backpropagation computes *all* derivatives in one run, from the
 # last layer to the first, for about the cost of two forward passes. It is just the chain rule, where each layer reuses
-# the results of the layer above it.
+# the results of the layer after it.
 #
 # ![The backward algorithm. From the right: dZL = HL − Y; from it dWL, dbL and dHL−1; then for l = L−1 down to 1: dZl = dHl ⊗ relu′(Zl), and from it dWl, dbl and dHl−1. Each layer uses its own memory](drawing:backward)
 #
@@ -758,7 +762,7 @@ for activation, slope in (("relu", Z > 0), ("sigmoid", 1 / (2 + np.exp(Z) + np.e
 # for each layer, and `"dH0"` … `"dH{L-1}"`. $dH_l$ is the derivative with respect to the output of layer $l$. ($dH_0$
 # shows how the loss depends on the *pixels*. Training does not need it, but you get it for free.)
 #
-# How can you be sure that such a function is right? Use the definition of a derivative: make one weight a little
+# How can you be sure that the derivatives are right? Use the definition of a derivative: make one weight a little
 # larger, then a little smaller, and compute the loss both times. Divide the difference of the losses by the difference
 # of the weights. This is slow, but it does not share the mistakes of your formulas. It is called a **gradient check**.
 #
@@ -1068,8 +1072,9 @@ for words, pixels in (("0 to 1", few), ("0 to 255", few * 256), ("0 to 1/256", f
 # network hardly learns: after a hundred iterations the loss is still about $\ln 10$.
 #
 # The reason stands in one formula: $dW_1 = \frac{1}{m}\, dZ_1 \cdot X^T$. The derivative of a first-layer weight is
-# proportional to its *pixel*. If pixels are $k$ times larger, each step is $k$ times longer. Its effect on the sums is
-# multiplied by the pixel once more: $k^2$ times in all. **The scale of the input is a learning rate in disguise.**
+# proportional to its *pixel*. If the pixels are $k$ times larger and $dZ_1$ is the same, each step is $k$ times
+# longer. Its effect on the sums is multiplied by the pixel once more: $k^2$ times in all. **The scale of the input is
+# a learning rate in disguise.**
 #
 # You can test this claim. Use bytes, but start with $W_1 / 256$ and make its steps $256^2 = 65536$ times shorter. If
 # the claim is true, the losses are those of the first run, digit for digit.
@@ -1088,8 +1093,8 @@ for i in range(101):
 # %% [markdown]
 # So bytes themselves are not *wrong*. But one learning rate has to fit all weights, and that works if all inputs have
 # about the same, moderate size. For the same reason, the scale of the inputs belongs to the network: anyone who uses
-# it later must scale the pixels exactly as you did. Even dividing by 255 instead of 256 changes the third decimal of
-# the first loss.
+# it later must scale the pixels exactly as you did. Whether you divide by 255 or by 256 already changes the third
+# decimal of the first loss.
 #
 # ## 8. Mini-batches and momentum
 #
