@@ -33,20 +33,6 @@ export function normalize(gray, isPad = false) {
   return { image: centered(scaled).pixels, inverted, box, scaled: scaled.pixels };
 }
 
-/** Scale the pad down to an image that fills it as far as its shape allows, without normalization → (height · width,) */
-export function squashed({ pixels, width: side }, height = SIZE, width = SIZE) {
-  const scale = side / Math.max(height, width);
-  const edge = (at) => Math.floor(at * scale);
-  return Uint8Array.from({ length: height * width }, (_, at) => {
-    const [y, x] = [Math.floor(at / width), at % width];
-    const [top, left] = [edge(y), edge(x)];
-    const [bottom, right] = [Math.max(edge(y + 1), top + 1), Math.max(edge(x + 1), left + 1)];
-    let sum = 0;
-    for (let row = top; row < bottom; row++) for (let column = left; column < right; column++) sum += pixels[row * side + column];
-    return Math.floor(sum / ((bottom - top) * (right - left)) + 0.5);
-  });
-}
-
 /** The smallest box around all pixels with a quarter of the brightest one's level; bottom and right are excluded. */
 export function boxOf({ pixels, height, width }) {
   const faintest = Math.max(largest(pixels), 1) / 4;

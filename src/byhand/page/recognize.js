@@ -1,16 +1,12 @@
-/*
- * From the pad to a prediction: a drawing for a network of handwriting is normalized like MNIST, then classified. With
- * `centers` off, and for a network of other images, the whole pad is only scaled down.
- */
+/* From the pad to a prediction: the drawing is normalized like MNIST, or prepared in another way, then classified. */
 
-import { normalize, SIZE, squashed } from "./handwriting.js";
+import { normalize, SIZE } from "./handwriting.js";
 import { NothingDrawn } from "./ink.js";
 
 /** Return {picture, seen, answers, probabilities} or, if there is no digit, {message}. */
-export function recognize(reader, gray, centers = true) {
+export function recognize(reader, gray, prepared = (drawing) => normalize(drawing, true).image) {
   try {
-    const isNormalized = centers && readsDrawings(reader);
-    const picture = isNormalized ? normalize(gray, true).image : squashed(gray, ...reader.shape);
+    const picture = prepared(gray);
     if (picture.every((byte) => byte === picture[0])) return { message: "nothing drawn" };
     return { picture, ...reader.read(picture) };
   } catch (error) {

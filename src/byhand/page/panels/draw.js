@@ -31,6 +31,20 @@ function groupsOf(strokes) {
   return heights.filter((height) => height >= TALL * Math.max(...heights)).length;
 }
 
+/** Scale the pad down to an image that fills it as far as its shape allows, without normalization → (height · width,) */
+function squashed({ pixels, width: side }, height, width) {
+  const scale = side / Math.max(height, width);
+  const edge = (at) => Math.floor(at * scale);
+  return Uint8Array.from({ length: height * width }, (_, at) => {
+    const [y, x] = [Math.floor(at / width), at % width];
+    const [top, left] = [edge(y), edge(x)];
+    const [bottom, right] = [Math.max(edge(y + 1), top + 1), Math.max(edge(x + 1), left + 1)];
+    let sum = 0;
+    for (let row = top; row < bottom; row++) for (let column = left; column < right; column++) sum += pixels[row * side + column];
+    return Math.floor(sum / ((bottom - top) * (right - left)) + 0.5);
+  });
+}
+
 /** An answer with a smaller probability is pale: a network that has learned nothing is never sure. */
 const FAINT = 0.5;
 
@@ -129,7 +143,8 @@ export class DrawPanel {
     const { reader, example } = this;
     const [height, width] = reader.shape;
     if (this.label !== undefined && !readsDrawings(reader) && example.pixels.length === height * width) picture = example.pixels;
-    this.result = picture ? { picture, ...reader.read(picture) } : recognize(reader, this.pad.gray(), this.centers.checked);
+    const isCentered = this.centers.checked && readsDrawings(reader);
+    this.result = picture ? { picture, ...reader.read(picture) } : recognize(reader, this.pad.gray(), isCentered ? undefined : (drawing) => squashed(drawing, height, width));
     if (this.playground.state.own && this.result.picture) this.readOwn();
     else this.showResult(this.result);
   }
