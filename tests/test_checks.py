@@ -1,5 +1,9 @@
 """Argument checks: accepted values, and the text of each error."""
 
+import dataclasses
+import importlib
+from pkgutil import iter_modules
+
 import numpy as np
 import pytest
 
@@ -62,3 +66,22 @@ def test_the_ends_of_a_fraction_and_a_known_name_pass():
     assert checks.fraction("dropout", 0, zero=True) == 0
     assert checks.fraction("end", 1, one=True) == 1
     assert checks.choice("loss", "mse", {"mse": 1, "l1": 2}) == "mse"
+
+
+def test_values_are_frozen_and_only_states_change():
+    found = {}
+    for part in ("nn", "training", "data.handwriting", "course.check"):
+        package = importlib.import_module(f"byhand.{part}")
+        modules = [
+            package,
+            *(importlib.import_module(f"byhand.{part}.{info.name}") for info in iter_modules(package.__path__)),
+        ]
+        for module in modules:
+            own = [one for one in vars(module).values() if dataclasses.is_dataclass(one) and isinstance(one, type)]
+            found |= {one.__name__: one for one in own if one.__module__ == module.__name__}
+    assert len(found) > 30
+    changing = {name for name, one in found.items() if not one.__dataclass_params__.frozen}
+    assert changing == {"Batch", "History", "Progress", "_Group"}
+    assert {name for name, one in found.items() if "__slots__" in vars(one)} == {
+        "Batch", "Digit", "Ink", "Row", "Segment", "_Group", "_Piece"
+    }  # fmt: skip

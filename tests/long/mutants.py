@@ -131,6 +131,31 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "2",
     ): "the direction is scaled to length 1",
     (
+        "data/handwriting/__init__.py",
+        "inside = np.pad(4 * ink.astype(np.int64) >= int(ink.max()), 1)",
+        "2",
+    ): "a wider margin has no outline",
+    (
+        "data/handwriting/__init__.py",
+        "if outline > LONGEST_OUTLINE * longest or outline_of(ink) > GRAINIEST * coarse_side(ink) * outline:",
+        "(outline >= LONGEST_OUTLINE * longest)",
+    ): "equality of two measured lengths",
+    (
+        "data/handwriting/__init__.py",
+        "if outline > LONGEST_OUTLINE * longest or outline_of(ink) > GRAINIEST * coarse_side(ink) * outline:",
+        "(outline_of(ink) >= GRAINIEST * coarse_side(ink) * outline)",
+    ): "equality of two measured lengths",
+    (
+        "data/handwriting/line.py",
+        "rows, columns = (values[:: 1 + len(values) // 20_000] for values in np.nonzero(is_ink))",
+        "20001",
+    ): "a threshold of speed: how many pixels are looked at",
+    (
+        "training/batches.py",
+        "PREFETCH_SIZE, PREFETCH_DEPTH = 1_024, 2",
+        "1025",
+    ): "a threshold of speed: any group of batches has the same samples",
+    (
         "nn/backprop.py",
         "self.shape = (-1, -1)",
         "1",

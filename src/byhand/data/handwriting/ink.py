@@ -132,7 +132,7 @@ def _over_windows(tiles: Bytes, smaller_or_larger: np.ufunc) -> Bytes:
 
 def _between(tiles: Integers, length: int, side: int) -> Integers:
     """Return 2·side times the linear interpolation of the tiles: (h, w) → (length, w)."""
-    place = np.clip(2 * np.arange(length) + 1 - side, 0, 2 * side * (len(tiles) - 1))
+    place = np.maximum(2 * np.arange(length) + 1 - side, 0)
     before, part = np.divmod(place, 2 * side)
     after = np.minimum(before + 1, len(tiles) - 1)
     mixed: Integers = (2 * side - part)[:, None] * tiles[before] + part[:, None] * tiles[after]
