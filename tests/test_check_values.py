@@ -383,7 +383,9 @@ def test_lines_of_two_rows_and_numbers_alone_are_no_pattern():
     two = np.array([[1.0, 2.0], [3.0, 4.0]])
     assert diagnosis({"dW": RIGHT[:2]}, {"dW": RIGHT[:2].T}).mistakes == ("transposed",)
     assert diagnosis({"dW": two}, {"dW": two + np.array([[1.0], [0.0]])}).mistakes == ()
-    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.0}).mistakes == ()
+    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.0}).mistakes == ("constant factor",)  # 1.5 is plain
+    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.0}, m=1).mistakes == ()
+    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.02}).mistakes == ()  # 1.51 is not
     assert diagnosis({"loss": np.array(2.0)}, {"loss": 10.0}).mistakes == ("1/m missing",)
     assert diagnosis({"number of ones": np.array(2.0)}, {"number of ones": 10.0}).reason == "number of ones: differs"
     shape = {"shape of W": np.array([3.0, 4.0])}
