@@ -3,27 +3,20 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
 from byhand.cli.output import PLACE, Console, console_options, option, shifts, show_json
-from byhand.data.formats.detect import endings_in
-from byhand.data.formats.images import ENDINGS, SIGNATURES
 from byhand.data.handwriting.line import RowsError
 from byhand.errors import DataError, DataMissingError
 from byhand.files import write_bytes
-from byhand.model import Reader, shipped_model
+from byhand.model import shipped_model
 from byhand.model.ensemble import ShiftAveraged
-from byhand.model.reading import Reading, read, read_line, read_numbers, read_page, with_boxes
-from byhand.text import near_path
+from byhand.model.reading import Reading, images_in, read, read_all, read_line, read_page, with_boxes
 from byhand.training.runs import CONFIG, MODEL, load_reader
-
-#: `read`, `read_line` or `read_page`.
-ReadAs = Callable[[Path | bytes, Reader, str], Reading | list[Reading] | list[list[Reading]]]
 
 
 @click.command()
@@ -60,7 +53,7 @@ def command(
     results: list[dict[str, Any]] = []
     all_readings: list[Reading] = []
     has_failed = has_hinted = False
-    for source, readings in sources(pictures, reader, read_line if line else read_page if page else read):
+    for source, readings in read_all(pictures, reader, read_line if line else read_page if page else read):
         digits: list[dict[str, Any]] = []
         for reading in readings:
             digits.append(result := reading.to_json(top))
@@ -109,62 +102,9 @@ def result_of_rows(source: str, digits: list[dict[str, Any]], page: bool) -> dic
     return {"picture": source, "text": "\n".join(texts)} | ({"lines": lines} if page else {"digits": digits})
 
 
-def sources(places: tuple[str, ...], reader: Reader, read_as: ReadAs) -> Iterator[tuple[str, Iterable[Reading]]]:
-    """Yield each image with its readings; standard input has many readings."""
-    for place in places:
-        try:
-            if place == "-":
-                yield place, readings_of_input(sys.stdin, reader, read_as)
-            else:
-                yield from ((str(path), readings_of(path, reader, read_as)) for path in pictures_at(Path(place)))
-        except DataError as error:
-            yield place, [Reading(place, problem=error)]
-        except OSError as error:  # such as a name that is too long
-            yield place, [Reading(place, problem=DataError(f"{place:.80}: can't be read: {error.strerror}"))]
-
-
 def check_not_a_run(path: Path) -> None:
     """Raise an error for a run without images, or a model file, in place of an image."""
     is_run = any(os.path.isfile(path / name) for name in (CONFIG, MODEL)) and not images_in(path)
     if is_run or (path.suffix == Path(MODEL).suffix and os.path.isfile(path)):
         what = "a run" if is_run else "a model"
         raise DataMissingError(f"{path} is {what}, not an image: did you mean --run {shlex.quote(str(path))}?")
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Return the sorted paths of the images in a folder."""
-    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in ENDINGS)
-
-
-def pictures_at(path: Path) -> list[Path]:
-    """Return the path of an image, or the sorted paths of the images in a folder."""
-    if not path.exists():
-        raise DataMissingError(f"{path}: file not found{near_path(path)}")
-    if inside := images_in(path) if path.is_dir() else [path]:
-        return inside
-    rule = f"no images in this folder ({', '.join(sorted(ENDINGS))})"
-    found = endings_in(path)
-    raise DataMissingError(f"{path}: {rule}, found {found}" + (": convert them to PNG" if found != "none" else ""))
-
-
-def readings_of(picture: Path | bytes, reader: Reader, read_as: ReadAs) -> list[Reading]:
-    """Return the readings of an image (`-` for bytes); an error becomes a reading with a `problem`."""
-    name = "-" if isinstance(picture, bytes) else str(picture)
-    try:
-        found = read_as(picture, reader, name)
-    except DataError as error:
-        return [Reading(name, problem=error)]
-    rows = found if isinstance(found, list) else [found]
-    return [reading for row in rows for reading in (row if isinstance(row, list) else [row])]
-
-
-def readings_of_input(stream: TextIO, reader: Reader, read_as: ReadAs) -> Iterator[Reading]:
-    """Yield the readings of standard input: the bytes of an image file, or lines of numbers."""
-    binary: Any = getattr(stream, "buffer", None)
-    try:
-        if hasattr(binary, "peek") and binary.peek(1).startswith(SIGNATURES):
-            yield from readings_of(binary.read(), reader, read_as)
-        else:
-            yield from read_numbers(stream, reader)
-    except UnicodeDecodeError:
-        yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, got binary data"))

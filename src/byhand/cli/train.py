@@ -52,8 +52,7 @@ def command(
     Ctrl-C ends the run after the current step, saves a checkpoint, and prints the command that resumes it.
     """
     ranks = mpi.communicator()
-    is_rank_0 = ranks is None or ranks.rank == 0
-    console.is_silent |= not is_rank_0
+    console.is_silent |= ranks is not None and ranks.rank > 0
 
     def load(name: str | None, color: bool = False) -> TrainTest:
         with mpi.rank_0_first(ranks):
@@ -64,8 +63,7 @@ def command(
         settings: dict[str, Any] = {"checkpoint_every": checkpoint_every}
         if is_ensemble := bool(resumed.members) if resumed else committee is not None:
             if ranks is not None:
-                rule = "an ensemble starts its own processes: run it without mpiexec"
-                raise UsageError(f"{rule}, got {ranks.size} ranks")
+                raise UsageError(f"an ensemble starts its processes itself: omit mpiexec, got {ranks.size} ranks")
             settings |= {"offline": offline, "on_message": console.info}
         else:
             settings |= {"shard": ranks, "callbacks": [] if console.is_silent else [ProgressBar()]}
@@ -97,7 +95,7 @@ def command(
                     jobs=recipe.threads,
                     **settings,
                 )
-    if is_rank_0:
+    if ranks is None or ranks.rank == 0:
         show(result, console)
 
 

@@ -3,6 +3,7 @@
     byhand.read("seven.jpg")                       # <Reading 7, 99.8 %>, by the installed model
     byhand.read("seven.jpg", model).guesses(2)     # [("7", 0.998), ("1", 0.001)]
     [each.digit for each in byhand.read_line("note.jpg")]
+    for path, readings in read_all(["scans/"]): …
 
 Photos are first normalized to images like those of MNIST (`byhand.data.handwriting`).
 """
@@ -10,15 +11,18 @@ Photos are first normalized to images like those of MNIST (`byhand.data.handwrit
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from byhand.data.dataset import as_gray
-from byhand.data.formats.images import resized
+from byhand.data.formats.detect import endings_in
+from byhand.data.formats.images import ENDINGS, SIGNATURES, resized
 from byhand.data.handwriting import SIZE, normalize, read_photo
 from byhand.data.handwriting.ink import Box
 from byhand.data.handwriting.line import Row, best_segments, find_row, find_rows, is_crowded
@@ -26,7 +30,7 @@ from byhand.errors import DataError, DataMissingError, UsageError, short_repr
 from byhand.files import StrPath
 from byhand.model.model import Reader, shipped_model
 from byhand.nn.arrays import Array
-from byhand.text import percent
+from byhand.text import near_path, percent
 
 Picture = StrPath | bytes | Array
 
@@ -117,6 +121,10 @@ class Reading:
     def __repr__(self) -> str:
         doubt = "" if self.verdict == "digit" else f", {self.verdict}"
         return f"<Reading {self.digit}, {self.problem or percent(self.probability, 1)}{doubt}>"
+
+
+#: `read`, `read_line` or `read_page`.
+ReadAs = Callable[[Path | bytes, Reader, str], Reading | list[Reading] | list[list[Reading]]]
 
 
 def read(picture: Picture, reader: Reader | None = None, name: str | None = None) -> Reading:
@@ -216,6 +224,64 @@ def with_boxes(picture: Picture, readings: Iterable[Reading]) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def read_all(
+    places: Iterable[StrPath], reader: Reader | None = None, read_as: ReadAs | None = None
+) -> Iterator[tuple[str, list[Reading] | Iterator[Reading]]]:
+    """Yield each picture with its readings; one that can't be read has a `problem`.
+
+    places: paths of pictures and of folders of pictures, and `-` for standard input, which has many readings: the bytes
+    of a picture, or a picture per line (`read_numbers`)
+    read_as: `read`, the default, `read_line` or `read_page`
+    """
+    reader, read_as = reader or shipped_model(), read_as or read
+    for place in map(str, places):
+        try:
+            if place == "-":
+                yield place, _readings_of_input(reader, read_as)
+            else:
+                yield from ((str(path), _readings_of(path, reader, read_as)) for path in _pictures_at(Path(place)))
+        except DataError as error:
+            yield place, [Reading(place, problem=error)]
+        except OSError as error:  # such as a name that is too long
+            yield place, [Reading(place, problem=DataError(f"{place:.80}: can't be read: {error.strerror}"))]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the sorted paths of the images in a folder."""
+    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in ENDINGS)
+
+
+def _pictures_at(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataMissingError(f"{path}: file not found{near_path(path)}")
+    if inside := images_in(path) if path.is_dir() else [path]:
+        return inside
+    rule = f"no images in this folder ({', '.join(sorted(ENDINGS))})"
+    found = endings_in(path)
+    raise DataMissingError(f"{path}: {rule}, found {found}" + (": convert them to PNG" if found != "none" else ""))
+
+
+def _readings_of(picture: Path | bytes, reader: Reader, read_as: ReadAs) -> list[Reading]:
+    name = "-" if isinstance(picture, bytes) else str(picture)
+    try:
+        found = read_as(picture, reader, name)
+    except DataError as error:
+        return [Reading(name, problem=error)]
+    rows = found if isinstance(found, list) else [found]
+    return [reading for row in rows for reading in (row if isinstance(row, list) else [row])]
+
+
+def _readings_of_input(reader: Reader, read_as: ReadAs) -> Iterator[Reading]:
+    binary: Any = getattr(sys.stdin, "buffer", None)
+    try:
+        if hasattr(binary, "peek") and binary.peek(1).startswith(SIGNATURES):
+            yield from _readings_of(binary.read(), reader, read_as)
+        else:
+            yield from read_numbers(sys.stdin, reader)
+    except UnicodeDecodeError:
+        yield Reading("-", problem=DataError("-: standard input must be lines of 784 numbers, got binary data"))
 
 
 def read_image(
