@@ -1,7 +1,9 @@
 """The checker's small functions on made-up values: variants of the reference, diagnosis, and verdicts on errors."""
 
 import dataclasses
+import gzip
 import math
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -434,11 +436,38 @@ def test_a_known_mistake_explains_all_outputs_and_calls_or_none():
     assert shared.reason == f"a and b: {MISTAKES[name]}"
 
 
+def test_a_mistake_that_a_right_output_contradicts_comes_last():
+    known = RIGHT - 1
+    wrong = (("bias left out", {"a": known, "b": known}), ("bias subtracted", {"a": known}))
+    found = diagnosis({"a": RIGHT, "b": RIGHT}, {"a": known, "b": RIGHT}, wrong=wrong)
+    assert found.mistakes[0] == "bias subtracted"
+    agreeing = diagnosis({"a": RIGHT, "b": RIGHT}, {"a": known, "b": known}, wrong=wrong)
+    assert agreeing.mistakes[0] == "bias left out"
+
+
+def test_only_given_functions_that_can_be_called_are_left_out(monkeypatch):
+    check = checking(functions={"relu": written(), "softmax": written(stub=True)})
+    check.student.load = Outcome
+    check.given, check.file = {"relu", "softmax", "sigmoid", "unknown"}, "x.py"
+    monkeypatch.setattr(Check, "_verdict", lambda self, function: Verdict(function.name, "right"))
+    report = check.report()
+    assert check.given == {"relu"}
+    assert (report.found, report.ok, report.file) == (True, True, "x.py")
+    names = [function.name for function in PAGES["l_layer"].functions if function.name != "relu"]
+    assert [verdict.function for verdict in report.verdicts] == names
+    check.student.load = lambda: Outcome(died="took too long")
+    assert {verdict.reason for verdict in check.report().verdicts} == {"reading the file took too long"}
+
+
 def test_a_count_follows_from_another_wrong_output():
     right = {"W": RIGHT, "number of rows": np.array(3.0)}
     odd = np.where(RIGHT == 5, 5.5, RIGHT)
     verdict = diagnosis(right, {"W": odd, "number of rows": 4.0}, wrong=())
     assert verdict.reason == "W and number of rows: differs"
+    printed = {"predictions": RIGHT, "accuracy printed": np.array(0.5)}
+    assert diagnosis(printed, {"predictions": odd, "accuracy printed": 0.25}).reason == "predictions: differs"
+    alone = diagnosis(printed, {"predictions": RIGHT, "accuracy printed": 0.25 + 0.017})
+    assert alone.reason == "accuracy printed: differs"
     name = "bias left out"
     counted = ((name, {"number of rows": 4.0}),)
     assert diagnosis(right, {"W": odd, "number of rows": 4.0}, wrong=counted).reason == "W: differs"
@@ -870,6 +899,10 @@ def test_data_files_have_the_shapes_of_the_assignment():
         assert not rows[:, 400:].any()
         assert (rows[:, 300:400].min(), rows[:, 300:400].max()) == (0, 255)
     assert data_files(["no file"]) == {}
+    pairs = pickle.loads(gzip.decompress(data_files(["open('mnist.pkl.gz')"])["mnist.pkl.gz"]))
+    assert [(X.shape, y.shape, X.dtype) for X, y in pairs] == [
+        ((n, 784), (n,), np.dtype(np.float32)) for n in (60, 20, 20)
+    ]  # fmt: skip
 
 
 def test_only_modules_beside_the_file_are_read(tmp_path):

@@ -147,3 +147,11 @@ def test_deskew_works_in_blocks():
 def test_deskew_rejects_arrays_that_are_not_images(images, message):
     with pytest.raises(UsageError, match=message):
         deskew(images)
+
+
+def test_a_slope_of_more_than_two_pixels_per_row_is_clipped():
+    for slope, clipped in ((1.0, 1.0), (2.0, 2.0), (3.0, 2.0), (-3.0, -2.0)):
+        picture = np.zeros((1, 9, 41), np.uint8)
+        for row in range(9):
+            picture[0, row, round(20 + slope * (row - 4))] = 200
+        assert slants(picture)[0] == pytest.approx(clipped, abs=0.02)

@@ -281,6 +281,26 @@ def ones(*shape):
         (lambda: L_layer_model(ones(4, 2), ones(3, 2), [4, 2]), r"Y must have shape \(2, 2\), dimensions\[-1\] rows"),
         (lambda: L_layer_model(ones(4, 0), ones(2, 0), [4, 2]), r"X must have at least one sample, got shape \(4, 0\)"),
         (lambda: L_layer_model(np.full((4, 2), np.nan), ones(2, 2), [4, 2]), "X must be finite numbers, got nan"),
+        (lambda: rules.require_pixels("X", np.array([[0.5, np.inf]])), "X must be finite numbers, got inf"),
+        (lambda: rules.require_pixels("X", np.array([[0.5, -np.inf]])), "X must be finite numbers, got -inf"),
+        (
+            lambda: rules.require_pixels("X", np.array([[0.0, 1.01]])),
+            r"pixels from 0 to 1, got bytes from 0\.0 to 1\.01",
+        ),
+        (lambda: rules.require_dimensions([3]), r"dimensions must be two or more positive integers, got \[3\]"),
+        (lambda: rules.require_dimensions([3, 0]), r"dimensions must be two or more positive integers, got \[3, 0\]"),
+        (lambda: rules.require_labels("j", [0, 3], 3), "j must be integers from 0 to 2, got 3"),
+        (lambda: rules.require_labels("j", [0, -1], 3), "j must be integers from 0 to 2, got -1"),
+        (lambda: rules.require_names("g", {"a": 1}, "ab"), "g must contain b, got a"),
+        (
+            lambda: beyond.mini_batches(ones(4, 5), ones(3, 4), np.arange(5), 2),
+            r"Y must have shape \(3, 5\), one column for each column of X, got \(3, 4\)",
+        ),
+        (lambda: beyond.mini_batches(ones(4, 5), ones(3, 5), np.arange(4), 2), r"order must have shape \(5,\), each"),
+        (
+            lambda: beyond.mini_batches(ones(4, 5), ones(3, 5), np.arange(5), 0),
+            "batch_size must be a positive integer, got 0",
+        ),
         (
             lambda: L_layer_model(np.full((4, 2), 0.5), ones(2, 2), [4, 2], -1),
             "learning_rate must be a positive number, got -1",
@@ -305,6 +325,34 @@ def test_bytes_are_rejected_in_place_of_fractions(X):
         L_layer_model(X, Y, [4, 3], num_iterations=1)
     with pytest.raises(UsageError, match="X must be pixels from 0 to 1"):
         predict(X, Y, initialize_parameters([4, 3]))
+
+
+def test_arguments_at_the_limits_are_accepted():
+    for X in (np.array([[0.0, 1.0]]), np.array([[-0.1, 300.0]]), np.array([[0.0]])):
+        assert rules.require_pixels("X", X) is None
+    assert rules.require_dimensions([1, 1]) is None
+    assert rules.require_labels("j", [0, 2], 3) is None
+    batches = beyond.mini_batches(np.arange(10).reshape(2, 5), np.arange(5)[None], np.array([4, 3, 2, 1, 0]), 2)
+    assert [Y.tolist() for _, Y in batches] == [[[4, 3]], [[2, 1]], [[0]]]
+    assert batches[2][0].tolist() == [[0], [5]]
+
+
+def test_the_defaults_are_those_of_the_assignment():
+    parameters = inspect.signature(L_layer_model).parameters
+    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+    assert defaults == {
+        "learning_rate": 0.0075, "num_iterations": 3000, "print_loss": False, "hidden": "relu", "rng": None,
+        "picture": None,
+    }  # fmt: skip
+
+
+def test_the_bundled_images_are_split_in_six_parts():
+    (X, y), (X_validation, y_validation), (X_test, y_test) = l_layer.load_data(sample=True)
+    assert (X.shape, X.dtype, y.shape) == ((3333, 784), np.float32, (3333,))
+    assert (X_validation.shape, y_validation.shape, X_test.shape) == ((667, 784), (667,), (1000, 784))
+    assert X.max() == X_test.max() == np.float32(255 / 256)
+    assert len(y_test) == 1000
+    assert l_layer.data_wrapper(sample=True)[1].shape == (10, len(y))
 
 
 def test_standardized_inputs_are_accepted():

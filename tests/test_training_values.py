@@ -290,6 +290,7 @@ def test_a_batch_is_shared_in_blocks_of_almost_equal_size(count, settings, expec
     ("pixels", "changes", "expected"),
     [
         ([[0, 2, 3]], {}, [1, 2]),
+        ([[0, 2, 0]], {}, [1]),
         ([[1, 2, 3]], {}, None),
         ([[0, 0, 0]], {}, None),
         ([[0, 2, 3]], {"max_norm": 1.0}, None),
@@ -396,12 +397,12 @@ def test_all_samples_in_one_batch_are_contiguous():
 def test_prefetching_keeps_the_order_and_raises_errors_in_their_place():
     assert list(prefetch(lambda job: job * job, range(7))) == [0, 1, 4, 9, 16, 25, 36]
     assert list(prefetch(str, [])) == []
-    begun = []
-    results = prefetch(lambda job: begun.append(job) or 1 // (3 - job), range(9))
+    taken = []
+    results = prefetch(lambda job: 1 // (3 - job), (taken.append(job) or job for job in range(9)))
     assert [next(results) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
-    assert max(begun) <= 6  # at most two blocks ahead of the one that is waited for
+    assert taken == list(range(6))  # two blocks ahead of the one that is waited for
 
 
 # ---- records
@@ -733,6 +734,7 @@ def test_a_range_test_averages_the_losses_of_its_steps():
         weights = 0.9 ** np.arange(last, -1, -1)
         assert found.smoothed[last] == pytest.approx(float(weights @ found.losses[: last + 1] / weights.sum()))
     assert found.diverged_at is None
+    assert found.losses[0] == pytest.approx(SoftmaxCrossEntropy()(model.network.forward(data[0]), data[1])[0])
 
 
 # ---- setup of the data
@@ -932,7 +934,55 @@ def test_the_moving_average_follows_its_definition():
         assert average == pytest.approx(right)
 
 
+class Alone:
+    """The only process of a group: it records the vectors that it sums."""
+
+    rank, size, neighbours, places = 0, 1, 1, ("",)
+
+    def __init__(self):
+        self.sums = []
+
+    def sum(self, vector):
+        self.sums.append(vector.copy())
+        return vector
+
+
+def test_a_step_sums_gradient_loss_and_stop_requests_over_the_processes():
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(24, 5)).astype(np.float32), rng.integers(0, 3, 24)
+    shard, made = Alone(), []
+    for one in (None, shard):
+        recipe = Recipe(epochs=2, batch_size=10, threads=1, validation=4)
+        with Trainer(Model([5, 4, 3], seed=1), data, recipe, seed=3, shard=one) as trainer:
+            made.append([trainer.step() for _ in range(2)])
+            made[-1].append(trainer.end_epoch().validation_loss)
+            trainer.stop()
+            assert trainer.is_stopped is (one is None)
+            made[-1].append(trainer.step())
+            assert trainer.is_stopped
+    for ours, others in zip(*made, strict=True):
+        assert ours == others if isinstance(ours, float) else ours[:6] == pytest.approx(others[:6])
+    of_steps = [vector for vector in shard.sums if len(vector) == 39 + 3]
+    assert [vector[-1] for vector in of_steps] == [0, 0, 1]
+    assert [vector[-3] for vector in of_steps] == pytest.approx([made[1][k].loss for k in (0, 1, 3)])
+    assert [vector[-2] for vector in of_steps] == pytest.approx([made[1][k].accuracy * 10 for k in (0, 1, 3)])
+    assert all(np.abs(vector[:-3]).max() > 0 for vector in of_steps)
+
+
 # ---- runs and checkpoints
+
+
+def test_a_run_is_deleted_with_its_folder_unless_something_else_is_in_it(tmp_path):
+    for other in (False, True):
+        one = runs.Run(tmp_path / f"run-{other}")
+        (one.folder / runs.STATE).mkdir(parents=True)
+        for name in (runs.CONFIG, runs.METRICS, f"{runs.STATE}/{runs.SLOTS[0]}"):
+            (one.folder / name).write_text("{}")
+        if other:
+            (one.folder / "notes.txt").write_text("mine")
+        assert one.delete() is not other
+        assert one.folder.exists() is other
+        assert [path.name for path in one.folder.rglob("*")] == (["notes.txt"] if other else [])
 
 
 def test_changed_settings_are_named_with_their_values():

@@ -156,6 +156,46 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "1025",
     ): "a threshold of speed: any group of batches has the same samples",
     (
+        "reference/l_layer.py",
+        "return shifted - np.log(np.sum(np.exp(shifted), axis=0, keepdims=True))",
+        "False",
+    ): "(m,) broadcasts like (1, m)",
+    (
+        "reference/l_layer.py",
+        "return E / np.sum(E, axis=0, keepdims=True), Z",
+        "False",
+    ): "(m,) broadcasts like (1, m)",
+    (
+        "training/batches.py",
+        "self.rows = self.X = np.empty((0, 0), dtype)",
+        "1",
+    ): "no batch has this shape",
+    (
+        "training/checkpoint.py",
+        "if self._environment is None or self._environment[0] is not trainer:",
+        "1",
+    ): "the same values are computed again",
+    (
+        "training/checkpoint.py",
+        "self._lock.close()",
+        "pass",
+    ): "the next line drops the last reference, which closes it",
+    (
+        "data/handwriting/line.py",
+        "edges = sliding_window_view(np.pad(slices, 1, constant_values=-1), (3, 3)).max(axis=(2, 3))",
+        "2",
+    ): "the window has the pixel too, and is at least −1",
+    (
+        "data/handwriting/line.py",
+        "below = np.minimum.accumulate(np.where(is_paper, rows, 2 * count)[::-1], axis=0)[::-1]",
+        "3",
+    ): "any row beyond the picture will do",
+    (
+        "nn/losses.py",
+        "wrong = ~(np.abs(sums - 1) < 1e-3)",
+        "(np.abs(sums - 1) <= 0.001)",
+    ): "equality of rounded numbers",
+    (
         "nn/backprop.py",
         "self.shape = (-1, -1)",
         "1",

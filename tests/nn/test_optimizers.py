@@ -1,4 +1,4 @@
-"""Optimizers, clipping and initial weights: each by its formula, in plain NumPy."""
+"""Optimizers, clipping, initial weights and single layers: each by its formula, in plain NumPy."""
 
 import dataclasses
 
@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from byhand.nn import optimizers
+from byhand.nn.activations import ACTIVATIONS
 from byhand.nn.arrays import Cache
 from byhand.nn.backprop import Pass
 from byhand.nn.gradcheck import GradCheck, TensorCheck, _best_slope, _relative_error, _slope
-from byhand.nn.layers import Activation, Dense
+from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import SoftmaxCrossEntropy, check_target, count_correct
-from byhand.nn.network import Network
+from byhand.nn.network import Network, check_chain, convolutions, layers_of, max_norm
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, RMSprop, chunks, clip_norm
-from byhand.nn.rng import INITIALIZERS
+from byhand.nn.rng import INITIALIZERS, StepKey
 from byhand.nn.schedules import OneCycle, Step
 
 
@@ -214,6 +215,13 @@ def test_a_gradient_check_passes_below_its_tolerance():
 # ---- small parts
 
 
+def test_the_table_of_activations_tells_what_each_backward_needs():
+    found = {one.name: (one.backward_needs, one.has_kink, one.needs_scratch) for one in ACTIVATIONS.values()}
+    smooth = dict.fromkeys(("sigmoid", "tanh", "identity"), ("H", False, False))
+    kinks = dict.fromkeys(("relu", "leaky_relu"), ("H", True, False))
+    assert found == smooth | kinks | {"gelu": ("Z", False, True)}
+
+
 def test_the_bound_of_logits_is_a_millionth_of_the_largest_float():
     for dtype in (np.float32, np.float64):
         largest = np.finfo(dtype).max
@@ -279,3 +287,104 @@ def test_a_pass_records_inputs_and_gradients_of_each_layer():
     for bad, message in ((X[:, :2], r"shape \(N, 3\), got \(5, 2\)"), (X[0], r"got \(3,\)"), (X > 0, "got bool")):
         with pytest.raises(ValueError, match=message):
             pass_.forward(bad)
+
+
+def test_dropout_divides_by_the_kept_share_forward_and_backward():
+    network = Network([Dense(3, 400), Dropout(0.2), Dense(400, 2)], rng=np.random.default_rng(0), dtype=np.float64)
+    dropout, pass_ = network.layers[1], Pass(network)
+    pass_.forward(np.ones((5, 3)), StepKey(0, 0))
+    cache, dout = pass_.caches[1], np.random.default_rng(1).normal(size=(5, 400))
+    mask = cache.mask.copy()
+    assert 0.75 < mask.mean() < 0.85
+    np.testing.assert_allclose(pass_.outs[1], pass_.outs[0] * mask / 0.8)
+    np.testing.assert_allclose(dropout.backward(dout, cache), dout * mask / 0.8)
+    pass_.forward(np.ones((5, 3)))
+    assert pass_.outs[1] is pass_.outs[0]
+    assert dropout.backward(dout, cache) is dout
+
+
+def test_batch_norm_follows_its_formulas():
+    rng = np.random.default_rng(0)
+    norm = BatchNorm(4)
+    network = Network([Dense(3, 4), norm, Dense(4, 2)], rng=rng, dtype=np.float64)
+    norm.gamma[...], norm.beta[...] = rng.normal(size=(2, 4))
+    pass_ = Pass(network)
+    pass_.forward(rng.normal(size=(7, 3)), StepKey(0, 0))
+    X, dout = pass_.outs[0].copy(), rng.normal(size=(7, 4))
+    mean, variance = X.mean(axis=0), X.var(axis=0)
+    scale = 1 / np.sqrt(variance + 1e-5)
+    X_hat = (X - mean) * scale
+    np.testing.assert_allclose(pass_.outs[1], norm.gamma * X_hat + norm.beta)
+    dX = norm.backward(dout, pass_.caches[1])
+    np.testing.assert_allclose(pass_.caches[1].dgamma, (dout * X_hat).sum(axis=0))
+    np.testing.assert_allclose(pass_.caches[1].dbeta, dout.sum(axis=0))
+    inner = dout - dout.mean(axis=0) - X_hat * (dout * X_hat).mean(axis=0)
+    np.testing.assert_allclose(dX, norm.gamma * scale * inner)
+    pass_.update_statistics(7)
+    np.testing.assert_allclose(norm.mean, 0.1 * mean)
+    np.testing.assert_allclose(norm.variance, 0.9 + 0.1 * variance * 7 / 6)
+    pass_.update_statistics(1)
+    np.testing.assert_allclose(norm.mean, 0.19 * mean)
+    np.testing.assert_allclose(norm.variance, 0.81 + 0.09 * variance * 7 / 6 + 0.1 * variance)
+    pass_.forward(X[:, :3])
+    np.testing.assert_allclose(
+        pass_.outs[1], norm.gamma * (pass_.outs[0] - norm.mean) / np.sqrt(norm.variance + 1e-5) + norm.beta
+    )
+    np.testing.assert_allclose(norm.backward(dout, pass_.caches[1]), norm.gamma / np.sqrt(norm.variance + 1e-5) * dout)
+    assert (BatchNorm(3).epsilon, BatchNorm(3).momentum, Dropout().rate) == (1e-5, 0.1, 0.5)
+
+
+def test_the_weights_of_a_unit_are_shortened_to_the_maximum_norm():
+    network = Network([2, 3], rng=np.random.default_rng(0), dtype=np.float64)
+    network.dense[0].W[...] = [[3, 0.3, 1], [4, 0.4, 0]]
+    max_norm(network, 2)
+    np.testing.assert_allclose(network.dense[0].W, [[1.2, 0.3, 1], [1.6, 0.4, 0]])
+    with pytest.raises(NotImplementedError):
+        optimizers.Optimizer().rule(np.ones(1), np.ones(1), {}, 0.1, 1, np.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers_of([2, 2], odd=1), "unknown setting 'odd' of a network: the settings are maps, activation"),
+        (lambda: layers_of([2, 2], drop_out=1), r"unknown setting 'drop_out' of a network \(did you mean dropout\?\)"),
+        (lambda: layers_of("ab"), "must be a list such as .*, got 'ab'; byhand.load_model reads files"),
+        (lambda: layers_of(3), r"must be a list such as \[784, 128, 10\], got 3$"),
+        (lambda: layers_of([2]), r"two or more positive integers, got \[2\]"),
+        (lambda: layers_of([2, 0]), r"two or more positive integers, got \[2, 0\]"),
+        (lambda: layers_of([]), r"two or more positive integers, got \[\]"),
+        (lambda: layers_of([Dense(2, 2)], dropout=0.5), "dropout must be used with sizes, not with layers"),
+        (lambda: check_chain([Activation("relu")]), "must have at least one Dense layer"),
+        (lambda: check_chain([Dense(2, 2)] * 2), "each layer must be its own object, got the same one twice"),
+        (lambda: check_chain([Network([2, 2], rng=np.random.default_rng(0)).layers[0]]), "to one network only, got"),
+        (lambda: list(convolutions(7, (2,), "he", None)), "maps need a square image, got 7 pixels"),
+        (lambda: list(convolutions(9, ((1, 2, 3, 4),), "he", None)), "maps must have one to three numbers each"),
+        (lambda: list(convolutions(9, ((),), "he", None)), "maps must have one to three numbers each"),
+        (lambda: list(convolutions(9, "ab", "he", None)), "maps must be a list"),
+        (lambda: list(convolutions(9, ((1, 4),), "he", None)), "each convolution must fit its input, got"),
+    ],
+)
+def test_layers_that_do_not_fit_are_rejected(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_layers_follow_from_sizes_and_maps():
+    def kinds(*given, **options):
+        return " ".join(map(repr, layers_of(list(given), **options)))
+
+    assert kinds(4, 3, 2) == "Dense(4, 3) Activation('relu') Dense(3, 2)"
+    assert kinds(4, 2) == "Dense(4, 2)"
+    assert kinds(4, 3, 2, dropout=0.5, batch_norm=True, activation="tanh") == (
+        "Dense(4, 3) BatchNorm(3) Activation('tanh') Dropout(0.5) Dense(3, 2)"
+    )
+    assert kinds(144, 2, maps=[3, (4, 2, 1)], dropout=0.5) == (
+        "Convolution(12, 12, 1, 3, size=5, stride=2) Activation('relu') Convolution(4, 4, 3, 4, size=2, stride=1) "
+        "Activation('relu') Dropout(0.5) Dense(36, 2)"
+    )
+    assert kinds(60, 2, maps=[(1, 2, 2)], shape=(4, 5, 3)).startswith("Convolution(4, 5, 3, 1, size=2, stride=2)")
+    assert [each.scale for each in layers_of([4, 3, 2], output_scale=0.1) if isinstance(each, Dense)] == [1.0, 0.1]
+    summary = Network([4, 3, 2], rng=np.random.default_rng(0)).summary().splitlines()
+    assert [line.split()[-2:] for line in summary] == [
+        ["out", "parameters"], ["3", "15"], ["3", "0"], ["2", "8"], ["total", "23"]
+    ]  # fmt: skip
