@@ -972,7 +972,7 @@ def test_a_step_sums_gradient_loss_and_stop_requests_over_the_processes():
 # ---- runs and checkpoints
 
 
-def test_a_run_is_deleted_with_its_folder_unless_something_else_is_in_it(tmp_path):
+def test_a_run_is_deleted_with_its_folder_unless_that_has_more(tmp_path):
     for other in (False, True):
         one = runs.Run(tmp_path / f"run-{other}")
         (one.folder / runs.STATE).mkdir(parents=True)
