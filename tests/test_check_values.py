@@ -857,6 +857,22 @@ def test_arguments_are_passed_by_name_if_the_names_are_the_assignments(
     assert check.student.call.asked == [(positional, keywords)]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Outcome(value=RIGHT + 1), True),
+        (Outcome(value=RIGHT[:2]), False),
+        (Outcome(value=3.0), False),
+        (Outcome(error="KeyError"), False),
+        (Outcome(died="was killed"), False),
+    ],
+)
+def test_outputs_have_the_right_shapes_whatever_their_numbers(outcome, expected):
+    check = checking(functions={"relu": written()})
+    check.student.call = Replies(outcome)
+    assert check._has_shapes(RELU, ONE, {}) is expected
+
+
 def test_the_reference_answers_to_other_names_and_more_arguments():
     call = answer(PAGES["l_layer"], "relu")
     Z = RIGHT - 4

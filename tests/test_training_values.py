@@ -969,6 +969,31 @@ def test_a_step_sums_gradient_loss_and_stop_requests_over_the_processes():
     assert all(np.abs(vector[:-3]).max() > 0 for vector in of_steps)
 
 
+def test_processes_of_one_machine_share_its_processors():
+    data = np.eye(5, dtype=np.float32), np.array([0, 1, 2, 0, 1])
+    for neighbours, count in ((1, threads.available()), (10**6, 1)):
+        shard = Alone()
+        shard.neighbours = neighbours
+        with Trainer(Model([5, 3], seed=1), data, Recipe(epochs=1), seed=3, shard=shard) as trainer:
+            assert trainer.threads == count
+
+
+def test_callbacks_are_a_list_of_objects_with_their_methods():
+    model, data = Model([2, 2], seed=0), (np.eye(2, dtype=np.float32), np.array([0, 1]))
+    for callbacks in ([3], progress.ProgressBar(), progress.ProgressBar):
+        found = refused(fitting.fit, model, data, epochs=1, callbacks=callbacks)
+        assert str(found).startswith(
+            "callbacks must be a list of objects of a subclass of byhand.training.Callback, got"
+        )
+    seen = SimpleNamespace(
+        on_start=print, on_step=lambda *_: None, on_epoch=lambda *_: None, on_end=lambda *_: None, on_message=print
+    )
+    assert fitting.check_callbacks((seen,)) is None
+    bar = progress.ProgressBar()
+    assert fitting.with_progress([bar]) == [bar]
+    assert [type(one) for one in fitting.with_progress([seen])] == [SimpleNamespace, progress.ProgressBar]
+
+
 # ---- runs and checkpoints
 
 

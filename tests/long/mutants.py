@@ -196,6 +196,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "(np.abs(sums - 1) <= 0.001)",
     ): "equality of rounded numbers",
     (
+        "nn/losses.py",
+        "target = target if target.ndim == 2 else target.astype(np.intp, copy=False)",
+        "True",
+    ): "a copy of the labels",
+    (
+        "training/recipe.py",
+        "return self.epochs - math.ceil(round(self.epochs * self.weak_augment, 3))  # 100 · 0.07 > 7",
+        "4",
+    ): "both remove a rounding error",
+    (
         "nn/backprop.py",
         "self.shape = (-1, -1)",
         "1",

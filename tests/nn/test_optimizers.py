@@ -140,6 +140,14 @@ def test_initial_weights_follow_their_rules():
         assert (np.abs(b) <= 0.5).all()
 
 
+def test_the_scale_multiplies_the_initial_weights_and_biases():
+    full, half = (Dense(3, 4, init="two_layer", scale=scale) for scale in (1.0, 0.5))
+    for layer in (full, half):
+        Network([layer], rng=np.random.default_rng(2), dtype=np.float64)
+    np.testing.assert_allclose(half.W, full.W / 2)
+    np.testing.assert_allclose(half.b, full.b / 2)
+
+
 # ---- the gradient check
 
 
