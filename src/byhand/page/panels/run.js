@@ -106,7 +106,7 @@ export class RunPanel {
   showFigures(state, curve) {
     const record = curve.epochs.at(-1);
     const figures = {
-      epoch: numeral(state.step / state.batches_per_epoch),
+      epoch: String(Number((state.step / state.batches_per_epoch).toFixed(1))),
       steps: state.step.toLocaleString("en"),
       loss: curve.points.length ? numeral(curve.points.at(-1)[1]) : "–",
       "validation accuracy": record ? percent(record.validation_accuracy) : "–",
