@@ -1021,6 +1021,20 @@ def test_changed_settings_are_named_with_their_values():
     assert "must be at least 0, got nan" in refused(checkpoint.Checkpoints, runs.Run("x"), every=math.nan)
 
 
+def test_the_reader_of_a_run_is_its_model_or_an_ensemble(tmp_path):
+    one, model = runs.Run(tmp_path / "one"), Model([4, 2], seed=0, classes="ab")
+    for each in (one, *(runs.Run(one.folder / f"member-{number}") for number in (1, 2))):
+        each.folder.mkdir()
+        model.save(each.model_path)
+    one.write_config({"committee": 2})
+    assert isinstance(one.reader(), Model)
+    one.model_path.unlink()
+    assert len(one.reader().models) == 2
+    assert refused(one.model).startswith(f"{one.folder} is an ensemble of 2 networks: pass a member, such as ")
+    one.members[1].model_path.unlink()
+    assert refused(one.reader).startswith(f"{one.members[1].folder}: this member of the ensemble has no model yet: ")
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [([], "001"), (["001"], "002"), (["9", "x7", "003"], "010"), (["999"], "1000"), (["1234567890", "5"], "006")],
