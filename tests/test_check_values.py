@@ -455,6 +455,11 @@ def test_only_given_functions_that_can_be_called_are_left_out(monkeypatch):
     assert (report.found, report.ok, report.file) == (True, True, "x.py")
     names = [function.name for function in PAGES["l_layer"].functions if function.name != "relu"]
     assert [verdict.function for verdict in report.verdicts] == names
+    for place in ("", "line 3"):
+        check.given, check.verdicts = set(), {}
+        missing = Verdict("relu", "missing", place=place)
+        monkeypatch.setattr(Check, "_verdict", lambda self, function, missing=missing: missing)
+        assert check.report().found is bool(place)
     check.student.load = lambda: Outcome(died="took too long")
     assert {verdict.reason for verdict in check.report().verdicts} == {"reading the file took too long"}
 

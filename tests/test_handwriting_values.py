@@ -521,6 +521,22 @@ def test_runs_from_the_edges_and_squares_are_those_of_loops():
             assert some[i, j] == wide[i : i + 5, j : j + 5].any()
 
 
+def test_flat_corners_may_differ_by_one_level():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:60, :70]
+    for step, is_found in ((0, True), (1, True), (2, False)):
+        for down, across in itertools.product((1, -1), (1, -1)):
+            gray = rng.integers(140, 161, (60, 70))
+            corner = (rows + columns < 22)[::down, ::across]
+            gray[corner] = 20 + step * ((rows + columns) % 2)[corner]
+            filled, paper = line.without_flat_corners(gray.astype(np.uint8))
+            assert (not paper[corner].any()) is is_found
+            assert paper[25:35, 30:40].all()
+            assert bool(filled.min() >= 140) is is_found
+    small = np.zeros((20, 90), np.uint8) + np.arange(90, dtype=np.uint8)
+    assert line.without_flat_corners(small)[0] is small
+
+
 def test_pixels_without_paper_are_filled_from_the_nearest_in_their_column():
     rng = np.random.default_rng(1)
     gray, is_paper = rng.integers(0, 256, (20, 200)).astype(np.uint8), rng.random((20, 200)) < 0.4

@@ -1,5 +1,6 @@
 """Values of the training's small functions, at and beside each boundary: computed by hand, or by their definition."""
 
+import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -83,6 +84,14 @@ def test_the_presets_are_the_published_settings():
     deskewed = [p.name for p in PRESETS.values() if p.preparation == Preparation.standard(deskew=True)]
     assert deskewed == ["digits", "fast", "best", "record"]
     assert [PRESETS[name].preparation.divisor for name in ("l-layer", "two-layer")] == [256, 255]
+
+
+def test_the_published_seed_has_32_bits():
+    chosen, classes = PRESETS["l-layer"], tuple("0123456789")
+    assert isinstance(chosen.model(784, classes, seed=2**32 - 3), Model)
+    assert refused(chosen.model, 784, classes, seed=2**32 - 2) == (
+        "seed must be under 4,294,967,294 for l-layer, got 4,294,967,294"
+    )
 
 
 @pytest.mark.parametrize(
@@ -403,6 +412,14 @@ def test_prefetching_keeps_the_order_and_raises_errors_in_their_place():
     with pytest.raises(ZeroDivisionError):
         next(results)
     assert taken == list(range(6))  # two blocks ahead of the one that is waited for
+
+
+def test_without_threads_the_caller_computes_each_block(monkeypatch):
+    def no_thread(*_values):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("byhand.training.batches.ThreadPoolExecutor.submit", no_thread)
+    assert list(prefetch(str, range(5))) == ["0", "1", "2", "3", "4"]
 
 
 # ---- records
@@ -994,6 +1011,12 @@ def test_callbacks_are_a_list_of_objects_with_their_methods():
     assert [type(one) for one in fitting.with_progress([seen])] == [SimpleNamespace, progress.ProgressBar]
 
 
+def test_validation_data_are_checked_like_training_data():
+    X, y = np.eye(5, dtype=np.float32), np.array([0, 1, 2, 0, 1])
+    found = refused(Trainer, Model([5, 3], seed=1), (X, y), Recipe(), seed=0, validation_data=(X, np.full((5, 3), 0.5)))
+    assert found == "each row of target must add up to 1, got 1.5 in row 0"
+
+
 # ---- runs and checkpoints
 
 
@@ -1019,6 +1042,24 @@ def test_changed_settings_are_named_with_their_values():
     assert checkpoint.flat(old)["recipe.schedule.kind"] == '"é"'
     assert "must be at least 0, got -1" in refused(checkpoint.Checkpoints, runs.Run("x"), every=-1)
     assert "must be at least 0, got nan" in refused(checkpoint.Checkpoints, runs.Run("x"), every=math.nan)
+
+
+def test_a_checkpoint_is_read_back_after_it_is_written(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    arrays = {"parameters": np.arange(3.0)}
+    saved = checkpoint.Checkpoint(arrays, {"step": 4}, {"seed": 1}, 7, ({"x": np.ones(2)}, {"y": 1}))
+    checkpoint.write(path, saved)
+    found = checkpoint.read(path)
+    assert (found.plain, found.environment, found.number) == ({"step": 4}, {"seed": 1}, 7)
+    assert found.arrays["parameters"].tolist() == [0, 1, 2]
+    assert (found.extra[0]["x"].tolist(), found.extra[1]) == ([1, 1], {"y": 1})
+    assert refused(checkpoint.write, path, dataclasses.replace(saved, plain={"step": -1})) is None
+    assert refused(checkpoint.read, path) == f"{path}: step must be an integer of at least 0, got '-1'"
+    checkpoint.write(path, dataclasses.replace(saved, arrays={"parameters": np.array([1, math.inf])}))
+    assert refused(checkpoint.read, path) == f"{path}: all numbers of the state must be finite"
+    real = checkpoint.modelfile.write_arrays
+    monkeypatch.setattr(checkpoint.modelfile, "write_arrays", lambda *values: real(*values) + "0")
+    assert refused(checkpoint.write, path, saved) == f"{path}: the content differs from what was written"
 
 
 def test_the_reader_of_a_run_is_its_model_or_an_ensemble(tmp_path):

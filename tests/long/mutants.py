@@ -206,6 +206,26 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "4",
     ): "both remove a rounding error",
     (
+        "training/plan.py",
+        "for (member, share), future in zip(others, futures, strict=True):",
+        "False",
+    ): "one future for each member",
+    (
+        "data/handwriting/__init__.py",
+        "inside = 4 * ink.astype(np.int64) >= max(int(ink.max()), 1)",
+        "2",
+    ): "4 times a pixel is at least 4, or 0",
+    (
+        "data/handwriting/deskew.py",
+        "gap = width + 1  # zeros for a row that is shifted by its whole width",
+        "2",
+    ): "one zero more than needed",
+    (
+        "data/handwriting/line.py",
+        "at = np.clip(np.array(columns)[:, None] + offsets, 0, mark.shape[1] - 1)",
+        "(np.array(columns)[:, None] - offsets)",
+    ): "the same columns in the other order",
+    (
         "nn/backprop.py",
         "self.shape = (-1, -1)",
         "1",

@@ -12,7 +12,7 @@ from byhand.nn.backprop import Pass
 from byhand.nn.gradcheck import GradCheck, TensorCheck, _best_slope, _relative_error, _slope
 from byhand.nn.layers import Activation, BatchNorm, Dense, Dropout
 from byhand.nn.losses import SoftmaxCrossEntropy, check_target, count_correct
-from byhand.nn.network import Network, check_chain, convolutions, layers_of, max_norm
+from byhand.nn.network import Network, check_chain, convolutions, float_type, layers_of, max_norm
 from byhand.nn.optimizers import Adam, AdamW, GradientDescent, Momentum, RMSprop, chunks, clip_norm
 from byhand.nn.rng import INITIALIZERS, StepKey
 from byhand.nn.schedules import OneCycle, Step
@@ -315,6 +315,8 @@ def test_batch_norm_follows_its_formulas():
     rng = np.random.default_rng(0)
     norm = BatchNorm(4)
     network = Network([Dense(3, 4), norm, Dense(4, 2)], rng=rng, dtype=np.float64)
+    start = (norm.gamma, norm.beta, norm.mean, norm.variance)
+    assert [values.tolist() for values in start] == [[1] * 4, [0] * 4, [0] * 4, [1] * 4]
     norm.gamma[...], norm.beta[...] = rng.normal(size=(2, 4))
     pass_ = Pass(network)
     pass_.forward(rng.normal(size=(7, 3)), StepKey(0, 0))
@@ -356,6 +358,8 @@ def test_the_weights_of_a_unit_are_shortened_to_the_maximum_norm():
     [
         (lambda: layers_of([2, 2], odd=1), "unknown setting 'odd' of a network: the settings are maps, activation"),
         (lambda: layers_of([2, 2], drop_out=1), r"unknown setting 'drop_out' of a network \(did you mean dropout\?\)"),
+        (lambda: float_type("odd"), "dtype must be float32 or float64, got 'odd'"),
+        (lambda: float_type("int8"), "dtype must be float32 or float64, got int8"),
         (lambda: layers_of("ab"), "must be a list such as .*, got 'ab'; byhand.load_model reads files"),
         (lambda: layers_of(3), r"must be a list such as \[784, 128, 10\], got 3$"),
         (lambda: layers_of([2]), r"two or more positive integers, got \[2\]"),
