@@ -795,6 +795,11 @@ def test_data_that_cannot_be_used_are_rejected_with_what_to_type(data, message):
     assert message in refused(setup.training_data, model_of(), data)
 
 
+def test_a_hint_is_given_only_where_it_helps():
+    for X in (X4[:, :3], X4[:0], np.zeros((4, 3, 3))):
+        assert refused(setup.training_data, model_of(), (X, Y3)).endswith(f"N of at least 1, got {X.shape}")
+
+
 def test_arrays_become_training_data():
     X, y = setup.training_data(model_of(), (X4.reshape(3, 2, 2), np.array([[0.0], [1.0], [1.0]])))
     assert (X.shape, y.tolist()) == ((3, 4), [0, 1, 1])
