@@ -1,11 +1,15 @@
 """Causes that the long run with an independent oracle (tests/long/single_edits.py) found to be missing or wrong."""
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from byhand.course.check import TARGETS, Check
+from byhand.course.check import PAGES, TARGETS, Check
+from byhand.course.check.variants import explained
+from byhand.course.probes.two_layer import TWO_LAYER
 from helpers import in_process
 from helpers.planted_mistakes import planted
 
@@ -140,3 +144,27 @@ def test_new_parameters_are_accepted_with_a_remark(check):
     verdict = check("as_the_assignment", "l_layer", {"update_parameters": change})["update_parameters"]
     assert verdict.status == "right"
     assert verdict.remarks == ("does not change parameters in place: training must use the returned values",)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=[*PAGES])
+def test_the_finite_difference_of_each_gradient_is_the_right_value(page):
+    rng, seen = np.random.default_rng(5), set()
+    for function in page.functions:
+        for probe in function.probes(rng) if "backward" in function.name or "deriv" in function.name else ():
+            for name, slope in probe.slopes.items():
+                where = tuple(int(rng.integers(size)) for size in probe.right[name].shape)
+                assert slope(where) == pytest.approx(float(probe.right[name][where]), rel=1e-5, abs=1e-8)
+                seen.add(function.name)
+    assert len(seen) >= 2
+
+
+def test_the_search_for_an_edit_leaves_the_random_numbers_alone():
+    def never(run):
+        with contextlib.suppress(Exception):
+            run(np.eye(3))
+        return False
+
+    np.random.seed(7)
+    before = np.random.get_state()[1].copy()
+    assert explained(TWO_LAYER.module, "get_predictions", never) == []
+    np.testing.assert_array_equal(np.random.get_state()[1], before)

@@ -177,7 +177,9 @@ def diagnose(
     if not is_simple and _is_telling(wrong):
         case = _case(found)  # the only one that the quote is for
         right = [(probe, got) for probe, got in found if not differing(probe, got) and case in ("", probe.case)]
-        edits = explained(page.module, function.name, partial(_agrees, [*wrong, *right], refused, function.outputs))
+        edits = explained(
+            page.module, function.name, partial(_agrees, [*sorted(wrong, key=_size), *right], refused, function.outputs)
+        )
     if edits:
         sentences, mistakes = [MISTAKES["one edit"].format(" or ".join(edits))], ["one edit"]
     elif unexplained:
@@ -222,6 +224,11 @@ def _is_telling(wrong: Sequence[tuple[Probe, Outputs]]) -> bool:
     numbers = np.concatenate([array.ravel() for array in arrays if array is not None] or [np.zeros(0)]).round(12)
     many = np.unique(numbers).size == 2 and numbers.size > 9
     return many or not numbers.size or bool(np.setdiff1d(numbers, (0, 1)).size)
+
+
+def _size(call: tuple[Probe, Outputs]) -> int:
+    """Return the number of the arguments' elements: most variants differ in the smallest call already."""
+    return sum(array.size for array in flat(call[0].arguments).values())
 
 
 def _agrees(
@@ -367,6 +374,6 @@ def _evidence(found: Sequence[tuple[Probe, Outputs]]) -> Evidence | None:
             off = np.abs(np.where(np.isfinite(yours), yours, np.inf) - right)
             where = np.unravel_index(int(np.argmax(off)), off.shape)
             place = f"{name}[{', '.join(map(str, where))}]" if where else name
-            measured = float(probe.slopes[name][where]) if name in probe.slopes else None
+            measured = probe.slopes[name](where) if name in probe.slopes else None
             return Evidence(place, float(yours[where]), float(right[where]), measured)
     return None

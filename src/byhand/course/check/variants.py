@@ -14,6 +14,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -109,10 +110,8 @@ TRIVIAL = re.compile(r"[*/] 1\b|\b1 \*|\d [-+] 1\b")  # quoted only if nothing e
 def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any]], bool]) -> list[str]:
     """Return the changed statement of each variant that agrees; none if there are more than a few."""
     for spelling in variants_of(module, name):
-        found: dict[str, None] = {}
-        for statement, function in spelling:
-            if statement not in found and agrees(_quiet(function)):
-                found[statement] = None
+        with _same_random_numbers():
+            found = dict.fromkeys(quote() for quote, function in spelling if agrees(_quiet(function)))
         found = {one: None for one in found if not TRIVIAL.search(one)} or found
         if found:
             targets = {statement.partition(" = ")[0] for statement in found}
@@ -122,22 +121,27 @@ def explained(module: ModuleType, name: str, agrees: Callable[[Callable[..., Any
     return []
 
 
-def variants_of(module: ModuleType, name: str) -> Iterator[Iterator[tuple[str, Callable[..., Any]]]]:
-    """Yield the variants of a function, (changed statement, function), for each of its spellings."""
+def variants_of(module: ModuleType, name: str) -> Iterator[Iterator[tuple[Callable[[], str], Callable[..., Any]]]]:
+    """Yield the variants of a function, (quote of the changed statement, function), for each of its spellings."""
     reference = inspect.unwrap(getattr(module, name))
-    home = vars(inspect.getmodule(reference))
+    # without the checks of arguments: they take time, and numbers that they reject may be the student's
+    home = {
+        key: inspect.unwrap(one) if callable(one) else one for key, one in vars(inspect.getmodule(reference)).items()
+    }
     remembers = name in WITH_MEMORY and inspect.signature(reference).return_annotation == "Pair"
 
-    def edited(excluded: str, source: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        for statement, code, called in _variants(source, excluded):
+    def edited(source: str, excluded: str) -> Iterator[tuple[Callable[[], str], Callable[..., Any]]]:
+        for variant in _variants(source, excluded):
             names = {**home, "show": lambda *_: None}
-            exec(code, names)
-            yield statement, _with_memory(names[called]) if remembers else names[called]
+            if variant.code is not None:
+                exec(variant.code, names)
+                function = names[variant.called]
+                yield variant.quote, _with_memory(function) if remembers else function
 
     is_ours = module.__name__.startswith("byhand.")
     spellings = (SPELLINGS.get(name) if is_ours else None) or [inspect.getsource(reference)]
-    yield from (edited("", one) for one in spellings)
-    yield from (edited(one, _inverted(one)) for one in spellings if "/" in one)
+    yield from (edited(one, "") for one in spellings)
+    yield from (edited(_inverted(one), one) for one in spellings if "/" in one)
 
 
 def _with_memory(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,22 +165,61 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a variant: it returns (value, printed text), with NumPy's generator seeded as in the sandbox."""
 
     def call(*arguments: Any) -> tuple[Any, str]:
-        state, printed = np.random.get_state(), io.StringIO()
+        printed = io.StringIO()
         np.random.seed(2)
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(printed):
-                warnings.simplefilter("ignore")
-                return function(*copy.deepcopy(arguments)), printed.getvalue()
-        finally:
-            np.random.set_state(state)
+        with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(printed):
+            warnings.simplefilter("ignore")
+            return function(*copy.deepcopy(arguments)), printed.getvalue()
 
     return call
 
 
+@contextlib.contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Restore the state of NumPy's generator at the end. (Reading it takes longer than most calls of a variant.)"""
+    state = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A module with one node replaced while it is compiled or quoted."""
+
+    module: ast.Module
+    called: str
+    holder: ast.AST
+    field: str
+    place: int | None
+    node: ast.AST
+    edit: ast.AST
+    around: ast.AST
+
+    @contextlib.contextmanager
+    def _in_place(self) -> Iterator[None]:
+        _put(self.holder, self.field, self.place, self.edit)
+        try:
+            yield
+        finally:
+            _put(self.holder, self.field, self.place, self.node)
+
+    @functools.cached_property
+    def code(self) -> Any:
+        """The compiled module; None if the edit is not valid Python."""
+        with self._in_place(), contextlib.suppress(SyntaxError, ValueError), warnings.catch_warnings(action="ignore"):
+            return compile(self.module, "<variant>", "exec")
+        return None
+
+    def quote(self) -> str:
+        with self._in_place():
+            return _quote(self.node, self.edit, self.around)
+
+
 @functools.cache
-def _variants(source: str, excluded: str = "") -> list[tuple[str, Any, str]]:
-    """Return (changed statement, code, name of the function) for each edit, except those of the function `excluded`."""
-    tried = {statement for statement, _, _ in _variants(excluded)} if excluded else set()
+def _variants(source: str, excluded: str = "") -> list[_Variant]:
+    """Return a variant for each edit, except those of statements that the source `excluded` has as well."""
     module = ast.parse(source)
     function = module.body[0]
     assert isinstance(function, ast.FunctionDef)
@@ -187,17 +230,15 @@ def _variants(source: str, excluded: str = "") -> list[tuple[str, Any, str]]:
     if ast.get_docstring(function) is not None:
         function.body = function.body[1:]
     stored = (one.id for one in ast.walk(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-    names = dict.fromkeys([*(one.arg for one in function.args.args), *stored])
-    variants = []
-    for holder, name, place, node, around in [*_places(module, module)]:
-        for edit in [*_edits(node, [*names])]:
-            _put(holder, name, place, ast.fix_missing_locations(ast.copy_location(edit, node)))
-            statement = _quote(node, edit, around)
-            with contextlib.suppress(SyntaxError, ValueError), warnings.catch_warnings(action="ignore"):
-                if statement not in tried:
-                    variants.append((statement, compile(module, "<variant>", "exec"), function.name))
-            _put(holder, name, place, node)
-    return variants
+    names = [*dict.fromkeys([*(one.arg for one in function.args.args), *stored])]
+    known = {ast.dump(one) for one in ast.walk(ast.parse(excluded)) if isinstance(one, ast.stmt)}
+    dump = functools.cache(ast.dump)
+    return [
+        _Variant(module, function.name, holder, name, place, node, ast.fix_missing_locations(edit), around)
+        for holder, name, place, node, around in [*_places(module, module)]
+        if not known or dump(around) not in known
+        for edit in (ast.copy_location(one, node) for one in [*_edits(node, names)])
+    ]
 
 
 def _places(holder: ast.AST, around: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST, ast.AST]]:

@@ -282,11 +282,13 @@ def _audited(function: Function, page: Page, checks: Checks) -> Audited:
     probes = [one for one in function.probes(np.random.default_rng(0)) if not one.remark]
     found: dict[bytes, tuple[str, Run, list[Outputs | None]]] = {}
     for spelling in variants_of(page.module, function.name):
-        for edit, run in spelling:
+        for quote, run in spelling:
             got = [_outputs(function, probe, run) for probe in probes]
             is_wrong = any(one is None or _wrong(probe, one) for probe, one in zip(probes, got, strict=True))
-            if is_wrong and any(got) and not edit.startswith("`def "):  # an error in each call is no use as a test
-                found.setdefault(packed([one and dict(one) for one in got]), (edit, run, got))
+            key = packed([one and dict(one) for one in got]) if is_wrong and any(got) else None
+            # an error in each call is no use as a test
+            if key is not None and key not in found and not (edit := quote()).startswith("`def "):
+                found[key] = edit, run, got
     passed: list[tuple[Fit, str, Run]] = []
     suggestions: list[str] = []
     tried = [*found.values()][:: 1 + (len(found) - 1) // MAX_MISTAKES]

@@ -20,6 +20,7 @@ Array = NDArray[Any]
 Outputs = Mapping[str, Any]
 Reader = Callable[[Any, str], Outputs]  # (returned value, printed text) → outputs by name
 Mistakes = Sequence[tuple[str, Any]]  # (name, outputs that differ, or the value of the first); a name may repeat
+Slope = Callable[[tuple[Any, ...]], float]  # the finite difference of an element: only one of them is shown
 Random = np.random.Generator
 Generator = Callable[[Random], Iterable["Probe"]]
 #: Remarks: the function is right, but not for these arguments.
@@ -52,7 +53,7 @@ class Probe:
 
     arguments: Mapping[str, Any]  # by their names in the assignment
     wrong: Mistakes = ()
-    slopes: Outputs = field(default_factory=dict)  # finite differences
+    slopes: Mapping[str, Slope] = field(default_factory=dict)  # finite differences
     m: int = 0  # number of samples, if the outputs depend on it
     right: Outputs = field(default_factory=dict)  # by default the outputs of the reference
     case: str = ""  # how it differs from the other calls, for a mistake that shows only here
@@ -172,21 +173,24 @@ def kind_of(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
-def slope(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
-    """(f(x + h) − f(x − h)) / 2h for each element of x, where f returns one number."""
-    slopes = np.zeros(x.shape)
-    for where in np.ndindex(*x.shape):
+def slope(f: Callable[[Array], Any], x: Array, divisor: float = 1.0, h: float = 1e-5) -> Slope:
+    """Return a function of a place in x: (f(x + h) − f(x − h)) / 2h there, where f returns one number."""
+
+    def at(where: tuple[Any, ...]) -> float:
         step = np.zeros(x.shape)
         step[where] = h
-        slopes[where] = (f(x + step) - f(x - step)) / (2 * h)
-    return slopes
+        return float(f(x + step) - f(x - step)) / (2 * h) / divisor
+
+    return at
 
 
-def slopes_of(f: Callable[[dict[str, Array]], Any], arrays: dict[str, Array]) -> dict[str, Array]:
+def slopes_of(
+    f: Callable[[dict[str, Array]], Any], arrays: dict[str, Array], divisors: Mapping[str, float] | None = None
+) -> dict[str, Slope]:
     """Return the derivatives of f with respect to each of its arrays, under the names of the gradients."""
 
-    def by(name: str) -> Array:
-        return slope(lambda value: f({**arrays, name: value}), arrays[name])
+    def by(name: str) -> Slope:
+        return slope(lambda value: f({**arrays, name: value}), arrays[name], (divisors or {}).get(name, 1.0))
 
     return {f"d{name}": by(name) for name in arrays}
 

@@ -303,8 +303,7 @@ def layer_backward(rng: Random) -> Iterator[Probe]:
             def total(inputs: dict[str, Array], dH: Array = dH, activation: str = activation) -> Any:
                 return np.sum(dH * ref.layer_forward(**inputs, activation=activation)[0])
 
-            slopes = probes.slopes_of(total, {"H_prev": H_prev, "W": W, "b": b})
-            slopes |= {name: slopes[name] / m for name in ("dW", "db")}
+            slopes = probes.slopes_of(total, {"H_prev": H_prev, "W": W, "b": b}, {"W": m, "b": m})
             arguments = {"dH": dH, "memory": memory, "activation": activation}
             yield Probe(arguments, wrong, slopes=slopes, m=m, case=f'activation="{activation}"')
 

@@ -109,7 +109,7 @@ def forward_prop(rng: Random) -> Iterator[Probe]:
 def ReLU_deriv(rng: Random) -> Iterator[Probe]:
     Z = probes.away_from_zero(rng, 4, 6)
     wrong = [("relu turned round", Z < 0), ("relu of the memory", np.maximum(0, Z))]
-    slopes = {"g′(Z)": (ref.ReLU(Z + 1e-6) - ref.ReLU(Z - 1e-6)) / 2e-6}
+    slopes = {"g′(Z)": lambda where: float(ref.ReLU(Z + 1e-6)[where] - ref.ReLU(Z - 1e-6)[where]) / 2e-6}
     yield Probe({"Z": Z}, wrong, slopes=slopes)
 
 
