@@ -71,6 +71,14 @@ def test_the_number_of_classes_and_a_written_factor_get_true_sentences(check):
 
 
 @pytest.mark.slow
+def test_an_accuracy_is_not_called_a_multiple_of_the_right_one(check):
+    change = ("found == argmax(targets, axis=0)", "found != argmax(targets, axis=0)")
+    verdict = check("in_einsum", "l_layer", {"predict": change})["predict"]
+    assert verdict.status == "wrong"
+    assert "constant factor" not in verdict.mistakes
+
+
+@pytest.mark.slow
 def test_an_edit_that_concerns_weights_and_biases_alike_is_quoted(check):
     change = ("rate * grads", "rate / grads")
     verdict = check("in_einsum", "l_layer", {"update_parameters": change})["update_parameters"]

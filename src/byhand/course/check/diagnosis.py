@@ -304,7 +304,9 @@ def _factor(got: Array, right: Array, probe: Probe) -> list[str | Fit]:
     factor, m = float(got[largest] / right[largest]), probe.m
     if abs(factor + 1) < SAME:
         return ["wrong sign"]
-    is_plain = m > 1 and abs(float(f"{factor:.2g}") / factor - 1) < SAME  # the factor of one number may be any
+    # The factor of one number may be any; two shares of m samples often have a plain one by chance.
+    is_share = right.size == 1 and abs(right.item() * m - round(right.item() * m)) < SAME
+    is_plain = m > 1 and not is_share and abs(float(f"{factor:.2g}") / factor - 1) < SAME
     times: list[str | Fit] = [("constant factor", MISTAKES["constant factor"].format(f"{factor:.4g}"))]
     times = times if right.size > 1 or is_plain else []
     if m > 1:
