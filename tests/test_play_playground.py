@@ -379,18 +379,20 @@ def test_the_curve_keeps_its_first_and_last_epoch_and_every_nth():
     assert kept == [*range(1, 3001, 8), 3000]
 
 
-@pytest.mark.parametrize("steps", [700, 1111])
+@pytest.mark.parametrize("steps", [30, 700, 1111])
 def test_a_restored_curve_goes_on_like_the_first(steps):
+    rng = np.random.default_rng(steps)
     through, first = Curve(), Curve()
-    for i in range(steps):
+    points = [Point(i + 1, 1.0, 0.5, int(rng.integers(1, 9))) for i in range(3 * steps)]
+    for point in points[:steps]:
         for curve in (through, first):
-            curve.add(Point(i + 1, 1.0, 0.5, 1))
-            curve.add_epoch(epoch_record(i + 1))
+            curve.add(point)
+            curve.add_epoch(epoch_record(int(point.epoch)))
     again = Curve(first.points, first.epochs)
-    for i in range(steps, 3 * steps):
+    for point in points[steps:]:
         for curve in (through, again):
-            curve.add(Point(i + 1, 1.0, 0.5, 1))
-            curve.add_epoch(epoch_record(i + 1))
+            curve.add(point)
+            curve.add_epoch(epoch_record(int(point.epoch)))
     assert again.points == through.points
     assert again.epochs == through.epochs
 

@@ -16,7 +16,10 @@ export class Curve {
   add(point) {
     const last = this.points.at(-1);
     if (last && last[3] + point[3] <= this.grain) this.points[this.points.length - 1] = joined([last, point]);
-    else this.points.push(point);
+    else {
+      this.points.push(point);
+      this.grain = Math.max(this.grain, point[3]);
+    }
     if (this.points.length <= MOST) return;
     this.points = pairs(this.points).map(joined);
     this.grain = largestStep(this.points);

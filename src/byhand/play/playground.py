@@ -58,7 +58,7 @@ class Curve:
 
     def __init__(self, points: Iterable[Point] = (), epochs: Iterable[EpochRecord] = ()) -> None:
         self.points, self.epochs = list(points), list(epochs)
-        #: Maximum number of steps of a merged point.
+        #: Maximum number of steps of a merged point: that of the largest, so that a restored curve goes on alike.
         self.grain = max((point.steps for point in self.points), default=1)
         #: Number of epochs between two that are kept.
         self.stride = self.epochs[1].epoch - self.epochs[0].epoch if len(self.epochs) > 2 else 1
@@ -68,6 +68,7 @@ class Curve:
             self.points[-1] = joined(self.points[-1], point)
         else:
             self.points.append(point)
+            self.grain = max(self.grain, point.steps)
         if len(self.points) > MAX_POINTS:
             pairs = zip(self.points[:-1:2], self.points[1::2], strict=False)
             alone = self.points[-1:] if len(self.points) % 2 else []
