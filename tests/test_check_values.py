@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import math
 import pickle
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from byhand.course.check import (
     pixel_verdicts,
 )
 from byhand.course.check.diagnosis import MISTAKES, Evidence, Report, Verdict, _agrees, close, diagnose, flat
-from byhand.course.check.variants import _inverted, _quiet, _variants, explained, variants_of
+from byhand.course.check.variants import _inverted, _quiet, _same_random_numbers, _variants, explained, variants_of
 from byhand.course.probes import Function, MisshapenError, Probe
 from byhand.course.sandbox.runner import Limits, Outcome
 from byhand.reference import l_layer
@@ -249,16 +250,16 @@ VARIANTS = [
 @pytest.mark.parametrize(("source", "statements"), VARIANTS, ids=[source for source, _ in VARIANTS])
 def test_a_line_has_these_variants(source, statements):
     expected = [line.strip() for line in statements.strip().splitlines()]
-    made = _variants(source)
-    assert [statement for statement, _, _ in made] == expected
-    assert {name for _, _, name in made} == {"f"}
+    made = [one for one in _variants(source) if one.code is not None]
+    assert [one.quote() for one in made] == expected
+    assert {one.called for one in made} == {"f"}
 
 
 def test_variants_compute_what_they_quote():
-    for statement, code, _ in _variants("def f(a): return (a - 1) * 4"):
+    for one in _variants("def f(a): return (a - 1) * 4"):
         names = {}
-        exec(code, names)
-        quoted = statement.strip("`").removeprefix("return ")
+        exec(one.code, names)
+        quoted = one.quote().strip("`").removeprefix("return ")
         a = np.array([[3.0, 5.0]])
         assert np.array_equal(_quiet(names["f"])(a)[0], eval(quoted, {"a": a}))
 
@@ -267,9 +268,10 @@ def test_a_division_is_also_varied_as_a_factor():
     assert _inverted("def f(a, m): return a / m + 2 / (m * 2)").splitlines()[1].strip() == (
         "return 1 / m * a + 1 / (m * 2) * 2"
     )
-    spellings = [[statement for statement, _ in made] for made in variants_of(l_layer, "compute_loss")]
+    spellings = [[quote() for quote, _ in made] for made in variants_of(l_layer, "compute_loss")]
     assert len(spellings) == 5  # three spellings, and the first two of them with a factor
-    assert not set(spellings[0]) & set(spellings[3])
+    assert [any(one.startswith("`m = ") for one in made) for made in (spellings[0], spellings[3])] == [True, False]
+    assert "`loss = 1 / m * -1 + np.sum(Y * np.log(HL))`" in spellings[3]
 
 
 def test_a_variant_runs_quietly_with_a_seed_and_its_own_arguments():
@@ -279,7 +281,8 @@ def test_a_variant_runs_quietly_with_a_seed_and_its_own_arguments():
         return a, np.random.rand(), np.log(np.zeros(1))
 
     given, before = np.zeros(2), np.random.get_state()[1].copy()
-    (made, random, _), printed = _quiet(noisy)(given)
+    with _same_random_numbers():
+        (made, random, _), printed = _quiet(noisy)(given)
     assert (given.tolist(), made.tolist(), printed) == ([0, 0], [1, 1], "printed\n")
     assert random == np.random.RandomState(2).rand()
     assert np.array_equal(before, np.random.get_state()[1])
@@ -385,9 +388,10 @@ def test_lines_of_two_rows_and_numbers_alone_are_no_pattern():
     two = np.array([[1.0, 2.0], [3.0, 4.0]])
     assert diagnosis({"dW": RIGHT[:2]}, {"dW": RIGHT[:2].T}).mistakes == ("transposed",)
     assert diagnosis({"dW": two}, {"dW": two + np.array([[1.0], [0.0]])}).mistakes == ()
-    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.0}).mistakes == ("constant factor",)  # 1.5 is plain
-    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.0}, m=1).mistakes == ()
-    assert diagnosis({"loss": np.array(2.0)}, {"loss": 3.02}).mistakes == ()  # 1.51 is not
+    assert diagnosis({"loss": np.array(2.1)}, {"loss": 3.15}).mistakes == ("constant factor",)  # 1.5 is plain
+    assert diagnosis({"loss": np.array(2.1)}, {"loss": 3.15}, m=1).mistakes == ()
+    assert diagnosis({"loss": np.array(2.1)}, {"loss": 3.1731}).mistakes == ()  # 1.511 is not
+    assert diagnosis({"accuracy": np.array(0.4)}, {"accuracy": 0.6}).mistakes == ()  # shares of five samples
     assert diagnosis({"loss": np.array(2.0)}, {"loss": 10.0}).mistakes == ("1/m missing",)
     assert diagnosis({"number of ones": np.array(2.0)}, {"number of ones": 10.0}).reason == "number of ones: differs"
     shape = {"shape of W": np.array([3.0, 4.0])}
@@ -583,7 +587,7 @@ def test_a_variant_must_agree_in_every_call():
     ],
 )
 def test_a_few_edits_are_quoted_and_the_trivial_ones_last(statements, expected, monkeypatch):
-    made = [[(one, abs) for one in statements + statements[:1]], [("`next`", abs)]]
+    made = [[(partial(str, one), abs) for one in statements + statements[:1]], [(partial(str, "`next`"), abs)]]
     monkeypatch.setattr("byhand.course.check.variants.variants_of", lambda module, name: map(iter, made))
     assert explained(l_layer, "relu", lambda function: True) == expected
 
