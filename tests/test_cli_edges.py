@@ -118,6 +118,8 @@ def test_an_empty_value_that_is_not_a_path_is_accepted(run):
         ("version", "--version"),
         ("runs rm", "delete"),
         ("data download", "get"),
+        ("next", "byhand course next"),
+        ("start", "byhand course start"),
     ],
 )
 def test_a_misspelled_command_gets_a_suggestion(run, typed, meant):

@@ -107,6 +107,15 @@ def own(monkeypatch):
 
 
 @pytest.mark.slow
+def test_play_names_the_functions_that_are_not_written_yet(tmp_path):
+    notebook = tmp_path / "blank.py"
+    notebook.write_text("def initialize_parameters(dimensions):\n    raise NotImplementedError('not written yet')\n")
+    result = CliRunner().invoke(cli, ["play", str(notebook), "--no-browser"])
+    assert "initialize_parameters  missing  (line 1)" in result.stdout
+    assert f"12 functions are not written yet: `byhand course next {notebook}`" in str(result.exception)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["as_the_assignment", "in_einsum", "two_layer_as_published", "two_layer_rearranged"])
 def test_a_students_functions_train_and_read(own, digits, name):
     network = own(STUDENTS / f"{name}.py")

@@ -155,12 +155,18 @@ def is_data(word: str) -> bool:
     return catalog.known_name(word) is not None
 
 
+#: Commands of `byhand course` that no other group has.
+COURSE = ("start", "next", "practice", "release", "grade", "audit")
+
+
 def command_for(word: str, group: str) -> str | None:
     """Return the command line for a path or a data set in place of a command."""
     from byhand.data.formats.images import ENDINGS
     from byhand.training.runs import CONFIG, HOME, MODEL
 
     path, quoted = Path(word), shlex.quote(word)
+    if word in COURSE and group not in ("course", "data", "runs"):
+        return f"byhand course {word}"
     run = next((each for each in (path, HOME / word) if (each / CONFIG).is_file() or (each / MODEL).is_file()), None)
     if run is not None or path.suffix == Path(MODEL).suffix:
         return f"byhand {'info' if group == 'runs' else 'eval'} {quoted if run is None else shlex.quote(str(run))}"

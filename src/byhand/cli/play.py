@@ -132,6 +132,8 @@ def play_own(
     with OwnNetwork(file, adapter) as network:
         if network.report is not None:
             check.show(network.report, console, ["", "a network can be trained when these functions are right"])
+            hint = f"`byhand course next {shlex.quote(str(file))}` describes the next one"
+            raise UsageError(f"{file}: {len(network.report.verdicts)} functions are not written yet: {hint}")
         name = data or BUNDLED
         digits = load_data(name, offline or data is None, console)
         show(Playground.of_functions(network, digits, digits.name), port, browser, console, "ends it; nothing is saved")

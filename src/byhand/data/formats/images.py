@@ -48,6 +48,8 @@ SIGNATURES = (
     *(b"P%d" % k for k in range(1, 7)),
 )
 ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings)
+#: Pictures of other formats, which many programs can convert.
+OTHER_PICTURES = frozenset(".heic .heif .avif .jxl .svg .pdf .psd .eps .ico .raw .dng .cr2 .nef .arw".split())
 
 
 @dataclasses.dataclass(eq=False)
@@ -157,7 +159,7 @@ def opened(content: bytes, name: str) -> Iterator["Image"]:
         raise DataError(f"{name} must have at most {MAX_PIXELS:,} pixels, got more than twice as many") from None
     except UnidentifiedImageError:
         rule = f"must be an image ({', '.join(FORMATS)}), got another format"
-        is_other = Path(name.removesuffix(":")).suffix.lower() not in {"", *ENDINGS}
+        is_other = Path(name.removesuffix(":")).suffix.lower() in OTHER_PICTURES
         raise DataError(f"{name} {rule}{': convert it to PNG' if is_other else ''}") from None
     except Exception as error:  # decoders fail with OSError, ValueError, struct.error, …
         if isinstance(error, OSError) and error.strerror:  # from the system, not from the decoder
