@@ -132,6 +132,8 @@ def test_axe_finds_no_serious_problem_in_any_tab_and_scheme(browser, served, exp
             if page is play:
                 page.tab(tab)
             for scheme, media in SCHEMES.items():
+                if scheme != "light" and width not in (1280, 390):
+                    continue  # the colors do not depend on the width
                 page.page.emulate_media(**media)
                 options = "" if scheme == "light" else "{ runOnly: ['color-contrast'] }"
                 assert serious(page.page, options) == [], (tab, scheme)
