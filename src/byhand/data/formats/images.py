@@ -49,7 +49,9 @@ SIGNATURES = (
 )
 ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings)
 #: Pictures of other formats, which many programs can convert.
-OTHER_PICTURES = frozenset(".heic .heif .avif .jxl .svg .pdf .psd .eps .ico .raw .dng .cr2 .nef .arw".split())
+OTHER_PICTURES = frozenset(
+    [".heic", ".heif", ".avif", ".jxl", ".svg", ".pdf", ".psd", ".eps", ".ico", ".raw", ".dng", ".cr2", ".nef", ".arw"]
+)
 
 
 @dataclasses.dataclass(eq=False)
